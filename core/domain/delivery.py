@@ -1,0 +1,148 @@
+"""Environments, deployments, replicas and the plans that change them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from .models import Version
+
+
+class DeploymentState(StrEnum):
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNDONE = "undone"
+
+
+class How(StrEnum):
+    DEPLOY = "deploy"
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One row of the ledger. `phase` is the last phase of the saga that was finished; `data` is what its undo needs."""
+
+    id: int
+    environment: str
+    how: How
+    state: DeploymentState
+    model: str
+    to_version: int
+    from_version: int | None
+    at: float
+    who: str
+    why: str = ""
+    run_id: int | None = None
+    commit: str = ""
+    digest: str = ""
+    strategy: str = ""
+    forced: bool = False
+    phase: str = ""
+    ended: float | None = None
+    message: str = ""
+    data: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+class ReplicaState(StrEnum):
+    STARTING = "starting"
+    READY = "ready"
+    WARM = "warm"
+    DRAINING = "draining"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One serving process. `weight` 0..100 is its share of the proxy's attention, `slot` its server name in the proxy, `digest` what it loaded."""
+
+    id: str
+    environment: str
+    version: int
+    slot: str
+    port: int
+    state: ReplicaState
+    pid: int | None = None
+    pid_started: float | None = None
+    weight: int = 0
+    restarts: int = 0
+    started: float | None = None
+    digest: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentStatus:
+    """What an environment serves, and what it should.
+
+    `serving` and `previous` are version numbers by the ledger; `differences` says, in words, where the ledger, the registry's aliases and the
+    running replicas disagree (empty: they agree). `rollback_ready` names the version that one key brings back, with the expected seconds.
+    """
+
+    name: str
+    driver: str
+    url: str
+    protected: bool
+    carries: str
+    strategy: str
+    serving: int | None
+    previous: int | None
+    deployment: Deployment | None
+    replicas: tuple[Replica, ...]
+    differences: tuple[str, ...] = ()
+    rollback_to: int | None = None
+    rollback_seconds: float | None = None
+    rollback_note: str = ""
+    proxy_alive: bool = False
+    locked_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of a plan: `subject` goes from `before` to `after`."""
+
+    subject: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a change would do, shown before it is done.
+
+    `refusal` says why it must not be done (empty: it may); `force` says whether a reason overrides the refusal. `type_to_confirm` is the
+    word a person has to type, empty where Enter is enough. `command` is the equivalent headless command. `seen` is what the plan was made
+    from; it is re-read just before writing and a difference refuses the change.
+    """
+
+    how: How
+    environment: str
+    model: str
+    version: int
+    from_version: int | None
+    changes: tuple[Change, ...]
+    steps: tuple[str, ...]
+    command: str
+    warnings: tuple[str, ...] = ()
+    refusal: str = ""
+    force: bool = False
+    type_to_confirm: str = ""
+    expected_seconds: float | None = None
+    candidate: Version | None = None
+    champion: Version | None = None
+    seen: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A version and its commit that no trigger may deploy until a person lifts it."""
+
+    model: str
+    version: int
+    commit: str
+    at: float
+    who: str
+    why: str = ""

@@ -1,0 +1,91 @@
+"""Models, versions, and the lineage row that ties a version to its commit and its traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .verdicts import Verdict
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+PREVIOUS = "previous"
+
+# Tags that Podium puts on MLflow runs and versions. They are the lineage that survives the loss of the journal.
+TAG_COMMIT = "podium.commit"
+TAG_RUN = "podium.run"
+TAG_STEP = "podium.step"
+TAG_KEY = "podium.key"
+TAG_DIRTY = "podium.dirty"
+TAG_VERDICT = "podium.verdict"
+TAG_DIGEST = "podium.digest"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A registered-model version as MLflow knows it. `digest` is the content hash of its files once fetched, else empty."""
+
+    model: str
+    version: int
+    created: float
+    status: str = "READY"
+    aliases: tuple[str, ...] = ()
+    mlflow_run: str = ""
+    source: str = ""
+    commit: str = ""
+    run_id: int | None = None
+    digest: str = ""
+    verdict: Verdict | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    params: Mapping[str, str] = field(default_factory=dict[str, str])
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    name: str
+    versions: int
+    latest: int | None
+    aliases: Mapping[str, int]
+    updated: float
+
+
+@dataclass(frozen=True, slots=True)
+class MetricPoint:
+    step: int
+    at: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedRow:
+    """One line of a comparison: `kind` is `metric`, `param` or `tag`; one value per compared version, None where it has none."""
+
+    kind: str
+    name: str
+    values: tuple[str | float | None, ...]
+    differs: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    versions: tuple[Version, ...]
+    rows: tuple[ComparedRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """commit ↔ run ↔ MLflow run ↔ version ↔ digest ↔ replicas ↔ traffic share, for one version in one environment (or in none)."""
+
+    commit: str
+    run_id: int | None
+    mlflow_run: str
+    model: str
+    version: int | None
+    digest: str
+    environment: str = ""
+    replicas: tuple[str, ...] = ()
+    share: float = 0.0
+    aliases: tuple[str, ...] = ()
+    verdict: Verdict | None = None

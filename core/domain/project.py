@@ -1,0 +1,208 @@
+"""A project as its podium.yaml describes it: typed, checked, immutable. `core/config/` makes these; nothing here reads a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The Git host: `kind` is github, gitlab or gitea."""
+
+    kind: str
+    repo: str
+    token: str = field(default="", repr=False)
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    branch: str = "main"
+    host: Host | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mlflow:
+    """`tracking_uri` is absolute where it names a local file. `embedded` means that no server stands between us and the store."""
+
+    tracking_uri: str
+    experiment: str
+    model: str
+
+    @property
+    def embedded(self) -> bool:
+        return not self.tracking_uri.startswith(("http://", "https://"))
+
+
+@dataclass(frozen=True, slots=True)
+class On:
+    """What starts a pipeline by itself: a push to `push` branches, a cron line (UTC), alerts by name."""
+
+    push: tuple[str, ...] = ()
+    schedule: str = ""
+    alerts: tuple[str, ...] = ()
+
+
+Scalar = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Axes in the order written; `include` adds cells, `exclude` removes those that match."""
+
+    axes: Mapping[str, tuple[Scalar, ...]]
+    include: tuple[Mapping[str, Scalar], ...] = ()
+    exclude: tuple[Mapping[str, Scalar], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpec:
+    """One step as written. Exactly one of `run` (a shell command line) and `uses` (a built-in's name) is set.
+
+    `timeout` and `backoff` are seconds. `when` is an expression (docs/pipelines.md). `options` holds the built-in's own keys
+    (`metric`, `goal`, `gate`, `environment`, …), already checked against the built-in's table. `line` is where the step stands in the file.
+    """
+
+    name: str
+    run: str = ""
+    uses: str = ""
+    needs: tuple[str, ...] = ()
+    matrix: Matrix | None = None
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    timeout: float | None = None
+    retries: int = 0
+    backoff: float = 1.0
+    when: str = ""
+    allow_failure: bool = False
+    cache: bool = True
+    approval: bool = False
+    executor: str = "process"
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    name: str
+    steps: Mapping[str, StepSpec]
+    on: On = On()
+    params: Mapping[str, str] = field(default_factory=dict[str, str])
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check of a gate. `kind` is `metric`, `latency` or `schema`.
+
+    A metric check has `metric` and either bounds (`at_least`, `at_most`) or `compare: champion` with a `margin` (absolute) and a `confidence`.
+    `slices` and `min_rows` repeat it per value of those columns. `latency` is a percentile (p50, p95, p99) bounded by `at_most` seconds.
+    `goal` (maximize or minimize) is taken from the metric where it is known, and must be given where it is not.
+    """
+
+    kind: str
+    metric: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+    compare: str = ""
+    margin: float = 0.0
+    confidence: float = 0.95
+    goal: str = ""
+    slices: tuple[str, ...] = ()
+    min_rows: int = 1
+    percentile: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    name: str
+    data: str
+    target: str
+    checks: tuple[Check, ...]
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """`kind` is rolling, blue-green or canary. `weights` are percentages, `interval` seconds, `drain` seconds before an old replica stops taking requests for good."""
+
+    kind: str = "blue-green"
+    weights: tuple[int, ...] = ()
+    interval: float = 60.0
+    drain: float = 30.0
+    analysis: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where versions are served. `workers` is the number of server processes in one replica. `keep` is how many earlier versions stay warm."""
+
+    name: str
+    driver: str = "process"
+    port: int = 5100
+    bind: str = "127.0.0.1"
+    host: str = ""
+    replicas: int = 1
+    protected: bool = False
+    keep: int = 1
+    strategy: Strategy = Strategy()
+    capture: float = 0.01
+    health_timeout: float = 60.0
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    name: str
+    environment: str
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRule:
+    name: str
+    monitor: str
+    above: float | None = None
+    below: float | None = None
+    for_: int = 1
+    cooldown: float = 3600.0
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Infra:
+    name: str
+    kind: str
+    path: str
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """`root` is the directory of this podium.yaml (for a pushed commit, its worktree); `home` is the project's own directory, whose
+    `.podium/` holds all state. They are the same except inside the run of a pushed commit."""
+
+    name: str
+    root: Path
+    home: Path
+    git: Git
+    mlflow: Mlflow
+    pipelines: Mapping[str, Pipeline]
+    gates: Mapping[str, Gate]
+    environments: Mapping[str, Environment]
+    monitors: Mapping[str, Monitor]
+    alerts: Mapping[str, AlertRule]
+    infra: Mapping[str, Infra]
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def state(self) -> Path:
+        return self.home / ".podium"

@@ -1,0 +1,99 @@
+"""Every exception that Podium raises on purpose.
+
+Each carries what happened and a hint that says what to do about it, so that a front end can print both without knowing the part that failed,
+and an exit code, so that scripts can tell the kinds apart (docs/cli.md lists the codes).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class PodiumError(Exception):
+    """Something that a person has to know about. `exit_code` is what a headless command ends with."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class RunFailed(PodiumError):
+    """A run or one of its steps ended badly, or a gate refused a version."""
+
+    exit_code = 1
+
+
+class UsageError(PodiumError):
+    """The call cannot be carried out as it was written."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a file. `line` and `column` count from 1; 0 where the file as a whole is meant."""
+
+    file: str
+    line: int
+    column: int
+    key: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        key = f" {self.key}:" if self.key else ""
+        return f"{where}:{key} {self.message}"
+
+
+class ConfigError(PodiumError):
+    """podium.yaml cannot be used. Holds every problem found, not only the first."""
+
+    exit_code = 2
+
+    def __init__(self, problems: tuple[Problem, ...], *, hint: str = "") -> None:
+        lines = [f"{problem}\n  {problem.hint}" if problem.hint else str(problem) for problem in problems]
+        super().__init__("\n".join(lines), hint=hint)
+        self.problems = problems
+
+
+class NotFound(PodiumError):
+    """A run, version, environment, step or file that was named does not exist."""
+
+    exit_code = 3
+
+
+class Refused(PodiumError):
+    """Podium could do it but must not: a lock, a protection, a missing approval, a quarantine."""
+
+    exit_code = 4
+
+
+class Unreachable(PodiumError):
+    """A server, daemon or store that is needed does not answer."""
+
+    exit_code = 5
+
+
+class JournalError(PodiumError):
+    """The journal cannot be opened, read or written (locked, read-only, damaged, disk full)."""
+
+    exit_code = 5
+
+
+class MissingExtra(PodiumError):
+    """An optional part needs a package or program that is not installed."""
+
+    exit_code = 5
+
+
+class Interrupted(PodiumError):
+    """A person pressed Ctrl-C, or the process was told to end."""
+
+    exit_code = 130
