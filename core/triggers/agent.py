@@ -1,0 +1,185 @@
+"""The agent, `podium watch`: the one long-lived process of a project.
+
+It starts runs for pushes and schedules, keeps what is deployed alive, and measures it. Each job has a thread and a journal connection of its own,
+so that a replica that takes a minute to start does not delay a push, and an error in one job is told and tried again without ending the others.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from ..domain.project import Project
+from ..errors import ConfigError, PodiumError
+from ..journal import Journal
+from ..journal.identity import whoami
+from ..journal.processes import started_at
+from .wake import Doorbell
+
+TICK = 1.0
+SLOWEST_RETRY = 30.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something the agent does every `interval` seconds. `work` gets the project as it is now and this thread's journal."""
+
+    name: str
+    interval: float
+    work: Callable[[Project, Journal], None]
+
+
+class Settings:
+    """podium.yaml, read again when it changes. A broken one is told once and the last good one stays in force."""
+
+    def __init__(self, home: Path, say: Say) -> None:
+        self._home, self._say = home, say
+        self._lock = threading.Lock()
+        self._seen = self._signature()
+        self._project = self._load()
+
+    def project(self) -> Project:
+        with self._lock:
+            seen = self._signature()
+            if seen != self._seen:
+                self._seen = seen
+                try:
+                    self._project = self._load()
+                    self._say("podium.yaml has changed and was read again")
+                except (ConfigError, OSError) as error:
+                    self._say(f"podium.yaml has changed but cannot be used, the last good one stays in force: {error}")
+            return self._project
+
+    def _load(self) -> Project:
+        from ..config import load
+
+        return load(self._home)
+
+    def _signature(self) -> tuple[int, int]:
+        try:
+            status = (self._home / "podium.yaml").stat()
+        except OSError:
+            return (0, 0)
+        return (status.st_mtime_ns, status.st_size)
+
+
+def run(home: Path, *, say: Say | None = None) -> None:
+    """Be the agent until SIGTERM, SIGINT or SIGHUP. Refused when another agent of this project lives; ConfigError when podium.yaml cannot be used."""
+    narrate = say or _print
+    stop = threading.Event()
+    settings = Settings(home, narrate)
+    project = settings.project()
+    project.state.mkdir(mode=0o700, exist_ok=True)
+    with ExitStack() as closing:
+        journal = closing.enter_context(Journal.open(project.state / "journal.db"))
+        journal.agent.claim(os.getpid(), started_at(os.getpid()) or time.time(), socket.gethostname(), whoami())
+        closing.callback(journal.agent.release)
+        journal.audit.add(whoami(), "agent started", project.name)
+        bell = Doorbell(project.state)
+        closing.callback(bell.close)
+        _end_on_signals(stop, home)
+        narrate(f"watching {project.name} ({home})")
+        threads = [_thread(job, settings, stop, narrate) for job in _jobs(narrate)]
+        _follow_pushes(settings, journal, bell, stop, narrate)
+        for thread in threads:
+            thread.join(timeout=5.0)
+        narrate("stopped; what is deployed goes on serving")
+
+
+def _follow_pushes(settings: Settings, journal: Journal, bell: Doorbell, stop: threading.Event, say: Say) -> None:
+    """The main thread's own job: it sleeps on the doorbell, so that a git hook starts a run at once."""
+    from .repository import Pushes
+
+    pushes = Pushes(journal, say)
+    trouble = ""
+    while not stop.is_set():
+        try:
+            journal.agent.heartbeat()
+            pushes.look(settings.project())
+            trouble = ""
+        except PodiumError as error:
+            if error.message != trouble:
+                say(f"pushes: {error.message}")
+            trouble = error.message
+        bell.wait(TICK)
+
+
+def _jobs(say: Say) -> list[Job]:
+    from .jobs import Compaction, Healing, Recovery, RegistryPicture, Sampling, Scheduling
+
+    return [
+        Job("schedules", 1.0, Scheduling(say)),
+        Job("recovery", 2.0, Recovery(say)),
+        Job("health", 1.0, Healing(say)),
+        Job("signals", 1.0, Sampling()),
+        Job("registry", 2.0, RegistryPicture(say)),
+        Job("compaction", 60.0, Compaction()),
+    ]
+
+
+def _thread(job: Job, settings: Settings, stop: threading.Event, say: Say) -> threading.Thread:
+    thread = threading.Thread(target=_repeat, args=(job, settings, stop, say), name=job.name, daemon=True)
+    thread.start()
+    return thread
+
+
+def _repeat(job: Job, settings: Settings, stop: threading.Event, say: Say) -> None:
+    """Do the job at its interval; after an error wait longer each time, and tell each new error once."""
+    with Journal.open(settings.project().state / "journal.db") as journal:
+        pause, trouble = job.interval, ""
+        while not stop.is_set():
+            began = time.monotonic()
+            try:
+                job.work(settings.project(), journal)
+                pause, trouble = job.interval, ""
+            except Exception as error:  # a fault in one job must not end the agent
+                text = error.message if isinstance(error, PodiumError) else f"{type(error).__name__}: {error}"
+                if text != trouble:
+                    say(f"{job.name}: {text}")
+                pause, trouble = min(SLOWEST_RETRY, pause * 2), text
+            stop.wait(max(0.0, pause - (time.monotonic() - began)))
+
+
+def _end_on_signals(stop: threading.Event, home: Path) -> None:
+    from .wake import wake
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        wake(home)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, end)
+
+
+def _print(text: str) -> None:
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    with suppress(OSError):
+        print(f"{stamp} {text}", flush=True)
+
+
+def main(argv: list[str]) -> int:
+    """`python -m podium.core.triggers.agent HOME`: what `podium watch --daemon` starts."""
+    import sys
+
+    try:
+        run(Path(argv[0]))
+    except PodiumError as error:
+        print(f"{error.message}\n{error.hint}".strip(), file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    import sys
+
+    raise SystemExit(main(sys.argv[1:]))

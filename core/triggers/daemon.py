@@ -1,0 +1,76 @@
+"""Starting the agent in the background, and stopping it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+from ..domain.project import Project
+from ..domain.watching import AgentStatus
+from ..errors import Refused, RunFailed
+from ..journal import Journal
+from ..journal.processes import alive, started_at
+
+START_TIMEOUT = 10.0
+STOP_TIMEOUT = 10.0
+
+
+def start(project: Project, journal: Journal) -> AgentStatus:
+    """Start the agent in a session of its own and wait until it has reported. Refused when one lives; RunFailed when it does not come up."""
+    status = journal.agent.status()
+    if status.alive:
+        raise Refused(f"the agent already runs: pid {status.pid}, started by {status.who}", hint="`podium watch --stop` ends it")
+    project.state.mkdir(mode=0o700, exist_ok=True)
+    log = project.state / "agent.log"
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "podium.core.triggers.agent", str(project.home)],
+            stdin=subprocess.DEVNULL, stdout=handle, stderr=handle, start_new_session=True, cwd="/",
+        )  # fmt: skip
+    finally:
+        os.close(handle)
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        status = journal.agent.status()
+        if status.alive and status.pid == process.pid:
+            return status
+        if process.poll() is not None:
+            raise RunFailed(f"the agent ended at once (exit code {process.returncode}): {_last_line(log)}", hint=f"its log is {log}")
+        time.sleep(0.05)
+    process.terminate()
+    raise RunFailed(f"the agent did not report within {START_TIMEOUT:.0f} s", hint=f"its log is {log}")
+
+
+def stop(project: Project, journal: Journal) -> bool:
+    """End the agent, by SIGTERM and after ten seconds by SIGKILL; whether there was one."""
+    status = journal.agent.status()
+    if not status.alive or status.pid is None:
+        return False
+    started = started_at(status.pid)
+    for number, patience in ((signal.SIGTERM, STOP_TIMEOUT), (signal.SIGKILL, 2.0)):
+        with suppress(ProcessLookupError):
+            os.kill(status.pid, number)
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            _reap(status.pid)
+            if not alive(status.pid, started):
+                return True
+            time.sleep(0.05)
+    return True
+
+
+def _reap(pid: int) -> None:
+    """An agent that this very process started stays a zombie until it is waited for."""
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+
+
+def _last_line(log: os.PathLike[str]) -> str:
+    with open(log, "rb") as stream:
+        lines = stream.read()[-4096:].decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
