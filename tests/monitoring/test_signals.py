@@ -1,0 +1,90 @@
+"""Signals measured on a real process that answers /metrics on a real port."""
+
+import os
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from podium.core.domain.delivery import Replica, ReplicaState
+from podium.core.monitoring.signals import ProxyCounts, Sampler
+
+
+class Metrics(ThreadingHTTPServer):
+    fast = 0
+    slow = 0
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Metrics
+
+    def do_GET(self) -> None:
+        fast, slow = self.server.fast, self.server.slow
+        body = "".join(
+            f'podium_request_seconds_bucket{{le="{bound}"}} {count}\n' for bound, count in (("0.01", fast), ("1.0", fast + slow), ("+Inf", fast + slow))
+        ).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Metrics]:
+    server = Metrics(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def replica(port: int, **changes: object) -> Replica:
+    values = {"id": "a", "environment": "prod", "version": 1, "slot": "s1", "port": port, "state": ReplicaState.READY, "pid": os.getpid()}
+    return Replica(**(values | changes))  # type: ignore[arg-type]
+
+
+def as_dict(samples: list) -> dict[str, float]:
+    return {sample.signal: sample.value for sample in samples}
+
+
+def test_rates_are_differences_between_two_looks(server: Metrics) -> None:
+    sampler = Sampler("prod")
+    replicas = [replica(server.server_port)]
+    assert sampler.sample(ProxyCounts(100, 0), replicas, at=10.0) == []
+    server.fast, server.slow = 90, 10
+    measured = as_dict(sampler.sample(ProxyCounts(300, 20), replicas, at=12.0))
+    assert measured["requests"] == 100.0
+    assert measured["error_rate"] == 0.1
+    assert measured["latency_p50"] <= 0.01 < measured["latency_p95"] <= 1.0
+    assert measured["memory"] > 1_000_000
+    assert measured["cpu"] >= 0.0
+
+
+def test_silence_is_not_a_zero(server: Metrics) -> None:
+    sampler = Sampler("prod")
+    replicas = [replica(server.server_port)]
+    sampler.sample(ProxyCounts(100, 0), replicas, at=10.0)
+    quiet = as_dict(sampler.sample(ProxyCounts(100, 0), replicas, at=11.0))
+    assert quiet["requests"] == 0.0
+    assert "error_rate" not in quiet
+    assert "latency_p95" not in quiet
+    gone = as_dict(sampler.sample(None, replicas, at=12.0))
+    assert "requests" not in gone
+
+
+def test_a_restarted_proxy_does_not_give_negative_rates(server: Metrics) -> None:
+    sampler = Sampler("prod")
+    sampler.sample(ProxyCounts(1000, 10), [], at=10.0)
+    measured = as_dict(sampler.sample(ProxyCounts(50, 1), [], at=11.0))
+    assert measured["requests"] == 50.0
+
+
+def test_replicas_that_are_warm_or_gone_are_not_measured(server: Metrics) -> None:
+    sampler = Sampler("prod")
+    replicas = [replica(server.server_port, state=ReplicaState.WARM), replica(1, id="b", pid=None), replica(1, id="c", pid=2**22 - 1)]
+    sampler.sample(None, replicas, at=10.0)
+    assert sampler.sample(None, replicas, at=11.0) == []
