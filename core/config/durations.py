@@ -1,0 +1,30 @@
+"""How lengths of time and shares are written: `50ms`, `20m`, `1h30m`; `20%`."""
+
+from __future__ import annotations
+
+import re
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|w)", re.ASCII)
+_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%", re.ASCII)
+MAX_SECONDS = 3660 * 86400.0
+
+
+def parse_duration(text: str) -> float | None:
+    """Seconds; None when it is not a duration. The unit has to be there: `60` alone could be anything. `0` is the exception."""
+    if text == "0":
+        return 0.0
+    position, seconds = 0, 0.0
+    while position < len(text):
+        match = _PART.match(text, position)
+        if match is None:
+            return None
+        seconds += float(match[1]) * _UNITS[match[2]]
+        position = match.end()
+    return seconds if text and seconds <= MAX_SECONDS else None
+
+
+def parse_percent(text: str) -> float | None:
+    """The share (`20%` is 0.2); None when it is not a percentage."""
+    match = _PERCENT.fullmatch(text)
+    return float(match[1]) / 100 if match else None

@@ -1,0 +1,269 @@
+"""Kinds of single values: how each is read, and how it looks in the JSON Schema.
+
+A kind is a small frozen object. `read` returns the value or INVALID with the problem noted; it never raises. Kinds that hold other kinds
+(lists, mappings, sections) are in sections.py; the table that uses them all is table.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..domain.project import Scalar
+from .durations import parse_duration, parse_percent
+from .reader import INVALID, Reader, did_you_mean, shorten
+from .source import Node
+
+Schema = dict[str, Any]
+
+# In the schema a value may always be a text that holds a variable: `port: "${PORT:-5100}"`.
+_VARIABLE: Schema = {"type": "string", "pattern": r"\$\{[A-Za-z_]"}
+_PLACEHOLDER: Schema = {"type": "string", "pattern": r"\$\{\{"}
+_INTEGER = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?", re.ASCII)
+_TRUE, _FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
+_YES_NO = {"yes": "true", "on": "true", "y": "true", "1": "true", "no": "false", "off": "false", "n": "false", "0": "false"}
+
+
+class Kind(Protocol):
+    def read(self, node: Node, key: str, reader: Reader) -> Any: ...
+    def schema(self) -> Schema: ...
+
+
+def has_placeholder(text: str) -> bool:
+    return "${{" in text
+
+
+def _value(node: Node, key: str, reader: Reader) -> str | Any:
+    """Text of a value that is not a text in the end: quotes are only right around a variable."""
+    if node.null:
+        return reader.problem(node, key, "has no value", "give it one, or leave the key out")
+    text = reader.text(node, key)
+    if text is INVALID or node.plain or text != node.text:
+        return text.strip() if isinstance(text, str) else text
+    return reader.problem(node, key, f'"{shorten(node.text)}" is a text here, because it is quoted', "leave the quotes out")
+
+
+def _shown(node: Node, text: str) -> str:
+    """A value as it was written; what a variable stands for is not repeated, it may be a secret."""
+    return f"`{shorten(node.text)}`" + (" (with its variables filled in)" if node.text != text else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text as written. `templated` allows `${{ }}`; `variables` fills `${NAME}` in; `check` returns what is wrong with it, or ""."""
+
+    variables: bool = True
+    templated: bool = False
+    empty: bool = False
+    pattern: str = ""
+    what: str = ""
+    check: Callable[[str], str] | None = None
+
+    def read(self, node: Node, key: str, reader: Reader) -> Any:
+        if node.null and not self.empty:
+            return reader.problem(node, key, "has no value", "give it one, or leave the key out")
+        text = reader.text(node, key, variables=self.variables)
+        if text is INVALID:
+            return INVALID
+        text = "" if node.null else text
+        if not text.strip() and not self.empty and node.text == text:
+            return reader.problem(node, key, "is empty")
+        if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
+            return reader.problem(node, key, "holds a character that no file name or command can hold")
+        if has_placeholder(text):
+            return (
+                text
+                if self.templated
+                else reader.problem(node, key, "`${{ }}` is not filled in here", "it is in run, env, inputs, outputs and a built-in's options")
+            )
+        if self.pattern and not re.fullmatch(self.pattern, text, re.ASCII):
+            return reader.problem(node, key, f"{_shown(node, text)} is not {self.what or 'of the right form'}")
+        wrong = self.check(text) if self.check else ""
+        return reader.problem(node, key, f"{_shown(node, text)} {wrong}") if wrong else text
+
+    def schema(self) -> Schema:
+        if self.empty:
+            return {"type": ["string", "number", "boolean", "null"]}
+        if not self.pattern:
+            return {"type": ["string", "number"]}
+        others = [_VARIABLE, _PLACEHOLDER] if self.templated else [_VARIABLE]
+        return {"anyOf": [{"type": ["string", "number"], "pattern": f"^(?:{self.pattern})$"}, *others]}
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    low: int | None = None
+    high: int | None = None
+    templated: bool = False
+
+    def read(self, node: Node, key: str, reader: Reader) -> Any:
+        if self.templated and node.kind == "text" and has_placeholder(node.text):
+            return node.text
+        text = _value(node, key, reader)
+        if text is INVALID:
+            return INVALID
+        if not _INTEGER.fullmatch(text):
+            return reader.problem(node, key, f"{_shown(node, text)} is not a whole number")
+        return _bounded(int(text), self.low, self.high, node, key, reader)
+
+    def schema(self) -> Schema:
+        others = [_VARIABLE, _PLACEHOLDER] if self.templated else [_VARIABLE]
+        return {"anyOf": [{"type": "integer", **_bounds(self.low, self.high)}, *others]}
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    low: float | None = None
+    high: float | None = None
+
+    def read(self, node: Node, key: str, reader: Reader) -> Any:
+        text = _value(node, key, reader)
+        if text is INVALID:
+            return INVALID
+        if not _NUMBER.fullmatch(text):
+            return reader.problem(node, key, f"{_shown(node, text)} is not a number")
+        return _bounded(float(text), self.low, self.high, node, key, reader)
+
+    def schema(self) -> Schema:
+        return {"anyOf": [{"type": "number", **_bounds(self.low, self.high)}, _VARIABLE]}
+
+
+def _bounded(value: float, low: float | None, high: float | None, node: Node, key: str, reader: Reader) -> Any:
+    if (low is not None and value < low) or (high is not None and value > high) or value in (float("inf"), float("-inf")):
+        span = f"from {low:g} to {high:g}" if low is not None and high is not None else f"at least {low:g}" if low is not None else "a finite number"
+        return reader.problem(node, key, f"`{shorten(node.text)}` is out of range", f"it has to be {span}")
+    return value
+
+
+def _bounds(low: float | None, high: float | None) -> Schema:
+    return {name: bound for name, bound in (("minimum", low), ("maximum", high)) if bound is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    def read(self, node: Node, key: str, reader: Reader) -> Any:
+        text = _value(node, key, reader)
+        if text is INVALID:
+            return INVALID
+        if text in _TRUE or text in _FALSE:
+            return text in _TRUE
+        meant = _YES_NO.get(text.lower())
+        return reader.problem(node, key, f"{_shown(node, text)} is neither true nor false", f"write {meant}" if meant else "")
+
+    def schema(self) -> Schema:
+        return {"anyOf": [{"type": "boolean"}, _VARIABLE]}
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """Seconds, from `50ms`, `20m`, `1h30m`."""
+
+    low: float = 0.0
+
+    def read(self, node: Node, key: str, reader: Reader) -> Any:
+        text = reader.text(node, key)
+        if text is INVALID:
+            return INVALID
+        seconds = parse_duration(text)
+        if seconds is None:
+            hint = f"write the unit: `{text}s`, `{text}m`, …" if _NUMBER.fullmatch(text) else "for example 50ms, 20s, 5m, 1h30m, 2d"
+            return reader.problem(node, key, f"{_shown(node, text)} is not a length of time", hint)
+        return _bounded(seconds, self.low, None, node, key, reader)
+
+    def schema(self) -> Schema:
+        return {"anyOf": [{"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$"}, {"const": 0}, _VARIABLE]}
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """0..1, from `0.2` or `20%`."""
+
+    high: float = 1.0
+
+    def read(self, node: Node, key: str, reader: Reader) -> Any:
+        text = reader.text(node, key)
+        if text is INVALID:
+            return INVALID
+        percent = parse_percent(text)
+        if percent is None and not _NUMBER.fullmatch(text):
+            return reader.problem(node, key, f"{_shown(node, text)} is not a share", "write 0.2 or 20%")
+        return _bounded(float(text) if percent is None else percent, 0.0, self.high, node, key, reader)
+
+    def schema(self) -> Schema:
+        return {
+            "anyOf": [{"type": "number", "minimum": 0, "maximum": self.high}, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?%$"}, _VARIABLE]
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A bound on a signal: a number, a share (`20%` is 0.2) or a length of time (`50ms` is 0.05)."""
+
+    def read(self, node: Node, key: str, reader: Reader) -> Any:
+        text = reader.text(node, key)
+        if text is INVALID:
+            return INVALID
+        for value in (float(text) if _NUMBER.fullmatch(text) else None, parse_percent(text), parse_duration(text)):
+            if value is not None:
+                return _bounded(value, None, None, node, key, reader)
+        return reader.problem(node, key, f"{_shown(node, text)} is not a number", "write 0.01, 1% or 50ms")
+
+    def schema(self) -> Schema:
+        return {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^[0-9.]+ ?(%|ms|s|m|h)$"}, _VARIABLE]}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few words. `group` names entry points by which other packages add words of their own."""
+
+    words: Sequence[str]
+    group: str = ""
+
+    def read(self, node: Node, key: str, reader: Reader) -> Any:
+        text = Text().read(node, key, reader)
+        if text is INVALID or text in self.words or (self.group and text in plugins(self.group)):
+            return text
+        return reader.problem(node, key, f"{_shown(node, text)} is not known", did_you_mean(text, self.words))
+
+    def schema(self) -> Schema:
+        words: Schema = {"enum": list(self.words)}
+        return {"anyOf": [words, {"type": "string"} if self.group else _VARIABLE]}
+
+
+def plugins(group: str) -> list[str]:
+    """Names that installed packages add to a group. Looked up only for a name that Podium itself does not know: it takes milliseconds."""
+    from importlib.metadata import entry_points
+
+    return [entry.name for entry in entry_points(group=group)]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value of a matrix: a number or true/false where writing it out again gives the same text (`0.1`, `8`), else the text (`3.10`, `2013-03`).
+
+    So a step's name and command always show a value exactly as podium.yaml does.
+    """
+
+    def read(self, node: Node, key: str, reader: Reader) -> Any:
+        text = Text().read(node, key, reader)
+        if text is INVALID:
+            return INVALID
+        if any(not char.isprintable() for char in text) or len(text) > 200:
+            return reader.problem(node, key, "is too long, or more than one line, for a step's name")
+        return as_written(text) if node.plain or text != node.text else text
+
+    def schema(self) -> Schema:
+        return {"type": ["string", "number", "boolean"]}
+
+
+def as_written(text: str) -> Scalar:
+    if text in ("true", "false"):
+        return text == "true"
+    if _INTEGER.fullmatch(text) and str(int(text)) == text:
+        return int(text)
+    if _NUMBER.fullmatch(text) and str(float(text)) == text:
+        return float(text)
+    return text

@@ -1,0 +1,46 @@
+"""The way from the file to the Project: text, nodes, records, references, dataclasses. Every stage notes all that it finds wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..domain.project import Project
+from ..errors import ConfigError, Problem
+from . import build, source
+from .reader import MAX_PROBLEMS, Reader, Record
+from .references import check
+from .source import Node
+from .table import PROJECT
+
+
+def load_project(path: Path, root: Path, home: Path, environ: Mapping[str, str]) -> Project:
+    return from_text(source.read_text(path), path.name, root, home, environ)
+
+
+def from_text(text: str, name: str, root: Path, home: Path, environ: Mapping[str, str]) -> Project:
+    reader = Reader(name, environ)
+    node = source.parse(text, name)
+    if node is None:
+        raise ConfigError((Problem(name, 0, 0, "", "is empty"),), hint="`podium init` writes one to begin with")
+    record = read(node, reader)
+    found = build.project(record, root, home, tuple(dict.fromkeys(reader.secrets)))
+    check(record, found, reader)
+    if reader.problems:
+        raise ConfigError(_in_order(reader.problems, name))
+    return found
+
+
+def read(node: Node, reader: Reader) -> Record:
+    record = PROJECT.read(node, "", reader)
+    if not isinstance(record, Record):
+        raise ConfigError(tuple(reader.problems))
+    return record
+
+
+def _in_order(problems: list[Problem], name: str) -> tuple[Problem, ...]:
+    """By place, each once (an alias repeats a problem), and not more than anyone reads."""
+    unique = sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.column))
+    if len(unique) <= MAX_PROBLEMS:
+        return tuple(unique)
+    return (*unique[:MAX_PROBLEMS], Problem(name, 0, 0, "", f"and {len(unique) - MAX_PROBLEMS} more problems"))

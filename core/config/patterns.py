@@ -1,0 +1,40 @@
+"""Forms of single texts: paths, branch names, cron lines. Each function says what is wrong with a text, or "" when nothing is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[-/.]|/\.|\.lock(/|$)|[./]$|^@$")
+
+
+def bad_path(text: str) -> str:
+    """Paths belong to the project: the cache and the worktree of a pushed commit could not carry any other."""
+    path = PurePosixPath(text)
+    if path.is_absolute() or text.startswith("~"):
+        return "is not relative to the project's directory"
+    if ".." in path.parts:
+        return "leads out of the project's directory"
+    if ".podium" in path.parts or ".git" in path.parts:
+        return "is Podium's or git's own"
+    return "is more than one line" if "\n" in text else ""
+
+
+def bad_branch(text: str) -> str:
+    return "cannot be the name of a branch (patterns are not read here)" if _BRANCH.search(text) else ""
+
+
+def bad_schedule(text: str) -> str:
+    from datetime import UTC, datetime
+
+    from cronsim import CronSim, CronSimError
+
+    if len(text.split()) != 5:
+        return "is not a cron line: five fields, minute hour day month weekday"
+    try:
+        next(CronSim(text, datetime(2024, 1, 1, tzinfo=UTC)))
+    except StopIteration:
+        return "is a cron line that never comes"
+    except (CronSimError, ValueError) as error:
+        return f"is not a cron line: {error}" if str(error) else "is not a cron line"
+    return ""

@@ -1,0 +1,103 @@
+"""What every kind of value needs while it is read: a place for problems, the variables, the text of a node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ..errors import Problem
+from .source import Node
+from .variables import expand
+
+MAX_PROBLEMS = 50
+
+
+class _Invalid:
+    def __repr__(self) -> str:
+        return "INVALID"
+
+
+INVALID: Final = _Invalid()
+"""What reading gives for a value that is wrong; the problem is already noted, and nobody has to complain again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A section as read: `values` by key (wrong ones left out), `nodes` by key (wrong ones too), `node` where it stands, `path` its key path."""
+
+    node: Node
+    path: str
+    values: Mapping[str, Any]
+    nodes: Mapping[str, Node]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self.values.get(key, default)
+
+    def has(self, key: str) -> bool:
+        """Whether it was written, rightly or wrongly."""
+        return key in self.nodes
+
+    def at(self, key: str, index: int | None = None) -> Node:
+        """Where a value stands, or its index-th item; a single value may stand for a list of one."""
+        node = self.nodes.get(key, self.node)
+        return node.items[index] if index is not None and node.kind == "list" and index < len(node.items) else node
+
+
+@dataclass(slots=True)
+class Reader:
+    """Collects. `seen` holds (section, key) of everything read: the test of config.example.yaml proves by it that no key is left out."""
+
+    file: str
+    environ: Mapping[str, str]
+    problems: list[Problem] = field(default_factory=list[Problem])
+    secrets: list[str] = field(default_factory=list[str])
+    seen: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+
+    def problem(self, node: Node, key: str, message: str, hint: str = "") -> Any:
+        """Notes a problem and returns INVALID, so that a kind can `return reader.problem(…)`."""
+        self.problems.append(Problem(self.file, node.line, node.column, key, message, hint))
+        return INVALID
+
+    def text(self, node: Node, key: str, *, variables: bool = True) -> str | Any:
+        """A scalar's text with its variables filled in; INVALID for a list, a mapping, or a variable that is not set."""
+        if node.kind != "text":
+            return self.problem(node, key, f"has to be one value, not {article(node)}")
+        if not variables:
+            return node.text
+        found = expand(node.text, self.environ)
+        if found.malformed:
+            return self.problem(node, key, "`${` does not begin a variable", "write ${NAME} or ${NAME:-default}; a literal `${` is written `$${`")
+        if found.missing:
+            names = ", ".join(dict.fromkeys(found.missing))
+            first = found.missing[0]
+            return self.problem(node, key, f"the variable {names} is not set", f"export {first}=…, or write ${{{first}:-default}}")
+        self.secrets.extend(found.secrets)
+        return found.text
+
+
+def article(node: Node) -> str:
+    """A node's kind in words."""
+    if node.null:
+        return "nothing"
+    return {"text": "a single value", "list": "a list", "map": "a mapping"}[node.kind]
+
+
+def shorten(text: str, limit: int = 60) -> str:
+    """A value as messages quote it: one line, no control characters, bounded."""
+    line = "".join(char if char.isprintable() else " " for char in text[: limit + 1])
+    return line if len(text) <= limit else line[:limit] + "…"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint that names the nearest known word, or all of them when none is near."""
+    from difflib import get_close_matches
+
+    names = list(known)
+    near = get_close_matches(word[:80], names, n=1, cutoff=0.6) or [name for name in names if name.lower() == word.lower()]
+    if near:
+        return f"did you mean `{near[0]}`?"
+    if not names:
+        return ""
+    shown = ", ".join(sorted(names)[:20])
+    return f"known: {shown}{', …' if len(names) > 20 else ''}"

@@ -1,0 +1,274 @@
+"""What can only be checked with the whole project in hand: names that refer to each other, loops, ports, placeholders.
+
+Works on the records (for the places of problems) beside the built project (for the values).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from ..domain.graphs import ancestors, find_cycle
+from ..domain.project import Pipeline, Project, StepSpec
+from ..errors import UsageError
+from .build import BUILTINS
+from .kinds import has_placeholder
+from .reader import Reader, Record, did_you_mean
+from .sections import join
+from .source import Node
+from .table import METRIC_GOALS
+
+MAX_CELLS = 1000
+
+
+def check(record: Record, project: Project, reader: Reader) -> None:
+    for name, each in _records(record, "pipelines").items():
+        _Steps(each, project.pipelines[name], project, reader).check()
+    for each in _records(record, "gates").values():
+        _gate(each, reader)
+    _environments(record, project, reader)
+    for each in _records(record, "monitors").values():
+        _known(each, "environment", project.environments, "environment", reader)
+    for each in _records(record, "alerts").values():
+        _known(each, "monitor", project.monitors, "monitor", reader)
+        if not each.has("above") and not each.has("below"):
+            reader.problem(each.node, each.path, "has neither `above` nor `below`", "an alert fires above or below a value")
+    _store(record, project, reader)
+
+
+def _records(record: Record, key: str) -> Mapping[str, Record]:
+    return record.get(key, {})
+
+
+def _known(record: Record, key: str, names: Collection[str], what: str, reader: Reader) -> None:
+    """Notes each value of a key (one name, or several) that is not among `names`."""
+    value: Any = record.get(key)
+    several = isinstance(value, tuple)
+    for index, name in enumerate(value if several else (value,)):  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
+        if isinstance(name, str) and name not in names and not has_placeholder(name):
+            place = join(record.path, key)
+            node = record.at(key, index)
+            hint = did_you_mean(name, names) or f"there is no {what} in this file"
+            reader.problem(node, join(place, index) if node is not record.at(key) else place, f"unknown {what} `{name}`", hint)
+
+
+def _store(record: Record, project: Project, reader: Reader) -> None:
+    uri = project.mlflow.tracking_uri
+    mlflow: Record | None = record.get("mlflow")
+    node = mlflow.at("tracking_uri") if mlflow else record.node
+    if uri.startswith("sqlite:") and "?" in str(project.home) and "?" in uri:
+        reader.problem(
+            node, "mlflow.tracking_uri", f"the project's path {project.home} holds a `?`, at which SQLite's address would end", "move the project"
+        )
+
+
+def _gate(record: Record, reader: Reader) -> None:
+    checks: Sequence[Record] = record.get("checks", ())
+    for each in checks:
+        if each.has("metric"):
+            _metric_check(each, reader)
+
+
+def _metric_check(record: Record, reader: Reader) -> None:
+    metric = record.get("metric")
+    if not any(record.has(key) for key in ("at_least", "at_most", "compare")):
+        reader.problem(record.node, record.path, "checks nothing", "add at_least, at_most or compare")
+    for key in ("margin", "confidence"):
+        if record.has(key) and not record.has("compare"):
+            reader.problem(record.at(key), join(record.path, key), "only means something beside `compare`", "add compare: champion")
+    if record.has("compare") and metric is not None and metric not in METRIC_GOALS and not record.has("goal"):
+        hint = did_you_mean(metric, METRIC_GOALS)
+        hint = hint if hint.startswith("did") else "add goal: maximize or goal: minimize"
+        reader.problem(record.at("metric"), join(record.path, "metric"), f"it is not known whether more `{metric}` is better", hint)
+    low, high = record.get("at_least"), record.get("at_most")
+    if low is not None and high is not None and low > high:
+        reader.problem(record.at("at_least"), join(record.path, "at_least"), "is above `at_most`: nothing can pass")
+
+
+def _environments(record: Record, project: Project, reader: Reader) -> None:
+    used: dict[tuple[str, int], list[tuple[str, str]]] = {}
+    for name, each in _records(record, "environments").items():
+        found = project.environments[name]
+        others = used.setdefault((found.host, found.port), [])
+        clash = next((other for other, bind in others if bind == found.bind or {bind, found.bind} & {"0.0.0.0", "::"}), None)  # noqa: S104
+        if clash is not None and not (each.has("port") and "port" not in each.values):
+            default = "" if each.has("port") else " (the default)"
+            reader.problem(
+                each.at("port"), join(each.path, "port"), f"port {found.port}{default} is already that of environment `{clash}`", "give each its own"
+            )
+        others.append((name, found.bind))
+        if found.host and found.driver == "process":
+            reader.problem(each.at("host"), join(each.path, "host"), "the driver `process` serves on this machine only", "use driver: docker")
+        _canary(each, reader)
+
+
+def _canary(record: Record, reader: Reader) -> None:
+    strategy = record.get("strategy")
+    canary = strategy.get("canary") if isinstance(strategy, Record) else None
+    if not isinstance(canary, Record):
+        return
+    weights = canary.get("weights", ())
+    if list(weights) != sorted(set(weights)):
+        reader.problem(canary.at("weights"), join(canary.path, "weights"), "do not rise", "for example [5, 25, 50]")
+    analysis: Iterable[Record] = canary.get("analysis", ())
+    for each in analysis:
+        if not any(each.has(key) for key in ("at_most", "at_least", "compare")):
+            reader.problem(each.node, each.path, "checks nothing", "add at_least, at_most or compare")
+
+
+class _Steps:
+    """The checks of one pipeline."""
+
+    def __init__(self, record: Record, pipeline: Pipeline, project: Project, reader: Reader) -> None:
+        self.record = record
+        self.pipeline = pipeline
+        self.project = project
+        self.reader = reader
+        self.records = _records(record, "steps")
+
+    def check(self) -> None:
+        on: Record | None = self.record.get("on")
+        if on is not None:
+            _known(on, "alert", self.project.alerts, "alert", self.reader)
+        self._templates_of(self.record.get("env", {}), "env", self.record, frozenset())
+        for name, record in self.records.items():
+            self._step(record, self.pipeline.steps[name])
+        needs = {name: step.needs for name, step in self.pipeline.steps.items()}
+        loop = find_cycle(needs)
+        if loop is not None:
+            record = self.records[loop[0]]
+            self.reader.problem(
+                record.at("needs"), join(record.path, "needs"), f"the steps need each other in a circle: {' → '.join(loop)}", "take one need out"
+            )
+        else:
+            self._files(ancestors(needs))
+
+    def _step(self, record: Record, step: StepSpec) -> None:
+        _known(record, "needs", self.records, "step", self.reader)
+        cells = self._matrix(record, step)
+        self._when(record, step, cells)
+        self._template(step.run, "run", record, cells, quote=True)
+        self._templates_of(step.env, "env", record, cells)
+        for key, paths in (("inputs", step.inputs), ("outputs", step.outputs)):
+            for index, path in enumerate(paths):
+                self._template(path, key, record, cells, index=index)
+        for key, value in step.options.items():
+            self._template(value, key, record, cells)
+        self._builtin(record, step)
+
+    def _builtin(self, record: Record, step: StepSpec) -> None:
+        if step.uses == "gate":
+            _known(record, "gate", self.project.gates, "gate", self.reader)
+        if step.uses in BUILTINS:
+            _known(record, "environment", self.project.environments, "environment", self.reader)
+        metric = step.options.get("metric")
+        if step.uses == "register" and metric and not record.has("goal") and "goal" not in step.options:
+            hint = "add goal: maximize or goal: minimize"
+            self.reader.problem(record.at("metric"), join(record.path, "metric"), f"it is not known whether more `{metric}` is better", hint)
+
+    def _matrix(self, record: Record, step: StepSpec) -> frozenset[str]:
+        """The names that every cell has. Notes a matrix that makes no step, too many, or the same one twice."""
+        if step.matrix is None:
+            return frozenset()
+        written: Record = record.get("matrix")
+        axes, cells = step.matrix.axes, 1
+        for name, values in axes.items():
+            cells *= len(values)
+            path = join(written.path, name)
+            if not name.isidentifier() or not name.isascii():
+                self.reader.problem(
+                    written.at(name), path, f"`{name}` cannot be the name of a parameter", "letters, digits and `_`, not a digit first"
+                )
+            doubles = [value for index, value in enumerate(values) if any(value == other and type(value) is type(other) for other in values[:index])]
+            if doubles:
+                self.reader.problem(written.at(name), path, f"holds `{doubles[0]}` twice")
+        count = (cells if axes else 0) + len(step.matrix.include)
+        if count > MAX_CELLS or (count == 0 and not written.nodes):
+            message = "has no values" if count == 0 else f"makes {count:,} steps; at most {MAX_CELLS:,} are run"
+            self.reader.problem(written.node, written.path, message)
+        for index, excluded in enumerate(step.matrix.exclude):
+            for name in excluded:
+                if name not in axes:
+                    self.reader.problem(
+                        written.at("exclude", index), f"{written.path}.exclude[{index}].{name}", "is not in the matrix", did_you_mean(name, axes)
+                    )
+        kinds = ([set(axes)] if axes else []) + [set(cell) for cell in step.matrix.include]
+        return frozenset(set.intersection(*kinds)) if kinds else frozenset()
+
+    def _when(self, record: Record, step: StepSpec, cells: frozenset[str]) -> None:
+        from .expressions import when_names
+
+        path = join(record.path, "when")
+        try:
+            names = when_names(step.when)
+        except UsageError as error:
+            self.reader.problem(record.at("when"), path, error.message, error.hint)
+            return
+        known = [*(f"params.{name}" for name in self.pipeline.params), *(f"matrix.{name}" for name in cells), "trigger", "branch"]
+        known += [f"needs.{name}.state" for name in step.needs]
+        for name in names:
+            if name not in known:
+                self.reader.problem(record.at("when"), path, f"unknown value `{name}`", did_you_mean(name, known))
+
+    def _templates_of(self, values: Mapping[str, str], key: str, record: Record, cells: frozenset[str]) -> None:
+        for name, value in values.items():
+            node = record.at(key).get(name) or record.at(key)
+            self._names(value, join(join(record.path, key), name), node, cells, quote=False)
+
+    def _template(self, value: Any, key: str, record: Record, cells: frozenset[str], *, quote: bool = False, index: int | None = None) -> None:
+        if isinstance(value, str):
+            path = join(record.path, key)
+            self._names(value, path if index is None else join(path, index), record.at(key, index), cells, quote=quote)
+
+    def _names(self, text: str, path: str, node: Node, cells: frozenset[str], *, quote: bool) -> None:
+        if not has_placeholder(text):
+            return
+        from .expressions import check_template
+
+        try:
+            found = check_template(text, quote=quote)
+        except UsageError as error:
+            self.reader.problem(node, path, error.message, error.hint)
+            return
+        known = [*(f"params.{name}" for name in self.pipeline.params), *(f"matrix.{name}" for name in sorted(cells))]
+        for each in dict.fromkeys(map(str, found)):
+            if each not in known:
+                hint = did_you_mean(each, known) or "this pipeline has no params, and this step no matrix"
+                self.reader.problem(node, path, f"unknown value `${{{{ {each} }}}}`", hint)
+
+    def _files(self, above: Mapping[str, frozenset[str]]) -> None:
+        """Two steps that write the same files, and a step that reads what another writes without waiting for it, would race."""
+        writers = [(name, path.rstrip("/")) for name, step in self.pipeline.steps.items() for path in step.outputs if not has_placeholder(path)]
+        for index, (name, path) in enumerate(writers):
+            for other, theirs in writers[:index]:
+                if other != name and _overlap(path, theirs):
+                    record = self.records[name]
+                    self.reader.problem(
+                        record.at("outputs"), join(record.path, "outputs"), f"`{path}` is also written by step `{other}`", "a file has one step"
+                    )
+        for name, step in self.pipeline.steps.items():
+            self._shared_by_cells(name, step)
+            for path in (path.rstrip("/") for path in step.inputs if not has_placeholder(path)):
+                for other, theirs in writers:
+                    if other != name and _overlap(path, theirs) and other not in above[name] and name not in above[other]:
+                        record = self.records[name]
+                        message = f"`{path}` is written by step `{other}`, which this step does not wait for"
+                        self.reader.problem(record.at("inputs"), join(record.path, "inputs"), message, f"add {other} to its needs")
+
+    def _shared_by_cells(self, name: str, step: StepSpec) -> None:
+        if step.matrix is None:
+            return
+        varying = [axis for axis, values in step.matrix.axes.items() if len(values) > 1]
+        for index, path in enumerate(step.outputs):
+            compact = path.replace(" ", "")
+            left_out = [axis for axis in varying if "${{matrix." + axis + "}}" not in compact]
+            if left_out and not (step.matrix.exclude or step.matrix.include):
+                record = self.records[name]
+                hint = f"put ${{{{ matrix.{left_out[0]} }}}} into the path"
+                where = join(join(record.path, "outputs"), index)
+                self.reader.problem(record.at("outputs", index), where, f"`{path}` is written by several cells of the matrix", hint)
+
+
+def _overlap(one: str, other: str) -> bool:
+    one, other = one.removeprefix("./"), other.removeprefix("./")
+    return one == other or one.startswith(other + "/") or other.startswith(one + "/")

@@ -1,0 +1,324 @@
+"""Every key of podium.yaml: what it may hold and what it is for.
+
+This table is the only place that knows the keys. The reader checks by it, the JSON Schema is made from it (schema.py), and the test of
+config.example.yaml walks it. To add a key, add a line here, its value in build.py, and the key in config.example.yaml.
+"""
+
+from __future__ import annotations
+
+from ..domain.watching import SIGNALS
+from .kinds import Amount, Choice, Duration, Flag, Integer, Number, Share, Text, Value, plugins
+from .patterns import bad_branch, bad_path, bad_schedule
+from .sections import NAME, VARIABLE_NAME, Chosen, Either, Key, ListOf, MapOf, Option, Plain, Section
+
+EXECUTORS = ("process", "docker", "ray")
+DRIVERS = ("process", "docker", "swarm")
+HOSTS = ("github", "gitlab", "gitea")
+GOALS = ("maximize", "minimize")
+PERCENTILES = ("p50", "p95", "p99")
+# Metrics whose direction is known; core/quality computes them.
+METRIC_GOALS = {
+    **dict.fromkeys(("roc_auc", "accuracy", "precision", "recall", "f1", "r2"), "maximize"),
+    **dict.fromkeys(("log_loss", "brier", "rmse", "mae"), "minimize"),
+}
+
+_name = Text(pattern=NAME, what="a name")
+_names = ListOf(_name, single=True)
+_reference = Text(pattern=rf"{NAME}|.*\$\{{\{{.*", what="a name", templated=True)
+_path = Text(check=bad_path, templated=True)
+_paths = ListOf(_path, single=True)
+_branch = Text(check=bad_branch)
+_env = MapOf(Text(empty=True, templated=True), "variable", VARIABLE_NAME)
+_version = Integer(low=1, templated=True)
+
+HOST = Section(
+    "host",
+    (
+        Key("kind", Choice(HOSTS, group="podium.hosts"), "github, gitlab or gitea", required=True),
+        Key("repo", Text(), "owner/name on the host", required=True),
+        Key("token", Text(), "access token; take it from the environment: ${GITHUB_TOKEN}"),
+        Key("url", Text(pattern=r"https?://\S+", what="an http(s) address"), "address of a host of your own"),
+    ),
+)
+
+GIT = Section(
+    "git",
+    (
+        Key("branch", _branch, "the branch that releases come from (main)"),
+        Key("host", HOST, "where the repository is hosted"),
+    ),
+)
+
+MLFLOW = Section(
+    "mlflow",
+    (
+        Key("tracking_uri", Text(), "tracking store: an http(s) server or a local database (sqlite:///.podium/mlflow.db)"),
+        Key("experiment", Text(), "MLflow experiment (the project's name)"),
+        Key("model", Text(pattern=r"[^/:]{1,200}", what="a model's name (no `/` or `:`)"), "registered model (the project's name)"),
+    ),
+)
+
+ON = Section(
+    "on",
+    (
+        Key("push", ListOf(_branch, single=True), "branches whose new commits start the pipeline"),
+        Key("schedule", Text(check=bad_schedule), "cron line, in UTC"),
+        Key("alert", _names, "alerts that start it"),
+    ),
+)
+
+_STEP: tuple[Key, ...] = (
+    Key("needs", _names, "steps that have to succeed first"),
+    Key(
+        "matrix",
+        Section(
+            "matrix",
+            (
+                Key("include", ListOf(MapOf(Value(), "parameter", VARIABLE_NAME, least=1)), "cells to add"),
+                Key("exclude", ListOf(MapOf(Value(), "parameter", VARIABLE_NAME, least=1)), "cells to leave out: those that have all these values"),
+            ),
+            others=ListOf(Value(), least=1),
+        ),
+        "runs the step once for each combination of the values",
+    ),
+    Key("env", _env, "environment variables of the step"),
+    Key("timeout", Duration(low=0.01), "ends the step, and every process it started, after this time"),
+    Key("retries", Integer(0, 100), "how often a failed step is tried again (0)"),
+    Key("backoff", Duration(), "wait before the first retry; doubles each time (1s)"),
+    Key("when", Text(), "expression that says whether the step runs"),
+    Key("allow_failure", Flag(), "a failure of this step does not fail the run (false)"),
+    Key("approval", Choice(("required", "none")), "required: a person has to approve before the step starts"),
+)
+
+_RUN: tuple[Key, ...] = (
+    Key("run", Text(variables=False, templated=True), "shell command line", required=True),
+    Key("inputs", _paths, "files and directories that the command reads"),
+    Key("outputs", _paths, "files and directories that it writes; kept, and restored when nothing it depends on changed"),
+    Key("cache", Flag(), "false: always run (true)"),
+    Key("executor", Choice(EXECUTORS, group="podium.executors"), "where the command runs: process, docker, ray (process)"),
+)
+
+_USES = Key("uses", Text(), "built-in step", required=True)
+_ENVIRONMENT = Key("environment", _reference, "environment to work on", required=True)
+_VERSION = Key("version", _version, "model version (the one that an earlier step reported)")
+
+BUILTINS: dict[str, tuple[Key, ...]] = {
+    "register": (
+        Key("metric", Text(templated=True), "MLflow metric by which the best run is chosen", required=True),
+        Key("goal", Choice(GOALS), "maximize or minimize; only needed where Podium does not know the metric"),
+        Key("model", Text(templated=True), "registered model (that of the project)"),
+        _VERSION,
+    ),
+    "gate": (Key("gate", _reference, "gate to check the version with", required=True), _VERSION),
+    "deploy": (_ENVIRONMENT, _VERSION),
+    "promote": (_ENVIRONMENT, _VERSION, Key("force", Flag(), "promote without a passed gate (false)")),
+    "rollback": (_ENVIRONMENT,),
+    "image": (
+        Key("base", Text(templated=True), "image to build on"),
+        Key("push", Text(templated=True), "registry to push to"),
+        _VERSION,
+    ),
+}
+
+
+def _plugin_step(word: str) -> Section | None:
+    return Section(f"step.{word}", (_USES, *_STEP), others=Plain()) if word in plugins("podium.steps") else None
+
+
+STEP = Chosen(
+    "step",
+    (
+        Option("run", Section("step", (*_RUN, *_STEP))),
+        *(Option("uses", Section(f"step.{word}", (_USES, *keys, *_STEP)), word) for word, keys in BUILTINS.items()),
+    ),
+    otherwise=_plugin_step,
+)
+
+PIPELINE = Section(
+    "pipeline",
+    (
+        Key("on", ON, "what starts it by itself"),
+        Key("params", MapOf(Text(empty=True), "parameter", VARIABLE_NAME), "values that a person may set for a run: ${{ params.NAME }}"),
+        Key("env", _env, "environment variables of all its steps"),
+        Key("steps", MapOf(STEP, "step", least=1), "the steps, by name", required=True),
+    ),
+)
+
+_GOAL = Key("goal", Choice(GOALS), "which direction is better; only needed where Podium does not know the metric")
+
+CHECK = Chosen(
+    "check",
+    (
+        Option(
+            "metric",
+            Section(
+                "check",
+                (
+                    Key("metric", Text(), "metric of the version on the gate's data", required=True),
+                    Key("at_least", Number(), "lowest value that passes"),
+                    Key("at_most", Number(), "highest value that passes"),
+                    Key("compare", Choice(("champion",)), "compare with the champion on the same rows"),
+                    Key("margin", Number(low=0.0), "how much worse than the champion it may be, absolute (0)"),
+                    Key("confidence", Number(0.5, 0.9999), "of the interval of the difference (0.95)"),
+                    _GOAL,
+                    Key("slices", _slices := ListOf(Text(), single=True), "columns; the check is repeated for each of their values"),
+                    Key("min_rows", Integer(low=1), "slices with fewer rows are left out (1)"),
+                ),
+            ),
+        ),
+        Option(
+            "latency",
+            Section(
+                "check.latency",
+                (
+                    Key("latency", Choice(PERCENTILES), "percentile of the time for one prediction", required=True),
+                    Key("at_most", Duration(low=1e-6), "longest time that passes", required=True),
+                ),
+            ),
+        ),
+        Option(
+            "schema",
+            Section(
+                "check.schema",
+                (Key("schema", Choice(("unchanged",)), "the model's input and output columns are those of the champion", required=True),),
+            ),
+        ),
+    ),
+)
+
+GATE = Section(
+    "gate",
+    (
+        Key("data", Text(check=bad_path), "table of rows to evaluate on: .parquet or .csv", required=True),
+        Key("target", Text(), "column that holds the truth", required=True),
+        Key("checks", ListOf(CHECK, least=1), "all of them have to pass", required=True),
+    ),
+)
+
+_DRAIN = Key("drain", Duration(), "how long an old replica may finish its requests (30s)")
+ANALYSIS = Section(
+    "analysis",
+    (
+        Key("signal", Choice(SIGNALS), "what is measured", required=True),
+        Key("at_most", Amount(), "highest value that passes"),
+        Key("at_least", Amount(), "lowest value that passes"),
+        Key("compare", Choice(("champion",)), "compare with the champion, at the same time"),
+        Key("margin", Share(high=10.0), "how much worse than the champion it may be, as a share of its value (0)"),
+    ),
+)
+STRATEGY = Either(
+    Choice(("rolling", "blue-green", "canary")),
+    Chosen(
+        "strategy",
+        (
+            Option("rolling", Section("strategy", (Key("rolling", Section("rolling", (_DRAIN,)), "replaces replicas one at a time"),))),
+            Option("blue-green", Section("strategy", (Key("blue-green", Section("blue-green", (_DRAIN,)), "starts all new ones, then switches"),))),
+            Option(
+                "canary",
+                Section(
+                    "strategy",
+                    (
+                        Key(
+                            "canary",
+                            Section(
+                                "canary",
+                                (
+                                    Key("weights", ListOf(Integer(1, 99), least=1), "shares of the traffic in percent, rising ([5, 25, 50])"),
+                                    Key("interval", Duration(low=0.1), "how long each weight is watched (60s)"),
+                                    Key("analysis", ListOf(ANALYSIS), "what has to hold at each weight"),
+                                    _DRAIN,
+                                ),
+                            ),
+                            "gives the new version a growing share and watches it",
+                        ),
+                    ),
+                ),
+            ),
+        ),
+    ),
+)
+
+ENVIRONMENT = Section(
+    "environment",
+    (
+        Key("driver", Choice(DRIVERS, group="podium.drivers"), "process, docker or swarm (process)"),
+        Key("port", Integer(1, 65535), "port that answers requests (5100)"),
+        Key("bind", Text(pattern=r"[0-9A-Za-z.:-]+", what="an address"), "address to listen on (127.0.0.1)"),
+        Key(
+            "host", Text(pattern=r"(ssh|tcp|unix|npipe|https?)://\S+", what="an address such as ssh://user@machine"), "machine whose Docker serves it"
+        ),
+        Key("replicas", Integer(1, 256), "copies of the model (1)"),
+        Key("protected", Flag(), "changes have to be confirmed by typing its name (false)"),
+        Key("keep", Integer(0, 50), "earlier versions that stay warm for a rollback (1)"),
+        Key("strategy", STRATEGY, "how a new version takes over: rolling, blue-green or canary (blue-green)"),
+        Key("capture", Share(), "share of the requests whose inputs and predictions are kept (0.01)"),
+        Key("health_timeout", Duration(low=0.1), "how long a replica may take to become healthy (60s)"),
+    ),
+)
+
+_MONITORED = Key("environment", _name, "environment that it watches", required=True)
+MONITOR = Chosen(
+    "monitor",
+    (
+        Option(
+            "drift",
+            Section(
+                "monitor",
+                (
+                    _MONITORED,
+                    Key("drift", Choice(("psi", "js", "wasserstein", "ks", "chi2")), "measure of the distance of two distributions", required=True),
+                    Key("reference", Text(check=bad_path), "table of rows to compare with", required=True),
+                    Key("window", Integer(low=10), "latest captured requests that are compared (1000)"),
+                    Key("columns", _slices, "columns to compare (all)"),
+                ),
+            ),
+        ),
+        Option(
+            "signal",
+            Section(
+                "monitor.signal",
+                (
+                    _MONITORED,
+                    Key("signal", Choice(SIGNALS), "signal to watch", required=True),
+                    Key("window", Duration(low=1.0), "time that one value is taken over (60s)"),
+                ),
+            ),
+        ),
+    ),
+)
+
+ALERT = Section(
+    "alert",
+    (
+        Key("monitor", _name, "monitor that it looks at", required=True),
+        Key("above", Amount(), "fires above this value"),
+        Key("below", Amount(), "fires below this value"),
+        Key("for", Integer(1, 10000), "measurements in a row (1)"),
+        Key("cooldown", Duration(), "time before it fires again (1h)"),
+    ),
+)
+
+INFRA = Chosen(
+    "infra",
+    (
+        Option("terraform", Section("infra", (Key("terraform", _path, "directory of the Terraform configuration", required=True),))),
+        Option("cloudformation", Section("infra", (Key("cloudformation", _path, "CloudFormation template", required=True),))),
+    ),
+)
+
+PROJECT = Section(
+    "project",
+    (
+        Key("project", _name, "the project's name", required=True),
+        Key("env", _env, "environment variables of all steps"),
+        Key("git", GIT, "the repository"),
+        Key("mlflow", MLFLOW, "where models are tracked and registered"),
+        Key("pipelines", MapOf(PIPELINE, "pipeline"), "named graphs of steps"),
+        Key("gates", MapOf(GATE, "gate"), "checks that a version has to pass"),
+        Key("environments", MapOf(ENVIRONMENT, "environment"), "where versions are served"),
+        Key("monitors", MapOf(MONITOR, "monitor"), "signals that are measured"),
+        Key("alerts", MapOf(ALERT, "alert"), "rules over monitors"),
+        Key("infra", MapOf(INFRA, "infrastructure"), "infrastructure described by other tools"),
+    ),
+    doc="A Podium project",
+)

@@ -1,0 +1,55 @@
+"""`${NAME}` and `${NAME:-default}`: values from the environment of whoever calls Podium."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# `$${` is a literal `${`. `${{` belongs to expressions.py and is left alone.
+_REFERENCE = re.compile(r"\$\$\{(?!\{)|\$\{(?!\{)(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?", re.ASCII)
+_SECRET = re.compile(r"TOKEN|SECRET|PASSW(OR)?D|PASSPHRASE|CREDENTIAL|(^|_)KEY", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """`missing` are variables that are not set and have no default; `malformed` says that a `${` does not begin a variable.
+
+    `secrets` are the values of variables whose names look secret; they must not be shown.
+    """
+
+    text: str
+    missing: tuple[str, ...] = ()
+    malformed: bool = False
+    secrets: tuple[str, ...] = ()
+
+
+def looks_secret(name: str) -> bool:
+    return _SECRET.search(name) is not None
+
+
+def expand(text: str, environ: Mapping[str, str]) -> Expanded:
+    if "${" not in text:
+        return Expanded(text)
+    missing: list[str] = []
+    secrets: list[str] = []
+    malformed = False
+
+    def replace(match: re.Match[str]) -> str:
+        nonlocal malformed
+        if match[0] == "$${":
+            return "${"
+        name, default = match[1], match[2]
+        if name is None:
+            malformed = True
+            return ""
+        value = environ.get(name)
+        if value is None or (value == "" and default is not None):
+            if default is None:
+                missing.append(name)
+            return default or ""
+        if value and looks_secret(name):
+            secrets.append(value)
+        return value
+
+    return Expanded(_REFERENCE.sub(replace, text), tuple(missing), malformed, tuple(secrets))
