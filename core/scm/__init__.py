@@ -1,0 +1,5 @@
+"""The local git repository."""
+
+from .repository import Repository
+
+__all__ = ["Repository"]

@@ -1,0 +1,150 @@
+"""A local git repository, seen from a directory inside it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..domain.scm import Commit
+from ..errors import NotFound, PodiumError, Refused, UsageError
+from . import hooks
+from .git import checked, failure, git
+
+SHORT = 9
+_FORMAT = "%H%x00%an%x00%ct%x00%s%x00"
+# A checkout of a big repository may take its time; a hung file system may not take for ever.
+CHECKOUT_TIMEOUT = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """`directory` is where it was opened (a project), `root` the top of its working tree, `git_dir` what all its worktrees share.
+
+    `prefix` is `directory` relative to `root` ("" at the top): in a worktree made by `worktree_add`, the project is at `path / prefix`.
+    """
+
+    directory: Path
+    root: Path
+    git_dir: Path
+    prefix: str
+    bare: bool
+
+    @classmethod
+    def open(cls, path: Path) -> Repository:
+        """NotFound when `path` is not in a repository."""
+        directory = Path(path).resolve()
+        answer = git(directory, "rev-parse", "--is-bare-repository", "--path-format=absolute", "--git-common-dir")
+        if answer.code and "not a git repository" in answer.err:
+            raise NotFound(f"{directory} is not in a git repository", hint="git init, and commit the project")
+        if answer.code:
+            raise failure(answer, ("rev-parse",))
+        bare, git_dir = os.fsdecode(answer.out.removesuffix(b"\n")).split("\n", 1)
+        if bare == "true" or git(directory, "rev-parse", "--is-inside-work-tree").text != "true":
+            return cls(directory, Path(git_dir), Path(git_dir), "", True)
+        top = os.fsdecode(checked(directory, "rev-parse", "--show-toplevel").out.removesuffix(b"\n"))
+        prefix = os.fsdecode(checked(directory, "rev-parse", "--show-prefix").out.removesuffix(b"\n")).rstrip("/")
+        return cls(directory, Path(top), Path(git_dir), prefix, False)
+
+    @classmethod
+    def find(cls, path: Path) -> Repository | None:
+        """None when `path` is not in a repository."""
+        try:
+            return cls.open(path)
+        except NotFound:
+            return None
+
+    def head(self) -> Commit:
+        """NotFound while the branch has no commit."""
+        return self.resolve("HEAD")
+
+    def branch(self) -> str:
+        """The branch that is checked out, also while it has no commit; "" for a detached HEAD."""
+        return git(self.directory, "symbolic-ref", "--quiet", "--short", "HEAD").text
+
+    def resolve(self, rev: str) -> Commit:
+        """The commit that a branch, tag, (short) hash or `HEAD~1` names. NotFound when there is none."""
+        if not rev or rev.startswith("-") or "\0" in rev or "\n" in rev:
+            raise UsageError(f"{rev!r} cannot name a commit", hint="give a branch, a tag or a hash")
+        answer = git(self.directory, "rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}")
+        if answer.code:
+            if rev == "HEAD":
+                raise NotFound(f"{self.root} has no commit yet", hint="git add . && git commit")
+            raise NotFound(f"there is no commit {rev!r} in {self.root}", hint="git fetch, if it was made elsewhere; `git log` shows those that are here")
+        return self._commits(answer.text, limit=1)[0]
+
+    def log(self, limit: int = 50, branch: str = "") -> list[Commit]:
+        """The newest commits of a branch (of HEAD), newest first; none for a branch without one."""
+        tip = self.branch_tip(branch) if branch else git(self.directory, "rev-parse", "--verify", "--quiet", "HEAD").text
+        return self._commits(tip, limit=limit) if tip else []
+
+    def commits_between(self, a: str, b: str) -> list[Commit]:
+        """Commits of `b` that `a` does not have, newest first."""
+        return self._commits(f"{self.resolve(a).sha}..{self.resolve(b).sha}", limit=None)
+
+    def branch_tip(self, branch: str) -> str | None:
+        """The hash of a local branch's newest commit; None when there is no such branch."""
+        if not branch or "\0" in branch:
+            return None
+        answer = git(self.directory, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")
+        return answer.text if answer.code == 0 else None
+
+    def changed_files(self, a: str, b: str) -> list[str]:
+        """Paths, relative to the top, that differ between two commits."""
+        answer = checked(self.directory, "diff", "--name-only", "--no-renames", "--no-ext-diff", "-z", self.resolve(a).sha, self.resolve(b).sha)
+        return [os.fsdecode(path) for path in answer.out.split(b"\0") if path]
+
+    def dirty(self) -> bool:
+        """Whether the project's files differ from HEAD: changed, staged, or new and not ignored. Podium's own state does not count."""
+        if self.bare:
+            return False
+        answer = checked(self.directory, "status", "--porcelain", "-z", "--untracked-files=normal", "--", ".", ":(exclude,glob)**/.podium/**", ":(exclude).podium")
+        return bool(answer.out)
+
+    def _commits(self, revisions: str, *, limit: int | None) -> list[Commit]:
+        count = () if limit is None else (f"--max-count={limit}",)
+        answer = checked(self.directory, "log", *count, f"--format={_FORMAT}", "--no-show-signature", revisions, "--")
+        fields = answer.out.decode("utf-8", "replace").split("\0")
+        rows = zip(*(fields[offset : len(fields) - 1 : 4] for offset in range(4)), strict=True)
+        return [Commit(sha.strip(), sha.strip()[:SHORT], author, float(at), subject) for sha, author, at, subject in rows]
+
+    def worktree_add(self, commit: str, path: Path) -> None:
+        """Checks `commit` out into `path`, which must not exist (or be empty), detached from any branch."""
+        found = self.resolve(commit)
+        if path.exists() and any(path.iterdir()):
+            raise Refused(f"{path} is not empty", hint="remove it, or `git worktree remove` it")
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Twice --force: a directory that was deleted behind git's back is still registered, and may be taken again.
+        arguments = ("worktree", "add", "--force", "--force", "--detach", "--quiet", str(path), found.sha)
+        checked(self.git_dir, *arguments, timeout=CHECKOUT_TIMEOUT)
+
+    def worktree_remove(self, path: Path) -> None:
+        """Removes a worktree and what lies in it. Nothing happens when it is gone already."""
+        if path.exists():
+            answer = git(self.git_dir, "worktree", "remove", "--force", "--force", str(path), timeout=CHECKOUT_TIMEOUT)
+            if answer.code and "is not a working tree" in answer.err:
+                raise NotFound(f"{path} is not a worktree of {self.root}", hint="nothing was removed")
+            if answer.code and path.exists():
+                shutil.rmtree(path, ignore_errors=True)  # a step may have made a directory that git does not empty
+                if path.exists():
+                    raise PodiumError(f"{path} cannot be removed: {answer.err}", hint="look at the permissions in it")
+        git(self.git_dir, "worktree", "prune")
+
+    def install_hooks(self, wake_command: str) -> list[str]:
+        """Has git run a shell line after commits, merges and received pushes. Says which hooks were left alone, and why (usually none).
+
+        Doing it again replaces the line. Refused when the hooks are not the repository's own (`core.hooksPath`).
+        """
+        return hooks.install(self._hooks(), self.prefix, wake_command)
+
+    def remove_hooks(self) -> None:
+        """Takes out what `install_hooks` put in, and nothing else."""
+        hooks.remove(self._hooks(), self.prefix)
+
+    def _hooks(self) -> Path:
+        answer = git(self.git_dir, "rev-parse", "--path-format=absolute", "--git-path", "hooks", hooks=True)
+        directory = Path(os.fsdecode(answer.out.removesuffix(b"\n"))).resolve()
+        if answer.code or not directory.is_relative_to(self.git_dir.resolve()):
+            raise Refused(f"the repository's hooks are kept in {directory} (core.hooksPath)", hint="pushes are noticed without a hook too, a second later")
+        return directory
