@@ -1,0 +1,33 @@
+"""Alerts that fired and resolved."""
+
+from __future__ import annotations
+
+import time
+
+from ..domain.watching import Alert
+from .database import Database
+
+_MOST = 10_000
+
+
+class Alerts:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(
+        self, name: str, *, environment: str, monitor: str, state: str, value: float | None = None, message: str = "", at: float | None = None
+    ) -> Alert:
+        """Keeps the alert; of more than 10,000 the oldest go."""
+        when = time.time() if at is None else at
+        with self._database.transaction():
+            number = self._database.insert(
+                "INSERT INTO alerts (name, environment, monitor, state, at, value, message) VALUES (?,?,?,?,?,?,?)",
+                (name, environment, monitor, state, when, value, message),
+            )
+            self._database.run("DELETE FROM alerts WHERE id <= ?", (number - _MOST,))
+        return Alert(number, name, environment, monitor, state, when, value, message)
+
+    def recent(self, limit: int = 50) -> list[Alert]:
+        """Newest first."""
+        sql = "SELECT id, name, environment, monitor, state, at, value, message FROM alerts ORDER BY id DESC LIMIT ?"
+        return [Alert(*row) for row in self._database.all(sql, (limit,))]

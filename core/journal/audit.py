@@ -1,0 +1,81 @@
+"""The audit: who did what, when and why; append-only, each row chained to the one before it.
+
+A row's digest covers its content and the digest before it, and the number of rows and the last digest are kept apart, so that an edited,
+removed, re-ordered or cut-off row shows. Whoever can write the file can also compute a whole new chain: copy `head()` elsewhere to catch that.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+
+from ..domain.watching import AuditEntry
+from .database import Database
+
+_COLUMNS = "id, at, who, action, subject, why, digest"
+# More would not help a person; one broken link usually explains the rest.
+_MOST_PROBLEMS = 20
+
+
+def digest_of(before: str, id: int, at: float, who: str, action: str, subject: str, why: str) -> str:
+    """SHA-256, in hex, of the digest before and this row's content."""
+    from hashlib import sha256
+
+    return sha256(json.dumps([before, id, at, who, action, subject, why]).encode()).hexdigest()
+
+
+class Audit:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, who: str, action: str, subject: str, why: str = "") -> AuditEntry:
+        # Text that came from outside may hold lone surrogates, which SQLite refuses.
+        who, action, subject, why = (text.encode("utf-8", "replace").decode() for text in (who, action, subject, why))
+        at = time.time()
+        with self._database.transaction():
+            number, before = self.head()
+            entry = AuditEntry(number + 1, at, who, action, subject, why, digest_of(before, number + 1, at, who, action, subject, why))
+            self._database.run(
+                f"INSERT INTO audit ({_COLUMNS}) VALUES (?,?,?,?,?,?,?)", (entry.id, at, who, action, subject, why, entry.digest)  # noqa: S608
+            )
+            self._database.run("INSERT OR REPLACE INTO audit_head VALUES (1, ?, ?)", (entry.id, entry.digest))
+        return entry
+
+    def head(self) -> tuple[int, str]:
+        """(number of rows, digest of the last)."""
+        row = self._database.one("SELECT number, digest FROM audit_head")
+        return (int(row[0]), str(row[1])) if row else (0, "")
+
+    def page(self, limit: int = 50, before: int | None = None) -> list[AuditEntry]:
+        """Newest first, older than entry `before`."""
+        sql = f"SELECT {_COLUMNS} FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?"  # noqa: S608 - constant columns
+        return [AuditEntry(*row) for row in self._database.all(sql, (before if before is not None else 1 << 62, limit))]
+
+    def verify(self) -> list[str]:
+        """Every place where the chain does not hold, in words; empty when it does."""
+        # One read transaction, or an entry that is added meanwhile would look like a difference.
+        with self._database.reading():
+            return self._verify()
+
+    def _verify(self) -> list[str]:
+        problems: list[str] = []
+        expected, before = 1, ""
+        for row in self._database.each(f"SELECT {_COLUMNS} FROM audit ORDER BY id"):  # noqa: S608 - constant columns
+            id, digest = int(row[0]), str(row[6])
+            if id != expected:
+                gap = str(expected) if id == expected + 1 else f"{expected} to {id - 1}"
+                problems.append(f"audit entry {gap} is missing" if id > expected else f"audit entry {id} was inserted")
+            elif digest != digest_of(before, *row[:6]):
+                problems.append(f"audit entry {id} was changed, or the one before it was exchanged")
+            expected, before = id + 1, digest
+            if len(problems) >= _MOST_PROBLEMS:
+                return [*problems, "… and perhaps more"]
+        number, last = self.head()
+        if number != expected - 1:
+            problems.append(f"the audit ends at entry {expected - 1}, but {number} were written")
+        elif last != before:
+            problems.append("the last audit entry is not the one that was written")
+        guards = self._database.all("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'audit'")
+        if len(guards) < 2:
+            problems.append("the guards that keep the audit append-only were removed")
+        return problems

@@ -1,0 +1,189 @@
+"""One connection to the journal's file: how it is opened, its transactions, and its errors in words.
+
+Statements are prepared once: sqlite3 keeps the last 256 by their text, and every text here is constant or one of a few shapes.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import JournalError
+from . import schema
+from .problems import translate
+
+Row = tuple[Any, ...]
+
+# After a checkpoint the write-ahead log is cut back to this size, so that one burst of writes does not keep disk for ever.
+_WAL_BYTES = 16 << 20
+
+
+class Database:
+    """A connection of one thread. Every method raises JournalError where SQLite fails; nothing half-done stays behind."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self.connection = connection
+        self.path = path
+        self._depth = 0
+
+    def close(self) -> None:
+        try:
+            self.connection.close()
+        except sqlite3.Error as error:
+            raise translate(error, self.path) from error
+
+    def run(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Carries out one statement; the number of rows that it changed."""
+        try:
+            return self.connection.execute(sql, values).rowcount
+        except sqlite3.DatabaseError as error:
+            raise self._problem(error) from error
+
+    def insert(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Inserts one row; its id."""
+        try:
+            return self.connection.execute(sql, values).lastrowid or 0
+        except sqlite3.DatabaseError as error:
+            raise self._problem(error) from error
+
+    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """One statement over many rows, in one transaction."""
+        with self.transaction():
+            try:
+                self.connection.executemany(sql, rows)
+            except sqlite3.DatabaseError as error:
+                raise self._problem(error) from error
+
+    def all(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        try:
+            return self.connection.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise self._problem(error) from error
+
+    def each(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Row]:
+        """Rows one by one, for tables that may be large."""
+        try:
+            yield from self.connection.execute(sql, values)
+        except sqlite3.DatabaseError as error:
+            raise self._problem(error) from error
+
+    def one(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
+        try:
+            row: Row | None = self.connection.execute(sql, values).fetchone()
+        except sqlite3.DatabaseError as error:
+            raise self._problem(error) from error
+        return row
+
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        """All or nothing. The outermost takes the write lock at once (a later upgrade could fail half-way); inner ones are savepoints."""
+        depth = self._depth
+        begin, commit, undo = (
+            ("BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",))
+            if depth == 0
+            else (f"SAVEPOINT p{depth}", f"RELEASE p{depth}", (f"ROLLBACK TO p{depth}", f"RELEASE p{depth}"))
+        )
+        self.run(begin)
+        self._depth = depth + 1
+        try:
+            yield
+            self.run(commit)
+        except BaseException:
+            # A full disk makes SQLite roll back by itself; asking again would hide the first error.
+            if self.connection.in_transaction:
+                for statement in undo:
+                    self.connection.execute(statement)
+            raise
+        finally:
+            self._depth = depth
+
+    @contextmanager
+    def reading(self) -> Generator[None]:
+        """Several reads of one state of the journal, whatever others write meanwhile."""
+        if self.connection.in_transaction:
+            yield
+            return
+        self.run("BEGIN")
+        try:
+            yield
+        finally:
+            self.connection.execute("ROLLBACK")
+
+    def _problem(self, error: sqlite3.DatabaseError) -> Exception:
+        # A wrong call (closed journal, another thread, a bad number of values) is our defect and stays what it is.
+        return error if isinstance(error, sqlite3.ProgrammingError) else translate(error, self.path)
+
+
+def connect(path: Path, *, create: bool, read_only: bool, timeout: float) -> Database:
+    """Opens the file, creating it (0600, its directory 0700) and bringing its schema up to date where that is allowed."""
+    _prepare(path, create=create and not read_only)
+    deadline = time.monotonic() + timeout
+    try:
+        connection = _open_reader(path, timeout) if read_only else sqlite3.connect(path, timeout=timeout, isolation_level=None, cached_statements=256)
+    except sqlite3.Error as error:
+        raise translate(error, path) from error
+    database = Database(connection, path)
+    try:
+        _configure(database, read_only=read_only, deadline=deadline)
+    except BaseException:
+        connection.close()
+        raise
+    return database
+
+
+def _prepare(path: Path, *, create: bool) -> None:
+    try:
+        if create:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            except FileExistsError:
+                pass
+        elif not path.exists():
+            raise JournalError(f"there is no journal at {path}", hint="It is made by the first run; `podium run` or `podium init` in the project's directory starts one.")
+        if path.is_dir():
+            raise JournalError(f"the journal {path} is a directory", hint="Move it away: Podium keeps its journal in a file of that name.")
+    except OSError as error:
+        hint = "Free some space and try again." if error.errno == 28 else "Give this user write permission on the directory, or run the command as its owner."
+        raise JournalError(f"the journal {path} cannot be made: {error.strerror}", hint=hint) from error
+
+
+def _open_reader(path: Path, timeout: float) -> sqlite3.Connection:
+    """A connection that cannot write. Where not even the -shm file can be made (read-only medium), the file is read as it stands."""
+    quoted = os.fsdecode(os.fsencode(path.absolute())).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    connection = sqlite3.connect(f"file:{quoted}?mode=ro", uri=True, timeout=timeout, isolation_level=None, cached_statements=256)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorname", "").split("_")[1:2] not in (["CANTOPEN"], ["READONLY"]):
+            return connection
+        connection.close()
+        connection = sqlite3.connect(f"file:{quoted}?mode=ro&immutable=1", uri=True, timeout=timeout, isolation_level=None)
+    return connection
+
+
+def _configure(database: Database, *, read_only: bool, deadline: float) -> None:
+    database.run("PRAGMA foreign_keys=ON")
+    if read_only:
+        schema.check(database)
+        return
+    database.run("PRAGMA synchronous=NORMAL")
+    database.run(f"PRAGMA journal_size_limit={_WAL_BYTES}")
+    if schema.check(database):
+        return
+    while True:
+        # Changing to WAL needs the file for itself for a moment, and SQLite does not wait for that by itself.
+        try:
+            database.run("PRAGMA journal_mode=WAL")
+            break
+        except JournalError as error:
+            busy = isinstance(error.__cause__, sqlite3.OperationalError) and str(getattr(error.__cause__, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
+            if not busy or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+    schema.migrate(database)

@@ -1,0 +1,44 @@
+"""Reports of gates, whole, as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..domain.verdicts import CheckResult, GateReport, Verdict
+from .database import Database
+
+
+def _written(report: GateReport) -> str:
+    from dataclasses import asdict
+
+    return json.dumps(asdict(report))
+
+
+def _report(text: str) -> GateReport:
+    content: dict[str, Any] = json.loads(text)
+    checks = tuple(CheckResult(**{**check, "verdict": Verdict(check["verdict"])}) for check in content["checks"])
+    return GateReport(**{**content, "verdict": Verdict(content["verdict"]), "checks": checks})
+
+
+class Gates:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, report: GateReport) -> None:
+        self._database.insert(
+            "INSERT INTO gates (gate, model, version, at, report) VALUES (?,?,?,?,?)",
+            (report.gate, report.model, report.version, report.at, _written(report)),
+        )
+
+    def latest(self, model: str, version: int, gate: str | None = None) -> GateReport | None:
+        """The last report about a version, of one gate or of any."""
+        row = self._database.one(
+            "SELECT report FROM gates WHERE model = ?1 AND version = ?2 AND (?3 IS NULL OR gate = ?3) ORDER BY id DESC LIMIT 1", (model, version, gate)
+        )
+        return _report(row[0]) if row else None
+
+    def of(self, model: str, version: int) -> list[GateReport]:
+        """Every report about a version, newest first."""
+        rows = self._database.all("SELECT report FROM gates WHERE model = ? AND version = ? ORDER BY id DESC", (model, version))
+        return [_report(row[0]) for row in rows]

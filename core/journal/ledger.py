@@ -1,0 +1,68 @@
+"""The ledger: one row per deployment, and the saga's progress on it so that a crash can be finished or undone."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+
+from ..domain.delivery import Deployment, DeploymentState, How
+from ..errors import NotFound
+from .database import Database, Row
+
+_COLUMNS = (
+    'id, environment, how, state, model, to_version, from_version, at, who, why, run_id, "commit", digest, strategy, forced, phase, ended, message, data'
+)
+
+
+def _deployment(row: Row) -> Deployment:
+    return Deployment(row[0], row[1], How(row[2]), DeploymentState(row[3]), *row[4:14], bool(row[14]), *row[15:18], json.loads(row[18]))
+
+
+class Ledger:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(
+        self, *, environment: str, how: How, model: str, to_version: int, from_version: int | None, who: str, why: str = "",
+        run_id: int | None = None, commit: str = "", digest: str = "", strategy: str = "", forced: bool = False,
+    ) -> Deployment:
+        """A deployment in state running."""
+        number = self._database.insert(
+            "INSERT INTO deployments (environment, how, state, model, to_version, from_version, at, who, why, run_id, \"commit\", digest, strategy, forced)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (environment, str(how), "running", model, to_version, from_version, time.time(), who, why, run_id, commit, digest, strategy, int(forced)),
+        )
+        return self.get(number)
+
+    def phase(self, id: int, phase: str, data: Mapping[str, object]) -> None:
+        """Records the phase just finished, and what undoing or finishing the rest needs (JSON values)."""
+        if not self._database.run("UPDATE deployments SET phase = ?, data = ? WHERE id = ?", (phase, json.dumps(dict(data)), id)):
+            self.get(id)
+
+    def finish(self, id: int, state: DeploymentState, message: str = "") -> None:
+        ended = time.time() if DeploymentState(state) is not DeploymentState.RUNNING else None
+        if not self._database.run("UPDATE deployments SET state = ?, message = ?, ended = ? WHERE id = ?", (str(state), message, ended, id)):
+            self.get(id)
+
+    def get(self, id: int) -> Deployment:
+        row = self._database.one(f"SELECT {_COLUMNS} FROM deployments WHERE id = ?", (id,))  # noqa: S608 - constant columns
+        if row is None:
+            raise NotFound(f"there is no deployment {id}", hint="`podium history` lists the deployments.")
+        return _deployment(row)
+
+    def history(self, environment: str, limit: int = 50) -> list[Deployment]:
+        """Deployments of an environment, newest first."""
+        rows = self._database.all(f"SELECT {_COLUMNS} FROM deployments WHERE environment = ? ORDER BY id DESC LIMIT ?", (environment, limit))  # noqa: S608
+        return [_deployment(row) for row in rows]
+
+    def current(self, environment: str) -> Deployment | None:
+        """The latest that succeeded: what the environment should serve."""
+        row = self._database.one(
+            f"SELECT {_COLUMNS} FROM deployments WHERE environment = ? AND state = 'succeeded' ORDER BY id DESC LIMIT 1", (environment,)  # noqa: S608
+        )
+        return _deployment(row) if row else None
+
+    def open(self) -> list[Deployment]:
+        """Deployments that are under way, or were when their worker died; oldest first."""
+        return [_deployment(row) for row in self._database.all(f"SELECT {_COLUMNS} FROM deployments WHERE state = 'running' ORDER BY id")]  # noqa: S608

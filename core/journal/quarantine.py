@@ -1,0 +1,44 @@
+"""Versions and commits that no trigger may deploy until a person lifts it."""
+
+from __future__ import annotations
+
+import time
+
+from ..domain.delivery import Quarantined
+from ..errors import NotFound
+from .audit import Audit
+from .database import Database
+
+_COLUMNS = 'model, version, "commit", at, who, why'
+
+
+class Quarantine:
+    def __init__(self, database: Database, audit: Audit) -> None:
+        self._database = database
+        self._audit = audit
+
+    def add(self, model: str, version: int, commit: str, who: str, why: str = "") -> Quarantined:
+        entry = Quarantined(model, version, commit, time.time(), who, why)
+        with self._database.transaction():
+            self._database.run(
+                f"INSERT OR REPLACE INTO quarantine ({_COLUMNS}) VALUES (?,?,?,?,?,?)", (model, version, commit, entry.at, who, why)  # noqa: S608
+            )
+            self._audit.add(who, "quarantine", f"{model} {version}", why)
+        return entry
+
+    def lift(self, model: str, version: int, who: str, why: str = "") -> None:
+        with self._database.transaction():
+            if not self._database.run("DELETE FROM quarantine WHERE model = ? AND version = ?", (model, version)):
+                raise NotFound(f"version {version} of {model} is not in quarantine", hint="`podium quarantine list` shows which are.")
+            self._audit.add(who, "quarantine lift", f"{model} {version}", why)
+
+    def all(self) -> list[Quarantined]:
+        return [Quarantined(*row) for row in self._database.all(f"SELECT {_COLUMNS} FROM quarantine ORDER BY at DESC")]  # noqa: S608
+
+    def find(self, model: str, version: int | None = None, commit: str | None = None) -> Quarantined | None:
+        """The entry for this version, or for any version that was made from this commit."""
+        row = self._database.one(
+            f"SELECT {_COLUMNS} FROM quarantine WHERE model = ?1 AND (version = ?2 OR (?3 <> '' AND \"commit\" = ?3)) ORDER BY at DESC LIMIT 1",  # noqa: S608
+            (model, version, commit or ""),
+        )
+        return Quarantined(*row) if row else None

@@ -1,0 +1,34 @@
+"""Serving processes that should exist, with what is needed to find each again."""
+
+from __future__ import annotations
+
+from ..domain.delivery import Replica, ReplicaState
+from .database import Database, Row
+
+_COLUMNS = "id, environment, version, slot, port, state, pid, pid_started, weight, restarts, started, digest, message"
+
+
+def _replica(row: Row) -> Replica:
+    return Replica(*row[:5], ReplicaState(row[5]), *row[6:])
+
+
+class Replicas:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, replica: Replica) -> None:
+        """Adds the replica, or writes it over the one with its id."""
+        self._database.run(
+            f"INSERT OR REPLACE INTO replicas ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608 - constant columns
+            (replica.id, replica.environment, replica.version, replica.slot, replica.port, str(replica.state), replica.pid, replica.pid_started,
+             replica.weight, replica.restarts, replica.started, replica.digest, replica.message),
+        )
+
+    def of(self, environment: str) -> list[Replica]:
+        return [_replica(row) for row in self._database.all(f"SELECT {_COLUMNS} FROM replicas WHERE environment = ? ORDER BY id", (environment,))]  # noqa: S608
+
+    def all(self) -> list[Replica]:
+        return [_replica(row) for row in self._database.all(f"SELECT {_COLUMNS} FROM replicas ORDER BY environment, id")]  # noqa: S608
+
+    def remove(self, environment: str, id: str) -> None:
+        self._database.run("DELETE FROM replicas WHERE environment = ? AND id = ?", (environment, id))

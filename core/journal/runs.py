@@ -1,0 +1,169 @@
+"""Runs: their states, their workers, requests to cancel them, approvals of their steps."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from ..domain.runs import Approval, Run, RunKind, RunState, Trigger
+from ..errors import NotFound
+from .database import Database, Row
+
+_COLUMNS = (
+    'id, kind, name, state, "trigger", who, created, why, "commit", branch, dirty, params, jobs, workspace, '
+    "started, ended, heartbeat, worker_pid, worker_started, message"
+)
+ACTIVE = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)
+_SEARCHED = ("name", "who", "why", '"commit"', "branch", "message", "params")
+
+
+def _run(row: Row) -> Run:
+    params: dict[str, str] = json.loads(row[11]) if row[11] != "{}" else {}
+    return Run(
+        row[0], RunKind(row[1]), row[2], RunState(row[3]), Trigger(row[4]), row[5], row[6], row[7], row[8], row[9], bool(row[10]), params, *row[12:]
+    )
+
+
+class Runs:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(
+        self, *, kind: RunKind, name: str, trigger: Trigger, who: str, why: str = "", commit: str = "", branch: str = "", dirty: bool = False,
+        params: Mapping[str, str] | None = None, jobs: int = 2, workspace: str = "", created: float | None = None,
+    ) -> Run:
+        """A new run in state queued."""
+        at = time.time() if created is None else created
+        written = dict(params or {})
+        number = self._database.insert(
+            'INSERT INTO runs (kind, name, state, "trigger", who, created, why, "commit", branch, dirty, params, jobs, workspace)'
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (str(kind), name, "queued", str(trigger), who, at, why, commit, branch, int(dirty), json.dumps(written), jobs, str(workspace)),
+        )
+        return Run(
+            number, RunKind(kind), name, RunState.QUEUED, Trigger(trigger), who, at, why, commit, branch, dirty, written, jobs, str(workspace)
+        )
+
+    def get(self, id: int) -> Run:
+        row = self._database.one(f"SELECT {_COLUMNS} FROM runs WHERE id = ?", (id,))  # noqa: S608 - constant columns
+        if row is None:
+            raise NotFound(f"there is no run {id}", hint="`podium ps` lists the runs.")
+        return _run(row)
+
+    def page(
+        self, *, limit: int = 50, before: int | None = None, states: Collection[RunState] = (), name: str | None = None,
+        kind: RunKind | None = None, search: str | None = None,
+    ) -> list[Run]:
+        """At most `limit` runs, newest first, older than run `before`. `search` is found in any case in the run's words, or is its number."""
+        sql, values = page_query(limit=limit, before=before, states=states, name=name, kind=kind, search=search)
+        return [_run(row) for row in self._database.all(sql, values)]
+
+    def active(self) -> list[Run]:
+        """Runs that are queued, running or waiting, newest first."""
+        return self.page(limit=-1, states=ACTIVE)
+
+    def count(self) -> int:
+        row = self._database.one("SELECT count(*) FROM runs")
+        return int(row[0]) if row else 0
+
+    def set_state(
+        self, id: int, state: RunState, *, message: str = "", at: float | None = None, only_from: Collection[RunState] = ()
+    ) -> bool:
+        """Changes the state, and `started` and `ended` with it. With `only_from` it changes nothing (and says False) when the state is another
+        by now, so that whoever looks after dead workers cannot overwrite what the worker said in its last moment."""
+        now = time.time() if at is None else at
+        state = RunState(state)
+        values: list[Any] = [str(state), message, now if state is RunState.RUNNING else None, now if state.finished else None, id]
+        sql = "UPDATE runs SET state = ?, message = ?, started = COALESCE(started, ?), ended = ? WHERE id = ?"
+        if only_from:
+            sql += f" AND state IN ({','.join('?' * len(only_from))})"
+            values += [str(one) for one in only_from]
+        if self._database.run(sql, values):
+            return True
+        self.get(id)
+        return False
+
+    def set_worker(self, id: int, pid: int | None, started: float | None) -> None:
+        self._update(id, "worker_pid = ?, worker_started = ?, heartbeat = ?", pid, started, time.time() if pid is not None else None)
+
+    def heartbeat(self, id: int) -> None:
+        self._update(id, "heartbeat = ?", time.time())
+
+    def set_workspace(self, id: int, path: object) -> None:
+        self._update(id, "workspace = ?", str(path))
+
+    def set_commit(self, id: int, commit: str, *, branch: str = "", dirty: bool = False) -> None:
+        self._update(id, '"commit" = ?, branch = ?, dirty = ?', commit, branch, int(dirty))
+
+    def request_cancel(self, id: int, who: str, why: str = "") -> None:
+        """Asks the run's worker to stop. The first who asked stays on record."""
+        self._update(
+            id, "cancel_why = CASE WHEN cancel_who IS NULL THEN ? ELSE cancel_why END, cancel_at = COALESCE(cancel_at, ?), "
+            "cancel_who = COALESCE(cancel_who, ?)", why, time.time(), who,
+        )
+
+    def cancel_request(self, id: int) -> tuple[str, str] | None:
+        """(who, why) of a request to cancel; None when nobody asked."""
+        row = self._database.one("SELECT cancel_who, cancel_why FROM runs WHERE id = ? AND cancel_who IS NOT NULL", (id,))
+        return (str(row[0]), str(row[1] or "")) if row else None
+
+    def clear_cancel(self, id: int) -> None:
+        self._update(id, "cancel_who = NULL, cancel_why = NULL, cancel_at = NULL")
+
+    def approve(self, run_id: int, step: str, who: str, why: str = "") -> Approval:
+        """Lets a waiting step go on. Approving twice keeps the first."""
+        self.get(run_id)
+        self._database.run("INSERT OR IGNORE INTO approvals VALUES (?,?,?,?,?)", (run_id, step, who, time.time(), why))
+        found = self.approval(run_id, step)
+        assert found is not None
+        return found
+
+    def approval(self, run_id: int, step: str) -> Approval | None:
+        row = self._database.one("SELECT run_id, step, who, at, why FROM approvals WHERE run_id = ? AND step = ?", (run_id, step))
+        return Approval(*row) if row else None
+
+    def _update(self, id: int, assignments: str, *values: Any) -> None:
+        if not self._database.run(f"UPDATE runs SET {assignments} WHERE id = ?", (*values, id)):  # noqa: S608 - constant assignments
+            self.get(id)
+
+
+def page_query(
+    *, limit: int, before: int | None = None, states: Collection[RunState] = (), name: str | None = None, kind: RunKind | None = None,
+    search: str | None = None,
+) -> tuple[str, list[Any]]:
+    """The statement behind `Runs.page`. Each state is a search of its own in an index that is in the order of ids, so that SQLite stops after
+    `limit` rows instead of sorting all that match."""
+    terms: list[str] = []
+    values: list[Any] = []
+    if name is not None:
+        terms.append("name = ?")
+        values.append(name)
+    if kind is not None:
+        terms.append("kind = ?" if name is None else "+kind = ?")
+        values.append(str(kind))
+    if before is not None:
+        terms.append("id < ?")
+        values.append(before)
+    if search:
+        pattern = "%" + search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        number = search.removeprefix("#")
+        alternatives = [f"{column} LIKE ? ESCAPE '\\'" for column in _SEARCHED]
+        values += [pattern] * len(_SEARCHED)
+        if number.isascii() and number.isdigit() and len(number) < 19:
+            alternatives.append("id = ?")
+            values.append(int(number))
+        terms.append(f"({' OR '.join(alternatives)})")
+    wanted = sorted({str(state) for state in states})
+    parts: list[str] = []
+    all_values: list[Any] = []
+    for state in wanted or [None]:
+        where = " AND ".join((["state = ?"] if state else []) + terms)
+        parts.append(f"SELECT * FROM (SELECT {_COLUMNS} FROM runs{' WHERE ' + where if where else ''} ORDER BY id DESC LIMIT ?)")  # noqa: S608
+        all_values += [*([state] if state else []), *values, limit]
+    sql = " UNION ALL ".join(parts)
+    if len(parts) > 1:
+        sql += " ORDER BY 1 DESC LIMIT ?"
+        all_values.append(limit)
+    return sql, all_values

@@ -1,0 +1,108 @@
+"""Live signals, kept at 1 Hz for an hour, then every 10 s for a day, then every minute for two weeks.
+
+That bounds each signal of an environment to 3,600 + 8,280 + 18,720 rows of some 30 bytes: about 1 MB, 7 MB for an environment's seven signals.
+`MOST_ROWS` bounds the table as a whole, whatever the number of environments.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from ..domain.watching import Sample, Series
+from .database import Database
+
+# (seconds of a row, age in seconds up to which such rows are kept)
+LEVELS = ((1, 3600), (10, 86_400), (60, 14 * 86_400))
+MOST_ROWS = 2_000_000
+_DAY = 86_400
+
+
+class Samples:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, samples: Iterable[Sample]) -> None:
+        """Several samples of one second become their mean. Values that are not finite numbers were not measured and are left out."""
+        measured = [sample for sample in samples if math.isfinite(sample.value) and math.isfinite(sample.at)]
+        if not measured:
+            return
+        with self._database.transaction():
+            self._database.many(
+                "INSERT INTO samples VALUES (?,1,?,1,?) ON CONFLICT DO UPDATE SET number = number + 1, total = total + excluded.total",
+                [(self._series(sample.environment, sample.signal), math.floor(sample.at), sample.value) for sample in measured],
+            )
+
+    def series(self, environment: str, signal: str, *, start: float, end: float, points: int) -> Series:
+        """At most `points` means over [start, end], oldest first, None where nothing was measured.
+
+        Steps are whole seconds and stand at multiples of themselves, so that a picture that moves on does not change what it showed before.
+        """
+        points = max(1, points)
+        step = max(1, math.ceil((end - start) / points))
+        last = math.floor(end / step)
+        first = max(math.floor(start / step), last - points + 1)
+        sums = [[0.0, 0.0] for _ in range(max(0, last - first + 1))]
+        key = self._known(environment, signal)
+        for level, at, number, total in self._rows(key, first * step, (last + 1) * step) if key is not None else ():
+            # A row that is longer than a step stands for each step that it covers.
+            low, high = max(first, at // step), min(last, (at + level - 1) // step) if level > step else at // step
+            for index in range(low - first, high - first + 1):
+                if 0 <= index < len(sums):
+                    sums[index][0] += number
+                    sums[index][1] += total
+        return Series(environment, signal, float(first * step), float(step), tuple(total / number if number else None for number, total in sums))
+
+    def compact(self, now: float) -> None:
+        """Folds what has grown old into coarser rows and drops the oldest. Cheap when there is little to do: call it every minute or so."""
+        with self._database.transaction():
+            for (key,) in self._database.all("SELECT id FROM sample_series"):
+                for (fine, kept), (coarse, _) in zip(LEVELS, LEVELS[1:], strict=False):
+                    self._fold(key, fine, coarse, math.floor((now - kept) / coarse) * coarse)
+                step, kept = LEVELS[-1]
+                self._database.run("DELETE FROM samples WHERE series = ? AND step = ? AND at < ?", (key, step, now - kept))
+                # A clock that was set wrong must not leave rows that never grow old.
+                self._database.run("DELETE FROM samples WHERE series = ? AND step = 1 AND at > ?", (key, now + _DAY))
+            self._bound()
+            self._database.run("DELETE FROM sample_series WHERE NOT EXISTS (SELECT 1 FROM samples WHERE series = id)")
+
+    def rows(self) -> int:
+        row = self._database.one("SELECT count(*) FROM samples")
+        return int(row[0]) if row else 0
+
+    def _fold(self, key: int, fine: int, coarse: int, until: int) -> None:
+        self._database.run(
+            "INSERT INTO samples SELECT series, ?1, at - ((at % ?1) + ?1) % ?1 AS bucket, sum(number), sum(total) FROM samples"
+            " WHERE series = ?2 AND step = ?3 AND at < ?4 GROUP BY series, bucket"
+            " ON CONFLICT DO UPDATE SET number = number + excluded.number, total = total + excluded.total",
+            (coarse, key, fine, until),
+        )
+        self._database.run("DELETE FROM samples WHERE series = ? AND step = ? AND at < ?", (key, fine, until))
+
+    def _bound(self) -> None:
+        over = self.rows() - MOST_ROWS
+        if over > 0:
+            self._database.run(
+                "DELETE FROM samples WHERE (series, step, at) IN (SELECT series, step, at FROM samples ORDER BY at LIMIT ?)", (over,)
+            )
+
+    def _rows(self, key: int, start: int, end: int) -> Iterable[tuple[int, int, int, float]]:
+        for level, _ in LEVELS:
+            yield from (
+                (level, int(at), int(number), float(total))
+                for at, number, total in self._database.all(
+                    "SELECT at, number, total FROM samples WHERE series = ? AND step = ? AND at > ? AND at < ? ORDER BY at",
+                    (key, level, start - level, end),
+                )
+            )
+
+    def _known(self, environment: str, signal: str) -> int | None:
+        row = self._database.one("SELECT id FROM sample_series WHERE environment = ? AND signal = ?", (environment, signal))
+        return int(row[0]) if row else None
+
+    def _series(self, environment: str, signal: str) -> int:
+        """The number of a series, made on first use. Not remembered: another process's compaction may remove it."""
+        found = self._known(environment, signal)
+        if found is not None:
+            return found
+        return self._database.insert("INSERT INTO sample_series (environment, signal) VALUES (?,?)", (environment, signal))

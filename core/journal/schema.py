@@ -1,0 +1,141 @@
+"""The journal's tables, as an ordered list of migrations. A released migration is never edited: a change is a new one at the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import JournalError
+
+if TYPE_CHECKING:
+    from .database import Database
+
+# "PODI" in ASCII: tells our file from any other SQLite file.
+APPLICATION_ID = 0x504F4449
+
+_RUNS = """
+CREATE TABLE runs (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, name TEXT NOT NULL, state TEXT NOT NULL, "trigger" TEXT NOT NULL, who TEXT NOT NULL,
+  created REAL NOT NULL, why TEXT NOT NULL, "commit" TEXT NOT NULL, branch TEXT NOT NULL, dirty INTEGER NOT NULL, params TEXT NOT NULL,
+  jobs INTEGER NOT NULL, workspace TEXT NOT NULL, started REAL, ended REAL, heartbeat REAL, worker_pid INTEGER, worker_started REAL,
+  message TEXT NOT NULL DEFAULT '', cancel_who TEXT, cancel_why TEXT, cancel_at REAL);
+CREATE INDEX runs_by_state ON runs(state, id);
+CREATE INDEX runs_by_name ON runs(name, id);
+CREATE INDEX runs_by_name_and_state ON runs(name, state, id);
+CREATE INDEX runs_by_kind ON runs(kind, id);
+CREATE TABLE steps (
+  run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, name TEXT NOT NULL, position INTEGER NOT NULL, state TEXT NOT NULL,
+  needs TEXT NOT NULL, uses TEXT NOT NULL, command TEXT NOT NULL, attempt INTEGER NOT NULL, cached INTEGER NOT NULL, origin INTEGER,
+  "key" TEXT NOT NULL, exit_code INTEGER, started REAL, ended REAL, message TEXT NOT NULL, results TEXT NOT NULL,
+  PRIMARY KEY (run_id, name)) WITHOUT ROWID;
+CREATE INDEX steps_by_key ON steps("key", run_id) WHERE state = 'succeeded' AND "key" <> '';
+CREATE TABLE approvals (
+  run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, step TEXT NOT NULL, who TEXT NOT NULL, at REAL NOT NULL, why TEXT NOT NULL,
+  PRIMARY KEY (run_id, step)) WITHOUT ROWID;
+"""
+
+_DELIVERY = """
+CREATE TABLE deployments (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, environment TEXT NOT NULL, how TEXT NOT NULL, state TEXT NOT NULL, model TEXT NOT NULL,
+  to_version INTEGER NOT NULL, from_version INTEGER, at REAL NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL, run_id INTEGER,
+  "commit" TEXT NOT NULL, digest TEXT NOT NULL, strategy TEXT NOT NULL, forced INTEGER NOT NULL, phase TEXT NOT NULL DEFAULT '', ended REAL,
+  message TEXT NOT NULL DEFAULT '', data TEXT NOT NULL DEFAULT '{}');
+CREATE INDEX deployments_by_environment ON deployments(environment, state, id);
+CREATE INDEX deployments_by_state ON deployments(state, id);
+CREATE TABLE replicas (
+  id TEXT NOT NULL, environment TEXT NOT NULL, version INTEGER NOT NULL, slot TEXT NOT NULL, port INTEGER NOT NULL, state TEXT NOT NULL,
+  pid INTEGER, pid_started REAL, weight INTEGER NOT NULL, restarts INTEGER NOT NULL, started REAL, digest TEXT NOT NULL, message TEXT NOT NULL,
+  PRIMARY KEY (environment, id)) WITHOUT ROWID;
+CREATE TABLE quarantine (
+  model TEXT NOT NULL, version INTEGER NOT NULL, "commit" TEXT NOT NULL, at REAL NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL,
+  PRIMARY KEY (model, version)) WITHOUT ROWID;
+CREATE TABLE locks (
+  name TEXT PRIMARY KEY, who TEXT NOT NULL, why TEXT NOT NULL, pid INTEGER NOT NULL, pid_started REAL, host TEXT NOT NULL, at REAL NOT NULL,
+  token TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+_REGISTRY = """
+CREATE TABLE models (name TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, updated REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE versions (
+  model TEXT NOT NULL, version INTEGER NOT NULL, created REAL NOT NULL, status TEXT NOT NULL, aliases TEXT NOT NULL, mlflow_run TEXT NOT NULL,
+  source TEXT NOT NULL, "commit" TEXT NOT NULL, run_id INTEGER, digest TEXT NOT NULL, verdict TEXT, metrics TEXT NOT NULL, params TEXT NOT NULL,
+  tags TEXT NOT NULL, description TEXT NOT NULL, PRIMARY KEY (model, version));
+CREATE TABLE histories (
+  mlflow_run TEXT NOT NULL, metric TEXT NOT NULL, stored REAL NOT NULL, points TEXT NOT NULL, PRIMARY KEY (mlflow_run, metric));
+CREATE INDEX histories_by_age ON histories(stored);
+CREATE TABLE gates (
+  id INTEGER PRIMARY KEY, gate TEXT NOT NULL, model TEXT NOT NULL, version INTEGER NOT NULL, at REAL NOT NULL, report TEXT NOT NULL);
+CREATE INDEX gates_by_version ON gates(model, version, id);
+"""
+
+_WATCHING = """
+CREATE TABLE sample_series (
+  id INTEGER PRIMARY KEY, environment TEXT NOT NULL, signal TEXT NOT NULL, UNIQUE (environment, signal));
+CREATE TABLE samples (
+  series INTEGER NOT NULL, step INTEGER NOT NULL, at INTEGER NOT NULL, number INTEGER NOT NULL, total REAL NOT NULL,
+  PRIMARY KEY (series, step, at)) WITHOUT ROWID;
+CREATE TABLE alerts (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, environment TEXT NOT NULL, monitor TEXT NOT NULL, state TEXT NOT NULL,
+  at REAL NOT NULL, value REAL, message TEXT NOT NULL);
+CREATE TABLE agent (
+  only_row INTEGER PRIMARY KEY CHECK (only_row = 1), pid INTEGER NOT NULL, started REAL NOT NULL, host TEXT NOT NULL, who TEXT NOT NULL,
+  heartbeat REAL NOT NULL);
+CREATE TABLE "values" ("key" TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+# The triggers stop mistakes; the chain of digests is what shows that somebody went around them.
+_AUDIT = """
+CREATE TABLE audit (
+  id INTEGER PRIMARY KEY, at REAL NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL, why TEXT NOT NULL, digest TEXT NOT NULL);
+CREATE TABLE audit_head (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), number INTEGER NOT NULL, digest TEXT NOT NULL);
+INSERT INTO audit_head VALUES (1, 0, '');
+CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_RUNS + _DELIVERY + _REGISTRY + _WATCHING + _AUDIT,)
+
+
+def check(database: Database, migrations: tuple[str, ...] = MIGRATIONS) -> bool:
+    """Whether the schema is current. Refuses a file that is not ours and one that a newer Podium wrote."""
+    current = _number(database, "PRAGMA user_version")
+    if current > len(migrations):
+        raise JournalError(
+            f"the journal {database.path} was written by a newer Podium (schema {current}, this one knows {len(migrations)})",
+            hint="Use the newer Podium, or start it on a copy of the project. Nothing was changed.",
+        )
+    if _number(database, "SELECT count(*) FROM sqlite_schema") and _number(database, "PRAGMA application_id") != APPLICATION_ID:
+        raise JournalError(f"{database.path} is an SQLite file, but not a journal of Podium's", hint="Move it away: Podium keeps its journal in a file of that name.")
+    return current == len(migrations)
+
+
+def migrate(database: Database, migrations: tuple[str, ...] = MIGRATIONS) -> None:
+    """Brings the schema up to date in one transaction, so that a crash or a full disk leaves the old one whole."""
+    with database.transaction():
+        if check(database, migrations):
+            return
+        current = _number(database, "PRAGMA user_version")
+        for script in migrations[current:]:
+            for statement in statements(script):
+                database.run(statement)
+        database.run(f"PRAGMA application_id={APPLICATION_ID}")
+        database.run(f"PRAGMA user_version={len(migrations)}")
+
+
+def statements(script: str) -> list[str]:
+    """The statements of a script one by one: sqlite3's own executescript would commit the transaction that we are in."""
+    import sqlite3
+
+    found: list[str] = []
+    pending = ""
+    for part in script.split(";"):
+        pending += part + ";"
+        if sqlite3.complete_statement(pending):
+            if pending.strip(" \n;"):
+                found.append(pending.strip())
+            pending = ""
+    return found
+
+
+def _number(database: Database, sql: str) -> int:
+    row = database.one(sql)
+    return int(row[0]) if row else 0

@@ -1,0 +1,26 @@
+"""Small values by key: cursors, such as the last commit of a branch that a trigger has seen."""
+
+from __future__ import annotations
+
+from .database import Database
+
+
+class Values:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, key: str) -> str | None:
+        row = self._database.one('SELECT value FROM "values" WHERE "key" = ?', (key,))
+        return str(row[0]) if row else None
+
+    def set(self, key: str, value: str | None) -> None:
+        """None forgets the key."""
+        if value is None:
+            self._database.run('DELETE FROM "values" WHERE "key" = ?', (key,))
+        else:
+            self._database.run('INSERT OR REPLACE INTO "values" VALUES (?,?)', (key, value))
+
+    def all(self, prefix: str = "") -> dict[str, str]:
+        """Every value whose key starts with `prefix`."""
+        rows = self._database.all('SELECT "key", value FROM "values" ORDER BY "key"')
+        return {key: value for key, value in rows if key.startswith(prefix)}

@@ -1,0 +1,98 @@
+"""A snapshot of the registry, so that screens and commands need neither MLflow nor its server to show it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from ..domain.models import MetricPoint, Model, Version
+from ..domain.verdicts import Verdict
+from .database import Database, Row
+
+_COLUMNS = 'model, version, created, status, aliases, mlflow_run, source, "commit", run_id, digest, verdict, metrics, params, tags, description'
+# Metric histories are a cache of what MLflow holds: the ones read longest ago go first.
+_MOST_HISTORIES = 5000
+
+
+def _version(row: Row) -> Version:
+    return Version(
+        *row[:4], tuple(json.loads(row[4])), *row[5:10], Verdict(row[10]) if row[10] else None,
+        json.loads(row[11]), json.loads(row[12]), json.loads(row[13]), row[14],
+    )
+
+
+def _row(one: Version) -> Row:
+    return (
+        one.model, one.version, one.created, one.status, json.dumps(list(one.aliases)), one.mlflow_run, one.source, one.commit, one.run_id, one.digest,
+        str(one.verdict) if one.verdict else None, json.dumps(dict(one.metrics)), json.dumps(dict(one.params)), json.dumps(dict(one.tags)), one.description,
+    )
+
+
+class Versions:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def replace(self, model: str, versions: Sequence[Version], fingerprint: str) -> None:
+        """The whole truth about a model, as of the registry's state that `fingerprint` stands for."""
+        with self._database.transaction():
+            self._database.run("DELETE FROM versions WHERE model = ?", (model,))
+            self._insert(versions)
+            self._database.run("INSERT OR REPLACE INTO models VALUES (?,?,?)", (model, fingerprint, time.time()))
+
+    def update(self, version: Version) -> None:
+        """One version as it is now. An alias that it carries is taken from the versions that had it: an alias names one version only."""
+        with self._database.transaction():
+            self._database.run("INSERT OR IGNORE INTO models VALUES (?,'',?)", (version.model, time.time()))
+            for other in self.of(version.model) if version.aliases else ():
+                kept = tuple(alias for alias in other.aliases if alias not in version.aliases)
+                if other.version != version.version and kept != other.aliases:
+                    self._insert([replace(other, aliases=kept)])
+            self._insert([version])
+
+    def remove(self, model: str) -> None:
+        """Forgets a model that the registry does not have any more."""
+        with self._database.transaction():
+            self._database.run("DELETE FROM versions WHERE model = ?", (model,))
+            self._database.run("DELETE FROM models WHERE name = ?", (model,))
+
+    def of(self, model: str) -> list[Version]:
+        """All versions of a model, newest first."""
+        return [_version(row) for row in self._database.all(f"SELECT {_COLUMNS} FROM versions WHERE model = ? ORDER BY version DESC", (model,))]  # noqa: S608
+
+    def get(self, model: str, version: int) -> Version | None:
+        row = self._database.one(f"SELECT {_COLUMNS} FROM versions WHERE model = ? AND version = ?", (model, version))  # noqa: S608
+        return _version(row) if row else None
+
+    def models(self) -> list[Model]:
+        """Every model, by name; one without versions too."""
+        aliases: dict[str, dict[str, int]] = {}
+        for name, version, written in self._database.all("SELECT model, version, aliases FROM versions WHERE aliases <> '[]'"):
+            aliases.setdefault(name, {}).update(dict.fromkeys(json.loads(written), version))
+        rows = self._database.all(
+            "SELECT name, count(version), max(version), models.updated FROM models LEFT JOIN versions ON model = name GROUP BY name ORDER BY name"
+        )
+        return [Model(name, number, latest, aliases.get(name, {}), updated) for name, number, latest, updated in rows]
+
+    def fingerprint(self, model: str) -> str | None:
+        """The registry's state that the snapshot shows; None when there is no whole snapshot."""
+        row = self._database.one("SELECT fingerprint FROM models WHERE name = ?", (model,))
+        return (str(row[0]) or None) if row else None
+
+    def put_history(self, mlflow_run: str, metric: str, points: Iterable[MetricPoint]) -> None:
+        written = json.dumps([(point.step, point.at, point.value) for point in points])
+        with self._database.transaction():
+            self._database.run("INSERT OR REPLACE INTO histories VALUES (?,?,?,?)", (mlflow_run, metric, time.time(), written))
+            self._database.run(
+                "DELETE FROM histories WHERE rowid IN (SELECT rowid FROM histories ORDER BY stored DESC LIMIT -1 OFFSET ?)", (_MOST_HISTORIES,)
+            )
+
+    def history(self, mlflow_run: str, metric: str) -> list[MetricPoint]:
+        row = self._database.one("SELECT points FROM histories WHERE mlflow_run = ? AND metric = ?", (mlflow_run, metric))
+        return [MetricPoint(int(step), at, value) for step, at, value in json.loads(row[0])] if row else []
+
+    def _insert(self, versions: Sequence[Version]) -> None:
+        self._database.many(
+            f"INSERT OR REPLACE INTO versions ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", [_row(one) for one in versions]  # noqa: S608
+        )
