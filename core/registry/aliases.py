@@ -1,0 +1,82 @@
+"""Moving an alias. MLflow has no compare-and-set for it and keeps no history: so lock, re-read, write, verify, and note it in the audit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from ..domain.project import Project
+from ..errors import NotFound, Refused, Unreachable
+
+if TYPE_CHECKING:
+    from ..journal import Journal
+    from .store import Registry
+
+
+def move_alias(
+    project: Project,
+    journal: Journal,
+    registry: Registry,
+    model: str,
+    alias: str,
+    to: int | None,
+    *,
+    expected: int | Literal["any"] | None = "any",
+    who: str = "",
+    why: str = "",
+) -> int | None:
+    """Puts `alias` on version `to` (None takes it away) and returns the version that had it.
+
+    `expected` is the version that must have it now (None: nobody), as the caller's plan saw it. Raises Refused when that changed, or when somebody
+    else is moving an alias of this model; NotFound when `to` does not exist; Unreachable when MLflow does not hold what was written.
+    """
+    if not who:
+        from ..journal.identity import whoami
+
+        who = whoami()
+    with journal.locks.take(f"alias {model}", who, why or f"{alias} to {_words(to)}"):
+        before = _current(registry, model, alias)
+        if expected != "any" and before != expected:
+            raise Refused(
+                f"{alias} of {model} is on {_words(before)}, not on {_words(expected)} as planned",
+                hint="Somebody moved it meanwhile. Look with `podium versions`, then plan again.",
+            )
+        if before != to:
+            _write(registry, model, alias, to)
+            after = _current(registry, model, alias)
+            if after != to:
+                raise Unreachable(f"{alias} of {model} is on {_words(after)} after moving it to {_words(to)}", hint="Try again; see MLflow's log.")
+            journal.audit.add(who, "alias", f"{model} {alias}: {_words(before)} → {_words(to)}", why)
+        _remember(journal, registry, model, alias, before, to)
+    return before
+
+
+def _current(registry: Registry, model: str, alias: str) -> int | None:
+    try:
+        return registry.aliases(model).get(alias)
+    except NotFound:
+        return None
+
+
+def _write(registry: Registry, model: str, alias: str, to: int | None) -> None:
+    if to is None:
+        registry.delete_alias(model, alias)
+        return
+    status = registry.version(model, to).status  # NotFound here beats an alias that points nowhere
+    if status != "READY":
+        raise Refused(f"version {to} of {model} is {status}, not READY", hint="Wait until MLflow has it, or register it again.")
+    registry.set_alias(model, alias, to)
+
+
+def _remember(journal: Journal, registry: Registry, model: str, alias: str, before: int | None, to: int | None) -> None:
+    """Brings the journal's snapshot along, so that screens need not wait for the next look at MLflow."""
+    if to is not None:
+        journal.versions.update(registry.version(model, to))
+    elif before is not None:
+        for version in journal.versions.of(model):
+            if version.version == before:
+                journal.versions.update(replace(version, aliases=tuple(name for name in version.aliases if name != alias)))
+
+
+def _words(number: int | None) -> str:
+    return "no version" if number is None else f"version {number}"

@@ -1,0 +1,35 @@
+"""Versions side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from ..domain.models import ComparedRow, Comparison, Version
+
+
+def compare(versions: Sequence[Version]) -> Comparison:
+    """Every metric, parameter and tag that any of them has, by name. A value that one of them lacks makes the row differ."""
+    rows: list[ComparedRow] = []
+    for kind, tables in (
+        ("metric", [version.metrics for version in versions]),
+        ("param", [version.params for version in versions]),
+        ("tag", [version.tags for version in versions]),
+    ):
+        rows += _rows(kind, tables)
+    return Comparison(tuple(versions), tuple(rows))
+
+
+def _rows(kind: str, tables: Sequence[Mapping[str, float] | Mapping[str, str]]) -> list[ComparedRow]:
+    names = sorted({name for table in tables for name in table})
+    rows: list[ComparedRow] = []
+    for name in names:
+        values = tuple(table.get(name) for table in tables)
+        rows.append(ComparedRow(kind, name, values, differs=any(not _same(values[0], value) for value in values[1:])))
+    return rows
+
+
+def _same(one: str | float | None, other: str | float | None) -> bool:
+    if isinstance(one, float) and isinstance(other, float) and math.isnan(one) and math.isnan(other):
+        return True
+    return one == other

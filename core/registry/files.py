@@ -1,0 +1,133 @@
+"""A version's files on this machine: brought whole or not at all, and known by their content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+from ..errors import NotFound, PodiumError, Unreachable
+
+
+def directory(state: Path, model: str, version: int) -> Path:
+    """Where a version's files are kept. A model's name may hold anything but `/` and `:`; what a file system minds is replaced, and a
+    digest of the name keeps two such names apart."""
+    safe = re.sub(r"[^A-Za-z0-9._-]", "_", model).lstrip(".") or "_"
+    if safe != model:
+        safe = f"{safe}-{hashlib.sha256(model.encode()).hexdigest()[:8]}"
+    return state / "models" / safe / str(version)
+
+
+def digest(root: Path) -> str:
+    """`sha256:…` over the relative paths and contents of every file below `root`; times and modes do not count."""
+    whole = hashlib.sha256()
+    for path in sorted((path for path in root.rglob("*") if path.is_file()), key=lambda path: path.relative_to(root).as_posix()):
+        whole.update(path.relative_to(root).as_posix().encode() + b"\0" + file_digest(path) + b"\n")
+    return f"sha256:{whole.hexdigest()}"
+
+
+def file_digest(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
+
+
+def present(dest: Path) -> str | None:
+    """The digest noted when `dest` was brought, or None where it is missing or its files are no longer those that were brought.
+
+    Sizes and times are compared, not contents: a model may be gigabytes. The note lies beside the directory, never in it.
+    """
+    try:
+        note: dict[str, Any] = json.loads(_note(dest).read_text())
+    except (OSError, ValueError):
+        return None
+    return str(note["digest"]) if dest.is_dir() and note.get("files") == _stamp(dest) and note.get("digest") else None
+
+
+def bring(dest: Path, download: Callable[[Path], None]) -> str:
+    """Calls `download` with an empty directory and puts it in the place of `dest` when it is whole. Safe against a crash and against others
+    who bring the same version at the same time."""
+    already = present(dest)
+    if already:
+        return already
+    dest.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    holder = Path(tempfile.mkdtemp(prefix=".part-", dir=dest.parent))
+    try:
+        fresh = holder / "model"
+        fresh.mkdir()
+        download(fresh)
+        if not any(path.is_file() for path in fresh.rglob("*")):
+            raise NotFound("the version has no files", hint="Its artifacts were deleted from MLflow's store; train and register it again.")
+        _tighten(fresh)
+        found = digest(fresh)
+        _replace(fresh, dest, holder)
+        _write_note(dest, found)
+        return found
+    except OSError as error:
+        raise PodiumError(f"cannot keep the model's files in {dest}: {error.strerror or error}", hint="Check the disk's space and rights.") from error
+    finally:
+        shutil.rmtree(holder, ignore_errors=True)
+
+
+def _replace(fresh: Path, dest: Path, holder: Path) -> None:
+    try:
+        fresh.rename(dest)
+    except OSError:
+        # Somebody else brought it meanwhile, or a stale copy lies there: move that aside first (a directory cannot be replaced in one step).
+        dest.rename(holder / "old")
+        fresh.rename(dest)
+
+
+def _write_note(dest: Path, found: str) -> None:
+    handle, name = tempfile.mkstemp(prefix=".note-", dir=dest.parent)
+    with os.fdopen(handle, "w") as stream:
+        json.dump({"digest": found, "files": _stamp(dest)}, stream)
+    Path(name).replace(_note(dest))
+
+
+def _note(dest: Path) -> Path:
+    return dest.with_name(f"{dest.name}.digest")
+
+
+def _stamp(dest: Path) -> list[list[Any]]:
+    stamps: list[list[Any]] = []
+    for path in sorted(dest.rglob("*")):
+        # Loading a model may leave byte code beside its code files; that is no change of the model.
+        if path.is_file() and "__pycache__" not in path.parts:
+            status = path.stat()
+            stamps.append([path.relative_to(dest).as_posix(), status.st_size, status.st_mtime_ns])
+    return stamps
+
+
+def _tighten(root: Path) -> None:
+    for path in (root, *root.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+
+
+def safe_relative(path: str) -> PurePosixPath:
+    """A path that a server named, if it stays below where it is put. Raises Unreachable: such a server is not to be listened to."""
+    relative = PurePosixPath(path)
+    if relative.is_absolute() or ".." in relative.parts or "\0" in path or not relative.parts:
+        raise Unreachable(f"the artifact store named a file outside the model: {path[:100]!r}", hint="Check who runs mlflow.tracking_uri.")
+    return relative
+
+
+def local_path(uri: str) -> Path | None:
+    """The local directory that `uri` names, or None where it lies elsewhere."""
+    parsed = urlparse(uri)
+    if parsed.scheme == "file":
+        return Path(unquote(parsed.path))
+    return Path(uri) if parsed.scheme == "" and uri.startswith("/") else None
+
+
+def copy_tree(source: Path, dest: Path) -> None:
+    """Copies a local model. Links are followed: a kept version must not change when what it points to does."""
+    if not source.is_dir():
+        raise NotFound(f"the version's files are gone: {source} does not exist", hint="Train and register it again, or restore that directory.")
+    shutil.copytree(source, dest, dirs_exist_ok=True, copy_function=shutil.copyfile)

@@ -1,0 +1,88 @@
+"""Makes an embedded MLflow store ready before the first step writes to it: the migrated database, and the experiment with a place for artifacts.
+
+Without this the first training scripts of a fan would all migrate the same new database at once, and artifacts would land in whatever directory
+a script happens to run in. `python -m podium.core.registry.prepare HOME` is what the worker runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from ..domain.project import Mlflow, Project
+from ..errors import PodiumError, Unreachable
+from .embedded import connected, sqlite_file, translated
+
+MARKER = "mlflow.ready"
+
+
+def ready(mlflow: Mlflow, state: Path) -> bool:
+    """Whether prepare() has nothing to do. Reads one small file; a server prepares itself."""
+    if not mlflow.embedded:
+        return True
+    path = sqlite_file(mlflow.tracking_uri)
+    try:
+        note = json.loads((state / MARKER).read_text())
+    except (OSError, ValueError):
+        return False
+    return bool(note == _note(mlflow)) and (path is None or path.exists())
+
+
+def prepare(mlflow: Mlflow, state: Path) -> bool:
+    """True if there was something to do. Safe to call by several processes at once: MLflow migrates under a lock of its own."""
+    if ready(mlflow, state):
+        return False
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    before = os.umask(0o077)
+    try:
+        with translated(mlflow.tracking_uri):
+            client = connected(mlflow.tracking_uri)
+            found = client.get_experiment_by_name(mlflow.experiment)
+            if found is None:
+                _create(client, mlflow.experiment, state / "artifacts")
+            elif found.lifecycle_stage != "active":
+                raise Unreachable(
+                    f"the MLflow experiment {mlflow.experiment!r} was deleted",
+                    hint="Restore it, or name another under mlflow.experiment in podium.yaml.",
+                )
+        scratch = state / f"{MARKER}.{os.getpid()}"
+        scratch.write_text(json.dumps(_note(mlflow)))
+        scratch.replace(state / MARKER)
+    finally:
+        os.umask(before)
+    return True
+
+
+def _create(client: object, experiment: str, artifacts: Path) -> None:
+    try:
+        client.create_experiment(experiment, artifact_location=artifacts.resolve().as_uri())  # type: ignore[attr-defined]
+    except Exception as error:
+        # Another process was faster.
+        if str(getattr(error, "error_code", "")) != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _note(mlflow: Mlflow) -> dict[str, str]:
+    return {"tracking_uri": mlflow.tracking_uri, "experiment": mlflow.experiment}
+
+
+def prepare_project(project: Project) -> bool:
+    return prepare(project.mlflow, project.state)
+
+
+def main(arguments: list[str]) -> int:
+    from ..config import load  # late: a test of prepare() needs no podium.yaml
+
+    try:
+        if prepare_project(load(Path(arguments[0]))):
+            print("The MLflow store is ready.")
+    except PodiumError as error:
+        print(f"{error.message}\n{error.hint}".rstrip(), file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

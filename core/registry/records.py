@@ -1,0 +1,171 @@
+"""From MLflow's records to the vocabulary's, shared by both implementations of the registry."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from ..domain.models import TAG_COMMIT, TAG_DIGEST, TAG_RUN, TAG_VERDICT, Version
+from ..domain.verdicts import Verdict
+from .store import TrackedRun
+
+T = TypeVar("T")
+
+# A run's figures may still change for a while after it was registered, so the newest are always asked for again.
+FRESH_VERSIONS = 20
+FRESH_SECONDS = 24 * 3600.0
+
+# Run ids in one search. Well under SQLite's limit of bound variables, and the answer stays under a few MB.
+RUN_BATCH = 500
+
+# Tags of MLflow's own that a person wants to see; the rest (`mlflow.log-model.history` and its like) is noise of up to 8 kB each.
+_KEPT_MLFLOW_TAGS = frozenset({"mlflow.runName", "mlflow.user", "mlflow.source.name", "mlflow.source.git.commit"})
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecord:
+    """A model version as the registry stores it, before its run's figures are added."""
+
+    model: str
+    number: int
+    created: float
+    status: str
+    mlflow_run: str
+    source: str
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in tags.items() if not key.startswith("mlflow.") or key in _KEPT_MLFLOW_TAGS}
+
+
+def number_or_none(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def verdict_of(text: str) -> Verdict | None:
+    try:
+        return Verdict(text)
+    except ValueError:
+        return None
+
+
+def version_from(record: VersionRecord, run: TrackedRun | None, aliases: Mapping[str, int]) -> Version:
+    """The version with its run's figures. A tag of the version wins over the same tag of its run."""
+    tags = {**(kept_tags(run.tags) if run else {}), **kept_tags(record.tags)}
+    return Version(
+        model=record.model,
+        version=record.number,
+        created=record.created,
+        status=record.status,
+        aliases=tuple(sorted(alias for alias, number in aliases.items() if number == record.number)),
+        mlflow_run=record.mlflow_run,
+        source=record.source,
+        commit=tags.get(TAG_COMMIT, "") or tags.get("mlflow.source.git.commit", ""),
+        run_id=number_or_none(tags.get(TAG_RUN, "")),
+        digest=tags.get(TAG_DIGEST, ""),
+        verdict=verdict_of(tags.get(TAG_VERDICT, "")),
+        metrics=dict(run.metrics) if run else {},
+        params=dict(run.params) if run else {},
+        tags=tags,
+        description=record.description,
+    )
+
+
+def assemble(
+    records: Sequence[VersionRecord],
+    aliases: Mapping[str, int],
+    known: Sequence[Version],
+    read_runs: Callable[[Sequence[str]], Mapping[str, TrackedRun]],
+    now: float | None = None,
+) -> list[Version]:
+    """Versions newest first. Only the runs that `known` does not answer for are read."""
+    ordered = sorted(records, key=lambda record: record.number, reverse=True)
+    remembered = {version.version: version for version in known}
+    recent = (now or time.time()) - FRESH_SECONDS
+    wanted: list[str] = []
+    for position, record in enumerate(ordered):
+        before = remembered.get(record.number)
+        fresh = position < FRESH_VERSIONS and record.created > recent
+        if record.mlflow_run and (fresh or before is None or before.mlflow_run != record.mlflow_run):
+            wanted.append(record.mlflow_run)
+    runs = read_runs(list(dict.fromkeys(wanted))) if wanted else {}
+    return [_with_known(version_from(record, runs.get(record.mlflow_run), aliases), record, runs, remembered) for record in ordered]
+
+
+def _with_known(version: Version, record: VersionRecord, runs: Mapping[str, TrackedRun], remembered: Mapping[int, Version]) -> Version:
+    before = remembered.get(record.number)
+    if record.mlflow_run in runs or before is None or before.mlflow_run != record.mlflow_run:
+        return version
+    # The snapshot does not tell the run's tags from the version's. A tag taken off a version may thus linger until everything is read anew;
+    # the two that decide something (verdict, digest) must not.
+    own = kept_tags(record.tags)
+    tags = {**{key: value for key, value in before.tags.items() if key not in own and key not in (TAG_VERDICT, TAG_DIGEST)}, **own}
+    return replace(
+        version,
+        metrics=before.metrics,
+        params=before.params,
+        tags=tags,
+        commit=tags.get(TAG_COMMIT, "") or tags.get("mlflow.source.git.commit", ""),
+        run_id=number_or_none(tags.get(TAG_RUN, "")),
+    )
+
+
+def collect_runs(
+    ids: Sequence[str],
+    first_experiment: str | None,
+    search: Callable[[str, Sequence[str]], Iterable[TrackedRun]],
+    experiment_of: Callable[[str], str | None],
+) -> dict[str, TrackedRun]:
+    """The runs with these ids, in as few requests as possible: MLflow searches by experiment only, and a version's run may lie in any.
+
+    The project's own experiment is asked first; a run that is not there names the experiment of the next search. Deleted runs are left out.
+    """
+    found: dict[str, TrackedRun] = {}
+    missing = list(ids)
+    experiment = first_experiment
+    while missing:
+        if experiment is None:
+            experiment = experiment_of(missing[0])
+            if experiment is None:
+                missing.pop(0)
+                continue
+            lonely = missing[0]
+        else:
+            lonely = ""
+        for batch in batches(missing, RUN_BATCH):
+            found.update({run.id: run for run in search(experiment, batch)})
+        missing = [run_id for run_id in missing if run_id not in found and run_id != lonely]
+        experiment = None
+    return found
+
+
+def quoted(value: str) -> str:
+    """A value inside MLflow's filter language, which knows no escapes: a value with both kinds of quotes cannot be asked for."""
+    if "'" not in value:
+        return f"'{value}'"
+    if '"' not in value:
+        return f'"{value}"'
+    from ..errors import UsageError
+
+    raise UsageError(f"MLflow cannot search for {value!r}: it holds both kinds of quotes", hint="Rename it without quotes.")
+
+
+def old_model_paths(tags: Mapping[str, str]) -> list[str]:
+    """Where a run of MLflow 2 says that it logged models, oldest first."""
+    try:
+        history = json.loads(tags.get("mlflow.log-model.history", "[]"))
+    except ValueError:
+        return []
+    if not isinstance(history, list):
+        return []
+    return [str(entry["artifact_path"]) for entry in history if isinstance(entry, dict) and entry.get("artifact_path")]

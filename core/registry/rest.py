@@ -1,0 +1,294 @@
+"""The registry of a tracking server, over its REST API. MLflow itself is not imported: that alone would cost seconds (benchmarks/versions.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ..domain.models import TAG_KEY, MetricPoint, Model, Version
+from ..domain.project import Mlflow
+from ..errors import NotFound, Refused, Unreachable
+from . import files, records
+from .http import Server, artifact_path, escaped, printable
+from .records import VersionRecord
+from .store import TrackedRun
+
+API = "/api/2.0/mlflow"
+ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
+PAGE = 1000
+HISTORY_PAGE = 10_000
+MAX_PAGES = 1000
+
+
+class RestRegistry:
+    """Implements store.Registry. Not for use by several threads at once."""
+
+    def __init__(self, mlflow: Mlflow, state: Path, environ: Mapping[str, str] | None = None) -> None:
+        self._mlflow = mlflow
+        self._server = Server(mlflow.tracking_uri, environ)
+        self._experiments: dict[str, str | None] = {}
+
+    def close(self) -> None:
+        self._server.close()
+
+    # -- reading ---------------------------------------------------------------------------------------------------------------------------------
+
+    def versions(self, model: str, *, known: Sequence[Version] = ()) -> list[Version]:
+        try:
+            aliases = self.aliases(model)
+        except NotFound:
+            return []
+        query = {"filter": f"name={records.quoted(model)}", "order_by": ["version_number DESC"], "max_results": PAGE}
+        found = [_record(item) for item in self._pages(f"{API}/model-versions/search", query, "model_versions")]
+        return records.assemble(found, aliases, known, self._runs)
+
+    def version(self, model: str, number: int) -> Version:
+        item = self._server.get(f"{API}/model-versions/get", {"name": model, "version": str(number)}).get("model_version", {})
+        record = _record(item)
+        aliases = dict.fromkeys((str(alias) for alias in item.get("aliases", [])), number)
+        return records.version_from(record, self._runs([record.mlflow_run]).get(record.mlflow_run) if record.mlflow_run else None, aliases)
+
+    def models(self) -> list[Model]:
+        found: list[Model] = []
+        for item in self._pages(f"{API}/registered-models/search", {"max_results": PAGE}, "registered_models"):
+            latest = [int(version["version"]) for version in item.get("latest_versions", [])]
+            found.append(
+                Model(
+                    name=str(item["name"]),
+                    versions=self._count(str(item["name"])),
+                    latest=max(latest, default=None),
+                    aliases=_aliases(item),
+                    updated=_seconds(item.get("last_updated_timestamp")),
+                )
+            )
+        return found
+
+    def aliases(self, model: str) -> dict[str, int]:
+        return _aliases(self._server.get(f"{API}/registered-models/get", {"name": model}).get("registered_model", {}))
+
+    def run(self, mlflow_run: str) -> TrackedRun:
+        return _run(self._server.get(f"{API}/runs/get", {"run_id": mlflow_run}).get("run", {}))
+
+    def find_runs(self, experiment: str, keys: Collection[str]) -> list[TrackedRun]:
+        number = self._experiment(experiment)
+        if number is None:
+            return []
+        found: dict[str, TrackedRun] = {}
+        for key in dict.fromkeys(keys):
+            wanted = f"tags.`{TAG_KEY}` = {records.quoted(key)} and attributes.status = 'FINISHED'"
+            body = {"experiment_ids": [number], "filter": wanted, "max_results": PAGE, "order_by": ["attributes.start_time DESC"]}
+            found.update({run.id: run for run in map(_run, self._posted(f"{API}/runs/search", body, "runs"))})
+        return sorted(found.values(), key=lambda run: run.started, reverse=True)
+
+    def metric_history(self, mlflow_run: str, metric: str) -> list[MetricPoint]:
+        query = {"run_id": mlflow_run, "metric_key": metric, "max_results": HISTORY_PAGE}
+        points = [
+            MetricPoint(step=int(item.get("step", 0)), at=_seconds(item.get("timestamp")), value=float(item.get("value", "nan")))
+            for item in self._pages(f"{API}/metrics/get-history", query, "metrics")
+        ]
+        return sorted(points, key=lambda point: (point.step, point.at))
+
+    # -- writing ---------------------------------------------------------------------------------------------------------------------------------
+
+    def register(self, model: str, mlflow_run: str, *, tags: Mapping[str, str], description: str = "") -> Version:
+        run = self.run(mlflow_run)
+        source, logged = self._source(run)
+        existing = self._registered(model, run.id, source)
+        if existing is not None:
+            for key, value in tags.items():
+                if key not in existing.tags:  # what is known about its origin stays
+                    self.set_tag(model, existing.number, key, value)
+            return self.version(model, existing.number)
+        with suppress(Refused):  # it exists, which is what we want
+            self._server.post(f"{API}/registered-models/create", {"name": model})
+        body: dict[str, Any] = {"name": model, "source": source, "run_id": run.id, "tags": _pairs(tags), "description": description}
+        if logged:
+            body["model_id"] = logged
+        made = self._server.post(f"{API}/model-versions/create", body).get("model_version", {})
+        return self.version(model, int(made["version"]))
+
+    def set_alias(self, model: str, alias: str, number: int) -> None:
+        self._server.post(f"{API}/registered-models/alias", {"name": model, "alias": alias, "version": str(number)}, retry=True)
+
+    def delete_alias(self, model: str, alias: str) -> None:
+        self._server.post(f"{API}/registered-models/alias", {"name": model, "alias": alias}, method="DELETE", retry=True)
+
+    def set_tag(self, model: str, number: int, key: str, value: str) -> None:
+        self._server.post(f"{API}/model-versions/set-tag", {"name": model, "version": str(number), "key": key, "value": value}, retry=True)
+
+    def set_run_tags(self, mlflow_run: str, tags: Mapping[str, str]) -> None:
+        if tags:
+            self._server.post(f"{API}/runs/log-batch", {"run_id": mlflow_run, "tags": _pairs(tags)}, retry=True)
+
+    def log_report(self, mlflow_run: str, name: str, text: str) -> None:
+        relative = files.safe_relative(name).as_posix()
+        root = self.run(mlflow_run).artifact_uri
+        below = artifact_path(root)
+        if below is not None:
+            self._server.put_bytes(f"{ARTIFACTS}/{escaped(f'{below}/{relative}')}", text.encode(), "text/plain; charset=utf-8")
+            return
+        local = files.local_path(root)
+        if local is not None and local.parent.parent.is_dir():
+            (local / relative).parent.mkdir(parents=True, exist_ok=True)
+            (local / relative).write_text(text)
+            return
+        self._client().log_report(mlflow_run, name, text)
+
+    # -- files -----------------------------------------------------------------------------------------------------------------------------------
+
+    def fetch(self, model: str, number: int, dest: Path) -> str:
+        already = files.present(dest)
+        return already or files.bring(dest, lambda into: self._download(self._location(model, number), into))
+
+    def _download(self, uri: str, into: Path) -> None:
+        below = artifact_path(uri)
+        if below is not None:
+            self._download_tree(below, "", into)
+            return
+        local = files.local_path(uri)
+        if local is not None:
+            files.copy_tree(local, into)
+            return
+        self._client().download(uri, into)
+
+    def _download_tree(self, root: str, sub: str, into: Path) -> None:
+        listing = self._server.get(ARTIFACTS, {"path": f"{root}/{sub}" if sub else root}).get("files", [])
+        for item in listing:
+            name = files.safe_relative(str(item.get("path", ""))).name
+            path = files.safe_relative(f"{sub}/{name}" if sub else name).as_posix()
+            if item.get("is_dir"):
+                (into / path).mkdir()
+                self._download_tree(root, path, into)
+            else:
+                size = int(item["file_size"]) if "file_size" in item else None
+                self._server.download(f"{ARTIFACTS}/{escaped(f'{root}/{path}')}", into / path, size)
+
+    def _location(self, model: str, number: int) -> str:
+        """Where the files of a version lie, with MLflow's own indirections (`models:/m-…`, `runs:/…`) followed."""
+        uri = str(self._server.get(f"{API}/model-versions/get-download-uri", {"name": model, "version": str(number)}).get("artifact_uri", ""))
+        scheme, _, rest = uri.partition(":/")
+        if scheme == "models":
+            info = self._server.get(f"{API}/logged-models/{escaped(rest.strip('/'))}").get("model", {}).get("info", {})
+            return str(info.get("artifact_uri", ""))
+        if scheme == "runs":
+            run, _, path = rest.strip("/").partition("/")
+            return f"{self.run(run).artifact_uri}/{path}"
+        return uri
+
+    def _client(self) -> Any:
+        """MLflow's own client, for artifacts in a store that only it can reach (a bucket that the server does not proxy)."""
+        from .embedded import EmbeddedRegistry
+
+        return EmbeddedRegistry(self._mlflow, Path())
+
+    # -- helpers ---------------------------------------------------------------------------------------------------------------------------------
+
+    def _pages(self, path: str, query: Mapping[str, Any], field: str) -> Iterator[dict[str, Any]]:
+        yield from self._paged(lambda token: self._server.get(path, {**query, **token}), path, field)
+
+    def _posted(self, path: str, body: Mapping[str, Any], field: str) -> Iterator[dict[str, Any]]:
+        yield from self._paged(lambda token: self._server.post(path, {**body, **token}, retry=True), path, field)
+
+    def _paged(self, ask: Any, path: str, field: str) -> Iterator[dict[str, Any]]:
+        token: dict[str, str] = {}
+        for _ in range(MAX_PAGES):
+            answer = ask(token)
+            yield from answer.get(field, [])
+            following = answer.get("next_page_token")
+            if not following or token.get("page_token") == following:
+                return
+            token = {"page_token": str(following)}
+        raise Unreachable(f"{self._server.name} never ended its answer to {printable(path)}", hint="Look at the server's log.")
+
+    def _count(self, model: str) -> int:
+        query = {"filter": f"name={records.quoted(model)}", "max_results": PAGE}
+        return sum(1 for _ in self._pages(f"{API}/model-versions/search", query, "model_versions"))
+
+    def _experiment(self, name: str) -> str | None:
+        if name not in self._experiments:
+            try:
+                item = self._server.get(f"{API}/experiments/get-by-name", {"experiment_name": name}).get("experiment", {})
+                self._experiments[name] = str(item["experiment_id"]) if item.get("lifecycle_stage") == "active" else None
+            except NotFound:
+                return None
+        return self._experiments[name]
+
+    def _runs(self, ids: Sequence[str]) -> dict[str, TrackedRun]:
+        def search(experiment: str, batch: Sequence[str]) -> list[TrackedRun]:
+            listed = ", ".join(records.quoted(run_id) for run_id in batch)
+            body = {"experiment_ids": [experiment], "filter": f"attributes.run_id IN ({listed})", "max_results": PAGE}
+            return [_run(item) for item in self._posted(f"{API}/runs/search", body, "runs")]
+
+        def experiment_of(run_id: str) -> str | None:
+            try:
+                return self.run(run_id).experiment_id
+            except NotFound:
+                return None
+
+        return records.collect_runs(ids, self._experiment(self._mlflow.experiment), search, experiment_of)
+
+    def _source(self, run: TrackedRun) -> tuple[str, str]:
+        """What to register of a run: (source, id of the logged model or ""). MLflow 3 keeps models beside runs, MLflow 2 among their artifacts."""
+        if run.models:
+            return f"models:/{run.models[-1]}", run.models[-1]
+        paths = records.old_model_paths(run.tags)
+        if paths:
+            return f"{run.artifact_uri}/{paths[-1]}", ""
+        raise NotFound(
+            f"MLflow run {printable(run.id)} logged no model", hint="Call mlflow.<flavour>.log_model(…, name='model') in the step that trains."
+        )
+
+    def _registered(self, model: str, run_id: str, source: str) -> VersionRecord | None:
+        query = {"filter": f"run_id={records.quoted(run_id)}", "max_results": PAGE}
+        for record in map(_record, self._pages(f"{API}/model-versions/search", query, "model_versions")):
+            if record.model == model and record.source == source:
+                return record
+        return None
+
+
+def _seconds(milliseconds: Any) -> float:
+    return int(milliseconds or 0) / 1000
+
+
+def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in tags.items()]
+
+
+def _tags(items: Any) -> dict[str, str]:
+    return {str(item["key"]): str(item.get("value", "")) for item in items or []}
+
+
+def _aliases(item: Mapping[str, Any]) -> dict[str, int]:
+    return {str(alias["alias"]): int(alias["version"]) for alias in item.get("aliases", [])}
+
+
+def _record(item: Mapping[str, Any]) -> VersionRecord:
+    return VersionRecord(
+        model=str(item.get("name", "")),
+        number=int(item.get("version", 0)),
+        created=_seconds(item.get("creation_timestamp")),
+        status=str(item.get("status", "READY")),
+        mlflow_run=str(item.get("run_id", "")),
+        source=str(item.get("source", "")),
+        description=str(item.get("description", "")),
+        tags=_tags(item.get("tags")),
+    )
+
+
+def _run(item: Mapping[str, Any]) -> TrackedRun:
+    info, data = item.get("info", {}), item.get("data", {})
+    outputs = sorted(item.get("outputs", {}).get("model_outputs", []), key=lambda output: int(output.get("step", 0)))
+    return TrackedRun(
+        id=str(info.get("run_id", "")),
+        experiment_id=str(info.get("experiment_id", "")),
+        status=str(info.get("status", "")),
+        started=_seconds(info.get("start_time")),
+        ended=_seconds(info["end_time"]) if info.get("end_time") else None,
+        metrics={str(metric["key"]): float(metric.get("value", "nan")) for metric in data.get("metrics", [])},
+        params=_tags(data.get("params")),
+        tags=_tags(data.get("tags")),
+        artifact_uri=str(info.get("artifact_uri", "")),
+        models=tuple(str(output["model_id"]) for output in outputs if output.get("model_id")),
+    )

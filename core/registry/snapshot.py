@@ -1,0 +1,153 @@
+"""The journal's picture of the registry: read from MLflow only when the store has changed, shown from then on without MLflow.
+
+A SQLite store tells by its file whether anything was written. A server and other databases do not: they are asked anew on demand, and by the
+agent every so often.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..domain.models import Version
+from ..domain.project import Mlflow, Project
+from ..errors import PodiumError, Unreachable
+from .embedded import sqlite_file
+
+if TYPE_CHECKING:
+    from ..journal import Journal
+    from .store import Registry
+
+ABSENT = "absent"
+APART_SECONDS = 120.0
+SERVER_SECONDS = 10.0
+OTHER_SECONDS = 60.0
+MAX_MODELS = 50
+_CHECKED = "registry.checked"
+
+
+def fingerprint(mlflow: Mlflow) -> str | None:
+    """What changes whenever the store is written to; None where only asking can tell.
+
+    SQLite counts its writes in bytes 24 to 27 of the file's header; in WAL mode the write-ahead log grows instead.
+    """
+    path = sqlite_file(mlflow.tracking_uri)
+    if path is None:
+        return None
+    try:
+        with path.open("rb") as stream:
+            counter = stream.read(28)[24:28].hex()
+        marks = [counter]
+        for name in (path, path.with_name(f"{path.name}-wal")):
+            if name.exists():
+                status = name.stat()
+                marks.append(f"{status.st_size}:{status.st_mtime_ns}:{status.st_ino}")
+    except FileNotFoundError:
+        return ABSENT
+    except OSError as error:
+        raise Unreachable(f"the MLflow store {path} cannot be read: {error.strerror}", hint="Check its rights and its disk.") from error
+    return hashlib.sha256("|".join(marks).encode()).hexdigest()[:32]
+
+
+def stale(project: Project, journal: Journal) -> bool:
+    """Whether refresh() would ask MLflow. Cheap: two looks at files and one row."""
+    mark = fingerprint(project.mlflow)
+    return mark is None or journal.versions.fingerprint(project.mlflow.model) != mark
+
+
+def refresh(project: Project, journal: Journal, *, force: bool = False) -> bool:
+    """Brings the journal's versions up to date; True when they changed. `force` also reads the figures of all known MLflow runs again.
+
+    Raises Unreachable when the store does not answer; the journal then keeps what it has.
+    """
+    # Taken before reading: a write in between makes the next look read again, instead of being missed.
+    mark = fingerprint(project.mlflow)
+    if not force and mark is not None and journal.versions.fingerprint(project.mlflow.model) == mark:
+        return False
+    if mark == ABSENT:
+        return _store(journal, project.mlflow.model, [], ABSENT)
+    from .store import open_registry
+
+    registry = open_registry(project.mlflow, project.state)
+    try:
+        changed = False
+        for name in _names(project, journal, registry):
+            known = () if force else journal.versions.of(name)
+            changed |= _store(journal, name, registry.versions(name, known=known), mark or "asked")
+    finally:
+        registry.close()
+    journal.values.set(_CHECKED, repr(time.time()))
+    return changed
+
+
+def refresh_apart(project: Project, journal: Journal) -> bool:
+    """refresh() for callers that must stay light: MLflow, where it is needed, is loaded by a child process. True when something was read.
+
+    A server and a database that cannot tell whether it changed are asked only every so often.
+    """
+    if not stale(project, journal):
+        return False
+    if fingerprint(project.mlflow) is None:
+        pause = OTHER_SECONDS if project.mlflow.embedded else SERVER_SECONDS
+        if time.time() - float(journal.values.get(_CHECKED) or 0.0) < pause:
+            return False
+        journal.values.set(_CHECKED, repr(time.time()))  # also when it fails: a dead server is not asked twice a second
+    if not project.mlflow.embedded or fingerprint(project.mlflow) == ABSENT:
+        refresh(project, journal)
+        return True
+    _child(project)
+    return True
+
+
+def _child(project: Project) -> None:
+    command = [sys.executable, "-m", __name__, str(project.home)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=APART_SECONDS, stdin=subprocess.DEVNULL, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise Unreachable(f"reading the MLflow store took more than {APART_SECONDS:.0f} s", hint="Is the machine overloaded?") from error
+    if done.returncode:
+        words = done.stderr.strip().splitlines()
+        raise Unreachable(words[0] if words else "the MLflow store could not be read", hint=words[1] if len(words) > 1 else "`podium doctor`")
+
+
+def _names(project: Project, journal: Journal, registry: Registry) -> list[str]:
+    """The project's model, and every other model where the whole store belongs to the project. A server is shared with strangers."""
+    names = {project.mlflow.model: None}
+    if project.mlflow.embedded:
+        present = [model.name for model in registry.models()[:MAX_MODELS]]
+        names.update(dict.fromkeys(present))
+        for gone in journal.versions.models():
+            if gone.name not in names:
+                journal.versions.remove(gone.name)
+    return list(names)
+
+
+def _store(journal: Journal, model: str, versions: list[Version], mark: str) -> bool:
+    before = journal.versions.of(model)
+    # repr, because a metric may be NaN, which equals nothing.
+    if repr(before) == repr(versions) and journal.versions.fingerprint(model) == mark:
+        return False
+    journal.versions.replace(model, versions, mark)
+    return repr(before) != repr(versions)
+
+
+def main(arguments: list[str]) -> int:
+    from ..config import load
+    from ..journal import Journal
+
+    try:
+        project = load(Path(arguments[0]))
+        with Journal.open(project.state / "journal.db") as journal:
+            refresh(project, journal)
+    except PodiumError as error:
+        print(f"{error.message}\n{error.hint}".rstrip(), file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
