@@ -63,7 +63,7 @@ def _git(record: Record | None) -> Git:
 
 
 def _mlflow(record: Record | None, name: str, home: Path) -> Mlflow:
-    values = record.values if record else {}
+    values: Mapping[str, Any] = record.values if record else {}
     uri = absolute_uri(values.get("tracking_uri", "sqlite:///.podium/mlflow.db"), home)
     return Mlflow(uri, values.get("experiment", name), values.get("model", name))
 
@@ -130,7 +130,7 @@ def _gate(name: str, record: Record) -> Gate:
 def _check(record: Record) -> Check:
     kind = next((name for name in ("metric", "latency", "schema") if record.has(name)), "metric")
     names = ("metric", "at_least", "at_most", "compare", "margin", "confidence", "goal", "slices", "min_rows")
-    known = {"goal": METRIC_GOALS[record.get("metric")]} if record.get("metric") in METRIC_GOALS else {}
+    known: dict[str, Any] = {"goal": METRIC_GOALS[record.get("metric")]} if record.get("metric") in METRIC_GOALS else {}
     return Check(kind, **{**known, **_given(record, *names, percentile="latency")}, line=record.node.line)
 
 

@@ -11,6 +11,7 @@ from .source import Node
 from .variables import expand
 
 MAX_PROBLEMS = 50
+MAX_SUGGESTED = 300
 
 
 class _Invalid:
@@ -92,8 +93,9 @@ def shorten(text: str, limit: int = 60) -> str:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint that names the nearest known word, or all of them when none is near."""
     from difflib import get_close_matches
+    from itertools import islice
 
-    names = list(known)
+    names = list(islice(known, MAX_SUGGESTED))
     near = get_close_matches(word[:80], names, n=1, cutoff=0.6) or [name for name in names if name.lower() == word.lower()]
     if near:
         return f"did you mean `{near[0]}`?"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..domain.graphs import ancestors, find_cycle
+from ..domain.graphs import find_cycle, reaches
 from ..domain.project import Pipeline, Project, StepSpec
 from ..errors import UsageError
 from .build import BUILTINS
@@ -141,7 +141,7 @@ class _Steps:
                 record.at("needs"), join(record.path, "needs"), f"the steps need each other in a circle: {' → '.join(loop)}", "take one need out"
             )
         else:
-            self._files(ancestors(needs))
+            self._files(needs)
 
     def _step(self, record: Record, step: StepSpec) -> None:
         _known(record, "needs", self.records, "step", self.reader)
@@ -168,6 +168,8 @@ class _Steps:
 
     def _matrix(self, record: Record, step: StepSpec) -> frozenset[str]:
         """The names that every cell has. Notes a matrix that makes no step, too many, or the same one twice."""
+        from .expressions import text_of
+
         if step.matrix is None:
             return frozenset()
         written: Record = record.get("matrix")
@@ -179,9 +181,9 @@ class _Steps:
                 self.reader.problem(
                     written.at(name), path, f"`{name}` cannot be the name of a parameter", "letters, digits and `_`, not a digit first"
                 )
-            doubles = [value for index, value in enumerate(values) if any(value == other and type(value) is type(other) for other in values[:index])]
-            if doubles:
-                self.reader.problem(written.at(name), path, f"holds `{doubles[0]}` twice")
+            twice = _double(map(text_of, values))
+            if twice is not None:
+                self.reader.problem(written.at(name), path, f"holds `{twice}` twice")
         count = (cells if axes else 0) + len(step.matrix.include)
         if count > MAX_CELLS or (count == 0 and not written.nodes):
             message = "has no values" if count == 0 else f"makes {count:,} steps; at most {MAX_CELLS:,} are run"
@@ -192,8 +194,9 @@ class _Steps:
                     self.reader.problem(
                         written.at("exclude", index), f"{written.path}.exclude[{index}].{name}", "is not in the matrix", did_you_mean(name, axes)
                     )
-        kinds = ([set(axes)] if axes else []) + [set(cell) for cell in step.matrix.include]
-        return frozenset(set.intersection(*kinds)) if kinds else frozenset()
+        kinds = [frozenset(axes)] if axes else []
+        kinds += [frozenset(cell) for cell in step.matrix.include]
+        return kinds[0].intersection(*kinds) if kinds else frozenset()
 
     def _when(self, record: Record, step: StepSpec, cells: frozenset[str]) -> None:
         from .expressions import when_names
@@ -236,22 +239,23 @@ class _Steps:
                 hint = did_you_mean(each, known) or "this pipeline has no params, and this step no matrix"
                 self.reader.problem(node, path, f"unknown value `${{{{ {each} }}}}`", hint)
 
-    def _files(self, above: Mapping[str, frozenset[str]]) -> None:
+    def _files(self, needs: Mapping[str, Sequence[str]]) -> None:
         """Two steps that write the same files, and a step that reads what another writes without waiting for it, would race."""
-        writers = [(name, path.rstrip("/")) for name, step in self.pipeline.steps.items() for path in step.outputs if not has_placeholder(path)]
-        for index, (name, path) in enumerate(writers):
-            for other, theirs in writers[:index]:
-                if other != name and _overlap(path, theirs):
-                    record = self.records[name]
-                    self.reader.problem(
-                        record.at("outputs"), join(record.path, "outputs"), f"`{path}` is also written by step `{other}`", "a file has one step"
-                    )
+        written = _Paths()
         for name, step in self.pipeline.steps.items():
+            record = self.records[name]
+            for path in _fixed(step.outputs):
+                other = next((each for each in written.overlapping(path) if each != name), None)
+                if other is not None:
+                    message = f"`{path}` is also written by step `{other}`"
+                    self.reader.problem(record.at("outputs"), join(record.path, "outputs"), message, "a file has one step that writes it")
+                written.add(path, name)
             self._shared_by_cells(name, step)
-            for path in (path.rstrip("/") for path in step.inputs if not has_placeholder(path)):
-                for other, theirs in writers:
-                    if other != name and _overlap(path, theirs) and other not in above[name] and name not in above[other]:
-                        record = self.records[name]
+        for name, step in self.pipeline.steps.items():
+            record = self.records[name]
+            for path in _fixed(step.inputs):
+                for other in written.overlapping(path):
+                    if other != name and not reaches(needs, name, other) and not reaches(needs, other, name):
                         message = f"`{path}` is written by step `{other}`, which this step does not wait for"
                         self.reader.problem(record.at("inputs"), join(record.path, "inputs"), message, f"add {other} to its needs")
 
@@ -269,6 +273,38 @@ class _Steps:
                 self.reader.problem(record.at("outputs", index), where, f"`{path}` is written by several cells of the matrix", hint)
 
 
-def _overlap(one: str, other: str) -> bool:
-    one, other = one.removeprefix("./"), other.removeprefix("./")
-    return one == other or one.startswith(other + "/") or other.startswith(one + "/")
+def _fixed(paths: Iterable[str]) -> list[str]:
+    return [path.removeprefix("./").rstrip("/") for path in paths if not has_placeholder(path)]
+
+
+def _double(texts: Iterable[str]) -> str | None:
+    seen: set[str] = set()
+    for text in texts:
+        if text in seen:
+            return text
+        seen.add(text)
+    return None
+
+
+class _Paths:
+    """Who writes which path, asked by overlap: a path overlaps itself, what lies in it, and the directories that it lies in."""
+
+    def __init__(self) -> None:
+        self.exact: dict[str, list[str]] = {}
+        self.inside: dict[str, list[str]] = {}
+
+    def add(self, path: str, name: str) -> None:
+        self.exact.setdefault(path, []).append(name)
+        for directory in _directories(path):
+            self.inside.setdefault(directory, []).append(name)
+
+    def overlapping(self, path: str) -> list[str]:
+        found = [*self.exact.get(path, ()), *self.inside.get(path, ())]
+        for directory in _directories(path):
+            found += self.exact.get(directory, ())
+        return list(dict.fromkeys(found))
+
+
+def _directories(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]

@@ -161,7 +161,7 @@ class Section:
             **({"description": self.doc} if self.doc else {}),
             "properties": {each.name: {"description": each.doc, **each.kind.schema()} for each in self.keys},
             **({"required": required} if required else {}),
-            "additionalProperties": True if self.others else False,
+            "additionalProperties": self.others is not None,
         }
 
 

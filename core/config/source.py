@@ -102,9 +102,10 @@ def parse(text: str, name: str) -> Node | None:
     import yaml
 
     try:
-        from yaml.cyaml import CParser
+        from yaml import cyaml
 
-        parser: Any = CParser(text)
+        compiled: Any = cyaml
+        parser: Any = compiled.CParser(text)
     except ImportError:  # PyYAML built without libyaml: the same events, slower
         parser = yaml.SafeLoader(text)
     try:

@@ -33,18 +33,14 @@ def find_cycle(needs: Mapping[str, Sequence[str]]) -> list[str] | None:
     return None
 
 
-def ancestors(needs: Mapping[str, Sequence[str]]) -> dict[str, frozenset[str]]:
-    """For each name everything it needs, directly or not. The graph must have no loop; unknown names are passed over."""
-    found: dict[str, frozenset[str]] = {}
-    for start in needs:
-        pending = [start]
-        while pending:
-            name = pending[-1]
-            missing = [need for need in needs[name] if need in needs and need not in found]
-            if missing and name not in found:
-                pending.extend(missing)
-                continue
-            pending.pop()
-            known = [need for need in needs[name] if need in needs]
-            found.setdefault(name, frozenset(known).union(*(found[need] for need in known)))
-    return found
+def reaches(needs: Mapping[str, Sequence[str]], start: str, goal: str) -> bool:
+    """Whether `start` needs `goal`, directly or not. Loops and unknown names do no harm."""
+    pending, seen = [start], {start}
+    while pending:
+        for name in needs.get(pending.pop(), ()):
+            if name == goal:
+                return True
+            if name not in seen:
+                seen.add(name)
+                pending.append(name)
+    return False

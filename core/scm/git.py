@@ -77,5 +77,6 @@ def failure(answer: Answer, arguments: Sequence[str]) -> PodiumError:
 
 def _environment() -> dict[str, str]:
     """Ours, without what a calling git (a hook, `git rebase --exec`) set to say which repository it is in: we name our own."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name.startswith(("GIT_CONFIG_", "GIT_EXEC_PATH"))}
+    kept = ("GIT_CONFIG_", "GIT_EXEC_PATH")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name.startswith(kept)}
     return environment | {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", "LANGUAGE": "C"}

@@ -71,7 +71,7 @@ class Repository:
         if answer.code:
             if rev == "HEAD":
                 raise NotFound(f"{self.root} has no commit yet", hint="git add . && git commit")
-            raise NotFound(f"there is no commit {rev!r} in {self.root}", hint="git fetch, if it was made elsewhere; `git log` shows those that are here")
+            raise NotFound(f"there is no commit {rev!r} in {self.root}", hint="`git log` shows those that are here; fetch those made elsewhere")
         return self._commits(answer.text, limit=1)[0]
 
     def log(self, limit: int = 50, branch: str = "") -> list[Commit]:
@@ -99,7 +99,8 @@ class Repository:
         """Whether the project's files differ from HEAD: changed, staged, or new and not ignored. Podium's own state does not count."""
         if self.bare:
             return False
-        answer = checked(self.directory, "status", "--porcelain", "-z", "--untracked-files=normal", "--", ".", ":(exclude,glob)**/.podium/**", ":(exclude).podium")
+        mine = (".", ":(exclude,glob)**/.podium/**", ":(exclude).podium")
+        answer = checked(self.directory, "status", "--porcelain", "-z", "--untracked-files=normal", "--", *mine)
         return bool(answer.out)
 
     def _commits(self, revisions: str, *, limit: int | None) -> list[Commit]:
@@ -146,5 +147,6 @@ class Repository:
         answer = git(self.git_dir, "rev-parse", "--path-format=absolute", "--git-path", "hooks", hooks=True)
         directory = Path(os.fsdecode(answer.out.removesuffix(b"\n"))).resolve()
         if answer.code or not directory.is_relative_to(self.git_dir.resolve()):
-            raise Refused(f"the repository's hooks are kept in {directory} (core.hooksPath)", hint="pushes are noticed without a hook too, a second later")
+            message = f"the repository's hooks are kept in {directory} (core.hooksPath)"
+            raise Refused(message, hint="pushes are noticed without a hook too, a second later")
         return directory
