@@ -1,0 +1,215 @@
+"""deploy, promote, rollback: show the plan, ask, apply, follow, say how long it took."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from ..core.cockpit import Cockpit, Interrupted, Refused, UsageError, clean
+from ..core.domain.delivery import How, Plan
+from ..core.domain.runs import RunState
+from . import diagnostics, output, shapes
+from .completion import complete_environment, complete_version
+from .diagnostics import glyph, note, paint
+from .follow import ending, follow
+from .models import refresh
+from .output import Format, Output
+from .runs import detail_shape
+from .words import duration, figure
+
+EnvironmentName = Annotated[
+    str | None,
+    typer.Option(
+        "-e", "--environment", metavar="NAME", autocompletion=complete_environment, show_default=False,
+        help="The environment. Default: the only protected one, else the only one.",
+    ),
+]  # fmt: skip
+VersionName = Annotated[
+    str | None, typer.Argument(metavar="[VERSION]", help="3, an alias, or a commit's beginning.", autocompletion=complete_version, show_default=False)
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. A protected environment also wants --confirm.")]
+Confirm = Annotated[str, typer.Option("--confirm", metavar="NAME", help="The protected environment's name, typed on purpose.", show_default=False)]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and change nothing.")]
+Force = Annotated[bool, typer.Option("--force", help="Override the refusal of a gate. Needs --why; both are kept in the ledger.")]
+Why = Annotated[str, typer.Option("--why", metavar="REASON", help="Kept in the ledger.", show_default=False)]
+Detach = Annotated[bool, typer.Option("-d", "--detach", help="Return as soon as it has started and print the run's number.")]
+
+
+def deploy(
+    cockpit: Cockpit,
+    version: VersionName = None,
+    environment: EnvironmentName = None,
+    yes: Yes = False,
+    confirm: Confirm = "",
+    dry_run: DryRun = False,
+    force: Force = False,
+    why: Why = "",
+    detach: Detach = False,
+    output_format: Output = Format.TABLE,
+) -> int:
+    """Put a version on an environment. Aliases stay where they are.
+
+    \b
+    Example:
+      podium deploy challenger -e staging --yes
+    """
+    if version is None:
+        raise UsageError("which version?", hint="`podium deploy challenger -e staging`; `podium versions` lists those there are")
+    if environment is None:
+        raise UsageError("which environment?", hint=f"-e with one of: {', '.join(cockpit.project.environments)}")
+    return _change(cockpit, How.DEPLOY, version, environment, yes, confirm, dry_run, force, why, detach, output_format)
+
+
+def promote(
+    cockpit: Cockpit,
+    version: VersionName = None,
+    environment: EnvironmentName = None,
+    yes: Yes = False,
+    confirm: Confirm = "",
+    dry_run: DryRun = False,
+    force: Force = False,
+    why: Why = "",
+    detach: Detach = False,
+    output_format: Output = Format.TABLE,
+) -> int:
+    """Make a version champion: the challenger, where none is named. It must have passed its gate.
+
+    \b
+    Example:
+      podium promote --dry-run
+      podium promote 4 -e production --yes --confirm production
+    """
+    return _change(cockpit, How.PROMOTE, version, environment, yes, confirm, dry_run, force, why, detach, output_format)
+
+
+def rollback(
+    cockpit: Cockpit,
+    version: VersionName = None,
+    environment: EnvironmentName = None,
+    yes: Yes = False,
+    confirm: Confirm = "",
+    dry_run: DryRun = False,
+    force: Force = False,
+    why: Why = "",
+    detach: Detach = False,
+    output_format: Output = Format.TABLE,
+) -> int:
+    """Put the last good version back, and quarantine the one it replaces.
+
+    \b
+    Example:
+      podium rollback --yes --confirm production --why "errors since 10:40"
+    """
+    return _change(cockpit, How.ROLLBACK, version, environment, yes, confirm, dry_run, force, why, detach, output_format)
+
+
+def _change(
+    cockpit: Cockpit, how: How, version: str | None, environment: str | None, yes: bool, confirm: str, dry_run: bool, force: bool, why: str,
+    detach: bool, output_format: Format,
+) -> int:  # fmt: skip
+    began = time.monotonic()
+    if force and not why:
+        raise UsageError("--force needs a reason", hint='add --why "…"; it is kept in the ledger')
+    name = environment or cockpit.champion_environment()
+    cockpit.environment(name)
+    if how is not How.ROLLBACK:  # what a rollback needs is in the ledger: it does not wait for the registry
+        refresh(cockpit, offline=False)
+    number = cockpit.resolve_version(version).version if version else None
+    plan = cockpit.plan(how, name, number, force=force)
+    if dry_run:
+        output.document(shapes.plan(plan)) if output_format is Format.JSON else _print_plan(plan)
+        return diagnostics.REFUSED if plan.refusal and not (plan.force and force) else diagnostics.DONE
+    if plan.refusal and not (plan.force and force):
+        cockpit.apply(plan, why=why, force=force)  # raises the refusal in the façade's words
+    _ask(plan, yes, confirm)
+    began = time.monotonic() if not yes else began
+    run = cockpit.apply(plan, why=why, force=force)
+    if detach:
+        output.document(shapes.run(run)) if output_format is Format.JSON else output.line(str(run.id))
+        return diagnostics.DONE
+    return _attend(cockpit, plan, run.id, began, output_format)
+
+
+def _attend(cockpit: Cockpit, plan: Plan, run_id: int, began: float, output_format: Format) -> int:
+    def cancel() -> None:
+        note("stopping, and putting back what was; Ctrl-C again returns at once", style="yellow")
+        cockpit.cancel(run_id, why="Ctrl-C")
+
+    interrupted = False
+
+    def on_interrupt() -> None:
+        nonlocal interrupted
+        interrupted = True
+        cancel()
+
+    detail = follow(cockpit, cockpit.run(run_id).run, on_interrupt=on_interrupt)
+    took = time.monotonic() - began
+    if output_format is Format.JSON:
+        output.document(detail_shape(cockpit, detail))
+    if detail.run.state is RunState.SUCCEEDED:
+        moved = "" if plan.from_version is None else f" (was v{plan.from_version})"
+        note(f"{clean(plan.environment)} serves {clean(plan.model)} v{plan.version}{moved}, {duration(took)}", style="green")
+        return diagnostics.DONE
+    return ending(detail, interrupted=interrupted)
+
+
+def _ask(plan: Plan, yes: bool, confirm: str) -> None:
+    """Return when a person agreed. Refused (exit 4) when nobody did or could; Interrupted on Ctrl-C at the question."""
+    wanted = plan.type_to_confirm
+    if wanted and confirm:
+        if confirm != wanted:
+            raise Refused(f"--confirm says {confirm!r} and this would change {wanted!r}", hint=f"--confirm {wanted}")
+        return
+    if yes and not wanted:
+        return
+    for text in plan_lines(plan):
+        note(text)
+    if not diagnostics.interactive():
+        flags = f"--yes --confirm {wanted}" if wanted else "--yes"
+        raise Refused(f"nobody is at a terminal to agree to the {plan.how.value}", hint=f"{plan.command} {flags}")
+    try:
+        question = f"type {wanted} to {plan.how.value}: " if wanted else f"{plan.how.value}? [y/N] "
+        print(paint(question, "bold"), end="", file=diagnostics.sys.stderr, flush=True)
+        answer = diagnostics.sys.stdin.readline().strip()
+    except KeyboardInterrupt:
+        note()
+        raise Interrupted("nothing was changed") from None
+    if answer != wanted and not (not wanted and answer.lower() in ("y", "yes")):
+        raise Refused("not confirmed; nothing was changed")
+
+
+def _print_plan(plan: Plan) -> None:
+    for text in plan_lines(plan):
+        output.line(text)
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """The plan as a person reads it before agreeing."""
+    arrow = glyph("→", "->")
+    origin = f" (serves v{plan.from_version} now)" if plan.from_version is not None else ""
+    lines = [f"{plan.how.value} {clean(plan.model)} v{plan.version} on {clean(plan.environment)}{origin}"]
+    wide = max((len(change.subject) for change in plan.changes), default=0)
+    lines += [f"  {clean(each.subject):<{wide}}  {clean(each.before) or 'none'} {arrow} {clean(each.after) or 'none'}" for each in plan.changes]
+    lines += [f"  {number}. {clean(step)}" for number, step in enumerate(plan.steps, 1)]
+    lines += _metric_lines(plan)
+    if plan.expected_seconds is not None:
+        lines.append(f"  expected to take {duration(plan.expected_seconds)}")
+    lines += [f"  warning: {clean(text)}" for text in plan.warnings]
+    if plan.refusal:
+        lines.append(f"  refused: {clean(plan.refusal)}" + (" (--force --why REASON overrides)" if plan.force else ""))
+    lines.append(f"  {plan.command}")
+    return lines
+
+
+def _metric_lines(plan: Plan) -> list[str]:
+    candidate, champion = plan.candidate, plan.champion
+    if candidate is None or champion is None or candidate.version == champion.version:
+        return []
+    shared = [name for name in candidate.metrics if name in champion.metrics][:6]
+    return [
+        f"  {clean(name)}: {figure(champion.metrics[name])} {glyph('→', '->')} {figure(candidate.metrics[name])} "
+        f"({candidate.metrics[name] - champion.metrics[name]:+.4f})"
+        for name in shared
+    ]

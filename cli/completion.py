@@ -1,0 +1,43 @@
+"""What the shell offers after TAB: names from the project's own files. Nothing here may raise: a completion that fails offers nothing."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ..core.cockpit import Cockpit
+
+
+def _offered(names: Callable[[Cockpit], Iterable[str]], incomplete: str) -> list[str]:
+    with suppress(Exception):
+        from .session import opened
+
+        cockpit = opened()
+        try:
+            return [name for name in names(cockpit) if name.startswith(incomplete)]
+        finally:
+            cockpit.close()
+    return []
+
+
+def complete_pipeline(incomplete: str) -> list[str]:
+    return _offered(lambda cockpit: cockpit.project.pipelines, incomplete)
+
+
+def complete_environment(incomplete: str) -> list[str]:
+    return _offered(lambda cockpit: cockpit.project.environments, incomplete)
+
+
+def complete_run(incomplete: str) -> list[str]:
+    return _offered(lambda cockpit: ["last", *(str(run.id) for run in cockpit.runs(limit=50))], incomplete)
+
+
+def complete_version(incomplete: str) -> list[str]:
+    def names(cockpit: Cockpit) -> list[str]:
+        versions = cockpit.versions()
+        return [*(alias for version in versions for alias in version.aliases), *(str(version.version) for version in versions[:50])]
+
+    return _offered(names, incomplete)

@@ -1,0 +1,171 @@
+"""status, history, quarantine: what is served where, and what was."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ..core.cockpit import Cockpit, UsageError, clean
+from ..core.domain.delivery import EnvironmentStatus, ReplicaState
+from . import diagnostics, output, shapes
+from .completion import complete_environment
+from .models import Model
+from .output import Column, Format, Output
+from .session import command
+from .words import ago, duration, figure, short
+
+EnvironmentOption = Annotated[
+    str | None, typer.Option("-e", "--environment", metavar="NAME", autocompletion=complete_environment, show_default=False, help="One environment.")
+]
+_STATUS = (
+    Column("ENVIRONMENT"), Column("SERVES", right=True), Column("SINCE"), Column("COMMIT"), Column("REPLICAS"), Column("ROLLBACK"),
+    Column("URL"), Column("NOTE", flexible=True),
+)  # fmt: skip
+
+
+def status(cockpit: Cockpit, environment: EnvironmentOption = None, output_format: Output = Format.TABLE) -> int:
+    """Show what each environment serves, and what is going on.
+
+    \b
+    Example:
+      podium status -o json
+    """
+    environments = [cockpit.environment(environment)] if environment else cockpit.environments()
+    cockpit.recover()
+    active = cockpit.active_runs()
+    if output_format is Format.JSON:
+        value = {
+            "project": cockpit.project.name,
+            "home": str(cockpit.home),
+            "agent": shapes.agent(cockpit.agent()),
+            "environments": [shapes.environment(each) for each in environments],
+            "active_runs": [shapes.run(each) for each in active],
+        }
+        output.document(value)
+        return diagnostics.DONE
+    output.rows(output_format, _STATUS, [_status_row(each) for each in environments], ())
+    if not environments:
+        diagnostics.note("podium.yaml has no environments", style="dim")
+    for run in active:
+        diagnostics.note(f"run {run.id} {clean(run.name)} is {run.state.value}", style="cyan")
+    if not cockpit.agent().alive:
+        diagnostics.note("the agent does not run: pushes start nothing and nothing is watched (`podium watch --daemon`)", style="dim")
+    return diagnostics.DONE
+
+
+def _status_row(status: EnvironmentStatus) -> tuple[str, ...]:
+    row = status.deployment
+    ready = sum(replica.state is ReplicaState.READY for replica in status.replicas)
+    live = sum(replica.state is not ReplicaState.WARM for replica in status.replicas)
+    warm = len(status.replicas) - live
+    replicas = f"{ready}/{live} ready" + (f", {warm} warm" if warm else "") if status.replicas else ""
+    back = (
+        ""
+        if status.rollback_to is None
+        else f"v{status.rollback_to}" + (f" in {duration(status.rollback_seconds)}" if status.rollback_seconds else "")
+    )
+    notes = [f"locked by {status.locked_by}" if status.locked_by else "", *status.differences]
+    if status.serving is not None and not status.proxy_alive:
+        notes.insert(0, "the proxy is down")
+    return (
+        status.name + (" (protected)" if status.protected else ""), "" if status.serving is None else f"v{status.serving}",
+        ago(row.ended or row.at) if row else "", short(row.commit) if row else "", replicas, back, status.url, "; ".join(filter(None, notes)),
+    )  # fmt: skip
+
+
+_HISTORY = (
+    Column("AT"), Column("ENVIRONMENT"), Column("HOW"), Column("STATE", states=True), Column("FROM", right=True), Column("TO", right=True),
+    Column("COMMIT"), Column("RUN", right=True), Column("TOOK", right=True), Column("WHO", flexible=True), Column("WHY", flexible=True),
+)  # fmt: skip
+
+
+def history(
+    cockpit: Cockpit,
+    environment: EnvironmentOption = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many of each environment, newest first.")] = 50,
+    output_format: Output = Format.TABLE,
+) -> int:
+    """Show the ledger: which version was served where and when, who put it there and why.
+
+    \b
+    Example:
+      podium history -e production -n 5
+    """
+    names = [cockpit.environment(environment).name] if environment else list(cockpit.project.environments)
+    found = sorted((row for name in names for row in cockpit.history(name, limit=limit)), key=lambda row: -row.id)
+    cells = [
+        (
+            shapes.moment(row.at) or "", row.environment, row.how.value + (" (forced)" if row.forced else ""), row.state.value,
+            "" if row.from_version is None else f"v{row.from_version}", f"v{row.to_version}", short(row.commit), figure(row.run_id),
+            duration(row.ended - row.at) if row.ended else "", row.who, row.message or row.why,
+        )
+        for row in found
+    ]  # fmt: skip
+    output.rows(output_format, _HISTORY, cells, map(shapes.deployment, found))
+    if not found:
+        diagnostics.note("nothing was deployed yet", style="dim")
+    return diagnostics.DONE
+
+
+quarantine = typer.Typer(help="Versions that no trigger may deploy: list them, add one, lift one.", no_args_is_help=True, rich_markup_mode=None)
+_QUARANTINE = (Column("MODEL"), Column("VERSION", right=True), Column("COMMIT"), Column("SINCE"), Column("WHO"), Column("WHY", flexible=True))
+Number = Annotated[str, typer.Argument(metavar="VERSION", help="The version's number.", show_default=False)]
+
+
+def list_(cockpit: Cockpit, output_format: Output = Format.TABLE) -> int:
+    """List the quarantined versions.
+
+    \b
+    Example:
+      podium quarantine list -o json
+    """
+    found = cockpit.quarantined()
+    cells = [(row.model, f"v{row.version}", short(row.commit), ago(row.at), row.who, row.why) for row in found]
+    output.rows(output_format, _QUARANTINE, cells, map(shapes.quarantined, found))
+    if not found:
+        diagnostics.note("nothing is quarantined", style="dim")
+    return diagnostics.DONE
+
+
+def lift(
+    cockpit: Cockpit,
+    version: Number,
+    why: Annotated[str, typer.Option("--why", metavar="REASON", help="Kept in the audit.", show_default=False)] = "",
+    model: Model = None,
+) -> int:
+    """Let triggers deploy a version and its commit again.
+
+    \b
+    Example:
+      podium quarantine lift 4 --why "the feed was at fault"
+    """
+    number = version.removeprefix("v")
+    if not number.isdecimal():
+        raise UsageError(f"{version!r} is not a version's number", hint="`podium quarantine list` has them")
+    cockpit.lift_quarantine(int(number), why=why, model=model)
+    diagnostics.note(f"v{number} is no longer quarantined", style="green")
+    return diagnostics.DONE
+
+
+def add(
+    cockpit: Cockpit,
+    version: Number,
+    why: Annotated[str, typer.Option("--why", metavar="REASON", help="Kept with it.", show_default=False)],
+    model: Model = None,
+) -> int:
+    """Keep triggers from deploying a version and its commit.
+
+    \b
+    Example:
+      podium quarantine add 4 --why "wrong on holidays"
+    """
+    found = cockpit.resolve_version(version, model)
+    cockpit.quarantine(found, why=why)
+    diagnostics.note(f"v{found.version} is quarantined", style="yellow")
+    return diagnostics.DONE
+
+
+quarantine.command("list")(command(list_))
+quarantine.command("lift")(command(lift))
+quarantine.command("add")(command(add))

@@ -1,0 +1,184 @@
+"""Follows a run from outside: its steps' states from the journal, their lines from the log files. What it sees is narration (standard error)."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from ..core.cockpit import Cockpit, LogFile, clean
+from ..core.domain.runs import Run, RunDetail, RunKind, RunState, Step, StepState
+from . import diagnostics
+from .diagnostics import glyph, note, paint
+from .words import duration, plural
+
+POLL = 0.08  # seconds between two looks at the journal
+CHUNK = 2000  # log lines read at once
+_MARKS = {
+    StepState.SUCCEEDED: ("✓", "ok", "green"),
+    StepState.FAILED: ("✗", "FAILED", "red"),
+    StepState.SKIPPED: ("–", "skipped", "dim"),
+    StepState.CANCELLED: ("✗", "cancelled", "yellow"),
+    StepState.INTERRUPTED: ("✗", "interrupted", "yellow"),
+}
+
+
+class Follower:
+    """Tells what happens in one run. `lines` also shows what its steps print."""
+
+    def __init__(self, cockpit: Cockpit, run_id: int, *, lines: bool = True) -> None:
+        self.cockpit = cockpit
+        self.run_id = run_id
+        self.lines = lines
+        self._logs: dict[str, LogFile] = {}
+        self._read: dict[str, int] = {}
+        self._told: dict[str, StepState] = {}
+        self._seen = -1
+        self._detail: RunDetail | None = None
+
+    def look(self) -> RunDetail:
+        """Tell what is new and return what the journal says now."""
+        seen = self.cockpit.changed()
+        if self._detail is None or seen != self._seen or self._stale():
+            self._detail = self.cockpit.run(self.run_id)
+            # Read after run(): marking an interrupted run is itself a change.
+            self._seen = seen
+        for step in self._detail.steps:
+            self._show_lines(step)
+            self._tell(step)
+        return self._detail
+
+    def _stale(self) -> bool:
+        """A worker that was killed writes nothing: look again now and then, which finds its run interrupted."""
+        now = time.monotonic()
+        if now - getattr(self, "_looked", 0.0) > 1.0:
+            self._looked = now
+            return True
+        return False
+
+    def _show_lines(self, step: Step) -> None:
+        if not self.lines or step.state is StepState.PENDING or (step.state.finished and self._told.get(step.name) is step.state):
+            return
+        log = self._logs.get(step.name)
+        if log is None:
+            path = self.cockpit.step_log(self.run_id, step.name)
+            if not path.exists():
+                return
+            log = self._logs[step.name] = LogFile(path)
+        log.refresh()
+        while batch := log.lines(self._read.get(step.name, 0), CHUNK):
+            self._read[step.name] = self._read.get(step.name, 0) + len(batch)
+            bar = glyph("│", "|")
+            for each in batch:
+                note(f"{paint(clean(step.name), 'cyan')} {bar} {clean(each.text)}")
+            if len(batch) < CHUNK:
+                break
+
+    def _tell(self, step: Step) -> None:
+        if self._told.get(step.name) is step.state:
+            return
+        self._told[step.name] = step.state
+        if step.state is StepState.WAITING:
+            note(f"{clean(step.name)} waits for approval: podium approve {self.run_id} '{clean(step.name)}'", style="yellow")
+        elif step.state in _MARKS:
+            fancy, plain, style = _MARKS[step.state]
+            took = duration(step.ended - step.started) if step.started is not None and step.ended is not None else ""
+            came = f"from run {step.origin}" if step.cached and step.origin else "unchanged" if step.cached else took
+            reason = f": {clean(step.message.splitlines()[0])}" if step.message and step.state is not StepState.SUCCEEDED else ""
+            note(f"{paint(glyph(fancy, plain), style)} {clean(step.name)} {paint(came, 'dim')}{reason}".rstrip())
+
+
+def follow(cockpit: Cockpit, run: Run, *, lines: bool = True, on_interrupt: Callable[[], object] | None = None) -> RunDetail:
+    """Follow `run` until it is over, or until it waits for an approval and nobody is at the terminal to give one.
+
+    The first Ctrl-C calls `on_interrupt` and goes on; the second raises KeyboardInterrupt. A lost terminal ends this process, not the run.
+    """
+    follower = Follower(cockpit, run.id, lines=lines)
+    with _interrupts(on_interrupt):
+        while True:
+            detail = follower.look()
+            if detail.run.state.finished:
+                return detail
+            if detail.run.state is RunState.WAITING and not diagnostics.interactive() and _only_waits(detail):
+                return detail
+            time.sleep(POLL)
+
+
+def _only_waits(detail: RunDetail) -> bool:
+    return any(step.state is StepState.WAITING for step in detail.steps) and not any(step.state is StepState.RUNNING for step in detail.steps)
+
+
+@contextmanager
+def _interrupts(action: Callable[[], object] | None) -> Iterator[None]:
+    if action is None:
+        yield
+        return
+    pressed = 0
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed += 1
+        if pressed > 1:
+            raise KeyboardInterrupt
+        action()
+
+    try:
+        before = signal.signal(signal.SIGINT, handle)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def ending(detail: RunDetail, *, interrupted: bool = False) -> int:
+    """Say how a run ended; the exit code for it."""
+    run = detail.run
+    took = f" after {duration(run.ended - run.started)}" if run.ended is not None and run.started is not None else ""
+    failed = [step for step in detail.steps if step.state is StepState.FAILED]
+    if run.state is RunState.SUCCEEDED:
+        cached = sum(step.cached for step in detail.steps)
+        unchanged = f", {plural(cached, 'step')} unchanged" if cached else ""
+        note(f"{title(run)} succeeded{took}{unchanged}", style="green")
+        return diagnostics.DONE
+    if run.state is RunState.WAITING:
+        waiting = [step.name for step in detail.steps if step.state is StepState.WAITING]
+        note(f"{title(run)} waits for approval of {', '.join(map(clean, waiting))}", style="yellow")
+        diagnostics.hint(f"it goes on after `podium approve {run.id}`")
+        return diagnostics.REFUSED
+    note(f"{title(run)} {run.state.value}{took}{f': {clean(run.message)}' if run.message else ''}", style="red")
+    for step in failed:
+        for line in step.message.splitlines()[1:]:
+            diagnostics.hint(clean(line))
+    _advise(run, failed)
+    if interrupted or (run.state is RunState.CANCELLED and interrupted):
+        return diagnostics.INTERRUPTED
+    return _code(run, failed)
+
+
+def _advise(run: Run, failed: list[Step]) -> None:
+    if run.state is RunState.INTERRUPTED:
+        diagnostics.hint(f"`podium resume {run.id}` goes on after the last finished step")
+    elif failed and run.kind is RunKind.PIPELINE:
+        name = failed[0].name if failed[0].name.isidentifier() else f"'{failed[0].name}'"
+        diagnostics.hint(f"`podium logs {run.id} {name}` shows what it printed, `podium resume {run.id}` tries again")
+    elif failed:
+        diagnostics.hint(f"`podium logs {run.id}` shows what was done and undone")
+
+
+def _code(run: Run, failed: list[Step]) -> int:
+    """A pipeline that failed is a failed run; an operation that failed ends with the code of what stopped it."""
+    if run.kind is not RunKind.PIPELINE:
+        for step in failed:
+            code = step.results.get("exit_code")
+            if isinstance(code, int) and code > 0:
+                return code
+    return diagnostics.FAILED
+
+
+def title(run: Run) -> str:
+    return f"run {run.id}" if run.kind is RunKind.PIPELINE else f"run {run.id} ({run.kind.value} {clean(run.name)})"

@@ -1,0 +1,146 @@
+"""logs: what steps printed. Here the lines are the data, so they go to standard output."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from ..core.cockpit import Cockpit, LogFile, LogLine, NotFound, clean
+from ..core.domain.runs import RunDetail, Step, StepState
+from . import diagnostics, output
+from .follow import CHUNK, POLL
+from .output import Format, Output
+from .runs import RunArgument, find_run
+from .words import moment
+
+
+class Stream(StrEnum):
+    ALL = "all"
+    OUT = "out"
+    ERR = "err"
+    PODIUM = "podium"
+
+
+_LETTERS = {"o": Stream.OUT, "e": Stream.ERR, "p": Stream.PODIUM}
+
+
+def logs(
+    cockpit: Cockpit,
+    run: RunArgument = "last",
+    step: Annotated[
+        str | None, typer.Argument(help="One step; `train` also means the cells of its matrix. Default: all.", show_default=False)
+    ] = None,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run is over.")] = False,
+    tail: Annotated[int | None, typer.Option("--tail", "-n", min=0, help="Only the last lines of each step.", show_default=False)] = None,
+    timestamps: Annotated[bool, typer.Option("--timestamps", "-t", help="Begin each line with its time (UTC).")] = False,
+    stream: Annotated[
+        Stream, typer.Option("--stream", help="Only what went to standard output, standard error, or Podium's own notes.")
+    ] = Stream.ALL,
+    worker: Annotated[bool, typer.Option("--worker", help="What the run's worker itself said.")] = False,
+    output_format: Output = Format.TABLE,
+) -> int:
+    """Print what a run's steps printed. With -o json, one JSON object a line.
+
+    \b
+    Example:
+      podium logs 12 train --tail 20
+      podium logs last -f --timestamps
+    """
+    number = find_run(cockpit, run)
+    detail = cockpit.run(number)
+    if worker:
+        return _worker(cockpit, number)
+    names = [each.name for each in _chosen(detail, step)]
+    printer = _Printer(cockpit, number, several=len(names) > 1, timestamps=timestamps, stream=stream, json=output_format is Format.JSON)
+    if not follow:
+        for name in names:
+            printer.show(name, tail=tail)
+        return diagnostics.DONE
+    return _follow(cockpit, number, names, printer, tail)
+
+
+def _follow(cockpit: Cockpit, number: int, names: list[str], printer: _Printer, tail: int | None) -> int:
+    """Print what is there and what comes, until the followed steps are over."""
+    for name in names:
+        printer.show(name, tail=tail)
+    while True:
+        detail = cockpit.run(number)
+        states = {step.name: step.state for step in detail.steps}
+        for name in names:
+            if states.get(name) is not StepState.PENDING:
+                printer.show(name)
+        output.flush()
+        if detail.run.state.finished or all(states[name].finished for name in names if name in states):
+            return diagnostics.DONE
+        time.sleep(POLL)
+
+
+def _chosen(detail: RunDetail, step: str | None) -> list[Step]:
+    if step is None:
+        return list(detail.steps)
+    found = [each for each in detail.steps if each.name == step or each.name.startswith(f"{step}[")]
+    if not found:
+        raise NotFound(f"run {detail.run.id} has no step {step!r}", hint=f"it has: {', '.join(each.name for each in detail.steps)}")
+    return found
+
+
+def _worker(cockpit: Cockpit, number: int) -> int:
+    path = cockpit.worker_log(number)
+    if path.exists():
+        with path.open(encoding="utf-8", errors="backslashreplace") as file:
+            for line in file:
+                output.line(clean(line.rstrip("\n")))
+    return diagnostics.DONE
+
+
+class _Printer:
+    """Prints the lines of steps, each from where it left off."""
+
+    def __init__(self, cockpit: Cockpit, run_id: int, *, several: bool, timestamps: bool, stream: Stream, json: bool) -> None:
+        self.cockpit = cockpit
+        self.run_id = run_id
+        self.several = several
+        self.timestamps = timestamps
+        self.stream = stream
+        self.json = json
+        self._files: dict[str, LogFile] = {}
+        self._next: dict[str, int] = {}
+
+    def show(self, step: str, *, tail: int | None = None) -> None:
+        file = self._files.get(step)
+        if file is None:
+            path = self.cockpit.step_log(self.run_id, step)
+            if not path.exists():
+                return
+            file = self._files[step] = LogFile(path)
+        file.refresh()
+        if tail is not None:
+            last = [line for line in file.tail(tail if self.stream is Stream.ALL else file.line_count()) if self._wanted(line)][
+                -tail or CHUNK * CHUNK :
+            ]
+            self._print(step, last if tail else [])
+            self._next[step] = file.line_count()
+            return
+        while batch := file.lines(self._next.get(step, 0), CHUNK):
+            self._next[step] = self._next.get(step, 0) + len(batch)
+            self._print(step, batch)
+            if len(batch) < CHUNK:
+                break
+
+    def _wanted(self, line: LogLine) -> bool:
+        return self.stream is Stream.ALL or _LETTERS.get(line.stream) is self.stream
+
+    def _print(self, step: str, lines: Iterable[LogLine]) -> None:
+        for line in lines:
+            if not self._wanted(line):
+                continue
+            if self.json:
+                stream = _LETTERS.get(line.stream, Stream.OUT).value
+                output.json_line({"step": step, "number": line.number, "at": moment(line.at), "stream": stream, "text": line.text})
+            else:
+                prefix = f"{moment(line.at) or ' ' * 24} " if self.timestamps else ""
+                output.line(f"{prefix}{f'{clean(step)} | ' if self.several else ''}{clean(line.text)}")

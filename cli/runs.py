@@ -1,0 +1,245 @@
+"""run, ps, show, cancel, resume, approve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..core.cockpit import Cockpit, NotFound, UsageError, clean
+from ..core.domain.runs import Run, RunDetail, RunState, Step
+from . import diagnostics, output, shapes
+from .completion import complete_pipeline, complete_run
+from .follow import ending, follow, title
+from .output import Column, Format, Output
+from .words import ago, duration, moment, short
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run's number, or `last`.", autocompletion=complete_run, show_default=False)]
+Why = Annotated[str, typer.Option("--why", metavar="REASON", help="Kept with it in the journal.", show_default=False)]
+Detach = Annotated[bool, typer.Option("-d", "--detach", help="Return at once and print the run's number.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show how steps end, not what they print.")]
+
+
+def run(
+    cockpit: Cockpit,
+    pipeline: Annotated[
+        str | None, typer.Argument(help="The pipeline; may be left out when there is only one.", autocompletion=complete_pipeline, show_default=False)
+    ] = None,
+    param: Annotated[list[str] | None, typer.Option("--param", "-p", metavar="NAME=VALUE", help="A pipeline parameter; may be repeated.")] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Steps that run at the same time.", show_default=False)] = None,
+    commit: Annotated[
+        str | None, typer.Option("--commit", metavar="REV", help="Run this commit, in a worktree of its own, instead of the working tree.")
+    ] = None,
+    why: Why = "",
+    detach: Detach = False,
+    quiet: Quiet = False,
+    output_format: Output = Format.TABLE,
+) -> int:
+    """Run a pipeline and follow it. Ctrl-C cancels the run; a lost terminal does not.
+
+    \b
+    Example:
+      podium run release --param until=2013-04 --jobs 2
+      podium run -d | xargs podium logs -f
+    """
+    name = pipeline or _only_pipeline(cockpit)
+    started = cockpit.start(name, params=parameters(param or []), jobs=jobs, why=why, commit=commit)
+    return attend(cockpit, started, detach=detach, quiet=quiet, output_format=output_format)
+
+
+def attend(cockpit: Cockpit, run: Run, *, detach: bool, quiet: bool, output_format: Format) -> int:
+    """Follow a run that was just started, or say its number and leave it alone."""
+    if detach:
+        output.document(shapes.run(run)) if output_format is Format.JSON else output.line(str(run.id))
+        return diagnostics.DONE
+    diagnostics.note(f"{title(run)}: {clean(run.name)}{_at(run)}", style="bold")
+    cancelled = False
+
+    def cancel() -> None:
+        nonlocal cancelled
+        cancelled = True
+        diagnostics.note(f"cancelling run {run.id}; Ctrl-C again returns at once", style="yellow")
+        cockpit.cancel(run.id, why="Ctrl-C")
+
+    detail = follow(cockpit, run, lines=not quiet, on_interrupt=cancel)
+    if output_format is Format.JSON:
+        output.document(detail_shape(cockpit, detail))
+    return ending(detail, interrupted=cancelled)
+
+
+def _at(run: Run) -> str:
+    return f" at {short(run.commit, dirty=run.dirty)}" if run.commit else ""
+
+
+def _only_pipeline(cockpit: Cockpit) -> str:
+    names = list(cockpit.project.pipelines)
+    if len(names) == 1:
+        return names[0]
+    raise UsageError("which pipeline?", hint=f"podium.yaml has: {', '.join(names)}" if names else "podium.yaml has no pipelines")
+
+
+def parameters(texts: list[str]) -> dict[str, str]:
+    """`NAME=VALUE` words -> a mapping. UsageError names the first that is not one."""
+    values: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--param {text}: not of the form NAME=VALUE")
+        values[name] = value
+    return values
+
+
+def find_run(cockpit: Cockpit, text: str) -> int:
+    """`12` or `last` -> a run's number."""
+    if text in ("last", "latest"):
+        newest = cockpit.runs(limit=1)
+        if not newest:
+            raise NotFound("there are no runs yet", hint="`podium run` starts one")
+        return newest[0].id
+    number = text.removeprefix("#").removeprefix("run:")
+    if not number.isdecimal() or len(number) > 18:
+        raise UsageError(f"{text!r} is not a run's number", hint="`podium ps` lists the runs; `last` is the newest")
+    return int(number)
+
+
+_PS = (
+    Column("RUN", right=True), Column("STATE", states=True), Column("KIND"), Column("NAME"), Column("COMMIT"), Column("TRIGGER"),
+    Column("STARTED"), Column("TOOK", right=True), Column("WHO", flexible=True), Column("MESSAGE", flexible=True),
+)  # fmt: skip
+
+
+def ps(
+    cockpit: Cockpit,
+    all_: Annotated[bool, typer.Option("--all", "-a", help="Every run there is.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many, newest first.")] = 20,
+    state: Annotated[list[RunState] | None, typer.Option("--state", help="Only runs in this state; may be repeated.", show_default=False)] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Only this pipeline, or operations on this environment.", show_default=False)] = None,
+    search: Annotated[str | None, typer.Option("--search", metavar="TEXT", help="Only runs that mention TEXT.", show_default=False)] = None,
+    output_format: Output = Format.TABLE,
+) -> int:
+    """List runs, newest first.
+
+    \b
+    Example:
+      podium ps --state failed -o json
+    """
+    if cockpit.active_runs():
+        cockpit.recover()
+    found = cockpit.runs(limit=max(cockpit.run_count(), 1) if all_ else limit, states=tuple(state or ()), name=name, search=search)
+    cells = [] if output_format is Format.JSON else [_ps_row(each) for each in found]
+    output.rows(output_format, _PS, cells, (shapes.run(each) for each in found))
+    if not found:
+        diagnostics.note("no runs" if cockpit.run_count() else "no runs yet: `podium run` starts one", style="dim")
+    return diagnostics.DONE
+
+
+def _ps_row(run: Run) -> tuple[str, ...]:
+    took = duration(run.ended - run.started) if run.started is not None and run.ended is not None else ""
+    return (
+        str(run.id), run.state.value, run.kind.value, run.name, short(run.commit, dirty=run.dirty), run.trigger.value,
+        ago(run.started or run.created), took, run.who, run.message,
+    )  # fmt: skip
+
+
+_STEPS = (
+    Column("STEP"), Column("STATE", states=True), Column("TOOK", right=True), Column("ATTEMPT", right=True), Column("EXIT", right=True),
+    Column("RESULT", flexible=True),
+)  # fmt: skip
+
+
+def show(cockpit: Cockpit, run: RunArgument = "last", output_format: Output = Format.TABLE) -> int:
+    """Show one run and its steps.
+
+    \b
+    Example:
+      podium show 12
+      podium show last -o json
+    """
+    detail = cockpit.run(find_run(cockpit, run))
+    if output_format is Format.JSON:
+        output.document(detail_shape(cockpit, detail))
+        return diagnostics.DONE
+    if output_format is Format.TABLE:
+        output.pairs(_facts(cockpit, detail.run))
+        output.line()
+    output.rows(output_format, _STEPS, [_step_row(step) for step in detail.steps], ())
+    return diagnostics.DONE
+
+
+def detail_shape(cockpit: Cockpit, detail: RunDetail) -> dict[str, Any]:
+    def log(step: Step) -> str:
+        path = cockpit.step_log(detail.run.id, step.name)
+        return str(path) if path.exists() else ""
+
+    return {**shapes.run(detail.run), "steps": [shapes.step(step, log(step)) for step in detail.steps]}
+
+
+def _facts(cockpit: Cockpit, run: Run) -> list[tuple[str, str]]:
+    took = duration(run.ended - run.started) if run.started is not None and run.ended is not None else ""
+    return [
+        ("run", f"{run.id} {run.kind.value} {run.name}"),
+        ("state", run.state.value + (f" after {took}" if took else "") + (f": {run.message}" if run.message else "")),
+        ("commit", short(run.commit, dirty=run.dirty) + (f" on {run.branch}" if run.branch else "")),
+        ("trigger", run.trigger.value),
+        ("who", run.who),
+        ("why", run.why),
+        ("params", ", ".join(f"{name}={value}" for name, value in run.params.items() if not name.startswith("seen."))),
+        ("started", moment(run.started) or ""),
+        ("workspace", run.workspace if Path(run.workspace or ".").absolute() != cockpit.home else ""),
+    ]
+
+
+def _step_row(step: Step) -> tuple[str, ...]:
+    took = duration(step.ended - step.started) if step.started is not None and step.ended is not None else ""
+    result = ", ".join(f"{key}={value}" for key, value in step.results.items() if isinstance(value, str | int | float) and key != "exit_code")
+    came = f"from run {step.origin}" if step.cached and step.origin else "unchanged" if step.cached else ""
+    said = " ".join(filter(None, [came, step.message or result]))
+    return (
+        step.name, step.state.value, took, str(step.attempt) if step.attempt > 1 else "",
+        "" if step.exit_code is None else str(step.exit_code), said,
+    )  # fmt: skip
+
+
+def cancel(cockpit: Cockpit, run: RunArgument, why: Why = "") -> int:
+    """Stop a run: its steps are asked to end, then made to.
+
+    \b
+    Example:
+      podium cancel 12 --why "wrong parameters"
+    """
+    number = find_run(cockpit, run)
+    cockpit.cancel(number, why=why)
+    diagnostics.note(f"run {number} is being cancelled")
+    return diagnostics.DONE
+
+
+def resume(cockpit: Cockpit, run: RunArgument, detach: Detach = False, quiet: Quiet = False, output_format: Output = Format.TABLE) -> int:
+    """Take up a run that failed, was cancelled or was interrupted, after its last finished step.
+
+    \b
+    Example:
+      podium resume 12
+    """
+    resumed = cockpit.resume(find_run(cockpit, run))
+    return attend(cockpit, resumed, detach=detach, quiet=quiet, output_format=output_format)
+
+
+def approve(
+    cockpit: Cockpit,
+    run: RunArgument,
+    step: Annotated[str | None, typer.Argument(help="The waiting step; may be left out when only one waits.", show_default=False)] = None,
+    why: Why = "",
+    output_format: Output = Format.TABLE,
+) -> int:
+    """Let a step that waits for a person go on.
+
+    \b
+    Example:
+      podium approve 12 production --why "checked the report"
+    """
+    approval = cockpit.approve(find_run(cockpit, run), step, why=why)
+    if output_format is Format.JSON:
+        output.document({"run": approval.run_id, "step": approval.step, "who": approval.who, "at": moment(approval.at), "why": approval.why})
+    diagnostics.note(f"{clean(approval.step)} of run {approval.run_id} goes on", style="green")
+    return diagnostics.DONE

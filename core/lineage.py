@@ -1,0 +1,101 @@
+"""The lineage row: which commit, run, MLflow run, version, files and replicas belong together, found from any end of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from .domain.delivery import Replica, ReplicaState
+from .domain.models import Lineage, Version
+from .domain.project import Project
+from .domain.runs import Run
+from .errors import NotFound
+from .journal import Journal
+
+# What Git itself calls unambiguous enough to print.
+_SHORTEST_COMMIT = 7
+
+
+def rows(journal: Journal, project: Project, of: str) -> list[Lineage]:
+    """The rows of a version (`3`, `v3`, an alias), a commit (seven characters or more), `run:12` or an environment's name; newest version first.
+
+    A version that several environments serve has a row for each. Raises NotFound when nothing matches.
+    """
+    known = journal.versions.of(project.mlflow.model)
+    if of in project.environments:
+        found = _in_environment(journal, project, of, known)
+        if not found:
+            raise NotFound(f"environment {of} serves nothing yet", hint="`podium deploy` or `podium promote` puts a version there")
+        return found
+    run = _run(journal, of)
+    if run is not None:
+        return _rows_of(journal, project, [version for version in known if version.run_id == run.id]) or [_bare(project, run.commit, run.id)]
+    versions = [version for version in known if _names(of, version)]
+    if versions:
+        return _rows_of(journal, project, versions)
+    runs = _runs_of_commit(journal, of)
+    if runs:
+        return [_bare(project, run.commit, run.id) for run in runs]
+    raise NotFound(
+        f"nothing is known of {of!r}", hint="name a version (3, v3), an alias, a commit (7 characters or more), run:12 or an environment"
+    )
+
+
+def _names(text: str, version: Version) -> bool:
+    number = text.removeprefix("v")
+    if number.isdecimal() and len(number) < _SHORTEST_COMMIT:
+        return version.version == int(number)
+    return text in version.aliases or (len(text) >= _SHORTEST_COMMIT and version.commit.startswith(text))
+
+
+def _run(journal: Journal, of: str) -> Run | None:
+    kind, colon, number = of.partition(":")
+    if kind == "run" and colon and number.isdecimal() and len(number) <= 18:
+        return journal.runs.get(int(number))
+    return None
+
+
+def _runs_of_commit(journal: Journal, commit: str) -> list[Run]:
+    """Runs at a commit that brought forth no version, newest first."""
+    if len(commit) < _SHORTEST_COMMIT:
+        return []
+    return [run for run in journal.runs.page(limit=50, search=commit) if run.commit.startswith(commit)]
+
+
+def _rows_of(journal: Journal, project: Project, versions: Iterable[Version]) -> list[Lineage]:
+    replicas = {name: journal.replicas.of(name) for name in project.environments}
+    found: list[Lineage] = []
+    for version in versions:
+        served = [_row(version, name, each) for name, each in replicas.items() if any(replica.version == version.version for replica in each)]
+        found += served or [_row(version, "", ())]
+    return found
+
+
+def _in_environment(journal: Journal, project: Project, environment: str, known: Sequence[Version]) -> list[Lineage]:
+    replicas = journal.replicas.of(environment)
+    current = journal.ledger.current(environment)
+    numbers = {replica.version for replica in replicas} | ({current.to_version} if current else set[int]())
+    by_number = {version.version: version for version in known}
+    found: list[Lineage] = []
+    for number in sorted(numbers, reverse=True):
+        version = by_number.get(number)
+        if version is None and current is not None and current.to_version == number:
+            # The registry forgot it, or was never seen: the ledger still knows what it put there.
+            version = Version(current.model, number, current.at, commit=current.commit, run_id=current.run_id, digest=current.digest)
+        found.append(_row(version or Version(project.mlflow.model, number, 0.0), environment, replicas))
+    return found
+
+
+def _row(version: Version, environment: str, replicas: Sequence[Replica]) -> Lineage:
+    own = [replica for replica in replicas if replica.version == version.version]
+    taking = [replica for replica in replicas if replica.state is ReplicaState.READY]
+    total = sum(replica.weight for replica in taking)
+    share = sum(replica.weight for replica in taking if replica.version == version.version) / total if total else 0.0
+    digest = version.digest or next((replica.digest for replica in own if replica.digest), "")
+    return Lineage(
+        commit=version.commit, run_id=version.run_id, mlflow_run=version.mlflow_run, model=version.model, version=version.version, digest=digest,
+        environment=environment, replicas=tuple(replica.id for replica in own), share=share, aliases=version.aliases, verdict=version.verdict,
+    )  # fmt: skip
+
+
+def _bare(project: Project, commit: str, run_id: int | None) -> Lineage:
+    return Lineage(commit=commit, run_id=run_id, mlflow_run="", model=project.mlflow.model, version=None, digest="")
