@@ -1,0 +1,1 @@
+"""Runs: the graph, the worker that owns a run, where its steps execute, and what is kept of them."""

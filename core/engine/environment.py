@@ -1,0 +1,66 @@
+"""What a step sees of the world: a clean environment, so that a run does not depend on who started it (docs/pipelines.md lists it)."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..domain.models import TAG_COMMIT, TAG_DIRTY, TAG_KEY, TAG_RUN, TAG_STEP
+from ..domain.project import Project
+from ..domain.runs import Run
+
+_KEPT = ("HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TZ", "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "LD_LIBRARY_PATH")
+_KEPT_BEGINNINGS = ("LANG", "LC_", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+_PROXIES = frozenset({"http_proxy", "https_proxy", "no_proxy", "all_proxy", "ftp_proxy"})
+
+
+def inherited(source: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What is taken over from whoever started the run."""
+    source = os.environ if source is None else source
+    kept = {name: value for name, value in source.items() if name in _KEPT or name.startswith(_KEPT_BEGINNINGS) or name.lower() in _PROXIES}
+    tools = str(Path(source["VIRTUAL_ENV"]) / "bin") if source.get("VIRTUAL_ENV") else str(Path(sys.executable).parent)
+    path = source.get("PATH") or os.defpath
+    kept["PATH"] = path if path.split(os.pathsep)[0] == tools else tools + os.pathsep + path
+    return kept
+
+
+def fixed(project: Project, run: Run) -> dict[str, str]:
+    """The part of the environment that all `run:` steps of a run share."""
+    return {
+        **inherited(),
+        **project.env,
+        "PODIUM_RUN": str(run.id),
+        "PODIUM_COMMIT": run.commit,
+        "PODIUM_ROOT": run.workspace or str(project.root),
+        "PODIUM_HOME": str(project.home),
+        "MLFLOW_TRACKING_URI": project.mlflow.tracking_uri,
+        "MLFLOW_EXPERIMENT_NAME": project.mlflow.experiment,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "GIT_TERMINAL_PROMPT": "0",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def for_step(shared: Mapping[str, str], run: Run, step: str, key: str, declared: Mapping[str, str]) -> dict[str, str]:
+    """`declared` (the pipeline's and the step's `env`) wins over what is inherited, never over what links the step to its run."""
+    tags = {TAG_RUN: str(run.id), TAG_STEP: step, TAG_COMMIT: run.commit, TAG_KEY: key, TAG_DIRTY: "true" if run.dirty else "false"}
+    return {
+        **shared,
+        **declared,
+        "PODIUM_RUN": shared["PODIUM_RUN"],
+        "PODIUM_HOME": shared["PODIUM_HOME"],
+        "PODIUM_STEP": step,
+        "PODIUM_STEP_KEY": key,
+        "MLFLOW_RUN_CONTEXT": json.dumps(tags),
+    }
+
+
+def for_builtin(project: Project) -> dict[str, str]:
+    """Built-in steps are Podium's own code. They see everything that Podium was started with, but not the `PODIUM_RUN` by which leftovers
+    of a step are found and ended: what a deployment starts is meant to stay."""
+    dropped = ("PODIUM_RUN", "PODIUM_STEP", "PODIUM_STEP_KEY", "MLFLOW_RUN_CONTEXT")
+    own = {name: value for name, value in os.environ.items() if name not in dropped}
+    return {**own, **project.env, "MLFLOW_DISABLE_TELEMETRY": "true", "GIT_TERMINAL_PROMPT": "0", "PYTHONUNBUFFERED": "1"}

@@ -1,0 +1,84 @@
+"""Steps as processes of this machine: each in a session of its own, so that a signal reaches all of it and no terminal reaches it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from contextlib import suppress
+
+from .. import leftovers
+from . import Task
+
+
+class ProcessExecutor:
+    def __init__(self) -> None:
+        leftovers.adopt_orphans()
+
+    def start(self, task: Task) -> ProcessExecution:
+        return ProcessExecution(task)
+
+    def fingerprint(self) -> str:
+        return ""
+
+
+class ProcessExecution:
+    def __init__(self, task: Task) -> None:
+        self._contained = task.contained
+        self._marks = tuple(
+            os.fsencode(f"{name}={task.env.get(name, '')}") for name in ("PODIUM_RUN", "PODIUM_HOME", "PODIUM_STEP")
+        )
+        self.stdout, out = os.pipe()
+        self.stderr, err = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                list(task.argv),
+                env=task.env,
+                cwd=task.cwd,
+                stdin=subprocess.DEVNULL if task.stdin is None else task.stdin,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(self.stdout)
+            os.close(self.stderr)
+            raise
+        finally:
+            os.close(out)
+            os.close(err)
+        self.pid = self._process.pid
+        leftovers.leaders.add(self.pid)
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        if self._code is None:
+            self._code = self._process.poll()
+            if self._code is not None:
+                leftovers.leaders.discard(self.pid)
+        return self._code
+
+    def leftovers(self) -> int:
+        strays = len(self._strays())
+        return strays or (1 if self._contained and leftovers.group_alive(self.pid) else 0)
+
+    def terminate(self) -> None:
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        roots = self._strays()
+        if self._contained and self._code is None:
+            roots.append(self.pid)
+        # Collected before the first signal: a child whose parent has just ended is no longer below it.
+        known = leftovers.tree(roots)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+        leftovers.send(known - {self.pid}, number)
+
+    def _strays(self) -> list[int]:
+        if not self._contained:
+            return []
+        return [pid for pid in leftovers.adopted() if leftovers.belongs(pid, self.pid, self._marks)]

@@ -1,0 +1,199 @@
+"""From a pipeline as written to the steps that will run: parameters filled in, matrices expanded, in an order that respects `needs`.
+
+Pure: no file, no clock, no process.
+"""
+
+from __future__ import annotations
+
+import difflib
+import heapq
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..config.expressions import render
+from ..domain.project import Matrix, Pipeline, Scalar, StepSpec
+from ..errors import ConfigError, Problem, UsageError
+
+Values = Mapping[str, Mapping[str, Scalar]]
+
+# More cells than this in one matrix is a slip of the pen (two axes of a thousand), not a plan.
+MOST_CELLS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """One step as it will run. `needs` are planned steps' names; `command`, `env`, `inputs`, `outputs` and `options` have their values in them."""
+
+    name: str
+    spec: StepSpec
+    position: int
+    needs: tuple[str, ...] = ()
+    cell: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
+    command: str = ""
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+def parameters(pipeline: Pipeline, given: Mapping[str, str]) -> dict[str, str]:
+    """The pipeline's parameters with `given` over their defaults. UsageError for one that it does not have."""
+    for name in given:
+        if name not in pipeline.params:
+            hint = _suggest(name, pipeline.params) or f"pipeline {pipeline.name} has: {', '.join(pipeline.params) or 'no parameters'}"
+            raise UsageError(f"pipeline {pipeline.name} has no parameter {name!r}", hint=hint)
+    return {**pipeline.params, **given}
+
+
+def build(pipeline: Pipeline, params: Mapping[str, str] | None = None, context: Values | None = None) -> tuple[PlannedStep, ...]:
+    """The steps in an order in which each comes after what it needs, as near to the written order as that allows.
+
+    `context` adds groups of values (beyond `params` and `matrix`) to what `${{ }}` may name. ConfigError names a loop or an unknown step;
+    UsageError an unknown parameter.
+    """
+    base: dict[str, Mapping[str, Scalar]] = {**(context or {}), "params": parameters(pipeline, params or {})}
+    cells = {spec.name: expand(spec) for spec in pipeline.steps.values()}
+    names = {name: tuple(cell_name(name, cell) for cell in group) for name, group in cells.items()}
+    single = {full: (full,) for group in names.values() for full in group}
+    planned: list[PlannedStep] = []
+    for spec in pipeline.steps.values():
+        needs = _needed(spec, names, single)
+        for full, cell in zip(names[spec.name], cells[spec.name], strict=True):
+            planned.append(_plan(spec, full, cell, needs, {**base, "matrix": cell}, pipeline))
+    return _ordered(planned)
+
+
+def expand(spec: StepSpec) -> list[Mapping[str, Scalar]]:
+    """The cells of a step's matrix in the order written; one empty cell where it has none. ConfigError when nothing is left of it."""
+    matrix = spec.matrix
+    if matrix is None:
+        return [{}]
+    size = 1
+    for values in matrix.axes.values():
+        size *= len(values)
+    if size > MOST_CELLS:
+        raise _problem(spec, f"its matrix has {size:,} cells", f"at most {MOST_CELLS:,} are possible")
+    cells = {cell_name(spec.name, cell): cell for cell in _product(matrix) if not any(_matches(cell, rule) for rule in matrix.exclude)}
+    for extra in matrix.include:
+        cells.setdefault(cell_name(spec.name, extra), extra)
+    if not cells:
+        raise _problem(spec, "nothing is left of its matrix", "`exclude` removes every cell")
+    return list(cells.values())
+
+
+def cell_name(name: str, cell: Mapping[str, Scalar]) -> str:
+    """`train` and {depth: 4, rate: 0.05} -> `train[depth=4,rate=0.05]`."""
+    return f"{name}[{','.join(f'{axis}={text(value)}' for axis, value in cell.items())}]" if cell else name
+
+
+def text(value: Scalar) -> str:
+    """As a person writes it in YAML."""
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+def ancestors(steps: Sequence[PlannedStep], name: str) -> list[str]:
+    """Everything that `name` needs, directly or through others, nearest first."""
+    needs = {step.name: step.needs for step in steps}
+    found: dict[str, None] = {}
+    queue = list(needs.get(name, ()))
+    while queue:
+        following: list[str] = []
+        for need in queue:
+            if need not in found:
+                found[need] = None
+                following.extend(needs.get(need, ()))
+        queue = following
+    return list(found)
+
+
+def _product(matrix: Matrix) -> Iterable[Mapping[str, Scalar]]:
+    if not matrix.axes:
+        return
+    for combination in itertools.product(*matrix.axes.values()):
+        yield dict(zip(matrix.axes, combination, strict=True))
+
+
+def _matches(cell: Mapping[str, Scalar], rule: Mapping[str, Scalar]) -> bool:
+    return bool(rule) and all(axis in cell and text(cell[axis]) == text(value) for axis, value in rule.items())
+
+
+def _needed(spec: StepSpec, names: Mapping[str, tuple[str, ...]], single: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for need in spec.needs:
+        full = names.get(need) or single.get(need)
+        if full is None:
+            raise _problem(spec, f"needs {need!r}, which is not a step", _suggest(need, names) or f"there are: {', '.join(names)}")
+        found.update(dict.fromkeys(full))
+    return tuple(found)
+
+
+def _plan(spec: StepSpec, full: str, cell: Mapping[str, Scalar], needs: tuple[str, ...], values: Values, pipeline: Pipeline) -> PlannedStep:
+    def fill(template: str) -> str:
+        return render(template, values, quote=False) if "${{" in template else template
+
+    return PlannedStep(
+        name=full,
+        spec=spec,
+        position=0,
+        needs=needs,
+        cell=cell,
+        command=render(spec.run, values, quote=True) if "${{" in spec.run else spec.run,
+        env={key: fill(value) for key, value in {**pipeline.env, **spec.env}.items()},
+        inputs=tuple(fill(path) for path in spec.inputs),
+        outputs=tuple(fill(path) for path in spec.outputs),
+        options={key: fill(value) if isinstance(value, str) else value for key, value in spec.options.items()},
+    )
+
+
+def _ordered(planned: Sequence[PlannedStep]) -> tuple[PlannedStep, ...]:
+    place = {step.name: index for index, step in enumerate(planned)}
+    missing = {step.name: len(step.needs) for step in planned}
+    dependents: dict[str, list[int]] = {step.name: [] for step in planned}
+    for index, step in enumerate(planned):
+        for need in step.needs:
+            dependents[need].append(index)
+    ready = [place[name] for name, count in missing.items() if not count]
+    heapq.heapify(ready)
+    order: list[PlannedStep] = []
+    while ready:
+        step = planned[heapq.heappop(ready)]
+        order.append(step)
+        for index in dependents[step.name]:
+            name = planned[index].name
+            missing[name] -= 1
+            if not missing[name]:
+                heapq.heappush(ready, index)
+    if len(order) < len(planned):
+        done = {step.name for step in order}
+        loop = _loop({step.name: step for step in planned if step.name not in done})
+        raise _problem(loop[0].spec, "needs itself: " + " → ".join(step.name for step in (*loop, loop[0])), "take one of these `needs` away")
+    return tuple(_placed(step, position) for position, step in enumerate(order))
+
+
+def _placed(step: PlannedStep, position: int) -> PlannedStep:
+    return PlannedStep(
+        step.name, step.spec, position, step.needs, step.cell, step.command, step.env, step.inputs, step.outputs, step.options
+    )
+
+
+def _loop(left: Mapping[str, PlannedStep]) -> list[PlannedStep]:
+    """Every step left over needs another one that is left over, so following any need must come back to where it has been."""
+    seen: dict[str, int] = {}
+    walk: list[PlannedStep] = []
+    step = next(iter(left.values()))
+    while step.name not in seen:
+        seen[step.name] = len(walk)
+        walk.append(step)
+        step = left[next(need for need in step.needs if need in left)]
+    return walk[seen[step.name]:]
+
+
+def _suggest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {near[0]!r}?" if near else ""
+
+
+def _problem(spec: StepSpec, message: str, hint: str) -> ConfigError:
+    return ConfigError((Problem("podium.yaml", spec.line, 1, f"step {spec.name}", message, hint),))

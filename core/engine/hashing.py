@@ -1,0 +1,125 @@
+"""What files contain, as a hash, without reading those again that have not changed since.
+
+A file is known by (path, size, mtime, inode). A file written within the last moments before it was read is not remembered: it could be written
+again within the same tick of the file system's clock and look the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import RunFailed
+
+# Made by tools as a side effect of running, and different each time: neither input nor output of anything.
+IGNORED = frozenset({"__pycache__", ".git", ".podium", ".pytest_cache", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache", ".DS_Store"})
+_SETTLED_NS = 50_000_000
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing below a path that was looked at. `path` is relative to it (empty: the path itself). `kind` is file, link or directory (only
+    where empty). `digest` is the content's SHA-256, or a link's target. `mode` holds the permission bits."""
+
+    path: str
+    kind: str
+    digest: str
+    size: int = 0
+    mode: int = 0o644
+
+
+class FileHashes:
+    """The memory of file hashes, a table in the cache's database. Losing it costs time only."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._new: dict[str, tuple[int, int, int, str]] = {}
+        database.execute("CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, inode INTEGER, digest TEXT) WITHOUT ROWID")
+
+    def digest(self, path: str, status: os.stat_result) -> str:
+        """The SHA-256 of the file's content, in hex. OSError when it cannot be read."""
+        seen = (status.st_size, status.st_mtime_ns, status.st_ino)
+        known = self._new.get(path) or self._database.execute("SELECT size, mtime, inode, digest FROM files WHERE path = ?", (path,)).fetchone()
+        if known is not None and tuple(known[:3]) == seen:
+            return known[3]
+        began = time.time_ns()
+        digest = _read(path)
+        if status.st_mtime_ns < began - _SETTLED_NS:
+            self._new[path] = (*seen, digest)
+        return digest
+
+    def save(self) -> None:
+        """Write down what was learnt; the caller commits."""
+        rows = ((path, *known) for path, known in self._new.items())
+        self._database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", rows)
+        self._new.clear()
+
+
+def scan(path: Path, hashes: FileHashes) -> list[Entry]:
+    """What is at and below `path`, sorted. FileNotFoundError when there is nothing. A link given as the path itself is followed; links below
+    are taken as links where they point to directories, and as the file's content in all other cases."""
+    top = str(path)
+    status = os.stat(top)  # noqa: PTH116  (thousands of calls: pathlib doubles their cost)
+    if not stat.S_ISDIR(status.st_mode):
+        if not stat.S_ISREG(status.st_mode):
+            raise RunFailed(f"{path} is neither a file nor a directory", hint="a socket, pipe or device cannot be an input or output")
+        return [Entry("", "file", hashes.digest(top, status), status.st_size, stat.S_IMODE(status.st_mode))]
+    return sorted(_walk(top, "", hashes), key=lambda entry: entry.path)
+
+
+def summary(entries: list[Entry]) -> str:
+    """One hash over all that `scan` found. Permission bits count only as executable or not."""
+    digest = hashlib.sha256()
+    for entry in entries:
+        digest.update(f"{entry.kind}\0{entry.path}\0{entry.digest}\0{'x' if entry.mode & 0o100 else '-'}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def inside(root: Path, path: str, what: str) -> Path:
+    """The absolute path of an input or output. RunFailed when it leads out of the run's directory."""
+    full = Path(os.path.normpath(root / path))
+    if full != root and root not in full.parents:
+        raise RunFailed(f"{what} {path!r} is outside of the project", hint="inputs and outputs are paths below the directory of podium.yaml")
+    return full
+
+
+def matching(root: Path, pattern: str) -> list[Path]:
+    """The paths that an input names: itself, or what a pattern with `*`, `?` or `[` matches, sorted; empty when nothing does."""
+    full = inside(root, pattern, "input")
+    if os.path.lexists(full) or not any(sign in pattern for sign in "*?["):
+        return [full] if full.exists() else []
+    return sorted(path for path in root.glob(pattern) if not IGNORED.intersection(path.relative_to(root).parts))
+
+
+def _walk(top: str, prefix: str, hashes: FileHashes) -> Iterator[Entry]:
+    empty = True
+    with os.scandir(top) as found:
+        for item in sorted(found, key=lambda item: item.name):
+            empty = False
+            if item.name in IGNORED or item.name.endswith(".pyc"):
+                continue
+            relative = f"{prefix}{item.name}"
+            if item.is_dir(follow_symlinks=False):
+                yield from _walk(item.path, f"{relative}/", hashes)
+            elif item.is_symlink() and not os.path.isfile(item.path):  # noqa: PTH113
+                yield Entry(relative, "link", os.readlink(item.path))  # noqa: PTH115
+            elif item.is_file():
+                status = item.stat()
+                yield Entry(relative, "file", hashes.digest(item.path, status), status.st_size, stat.S_IMODE(status.st_mode))
+    if empty and prefix:
+        yield Entry(prefix.rstrip("/"), "directory", "", 0, 0o755)
+
+
+def _read(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+        while block := file.read(_CHUNK):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,41 @@
+"""Where the files of a run are. Whoever looks for a step's log asks here, so that a name is made safe in one way only."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._=,+-]+")
+_LONGEST = 120
+
+
+def safe_name(name: str) -> str:
+    """A file name for a step: `train[depth=4]` -> `train_depth=4_-1a2b3c`. A name that had to be changed carries a hash, so that two stay two."""
+    safe = _UNSAFE.sub("_", name)[:_LONGEST].lstrip(".")
+    if safe == name:
+        return safe
+    return f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+
+
+def run_directory(state: Path, run_id: int) -> Path:
+    return state / "runs" / str(run_id)
+
+
+def step_log(state: Path, run_id: int, step: str) -> Path:
+    return run_directory(state, run_id) / f"{safe_name(step)}.log"
+
+
+def worker_log(state: Path, run_id: int) -> Path:
+    """What the worker itself had to say: failures before the first step, and of the worker."""
+    return run_directory(state, run_id) / "worker.log"
+
+
+def worktree(state: Path, run_id: int) -> Path:
+    """Where the run of a pushed commit has its files."""
+    return state / "worktrees" / str(run_id)
+
+
+def fresh_marker(state: Path, run_id: int) -> Path:
+    """Exists when the run was asked to do everything again, whatever is cached."""
+    return run_directory(state, run_id) / "fresh"
