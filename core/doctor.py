@@ -1,0 +1,221 @@
+"""`podium doctor`: looks at everything that a project stands on and says what is wrong with it and what to do. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import stat
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from .domain.watching import Finding, Health
+from .errors import ConfigError, PodiumError
+
+if TYPE_CHECKING:
+    from .cockpit import Cockpit
+
+_PACKAGES = ("mlflow", "textual", "typer", "starlette", "uvicorn", "httpx", "PyYAML")
+_LITTLE_SPACE = 1 << 30  # bytes: less than this and the next model may not fit
+_NO_SPACE = 100 << 20
+_REGISTRY_SECONDS = 3.0
+
+
+def examine(cockpit: Cockpit) -> list[Finding]:
+    """Every finding, the good ones too, in a stable order. A check that breaks is itself a finding."""
+    found: list[Finding] = []
+    for check in _CHECKS:
+        subject = check.__name__.lstrip("_")
+        try:
+            found += check(cockpit)
+        except ConfigError:
+            # Said once, by the check of the configuration; the others need it and cannot look.
+            if check is _configuration:
+                raise
+        except PodiumError as error:
+            found.append(Finding(Health.PROBLEM, subject, error.message, error.hint))
+        except OSError as error:
+            found.append(Finding(Health.PROBLEM, subject, f"could not be examined: {error.strerror or error}", ""))
+    return found
+
+
+def _ok(subject: str, message: str) -> Finding:
+    return Finding(Health.OK, subject, message)
+
+
+def _python(_: Cockpit) -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield _ok("python", f"Python {version} in {sys.prefix}")
+    there: list[str] = []
+    for name in _PACKAGES:
+        try:
+            there.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            yield Finding(Health.PROBLEM, "packages", f"{name} is not installed", f"pip install {name}")
+    yield _ok("packages", ", ".join(there))
+
+
+def _configuration(cockpit: Cockpit) -> Iterator[Finding]:
+    try:
+        project = cockpit.project
+    except ConfigError as error:
+        for problem in error.problems:
+            yield Finding(Health.PROBLEM, "podium.yaml", str(problem), problem.hint)
+        return
+    yield _ok("podium.yaml", f"valid: {len(project.pipelines)} pipelines, {len(project.gates)} gates, {len(project.environments)} environments")
+
+
+def _state(cockpit: Cockpit) -> Iterator[Finding]:
+    state = cockpit.home / ".podium"
+    if not state.exists():
+        yield _ok("state", "nothing is kept yet: the first run makes .podium/")
+        return
+    found = state.stat()
+    if found.st_uid != os.getuid():
+        yield Finding(Health.WARNING, "state", f"{state} belongs to another user", "a project's state has one owner: work in a clone of your own")
+    if not os.access(state, os.W_OK | os.X_OK):
+        yield Finding(Health.PROBLEM, "state", f"{state} cannot be written to", f"chmod 700 {state}")
+    for path in (state, state / "journal.db"):
+        if path.exists() and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            yield Finding(Health.WARNING, "state", f"{path} is open to other users of this machine", f"chmod go-rwx {path}")
+            return
+    yield _ok("state", f"{state} is private")
+
+
+def _space(cockpit: Cockpit) -> Iterator[Finding]:
+    free = shutil.disk_usage(cockpit.home).free
+    message = f"{free / (1 << 30):.1f} GiB free for {cockpit.home}"
+    if free < _NO_SPACE:
+        yield Finding(Health.PROBLEM, "disk", message, "make room: a run cannot keep its log or outputs")
+    elif free < _LITTLE_SPACE:
+        yield Finding(Health.WARNING, "disk", message, ".podium/cache may be removed: it is filled again")
+    else:
+        yield _ok("disk", message)
+
+
+def _journal(cockpit: Cockpit) -> Iterator[Finding]:
+    if not (cockpit.home / ".podium" / "journal.db").exists():
+        yield _ok("journal", "empty")
+        return
+    journal = cockpit.journal
+    damage = journal.check()
+    for line in damage:
+        yield Finding(Health.PROBLEM, "journal", line, "the file is damaged: keep a copy, then `sqlite3 journal.db .recover`")
+    if not damage:
+        yield _ok("journal", f"{journal.runs.count()} runs, sound")
+    broken = journal.audit.verify()
+    for line in broken:
+        yield Finding(Health.PROBLEM, "audit", line, "somebody wrote to the journal past Podium; compare with a backup")
+    if not broken:
+        yield _ok("audit", "unbroken")
+
+
+def _git(cockpit: Cockpit) -> Iterator[Finding]:
+    from .scm import Repository
+
+    if shutil.which("git") is None:
+        yield Finding(Health.PROBLEM, "git", "the program git is not on PATH", "install git")
+        return
+    repository = Repository.find(cockpit.home)
+    if repository is None:
+        hint = "git init -b main && git add . && git commit"
+        yield Finding(Health.WARNING, "git", "this is no git repository: runs carry no commit, and no push starts one", hint)
+        return
+    try:
+        head = repository.head()
+    except PodiumError:
+        yield Finding(Health.WARNING, "git", "the repository has no commit yet", "git add . && git commit")
+        return
+    yield _ok("git", f"{repository.branch() or 'detached'} at {head.sha[:9]}")
+
+
+def _haproxy(cockpit: Cockpit) -> Iterator[Finding]:
+    if not any(environment.driver == "process" for environment in cockpit.project.environments.values()):
+        return
+    from .delivery.haproxy import binary
+
+    yield _ok("haproxy", binary())
+
+
+def _mlflow(cockpit: Cockpit) -> Iterator[Finding]:
+    mlflow = cockpit.project.mlflow
+    if not mlflow.embedded:
+        yield _server(mlflow.tracking_uri)
+        return
+    from .registry.snapshot import stale
+
+    known = len(cockpit.journal.versions.of(mlflow.model))
+    seen = "not looked at since it changed" if stale(cockpit.project, cockpit.journal) else "as last seen"
+    yield _ok("mlflow", f"{mlflow.tracking_uri.rpartition('@')[2]}, {known} versions of {mlflow.model} ({seen})")
+
+
+def _server(uri: str) -> Finding:
+    """Whether somebody listens there: one TCP connection, which needs neither MLflow nor credentials."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(uri)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((host, port), timeout=_REGISTRY_SECONDS).close()
+    except OSError as error:
+        return Finding(Health.PROBLEM, "mlflow", f"{host}:{port} does not answer: {error}", "start the MLflow server, or correct mlflow.tracking_uri")
+    return _ok("mlflow", f"{host}:{port} answers")
+
+
+def _agent(cockpit: Cockpit) -> Iterator[Finding]:
+    status = cockpit.agent()
+    if status.alive:
+        yield _ok("agent", f"process {status.pid} on {status.host}")
+    else:
+        said = f" ({status.message})" if status.pid else ""
+        yield Finding(Health.WARNING, "agent", f"does not run{said}: pushes start nothing, and nothing is watched", "podium watch --daemon")
+
+
+def _locks(cockpit: Cockpit) -> Iterator[Finding]:
+    stuck = [run for run in cockpit.active_runs() if run.worker_pid is not None and not _lives(run.worker_pid, run.worker_started)]
+    for run in stuck:
+        yield Finding(Health.WARNING, "runs", f"run {run.id} is {run.state.value}, but its worker is gone", f"podium resume {run.id}")
+    held = cockpit.journal.locks.all()
+    for holder in held:
+        if holder.alive:
+            yield _ok("locks", f"{holder.name} is locked by {holder}")
+        else:
+            yield Finding(Health.WARNING, "locks", f"{holder.name} is locked by a process that is gone ({holder})", "the next change breaks the lock")
+    if not stuck and not held:
+        yield _ok("locks", "nothing is locked or left behind")
+
+
+def _lives(pid: int, started: float | None) -> bool:
+    from .journal.processes import alive
+
+    return alive(pid, started)
+
+
+def _ports(cockpit: Cockpit) -> Iterator[Finding]:
+    from .delivery.ports import bindable, listener
+
+    statuses = {status.name: status for status in cockpit.environments()}
+    for environment in cockpit.project.environments.values():
+        if environment.driver != "process" or statuses[environment.name].proxy_alive or bindable(environment.bind, environment.port):
+            continue
+        owner = listener(environment.port)
+        by = f" by process {owner[0]} ({owner[1]})" if owner else ""
+        hint = f"stop that process, or give environments.{environment.name}.port another number"
+        yield Finding(Health.PROBLEM, "ports", f"port {environment.port} of {environment.name} is taken{by}", hint)
+
+
+def _environments(cockpit: Cockpit) -> Iterator[Finding]:
+    for status in cockpit.environments():
+        for difference in status.differences:
+            yield Finding(Health.WARNING, status.name, difference, "the agent puts it right (`podium watch --daemon`), or deploy again")
+        if status.serving is not None and not status.proxy_alive:
+            yield Finding(Health.PROBLEM, status.name, f"v{status.serving} should serve, but the proxy does not run", "podium watch --daemon")
+        elif not status.differences:
+            yield _ok(status.name, f"serves v{status.serving} at {status.url}" if status.serving is not None else "nothing was deployed yet")
+
+
+_CHECKS: tuple[Callable[[Cockpit], Iterable[Finding]], ...] = (
+    _python, _configuration, _state, _space, _journal, _git, _haproxy, _mlflow, _agent, _locks, _ports, _environments,
+)  # fmt: skip
