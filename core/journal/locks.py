@@ -107,3 +107,6 @@ class Locks:
     def holder(self, name: str) -> LockHolder | None:
         row = self._database.one(f"SELECT {_COLUMNS} FROM locks WHERE name = ?", (name,))  # noqa: S608 - constant columns
         return LockHolder(*row) if row else None
+
+    def all(self) -> list[LockHolder]:
+        return [LockHolder(*row) for row in self._database.all(f"SELECT {_COLUMNS} FROM locks ORDER BY name")]  # noqa: S608 - constant columns
