@@ -1,0 +1,240 @@
+"""The ASGI app of a replica. Bare ASGI: routing six fixed paths needs no framework, and one costs a tenth of the requests per second.
+
+Where a prediction runs: on the event loop while the model's predictions are short (their moving mean is below `Options.inline`), because a
+hand-over to a thread costs more than such a prediction; else in one worker thread, so that /ping and /metrics are answered meanwhile. Either
+way the model sees one request at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+import json
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from typing import Any, cast
+
+from .metrics import CONTENT_TYPE, Metrics
+from .options import Options
+from .recorder import Recorder
+from .scoring import INTERNAL, Answer, Scorer
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+_INLINE_BODY = 64 * 1024  # a larger request is parsed in the thread, whatever the mean says
+_MEMORY = 0.2  # weight of the newest prediction in the moving mean
+_FEEDBACK_BODY = 1024 * 1024
+_FEEDBACK = 'Expected {"request_id": "…", "truth": …}, with "at" (seconds since the epoch) where it is known, or a list of these.'
+
+LOADING = Answer(503, b'{"error_code": "TEMPORARILY_UNAVAILABLE", "message": "The model is still being loaded."}')
+NOT_FOUND = Answer(404, b'{"detail":"Not Found"}')
+NOT_ALLOWED = Answer(405, b'{"detail":"Method Not Allowed"}')
+OVERDUE = Answer(504, b"Request processing time exceeded limit")
+
+
+def problem(status: int, code: str, message: str) -> Answer:
+    return Answer(status, json.dumps({"error_code": code, "message": message}).encode())
+
+
+def _is_feedback(entry: Any) -> bool:
+    if not isinstance(entry, dict):
+        return False
+    fields = cast("dict[str, Any]", entry)
+    return isinstance(fields.get("request_id"), str) and "truth" in fields and not set(fields) - {"request_id", "truth", "at"}
+
+
+class Disconnected(Exception):
+    """The client went away before its request was complete."""
+
+
+class App:
+    def __init__(self, options: Options, recorder: Recorder | None = None) -> None:
+        self.options = options
+        self.scorer: Scorer | None = None
+        self.recorder = recorder
+        self.lineage = {name: getattr(options, name) for name in ("version", "environment", "digest", "commit")}
+        self.lineage = {"model": options.model_name, **self.lineage}
+        self.metrics = Metrics(self.lineage)
+        self.mean = 0.0
+        self._prefix = binascii.hexlify(os.urandom(6)) + b"-"
+        self._numbers = count(1)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="predict")
+        self._threaded = 0
+        self._routes: dict[str, tuple[bytes, Callable[[Scope, Receive, Send], Awaitable[None]]]] = {
+            "/invocations": (b"POST", self.invocations),
+            "/feedback": (b"POST", self.feedback),
+            "/ping": (b"GET", self.ping),
+            "/health": (b"GET", self.ping),
+            "/version": (b"GET", self.version),
+            "/metrics": (b"GET", self.scrape),
+        }
+
+    def ready(self, scorer: Scorer) -> None:
+        self.scorer = scorer
+        self.metrics.loaded = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        method, handler = self._routes.get(scope["path"], (b"", None))
+        try:
+            if handler is None:
+                await reply(send, NOT_FOUND)
+            elif scope["method"].encode() != method:
+                await reply(send, NOT_ALLOWED, [(b"allow", method)])
+            else:
+                await handler(scope, receive, send)
+        except Disconnected:
+            return
+
+    async def ping(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await reply(send, Answer(200, b"\n") if self.scorer is not None else LOADING)
+
+    async def version(self, scope: Scope, receive: Receive, send: Send) -> None:
+        lineage: dict[str, Any] = {**self.lineage, "pid": os.getpid(), "ready": self.scorer is not None}
+        if self.scorer is not None:
+            from mlflow.version import VERSION
+
+            lineage["mlflow"] = VERSION
+        await reply(send, Answer(200, json.dumps(lineage).encode()))
+
+    async def scrape(self, scope: Scope, receive: Receive, send: Send) -> None:
+        text = self.metrics.text(self.recorder.counts if self.recorder is not None else {})
+        await reply(send, Answer(200, text.encode(), CONTENT_TYPE))
+
+    async def invocations(self, scope: Scope, receive: Receive, send: Send) -> None:
+        content_type, request_id, length = self._headers(scope["headers"])
+        headers = [(b"x-request-id", request_id)]
+        if self.scorer is None:
+            await reply(send, LOADING, headers)
+            return
+        metrics = self.metrics
+        metrics.in_flight += 1
+        started = time.perf_counter()
+        body = b""
+        try:
+            got = await self._body(receive, length, self.options.max_body)
+            if isinstance(got, Answer):
+                answer = got
+            else:
+                body = got
+                started = time.perf_counter()
+                answer = await self._predict(self.scorer, body, content_type)
+            await reply(send, answer, headers)
+            seconds = time.perf_counter() - started
+            metrics.observe(answer.status, seconds, answer.rows)
+            if self.recorder is not None and self.recorder.wanted():
+                self._capture(self.recorder, request_id, content_type, body, answer, seconds)
+        finally:
+            metrics.in_flight -= 1
+
+    async def _predict(self, scorer: Scorer, body: bytes, content_type: str | None) -> Answer:
+        if self.mean < self.options.inline and len(body) < _INLINE_BODY and not self._threaded:
+            return self._timed(scorer, body, content_type)
+        job = asyncio.get_running_loop().run_in_executor(self._thread, self._timed, scorer, body, content_type)
+        self._threaded += 1
+        job.add_done_callback(self._unthreaded)
+        try:
+            return await asyncio.wait_for(asyncio.shield(job), self.options.timeout)
+        except TimeoutError:
+            return OVERDUE
+
+    def _unthreaded(self, job: asyncio.Future[Answer]) -> None:
+        self._threaded -= 1
+
+    def _timed(self, scorer: Scorer, body: bytes, content_type: str | None) -> Answer:
+        started = time.perf_counter()
+        try:
+            return scorer.answer(body, content_type)
+        except Exception:
+            return INTERNAL
+        finally:
+            self.mean += _MEMORY * (time.perf_counter() - started - self.mean)
+
+    def _headers(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[str | None, bytes, int]:
+        """Content type, request id (the client's where it is a plain word, else a new one), and content length or 0."""
+        content_type: str | None = None
+        request_id = b""
+        length = 0
+        for name, value in headers:
+            if name == b"content-type":
+                content_type = value.decode("latin-1")
+            elif name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+                request_id = value
+            elif name == b"content-length" and value.isdigit():
+                length = int(value)
+        return content_type, request_id or self._prefix + b"%x" % next(self._numbers), length
+
+    async def _body(self, receive: Receive, length: int, most: int) -> bytes | Answer:
+        """The whole body, or the answer to one that is too large or too slow."""
+        if length > most:
+            return problem(413, "REQUEST_LIMIT_EXCEEDED", f"The request has {length} bytes; at most {most} are accepted.")
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self.options.timeout):
+                while True:
+                    message = await receive()
+                    if message["type"] != "http.request":
+                        raise Disconnected
+                    part: bytes = message.get("body", b"")
+                    if not message.get("more_body"):
+                        return b"".join([*parts, part]) if parts else part
+                    parts.append(part)
+                    size += len(part)
+                    if size > most:
+                        return problem(413, "REQUEST_LIMIT_EXCEEDED", f"The request is larger than {most} bytes.")
+        except TimeoutError:
+            return problem(408, "DEADLINE_EXCEEDED", f"The request did not arrive within {self.options.timeout:g} s.")
+
+    def _capture(self, recorder: Recorder, request_id: bytes, content_type: str | None, body: bytes, answer: Answer, seconds: float) -> None:
+        record = {
+            "at": round(time.time(), 3),
+            "request_id": request_id.decode("ascii"),
+            "version": self.options.version,
+            "status": answer.status,
+            "seconds": round(seconds, 6),
+            "content_type": content_type,
+            "input": body.decode("utf-8", "replace"),
+            "output": answer.body.decode("utf-8", "replace"),
+        }
+        recorder.capture(record, len(body) + len(answer.body) + 512)
+
+    async def feedback(self, scope: Scope, receive: Receive, send: Send) -> None:
+        _, _, length = self._headers(scope["headers"])
+        body = await self._body(receive, length, _FEEDBACK_BODY)
+        await reply(send, body if isinstance(body, Answer) else self._feedback(body))
+
+    def _feedback(self, body: bytes) -> Answer:
+        if self.recorder is None:
+            return problem(404, "FEATURE_DISABLED", "This replica keeps no feedback: it was started without --capture-dir.")
+        try:
+            given = json.loads(body)
+        except (ValueError, RecursionError):
+            return problem(400, "BAD_REQUEST", "Expected JSON.")
+        entries = cast("list[Any]", given if isinstance(given, list) else [given])
+        if not all(map(_is_feedback, entries)):
+            return problem(400, "BAD_REQUEST", _FEEDBACK)
+        for number, entry in enumerate(entries):
+            record = {"received": round(time.time(), 3), "version": self.options.version, **entry}
+            if not self.recorder.feedback(record, len(body) // len(entries) + 128):
+                return problem(503, "TEMPORARILY_UNAVAILABLE", f"{number} of {len(entries)} records were taken; send the rest again.")
+        return Answer(202, b'{"accepted": %d}' % len(entries))
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        if self.recorder is not None:
+            self.recorder.close()
+
+
+async def reply(send: Send, answer: Answer, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    every = [(b"content-length", b"%d" % len(answer.body)), (b"content-type", answer.media_type), *headers]
+    await send({"type": "http.response.start", "status": answer.status, "headers": every})
+    await send({"type": "http.response.body", "body": answer.body})

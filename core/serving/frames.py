@@ -1,0 +1,174 @@
+"""The fast way from a JSON table to the DataFrame that MLflow's parsing and signature enforcement would have made.
+
+It takes only what it can make identically: a signature of named scalar columns, and cells whose JSON types need no thought. Anything else
+raises Slow, and MLflow itself does the work. `Frames.of` tries itself against MLflow when a model is loaded, so that a release of MLflow or
+pandas that behaves otherwise turns this off rather than changing an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+FORMS = ("dataframe_split", "dataframe_records")
+_EXACT_DOUBLE = 2**53
+_EXACT_FLOAT = 2**24
+_NUMBERS: frozenset[type] = frozenset({float, int, type(None)})
+_INT: frozenset[type] = frozenset({int})
+_STR: frozenset[type] = frozenset({str})
+_BOOL: frozenset[type] = frozenset({bool})
+
+
+class Slow(Exception):
+    """This request is for MLflow's own code."""
+
+
+def _numbers(name: str, exact: int) -> Callable[[Sequence[Any]], Any]:
+    import numpy as np
+
+    def convert(values: Sequence[Any]) -> Any:
+        kinds = set(map(type, values))
+        if not kinds <= _NUMBERS:
+            raise Slow
+        if int in kinds and any(type(value) is int and not -exact <= value <= exact for value in values):
+            raise Slow
+        made = np.array(values, dtype=np.float64)
+        return made if name == "float64" else made.astype(name)
+
+    return convert
+
+
+def _integers(name: str) -> Callable[[Sequence[Any]], Any]:
+    import numpy as np
+
+    low, high = np.iinfo(name).min, np.iinfo(name).max
+
+    def convert(values: Sequence[Any]) -> Any:
+        if not set(map(type, values)) <= _INT or not all(low <= value <= high for value in values):
+            raise Slow
+        return np.array(values, dtype=name)
+
+    return convert
+
+
+def _booleans(values: Sequence[Any]) -> Any:
+    import numpy as np
+
+    if not set(map(type, values)) <= _BOOL:
+        raise Slow
+    return np.array(values, dtype=bool)
+
+
+def _strings() -> Callable[[Sequence[Any]], Any]:
+    """What pandas makes of a list of strings: objects before pandas 3, its string type since."""
+    import pandas as pd
+
+    dtype = cast("Any", pd.DataFrame({"": ["a"]})[""]).dtype
+
+    def convert(values: Sequence[Any]) -> Any:
+        if not set(map(type, values)) <= _STR:
+            raise Slow
+        return pd.array(cast("Any", values), dtype=dtype)
+
+    return convert
+
+
+def _converters() -> dict[str, tuple[Callable[[Sequence[Any]], Any], tuple[Any, ...]]]:
+    """MLflow's type name -> (converter, cells to try it with)."""
+    return {
+        "double": (_numbers("float64", _EXACT_DOUBLE), (1.5, 2, None)),
+        "float": (_numbers("float32", _EXACT_FLOAT), (1.5, 2, None)),
+        "long": (_integers("int64"), (1, -2, 2**40)),
+        "integer": (_integers("int32"), (1, -2, 2**20)),
+        "boolean": (_booleans, (True, False, True)),
+        "string": (_strings(), ("a", "", "ä")),
+    }
+
+
+class Frames:
+    def __init__(self, names: Sequence[str], converters: Sequence[Callable[[Sequence[Any]], Any]]) -> None:
+        import pandas as pd
+
+        self.names = list(names)
+        self.width = len(names)
+        self.converters = tuple(zip(self.names, converters, strict=True))
+        self._frame = pd.DataFrame
+
+    @classmethod
+    def of(cls, schema: Any) -> Frames | None:
+        """None where the signature is not one of named scalar columns, or where MLflow makes something else of the trial rows."""
+        if schema is None or schema.is_tensor_spec() or not schema.has_input_names():
+            return None
+        table = _converters()
+        kinds = [getattr(kind, "name", "") for kind in schema.input_types()]
+        names = schema.input_names()
+        if not names or len(set(names)) != len(names) or any(kind not in table for kind in kinds):
+            return None
+        made = cls(names, [table[kind][0] for kind in kinds])
+        cells = [table[kind][1] for kind in kinds]
+        trials = [[[column[row] for column in cells] for row in rows] for rows in ((0,), (0, 1, 2))]
+        return made if all(made.agrees(rows, schema) for rows in trials) else None
+
+    def agrees(self, rows: list[list[Any]], schema: Any) -> bool:
+        import pandas as pd
+        from mlflow.models import utils
+        from mlflow.pyfunc import scoring_server
+
+        parse, enforce = cast("Any", scoring_server).infer_and_parse_data, cast("Any", utils)._enforce_schema
+        for form, payload in zip(FORMS, self.forms(rows), strict=True):
+            try:
+                pd.testing.assert_frame_equal(self.make(form, payload), enforce(parse({form: payload}, schema), schema))
+            except Exception:
+                return False
+        return True
+
+    def forms(self, rows: list[list[Any]]) -> tuple[Any, Any]:
+        return {"columns": self.names, "data": rows}, [dict(zip(self.names, row, strict=True)) for row in rows]
+
+    def make(self, form: str, payload: Any) -> Any:
+        """The DataFrame of one request; Slow when it is not of the plain kind."""
+        columns = self._split(payload) if form == "dataframe_split" else self._records(payload)
+        made: dict[str, Any] = {}
+        for (name, convert), values in zip(self.converters, columns, strict=True):
+            made[name] = convert(values)
+        return self._frame(made, copy=False)
+
+    def _split(self, payload: Any) -> Sequence[Sequence[Any]]:
+        if type(payload) is not dict or len(cast("dict[str, Any]", payload)) != 2:
+            raise Slow
+        names, rows = cast("dict[str, Any]", payload).get("columns"), cast("dict[str, Any]", payload).get("data")
+        if type(rows) is not list or not rows or type(names) is not list:
+            raise Slow
+        rows = cast("list[Any]", rows)
+        width = self.width
+        if any(type(row) is not list or len(row) != width for row in rows):
+            raise Slow
+        columns = [[cell] for cell in rows[0]] if len(rows) == 1 else list(zip(*rows, strict=True))
+        if names == self.names:
+            return columns
+        names = cast("list[Any]", names)
+        if len(names) != width or any(type(name) is not str for name in names):
+            raise Slow
+        by_name = dict(zip(names, columns, strict=True))
+        if len(by_name) != width:
+            raise Slow
+        return [self._of(by_name, name) for name in self.names]
+
+    def _records(self, payload: Any) -> Sequence[Sequence[Any]]:
+        if type(payload) is not list or not payload:
+            raise Slow
+        rows = cast("list[Any]", payload)
+        width = self.width
+        if any(type(row) is not dict or len(row) != width for row in rows):
+            raise Slow
+        try:
+            return [[row[name] for row in rows] for name in self.names]
+        except KeyError:
+            raise Slow from None
+
+    @staticmethod
+    def _of(by_name: dict[str, Any], name: str) -> Any:
+        try:
+            return by_name[name]
+        except KeyError:
+            raise Slow from None

@@ -1,0 +1,116 @@
+"""Sampled requests with their predictions, and feedback, as lines of JSON in files of bounded size.
+
+The event loop only appends to a queue; a thread of its own writes. A full queue drops captures, and counts them: serving comes first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+FILES = 4  # one written to and three older ones
+PENDING = 2_000  # records
+PENDING_BYTES = 16 * 1024 * 1024
+INTERVAL = 0.25  # seconds between writes
+
+
+class Rotated:
+    """`name.jsonl`, and `name.1.jsonl` (newer) to `name.3.jsonl` (older), together at most `limit` bytes and one record."""
+
+    def __init__(self, directory: Path, name: str, limit: int) -> None:
+        self.directory, self.name, self.limit = directory, name, max(limit // FILES, 1)
+
+    def path(self, age: int) -> Path:
+        return self.directory / (f"{self.name}.{age}.jsonl" if age else f"{self.name}.jsonl")
+
+    def write(self, lines: list[bytes]) -> None:
+        handle = os.open(self.path(0), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            size = os.fstat(handle).st_size
+            for line in lines:
+                if size and size + len(line) > self.limit:
+                    os.close(handle)
+                    self.rotate()
+                    handle = os.open(self.path(0), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+                    size = 0
+                size += os.write(handle, line)
+        finally:
+            os.close(handle)
+
+    def rotate(self) -> None:
+        for age in range(FILES - 2, -1, -1):
+            if self.path(age).exists():
+                self.path(age).replace(self.path(age + 1))
+
+
+class Recorder:
+    """`wanted()` says whether a request is in the sample. A capture that finds no room is dropped and counted; feedback is refused instead."""
+
+    def __init__(self, directory: Path, *, name: str, rate: float, limit: int) -> None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.rate = rate
+        self.counts = {"captured": 0, "capture_dropped": 0, "feedback": 0}
+        self._files = {kind: Rotated(directory, f"{kind}-{name}", limit) for kind in ("capture", "feedback")}
+        self._queue: deque[tuple[str, Mapping[str, Any], int]] = deque()
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._failed = ""
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+
+    def wanted(self) -> bool:
+        return self.rate > 0.0 and random.random() < self.rate
+
+    def capture(self, record: Mapping[str, Any], size: int) -> None:
+        """`size` is about how many bytes the record holds on to."""
+        self.counts["captured" if self._put("capture", record, size) else "capture_dropped"] += 1
+
+    def feedback(self, record: Mapping[str, Any], size: int) -> bool:
+        """False when there is no room: the caller is told and can send it again."""
+        taken = self._put("feedback", record, size)
+        self.counts["feedback"] += taken
+        return taken
+
+    def _put(self, kind: str, record: Mapping[str, Any], size: int) -> bool:
+        with self._lock:
+            if len(self._queue) >= PENDING or (self._queue and self._bytes + size > PENDING_BYTES):
+                return False
+            self._queue.append((kind, record, size))
+            self._bytes += size
+            return True
+
+    def _run(self) -> None:
+        while not self._stop.wait(INTERVAL):
+            self.flush()
+
+    def flush(self) -> None:
+        with self._lock:
+            batch, self._queue, self._bytes = self._queue, deque(), 0
+        lines: dict[str, list[bytes]] = {}
+        for kind, record, _ in batch:
+            lines.setdefault(kind, []).append(json.dumps(record).encode() + b"\n")
+        for kind, encoded in lines.items():
+            try:
+                self._files[kind].write(encoded)
+                self._failed = ""
+            except OSError as error:
+                self._complain(f"{kind}: {len(encoded)} records lost: {error}")
+
+    def _complain(self, message: str) -> None:
+        """Once for each kind of trouble, not four times a second while the disk is full."""
+        if message.partition(":")[2] != self._failed:
+            self._failed = message.partition(":")[2]
+            print(f"serving: {message}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=5.0)
+        self.flush()

@@ -1,0 +1,116 @@
+"""A loaded model, and what MLflow's scoring server would answer to a request.
+
+Two ways lead to the same answer. The long way is MLflow's own `scoring_server.invocations`, called as its server calls it. The short way, for
+JSON tables of plain cells (frames.py), skips its copies and checks. An error on the short way sends the request the long way, so that every
+error is worded by MLflow; a failing prediction is therefore tried twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from .frames import FORMS, Frames, Slow
+
+JSON = b"application/json"
+TEXT = b"text/plain; charset=utf-8"
+_PLAIN_JSON = ("application/json", "application/json; charset=utf-8", "application/json;charset=utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`rows` is how many rows were predicted; 0 for an error."""
+
+    status: int
+    body: bytes
+    media_type: bytes = JSON
+    rows: int = 0
+
+
+INTERNAL = Answer(500, b"Internal Server Error", TEXT)
+
+
+class Scorer:
+    """Has no state of its own between requests, so it may be called from any one thread at a time; MLflow's server gives a model no more."""
+
+    def __init__(self, model: Any) -> None:
+        from mlflow.exceptions import MlflowException
+        from mlflow.pyfunc import scoring_server
+        from mlflow.utils import proto_json_utils
+
+        self.model = model
+        self.schema = model.metadata.get_input_schema()
+        self.frames = Frames.of(self.schema)
+        self._predict = self._direct()
+        self._invocations: Callable[..., Any] = cast("Any", scoring_server).invocations
+        self._error = MlflowException
+        self._encoder = proto_json_utils.NumpyEncoder
+        self._jsonable: Callable[..., Any] = cast("Any", proto_json_utils)._get_jsonable_obj
+
+    def _direct(self) -> Callable[[Any], Any] | None:
+        """The model's own predict function, where MLflow's `predict` would add nothing but checks that frames.py has made."""
+        model, metadata = self.model, self.model.metadata
+        predict = getattr(model, "_predict_fn", None)
+        dependencies = any(name.startswith("dependencies_schemas") for name in metadata.metadata or ())
+        special = metadata.get_params_schema() or metadata._is_signature_from_type_hint() or metadata._is_type_hint_from_example()
+        if self.frames is None or predict is None or special or dependencies or getattr(model, "_predict_stream_fn", None):
+            return None
+        params = inspect.signature(predict).parameters.get("params")
+        if params is not None and params.kind is not inspect.Parameter.VAR_KEYWORD:
+            return lambda data: predict(data, params=None)
+        return predict
+
+    @property
+    def short(self) -> bool:
+        """Whether there is a short way for this model at all."""
+        return self._predict is not None
+
+    def answer(self, body: bytes, content_type: str | None) -> Answer:
+        if self._predict is not None and content_type in _PLAIN_JSON:
+            with contextlib.suppress(Exception):
+                return self._short(body)
+        return self._long(body, content_type)
+
+    def _short(self, body: bytes) -> Answer:
+        """Any exception means: the long way."""
+        request = json.loads(body)
+        if type(request) is not dict or len(cast("dict[str, Any]", request)) != 1:
+            raise Slow
+        form, payload = next(iter(cast("dict[str, Any]", request).items()))
+        if form not in FORMS or self.frames is None or self._predict is None:
+            raise Slow
+        frame = self.frames.make(form, payload)
+        rows = len(frame)
+        return Answer(200, self._encode(self._predict(frame)), JSON, rows)
+
+    def _encode(self, predictions: Any) -> bytes:
+        return json.dumps({"predictions": self._jsonable(predictions, pandas_orient="records")}, cls=self._encoder).encode()
+
+    def _long(self, body: bytes, content_type: str | None) -> Answer:
+        try:
+            result = self._invocations(body, content_type, self.model, self.schema)
+        except self._error as error:
+            return Answer(error.get_http_status_code(), error.serialize_as_json().encode(), JSON)
+        except Exception:
+            return INTERNAL
+        media_type = result.mimetype.encode()
+        if media_type.startswith(b"text/"):
+            media_type += b"; charset=utf-8"
+        return Answer(result.status, result.response.encode(), media_type, 1 if result.status == 200 else 0)
+
+
+def load(path: Path) -> Scorer:
+    """Takes seconds: imports MLflow and the model's own libraries. Raises whatever they raise."""
+    if not (path / "MLmodel").is_file():
+        raise FileNotFoundError(f"{path} has no MLmodel file")
+    import mlflow.pyfunc
+    from mlflow.environment_variables import _MLFLOW_IS_IN_SERVING_ENVIRONMENT  # pyright: ignore[reportPrivateUsage]
+
+    os.environ[_MLFLOW_IS_IN_SERVING_ENVIRONMENT.name] = "true"
+    return Scorer(mlflow.pyfunc.load_model(str(path)))

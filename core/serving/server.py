@@ -1,0 +1,132 @@
+"""One replica: `python -m podium.core.serving.server --model DIR --port N`.
+
+Listens first and loads then, so that a health check is answered (503) from the first second and a taken port is known before seconds are spent.
+TERM lets the requests in flight end. Exit codes: 0 ended when told, 1 the model cannot be loaded, 2 usage, 5 the address cannot be listened on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib.util
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from .app import App
+from .options import Options, parse
+from .recorder import Recorder
+
+EXIT_MODEL = 1
+EXIT_ADDRESS = 5
+# A proxy keeps connections open and must be the one to close them: a request sent into a closing connection would be lost.
+KEEP_ALIVE = 3600  # seconds
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def say(message: str) -> None:
+    print(f"serving: {message}", file=sys.stderr, flush=True)
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which otherwise ends by raising the signal again: a replica that was told to end and did has succeeded."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        def end(number: int, frame: FrameType | None) -> None:
+            self.handle_exit(number, frame)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, end)
+        yield
+
+
+def listen(options: Options) -> socket.socket:
+    if options.fd is not None:
+        return socket.socket(fileno=options.fd)
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.bind((options.host, options.port))
+    made.listen(2048)
+    return made
+
+
+def configure(app: App, options: Options) -> uvicorn.Config:
+    loop, http = options.loop, options.http
+    if loop == "auto" and importlib.util.find_spec("uvloop") is None:
+        loop = "asyncio"
+    if http == "auto" and importlib.util.find_spec("httptools") is None:
+        http = "h11"
+    return uvicorn.Config(
+        app,
+        loop=loop,  # pyright: ignore[reportArgumentType]
+        http=http,  # pyright: ignore[reportArgumentType]
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=max(1, int(options.drain)),
+    )
+
+
+def load(app: App, server: Server, path: Path, codes: list[int]) -> None:
+    """Runs in a thread of its own. A model that cannot be loaded ends the server; the code to end with goes into `codes`."""
+    try:
+        from . import scoring
+
+        scorer = scoring.load(path)
+        # What was loaded stays for good; without this every full collection walks through a million objects and a request waits for it.
+        gc.collect()
+        gc.freeze()
+    except BaseException as error:
+        reason = " ".join(str(error).split())[:500]
+        say(f"the model in {path} cannot be loaded: {type(error).__name__}: {reason}")
+        codes.append(EXIT_MODEL)
+        server.should_exit = True
+        return
+    app.ready(scorer)
+    say(f"ready{'' if scorer.short else ' (no short way for this signature)'}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(arguments)
+    # A small prediction is over before a pool of threads has woken, and the pools of several replicas fight for the same cores.
+    for name in _THREADS:
+        os.environ.setdefault(name, "1")
+    try:
+        listening = listen(options)
+    except OSError as error:
+        say(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}")
+        return EXIT_ADDRESS
+    port = listening.getsockname()[1]
+    recorder = None
+    if options.capture_dir is not None:
+        recorder = Recorder(options.capture_dir, name=str(port), rate=options.capture_rate, limit=options.capture_bytes)
+    app = App(options, recorder)
+    server = Server(configure(app, options))
+    codes: list[int] = []
+    say(f"listening on {options.host}:{port}, loading {options.model}")
+    threading.Thread(target=load, args=(app, server, options.model, codes), name="load", daemon=True).start()
+    server.run(sockets=[listening])
+    app.close()
+    return codes[0] if codes else 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Without the interpreter's farewell: a thread that is still loading or predicting would hold it up or crash in it.
+    os._exit(code)
