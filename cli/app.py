@@ -9,36 +9,45 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from . import diagnostics, session
 
-# name -> (module, function, panel of the help). The order is the order in `podium --help`.
-COMMANDS: dict[str, tuple[str, str]] = {
-    "init": ("project", "init"),
-    "demo": ("demo", "demo"),
-    "doctor": ("project", "doctor"),
-    "validate": ("project", "validate"),
-    "config": ("project", "config"),
-    "run": ("runs", "run"),
-    "ps": ("runs", "ps"),
-    "show": ("runs", "show"),
-    "logs": ("logs", "logs"),
-    "cancel": ("runs", "cancel"),
-    "resume": ("runs", "resume"),
-    "approve": ("runs", "approve"),
-    "models": ("models", "models"),
-    "versions": ("models", "versions"),
-    "compare": ("models", "compare"),
-    "lineage": ("models", "lineage"),
-    "status": ("delivery", "status"),
-    "deploy": ("changes", "deploy"),
-    "promote": ("changes", "promote"),
-    "rollback": ("changes", "rollback"),
-    "history": ("delivery", "history"),
-    "quarantine": ("delivery", "quarantine"),
-    "watch": ("agent", "watch"),
-    "ui": ("ui", "ui"),
+# name -> (module, what it has there, its line in the help). The order is the order in `podium --help`.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "init": ("project", "init", "Write a project that works."),
+    "demo": ("demo", "demo", "Show everything on a real example."),
+    "doctor": ("project", "doctor", "Examine the project, its state and this machine."),
+    "validate": ("project", "validate", "Check podium.yaml."),
+    "config": ("project", "config", "The configuration's schema, and what it means here."),
+    "run": ("runs", "run", "Run a pipeline and follow it."),
+    "ps": ("runs", "ps", "List runs, newest first."),
+    "show": ("runs", "show", "Show one run and its steps."),
+    "logs": ("logs", "logs", "Print what a run's steps printed."),
+    "cancel": ("runs", "cancel", "Stop a run."),
+    "resume": ("runs", "resume", "Take a run up after its last finished step."),
+    "approve": ("runs", "approve", "Let a step that waits for a person go on."),
+    "models": ("models", "models", "List the models in the registry."),
+    "versions": ("models", "versions", "List a model's versions, newest first."),
+    "compare": ("models", "compare", "Compare versions side by side."),
+    "lineage": ("models", "lineage", "Which commit, run, version and replicas belong together."),
+    "status": ("delivery", "status", "Show what each environment serves."),
+    "deploy": ("changes", "deploy", "Put a version on an environment."),
+    "promote": ("changes", "promote", "Make a version champion."),
+    "rollback": ("changes", "rollback", "Put the last good version back."),
+    "history": ("delivery", "history", "Show which version was served where and when."),
+    "quarantine": ("delivery", "quarantine", "Versions that no trigger may deploy."),
+    "watch": ("agent", "watch", "Be the agent: pushes, schedules, health, signals."),
+    "ui": ("ui", "ui", "Open the cockpit."),
 }
+
+
+class _Commands(typer.core.TyperGroup):
+    """Lists the commands as COMMANDS does; Typer would put the groups last."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [name for name in COMMANDS if name in self.commands]
+
 
 ABOUT = """The terminal cockpit for delivering machine-learning models: from a commit to a served version, and back in a second.
 
@@ -67,7 +76,7 @@ Directory = Annotated[Path | None, typer.Option("-C", "--directory", metavar="DI
 def build(only: str | None = None) -> typer.Typer:
     """The tree with every command, or with one."""
     app = typer.Typer(
-        name="podium", help=ABOUT, rich_markup_mode=None, pretty_exceptions_enable=False, invoke_without_command=True,
+        name="podium", cls=_Commands, help=ABOUT, rich_markup_mode=None, pretty_exceptions_enable=False, invoke_without_command=True,
         add_completion=only is None, context_settings={"help_option_names": ["--help", "-h"]},
     )  # fmt: skip
 
@@ -84,13 +93,13 @@ def build(only: str | None = None) -> typer.Typer:
 
             bare()
 
-    for name, (module, attribute) in COMMANDS.items():
+    for name, (module, attribute, line) in COMMANDS.items():
         if only is None or name == only:
             command: Callable[..., Any] | typer.Typer = getattr(importlib.import_module(f".{module}", __package__), attribute)
             if isinstance(command, typer.Typer):
-                app.add_typer(command, name=name)
+                app.add_typer(command, name=name, short_help=line)
             else:
-                app.command(name)(session.command(command))
+                app.command(name, short_help=line)(session.command(command))
     return app
 
 

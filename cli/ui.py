@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from ..core.errors import UsageError
+from ..core.cockpit import Cockpit, UsageError
 from . import diagnostics, session
-
-if TYPE_CHECKING:
-    from ..core.cockpit import Cockpit
 
 
 def ui(

@@ -19,7 +19,7 @@ from ..domain.demo import DemoEvent, DemoResult, Told
 from ..domain.models import Version
 from ..domain.runs import Run, RunState, Step, StepState
 from ..domain.verdicts import GateReport, Verdict
-from ..errors import RunFailed
+from ..errors import PodiumError, Refused, RunFailed
 from .project import Changes, make
 from .traffic import Count, Traffic
 
@@ -33,6 +33,7 @@ RATE = 100.0  # requests a second
 NOTICED_SECONDS = 20.0
 SWITCH_SECONDS = 60.0
 END_SECONDS = 20.0
+AGENT_SECONDS = 5.0
 
 
 class Demo:
@@ -45,6 +46,7 @@ class Demo:
         self._cockpit: Cockpit | None = None
         self._changes: Changes | None = None
         self._traffic: Traffic | None = None
+        self._agent_starting = False
 
     @property
     def cockpit(self) -> Cockpit:
@@ -67,7 +69,9 @@ class Demo:
         yield DemoEvent(Told.DONE, "a git repository with the example project: flights out of New York, 2013", f"commit {self._changes.head()[:9]}")
         for note in self._changes.notes:
             yield DemoEvent(Told.DONE, note)
+        self._agent_starting = True
         agent = self.cockpit.start_agent()
+        self._agent_starting = False
         yield DemoEvent(Told.DONE, "the agent watches the repository and what is served", f"process {agent.pid}")
         yield from self._first()
         yield from self._better()
@@ -215,28 +219,42 @@ class Demo:
         self.results.append(DemoResult(what, outcome, seconds, count.sent if count else None, count.failed if count else None))
 
     def stop(self) -> list[str]:
-        """End the traffic, the agent, what runs and what serves; what was stopped, in words. May be called again."""
-        stopped: list[str] = []
-        if self._traffic is not None:
-            self._traffic.stop()
-            self._traffic = None
-            stopped.append("the traffic")
+        """End the traffic, the agent, what runs and what serves; what was stopped, in words. An error does not keep it from the rest."""
+        traffic, self._traffic = self._traffic, None
         cockpit, self._cockpit = self._cockpit, None
-        if cockpit is None:
-            return stopped
-        # The agent first: it would bring back what is stopped after it, and start runs.
-        if cockpit.stop_agent():
-            stopped.append("the agent")
-        stopped += _end_runs(cockpit)
-        stopped += cockpit.stop_environments()
-        cockpit.close()
+        # The agent before the rest: it would start runs, and bring back what is stopped.
+        jobs: list[Callable[[], list[str]]] = [traffic.stop] if traffic else []
+        if cockpit is not None:
+            jobs += [lambda: _end_agent(cockpit, self._agent_starting), lambda: _end_runs(cockpit), cockpit.stop_environments]
+        stopped: list[str] = []
+        errors: list[PodiumError] = []
+        for job in jobs:
+            try:
+                stopped += job()
+            except PodiumError as error:
+                errors.append(error)
+        if cockpit is not None:
+            cockpit.close()
+        if errors:
+            raise errors[0]
         return stopped
+
+
+def _end_agent(cockpit: Cockpit, starting: bool) -> list[str]:
+    """An agent whose start was interrupted has yet to report; not waiting for it would leave it behind."""
+    deadline = time.monotonic() + (AGENT_SECONDS if starting else 0.0)
+    while not cockpit.agent().alive and time.monotonic() < deadline:
+        time.sleep(POLL)
+    return ["the agent"] if cockpit.stop_agent() else []
 
 
 def _end_runs(cockpit: Cockpit) -> list[str]:
     active = cockpit.active_runs()
     for run in active:
-        cockpit.cancel(run.id, why="the demonstration ends")
+        try:
+            cockpit.cancel(run.id, why="the demonstration ends")
+        except Refused:  # it ended meanwhile
+            continue
     deadline = time.monotonic() + END_SECONDS
     while cockpit.active_runs() and time.monotonic() < deadline:
         cockpit.recover()

@@ -87,10 +87,12 @@ class Traffic:
                 last = self._errors.strip().splitlines()
                 raise RunFailed(f"the traffic ended: {last[-1] if last else 'it said nothing'}", hint="examples/flights/replay.py sends it")
 
-    def stop(self) -> None:
+    def stop(self) -> list[str]:
+        """End it; what was stopped, in words."""
         self._process.terminate()
         try:
             self._process.wait(timeout=12.0)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        return ["the traffic"]
