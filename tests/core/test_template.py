@@ -1,0 +1,68 @@
+"""What `podium init` writes is a project that works."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from podium.core import template
+from podium.core.config import load
+from podium.core.errors import Refused, UsageError
+
+
+def test_the_project_is_valid_and_named_after_its_directory(tmp_path: Path) -> None:
+    home = tmp_path / "churn model"
+    made = template.create(home)
+    assert {path.relative_to(home).as_posix() for path in made} == {"podium.yaml", "train.py", "tests/test_smoke.py", ".gitignore"}
+    project = load(home)
+    assert project.name == "churn-model"
+    assert project.mlflow.model == "churn-model"
+    assert list(project.pipelines["release"].steps) == ["unit", "data", "train", "candidate", "gate"]
+
+
+def test_its_own_tests_pass(tmp_path: Path) -> None:
+    template.create(tmp_path, name="mine")
+    done = subprocess.run([sys.executable, "-m", "unittest", "discover", "-s", "tests"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "Ran 1 test" in done.stderr
+
+
+def test_a_second_init_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    template.create(tmp_path)
+    (tmp_path / "podium.yaml").write_text("mine")
+    with pytest.raises(UsageError, match="already"):
+        template.create(tmp_path)
+    assert (tmp_path / "podium.yaml").read_text() == "mine"
+
+
+def test_existing_files_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("mine")
+    with pytest.raises(Refused, match=r"train\.py"):
+        template.create(tmp_path)
+    assert (tmp_path / "train.py").read_text() == "mine"
+    assert not (tmp_path / "podium.yaml").exists()
+
+
+def test_gitignore_only_grows(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("*.csv\ndata/")
+    template.create(tmp_path)
+    assert (tmp_path / ".gitignore").read_text() == "*.csv\ndata/\n.podium/\n__pycache__/\n"
+
+
+@pytest.mark.parametrize("name", ["a b", "../x", "-x", "", "é", "x" * 64])
+def test_names(name: str, tmp_path: Path) -> None:
+    if name:
+        with pytest.raises(UsageError):
+            template.project_name(name, given=True)
+    made = template.project_name(name, given=False)
+    assert template.project_name(made, given=True) == made
+
+
+def test_a_file_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("")
+    with pytest.raises(UsageError):
+        template.create(tmp_path / "x")
+    with pytest.raises(UsageError):
+        template.create(tmp_path / "x" / "y")
