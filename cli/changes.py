@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Annotated
 
@@ -133,16 +134,13 @@ def _change(
 
 
 def _attend(cockpit: Cockpit, plan: Plan, run_id: int, began: float, output_format: Format) -> int:
-    def cancel() -> None:
-        note("stopping, and putting back what was; Ctrl-C again returns at once", style="yellow")
-        cockpit.cancel(run_id, why="Ctrl-C")
-
     interrupted = False
 
     def on_interrupt() -> None:
         nonlocal interrupted
         interrupted = True
-        cancel()
+        note("stopping, and putting back what was; Ctrl-C again returns at once", style="yellow")
+        _cancel(cockpit, run_id)
 
     detail = follow(cockpit, cockpit.run(run_id).run, on_interrupt=on_interrupt)
     took = time.monotonic() - began
@@ -153,6 +151,12 @@ def _attend(cockpit: Cockpit, plan: Plan, run_id: int, began: float, output_form
         note(f"{clean(plan.environment)} serves {clean(plan.model)} v{plan.version}{moved}, {duration(took)}", style="green")
         return diagnostics.DONE
     return ending(detail, interrupted=interrupted)
+
+
+def _cancel(cockpit: Cockpit, run_id: int) -> None:
+    """A run that ended in the same moment needs no cancelling."""
+    with contextlib.suppress(Refused):
+        cockpit.cancel(run_id, why="Ctrl-C")
 
 
 def _ask(plan: Plan, yes: bool, confirm: str) -> None:

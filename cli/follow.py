@@ -36,6 +36,7 @@ class Follower:
         self._read: dict[str, int] = {}
         self._told: dict[str, StepState] = {}
         self._seen = -1
+        self._looked = 0.0
         self._detail: RunDetail | None = None
 
     def look(self) -> RunDetail:
@@ -53,7 +54,7 @@ class Follower:
     def _stale(self) -> bool:
         """A worker that was killed writes nothing: look again now and then, which finds its run interrupted."""
         now = time.monotonic()
-        if now - getattr(self, "_looked", 0.0) > 1.0:
+        if now - self._looked > 1.0:
             self._looked = now
             return True
         return False
@@ -96,8 +97,12 @@ def follow(cockpit: Cockpit, run: Run, *, lines: bool = True, on_interrupt: Call
     The first Ctrl-C calls `on_interrupt` and goes on; the second raises KeyboardInterrupt. A lost terminal ends this process, not the run.
     """
     follower = Follower(cockpit, run.id, lines=lines)
-    with _interrupts(on_interrupt):
+    with _presses() as presses:
+        told = False
         while True:
+            if presses and on_interrupt is not None and not told:
+                told = True
+                on_interrupt()
             detail = follower.look()
             if detail.run.state.finished:
                 return detail
@@ -111,26 +116,25 @@ def _only_waits(detail: RunDetail) -> bool:
 
 
 @contextmanager
-def _interrupts(action: Callable[[], object] | None) -> Iterator[None]:
-    if action is None:
-        yield
-        return
-    pressed = 0
+def _presses() -> Iterator[list[int]]:
+    """Collects presses of Ctrl-C while the block runs; the second one raises KeyboardInterrupt in it.
+
+    The first is only noted: what it asks for writes to the journal, which must not happen in the middle of another write.
+    """
+    presses: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal pressed
-        pressed += 1
-        if pressed > 1:
+        presses.append(number)
+        if len(presses) > 1:
             raise KeyboardInterrupt
-        action()
 
     try:
         before = signal.signal(signal.SIGINT, handle)
-    except ValueError:  # not the main thread
-        yield
+    except ValueError:  # not the main thread: nobody can press anything there
+        yield presses
         return
     try:
-        yield
+        yield presses
     finally:
         signal.signal(signal.SIGINT, before)
 

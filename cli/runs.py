@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ..core.cockpit import Cockpit, NotFound, UsageError, clean
+from ..core.cockpit import Cockpit, NotFound, Refused, UsageError, clean
 from ..core.domain.runs import Run, RunDetail, RunState, Step
 from . import diagnostics, output, shapes
 from .completion import complete_pipeline, complete_run
@@ -60,7 +61,8 @@ def attend(cockpit: Cockpit, run: Run, *, detach: bool, quiet: bool, output_form
         nonlocal cancelled
         cancelled = True
         diagnostics.note(f"cancelling run {run.id}; Ctrl-C again returns at once", style="yellow")
-        cockpit.cancel(run.id, why="Ctrl-C")
+        with contextlib.suppress(Refused):  # it ended in the same moment
+            cockpit.cancel(run.id, why="Ctrl-C")
 
     detail = follow(cockpit, run, lines=not quiet, on_interrupt=cancel)
     if output_format is Format.JSON:
