@@ -72,7 +72,8 @@ class Cache:
         for pattern in step.inputs:
             paths = matching(root, pattern)
             if not paths:
-                raise RunFailed(f"input {pattern!r} does not exist", hint="write it, or have an earlier step that this one `needs` put it into `outputs`")
+                hint = "write it, or have an earlier step that this one `needs` put it into `outputs`"
+                raise RunFailed(f"input {pattern!r} does not exist", hint=hint)
             found.extend((os.path.relpath(path, root), summary(scan(path, self.hashes))) for path in paths)
         return found
 
@@ -195,10 +196,7 @@ class Cache:
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 self.hashes.save()
-                rows = [
-                    (kept.key, kept.run_id, kept.step, kept.created, time.time(), json.dumps({path: [astuple(e) for e in found] for path, found in kept.outputs.items()}))
-                    for kept in self._new.values()
-                ]
+                rows = [_row(kept) for kept in self._new.values()]
                 self._database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?)", rows)
                 self._database.executemany("UPDATE entries SET used = ? WHERE key = ?", [(time.time(), key) for key in self._used])
                 self._database.execute("COMMIT")
@@ -230,6 +228,11 @@ class Cache:
         self._new.pop(key, None)
         with suppress(sqlite3.Error):
             self._database.execute("DELETE FROM entries WHERE key = ?", (key,))
+
+
+def _row(kept: Kept) -> tuple[object, ...]:
+    outputs = {path: [astuple(entry) for entry in entries] for path, entries in kept.outputs.items()}
+    return (kept.key, kept.run_id, kept.step, kept.created, time.time(), json.dumps(outputs))
 
 
 def _differences(before: Mapping[str, Sequence[Entry]], after: Mapping[str, Sequence[Entry]]) -> list[str]:

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from ..errors import RunFailed
 IGNORED = frozenset({"__pycache__", ".git", ".podium", ".pytest_cache", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache", ".DS_Store"})
 _SETTLED_NS = 50_000_000
 _CHUNK = 1 << 20
+# After so many bytes of one file, whoever asked gets a chance to look after other things.
+_BREATH = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,16 @@ class Entry:
 
 
 class FileHashes:
-    """The memory of file hashes, a table in the cache's database. Losing it costs time only."""
+    """The memory of file hashes, a table in the cache's database. Losing it costs time only. `breathe` is called now and then while a large file
+    is read; what it raises ends the reading."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
+        self.breathe: Callable[[], None] = lambda: None
         self._database = database
         self._new: dict[str, tuple[int, int, int, str]] = {}
-        database.execute("CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, inode INTEGER, digest TEXT) WITHOUT ROWID")
+        database.execute(
+            "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, inode INTEGER, digest TEXT) WITHOUT ROWID"
+        )
 
     def digest(self, path: str, status: os.stat_result) -> str:
         """The SHA-256 of the file's content, in hex. OSError when it cannot be read."""
@@ -50,7 +56,7 @@ class FileHashes:
         if known is not None and tuple(known[:3]) == seen:
             return known[3]
         began = time.time_ns()
-        digest = _read(path)
+        digest = _read(path, self.breathe)
         if status.st_mtime_ns < began - _SETTLED_NS:
             self._new[path] = (*seen, digest)
         return digest
@@ -117,9 +123,14 @@ def _walk(top: str, prefix: str, hashes: FileHashes) -> Iterator[Entry]:
         yield Entry(prefix.rstrip("/"), "directory", "", 0, 0o755)
 
 
-def _read(path: str) -> str:
+def _read(path: str, breathe: Callable[[], None]) -> str:
     digest = hashlib.sha256()
+    count = 0
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123
         while block := file.read(_CHUNK):
             digest.update(block)
+            count += len(block)
+            if count >= _BREATH:
+                count = 0
+                breathe()
     return digest.hexdigest()

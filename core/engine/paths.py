@@ -39,3 +39,12 @@ def worktree(state: Path, run_id: int) -> Path:
 def fresh_marker(state: Path, run_id: int) -> Path:
     """Exists when the run was asked to do everything again, whatever is cached."""
     return run_directory(state, run_id) / "fresh"
+
+
+def prepare_directory(state: Path, run_id: int) -> Path:
+    """The run's directory, for its owner's eyes only. OSError when it cannot be made."""
+    directory = run_directory(state, run_id)
+    for path in (state, state / "runs", directory):
+        if not path.is_dir():
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return directory

@@ -1,0 +1,42 @@
+"""Finding runs whose worker is gone. Anybody who looks at the journal may call this; it costs one query while all is well."""
+
+from __future__ import annotations
+
+import time
+
+from ..domain.runs import Run, StepState
+from ..domain.runs import RunState as State
+from ..journal import Journal
+from ..journal.processes import alive
+from .leftovers import end_orphans
+
+# A worker that was started has this long to report for duty.
+START_TIMEOUT = 30.0
+_ACTIVE = (State.QUEUED, State.RUNNING, State.WAITING)
+
+
+def recover(journal: Journal) -> list[int]:
+    """Mark runs whose worker is gone as interrupted and end what their steps left running; their ids."""
+    return [run.id for run in journal.runs.active() if _abandoned(run) and _interrupt(journal, run)]
+
+
+def _abandoned(run: Run) -> bool:
+    if run.worker_pid is None:
+        return time.time() - max(run.created, run.heartbeat or 0.0) > START_TIMEOUT
+    return not alive(run.worker_pid, run.worker_started)
+
+
+def _interrupt(journal: Journal, run: Run) -> bool:
+    words = f"its worker (pid {run.worker_pid}) is gone" if run.worker_pid is not None else "its worker never reported for duty"
+    with journal.transaction():
+        now = journal.runs.get(run.id)
+        if now.state.finished or not _abandoned(now):
+            return False
+        for step in journal.steps.of(run.id):
+            if step.state is StepState.RUNNING:
+                journal.steps.update(run.id, step.name, state=StepState.INTERRUPTED, ended=time.time(), message=words)
+            elif step.state is StepState.WAITING:
+                journal.steps.update(run.id, step.name, state=StepState.PENDING, message="")
+        journal.runs.set_state(run.id, State.INTERRUPTED, message=words, only_from=_ACTIVE)
+    end_orphans(journal.path.parent.parent, run.id)
+    return True

@@ -1,0 +1,191 @@
+"""Writing runs into the journal and starting their workers; and what a person may ask of a run that is under way: cancel, resume, approve."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from ..domain.project import Project
+from ..domain.runs import Approval, Run, RunKind, RunState, Step, StepState, Trigger
+from ..errors import NotFound, PodiumError, Refused, RunFailed, UsageError
+from ..journal import Journal
+from ..journal.processes import alive
+from . import handover, paths
+from .graph import build, parameters
+from .leftovers import end_orphans
+from .plan import describe_steps, operation_step
+from .recovery import recover
+
+JOBS = 2
+
+# Workers that this process has started and that nobody has waited for yet: a long-lived front end must not collect zombies.
+_workers: list[subprocess.Popen[bytes]] = []
+
+
+def submit_pipeline(
+    project: Project, journal: Journal, name: str, *, params: Mapping[str, str] | None = None, jobs: int | None = None,
+    trigger: Trigger = Trigger.PERSON, who: str, why: str = "", commit: str | None = None, branch: str = "", fresh: bool = False,
+) -> Run:
+    """Write a run of the pipeline and start its worker. With `commit` it runs that commit in a worktree of its own, else the working tree.
+    `fresh` does every step again, whatever is cached. NotFound for an unknown pipeline or commit, UsageError for an unknown parameter."""
+    pipeline = project.pipelines.get(name)
+    if pipeline is None and commit is None:
+        raise NotFound(f"there is no pipeline {name!r}", hint=f"podium.yaml has: {', '.join(project.pipelines) or 'none'}")
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"a run needs at least one job, not {jobs}")
+    given = dict(params or {})
+    sha, workspace = "", project.home
+    if commit is not None:
+        sha = _resolve(project, commit)
+    steps = build(pipeline, given) if pipeline is not None and commit is None else ()
+    written = parameters(pipeline, given) if pipeline is not None and commit is None else given
+    with journal.transaction():
+        run = journal.runs.create(
+            kind=RunKind.PIPELINE, name=name, trigger=trigger, who=who, why=why, commit=sha, branch=branch, params=written,
+            jobs=jobs or JOBS, workspace=str(workspace),
+        )  # fmt: skip
+        if commit is not None:
+            run = replace(run, workspace=str(paths.worktree(project.state, run.id)))
+            journal.runs.set_workspace(run.id, run.workspace)
+        journal.steps.add(run.id, describe_steps(run.id, steps))
+        journal.audit.add(who, "run", f"run {run.id} of {name}", why)
+    return _launch(project, journal, run, fresh=fresh)
+
+
+def submit_operation(
+    project: Project, journal: Journal, kind: RunKind, environment: str, *, params: Mapping[str, str] | None = None, who: str, why: str = "",
+    trigger: Trigger = Trigger.PERSON,
+) -> Run:
+    """Write the run of a deployment, promotion or rollback, which has one step named after it, and start its worker."""
+    if kind is RunKind.PIPELINE:
+        raise UsageError("a pipeline is not an operation")
+    if environment not in project.environments:
+        raise NotFound(f"there is no environment {environment!r}", hint=f"podium.yaml has: {', '.join(project.environments) or 'none'}")
+    with journal.transaction():
+        run = journal.runs.create(
+            kind=kind, name=environment, trigger=trigger, who=who, why=why, params=dict(params or {}), jobs=1, workspace=str(project.home)
+        )
+        journal.steps.add(run.id, describe_steps(run.id, (operation_step(run),)))
+        journal.audit.add(who, kind.value, f"{environment} (run {run.id})", why)
+    return _launch(project, journal, run)
+
+
+def resume(project: Project, journal: Journal, run_id: int, who: str) -> Run:
+    """Go on after the last finished step. Refused when the run still runs, or has succeeded."""
+    recover(journal)
+    end_orphans(project.home, run_id, grace=5.0)
+    with journal.transaction():
+        run = journal.runs.get(run_id)
+        if not run.state.finished:
+            raise Refused(f"run {run_id} is {run.state}", hint=f"`podium logs -f {run_id}` follows it, `podium cancel {run_id}` ends it")
+        if run.state is RunState.SUCCEEDED:
+            raise Refused(f"run {run_id} has succeeded; there is nothing left to do", hint=f"start a new one: podium run {run.name}")
+        for step in journal.steps.of(run_id):
+            if not _stays(project, run, step):
+                fields = {"state": StepState.PENDING, "started": None, "ended": None, "message": "", "exit_code": None, "attempt": 0}
+                journal.steps.update(run_id, step.name, **fields)
+        journal.runs.clear_cancel(run_id)
+        journal.runs.set_worker(run_id, None, None)
+        journal.runs.heartbeat(run_id)
+        journal.runs.set_state(run_id, RunState.QUEUED)
+        journal.audit.add(who, "resume", f"run {run_id}")
+    return _launch(project, journal, journal.runs.get(run_id))
+
+
+def _stays(project: Project, run: Run, step: Step) -> bool:
+    if step.state is StepState.SUCCEEDED:
+        return True
+    pipeline = project.pipelines.get(run.name) if run.kind is RunKind.PIPELINE else None
+    spec = pipeline.steps.get(step.name.split("[")[0]) if pipeline else None
+    return step.state is StepState.FAILED and spec is not None and spec.allow_failure
+
+
+def cancel(journal: Journal, run_id: int, who: str, why: str = "") -> None:
+    """Ask the run's worker to stop; it does so at once, and gives steps time to end. Refused when the run is over."""
+    recover(journal)
+    with journal.transaction():
+        run = journal.runs.get(run_id)
+        if run.state.finished:
+            raise Refused(f"run {run_id} is over already: {run.state}")
+        journal.runs.request_cancel(run_id, who, why)
+        journal.audit.add(who, "cancel", f"run {run_id}", why)
+    _signal(run, signal.SIGTERM)
+
+
+def approve(journal: Journal, run_id: int, step: str | None, *, who: str, why: str = "") -> Approval:
+    """Let a waiting step go on; `step` may be left out when only one waits. Refused when it does not wait."""
+    recover(journal)
+    with journal.transaction():
+        run = journal.runs.get(run_id)
+        waiting = [each.name for each in journal.steps.of(run_id) if each.state is StepState.WAITING]
+        name = _chosen(journal, run, waiting, step)
+        approval = journal.runs.approve(run_id, name, who, why)
+        journal.audit.add(who, "approve", f"run {run_id} {name}", why)
+    _signal(run, signal.SIGUSR1)
+    return approval
+
+
+def _chosen(journal: Journal, run: Run, waiting: list[str], step: str | None) -> str:
+    if step is not None:
+        found = journal.steps.get(run.id, step)
+        if found.state is StepState.WAITING:
+            return step
+        hint = f"podium resume {run.id}" if run.state is RunState.INTERRUPTED else ""
+        raise Refused(f"step {step} of run {run.id} does not wait for approval: it is {found.state}", hint=hint)
+    if not waiting:
+        hint = f"podium resume {run.id}" if run.state is RunState.INTERRUPTED else ""
+        raise Refused(f"no step of run {run.id} waits for approval: it is {run.state}", hint=hint)
+    if len(waiting) > 1:
+        raise UsageError(f"{len(waiting)} steps of run {run.id} wait for approval", hint=f"name one: {', '.join(waiting)}")
+    return waiting[0]
+
+
+def _signal(run: Run, number: signal.Signals) -> None:
+    if run.worker_pid is not None and alive(run.worker_pid, run.worker_started):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(run.worker_pid, number)
+
+
+def _resolve(project: Project, commit: str) -> str:
+    from ..scm import Repository
+
+    return Repository.open(project.home).resolve(commit).sha
+
+
+def _launch(project: Project, journal: Journal, run: Run, *, fresh: bool = False) -> Run:
+    """Start the run's worker. When that is not possible, the run fails, and says so."""
+    _workers[:] = [worker for worker in _workers if worker.poll() is None]
+    try:
+        paths.prepare_directory(project.state, run.id)
+        if fresh:
+            paths.fresh_marker(project.state, run.id).touch(mode=0o600)
+        _workers.append(_spawn(project, run.id))
+    except OSError as error:
+        message = f"its worker cannot be started: {error.strerror or error}: {error.filename or ''}".rstrip(": ")
+        with suppress(PodiumError):
+            journal.runs.set_state(run.id, RunState.FAILED, message=message)
+        raise RunFailed(f"run {run.id}: {message}", hint="is the disk full, or .podium/ not writable?") from error
+    return run
+
+
+def _spawn(project: Project, run_id: int) -> subprocess.Popen[bytes]:
+    log = os.open(paths.worker_log(project.state, run_id), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    handed = handover.pack(project)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "podium.core.engine.worker", str(project.home), str(run_id)],
+            cwd=project.home if project.home.is_dir() else Path("/"),
+            stdin=handed,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    finally:
+        os.close(log)
+        os.close(handed)

@@ -1,0 +1,223 @@
+"""The process that owns a run: `python -P -m podium.core.engine.worker HOME RUN_ID`, the project on standard input.
+
+It has a session of its own and no terminal, is the only writer of the run's state while it lives, and keeps a heartbeat. SIGTERM cancels the run;
+SIGUSR1 makes it look at the journal. It loads no MLflow, no Docker, no Textual.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from ..domain.project import Project
+from ..domain.runs import Run, RunKind, RunState, Step, StepState
+from ..errors import JournalError, NotFound, PodiumError, Refused, RunFailed
+from ..journal import Journal
+from ..journal.processes import alive, started_at
+from . import handover, paths
+from .graph import PlannedStep, build
+from .plan import describe_steps, operation_step
+from .runner import Runner
+
+PREPARE_TIMEOUT = 180.0
+
+
+class Signals:
+    """Signals end up as bytes in a socket that the runner's selector watches; SIGTERM and SIGINT are remembered besides."""
+
+    def __init__(self) -> None:
+        self.reading, self._writing = socket.socketpair()
+        self.reading.setblocking(False)
+        self._writing.setblocking(False)
+        self.told = False
+        signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._tell)
+        for number in (signal.SIGUSR1, signal.SIGCHLD):
+            signal.signal(number, lambda number, frame: None)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def _tell(self, number: int, frame: object) -> None:
+        self.told = True
+
+
+class Worker:
+    def __init__(self, home: Path, journal: Journal, run_id: int, signals: Signals) -> None:
+        self._home = home
+        self._journal = journal
+        self._id = run_id
+        self._signals = signals
+
+    def work(self, handed: Project | None) -> RunState:
+        """Carry the run out. Whatever goes wrong is the run's message; JournalError when not even that can be written."""
+        run = self._claim()
+        try:
+            paths.prepare_directory(self._home / ".podium", self._id)
+            state, message = self._carry_out(run, handed)
+        except JournalError:
+            raise
+        except PodiumError as error:
+            state, message = RunState.FAILED, f"{error.message}\n{error.hint}".rstrip()
+        except OSError as error:
+            state, message = RunState.FAILED, f"the run cannot go on: {error.strerror or error}: {error.filename or ''}".rstrip(": ")
+        if message:
+            print(message, flush=True)
+        self._close(state, message)
+        return state
+
+    def _claim(self) -> Run:
+        """Refused when the run is over or has a living worker."""
+        with self._journal.transaction():
+            run = self._journal.runs.get(self._id)
+            if run.state.finished:
+                raise Refused(f"run {run.id} is over ({run.state})", hint=f"podium resume {run.id}")
+            if run.worker_pid != os.getpid() and alive(run.worker_pid, run.worker_started):
+                raise Refused(f"run {run.id} has a worker already (pid {run.worker_pid})")
+            self._journal.runs.set_worker(run.id, os.getpid(), started_at(os.getpid()))
+            self._journal.runs.set_state(run.id, RunState.RUNNING)
+        return self._journal.runs.get(self._id)
+
+    def _close(self, state: RunState, message: str) -> None:
+        """The last word. Steps that were cut short when the run could not go on are marked so."""
+        with self._journal.transaction():
+            for step in self._journal.steps.of(self._id):
+                if not step.state.finished:
+                    ended = StepState.CANCELLED if state is RunState.CANCELLED or step.state is StepState.PENDING else StepState.INTERRUPTED
+                    self._journal.steps.update(self._id, step.name, state=ended)
+            self._journal.runs.set_state(self._id, state, message=message)
+
+    def _carry_out(self, run: Run, handed: Project | None) -> tuple[RunState, str]:
+        isolated = run.kind is RunKind.PIPELINE and bool(run.workspace) and Path(run.workspace) != self._home
+        if isolated:
+            project = self._check_out(run)
+        else:
+            project = handed or _load(self._home, self._home)
+            run = self._note_commit(run)
+        steps = self._plan(project, run)
+        self._prepare_store(project, steps)
+        run = replace(run, workspace=str(project.root))
+        runner = Runner(
+            project, self._journal, run, steps, wake=self._signals.reading, told_to_end=lambda: self._signals.told,
+            resumed=self._journal.steps.of(run.id), isolated=isolated,
+        )  # fmt: skip
+        state, message = runner.run()
+        if isolated and state is RunState.SUCCEEDED:
+            self._remove_worktree(run)
+        return state, message
+
+    def _check_out(self, run: Run) -> Project:
+        """The run's own worktree of its commit, made when it is not there yet, and the project as it stands in it."""
+        from ..scm import Repository
+
+        top = paths.worktree(self._home / ".podium", run.id)
+        repository = Repository.open(self._home)
+        if not top.exists():
+            repository.worktree_add(run.commit, top)
+        root = top / repository.prefix if repository.prefix else top
+        self._journal.runs.set_workspace(run.id, root)
+        if not (root / "podium.yaml").is_file():
+            raise NotFound(f"commit {run.commit[:9]} has no podium.yaml", hint="commit it: `git add podium.yaml`")
+        return _load(root, self._home)
+
+    def _remove_worktree(self, run: Run) -> None:
+        """What it had is kept in the cache and in MLflow. After a failure it stays, to be looked at and resumed."""
+        from ..scm import Repository
+
+        with suppress(PodiumError):
+            Repository.open(self._home).worktree_remove(paths.worktree(self._home / ".podium", run.id))
+
+    def _note_commit(self, run: Run) -> Run:
+        """The commit that the working tree stands at, and whether it differs from it. No repository, no commit: then there is none to note."""
+        if run.kind is not RunKind.PIPELINE or not any((parent / ".git").exists() for parent in (self._home, *self._home.parents)):
+            return run
+        from ..scm import Repository
+
+        try:
+            repository = Repository.open(self._home)
+            commit, branch, dirty = repository.head().sha, repository.branch(), repository.dirty()
+        except PodiumError as error:
+            print(f"no commit is noted: {error.message}", flush=True)
+            return run
+        self._journal.runs.set_commit(run.id, commit, branch=branch, dirty=dirty)
+        return replace(run, commit=commit, branch=branch, dirty=dirty)
+
+    def _plan(self, project: Project, run: Run) -> tuple[PlannedStep, ...]:
+        if run.kind is not RunKind.PIPELINE:
+            return (operation_step(run),)
+        pipeline = project.pipelines.get(run.name)
+        if pipeline is None:
+            raise NotFound(f"there is no pipeline {run.name!r}", hint=f"podium.yaml has: {', '.join(project.pipelines) or 'none'}")
+        steps = build(pipeline, run.params)
+        before = self._journal.steps.of(run.id)
+        if not before:
+            self._journal.steps.add(run.id, describe_steps(run.id, steps))
+        elif [step.name for step in before] != [step.name for step in steps]:
+            raise RunFailed("podium.yaml has other steps now than when this run began", hint=f"start a new one: podium run {run.name}")
+        else:
+            self._rewrite(before, steps)
+        return steps
+
+    def _rewrite(self, before: Sequence[Step], steps: Sequence[PlannedStep]) -> None:
+        """A resumed run uses the commands as they are written now."""
+        for old, new in zip(before, steps, strict=True):
+            if (old.command, old.needs) != (new.command, new.needs) and old.state is not StepState.SUCCEEDED:
+                self._journal.steps.update(old.run_id, old.name, command=new.command, needs=new.needs)
+
+    def _prepare_store(self, project: Project, steps: Sequence[PlannedStep]) -> None:
+        """Before the first training script: an embedded MLflow store is made once, not by four scripts at the same time."""
+        if not project.mlflow.embedded or not any(step.spec.uses == "register" for step in steps):
+            return
+        from ..registry.prepare import ready
+
+        if ready(project.mlflow, project.state):
+            return
+        self._journal.runs.set_state(self._id, RunState.RUNNING, message="making the MLflow store ready")
+        command = [sys.executable, "-P", "-m", "podium.core.registry.prepare", str(project.home)]
+        child = subprocess.Popen(command, cwd=self._home, stdin=subprocess.DEVNULL)
+        try:
+            code = self._wait_for(child)
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+        if code:
+            raise RunFailed("the MLflow store cannot be made ready", hint=f"{paths.worker_log(project.state, self._id)} says why")
+        self._journal.runs.set_state(self._id, RunState.RUNNING)
+
+    def _wait_for(self, child: subprocess.Popen[bytes]) -> int:
+        """Its exit code; 0 when the run is cancelled meanwhile, which the runner will see."""
+        for _ in range(int(PREPARE_TIMEOUT / 0.1)):
+            with suppress(subprocess.TimeoutExpired):
+                return child.wait(0.1)
+            if self._signals.told:
+                return 0
+        raise RunFailed(f"the MLflow store was not ready after {PREPARE_TIMEOUT:g} s", hint="is its disk slow, or its database locked?")
+
+
+def _load(root: Path, home: Path) -> Project:
+    from ..config import load
+
+    return load(root, home=home)
+
+
+def main(arguments: Sequence[str]) -> int:
+    signals = Signals()
+    home, run_id = Path(arguments[0]), int(arguments[1])
+    try:
+        with Journal.open(home / ".podium" / "journal.db", create=False, timeout=30.0) as journal:
+            state = Worker(home, journal, run_id, signals).work(handover.unpack())
+    except PodiumError as error:
+        print(error.message, *([error.hint] if error.hint else []), sep="\n", file=sys.stderr, flush=True)
+        return error.exit_code
+    return 0 if state is RunState.SUCCEEDED else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
