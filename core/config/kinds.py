@@ -229,8 +229,8 @@ class Choice:
         return reader.problem(node, key, f"{_shown(node, text)} is not known", did_you_mean(text, self.words))
 
     def schema(self) -> Schema:
-        words: Schema = {"enum": list(self.words)}
-        return {"anyOf": [words, {"type": "string"} if self.group else _VARIABLE]}
+        words = [*self.words, *(plugins(self.group) if self.group else ())]
+        return {"anyOf": [{"enum": words}, _VARIABLE]}
 
 
 def plugins(group: str) -> list[str]:

@@ -138,7 +138,7 @@ class _Steps:
         if loop is not None:
             record = self.records[loop[0]]
             self.reader.problem(
-                record.at("needs"), join(record.path, "needs"), f"the steps need each other in a circle: {' → '.join(loop)}", "take one need out"
+                record.at("needs"), join(record.path, "needs"), f"the steps need each other in a circle: {_loop(loop)}", "take one need out"
             )
         else:
             self._files(needs)
@@ -271,6 +271,11 @@ class _Steps:
                 hint = f"put ${{{{ matrix.{left_out[0]} }}}} into the path"
                 where = join(join(record.path, "outputs"), index)
                 self.reader.problem(record.at("outputs", index), where, f"`{path}` is written by several cells of the matrix", hint)
+
+
+def _loop(names: Sequence[str]) -> str:
+    shown = names if len(names) <= 20 else [*names[:10], f"… {len(names) - 20} more …", *names[-10:]]
+    return " → ".join(shown)
 
 
 def _fixed(paths: Iterable[str]) -> list[str]:

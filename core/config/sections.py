@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .kinds import Kind, Schema
+from .kinds import Kind, Schema, plugins
 from .reader import INVALID, Reader, Record, article, did_you_mean, shorten
 from .source import Node
 
@@ -178,12 +178,13 @@ class Option:
 class Chosen:
     """A mapping whose form follows from one of its keys: a step by `run` or `uses`, a check by `metric`, `latency` or `schema`.
 
-    `otherwise` gives the section for a word that the options do not know (an installed plug-in's), or None.
+    `otherwise` gives the section for a word that the options do not know (a plug-in's of the entry points `group`), or None.
     """
 
     what: str
     options: Sequence[Option]
     otherwise: Callable[[str], Section | None] | None = None
+    group: str = ""
 
     def read(self, node: Node, key: str, reader: Reader) -> Any:
         choices = list(dict.fromkeys(option.key for option in self.options))
@@ -227,7 +228,7 @@ class Chosen:
                 {"if": when, "then": {"properties": part["properties"], "required": part.get("required", []), "additionalProperties": False}}
             )
         for key, known in words.items():
-            properties[key] = {**properties[key], "anyOf": [{"enum": known}, *([{"type": "string"}] if self.otherwise else [])]}
+            properties[key] = {**properties[key], "enum": [*known, *(plugins(self.group) if self.group else ())]}
         keys = dict.fromkeys(option.key for option in self.options)
         return {"type": "object", "properties": properties, "allOf": rules, "oneOf": [{"required": [key]} for key in keys]}
 

@@ -132,6 +132,7 @@ STEP = Chosen(
         *(Option("uses", Section(f"step.{word}", (_USES, *keys, *_STEP)), word) for word, keys in BUILTINS.items()),
     ),
     otherwise=_plugin_step,
+    group="podium.steps",
 )
 
 PIPELINE = Section(
@@ -310,7 +311,7 @@ PROJECT = Section(
     "project",
     (
         Key("project", _name, "the project's name", required=True),
-        Key("env", _env, "environment variables of all steps"),
+        Key("env", MapOf(Text(empty=True), "variable", VARIABLE_NAME), "environment variables of all steps"),
         Key("git", GIT, "the repository"),
         Key("mlflow", MLFLOW, "where models are tracked and registered"),
         Key("pipelines", MapOf(PIPELINE, "pipeline"), "named graphs of steps"),

@@ -1,0 +1,238 @@
+"""What a good podium.yaml becomes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from podium.core.config import find_root, load
+from podium.core.domain.project import Project
+from podium.core.errors import UsageError
+
+Read = Callable[..., Project]
+
+FLIGHTS = """
+project: flight-delay
+git:      {branch: main, host: {kind: github, repo: acme/flight-delay, token: "${GITHUB_TOKEN}"}}
+mlflow:   {tracking_uri: "sqlite:///.podium/mlflow.db", experiment: flight-delay, model: flight-delay}
+pipelines:
+  release:
+    on: {push: main, schedule: "0 3 * * 1", alert: [input-drift]}
+    params: {until: 2013-03}
+    steps:
+      unit:       {run: pytest -q tests}
+      data:       {run: "python prepare.py --until ${{ params.until }}", inputs: [prepare.py], outputs: [data/]}
+      train:
+        needs: [unit, data]
+        matrix: {depth: [4, 8], rate: [0.05, 0.1]}
+        run: python train.py --depth ${{ matrix.depth }} --rate ${{ matrix.rate }}
+        inputs: [train.py, data/]
+        timeout: 20m
+        retries: 1
+      candidate:  {uses: register, needs: [train], metric: roc_auc, goal: maximize}
+      gate:       {uses: gate, needs: [candidate], gate: quality}
+      image:      {uses: image, needs: [gate]}
+      staging:    {uses: deploy, needs: [image], environment: staging}
+      production: {uses: promote, needs: [staging], environment: production, approval: required}
+gates:
+  quality:
+    data: data/test.parquet
+    target: late
+    checks:
+      - {metric: roc_auc, at_least: 0.65}
+      - {metric: roc_auc, compare: champion, margin: 0.005, confidence: 0.95}
+      - {metric: recall, at_least: 0.3, slices: [carrier, origin], min_rows: 200}
+      - {latency: p95, at_most: 50ms}
+      - {schema: unchanged}
+environments:
+  staging:    {driver: process, port: 5101}
+  production:
+    driver: docker
+    host: ssh://deploy@serving-1
+    port: 5100
+    replicas: 2
+    protected: true
+    keep: 3
+    strategy: {canary: {weights: [5, 25, 50], interval: 2m, analysis: [{signal: error_rate, at_most: 0.01},
+      {signal: latency_p95, compare: champion, margin: 20%}]}}
+monitors:
+  input-drift: {environment: production, drift: psi, reference: data/train.parquet, window: 1000}
+alerts:
+  input-drift: {monitor: input-drift, above: 0.2, for: 2, cooldown: 6h}
+infra:
+  serving: {terraform: infra/}
+"""
+
+
+def test_the_whole_of_the_design(read: Read, tmp_path: Path) -> None:
+    project = read(FLIGHTS, GITHUB_TOKEN="s3cret")
+    release = project.pipelines["release"]
+    assert (project.name, project.root, project.home, project.secrets) == ("flight-delay", tmp_path, tmp_path, ("s3cret",))
+    assert project.git.host is not None and project.git.host.token == "s3cret" and "s3cret" not in repr(project)
+    assert project.mlflow.tracking_uri == f"sqlite:///{tmp_path}/.podium/mlflow.db"
+    assert (release.on.push, release.on.schedule, release.on.alerts) == (("main",), "0 3 * * 1", ("input-drift",))
+    assert release.params == {"until": "2013-03"}
+    assert list(release.steps) == ["unit", "data", "train", "candidate", "gate", "image", "staging", "production"]
+    train = release.steps["train"]
+    assert train.matrix is not None and train.matrix.axes == {"depth": (4, 8), "rate": (0.05, 0.1)}
+    assert (train.needs, train.timeout, train.retries, train.line) == (("unit", "data"), 1200.0, 1, 13)
+    assert release.steps["candidate"].options == {"metric": "roc_auc", "goal": "maximize"}
+    assert release.steps["production"].approval and not release.steps["staging"].approval
+    checks = project.gates["quality"].checks
+    assert [check.kind for check in checks] == ["metric", "metric", "metric", "latency", "schema"]
+    assert (checks[1].compare, checks[1].margin, checks[1].goal) == ("champion", 0.005, "maximize")
+    assert (checks[2].slices, checks[2].min_rows) == (("carrier", "origin"), 200)
+    assert (checks[3].percentile, checks[3].at_most) == ("p95", 0.05)
+    production = project.environments["production"]
+    assert (production.driver, production.port, production.replicas, production.protected, production.keep) == ("docker", 5100, 2, True, 3)
+    assert (production.strategy.kind, production.strategy.weights, production.strategy.interval) == ("canary", (5, 25, 50), 120.0)
+    assert production.strategy.analysis[1] == {"signal": "latency_p95", "compare": "champion", "margin": 0.2}
+    assert project.environments["staging"].strategy.kind == "blue-green"
+    assert (project.alerts["input-drift"].for_, project.alerts["input-drift"].cooldown) == (2, 21600.0)
+    assert (project.infra["serving"].kind, project.infra["serving"].path) == ("terraform", "infra/")
+
+
+def test_defaults_of_the_smallest_project(read: Read, tmp_path: Path) -> None:
+    project = read("project: small\n")
+    assert (project.mlflow.experiment, project.mlflow.model, project.git.branch) == ("small", "small", "main")
+    assert project.mlflow.tracking_uri == f"sqlite:///{tmp_path}/.podium/mlflow.db" and project.mlflow.embedded
+    assert project.state == tmp_path / ".podium" and not project.pipelines and not project.environments
+
+
+def test_a_worktree_keeps_its_state_at_home(tmp_path: Path) -> None:
+    tree, home = tmp_path / "tree", tmp_path / "a home, \"quoted\" 'ü'"
+    tree.mkdir()
+    home.mkdir()
+    (tree / "podium.yaml").write_text("project: p\n")
+    project = load(tree, home=home, environ={})
+    assert (project.root, project.home, project.state) == (tree, home, home / ".podium")
+    assert project.mlflow.tracking_uri == f"sqlite:///{home}/.podium/mlflow.db"
+
+
+@pytest.mark.parametrize(
+    ("written", "becomes"),
+    [
+        ("sqlite:///x.db", "sqlite:///{home}/x.db"),
+        ("sqlite:////var/x.db", "sqlite:////var/x.db"),
+        ("mlruns", "file://{home}/mlruns"),
+        ("http://tracking:5000", "http://tracking:5000"),
+        ("postgresql://db/x", "postgresql://db/x"),
+        ("databricks", "databricks"),
+    ],
+)
+def test_local_stores_lie_under_the_project(read: Read, tmp_path: Path, written: str, becomes: str) -> None:
+    project = read(f"project: p\nmlflow: {{tracking_uri: '{written}'}}\n")
+    assert project.mlflow.tracking_uri == becomes.format(home=tmp_path)
+    assert project.mlflow.embedded == (not written.startswith("http"))
+
+
+def test_words_that_yaml_would_guess_about_stay_words(read: Read) -> None:
+    project = read("""
+        project: no
+        pipelines:
+          on:
+            on: {push: yes}
+            params: {day: 2013-03-01, month: 2013-03, version: 3.10, sexagesimal: 1:30, octal: 010, empty: , yes: on}
+            steps: {y: {run: "true", matrix: {python: [3.9, 3.10], zero: [007], rate: [0.10, 1e-3], flag: [true, on]}}}
+    """)
+    pipeline = project.pipelines["on"]
+    assert (project.name, pipeline.on.push) == ("no", ("yes",))
+    written = {"day": "2013-03-01", "month": "2013-03", "version": "3.10", "sexagesimal": "1:30", "octal": "010", "empty": "", "yes": "on"}
+    assert pipeline.params == written
+    matrix = pipeline.steps["y"].matrix
+    assert matrix is not None
+    assert matrix.axes == {"python": (3.9, "3.10"), "zero": ("007",), "rate": ("0.10", "1e-3"), "flag": (True, "on")}
+
+
+def test_variables(read: Read) -> None:
+    text = """
+        project: ${NAME}
+        pipelines:
+          p:
+            steps:
+              s: {run: 'echo "${HOME}" ${X:-y}', env: {A: "${A}", B: "${B:-b c}", C: "$${C}", D: "${{ params.d }}", E: "${EMPTY:-full}"}}
+            params: {d: "${A}-${B:-}"}
+        environments: {prod: {port: "${PORT}", replicas: "${COUNT:-2}"}}
+    """
+    project = read(text, NAME="fly", A="1", PORT="5105", EMPTY="")
+    step = project.pipelines["p"].steps["s"]
+    assert step.run == 'echo "${HOME}" ${X:-y}', "the shell fills these in"
+    assert step.env == {"A": "1", "B": "b c", "C": "${C}", "D": "${{ params.d }}", "E": "full"}
+    assert project.pipelines["p"].params == {"d": "1-"}
+    assert (project.name, project.environments["prod"].port, project.environments["prod"].replicas) == ("fly", 5105, 2)
+    assert project.secrets == ()
+
+
+def test_values_of_secret_looking_variables_are_remembered(read: Read) -> None:
+    text = "project: p\nenv: {A: '${API_TOKEN}', B: 'x ${DB_PASSWORD} y', C: '${AWS_SECRET_ACCESS_KEY}', D: '${MONKEY}', E: '${MY_TOKEN:-none}'}\n"
+    project = read(text, API_TOKEN="t0", DB_PASSWORD="p0", AWS_SECRET_ACCESS_KEY="k0", MONKEY="banana")
+    assert sorted(project.secrets) == ["k0", "p0", "t0"]
+
+
+def test_anchors_and_merges(read: Read) -> None:
+    project = read("""
+        project: p
+        pipelines:
+          p:
+            steps:
+              a: &base {run: echo a, timeout: 5s, retries: 2}
+              b: {<<: *base, run: echo b}
+              c: *base
+    """)
+    steps = project.pipelines["p"].steps
+    assert (steps["b"].run, steps["b"].timeout, steps["b"].retries) == ("echo b", 5.0, 2)
+    assert steps["c"].run == "echo a"
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("50ms", 0.05), ("20m", 1200), ("1h30m", 5400), ("1.5s", 1.5), ("2d", 172800), ("1w", 604800), ("0", 0)]
+)
+def test_durations(read: Read, written: str, seconds: float) -> None:
+    project = read(f"project: p\npipelines: {{p: {{steps: {{s: {{run: x, backoff: {written}}}}}}}}}\n")
+    assert project.pipelines["p"].steps["s"].backoff == pytest.approx(seconds)
+
+
+def test_a_byte_order_mark_and_windows_lines(read: Read) -> None:
+    assert read(b"\xef\xbb\xbfproject: p\r\ngit:\r\n  branch: dev\r\n").git.branch == "dev"
+
+
+def test_find_root(tmp_path: Path) -> None:
+    root = tmp_path / "a b" / "pröject"
+    deep = root / "x" / "y"
+    worktree = root / ".podium" / "worktrees" / "7"
+    for directory in (deep, worktree):
+        directory.mkdir(parents=True)
+    (root / "podium.yaml").write_text("project: p\n")
+    (worktree / "podium.yaml").write_text("project: p\n")
+    assert find_root(deep) == find_root(root) == root
+    assert find_root(worktree) == root, "a run's worktree is not a project of its own"
+    with pytest.raises(UsageError) as caught:
+        find_root(tmp_path)
+    assert caught.value.exit_code == 2 and "podium init" in caught.value.hint
+    (tmp_path / "podium.yml").touch()
+    with pytest.raises(UsageError) as caught:
+        find_root(tmp_path)
+    assert "rename" in caught.value.hint
+
+
+def test_it_is_quick_and_loads_nothing_big(read: Read, tmp_path: Path) -> None:
+    read(FLIGHTS, GITHUB_TOKEN="x")
+    fastest = 1.0
+    for _ in range(5):
+        start = time.perf_counter()
+        load(tmp_path, environ={"GITHUB_TOKEN": "x"})
+        fastest = min(fastest, time.perf_counter() - start)
+    assert fastest < 0.03
+    code = (
+        "import sys, pathlib, podium.core.config as config\n"
+        "assert 'yaml' not in sys.modules\n"
+        f"config.load(pathlib.Path({str(tmp_path)!r}), environ={{'GITHUB_TOKEN': 'x'}})\n"
+        "bad = {'mlflow', 'pandas', 'numpy', 'httpx', 'textual', 'rich', 'typer', 'importlib.metadata'} & set(sys.modules)\n"
+        "assert not bad, bad"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
