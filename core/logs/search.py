@@ -1,0 +1,149 @@
+"""Search in a log, a piece at a time, so that it can be stopped and other threads get their turn.
+
+A literal is looked for in the bytes as they are; a regular expression first in a piece as a whole, which skips quickly over what cannot match.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+from .writer import PREFIX
+
+if TYPE_CHECKING:
+    from .reader import LogFile
+
+PIECE = 256 << 10
+# Of a line without an end a regular expression sees this much.
+_MOST = 1 << 20
+# What may match differently in a text of several lines than in each line by itself: anchors, look-around, flags, possessive quantifiers.
+_PER_LINE = re.compile(r"\^|\\[ABZz]|\(\?(?!:)|[*+?}]\+|\$")
+
+Finder = Callable[[bytes, bool], Iterator[int]]
+
+
+def search(
+    file: LogFile, pattern: str, *, start: int | None, backwards: bool, regex: bool, ignore_case: bool, stop: threading.Event | None
+) -> int | None:
+    if not pattern:
+        return None
+    finder = _finder(pattern, regex=regex, ignore_case=ignore_case)
+    if backwards:
+        after = None if start is None else file.offset_of(start + 1)
+        pieces = _backwards(file, file.end if after is None else after)
+    else:
+        begin = file.offset_of(start or 0)
+        pieces = _forwards(file, begin) if begin is not None else iter(())
+    for offset, data in pieces:
+        if stop is not None and stop.is_set():
+            return None
+        for at in finder(data, backwards):
+            return file.line_at(offset + at)
+    return None
+
+
+def _forwards(file: LogFile, offset: int) -> Iterator[tuple[int, bytes]]:
+    """Pieces of whole lines."""
+    while offset < file.end:
+        size = PIECE
+        while True:
+            data = file.read(offset, size)
+            cut = data.rfind(b"\n") + 1
+            if cut or len(data) < size or size >= _MOST:
+                break
+            size *= 2
+        if not data:
+            return
+        if not cut or offset + len(data) >= file.end:
+            cut = len(data)
+        yield offset, data[:cut]
+        offset += cut
+
+
+def _backwards(file: LogFile, end: int) -> Iterator[tuple[int, bytes]]:
+    while end > 0:
+        size = PIECE
+        while True:
+            low = max(0, end - size)
+            data = file.read(low, end - low)
+            # The first line is whole when the piece begins the file; else it belongs to the piece before.
+            cut = 0 if low == 0 else data.find(b"\n", 0, len(data) - 1) + 1
+            if cut or low == 0 or size >= _MOST:
+                break
+            size *= 2
+        if not data:
+            return
+        yield low + cut, data[cut:]
+        end = low + cut
+
+
+def _finder(pattern: str, *, regex: bool, ignore_case: bool) -> Finder:
+    if not regex and (not ignore_case or pattern.isascii()):
+        wanted = pattern.encode("utf-8", "surrogateescape")
+        return _literal(wanted.lower() if ignore_case else wanted, ignore_case=ignore_case)
+    source = pattern if regex else re.escape(pattern)
+    try:
+        compiled = re.compile(source, re.IGNORECASE if ignore_case else 0)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise UsageError(f"{pattern!r} is not a regular expression: {error}", hint="Search for it as plain text, or escape it with a backslash.") from error
+    return _regex(compiled, quick=not _PER_LINE.search(source))
+
+
+def _literal(wanted: bytes, *, ignore_case: bool) -> Finder:
+    def find(data: bytes, backwards: bool) -> Iterator[int]:
+        # ASCII letters only, which is what a literal of ASCII needs; the length stays the same.
+        text = data.lower() if ignore_case else data
+        at = text.rfind(wanted) if backwards else text.find(wanted)
+        while at >= 0:
+            begin = data.rfind(b"\n", 0, at) + 1
+            if at - begin >= PREFIX or not _ours(data, begin):
+                yield begin
+                at = text.rfind(wanted, 0, begin) if backwards else text.find(wanted, _line_end(data, at))
+            elif backwards:
+                # Found in the time in front of a line: the line itself may still have it.
+                at = text.rfind(wanted, 0, at + len(wanted) - 1)
+            else:
+                at = text.find(wanted, at + 1)
+
+    return find
+
+
+def _regex(compiled: re.Pattern[str], *, quick: bool) -> Finder:
+    def matches(line: bytes) -> bool:
+        text = line[PREFIX:] if _ours(line, 0) else line
+        return compiled.search(text.decode("utf-8", "replace")) is not None
+
+    def by_line(data: bytes) -> Iterator[int]:
+        at = 0
+        for line in data.splitlines(keepends=True) if b"\r" not in data else _split(data):
+            if matches(line.rstrip(b"\n")):
+                yield at
+            at += len(line)
+
+    def find(data: bytes, backwards: bool) -> Iterator[int]:
+        if quick and compiled.search(data.decode("utf-8", "replace")) is None:
+            return
+        found = by_line(data)
+        yield from reversed(list(found)) if backwards else found
+
+    return find
+
+
+def _split(data: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(data):
+        end = _line_end(data, at)
+        yield data[at:end]
+        at = end
+
+
+def _line_end(data: bytes, at: int) -> int:
+    end = data.find(b"\n", at)
+    return len(data) if end < 0 else end + 1
+
+
+def _ours(data: bytes, begin: int) -> bool:
+    return data[begin + 23 : begin + 25] == b"Z " and data[begin + 26 : begin + 27] == b" " and data[begin + 10 : begin + 11] == b"T"

@@ -1,0 +1,228 @@
+"""Writes a step's log: each line with its time and its stream, secrets masked, bounded in size, on disk as soon as it is whole.
+
+A line is `2026-11-23T10:11:12.345Z o text`: UTC to the millisecond; `o` standard output, `e` standard error, `p` a note of Podium's own. A capital
+letter says that the line goes on in the next record of its stream: it was longer than 64 KiB, or a part was shown before its end came.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+
+from .masking import Masker, encoded
+
+PREFIX = 27  # bytes before a line's text
+LONGEST = 64 << 10  # bytes of one record's text
+CAP = 256 << 20
+TAIL = 4 << 20  # bytes of the end that are kept once the cap is reached
+_RETRY = 1.0
+
+
+class StepLog:
+    """The log of one step. Safe to use from several threads. Never raises for a disk that is full: `problem` says so, and so does the log."""
+
+    def __init__(self, path: Path, secrets: Iterable[str] = (), *, cap: int = CAP, tail: int = TAIL) -> None:
+        self.path = Path(path)
+        self.problem = ""
+        self._lock = threading.RLock()
+        known = encoded(secrets)
+        self._maskers = {stream: Masker(known) for stream in "oep"} if known else {}
+        self._parts: dict[str, bytes] = {}
+        self._second, self._clock = -1, ""
+        self._kept: deque[bytes] = deque()
+        self._kept_bytes = self._dropped_lines = self._dropped_bytes = 0
+        self._tail, self._retry_at, self._closed = tail, 0.0, False
+        self._fd = _open(self.path)
+        size = os.fstat(self._fd).st_size
+        self._left = max(0, cap - size)
+        # A worker that was killed, or a disk that was full, may have left half a line.
+        self._torn = size > 0 and os.pread(self._fd, 1, size - 1) != b"\n"
+        self._full = False
+
+    def feed(self, stream: str, data: bytes) -> None:
+        """Takes bytes as they were read. Whole lines are in the file when this returns; the rest waits for its end, `flush` or `close`."""
+        with self._lock:
+            masker = self._maskers.get(stream)
+            if masker is not None:
+                data = masker.feed(data)
+            part = self._parts.get(stream)
+            if part:
+                data = part + data
+            end = data.rfind(b"\n") + 1
+            self._parts[stream] = rest = data[end:] if end else data
+            if end:
+                self._lines(stream, data[:end] if rest else data, end)
+            if len(rest) >= LONGEST:
+                whole = len(rest) // LONGEST * LONGEST
+                self._cut(stream, rest[:whole])
+                self._parts[stream] = rest[whole:]
+
+    def note(self, text: str) -> None:
+        """A line, or several, of Podium's own."""
+        with self._lock:
+            self.feed("p", text.encode("utf-8", "replace") + b"\n")
+            masker = self._maskers.get("p")
+            if masker is not None:
+                self._parts["p"] = self._parts.get("p", b"") + masker.close()
+                self.flush("p")
+
+    def flush(self, stream: str | None = None) -> None:
+        """Puts what there is of unfinished lines (a prompt, a progress bar) into the file. Call it when a step has been silent for a while.
+        What may be the beginning of a secret stays back."""
+        with self._lock:
+            for one in (stream,) if stream else tuple(self._parts):
+                part = self._parts.get(one)
+                if part:
+                    self._parts[one] = b""
+                    self._cut(one, part)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a line has begun that `flush` would show."""
+        return any(self._parts.values())
+
+    def close(self) -> None:
+        """Ends the log: unfinished lines, and what of the end was kept back by the cap."""
+        with self._lock:
+            if self._closed:
+                return
+            for stream, masker in self._maskers.items():
+                held = masker.close()
+                if held:
+                    self._parts[stream] = self._parts.get(stream, b"") + held
+            for stream, part in self._parts.items():
+                if part:
+                    self._lines(stream, part + b"\n", len(part) + 1)
+            self._parts = {}
+            self._give_tail()
+            self._closed = True
+            os.close(self._fd)
+
+    def __enter__(self) -> StepLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _lines(self, stream: str, data: bytes, size: int) -> None:
+        """Whole lines: `data` ends with a line feed."""
+        prefix = self._prefix(stream)
+        # Replacing in one go is what makes this fast; only a block with a very long line is taken apart.
+        if size > LONGEST and max(map(len, data.split(b"\n"))) > LONGEST:
+            data = self._split_long(stream, data)
+            self._write(data)
+        else:
+            self._write(prefix + data[:-1].replace(b"\n", b"\n" + prefix) + b"\n")
+
+    def _split_long(self, stream: str, data: bytes) -> bytes:
+        prefix, going_on = self._prefix(stream), self._prefix(stream.upper())
+        records: list[bytes] = []
+        for line in data[:-1].split(b"\n"):
+            cut = max(0, (len(line) - 1) // LONGEST * LONGEST)
+            records += [going_on + line[at : at + LONGEST] for at in range(0, cut, LONGEST)]
+            records.append(prefix + line[cut:])
+        return b"\n".join(records) + b"\n"
+
+    def _cut(self, stream: str, part: bytes) -> None:
+        """Parts of a line that goes on."""
+        prefix = self._prefix(stream.upper())
+        self._write(b"".join(prefix + part[at : at + LONGEST] + b"\n" for at in range(0, len(part), LONGEST)))
+
+    def _prefix(self, stream: str) -> bytes:
+        now = time.time()
+        second = int(now)
+        if second != self._second:
+            self._second, self._clock = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{self._clock}.{int((now - second) * 1000):03d}Z {stream} ".encode()
+
+    def _write(self, data: bytes) -> None:
+        if self._closed:
+            return
+        if self.problem and time.monotonic() >= self._retry_at:
+            self._recover()
+        if self.problem or self._full:
+            self._keep(data)
+            return
+        if len(data) > self._left:
+            cut = data.rfind(b"\n", 0, self._left) + 1
+            head, data = data[:cut], data[cut:]
+            self._put(head)
+            self._full = True
+            self._put(self._prefix("p") + b"This step has printed more than its log may hold: from here on only the end is kept, and added when it is over.\n")
+            self._keep(data)
+        else:
+            self._left -= len(data)
+            self._put(data)
+
+    def _put(self, data: bytes) -> None:
+        if self._torn:
+            data = b"\n" + data
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._fd, view) :]
+            self._torn = False
+        except OSError as error:
+            written = len(data) - len(view)
+            # What did not fit waits in memory with all that follows, from its next whole line on.
+            self._torn = data[written - 1 : written] != b"\n" if written else self._torn
+            begin = written if not self._torn or not written else data.find(b"\n", written) + 1
+            if begin != written:
+                self._dropped_lines += 1
+                self._dropped_bytes += begin - written
+            self.problem = f"the log {self.path} is incomplete: {error.strerror}"
+            self._retry_at = time.monotonic() + _RETRY
+            if data[begin:].lstrip(b"\n"):
+                self._keep(data[begin:].lstrip(b"\n"))
+
+    def _keep(self, data: bytes) -> None:
+        """Into the memory of the end, from which the oldest falls out."""
+        if len(data) > self._tail:
+            cut = data.find(b"\n", len(data) - self._tail - 1) + 1
+            self._drop(data[:cut])
+            data = data[cut:]
+        self._kept.append(data)
+        self._kept_bytes += len(data)
+        while self._kept_bytes > self._tail:
+            gone = self._kept.popleft()
+            self._kept_bytes -= len(gone)
+            self._drop(gone)
+
+    def _drop(self, data: bytes) -> None:
+        self._dropped_lines += data.count(b"\n")
+        self._dropped_bytes += len(data)
+
+    def _recover(self) -> None:
+        """Tries the disk again; what was lost meanwhile is said in the log."""
+        said, self.problem = self.problem, ""
+        before = self._kept
+        self._kept, self._kept_bytes = deque(), 0
+        lost, size, self._dropped_lines, self._dropped_bytes = self._dropped_lines, self._dropped_bytes, 0, 0
+        note = self._prefix("p") + f"{lost:,} lines ({size:,} bytes) are missing here: the log could not be written.\n".encode() if lost else b""
+        if self._full:
+            # The cap was reached as well: the end stays in memory until the step is over.
+            self._kept, self._kept_bytes = before, sum(map(len, before))
+            self._dropped_lines, self._dropped_bytes = lost, size
+            return
+        self._put(note + b"".join(before))
+        if self.problem:
+            self._kept, self._kept_bytes = before, sum(map(len, before))
+            self._dropped_lines, self._dropped_bytes = lost, size
+            self.problem = said
+
+    def _give_tail(self) -> None:
+        if self.problem:
+            self._recover()
+        if self._full and not self.problem:
+            if self._dropped_lines:
+                self._put(self._prefix("p") + f"{self._dropped_lines:,} lines ({self._dropped_bytes:,} bytes) are missing here.\n".encode())
+            self._put(b"".join(self._kept))
+
+
+def _open(path: Path) -> int:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
