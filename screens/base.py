@@ -1,0 +1,435 @@
+"""What all screens share: the frame, keys through the registry of actions, and the data they ask for.
+
+A screen names its queries (`queries`), draws what the store holds (`show`), and does what its actions say (`do_<id>`). It owns its work; the app
+only carries it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingsMap
+from textual.containers import Container
+from textual.screen import Screen
+from textual.timer import Timer
+
+from ..core.cockpit import ConfigError, PodiumError
+from ..core.domain.runs import Run
+from ..tui.actions import BY_ID, Context
+from ..tui.glyphs import Glyphs
+from ..tui.pool import SLOW
+from ..tui.queries import AGENT, PROJECT, ProjectView, Query
+from ..tui.store import Snapshot, Store
+from ..tui.widgets.footer import Footer
+from ..tui.widgets.header import Header, stale_words
+from ..tui.widgets.log_view import LogView
+from ..tui.widgets.pane import Pane, Span
+from ..tui.widgets.prompt import Prompt
+from ..tui.widgets.table import Table
+
+if TYPE_CHECKING:
+    from ..tui.app import PodiumApp
+
+
+class PodiumScreen(Screen[None], inherit_bindings=False):
+    title_id: ClassVar[str] = ""
+    ALLOW_SELECT = False
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (160, "-huge")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-tall")]
+    ESCAPE_TO_MINIMIZE = False
+    DEFAULT_CSS = """
+    PodiumScreen { background: $background; layers: base; }
+    PodiumScreen #body { height: 1fr; width: 1fr; }
+    PodiumScreen.-zoomed #body Pane { display: none; }
+    PodiumScreen.-zoomed #body Pane.-zoom { display: block; width: 1fr; height: 1fr; max-height: 100%; max-width: 100%; }
+    PodiumScreen.-zoomed #body .group { display: none; }
+    PodiumScreen.-zoomed #body .group.-zoom { display: block; width: 1fr; height: 1fr; max-height: 100%; max-width: 100%; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bindings = BindingsMap()
+        self._frame_timer: Timer | None = None
+        self._asked: tuple[str, ...] = ()
+
+    # Parts
+
+    @property
+    def podium(self) -> PodiumApp:
+        from ..tui.app import PodiumApp
+
+        app = self.app
+        assert isinstance(app, PodiumApp)
+        return app
+
+    @property
+    def store(self) -> Store:
+        return self.podium.store
+
+    @property
+    def glyphs(self) -> Glyphs:
+        return self.podium.glyphs
+
+    @property
+    def project(self) -> ProjectView | None:
+        value: ProjectView | None = self.store.value("project")
+        return value
+
+    def compose(self) -> ComposeResult:
+        yield Header(self.title_id)
+        with Container(id="body"):
+            yield from self.body()
+        yield Footer(self.title_id)
+        yield Prompt()
+
+    def body(self) -> ComposeResult:
+        """The screen's panes."""
+        yield from ()
+
+    def queries(self) -> Iterable[Query]:
+        """What is to be read for what is on screen now, the frame apart."""
+        return ()
+
+    def show(self) -> None:
+        """Draw what the store holds."""
+
+    def tick(self) -> None:
+        """A few times a second while on screen."""
+        for log in self.query(LogView):
+            log.poll()
+
+    @property
+    def ticking(self) -> bool:
+        """Whether something on screen changes with time alone (a running step's duration)."""
+        return False
+
+    def context(self) -> Context:
+        """What the actions' availability depends on."""
+        return Context()
+
+    def make_context(self, **more: Any) -> Context:
+        pane = self.pane
+        rows = pane.shown if isinstance(pane, Table) else 0
+        broken = isinstance(self.store.get("project").error, ConfigError)
+        return Context(screen=self.title_id, pane=pane.kind if pane else "", read_only=self.podium.read_only, rows=rows, project=not broken, **more)
+
+    # Life
+
+    def on_mount(self) -> None:
+        for key, action_id in self.podium.keymap.bindings():
+            self._bindings._add_binding(Binding(key, f"perform('{action_id}')", BY_ID[action_id].label, show=False, priority=action_id == "quit"))
+        panes = self.panes
+        if panes:
+            panes[0].focus()
+
+    def on_screen_resume(self) -> None:
+        self.ask(force=True)
+        self.update()
+
+    def all_queries(self) -> list[Query]:
+        return [PROJECT, AGENT, *self.queries()]
+
+    def ask(self, *, force: bool = False) -> None:
+        """Have what is on screen read, where it is older than the journal."""
+        self.podium.read(self.all_queries(), force=force)
+
+    def ask_new(self) -> None:
+        """After the cursor moved: read what was not asked for yet, and show at once what is known."""
+        self.podium.read([query for query in self.queries() if self.store.get(query.key).loading], force=True)
+        self.update()
+
+    def update(self) -> None:
+        if not self.is_mounted or not self.is_current:
+            return
+        self._show_frame()
+        self.show()
+        self.show_footer()
+
+    def show_footer(self) -> None:
+        self.query_one(Footer).show(self.context())
+
+    def _show_frame(self) -> None:
+        project = self.project
+        stale, since = self.podium.stale()
+        environment = self.context().environment
+        protected = environment.name if environment is not None and environment.protected else ""
+        words = stale_words(since, self.podium.clock(), stale) if stale else ""
+        self.query_one(Header).show(
+            project=project.name if project else self.podium.cockpit.home.name, protected=protected, agent=self.store.value("agent"), stale=words
+        )
+
+    def notice_for(self, snapshot: Snapshot, empty: tuple[Span, ...], what: str = "") -> tuple[Span, ...]:
+        """What stands in a pane that has no rows: loading, the error with its hint, or what to do when there is nothing yet."""
+        if snapshot.error is not None and not snapshot.value:
+            return error_lines(snapshot.error)
+        if snapshot.loading:
+            return (("reading …", "faint"),)
+        return empty
+
+    # Keys
+
+    def action_perform(self, action_id: str) -> None:
+        action = BY_ID[action_id]
+        footer = self.query_one(Footer)
+        footer.say("")
+        refused = action.refusal(self.context())
+        if refused:
+            self.podium.say(f"{action.label}: {refused}", "warn")
+            return
+        handler = getattr(self, f"do_{action_id}", None)
+        if handler is not None:
+            handler()
+            self.show_footer()
+        else:
+            self.podium.say(f"{action.label}: nothing to do here", "warn")
+
+    @property
+    def panes(self) -> list[Pane]:
+        """The panes that can be focused, in the order of tab."""
+        return [pane for pane in self.query(Pane) if pane.focusable]
+
+    @property
+    def pane(self) -> Pane | None:
+        return self.focused if isinstance(self.focused, Pane) else None
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        if self.is_mounted:
+            self.show_footer()
+            if self.pane is not None:
+                self.pane.refresh()
+
+    def _focus_step(self, direction: int) -> None:
+        panes = self.panes
+        if not panes:
+            return
+        pane = self.pane
+        zoomed = self.has_class("-zoomed")
+        if zoomed:
+            self._unzoom()
+            panes = self.panes
+        at = panes.index(pane) if pane in panes else -direction if direction < 0 else -1
+        panes[(at + direction) % len(panes)].focus()
+        if zoomed:
+            self.do_zoom()
+
+    def do_pane_next(self) -> None:
+        self._focus_step(1)
+
+    def do_pane_previous(self) -> None:
+        self._focus_step(-1)
+
+    def do_zoom(self) -> None:
+        if self.has_class("-zoomed"):
+            self._unzoom()
+        elif self.pane is not None:
+            self.add_class("-zoomed")
+            for node in self.pane.ancestors_with_self:
+                if node is self:
+                    break
+                node.add_class("-zoom")
+
+    def _unzoom(self) -> None:
+        self.remove_class("-zoomed")
+        for node in self.query(".-zoom"):
+            node.remove_class("-zoom")
+
+    def _move(self, how: str) -> None:
+        if self.pane is not None:
+            self.pane.move(how)
+
+    def do_down(self) -> None:
+        self._move("down")
+
+    def do_up(self) -> None:
+        self._move("up")
+
+    def do_top(self) -> None:
+        self._move("top")
+
+    def do_bottom(self) -> None:
+        self._move("bottom")
+
+    def do_half_down(self) -> None:
+        self._move("half_down")
+
+    def do_half_up(self) -> None:
+        self._move("half_up")
+
+    def do_left(self) -> None:
+        self._move("left")
+
+    def do_right(self) -> None:
+        self._move("right")
+
+    def do_goto_overview(self) -> None:
+        self.podium.go("overview")
+
+    def do_goto_runs(self) -> None:
+        self.podium.go("runs")
+
+    def do_goto_models(self) -> None:
+        self.podium.go("models")
+
+    def do_goto_environments(self) -> None:
+        self.podium.go("environments")
+
+    def do_help(self) -> None:
+        from ..tui.widgets.help import HelpScreen
+
+        self.app.push_screen(HelpScreen(self.podium.keymap, self.context()))
+
+    def do_palette(self) -> None:
+        self.app.action_command_palette()
+
+    def do_theme(self) -> None:
+        self.podium.toggle_theme()
+
+    def do_suspend(self) -> None:
+        self.app.action_suspend_process()
+
+    def do_quit(self) -> None:
+        self.app.exit(0)
+
+    def do_escape(self) -> None:
+        """Clear, then leave zoom, then back; never out of the program."""
+        pane = self.pane
+        if pane is not None and pane.clear():
+            return
+        if self.has_class("-zoomed"):
+            self._unzoom()
+            return
+        self.leave(quit_at_root=False)
+
+    def do_back(self) -> None:
+        if self.has_class("-zoomed"):
+            self._unzoom()
+            return
+        self.leave(quit_at_root=True)
+
+    def leave(self, *, quit_at_root: bool) -> None:
+        self.podium.back(quit_at_root=quit_at_root)
+
+    def do_refresh(self) -> None:
+        self.ask(force=True)
+        self.podium.say("reading the registry again")
+
+        def done(_value: Any, error: BaseException | None) -> None:
+            if error is None:
+                self.podium.say_later("everything is up to date")
+            else:
+                reason = str(error) if isinstance(error, PodiumError) else "see `podium doctor`"
+                self.podium.say_later(f"the registry cannot be read: {reason}; what is shown is as it was last seen", "warn")
+
+        cockpit = self.podium.cockpit
+        self.podium.pool.submit("refresh-versions", lambda _job: cockpit.refresh_versions_apart(), done, lane=SLOW)
+
+    def do_sort(self) -> None:
+        pane = self.pane
+        if isinstance(pane, Table):
+            self.podium.say(f"sorted {pane.sort_next()}")
+
+    def do_wrap(self) -> None:
+        if isinstance(self.pane, LogView):
+            self.podium.say("long lines are wrapped" if self.pane.toggle_wrap() else "long lines are cut; left and right scroll")
+
+    def do_timestamps(self) -> None:
+        if isinstance(self.pane, LogView):
+            self.podium.say("with times" if self.pane.toggle_times() else "without times")
+
+    def do_copy(self) -> None:
+        if self.pane is not None:
+            self.podium.copy(self.pane.copy_text())
+
+    def do_browser(self) -> None:
+        address = self.address()
+        if not address:
+            self.podium.say("nothing here has an address to open", "warn")
+            return
+        self.podium.open_address(address)
+
+    def address(self) -> str:
+        """The web address of what is under the cursor."""
+        project = self.project
+        return project.tracking_uri if project is not None and not project.embedded else ""
+
+    # Search and filter
+
+    def do_search(self) -> None:
+        self._asking = self.pane
+        self.query_one(Prompt).ask("search")
+
+    def do_filter(self) -> None:
+        self._asking = self.pane
+        self._filter_before = self.pane.filter_text if self.pane is not None else ""
+        self.query_one(Prompt).ask("filter", self._filter_before)
+
+    def do_next(self) -> None:
+        if self.pane is not None:
+            self.pane.search_step(1)
+
+    def do_previous(self) -> None:
+        if self.pane is not None:
+            self.pane.search_step(-1)
+
+    _asking: Pane | None = None
+    _filter_before = ""
+
+    def on_prompt_answered(self, message: Prompt.Answered) -> None:
+        message.stop()
+        pane = self._asking
+        if message.final:
+            self.query_one(Prompt).close()
+            if pane is not None:
+                pane.focus()
+        if pane is None:
+            return
+        if message.purpose == "filter":
+            # While typing, only lists filter: each letter over a long log would start a search of its own.
+            if message.final or isinstance(pane, Table):
+                pane.set_filter(self._filter_before if message.text is None else message.text)
+        elif message.text is not None:
+            pane.search(message.text)
+        self.show_footer()
+
+    # Work that changes something
+
+    def carry_out(self, what: str, work: Any, done: Any = None) -> None:
+        """Run `work(cockpit)` in the pool; say how it went, and hand its value to `done` on this thread."""
+        self.podium.say(f"{what} …")
+        podium = self.podium
+
+        def finished(value: Any, error: BaseException | None) -> None:
+            podium.call_soon(self._carried_out, what, value, error, done)
+
+        podium.pool.submit(f"work:{what}", lambda _job: work(podium.cockpit), finished, lane=SLOW)
+
+    def _carried_out(self, what: str, value: Any, error: BaseException | None, done: Any) -> None:
+        if error is None:
+            self.podium.say("")
+            if done is not None:
+                done(value)
+        elif isinstance(error, PodiumError):
+            self.podium.say(f"{what}: {error.message}" + (f"  {error.hint}" if error.hint else ""), "bad")
+        else:
+            self.podium.say(f"{what}: {type(error).__name__}: {error}", "bad")
+        self.ask(force=True)
+
+    def show_run(self, run: Run) -> None:
+        """Go to Runs, on this run."""
+        self.podium.go_to_run(run.id)
+
+
+def error_lines(error: PodiumError) -> tuple[Span, ...]:
+    """An error and what to do about it, for a pane that has nothing better to show."""
+    if isinstance(error, ConfigError):
+        lines: list[Span] = [("podium.yaml cannot be used", "bad!"), ("", "")]
+        for problem in error.problems[:8]:
+            lines.append((str(problem), "text"))
+            if problem.hint:
+                lines.append((f"  {problem.hint}", "muted"))
+        lines += [("", ""), ("Runs and their logs can be read all the same. Mend the file, then press r.", "muted")]
+        return tuple(lines)
+    return tuple(line for line in ((error.message, "bad!"), ("", ""), (error.hint, "muted")) if line[0] or line[1] == "")

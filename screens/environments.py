@@ -1,0 +1,276 @@
+"""Environments: what serves and its lineage, whether one key brings the last good version back, live signals, and the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from ..core.domain.delivery import Deployment, EnvironmentStatus, Replica
+from ..core.domain.models import Version
+from ..core.domain.watching import SIGNALS, Series
+from ..tui import format as fmt
+from ..tui import queries
+from ..tui.actions import Context
+from ..tui.queries import SIGNAL_SECONDS, Query
+from ..tui.widgets.pane import Cell, safe
+from ..tui.widgets.sparkline import sparkline
+from ..tui.widgets.table import Column, Table
+from ..tui.widgets.text_pane import Line, TextPane
+from .base import PodiumScreen
+from .cells import health_cell
+from .changes import ChangesMixin
+from .models import lineage_line
+
+_POINTS = 90
+_LABELS = {
+    "requests": "requests", "error_rate": "errors", "latency_p50": "p50", "latency_p95": "p95", "latency_p99": "p99", "cpu": "cpu", "memory": "memory",
+}  # fmt: skip
+_ROLES = {"requests": "run", "error_rate": "bad", "cpu": "wait", "memory": "wait"}
+
+
+class EnvironmentsScreen(ChangesMixin, PodiumScreen):
+    title_id = "environments"
+    DEFAULT_CSS = """
+    EnvironmentsScreen #body { layout: vertical; }
+    EnvironmentsScreen #list { height: 5; }
+    EnvironmentsScreen #detail { height: 1fr; layout: vertical; }
+    EnvironmentsScreen #status { height: 8; }
+    EnvironmentsScreen #signals { height: 9; }
+    EnvironmentsScreen #history { height: 1fr; display: none; }
+    EnvironmentsScreen.-tall #history { display: block; }
+    EnvironmentsScreen.-tall #list { height: 6; }
+    EnvironmentsScreen.-tall #status { height: 10; }
+    EnvironmentsScreen #signals { height: 1fr; }
+    EnvironmentsScreen.-tall #signals { height: 9; }
+    EnvironmentsScreen.-zoomed #history.-zoom { display: block; }
+    EnvironmentsScreen #status.-protected { border: round $protected; border-title-color: $protected; border-title-style: bold; }
+    .-ascii EnvironmentsScreen #status.-protected { border: ascii $protected; }
+    EnvironmentsScreen.-history #signals { display: none; }
+    EnvironmentsScreen.-history #history { display: block; }
+    EnvironmentsScreen.-tall.-history #signals { display: block; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._wanted = ""
+
+    def body(self) -> ComposeResult:
+        yield Table[EnvironmentStatus](
+            "Environments",
+            (
+                Column("environment", self._name_cell, width=22, flex=2, sort=lambda status: status.name),
+                Column("serves", lambda status: (("nothing", "faint"),) if status.serving is None else ((f"v{status.serving}", "ok!"),), width=7),
+                Column("state", lambda status: health_cell(self.glyphs, status), width=20, flex=2),
+                Column("back to", self._ready, width=14, flex=1),
+                Column("driver", lambda status: ((status.driver, "muted"),), width=8, from_width=90),
+                Column("address", lambda status: ((status.url, "muted"),), width=22, flex=1, from_width=100),
+            ),
+            key=lambda status: status.name,
+            text=lambda status: f"{status.name} {status.url}",
+            id="list",
+        )
+        with Vertical(id="detail", classes="group"):
+            yield TextPane("Serves", id="status")
+            yield TextPane("Signals", id="signals")
+            yield Table[Deployment](
+                "History",
+                (
+                    Column("when", lambda row: ((fmt.when(row.at, self.podium.clock()), "muted"),), width=16, sort=lambda row: row.at),
+                    Column("how", lambda row: str(row.how) + (" forced" if row.forced else ""), width=9, sort=lambda row: row.how),
+                    Column("from", lambda row: ((f"v{row.from_version}" if row.from_version is not None else self.glyphs["dash"], "muted"),), width=5, align="right"),
+                    Column("to", lambda row: ((f"v{row.to_version}", "accent!"),), width=5, align="right", sort=lambda row: row.to_version),
+                    Column("state", self._deployment_state, width=12, sort=lambda row: row.state),
+                    Column("took", lambda row: ((fmt.duration(row.ended - row.at) if row.ended else "", "muted"),), width=6, align="right"),
+                    Column("run", lambda row: ((str(row.run_id or ""), "muted"),), width=4, align="right", from_width=80),
+                    Column("who", lambda row: ((row.who.split(" from ")[0], "muted"),), width=9, from_width=80),
+                    Column("why", lambda row: ((row.message or row.why, "muted"),), width=8, flex=1, from_width=72),
+                ),
+                key=lambda row: row.id,
+                text=lambda row: f"{row.how} v{row.to_version} {row.state} {row.who} {row.why} {row.message} {row.commit}",
+                id="history",
+            )
+
+    def queries(self) -> Iterable[Query]:
+        yield queries.ENVIRONMENTS
+        yield queries.VERSIONS
+        status = self.status
+        if status is not None:
+            yield queries.signals(status.name, self.podium.clock, _POINTS)
+            yield queries.history(status.name)
+
+    # What is shown
+
+    @property
+    def table(self) -> Table[EnvironmentStatus]:
+        return self.query_one("#list", Table)
+
+    @property
+    def status(self) -> EnvironmentStatus | None:
+        return self.table.current if self.is_mounted else None
+
+    def select(self, name: str) -> None:
+        self._wanted = name
+        if self.is_mounted:
+            self.update()
+
+    def show(self) -> None:
+        snapshot = self.store.get("environments")
+        environments: tuple[EnvironmentStatus, ...] = snapshot.value or ()
+        empty = (
+            ("podium.yaml has no environments.", "text"), ("", ""),
+            ("environments:", "muted"), ("  production: {driver: process, port: 5100, protected: true}", "muted"),
+            ("", ""), ("is all that it takes; `podium deploy` puts a version there.", "muted"),
+        )  # fmt: skip
+        fresh = not self.table.rows
+        self.table.set_notice(*self.notice_for(snapshot, empty))
+        self.table.set_rows(environments)
+        self.table.styles.height = 3 + min(max(1, len(environments)), 4 if self.has_class("-low") else 8)
+        if self._wanted and self.table.go_to(self._wanted):
+            self._wanted = ""
+        elif fresh and environments:
+            # The one that matters first: the protected one.
+            chosen = next((status for status in environments if status.protected), environments[0])
+            self.table.go_to(chosen.name)
+        self._show_detail()
+
+    def _show_detail(self) -> None:
+        status = self.status
+        pane, signals, history = self.query_one("#status", TextPane), self.query_one("#signals", TextPane), self.query_one("#history", Table)
+        pane.set_class(status is not None and status.protected, "-protected")
+        if status is None:
+            for each in (pane, signals):
+                each.set_lines(())
+            pane.set_notice(("What serves stands here.", "faint"))
+            history.set_rows(())
+            return
+        pane.title(f"{status.name} · PROTECTED" if status.protected else status.name, status.url)
+        pane.set_lines(self._status_lines(status))
+        series: Mapping[str, Series] = self.store.value(f"signals:{status.name}", {})
+        signals.set_notice(("reading …", "faint"))
+        signals.set_lines(self._signal_lines(series))
+        signals.title("Signals", f"last {SIGNAL_SECONDS // 60} minutes")
+        snapshot = self.store.get(f"history:{status.name}")
+        history.set_notice(*self.notice_for(snapshot, (("Nothing was deployed here yet: podium deploy.", "muted"),)))
+        history.set_rows(snapshot.value or ())
+        if not history.filter_text:
+            history.title(f"History of {status.name}")
+
+    def _status_lines(self, status: EnvironmentStatus) -> list[Line]:
+        glyphs = self.glyphs
+        lines: list[Line] = []
+        version: Version | None = next((version for version in self.store.value("versions", ()) if version.version == status.serving), None)
+        if status.serving is None:
+            lines.append((("Serves nothing yet: ", "text"), ("podium deploy puts a version here.", "muted")))
+        elif version is not None:
+            lines.append(lineage_line(version, [status.name], glyphs["arrow"]))
+        else:
+            lines.append(((f"v{status.serving}", "ok!"), ("  the registry's picture of it was not read yet", "faint")))
+        lines.append(self._readiness(status))
+        deployment = status.deployment
+        if deployment is not None:
+            by = f"{deployment.how} by {safe(deployment.who)} {fmt.when(deployment.at, self.podium.clock())}"
+            lines.append((("since ", "muted"), (by, ""), (f"   {deployment.strategy}" if deployment.strategy else "", "muted"), (f"   {safe(deployment.why)}", "muted")))
+        if status.locked_by:
+            lines.append(((f"{glyphs['lock']} locked: {safe(status.locked_by)}", "warn"),))
+        lines += [((f"{glyphs['warn']} {safe(difference)}", "warn"),) for difference in status.differences]
+        lines += [self._replica_line(replica) for replica in status.replicas]
+        if status.serving is not None and not status.proxy_alive:
+            lines.append(((f"{glyphs['bad']} the proxy is gone; the agent brings it back", "bad"),))
+        return lines
+
+    def _readiness(self, status: EnvironmentStatus) -> Line:
+        if status.rollback_to is None:
+            return (("rollback ", "muted"), (safe(status.rollback_note) or "no earlier version to go back to", "faint"))
+        expected = f" in about {fmt.duration(status.rollback_seconds)}" if status.rollback_seconds is not None else ""
+        note = f"   {safe(status.rollback_note)}" if status.rollback_note else ""
+        return (("rollback ", "muted"), (f"{self.glyphs['ok']} ready: B brings v{status.rollback_to} back{expected}", "ok"), (note, "muted"))
+
+    def _replica_line(self, replica: Replica) -> Line:
+        glyph, role = self.glyphs.state(replica.state)
+        share = f"weight {replica.weight}" if replica.weight else "no traffic"
+        restarts = f"  {fmt.count(replica.restarts, 'restart')}" if replica.restarts else ""
+        up = f"  up {fmt.duration(self.podium.clock() - replica.started)}" if replica.started and replica.state != "dead" else ""
+        return (
+            (f"{glyph} {replica.state:<9}", role), (f"v{replica.version:<4}", "accent"), (f"{replica.slot:<10} :{replica.port:<6} {share:<11}", "muted"),
+            (f"{up}{restarts}", "muted" if not replica.restarts else "warn"), (f"  {safe(replica.message)}" if replica.message else "", "warn"),
+        )  # fmt: skip
+
+    def _signal_lines(self, series: Mapping[str, Series]) -> list[Line]:
+        if not series:
+            return []
+        pane = self.query_one("#signals", TextPane)
+        width = max(10, min(_POINTS, pane.size.width - 34))
+        lines: list[Line] = []
+        for name in SIGNALS:
+            values = series[name].values if name in series else ()
+            known = [value for value in values if value is not None]
+            recent = [value for value in values[-3:] if value is not None]
+            role = _ROLES.get(name, "accent")
+            if name == "error_rate":
+                role = "bad" if known and max(known) > 0 else "ok"
+            # Errors of a hundredth part must not fill the picture: their scale begins at 5 %.
+            ceiling = max(0.05, max(known, default=0.0)) if name == "error_rate" else max(0.1, max(known, default=0.0)) if name == "cpu" else None
+            bars = sparkline(values, width, self.glyphs, ceiling=ceiling)
+            now = fmt.signal(name, recent[-1] if recent else None)
+            top = f"top {fmt.signal(name, max(known))}" if known else "not measured"
+            lines.append(((f"{_LABELS[name]:<9}", "muted"), (f"{now:>9}  ", "text!"), (bars, role), (f"  {top}", "faint")))
+        return lines
+
+    # Cells
+
+    def _name_cell(self, status: EnvironmentStatus) -> Cell:
+        return ((status.name, "text!"), ("  PROTECTED" if status.protected else "", "protected!"))
+
+    def _ready(self, status: EnvironmentStatus) -> Cell:
+        if status.rollback_to is None:
+            return ((self.glyphs["dash"], "faint"),)
+        expected = f" {fmt.duration(status.rollback_seconds)}" if status.rollback_seconds is not None else ""
+        return ((f"{self.glyphs['ok']} ", "ok"), (f"v{status.rollback_to}{expected}", ""))
+
+    def _deployment_state(self, row: Deployment) -> Cell:
+        glyph, role = self.glyphs.state(row.state)
+        return ((f"{glyph} {row.state}", role),)
+
+    # Actions
+
+    @property
+    def ticking(self) -> bool:
+        return False
+
+    def context(self) -> Context:
+        if not self.is_mounted:
+            return Context(screen="environments")
+        return self.make_context(environment=self.status)
+
+    def on_table_moved(self, message: Table.Moved) -> None:
+        message.stop()
+        if message.table.id == "list":
+            self.ask_new()
+
+    def on_table_opened(self, message: Table.Opened) -> None:
+        message.stop()
+        self.do_open()
+
+    def do_open(self) -> None:
+        """From the list to the history; from a row of the history to its run."""
+        pane = self.pane
+        if pane is not None and pane.id == "history":
+            row: Deployment | None = self.query_one("#history", Table).current
+            if row is not None and row.run_id is not None:
+                self.podium.go_to_run(row.run_id)
+            return
+        self.add_class("-history")
+        self.query_one("#history").focus()
+
+    def leave(self, *, quit_at_root: bool) -> None:
+        if self.pane is not None and self.pane.id != "list":
+            self.remove_class("-history")
+            self.table.focus()
+        else:
+            super().leave(quit_at_root=quit_at_root)
+
+    def address(self) -> str:
+        status = self.status
+        return "" if status is None else status.url

@@ -1,0 +1,293 @@
+"""Models: the versions of a model, their aliases and verdicts; the lineage, gate report and metrics of the one under the cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.app import ComposeResult
+
+from ..core.domain.delivery import EnvironmentStatus
+from ..core.domain.models import Model, Version
+from ..core.domain.verdicts import CheckResult, GateReport
+from ..tui import format as fmt
+from ..tui import queries
+from ..tui.actions import Context
+from ..tui.queries import Query
+from ..tui.widgets.pane import Cell, Span, fit, safe
+from ..tui.widgets.table import Column, Table
+from ..tui.widgets.text_pane import Line, TextPane
+from .base import PodiumScreen
+from .cells import alias_spans, verdict_cell
+from .changes import ChangesMixin
+
+_METRIC_COLUMNS = 3
+_MOST_MARKED = 12
+
+
+class ModelsScreen(ChangesMixin, PodiumScreen):
+    title_id = "models"
+    DEFAULT_CSS = """
+    ModelsScreen #body { layout: vertical; }
+    ModelsScreen #models { height: 5; display: none; }
+    ModelsScreen.-several #models { display: block; }
+    ModelsScreen.-zoomed.-several #models { display: none; }
+    ModelsScreen #versions { height: 1fr; }
+    ModelsScreen #detail { height: 1fr; }
+    ModelsScreen.-wide #detail { height: 50%; }
+    ModelsScreen.-huge #body { layout: grid; grid-size: 2; grid-columns: 3fr 2fr; }
+    ModelsScreen.-huge #models { column-span: 2; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._metrics: tuple[str, ...] = ()
+        self._marks: dict[str, frozenset[int]] = {}
+
+    def body(self) -> ComposeResult:
+        yield Table[Model](
+            "Models",
+            (
+                Column("model", lambda model: ((model.name, "text!"),), width=12, flex=1, sort=lambda model: model.name),
+                Column("versions", lambda model: str(model.versions), width=8, align="right", sort=lambda model: model.versions),
+                Column("aliases", lambda model: ((", ".join(f"{alias} v{number}" for alias, number in sorted(model.aliases.items())), "muted"),), width=12, flex=2),
+            ),
+            key=lambda model: model.name,
+            text=lambda model: model.name,
+            id="models",
+        )
+        yield Table[Version]("Versions", self._columns(()), key=lambda version: version.version, text=version_text, id="versions")
+        yield TextPane("Version", id="detail")
+
+    def on_mount(self) -> None:
+        self.query_one("#versions").focus()
+
+    def _columns(self, metrics: tuple[str, ...]) -> tuple[Column[Version], ...]:
+        clock = self.podium.clock
+
+        def metric(name: str, index: int) -> Column[Version]:
+            return Column(
+                name[:12], lambda version: fmt.number(version.metrics.get(name)), width=max(8, min(12, len(name))), align="right",
+                sort=lambda version: version.metrics.get(name), from_width=(0, 88, 100)[index],
+            )  # fmt: skip
+
+        return (
+            Column("version", lambda version: ((f"v{version.version}", "accent!"),), width=7, sort=lambda version: version.version),
+            Column("aliases", alias_spans, width=19, flex=2),
+            Column("gate", lambda version: verdict_cell(self.glyphs, version.verdict), width=14, sort=lambda version: str(version.verdict or "")),
+            *(metric(name, index) for index, name in enumerate(metrics[:_METRIC_COLUMNS])),
+            Column("commit", lambda version: ((version.commit[:7], "muted"),), width=7, from_width=64, sort=lambda version: version.commit),
+            Column("run", lambda version: ((str(version.run_id or ""), "muted"),), width=5, align="right", from_width=74, sort=lambda version: version.run_id),
+            Column("made", lambda version: ((fmt.ago(version.created, clock()), "muted"),), width=4, align="right", sort=lambda version: -version.created),
+        )
+
+    def queries(self) -> Iterable[Query]:
+        yield queries.MODELS
+        yield queries.ENVIRONMENTS
+        yield queries.QUARANTINED
+        name = self.model
+        if name:
+            yield queries.versions_of(name)
+        version = self.version
+        if version is not None:
+            yield queries.reports(version)
+
+    # What is shown
+
+    @property
+    def table(self) -> Table[Version]:
+        return self.query_one("#versions", Table)
+
+    @property
+    def model(self) -> str:
+        """The model under the cursor; the project's own until there is one."""
+        if self.is_mounted:
+            current: Model | None = self.query_one("#models", Table).current
+            if current is not None:
+                return current.name
+        return self.project.model if self.project is not None else ""
+
+    @property
+    def version(self) -> Version | None:
+        return self.table.current if self.is_mounted else None
+
+    @property
+    def marked(self) -> list[Version]:
+        marks = self._marks.get(self.model, frozenset())
+        return [version for version in self.table.rows if version.version in marks]
+
+    def show(self) -> None:
+        models: tuple[Model, ...] = self.store.value("models", ())
+        names = self.query_one("#models", Table)
+        names.set_rows(models)
+        self.set_class(len(models) > 1, "-several")
+        name = self.model
+        snapshot = self.store.get(f"versions:{name}")
+        versions: tuple[Version, ...] = snapshot.value or ()
+        if name and snapshot.loading:
+            self.podium.read([queries.versions_of(name)])
+        project = self.project
+        pipeline = project.pipelines[0] if project and project.pipelines else "NAME"
+        empty = (("No versions yet.", "text"), ("", ""), (f"podium run {pipeline}    trains one, if a step of it uses `register`", "muted"))
+        source = snapshot if name else self.store.get("project")
+        self.table.set_notice(*self.notice_for(source, empty))
+        metrics = metric_names(versions)
+        if metrics != self._metrics:
+            self._metrics = metrics
+            self.table.set_columns(self._columns(metrics))
+        self.table.marks = self._marks.get(name, frozenset())
+        self.table.set_rows(versions)
+        if not self.table.filter_text:
+            marked = len(self.marked)
+            self.table.title(f"Versions of {name}" if name else "Versions", f"{marked} marked of {len(versions):,}" if marked else f"{len(versions):,}")
+        self._show_detail()
+
+    def _show_detail(self) -> None:
+        pane = self.query_one("#detail", TextPane)
+        version = self.version
+        if version is None:
+            pane.set_lines(())
+            pane.set_notice(("The lineage, gate report and metrics of a version stand here.", "faint"))
+            return
+        pane.title(f"{version.model} v{version.version}")
+        reports: tuple[GateReport, ...] = self.store.value(f"reports:{version.model}:{version.version}", ())
+        environments: tuple[EnvironmentStatus, ...] = self.store.value("environments", ())
+        quarantined = next((q for q in self.store.value("quarantined", ()) if q.model == version.model and q.version == version.version), None)
+        pane.set_lines(self._detail(version, reports, environments, quarantined))
+
+    def _detail(self, version: Version, reports: tuple[GateReport, ...], environments: tuple[EnvironmentStatus, ...], quarantined) -> list[Line]:
+        glyphs = self.glyphs
+        lines: list[Line] = []
+        if quarantined is not None:
+            why = f": {quarantined.why}" if quarantined.why else ""
+            lines += [((f"{glyphs['warn']} quarantined by {quarantined.who}{why}", "warn!"),), ((f"  podium quarantine lift v{version.version} lets triggers deploy it again", "muted"),)]
+        serving = [status.name for status in environments if status.serving == version.version]
+        lines.append(lineage_line(version, serving, glyphs["arrow"]))
+        lines.append((("made ", "muted"), (fmt.when(version.created, self.podium.clock()), ""), ("   status ", "muted"), (version.status.lower(), "ok" if version.status == "READY" else "warn"),
+                      ("   digest ", "muted"), (version.digest[:19] or "not fetched", "" if version.digest else "faint")))  # fmt: skip
+        if version.description:
+            lines.append(((safe(version.description), "muted"),))
+        for report in reports[:3]:
+            lines.append(())
+            lines += report_lines(report, self.podium.clock(), glyphs)
+        if not reports:
+            lines += [(), (("No gate has looked at this version.", "faint"),)]
+        if version.metrics:
+            lines += [(), (("Metrics", "head"),), *_pairs([(name, fmt.number(value)) for name, value in version.metrics.items()], glyphs)]
+        if version.params:
+            lines += [(), (("Parameters", "head"),), *_pairs(sorted(version.params.items()), glyphs)]
+        return lines
+
+    # Actions
+
+    def context(self) -> Context:
+        if not self.is_mounted:
+            return Context(screen="models")
+        return self.make_context(version=self.version, marked=len(self.marked))
+
+    def on_table_moved(self, message: Table.Moved) -> None:
+        message.stop()
+        self.ask_new()
+
+    def do_open(self) -> None:
+        pane = self.pane
+        if pane is not None and pane.id == "models":
+            self.table.focus()
+        else:
+            self.query_one("#detail").focus()
+
+    def on_table_opened(self, message: Table.Opened) -> None:
+        message.stop()
+        self.do_open()
+
+    def do_mark(self) -> None:
+        version = self.version
+        if version is None:
+            return
+        marks = self._marks.get(self.model, frozenset())
+        if version.version not in marks and len(marks) >= _MOST_MARKED:
+            self.podium.say(f"at most {_MOST_MARKED} can be compared at once", "warn")
+            return
+        self._marks[self.model] = marks ^ {version.version}
+        self.update()
+        self.table.move("down")
+
+    def do_compare(self) -> None:
+        from .compare import CompareScreen
+
+        marked = sorted(self.marked, key=lambda version: version.version)
+        cockpit = self.podium.cockpit
+        self.carry_out("compare", lambda _cockpit: cockpit.compare(marked), lambda comparison: self.app.push_screen(CompareScreen(comparison)))
+
+    def leave(self, *, quit_at_root: bool) -> None:
+        pane = self.pane
+        if pane is not None and pane.id == "detail":
+            self.table.focus()
+        else:
+            super().leave(quit_at_root=quit_at_root)
+
+    def address(self) -> str:
+        version, project = self.version, self.project
+        if version is None or project is None or project.embedded:
+            return ""
+        return f"{project.tracking_uri.rstrip('/')}/#/models/{version.model}/versions/{version.version}"
+
+
+def version_text(version: Version) -> str:
+    return f"v{version.version} {' '.join(version.aliases)} {version.commit} {version.verdict or ''} {version.description}"
+
+
+def metric_names(versions: tuple[Version, ...]) -> tuple[str, ...]:
+    """The metrics of the newest versions, in the order in which they say them."""
+    names: dict[str, None] = {}
+    for version in versions[:20]:
+        for name in version.metrics:
+            names.setdefault(name)
+    return tuple(names)
+
+
+def lineage_line(version: Version, serving: list[str], arrow: str) -> Line:
+    """commit → run → MLflow run → version → where it serves."""
+    parts: list[Span] = []
+    for label, value, role in (
+        ("commit", version.commit[:10] or "unknown", "accent"),
+        ("run", str(version.run_id) if version.run_id is not None else "none", "accent"),
+        ("MLflow", version.mlflow_run[:8] or "none", "accent"),
+        ("version", f"v{version.version}", "accent!"),
+        ("serves", ", ".join(serving) or "nowhere", "ok!" if serving else "faint"),
+    ):
+        if parts:
+            parts.append((f"  {arrow}  ", "faint"))
+        parts += [(f"{label} ", "muted"), (value, role)]
+    return tuple(parts)
+
+
+def report_lines(report: GateReport, now: float, glyphs) -> list[Line]:
+    glyph, role = glyphs.state(report.verdict)
+    against = f" against v{report.champion}" if report.champion is not None else ""
+    lines: list[Line] = [
+        (
+            (f"Gate {safe(report.gate)}  ", "head"), (f"{glyph} {report.verdict}", f"{role}!"),
+            (f"{against} on {fmt.count(report.rows, 'row')}, {fmt.when(report.at, now)}", "muted"),
+        )
+    ]  # fmt: skip
+    shown = sorted(report.checks, key=lambda check: check.verdict == "pass")
+    lines += [_check_line(check, glyphs) for check in shown[:40]]
+    if len(shown) > 40:
+        lines.append(((f"  and {len(shown) - 40} more", "faint"),))
+    return lines
+
+
+def _check_line(check: CheckResult, glyphs) -> Line:
+    glyph, role = glyphs.state(check.verdict)
+    name = check.name + (f" [{check.slice}]" if check.slice else "")
+    return ((f"  {glyph} ", role), (fit(safe(name), 26, glyphs) + "  ", ""), (safe(check.message), "muted" if role == "ok" else role))
+
+
+def _pairs(items: list[tuple[str, str]], glyphs) -> list[Line]:
+    """Names and values, two beside each other."""
+    cells: list[Line] = [((f"  {fit(safe(name), 20, glyphs)} ", "muted"), (fit(safe(value), 14, glyphs, "right"), "")) for name, value in items]
+    return [cells[index] + (cells[index + 1] if index + 1 < len(cells) else ()) for index in range(0, len(cells), 2)]
+
+
+def cell(text: str, role: str = "") -> Cell:
+    return ((text, role),)

@@ -1,0 +1,282 @@
+"""Overview: what needs a person, what serves, and what ran. The first screen, and the one that answers "is all well?"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from ..core.cockpit import ConfigError
+from ..core.domain.delivery import EnvironmentStatus
+from ..core.domain.models import CHALLENGER, CHAMPION, Version
+from ..core.domain.runs import Run, RunState
+from ..core.domain.watching import AgentStatus, Alert
+from ..tui import format as fmt
+from ..tui import queries
+from ..tui.actions import Context
+from ..tui.queries import Query, RunsView
+from ..tui.widgets.pane import Cell
+from ..tui.widgets.sparkline import sparkline
+from ..tui.widgets.table import Column, Table
+from .base import PodiumScreen, error_lines
+from .cells import health, health_cell, run_columns, run_name, run_text
+from .changes import ChangesMixin
+
+_POINTS = 30
+_RECENT = 6 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something that waits for a person, and where Enter goes. Worst first by `rank`."""
+
+    rank: int
+    glyph: str
+    role: str
+    subject: str
+    words: str
+    target: str = ""
+    run_id: int | None = None
+
+
+def needs(
+    *,
+    runs: Iterable[Run],
+    environments: Iterable[EnvironmentStatus],
+    alerts: Iterable[Alert],
+    agent: AgentStatus | None,
+    versions: Iterable[Version],
+    now: float,
+) -> list[Need]:
+    """What a person should know or do, worst first."""
+    found: list[Need] = []
+    for status in environments:
+        words, role = health(status)
+        if role == "bad":
+            found.append(Need(0, "bad", "bad", status.name, f"{words}; the agent brings it back (podium watch --daemon)", "environments"))
+        found += [Need(1, "warn", "warn", status.name, difference, "environments") for difference in status.differences]
+    latest: dict[str, Run] = {}
+    for run in runs:
+        name = run_name(run)
+        if run.state is RunState.WAITING:
+            found.append(Need(2, "wait", "wait", f"run {run.id}", f"{name} waits for approval: A approves", "runs", run.id))
+        first = latest.setdefault(f"{run.kind} {run.name}", run)
+        if first is run and now - run.created < _RECENT and run.state in (RunState.FAILED, RunState.INTERRUPTED):
+            verb = "failed" if run.state is RunState.FAILED else "was interrupted: U resumes"
+            glyph, role = ("bad", "bad") if run.state is RunState.FAILED else ("cut", "warn")
+            found.append(Need(3, glyph, role, f"run {run.id}", f"{name} {verb}" + (f": {run.message}" if run.message else ""), "runs", run.id))
+    for alert in alerts:
+        if alert.state == "firing":
+            found.append(Need(1, "warn", "bad", alert.name, alert.message or f"fires on {alert.environment}", "environments"))
+    if agent is not None and not agent.alive and agent.pid:
+        seen = f", last seen {fmt.ago(agent.heartbeat, now)} ago" if agent.heartbeat else ""
+        found.append(Need(2, "warn", "warn", "agent", f"is gone{seen}: nothing is healed or triggered; podium watch --daemon", ""))
+    ready = [version for version in versions if CHALLENGER in version.aliases and CHAMPION not in version.aliases and version.verdict == "pass"]
+    found += [Need(4, "point", "run", f"v{version.version}", "challenger passed its gate: P plans its promotion", "models") for version in ready[:1]]
+    return sorted(found, key=lambda need: need.rank)
+
+
+class OverviewScreen(ChangesMixin, PodiumScreen):
+    title_id = "overview"
+    DEFAULT_CSS = """
+    OverviewScreen #body { layout: vertical; }
+    OverviewScreen #top { height: auto; max-height: 60%; layout: vertical; }
+    OverviewScreen #needs { height: 5; }
+    OverviewScreen #serving { height: 6; }
+    OverviewScreen #recent { height: 1fr; }
+    OverviewScreen.-tall #needs { height: 7; }
+    OverviewScreen.-huge #top { layout: horizontal; height: 12; }
+    OverviewScreen.-huge #needs { height: 12; width: 2fr; }
+    OverviewScreen.-huge #serving { height: 12; width: 3fr; }
+    """
+
+    def body(self) -> ComposeResult:
+        clock = self.podium.clock
+        with Vertical(id="top", classes="group"):
+            yield Table[Need](
+                "Needs you",
+                (
+                    Column("", self._need_subject, width=18),
+                    Column("", lambda need: need.words, width=20, flex=1),
+                ),
+                key=lambda need: (need.subject, need.words),
+                text=lambda need: f"{need.subject} {need.words}",
+                header=False,
+                id="needs",
+            )
+            yield Table[EnvironmentStatus](
+                "Environments",
+                (
+                    Column("environment", self._env_name, width=14, flex=2),
+                    Column("serves", self._serves, width=8),
+                    Column("state", lambda status: health_cell(self.glyphs, status), width=18, flex=1),
+                    Column("requests", self._requests, width=9, flex=3),
+                    Column("", lambda status: ((self._last(status, "requests"), ""),), width=7, align="right"),
+                    Column("errors", self._errors, width=7, align="right"),
+                    Column("p95", lambda status: ((self._last(status, "latency_p95"), "muted"),), width=8, align="right", from_width=90),
+                    Column("since", self._since, width=5, align="right", from_width=90),
+                    Column("back to", self._ready, width=9, from_width=90),
+                ),
+                key=lambda status: status.name,
+                text=lambda status: f"{status.name} {health(status)[0]}",
+                id="serving",
+            )
+        yield Table[Run]("Runs", run_columns(lambda: self.glyphs, clock), key=lambda run: run.id, text=run_text, id="recent")
+
+    def on_mount(self) -> None:
+        self.query_one("#recent").focus()
+
+    def queries(self) -> Iterable[Query]:
+        yield queries.runs()
+        yield queries.ENVIRONMENTS
+        yield queries.VERSIONS
+        yield queries.ALERTS
+        for status in self._environments:
+            yield queries.signals(status.name, self.podium.clock, _POINTS, ("requests", "error_rate", "latency_p95"))
+
+    @property
+    def _environments(self) -> tuple[EnvironmentStatus, ...]:
+        value: tuple[EnvironmentStatus, ...] = self.store.value("environments", ())
+        return value
+
+    def show(self) -> None:
+        view: RunsView | None = self.store.value("runs")
+        recent = self.query_one("#recent", Table)
+        project = self.project
+        first = project.pipelines[0] if project and project.pipelines else "NAME"
+        empty = (("No runs yet.", "text"), ("", ""), (f"podium run {first}    starts the first one", "muted"), ("podium watch --daemon    lets pushes start them", "muted"))
+        recent.set_notice(*self.notice_for(self.store.get("runs"), empty))
+        if view is not None:
+            recent.set_rows(view.runs)
+            active = sum(not run.state.finished for run in view.runs)
+            recent.title("Runs", f"{active} active, {view.total:,} in all" if active else f"{view.total:,} in all")
+        self._show_environments()
+        self._show_needs(view)
+
+    def _show_environments(self) -> None:
+        serving = self.query_one("#serving", Table)
+        snapshot = self.store.get("environments")
+        empty = (("podium.yaml has no environments: nothing is served.", "muted"),)
+        serving.set_notice(*self.notice_for(snapshot, empty))
+        before = len(serving.rows)
+        serving.set_rows(self._environments)
+        if self._environments and len(self._environments) != before:
+            self.podium.read(self.queries())
+            if not self.has_class("-huge"):
+                serving.styles.height = 3 + min(5, len(self._environments))
+
+    def _show_needs(self, view: RunsView | None) -> None:
+        pane = self.query_one("#needs", Table)
+        project = self.store.get("project")
+        if isinstance(project.error, ConfigError):
+            pane.set_rows(())
+            pane.set_notice(*error_lines(project.error))
+            pane.title("Needs you", "podium.yaml")
+            return
+        found = needs(
+            runs=view.runs if view else (),
+            environments=self._environments,
+            alerts=self.store.value("alerts", ()),
+            agent=self.store.value("agent"),
+            versions=self.store.value("versions", ()),
+            now=self.podium.clock(),
+        )
+        loading = view is None and self.store.get("runs").loading
+        pane.set_notice(("reading …", "faint") if loading else ("Nothing. All is well." if view and view.runs else "Nothing yet.", "ok" if view and view.runs else "muted"))
+        pane.set_rows(found)
+        pane.title("Needs you", fmt.count(len(found), "thing") if found else "")
+
+    @property
+    def ticking(self) -> bool:
+        view: RunsView | None = self.store.value("runs")
+        return view is not None and any(run.state is RunState.RUNNING for run in view.runs)
+
+    # Cells
+
+    def _need_subject(self, need: Need) -> Cell:
+        return ((f"{self.glyphs[need.glyph]} ", need.role), (need.subject, f"{need.role}!"))
+
+    def _env_name(self, status: EnvironmentStatus) -> Cell:
+        return ((status.name, "text!"), (f" {self.glyphs['lock']}" if status.protected else "", "protected"))
+
+    def _serves(self, status: EnvironmentStatus) -> Cell:
+        return (("nothing", "faint"),) if status.serving is None else ((f"v{status.serving}", "ok!"), (f" {self._alias(status.serving)}", "muted"))
+
+    def _alias(self, number: int) -> str:
+        version = next((version for version in self.store.value("versions", ()) if version.version == number), None)
+        return "" if version is None or not version.aliases or CHAMPION in version.aliases else ""
+
+    def _series(self, status: EnvironmentStatus, name: str):
+        return self.store.value(f"signals:{status.name}", {}).get(name)
+
+    def _last(self, status: EnvironmentStatus, name: str) -> str:
+        series = self._series(status, name)
+        known = [value for value in series.values[-3:] if value is not None] if series else []
+        return self.glyphs.text(fmt.signal(name, known[-1] if known else None))
+
+    def _requests(self, status: EnvironmentStatus) -> Cell:
+        series = self._series(status, "requests")
+        table = self.query_one("#serving", Table)
+        width = next((cells for column, cells in table._columns(table.size.width) if column.title == "requests"), 9)
+        return ((sparkline(series.values, min(width, _POINTS), self.glyphs).rjust(width), "run"),) if series else ""
+
+    def _errors(self, status: EnvironmentStatus) -> Cell:
+        series = self._series(status, "error_rate")
+        known = [value for value in series.values[-3:] if value is not None] if series else []
+        return ((self._last(status, "error_rate"), "bad" if known and known[-1] > 0.01 else "muted"),)
+
+    def _since(self, status: EnvironmentStatus) -> Cell:
+        return ((fmt.ago(status.deployment.at, self.podium.clock()) if status.deployment else "", "muted"),)
+
+    def _ready(self, status: EnvironmentStatus) -> Cell:
+        return (("", ""),) if status.rollback_to is None else ((f"{self.glyphs['ok']} v{status.rollback_to}", "accent"),)
+
+    # Actions
+
+    def context(self) -> Context:
+        run: Run | None = None
+        environment: EnvironmentStatus | None = None
+        pane = self.pane
+        current = pane.current if isinstance(pane, Table) else None
+        if isinstance(current, Run):
+            run = current
+        elif isinstance(current, EnvironmentStatus):
+            environment = current
+        elif isinstance(current, Need) and current.run_id is not None:
+            view: RunsView | None = self.store.value("runs")
+            run = next((run for run in view.runs if run.id == current.run_id), None) if view else None
+        if environment is None and pane is not None and pane.id == "needs":
+            environment = next((status for status in self._environments if isinstance(current, Need) and status.name == current.subject), None)
+        if environment is None and not isinstance(current, Run):
+            environment = next((status for status in self._environments if status.protected), None)
+        if environment is None:
+            environment = next((status for status in self._environments if status.carries), None)
+        return self.make_context(run=run, environment=environment)
+
+    def do_open(self) -> None:
+        current = self.pane.current if isinstance(self.pane, Table) else None
+        if isinstance(current, Run):
+            self.show_run(current)
+        elif isinstance(current, EnvironmentStatus):
+            self.podium.go("environments").select(current.name)
+        elif isinstance(current, Need):
+            if current.run_id is not None:
+                self.podium.go_to_run(current.run_id)
+            elif current.target:
+                screen = self.podium.go(current.target)
+                if current.target == "environments":
+                    screen.select(current.subject)
+
+    def do_logs(self) -> None:
+        run = self.context().run
+        if run is not None:
+            self.podium.go_to_run(run.id)
+            self.podium.podium_screen.do_logs()
+
+    def on_table_opened(self, message: Table.Opened) -> None:
+        self.do_open()
+
+    def on_table_moved(self, message: Table.Moved) -> None:
+        self.show_footer()

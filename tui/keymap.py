@@ -1,0 +1,107 @@
+"""A person's own keys: `$XDG_CONFIG_HOME/podium/keys.yaml`, a mapping of action -> key or list of keys.
+
+Checked as a whole and fatally. Textual would let a key that is mapped twice silently take the other action away, and a rollback key that does
+something else is worse than a cockpit that does not start.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+
+from textual.keys import _character_to_key
+
+from ..core.cockpit import ConfigError, Problem
+from .actions import ACTIONS, BY_ID, Keymap, shown_key
+
+_NAMED = frozenset(
+    ["up", "down", "left", "right", "home", "end", "pageup", "pagedown", "enter", "space", "tab", "escape", "backspace", "delete", "insert"] + [f"f{n}" for n in range(1, 13)]
+)
+# tmux and plain SSH terminals never send these, so that a key which cannot work is an error rather than a riddle.
+_UNSENT = ("ctrl+shift+", "super+", "hyper+", "meta+")
+
+
+def path() -> Path:
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "podium" / "keys.yaml"
+
+
+def load(file: Path | None = None) -> Keymap:
+    """The registry's keys with the person's changes. ConfigError with every problem found."""
+    file = file or path()
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Keymap()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError((Problem(str(file), 0, 0, "", f"cannot be read: {error}"),)) from error
+    return parse(text, str(file))
+
+
+def parse(text: str, file: str = "keys.yaml") -> Keymap:
+    import yaml  # only for those who have such a file
+
+    try:
+        node = yaml.compose(text[:65_536], Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise ConfigError((Problem(file, mark.line + 1 if mark else 0, mark.column + 1 if mark else 0, "", f"is not YAML: {error}"),)) from error
+    if node is None:
+        return Keymap()
+    if not isinstance(node, yaml.MappingNode):
+        raise ConfigError((Problem(file, 1, 1, "", "must be a mapping of actions to keys, as in `promote: ctrl+t`"),))
+    problems: list[Problem] = []
+    overrides: dict[str, tuple[str, ...]] = {}
+    for name_node, value_node in node.value:
+        line, column = name_node.start_mark.line + 1, name_node.start_mark.column + 1
+        name = str(name_node.value)
+        if name not in BY_ID:
+            near = difflib.get_close_matches(name, BY_ID, 1)
+            problems.append(Problem(file, line, column, name, "is no action", f"did you mean {near[0]}?" if near else "`?` in the cockpit lists them"))
+            continue
+        if name in overrides:
+            problems.append(Problem(file, line, column, name, "is given twice"))
+            continue
+        values = value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
+        keys: list[str] = []
+        for value in values:
+            try:
+                keys.append(_key(str(value.value)))
+            except ValueError as error:
+                problems.append(Problem(file, value.start_mark.line + 1, value.start_mark.column + 1, name, str(error)))
+        overrides[name] = tuple(keys)
+    problems += _clashes(overrides, file)
+    if problems:
+        raise ConfigError(tuple(problems))
+    return Keymap(overrides)
+
+
+def _key(text: str) -> str:
+    """Textual's name of a key. ValueError when no terminal sends it."""
+    if len(text) == 1 and text.isprintable():
+        return _character_to_key(text)
+    lower = text.lower()
+    if lower.startswith(_UNSENT):
+        raise ValueError(f"{text!r} is not sent by every terminal (tmux has no such keys); use ctrl+letter, a letter or a function key")
+    base = lower.removeprefix("ctrl+").removeprefix("alt+").removeprefix("shift+")
+    named = base in _NAMED or (base != lower and len(base) == 1 and base.isascii() and base.isalnum())
+    if not named:
+        known = {shown_key(key): key for action in ACTIONS for key in action.keys}
+        if text in known or text in known.values():
+            return known.get(text, text)
+        raise ValueError(f"{text!r} is no key; use a character, ctrl+letter, f1…f12 or a name such as space")
+    return lower
+
+
+def _clashes(overrides: dict[str, tuple[str, ...]], file: str) -> list[Problem]:
+    taken: dict[str, str] = {}
+    problems: list[Problem] = []
+    ordered = sorted(ACTIONS, key=lambda action: action.id in overrides)
+    for action in ordered:
+        for key in overrides.get(action.id, action.keys):
+            other = taken.setdefault(key, action.id)
+            if other != action.id:
+                hint = f"give {other} another key in the same file first"
+                problems.append(Problem(file, 0, 0, action.id, f"{shown_key(key)!r} is already the key of {other} ({BY_ID[other].help})", hint))
+    return problems

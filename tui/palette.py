@@ -1,0 +1,51 @@
+"""The command palette's entries: the actions of the registry, and the places one can go to. Few, because Textual matches them one by one."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+
+from .actions import ACTIONS
+
+LIMIT = 100
+
+
+class ActionProvider(Provider):
+    def _choices(self) -> list[tuple[str, str, str]]:
+        """(words, help, action's id); what cannot be done now says why and stands last."""
+        from ..screens.base import PodiumScreen
+
+        screen = self.screen
+        if not isinstance(screen, PodiumScreen):
+            return []
+        context, keymap = screen.context(), screen.podium.keymap
+        possible: list[tuple[str, str, str]] = []
+        refused: list[tuple[str, str, str]] = []
+        for action in ACTIONS:
+            if action.group == "Move" or action.id == "palette":
+                continue
+            reason = action.refusal(context)
+            keys = keymap.all_shown(action)
+            words = f"{action.label}" + (f"   {keys}" if keys else "")
+            (refused if reason else possible).append((words, (reason and f"not now: {reason}") or action.help, action.id))
+        return [*possible, *refused][:LIMIT]
+
+    def _perform(self, action_id: str) -> None:
+        from ..screens.base import PodiumScreen
+
+        screen = self.screen
+        if isinstance(screen, PodiumScreen):
+            screen.action_perform(action_id)
+
+    async def discover(self) -> Hits:
+        for words, note, action_id in self._choices():
+            yield DiscoveryHit(Content(words), partial(self._perform, action_id), text=words, help=note)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for words, note, action_id in self._choices():
+            score = matcher.match(f"{words} {note}")
+            if score > 0:
+                yield Hit(score, Content(words), partial(self._perform, action_id), text=words, help=note)

@@ -1,0 +1,111 @@
+"""What the screens ask the façade for. Each query runs in a pool thread and gives an immutable value; screens name queries, nothing else.
+
+`every` is the shortest time between two readings, in seconds: what is dear to read and changes seldom is read seldom, however busy the journal is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.cockpit import Cockpit
+from ..core.domain.runs import RunState
+from ..core.domain.watching import SIGNALS
+
+# Kept short of what the journal does for a page of 50 among 100,000 (20 ms), so that a refresh never holds the interpreter for long.
+RUNS_PAGE = 200
+SIGNAL_SECONDS = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    key: str
+    read: Callable[[Cockpit], Any]
+    every: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectView:
+    """What the frame says about the project. `environments` maps names to whether they are protected."""
+
+    name: str
+    model: str
+    tracking_uri: str
+    embedded: bool
+    pipelines: tuple[str, ...]
+    environments: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class RunsView:
+    runs: tuple[Any, ...]
+    total: int
+
+
+def _project(cockpit: Cockpit) -> ProjectView:
+    project = cockpit.project
+    return ProjectView(
+        project.name,
+        project.mlflow.model,
+        project.mlflow.tracking_uri,
+        project.mlflow.embedded,
+        tuple(project.pipelines),
+        {name: environment.protected for name, environment in project.environments.items()},
+    )
+
+
+def _runs(cockpit: Cockpit, limit: int) -> RunsView:
+    runs = cockpit.runs(limit=limit)
+    # A run whose worker died says "running" for ever unless somebody looks; it is cheap while nothing runs.
+    if any(not run.state.finished for run in runs) and cockpit.recover():
+        runs = cockpit.runs(limit=limit)
+    return RunsView(tuple(runs), len(runs) if len(runs) < limit else cockpit.run_count())
+
+
+PROJECT = Query("project", _project, every=2.0)
+AGENT = Query("agent", lambda cockpit: cockpit.agent(), every=0.5)
+ENVIRONMENTS = Query("environments", lambda cockpit: tuple(cockpit.environments()), every=0.5)
+VERSIONS = Query("versions", lambda cockpit: tuple(cockpit.versions()), every=1.0)
+MODELS = Query("models", lambda cockpit: tuple(cockpit.models()), every=1.0)
+ALERTS = Query("alerts", lambda cockpit: tuple(cockpit.alerts(limit=20)), every=1.0)
+QUARANTINED = Query("quarantined", lambda cockpit: tuple(cockpit.quarantined()), every=1.0)
+
+
+def runs(limit: int = RUNS_PAGE) -> Query:
+    return Query("runs", lambda cockpit: _runs(cockpit, limit))
+
+
+def run(run_id: int) -> Query:
+    return Query(f"run:{run_id}", lambda cockpit: cockpit.run(run_id))
+
+
+def versions_of(model: str) -> Query:
+    return Query(f"versions:{model}", lambda cockpit: tuple(cockpit.versions(model)), every=1.0)
+
+
+def reports(version: Any) -> Query:
+    return Query(f"reports:{version.model}:{version.version}", lambda cockpit: tuple(cockpit.gate_reports(version)), every=0.5)
+
+
+def history(environment: str) -> Query:
+    return Query(f"history:{environment}", lambda cockpit: tuple(cockpit.history(environment, limit=50)), every=0.5)
+
+
+def lineage(environment: str) -> Query:
+    return Query(f"lineage:{environment}", lambda cockpit: tuple(cockpit.lineage(environment)), every=0.5)
+
+
+def signals(environment: str, now: Callable[[], float], points: int, names: tuple[str, ...] = SIGNALS) -> Query:
+    """The last quarter of an hour in `points` steps (whole seconds each), as {signal: Series}."""
+
+    def read(cockpit: Cockpit) -> dict[str, Any]:
+        end = now()
+        step = max(1, -(-SIGNAL_SECONDS // max(1, points)))
+        return {name: cockpit.series(environment, name, start=end - step * points, end=end, points=points) for name in names}
+
+    return Query(f"signals:{environment}", read, every=0.9)
+
+
+def active(states: Mapping[str, Any]) -> bool:
+    return any(state in (RunState.RUNNING, RunState.QUEUED) for state in states)

@@ -1,0 +1,90 @@
+"""Colours. Two themes of our own, made to survive 256 and 16 colours; widgets ask for a role, never for a colour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from rich.style import Style
+from textual.theme import Theme
+
+DARK = "podium-dark"
+LIGHT = "podium-light"
+
+
+@dataclass(frozen=True, slots=True)
+class _Colours:
+    background: str
+    surface: str
+    panel: str
+    text: str
+    muted: str
+    faint: str
+    ok: str
+    bad: str
+    warn: str
+    run: str
+    wait: str
+    accent: str
+    cursor: str
+    blurred: str
+    match: str
+    protected: str
+
+
+_COLOURS = {
+    DARK: _Colours(
+        background="#12151a", surface="#171b21", panel="#1e232b", text="#d3d7de", muted="#8b93a1", faint="#565e6b", ok="#86c18a", bad="#ee7a7a",
+        warn="#e6b566", run="#6fbde0", wait="#c9a0e0", accent="#8fb8f0", cursor="#2b3950", blurred="#20262f", match="#6b5a1e", protected="#ee7a7a",
+    ),
+    LIGHT: _Colours(
+        background="#f6f7f8", surface="#ffffff", panel="#e9ecef", text="#1f252d", muted="#5f6875", faint="#9aa2ad", ok="#22772c", bad="#b3261e",
+        warn="#8a5a00", run="#0a6a94", wait="#7a3aa0", accent="#1f5fb4", cursor="#cfe0f7", blurred="#e7ebf0", match="#ffe08a", protected="#b3261e",
+    ),
+}  # fmt: skip
+
+THEMES = tuple(
+    Theme(
+        name=name, primary=c.accent, secondary=c.run, warning=c.warn, error=c.bad, success=c.ok, accent=c.accent, foreground=c.text,
+        background=c.background, surface=c.surface, panel=c.panel, dark=name == DARK,
+        variables={
+            "frame": c.faint, "frame-focus": c.accent, "muted": c.muted, "faint": c.faint, "protected": c.protected, "wait": c.wait,
+            "cursor-line": c.cursor, "block-cursor-background": c.cursor, "block-cursor-foreground": c.text, "block-cursor-text-style": "bold",
+            "input-selection-background": c.cursor, "scrollbar": c.faint, "scrollbar-background": c.surface,
+        },
+    )
+    for name, c in _COLOURS.items()
+)  # fmt: skip
+
+
+class Palette:
+    """Rich styles by role. `bold` may be added to a role with a trailing `!`, as in `ok!`."""
+
+    def __init__(self, name: str) -> None:
+        c = _COLOURS.get(name, _COLOURS[DARK])
+        foreground = ("text", "muted", "faint", "ok", "bad", "warn", "run", "wait", "accent", "protected")
+        self._styles = {role: Style(color=getattr(c, role)) for role in foreground}
+        self._styles |= {f"{role}!": Style(color=getattr(c, role), bold=True) for role in foreground}
+        self._styles |= {
+            "": Style(color=c.text),
+            "head": Style(color=c.muted, bold=True),
+            "cursor": Style(bgcolor=c.cursor),
+            "blurred": Style(bgcolor=c.blurred),
+            "match": Style(bgcolor=c.match, bold=True),
+            "banner": Style(color=c.surface, bgcolor=c.protected, bold=True),
+            "bar": Style(bgcolor=c.panel, color=c.muted),
+            "underline": Style(underline=True),
+        }
+
+    def __getitem__(self, role: str) -> Style:
+        return self._styles[role]
+
+
+@lru_cache(maxsize=8)
+def palette(name: str) -> Palette:
+    return Palette(name)
+
+
+def theme_name(choice: str | None) -> str:
+    """`dark`, `light` or a full name -> the theme's name."""
+    return {None: DARK, "": DARK, "dark": DARK, "light": LIGHT}.get(choice, DARK)

@@ -1,0 +1,89 @@
+"""A question before something changes. The focus is on the answer that changes nothing; `escape` is that answer too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static
+
+DIALOG_CSS = """
+    .dialog { width: 84; max-width: 96%; height: auto; max-height: 96%; background: $surface; border: round $warning; padding: 0 2;
+        border-title-color: $warning; border-title-style: bold; border-subtitle-color: $muted; }
+    .-ascii .dialog { border: ascii $warning; }
+    .dialog Input { border: none; height: 1; background: $panel; padding: 0 1; }
+    .dialog Input:focus { border: none; background: $cursor-line; }
+    .dialog .label { color: $muted; height: 1; margin-top: 1; }
+    .dialog .buttons { height: 1; margin: 1 0 0 0; align-horizontal: right; }
+    .dialog Button { border: none; height: 1; min-width: 12; width: auto; margin-left: 2; background: $panel; color: $foreground; padding: 0 1; }
+    .dialog Button:focus { background: $accent; color: $background; text-style: bold; }
+    .dialog Button.danger { color: $warning; }
+    .dialog Button.danger:focus { background: $warning; color: $background; }
+    .dialog Button:disabled { color: $faint; background: $panel; text-style: none; }
+"""
+
+
+class Dialog(ModalScreen):
+    """Keys that both dialogs share: tab and arrows move between answers, escape and q keep things as they are."""
+
+    ALLOW_SELECT = False
+    BINDINGS = [
+        ("escape", "keep", "Keep"),
+        ("tab,down", "app.focus_next", ""),
+        ("shift+tab,up", "app.focus_previous", ""),
+    ]
+
+    def action_keep(self) -> None:
+        self.dismiss(None)
+
+    def on_key(self, event: events.Key) -> None:
+        if isinstance(self.focused, Button):
+            if event.key in ("left", "right"):
+                event.stop()
+                (self.focus_next if event.key == "right" else self.focus_previous)(Button)
+            elif event.key == "q":
+                event.stop()
+                self.dismiss(None)
+
+
+class ConfirmDialog(Dialog):
+    """Answers with the reason (perhaps empty), or None for no."""
+
+    DEFAULT_CSS = "ConfirmDialog { align: center middle; background: $background 60%; }" + DIALOG_CSS
+
+    def __init__(self, question: str, lines: Sequence[str], yes: str, *, keep: str = "Cancel", command: str = "", reason: bool = True) -> None:
+        super().__init__()
+        self._question, self._lines, self._yes, self._keep, self._command, self._reason = question, lines, yes, keep, command, reason
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as box:
+            box.border_title = Content(self._question).markup
+            yield Static(Content("\n".join(self._lines)))
+            if self._command:
+                yield Static(Content.assemble(("the same from a shell:  ", "$muted"), (self._command, "$accent")), classes="label")
+            if self._reason:
+                yield Static("why (kept in the audit; may be empty)", classes="label")
+                entry = Input(id="why")
+                entry.cursor_blink = False
+                yield entry
+            with Horizontal(classes="buttons"):
+                yield Button(self._keep, id="keep")
+                yield Button(self._yes, id="yes", classes="danger")
+
+    def on_mount(self) -> None:
+        self.query_one("#keep", Button).focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        if event.button.id == "yes":
+            self.dismiss(self.query_one("#why", Input).value.strip() if self._reason else "")
+        else:
+            self.dismiss(None)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.query_one("#keep", Button).focus()

@@ -1,0 +1,138 @@
+"""A run's step graph: steps in the order they can run, brackets round those that run side by side, and when each ran.
+
+What stands below needs something above it. The steps that the one under the cursor needs are pointed at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...core.domain.runs import Run, Step, StepState
+from ...core.domain.verdicts import Verdict
+from .. import format as fmt
+from .pane import Cell
+from .table import Column, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A step and its place: `bracket` is `one`, `first`, `mid` or `last` of the steps on its level."""
+
+    step: Step
+    bracket: str
+    level: int
+
+
+def arrange(steps: Sequence[Step]) -> list[Node]:
+    """Level by level: a step's level is one more than the highest of those it needs. Needs that are not there are ignored."""
+    by_name = {step.name: step for step in steps}
+    levels: dict[str, int] = {}
+    for step in sorted(steps, key=lambda step: step.position):  # positions are topological, so that what is needed came before
+        levels[step.name] = max((levels[need] + 1 for need in step.needs if need in by_name and need in levels), default=0)
+    grouped: dict[int, list[Step]] = {}
+    for step in sorted(steps, key=lambda step: (levels[step.name], step.position)):
+        grouped.setdefault(levels[step.name], []).append(step)
+    nodes: list[Node] = []
+    for level, members in grouped.items():
+        for index, step in enumerate(members):
+            bracket = "one" if len(members) == 1 else "first" if index == 0 else "last" if index == len(members) - 1 else "mid"
+            nodes.append(Node(step, bracket, level))
+    return nodes
+
+
+def outcome(step: Step) -> str:
+    """What a built-in step reported, in a few words: `v3`, `inconclusive`, …"""
+    results = step.results
+    words: list[str] = []
+    if "version" in results:
+        words.append(f"v{results['version']}")
+    if results.get("verdict") in tuple(Verdict):
+        words.append(str(results["verdict"]))
+    if not words and step.message and step.state in (StepState.FAILED, StepState.SKIPPED, StepState.WAITING):
+        words.append(step.message)
+    return " ".join(words)
+
+
+class Graph(Table[Node]):
+    kind = "graph"
+
+    def __init__(self, *, id: str | None = None) -> None:
+        columns = (
+            Column[Node]("", self._name_cell, width=18, flex=3),
+            Column[Node]("state", self._state_cell, width=11),
+            Column[Node]("time", self._time_cell, width=6, align="right"),
+            Column[Node]("when it ran", self._bar_cell, width=8, flex=2, from_width=64),
+            Column[Node]("result", lambda node: ((outcome(node.step), "muted"),), width=9, flex=1, from_width=46),
+        )
+        super().__init__("Steps", columns, key=lambda node: node.step.name, text=lambda node: f"{node.step.name} {node.step.state}", header=False, id=id)
+        self._run: Run | None = None
+
+    def show(self, run: Run, steps: Sequence[Step]) -> None:
+        if self._run is None or self._run.id != run.id:
+            self._cursor = 0
+            self._rows = ()
+            self._order = ()
+        first = not self._rows
+        self._run = run
+        self.set_rows(arrange(steps))
+        done = sum(step.state.finished for step in steps)
+        self.title(f"Steps of run {run.id}", f"{done} of {len(steps)} done" if steps else "")
+        if first:
+            self._follow_activity()
+
+    def _follow_activity(self) -> None:
+        """A run that is opened shows what matters first: the failed step, else the running one, else the last that ran."""
+        for states in ((StepState.FAILED,), (StepState.WAITING,), (StepState.RUNNING,), (StepState.INTERRUPTED, StepState.CANCELLED)):
+            for node in self.rows:
+                if node.step.state in states:
+                    self.go_to(node.step.name)
+                    return
+
+    @property
+    def step(self) -> Step | None:
+        node = self.current
+        return None if node is None else node.step
+
+    def _name_cell(self, node: Node) -> Cell:
+        glyph, role = self.glyphs.state(node.step.state)
+        current = self.step
+        needed = current is not None and node.step.name in current.needs
+        strong = "!" if node.step.state in (StepState.RUNNING, StepState.FAILED, StepState.WAITING) else ""
+        name_role = role if strong else "faint" if node.step.state in (StepState.PENDING, StepState.SKIPPED) else ""
+        pointer = ((f" {self.glyphs['pin']}", "accent"),) if needed else ()
+        return ((f"{self.glyphs[node.bracket]} ", "faint"), (f"{glyph} ", role), (node.step.name, name_role), *pointer)
+
+    def _state_cell(self, node: Node) -> Cell:
+        step = node.step
+        _, role = self.glyphs.state(step.state)
+        if step.cached and step.state is StepState.SUCCEEDED:
+            return ((f"{self.glyphs['cached']} cached", "accent"),)
+        word = f"{step.state}" + (f" {step.attempt}" if step.attempt > 1 and step.state is StepState.RUNNING else "")
+        return ((word, role),)
+
+    def _time_cell(self, node: Node) -> Cell:
+        return ((fmt.duration(elapsed(node.step, self.podium.clock())), "muted"),)
+
+    def _bar_cell(self, node: Node) -> Cell:
+        """Where in the run's time this step ran."""
+        run, step = self._run, node.step
+        now = self.podium.clock()
+        width = next((cells for column, cells in self._columns(self.size.width) if column.title == "when it ran"), 0)
+        if run is None or run.started is None or step.started is None or width <= 0:
+            return ""
+        starts = [other.step.started for other in self.rows if other.step.started is not None]
+        begin = min(starts, default=run.started)
+        ends = [other.step.ended or now for other in self.rows if other.step.started is not None]
+        span = max(0.001, max(ends, default=now) - begin)
+        left = min(width - 1, int((step.started - begin) / span * width))
+        cells = max(1, min(width - left, round(((step.ended or now) - step.started) / span * width)))
+        _, role = self.glyphs.state(step.state)
+        return ((" " * left, ""), (self.glyphs["bar"] * cells, "accent" if step.cached else role))
+
+
+def elapsed(step: Step, now: float) -> float | None:
+    """Seconds that the step has taken so far; None before it started."""
+    if step.started is None:
+        return None
+    return (step.ended if step.ended is not None else now) - step.started

@@ -1,0 +1,87 @@
+"""Turns a stored line into what a person reads: colours that the step wrote, JSON as words, nothing that could steer the terminal."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from rich.color import Color
+from rich.style import Style
+
+from ...core.cockpit import parse_sgr
+
+StyledText = list[tuple[str, Style | str]]
+
+_MESSAGE_KEYS = ("message", "msg", "event", "text")
+_LEVEL_KEYS = ("level", "levelname", "severity", "lvl")
+_SKIPPED = frozenset({"time", "timestamp", "ts", "@timestamp", "asctime", *_MESSAGE_KEYS, *_LEVEL_KEYS})
+_LEVELS = {
+    "debug": "muted", "info": "run", "notice": "run", "warn": "warn!", "warning": "warn!",
+    "error": "bad!", "critical": "bad!", "fatal": "bad!",
+}  # fmt: skip
+
+
+def readable(text: str) -> StyledText:
+    """Spans of plain text with a role of the palette or a style of their own."""
+    if text.startswith("{") and text.rstrip().endswith("}") and len(text) < 65_536:
+        spans = _json_line(text)
+        if spans is not None:
+            return spans
+    plain, found = parse_sgr(text)
+    plain = plain.expandtabs(4) if "\t" in plain and not found else plain.replace("\t", " ")
+    if not found:
+        return [(plain, "")]
+    result: StyledText = []
+    at = 0
+    for start, end, attributes in found:
+        if start > at:
+            result.append((plain[at:start], ""))
+        result.append((plain[start:end], _style(attributes)))
+        at = end
+    if at < len(plain):
+        result.append((plain[at:], ""))
+    return result
+
+
+def _json_line(text: str) -> StyledText | None:
+    """`LEVEL message key=value …` of a JSON object; None when it is none."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(data, dict) or not data:
+        return None
+    spans: StyledText = []
+    level = next((str(data[key]) for key in _LEVEL_KEYS if key in data), "")
+    if level:
+        spans.append((f"{_clean(level).upper():<7} ", _LEVELS.get(level.lower(), "muted")))
+    message = next((data[key] for key in _MESSAGE_KEYS if key in data), None)
+    if message is not None:
+        spans.append((_clean(message if isinstance(message, str) else json.dumps(message)) + " ", ""))
+    for key, value in data.items():
+        if key not in _SKIPPED:
+            spans += [(f" {_clean(str(key))}=", "muted"), (_clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)), "accent")]
+    return spans
+
+
+def _clean(text: str) -> str:
+    return parse_sgr(text)[0].replace("\n", " ").replace("\t", " ")
+
+
+@lru_cache(maxsize=256)
+def _style(attributes: Any) -> Style:
+    """What `parse_sgr` found, as a style."""
+    return Style(
+        color=None if attributes.foreground is None else _colour(attributes.foreground),
+        bgcolor=None if attributes.background is None else _colour(attributes.background),
+        bold=attributes.bold or None,
+        dim=attributes.dim or None,
+        italic=attributes.italic or None,
+        underline=attributes.underline or None,
+        reverse=attributes.reverse or None,
+    )
+
+
+def _colour(value: int | tuple[int, int, int]) -> Color:
+    return Color.from_ansi(value) if isinstance(value, int) else Color.from_rgb(*value)

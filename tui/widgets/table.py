@@ -1,0 +1,366 @@
+"""A table that draws only the lines on screen, over rows that somebody else holds: 100,000 rows cost no more than 20.
+
+Textual's DataTable renders every row when it is added (10 s for 100,000) and all of them again when a cell changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from textual import events
+from textual.message import Message
+from textual.strip import Strip
+
+from .pane import Cell, Pane, Span, fit, safe, scrollbar
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[Row]):
+    """`width` cells, plus a share `flex` of what is left over. Not shown while the table is narrower than `from_width`."""
+
+    title: str
+    cell: Callable[[Row], Cell]
+    width: int = 8
+    flex: int = 0
+    align: str = "left"
+    sort: Callable[[Row], Any] | None = None
+    from_width: int = 0
+
+
+class Table(Pane, Generic[Row]):
+    """`key` identifies a row across refreshes, so that the cursor stays on the same thing; `text` is what search and filter look at."""
+
+    kind = "table"
+
+    class Moved(Message):
+        """The cursor is on another row, or the row under it is another one now."""
+
+        def __init__(self, table: Table[Any]) -> None:
+            super().__init__()
+            self.table = table
+
+        @property
+        def control(self) -> Table[Any]:
+            return self.table
+
+    class Opened(Moved):
+        """A row was clicked twice."""
+
+    def __init__(
+        self,
+        title: str,
+        columns: Sequence[Column[Row]],
+        *,
+        key: Callable[[Row], Hashable],
+        text: Callable[[Row], str],
+        header: bool = True,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(title, id=id, classes=classes)
+        self.columns: tuple[Column[Row], ...] = tuple(columns)
+        self.header = header
+        self._key = key
+        self._text = text
+        self._rows: Sequence[Row] = ()
+        self._order: Sequence[int] = ()
+        self._cursor = 0
+        self._top = 0
+        self._filter = ""
+        self._pattern = ""
+        self._sort: tuple[int, bool] | None = None
+        self._widths_cache: tuple[int, tuple[Column[Row], ...], list[tuple[Column[Row], int]]] | None = None
+        self.marks: frozenset[Hashable] = frozenset()
+        self._announced: Row | None = None
+
+    # Data
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        return self._rows
+
+    @property
+    def shown(self) -> int:
+        return len(self._order)
+
+    @property
+    def current(self) -> Row | None:
+        """The row under the cursor."""
+        return self._rows[self._order[self._cursor]] if 0 <= self._cursor < len(self._order) else None
+
+    def set_rows(self, rows: Sequence[Row]) -> None:
+        """New data. The cursor stays on the row with the same key, or else at the same place."""
+        current = self.current
+        key = None if current is None else self._key(current)
+        at_top = self._cursor == 0
+        self._rows = rows
+        self._arrange()
+        # Whoever stands on the newest row wants the newest row, unless he has chosen another one by moving.
+        if key is not None and not (at_top and self._sort is None and not self.has_focus):
+            self._seek(key)
+        self._place(min(self._cursor, max(0, len(self._order) - 1)))
+        self.refresh()
+
+    def set_columns(self, columns: Sequence[Column[Row]]) -> None:
+        if len(columns) != len(self.columns):
+            self._sort = None
+        self.columns = tuple(columns)
+        self._widths_cache = None
+        self.refresh()
+
+    def go_to(self, key: Hashable) -> bool:
+        """Put the cursor on the row with that key; whether there is one."""
+        found = self._seek(key)
+        self._place(self._cursor)
+        self.refresh()
+        return found
+
+    def _seek(self, key: Hashable) -> bool:
+        rows, find = self._rows, self._key
+        for position, index in enumerate(self._order):
+            if find(rows[index]) == key:
+                self._cursor = position
+                return True
+        return False
+
+    def _arrange(self) -> None:
+        rows = self._rows
+        order: Sequence[int] = range(len(rows))
+        if self._filter:
+            needle, text = self._filter.lower(), self._text
+            order = [index for index in order if needle in text(rows[index]).lower()]
+        if self._sort is not None and self._sort[0] < len(self.columns):
+            sort = self.columns[self._sort[0]].sort
+            if sort is not None:
+                order = sorted(order, key=lambda index: _sortable(sort(rows[index])), reverse=self._sort[1])
+        self._order = order
+
+    # Verbs
+
+    def move(self, how: str) -> None:
+        page = max(1, self._body // 2)
+        target = {
+            "down": self._cursor + 1, "up": self._cursor - 1, "top": 0, "bottom": len(self._order) - 1,
+            "half_down": self._cursor + page, "half_up": self._cursor - page,
+        }.get(how, self._cursor)  # fmt: skip
+        self._place(target)
+        self.refresh()
+
+    def wheel(self, lines: int) -> None:
+        self._place(self._cursor + lines)
+        self.refresh()
+
+    def _place(self, cursor: int) -> None:
+        self._cursor = max(0, min(cursor, len(self._order) - 1))
+        body = self._body
+        if body > 0:
+            self._top = max(min(self._top, self._cursor, max(0, len(self._order) - body)), self._cursor - body + 1)
+        current = self.current
+        if current != self._announced:
+            self._announced = current
+            if self.is_mounted:
+                self.post_message(self.Moved(self))
+
+    def search(self, text: str) -> None:
+        self._pattern = text.lower()
+        if self._pattern:
+            self._hit(range(self._cursor, self._cursor + len(self._order)))
+        self.refresh()
+
+    def search_step(self, direction: int) -> None:
+        if not self._pattern:
+            self.podium.say("search first, with /")
+            return
+        start, length = self._cursor, len(self._order)
+        self._hit(range(start + direction, start + direction * (length + 1), direction))
+        self.refresh()
+
+    def _hit(self, positions: range) -> None:
+        length = len(self._order)
+        for position in positions if length else ():
+            if self._pattern in self._text(self._rows[self._order[position % length]]).lower():
+                self._place(position % length)
+                return
+        self.podium.say(f"no row has {self._pattern!r}", "warn")
+
+    @property
+    def filter_text(self) -> str:
+        return self._filter
+
+    def set_filter(self, text: str) -> None:
+        current = self.current
+        self._filter = text
+        self._arrange()
+        self._top = 0
+        if current is None or not self._seek(self._key(current)):
+            self._cursor = 0
+        self._place(self._cursor)
+        self._say_filter()
+        self.refresh()
+
+    def _say_filter(self) -> None:
+        self.border_subtitle = f"filter: {self._filter}  {len(self._order)} of {len(self._rows)}".replace("[", r"\[") if self._filter else ""
+
+    def clear(self) -> bool:
+        had = bool(self._filter or self._pattern)
+        self._pattern = ""
+        if self._filter:
+            self.set_filter("")
+        self.refresh()
+        return had
+
+    def sort_next(self) -> str:
+        """Sort by the next column that can be; each one up, then down, then none. What it is sorted by, in words."""
+        choices: list[tuple[int, bool] | None] = [None]
+        for index, column in enumerate(self.columns):
+            if column.sort is not None:
+                choices += [(index, False), (index, True)]
+        at = choices.index(self._sort) if self._sort in choices else 0
+        self._sort_by(choices[(at + 1) % len(choices)])
+        return "as it came" if self._sort is None else f"by {self.columns[self._sort[0]].title.strip() or 'name'}{', turned round' if self._sort[1] else ''}"
+
+    def _sort_by(self, choice: tuple[int, bool] | None) -> None:
+        current = self.current
+        self._sort = choice
+        self._arrange()
+        if current is not None:
+            self._seek(self._key(current))
+        self._place(self._cursor)
+        self.refresh()
+
+    def copy_text(self) -> str:
+        current = self.current
+        return "" if current is None else safe(self._text(current))
+
+    # Drawing
+
+    @property
+    def _body(self) -> int:
+        return self.size.height - (1 if self.header else 0)
+
+    def on_resize(self) -> None:
+        self._widths_cache = None
+        self._place(self._cursor)
+
+    def on_mount(self) -> None:
+        self._place(self._cursor)
+
+    def _columns(self, width: int) -> list[tuple[Column[Row], int]]:
+        """The shown columns and their widths in cells. One cell stays between two, and one for the scroll bar."""
+        if self._widths_cache is not None and self._widths_cache[0] == width and self._widths_cache[1] is self.columns:
+            return self._widths_cache[2]
+        shown = [column for column in self.columns if width >= column.from_width]
+        spare = width - 2 - sum(column.width + 1 for column in shown)
+        flex = sum(column.flex for column in shown)
+        widths: list[tuple[Column[Row], int]] = []
+        for column in shown:
+            extra = spare * column.flex // flex if flex and spare > 0 else 0
+            widths.append((column, column.width + extra))
+        if flex and spare < 0:  # too narrow: the flexible ones give way first
+            over = -spare
+            for index, (column, cells) in enumerate(widths):
+                if column.flex:
+                    give = min(over, max(0, cells - 6))
+                    widths[index] = (column, cells - give)
+                    over -= give
+        self._widths_cache = (width, self.columns, widths)
+        return widths
+
+    def render_line(self, y: int) -> Strip:
+        width, height = self.size
+        if self.notice and not self._order:
+            return self.notice_line(y, width, height)
+        if self.header:
+            if y == 0:
+                return self._header_line(width)
+            y -= 1
+        position = self._top + y
+        if position >= len(self._order):
+            return Strip.blank(width)
+        row = self._rows[self._order[position]]
+        base = None
+        if position == self._cursor:
+            base = self.palette["cursor" if self.has_focus else "blurred"]
+        spans = self._row_spans(row, width)
+        if self._pattern and self._pattern in self._text(row).lower():
+            base = self.palette["match"] if base is None else base + self.palette["underline"]
+        line = self.strip(spans, width - 1, base)
+        bar = scrollbar(self.glyphs, y, self._body, self._top, len(self._order))
+        return Strip.join([line, self.strip([bar], 1)])
+
+    def _header_line(self, width: int) -> Strip:
+        spans: list[Span] = [(" ", "")]
+        for column, cells in self._columns(width):
+            title = column.title
+            if self._sort is not None and self.columns[self._sort[0]] is column:
+                title += self.glyphs["down" if self._sort[1] else "up"]
+            spans.append((fit(self.glyphs.text(title), cells, self.glyphs, column.align) + " ", "head"))
+        return self.strip(spans, width)
+
+    def _row_spans(self, row: Row, width: int) -> list[Span]:
+        marked = self._key(row) in self.marks
+        spans: list[Span] = [(self.glyphs["mark"], "warn!") if marked else (" ", "")]
+        for column, cells in self._columns(width):
+            spans += self._cell_spans(column.cell(row), cells, column.align)
+            spans.append((" ", ""))
+        return spans
+
+    def _cell_spans(self, cell: Cell, cells: int, align: str) -> list[Span]:
+        glyphs = self.glyphs
+        if isinstance(cell, str):
+            return [(fit(safe(cell), cells, glyphs, align), "")]
+        if len(cell) == 1:
+            return [(fit(safe(cell[0][0]), cells, glyphs, align), cell[0][1])]
+        spans: list[Span] = []
+        left = cells
+        for text, role in cell:
+            text = safe(text)
+            if left <= 0:
+                break
+            piece = text if len(text) <= left and text.isascii() else fit(text, min(left, max(1, _cells(text))), glyphs)
+            spans.append((piece, role))
+            left -= _cells(piece)
+        if left > 0:
+            spans.insert(0 if align == "right" else len(spans), (" " * left, ""))
+        return spans
+
+    # Mouse
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        if offset is None:
+            return
+        y = offset.y
+        if self.header and y == 0:
+            self._click_header(offset.x)
+            return
+        position = self._top + y - (1 if self.header else 0)
+        if position < len(self._order):
+            self._place(position)
+            self.refresh()
+            if event.chain == 2:
+                self.post_message(self.Opened(self))
+
+    def _click_header(self, x: int) -> None:
+        left = 1
+        for column, cells in self._columns(self.size.width):
+            if left <= x < left + cells and column.sort is not None:
+                index = self.columns.index(column)
+                self._sort_by((index, self._sort == (index, False)))
+                return
+            left += cells + 1
+
+
+def _cells(text: str) -> int:
+    from rich.cells import cell_len
+
+    return len(text) if text.isascii() else cell_len(text)
+
+
+def _sortable(value: Any) -> tuple[bool, Any]:
+    """None sorts last, whatever else a column holds."""
+    return (value is None, 0 if value is None else value)
