@@ -1,0 +1,142 @@
+"""The demonstration's parts: its project, its traffic, and that it leaves nothing running. tests/integration/test_demo.py plays it whole."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from podium.core.cockpit import Cockpit
+from podium.core.config import load
+from podium.core.demo import project
+from podium.core.demo.traffic import Count, Traffic
+from podium.core.domain.runs import StepState
+from podium.core.errors import Refused, RunFailed
+
+from tests.support import wait_until
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> project.Changes:
+    return project.make(tmp_path_factory.mktemp("demo") / "flights demo")
+
+
+def test_the_project_is_committed_and_clean(made: project.Changes) -> None:
+    assert project.git(made.directory, "status", "--porcelain") == ""
+    assert project.git(made.directory, "branch", "--show-current") == "main"
+    assert load(made.directory).name == "flight-delay"
+    files = project.git(made.directory, "ls-files").splitlines()
+    assert {"podium.yaml", "train.py", "replay.py", "tests/test_features.py"} <= set(files)
+    assert not [name for name in files if name.startswith(("mlruns", "data/", ".podium")) or name.endswith((".db", ".pyc"))]
+
+
+def test_both_changes_apply_one_after_the_other(made: project.Changes) -> None:
+    for name in ("better", "worse"):
+        before = made.head()
+        commit, subject = made.apply(name)
+        assert commit == made.head() != before
+        assert project.git(made.directory, "log", "-1", "--format=%s") == subject
+        assert "diff --git" not in project.git(made.directory, "log", "-1", "--format=%B")
+        assert project.git(made.directory, "status", "--porcelain") == ""
+
+
+def test_a_directory_in_use_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("x")
+    with pytest.raises(Refused) as caught:
+        project.make(tmp_path)
+    assert "rm -r" in caught.value.hint
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_port_in_use_is_exchanged_everywhere(tmp_path: Path) -> None:
+    configuration = tmp_path / "podium.yaml"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        configuration.write_text(f"a: {{port: {port}}}\nsmoke: curl http://127.0.0.1:{port}/ping\n")
+        (note,) = project._free_ports(configuration)
+    assert str(port) in note
+    found = re.findall(r"\d{4,}", configuration.read_text())
+    assert len(found) == 2
+    assert found[0] == found[1] != str(port)
+
+
+REPLAY = """\
+import json, sys, time
+assert sys.argv[1:3] == ["--url", "http://127.0.0.1:9"]
+for second in range(1, 1000):
+    print(json.dumps({"sent": second * 10, "failed": second // 3}), flush=True)
+    time.sleep(0.05)
+"""
+
+
+@pytest.fixture
+def traffic(tmp_path: Path) -> Iterator[Traffic]:
+    (tmp_path / "replay.py").write_text(REPLAY)
+    traffic = Traffic(tmp_path, "http://127.0.0.1:9", 100)
+    yield traffic
+    traffic.stop()
+
+
+def test_traffic_is_counted_as_it_flows(traffic: Traffic) -> None:
+    traffic.wait_until_flowing()
+    first = traffic.count()
+    later = traffic.settled()
+    assert later.sent >= first.sent + 20
+    assert (later - Count(10, 0)).sent == later.sent - 10
+
+
+def test_traffic_that_cannot_flow_says_why(tmp_path: Path) -> None:
+    (tmp_path / "replay.py").write_text("raise SystemExit('no data here')")
+    traffic = Traffic(tmp_path, "http://127.0.0.1:9", 100)
+    with pytest.raises(RunFailed, match="no data here"):
+        traffic.wait_until_flowing()
+    traffic.stop()
+
+
+def left_behind(directory: Path) -> list[str]:
+    """Command lines of processes that have to do with `directory`."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal() and int(process.name) != os.getpid():
+            try:
+                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                where = os.readlink(process / "cwd")
+            except OSError:
+                continue
+            if str(directory) in command or where.startswith(str(directory)):
+                found.append(command)
+    return found
+
+
+def test_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
+    directory = tmp_path / "flights"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "podium.cli", "demo", str(directory), "--no-ui"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=tmp_path,
+    )  # fmt: skip
+    try:
+        wait_until((directory / ".podium" / "journal.db").exists, timeout=20, what="the project is made")
+        cockpit = Cockpit.open(directory)
+        wait_until(lambda: cockpit.run_count() and any(step.state is StepState.RUNNING for step in cockpit.steps(1)), timeout=30, what="it runs")
+        assert cockpit.agent().alive
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=40)
+    finally:
+        if process.poll() is None:
+            process.kill()
+    assert (process.returncode, out) == (130, ""), err
+    assert time.monotonic() - began < 25
+    assert not cockpit.agent().alive
+    assert not cockpit.active_runs()
+    cockpit.close()
+    wait_until(lambda: not left_behind(directory), timeout=5, what=f"processes: {left_behind(directory)}")

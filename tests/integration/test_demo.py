@@ -1,0 +1,54 @@
+"""`podium demo`, whole: the project's main job on real data, judged from outside. Takes about a minute."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.timeout(240)
+def test_the_whole_demonstration(tmp_path: Path) -> None:
+    directory = tmp_path / "flights demo"
+    command = [sys.executable, "-m", "podium.cli", "demo", str(directory), "--no-ui", "-o", "json"]
+    done = subprocess.run(command, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=230)
+    assert done.returncode == 0, done.stderr
+    first, better, worse, back, forth, whole = json.loads(done.stdout)
+    assert first["outcome"] == "v1 serves"
+    assert better["outcome"] == "v2 serves"
+    assert worse["outcome"] == "refused by the gate"
+    assert (back["outcome"], forth["outcome"]) == ("v1 serves", "v2 serves")
+    for part in (better, worse, back, forth):
+        assert part["requests"] > 0
+        assert part["lost"] == 0, part
+    assert back["seconds"] < 5
+    assert whole["seconds"] < 200
+    assert "fail" in done.stderr
+    assert "stopped:" in done.stderr
+    assert not _mentioned(directory)
+
+    again = subprocess.run(command, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+    assert (again.returncode, again.stdout) == (4, "")
+    assert "is there already" in again.stderr
+    shown = subprocess.run(
+        [sys.executable, "-m", "podium.cli", "history", "-C", str(directory), "-o", "json"], capture_output=True, text=True, timeout=30
+    )
+    rows = [(row["environment"], row["how"], row["to"]) for row in json.loads(shown.stdout)]
+    assert rows[:2] == [("production", "promote", 2), ("production", "rollback", 1)]
+
+
+def _mentioned(directory: Path) -> list[str]:
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal() and int(process.name) != os.getpid():
+            try:
+                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if str(directory) in command:
+                found.append(command)
+    return found
