@@ -180,7 +180,8 @@ def _ask(plan: Plan, yes: bool, confirm: str) -> None:
     except KeyboardInterrupt:
         note()
         raise Interrupted("nothing was changed") from None
-    if answer != wanted and not (not wanted and answer.lower() in ("y", "yes")):
+    agreed = answer == wanted if wanted else answer.lower() in ("y", "yes")
+    if not agreed:
         raise Refused("not confirmed; nothing was changed")
 
 
