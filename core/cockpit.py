@@ -308,7 +308,7 @@ class Cockpit:
         from .delivery.plans import plan
 
         self.environment(environment)
-        return plan(self.project, self.journal, how, self.project.environments[environment], version, force=force)
+        return plan(self.project, self.journal, how, environment, version, force=force)
 
     def apply(self, plan: Plan, *, why: str = "", force: bool = False) -> Run:
         """Carry the plan out as a run of its own. Refused when the plan says so and `force` (with a reason) does not override it."""
