@@ -12,5 +12,5 @@ packages = [name for folder in FOLDERS for name in (folder, *(f"{folder}.{sub}" 
 setup(
     packages=[f"podium.{name}" for name in packages] + ["podium.examples"],
     package_dir={**{f"podium.{folder}": folder for folder in FOLDERS}, "podium.examples": "examples"},
-    package_data={"podium.tui": ["*.tcss"], "podium.screens": ["*.tcss"], "podium.examples": ["flights/*", "flights/**/*"]},
+    package_data={"podium.tui": ["*.tcss"], "podium.screens": ["*.tcss"], "podium.examples": ["flights/*.py", "flights/*.yaml", "flights/*.md", "flights/*.txt", "flights/tests/*.py", "changes/*.patch"]},
 )

@@ -154,12 +154,14 @@ def ending(detail: RunDetail, *, interrupted: bool = False) -> int:
         note(f"{title(run)} waits for approval of {', '.join(map(clean, waiting))}", style="yellow")
         diagnostics.hint(f"it goes on after `podium approve {run.id}`")
         return diagnostics.REFUSED
-    note(f"{title(run)} {run.state.value}{took}{f': {clean(run.message)}' if run.message else ''}", style="red")
+    told = any(step.message and step.message.splitlines()[0] in run.message for step in failed)
+    because = f": {clean(run.message)}" if run.message and not told else ""
+    note(f"{title(run)} {run.state.value}{took}{because}", style="red")
     for step in failed:
         for line in step.message.splitlines()[1:]:
             diagnostics.hint(clean(line))
     _advise(run, failed)
-    if interrupted or (run.state is RunState.CANCELLED and interrupted):
+    if interrupted:
         return diagnostics.INTERRUPTED
     return _code(run, failed)
 
