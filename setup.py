@@ -9,8 +9,10 @@ FOLDERS = ("core", "cli", "tui", "screens")
 
 packages = [name for folder in FOLDERS for name in (folder, *(f"{folder}.{sub}" for sub in find_packages(folder)))]
 
+EXAMPLES = ["flights/*.py", "flights/*.yaml", "flights/*.md", "flights/*.txt", "flights/tests/*.py", "changes/*.patch"]
+
 setup(
     packages=[f"podium.{name}" for name in packages] + ["podium.examples"],
     package_dir={**{f"podium.{folder}": folder for folder in FOLDERS}, "podium.examples": "examples"},
-    package_data={"podium.tui": ["*.tcss"], "podium.screens": ["*.tcss"], "podium.examples": ["flights/*.py", "flights/*.yaml", "flights/*.md", "flights/*.txt", "flights/tests/*.py", "changes/*.patch"]},
+    package_data={"podium.tui": ["*.tcss"], "podium.screens": ["*.tcss"], "podium.examples": EXAMPLES},
 )
