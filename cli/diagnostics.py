@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ..core.errors import ConfigError, PodiumError
@@ -55,6 +55,13 @@ def note(text: str = "", *, style: str = "") -> None:
     """One line of narration. A closed standard error is nobody's loss."""
     with contextlib.suppress(OSError, ValueError):
         print(paint(text, style), file=sys.stderr, flush=True)
+
+
+def notes(lines: Iterable[str]) -> None:
+    """Many lines in one write: a step that prints a million is followed as fast as it prints."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write("".join(f"{line}\n" for line in lines))
+        sys.stderr.flush()
 
 
 def hint(text: str) -> None:

@@ -69,11 +69,10 @@ class Follower:
                 return
             log = self._logs[step.name] = LogFile(path)
         log.refresh()
+        prefix = f"{paint(clean(step.name), 'cyan')} {glyph('│', '|')} "
         while batch := log.lines(self._read.get(step.name, 0), CHUNK):
             self._read[step.name] = self._read.get(step.name, 0) + len(batch)
-            bar = glyph("│", "|")
-            for each in batch:
-                note(f"{paint(clean(step.name), 'cyan')} {bar} {clean(each.text)}")
+            diagnostics.notes(f"{prefix}{clean(each.text)}" for each in batch)
             if len(batch) < CHUNK:
                 break
 
