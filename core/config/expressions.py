@@ -4,7 +4,7 @@
     evaluate_when("params.fast != 'yes' and branch == 'main'", {"params": {...}, "run": {"branch": "main", "trigger": "push"}})
 
 Namespaces of values: `params`, `matrix` (of the cell), `run` (`trigger`, `branch`; written without a namespace), and for `when:` also `needs`:
-`{"train.state": "failed", …}`, one entry for each step that this one needs.
+`{"train.state": "failed", …}`, one entry for each step before this one.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from ..domain.project import Scalar
 from .durations import parse_duration, parse_percent
-from .reader import INVALID, Reader, did_you_mean, shorten
+from .reader import INVALID, Reader, shorten
 from .source import Node
 
 Schema = dict[str, Any]
@@ -226,7 +226,7 @@ class Choice:
         text = Text().read(node, key, reader)
         if text is INVALID or text in self.words or (self.group and text in plugins(self.group)):
             return text
-        return reader.problem(node, key, f"{_shown(node, text)} is not known", did_you_mean(text, self.words))
+        return reader.problem(node, key, f"{_shown(node, text)} is not known", reader.suggest(text, self.words))
 
     def schema(self) -> Schema:
         words = [*self.words, *(plugins(self.group) if self.group else ())]

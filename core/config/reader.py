@@ -60,6 +60,10 @@ class Reader:
         self.problems.append(Problem(self.file, node.line, node.column, key, message, hint))
         return INVALID
 
+    def suggest(self, word: str, known: Iterable[str]) -> str:
+        """Like `did_you_mean`, until there are more problems than anyone will be shown: looking for near words is the slow part."""
+        return did_you_mean(word, known) if len(self.problems) < MAX_PROBLEMS else ""
+
     def text(self, node: Node, key: str, *, variables: bool = True) -> str | Any:
         """A scalar's text with its variables filled in; INVALID for a list, a mapping, or a variable that is not set."""
         if node.kind != "text":

@@ -13,7 +13,7 @@ from ..domain.project import Pipeline, Project, StepSpec
 from ..errors import UsageError
 from .build import BUILTINS
 from .kinds import has_placeholder
-from .reader import Reader, Record, did_you_mean
+from .reader import Reader, Record
 from .sections import join
 from .source import Node
 from .table import METRIC_GOALS
@@ -48,7 +48,7 @@ def _known(record: Record, key: str, names: Collection[str], what: str, reader: 
         if isinstance(name, str) and name not in names and not has_placeholder(name):
             place = join(record.path, key)
             node = record.at(key, index)
-            hint = did_you_mean(name, names) or f"there is no {what} in this file"
+            hint = reader.suggest(name, names) or f"there is no {what} in this file"
             reader.problem(node, join(place, index) if node is not record.at(key) else place, f"unknown {what} `{name}`", hint)
 
 
@@ -77,7 +77,7 @@ def _metric_check(record: Record, reader: Reader) -> None:
         if record.has(key) and not record.has("compare"):
             reader.problem(record.at(key), join(record.path, key), "only means something beside `compare`", "add compare: champion")
     if record.has("compare") and metric is not None and metric not in METRIC_GOALS and not record.has("goal"):
-        hint = did_you_mean(metric, METRIC_GOALS)
+        hint = reader.suggest(metric, METRIC_GOALS)
         hint = hint if hint.startswith("did") else "add goal: maximize or goal: minimize"
         reader.problem(record.at("metric"), join(record.path, "metric"), f"it is not known whether more `{metric}` is better", hint)
     low, high = record.get("at_least"), record.get("at_most")
@@ -192,7 +192,10 @@ class _Steps:
             for name in excluded:
                 if name not in axes:
                     self.reader.problem(
-                        written.at("exclude", index), f"{written.path}.exclude[{index}].{name}", "is not in the matrix", did_you_mean(name, axes)
+                        written.at("exclude", index),
+                        f"{written.path}.exclude[{index}].{name}",
+                        "is not in the matrix",
+                        self.reader.suggest(name, axes),
                     )
         kinds = [frozenset(axes)] if axes else []
         kinds += [frozenset(cell) for cell in step.matrix.include]
@@ -211,7 +214,7 @@ class _Steps:
         known += [f"needs.{name}.state" for name in step.needs]
         for name in names:
             if name not in known:
-                self.reader.problem(record.at("when"), path, f"unknown value `{name}`", did_you_mean(name, known))
+                self.reader.problem(record.at("when"), path, f"unknown value `{name}`", self.reader.suggest(name, known))
 
     def _templates_of(self, values: Mapping[str, str], key: str, record: Record, cells: frozenset[str]) -> None:
         for name, value in values.items():
@@ -236,7 +239,7 @@ class _Steps:
         known = [*(f"params.{name}" for name in self.pipeline.params), *(f"matrix.{name}" for name in sorted(cells))]
         for each in dict.fromkeys(map(str, found)):
             if each not in known:
-                hint = did_you_mean(each, known) or "this pipeline has no params, and this step no matrix"
+                hint = self.reader.suggest(each, known) or "this pipeline has no params, and this step no matrix"
                 self.reader.problem(node, path, f"unknown value `${{{{ {each} }}}}`", hint)
 
     def _files(self, needs: Mapping[str, Sequence[str]]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .kinds import Kind, Schema, plugins
-from .reader import INVALID, Reader, Record, article, did_you_mean, shorten
+from .reader import INVALID, Reader, Record, article, shorten
 from .source import Node
 
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}"
@@ -141,7 +141,7 @@ class Section:
         for name, name_node, value in entries(node, key, reader):
             found = known.get(name)
             if found is None and self.others is None:
-                reader.problem(name_node, join(key, name), f"unknown key `{shorten(name)}`", did_you_mean(name, known))
+                reader.problem(name_node, join(key, name), f"unknown key `{shorten(name)}`", reader.suggest(name, known))
                 continue
             reader.seen.add((self.name, name))
             nodes[name] = value
@@ -202,7 +202,7 @@ class Chosen:
         if value.kind != "text":
             return reader.problem(value, join(key, present[0]), f"has to be one value, not {article(value)}")
         words = [option.word for option in self.options if option.key == present[0]]
-        return reader.problem(value, join(key, present[0]), f"`{shorten(value.text)}` is not known", did_you_mean(value.text, words))
+        return reader.problem(value, join(key, present[0]), f"`{shorten(value.text)}` is not known", reader.suggest(value.text, words))
 
     def _section(self, node: Node, key: str) -> Section | None:
         value = node.get(key)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,19 +122,40 @@ class Repository:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Twice --force: a directory that was deleted behind git's back is still registered, and may be taken again.
         arguments = ("worktree", "add", "--force", "--force", "--detach", "--quiet", str(path), found.sha)
-        checked(self.git_dir, *arguments, timeout=CHECKOUT_TIMEOUT)
+        with self._worktrees():
+            checked(self.git_dir, *arguments, timeout=CHECKOUT_TIMEOUT)
 
     def worktree_remove(self, path: Path) -> None:
         """Removes a worktree and what lies in it. Nothing happens when it is gone already."""
-        if path.exists():
-            answer = git(self.git_dir, "worktree", "remove", "--force", "--force", str(path), timeout=CHECKOUT_TIMEOUT)
-            if answer.code and "is not a working tree" in answer.err:
-                raise NotFound(f"{path} is not a worktree of {self.root}", hint="nothing was removed")
-            if answer.code and path.exists():
-                shutil.rmtree(path, ignore_errors=True)  # a step may have made a directory that git does not empty
-                if path.exists():
-                    raise PodiumError(f"{path} cannot be removed: {answer.err}", hint="look at the permissions in it")
-        git(self.git_dir, "worktree", "prune")
+        with self._worktrees():
+            if path.exists():
+                answer = git(self.git_dir, "worktree", "remove", "--force", "--force", str(path), timeout=CHECKOUT_TIMEOUT)
+                if answer.code and "is not a working tree" in answer.err:
+                    raise NotFound(f"{path} is not a worktree of {self.root}", hint="nothing was removed")
+                if answer.code and path.exists():
+                    shutil.rmtree(path, ignore_errors=True)  # a step may have made a directory that git does not empty
+                    if path.exists():
+                        raise PodiumError(f"{path} cannot be removed: {answer.err}", hint="look at the permissions in it")
+            git(self.git_dir, "worktree", "prune")
+
+    @contextmanager
+    def _worktrees(self) -> Generator[None, None, None]:
+        """One at a time: a git that adds a worktree stumbles over the half-written entry of another that does."""
+        try:
+            file = (self.git_dir / "podium.worktrees.lock").open("w")
+        except OSError as error:
+            raise PodiumError(f"{self.git_dir} cannot be written: {error.strerror}", hint="a worktree needs a place in it") from None
+        with file as lock:
+            deadline = time.monotonic() + CHECKOUT_TIMEOUT
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise Refused(f"the worktrees of {self.root} are being changed by somebody else, for too long") from None
+                    time.sleep(0.02)
+            yield  # closing the file gives the lock up, and so does dying
 
     def install_hooks(self, wake_command: str) -> list[str]:
         """Has git run a shell line after commits, merges and received pushes. Says which hooks were left alone, and why (usually none).
