@@ -20,6 +20,8 @@ GRACE = 5.0
 _GIVE_UP = 3.0
 _CHUNK = 1 << 18
 _POLL = 0.05
+# A line without an end (a prompt, a progress bar) is shown when nothing has come for so long.
+_SILENCE = 0.3
 
 
 @dataclass(slots=True)
@@ -57,6 +59,7 @@ class Attempt:
         self._give_up_at: float | None = None
         self._reason = ""
         self._tail = b""
+        self._heard_at = 0.0
         self.code: int | None = None
         for descriptor in self._streams:
             os.set_blocking(descriptor, False)
@@ -66,7 +69,7 @@ class Attempt:
         return list(self._streams)
 
     def read(self, descriptor: int) -> bool:
-        """Take over what is there, at most a chunk. False when there is nothing (more) to read now. OSError when the log cannot be written."""
+        """Take over what is there, at most a chunk. False when there is nothing (more) to read now."""
         stream = self._streams.get(descriptor)
         if stream is None:
             return False
@@ -82,6 +85,7 @@ class Attempt:
         if stream == "e":
             self._tail = (self._tail + data)[-600:]
         self._log.feed(stream, data)
+        self._heard_at = time.monotonic()
         return True
 
     def stop(self, reason: str) -> None:
@@ -98,6 +102,8 @@ class Attempt:
     def advance(self) -> Ending | None:
         """To be called after a child has ended and whenever `next_look` says so; the ending, once everything is over."""
         now = time.monotonic()
+        if self._log.unfinished and now >= self._heard_at + _SILENCE:
+            self._log.flush()
         if self.code is None:
             self.code = self._execution.poll()
         if self.code is None:
@@ -115,8 +121,8 @@ class Attempt:
         """When `advance` has something to do even if nothing happens, on the monotonic clock."""
         if self.code is not None or (self._kill_at is not None and self._give_up_at is not None):
             return time.monotonic() + _POLL
-        candidates = [at for at in (self._timeout_at, self._kill_at) if at is not None]
-        return min(candidates, default=None)
+        silence = self._heard_at + _SILENCE if self._log.unfinished else None
+        return min((at for at in (self._timeout_at, self._kill_at, silence) if at is not None), default=None)
 
     def _kill_if_due(self, now: float) -> None:
         if self._kill_at is not None and now >= self._kill_at:

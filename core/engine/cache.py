@@ -52,8 +52,9 @@ class Cache:
 
     def __init__(self, state: Path) -> None:
         self.directory = state / "cache"
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._objects = self.directory / "objects"
+        for directory in (state, self.directory, self._objects):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._database = _open(self.directory / "cache.db")
         self.hashes = FileHashes(self._database)
         self._new: dict[str, Kept] = {}
@@ -102,7 +103,7 @@ class Cache:
             if entry.kind == "file":
                 target = self._object(entry.digest)
                 if not target.exists():
-                    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    target.parent.mkdir(mode=0o700, exist_ok=True)
                     place(full / entry.path if entry.path else full, target, link=False, mode=0o600)
         return entries
 
@@ -248,6 +249,8 @@ def _open(path: Path) -> sqlite3.Connection:
     """A damaged database is thrown away: it is only a memory of what could be computed again."""
     try:
         return _connect(path)
+    except OSError as error:
+        raise JournalError(f"the cache {path} cannot be used: {error.strerror}", hint="is the directory writable, and the disk not full?") from error
     except sqlite3.DatabaseError as error:
         if "locked" in str(error) or "readonly" in str(error) or "unable to open" in str(error):
             raise JournalError(f"the cache {path} cannot be used: {error}", hint="is the directory writable, and the disk not full?") from error
@@ -257,8 +260,8 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     database = sqlite3.connect(path, timeout=5.0, isolation_level=None)
-    path.chmod(0o600)
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = NORMAL")
     database.execute(

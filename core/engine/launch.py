@@ -87,10 +87,13 @@ class Launcher:
             log = self._logs[name] = StepLog(paths.step_log(self._project.state, self._run.id, name), self._project.secrets)
         return log
 
-    def close_log(self, node: Node) -> None:
+    def close_log(self, node: Node) -> str:
+        """What is missing in the log because it could not be written; empty when it is whole."""
         log = self._logs.pop(node.step.name, None)
-        if log is not None:
-            log.close()
+        if log is None:
+            return ""
+        log.close()
+        return log.problem
 
     def close(self) -> None:
         for log in self._logs.values():

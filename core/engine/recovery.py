@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from ..domain.runs import Run, StepState
 from ..domain.runs import RunState as State
 from ..journal import Journal
 from ..journal.processes import alive
 from .leftovers import end_orphans
+from .paths import worker_log
 
 # A worker that was started has this long to report for duty.
 START_TIMEOUT = 30.0
@@ -28,6 +30,8 @@ def _abandoned(run: Run) -> bool:
 
 def _interrupt(journal: Journal, run: Run) -> bool:
     words = f"its worker (pid {run.worker_pid}) is gone" if run.worker_pid is not None else "its worker never reported for duty"
+    last = _last_words(worker_log(journal.path.parent, run.id))
+    words = f"{words}: {last}" if last else words
     with journal.transaction():
         now = journal.runs.get(run.id)
         if now.state.finished or not _abandoned(now):
@@ -40,3 +44,12 @@ def _interrupt(journal: Journal, run: Run) -> bool:
         journal.runs.set_state(run.id, State.INTERRUPTED, message=words, only_from=_ACTIVE)
     end_orphans(journal.path.parent.parent, run.id)
     return True
+
+
+def _last_words(log: Path) -> str:
+    """What the worker could still say before it ended, though not in the journal (a full disk)."""
+    try:
+        lines = log.read_bytes()[-2000:].decode("utf-8", "replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1].strip()[:300] if lines else ""

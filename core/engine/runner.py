@@ -150,7 +150,6 @@ class Runner:
             if self._cancelled:
                 attempt.stop(f"cancelled by {self._cancelled[0]}")
             return
-        self._launch.close_log(node)
         if self._cancelled and begun is not None:
             self._settle(node, StepState.CANCELLED, f"cancelled by {self._cancelled[0]}")
         elif begun is not None:
@@ -199,24 +198,16 @@ class Runner:
                 self._ended(self._board.nodes[name], ending)
 
     def _ended(self, node: Node, ending: Ending) -> None:
-        if self._cancelled and not ending.good:
-            self._launch.log(node).note("cancelled")
-            self._launch.close_log(node)
-            self._settle(node, StepState.CANCELLED, f"cancelled by {self._cancelled[0]}", exit_code=ending.code)
-            return
         self._current = node.step.name
         problem = self._launch.finish(node, ending)
         self._current = ""
-        if problem is not None and self._cancelled:
-            self._launch.close_log(node)
-            self._settle(node, StepState.CANCELLED, f"cancelled by {self._cancelled[0]}", exit_code=ending.code)
-        elif problem is None:
-            self._launch.close_log(node)
+        if problem is None:
             self._settle(node, StepState.SUCCEEDED, node.message, exit_code=ending.code)
+        elif self._cancelled:
+            self._settle(node, StepState.CANCELLED, f"cancelled by {self._cancelled[0]}", exit_code=ending.code)
         elif node.attempt <= node.step.spec.retries:
             self._back_off(node, problem)
         else:
-            self._launch.close_log(node)
             self._fail(node, problem, exit_code=ending.code)
 
     def _back_off(self, node: Node, problem: Problem) -> None:
@@ -239,7 +230,8 @@ class Runner:
         self._settle(node, StepState.FAILED, message, **fields)
 
     def _settle(self, node: Node, state: StepState, message: str = "", **fields: Any) -> None:
-        node.message = message
+        incomplete = self._launch.close_log(node)
+        node.message = message = f"{message}\n{incomplete}".strip() if incomplete else message
         self._board.settle(node.step.name, state)
         fields.update(attempt=node.attempt, ended=time.time(), message=message)
         if node.attempt:
@@ -266,9 +258,7 @@ class Runner:
         self._cancelled = request
         for attempt in self._attempts.values():
             attempt.stop(f"cancelled by {request[0]}")
-        for name in list(self._backing_off):
-            self._backing_off.discard(name)
-            self._launch.close_log(self._board.nodes[name])
+        self._backing_off.clear()
         for node in self._board.nodes.values():
             if not node.state.finished and node.step.name not in self._attempts and node.step.name != self._current:
                 self._settle(node, StepState.CANCELLED)

@@ -15,7 +15,7 @@ from ..domain.project import Project
 from ..domain.runs import Approval, Run, RunKind, RunState, Step, StepState, Trigger
 from ..errors import NotFound, PodiumError, Refused, RunFailed, UsageError
 from ..journal import Journal
-from ..journal.processes import alive
+from ..journal.processes import alive, started_at
 from . import handover, paths
 from .graph import build, parameters
 from .leftovers import end_orphans
@@ -79,7 +79,8 @@ def submit_operation(
 def resume(project: Project, journal: Journal, run_id: int, who: str) -> Run:
     """Go on after the last finished step. Refused when the run still runs, or has succeeded."""
     recover(journal)
-    end_orphans(project.home, run_id, grace=5.0)
+    if journal.runs.get(run_id).state.finished:
+        end_orphans(project.home, run_id, grace=5.0)
     with journal.transaction():
         run = journal.runs.get(run_id)
         if not run.state.finished:
@@ -165,12 +166,15 @@ def _launch(project: Project, journal: Journal, run: Run, *, fresh: bool = False
         paths.prepare_directory(project.state, run.id)
         if fresh:
             paths.fresh_marker(project.state, run.id).touch(mode=0o600)
-        _workers.append(_spawn(project, run.id))
+        worker = _spawn(project, run.id)
     except OSError as error:
         message = f"its worker cannot be started: {error.strerror or error}: {error.filename or ''}".rstrip(": ")
         with suppress(PodiumError):
             journal.runs.set_state(run.id, RunState.FAILED, message=message)
         raise RunFailed(f"run {run.id}: {message}", hint="is the disk full, or .podium/ not writable?") from error
+    _workers.append(worker)
+    # Said here and not only by the worker itself: one that dies before it can say anything is found out at once.
+    journal.runs.set_worker(run.id, worker.pid, started_at(worker.pid))
     return run
 
 
