@@ -9,8 +9,8 @@ import stat
 import tempfile
 from pathlib import Path
 
-from ..errors import Refused
 from ..domain.project import Project
+from ..errors import Refused
 
 # sun_path holds 108 bytes; HAProxy binds `<path>.<pid>.tmp` first and renames it, so some of them are not ours to use.
 _SOCKET_LIMIT = 90

@@ -1,0 +1,142 @@
+"""The alias moves that belong to a promotion or a rollback, and their way back.
+
+The registry is asked in the process of the step, after traffic has moved. The agent, which must not load MLflow, has it done by
+`python -m podium.core.delivery.labels HOME DEPLOYMENT finish|undo`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from ..domain.delivery import Deployment, How
+from ..domain.models import CHALLENGER, CHAMPION, PREVIOUS
+from ..domain.project import Project
+from ..errors import PodiumError, Unreachable
+from ..journal import Journal
+from . import past
+
+if TYPE_CHECKING:
+    from ..registry import Registry
+
+_SECONDS = 120.0
+_PATIENCE = 10.0
+
+Moves = Mapping[str, int | None]
+
+
+def wanted(project: Project, journal: Journal, deployment: Deployment, now: Mapping[str, int]) -> dict[str, int | None]:
+    """Alias -> version (None: taken away) once this deployment is done; empty where the environment carries no alias or a plain deploy leaves it."""
+    if deployment.how is How.DEPLOY or not past.carries(project, deployment.environment):
+        return {}
+    moves: dict[str, int | None] = {CHAMPION: deployment.to_version}
+    if deployment.how is How.ROLLBACK:
+        before = [v for v in past.earlier(journal, deployment.environment) if v != deployment.to_version]
+        moves[PREVIOUS] = next((v for v in before if v != deployment.from_version and journal.quarantine.find(deployment.model, v) is None), None)
+    elif deployment.from_version not in (None, deployment.to_version):
+        moves[PREVIOUS] = deployment.from_version
+    if now.get(CHALLENGER) == deployment.to_version:
+        moves[CHALLENGER] = None
+    return {alias: to for alias, to in moves.items() if now.get(alias) != to}
+
+
+def finish(project: Project, journal: Journal, deployment: Deployment) -> list[str]:
+    """Move the aliases; what was moved, in words. What they were is kept in the ledger before the first is moved."""
+    registry = _open(project)
+    try:
+        now = _aliases(registry, deployment.model)
+        moves = wanted(project, journal, deployment, now)
+        if moves:
+            known = journal.ledger.get(deployment.id)
+            before: dict[str, int | None] = {alias: now.get(alias) for alias in moves}
+            journal.ledger.phase(deployment.id, known.phase, {"aliases": before, **known.data})
+        return _move(project, journal, registry, deployment, moves, now)
+    finally:
+        registry.close()
+
+
+def undo(project: Project, journal: Journal, deployment: Deployment) -> list[str]:
+    """Put back the aliases that `finish` may have moved."""
+    before = cast("Moves", journal.ledger.get(deployment.id).data.get("aliases") or {})
+    if not before:
+        return []
+    registry = _open(project)
+    try:
+        now = _aliases(registry, deployment.model)
+        return _move(project, journal, registry, deployment, {alias: to for alias, to in before.items() if now.get(alias) != to}, now)
+    finally:
+        registry.close()
+
+
+def apart(project: Project, deployment: Deployment, what: str) -> list[str]:
+    """`finish` or `undo` in a process of its own. Unreachable with its words when it fails."""
+    command = [sys.executable, "-m", __name__, str(project.home), str(deployment.id), what]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, stdin=subprocess.DEVNULL, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise Unreachable(f"the registry took more than {_SECONDS:.0f} s to move aliases", hint="`podium doctor` looks at it") from error
+    if done.returncode:
+        raise Unreachable((done.stderr.strip().splitlines() or ["the aliases could not be moved"])[-1])
+    return done.stdout.splitlines()
+
+
+def _open(project: Project) -> Registry:
+    from ..registry import open_registry
+
+    return open_registry(project.mlflow, project.state)
+
+
+def _aliases(registry: Registry, model: str) -> dict[str, int]:
+    from ..errors import NotFound
+
+    try:
+        return registry.aliases(model)
+    except NotFound:
+        return {}
+
+
+def _move(project: Project, journal: Journal, registry: Registry, deployment: Deployment, moves: Moves, now: Mapping[str, int]) -> list[str]:
+    from ..registry.aliases import move_alias
+
+    done: list[str] = []
+    for alias, to in moves.items():
+        _wait_for_others(journal, deployment.model)
+        why = f"{deployment.how} {deployment.id} on {deployment.environment}"
+        move_alias(project, journal, registry, deployment.model, alias, to, expected=now.get(alias), who=deployment.who, why=why)
+        done.append(f"alias {alias}: {_words(now.get(alias))} → {_words(to)}")
+    return done
+
+
+def _wait_for_others(journal: Journal, model: str) -> None:
+    """Another step may be moving an alias of this model right now; that takes a moment."""
+    deadline = time.monotonic() + _PATIENCE
+    while (holder := journal.locks.holder(f"alias {model}")) is not None and holder.alive and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _words(number: int | None) -> str:
+    return "none" if number is None else f"version {number}"
+
+
+def main(arguments: list[str]) -> int:
+    from ..config import load
+
+    home, number, what = arguments
+    try:
+        project = load(Path(home))
+        with Journal.open(project.state / "journal.db") as journal:
+            deployment = journal.ledger.get(int(number))
+            for line in (undo if what == "undo" else finish)(project, journal, deployment):
+                print(line)
+    except PodiumError as error:
+        print(error.message, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,64 @@
+"""After a crash: sagas whose process is gone are finished or undone, and what should run is brought back. The agent calls both every second."""
+
+from __future__ import annotations
+
+from ..domain.delivery import Deployment, DeploymentState
+from ..domain.project import Environment, Project
+from ..errors import PodiumError, Refused
+from ..journal import Journal
+from . import labels, phases, undoing
+from .guard import healing, lock_name, operation
+from .saga import Saga
+from .site import Say, Site, quiet
+from .tending import tend
+
+_WHO = "podium"
+
+
+def heal(project: Project, journal: Journal, environment: Environment) -> list[str]:
+    """Restart dead replicas and a dead proxy of an environment; what was done, in words. Leaves it alone while somebody changes it."""
+    if not journal.replicas.of(environment.name):
+        return []
+    site = Site(project, journal, environment)
+    with healing(journal, site.directory, environment.name) as allowed:
+        return tend(site) if allowed else []
+
+
+def recover(project: Project, journal: Journal, *, environment: str | None = None) -> list[str]:
+    """Finish or undo deployments whose process is gone, of one environment or of all; what was done, in words."""
+    done: list[str] = []
+    for deployment in journal.ledger.open():
+        if environment not in (None, deployment.environment):
+            continue
+        holder = journal.locks.holder(lock_name(deployment.environment))
+        if holder is not None and holder.alive:
+            continue
+        config = project.environments.get(deployment.environment)
+        if config is None:
+            journal.ledger.finish(deployment.id, DeploymentState.FAILED, "interrupted, and podium.yaml no longer has this environment")
+            done.append(f"deployment {deployment.id}: its environment {deployment.environment} is gone")
+            continue
+        site = Site(project, journal, config)
+        try:
+            with operation(journal, site.directory, site.name, who=_WHO, why=f"recovery of deployment {deployment.id}"):
+                if journal.ledger.get(deployment.id).state is DeploymentState.RUNNING:
+                    done.append(settle(site, journal.ledger.get(deployment.id)))
+        except Refused:
+            continue
+    return done
+
+
+def settle(site: Site, deployment: Deployment, *, say: Say = quiet) -> str:
+    """Finish or undo one interrupted deployment; the caller holds the environment."""
+    what = f"{deployment.environment}: the interrupted {deployment.how} of version {deployment.to_version}"
+    if phases.reached(deployment.phase, phases.SHIFTED):
+        try:
+            Saga(site, deployment, apart=True).run()
+        except PodiumError as error:
+            return f"{what} could not be finished: {error}"
+        return f"{what} was finished"
+    problems = undoing.undo(site, deployment, lambda row: labels.apart(site.project, row, "undo"))
+    message = "interrupted; undone" + (f", but: {'; '.join(problems)}" if problems else "")
+    site.journal.ledger.finish(deployment.id, DeploymentState.FAILED if problems else DeploymentState.UNDONE, message)
+    say(message)
+    return f"{what} was undone" + (f", but: {'; '.join(problems)}" if problems else "")

@@ -1,0 +1,115 @@
+"""The built-in steps deploy, promote and rollback: from a step's options to a saga, and back to the step's results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..domain.delivery import Deployment, How
+from ..domain.runs import RunKind
+from ..errors import NotFound, UsageError
+from . import plans, proxy
+from .guard import operation
+from .reconcile import settle
+from .saga import Order, Saga, begin, check, ensure_possible, fetch
+from .site import Site
+from .tending import tend
+
+if TYPE_CHECKING:
+    from ..engine.context import StepContext
+
+_SEEN = "seen."
+
+
+def deploy(context: StepContext) -> Mapping[str, Any]:
+    """Options: `environment`, `version` (default: the one that a step before reported, else the challenger)."""
+    return _step(context, How.DEPLOY)
+
+
+def promote(context: StepContext) -> Mapping[str, Any]:
+    """As deploy; needs a passed gate, or `force` with a reason; moves the aliases."""
+    return _step(context, How.PROMOTE)
+
+
+def rollback(context: StepContext) -> Mapping[str, Any]:
+    """Options: `environment`, `version` (default: the last good one). Quarantines what it takes out."""
+    return _step(context, How.ROLLBACK)
+
+
+def _step(context: StepContext, how: How) -> Mapping[str, Any]:
+    site = _site(context)
+    deployment, warnings = carry_out(site, _order(context, site, how))
+    return _results(site, deployment, warnings)
+
+
+def carry_out(site: Site, order: Order) -> tuple[Deployment, list[str]]:
+    """Do it, in the order that DESIGN.md gives: whatever takes long and changes nothing comes before the lock."""
+    warm = order.how is How.ROLLBACK and not site.missing(order.version)
+    if not warm:
+        check(site, order)
+        ensure_possible(site)
+    digest = fetch(site, order.version)
+    with operation(site.journal, site.directory, site.name, who=order.who, why=f"{order.how} of version {order.version}"):
+        lines = [settle(site, row, say=site.say) for row in site.journal.ledger.open() if row.environment == site.name]
+        lines += [] if warm else tend(site)
+        for line in lines:
+            site.say(line)
+        check(site, order, holding=True)
+        saga = Saga(site, begin(site, order, digest), asked=order.asked)
+        return saga.run(), saga.warnings
+
+
+def _site(context: StepContext) -> Site:
+    name = str(context.options.get("environment") or context.run.params.get("environment") or "")
+    config = context.project.environments.get(name)
+    if config is None:
+        raise NotFound(f"there is no environment {name!r}", hint=f"podium.yaml has: {', '.join(context.project.environments) or 'none'}")
+    return Site(context.project, context.journal, config, say=context.log)
+
+
+def _order(context: StepContext, site: Site, how: How) -> Order:
+    options = context.options
+    version = plans.parse_version(options.get("version"))
+    if version is None and how is not How.ROLLBACK:
+        version = plans.parse_version(context.upstream_result("version"))
+    if how is not How.ROLLBACK:
+        _know(site, version)
+    if version is None:
+        version = plans.plan(site.project, site.journal, how, site.name, None).version
+    force = str(options.get("force") or "")
+    if force in ("True", "true"):
+        raise UsageError("force needs a reason in words", hint="force: why it is right to do it all the same")
+    run = context.run
+    operation_run = run.kind is not RunKind.PIPELINE
+    return Order(
+        how, version, run.who, why=run.why, trigger=run.trigger, run_id=run.id, force=force,
+        seen={key.removeprefix(_SEEN): str(value) for key, value in options.items() if key.startswith(_SEEN)},
+        asked=run.created if operation_run else time.time(),
+    )  # fmt: skip
+
+
+def _know(site: Site, version: int | None) -> None:
+    """A version that was registered a moment ago may not be in the journal yet."""
+    model = site.project.mlflow.model
+    if version is not None and site.journal.versions.get(model, version) is not None:
+        return
+    from ..registry.snapshot import refresh
+
+    refresh(site.project, site.journal)
+
+
+def _results(site: Site, deployment: Deployment, warnings: list[str]) -> Mapping[str, Any]:
+    ended = deployment.ended or time.time()
+    return {
+        "environment": site.name,
+        "model": deployment.model,
+        "version": deployment.to_version,
+        "from_version": deployment.from_version,
+        "deployment": deployment.id,
+        "digest": deployment.digest,
+        "traffic_seconds": deployment.data.get("traffic_seconds"),
+        "seconds": round(ended - deployment.at, 3),
+        "warnings": warnings,
+        "proxy": proxy.pid(site.directory),
+    }
