@@ -1,0 +1,124 @@
+"""A gate's verdict on a candidate version: every check, on the same rows for candidate and champion.
+
+Nothing here raises for a bad model or bad data: what cannot be measured is an error in the report, and an error never passes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from ..domain.models import Version
+from ..domain.project import Check, Gate, Project
+from ..domain.verdicts import CheckResult, GateReport, Verdict, worst
+from .checks import Bench, bounds, comparison, latency, name_of, schema
+from .metrics import METRICS, Answers, Unmeasurable, measure
+from .subjects import Data, Fetch, Subject, load, read_data
+
+_KINDS: Mapping[str, Callable[[Check, Bench], Sequence[CheckResult]]] = {"latency": latency, "schema": schema}
+
+
+def evaluate(
+    project: Project,
+    gate: Gate,
+    candidate: Version,
+    champion: Version | None,
+    *,
+    fetch: Fetch,
+    run_id: int | None = None,
+    champion_problem: str = "",
+    log: Callable[[str], None] = lambda _: None,
+) -> GateReport:
+    """Judges `candidate` by `gate`.
+
+    `fetch` brings a version's files and returns their directory. `champion` None means that there is none to compare with, which passes;
+    `champion_problem` says that there should be one but it cannot be had (an alias that points nowhere), which does not.
+    """
+    started = time.time()
+    try:
+        bench = _bench(project, gate, candidate, champion, fetch, champion_problem, log)
+    except Unmeasurable as error:
+        message = f"{error.message}. {error.hint}".rstrip(". ") + "."
+        failed = CheckResult("measurement", Verdict.ERROR, message)
+        return _report(gate, candidate, champion, (failed,), started, run_id, None)
+    checks: list[CheckResult] = []
+    for check in gate.checks:
+        results = _results(check, bench)
+        for result in results:
+            log(f"{result.verdict:12} {result.name}{f' [{result.slice}]' if result.slice else ''}: {result.message}")
+        checks += results
+    return _report(gate, candidate, champion, tuple(checks), started, run_id, bench)
+
+
+def _bench(
+    project: Project,
+    gate: Gate,
+    candidate: Version,
+    champion: Version | None,
+    fetch: Fetch,
+    champion_problem: str,
+    log: Callable[[str], None],
+) -> Bench:
+    data = read_data(project, gate)
+    log(f"{gate.data}: {data.rows} rows")
+    subject = load(candidate, data, fetch)
+    if champion is None or champion_problem or not _needs_champion(gate):
+        return Bench(data, subject, None, champion_problem)
+    if champion.version == candidate.version:
+        return Bench(data, subject, None, "", itself=True)
+    other: Subject | None = None
+    try:
+        other = load(champion, data, fetch)
+    except Unmeasurable as error:
+        champion_problem = f"the champion cannot be measured: {error.message}"
+    return Bench(data, subject, other, champion_problem)
+
+
+def _needs_champion(gate: Gate) -> bool:
+    return any(check.compare or check.kind == "schema" for check in gate.checks)
+
+
+def _results(check: Check, bench: Bench) -> Sequence[CheckResult]:
+    try:
+        judge = _KINDS.get(check.kind) or (comparison if check.compare else bounds)
+        return judge(check, bench)
+    except Unmeasurable as error:
+        return (CheckResult(name_of(check), Verdict.ERROR, f"{error.message}. {error.hint}".rstrip(". ") + "."),)
+
+
+def _report(
+    gate: Gate,
+    candidate: Version,
+    champion: Version | None,
+    checks: tuple[CheckResult, ...],
+    at: float,
+    run_id: int | None,
+    bench: Bench | None,
+) -> GateReport:
+    return GateReport(
+        gate=gate.name,
+        model=candidate.model,
+        version=candidate.version,
+        champion=champion.version if champion else None,
+        verdict=worst(check.verdict for check in checks),
+        checks=checks,
+        at=at,
+        run_id=run_id,
+        data=gate.data,
+        rows=bench.data.rows if bench else 0,
+        metrics=_all_metrics(bench.candidate.answers) if bench else {},
+    )
+
+
+def _all_metrics(answers: Answers) -> dict[str, float]:
+    """Every metric that these answers allow, whether or not a check asked for it."""
+    found: dict[str, float] = {}
+    for name, metric in METRICS.items():
+        try:
+            found[name] = measure(metric, answers)
+        except Unmeasurable:
+            continue
+    return found
+
+
+__all__ = ["Data", "evaluate"]

@@ -1,0 +1,61 @@
+"""A gate's report for people (Markdown), for programs (JSON), and in one sentence for a log line or an error."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+
+from ..domain.verdicts import CheckResult, GateReport, Verdict
+
+
+def to_json(report: GateReport) -> str:
+    """Every field, with numbers that JSON does not know (an unbounded interval) as null."""
+    return json.dumps(_plain(asdict(report)), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value
+
+
+def to_markdown(report: GateReport) -> str:
+    against = f"champion {report.champion}" if report.champion is not None else "no champion"
+    when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(report.at))
+    lines = [
+        f"# Gate {report.gate}: {report.verdict}",
+        "",
+        f"{report.model} version {report.version} against {against}, {report.rows} rows of `{report.data}`, {when}.",
+        "",
+        "| verdict | check | slice | what was found |",
+        "|---|---|---|---|",
+    ]
+    lines += [f"| {check.verdict} | {_cell(check.name)} | {_cell(check.slice)} | {_cell(check.message)} |" for check in report.checks]
+    if report.metrics:
+        lines += ["", "| metric | value |", "|---|---|", *(f"| {name} | {value:.6g} |" for name, value in sorted(report.metrics.items()))]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def sentence(report: GateReport) -> str:
+    """`gate quality: fail for flights version 3: roc_auc ≥ 0.65: 0.6120 is below 0.65; …`, worst first, at most three reasons."""
+    head = f"gate {report.gate}: {report.verdict} for {report.model} version {report.version}"
+    bad = [check for check in report.checks if check.verdict is not Verdict.PASS]
+    order = {Verdict.FAIL: 0, Verdict.ERROR: 1, Verdict.INCONCLUSIVE: 2}
+    bad.sort(key=lambda check: order[check.verdict])
+    reasons = "; ".join(_reason(check) for check in bad[:3])
+    more = f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
+    return f"{head}: {reasons}{more}" if bad else head
+
+
+def _reason(check: CheckResult) -> str:
+    where = f" [{check.slice}]" if check.slice else ""
+    return f"{check.name}{where}: {check.message}"
