@@ -1,7 +1,6 @@
 """The logs of steps: written whole and masked, read by window, never loaded."""
 
-from .lines import LogLine
-from .reader import LogFile
+from .reader import LogFile, LogLine
 from .writer import StepLog
 
 __all__ = ["LogFile", "LogLine", "StepLog"]

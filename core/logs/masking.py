@@ -21,8 +21,8 @@ class Masker:
 
     def __init__(self, secrets: tuple[bytes, ...]) -> None:
         self._secrets = secrets
-        self._pattern = re.compile(b"|".join(re.escape(one) for one in secrets)) if secrets else None
-        self._held = b""
+        self._pattern: re.Pattern[bytes] | None = re.compile(b"|".join(re.escape(one) for one in secrets)) if secrets else None
+        self._held: bytes = b""
 
     def feed(self, data: bytes) -> bytes:
         """What is certain by now."""

@@ -88,7 +88,8 @@ def _finder(pattern: str, *, regex: bool, ignore_case: bool) -> Finder:
     try:
         compiled = re.compile(source, re.IGNORECASE if ignore_case else 0)
     except (re.error, OverflowError, RecursionError) as error:
-        raise UsageError(f"{pattern!r} is not a regular expression: {error}", hint="Search for it as plain text, or escape it with a backslash.") from error
+        hint = "Search for it as plain text, or put a backslash before what is meant as it stands."
+        raise UsageError(f"{pattern!r} is not a regular expression: {error}", hint=hint) from error
     return _regex(compiled, quick=not _PER_LINE.search(source))
 
 

@@ -6,6 +6,7 @@ letter says that the line goes on in the next record of its stream: it was longe
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -20,6 +21,7 @@ LONGEST = 64 << 10  # bytes of one record's text
 CAP = 256 << 20
 TAIL = 4 << 20  # bytes of the end that are kept once the cap is reached
 _RETRY = 1.0
+_FULL = b"This step has printed more than its log may hold: from here on only the end is kept, and added when it is over.\n"
 
 
 class StepLog:
@@ -47,19 +49,7 @@ class StepLog:
         """Takes bytes as they were read. Whole lines are in the file when this returns; the rest waits for its end, `flush` or `close`."""
         with self._lock:
             masker = self._maskers.get(stream)
-            if masker is not None:
-                data = masker.feed(data)
-            part = self._parts.get(stream)
-            if part:
-                data = part + data
-            end = data.rfind(b"\n") + 1
-            self._parts[stream] = rest = data[end:] if end else data
-            if end:
-                self._lines(stream, data[:end] if rest else data, end)
-            if len(rest) >= LONGEST:
-                whole = len(rest) // LONGEST * LONGEST
-                self._cut(stream, rest[:whole])
-                self._parts[stream] = rest[whole:]
+            self._take(stream, masker.feed(data) if masker is not None else data)
 
     def note(self, text: str) -> None:
         """A line, or several, of Podium's own."""
@@ -67,8 +57,7 @@ class StepLog:
             self.feed("p", text.encode("utf-8", "replace") + b"\n")
             masker = self._maskers.get("p")
             if masker is not None:
-                self._parts["p"] = self._parts.get("p", b"") + masker.close()
-                self.flush("p")
+                self._take("p", masker.close())
 
     def flush(self, stream: str | None = None) -> None:
         """Puts what there is of unfinished lines (a prompt, a progress bar) into the file. Call it when a step has been silent for a while.
@@ -107,6 +96,20 @@ class StepLog:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _take(self, stream: str, data: bytes) -> None:
+        """Bytes after masking."""
+        part = self._parts.get(stream)
+        if part:
+            data = part + data
+        end = data.rfind(b"\n") + 1
+        self._parts[stream] = rest = data[end:] if end else data
+        if end:
+            self._lines(stream, data[:end] if rest else data, end)
+        if len(rest) >= LONGEST:
+            whole = len(rest) // LONGEST * LONGEST
+            self._cut(stream, rest[:whole])
+            self._parts[stream] = rest[whole:]
 
     def _lines(self, stream: str, data: bytes, size: int) -> None:
         """Whole lines: `data` ends with a line feed."""
@@ -152,32 +155,37 @@ class StepLog:
             head, data = data[:cut], data[cut:]
             self._put(head)
             self._full = True
-            self._put(self._prefix("p") + b"This step has printed more than its log may hold: from here on only the end is kept, and added when it is over.\n")
+            self._put(self._prefix("p") + _FULL)
             self._keep(data)
         else:
             self._left -= len(data)
             self._put(data)
 
     def _put(self, data: bytes) -> None:
+        rest = self._append(data)
+        if rest:
+            self._keep(rest)
+
+    def _append(self, data: bytes) -> bytes:
+        """Writes whole lines; what did not fit, from the first line that is not whole on. `problem` says why."""
         if self._torn:
             data = b"\n" + data
-        view = memoryview(data)
+        written = 0
         try:
-            while view:
-                view = view[os.write(self._fd, view) :]
+            while written < len(data):
+                written += os.write(self._fd, data[written:] if written else data)
             self._torn = False
+            return b""
         except OSError as error:
-            written = len(data) - len(view)
-            # What did not fit waits in memory with all that follows, from its next whole line on.
-            self._torn = data[written - 1 : written] != b"\n" if written else self._torn
-            begin = written if not self._torn or not written else data.find(b"\n", written) + 1
-            if begin != written:
-                self._dropped_lines += 1
-                self._dropped_bytes += begin - written
             self.problem = f"the log {self.path} is incomplete: {error.strerror}"
             self._retry_at = time.monotonic() + _RETRY
-            if data[begin:].lstrip(b"\n"):
-                self._keep(data[begin:].lstrip(b"\n"))
+            whole = data.rfind(b"\n", 0, written) + 1
+            if written > whole:
+                # Only this object writes to the file: the half line at its end is ours to take back.
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._fd, os.fstat(self._fd).st_size - (written - whole))
+            self._torn = self._torn and not whole
+            return data[whole:].removeprefix(b"\n") if not whole and data[:1] == b"\n" else data[whole:]
 
     def _keep(self, data: bytes) -> None:
         """Into the memory of the end, from which the oldest falls out."""
@@ -198,21 +206,22 @@ class StepLog:
 
     def _recover(self) -> None:
         """Tries the disk again; what was lost meanwhile is said in the log."""
-        said, self.problem = self.problem, ""
-        before = self._kept
-        self._kept, self._kept_bytes = deque(), 0
-        lost, size, self._dropped_lines, self._dropped_bytes = self._dropped_lines, self._dropped_bytes, 0, 0
-        note = self._prefix("p") + f"{lost:,} lines ({size:,} bytes) are missing here: the log could not be written.\n".encode() if lost else b""
+        self.problem = ""
         if self._full:
             # The cap was reached as well: the end stays in memory until the step is over.
-            self._kept, self._kept_bytes = before, sum(map(len, before))
-            self._dropped_lines, self._dropped_bytes = lost, size
             return
-        self._put(note + b"".join(before))
-        if self.problem:
-            self._kept, self._kept_bytes = before, sum(map(len, before))
-            self._dropped_lines, self._dropped_bytes = lost, size
-            self.problem = said
+        if self._dropped_lines:
+            note = f"{self._dropped_lines:,} lines ({self._dropped_bytes:,} bytes) are missing here: the log could not be written.\n"
+            if self._append(self._prefix("p") + note.encode()):
+                return
+            self._dropped_lines = self._dropped_bytes = 0
+        self._put(self._taken())
+
+    def _taken(self) -> bytes:
+        kept = b"".join(self._kept)
+        self._kept.clear()
+        self._kept_bytes = 0
+        return kept
 
     def _give_tail(self) -> None:
         if self.problem:
@@ -220,7 +229,7 @@ class StepLog:
         if self._full and not self.problem:
             if self._dropped_lines:
                 self._put(self._prefix("p") + f"{self._dropped_lines:,} lines ({self._dropped_bytes:,} bytes) are missing here.\n".encode())
-            self._put(b"".join(self._kept))
+            self._put(self._taken())
 
 
 def _open(path: Path) -> int:
