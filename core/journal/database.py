@@ -5,11 +5,12 @@ Statements are prepared once: sqlite3 keeps the last 256 by their text, and ever
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -140,16 +141,15 @@ def _prepare(path: Path, *, create: bool) -> None:
     try:
         if create:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            try:
+            with suppress(FileExistsError):
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            except FileExistsError:
-                pass
         elif not path.exists():
-            raise JournalError(f"there is no journal at {path}", hint="It is made by the first run; `podium run` or `podium init` in the project's directory starts one.")
+            raise JournalError(f"there is no journal at {path}", hint="The first `podium run` in the project's directory starts one.")
         if path.is_dir():
             raise JournalError(f"the journal {path} is a directory", hint="Move it away: Podium keeps its journal in a file of that name.")
     except OSError as error:
-        hint = "Free some space and try again." if error.errno == 28 else "Give this user write permission on the directory, or run the command as its owner."
+        permission = "Give this user write permission on the directory, or run the command as its owner."
+        hint = "Free some space and try again." if error.errno == errno.ENOSPC else permission
         raise JournalError(f"the journal {path} cannot be made: {error.strerror}", hint=hint) from error
 
 
@@ -182,7 +182,7 @@ def _configure(database: Database, *, read_only: bool, deadline: float) -> None:
             database.run("PRAGMA journal_mode=WAL")
             break
         except JournalError as error:
-            busy = isinstance(error.__cause__, sqlite3.OperationalError) and str(getattr(error.__cause__, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
+            busy = getattr(error.__cause__, "sqlite_errorname", "").startswith("SQLITE_BUSY")
             if not busy or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)

@@ -17,8 +17,10 @@ def _written(report: GateReport) -> str:
 
 def _report(text: str) -> GateReport:
     content: dict[str, Any] = json.loads(text)
-    checks = tuple(CheckResult(**{**check, "verdict": Verdict(check["verdict"])}) for check in content["checks"])
-    return GateReport(**{**content, "verdict": Verdict(content["verdict"]), "checks": checks})
+    for part in (content, *content["checks"]):
+        part["verdict"] = Verdict(part["verdict"])
+    content["checks"] = tuple(CheckResult(**check) for check in content["checks"])
+    return GateReport(**content)
 
 
 class Gates:
@@ -33,9 +35,8 @@ class Gates:
 
     def latest(self, model: str, version: int, gate: str | None = None) -> GateReport | None:
         """The last report about a version, of one gate or of any."""
-        row = self._database.one(
-            "SELECT report FROM gates WHERE model = ?1 AND version = ?2 AND (?3 IS NULL OR gate = ?3) ORDER BY id DESC LIMIT 1", (model, version, gate)
-        )
+        sql = "SELECT report FROM gates WHERE model = ?1 AND version = ?2 AND (?3 IS NULL OR gate = ?3) ORDER BY id DESC LIMIT 1"
+        row = self._database.one(sql, (model, version, gate))
         return _report(row[0]) if row else None
 
     def of(self, model: str, version: int) -> list[GateReport]:

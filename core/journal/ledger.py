@@ -11,12 +11,15 @@ from ..errors import NotFound
 from .database import Database, Row
 
 _COLUMNS = (
-    'id, environment, how, state, model, to_version, from_version, at, who, why, run_id, "commit", digest, strategy, forced, phase, ended, message, data'
+    'id, environment, how, state, model, to_version, from_version, at, who, why, run_id, "commit", digest, strategy, forced, '
+    "phase, ended, message, data"
 )
 
 
 def _deployment(row: Row) -> Deployment:
-    return Deployment(row[0], row[1], How(row[2]), DeploymentState(row[3]), *row[4:14], bool(row[14]), *row[15:18], json.loads(row[18]))
+    fields = list(row)
+    fields[2], fields[3], fields[14], fields[18] = How(row[2]), DeploymentState(row[3]), bool(row[14]), json.loads(row[18])
+    return Deployment(*fields)
 
 
 class Ledger:
@@ -29,8 +32,8 @@ class Ledger:
     ) -> Deployment:
         """A deployment in state running."""
         number = self._database.insert(
-            "INSERT INTO deployments (environment, how, state, model, to_version, from_version, at, who, why, run_id, \"commit\", digest, strategy, forced)"
-            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            "INSERT INTO deployments (environment, how, state, model, to_version, from_version, at, who, why, run_id,"
+            ' "commit", digest, strategy, forced) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)',
             (environment, str(how), "running", model, to_version, from_version, time.time(), who, why, run_id, commit, digest, strategy, int(forced)),
         )
         return self.get(number)
@@ -53,7 +56,8 @@ class Ledger:
 
     def history(self, environment: str, limit: int = 50) -> list[Deployment]:
         """Deployments of an environment, newest first."""
-        rows = self._database.all(f"SELECT {_COLUMNS} FROM deployments WHERE environment = ? ORDER BY id DESC LIMIT ?", (environment, limit))  # noqa: S608
+        sql = f"SELECT {_COLUMNS} FROM deployments WHERE environment = ? ORDER BY id DESC LIMIT ?"  # noqa: S608
+        rows = self._database.all(sql, (environment, limit))
         return [_deployment(row) for row in rows]
 
     def current(self, environment: str) -> Deployment | None:

@@ -32,4 +32,4 @@ def translate(error: sqlite3.Error, path: Path) -> JournalError:
     for prefix, words, hint in _HINTS:
         if name.startswith(prefix):
             return JournalError(f"the journal {path} {words}", hint=hint)
-    return JournalError(f"the journal {path} refused: {error}", hint="Run `podium doctor`; if it finds nothing, this is a defect of Podium: please report it.")
+    return JournalError(f"the journal {path} refused: {error}", hint="Run `podium doctor`; if it finds nothing, please report this as a defect.")

@@ -9,7 +9,9 @@ _COLUMNS = "id, environment, version, slot, port, state, pid, pid_started, weigh
 
 
 def _replica(row: Row) -> Replica:
-    return Replica(*row[:5], ReplicaState(row[5]), *row[6:])
+    fields = list(row)
+    fields[5] = ReplicaState(row[5])
+    return Replica(*fields)
 
 
 class Replicas:
@@ -25,7 +27,8 @@ class Replicas:
         )
 
     def of(self, environment: str) -> list[Replica]:
-        return [_replica(row) for row in self._database.all(f"SELECT {_COLUMNS} FROM replicas WHERE environment = ? ORDER BY id", (environment,))]  # noqa: S608
+        sql = f"SELECT {_COLUMNS} FROM replicas WHERE environment = ? ORDER BY id"  # noqa: S608
+        return [_replica(row) for row in self._database.all(sql, (environment,))]
 
     def all(self) -> list[Replica]:
         return [_replica(row) for row in self._database.all(f"SELECT {_COLUMNS} FROM replicas ORDER BY environment, id")]  # noqa: S608

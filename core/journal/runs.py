@@ -20,10 +20,10 @@ _SEARCHED = ("name", "who", "why", '"commit"', "branch", "message", "params")
 
 
 def _run(row: Row) -> Run:
-    params: dict[str, str] = json.loads(row[11]) if row[11] != "{}" else {}
-    return Run(
-        row[0], RunKind(row[1]), row[2], RunState(row[3]), Trigger(row[4]), row[5], row[6], row[7], row[8], row[9], bool(row[10]), params, *row[12:]
-    )
+    fields = list(row)
+    fields[1], fields[3], fields[4], fields[10] = RunKind(row[1]), RunState(row[3]), Trigger(row[4]), bool(row[10])
+    fields[11] = json.loads(row[11]) if row[11] != "{}" else {}
+    return Run(*fields)
 
 
 class Runs:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import pairwise
 
 from ..domain.watching import Sample, Series
 from .database import Database
@@ -57,7 +58,7 @@ class Samples:
         """Folds what has grown old into coarser rows and drops the oldest. Cheap when there is little to do: call it every minute or so."""
         with self._database.transaction():
             for (key,) in self._database.all("SELECT id FROM sample_series"):
-                for (fine, kept), (coarse, _) in zip(LEVELS, LEVELS[1:], strict=False):
+                for (fine, kept), (coarse, _) in pairwise(LEVELS):
                     self._fold(key, fine, coarse, math.floor((now - kept) / coarse) * coarse)
                 step, kept = LEVELS[-1]
                 self._database.run("DELETE FROM samples WHERE series = ? AND step = ? AND at < ?", (key, step, now - kept))

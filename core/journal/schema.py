@@ -104,7 +104,8 @@ def check(database: Database, migrations: tuple[str, ...] = MIGRATIONS) -> bool:
             hint="Use the newer Podium, or start it on a copy of the project. Nothing was changed.",
         )
     if _number(database, "SELECT count(*) FROM sqlite_schema") and _number(database, "PRAGMA application_id") != APPLICATION_ID:
-        raise JournalError(f"{database.path} is an SQLite file, but not a journal of Podium's", hint="Move it away: Podium keeps its journal in a file of that name.")
+        hint = "Move it away: Podium keeps its journal in a file of that name."
+        raise JournalError(f"{database.path} is an SQLite file, but not a journal of Podium's", hint=hint)
     return current == len(migrations)
 
 

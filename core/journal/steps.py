@@ -17,9 +17,11 @@ _FIELDS = frozenset(Step.__dataclass_fields__) - {"run_id", "name"}
 
 
 def _step(row: Row) -> Step:
-    needs = tuple(json.loads(row[4])) if row[4] != "[]" else ()
-    results: dict[str, Any] = json.loads(row[15]) if row[15] != "{}" else {}
-    return Step(row[0], row[1], row[2], StepState(row[3]), needs, *row[5:8], bool(row[8]), *row[9:15], results)
+    fields = list(row)
+    fields[3], fields[8] = StepState(row[3]), bool(row[8])
+    fields[4] = tuple(json.loads(row[4])) if row[4] != "[]" else ()
+    fields[15] = json.loads(row[15]) if row[15] != "{}" else {}
+    return Step(*fields)
 
 
 def _written(field: str, value: Any) -> Any:

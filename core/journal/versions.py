@@ -17,16 +17,17 @@ _MOST_HISTORIES = 5000
 
 
 def _version(row: Row) -> Version:
-    return Version(
-        *row[:4], tuple(json.loads(row[4])), *row[5:10], Verdict(row[10]) if row[10] else None,
-        json.loads(row[11]), json.loads(row[12]), json.loads(row[13]), row[14],
-    )
+    fields = list(row)
+    fields[4], fields[10] = tuple(json.loads(row[4])), Verdict(row[10]) if row[10] else None
+    fields[11:14] = (json.loads(column) for column in row[11:14])
+    return Version(*fields)
 
 
 def _row(one: Version) -> Row:
     return (
-        one.model, one.version, one.created, one.status, json.dumps(list(one.aliases)), one.mlflow_run, one.source, one.commit, one.run_id, one.digest,
-        str(one.verdict) if one.verdict else None, json.dumps(dict(one.metrics)), json.dumps(dict(one.params)), json.dumps(dict(one.tags)), one.description,
+        one.model, one.version, one.created, one.status, json.dumps(list(one.aliases)), one.mlflow_run, one.source, one.commit, one.run_id,
+        one.digest, str(one.verdict) if one.verdict else None, json.dumps(dict(one.metrics)), json.dumps(dict(one.params)),
+        json.dumps(dict(one.tags)), one.description,
     )
 
 
@@ -59,7 +60,8 @@ class Versions:
 
     def of(self, model: str) -> list[Version]:
         """All versions of a model, newest first."""
-        return [_version(row) for row in self._database.all(f"SELECT {_COLUMNS} FROM versions WHERE model = ? ORDER BY version DESC", (model,))]  # noqa: S608
+        sql = f"SELECT {_COLUMNS} FROM versions WHERE model = ? ORDER BY version DESC"  # noqa: S608 - constant columns
+        return [_version(row) for row in self._database.all(sql, (model,))]
 
     def get(self, model: str, version: int) -> Version | None:
         row = self._database.one(f"SELECT {_COLUMNS} FROM versions WHERE model = ? AND version = ?", (model, version))  # noqa: S608
