@@ -2,6 +2,7 @@
 
 A kind is a small frozen object. `read` returns the value or INVALID with the problem noted; it never raises. Kinds that hold other kinds
 (lists, mappings, sections) are in sections.py; the table that uses them all is table.py.
+These are dataclasses without comparison, printing and slots: each of those costs time at every start of every command.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def _shown(node: Node, text: str) -> str:
     return f"`{shorten(node.text)}`" + (" (with its variables filled in)" if node.text != text else "")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Text:
     """A text as written. `templated` allows `${{ }}`; `variables` fills `${NAME}` in; `check` returns what is wrong with it, or ""."""
 
@@ -93,7 +94,7 @@ class Text:
         return {"anyOf": [{"type": ["string", "number"], "pattern": f"^(?:{self.pattern})$"}, *others]}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Integer:
     low: int | None = None
     high: int | None = None
@@ -114,7 +115,7 @@ class Integer:
         return {"anyOf": [{"type": "integer", **_bounds(self.low, self.high)}, *others]}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Number:
     low: float | None = None
     high: float | None = None
@@ -142,7 +143,7 @@ def _bounds(low: float | None, high: float | None) -> Schema:
     return {name: bound for name, bound in (("minimum", low), ("maximum", high)) if bound is not None}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Flag:
     def read(self, node: Node, key: str, reader: Reader) -> Any:
         text = _value(node, key, reader)
@@ -157,7 +158,7 @@ class Flag:
         return {"anyOf": [{"type": "boolean"}, _VARIABLE]}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Duration:
     """Seconds, from `50ms`, `20m`, `1h30m`."""
 
@@ -177,7 +178,7 @@ class Duration:
         return {"anyOf": [{"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$"}, {"const": 0}, _VARIABLE]}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Share:
     """0..1, from `0.2` or `20%`."""
 
@@ -198,7 +199,7 @@ class Share:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Amount:
     """A bound on a signal: a number, a share (`20%` is 0.2) or a length of time (`50ms` is 0.05)."""
 
@@ -215,7 +216,7 @@ class Amount:
         return {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^[0-9.]+ ?(%|ms|s|m|h)$"}, _VARIABLE]}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Choice:
     """One of a few words. `group` names entry points by which other packages add words of their own."""
 
@@ -240,7 +241,7 @@ def plugins(group: str) -> list[str]:
     return [entry.name for entry in entry_points(group=group)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Value:
     """A value of a matrix: a number or true/false where writing it out again gives the same text (`0.1`, `8`), else the text (`3.10`, `2013-03`).
 

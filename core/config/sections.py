@@ -45,7 +45,7 @@ def join(path: str, name: str | int) -> str:
     return f"{path}.{name}" if path else name
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Key:
     """One key of a section: what it may hold, and what it is for in one line (also the schema's description)."""
 
@@ -55,7 +55,7 @@ class Key:
     required: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ListOf:
     """A tuple. A single value stands for a list of one where `single`."""
 
@@ -79,7 +79,7 @@ class ListOf:
         return {"anyOf": [self.kind.schema(), items]} if self.single else items
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class MapOf:
     """A dict of things that the project names. A thing that is wrong inside keeps its name, so that references to it are not wrong too."""
 
@@ -123,7 +123,7 @@ def _holds_records(kind: Kind) -> bool:
     return isinstance(kind, Section | Chosen)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Section:
     """A mapping with known keys; reading gives a Record. `others` takes the keys that the table does not know (a plug-in's own)."""
 
@@ -165,7 +165,7 @@ class Section:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Option:
     """One form of a Chosen section: it is meant where `key` is present (and holds `word`, if given)."""
 
@@ -174,7 +174,7 @@ class Option:
     word: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Chosen:
     """A mapping whose form follows from one of its keys: a step by `run` or `uses`, a check by `metric`, `latency` or `schema`.
 
@@ -242,7 +242,7 @@ def _near(node: Node, choices: Sequence[str]) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Either:
     """One kind for a single value, another for a mapping or a list."""
 
@@ -256,7 +256,7 @@ class Either:
         return {"anyOf": [self.single.schema(), self.other.schema()]}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Plain:
     """Any value as it is, texts with their variables filled in: the options of an installed plug-in."""
 

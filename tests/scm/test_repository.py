@@ -13,6 +13,8 @@ from podium.core.errors import MissingExtra, NotFound, PodiumError, Refused, Unr
 from podium.core.scm import Repository
 from podium.core.scm import git as git_module
 
+from tests.support import wait_until
+
 from .support import commit, git
 
 
@@ -129,11 +131,18 @@ def test_a_git_that_hangs_is_ended_with_its_children(tree: Path, monkeypatch: py
     monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
     start = time.monotonic()
     with pytest.raises(Unreachable, match="did not end"):
-        git_module.git(tree, "status", timeout=1.0)
+        git_module.git(tree, "status", timeout=2.0)
     assert time.monotonic() - start < 5
     child = int((tmp_path / "child").read_text())
     stat = Path(f"/proc/{child}/stat")
-    assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
+
+    def gone() -> bool:
+        try:
+            return stat.read_text().rpartition(")")[2].split()[0] == "Z"
+        except OSError:
+            return True
+
+    wait_until(gone, 5, what="the child of git has ended")
 
 
 def test_called_from_a_hook_it_still_sees_its_own_repository(tree: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
