@@ -214,7 +214,8 @@ def main(arguments: Sequence[str]) -> int:
         with Journal.open(home / ".podium" / "journal.db", create=False, timeout=30.0) as journal:
             state = Worker(home, journal, run_id, signals).work(handover.unpack())
     except PodiumError as error:
-        print(error.message, *([error.hint] if error.hint else []), sep="\n", file=sys.stderr, flush=True)
+        # One line: it is what recovery quotes when the journal could not be written any more.
+        print(f"{error.message}. {error.hint}" if error.hint else error.message, file=sys.stderr, flush=True)
         return error.exit_code
     return 0 if state is RunState.SUCCEEDED else 1
 

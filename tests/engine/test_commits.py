@@ -1,0 +1,150 @@
+"""Runs of pushed commits, in worktrees of their own, and what hand-started runs note of the commit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from podium.core.domain.runs import RunState, Trigger
+from podium.core.engine import paths
+from podium.core.engine.submit import resume
+from podium.core.errors import NotFound
+
+from tests.engine.lab import Lab, wait_for_file
+from tests.support import wait_until
+
+STEPS = """
+data: {run: "mkdir -p data; cp source.txt data/", inputs: [source.txt], outputs: [data/]}
+show: {run: "cat data/source.txt; pwd; echo $PODIUM_COMMIT; echo $PODIUM_HOME", needs: [data]}
+"""
+
+
+@pytest.fixture
+def repository(lab: Lab) -> Lab:
+    lab.write(".gitignore", ".podium/\ndata/\n")
+    lab.write("source.txt", "one\n")
+    lab.pipeline(STEPS)
+    lab.git("init", "-q", "-b", "main")
+    lab.commit("first")
+    return lab
+
+
+def test_a_pushed_commit_has_files_of_its_own(repository: Lab) -> None:
+    lab = repository
+    first = lab.git("rev-parse", "HEAD")
+    lab.write("source.txt", "not committed\n")
+    run = lab.start(commit="HEAD", branch="main", trigger=Trigger.PUSH)
+    assert run.commit == first
+    run, _steps = lab.finish(run.id)
+    assert run.state is RunState.SUCCEEDED, (run.message, lab.worker_log(run.id))
+    worktree = paths.worktree(lab.home / ".podium", run.id)
+    assert lab.log(run.id, "show").split("\n") == ["one", str(worktree), first, str(lab.home)]
+    assert (run.commit, run.branch, run.dirty, run.workspace) == (first, "main", False, str(worktree))
+    assert (lab.home / "source.txt").read_text() == "not committed\n"
+    assert not (lab.home / "data").exists()
+    wait_until(lambda: not worktree.exists())
+    assert "worktrees" not in lab.git("worktree", "list")
+
+
+def test_commits_share_the_cache_and_run_at_the_same_time(repository: Lab) -> None:
+    lab = repository
+    first, _ = lab.run(commit="HEAD")
+    lab.write("README", "more\n")
+    lab.commit("second")
+    second, steps = lab.run(commit="HEAD")
+    assert steps["data"].cached
+    assert steps["data"].origin == first.id
+    assert lab.log(second.id, "show").startswith("one\n")
+    one, two = lab.start(commit="HEAD"), lab.start(commit="HEAD~1")
+    assert lab.finish(one.id)[0].state is RunState.SUCCEEDED
+    assert lab.finish(two.id)[0].state is RunState.SUCCEEDED
+
+
+def test_the_pipeline_is_the_one_of_the_commit(repository: Lab) -> None:
+    lab = repository
+    old = lab.git("rev-parse", "HEAD")
+    lab.pipeline('other: {run: "true"}')
+    run, steps = lab.run(commit=old)
+    assert set(steps) == {"data", "show"}
+    lab.write("podium.yaml", "project: [")
+    lab.git("commit", "-qam", "broken")
+    broken = lab.git("rev-parse", "HEAD")
+    lab.pipeline(STEPS)
+    run, steps = lab.run(commit=broken)
+    assert run.state is RunState.FAILED
+    assert "podium.yaml" in run.message
+    assert steps == {}
+
+
+def test_a_commit_without_a_project(repository: Lab) -> None:
+    lab = repository
+    lab.git("rm", "-q", "--cached", "podium.yaml")
+    lab.git("commit", "-qm", "gone")
+    run, _ = lab.run(commit="HEAD")
+    assert run.state is RunState.FAILED
+    assert "has no podium.yaml" in run.message
+
+
+def test_an_unknown_commit_is_refused(repository: Lab) -> None:
+    with pytest.raises(NotFound, match="no commit 'nothing'"):
+        repository.start(commit="nothing")
+    assert repository.journal.runs.count() == 0
+
+
+def test_a_failed_run_keeps_its_worktree_and_resumes_in_it(repository: Lab) -> None:
+    lab = repository
+    lab.pipeline('a: {run: "echo a >> trace"}\nb: {run: "echo b >> trace; test -e fixed", needs: [a]}')
+    lab.commit("fails")
+    run, _ = lab.run(commit="HEAD")
+    assert run.state is RunState.FAILED
+    worktree = Path(run.workspace)
+    (worktree / "fixed").touch()
+    resume(lab.project, lab.journal, run.id, "anna")
+    seen = wait_until(lambda: (worktree / "trace").read_text() if worktree.exists() else "gone")
+    run, _ = lab.finish(run.id)
+    assert run.state is RunState.SUCCEEDED
+    assert seen in ("a\nb\n", "a\nb\nb\n", "gone")
+    wait_until(lambda: not worktree.exists())
+
+
+def test_a_killed_worker_of_a_commit_resumes(repository: Lab) -> None:
+    lab = repository
+    lab.pipeline('a: {run: "echo $$ > pid; test -e quick || sleep 60"}')
+    lab.commit("slow")
+    run = lab.start(commit="HEAD")
+    worktree = paths.worktree(lab.home / ".podium", run.id)
+    wait_for_file(worktree / "pid")
+    lab.kill_worker(run.id)
+    (worktree / "quick").touch()
+    resume(lab.project, lab.journal, run.id, "anna")
+    assert lab.finish(run.id)[0].state is RunState.SUCCEEDED
+
+
+def test_a_project_below_the_top_of_its_repository(tmp_path: Path) -> None:
+    top = Lab(tmp_path / "mono")
+    lab = Lab(tmp_path / "mono/models/flights")
+    try:
+        top.git("init", "-q", "-b", "main")
+        top.write(".gitignore", ".podium/\n")
+        lab.pipeline('a: {run: "pwd"}')
+        top.commit("first")
+        run, _ = lab.run(commit="HEAD")
+        assert run.state is RunState.SUCCEEDED, run.message
+        assert lab.log(run.id, "a") == str(paths.worktree(lab.home / ".podium", run.id) / "models/flights")
+    finally:
+        lab.close()
+        top.close()
+
+
+def test_a_run_by_hand_notes_the_commit_and_whether_it_differs(repository: Lab) -> None:
+    lab = repository
+    lab.pipeline('a: {run: "echo $MLFLOW_RUN_CONTEXT"}')
+    lab.commit("second")
+    run, _ = lab.run()
+    assert (run.commit, run.branch, run.dirty) == (lab.git("rev-parse", "HEAD"), "main", False)
+    lab.write("source.txt", "changed\n")
+    run, _ = lab.run()
+    assert run.dirty
+    tags = json.loads(lab.log(run.id, "a"))
+    assert (tags["podium.commit"], tags["podium.dirty"]) == (run.commit, "true")
