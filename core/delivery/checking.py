@@ -40,7 +40,8 @@ def warm_up(site: Site, replicas: Sequence[Replica], files: Path) -> str:
             try:
                 status, answer = http.request(replica.port, "POST", "/invocations", body=body, timeout=_FIRST_SECONDS)
             except OSError as error:
-                raise RunFailed(f"{replica.id} does not answer its own input example: {error}.{site.evidence(replica)}", hint=site.look(replica)) from error
+                text = f"{replica.id} does not answer its own input example: {error}.{site.evidence(replica)}"
+                raise RunFailed(text, hint=site.look(replica)) from error
             if status != 200:
                 text = clean(answer[:400].decode("utf-8", "replace"))
                 raise RunFailed(f"{replica.id} answers its own input example with {status}: {text}{site.evidence(replica)}", hint=site.look(replica))
@@ -55,9 +56,8 @@ def watch(site: Site, replicas: Sequence[Replica], before: analysis.Reading, *, 
         seen = analysis.window(before, analysis.read(proxy.stats(site.directory), (), latency=False), slots)
         if seen.requests >= _LEAST and seen.errors > seen.requests * _WORST:
             first = replicas[0]
-            raise RunFailed(
-                f"version {first.version} answered {seen.errors} of its first {seen.requests} requests with errors.{site.evidence(first)}", hint=site.look(first)
-            )
+            text = f"version {first.version} answered {seen.errors} of its first {seen.requests} requests with errors.{site.evidence(first)}"
+            raise RunFailed(text, hint=site.look(first))
         if seen.requests >= _LEAST or time.monotonic() > deadline:
             return
         time.sleep(0.05)

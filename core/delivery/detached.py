@@ -22,17 +22,18 @@ _LAUNCH = 'log=$1; shift; "$@" >>"$log" 2>&1 </dev/null & echo $!'
 _LOG_LIMIT = 16 * 1024 * 1024
 
 
-def start(command: Sequence[str], *, log: Path, cwd: Path, env: Mapping[str, str], fds: Sequence[int] = ()) -> tuple[int, float]:
+def start(command: Sequence[str], *, log: Path, cwd: Path, env: Mapping[str, str]) -> tuple[int, float]:
     """Start `command`, appending its output to `log`; its pid and the start time that tells it from a later process with the same pid."""
     if log.exists() and log.stat().st_size > _LOG_LIMIT:
         log.replace(log.with_name(f"{log.name}.1"))
     log.touch(mode=0o600)
     launched = subprocess.run(
         ["/bin/sh", "-c", _LAUNCH, "sh", str(log), *command],
-        cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10, start_new_session=True, pass_fds=tuple(fds), check=False,
+        cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10, start_new_session=True, check=False,
     )  # fmt: skip
     if launched.returncode or not launched.stdout.strip().isdecimal():
-        raise Unreachable(f"cannot start {command[0]}: {launched.stderr.strip() or launched.returncode}", hint="is the machine out of processes or memory?")
+        reason = launched.stderr.strip() or launched.returncode
+        raise Unreachable(f"cannot start {command[0]}: {reason}", hint="is the machine out of processes or memory?")
     pid = int(launched.stdout)
     return pid, started_at(pid) or 0.0
 
@@ -51,7 +52,7 @@ def stop(pid: int, started: float, *, grace: float) -> bool:
 
 
 def find(marker: str) -> list[tuple[int, float]]:
-    """(pid, start time) of our processes whose environment carries `PODIUM_REPLICA=marker`: started by a command that died before it could note the pid."""
+    """(pid, start time) of our processes with `PODIUM_REPLICA=marker` in their environment: who started them died before noting the pid."""
     wanted = f"PODIUM_REPLICA={marker}".encode()
     found: list[tuple[int, float]] = []
     for process in Path("/proc").glob("[0-9]*"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def lock_name(environment: str) -> str:
 
 
 @contextmanager
-def operation(journal: Journal, directory: Path, environment: str, *, who: str, why: str) -> Iterator[None]:
+def operation(journal: Journal, directory: Path, environment: str, *, who: str, why: str) -> Generator[None]:
     """Refused, naming who holds it since when and why, when another operation is under way."""
     with journal.locks.take(lock_name(environment), who, why):
         _wait_for_healing(directory)
@@ -33,7 +33,7 @@ def operation(journal: Journal, directory: Path, environment: str, *, who: str, 
 
 
 @contextmanager
-def healing(journal: Journal, directory: Path, environment: str) -> Iterator[bool]:
+def healing(journal: Journal, directory: Path, environment: str) -> Generator[bool]:
     """Whether healing may go on; it must not while an operation holds the environment or another healing is under way."""
     descriptor = _open(directory)
     try:
@@ -52,7 +52,7 @@ def _wait_for_healing(directory: Path) -> None:
         deadline = time.monotonic() + _PATIENCE
         while not _try_lock(descriptor):
             if time.monotonic() > deadline:
-                raise Refused(f"healing has not ended for {_PATIENCE:g} s", hint="see .podium/agent.log; `podium watch` can be stopped and started again")
+                raise Refused(f"healing has not ended for {_PATIENCE:g} s", hint="see .podium/agent.log, or restart the agent")
             time.sleep(0.005)
     finally:
         os.close(descriptor)

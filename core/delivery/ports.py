@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import socket
 from collections.abc import Collection
@@ -63,7 +62,7 @@ def listener(port: int) -> tuple[int, str] | None:
         with contextlib.suppress(OSError):
             for descriptor in (process / "fd").iterdir():
                 with contextlib.suppress(OSError):
-                    if os.readlink(descriptor) in wanted:
+                    if str(descriptor.readlink()) in wanted:
                         command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
                         return int(process.name), command[:120]
     return None

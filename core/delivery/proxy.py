@@ -109,7 +109,10 @@ def _launch(directory: Path, handover: list[str]) -> None:
     """Start HAProxy as a daemon of its own and wait until its socket answers. It returns only after its ports are bound, or says why not."""
     command = [binary(), "-D", "-f", str(_config(directory)), "-p", str(directory.resolve() / "haproxy.pid"), *handover]
     log = directory / "proxy.log"
-    done = subprocess.run(command, cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=15, start_new_session=True, check=False)
+    env = {key: value for key, value in os.environ.items() if not key.startswith("PODIUM_")}
+    done = subprocess.run(
+        command, cwd=directory, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=15, start_new_session=True, check=False
+    )
     if done.stderr:
         write(log, done.stderr)
     if done.returncode:

@@ -40,7 +40,10 @@ class Order:
 
 
 def check(site: Site, order: Order, *, holding: bool = False) -> Plan:
-    """The plan as the world is now; `holding` when the environment's lock is ours. Refused when it must not be carried out, or when the world is not the one that was planned in."""
+    """The plan as the world is now; `holding` when the environment's lock is ours.
+
+    Refused when it must not be carried out, or when the world is not the one that was planned in.
+    """
     plan = plans.plan(site.project, site.journal, order.how, site.name, order.version, holding=holding)
     for key, before in order.seen.items():
         now = plan.seen.get(key, before)
@@ -79,7 +82,8 @@ def begin(site: Site, order: Order, digest: str) -> Deployment:
     commit = site.version(order.version).commit
     deployment = site.journal.ledger.begin(
         environment=site.name, how=order.how, model=site.project.mlflow.model, to_version=order.version,
-        from_version=past.serving(site.journal, site.name), who=order.who, why=order.force or order.why, run_id=order.run_id, commit=commit, digest=digest,
+        from_version=past.serving(site.journal, site.name), who=order.who, why=order.force or order.why,
+        run_id=order.run_id, commit=commit, digest=digest,
         strategy="blue-green" if order.how is How.ROLLBACK else site.environment.strategy.kind, forced=bool(order.force),
     )  # fmt: skip
     site.journal.audit.add(order.who, str(order.how), f"{site.name} version {order.version}", order.force or order.why)
@@ -157,7 +161,7 @@ class Saga:
         began = time.monotonic()
         new = self._new()
         if new:
-            self.site.wait_healthy(new, tick=lambda: tend(self.site, skip=new) and None)
+            self.site.wait_healthy(new, tick=lambda: tend(self.site, skip=new))
             self.data["start_seconds"] = round(time.monotonic() - began, 3)
         if new or not proxy.alive(self.site.directory):
             self.site.sync()
@@ -226,8 +230,8 @@ class Saga:
         """Earlier versions beyond `keep` are stopped, never the one that a rollback would bring back first."""
         back = past.good_before(self.site.project, self.site.journal, self.site.name, leaving=self.version)
         serving = past.serving(self.site.journal, self.site.name)
-        ranked = [v for v in (self._next_back(back, serving), serving, *past.earlier(self.site.journal, self.site.name)) if v not in (None, self.version)]
-        keep = set(list(dict.fromkeys(ranked))[: self.site.environment.keep])
+        ranked = [self._next_back(back, serving), serving, *past.earlier(self.site.journal, self.site.name)]
+        keep = set(list(dict.fromkeys(v for v in ranked if v not in (None, self.version)))[: self.site.environment.keep])
         surplus = [
             row
             for row in self.site.replicas()
@@ -281,20 +285,27 @@ class Saga:
         rules = self.site.environment.strategy.analysis
         self.site.say(f"version {self.version} has {stage.share} % of the traffic for {stage.hold:g} s")
         self._wait(stage.hold)
-        for attempt in range(_RETRIES + 1):
-            after = analysis.read(proxy.stats(self.site.directory), [*new, *old])
-            fresh, before = (analysis.window(reading, after, [row.slot for row in rows]) for rows in (new, old))
-            results = analysis.judge(rules, fresh, before)
-            found = analysis.verdict(results) if rules else Verdict.PASS
-            if found is not Verdict.ERROR or attempt == _RETRIES:
+        found, words = self._judge(rules, reading, new, old)
+        for _ in range(_RETRIES):
+            if found is not Verdict.ERROR:
                 break
             self._wait(min(_RETRY_SECONDS, stage.hold))
-        words = "; ".join(result.message for result in results) or "nothing is analysed"
+            found, words = self._judge(rules, reading, new, old)
         self.site.say(f"{stage.share} %: {found}: {words}")
         if found is Verdict.INCONCLUSIVE and not self.forced:
-            raise RunFailed(f"the canary is inconclusive at {stage.share} %: {words}", hint="a person decides: --force --why REASON goes on all the same")
+            raise RunFailed(f"the canary is inconclusive at {stage.share} %: {words}", hint="a person decides: --force --why REASON goes on")
         if found in (Verdict.FAIL, Verdict.ERROR):
             raise RunFailed(f"the canary ends in {found} at {stage.share} %: {words}", hint="the version before has all traffic again")
+
+    def _judge(
+        self, rules: Sequence[Mapping[str, object]], reading: analysis.Reading, new: Sequence[Replica], old: Sequence[Replica]
+    ) -> tuple[Verdict, str]:
+        if not rules:
+            return Verdict.PASS, "nothing is analysed"
+        after = analysis.read(proxy.stats(self.site.directory), [*new, *old])
+        fresh, before = (analysis.window(reading, after, [row.slot for row in rows]) for rows in (new, old))
+        results = analysis.judge(rules, fresh, before)
+        return analysis.verdict(results), "; ".join(result.message for result in results)
 
     def _wait(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -148,8 +148,8 @@ class Site:
         except OSError:
             return False
 
-    def wait_healthy(self, ids: Collection[str], *, tick: Callable[[], None] = lambda: None) -> None:
-        """Until all of them answer /ping with 200. RunFailed, with the end of the replica's log, when one dies or takes longer than `health_timeout`."""
+    def wait_healthy(self, ids: Collection[str], *, tick: Callable[[], object] = lambda: None) -> None:
+        """Until all answer /ping with 200. RunFailed, with the end of the replica's log, when one dies or takes longer than `health_timeout`."""
         deadline = time.monotonic() + self.environment.health_timeout
         waiting = {r.id: r for r in self.replicas() if r.id in ids}
         while waiting:
@@ -160,8 +160,8 @@ class Site:
                 elif not self.driver.alive(replica):
                     raise RunFailed(f"{replica.id} ended while it was starting.{self.evidence(replica)}", hint=self.look(replica))
                 elif time.monotonic() > deadline:
-                    patience = f"{self.environment.health_timeout:g} s"
-                    raise RunFailed(f"{replica.id} is not healthy after {patience} (/ping on port {replica.port}).{self.evidence(replica)}", hint=self.look(replica))
+                    text = f"{replica.id} is not healthy after {self.environment.health_timeout:g} s (/ping on port {replica.port})."
+                    raise RunFailed(f"{text}{self.evidence(replica)}", hint=self.look(replica))
             if waiting:
                 tick()
                 time.sleep(0.05)

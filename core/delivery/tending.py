@@ -20,7 +20,8 @@ def tend(site: Site, *, skip: Collection[str] = ()) -> list[str]:
     """What was done, in words; empty when all was well, and then nothing was written. `skip` are ids that somebody else looks after."""
     rows = [row for row in site.replicas() if row.id not in skip]
     done = _tend_proxy(site)
-    down = {stat.name for stat in proxy.stats(site.directory) if stat.kind == "server" and stat.status.startswith("DOWN") and stat.lasting > _HUNG_SECONDS}
+    servers = [stat for stat in proxy.stats(site.directory) if stat.kind == "server"]
+    down = {stat.name for stat in servers if stat.status.startswith("DOWN") and stat.lasting > _HUNG_SECONDS}
     for row in rows:
         done += _tend_replica(site, row, hung=row.slot in down)
     if rows and (done or _drifted(site)):

@@ -18,7 +18,13 @@ def undo(site: Site, deployment: Deployment, labels: Labels) -> list[str]:
     """What could not be taken back, in words: empty when everything could. `labels` puts the aliases back."""
     data = site.journal.ledger.get(deployment.id).data
     problems: list[str] = []
-    for part in (lambda: _weights(site, data), lambda: _new_replicas(site, data), lambda: _proxy(site, data), lambda: _labels(data, deployment, labels)):
+    parts: tuple[Callable[[], None], ...] = (
+        lambda: _weights(site, data),
+        lambda: _new_replicas(site, data),
+        lambda: _proxy(site, data),
+        lambda: _labels(data, deployment, labels),
+    )
+    for part in parts:
         try:
             part()
         except (PodiumError, OSError) as error:

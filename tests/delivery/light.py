@@ -1,0 +1,164 @@
+"""A small world for sagas: a journal, an environment, versions whose replicas start in a tenth of a second, a real HAProxy, and a load from outside."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from podium.core.delivery import drivers, proxy, steps
+from podium.core.delivery.drivers.process import ProcessDriver
+from podium.core.delivery.saga import Order
+from podium.core.delivery.site import Site
+from podium.core.domain.delivery import Deployment, How
+from podium.core.domain.models import Version
+from podium.core.domain.project import Environment, Git, Mlflow, Project, Strategy
+from podium.core.journal import Journal
+from podium.core.registry.files import bring
+from tests.support import free_port
+
+SERVER = Path(__file__).with_name("light_server.py")
+MODEL = "tiny"
+
+
+class LightDriver(ProcessDriver):
+    def command(self, spec: drivers.ReplicaSpec) -> list[str]:
+        real = super().command(spec)
+        return [sys.executable, "-S", "-E", str(SERVER), *real[3:]]
+
+
+def install() -> None:
+    drivers.TABLE["light"] = f"{__name__}:LightDriver"
+
+
+class World:
+    def __init__(self, home: Path, **environment: Any) -> None:
+        install()
+        values = {"driver": "light", "replicas": 2, "port": free_port(), "health_timeout": 10.0, "strategy": Strategy(drain=2.0), **environment}
+        self.environment = Environment("staging", **values)
+        # Another one is protected, so that this one carries no alias: these tests need no registry.
+        others = {"production": Environment("production", driver="light", port=free_port(), protected=True)}
+        self.project = Project(
+            "tiny", home, home, Git(), Mlflow(f"sqlite:///{home}/none.db", "tiny", MODEL), {}, {}, {"staging": self.environment, **others}, {}, {}, {}
+        )
+        self.journal = Journal.open(self.project.state / "journal.db")
+        self.said: list[str] = []
+
+    @property
+    def site(self) -> Site:
+        return Site(self.project, self.journal, self.environment, say=self.said.append)
+
+    @property
+    def port(self) -> int:
+        return self.environment.port
+
+    def change(self, **values: Any) -> None:
+        self.environment = replace(self.environment, **values)
+        self.project = replace(self.project, environments={**self.project.environments, "staging": self.environment})
+
+    def version(self, number: int, *, example: bool = True, **behaviour: Any) -> None:
+        def download(into: Path) -> None:
+            (into / "behaviour.json").write_text(json.dumps(behaviour))
+            if example:
+                (into / "serving_input_example.json").write_text('{"inputs": [[1.0]]}')
+
+        bring(self.site.files(number), download)
+        self.journal.versions.update(Version(MODEL, number, time.time(), commit=f"{number:040x}"))
+
+    def order(self, how: How, number: int, **more: Any) -> Order:
+        return Order(how, number, **{"who": "anna", "asked": time.time(), **more})
+
+    def deploy(self, number: int, **more: Any) -> Deployment:
+        return steps.carry_out(self.site, self.order(How.DEPLOY, number, **more))[0]
+
+    def rollback(self, number: int, **more: Any) -> Deployment:
+        return steps.carry_out(self.site, self.order(How.ROLLBACK, number, **more))[0]
+
+    def answers(self) -> int:
+        return json.loads(get(self.port, "/version"))["version"]
+
+    def weights(self) -> dict[str, int]:
+        return {stat.name: stat.weight for stat in proxy.stats(self.site.directory) if stat.kind == "server"}
+
+    def close(self) -> None:
+        """Nothing keeps running: everything that carries this world's mark is ended by pid."""
+        for name in self.project.environments:
+            site = Site(self.project, self.journal, self.project.environments[name])
+            proxy.stop(site.directory)
+            for row in site.replicas():
+                site.driver.stop(row, grace=0.5)
+                site.driver.stop_lost(site.marker(row.id))
+            for number in range(1, 10):
+                for place in range(1, site.environment.replicas + 1):
+                    if (site.directory / f"{site.replica_id(number, place)}.log").exists():
+                        site.driver.stop_lost(site.marker(site.replica_id(number, place)))
+        self.journal.close()
+
+
+def get(port: int, path: str, timeout: float = 5.0) -> bytes:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        body = answer.read()
+        assert answer.status == 200, (answer.status, body)
+        return body
+    finally:
+        connection.close()
+
+
+class Load:
+    """Requests from outside, as a client would send them, each counted: what was answered, by which version, and every failure."""
+
+    def __init__(self, port: int, *, body: bytes = b'{"inputs": [[1.0]]}', clients: int = 4, rate: float = 200.0) -> None:
+        self.port = port
+        self.body = body
+        self.answers: Counter[str] = Counter()
+        self.failures: list[str] = []
+        self.first_seen: dict[str, float] = {}
+        self._pause = clients / rate
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._client, daemon=True) for _ in range(clients)]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(10)
+
+    @property
+    def total(self) -> int:
+        return sum(self.answers.values())
+
+    def _client(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        due = time.monotonic()
+        while not self._stop.is_set():
+            due += self._pause
+            try:
+                connection.request("POST", "/invocations", body=self.body, headers={"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                text = answer.read().decode()
+                with self._lock:
+                    if answer.status == 200:
+                        self.answers[text] += 1
+                        self.first_seen.setdefault(text, time.time())
+                    else:
+                        self.failures.append(f"{answer.status} {text[:80]}")
+            except (OSError, http.client.HTTPException) as error:
+                connection.close()
+                with self._lock:
+                    self.failures.append(repr(error))
+            self._stop.wait(max(0.0, due - time.monotonic()))
+        connection.close()

@@ -1,0 +1,62 @@
+"""A stand-in for a replica that starts in a tenth of a second: what it does is written in its "model's" behaviour.json.
+
+start: seconds until healthy · crash: end while loading · status: of /invocations · delay: seconds a prediction takes
+"""
+
+import argparse
+import json
+import os
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--model", type=Path)
+parser.add_argument("--port", type=int)
+parser.add_argument("--version")
+known, _ = parser.parse_known_args()
+behaviour = json.loads((known.model / "behaviour.json").read_text())
+born = time.monotonic()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self, status: int, value: object) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self) -> None:
+        loaded = time.monotonic() - born >= behaviour.get("start", 0) and not (known.model / "ill").exists()
+        if self.path == "/ping":
+            self.answer(200 if loaded else 503, {})
+        elif self.path == "/version":
+            self.answer(200, {"version": known.version, "pid": os.getpid()})
+        else:
+            self.answer(404, {})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        time.sleep(behaviour.get("delay", 0))
+        self.answer(behaviour.get("status", 200), {"predictions": [int(known.version)]})
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 256
+    daemon_threads = True
+
+
+print(f"light replica of version {known.version} on port {known.port}", flush=True)
+if behaviour.get("crash"):
+    threading.Event().wait(0.05)
+    print("ModuleNotFoundError: No module named 'a_package_that_is_not_there'\x1b[31m", file=sys.stderr, flush=True)
+    sys.exit(1)
+Server(("127.0.0.1", known.port), Handler).serve_forever(poll_interval=0.05)
