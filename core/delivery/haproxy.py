@@ -18,7 +18,7 @@ from ..errors import MissingExtra, Unreachable
 BACKEND = "replicas"
 # Requests up to this size can be sent again to another replica when the first dies on them; larger ones only while nothing was sent.
 _BUFFER = 65_536
-_CHECK = "check inter 1s fastinter 200ms downinter 300ms fall 2 rise 1 observe layer4 error-limit 3 on-error mark-down"
+_CHECK = "check inter 1s fastinter 200ms downinter 300ms fall 3 rise 1 observe layer4 error-limit 3 on-error mark-down"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,7 @@ defaults
   timeout queue 10s
   timeout http-request 15s
   timeout http-keep-alive 60s
+  timeout check 5s
   retries 4
   option redispatch 1
   retry-on conn-failure empty-response junk-response
