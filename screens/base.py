@@ -36,9 +36,10 @@ if TYPE_CHECKING:
 
 class PodiumScreen(Screen[None], inherit_bindings=False):
     title_id: ClassVar[str] = ""
+    first_pane: ClassVar[str] = ""
     ALLOW_SELECT = False
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (160, "-huge")]
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-tall")]
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (100, "-wide"), (160, "-huge")]
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-low"), (32, "-tall")]
     ESCAPE_TO_MINIMIZE = False
     DEFAULT_CSS = """
     PodiumScreen { background: $background; layers: base; }
@@ -64,6 +65,11 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
         app = self.app
         assert isinstance(app, PodiumApp)
         return app
+
+    @property
+    def ready(self) -> bool:
+        """Whether there are panes to draw in: not before they were made, nor while the app ends and takes them down one by one."""
+        return self.is_mounted and self.app.is_running
 
     @property
     def store(self) -> Store:
@@ -121,9 +127,9 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
     def on_mount(self) -> None:
         for key, action_id in self.podium.keymap.bindings():
             self._bindings._add_binding(Binding(key, f"perform('{action_id}')", BY_ID[action_id].label, show=False, priority=action_id == "quit"))
-        panes = self.panes
-        if panes:
-            panes[0].focus()
+        first = self.query_one(f"#{self.first_pane}") if self.first_pane else next(iter(self.panes), None)
+        if first is not None:
+            first.focus()
 
     def on_screen_resume(self) -> None:
         self.ask(force=True)
@@ -142,7 +148,7 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
         self.update()
 
     def update(self) -> None:
-        if not self.is_mounted or not self.is_current:
+        if not self.ready or not self.is_current:
             return
         self._show_frame()
         self.show()
@@ -196,7 +202,7 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
         return self.focused if isinstance(self.focused, Pane) else None
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        if self.is_mounted:
+        if self.ready:
             self.show_footer()
             if self.pane is not None:
                 self.pane.refresh()

@@ -11,7 +11,7 @@ from ..tui.widgets.pane import Cell
 from ..tui.widgets.table import Column, Table
 from .base import PodiumScreen
 
-_WIDTH = 14
+_WIDTH = 16
 
 
 class CompareScreen(PodiumScreen):
@@ -61,7 +61,7 @@ class CompareScreen(PodiumScreen):
         self.show()
 
     def context(self) -> Context:
-        return self.make_context() if self.is_mounted else Context(screen="compare")
+        return self.make_context() if self.ready else Context(screen="compare")
 
 
 def _title(version: Version) -> str:

@@ -108,11 +108,11 @@ class EnvironmentsScreen(ChangesMixin, PodiumScreen):
 
     @property
     def status(self) -> EnvironmentStatus | None:
-        return self.table.current if self.is_mounted else None
+        return self.table.current if self.ready else None
 
     def select(self, name: str) -> None:
         self._wanted = name
-        if self.is_mounted:
+        if self.ready:
             self.update()
 
     def show(self) -> None:
@@ -175,7 +175,7 @@ class EnvironmentsScreen(ChangesMixin, PodiumScreen):
         if status.locked_by:
             lines.append(((f"{glyphs['lock']} locked: {safe(status.locked_by)}", "warn"),))
         lines += [((f"{glyphs['warn']} {safe(difference)}", "warn"),) for difference in status.differences]
-        lines += [self._replica_line(replica) for replica in status.replicas]
+        lines += [self._replica_line(replica) for replica in sorted(status.replicas, key=lambda replica: (-replica.weight, replica.id))]
         if status.serving is not None and not status.proxy_alive:
             lines.append(((f"{glyphs['bad']} the proxy is gone; the agent brings it back", "bad"),))
         return lines
@@ -201,7 +201,7 @@ class EnvironmentsScreen(ChangesMixin, PodiumScreen):
         if not series:
             return []
         pane = self.query_one("#signals", TextPane)
-        width = max(10, min(_POINTS, pane.size.width - 34))
+        width = max(10, min(_POINTS, pane.size.width - 37))
         lines: list[Line] = []
         for name in SIGNALS:
             values = series[name].values if name in series else ()
@@ -209,7 +209,7 @@ class EnvironmentsScreen(ChangesMixin, PodiumScreen):
             recent = [value for value in values[-3:] if value is not None]
             role = _ROLES.get(name, "accent")
             if name == "error_rate":
-                role = "bad" if known and max(known) > 0 else "ok"
+                role = "bad" if any(recent) else "warn" if known and max(known) > 0 else "ok"
             # Errors of a hundredth part must not fill the picture: their scale begins at 5 %.
             ceiling = max(0.05, max(known, default=0.0)) if name == "error_rate" else max(0.1, max(known, default=0.0)) if name == "cpu" else None
             bars = sparkline(values, width, self.glyphs, ceiling=ceiling)
@@ -240,7 +240,7 @@ class EnvironmentsScreen(ChangesMixin, PodiumScreen):
         return False
 
     def context(self) -> Context:
-        if not self.is_mounted:
+        if not self.ready:
             return Context(screen="environments")
         return self.make_context(environment=self.status)
 

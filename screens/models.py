@@ -26,6 +26,7 @@ _MOST_MARKED = 12
 
 class ModelsScreen(ChangesMixin, PodiumScreen):
     title_id = "models"
+    first_pane = "versions"
     DEFAULT_CSS = """
     ModelsScreen #body { layout: vertical; }
     ModelsScreen #models { height: 5; display: none; }
@@ -57,9 +58,6 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
         )
         yield Table[Version]("Versions", self._columns(()), key=lambda version: version.version, text=version_text, id="versions")
         yield TextPane("Version", id="detail")
-
-    def on_mount(self) -> None:
-        self.query_one("#versions").focus()
 
     def _columns(self, metrics: tuple[str, ...]) -> tuple[Column[Version], ...]:
         clock = self.podium.clock
@@ -100,7 +98,7 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
     @property
     def model(self) -> str:
         """The model under the cursor; the project's own until there is one."""
-        if self.is_mounted:
+        if self.ready:
             current: Model | None = self.query_one("#models", Table).current
             if current is not None:
                 return current.name
@@ -108,7 +106,7 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
 
     @property
     def version(self) -> Version | None:
-        return self.table.current if self.is_mounted else None
+        return self.table.current if self.ready else None
 
     @property
     def marked(self) -> list[Version]:
@@ -180,7 +178,7 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
     # Actions
 
     def context(self) -> Context:
-        if not self.is_mounted:
+        if not self.ready:
             return Context(screen="models")
         return self.make_context(version=self.version, marked=len(self.marked))
 
@@ -249,14 +247,14 @@ def lineage_line(version: Version, serving: list[str], arrow: str) -> Line:
     """commit → run → MLflow run → version → where it serves."""
     parts: list[Span] = []
     for label, value, role in (
-        ("commit", version.commit[:10] or "unknown", "accent"),
+        ("commit", version.commit[:7] or "unknown", "accent"),
         ("run", str(version.run_id) if version.run_id is not None else "none", "accent"),
         ("MLflow", version.mlflow_run[:8] or "none", "accent"),
         ("version", f"v{version.version}", "accent!"),
         ("serves", ", ".join(serving) or "nowhere", "ok!" if serving else "faint"),
     ):
         if parts:
-            parts.append((f"  {arrow}  ", "faint"))
+            parts.append((f" {arrow} ", "faint"))
         parts += [(f"{label} ", "muted"), (value, role)]
     return tuple(parts)
 

@@ -12,7 +12,7 @@ from ..core.cockpit import ConfigError
 from ..core.domain.delivery import EnvironmentStatus
 from ..core.domain.models import CHALLENGER, CHAMPION, Version
 from ..core.domain.runs import Run, RunState
-from ..core.domain.watching import AgentStatus, Alert
+from ..core.domain.watching import AgentStatus, Alert, Series
 from ..tui import format as fmt
 from ..tui import queries
 from ..tui.actions import Context
@@ -80,6 +80,7 @@ def needs(
 
 class OverviewScreen(ChangesMixin, PodiumScreen):
     title_id = "overview"
+    first_pane = "recent"
     DEFAULT_CSS = """
     OverviewScreen #body { layout: vertical; }
     OverviewScreen #top { height: auto; max-height: 60%; layout: vertical; }
@@ -109,7 +110,7 @@ class OverviewScreen(ChangesMixin, PodiumScreen):
             yield Table[EnvironmentStatus](
                 "Environments",
                 (
-                    Column("environment", self._env_name, width=14, flex=2),
+                    Column("environment", self._env_name, width=21, flex=1),
                     Column("serves", self._serves, width=8),
                     Column("state", lambda status: health_cell(self.glyphs, status), width=18, flex=1),
                     Column("requests", self._requests, width=9, flex=3),
@@ -124,9 +125,6 @@ class OverviewScreen(ChangesMixin, PodiumScreen):
                 id="serving",
             )
         yield Table[Run]("Runs", run_columns(lambda: self.glyphs, clock), key=lambda run: run.id, text=run_text, id="recent")
-
-    def on_mount(self) -> None:
-        self.query_one("#recent").focus()
 
     def queries(self) -> Iterable[Query]:
         yield queries.runs()
@@ -199,17 +197,14 @@ class OverviewScreen(ChangesMixin, PodiumScreen):
         return ((f"{self.glyphs[need.glyph]} ", need.role), (need.subject, f"{need.role}!"))
 
     def _env_name(self, status: EnvironmentStatus) -> Cell:
-        return ((status.name, "text!"), (f" {self.glyphs['lock']}" if status.protected else "", "protected"))
+        return ((status.name, "text!"), (" protected" if status.protected else "", "protected"))
 
     def _serves(self, status: EnvironmentStatus) -> Cell:
-        return (("nothing", "faint"),) if status.serving is None else ((f"v{status.serving}", "ok!"), (f" {self._alias(status.serving)}", "muted"))
-
-    def _alias(self, number: int) -> str:
-        version = next((version for version in self.store.value("versions", ()) if version.version == number), None)
-        return "" if version is None or not version.aliases or CHAMPION in version.aliases else ""
+        return (("nothing", "faint"),) if status.serving is None else ((f"v{status.serving}", "ok!"),)
 
     def _series(self, status: EnvironmentStatus, name: str):
-        return self.store.value(f"signals:{status.name}", {}).get(name)
+        found: dict[str, Series] = self.store.value(f"signals:{status.name}", {})
+        return found.get(name)
 
     def _last(self, status: EnvironmentStatus, name: str) -> str:
         series = self._series(status, name)

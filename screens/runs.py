@@ -75,7 +75,7 @@ class RunsScreen(ChangesMixin, PodiumScreen):
 
     @property
     def run(self) -> Run | None:
-        return self.table.current if self.is_mounted else None
+        return self.table.current if self.ready else None
 
     @property
     def detail(self) -> RunDetail | None:
@@ -90,7 +90,7 @@ class RunsScreen(ChangesMixin, PodiumScreen):
     def select(self, run_id: int) -> None:
         """Put the cursor on a run, which may be one that was not read yet."""
         self._wanted = run_id
-        if self.is_mounted:
+        if self.ready:
             self.ask(force=True)
             self.update()
 
@@ -174,7 +174,7 @@ class RunsScreen(ChangesMixin, PodiumScreen):
     # Actions
 
     def context(self) -> Context:
-        if not self.is_mounted:
+        if not self.ready:
             return Context(screen="runs")
         detail = self.detail
         return self.make_context(run=detail.run if detail is not None else self.run, step=self.step)

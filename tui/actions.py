@@ -60,7 +60,8 @@ class Action:
         if self.danger and context.read_only:
             return "read-only: the cockpit was started with --read-only"
         if self.screens and context.screen not in self.screens:
-            return f"only on {' and '.join(SCREEN_TITLES.get(name, name) for name in self.screens)}"
+            names = [SCREEN_TITLES.get(name, name) for name in self.screens]
+            return f"only on {' and '.join([', '.join(names[:-1]), names[-1]] if len(names) > 1 else names)}"
         return self.refuse(context) if self.refuse is not None else ""
 
 

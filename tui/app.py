@@ -39,7 +39,7 @@ _TICK_EVERY = 1.0
 class PodiumApp(App[int]):
     """`clock` gives the time (tests fix it); `interval` is the timer's period in seconds, 0 for none."""
 
-    COMMANDS = {ActionProvider}
+    COMMANDS: ClassVar[set[Any]] = {ActionProvider}
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[Any]] = [("ctrl+c", "say_quit", "Quit")]
     CLOSE_TIMEOUT = 0.3
@@ -202,7 +202,7 @@ class PodiumApp(App[int]):
     def say(self, text: str, role: str = "accent") -> None:
         """One line in the footer, until the next key."""
         screen = self.podium_screen
-        if screen is not None and screen.is_mounted:
+        if screen is not None and screen.ready:
             for footer in screen.query(Footer):
                 footer.say(text, role)
 
@@ -248,7 +248,7 @@ class PodiumApp(App[int]):
     def on_podium_app_store_changed(self) -> None:
         self.store.take_changes()
         screen = self.podium_screen
-        if screen is not None and screen.is_mounted:
+        if screen is not None and screen.ready:
             screen.update()
 
     def read(self, queries: Iterable[Query], *, force: bool = False) -> None:
@@ -277,7 +277,7 @@ class PodiumApp(App[int]):
 
     def _ask(self, *, force: bool = False) -> None:
         screen = self.podium_screen
-        if screen is not None and screen.is_mounted:
+        if screen is not None and screen.ready:
             screen.ask(force=force)
 
     def _tick(self) -> None:
@@ -289,7 +289,7 @@ class PodiumApp(App[int]):
             due, self._due = list(self._due.values()), {}
             self.read(due)
         screen = self.podium_screen
-        if screen is None or not screen.is_mounted:
+        if screen is None or not screen.ready:
             return
         screen.tick()
         now = time.monotonic()
@@ -335,7 +335,7 @@ class PodiumApp(App[int]):
 
     def _update(self) -> None:
         screen = self.podium_screen
-        if screen is not None and screen.is_mounted:
+        if screen is not None and screen.ready:
             screen.update()
 
     def stale(self) -> tuple[str, float | None]:

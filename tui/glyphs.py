@@ -17,8 +17,9 @@ _ASCII = {
     "one": "-", "first": "+", "mid": "|", "last": "+", "bar": "=", "thumb": "#", "track": "|", "rule": "-",
 }  # fmt: skip
 
-BLOCKS = " ▁▂▃▄▅▆▇█"
-ASCII_BLOCKS = " _.-=+*#@"
+# No full block: rows that stand on each other must stay apart.
+BLOCKS = " ▁▂▃▄▅▆▇"
+ASCII_BLOCKS = " _.-=+*#"
 
 # state -> (glyph's name, role of the palette)
 _STATES: dict[str, tuple[str, str]] = {

@@ -49,7 +49,7 @@ THEMES = tuple(
         background=c.background, surface=c.surface, panel=c.panel, dark=name == DARK,
         variables={
             "frame": c.faint, "frame-focus": c.accent, "muted": c.muted, "faint": c.faint, "protected": c.protected, "wait": c.wait,
-            "cursor-line": c.cursor, "block-cursor-background": c.cursor, "block-cursor-foreground": c.text, "block-cursor-text-style": "bold",
+            "cursor-line": c.cursor, "block-cursor-background": c.cursor, "block-cursor-foreground": c.text, "block-cursor-text-style": "bold", "button-focus-text-style": "bold",
             "input-selection-background": c.cursor, "scrollbar": c.faint, "scrollbar-background": c.surface,
         },
     )
@@ -67,12 +67,13 @@ class Palette:
         self._styles |= {f"{role}!": Style(color=getattr(c, role), bold=True) for role in foreground}
         self._styles |= {
             "": Style(color=c.text),
+            "ground": Style(bgcolor=c.surface),
             "head": Style(color=c.muted, bold=True),
             "cursor": Style(bgcolor=c.cursor),
             "blurred": Style(bgcolor=c.blurred),
             "match": Style(bgcolor=c.match, bold=True),
             "banner": Style(color=c.surface, bgcolor=c.protected, bold=True),
-            "bar": Style(bgcolor=c.panel, color=c.muted),
+            "bar": Style(bgcolor=c.panel),
             "underline": Style(underline=True),
         }
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
@@ -19,7 +20,7 @@ DIALOG_CSS = """
     .dialog Input:focus { border: none; background: $cursor-line; }
     .dialog .label { color: $muted; height: 1; margin-top: 1; }
     .dialog .buttons { height: 1; margin: 1 0 0 0; align-horizontal: right; }
-    .dialog Button { border: none; height: 1; min-width: 12; width: auto; margin-left: 2; background: $panel; color: $foreground; padding: 0 1; }
+    .dialog Button { margin-left: 2; background: $panel; color: $foreground; padding: 0 2; }
     .dialog Button:focus { background: $accent; color: $background; text-style: bold; }
     .dialog Button.danger { color: $warning; }
     .dialog Button.danger:focus { background: $warning; color: $background; }
@@ -31,11 +32,20 @@ class Dialog(ModalScreen):
     """Keys that both dialogs share: tab and arrows move between answers, escape and q keep things as they are."""
 
     ALLOW_SELECT = False
-    BINDINGS = [
+    BINDINGS: ClassVar[list[Any]] = [
         ("escape", "keep", "Keep"),
         ("tab,down", "app.focus_next", ""),
         ("shift+tab,up", "app.focus_previous", ""),
+        ("j", "scroll(1)", ""),
+        ("k", "scroll(-1)", ""),
+        ("ctrl+d,pagedown", "scroll(4)", ""),
+        ("ctrl+u,pageup", "scroll(-4)", ""),
     ]
+
+    def action_scroll(self, by: int) -> None:
+        """What does not fit is reached without leaving the safe answer."""
+        for scroll in self.query(VerticalScroll):
+            scroll.scroll_relative(y=by * 2, animate=False)
 
     def action_keep(self) -> None:
         self.dismiss(None)
@@ -71,8 +81,8 @@ class ConfirmDialog(Dialog):
                 entry.cursor_blink = False
                 yield entry
             with Horizontal(classes="buttons"):
-                yield Button(self._keep, id="keep")
-                yield Button(self._yes, id="yes", classes="danger")
+                yield Button(self._keep, id="keep", compact=True)
+                yield Button(self._yes, id="yes", classes="danger", compact=True)
 
     def on_mount(self) -> None:
         self.query_one("#keep", Button).focus()

@@ -15,6 +15,9 @@ from .pane import Cell
 from .table import Column, Table
 
 
+_NAME, _LONGEST_NAME = 18, 44
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A step and its place: `bracket` is `one`, `first`, `mid` or `last` of the steps on its level."""
@@ -58,15 +61,28 @@ class Graph(Table[Node]):
     kind = "graph"
 
     def __init__(self, *, id: str | None = None) -> None:
-        columns = (
-            Column[Node]("", self._name_cell, width=18, flex=3),
-            Column[Node]("state", self._state_cell, width=11),
-            Column[Node]("time", self._time_cell, width=6, align="right"),
-            Column[Node]("when it ran", self._bar_cell, width=8, flex=2, from_width=64),
-            Column[Node]("result", lambda node: ((outcome(node.step), "muted"),), width=9, flex=1, from_width=46),
+        super().__init__(
+            "Steps", self._graph_columns(_NAME), key=lambda node: node.step.name, text=lambda node: f"{node.step.name} {node.step.state}", header=False, id=id
         )
-        super().__init__("Steps", columns, key=lambda node: node.step.name, text=lambda node: f"{node.step.name} {node.step.state}", header=False, id=id)
         self._run: Run | None = None
+        self._name_width = _NAME
+
+    def _graph_columns(self, name: int) -> tuple[Column[Node], ...]:
+        return (
+            Column("", self._name_cell, width=name),
+            Column("state", self._state_cell, width=11),
+            Column("time", self._time_cell, width=6, align="right"),
+            Column("when it ran", self._bar_cell, width=8, flex=3, from_width=name + 30),
+            Column("result", lambda node: ((outcome(node.step), "muted"),), width=8, flex=1, from_width=name + 30),
+        )
+
+    def _fit_names(self, steps: Sequence[Step]) -> None:
+        """The names' column is as wide as the longest of them, within reason."""
+        longest = max((len(step.name) for step in steps), default=0) + 6
+        width = max(_NAME, min(longest, _LONGEST_NAME))
+        if width != self._name_width:
+            self._name_width = width
+            self.set_columns(self._graph_columns(width))
 
     def show(self, run: Run, steps: Sequence[Step]) -> None:
         if self._run is None or self._run.id != run.id:
@@ -75,6 +91,7 @@ class Graph(Table[Node]):
             self._order = ()
         first = not self._rows
         self._run = run
+        self._fit_names(steps)
         self.set_rows(arrange(steps))
         done = sum(step.state.finished for step in steps)
         self.title(f"Steps of run {run.id}", f"{done} of {len(steps)} done" if steps else "")

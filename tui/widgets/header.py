@@ -8,7 +8,7 @@ from textual.strip import Strip
 from ...core.domain.watching import AgentStatus
 from .. import format as fmt
 from ..actions import SCREEN_TITLES
-from .pane import Pane, Span
+from .pane import Pane, Span, fit, safe
 
 _TABS = ("overview", "runs", "models", "environments")
 
@@ -26,6 +26,7 @@ class Header(Pane, can_focus=False):
         self._protected = ""
         self._agent: AgentStatus | None = None
         self._stale = ""
+        self._hits: list[tuple[int, int, str]] = []
 
     def show(self, *, project: str, protected: str, agent: AgentStatus | None, stale: str) -> None:
         """`protected` names the protected environment in question, `stale` says since when nothing new was read; both may be empty."""
@@ -36,43 +37,53 @@ class Header(Pane, can_focus=False):
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        base = self.palette["bar"]
-        left: list[Span] = [(f" {self._project or 'podium'} ", "accent!"), (" ", "")]
-        self._hits: list[tuple[int, int, str]] = []
-        at = sum(len(text) for text, _ in left)
+        right = self._right()
+        needed = sum(len(text) for text, _ in right)
+        left = self._left(short=width < 76)
+        # What is at stake is said before the screens' names are.
+        if sum(len(text) for text, _ in left) + needed > width:
+            left = self._left(short=True)
+        room = width - sum(len(text) for text, _ in left)
+        while right and (over := sum(len(text) for text, _ in right) - room) > 0:
+            text, role = right.pop()
+            if len(text) - over >= 14:  # enough is left of it to be of use
+                right.append((fit(text, len(text) - over, self.glyphs), role))
+        gap = max(0, room - sum(len(text) for text, _ in right))
+        return self.strip([*left, (" " * gap, ""), *right], width, self.palette["bar"])
+
+    def _left(self, *, short: bool) -> list[Span]:
+        spans: list[Span] = [(f" {safe(self._project) or 'podium'} ", "accent!"), (" ", "")]
+        self._hits = []
+        at = sum(len(text) for text, _ in spans)
         for number, name in enumerate(_TABS, 1):
             here = name == self._screen or (name == "models" and self._screen == "compare")
-            title = SCREEN_TITLES[name] if width >= 76 or here else SCREEN_TITLES[name][:3]
-            left += [(f" {number} ", "accent" if here else "faint"), (f"{title} ", "text!" if here else "muted")]
+            title = SCREEN_TITLES[name] if here or not short else SCREEN_TITLES[name][:3]
+            spans += [(f" {number} ", "accent" if here else "faint"), (f"{title} ", "text!" if here else "muted")]
             self._hits.append((at, at + len(title) + 4, name))
             at += len(title) + 4
-        right: list[Span] = []
-        if self._protected:
-            right.append((f" {self._protected.upper()} PROTECTED ", "banner"))
-            right.append((" ", ""))
-        if self.podium.read_only:
-            right.append(("read-only ", "warn!"))
-        if self._stale:
-            right.append((self.glyphs.text(f"{self.glyphs['warn']} {self._stale} "), "warn!"))
-        elif self._agent is not None:
-            right += self._agent_spans(width)
-        taken = sum(len(text) for text, _ in left)
-        room = width - taken
-        while right and sum(len(text) for text, _ in right) > room:
-            right.pop()
-        gap = max(0, room - sum(len(text) for text, _ in right))
-        return self.strip([*left, (" " * gap, ""), *right], width, base)
+        return spans
 
-    def _agent_spans(self, width: int) -> list[Span]:
-        agent = self._agent
-        assert agent is not None
+    def _right(self) -> list[Span]:
+        spans: list[Span] = []
+        if self._protected:
+            spans += [(f" {safe(self._protected).upper()} PROTECTED ", "banner"), (" ", "")]
+        if self.podium.read_only:
+            spans.append(("read-only ", "warn!"))
+        if self._stale:
+            spans.append((f"{self.glyphs['warn']} {self.glyphs.text(safe(self._stale))} ", "warn!"))
+        elif self._agent is not None:
+            spans += self._agent_spans(self._agent)
+        return spans
+
+    def _agent_spans(self, agent: AgentStatus) -> list[Span]:
         if agent.alive:
-            return [(f"{self.glyphs['run']} ", "ok"), ("agent ", "muted")]
-        word = "agent is gone " if agent.pid else "no agent "
-        return [(f"{self.glyphs['skip']} ", "warn" if agent.pid else "faint"), (word, "warn" if agent.pid else "muted")]
+            return [(f"{self.glyphs['run']} agent ", "ok")]
+        if agent.pid:
+            return [(f"{self.glyphs['warn']} agent is gone ", "warn!")]
+        return [(f"{self.glyphs['skip']} no agent ", "muted")]
 
     def on_click(self, event: events.Click) -> None:
-        for low, high, name in getattr(self, "_hits", ()):
+        for low, high, name in self._hits:
             if low <= event.x < high:
                 self.podium.go(name)
                 return

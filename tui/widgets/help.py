@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
+import textwrap
+from typing import Any, ClassVar
+
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from ..actions import ACTIONS, SCREEN_TITLES, Context, Keymap
+from ..actions import ACTIONS, SCREEN_TITLES, Action, Context, Keymap
 
+_KEYS = 18
 _GROUPS = ("Here", "Changes", "Find", "Log", "Move", "Screens", "Podium")
 
 
-def help_text(keymap: Keymap, context: Context) -> Content:
+def help_text(keymap: Keymap, context: Context, width: int = 84) -> Content:
     parts: list[str | tuple[str, str] | Content] = []
     for group in _GROUPS:
         parts.append((f"{group}\n", "bold $accent"))
         for action in ACTIONS:
-            if action.group != group:
-                continue
-            refused = action.refusal(context)
-            keys = keymap.all_shown(action) or "palette"
-            parts.append((f"  {keys:<16}", "bold $warning" if action.danger else "bold $foreground"))
-            parts.append((action.help, "$muted" if refused else "$foreground"))
-            if refused and action.group in ("Here", "Changes"):
-                parts.append((f"  ({refused})", "$faint"))
-            parts.append("\n")
+            if action.group == group:
+                parts += _lines(action, keymap.all_shown(action) or "palette", action.refusal(context), width)
         parts.append("\n")
     return Content.assemble(*parts)
+
+
+def _lines(action: Action, keys: str, refused: str, width: int) -> list[str | tuple[str, str] | Content]:
+    """An action's keys and help, and below, where it would be of use to know, why not now."""
+    indent = " " * _KEYS
+    said = textwrap.wrap(action.help, max(20, width - _KEYS)) or [""]
+    lines: list[str | tuple[str, str] | Content] = [
+        (f"  {keys:<{_KEYS - 2}}", "bold $warning" if action.danger else "bold $foreground"),
+        (f"\n{indent}".join(said) + "\n", "$muted" if refused else "$foreground"),
+    ]
+    if refused and action.group in ("Here", "Changes"):
+        lines += [(indent + piece + "\n", "$faint") for piece in textwrap.wrap(refused, max(20, width - _KEYS))]
+    return lines
 
 
 class HelpScreen(ModalScreen[None]):
@@ -38,7 +48,7 @@ class HelpScreen(ModalScreen[None]):
         border-title-color: $accent; border-subtitle-color: $muted; }
     .-ascii HelpScreen > VerticalScroll { border: ascii $frame-focus; }
     """
-    BINDINGS = [("escape,q,question_mark,f1", "dismiss_help", "Close"), ("j", "scroll(1)"), ("k", "scroll(-1)")]
+    BINDINGS: ClassVar[list[Any]] = [("escape,q,question_mark,f1", "dismiss_help", "Close"), ("j", "scroll(1)"), ("k", "scroll(-1)")]
 
     def __init__(self, keymap: Keymap, context: Context) -> None:
         super().__init__()
@@ -48,7 +58,7 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll() as scroll:
             scroll.border_title = f"Help: {SCREEN_TITLES.get(self._situation.screen, 'Podium')}"
             scroll.border_subtitle = "j k scroll  esc close"
-            yield Static(help_text(self._keymap, self._situation))
+            yield Static(help_text(self._keymap, self._situation, min(84, self.app.size.width - 12)))
 
     def action_dismiss_help(self) -> None:
         self.dismiss()

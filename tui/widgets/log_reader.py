@@ -67,7 +67,8 @@ class Reader:
         seen = (status.st_size, status.st_ino)
         changed = seen != self._seen
         self._seen = seen
-        return changed
+        # A last line without an end counts once nothing was added for a while: then the file is the same and yet there is more to show.
+        return changed or (self._file is not None and self._file.end < self._file.size)
 
     def _open(self) -> LogFile | None:
         if self._file is None and self.path.exists():

@@ -29,7 +29,8 @@ def readable(text: str) -> StyledText:
         if spans is not None:
             return spans
     plain, found = parse_sgr(text)
-    plain = plain.expandtabs(4) if "\t" in plain and not found else plain.replace("\t", " ")
+    if "\t" in plain:  # spans count characters, so where there are any a tab stays one cell
+        plain = plain.replace("\t", " ") if found else plain.expandtabs(4)
     if not found:
         return [(plain, "")]
     result: StyledText = []
@@ -80,6 +81,7 @@ def _style(attributes: Any) -> Style:
         italic=attributes.italic or None,
         underline=attributes.underline or None,
         reverse=attributes.reverse or None,
+        strike=attributes.strike or None,
     )
 
 

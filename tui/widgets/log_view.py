@@ -5,6 +5,7 @@ The cost of following does not depend on the rate of lines: a few times a second
 
 from __future__ import annotations
 
+import itertools
 import time
 from pathlib import Path
 
@@ -343,7 +344,8 @@ class LogView(Pane):
         if self._rows is None:
             self._rows = self._layout(width - 1, height)
         bar = scrollbar(self.glyphs, y, height, self._top, self._total)
-        line = Strip(self._rows[y]).adjust_cell_length(width - 1) if y < len(self._rows) else Strip.blank(width - 1)
+        ground = self.palette["ground"]
+        line = Strip(self._rows[y]).apply_style(ground).adjust_cell_length(width - 1, ground) if y < len(self._rows) else self.blank(width - 1)
         return Strip.join([line, self.strip([bar], 1)])
 
     def _layout(self, width: int, height: int) -> list[list[Segment]]:
@@ -431,7 +433,7 @@ def _highlight(segments: list[Segment], pattern: str, style: Style, *, current: 
     for segment in segments:
         end = position + len(segment.text)
         cuts = sorted({position, end, *(point for span in spans for point in span if position < point < end)})
-        for low, high in zip(cuts, cuts[1:], strict=False):
+        for low, high in itertools.pairwise(cuts):
             inside = any(start <= low < stop for start, stop in spans)
             base = segment.style or Style.null()
             result.append(Segment(text[low:high], base + style if inside else base))

@@ -116,14 +116,18 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
         if start <= y < start + len(lines):
             text, role = lines[y - start]
             return self.strip([("  " + self.glyphs.text(safe(text)), role)], width)
-        return Strip.blank(width)
+        return self.blank(width)
 
     def strip(self, spans: Sequence[Span], width: int, base: Style | None = None) -> Strip:
         """One drawn line of exactly `width` cells."""
         styles = self.palette
-        default = styles[""] if base is None else styles[""] + base
-        segments = [Segment(text, default if not role else styles[role] if base is None else styles[role] + base) for text, role in spans if text]
-        return Strip(segments).adjust_cell_length(width, base)
+        ground = styles["ground"] if base is None else styles["ground"] + base
+        default = styles[""]
+        segments = [Segment(text, ground + (styles[role] if role else default)) for text, role in spans if text]
+        return Strip(segments).adjust_cell_length(width, ground)
+
+    def blank(self, width: int) -> Strip:
+        return Strip.blank(width, self.palette["ground"])
 
     def on_mouse_scroll_down(self) -> None:
         self.wheel(3)

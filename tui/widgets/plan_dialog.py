@@ -6,6 +6,7 @@ The focus is on Cancel. A protected environment's name has to be typed. A refusa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -82,12 +83,12 @@ class PlanDialog(Dialog):
         + """
     PlanDialog VerticalScroll { height: auto; max-height: 24; scrollbar-size-vertical: 1; }
     PlanDialog.-low VerticalScroll { max-height: 11; }
-    PlanDialog .-protected { color: $protected; text-style: bold; }
+    PlanDialog .label.-protected { color: $protected; }
     PlanDialog .dialog.-protected { border: round $protected; border-title-color: $protected; }
     .-ascii PlanDialog .dialog.-protected { border: ascii $protected; }
     """
     )
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-tall")]
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-low"), (32, "-tall")]
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
@@ -106,8 +107,8 @@ class PlanDialog(Dialog):
         protected = bool(plan.type_to_confirm)
         verb = _VERBS[plan.how]
         with Vertical(classes="dialog -protected" if protected else "dialog") as box:
-            what = f"{verb} {plan.environment} to v{plan.version}" if plan.how is How.ROLLBACK else f"{verb} {plan.model} v{plan.version} to {plan.environment}"
-            box.border_title = Content(safe(what) + (" · PROTECTED" if protected else "")).markup
+            what = f"{plan.environment} to v{plan.version}" if plan.how is How.ROLLBACK else f"{plan.model} v{plan.version} to {plan.environment}"
+            box.border_title = Content(f"{verb} {safe(what)}" + (" · PROTECTED" if protected else "")).markup
             with VerticalScroll(can_focus=False):
                 yield Static(plan_text(plan, arrow=self.app.glyphs["arrow"]))  # type: ignore[attr-defined]
             if not self._hopeless:
@@ -117,9 +118,10 @@ class PlanDialog(Dialog):
                     yield Static(Content.assemble("type ", (plan.type_to_confirm, "bold"), " to confirm"), classes="label -protected")
                     yield self._entry("typed")
             with Horizontal(classes="buttons"):
-                yield Button("Cancel", id="keep")
+                yield Button("Cancel", id="keep", compact=True)
                 if not self._hopeless:
-                    yield Button(f"{verb} all the same" if self._forcing else verb, id="yes", classes="danger", disabled=protected or self._forcing)
+                    label = f"{verb} all the same" if self._forcing else verb
+                    yield Button(label, id="yes", classes="danger", disabled=protected or self._forcing, compact=True)
 
     def _entry(self, name: str) -> Input:
         entry = Input(id=name)

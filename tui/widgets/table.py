@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from textual import events
+from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
@@ -18,7 +19,7 @@ from .pane import Cell, Pane, Span, fit, safe, scrollbar
 Row = TypeVar("Row")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Column(Generic[Row]):
     """`width` cells, plus a share `flex` of what is left over. Not shown while the table is narrower than `from_width`."""
 
@@ -156,14 +157,18 @@ class Table(Pane, Generic[Row]):
 
     def _place(self, cursor: int) -> None:
         self._cursor = max(0, min(cursor, len(self._order) - 1))
-        body = self._body
-        if body > 0:
-            self._top = max(min(self._top, self._cursor, max(0, len(self._order) - body)), self._cursor - body + 1)
+        self._clamp()
         current = self.current
         if current != self._announced:
             self._announced = current
             if self.is_mounted:
                 self.post_message(self.Moved(self))
+
+    def _clamp(self) -> None:
+        """Keep the cursor on screen, and no more blank lines below the last row than there must be."""
+        body = self._body
+        if body > 0:
+            self._top = max(min(self._top, self._cursor, max(0, len(self._order) - body)), self._cursor - body + 1)
 
     def search(self, text: str) -> None:
         self._pattern = text.lower()
@@ -270,6 +275,10 @@ class Table(Pane, Generic[Row]):
         self._widths_cache = (width, self.columns, widths)
         return widths
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._clamp()  # the size may have changed since the cursor moved
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         width, height = self.size
         if self.notice and not self._order:
@@ -280,7 +289,7 @@ class Table(Pane, Generic[Row]):
             y -= 1
         position = self._top + y
         if position >= len(self._order):
-            return Strip.blank(width)
+            return self.blank(width)
         row = self._rows[self._order[position]]
         base = None
         if position == self._cursor:

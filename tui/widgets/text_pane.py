@@ -52,6 +52,6 @@ class TextPane(Pane):
             return self.notice_line(y, width, height)
         index = self._top + y
         if index >= len(self._lines):
-            return Strip.blank(width)
+            return self.blank(width)
         line = self.strip([(self.glyphs.text(text), role) for text, role in ((" ", ""), *self._lines[index])], width - 1)
         return Strip.join([line, self.strip([scrollbar(self.glyphs, y, height, self._top, len(self._lines))], 1)])

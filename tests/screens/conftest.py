@@ -1,0 +1,54 @@
+"""A seeded project for the screens' tests: made once, copied for each test, with the time standing still."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from podium.tui.app import PodiumApp
+from tests.tui.driving import make_app
+from tests.tui.seed import SeededCockpit, empty, seed
+
+
+@pytest.fixture(autouse=True)
+def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("SSH_CONNECTION", "NO_COLOR", "PODIUM_GLYPHS", "TMUX"):
+        monkeypatch.delenv(name, raising=False)
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    yield
+    if before is None:
+        os.environ.pop("TZ", None)
+    else:
+        os.environ["TZ"] = before
+    time.tzset()
+
+
+@pytest.fixture(scope="session")
+def _seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("seeded") / "flight-delay"
+    seed(home).close()
+    return home
+
+
+@pytest.fixture
+def cockpit(_seeded: Path, tmp_path: Path) -> SeededCockpit:
+    home = tmp_path / "flight-delay"
+    shutil.copytree(_seeded, home)
+    return SeededCockpit(home)
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> SeededCockpit:
+    return empty(tmp_path / "flight-delay")
+
+
+@pytest.fixture
+def app(cockpit: SeededCockpit) -> Callable[..., PodiumApp]:
+    return lambda **options: make_app(cockpit, **options)

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from textual.pilot import Pilot
+from textual.widgets import Button
+
+from podium.tui.app import PodiumApp
+from tests.tui.driving import drive, make_app, text, until
+from tests.tui.seed import SeededCockpit
+
+App = Callable[..., PodiumApp]
+
+
+def test_what_serves_its_lineage_and_whether_it_can_go_back(app: App) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        shown = text(pilot.app)
+        assert "production · PROTECTED" in shown, "the protected one comes first"
+        assert "commit e81a55c → run 3 → MLflow 3a7c2e1f → version v3 → serves production" in shown
+        assert "ready: B brings v2 back in about 0.4s" in shown
+        assert "p95 doubled" in shown and "153/s" in shown
+        await pilot.press("k")
+        await until(pilot, lambda: "127.0.0.1:5101" in text(pilot.app) and "PRODUCTION PROTECTED" not in text(pilot.app), "staging")
+        assert "no earlier version" in text(pilot.app)
+
+    drive(app(screen="environments"), script)
+
+
+def test_a_rollback_needs_the_plan_the_name_and_the_button(cockpit: SeededCockpit) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        await pilot.press("B")
+        await until(pilot, lambda: "Roll back production to v2" in text(pilot.app), "the plan")
+        assert pilot.app.focused.id == "keep", "the focus is on Cancel"
+        for words in ("alias champion", "-0.0187", "podium rollback v2 -e production", "about 0.4s"):
+            assert words in text(pilot.app), words
+        yes = pilot.app.screen.query_one("#yes", Button)
+        assert yes.disabled
+        await pilot.press("shift+tab", *"productio")
+        assert yes.disabled
+        await pilot.press("n")
+        assert not yes.disabled
+        await pilot.press("enter")  # in the field: goes on, does nothing
+        assert not cockpit.__dict__.get("applied")
+        await pilot.press("tab")
+        assert pilot.app.focused.id == "yes"
+        await pilot.press("enter")
+        await until(pilot, lambda: cockpit.__dict__.get("applied"), "applied")
+        plan, why, force = cockpit.applied[0]
+        assert (plan.version, why, force) == (2, "", False)
+        await until(pilot, lambda: pilot.app.podium_screen.title_id == "runs" and "rollback production v2" in text(pilot.app), "its run is shown")
+
+    drive(make_app(cockpit, screen="environments"), script, size=(200, 50))
+
+
+def test_leaving_a_plan_changes_nothing(cockpit: SeededCockpit) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        for keys in (("escape",), ("enter",), ("q",)):
+            await pilot.press("B")
+            await until(pilot, lambda: "Roll back production" in text(pilot.app), "the plan")
+            await pilot.press(*keys)
+            await until(pilot, lambda: "nothing was changed" in text(pilot.app), "left")
+        assert not cockpit.__dict__.get("applied")
+
+    drive(make_app(cockpit, screen="environments"), script)
+
+
+def test_a_refused_plan_says_why_and_a_reason_overrides_only_what_may_be(cockpit: SeededCockpit) -> None:
+    cockpit.refusal = "version 4 has not passed its gate"
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await pilot.press("P")
+        await until(pilot, lambda: "Refused: version 4 has not passed its gate" in text(pilot.app), "the refusal comes first")
+        yes = pilot.app.screen.query_one("#yes", Button)
+        assert yes.disabled and "all the same" in str(yes.label)
+        typed, why = pilot.app.screen.query_one("#typed"), pilot.app.screen.query_one("#why")
+        typed.value = "production"
+        await pilot.pause()
+        assert yes.disabled, "the name alone is not enough"
+        why.value = "the gate's data is broken, checked by hand"
+        await until(pilot, lambda: not yes.disabled, "a reason and the name are")
+        yes.press()
+        await until(pilot, lambda: cockpit.__dict__.get("applied"), "applied")
+        assert cockpit.applied[0][1:] == ("the gate's data is broken, checked by hand", True)
+
+    drive(make_app(cockpit, screen="environments"), script)
+
+
+def test_differences_are_shown(cockpit: SeededCockpit) -> None:
+    cockpit.differences = ("champion is v2, but v3 serves",)
+
+    async def script(pilot: Pilot[Any]) -> None:
+        assert "! champion is v2, but v3 serves" in text(pilot.app)
+        assert "1 difference" in text(pilot.app)
+
+    drive(make_app(cockpit, screen="environments"), script)
+
+
+def test_at_80_by_24_enter_brings_the_history(app: App) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        assert "autumn schedule" not in text(pilot.app).split("Signals")[1]
+        assert "PRODUCTION PROTECTED" in text(pilot.app)
+        await pilot.press("enter")
+        await until(pilot, lambda: "History of production" in text(pilot.app), "the ledger")
+        await pilot.press("q")
+        await until(pilot, lambda: "Signals" in text(pilot.app), "the signals again")
+
+    drive(app(screen="environments"), script, size=(80, 24))
+
+
+def test_read_only_opens_no_plan(cockpit: SeededCockpit) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        for key in "PB":
+            await pilot.press(key)
+            await pilot.pause()
+            assert "--read-only" in text(pilot.app)
+            assert "What changes" not in text(pilot.app)
+
+    drive(make_app(cockpit, screen="environments", read_only=True), script)
+
+
+def test_no_environments_says_what_to_write(bare: SeededCockpit) -> None:
+    (bare.home / "podium.yaml").write_text("project: x\n")
+
+    async def script(pilot: Pilot[Any]) -> None:
+        assert "podium.yaml has no environments" in text(pilot.app)
+        await pilot.press("P")
+        assert "no environment is under the cursor" in text(pilot.app)
+
+    drive(make_app(bare, screen="environments"), script)

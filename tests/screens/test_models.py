@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from textual.pilot import Pilot
+
+from podium.core.journal import Journal
+from podium.tui.app import PodiumApp
+from tests.tui.driving import drive, make_app, settled, text, until
+from tests.tui.seed import MODEL, SeededCockpit
+
+App = Callable[..., PodiumApp]
+
+
+def test_versions_with_aliases_verdicts_and_metrics_and_the_lineage_of_one(app: App) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        shown = text(pilot.app)
+        for words in ("v4", "challenger", "champion", "✗ fail", "0.7263", "roc_auc vs champion", "serves staging"):
+            assert words in shown, words
+        await pilot.press("j")
+        await settled(pilot)
+        assert "serves production" in text(pilot.app)
+        await pilot.press("G")
+        await settled(pilot)
+        assert "0.4187 is below 0.42" in text(pilot.app)
+
+    drive(app(screen="models"), script)
+
+
+def test_marked_versions_are_compared_side_by_side(app: App) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        await pilot.press("c")
+        assert "mark two versions or more" in text(pilot.app)
+        await pilot.press("space", "space", "c")
+        await until(pilot, lambda: "Compare v3, v4" in text(pilot.app), "the comparison")
+        assert "+0.0065" in text(pilot.app) and "rounds" in text(pilot.app)
+        await pilot.press("enter")
+        await until(pilot, lambda: "rounds" not in text(pilot.app), "only what differs")
+        await pilot.press("q")
+        await until(pilot, lambda: "2 marked" in text(pilot.app), "back, with the marks kept")
+
+    drive(app(screen="models"), script)
+
+
+def test_promote_plans_the_version_under_the_cursor(cockpit: SeededCockpit) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        await pilot.press("j", "j", "P")
+        await until(pilot, lambda: "Promote flight-delay v2 to production" in text(pilot.app), "the plan")
+
+    drive(make_app(cockpit, screen="models"), script)
+
+
+def test_several_models_can_be_chosen_between(cockpit: SeededCockpit) -> None:
+    with Journal.open(cockpit.home / ".podium" / "journal.db") as journal:
+        version = replace(journal.versions.of(MODEL)[0], model="fraud", version=9, aliases=())
+        journal.versions.replace("fraud", [version], "seed")
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: "fraud" in text(pilot.app), "the second model")
+        await pilot.press("shift+tab", "j")
+        await until(pilot, lambda: "Versions of fraud" in text(pilot.app) and "v9" in text(pilot.app), "its versions")
+
+    drive(make_app(cockpit, screen="models"), script)
+
+
+def test_a_dead_registry_leaves_the_last_picture_and_says_so(cockpit: SeededCockpit) -> None:
+    from podium.core.cockpit import Unreachable
+
+    def refuse() -> None:
+        raise Unreachable("the tracking server at http://127.0.0.1:9 does not answer")
+
+    cockpit.refresh_versions_apart = refuse  # type: ignore[method-assign]
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await pilot.press("r")
+        await until(pilot, lambda: "the registry cannot be read" in text(pilot.app), "said")
+        assert "challenger" in text(pilot.app)
+
+    drive(make_app(cockpit, screen="models"), script, size=(160, 40))
+
+
+def test_no_versions_says_how_to_get_one(bare: SeededCockpit) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        assert "No versions yet." in text(pilot.app) and "podium run release" in text(pilot.app)
+
+    drive(make_app(bare, screen="models"), script)

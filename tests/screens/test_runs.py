@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from textual.pilot import Pilot
+
+from podium.core.domain.runs import StepState
+from podium.core.journal import Journal
+from podium.tui.app import PodiumApp
+from podium.tui.widgets.log_view import LogView
+from tests.tui.driving import drive, make_app, settled, text, until
+from tests.tui.seed import NOW, SeededCockpit, seed, write_log
+
+App = Callable[..., PodiumApp]
+
+
+def test_the_graph_opens_on_what_matters_and_the_log_follows_its_cursor(app: App) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        shown = text(pilot.app)
+        assert "4 of 11 done" in shown
+        assert "Log of train[depth=8,rate=0.05]" in shown, "the running step is under the graph's cursor"
+        assert "roc_auc=0.7387" in shown, "a JSON line is readable"
+        await pilot.press("tab", "g")
+        await until(pilot, lambda: "19 passed" in text(pilot.app), "the log of the first step")
+        assert "\x1b" not in text(pilot.app)
+
+    drive(app(screen="runs"), script)
+
+
+def test_the_failed_step_and_its_reason(app: App) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        await pilot.press("j", "j", "j", "j")
+        await settled(pilot)
+        await until(pilot, lambda: "quality: comparing v4" in text(pilot.app), "the log of the failed gate")
+        assert "skipped" in text(pilot.app)
+
+    drive(app(screen="runs"), script)
+
+
+def test_back_goes_through_the_panes(app: App) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        screen = pilot.app.podium_screen
+        await pilot.press("l")
+        await until(pilot, lambda: screen.pane.id == "log", "l goes to the log")
+        await pilot.press("q")
+        assert screen.pane.id == "graph"
+        await pilot.press("q")
+        assert screen.pane.id == "list"
+        await pilot.press("q")
+        await until(pilot, lambda: pilot.app.podium_screen.title_id == "overview", "Overview")
+
+    drive(app(screen="runs"), script)
+
+
+def test_search_in_a_log_keeps_the_lines_around_it(app: App) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        log = pilot.app.screen.query_one(LogView)
+        await pilot.press("l", "slash", *"round   7", "enter")
+        await until(pilot, lambda: "round   7 " in text(pilot.app), "the hit")
+        assert "round   6" in text(pilot.app) and "round   9" in text(pilot.app)
+        assert not log.follow
+        await pilot.press("slash", *"checkpoint", "enter")
+        await until(pilot, lambda: log._hit is not None and log._hit == 22, "the first checkpoint")
+        await pilot.press("n")
+        await until(pilot, lambda: log._hit == 42, "the next")
+        await pilot.press("N")
+        await until(pilot, lambda: log._hit == 22, "and back")
+        await pilot.press("slash", *"nowhere", "enter")
+        await until(pilot, lambda: "no line has 'nowhere'" in text(pilot.app), "nothing found is said")
+        await pilot.press("escape", "G")
+        await until(pilot, lambda: log.follow, "G follows again")
+
+    drive(app(screen="runs"), script)
+
+
+def test_filter_of_a_log_shows_only_what_matches_and_escape_shows_all(app: App) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        await pilot.press("l", "f", *"warning", "enter")
+        await until(pilot, lambda: "without weather" in text(pilot.app) and "round  59" not in text(pilot.app), "the one line")
+        assert "filter: warning" in text(pilot.app)
+        await pilot.press("escape")
+        await until(pilot, lambda: "round  59" in text(pilot.app), "everything again")
+
+    drive(app(screen="runs"), script)
+
+
+def test_a_growing_log_is_followed_and_scrolling_up_stops_it(cockpit: SeededCockpit) -> None:
+    path = cockpit.step_log(14, "train[depth=8,rate=0.05]")
+
+    async def script(pilot: Pilot[Any]) -> None:
+        log = pilot.app.screen.query_one(LogView)
+        with path.open("a") as file:
+            file.write("2025-11-23T10:10:00.000Z o line that came later\n")
+        await until(pilot, lambda: "line that came later" in text(pilot.app), "the new line", timeout=2)
+        await pilot.press("l", "k", "k")
+        assert not log.follow
+        with path.open("a") as file:
+            file.write("2025-11-23T10:10:01.000Z o and one more\n" * 30)
+        await until(pilot, lambda: log.window.total > 90, "it was read")
+        assert "and one more" not in text(pilot.app), "what one reads does not run away"
+        await pilot.press("G")
+        await until(pilot, lambda: "and one more" in text(pilot.app), "followed again")
+
+    drive(make_app(cockpit, screen="runs"), script)
+
+
+def test_wrap_and_timestamps(cockpit: SeededCockpit) -> None:
+    path = cockpit.step_log(14, "train[depth=8,rate=0.05]")
+    with path.open("a") as file:
+        file.write("2025-11-23T10:10:00.250Z o " + "abcdefghij" * 40 + "END\n")
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await pilot.press("l")
+        await pilot.pause()
+        assert "jEND" not in text(pilot.app)
+        await pilot.press("w")
+        await until(pilot, lambda: "END" in text(pilot.app), "the end of the long line")
+        await pilot.press("w", "t")
+        await until(pilot, lambda: "10:10:00.250" in text(pilot.app), "the time of a line")
+
+    drive(make_app(cockpit, screen="runs"), script)
+
+
+def test_escapes_in_a_log_cannot_steer_the_terminal(cockpit: SeededCockpit) -> None:
+    path = cockpit.step_log(14, "train[depth=8,rate=0.05]")
+    with path.open("a") as file:
+        file.write("2025-11-23T10:10:00.000Z o \x1b]52;c;aGFja2Vk\x07\x1b[2J\x1b[31mred\x1b[0m plain\x9b1m\n")
+        file.write("2025-11-23T10:10:00.000Z o [link=x]markup[/link]\n")
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: "red plain" in text(pilot.app), "the words")
+        assert "\x1b" not in text(pilot.app) and "aGFja2Vk" not in text(pilot.app)
+        assert "[link=x]markup[/link]" in text(pilot.app)
+
+    drive(make_app(cockpit, screen="runs"), script)
+
+
+def test_copy_takes_the_lines_on_screen(app: App) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        await pilot.press("l", "y")
+        await pilot.pause()
+        assert "round  59" in pilot.app.clipboard
+        assert "copied" in text(pilot.app)
+
+    drive(app(screen="runs"), script)
+
+
+def test_list_filter_and_search(app: App) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        screen = pilot.app.podium_screen
+        await pilot.press("f", *"promote")
+        await until(pilot, lambda: screen.table.shown == 1, "one run is left while typing")
+        await pilot.press("enter")
+        assert screen.run.id == 9
+        await pilot.press("escape")
+        assert screen.table.shown == 14
+        await pilot.press("g", "slash", *"cancelled", "enter")
+        assert screen.run.id == 11, "search moves, and hides nothing"
+        assert screen.table.shown == 14
+
+    drive(app(screen="runs"), script)
+
+
+def test_cancel_asks_first_and_enter_alone_changes_nothing(cockpit: SeededCockpit) -> None:
+    called: list[tuple[int, str]] = []
+    cockpit.cancel = lambda run_id, *, why="": called.append((run_id, why))  # type: ignore[method-assign]
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await pilot.press("X")
+        await until(pilot, lambda: "Cancel run 14" in text(pilot.app), "the question")
+        await pilot.press("enter")
+        await until(pilot, lambda: "Cancel run 14" not in text(pilot.app), "left by the safe answer")
+        assert not called
+        await pilot.press("X")
+        await until(pilot, lambda: "Cancel run 14" in text(pilot.app), "again")
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: called == [(14, "")], "told to stop")
+
+    drive(make_app(cockpit, screen="runs"), script)
+
+
+def test_what_cannot_be_done_says_why(app: App) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        await pilot.press("A")
+        assert "run 14 waits for nobody" in text(pilot.app)
+        await pilot.press("U")
+        assert "run 14 is running" in text(pilot.app)
+        await pilot.press("space")
+        assert "only on Models" in text(pilot.app)
+
+    drive(app(screen="runs"), script)
+
+
+def test_approve_names_the_waiting_step(cockpit: SeededCockpit) -> None:
+    called: list[tuple[int, str | None, str]] = []
+    cockpit.approve = lambda run_id, step=None, *, why="": called.append((run_id, step, why))  # type: ignore[method-assign,assignment,return-value]
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await pilot.press("j")
+        await settled(pilot)
+        await pilot.press("A")
+        await until(pilot, lambda: "Approve step production of run 13" in text(pilot.app), "the question names the step")
+        await pilot.press("tab", "tab", "tab", "tab")  # round through why, keep, yes
+        await pilot.press("shift+tab", "shift+tab", *"looks good", "tab", "tab", "enter")
+        await until(pilot, lambda: called, "approved")
+        assert called[0][:2] == (13, "production")
+
+    drive(make_app(cockpit, screen="runs"), script)
+
+
+def test_read_only_refuses_every_change_and_says_so(cockpit: SeededCockpit) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        assert "read-only" in text(pilot.app)
+        for key in "XRUA":
+            await pilot.press(key)
+            assert "--read-only" in text(pilot.app), key
+            assert len(pilot.app.screen_stack) == 2
+
+    drive(make_app(cockpit, screen="runs", read_only=True), script)
+
+
+def test_ten_thousand_runs_are_read_in_pages(tmp_path: Any) -> None:
+    cockpit = seed(tmp_path / "many", runs=700)
+
+    async def script(pilot: Pilot[Any]) -> None:
+        screen = pilot.app.podium_screen
+        assert "newest 200 of 700" in text(pilot.app)
+        await pilot.press("G")
+        await until(pilot, lambda: len(screen.table.rows) == 400, "the next page")
+        await pilot.press("G")
+        await until(pilot, lambda: len(screen.table.rows) == 700, "all")
+
+    drive(make_app(cockpit, screen="runs"), script)
+
+
+def test_a_step_that_finishes_is_shown_at_once(cockpit: SeededCockpit) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        with Journal.open(cockpit.home / ".podium" / "journal.db") as journal:
+            journal.steps.update(14, "train[depth=8,rate=0.1]", state=StepState.FAILED, ended=NOW, message="out of memory")
+        await until(pilot, lambda: "5 of 11 done" in text(pilot.app) and "✗ train[depth=8,rate=0.1]" in text(pilot.app), "the change", timeout=2)
+
+    drive(make_app(cockpit, screen="runs"), script)
+
+
+def test_a_step_without_a_log_says_why_it_has_none(app: App) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        await pilot.press("tab", "G")
+        await until(pilot, lambda: "production has not started; it needs smoke" in text(pilot.app), "why")
+
+    drive(app(screen="runs"), script)
+
+
+def test_zoom_gives_the_log_the_whole_screen(app: App) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        await pilot.press("l", "plus")
+        await pilot.pause()
+        log = pilot.app.screen.query_one(LogView)
+        assert log.region.width == 120 and log.region.height >= 36
+        await pilot.press("escape")
+        await pilot.pause()
+        assert log.region.width < 120
+
+    drive(app(screen="runs"), script)
+
+
+def test_long_log_jumps_and_stays_small(cockpit: SeededCockpit) -> None:
+    path = write_log(cockpit.home / ".podium", 14, "train[depth=8,rate=0.05]", NOW - 60, StepState.RUNNING, rounds=50_000)
+    assert path.stat().st_size > 2_000_000
+
+    async def script(pilot: Pilot[Any]) -> None:
+        log = pilot.app.screen.query_one(LogView)
+        await until(pilot, lambda: log.window is not None and log.window.total > 50_000, "indexed")
+        await pilot.press("l", "g")
+        await until(pilot, lambda: "step train[depth=8,rate=0.05], run 14" in text(pilot.app), "the first line")
+        for _ in range(30):
+            await pilot.press("ctrl+d")
+        await until(pilot, lambda: log.window.row(log._top + 5) is not None, "lines where it was scrolled to")
+        assert len(log.window.lines) < 1000
+
+    drive(make_app(cockpit, screen="runs"), script)
