@@ -72,7 +72,7 @@ class Locks:
                 where = "there" if held.host != hostname() else "here"
                 raise Refused(
                     f"{name} is locked by {held}",
-                    hint=f"Wait until it is done; `podium ps` shows what runs. If process {held.pid} {where} is stuck, end it: the lock goes with it.",
+                    hint=f"Wait until it is done; `podium ps` shows what. If process {held.pid} {where} is stuck, end it: the lock goes with it.",
                 )
             if held is not None:
                 self._audit.add(who, "lock broken", name, f"its holder is gone: {held}")

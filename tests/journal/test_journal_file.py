@@ -1,0 +1,277 @@
+"""The file itself: made private, migrated whole or not at all, and every way in which a disk or another process can be in the way."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from podium.core.domain.runs import Run, RunKind, Trigger
+from podium.core.errors import JournalError
+from podium.core.journal import Journal, schema
+from podium.core.journal.database import connect
+
+
+def add(journal: Journal, why: str = "") -> Run:
+    return journal.runs.create(kind=RunKind.PIPELINE, name="release", trigger=Trigger.PERSON, who="anna", why=why)
+
+
+@contextlib.contextmanager
+def as_nobody() -> Generator[Path]:
+    """A directory anyone may enter, and no rights beyond it: root would be allowed everything."""
+    directory = Path(tempfile.mkdtemp(prefix="podium-", dir="/tmp"))
+    directory.chmod(0o755)
+    root = os.geteuid() == 0
+    if root:
+        os.chown(directory, 65534, 65534)
+        os.seteuid(65534)
+    try:
+        yield directory
+    finally:
+        if root:
+            os.seteuid(0)
+        directory.chmod(0o700)
+        shutil.rmtree(directory)
+
+
+def test_files_are_private_wherever_they_lie(tmp_path: Path) -> None:
+    path = tmp_path / "a b ’#?%41" / ".podium" / "journal.db"
+    with Journal.open(path) as journal:
+        add(journal)
+        assert path.parent.stat().st_mode & 0o777 == 0o700
+        for suffix in ("", "-wal", "-shm"):
+            assert path.with_name(path.name + suffix).stat().st_mode & 0o777 == 0o600
+        with Journal.open(path, read_only=True) as reader:
+            assert reader.runs.count() == 1
+
+
+def test_without_create_nothing_is_made(tmp_path: Path) -> None:
+    for options in ({"create": False}, {"read_only": True}):
+        with pytest.raises(JournalError, match="no journal") as caught:
+            Journal.open(tmp_path / "x" / "journal.db", **options)
+        assert "podium run" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_read_only_journal_reads_and_refuses_to_write(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal.open(path) as journal:
+        add(journal)
+    with Journal.open(path, read_only=True) as reader:
+        assert reader.runs.count() == 1
+        with pytest.raises(JournalError, match="cannot be written"):
+            add(reader)
+
+
+def test_a_directory_without_write_permission() -> None:
+    with as_nobody() as directory:
+        (directory / "state").mkdir()
+        path = directory / "state" / "journal.db"
+        with Journal.open(path) as journal:
+            add(journal)
+        path.parent.chmod(0o500)
+        path.chmod(0o400)
+        try:
+            with pytest.raises(JournalError) as caught:
+                with Journal.open(path) as journal:
+                    add(journal)
+            assert "permission" in caught.value.hint or "may write" in caught.value.hint
+            with Journal.open(path, read_only=True) as reader:
+                assert reader.runs.count() == 1
+            with pytest.raises(JournalError, match="cannot be made") as caught:
+                Journal.open(path.with_name("another.db"))
+            assert "permission" in caught.value.hint
+        finally:
+            path.parent.chmod(0o700)
+
+
+@pytest.mark.parametrize("content", [b"not a database at all, but long enough to look at " * 100, b"\0" * 5000, os.urandom(9000)])
+def test_a_file_that_is_no_journal_is_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "journal.db"
+    path.write_bytes(content)
+    with pytest.raises(JournalError) as caught:
+        Journal.open(path)
+    assert caught.value.hint and path.read_bytes() == content
+
+
+def test_somebody_elses_database_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    raw = sqlite3.connect(path)
+    raw.execute("CREATE TABLE theirs (a)")
+    raw.commit()
+    raw.close()
+    before = path.read_bytes()
+    with pytest.raises(JournalError, match="not a journal"):
+        Journal.open(path)
+    assert sqlite3.connect(path).execute("SELECT name FROM sqlite_schema").fetchall() == [("theirs",)]
+    assert len(path.read_bytes()) == len(before)
+
+
+def test_a_directory_of_that_name(tmp_path: Path) -> None:
+    (tmp_path / "journal.db").mkdir()
+    with pytest.raises(JournalError, match="directory"):
+        Journal.open(tmp_path / "journal.db")
+
+
+def test_damage_is_named_and_found_by_check(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal.open(path) as journal:
+        with journal.transaction():
+            for number in range(3000):
+                add(journal, why=f"{number}" * 20)
+        assert journal.check() == []
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size // 2)
+        file.write(b"\xff" * 20_000)
+    with pytest.raises(JournalError, match="damaged|refused") as caught:
+        with Journal.open(path) as journal:
+            problems = journal.check()
+            assert problems
+            journal.runs.page(limit=-1)
+    assert caught.value.hint and path.stat().st_size == size
+
+
+def test_a_newer_schema_is_refused_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    Journal.open(path).close()
+    raw = sqlite3.connect(path)
+    raw.execute("PRAGMA user_version = 999")
+    raw.close()
+    for read_only in (False, True):
+        with pytest.raises(JournalError, match="newer Podium") as caught:
+            Journal.open(path, read_only=read_only)
+        assert "newer Podium" in caught.value.hint
+
+
+def test_migrations_run_in_order_once_and_whole(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal.open(path) as journal:
+        add(journal)
+    later = (*schema.MIGRATIONS, "ALTER TABLE runs ADD COLUMN extra TEXT; CREATE TABLE more (a);", "INSERT INTO more VALUES ('x;y');")
+    database = connect(path, create=False, read_only=False, timeout=1)
+    with pytest.raises(JournalError):
+        schema.migrate(database, (*later, "CREATE TABLE half (a); SELECT * FROM nowhere;"))
+    # A migration that failed has left nothing.
+    assert database.one("PRAGMA user_version") == (len(schema.MIGRATIONS),)
+    assert database.all("SELECT name FROM sqlite_schema WHERE name IN ('half', 'more')") == []
+    schema.migrate(database, later)
+    schema.migrate(database, later)
+    assert database.all("SELECT a FROM more") == [("x;y",)]
+    assert database.one("SELECT count(*), max(extra) FROM runs") == (1, None)
+    database.close()
+
+
+def test_a_released_migration_is_never_edited() -> None:
+    from hashlib import sha256
+
+    # The first migration as released. When this fails, undo the change and add a migration at the end instead.
+    assert sha256(schema.MIGRATIONS[0].encode()).hexdigest()[:16] == "299b47ac1f9f69f9"
+
+
+def test_locked_by_another_for_longer_than_the_time_out(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal.open(path) as journal:
+        add(journal)
+        holder = sqlite3.connect(path, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        with Journal.open(path, timeout=0.1) as other:
+            with pytest.raises(JournalError, match="locked") as caught:
+                add(other)
+            assert caught.value.hint and other.runs.count() == 1
+            holder.execute("ROLLBACK")
+            add(other)
+            assert journal.runs.count() == 2
+
+
+def test_a_lock_that_is_given_back_in_time_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    Journal.open(path).close()
+    holder = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN IMMEDIATE")
+    timer = threading.Timer(0.2, lambda: holder.execute("ROLLBACK"))
+    timer.start()
+    with Journal.open(path) as journal:
+        assert add(journal).id == 1
+    timer.join()
+
+
+_FILL = """
+import resource, sys
+from pathlib import Path
+from podium.core.domain.runs import RunKind, Trigger
+from podium.core.errors import JournalError
+from podium.core.journal import Journal
+with Journal.open(Path(sys.argv[1])) as journal:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
+    done = 0
+    try:
+        while True:
+            journal.runs.create(kind=RunKind.PIPELINE, name="x", trigger=Trigger.PERSON, who="anna", why="w" * 2000)
+            done += 1
+    except JournalError as error:
+        print(done, journal.runs.count(), error.message, "|", error.hint, sep="\\n")
+"""
+
+
+def test_a_file_size_limit_loses_nothing_that_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    found = subprocess.run([sys.executable, "-c", _FILL, str(path)], capture_output=True, text=True, timeout=60, check=True)
+    done, count, message, _, hint = found.stdout.splitlines()
+    assert int(done) > 5 and done == count and str(path) in message and "not made" in hint
+    with Journal.open(path) as journal:
+        assert journal.runs.count() == int(done) and journal.check() == []
+        add(journal)
+
+
+def test_a_full_disk_undoes_the_whole_transaction(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal.open(path) as journal:
+        add(journal)
+        pages = journal._database.one("PRAGMA page_count")
+        assert pages is not None
+        journal._database.run(f"PRAGMA max_page_count = {pages[0] + 5}")
+        with pytest.raises(JournalError, match="disk is full") as caught:
+            with journal.transaction():
+                journal.values.set("half", "done")
+                for _ in range(100):
+                    add(journal, why="w" * 5000)
+        assert "safe" in caught.value.hint
+        assert journal.runs.count() == 1 and journal.values.get("half") is None
+        journal.values.set("after", "ok")
+        assert journal.check() == []
+
+
+def test_transactions_nest(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "journal.db") as journal:
+        with journal.transaction():
+            journal.values.set("a", "1")
+            with contextlib.suppress(ZeroDivisionError), journal.transaction():
+                journal.values.set("b", "1")
+                raise ZeroDivisionError
+            journal.values.set("c", "1")
+        assert set(journal.values.all()) == {"a", "c"}
+        with contextlib.suppress(ZeroDivisionError), journal.transaction(), journal.transaction():
+            journal.values.set("d", "1")
+            raise ZeroDivisionError
+        assert set(journal.values.all()) == {"a", "c"}
+        with pytest.raises(KeyboardInterrupt), journal.transaction():
+            journal.values.set("e", "1")
+            raise KeyboardInterrupt
+        assert set(journal.values.all()) == {"a", "c"}
+
+
+def test_importing_the_journal_loads_nothing_heavy() -> None:
+    code = "import sys; import podium.core.journal, podium.core.logs.writer; print(*sorted(m.split('.')[0] for m in sys.modules))"
+    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout.split())
+    heavy = {"mlflow", "pandas", "numpy", "textual", "rich", "typer", "docker", "httpx", "yaml", "psutil", "asyncio", "socket", "subprocess", "logging"}
+    assert loaded & heavy == set()
