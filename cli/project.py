@@ -107,7 +107,7 @@ def doctor(cockpit: Cockpit, output_format: Output = Format.TABLE) -> int:
       podium doctor -o json
     """
     findings = cockpit.doctor()
-    cells = [(each.health.value, each.subject, each.message + (f" ({each.hint})" if each.hint else "")) for each in findings]
+    cells = [(each.health.value, each.subject, each.message + (f"; {each.hint}" if each.hint else "")) for each in findings]
     output.rows(output_format, _FINDINGS, cells, map(shapes.finding, findings))
     problems = [each for each in findings if each.health is Health.PROBLEM]
     if problems:

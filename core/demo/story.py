@@ -199,7 +199,7 @@ class Demo:
             yield DemoEvent(told, f"gate {report.gate}: {report.verdict.value} for v{report.version}{against}", f"{report.rows} rows")
             for check in report.checks:
                 if check.baseline is not None or check.verdict is not Verdict.PASS:
-                    yield DemoEvent(Told.DONE if check.verdict is Verdict.PASS else Told.BAD, f"  {check.message or check.name}", check.verdict.value)
+                    yield DemoEvent(Told.DONE if check.verdict is Verdict.PASS else Told.BAD, f"  {check.name}: {check.message}", check.verdict.value)
 
     def _reports(self, run: Run) -> list[GateReport]:
         numbers = [step.results["version"] for step in self.cockpit.steps(run.id) if isinstance(step.results.get("version"), int)]
@@ -212,7 +212,7 @@ class Demo:
 
     def _settled(self) -> Count:
         """The traffic's count once every request that was under way has been counted."""
-        return self._traffic.settled() if self._traffic else Count(0, 0)
+        return self._traffic.settled() if self._traffic else Count()
 
     def _result(self, what: str, outcome: str, run: Run, count: Count | None = None) -> None:
         seconds = run.ended - run.started if run.ended is not None and run.started is not None else None
@@ -273,7 +273,7 @@ def _step_event(step: Step, failing: str) -> DemoEvent:
 
 
 def _traffic_event(text: str, count: Count, seconds: float | None = None) -> DemoEvent:
-    return DemoEvent(Told.BAD if count.failed else Told.DONE, text, f"{count.sent} requests meanwhile, {count.failed} lost", seconds)
+    return DemoEvent(Told.BAD if count.failed else Told.DONE, text, str(count), seconds)
 
 
 def _wait_for_version(url: str, version: int, began: float, state: Callable[[], RunState]) -> float:

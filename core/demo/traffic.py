@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,22 @@ _LONGEST = 3600  # seconds after which the traffic ends by itself, should everyt
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Requests sent, and those of them that were not answered well."""
+    """Requests sent, and those of them that were not answered well, by reason."""
 
-    sent: int
-    failed: int
+    sent: int = 0
+    failures: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def failed(self) -> int:
+        return sum(self.failures.values())
 
     def __sub__(self, other: Count) -> Count:
-        return Count(self.sent - other.sent, self.failed - other.failed)
+        since = {reason: number - other.failures.get(reason, 0) for reason, number in self.failures.items()}
+        return Count(self.sent - other.sent, {reason: number for reason, number in since.items() if number})
+
+    def __str__(self) -> str:
+        reasons = f" ({', '.join(f'{number} {reason}' for reason, number in self.failures.items())})" if self.failed else ""
+        return f"{self.sent} requests meanwhile, {self.failed} lost{reasons}"
 
 
 class Traffic:
@@ -38,7 +48,7 @@ class Traffic:
             command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
         self._told = threading.Condition()
-        self._count = Count(0, 0)
+        self._count = Count()
         self._lines = 0
         self._errors = ""
         for read in (self._read, self._read_errors):
@@ -46,10 +56,10 @@ class Traffic:
 
     def _read(self) -> None:
         for line in self._process.stdout or ():
-            with contextlib.suppress(ValueError, KeyError):
+            with contextlib.suppress(ValueError, KeyError, AttributeError):
                 found: dict[str, Any] = json.loads(line)
                 with self._told:
-                    self._count = Count(int(found["sent"]), int(found["failed"]))
+                    self._count = Count(int(found["sent"]), {str(reason): int(number) for reason, number in found["failures"].items()})
                     self._lines += 1
                     self._told.notify_all()
         with self._told:

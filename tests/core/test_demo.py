@@ -73,7 +73,7 @@ REPLAY = """\
 import json, sys, time
 assert sys.argv[1:3] == ["--url", "http://127.0.0.1:9"]
 for second in range(1, 1000):
-    print(json.dumps({"sent": second * 10, "failed": second // 3}), flush=True)
+    print(json.dumps({"sent": second * 10, "failures": {"timeout": second // 3}}), flush=True)
     time.sleep(0.05)
 """
 
@@ -91,7 +91,13 @@ def test_traffic_is_counted_as_it_flows(traffic: Traffic) -> None:
     first = traffic.count()
     later = traffic.settled()
     assert later.sent >= first.sent + 20
-    assert (later - Count(10, 0)).sent == later.sent - 10
+    assert (later - Count(10)).sent == later.sent - 10
+
+
+def test_what_was_lost_is_told_with_its_reason() -> None:
+    count = Count(100, {"status 503": 3, "timeout": 1}) - Count(40, {"timeout": 1})
+    assert (count.sent, count.failed) == (60, 3)
+    assert str(count) == "60 requests meanwhile, 3 lost (3 status 503)"
 
 
 def test_traffic_that_cannot_flow_says_why(tmp_path: Path) -> None:
@@ -139,4 +145,4 @@ def test_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
     assert not cockpit.agent().alive
     assert not cockpit.active_runs()
     cockpit.close()
-    wait_until(lambda: not left_behind(directory), timeout=5, what=f"processes: {left_behind(directory)}")
+    wait_until(lambda: not left_behind(directory), timeout=15, what=f"processes: {left_behind(directory)}")
