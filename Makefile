@@ -31,7 +31,7 @@ lint: setup
 	$(VENV)/bin/ruff check .
 
 types: setup
-	$(VENV)/bin/pyright
+	$(VENV)/bin/pyright --pythonpath $(PY)
 
 bench: setup
 	$(PY) -m benchmarks

@@ -14,7 +14,6 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-
 from podium.core.domain.runs import Run, RunKind, Trigger
 from podium.core.errors import JournalError
 from podium.core.journal import Journal, schema
@@ -94,7 +93,7 @@ def test_a_directory_without_write_permission() -> None:
             path.parent.chmod(0o700)
 
 
-@pytest.mark.parametrize("content", [b"not a database at all, but long enough to look at " * 100, b"\0" * 5000, os.urandom(9000)])
+@pytest.mark.parametrize("content", [b"not a database at all, but long enough to look at " * 100, b"\0" * 5000, bytes(range(1, 255)) * 36], ids=["text", "zeros", "binary"])
 def test_a_file_that_is_no_journal_is_left_as_it_is(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "journal.db"
     path.write_bytes(content)
