@@ -185,12 +185,12 @@ class App:
                     if message["type"] != "http.request":
                         raise Disconnected
                     part: bytes = message.get("body", b"")
-                    if not message.get("more_body"):
-                        return b"".join([*parts, part]) if parts else part
-                    parts.append(part)
                     size += len(part)
                     if size > most:
                         return problem(413, "REQUEST_LIMIT_EXCEEDED", f"The request is larger than {most} bytes.")
+                    if not message.get("more_body"):
+                        return b"".join([*parts, part]) if parts else part
+                    parts.append(part)
         except TimeoutError:
             return problem(408, "DEADLINE_EXCEEDED", f"The request did not arrive within {self.options.timeout:g} s.")
 

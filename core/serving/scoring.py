@@ -1,8 +1,8 @@
 """A loaded model, and what MLflow's scoring server would answer to a request.
 
-Two ways lead to the same answer. The long way is MLflow's own `scoring_server.invocations`, called as its server calls it. The short way, for
-JSON tables of plain cells (frames.py), skips its copies and checks. An error on the short way sends the request the long way, so that every
-error is worded by MLflow; a failing prediction is therefore tried twice.
+Two ways lead to the same answer. The long way is MLflow's own `scoring_server.invocations`, called as its server calls it. The short way, for JSON
+alone in its form, skips MLflow's copies and repeated checks; tables of plain cells are made by frames.py. An error on the short way sends the
+request the long way, so that every error is worded by MLflow; a failing prediction is therefore tried twice.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ TEXT = b"text/plain; charset=utf-8"
 _PLAIN_JSON = ("application/json", "application/json; charset=utf-8", "application/json;charset=utf-8")
 
 
+_ALL_FORMS = (*FORMS, "inputs", "instances")
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """`rows` is how many rows were predicted; 0 for an error."""
@@ -41,12 +44,15 @@ class Scorer:
 
     def __init__(self, model: Any) -> None:
         from mlflow.exceptions import MlflowException
+        from mlflow.models import utils
         from mlflow.pyfunc import scoring_server
         from mlflow.utils import proto_json_utils
 
         self.model = model
         self.schema = model.metadata.get_input_schema()
         self.frames = Frames.of(self.schema)
+        self._parse: Callable[..., Any] = cast("Any", scoring_server).infer_and_parse_data
+        self._enforce: Callable[..., Any] = cast("Any", utils)._enforce_schema
         self._predict = self._direct()
         self._invocations: Callable[..., Any] = cast("Any", scoring_server).invocations
         self._error = MlflowException
@@ -59,7 +65,8 @@ class Scorer:
         predict = getattr(model, "_predict_fn", None)
         dependencies = any(name.startswith("dependencies_schemas") for name in metadata.metadata or ())
         special = metadata.get_params_schema() or metadata._is_signature_from_type_hint() or metadata._is_type_hint_from_example()
-        if self.frames is None or predict is None or special or dependencies or getattr(model, "_predict_stream_fn", None):
+        arrays = self.schema is None or self.schema.is_tensor_spec()
+        if not (self.frames or arrays) or predict is None or special or dependencies or getattr(model, "_predict_stream_fn", None):
             return None
         params = inspect.signature(predict).parameters.get("params")
         if params is not None and params.kind is not inspect.Parameter.VAR_KEYWORD:
@@ -83,11 +90,21 @@ class Scorer:
         if type(request) is not dict or len(cast("dict[str, Any]", request)) != 1:
             raise Slow
         form, payload = next(iter(cast("dict[str, Any]", request).items()))
-        if form not in FORMS or self.frames is None or self._predict is None:
+        if self._predict is None:
             raise Slow
-        frame = self.frames.make(form, payload)
-        rows = len(frame)
-        return Answer(200, self._encode(self._predict(frame)), JSON, rows)
+        data = self._data(form, payload)
+        return Answer(200, self._encode(self._predict(data)), JSON, _rows(data))
+
+    def _data(self, form: str, payload: Any) -> Any:
+        """What MLflow would hand to the model. Arrays, and tables without a signature, are made by MLflow's own functions, which cost little."""
+        if self.frames is not None:
+            if form not in FORMS:
+                raise Slow
+            return self.frames.make(form, payload)
+        if form not in _ALL_FORMS:
+            raise Slow
+        parsed = self._parse({form: payload}, self.schema)
+        return parsed if self.schema is None else self._enforce(parsed, self.schema)
 
     def _encode(self, predictions: Any) -> bytes:
         return json.dumps({"predictions": self._jsonable(predictions, pandas_orient="records")}, cls=self._encoder).encode()
@@ -103,6 +120,12 @@ class Scorer:
         if media_type.startswith(b"text/"):
             media_type += b"; charset=utf-8"
         return Answer(result.status, result.response.encode(), media_type, 1 if result.status == 200 else 0)
+
+
+def _rows(data: Any) -> int:
+    """Of a table or an array; 1 for a single value, and for named arrays those of the first."""
+    first = next(iter(cast("dict[str, Any]", data).values()), ()) if isinstance(data, dict) else data
+    return len(first) if getattr(first, "ndim", 0) else 1
 
 
 def load(path: Path) -> Scorer:

@@ -1,0 +1,58 @@
+"""Records are kept in bounded files; what does not fit is counted, never waited for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from podium.core.serving import recorder
+from podium.core.serving.recorder import Recorder, Rotated
+
+
+def test_the_newest_records_survive_within_the_limit(tmp_path: Path) -> None:
+    files = Rotated(tmp_path, "capture", 4_000)
+    for number in range(500):
+        files.write([b'{"n": %04d}\n' % number])
+    kept = sorted(tmp_path.iterdir())
+    assert len(kept) == recorder.FILES
+    assert sum(path.stat().st_size for path in kept) <= 4_000
+    assert files.path(0).read_bytes().endswith(b'{"n": 0499}\n')
+    numbers = [int(line[6:10]) for age in range(3, -1, -1) for line in files.path(age).read_text().splitlines()]
+    assert numbers == list(range(numbers[0], 500))
+
+
+def test_a_record_larger_than_a_file_is_kept_whole(tmp_path: Path) -> None:
+    files = Rotated(tmp_path, "capture", 40)
+    files.write([b"x" * 100 + b"\n", b"y\n"])
+    assert [files.path(age).stat().st_size for age in (0, 1)] == [2, 101]
+
+
+def test_what_there_is_no_room_for_is_dropped_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "INTERVAL", 3600.0)
+    monkeypatch.setattr(recorder, "PENDING", 3)
+    kept = Recorder(tmp_path, name="1", rate=1.0, limit=10_000)
+    for number in range(5):
+        kept.capture({"n": number}, 10)
+    assert not kept.feedback({"request_id": "a", "truth": 1}, 10)
+    assert kept.counts == {"captured": 3, "capture_dropped": 2, "feedback": 0}
+    kept.close()
+    assert [json.loads(line)["n"] for line in (tmp_path / "capture-1.jsonl").read_text().splitlines()] == [0, 1, 2]
+
+
+def test_the_rate_is_a_share(tmp_path: Path) -> None:
+    kept = Recorder(tmp_path, name="1", rate=0.25, limit=1_000)
+    assert 800 < sum(kept.wanted() for _ in range(4_000)) < 1_200
+    kept.rate = 0.0
+    assert not any(kept.wanted() for _ in range(100))
+    kept.close()
+
+
+def test_a_full_disk_is_said_once_and_serving_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = Recorder(tmp_path / "gone", name="1", rate=1.0, limit=1_000)
+    (tmp_path / "gone").rmdir()
+    for _ in range(3):
+        kept.capture({"n": 1}, 10)
+        kept.flush()
+    kept.close()
+    assert capsys.readouterr().err.count("records lost") == 1
