@@ -10,7 +10,7 @@ import typer
 
 from ..core.cockpit import Cockpit, Interrupted, Refused, UsageError, clean
 from ..core.domain.delivery import How, Plan
-from ..core.domain.runs import RunState
+from ..core.domain.runs import RunDetail, RunState
 from . import diagnostics, output, shapes
 from .completion import complete_environment, complete_version
 from .diagnostics import glyph, note, paint
@@ -148,9 +148,15 @@ def _attend(cockpit: Cockpit, plan: Plan, run_id: int, began: float, output_form
         output.document(detail_shape(cockpit, detail))
     if detail.run.state is RunState.SUCCEEDED:
         moved = "" if plan.from_version is None else f" (was v{plan.from_version})"
-        note(f"{clean(plan.environment)} serves {clean(plan.model)} v{plan.version}{moved}, {duration(took)}", style="green")
+        note(f"{clean(plan.environment)} serves {clean(plan.model)} v{plan.version}{moved}{_traffic(detail)}, done in {duration(took)}", style="green")
         return diagnostics.DONE
     return ending(detail, interrupted=interrupted)
+
+
+def _traffic(detail: RunDetail) -> str:
+    """When the traffic had moved, which is what people wait for; what comes after it is bookkeeping."""
+    seconds = next((step.results["traffic_seconds"] for step in detail.steps if isinstance(step.results.get("traffic_seconds"), int | float)), None)
+    return f"; traffic moved after {duration(seconds)}" if seconds is not None else ""
 
 
 def _cancel(cockpit: Cockpit, run_id: int) -> None:

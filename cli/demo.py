@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shlex
 import signal
 import sys
 import time
@@ -93,7 +95,9 @@ def _stop(played: Demo, directory: Path) -> None:
             signal.signal(number, handler)
     if stopped:
         note(f"stopped: {', '.join(clean(each) for each in stopped)}", style="dim")
-        note(f"`podium -C {directory} watch` brings the served models back; `podium -C {directory} ui` looks at all that happened", style="dim")
+        shown = shlex.quote(os.path.relpath(directory))
+        diagnostics.hint(f"look at all that happened:  podium -C {shown} ui")
+        diagnostics.hint(f"serve the champion again:   podium -C {shown} deploy champion -e production --yes --confirm production")
 
 
 class _Teller:

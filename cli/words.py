@@ -48,6 +48,8 @@ def figure(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
+        if value.is_integer() and abs(value) < 1e15:
+            return str(int(value))
         return f"{value:.4f}" if 0.0001 <= abs(value) < 100_000 else f"{value:.4g}"
     return str(value)
 

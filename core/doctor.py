@@ -208,6 +208,10 @@ def _ports(cockpit: Cockpit) -> Iterator[Finding]:
 
 def _environments(cockpit: Cockpit) -> Iterator[Finding]:
     for status in cockpit.environments():
+        if status.serving is not None and not status.replicas and not status.proxy_alive:
+            hint = f"podium deploy {status.serving} -e {status.name}"
+            yield Finding(Health.WARNING, status.name, f"v{status.serving} was served, and then all was stopped", hint)
+            continue
         for difference in status.differences:
             yield Finding(Health.WARNING, status.name, difference, "the agent puts it right (`podium watch --daemon`), or deploy again")
         if status.serving is not None and not status.proxy_alive:

@@ -34,7 +34,7 @@ def test_moments_are_utc_with_milliseconds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "written"), [(0.91234567, "0.9123"), (1234567.0, "1.235e+06"), (0.00001, "1e-05"), (3, "3"), (None, ""), ("x", "x")]
+    ("value", "written"), [(0.91234567, "0.9123"), (1234567.5, "1.235e+06"), (0.00001, "1e-05"), (3, "3"), (40000.0, "40000"), (None, ""), ("x", "x")]
 )
 def test_figures(value: object, written: str) -> None:
     assert words.figure(value) == written

@@ -1,0 +1,116 @@
+"""doctor finds what is really wrong, and says what to do."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from podium.core.cockpit import Cockpit
+from podium.core.domain.delivery import DeploymentState, How
+from podium.core.domain.runs import RunKind, RunState, Trigger
+from podium.core.domain.watching import Finding, Health
+
+from tests.support import free_port
+
+
+@pytest.fixture
+def cockpit(tmp_path: Path) -> Iterator[Cockpit]:
+    (tmp_path / "podium.yaml").write_text(
+        f"project: sick\npipelines: {{p: {{steps: {{s: {{run: 'true'}}}}}}}}\nenvironments: {{staging: {{port: {free_port()}}}}}\n"
+    )
+    cockpit = Cockpit(tmp_path)
+    yield cockpit
+    cockpit.close()
+
+
+def found(cockpit: Cockpit, subject: str) -> list[Finding]:
+    return [finding for finding in cockpit.doctor() if finding.subject == subject]
+
+
+def test_a_fresh_project_has_no_problem(cockpit: Cockpit) -> None:
+    findings = cockpit.doctor()
+    assert not [finding for finding in findings if finding.health is Health.PROBLEM]
+    assert {"python", "packages", "podium.yaml", "state", "disk", "journal", "git", "haproxy", "mlflow", "agent", "locks", "staging"} <= {
+        finding.subject for finding in findings
+    }
+
+
+def test_whatever_is_not_well_has_a_hint(cockpit: Cockpit) -> None:
+    assert all(finding.hint for finding in cockpit.doctor() if finding.health is not Health.OK)
+
+
+def test_a_broken_configuration_is_said_once_and_the_rest_is_still_examined(cockpit: Cockpit) -> None:
+    (cockpit.home / "podium.yaml").write_text("project: x\npipelines: {p: {steps: {s: {rum: 1}}}}\n")
+    findings = cockpit.doctor()
+    broken = [finding for finding in findings if finding.health is Health.PROBLEM]
+    assert {finding.subject for finding in broken} == {"podium.yaml"}
+    assert "podium.yaml:2:" in broken[0].message
+    assert any(finding.subject == "journal" for finding in findings)
+
+
+def test_an_edited_audit_is_found(cockpit: Cockpit) -> None:
+    for number in range(3):
+        cockpit.journal.audit.add("anna", "promote", f"v{number}")
+    assert found(cockpit, "audit")[0].health is Health.OK
+    cockpit.close()
+    with sqlite3.connect(cockpit.home / ".podium" / "journal.db") as raw:
+        for (name,) in raw.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'audit'").fetchall():
+            raw.execute(f"DROP TRIGGER {name}")
+        raw.execute("UPDATE audit SET who = 'nobody' WHERE id = 2")
+    assert any(finding.health is Health.PROBLEM and "entry 2" in finding.message for finding in found(cockpit, "audit"))
+
+
+def test_an_open_state_directory_is_found(cockpit: Cockpit) -> None:
+    assert cockpit.run_count() == 0
+    assert found(cockpit, "state")[0].health is Health.OK
+    (cockpit.home / ".podium").chmod(0o755)
+    (finding,) = found(cockpit, "state")
+    assert finding.health is Health.WARNING
+    assert finding.hint.startswith("chmod")
+
+
+def test_git(cockpit: Cockpit) -> None:
+    assert "no git repository" in found(cockpit, "git")[0].message
+    subprocess.run(["git", "init", "-q", "-b", "main"], cwd=cockpit.home, check=True)
+    assert "no commit" in found(cockpit, "git")[0].message
+    commit = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false", "commit", "-q", "--allow-empty", "-m", "x"]
+    subprocess.run(commit, cwd=cockpit.home, check=True)
+    assert found(cockpit, "git")[0].message.startswith("main at ")
+
+
+def test_a_taken_port_is_found(cockpit: Cockpit) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", cockpit.project.environments["staging"].port))
+        taken.listen()
+        (finding,) = found(cockpit, "ports")
+    assert finding.health is Health.PROBLEM
+    assert "environments.staging.port" in finding.hint
+    assert not found(cockpit, "ports")
+
+
+def test_a_server_that_does_not_answer_is_found(cockpit: Cockpit) -> None:
+    text = (cockpit.home / "podium.yaml").read_text()
+    (cockpit.home / "podium.yaml").write_text(text + f'mlflow: {{tracking_uri: "http://127.0.0.1:{free_port()}"}}\n')
+    cockpit.reload()
+    (finding,) = found(cockpit, "mlflow")
+    assert finding.health is Health.PROBLEM
+
+
+def test_a_run_without_its_worker_and_a_lock_without_its_holder(cockpit: Cockpit) -> None:
+    run = cockpit.journal.runs.create(kind=RunKind.PIPELINE, name="p", trigger=Trigger.PERSON, who="anna")
+    cockpit.journal.runs.set_worker(run.id, 2**22 + 1, 1.0)
+    cockpit.journal.runs.set_state(run.id, RunState.RUNNING)
+    cockpit.journal.locks.take("alias m", "anna", "why", pid=2**22 + 1)
+    assert f"podium resume {run.id}" in found(cockpit, "runs")[0].hint
+    assert found(cockpit, "locks")[0].health is Health.WARNING
+
+
+def test_an_environment_that_was_stopped(cockpit: Cockpit) -> None:
+    row = cockpit.journal.ledger.begin(environment="staging", how=How.DEPLOY, model="sick", to_version=3, from_version=None, who="anna")
+    cockpit.journal.ledger.finish(row.id, DeploymentState.SUCCEEDED)
+    (finding,) = found(cockpit, "staging")
+    assert (finding.health, finding.hint) == (Health.WARNING, "podium deploy 3 -e staging")
