@@ -1,7 +1,7 @@
 """Paired, stratified bootstrap of (candidate − champion): how far may the difference lie from what these rows show?
 
 Both models are measured on the same resampled rows, so that what makes a row hard for both cancels out. Classes keep their share in every
-resample. A percentile interval is reported.
+resample, so the interval speaks of data with this mix of classes. A percentile interval is reported.
 
 Above LARGE rows each resample draws only LARGE of them, and the deviations from the point estimate are shrunk by sqrt(drawn / rows): the
 m-out-of-n bootstrap, which is consistent for all metrics here and keeps the cost of a gate bounded.
@@ -25,7 +25,7 @@ RESAMPLES = 2000
 LARGE = 25_000
 SEED = 20130101
 # Distinct scores told apart while resampling; the point estimate tells apart all of them.
-_MOST_GROUPS = 16_384
+_MOST_GROUPS = 4096
 # The quantile of the normal distribution behind "would be seen four times out of five".
 _POWER_Z = 0.8416
 
@@ -130,10 +130,7 @@ def _draws(answers: Answers, resamples: int, seed: int) -> Iterator[tuple[NDArra
     import numpy as np
 
     generator: Generator = np.random.default_rng(seed)
-    if answers.binary:
-        strata = [np.flatnonzero(answers.truth == value) for value in (0, 1)]
-    else:
-        strata = [np.arange(answers.rows)]
+    strata = [np.flatnonzero(answers.truth == value) for value in (0, 1)] if answers.binary else [np.arange(answers.rows)]
     strata = [stratum for stratum in strata if stratum.size]
     share = min(1.0, LARGE / answers.rows)
     sizes = [max(1, round(stratum.size * share)) for stratum in strata]

@@ -108,7 +108,7 @@ def comparison(check: Check, bench: Bench) -> Sequence[CheckResult]:
     """Non-inferiority: is the candidate, on the same rows, at most `margin` worse than the champion?"""
     metric = named(check.metric, check.goal)
     if not check.slices:
-        return bench.nobody(name_of(check)) or (_compared(check, metric, bench, None, None),)
+        return bench.nobody(name_of(check)) or (_compared(check, metric, bench, None),)
     return bench.nobody(name_of(check)) or _sliced(check, bench, lambda slices: _slice_comparisons(check, metric, bench, slices))
 
 
@@ -123,7 +123,9 @@ def judge(difference: Difference, margin: float, significant: bool | None = None
     return Verdict.FAIL if worse else Verdict.INCONCLUSIVE
 
 
-def _compared(check: Check, metric: Metric, bench: Bench, one: Slice | None, significant: bool | None, known: Difference | None = None) -> CheckResult:
+def _compared(
+    check: Check, metric: Metric, bench: Bench, one: Slice | None, significant: bool | None = None, known: Difference | None = None
+) -> CheckResult:
     candidate, champion = _pair(bench, one)
     difference = known or differences([metric], candidate, champion, confidence=check.confidence)[metric.name]
     value, baseline = measure(metric, candidate), measure(metric, champion)
@@ -207,7 +209,8 @@ def _slices(check: Check, data: Data) -> Iterator[Slice]:
         values = data.frame[column].astype("string").fillna("(missing)")
         counts = values.value_counts()
         if int((counts >= check.min_rows).sum()) > MOST_SLICES:
-            raise Unmeasurable(f"{column!r} has {len(counts)} values; slices are for columns with few", hint="Raise min_rows, or slice by another column.")
+            hint = "Raise min_rows, or slice by another column."
+            raise Unmeasurable(f"{column!r} has {len(counts)} values; slices are for columns with few", hint=hint)
         for value in sorted(counts.index):
             mask = (values == value).to_numpy(dtype=bool)
             yield Slice(f"{column}={str(value)[:60]}", mask, int(counts[value]))

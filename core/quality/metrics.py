@@ -35,8 +35,8 @@ class Unmeasurable(PodiumError):
 class Answers:
     """What one model said about the rows, beside the truth.
 
-    Classification (`binary`): `truth` is 1 where the row is of the positive class, else 0; `labels` is 0 or 1, `scores` are numbers that grow with the
-    model's belief in the positive class. `labels` is None for scores outside 0..1, where no threshold is known; `scores` is None for a model
+    Classification (`binary`): `truth` is 1 where the row is of the positive class, else 0; `labels` is 0 or 1, `scores` are numbers that grow
+    with the model's belief in the positive class. `labels` is None for scores outside 0..1, where no threshold is known; `scores` is None for a model
     that answers with labels only. Regression: `truth` and `scores` are the numbers themselves.
     """
 
@@ -127,7 +127,8 @@ def area(answers: Answers) -> float:
 def area_of_counts(positive: Floats, negative: Floats) -> float:
     """The same from how many positives and negatives have each score, scores ascending."""
     below = negative.cumsum() - negative / 2
-    return float(positive @ below / (positive.sum() * negative.sum()))
+    # Not `positive @ below`: BLAS would start threads for so small a product, and on a busy machine wait for them.
+    return float((positive * below).sum() / (positive.sum() * negative.sum()))
 
 
 def _columns(*columns: Any) -> Floats:

@@ -18,14 +18,33 @@ if TYPE_CHECKING:
     from ..engine.context import StepContext
 
 _HINTS = {
-    Verdict.FAIL: "The report is kept: `podium show`, and on the MLflow run under podium/.",
+    Verdict.FAIL: "The whole report is on the MLflow run, under podium/.",
     Verdict.ERROR: "Nothing could be concluded. Mend what the report names and run the gate again.",
     Verdict.INCONCLUSIVE: "Give the gate more rows or a wider margin, or let a person decide: podium promote --force --why …",
 }
 
 
+class GateRefused(RunFailed):
+    """The verdict is not pass. `results` are the step's results all the same."""
+
+    def __init__(self, report: GateReport) -> None:
+        super().__init__(sentence(report), hint=_HINTS[report.verdict])
+        self.results = results_of(report)
+
+
+def results_of(report: GateReport) -> dict[str, Any]:
+    return {
+        "gate": report.gate,
+        "verdict": str(report.verdict),
+        "model": report.model,
+        "version": report.version,
+        "champion": report.champion,
+        "rows": report.rows,
+    }
+
+
 def gate(context: StepContext) -> Mapping[str, Any]:
-    """Results: `verdict`, `version`, `model`, `gate`, `champion`, `rows`. Raises RunFailed unless the verdict is pass; the report is kept first."""
+    """Results: `verdict`, `version`, `model`, `gate`, `champion`, `rows`. Raises GateRefused unless the verdict is pass; the report is kept first."""
     spec = context.project.gates[str(context.options["gate"])]
     registry = open_registry(context.project.mlflow, context.project.state)
     try:
@@ -46,15 +65,8 @@ def gate(context: StepContext) -> Mapping[str, Any]:
         registry.close()
     context.log(sentence(report))
     if report.verdict is not Verdict.PASS:
-        raise RunFailed(sentence(report), hint=_HINTS[report.verdict])
-    return {
-        "gate": report.gate,
-        "verdict": str(report.verdict),
-        "model": model,
-        "version": number,
-        "champion": report.champion,
-        "rows": report.rows,
-    }
+        raise GateRefused(report)
+    return results_of(report)
 
 
 def _candidate(context: StepContext) -> tuple[str, int]:

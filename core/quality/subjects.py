@@ -127,7 +127,8 @@ def guarded(what: str, call: Callable[[], Any]) -> Any:
         with _quiet():
             return call()
     except (Exception, SystemExit) as error:
-        raise Unmeasurable(f"{what}: {type(error).__name__}: {first_line(error)}", hint="Load it with mlflow.pyfunc.load_model to see all.") from error
+        hint = "Load it with mlflow.pyfunc.load_model to see all."
+        raise Unmeasurable(f"{what}: {type(error).__name__}: {first_line(error)}", hint=hint) from error
 
 
 @contextmanager

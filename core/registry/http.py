@@ -28,7 +28,10 @@ START_HINT = "Start it, or correct mlflow.tracking_uri in podium.yaml."
 
 def shown(uri: str) -> str:
     """The address without a user's name and password in it."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # not an address at all: say only what cannot hold a password
+        return uri.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 

@@ -104,7 +104,7 @@ def refresh_apart(project: Project, journal: Journal) -> bool:
 
 
 def _child(project: Project) -> None:
-    command = [sys.executable, "-m", __name__, str(project.home)]
+    command = [sys.executable, "-P", "-m", "podium.core.registry.snapshot", str(project.home)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=APART_SECONDS, stdin=subprocess.DEVNULL, check=False)
     except subprocess.TimeoutExpired as error:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from podium.core.domain.project import Git, Mlflow, Project
 from podium.core.registry import Registry, open_registry
 from podium.core.registry.prepare import prepare
+
 from tests.support import free_port, wait_until
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
 from podium.core.domain.models import TAG_COMMIT, TAG_KEY, TAG_RUN, TAG_VERDICT
 from podium.core.domain.verdicts import Verdict
 from podium.core.errors import NotFound, PodiumError, UsageError
@@ -100,15 +100,14 @@ def test_tags_of_versions_and_runs(store: Store) -> None:
 
 
 def test_runs_in_another_experiment_keep_their_figures(store: Store) -> None:
-    elsewhere = Store(type(store.mlflow)(store.mlflow.tracking_uri, f"{store.mlflow.experiment}-else", store.mlflow.model), store.state, store.registry)
+    other = replace(store.mlflow, experiment=f"{store.mlflow.experiment}-else")
+    elsewhere = replace(store, mlflow=other)
     store.registry.register(store.mlflow.model, store.train(roc_auc=0.6), tags={})
     store.registry.register(store.mlflow.model, elsewhere.train(roc_auc=0.9), tags={})
     assert [version.metrics["roc_auc"] for version in store.registry.versions(store.mlflow.model)] == [0.9, 0.6]
 
 
 def test_known_versions_are_not_asked_for_again_unless_fresh(store: Store) -> None:
-    from dataclasses import replace
-
     store.registry.register(store.mlflow.model, store.train(roc_auc=0.6), tags={})
     [version] = store.registry.versions(store.mlflow.model)
     known = [replace(version, metrics={"roc_auc": 0.1})]

@@ -1,0 +1,199 @@
+"""The journal's picture of the registry, aliases that move under a lock, comparison, and files on disk."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from podium.core.domain.models import Version
+from podium.core.domain.project import Mlflow
+from podium.core.errors import NotFound, PodiumError, Refused, Unreachable
+from podium.core.journal import Journal
+from podium.core.registry import files, snapshot
+from podium.core.registry.aliases import move_alias
+from podium.core.registry.compare import compare
+from podium.core.registry.prepare import MARKER, prepare, ready
+from podium.core.registry.records import VersionRecord, assemble, collect_runs
+from podium.core.registry.store import TrackedRun
+
+from tests.support import free_port
+
+from .conftest import Store, make_project
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal.open(tmp_path / "journal" / "journal.db") as opened:
+        yield opened
+
+
+def test_the_picture_follows_the_store(store: Store, journal: Journal) -> None:
+    project, model = store.project, store.mlflow.model
+    store.registry.register(model, store.train(roc_auc=0.6), tags={})
+    assert snapshot.refresh(project, journal)
+    assert [version.metrics for version in journal.versions.of(model)] == [{"roc_auc": 0.6}]
+    assert not snapshot.refresh(project, journal)
+    store.registry.set_alias(model, "champion", 1)
+    assert snapshot.refresh(project, journal)
+    assert journal.versions.of(model)[0].aliases == ("champion",)
+    assert not snapshot.refresh(project, journal, force=True)
+
+
+def test_an_unchanged_file_is_not_read_again(embedded: Store, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot.refresh(embedded.project, journal)
+    assert not snapshot.stale(embedded.project, journal)
+
+    def forbidden(*_: object) -> None:
+        raise AssertionError("MLflow was asked")
+
+    monkeypatch.setattr("podium.core.registry.store.open_registry", forbidden)
+    assert not snapshot.refresh(embedded.project, journal)
+    embedded.train(model=False)
+    assert snapshot.stale(embedded.project, journal)
+
+
+def test_a_store_that_is_not_there_yet_has_no_versions(tmp_path: Path, journal: Journal) -> None:
+    project = make_project(tmp_path, Mlflow(f"sqlite:///{tmp_path}/none.db", "e", "m"))
+    assert not snapshot.refresh(project, journal)
+    assert not snapshot.stale(project, journal)
+    assert not snapshot.refresh_apart(project, journal)
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_dead_server_leaves_the_picture_and_is_not_asked_all_the_time(tmp_path: Path, journal: Journal) -> None:
+    project = make_project(tmp_path, Mlflow(f"http://127.0.0.1:{free_port()}", "e", "m"))
+    journal.versions.replace("m", [Version("m", 1, 1.0)], "asked")
+    with pytest.raises(Unreachable):
+        snapshot.refresh_apart(project, journal)
+    assert not snapshot.refresh_apart(project, journal)
+    assert [version.version for version in journal.versions.of("m")] == [1]
+
+
+def test_an_alias_moves_once_verified_audited_and_known(store: Store, journal: Journal) -> None:
+    project, registry, model = store.project, store.registry, store.mlflow.model
+    for figure in (0.6, 0.7):
+        registry.register(model, store.train(roc_auc=figure), tags={})
+    assert move_alias(project, journal, registry, model, "champion", 1, expected=None, who="anna", why="first") is None
+    assert move_alias(project, journal, registry, model, "champion", 2, expected=1, who="anna") == 1
+    assert registry.aliases(model) == {"champion": 2}
+    assert {version.version: version.aliases for version in journal.versions.of(model)} == {2: ("champion",), 1: ()}
+    with pytest.raises(Refused, match="is on version 2, not on version 1"):
+        move_alias(project, journal, registry, model, "champion", 1, expected=1, who="anna")
+    with pytest.raises(NotFound):
+        move_alias(project, journal, registry, model, "champion", 9, who="anna")
+    with journal.locks.take(f"alias {model}", "ben", "moving"), pytest.raises(Refused, match="ben"):
+        move_alias(project, journal, registry, model, "champion", 1, who="anna")
+    assert registry.aliases(model) == {"champion": 2}
+    assert move_alias(project, journal, registry, model, "champion", None, who="anna") == 2
+    assert registry.aliases(model) == {}
+    moves = [entry for entry in journal.audit.page(20) if entry.action == "alias"]
+    assert [entry.subject.partition(": ")[2] for entry in moves] == ["version 2 → no version", "version 1 → version 2", "no version → version 1"]
+
+
+def test_preparing_twice_does_nothing_the_second_time(embedded: Store) -> None:
+    assert ready(embedded.mlflow, embedded.state)
+    assert not prepare(embedded.mlflow, embedded.state)
+    assert (embedded.state / MARKER).stat().st_mode & 0o777 == 0o600
+    experiment = embedded.client.get_experiment_by_name(embedded.mlflow.experiment)
+    assert experiment.artifact_location == (embedded.state / "artifacts").as_uri()
+    assert not ready(replace(embedded.mlflow, experiment="another"), embedded.state)
+    (embedded.state / "mlflow.db").unlink()
+    assert not ready(embedded.mlflow, embedded.state)
+    assert ready(Mlflow("http://127.0.0.1:1", "e", "m"), embedded.state)
+
+
+def test_runs_are_read_by_experiment_in_few_requests() -> None:
+    homes = {f"r{number}": str(number % 3) for number in range(1200)}
+    asked: list[tuple[str, int]] = []
+
+    def search(experiment: str, ids: object) -> list[TrackedRun]:
+        wanted = list(ids)  # type: ignore[call-overload]
+        asked.append((experiment, len(wanted)))
+        return [TrackedRun(name, experiment, "FINISHED", 0.0) for name in wanted if homes.get(name) == experiment]
+
+    found = collect_runs([*homes, "deleted"], "0", search, homes.get)
+    assert set(found) == set(homes)
+    assert len(asked) == 3 + 2 + 1
+    assert all(size <= 500 for _, size in asked)
+
+
+def test_known_figures_are_kept_but_never_a_known_verdict() -> None:
+    records = [VersionRecord("m", number, 0.0, "READY", f"r{number}", "s") for number in (1, 2)]
+    before = [Version("m", 1, 0.0, mlflow_run="r1", metrics={"auc": 0.5}, tags={"podium.verdict": "pass", "podium.commit": "abc"})]
+    asked: list[str] = []
+    found = assemble(records, {"champion": 1}, before, lambda ids: asked.extend(ids) or {}, now=1e9)  # type: ignore[func-returns-value]
+    assert asked == ["r2"]
+    assert (found[1].metrics, found[1].commit, found[1].verdict, found[1].aliases) == ({"auc": 0.5}, "abc", None, ("champion",))
+
+
+def test_comparison() -> None:
+    one = Version("m", 1, 0.0, metrics={"auc": 0.5, "nan": math.nan}, params={"depth": "4", "rate": "1"}, tags={"t": "x"})
+    two = Version("m", 2, 0.0, metrics={"auc": 0.6, "nan": math.nan}, params={"depth": "4"}, tags={"t": "x"})
+    rows = {(row.kind, row.name): (row.values, row.differs) for row in compare([one, two]).rows}
+    assert rows["metric", "auc"] == ((0.5, 0.6), True)
+    assert rows["metric", "nan"][1] is False
+    assert rows["param", "depth"] == (("4", "4"), False)
+    assert rows["param", "rate"] == (("1", None), True)
+    assert not compare([one]).rows[0].differs
+    assert compare([]).rows == ()
+
+
+@given(st.text(min_size=1, max_size=80).filter(lambda name: "/" not in name and "\0" not in name), st.integers(1, 10**6))
+def test_any_models_name_has_a_directory_of_its_own(name: str, number: int) -> None:
+    state = Path("/state")
+    found = files.directory(state, name, number)
+    assert found.parent.parent == state / "models"
+    assert found.name == str(number)
+    assert ".." not in found.parts
+    assert files.directory(state, name + "x", number) != found
+
+
+@given(st.text(max_size=40))
+def test_paths_from_a_server_stay_inside_or_are_refused(path: str) -> None:
+    try:
+        relative = files.safe_relative(path)
+    except Unreachable:
+        return
+    assert (Path("/base") / relative).resolve().is_relative_to("/base")
+
+
+def test_a_digest_is_of_names_and_contents_only(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name / "sub").mkdir(parents=True)
+        (tmp_path / name / "sub" / "f").write_bytes(b"1")
+    (tmp_path / "b" / "sub" / "f").touch()
+    assert files.digest(tmp_path / "a") == files.digest(tmp_path / "b")
+    (tmp_path / "b" / "sub" / "f").rename(tmp_path / "b" / "sub" / "g")
+    assert files.digest(tmp_path / "a") != files.digest(tmp_path / "b")
+
+
+def test_a_download_that_breaks_leaves_nothing_and_the_old_files_stay(tmp_path: Path) -> None:
+    dest = tmp_path / "m" / "1"
+
+    def whole(into: Path) -> None:
+        (into / "MLmodel").write_text("x")
+
+    def cut(into: Path) -> None:
+        (into / "MLmodel").write_text("half")
+        raise Unreachable("cut")
+
+    with pytest.raises(Unreachable):
+        files.bring(dest, cut)
+    assert list(dest.parent.iterdir()) == []
+    first = files.bring(dest, whole)
+    (dest / "MLmodel").write_text("changed behind our back")
+    assert files.present(dest) is None
+    with pytest.raises(Unreachable):
+        files.bring(dest, cut)
+    assert (dest / "MLmodel").exists()
+    assert files.bring(dest, whole) == first
+    with pytest.raises(NotFound, match="no files"):
+        files.bring(tmp_path / "m" / "2", lambda into: None)
+    (tmp_path / "file").write_text("")
+    with pytest.raises((PodiumError, OSError)):
+        files.bring(tmp_path / "file" / "1", whole)
