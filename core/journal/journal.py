@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -53,6 +54,16 @@ class Journal:
 
     def close(self) -> None:
         self._database.close()
+
+    @contextmanager
+    def suspended(self) -> Generator[None]:
+        """Inside, no connection is open: SQLite's must never be carried across a fork. Not within a transaction."""
+        path = self._database.path
+        self._database.close()
+        try:
+            yield
+        finally:
+            self._database.connection = connect(path, create=False, read_only=False, timeout=5.0).connection
 
     def __enter__(self) -> Self:
         return self

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 # One colour: a number of the 256-colour palette, or red, green, blue.
 Colour = int | tuple[int, int, int]
@@ -25,11 +26,12 @@ class Style:
 
 
 PLAIN = Style()
+_MOST_CODES = 32
 Span = tuple[int, int, Style]
 
 # In the order tried: strings that a terminal swallows whole (OSC, DCS, SOS, PM, APC; up to the end of the text where unterminated),
 # CSI sequences, other escapes, and 8-bit forms of the same. What is left over of controls is dropped letter by letter.
-_STRING = r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|\x1b|$)"
+_STRING = r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|(?=\x1b)|$)"
 _CSI = r"(?:\x1b\[|\x9b)([0-?]*)([ -/]*)([@-~]|$|(?=[^ -~]))"
 _OTHER = r"\x1b[ -/]*[0-~]?"
 _ESCAPES = re.compile(f"{_STRING}|{_CSI}|{_OTHER}")
@@ -85,9 +87,12 @@ def _settle(text: str) -> str:
     return text.rstrip("\r").rpartition("\r")[2]
 
 
+# A program uses few colours: most sequences were seen before.
+@lru_cache(maxsize=512)
 def _applied(style: Style, parameters: str) -> Style:
     """The style after `CSI parameters m`. What is not known changes nothing."""
-    codes = [int(code) if code.isdigit() and len(code) < 6 else (0 if not code else -1) for code in re.split("[;:]", parameters)]
+    written = re.split("[;:]", parameters, maxsplit=_MOST_CODES)[:_MOST_CODES]
+    codes = [int(code) if code.isascii() and code.isdigit() and len(code) < 6 else (0 if not code else -1) for code in written]
     at = 0
     while at < len(codes):
         code = codes[at]

@@ -6,7 +6,6 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-
 from podium.core.errors import JournalError
 from podium.core.journal import Journal
 

@@ -93,7 +93,9 @@ def test_a_directory_without_write_permission() -> None:
             path.parent.chmod(0o700)
 
 
-@pytest.mark.parametrize("content", [b"not a database at all, but long enough to look at " * 100, b"\0" * 5000, bytes(range(1, 255)) * 36], ids=["text", "zeros", "binary"])
+@pytest.mark.parametrize(
+    "content", [b"not a database at all, but long enough to look at " * 100, b"\0" * 5000, bytes(range(1, 255)) * 36], ids=["text", "zeros", "binary"]
+)
 def test_a_file_that_is_no_journal_is_left_as_it_is(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "journal.db"
     path.write_bytes(content)
@@ -132,7 +134,7 @@ def test_damage_is_named_and_found_by_check(tmp_path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(size // 2)
         file.write(b"\xff" * 20_000)
-    with pytest.raises(JournalError, match="damaged|refused") as caught:
+    with pytest.raises(JournalError, match=r"damaged|refused") as caught:
         with Journal.open(path) as journal:
             problems = journal.check()
             assert problems

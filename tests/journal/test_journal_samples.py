@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from podium.core.domain.watching import Sample
 from podium.core.journal import Journal
 from podium.core.journal import samples as module
@@ -61,7 +60,11 @@ def test_old_samples_become_coarse_and_then_go(journal: Journal) -> None:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(values=st.lists(st.tuples(st.integers(0, 5000), st.floats(-1e6, 1e6)), min_size=1, max_size=60), shift=st.integers(0, 30 * 86_400), points=st.integers(1, 300))
+@given(
+    values=st.lists(st.tuples(st.integers(0, 5000), st.floats(-1e6, 1e6)), min_size=1, max_size=60),
+    shift=st.integers(0, 30 * 86_400),
+    points=st.integers(1, 300),
+)
 def test_folding_keeps_number_and_sum_and_a_series_stays_between_its_extremes(
     journal: Journal, values: list[tuple[int, float]], shift: int, points: int
 ) -> None:

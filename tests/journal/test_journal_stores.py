@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from podium.core.domain.delivery import DeploymentState, How, Replica, ReplicaState
 from podium.core.domain.models import MetricPoint, Version
 from podium.core.domain.runs import Run, RunKind, RunState, Step, StepState, Trigger

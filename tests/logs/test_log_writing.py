@@ -10,12 +10,12 @@ import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-
 from podium.core.logs.masking import Masker, encoded
 from podium.core.logs.reader import LogFile
 from podium.core.logs.writer import LONGEST, StepLog
@@ -36,7 +36,7 @@ def raw_lines(path: Path) -> dict[str, bytes]:
 
 def chunked(data: bytes, cuts: list[int]) -> list[bytes]:
     edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[low:high] for low, high in zip(edges, edges[1:], strict=False)]
+    return [data[low:high] for low, high in pairwise(edges)]
 
 
 @relaxed

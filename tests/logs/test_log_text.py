@@ -1,0 +1,97 @@
+"""Nothing that a step printed can steer the terminal, and colours survive as data."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from podium.core.logs.text import PLAIN, Style, clean, parse_sgr
+
+nasty = st.lists(
+    st.one_of(
+        st.text(max_size=8),
+        st.sampled_from([
+            "\x1b", "\x1b[", "\x1b[31m", "\x1b[0m", "\x1b[1;38;5;9m", "\x1b[48;2;1;2;3m", "\x1b]0;title\x07", "\x1b]8;;http://x\x1b\\", "\x1bP1$r\x1b\\",
+            "\x9b2J",
+            "\x9d0;t\x9c", "\r", "\r\n", "\t", "\x08", "\u202e", "\ud800", "\x1b(B", "\x1b[?25l", "\x1b[2J\x1b[H", "\u2028", "m", ";", "\x7f",
+        ]),
+    ),
+    max_size=12,
+).map("".join)  # fmt: skip
+
+
+@given(nasty)
+@example("\x1b]0;never ended")
+@example("a\x1b[31mb\rc\x1b[0md\r")
+@example("\x1b\x1b[31m")
+def test_nothing_is_left_that_could_steer_a_terminal(text: str) -> None:
+    plain = clean(text)
+    assert all(letter == "\t" or unicodedata.category(letter) not in ("Cc", "Cs", "Zl", "Zp") for letter in plain)
+    assert not re.search("[\u202a-\u202e\u2066-\u2069]", plain)
+    plain.encode()
+    assert clean(plain) == plain
+
+
+@given(nasty)
+@example("ab\x1b[31mc\rd\x1b[32mef\x1b[0mg\r\r")
+def test_both_ways_give_the_same_text_and_spans_lie_in_it(text: str) -> None:
+    plain, spans = parse_sgr(text)
+    assert plain == clean(text)
+    at = 0
+    for start, end, style in spans:
+        assert at <= start < end <= len(plain) and style != PLAIN
+        hash(style)
+        at = end
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("plain é 漢字 👍", "plain é 漢字 👍"),
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b]0;evil title\x07text", "text"),
+        ("\x1b]52;c;cm0gLXJm\x1b\\text", "text"),
+        ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("10%\r20%\r30%", "30%"),
+        ("dos\r", "dos"),
+        ("a\tb", "a\tb"),
+        ("a\nb", "a b"),
+        ("gif\u202etxt.exe", "giftxt.exe"),
+        ("\x9b2Jx", "x"),
+        ("\x1b[31", ""),
+        ("\x1b[2;5Hx\x1b[Ky", "xy"),
+        ("bell\x07\x00\x08", "bell"),
+        ("\x1bPq#0;2;0;0;0\x1b\\six", "six"),
+        ("a\x1b(Bb", "ab"),
+    ],
+)
+def test_examples(text: str, plain: str) -> None:
+    assert clean(text) == plain
+
+
+@pytest.mark.parametrize(
+    ("text", "spans"),
+    [
+        ("a\x1b[31mred\x1b[0mb", [(1, 4, Style(foreground=1))]),
+        ("\x1b[1;4;91mx\x1b[22my", [(0, 1, Style(foreground=9, bold=True, underline=True)), (1, 2, Style(foreground=9, underline=True))]),
+        ("\x1b[38;5;208mx\x1b[48;2;1;2;3my", [(0, 1, Style(foreground=208)), (1, 2, Style(foreground=208, background=(1, 2, 3)))]),
+        ("\x1b[31mx\x1b[my", [(0, 1, Style(foreground=1))]),
+        ("\x1b[38;5mx\x1b[999my\x1b[38;5;999mz", []),
+        ("\x1b[31mold\rnew", [(0, 3, Style(foreground=1))]),
+        ("\x1b[31mol\x1b[0md\rne\x1b[7mw", [(2, 3, Style(reverse=True))]),
+    ],
+)
+def test_colours(text: str, spans: list[tuple[int, int, Style]]) -> None:
+    assert parse_sgr(text)[1] == spans
+
+
+def test_a_megabyte_of_escapes_takes_no_longer_than_its_length() -> None:
+    import time
+
+    begin = time.perf_counter()
+    for text in ("\x1b[" * 300_000, "\x1b]" * 300_000, "\x1b[" + "1;" * 300_000 + "m", "\x1b[" + "0" * 600_000, "\r" * 600_000, "\x1bP" + "x" * 600_000):
+        assert clean(text) == parse_sgr(text)[0]
+    assert time.perf_counter() - begin < 10
