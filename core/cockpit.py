@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -206,7 +206,7 @@ class Cockpit:
     # Models
 
     @contextmanager
-    def _registry(self) -> Iterator[Registry]:
+    def _registry(self) -> Generator[Registry]:
         from .registry import open_registry
 
         yield open_registry(self.project.mlflow, self.project.state)

@@ -68,7 +68,7 @@ def scrape(replicas: list[Replica]) -> dict[str, Buckets]:
     if not replicas:
         return {}
     with ThreadPoolExecutor(max_workers=min(8, len(replicas))) as pool:
-        answers = pool.map(lambda replica: _metrics(replica.port), replicas)
+        answers = pool.map(_metrics, [replica.port for replica in replicas])
         return {replica.id: exposition.histogram(exposition.parse(text), LATENCY) for replica, text in zip(replicas, answers, strict=True) if text}
 
 

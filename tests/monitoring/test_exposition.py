@@ -5,7 +5,6 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from podium.core.monitoring import exposition
 
 TEXT = """# HELP podium_request_seconds How long.

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-
 from podium.core.domain.delivery import Replica, ReplicaState
 from podium.core.monitoring.signals import ProxyCounts, Sampler
 
