@@ -42,9 +42,17 @@ def run_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> tup
         Column("state", state, width=13, sort=lambda run: run.state),
         Column("what", run_name, width=8, flex=3, sort=run_name),
         Column("commit", commit, width=8, sort=lambda run: run.commit, from_width=54),
-        Column("by", lambda run: ((run.trigger if run.trigger != "person" else run.who.split(" from ")[0], "muted"),), width=8, from_width=64, sort=lambda run: run.trigger),
+        Column(
+            "by",
+            lambda run: ((run.trigger if run.trigger != "person" else run.who.split(" from ")[0], "muted"),),
+            width=8,
+            from_width=64,
+            sort=lambda run: run.trigger,
+        ),
         Column("why", lambda run: ((run.message or run.why, "muted"),), width=6, flex=5, from_width=84),
-        Column("time", lambda run: ((fmt.duration(run_time(run, clock())), "muted"),), width=6, align="right", sort=lambda run: run_time(run, clock())),
+        Column(
+            "time", lambda run: ((fmt.duration(run_time(run, clock())), "muted"),), width=6, align="right", sort=lambda run: run_time(run, clock())
+        ),
         Column("ago", lambda run: ((fmt.ago(run.created, clock()), "muted"),), width=4, align="right", sort=lambda run: -run.created),
     )
 

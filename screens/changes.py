@@ -24,10 +24,17 @@ class ChangesMixin(_Base):
 
         def decided(why: str | None) -> None:
             if why is not None:
-                self.carry_out(f"cancel run {run.id}", lambda cockpit: cockpit.cancel(run.id, why=why), lambda _: self.podium.say(f"run {run.id} was told to stop"))
+                self.carry_out(
+                    f"cancel run {run.id}",
+                    lambda cockpit: cockpit.cancel(run.id, why=why),
+                    lambda _: self.podium.say(f"run {run.id} was told to stop"),
+                )
 
         lines = ("What its steps have finished is kept; U resumes it later.",)
-        self.app.push_screen(ConfirmDialog(f"Cancel run {run.id}, {run_name(run)}?", lines, "Cancel the run", keep="Let it run", command=f"podium cancel {run.id}"), decided)
+        self.app.push_screen(
+            ConfirmDialog(f"Cancel run {run.id}, {run_name(run)}?", lines, "Cancel the run", keep="Let it run", command=f"podium cancel {run.id}"),
+            decided,
+        )
 
     def do_again(self) -> None:
         run = self.context().run
@@ -45,7 +52,9 @@ class ChangesMixin(_Base):
         lines = ["With the working tree as it is now; steps whose inputs did not change come from the cache."]
         lines += [f"{name} = {value}" for name, value in run.params.items()]
         flags = "".join(f" -p {name}={value}" for name, value in run.params.items())
-        self.app.push_screen(ConfirmDialog(f"Run {run.name} again?", lines, "Run again", keep="Do not", command=f"podium run {run.name}{flags}"), decided)
+        self.app.push_screen(
+            ConfirmDialog(f"Run {run.name} again?", lines, "Run again", keep="Do not", command=f"podium run {run.name}{flags}"), decided
+        )
 
     def do_resume(self) -> None:
         run = self.context().run
@@ -56,7 +65,10 @@ class ChangesMixin(_Base):
                 self.carry_out(f"resume run {run.id}", lambda cockpit: cockpit.resume(run.id), self._started)
 
         lines = ("It goes on after its last finished step, in the same workspace.",)
-        self.app.push_screen(ConfirmDialog(f"Resume run {run.id}, {run_name(run)}?", lines, "Resume", keep="Do not", command=f"podium resume {run.id}", reason=False), decided)
+        self.app.push_screen(
+            ConfirmDialog(f"Resume run {run.id}, {run_name(run)}?", lines, "Resume", keep="Do not", command=f"podium resume {run.id}", reason=False),
+            decided,
+        )
 
     def do_approve(self) -> None:
         context = self.context()
@@ -66,11 +78,18 @@ class ChangesMixin(_Base):
 
         def decided(why: str | None) -> None:
             if why is not None:
-                self.carry_out(f"approve run {run.id}", lambda cockpit: cockpit.approve(run.id, step, why=why), lambda _: self.podium.say(f"run {run.id} goes on"))
+                self.carry_out(
+                    f"approve run {run.id}",
+                    lambda cockpit: cockpit.approve(run.id, step, why=why),
+                    lambda _: self.podium.say(f"run {run.id} goes on"),
+                )
 
         what = f"step {step} of run {run.id}" if step else f"what waits in run {run.id}"
         lines = ("The approval is kept in the audit with your name.",)
-        self.app.push_screen(ConfirmDialog(f"Approve {what}?", lines, "Approve", keep="Do not", command=f"podium approve {run.id}" + (f" {step}" if step else "")), decided)
+        self.app.push_screen(
+            ConfirmDialog(f"Approve {what}?", lines, "Approve", keep="Do not", command=f"podium approve {run.id}" + (f" {step}" if step else "")),
+            decided,
+        )
 
     def do_promote(self) -> None:
         context = self.context()

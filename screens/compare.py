@@ -23,7 +23,9 @@ class CompareScreen(PodiumScreen):
         self._differing = False
 
     def body(self) -> ComposeResult:
-        yield Table[ComparedRow]("Compare", self._columns(), key=lambda row: (row.kind, row.name), text=lambda row: f"{row.kind} {row.name}", id="rows")
+        yield Table[ComparedRow](
+            "Compare", self._columns(), key=lambda row: (row.kind, row.name), text=lambda row: f"{row.kind} {row.name}", id="rows"
+        )
 
     def _columns(self) -> tuple[Column[ComparedRow], ...]:
         def name(row: ComparedRow) -> Cell:
@@ -31,7 +33,9 @@ class CompareScreen(PodiumScreen):
 
         def value(index: int) -> Column[ComparedRow]:
             version = self._comparison.versions[index]
-            return Column(_title(version), lambda row: ((_shown(row.values[index]), "" if row.differs else "muted"),), width=_WIDTH, flex=1, align="right")
+            return Column(
+                _title(version), lambda row: ((_shown(row.values[index]), "" if row.differs else "muted"),), width=_WIDTH, flex=1, align="right"
+            )
 
         def difference(row: ComparedRow) -> Cell:
             first, last = row.values[0], row.values[-1]
@@ -54,7 +58,8 @@ class CompareScreen(PodiumScreen):
         differing = sum(row.differs for row in self._comparison.rows)
         names = ", ".join(f"v{version.version}" for version in self._comparison.versions)
         if not table.filter_text:
-            table.title(f"Compare {names}", f"{differing} of {len(self._comparison.rows)} rows differ{'; only those (enter shows all)' if self._differing else ' (enter shows only those)'}")
+            hint = "only those; enter shows all" if self._differing else "enter shows only those"
+            table.title(f"Compare {names}", f"{differing} of {len(self._comparison.rows)} rows differ ({hint})")
 
     def do_open(self) -> None:
         self._differing = not self._differing

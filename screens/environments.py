@@ -25,7 +25,8 @@ from .models import lineage_line
 
 _POINTS = 90
 _LABELS = {
-    "requests": "requests", "error_rate": "errors", "latency_p50": "p50", "latency_p95": "p95", "latency_p99": "p99", "cpu": "cpu", "memory": "memory",
+    "requests": "requests", "error_rate": "errors", "latency_p50": "p50", "latency_p95": "p95", "latency_p99": "p99", "cpu": "cpu",
+    "memory": "memory",
 }  # fmt: skip
 _ROLES = {"requests": "run", "error_rate": "bad", "cpu": "wait", "memory": "wait"}
 
@@ -46,7 +47,6 @@ class EnvironmentsScreen(ChangesMixin, PodiumScreen):
     EnvironmentsScreen.-tall #signals { height: 9; }
     EnvironmentsScreen.-zoomed #history.-zoom { display: block; }
     EnvironmentsScreen #status.-protected { border: round $protected; border-title-color: $protected; border-title-style: bold; }
-    .-ascii EnvironmentsScreen #status.-protected { border: ascii $protected; }
     EnvironmentsScreen.-history #signals { display: none; }
     EnvironmentsScreen.-history #history { display: block; }
     EnvironmentsScreen.-tall.-history #signals { display: block; }
@@ -79,7 +79,12 @@ class EnvironmentsScreen(ChangesMixin, PodiumScreen):
                 (
                     Column("when", lambda row: ((fmt.when(row.at, self.podium.clock()), "muted"),), width=16, sort=lambda row: row.at),
                     Column("how", lambda row: str(row.how) + (" forced" if row.forced else ""), width=9, sort=lambda row: row.how),
-                    Column("from", lambda row: ((f"v{row.from_version}" if row.from_version is not None else self.glyphs["dash"], "muted"),), width=5, align="right"),
+                    Column(
+                        "from",
+                        lambda row: ((f"v{row.from_version}" if row.from_version is not None else self.glyphs["dash"], "muted"),),
+                        width=5,
+                        align="right",
+                    ),
                     Column("to", lambda row: ((f"v{row.to_version}", "accent!"),), width=5, align="right", sort=lambda row: row.to_version),
                     Column("state", self._deployment_state, width=12, sort=lambda row: row.state),
                     Column("took", lambda row: ((fmt.duration(row.ended - row.at) if row.ended else "", "muted"),), width=6, align="right"),
@@ -171,7 +176,14 @@ class EnvironmentsScreen(ChangesMixin, PodiumScreen):
         deployment = status.deployment
         if deployment is not None:
             by = f"{deployment.how} by {safe(deployment.who)} {fmt.when(deployment.at, self.podium.clock())}"
-            lines.append((("since ", "muted"), (by, ""), (f"   {deployment.strategy}" if deployment.strategy else "", "muted"), (f"   {safe(deployment.why)}", "muted")))
+            lines.append(
+                (
+                    ("since ", "muted"),
+                    (by, ""),
+                    (f"   {deployment.strategy}" if deployment.strategy else "", "muted"),
+                    (f"   {safe(deployment.why)}", "muted"),
+                )
+            )
         if status.locked_by:
             lines.append(((f"{glyphs['lock']} locked: {safe(status.locked_by)}", "warn"),))
         lines += [((f"{glyphs['warn']} {safe(difference)}", "warn"),) for difference in status.differences]
@@ -193,7 +205,8 @@ class EnvironmentsScreen(ChangesMixin, PodiumScreen):
         restarts = f"  {fmt.count(replica.restarts, 'restart')}" if replica.restarts else ""
         up = f"  up {fmt.duration(self.podium.clock() - replica.started)}" if replica.started and replica.state != "dead" else ""
         return (
-            (f"{glyph} {replica.state:<9}", role), (f"v{replica.version:<4}", "accent"), (f"{replica.slot:<10} :{replica.port:<6} {share:<11}", "muted"),
+            (f"{glyph} {replica.state:<9}", role), (f"v{replica.version:<4}", "accent"),
+            (f"{replica.slot:<10} :{replica.port:<6} {share:<11}", "muted"),
             (f"{up}{restarts}", "muted" if not replica.restarts else "warn"), (f"  {safe(replica.message)}" if replica.message else "", "warn"),
         )  # fmt: skip
 

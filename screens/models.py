@@ -13,7 +13,7 @@ from ..tui import format as fmt
 from ..tui import queries
 from ..tui.actions import Context
 from ..tui.queries import Query
-from ..tui.widgets.pane import Cell, Span, fit, safe
+from ..tui.widgets.pane import Span, fit, safe
 from ..tui.widgets.table import Column, Table
 from ..tui.widgets.text_pane import Line, TextPane
 from .base import PodiumScreen
@@ -50,7 +50,12 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
             (
                 Column("model", lambda model: ((model.name, "text!"),), width=12, flex=1, sort=lambda model: model.name),
                 Column("versions", lambda model: str(model.versions), width=8, align="right", sort=lambda model: model.versions),
-                Column("aliases", lambda model: ((", ".join(f"{alias} v{number}" for alias, number in sorted(model.aliases.items())), "muted"),), width=12, flex=2),
+                Column(
+                    "aliases",
+                    lambda model: ((", ".join(f"{alias} v{number}" for alias, number in sorted(model.aliases.items())), "muted"),),
+                    width=12,
+                    flex=2,
+                ),
             ),
             key=lambda model: model.name,
             text=lambda model: model.name,
@@ -74,8 +79,17 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
             Column("gate", lambda version: verdict_cell(self.glyphs, version.verdict), width=14, sort=lambda version: str(version.verdict or "")),
             *(metric(name, index) for index, name in enumerate(metrics[:_METRIC_COLUMNS])),
             Column("commit", lambda version: ((version.commit[:7], "muted"),), width=7, from_width=64, sort=lambda version: version.commit),
-            Column("run", lambda version: ((str(version.run_id or ""), "muted"),), width=5, align="right", from_width=74, sort=lambda version: version.run_id),
-            Column("made", lambda version: ((fmt.ago(version.created, clock()), "muted"),), width=4, align="right", sort=lambda version: -version.created),
+            Column(
+                "run",
+                lambda version: ((str(version.run_id or ""), "muted"),),
+                width=5,
+                align="right",
+                from_width=74,
+                sort=lambda version: version.run_id,
+            ),
+            Column(
+                "made", lambda version: ((fmt.ago(version.created, clock()), "muted"),), width=4, align="right", sort=lambda version: -version.created
+            ),
         )
 
     def queries(self) -> Iterable[Query]:
@@ -136,7 +150,9 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
         self.table.set_rows(versions)
         if not self.table.filter_text:
             marked = len(self.marked)
-            self.table.title(f"Versions of {name}" if name else "Versions", f"{marked} marked of {len(versions):,}" if marked else f"{len(versions):,}")
+            self.table.title(
+                f"Versions of {name}" if name else "Versions", f"{marked} marked of {len(versions):,}" if marked else f"{len(versions):,}"
+            )
         self._show_detail()
 
     def _show_detail(self) -> None:
@@ -157,11 +173,16 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
         lines: list[Line] = []
         if quarantined is not None:
             why = f": {quarantined.why}" if quarantined.why else ""
-            lines += [((f"{glyphs['warn']} quarantined by {quarantined.who}{why}", "warn!"),), ((f"  podium quarantine lift v{version.version} lets triggers deploy it again", "muted"),)]
+            lines += [
+                ((f"{glyphs['warn']} quarantined by {quarantined.who}{why}", "warn!"),),
+                ((f"  podium quarantine lift v{version.version} lets triggers deploy it again", "muted"),),
+            ]
         serving = [status.name for status in environments if status.serving == version.version]
         lines.append(lineage_line(version, serving, glyphs["arrow"]))
-        lines.append((("made ", "muted"), (fmt.when(version.created, self.podium.clock()), ""), ("   status ", "muted"), (version.status.lower(), "ok" if version.status == "READY" else "warn"),
-                      ("   digest ", "muted"), (version.digest[:19] or "not fetched", "" if version.digest else "faint")))  # fmt: skip
+        ready = "ok" if version.status == "READY" else "warn"
+        digest = (version.digest[:19], "") if version.digest else ("not fetched", "faint")
+        made = fmt.when(version.created, self.podium.clock())
+        lines.append((("made ", "muted"), (made, ""), ("   status ", "muted"), (version.status.lower(), ready), ("   digest ", "muted"), digest))
         if version.description:
             lines.append(((safe(version.description), "muted"),))
         for report in reports[:3]:
@@ -285,7 +306,3 @@ def _pairs(items: list[tuple[str, str]], glyphs) -> list[Line]:
     """Names and values, two beside each other."""
     cells: list[Line] = [((f"  {fit(safe(name), 20, glyphs)} ", "muted"), (fit(safe(value), 14, glyphs, "right"), "")) for name, value in items]
     return [cells[index] + (cells[index + 1] if index + 1 < len(cells) else ()) for index in range(0, len(cells), 2)]
-
-
-def cell(text: str, role: str = "") -> Cell:
-    return ((text, role),)

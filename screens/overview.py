@@ -144,7 +144,12 @@ class OverviewScreen(ChangesMixin, PodiumScreen):
         recent = self.query_one("#recent", Table)
         project = self.project
         first = project.pipelines[0] if project and project.pipelines else "NAME"
-        empty = (("No runs yet.", "text"), ("", ""), (f"podium run {first}    starts the first one", "muted"), ("podium watch --daemon    lets pushes start them", "muted"))
+        empty = (
+            ("No runs yet.", "text"),
+            ("", ""),
+            (f"podium run {first}    starts the first one", "muted"),
+            ("podium watch --daemon    lets pushes start them", "muted"),
+        )
         recent.set_notice(*self.notice_for(self.store.get("runs"), empty))
         if view is not None:
             recent.set_rows(view.runs)
@@ -157,7 +162,8 @@ class OverviewScreen(ChangesMixin, PodiumScreen):
         serving = self.query_one("#serving", Table)
         snapshot = self.store.get("environments")
         empty = (("podium.yaml has no environments: nothing is served.", "muted"),)
-        serving.set_notice(*self.notice_for(snapshot, empty))
+        broken = isinstance(snapshot.error, ConfigError) and not snapshot.value
+        serving.set_notice(*((("Not known while podium.yaml cannot be used.", "muted"),) if broken else self.notice_for(snapshot, empty)))
         before = len(serving.rows)
         serving.set_rows(self._environments)
         if self._environments and len(self._environments) != before:
@@ -182,7 +188,11 @@ class OverviewScreen(ChangesMixin, PodiumScreen):
             now=self.podium.clock(),
         )
         loading = view is None and self.store.get("runs").loading
-        pane.set_notice(("reading …", "faint") if loading else ("Nothing. All is well." if view and view.runs else "Nothing yet.", "ok" if view and view.runs else "muted"))
+        pane.set_notice(
+            ("reading …", "faint")
+            if loading
+            else ("Nothing. All is well." if view and view.runs else "Nothing yet.", "ok" if view and view.runs else "muted")
+        )
         pane.set_rows(found)
         pane.title("Needs you", fmt.count(len(found), "thing") if found else "")
 

@@ -45,6 +45,12 @@ class PodiumApp(App[int]):
     CLOSE_TIMEOUT = 0.3
     CSS = """
     CommandPalette > Vertical { max-width: 100; }
+    .-ascii Pane { border: ascii $frame; }
+    .-ascii Pane:focus { border: ascii $frame-focus; }
+    .-ascii Header, .-ascii Footer { border: none; }
+    .-ascii #status.-protected { border: ascii $protected; }
+    .-ascii .dialog, .-ascii HelpScreen > VerticalScroll { border: ascii $warning; }
+    .-ascii .dialog.-protected { border: ascii $protected; }
     """
 
     class StoreChanged(Message):
@@ -88,6 +94,7 @@ class PodiumApp(App[int]):
         self._ticked = 0.0
         self._loaded = False
         self._run_shown: int | None = None
+        self.few_colours = self.console.color_system in (None, "standard", "windows")
         for theme_ in THEMES:
             self.register_theme(theme_)
         self.theme = theme_name(theme)

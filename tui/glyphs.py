@@ -13,7 +13,8 @@ _UNICODE = {
 }  # fmt: skip
 _ASCII = {
     "ok": "+", "bad": "x", "run": "*", "wait": "?", "idle": ".", "skip": "o", "stop": "#", "warn": "!", "cut": "~",
-    "mark": "|", "point": ">", "cached": "=", "lock": "!", "arrow": "->", "dash": "-", "up": "^", "down": "v", "dot": ".", "pin": "<", "ellipsis": "~",
+    "mark": "|", "point": ">", "cached": "=", "lock": "!", "arrow": "->", "dash": "-", "up": "^", "down": "v", "dot": ".", "pin": "<",
+    "ellipsis": "~",
     "one": "-", "first": "+", "mid": "|", "last": "+", "bar": "=", "thumb": "#", "track": "|", "rule": "-",
 }  # fmt: skip
 

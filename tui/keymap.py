@@ -16,7 +16,8 @@ from ..core.cockpit import ConfigError, Problem
 from .actions import ACTIONS, BY_ID, Keymap, shown_key
 
 _NAMED = frozenset(
-    ["up", "down", "left", "right", "home", "end", "pageup", "pagedown", "enter", "space", "tab", "escape", "backspace", "delete", "insert"] + [f"f{n}" for n in range(1, 13)]
+    ["up", "down", "left", "right", "home", "end", "pageup", "pagedown", "enter", "space", "tab", "escape", "backspace", "delete", "insert"]
+    + [f"f{n}" for n in range(1, 13)]
 )
 # tmux and plain SSH terminals never send these, so that a key which cannot work is an error rather than a riddle.
 _UNSENT = ("ctrl+shift+", "super+", "hyper+", "meta+")
@@ -58,7 +59,9 @@ def parse(text: str, file: str = "keys.yaml") -> Keymap:
         name = str(name_node.value)
         if name not in BY_ID:
             near = difflib.get_close_matches(name, BY_ID, 1)
-            problems.append(Problem(file, line, column, name, "is no action", f"did you mean {near[0]}?" if near else "`?` in the cockpit lists them"))
+            problems.append(
+                Problem(file, line, column, name, "is no action", f"did you mean {near[0]}?" if near else "`?` in the cockpit lists them")
+            )
             continue
         if name in overrides:
             problems.append(Problem(file, line, column, name, "is given twice"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from rich.style import Style
@@ -34,12 +34,12 @@ class _Colours:
 
 _COLOURS = {
     DARK: _Colours(
-        background="#12151a", surface="#171b21", panel="#1e232b", text="#d3d7de", muted="#8b93a1", faint="#565e6b", ok="#86c18a", bad="#ee7a7a",
-        warn="#e6b566", run="#6fbde0", wait="#c9a0e0", accent="#8fb8f0", cursor="#2b3950", blurred="#20262f", match="#6b5a1e", protected="#ee7a7a",
+        background="#121316", surface="#17181b", panel="#212327", text="#d3d7de", muted="#8b93a1", faint="#565e6b", ok="#86c18a", bad="#ee7a7a",
+        warn="#e6b566", run="#6fbde0", wait="#c9a0e0", accent="#8fb8f0", cursor="#343a45", blurred="#26282d", match="#6b5a1e", protected="#ee7a7a",
     ),
     LIGHT: _Colours(
-        background="#f6f7f8", surface="#ffffff", panel="#e9ecef", text="#1f252d", muted="#5f6875", faint="#9aa2ad", ok="#22772c", bad="#b3261e",
-        warn="#8a5a00", run="#0a6a94", wait="#7a3aa0", accent="#1f5fb4", cursor="#cfe0f7", blurred="#e7ebf0", match="#ffe08a", protected="#b3261e",
+        background="#f6f7f8", surface="#ffffff", panel="#e8e8ea", text="#1f252d", muted="#5f6875", faint="#9aa2ad", ok="#22772c", bad="#b3261e",
+        warn="#8a5a00", run="#0a6a94", wait="#7a3aa0", accent="#1f5fb4", cursor="#cfe0f7", blurred="#ededf0", match="#ffe08a", protected="#b3261e",
     ),
 }  # fmt: skip
 
@@ -49,7 +49,8 @@ THEMES = tuple(
         background=c.background, surface=c.surface, panel=c.panel, dark=name == DARK,
         variables={
             "frame": c.faint, "frame-focus": c.accent, "muted": c.muted, "faint": c.faint, "protected": c.protected, "wait": c.wait,
-            "cursor-line": c.cursor, "block-cursor-background": c.cursor, "block-cursor-foreground": c.text, "block-cursor-text-style": "bold", "button-focus-text-style": "bold",
+            "cursor-line": c.cursor, "block-cursor-background": c.cursor, "block-cursor-foreground": c.text,
+            "block-cursor-text-style": "bold", "button-focus-text-style": "bold",
             "input-selection-background": c.cursor, "scrollbar": c.faint, "scrollbar-background": c.surface,
         },
     )
@@ -57,11 +58,21 @@ THEMES = tuple(
 )  # fmt: skip
 
 
-class Palette:
-    """Rich styles by role. `bold` may be added to a role with a trailing `!`, as in `ok!`."""
+# What the calm colours would all become white or black as, in the 16 that a plain tmux has.
+_SIXTEEN = {
+    DARK: {"ok": "#00aa00", "bad": "#ff5555", "warn": "#ffff55", "run": "#00aaaa", "wait": "#ff55ff", "accent": "#55ffff", "protected": "#ff5555"},
+    LIGHT: {"ok": "#00aa00", "warn": "#aa5500", "accent": "#0000aa"},
+}
 
-    def __init__(self, name: str) -> None:
+
+class Palette:
+    """Rich styles by role. `bold` may be added to a role with a trailing `!`, as in `ok!`. With `few` colours (16) the cursor is shown in reverse,
+    for the shades that would show it elsewhere are all one black there."""
+
+    def __init__(self, name: str, *, few: bool = False) -> None:
         c = _COLOURS.get(name, _COLOURS[DARK])
+        if few:
+            c = replace(c, **(_SIXTEEN[name if name in _SIXTEEN else DARK]))
         foreground = ("text", "muted", "faint", "ok", "bad", "warn", "run", "wait", "accent", "protected")
         self._styles = {role: Style(color=getattr(c, role)) for role in foreground}
         self._styles |= {f"{role}!": Style(color=getattr(c, role), bold=True) for role in foreground}
@@ -69,9 +80,9 @@ class Palette:
             "": Style(color=c.text),
             "ground": Style(bgcolor=c.surface),
             "head": Style(color=c.muted, bold=True),
-            "cursor": Style(bgcolor=c.cursor),
-            "blurred": Style(bgcolor=c.blurred),
-            "match": Style(bgcolor=c.match, bold=True),
+            "cursor": Style(reverse=True) if few else Style(bgcolor=c.cursor),
+            "blurred": Style(underline=True) if few else Style(bgcolor=c.blurred),
+            "match": Style(reverse=True, bold=True) if few else Style(bgcolor=c.match, bold=True),
             "banner": Style(color=c.surface, bgcolor=c.protected, bold=True),
             "bar": Style(bgcolor=c.panel),
             "underline": Style(underline=True),
@@ -82,8 +93,8 @@ class Palette:
 
 
 @lru_cache(maxsize=8)
-def palette(name: str) -> Palette:
-    return Palette(name)
+def palette(name: str, few: bool = False) -> Palette:
+    return Palette(name, few=few)
 
 
 def theme_name(choice: str | None) -> str:

@@ -3,10 +3,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from podium.tui.app import PodiumApp
 from textual.pilot import Pilot
 from textual.widgets import Button
 
-from podium.tui.app import PodiumApp
 from tests.tui.driving import drive, make_app, text, until
 from tests.tui.seed import SeededCockpit
 

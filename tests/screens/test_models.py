@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from textual.pilot import Pilot
-
 from podium.core.journal import Journal
 from podium.tui.app import PodiumApp
+from textual.pilot import Pilot
+
 from tests.tui.driving import drive, make_app, settled, text, until
 from tests.tui.seed import MODEL, SeededCockpit
 

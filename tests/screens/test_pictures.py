@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from podium.tui.app import PodiumApp
+
 from tests.tui.driving import make_app, settled, until
 from tests.tui.seed import SeededCockpit
 

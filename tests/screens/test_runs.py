@@ -3,12 +3,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from textual.pilot import Pilot
-
 from podium.core.domain.runs import StepState
 from podium.core.journal import Journal
 from podium.tui.app import PodiumApp
 from podium.tui.widgets.log_view import LogView
+from textual.pilot import Pilot
+
 from tests.tui.driving import drive, make_app, settled, text, until
 from tests.tui.seed import NOW, SeededCockpit, seed, write_log
 

@@ -7,10 +7,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from textual.pilot import Pilot
-
 from podium.core.cockpit import Cockpit
 from podium.tui.app import PodiumApp
+from textual.pilot import Pilot
 
 from .seed import NOW
 

@@ -47,7 +47,12 @@ environments:
   staging:    {driver: process, port: 5101}
   production: {driver: process, port: 5100, replicas: 2, protected: true}
 """
-COMMITS = ("9c1f2ab4d05e77aa10c3b2b5d0f7e1a2c3d4e5f6", "4be07d1922cf4a6c8d9e0f1a2b3c4d5e6f708192", "e81a55c3047b9d6e2f1a0b9c8d7e6f5a4b3c2d1e", "71d3c0feb8a24956103f7e8d9c0b1a2f3e4d5c6b")
+COMMITS = (
+    "9c1f2ab4d05e77aa10c3b2b5d0f7e1a2c3d4e5f6",
+    "4be07d1922cf4a6c8d9e0f1a2b3c4d5e6f708192",
+    "e81a55c3047b9d6e2f1a0b9c8d7e6f5a4b3c2d1e",
+    "71d3c0feb8a24956103f7e8d9c0b1a2f3e4d5c6b",
+)
 _STEPS: tuple[tuple[str, tuple[str, ...], str, float], ...] = (
     ("unit", (), "", 3.2),
     ("data", (), "", 4.1),
@@ -122,7 +127,7 @@ class SeededCockpit(Cockpit):
         self.__dict__.setdefault("applied", []).append((plan, why, force))
         return _create(self.journal, RunKind(plan.how.value), plan.environment, COMMITS[0], self.clock_now, why=why, params={"version": str(plan.version)})
 
-    def compare(self, versions):  # noqa: ANN001, ANN201
+    def compare(self, versions):
         from podium.core.registry.compare import compare
 
         return compare(tuple(versions))
@@ -235,7 +240,8 @@ def _steps(journal: Journal, state: Path, run: Run, at: float, stops: dict[str, 
         steps.append(
             Step(
                 run.id, name, position, outcome, needed, uses, "" if uses else f"python {name.split('[')[0]}.py", 1, is_cached,
-                run.id - 1 if is_cached else None, f"key-{run.id}-{name}", 0 if outcome is StepState.SUCCEEDED else None, started, shown_end, message, results,
+                run.id - 1 if is_cached else None, f"key-{run.id}-{name}", 0 if outcome is StepState.SUCCEEDED else None, started,
+                shown_end, message, results,
             )
         )  # fmt: skip
         write_log(state, run.id, name, started, outcome)
@@ -258,9 +264,15 @@ def write_log(state: Path, run_id: int, name: str, at: float, outcome: StepState
             else:
                 lines.append(("o", f"round {round_:>3}  loss {0.69 - (auc - 0.6):.4f}  roc_auc {auc:.4f}"))
     elif name == "unit":
-        lines += [("o", "...................                                                      [100%]"), ("o", "\x1b[32m19 passed\x1b[0m in 2.81s")]
+        lines += [
+            ("o", "...................                                                      [100%]"),
+            ("o", "\x1b[32m19 passed\x1b[0m in 2.81s"),
+        ]
     elif name == "gate" and outcome is StepState.FAILED:
-        lines += [("o", "quality: comparing v4 with champion v3 on 41,732 rows"), ("e", "roc_auc 0.7011 against 0.7198: difference -0.0187 (95 %: -0.0231 … -0.0142) is below -0.005")]
+        lines += [
+            ("o", "quality: comparing v4 with champion v3 on 41,732 rows"),
+            ("e", "roc_auc 0.7011 against 0.7198: difference -0.0187 (95 %: -0.0231 … -0.0142) is below -0.005"),
+        ]
     else:
         lines += [("o", f"{name} is done")]
     if outcome is StepState.SUCCEEDED:
@@ -276,9 +288,11 @@ def _versions(journal: Journal, now: float) -> None:
     figures = ((0.6872, 0.4021, 0.4187), (0.7011, 0.3954, 0.4102), (0.7198, 0.3871, 0.4311), (0.7263, 0.3829, 0.4298))
     versions = [
         Version(
-            MODEL, number, now - 86_400 * (8 - 2 * number), mlflow_run=f"{number}a7c2e1f09b34d8e", commit=COMMITS[number - 1], run_id=number, digest=f"sha256:{number}f3a9c1e27b4",
+            MODEL, number, now - 86_400 * (8 - 2 * number), mlflow_run=f"{number}a7c2e1f09b34d8e", commit=COMMITS[number - 1],
+            run_id=number, digest=f"sha256:{number}f3a9c1e27b4",
             aliases={4: ("challenger",), 3: ("champion",), 2: ("previous",)}.get(number, ()), verdict=Verdict.FAIL if number == 1 else Verdict.PASS,
-            metrics={"roc_auc": auc, "log_loss": loss, "recall": recall}, params={"depth": str(4 + 4 * (number > 2)), "rate": "0.05" if number < 4 else "0.1", "rounds": "60"},
+            metrics={"roc_auc": auc, "log_loss": loss, "recall": recall}, params={"depth": str(4 + 4 * (number > 2)),
+            "rate": "0.05" if number < 4 else "0.1", "rounds": "60"},
         )
         for number, (auc, loss, recall) in enumerate(figures, 1)
     ]  # fmt: skip
@@ -288,7 +302,8 @@ def _versions(journal: Journal, now: float) -> None:
             "quality", MODEL, 4, 3, Verdict.PASS,
             (
                 CheckResult("roc_auc at least 0.6", Verdict.PASS, "0.7263", 0.7263, None, None, None, 0.6, 41_732),
-                CheckResult("roc_auc vs champion", Verdict.PASS, "+0.0065, 95 % +0.0031 … +0.0099, margin 0.005", 0.7263, 0.7198, 0.0031, 0.0099, -0.005, 41_732),
+                CheckResult("roc_auc vs champion", Verdict.PASS, "+0.0065, 95 % +0.0031 … +0.0099, margin 0.005", 0.7263, 0.7198, 0.0031,
+                0.0099, -0.005, 41_732),
                 CheckResult("latency p95", Verdict.PASS, "8.1 ms, at most 50 ms", 0.0081, None, None, None, 0.05, 200),
                 CheckResult("schema unchanged", Verdict.PASS, "14 columns as before"),
             ),
@@ -297,7 +312,8 @@ def _versions(journal: Journal, now: float) -> None:
     )  # fmt: skip
     journal.gates.add(
         GateReport(
-            "quality", MODEL, 1, None, Verdict.FAIL, (CheckResult("recall at least 0.42", Verdict.FAIL, "0.4187 is below 0.42", 0.4187, None, None, None, 0.42, 41_732),),
+            "quality", MODEL, 1, None, Verdict.FAIL, (CheckResult("recall at least 0.42", Verdict.FAIL, "0.4187 is below 0.42", 0.4187,
+            None, None, None, 0.42, 41_732),),
             now - 86_400 * 6, 1, "data/test.parquet", 41_732,
         )
     )  # fmt: skip
@@ -314,7 +330,16 @@ def _environments(journal: Journal, now: float) -> None:
     )
     for environment, how, to, before, age, who, why in history:
         row: Deployment = journal.ledger.begin(
-            environment=environment, how=how, model=MODEL, to_version=to, from_version=before, who=who, why=why, commit=COMMITS[to - 1], strategy="blue-green", run_id=9
+            environment=environment,
+            how=how,
+            model=MODEL,
+            to_version=to,
+            from_version=before,
+            who=who,
+            why=why,
+            commit=COMMITS[to - 1],
+            strategy="blue-green",
+            run_id=9,
         )
         journal.ledger.finish(row.id, DeploymentState.SUCCEEDED)
         _sql(journal, "UPDATE deployments SET at = ?, ended = ? WHERE id = ?", (now - age, now - age + (0.4 if how is How.ROLLBACK else 6.1), row.id))
@@ -323,7 +348,9 @@ def _environments(journal: Journal, now: float) -> None:
         ("production", 3, ReplicaState.READY, 100, 25 * 3600), ("production", 2, ReplicaState.WARM, 0, 50 * 3600),
     )  # fmt: skip
     for index, (environment, version, state, weight, age) in enumerate(rows):
-        journal.replicas.put(Replica(f"{environment}-v{version}-{index}", environment, version, f"s{index + 1}", 42_100 + index, state, weight=weight, started=now - age))
+        journal.replicas.put(
+            Replica(f"{environment}-v{version}-{index}", environment, version, f"s{index + 1}", 42_100 + index, state, weight=weight, started=now - age)
+        )
 
 
 def _samples(journal: Journal, now: float, *, seconds: int = 900) -> None:
@@ -335,7 +362,8 @@ def _samples(journal: Journal, now: float, *, seconds: int = 900) -> None:
         load = 120 + 60 * math.sin(second / 130) + chance.uniform(-8, 8)
         values = {
             "requests": load, "error_rate": 0.004 if 500 < second < 560 else 0.0, "latency_p50": 0.0031 + load / 90_000,
-            "latency_p95": 0.0078 + load / 30_000 + chance.uniform(0, 0.001), "latency_p99": 0.013 + load / 20_000, "cpu": load / 500, "memory": 161e6 + second * 4_000,
+            "latency_p95": 0.0078 + load / 30_000 + chance.uniform(0, 0.001), "latency_p99": 0.013 + load / 20_000, "cpu": load / 500,
+            "memory": 161e6 + second * 4_000,
         }  # fmt: skip
         samples += [Sample("production", signal, at, values[signal]) for signal in SIGNALS]
         samples += [Sample("staging", signal, at, values[signal] * (0.05 if signal in ("requests", "cpu") else 1)) for signal in SIGNALS]

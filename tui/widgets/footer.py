@@ -11,7 +11,6 @@ from .pane import Pane, Span, fit, safe
 class Footer(Pane, can_focus=False):
     DEFAULT_CSS = """
     Footer { height: 1; border: none; background: $panel; dock: bottom; }
-    .-ascii Footer { border: none; }
     """
 
     def __init__(self, screen: str) -> None:
@@ -50,7 +49,10 @@ class Footer(Pane, can_focus=False):
             if not key:
                 continue
             refused = action.refusal(self._situation)
-            spans: list[Span] = [(f" {key}", "faint" if refused else "accent!" if not action.danger else "warn!"), (f" {action.label} ", "faint" if refused else "muted")]
+            spans: list[Span] = [
+                (f" {key}", "faint" if refused else "accent!" if not action.danger else "warn!"),
+                (f" {action.label} ", "faint" if refused else "muted"),
+            ]
             # What can be done goes before what cannot, help and back stay whatever the width.
             rank = -1 if action.id in ("help", "back") else 1 if not refused else 2
             chosen.append((rank, action.footer, spans))

@@ -14,7 +14,6 @@ from .. import format as fmt
 from .pane import Cell
 from .table import Column, Table
 
-
 _NAME, _LONGEST_NAME = 18, 44
 
 
@@ -62,7 +61,12 @@ class Graph(Table[Node]):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(
-            "Steps", self._graph_columns(_NAME), key=lambda node: node.step.name, text=lambda node: f"{node.step.name} {node.step.state}", header=False, id=id
+            "Steps",
+            self._graph_columns(_NAME),
+            key=lambda node: node.step.name,
+            text=lambda node: f"{node.step.name} {node.step.state}",
+            header=False,
+            id=id,
         )
         self._run: Run | None = None
         self._name_width = _NAME

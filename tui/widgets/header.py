@@ -16,7 +16,6 @@ _TABS = ("overview", "runs", "models", "environments")
 class Header(Pane, can_focus=False):
     DEFAULT_CSS = """
     Header { height: 1; border: none; background: $panel; dock: top; }
-    .-ascii Header { border: none; }
     """
 
     def __init__(self, screen: str) -> None:

@@ -46,7 +46,6 @@ class HelpScreen(ModalScreen[None]):
     HelpScreen { align: center middle; background: $background 70%; }
     HelpScreen > VerticalScroll { width: 92; max-width: 96%; height: 90%; background: $surface; border: round $frame-focus; padding: 0 2;
         border-title-color: $accent; border-subtitle-color: $muted; }
-    .-ascii HelpScreen > VerticalScroll { border: ascii $frame-focus; }
     """
     BINDINGS: ClassVar[list[Any]] = [("escape,q,question_mark,f1", "dismiss_help", "Close"), ("j", "scroll(1)"), ("k", "scroll(-1)")]
 

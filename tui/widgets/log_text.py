@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from functools import lru_cache
 from typing import Any
 
 from rich.color import Color
+from rich.segment import Segment
 from rich.style import Style
 
 from ...core.cockpit import parse_sgr
@@ -62,7 +64,10 @@ def _json_line(text: str) -> StyledText | None:
         spans.append((_clean(message if isinstance(message, str) else json.dumps(message)) + " ", ""))
     for key, value in data.items():
         if key not in _SKIPPED:
-            spans += [(f" {_clean(str(key))}=", "muted"), (_clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)), "accent")]
+            spans += [
+                (f" {_clean(str(key))}=", "muted"),
+                (_clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)), "accent"),
+            ]
     return spans
 
 
@@ -87,3 +92,32 @@ def _style(attributes: Any) -> Style:
 
 def _colour(value: int | tuple[int, int, int]) -> Color:
     return Color.from_ansi(value) if isinstance(value, int) else Color.from_rgb(*value)
+
+
+def highlight(segments: list[Segment], pattern: str, style: Style, *, current: bool) -> list[Segment]:
+    """Show the pattern wherever it stands, even across pieces of different colour."""
+    text = "".join(segment.text for segment in segments)
+    ignore = pattern.lower() == pattern
+    haystack = text.lower() if ignore else text
+    if ignore and len(haystack) != len(text):
+        return segments
+    spans: list[tuple[int, int]] = []
+    at = haystack.find(pattern)
+    while at >= 0 and len(spans) < 200:
+        spans.append((at, at + len(pattern)))
+        at = haystack.find(pattern, at + len(pattern))
+    if not spans:
+        return segments
+    if current:
+        style = style + Style(reverse=True)
+    result: list[Segment] = []
+    position = 0
+    for segment in segments:
+        end = position + len(segment.text)
+        cuts = sorted({position, end, *(point for span in spans for point in span if position < point < end)})
+        for low, high in itertools.pairwise(cuts):
+            inside = any(start <= low < stop for start, stop in spans)
+            base = segment.style or Style.null()
+            result.append(Segment(text[low:high], base + style if inside else base))
+        position = end
+    return result

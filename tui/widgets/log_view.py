@@ -5,20 +5,18 @@ The cost of following does not depend on the rate of lines: a few times a second
 
 from __future__ import annotations
 
-import itertools
 import time
 from pathlib import Path
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from rich.style import Style
 from textual.message import Message
 from textual.strip import Strip
 
 from ...core.cockpit import LogLine, PodiumError
 from ..pool import SLOW, Job
 from .log_reader import MARGIN, Filter, Reader, Window, nearest, search
-from .log_text import readable
+from .log_text import highlight, readable
 from .pane import Pane, safe, scrollbar
 
 _LONGEST = 8_000  # characters drawn of one line; the rest is still found and copied
@@ -161,7 +159,9 @@ class LogView(Pane):
             self.follow = True
             self._scroll(self._last_top)
             return
-        target = {"down": self._top + 1, "up": self._top - 1, "top": 0, "half_down": self._top + page, "half_up": self._top - page}.get(how, self._top)
+        target = {"down": self._top + 1, "up": self._top - 1, "top": 0, "half_down": self._top + page, "half_up": self._top - page}.get(
+            how, self._top
+        )
         self._scroll(target)
 
     def wheel(self, lines: int) -> None:
@@ -386,10 +386,13 @@ class LogView(Pane):
         gutter += [Segment(mark[0], styles[mark[1]]), Segment(" ")]
         default = styles["accent"] if line.stream == "p" else styles[""]
         text = line.text if len(line.text) <= _LONGEST else line.text[:_LONGEST] + f" … {len(line.text) - _LONGEST:,} more characters"
-        body = [Segment(safe(piece), styles[role] if isinstance(role, str) and role else default if isinstance(role, str) else default + role) for piece, role in readable(text)]
+        body = [
+            Segment(safe(piece), styles[role] if isinstance(role, str) and role else default if isinstance(role, str) else default + role)
+            for piece, role in readable(text)
+        ]
         if self._pattern:
             number = line.number
-            body = _highlight(body, self._pattern, styles["match"], current=number == self._hit)
+            body = highlight(body, self._pattern, styles["match"], current=number == self._hit)
         return gutter, body
 
     def _shifted(self, line: tuple[list[Segment], list[Segment]]) -> list[Segment]:
@@ -410,32 +413,3 @@ class LogView(Pane):
         pieces = strip.divide(cuts)
         blank = [Segment(" " * indent)]
         return [[*(gutter if number == 0 else blank), *piece] for number, piece in enumerate(pieces)]
-
-
-def _highlight(segments: list[Segment], pattern: str, style: Style, *, current: bool) -> list[Segment]:
-    """Show the pattern wherever it stands, even across pieces of different colour."""
-    text = "".join(segment.text for segment in segments)
-    ignore = pattern.lower() == pattern
-    haystack = text.lower() if ignore else text
-    if ignore and len(haystack) != len(text):
-        return segments
-    spans: list[tuple[int, int]] = []
-    at = haystack.find(pattern)
-    while at >= 0 and len(spans) < 200:
-        spans.append((at, at + len(pattern)))
-        at = haystack.find(pattern, at + len(pattern))
-    if not spans:
-        return segments
-    if current:
-        style = style + Style(reverse=True)
-    result: list[Segment] = []
-    position = 0
-    for segment in segments:
-        end = position + len(segment.text)
-        cuts = sorted({position, end, *(point for span in spans for point in span if position < point < end)})
-        for low, high in itertools.pairwise(cuts):
-            inside = any(start <= low < stop for start, stop in spans)
-            base = segment.style or Style.null()
-            result.append(Segment(text[low:high], base + style if inside else base))
-        position = end
-    return result

@@ -44,8 +44,6 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
     Pane { height: 1fr; width: 1fr; background: $surface; color: $foreground;
            border: round $frame; border-title-color: $muted; border-title-style: none; border-subtitle-color: $muted; padding: 0; }
     Pane:focus { border: round $frame-focus; border-title-color: $accent; border-title-style: bold; }
-    .-ascii Pane { border: ascii $frame; }
-    .-ascii Pane:focus { border: ascii $frame-focus; }
     """
 
     def __init__(self, title: str = "", *, id: str | None = None, classes: str | None = None) -> None:
@@ -63,7 +61,7 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
 
     @property
     def palette(self) -> Palette:
-        return palette(self.app.theme)
+        return palette(self.app.theme, self.podium.few_colours)
 
     @property
     def glyphs(self) -> Glyphs:

@@ -85,7 +85,6 @@ class PlanDialog(Dialog):
     PlanDialog.-low VerticalScroll { max-height: 11; }
     PlanDialog .label.-protected { color: $protected; }
     PlanDialog .dialog.-protected { border: round $protected; border-title-color: $protected; }
-    .-ascii PlanDialog .dialog.-protected { border: ascii $protected; }
     """
     )
     VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-low"), (32, "-tall")]

@@ -16,7 +16,6 @@ class Prompt(Horizontal):
     Prompt Label { color: $accent; text-style: bold; padding: 0 1; width: auto; }
     Prompt Input { border: none; height: 1; padding: 0; background: $panel; width: 1fr; }
     Prompt Input:focus { border: none; height: 1; background: $panel; }
-    .-ascii Prompt Input { border: none; }
     """
 
     class Answered(Message):

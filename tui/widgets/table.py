@@ -226,7 +226,11 @@ class Table(Pane, Generic[Row]):
                 choices += [(index, False), (index, True)]
         at = choices.index(self._sort) if self._sort in choices else 0
         self._sort_by(choices[(at + 1) % len(choices)])
-        return "as it came" if self._sort is None else f"by {self.columns[self._sort[0]].title.strip() or 'name'}{', turned round' if self._sort[1] else ''}"
+        return (
+            "as it came"
+            if self._sort is None
+            else f"by {self.columns[self._sort[0]].title.strip() or 'name'}{', turned round' if self._sort[1] else ''}"
+        )
 
     def _sort_by(self, choice: tuple[int, bool] | None) -> None:
         current = self.current

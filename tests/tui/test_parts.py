@@ -1,0 +1,273 @@
+"""The parts that need no screen: pool, store, terminal, formats, sparkline, graph, log text."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from podium.core.cockpit import PodiumError
+from podium.core.domain.runs import Step, StepState
+from podium.tui import format as fmt
+from podium.tui.glyphs import Glyphs
+from podium.tui.pool import SLOW, Job, Pool
+from podium.tui.store import Store
+from podium.tui.terminal import check, clipboard_sequence, plain_glyphs
+from podium.tui.widgets.graph import arrange, outcome
+from podium.tui.widgets.log_reader import Filter, Reader, search
+from podium.tui.widgets.log_text import readable
+from podium.tui.widgets.pane import fit, safe
+from podium.tui.widgets.sparkline import sparkline
+from rich.cells import cell_len
+
+from tests.support import wait_until
+
+GLYPHS = Glyphs()
+
+
+# The pool
+
+
+def test_jobs_of_one_key_never_overlap_and_the_newest_waiting_one_wins() -> None:
+    pool, running, done, gate = Pool(fast=3), [], [], threading.Event()
+
+    def work(number: int):
+        def run(job: Job) -> int:
+            running.append(number)
+            assert len([n for n in running if n not in done]) == 1
+            gate.wait(5)
+            return number
+
+        return run
+
+    for number in range(5):
+        pool.submit("one", work(number), lambda value, error: done.append(value))
+        if number == 0:
+            wait_until(lambda: running == [0], what="the first runs")
+    gate.set()
+    wait_until(lambda: done == [0, 4], what="the first and the newest were done")
+    assert running == [0, 4]
+    pool.close()
+
+
+def test_a_lane_that_is_stuck_does_not_hold_up_the_other() -> None:
+    pool, stuck, results = Pool(slow=1), threading.Event(), []
+    pool.submit("stuck", lambda job: stuck.wait(10), lane=SLOW)
+    pool.submit("quick", lambda job: 1, lambda value, error: results.append(value))
+    wait_until(lambda: results == [1])
+    stuck.set()
+    pool.close()
+
+
+def test_closing_stops_jobs_calls_their_closers_and_waits_for_nothing() -> None:
+    pool, closed, started = Pool(), threading.Event(), threading.Event()
+
+    def work(job: Job) -> None:
+        job.closer = closed.set
+        started.set()
+        closed.wait(10)
+
+    job = pool.submit("one", work)
+    assert started.wait(5)
+    began = time.monotonic()
+    pool.close()
+    assert time.monotonic() - began < 0.1
+    assert closed.wait(2) and job.stop.is_set()
+
+
+def test_an_error_is_handed_over() -> None:
+    pool, errors = Pool(), []
+    pool.submit("bad", lambda job: 1 / 0, lambda value, error: errors.append(error))
+    wait_until(lambda: errors)
+    assert isinstance(errors[0], ZeroDivisionError)
+    pool.close()
+
+
+# The store
+
+
+def test_versions_grow_only_when_something_differs_and_announcements_are_few() -> None:
+    calls: list[int] = []
+    store = Store(lambda: 1.0, lambda: calls.append(1))
+    store.put("a", (1, 2))
+    version = store.get("a").version
+    store.put("a", (1, 2))
+    assert store.get("a").version == version
+    store.put("a", (1, 3))
+    store.put("b", 1)
+    assert store.get("a").version > version
+    assert len(calls) == 1, "one announcement until the changes are taken"
+    assert store.take_changes() == {"a", "b"}
+    store.put("b", 2)
+    assert len(calls) == 2
+
+
+def test_a_failure_keeps_the_last_value_and_its_time() -> None:
+    now = [10.0]
+    store = Store(lambda: now[0])
+    store.put("a", "good")
+    now[0] = 20.0
+    store.fail("a", PodiumError("gone"))
+    assert (store.get("a").value, store.get("a").at, str(store.get("a").error)) == ("good", 10.0, "gone")
+    store.put("a", "good")
+    assert store.get("a").error is None and store.get("a").at == 20.0
+    assert store.get("never").loading
+
+
+# The terminal
+
+
+class _Stream(io.StringIO):
+    def __init__(self, tty: bool) -> None:
+        super().__init__()
+        self._tty = tty
+
+    def isatty(self) -> bool:
+        return self._tty
+
+
+@pytest.mark.parametrize(
+    ("stdin", "stderr", "term", "words"),
+    [(True, True, "xterm", None), (False, True, "xterm", "standard input"), (True, False, "xterm", "standard error"), (True, True, "dumb",
+    "TERM=dumb"),
+     (True, True, "", "TERM=(empty)")],
+)  # fmt: skip
+def test_where_the_cockpit_cannot_run_it_says_why(stdin: bool, stderr: bool, term: str, words: str | None) -> None:
+    reason = check(_Stream(stdin), _Stream(stderr), {"TERM": term})
+    assert reason is None if words is None else words in str(reason) and "podium status" in str(reason)
+
+
+def test_the_clipboard_goes_through_tmux_and_is_bounded() -> None:
+    bare = clipboard_sequence("héllo", {})
+    assert bare is not None and base64.b64decode(bare[7:-1]).decode() == "héllo"
+    wrapped = clipboard_sequence("x", {"TMUX": "/tmp/t,1,0"})
+    assert wrapped is not None and "\x1bPtmux;\x1b\x1b]52;c;eA==\x07\x1b\\" in wrapped and wrapped.startswith("\x1b]52;")
+    assert clipboard_sequence("x" * 80_000, {}) is None
+
+
+def test_plain_glyphs_where_the_terminal_is_not_utf8() -> None:
+    assert plain_glyphs(io.TextIOWrapper(io.BytesIO(), encoding="latin-1"), {})
+    assert not plain_glyphs(io.TextIOWrapper(io.BytesIO(), encoding="UTF-8"), {})
+    assert plain_glyphs(io.TextIOWrapper(io.BytesIO(), encoding="UTF-8"), {"PODIUM_GLYPHS": "ascii"})
+
+
+# Words and figures
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(None, ""), (0.04, "0.0s"), (9.96, "10s"), (59.4, "59s"), (59.6, "1m00s"), (3599.7, "1h00m"), (90_000, "1d01h"), (-3, "0.0s")],
+)
+def test_durations(seconds: float | None, words: str) -> None:
+    assert fmt.duration(seconds) == words
+
+
+@given(st.floats(allow_nan=True, allow_infinity=False, width=64))
+def test_every_number_is_short(value: float) -> None:
+    assert len(fmt.number(value)) <= 11
+
+
+def test_signals_have_units() -> None:
+    assert fmt.signal("latency_p95", 0.0123) == "12.3 ms" and fmt.signal("error_rate", 0.0123) == "1.2 %"
+    assert fmt.signal("memory", 161e6) == "161 MB" and fmt.signal("requests", 146.2) == "146/s" and fmt.signal("cpu", None) == "–"
+
+
+@given(st.text(), st.integers(0, 40), st.sampled_from(["left", "right"]))
+def test_a_cell_is_exactly_as_wide_as_its_column_and_cannot_steer_the_terminal(text: str, width: int, align: str) -> None:
+    shown = fit(safe(text), width, GLYPHS, align)
+    assert cell_len(shown) == width
+    assert not any(ord(character) < 32 or 0x7F <= ord(character) < 0xA0 for character in shown)
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(0, 1e9)), max_size=60), st.integers(1, 50))
+def test_a_sparkline_is_exactly_as_wide_as_asked(values: list[float | None], width: int) -> None:
+    assert len(sparkline(values, width, GLYPHS)) == width
+
+
+def test_a_sparkline_leaves_gaps_and_reaches_the_top() -> None:
+    assert sparkline([0.0, None, 5.0, 10.0], 4, GLYPHS) == "▁ ▄▇"
+
+
+# The graph
+
+
+def _step(name: str, position: int, *needs: str, **more) -> Step:
+    return Step(1, name, position, more.pop("state", StepState.PENDING), needs, **more)
+
+
+def test_levels_and_brackets() -> None:
+    nodes = arrange(
+        [_step("a", 0), _step("b", 1), _step("t1", 2, "a", "b"), _step("t2", 3, "a", "b"), _step("t3", 4, "b"), _step("end", 5, "t1", "t3", "gone")]
+    )
+    assert [(node.step.name, node.bracket, node.level) for node in nodes] == [
+        ("a", "first", 0), ("b", "last", 0), ("t1", "first", 1), ("t2", "mid", 1), ("t3", "last", 1), ("end", "one", 2),
+    ]  # fmt: skip
+
+
+def test_what_a_step_reported() -> None:
+    assert outcome(_step("gate", 0, results={"version": 3, "verdict": "inconclusive"})) == "v3 inconclusive"
+    assert outcome(_step("x", 0, state=StepState.FAILED, message="exit code 3")) == "exit code 3"
+
+
+# Logs
+
+
+def _log(path: Path, lines: list[str]) -> Path:
+    path.write_text("".join(f"2025-11-23T10:10:00.000Z o {line}\n" for line in lines))
+    return path
+
+
+def test_windows_stay_small_whatever_the_size(tmp_path: Path) -> None:
+    reader = Reader(_log(tmp_path / "log", [f"line {n}" for n in range(30_000)]), 1)
+    tail = reader.tail(40)
+    assert [line.text for line in tail.lines][-1] == "line 29999" and len(tail.lines) == 40
+    end = reader.window(None, 40)
+    assert end.total == 30_000 and end.row(29_999).text == "line 29999" and len(end.lines) < 1000
+    middle = reader.window(12_345, 40)
+    assert middle.row(12_345).text == "line 12345" and middle.row(3) is None
+
+
+def test_a_filter_finds_old_and_new_lines_and_bounds_what_it_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _log(tmp_path / "log", [f"{'Error' if n % 1000 == 0 else 'fine'} {n}" for n in range(7_000)])
+    lines, stop, done = Filter(path, "error", 1), threading.Event(), False
+    while not done:
+        window, done = lines.step(stop)
+    assert [line.number for line in window.lines] == [0, 1000, 2000, 3000, 4000, 5000, 6000]
+    with path.open("a") as file:
+        file.write("2025-11-23T10:10:00.000Z e one more ERROR\n")
+    window, done = lines.step(stop)
+    assert done and window.lines[-1].number == 7000
+    monkeypatch.setattr("podium.tui.widgets.log_reader.FILTER_LIMIT", 100)
+    lines, done = Filter(path, "fine", 2), False
+    while not done:
+        window, done = lines.step(stop)
+    assert window.total == 100 and window.lines[-1].text == "fine 6999" and "newest" in window.note
+
+
+def test_search_goes_round_once(tmp_path: Path) -> None:
+    path, stop = _log(tmp_path / "log", ["alpha", "Beta", "gamma", "beta"]), threading.Event()
+    assert search(path, "beta", 2, backwards=False, stop=stop) == 3
+    assert search(path, "alpha", 2, backwards=False, stop=stop) == 0
+    assert search(path, "Beta", 0, backwards=False, stop=stop) == 1, "a capital makes the case count"
+    assert search(path, "gamma", 1, backwards=True, stop=stop) == 2
+    assert search(path, "delta", 0, backwards=False, stop=stop) is None
+    assert search(tmp_path / "none", "x", 0, backwards=False, stop=stop) is None
+
+
+def test_json_lines_are_words_and_colours_are_kept() -> None:
+    plain = "".join(text for text, _ in readable('{"level": "error", "msg": "no rows", "file": "a.csv", "ts": 1}'))
+    assert plain == "ERROR   no rows  file=a.csv"
+    assert "".join(text for text, _ in readable('{"not json')) == '{"not json'
+    spans = readable("\x1b[31mred\x1b[0m and \x1b[1mbold")
+    assert [text for text, _ in spans] == ["red", " and ", "bold"]
+
+
+@given(st.text())
+def test_no_line_can_steer_the_terminal(line: str) -> None:
+    for text, _ in readable(line):
+        assert not any(ord(character) < 32 or 0x7F <= ord(character) < 0xA0 for character in text)

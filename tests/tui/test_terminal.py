@@ -1,0 +1,149 @@
+"""What the pilot cannot see: the real app on a real terminal. Signals, suspension, exit with a blocked thread, no terminal at all, tmux."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support import wait_until
+
+from .seed import seed
+from .terminal import Terminal
+
+APP = ["-m", "podium.tui"]
+# A cockpit in which nothing that is asked for ever comes.
+BLOCKED = """
+import sys, time, threading
+from pathlib import Path
+from podium.core.cockpit import Cockpit
+from podium.tui import app
+class Stuck(Cockpit):
+    def environments(self): time.sleep(1000)
+    def runs(self, **_): threading.Event().wait()
+    def refresh_versions_apart(self): time.sleep(1000)
+sys.exit(app.run(Stuck(Path(sys.argv[1]))))
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("terminal") / "a project, with ünusual 'quotes'"
+    seed(directory, runs=40, now=time.time()).close()
+    return directory
+
+
+def test_draws_answers_keys_and_leaves_the_terminal_as_it_was(home: Path) -> None:
+    with Terminal([*APP, str(home)], environ={"LINES": "10", "COLUMNS": "30"}) as terminal:
+        terminal.wait_for("✓ succeeded")
+        terminal.wait_for("flight-delay")
+        at = terminal.press("2")
+        terminal.wait_for("Steps of run", at)
+        at = terminal.press("?")
+        terminal.wait_for("Cancel the run", at)
+        terminal.press("q")
+        time.sleep(0.2)
+        terminal.press("q")
+        time.sleep(0.2)
+        terminal.press("q")
+        assert terminal.wait_exit() == 0
+        wait_until(terminal.restored, 2, what="the terminal is as before")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_signals_end_it_at_once_with_the_terminal_restored(home: Path, number: signal.Signals) -> None:
+    with Terminal([*APP, str(home)]) as terminal:
+        terminal.wait_for("✓ succeeded")
+        began = time.monotonic()
+        terminal.process.send_signal(number)
+        assert terminal.wait_exit() == 128 + number
+        assert time.monotonic() - began < 1.5
+        wait_until(terminal.restored, 2, what="the terminal is as before")
+
+
+def test_exit_waits_for_no_thread(home: Path) -> None:
+    with Terminal(["-c", BLOCKED, str(home)]) as terminal:
+        terminal.wait_for("Needs you")
+        terminal.press("r")
+        time.sleep(0.3)
+        began = time.monotonic()
+        terminal.press("q")
+        assert terminal.wait_exit() == 0
+        assert time.monotonic() - began < 1.2, "0.4 s on a quiet machine: benchmarks/cockpit.py measures it"
+        wait_until(terminal.restored, 2, what="the terminal is as before")
+
+
+def test_ctrl_z_and_fg(home: Path) -> None:
+    with Terminal([*APP, str(home)]) as terminal:
+        terminal.wait_for("✓ succeeded")
+        terminal.press("\x1a")
+        stopped = wait_until(lambda: os.waitpid(terminal.process.pid, os.WUNTRACED | os.WNOHANG)[1], 5, what="stopped")
+        assert os.WIFSTOPPED(stopped)
+        at = len(terminal.output)
+        terminal.process.send_signal(signal.SIGCONT)
+        terminal.wait_for("✓ succeeded", at, timeout=5)
+        at = terminal.press("3")
+        terminal.wait_for("Versions of", at)
+
+
+@pytest.mark.parametrize(("term", "words"), [("xterm", "needs a terminal"), ("dumb", "needs a terminal")])
+def test_without_a_terminal_it_says_so_and_loads_nothing(home: Path, term: str, words: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", *APP, str(home)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        env={**os.environ, "TERM": term},
+    )
+    assert result.returncode == 2
+    assert words in result.stderr and "Traceback" not in result.stderr
+    assert "textual" not in result.stderr, "Textual was not imported"
+
+
+def test_on_a_dumb_terminal_it_says_so(home: Path) -> None:
+    with Terminal([*APP, str(home)], environ={"TERM": "dumb"}) as terminal:
+        assert terminal.wait_exit(10) == 2
+        terminal.wait_for("TERM=dumb")
+
+
+def test_a_bad_keymap_is_fatal(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "podium").mkdir()
+    (tmp_path / "podium" / "keys.yaml").write_text("rollback: q\n")
+    with Terminal([*APP, str(home)], environ={"XDG_CONFIG_HOME": str(tmp_path)}) as terminal:
+        assert terminal.wait_exit(10) == 2
+        terminal.wait_for("already the key of back")
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+def test_in_tmux_at_80_by_24(home: Path, tmp_path: Path) -> None:
+    socket = str(tmp_path / "tmux")
+
+    def tmux(*arguments: str) -> str:
+        return subprocess.run(["tmux", "-S", socket, "-f", "/dev/null", *arguments], capture_output=True, text=True, timeout=10, check=True).stdout
+
+    def shows(words: str) -> bool:
+        return words in tmux("capture-pane", "-p", "-t", "podium")
+
+    command = f"env LANG=C.UTF-8 TZ=UTC {sys.executable} -m podium.tui; echo ended with $?; sleep 60"
+    tmux("new-session", "-d", "-s", "podium", "-x", "80", "-y", "24", "-c", str(home), command)
+    try:
+        wait_until(lambda: shows("✓ succeeded"), 15, what=tmux("capture-pane", "-p", "-t", "podium"))
+        tmux("send-keys", "-t", "podium", "2")
+        wait_until(lambda: shows("Log of"), 10)
+        tmux("send-keys", "-t", "podium", "l")
+        tmux("send-keys", "-t", "podium", "+")
+        wait_until(lambda: shows("following") and not shows("Steps of run"), 10, what="the log alone")
+        tmux("resize-window", "-t", "podium", "-x", "120", "-y", "40")
+        tmux("send-keys", "-t", "podium", "Escape")
+        wait_until(lambda: shows("Steps of run"), 10)
+        tmux("send-keys", "-t", "podium", "C-q")
+        wait_until(lambda: shows("ended with 0"), 10)
+    finally:
+        tmux("kill-server")
