@@ -22,7 +22,7 @@ from pathlib import Path
 from ..domain.project import Project
 from ..errors import JournalError, RunFailed
 from .graph import PlannedStep
-from .hashing import Entry, FileHashes, inside, matching, scan, summary
+from .hashing import Entry, FileHashes, locate, matching, scan, summary
 from .transfer import place
 
 FORMAT = 1
@@ -70,12 +70,13 @@ class Cache:
 
     def _inputs(self, step: PlannedStep, root: Path) -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
+        top = str(root)
         for pattern in step.inputs:
-            paths = matching(root, pattern)
+            paths = matching(top, pattern)
             if not paths:
                 hint = "write it, or have an earlier step that this one `needs` put it into `outputs`"
                 raise RunFailed(f"input {pattern!r} does not exist", hint=hint)
-            found.extend((os.path.relpath(path, root), summary(scan(path, self.hashes))) for path in paths)
+            found.extend((path, summary(scan(f"{top}/{path}", self.hashes))) for path in paths)
         return found
 
     def find(self, key: str) -> Kept | None:
@@ -97,8 +98,8 @@ class Cache:
         return _differences(before.outputs, outputs) if before else []
 
     def _collect(self, root: Path, path: str) -> list[Entry]:
-        full = inside(root, path, "output")
-        entries = scan(full, self.hashes)
+        full = Path(locate(str(root), path, "output"))
+        entries = scan(str(full), self.hashes)
         for entry in entries:
             if entry.kind == "file":
                 target = self._object(entry.digest)
@@ -124,12 +125,12 @@ class Cache:
 
     def _present(self, root: Path, path: str) -> list[Entry]:
         try:
-            return scan(inside(root, path, "output"), self.hashes)
+            return scan(locate(str(root), path, "output"), self.hashes)
         except (FileNotFoundError, NotADirectoryError):
             return []
 
     def _restore_path(self, root: Path, path: str, entries: Sequence[Entry], aside: Path, link: bool) -> tuple[int, int]:
-        full = inside(root, path, "output")
+        full = Path(locate(str(root), path, "output"))
         present = {entry.path: entry for entry in self._present(root, path)}
         files = moved = 0
         wanted = {entry.path for entry in entries}
@@ -183,7 +184,7 @@ class Cache:
     def detach(self, root: Path, outputs: Sequence[str]) -> None:
         """Before a step writes its outputs: give files that share their content with the store (hard links) a life of their own."""
         for path in outputs:
-            full = inside(root, path, "output")
+            full = Path(locate(str(root), path, "output"))
             files = (Path(parent) / name for parent, _, names in os.walk(full) for name in names) if full.is_dir() else (full,)
             for file in files:
                 with suppress(FileNotFoundError):

@@ -68,16 +68,15 @@ class FileHashes:
         self._new.clear()
 
 
-def scan(path: Path, hashes: FileHashes) -> list[Entry]:
+def scan(path: str, hashes: FileHashes) -> list[Entry]:
     """What is at and below `path`, sorted. FileNotFoundError when there is nothing. A link given as the path itself is followed; links below
     are taken as links where they point to directories, and as the file's content in all other cases."""
-    top = str(path)
-    status = os.stat(top)  # noqa: PTH116  (thousands of calls: pathlib doubles their cost)
+    status = os.stat(path)  # noqa: PTH116  (thousands of calls: pathlib doubles their cost)
     if not stat.S_ISDIR(status.st_mode):
         if not stat.S_ISREG(status.st_mode):
             raise RunFailed(f"{path} is neither a file nor a directory", hint="a socket, pipe or device cannot be an input or output")
-        return [Entry("", "file", hashes.digest(top, status), status.st_size, stat.S_IMODE(status.st_mode))]
-    return sorted(_walk(top, "", hashes), key=lambda entry: entry.path)
+        return [Entry("", "file", hashes.digest(path, status), status.st_size, stat.S_IMODE(status.st_mode))]
+    return sorted(_walk(path, "", hashes), key=lambda entry: entry.path)
 
 
 def summary(entries: list[Entry]) -> str:
@@ -88,20 +87,21 @@ def summary(entries: list[Entry]) -> str:
     return digest.hexdigest()
 
 
-def inside(root: Path, path: str, what: str) -> Path:
+def locate(root: str, path: str, what: str) -> str:
     """The absolute path of an input or output. RunFailed when it leads out of the run's directory."""
-    full = Path(os.path.normpath(root / path))
-    if full != root and root not in full.parents:
+    full = os.path.normpath(f"{root}/{path}" if not path.startswith("/") else path)
+    if full != root and not full.startswith(f"{root}/"):
         raise RunFailed(f"{what} {path!r} is outside of the project", hint="inputs and outputs are paths below the directory of podium.yaml")
     return full
 
 
-def matching(root: Path, pattern: str) -> list[Path]:
-    """The paths that an input names: itself, or what a pattern with `*`, `?` or `[` matches, sorted; empty when nothing does."""
-    full = inside(root, pattern, "input")
+def matching(root: str, pattern: str) -> list[str]:
+    """The paths, relative to `root`, that an input names: itself, or what a pattern with `*`, `?` or `[` matches, sorted; empty when nothing does."""
+    full = locate(root, pattern, "input")
     if os.path.lexists(full) or not any(sign in pattern for sign in "*?["):
-        return [full] if full.exists() else []
-    return sorted(path for path in root.glob(pattern) if not IGNORED.intersection(path.relative_to(root).parts))
+        return [full[len(root) + 1 :] or "."] if os.path.exists(full) else []  # noqa: PTH110
+    found = (path.relative_to(root) for path in Path(root).glob(pattern))
+    return sorted(str(path) for path in found if not IGNORED.intersection(path.parts))
 
 
 def _walk(top: str, prefix: str, hashes: FileHashes) -> Iterator[Entry]:

@@ -19,7 +19,7 @@ from .attempt import Ending
 from .cache import Cache, Kept
 from .context import StepContext, Upstream
 from .executors import Execution, Executor, Task, load
-from .hashing import inside
+from .hashing import locate
 from .schedule import Board, Node
 
 SHELL = ("/bin/sh", "-e", "-c")
@@ -143,13 +143,13 @@ class Launcher:
 
     def _make_way(self, node: Node, cacheable: bool) -> None:
         for output in node.step.outputs:
-            inside(self._root, output, "output").parent.mkdir(parents=True, exist_ok=True)
+            Path(locate(str(self._root), output, "output")).parent.mkdir(parents=True, exist_ok=True)
         if cacheable and self._isolated:
             self._store().detach(self._root, node.step.outputs)
 
     def _check_outputs(self, node: Node) -> None:
         for output in node.step.outputs:
-            if not inside(self._root, output, "output").exists():
+            if not os.path.exists(locate(str(self._root), output, "output")):  # noqa: PTH110
                 raise Problem(f"the command ended well but did not write its output {output!r}", "correct the command, or `outputs` in podium.yaml")
 
     def _keep(self, node: Node, log: StepLog) -> None:

@@ -46,7 +46,7 @@ class Runner:
         self._grace = grace
         self._wake, self._told_to_end = wake, told_to_end
         self._launch = Launcher(project, run, Path(run.workspace or project.root), self._board, isolated=isolated, breathe=self._breathe)
-        self._claims = None if isolated else Claims(project.state, run.id, steps)
+        self._claims = None if isolated else Claims(project.state, steps)
         self._selector = selectors.DefaultSelector()
         self._selector.register(wake, selectors.EVENT_READ)
         self._attempts: dict[str, Attempt] = {}
@@ -127,10 +127,16 @@ class Runner:
 
     def _claim(self) -> bool:
         assert self._claims
-        self._blocked = self._claims.take()
-        if self._blocked:
+        path = self._claims.take()
+        self._blocked = f"waits for {self._neighbours()}, which uses {path}" if path else ""
+        if path:
             self._after(_CLAIM_EVERY, lambda: None)
-        return not self._blocked
+        return not path
+
+    def _neighbours(self) -> str:
+        """The run that works in the same directory, where it is only one."""
+        others = [run.id for run in self._journal.runs.active() if run.id != self._run.id and run.workspace == self._run.workspace and run.started]
+        return f"run {others[0]}" if len(others) == 1 else "another run"
 
     def _begin(self, node: Node) -> None:
         node.attempt += 1

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from ..domain.project import Project
 from ..domain.runs import Approval, Run, RunKind, RunState, Step, StepState, Trigger
 from ..errors import NotFound, PodiumError, Refused, RunFailed, UsageError
 from ..journal import Journal
 from ..journal.processes import alive, started_at
-from . import handover, paths
+from . import paths
 from .graph import build, parameters
 from .leftovers import end_orphans
 from .plan import describe_steps, operation_step
 from .recovery import recover
+from .start import start_worker
 
 JOBS = 2
-
-# Workers that this process has started and that nobody has waited for yet: a long-lived front end must not collect zombies.
-_workers: list[subprocess.Popen[bytes]] = []
 
 
 def submit_pipeline(
@@ -161,35 +156,16 @@ def _resolve(project: Project, commit: str) -> str:
 
 def _launch(project: Project, journal: Journal, run: Run, *, fresh: bool = False) -> Run:
     """Start the run's worker. When that is not possible, the run fails, and says so."""
-    _workers[:] = [worker for worker in _workers if worker.poll() is None]
     try:
         paths.prepare_directory(project.state, run.id)
         if fresh:
             paths.fresh_marker(project.state, run.id).touch(mode=0o600)
-        worker = _spawn(project, run.id)
+        pid = start_worker(project, journal, run.id)
     except OSError as error:
         message = f"its worker cannot be started: {error.strerror or error}: {error.filename or ''}".rstrip(": ")
         with suppress(PodiumError):
             journal.runs.set_state(run.id, RunState.FAILED, message=message)
         raise RunFailed(f"run {run.id}: {message}", hint="is the disk full, or .podium/ not writable?") from error
-    _workers.append(worker)
     # Said here and not only by the worker itself: one that dies before it can say anything is found out at once.
-    journal.runs.set_worker(run.id, worker.pid, started_at(worker.pid))
+    journal.runs.set_worker(run.id, pid, started_at(pid))
     return run
-
-
-def _spawn(project: Project, run_id: int) -> subprocess.Popen[bytes]:
-    log = os.open(paths.worker_log(project.state, run_id), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    handed = handover.pack(project)
-    try:
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "podium.core.engine.worker", str(project.home), str(run_id)],
-            cwd=project.home if project.home.is_dir() else Path("/"),
-            stdin=handed,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    finally:
-        os.close(log)
-        os.close(handed)

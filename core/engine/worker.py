@@ -207,17 +207,21 @@ def _load(root: Path, home: Path) -> Project:
     return load(root, home=home)
 
 
-def main(arguments: Sequence[str]) -> int:
+def serve(home: Path, run_id: int, project: Project | None) -> int:
+    """Be the worker of a run in this process; the exit code. `project` None: read it from podium.yaml."""
     signals = Signals()
-    home, run_id = Path(arguments[0]), int(arguments[1])
     try:
         with Journal.open(home / ".podium" / "journal.db", create=False, timeout=30.0) as journal:
-            state = Worker(home, journal, run_id, signals).work(handover.unpack())
+            state = Worker(home, journal, run_id, signals).work(project)
     except PodiumError as error:
         # One line: it is what recovery quotes when the journal could not be written any more.
         print(f"{error.message}. {error.hint}" if error.hint else error.message, file=sys.stderr, flush=True)
         return error.exit_code
     return 0 if state is RunState.SUCCEEDED else 1
+
+
+def main(arguments: Sequence[str]) -> int:
+    return serve(Path(arguments[0]), int(arguments[1]), handover.unpack())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""The journal as one object: a connection and a store per subject."""
+"""The journal as one object: a connection and a store per subject.
+
+A store and the values that it deals in are loaded on first use: the worker of a run needs three of them, and starts with every run.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,24 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from .agent import Agent
-from .alerts import Alerts
-from .audit import Audit
 from .database import Database, connect
-from .gates import Gates
-from .ledger import Ledger
-from .locks import Locks
-from .quarantine import Quarantine
-from .replicas import Replicas
-from .runs import Runs
-from .samples import Samples
-from .steps import Steps
-from .values import Values
-from .versions import Versions
+
+if TYPE_CHECKING:
+    from .agent import Agent
+    from .alerts import Alerts
+    from .audit import Audit
+    from .gates import Gates
+    from .ledger import Ledger
+    from .locks import Locks
+    from .quarantine import Quarantine
+    from .replicas import Replicas
+    from .runs import Runs
+    from .samples import Samples
+    from .steps import Steps
+    from .values import Values
+    from .versions import Versions
 
 
 class Journal:
@@ -29,19 +34,6 @@ class Journal:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.audit = Audit(database)
-        self.runs = Runs(database)
-        self.steps = Steps(database)
-        self.ledger = Ledger(database)
-        self.replicas = Replicas(database)
-        self.quarantine = Quarantine(database, self.audit)
-        self.locks = Locks(database, self.audit)
-        self.versions = Versions(database)
-        self.gates = Gates(database)
-        self.samples = Samples(database)
-        self.alerts = Alerts(database)
-        self.agent = Agent(database)
-        self.values = Values(database)
 
     @classmethod
     def open(cls, path: Path, *, create: bool = True, read_only: bool = False, timeout: float = 5.0) -> Self:
@@ -84,3 +76,81 @@ class Journal:
     def check(self) -> list[str]:
         """What SQLite finds wrong with the file itself, in its own words; empty when it is sound. Reads the whole file."""
         return [str(row[0]) for row in self._database.all("PRAGMA quick_check(20)") if row[0] != "ok"]
+
+    @cached_property
+    def audit(self) -> Audit:
+        from .audit import Audit
+
+        return Audit(self._database)
+
+    @cached_property
+    def runs(self) -> Runs:
+        from .runs import Runs
+
+        return Runs(self._database)
+
+    @cached_property
+    def steps(self) -> Steps:
+        from .steps import Steps
+
+        return Steps(self._database)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        from .ledger import Ledger
+
+        return Ledger(self._database)
+
+    @cached_property
+    def replicas(self) -> Replicas:
+        from .replicas import Replicas
+
+        return Replicas(self._database)
+
+    @cached_property
+    def quarantine(self) -> Quarantine:
+        from .quarantine import Quarantine
+
+        return Quarantine(self._database, self.audit)
+
+    @cached_property
+    def locks(self) -> Locks:
+        from .locks import Locks
+
+        return Locks(self._database, self.audit)
+
+    @cached_property
+    def versions(self) -> Versions:
+        from .versions import Versions
+
+        return Versions(self._database)
+
+    @cached_property
+    def gates(self) -> Gates:
+        from .gates import Gates
+
+        return Gates(self._database)
+
+    @cached_property
+    def samples(self) -> Samples:
+        from .samples import Samples
+
+        return Samples(self._database)
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        from .alerts import Alerts
+
+        return Alerts(self._database)
+
+    @cached_property
+    def agent(self) -> Agent:
+        from .agent import Agent
+
+        return Agent(self._database)
+
+    @cached_property
+    def values(self) -> Values:
+        from .values import Values
+
+        return Values(self._database)

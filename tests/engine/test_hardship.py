@@ -193,9 +193,9 @@ def test_a_step_sees_no_terminal_and_no_input(lab: Lab) -> None:
 
 
 def test_a_step_inherits_no_descriptor_of_ours(lab: Lab) -> None:
-    lab.pipeline("""a: {run: "ls /proc/$$/fd | wc -l"}""")
+    lab.pipeline("""a: {run: "for f in /proc/$$/fd/*; do readlink $f || true; done"}""")
     run, _ = lab.run()
-    assert lab.log(run.id, "a") == "3"
+    assert len(lab.log(run.id, "a").splitlines()) == 3
 
 
 @pytest.mark.parametrize("name", ["with space", "it's \"quoted\"", "Grüße-日本", "$(touch owned)", "-n"])
