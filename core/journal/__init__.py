@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from .agent import Agent
-from .audit import Audit
 from .journal import Journal
-from .locks import Lock, LockHolder, Locks
-from .runs import Runs
-from .steps import Steps
 
-__all__ = ["Agent", "Audit", "Journal", "Lock", "LockHolder", "Locks", "Runs", "Steps"]
+__all__ = ["Journal"]
