@@ -123,6 +123,7 @@ def left_behind(directory: Path) -> list[str]:
     return found
 
 
+@pytest.mark.timeout(200)
 def test_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
     directory = tmp_path / "flights"
     process = subprocess.Popen(
@@ -132,16 +133,16 @@ def test_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
     try:
         wait_until((directory / ".podium" / "journal.db").exists, timeout=20, what="the project is made")
         cockpit = Cockpit.open(directory)
-        wait_until(lambda: cockpit.run_count() and any(step.state is StepState.RUNNING for step in cockpit.steps(1)), timeout=30, what="it runs")
+        wait_until(lambda: cockpit.run_count() and any(step.state is StepState.RUNNING for step in cockpit.steps(1)), timeout=90, what="it runs")
         assert cockpit.agent().alive
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=40)
+        out, err = process.communicate(timeout=60)
     finally:
         if process.poll() is None:
             process.kill()
     assert (process.returncode, out) == (130, ""), err
-    assert time.monotonic() - began < 25
+    assert time.monotonic() - began < 45
     assert not cockpit.agent().alive
     assert not cockpit.active_runs()
     cockpit.close()
