@@ -62,6 +62,8 @@ def stop(project: Project, journal: Journal, environment: Environment, *, say: S
         for replica in site.replicas():
             site.retire([replica], grace=2.0)
             stopped.append(replica.id)
+        # Taking a replica out tells the proxy its new weights, and starts it for that where it does not run.
+        proxy.stop(site.directory)
         if stopped:
             journal.audit.add(whoami(), "stop", environment.name, ", ".join(stopped))
     return stopped
