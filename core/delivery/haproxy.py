@@ -18,7 +18,8 @@ from ..errors import MissingExtra, Unreachable
 BACKEND = "replicas"
 # Requests up to this size can be sent again to another replica when the first dies on them; larger ones only while nothing was sent.
 _BUFFER = 65_536
-_CHECK = "check inter 1s fastinter 200ms downinter 300ms fall 3 rise 1 observe layer4 error-limit 3 on-error mark-down"
+# A dead replica refuses the connection, and the request goes to another at once: checks need not be hasty, and a busy machine is no dead replica.
+_CHECK = "check inter 1s fastinter 500ms downinter 200ms fall 3 rise 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ defaults
   timeout check 5s
   retries 4
   option redispatch 1
-  retry-on conn-failure empty-response junk-response
+  retry-on conn-failure empty-response junk-response 503
 frontend entry
   bind {address}:{layout.port}
   default_backend {BACKEND}
@@ -167,10 +168,14 @@ class Runtime:
         self.ask(f"set server {name} addr 127.0.0.1 port {server.port}")
         self.order(f"enable health {name}", f"set server {name} state ready", f"set server {name} weight {server.weight}")
 
+    def fell(self, slot: str) -> None:
+        """This server is being started again: nothing is sent to it until it has passed a health check."""
+        self.ask(f"set server {BACKEND}/{slot} health down")
+
     def remove(self, slot: str) -> None:
         """Out of service at once; forgotten as soon as its last connection is closed (a later call tries again)."""
         name = f"{BACKEND}/{slot}"
-        self.ask(f"disable health {name}; set server {name} state maint; shutdown sessions server {name}; del server {name}")
+        self.ask(f"disable health {name}; set server {name} state maint; del server {name}")
 
 
 def _stat(row: dict[str, str]) -> ServerStat:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
+import time
 from collections.abc import Collection
 from pathlib import Path
 
@@ -36,7 +37,13 @@ def bindable(host: str, port: int) -> bool:
 
 
 def require(host: str, port: int, *, environment: str) -> None:
-    """UsageError that names the port, and the process that listens on it where that can be seen, unless `host:port` can be bound."""
+    """UsageError that names the port, and the process that listens on it where that can be seen, unless `host:port` can be bound.
+
+    A port without a listener is waited for, a second at most: a process that was killed a moment ago may not have let go of it yet.
+    """
+    deadline = time.monotonic() + 1.0
+    while not bindable(host, port) and listener(port) is None and time.monotonic() < deadline:
+        time.sleep(0.01)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -175,6 +175,7 @@ class Saga:
         """Traffic goes over, stage by stage."""
         new = [row for row in self.site.replicas(self.version) if self._number(row) <= self.site.environment.replicas]
         old = [row for row in self.site.replicas() if row.weight and row.version != self.version]
+        self.site.wait_up([row.slot for row in new])
         strategy = self.site.environment.strategy
         if self.deployment.how is How.ROLLBACK:
             strategy = replace(strategy, kind="blue-green")
@@ -207,15 +208,9 @@ class Saga:
 
     def drained(self) -> None:
         """Until the old replicas have answered what they were asked, `drain` seconds at most."""
-        deadline = time.monotonic() + self.site.environment.strategy.drain
-        draining = {row.slot for row in self.site.replicas() if row.state is ReplicaState.DRAINING}
-        while draining and time.monotonic() < deadline:
-            busy = {stat.name for stat in proxy.stats(self.site.directory) if stat.kind == "server" and stat.sessions}
-            draining &= busy
-            if draining:
-                time.sleep(0.02)
-        if draining:
-            self._warn(f"{', '.join(sorted(draining))} still answered requests after {self.site.environment.strategy.drain:g} s")
+        busy = self.site.drain([row for row in self.site.replicas() if row.state is ReplicaState.DRAINING])
+        if busy:
+            self._warn(f"{', '.join(sorted(busy))} still answered requests after {self.site.environment.strategy.drain:g} s")
         for row in self.site.replicas():
             if row.state is ReplicaState.DRAINING:
                 self.site.journal.replicas.put(replace(row, state=ReplicaState.WARM))

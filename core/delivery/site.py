@@ -76,7 +76,8 @@ class Site:
         return f"{self.project.home}:{replica_id}"
 
     def layout(self) -> proxy.Layout:
-        servers = tuple(proxy.Server(r.slot, r.port, r.weight) for r in self.replicas())
+        """Not with replicas that have never answered yet: the proxy would find them dead, and believe it for a while after they are not."""
+        servers = tuple(proxy.Server(r.slot, r.port, r.weight) for r in self.replicas() if r.weight or r.restarts or r.state is not ReplicaState.STARTING)
         return proxy.Layout(self.environment.bind, self.environment.port, servers)
 
     # The proxy
@@ -166,6 +167,32 @@ class Site:
                 tick()
                 time.sleep(0.05)
 
+    def wait_up(self, slots: Collection[str], *, seconds: float = 10.0) -> None:
+        """Until the proxy, too, finds them healthy: it gives a server that it believes dead no request, whatever its weight. RunFailed."""
+        deadline = time.monotonic() + seconds
+        waiting = set(slots)
+        while waiting:
+            waiting -= {stat.name for stat in proxy.stats(self.directory) if stat.kind == "server" and stat.up}
+            if waiting and time.monotonic() > deadline:
+                raise RunFailed(f"the proxy does not reach {', '.join(sorted(waiting))}", hint=f"see {self.directory}/proxy.log")
+            if waiting:
+                time.sleep(0.01)
+
+    def drain(self, replicas: Sequence[Replica]) -> set[str]:
+        """Give them no new request and wait until they have answered the old ones, `drain` seconds at most; the slots that have not."""
+        if not proxy.alive(self.directory):
+            return set()
+        if any(replica.weight for replica in self.replicas() if replica.id in {r.id for r in replicas}):
+            self.weigh({replica.id: 0 for replica in replicas})
+        draining = {replica.slot for replica in replicas}
+        deadline = time.monotonic() + self.environment.strategy.drain
+        while draining:
+            draining &= {stat.name for stat in proxy.stats(self.directory) if stat.kind == "server" and stat.sessions}
+            if not draining or time.monotonic() > deadline:
+                break
+            time.sleep(0.02)
+        return draining
+
     def evidence(self, replica: Replica) -> str:
         """The end of its log, to go into an error message."""
         text = tail(self.log(replica))
@@ -176,6 +203,7 @@ class Site:
 
     def retire(self, replicas: Sequence[Replica], *, grace: float = 5.0) -> None:
         """Take them out of the proxy, end them and forget them."""
+        self.drain(replicas)
         for replica in replicas:
             if proxy.alive(self.directory):
                 proxy.runtime(self.directory).remove(replica.slot)

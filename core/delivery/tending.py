@@ -61,6 +61,8 @@ def _starting(site: Site, row: Replica) -> list[str]:
 
 def _again(site: Site, row: Replica) -> list[str]:
     stable = row.started is not None and time.time() - row.started > _STABLE_SECONDS
+    if proxy.alive(site.directory):
+        proxy.runtime(site.directory).fell(row.slot)
     site.launch(replace(row, restarts=1 if stable else row.restarts + 1))
     return [f"{site.name}: {row.id} was gone; started it again"]
 
@@ -74,5 +76,5 @@ def _not_before(row: Replica) -> float:
 def _drifted(site: Site) -> bool:
     """Whether the proxy does something else than the rows say."""
     servers = {stat.name: stat for stat in proxy.stats(site.directory) if stat.kind == "server" and not stat.status.startswith("MAINT")}
-    wanted = {row.slot: (row.weight, f"127.0.0.1:{row.port}") for row in site.replicas()}
+    wanted = {server.slot: (server.weight, f"127.0.0.1:{server.port}") for server in site.layout().servers}
     return bool(servers) and {slot: (stat.weight, stat.address) for slot, stat in servers.items()} != wanted

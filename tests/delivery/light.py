@@ -1,4 +1,4 @@
-"""A small world for sagas: a journal, an environment, versions whose replicas start in a tenth of a second, a real HAProxy, and a load from outside."""
+"""A small world for sagas: a journal, an environment, replicas that start in a tenth of a second, a real HAProxy, a load from outside."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 
 from podium.core.delivery import drivers, proxy, steps
 from podium.core.delivery.drivers.process import ProcessDriver
+from podium.core.delivery.ports import free_port
 from podium.core.delivery.saga import Order
 from podium.core.delivery.site import Site
 from podium.core.domain.delivery import Deployment, How
@@ -21,7 +22,6 @@ from podium.core.domain.models import Version
 from podium.core.domain.project import Environment, Git, Mlflow, Project, Strategy
 from podium.core.journal import Journal
 from podium.core.registry.files import bring
-from tests.support import free_port
 
 SERVER = Path(__file__).with_name("light_server.py")
 MODEL = "tiny"
@@ -85,6 +85,14 @@ class World:
 
     def weights(self) -> dict[str, int]:
         return {stat.name: stat.weight for stat in proxy.stats(self.site.directory) if stat.kind == "server"}
+
+    def evidence(self) -> str:
+        """What the proxy saw and what was said: for the message of a failing test."""
+        lines = proxy.runtime(self.site.directory).ask("show stat").splitlines()
+        names = lines[0].split(",")
+        wanted = ("svname", "status", "weight", "chkfail", "chkdown", "lastchg", "check_status", "hrsp_5xx", "econ", "eresp", "wretr", "wredis")
+        rows = [dict(zip(names, line.split(","), strict=False)) for line in lines[1:] if line]
+        return "\n".join([*(str({key: row[key] for key in wanted}) for row in rows), *self.said])
 
     def close(self) -> None:
         """Nothing keeps running: everything that carries this world's mark is ended by pid."""

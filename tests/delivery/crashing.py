@@ -1,0 +1,57 @@
+"""Carries out a change and kills itself, as `kill -9` would, at the phase it is told: `python crashing.py PICKLE before|after PHASE HOW VERSION`.
+
+`before`: the phase's work is done and not yet noted; `after`: noted; `proxy`/`spawn`: in the middle of that very act.
+"""
+
+import os
+import pickle
+import signal
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from podium.core.delivery import steps
+from podium.core.delivery.drivers.process import ProcessDriver
+from podium.core.delivery.saga import Order
+from podium.core.delivery.site import Site
+from podium.core.domain.delivery import How
+from podium.core.journal import Journal
+from podium.core.journal.ledger import Ledger
+
+from tests.delivery.light import install
+
+path, when, where, how, version = sys.argv[1:]
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+noted = Ledger.phase
+
+
+def phase(self, number, name, data):
+    if name == where and when == "before":
+        die()
+    noted(self, number, name, data)
+    if name == where and when == "after":
+        die()
+
+
+Ledger.phase = phase
+if when == "spawn":
+    spawned = ProcessDriver.start
+
+    def start(self, spec):
+        spawned(self, spec)
+        die()
+
+    ProcessDriver.start = start
+install()
+with open(path, "rb") as file:
+    project, environment = pickle.load(file)
+journal = Journal.open(project.state / "journal.db")
+site = Site(project, journal, environment, say=print)
+steps.carry_out(site, Order(How(how), int(version), "anna", asked=time.time()))
