@@ -32,6 +32,7 @@ def run(
     commit: Annotated[
         str | None, typer.Option("--commit", metavar="REV", help="Run this commit, in a worktree of its own, instead of the working tree.")
     ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Do every step again, whatever is in the cache.")] = False,
     why: Why = "",
     detach: Detach = False,
     quiet: Quiet = False,
@@ -45,7 +46,7 @@ def run(
       podium run -d | xargs podium logs -f
     """
     name = pipeline or _only_pipeline(cockpit)
-    started = cockpit.start(name, params=parameters(param or []), jobs=jobs, why=why, commit=commit)
+    started = cockpit.start(name, params=parameters(param or []), jobs=jobs, why=why, commit=commit, fresh=fresh)
     return attend(cockpit, started, detach=detach, quiet=quiet, output_format=output_format)
 
 

@@ -162,13 +162,15 @@ class Cockpit:
         return recover(self.journal)
 
     def start(
-        self, pipeline: str, *, params: Mapping[str, str] | None = None, jobs: int | None = None, why: str = "", commit: str | None = None
+        self, pipeline: str, *, params: Mapping[str, str] | None = None, jobs: int | None = None, why: str = "", commit: str | None = None,
+        fresh: bool = False,
     ) -> Run:
-        """Write a run of `pipeline` into the journal and start its worker. `commit` runs it in a worktree of that commit."""
+        """Write a run of `pipeline` into the journal and start its worker. `commit` runs it in a worktree of that commit; `fresh` ignores the cache."""
         from .engine.submit import submit_pipeline
 
         return submit_pipeline(
-            self.project, self.journal, pipeline, params=params or {}, jobs=jobs, trigger=Trigger.PERSON, who=whoami(), why=why, commit=commit
+            self.project, self.journal, pipeline, params=params or {}, jobs=jobs, trigger=Trigger.PERSON, who=whoami(), why=why, commit=commit,
+            fresh=fresh,
         )
 
     def cancel(self, run_id: int, *, why: str = "") -> None:

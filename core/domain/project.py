@@ -130,7 +130,8 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """`kind` is rolling, blue-green or canary. `weights` are percentages, `interval` seconds, `drain` seconds before an old replica stops taking requests for good."""
+    """`kind` is rolling, blue-green or canary. `weights` are percentages, `interval` is seconds between them, `drain` is how long (seconds) an old
+    replica may take to finish what it has begun."""
 
     kind: str = "blue-green"
     weights: tuple[int, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .metrics import Answers, Unmeasurable
 
@@ -24,7 +24,8 @@ def truth_of(column: Any, name: str) -> tuple[NDArray[Any], tuple[Any, ...]]:
     if gaps:
         raise Unmeasurable(f"the target {name!r} is missing in {gaps} of {len(column)} rows", hint="Leave those rows out of the gate's data.")
     values: NDArray[Any] = column.to_numpy()
-    classes = tuple(sorted(set(values.tolist()), key=lambda value: (str(type(value)), value)))
+    distinct: set[Any] = set(cast("list[Any]", values.tolist()))
+    classes = tuple(sorted(distinct, key=lambda value: (type(value).__name__, value)))
     if values.dtype.kind in "fiu" and len(classes) > _CLASSES:
         return values.astype(float), ()
     if values.dtype.kind == "f" and not set(classes) <= {0.0, 1.0}:

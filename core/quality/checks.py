@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -187,14 +187,17 @@ class Slice:
     rows: int
 
 
-def _sliced(check: Check, bench: Bench, judge_all: Any) -> Sequence[CheckResult]:
+def _sliced(check: Check, bench: Bench, judge_all: Callable[[Sequence[Slice]], list[CheckResult]]) -> Sequence[CheckResult]:
     small: list[str] = []
     slices: list[Slice] = []
     for one in _slices(check, bench.data):
-        (slices if one.rows >= check.min_rows else small).append(one if one.rows >= check.min_rows else one.name)  # type: ignore[arg-type]
+        if one.rows >= check.min_rows:
+            slices.append(one)
+        else:
+            small.append(one.name)
     if not slices:
         raise Unmeasurable(f"no slice by {', '.join(check.slices)} has {check.min_rows} rows", hint="Lower min_rows, or give the gate more data.")
-    results: list[CheckResult] = judge_all(slices)
+    results = judge_all(slices)
     if small:
         shown = ", ".join(small[:5]) + (" …" if len(small) > 5 else "")
         message = f"{len(slices)} slices judged; {len(small)} of fewer than {check.min_rows} rows were not: {shown}"

@@ -119,8 +119,8 @@ def area(answers: Answers) -> float:
 
     assert answers.scores is not None
     _, group = np.unique(answers.scores, return_inverse=True)
-    positive = np.bincount(group, weights=answers.truth)
-    negative = np.bincount(group, weights=1.0 - answers.truth)
+    positive = np.bincount(group, weights=answers.truth).astype(float)
+    negative = np.bincount(group, weights=1.0 - answers.truth).astype(float)
     return area_of_counts(positive, negative)
 
 

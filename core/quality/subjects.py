@@ -8,11 +8,11 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..domain.models import Version
 from ..domain.project import Gate, Project
@@ -71,7 +71,7 @@ def _read(path: Path, shown: str) -> Any:
 
     try:
         if path.suffix == ".parquet":
-            return pandas.read_parquet(path)
+            return cast("Any", pandas).read_parquet(path)
         if path.suffix in (".csv", ".gz"):
             return pandas.read_csv(path)
     except ImportError as error:
@@ -132,7 +132,7 @@ def guarded(what: str, call: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None, None, None]:
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         yield

@@ -11,7 +11,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 @contextmanager
-def translated(uri: str) -> Iterator[None]:
+def translated(uri: str) -> Generator[None, None, None]:
     """Turns whatever MLflow and the database raise into errors that say what to do."""
     try:
         yield
@@ -304,7 +304,7 @@ class EmbeddedRegistry:
         return None
 
 
-def _all(page: Any) -> Iterator[Any]:
+def _all(page: Callable[[str | None], Any]) -> Iterator[Any]:
     token: str | None = None
     while True:
         items = page(token)
@@ -319,6 +319,7 @@ def _seconds(milliseconds: Any) -> float:
 
 
 def _record(item: Any) -> VersionRecord:
+    tags: dict[str, str] = item.tags or {}
     return VersionRecord(
         model=str(item.name),
         number=int(item.version),
@@ -327,12 +328,13 @@ def _record(item: Any) -> VersionRecord:
         mlflow_run=str(item.run_id or ""),
         source=str(item.source or ""),
         description=str(item.description or ""),
-        tags={str(key): str(value) for key, value in (item.tags or {}).items()},
+        tags={str(key): str(value) for key, value in tags.items()},
     )
 
 
 def _run(item: Any) -> TrackedRun:
-    outputs = sorted(item.outputs.model_outputs if item.outputs else (), key=lambda output: int(output.step or 0))
+    logged: list[Any] = list(item.outputs.model_outputs) if item.outputs else []
+    outputs = sorted(logged, key=lambda output: int(output.step or 0))
     return TrackedRun(
         id=str(item.info.run_id),
         experiment_id=str(item.info.experiment_id),

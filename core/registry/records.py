@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from ..domain.models import TAG_COMMIT, TAG_DIGEST, TAG_RUN, TAG_VERDICT, Version
 from ..domain.verdicts import Verdict
@@ -98,7 +98,7 @@ def assemble(
         fresh = position < FRESH_VERSIONS and record.created > recent
         if record.mlflow_run and (fresh or before is None or before.mlflow_run != record.mlflow_run):
             wanted.append(record.mlflow_run)
-    runs = read_runs(list(dict.fromkeys(wanted))) if wanted else {}
+    runs: Mapping[str, TrackedRun] = read_runs(list(dict.fromkeys(wanted))) if wanted else {}
     return [_with_known(version_from(record, runs.get(record.mlflow_run), aliases), record, runs, remembered) for record in ordered]
 
 
@@ -131,7 +131,7 @@ def collect_runs(
     The project's own experiment is asked first; a run that is not there names the experiment of the next search. Deleted runs are left out.
     """
     found: dict[str, TrackedRun] = {}
-    missing = list(ids)
+    missing: list[str] = list(ids)
     experiment = first_experiment
     while missing:
         if experiment is None:
@@ -166,6 +166,6 @@ def old_model_paths(tags: Mapping[str, str]) -> list[str]:
         history = json.loads(tags.get("mlflow.log-model.history", "[]"))
     except ValueError:
         return []
-    if not isinstance(history, list):
-        return []
-    return [str(entry["artifact_path"]) for entry in history if isinstance(entry, dict) and entry.get("artifact_path")]
+    entries = cast("list[Any]", history) if isinstance(history, list) else []
+    named = [cast("dict[str, Any]", entry) for entry in entries if isinstance(entry, dict)]
+    return [str(entry["artifact_path"]) for entry in named if entry.get("artifact_path")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -191,7 +191,7 @@ class RestRegistry:
     def _posted(self, path: str, body: Mapping[str, Any], field: str) -> Iterator[dict[str, Any]]:
         yield from self._paged(lambda token: self._server.post(path, {**body, **token}, retry=True), path, field)
 
-    def _paged(self, ask: Any, path: str, field: str) -> Iterator[dict[str, Any]]:
+    def _paged(self, ask: Callable[[Mapping[str, str]], dict[str, Any]], path: str, field: str) -> Iterator[dict[str, Any]]:
         token: dict[str, str] = {}
         for _ in range(MAX_PAGES):
             answer = ask(token)
@@ -256,7 +256,7 @@ def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in tags.items()]
 
 
-def _tags(items: Any) -> dict[str, str]:
+def _tags(items: list[dict[str, Any]] | None) -> dict[str, str]:
     return {str(item["key"]): str(item.get("value", "")) for item in items or []}
 
 

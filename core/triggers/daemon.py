@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from ..domain.project import Project
 from ..domain.watching import AgentStatus
@@ -70,7 +71,7 @@ def _reap(pid: int) -> None:
         os.waitpid(pid, os.WNOHANG)
 
 
-def _last_line(log: os.PathLike[str]) -> str:
-    with open(log, "rb") as stream:
+def _last_line(log: Path) -> str:
+    with log.open("rb") as stream:
         lines = stream.read()[-4096:].decode("utf-8", "replace").strip().splitlines()
     return lines[-1] if lines else "it said nothing"

@@ -47,7 +47,8 @@ def comm(pid: int | None) -> str:
 
 @pytest.mark.parametrize(("words", "env", "name"), [((), {}, "podium-worker"), (("thread",), {}, "python"), ((), {"PODIUM_SPAWN": "1"}, "python")])
 def test_the_run_is_the_same_either_way(lab: Lab, words: tuple[str, ...], env: dict[str, str], name: str) -> None:
-    lab.pipeline('a: {run: "echo > started; while ! test -e go; do sleep 0.02; done; for f in /proc/$$/fd/*; do readlink $f || true; done"}\nb: {run: "true", needs: [a]}')
+    wait = "echo > started; while ! test -e go; do sleep 0.02; done"
+    lab.pipeline(f'a: {{run: "{wait}; for f in /proc/$$/fd/*; do readlink $f || true; done"}}\nb: {{run: "true", needs: [a]}}')
     child = start(lab, *words, **env)
     out, _ = child.communicate(timeout=20)
     assert out.split()[0] == "before", "what was buffered is printed once"
