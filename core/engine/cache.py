@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
@@ -171,6 +170,8 @@ class Cache:
             return 0
         place_for = aside / target.relative_to(root)
         place_for.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        import shutil  # late, like everything that an unchanged run does not need
+
         shutil.move(target, place_for)
         return 1
 

@@ -6,18 +6,20 @@ The child finds it on its standard input. It is trusted because only the parent,
 from __future__ import annotations
 
 import os
-import pickle
 import stat
-import tempfile
 
 from ..domain.project import Project
 
 
 def pack(project: Project) -> int:
     """A file descriptor to start the child with as its standard input; the caller closes it."""
+    import pickle  # late: a command that forks its worker needs none of this
+
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("podium")
     else:
+        import tempfile
+
         # Elsewhere: a file that has no name any more by the time anybody could look for it.
         descriptor, path = tempfile.mkstemp()
         os.unlink(path)  # noqa: PTH108
@@ -30,6 +32,8 @@ def pack(project: Project) -> int:
 
 def unpack(descriptor: int = 0) -> Project | None:
     """What the parent handed over; None when there is nothing (started by hand)."""
+    import pickle
+
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or not status.st_size or status.st_nlink:

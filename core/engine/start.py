@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from ..domain.project import Project
 from ..journal import Journal
 from . import handover, paths
+
+if TYPE_CHECKING:
+    import subprocess
 
 # Workers that this process has started and that nobody has waited for yet: a long-lived front end must not collect zombies.
 _workers: list[subprocess.Popen[bytes]] = []
@@ -37,6 +39,8 @@ def start_worker(project: Project, journal: Journal, run_id: int) -> int:
 
 
 def _spawn(project: Project, run_id: int, log: int) -> int:
+    import subprocess
+
     handed = handover.pack(project)
     try:
         worker = subprocess.Popen(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +20,8 @@ def place(source: Path, target: Path, *, link: bool, mode: int) -> None:
     temporary = target.with_name(f".{target.name[:100]}.{os.getpid()}.part")
     try:
         if not _reflink(source, temporary) and not (link and _hard_link(source, temporary)):
+            import shutil
+
             shutil.copyfile(source, temporary)
         if temporary.stat().st_nlink == 1:
             temporary.chmod(mode)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..domain.project import Project
 from ..domain.runs import Run, RunKind, RunState, Step, StepState
@@ -25,6 +25,9 @@ from . import handover, paths
 from .graph import PlannedStep, build
 from .plan import describe_steps, operation_step
 from .runner import Runner
+
+if TYPE_CHECKING:
+    import subprocess
 
 PREPARE_TIMEOUT = 180.0
 
@@ -178,6 +181,8 @@ class Worker:
 
         if ready(project.mlflow, project.state):
             return
+        import subprocess
+
         self._journal.runs.set_state(self._id, RunState.RUNNING, message="making the MLflow store ready")
         command = [sys.executable, "-P", "-m", "podium.core.registry.prepare", str(project.home)]
         child = subprocess.Popen(command, cwd=self._home, stdin=subprocess.DEVNULL)
@@ -193,6 +198,8 @@ class Worker:
 
     def _wait_for(self, child: subprocess.Popen[bytes]) -> int:
         """Its exit code; 0 when the run is cancelled meanwhile, which the runner will see."""
+        import subprocess
+
         for _ in range(int(PREPARE_TIMEOUT / 0.1)):
             with suppress(subprocess.TimeoutExpired):
                 return child.wait(0.1)
