@@ -15,6 +15,8 @@ from .diagnostics import glyph, note, paint
 from .words import duration, plural
 
 POLL = 0.08  # seconds between two looks at the journal
+SOON = 0.012  # the same while the run is young: one in which nothing has changed is over in a tenth of a second
+YOUNG = 0.4
 CHUNK = 2000  # log lines read at once
 _MARKS = {
     StepState.SUCCEEDED: ("✓", "ok", "green"),
@@ -96,6 +98,7 @@ def follow(cockpit: Cockpit, run: Run, *, lines: bool = True, on_interrupt: Call
     The first Ctrl-C calls `on_interrupt` and goes on; the second raises KeyboardInterrupt. A lost terminal ends this process, not the run.
     """
     follower = Follower(cockpit, run.id, lines=lines)
+    began = time.monotonic()
     with _presses() as presses:
         told = False
         while True:
@@ -107,7 +110,7 @@ def follow(cockpit: Cockpit, run: Run, *, lines: bool = True, on_interrupt: Call
                 return detail
             if detail.run.state is RunState.WAITING and not diagnostics.interactive() and _only_waits(detail):
                 return detail
-            time.sleep(POLL)
+            time.sleep(POLL if time.monotonic() - began > YOUNG else SOON)
 
 
 def _only_waits(detail: RunDetail) -> bool:
