@@ -22,7 +22,7 @@ from ..errors import MissingExtra, NotFound, PodiumError, Unreachable, UsageErro
 from . import files, records
 from .http import printable, shown
 from .records import VersionRecord
-from .store import TrackedRun
+from .store import TrackedRun, sqlite_file
 
 PAGE = 1000
 
@@ -35,11 +35,6 @@ _PATIENCE = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-
-
-def sqlite_file(uri: str) -> Path | None:
-    """The file of a SQLite tracking URI, or None for any other store."""
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
 @contextmanager

@@ -6,8 +6,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -56,6 +54,9 @@ def bring(dest: Path, download: Callable[[Path], None]) -> str:
     already = present(dest)
     if already:
         return already
+    import shutil  # late: listing versions needs neither of these, and must be quick
+    import tempfile
+
     dest.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     holder = Path(tempfile.mkdtemp(prefix=".part-", dir=dest.parent))
     try:
@@ -85,6 +86,8 @@ def _replace(fresh: Path, dest: Path, holder: Path) -> None:
 
 
 def _write_note(dest: Path, found: str) -> None:
+    import tempfile
+
     handle, name = tempfile.mkstemp(prefix=".note-", dir=dest.parent)
     with os.fdopen(handle, "w") as stream:
         json.dump({"digest": found, "files": _stamp(dest)}, stream)
@@ -130,4 +133,6 @@ def copy_tree(source: Path, dest: Path) -> None:
     """Copies a local model. Links are followed: a kept version must not change when what it points to does."""
     if not source.is_dir():
         raise NotFound(f"the version's files are gone: {source} does not exist", hint="Train and register it again, or restore that directory.")
+    import shutil
+
     shutil.copytree(source, dest, dirs_exist_ok=True, copy_function=shutil.copyfile)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from ..errors import NotFound, PodiumError, Refused, Unreachable, UsageError
@@ -39,6 +41,20 @@ def printable(text: object, limit: int = 300) -> str:
     """A server's words, fit for one line of an error."""
     flat = "".join(letter if letter.isprintable() else " " for letter in str(text)[: limit * 2])
     return " ".join(flat.split())[:limit]
+
+
+def loaded() -> ModuleType:
+    """httpx, without its command line: that one loads click, rich and pygments, which is half of the import's time. None in the table of modules is
+    Python's way to say "not installed", which httpx provides for."""
+    if "httpx" in sys.modules:
+        return sys.modules["httpx"]
+    sys.modules.setdefault("httpx._main", cast("ModuleType", None))
+    try:
+        import httpx
+    finally:
+        if not sys.modules.get("httpx._main"):
+            sys.modules.pop("httpx._main", None)
+    return httpx
 
 
 class Server:
@@ -82,6 +98,7 @@ class Server:
             raise Unreachable(f"{self.name} sent {received} of {size} bytes of {dest.name}", hint="Try again; the connection was cut.")
 
     def _connected(self) -> httpx.Client:
+        loaded()
         import httpx
 
         if self._client is None:
@@ -201,6 +218,7 @@ class _Sent:
         self._response: httpx.Response | None = None
 
     def __enter__(self) -> httpx.Response:
+        loaded()
         import httpx
 
         options = {key: value for key, value in self._options.items() if value is not None}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..domain.project import Mlflow, Project
 from ..errors import PodiumError, Unreachable
-from .embedded import connected, sqlite_file, translated
+from .store import sqlite_file
 
 MARKER = "mlflow.ready"
 
@@ -34,6 +34,8 @@ def prepare(mlflow: Mlflow, state: Path) -> bool:
     """True if there was something to do. Safe to call by several processes at once: MLflow migrates under a lock of its own."""
     if ready(mlflow, state):
         return False
+    from .embedded import connected, translated  # late: ready() is asked by every worker
+
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     before = os.umask(0o077)
     try:

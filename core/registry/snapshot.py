@@ -6,8 +6,6 @@ agent every so often.
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..domain.models import Version
 from ..domain.project import Mlflow, Project
 from ..errors import PodiumError, Unreachable
-from .embedded import sqlite_file
+from .store import sqlite_file
 
 if TYPE_CHECKING:
     from ..journal import Journal
@@ -50,7 +48,7 @@ def fingerprint(mlflow: Mlflow) -> str | None:
         return ABSENT
     except OSError as error:
         raise Unreachable(f"the MLflow store {path} cannot be read: {error.strerror}", hint="Check its rights and its disk.") from error
-    return hashlib.sha256("|".join(marks).encode()).hexdigest()[:32]
+    return "|".join(marks)
 
 
 def stale(project: Project, journal: Journal) -> bool:
@@ -69,15 +67,15 @@ def refresh(project: Project, journal: Journal, *, force: bool = False) -> bool:
     if not force and mark is not None and journal.versions.fingerprint(project.mlflow.model) == mark:
         return False
     if mark == ABSENT:
-        return _store(journal, project.mlflow.model, [], ABSENT)
+        return _store(journal, project.mlflow.model, journal.versions.of(project.mlflow.model), [], ABSENT)
     from .store import open_registry
 
     registry = open_registry(project.mlflow, project.state)
     try:
         changed = False
         for name in _names(project, journal, registry):
-            known = () if force else journal.versions.of(name)
-            changed |= _store(journal, name, registry.versions(name, known=known), mark or "asked")
+            before = journal.versions.of(name)
+            changed |= _store(journal, name, before, registry.versions(name, known=() if force else before), mark or "asked")
     finally:
         registry.close()
     journal.values.set(_CHECKED, repr(time.time()))
@@ -104,6 +102,8 @@ def refresh_apart(project: Project, journal: Journal) -> bool:
 
 
 def _child(project: Project) -> None:
+    import subprocess
+
     command = [sys.executable, "-P", "-m", "podium.core.registry.snapshot", str(project.home)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=APART_SECONDS, stdin=subprocess.DEVNULL, check=False)
@@ -126,13 +126,12 @@ def _names(project: Project, journal: Journal, registry: Registry) -> list[str]:
     return list(names)
 
 
-def _store(journal: Journal, model: str, versions: list[Version], mark: str) -> bool:
-    before = journal.versions.of(model)
-    # repr, because a metric may be NaN, which equals nothing.
-    if repr(before) == repr(versions) and journal.versions.fingerprint(model) == mark:
-        return False
-    journal.versions.replace(model, versions, mark)
-    return repr(before) != repr(versions)
+def _store(journal: Journal, model: str, before: list[Version], versions: list[Version], mark: str) -> bool:
+    # repr as well, because a metric may be NaN, which equals nothing.
+    same = before == versions or repr(before) == repr(versions)
+    if not same or journal.versions.fingerprint(model) != mark:
+        journal.versions.replace(model, versions, mark)
+    return not same
 
 
 def main(arguments: list[str]) -> int:

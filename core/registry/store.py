@@ -82,6 +82,11 @@ class Registry(Protocol):
     def close(self) -> None: ...
 
 
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a SQLite tracking URI, or None for any other store."""
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
 def open_registry(mlflow: Mlflow, state: Path) -> Registry:
     """The registry of a project. Opening does not yet talk to it. `state` is the project's `.podium` directory."""
     if mlflow.embedded:
