@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 os.environ["TZ"] = "UTC"
 time.tzset()
 
-from podium.tui.app import PodiumApp  # noqa: E402
+from podium.tui.application import PodiumApp  # noqa: E402
 
 from tests.tui.driving import drive, make_app, settled  # noqa: E402
 from tests.tui.seed import seed  # noqa: E402

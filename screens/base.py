@@ -17,7 +17,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from ..core.cockpit import ConfigError, PodiumError
-from ..core.domain.runs import Run
+from ..core.domain.runs import Run, RunState
 from ..tui.actions import BY_ID, Context
 from ..tui.glyphs import Glyphs
 from ..tui.pool import SLOW
@@ -32,7 +32,7 @@ from ..tui.widgets.table import Table
 from .verbs import Verbs
 
 if TYPE_CHECKING:
-    from ..tui.app import PodiumApp
+    from ..tui.application import PodiumApp
 
 
 class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
@@ -61,7 +61,7 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
 
     @property
     def podium(self) -> PodiumApp:
-        from ..tui.app import PodiumApp
+        from ..tui.application import PodiumApp
 
         app = self.app
         assert isinstance(app, PodiumApp)
@@ -167,6 +167,11 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
         self.query_one(Header).show(
             project=project.name if project else self.podium.cockpit.home.name, protected=protected, agent=self.store.value("agent"), stale=words
         )
+
+    def second(self, runs: Iterable[Run]) -> int:
+        """What the times in a list of runs depend on: the second while one of them goes on, else no more than the quarter of a minute."""
+        now = self.podium.clock()
+        return int(now) if any(run.state is RunState.RUNNING for run in runs) else int(now // 15) * 15
 
     def notice_for(self, snapshot: Snapshot, empty: tuple[Span, ...], what: str = "") -> tuple[Span, ...]:
         """What stands in a pane that has no rows: loading, the error with its hint, or what to do when there is nothing yet."""

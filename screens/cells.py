@@ -50,9 +50,7 @@ def run_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> tup
             sort=lambda run: run.trigger,
         ),
         Column("why", lambda run: ((run.message or run.why, "muted"),), width=6, flex=5, from_width=84),
-        Column(
-            "time", lambda run: ((fmt.duration(run_time(run, clock())), "muted"),), width=6, align="right", sort=lambda run: run_time(run, clock())
-        ),
+        Column("time", lambda run: ((fmt.duration(run_time(run, clock())), "muted"),), width=6, align="right", sort=lambda run: run_time(run, clock())),
         Column("ago", lambda run: ((fmt.ago(run.created, clock()), "muted"),), width=4, align="right", sort=lambda run: -run.created),
     )
 

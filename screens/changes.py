@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.cockpit import Cockpit
 from ..core.domain.delivery import How, Plan
 from ..core.domain.runs import Run
-from ..tui.widgets.confirm import ConfirmDialog
-from ..tui.widgets.plan_dialog import Decision, PlanDialog
 from .cells import run_name
 
 if TYPE_CHECKING:
+    from ..tui.widgets.plan_dialog import Decision
     from .base import PodiumScreen as _Base
 else:
     _Base = object
@@ -31,10 +31,7 @@ class ChangesMixin(_Base):
                 )
 
         lines = ("What its steps have finished is kept; U resumes it later.",)
-        self.app.push_screen(
-            ConfirmDialog(f"Cancel run {run.id}, {run_name(run)}?", lines, "Cancel the run", keep="Let it run", command=f"podium cancel {run.id}"),
-            decided,
-        )
+        self._confirm(decided, f"Cancel run {run.id}, {run_name(run)}?", lines, "Cancel the run", keep="Let it run", command=f"podium cancel {run.id}")
 
     def do_again(self) -> None:
         run = self.context().run
@@ -52,9 +49,7 @@ class ChangesMixin(_Base):
         lines = ["With the working tree as it is now; steps whose inputs did not change come from the cache."]
         lines += [f"{name} = {value}" for name, value in run.params.items()]
         flags = "".join(f" -p {name}={value}" for name, value in run.params.items())
-        self.app.push_screen(
-            ConfirmDialog(f"Run {run.name} again?", lines, "Run again", keep="Do not", command=f"podium run {run.name}{flags}"), decided
-        )
+        self._confirm(decided, f"Run {run.name} again?", lines, "Run again", keep="Do not", command=f"podium run {run.name}{flags}")
 
     def do_resume(self) -> None:
         run = self.context().run
@@ -65,10 +60,7 @@ class ChangesMixin(_Base):
                 self.carry_out(f"resume run {run.id}", lambda cockpit: cockpit.resume(run.id), self._started)
 
         lines = ("It goes on after its last finished step, in the same workspace.",)
-        self.app.push_screen(
-            ConfirmDialog(f"Resume run {run.id}, {run_name(run)}?", lines, "Resume", keep="Do not", command=f"podium resume {run.id}", reason=False),
-            decided,
-        )
+        self._confirm(decided, f"Resume run {run.id}, {run_name(run)}?", lines, "Resume", keep="Do not", command=f"podium resume {run.id}", reason=False)
 
     def do_approve(self) -> None:
         context = self.context()
@@ -86,10 +78,7 @@ class ChangesMixin(_Base):
 
         what = f"step {step} of run {run.id}" if step else f"what waits in run {run.id}"
         lines = ("The approval is kept in the audit with your name.",)
-        self.app.push_screen(
-            ConfirmDialog(f"Approve {what}?", lines, "Approve", keep="Do not", command=f"podium approve {run.id}" + (f" {step}" if step else "")),
-            decided,
-        )
+        self._confirm(decided, f"Approve {what}?", lines, "Approve", keep="Do not", command=f"podium approve {run.id}" + (f" {step}" if step else ""))
 
     def do_promote(self) -> None:
         context = self.context()
@@ -118,7 +107,15 @@ class ChangesMixin(_Base):
                 self._started,
             )
 
+        # Dialogs are loaded when the first one opens: the first paint does not pay for them.
+        from ..tui.widgets.plan_dialog import PlanDialog
+
         self.app.push_screen(PlanDialog(plan), decided)
+
+    def _confirm(self, decided: Callable[[str | None], None], question: str, lines: Sequence[str], yes: str, **options: Any) -> None:
+        from ..tui.widgets.confirm import ConfirmDialog
+
+        self.app.push_screen(ConfirmDialog(question, lines, yes, **options), decided)
 
     def _started(self, run: Any) -> None:
         if isinstance(run, Run):

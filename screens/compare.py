@@ -23,9 +23,7 @@ class CompareScreen(PodiumScreen):
         self._differing = False
 
     def body(self) -> ComposeResult:
-        yield Table[ComparedRow](
-            "Compare", self._columns(), key=lambda row: (row.kind, row.name), text=lambda row: f"{row.kind} {row.name}", id="rows"
-        )
+        yield Table[ComparedRow]("Compare", self._columns(), key=lambda row: (row.kind, row.name), text=lambda row: f"{row.kind} {row.name}", id="rows")
 
     def _columns(self) -> tuple[Column[ComparedRow], ...]:
         def name(row: ComparedRow) -> Cell:
@@ -33,9 +31,7 @@ class CompareScreen(PodiumScreen):
 
         def value(index: int) -> Column[ComparedRow]:
             version = self._comparison.versions[index]
-            return Column(
-                _title(version), lambda row: ((_shown(row.values[index]), "" if row.differs else "muted"),), width=_WIDTH, flex=1, align="right"
-            )
+            return Column(_title(version), lambda row: ((_shown(row.values[index]), "" if row.differs else "muted"),), width=_WIDTH, flex=1, align="right")
 
         def difference(row: ComparedRow) -> Cell:
             first, last = row.values[0], row.values[-1]

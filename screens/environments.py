@@ -158,7 +158,7 @@ class EnvironmentsScreen(ChangesMixin, PodiumScreen):
         signals.title("Signals", f"last {SIGNAL_SECONDS // 60} minutes")
         snapshot = self.store.get(f"history:{status.name}")
         history.set_notice(*self.notice_for(snapshot, (("Nothing was deployed here yet: podium deploy.", "muted"),)))
-        history.set_rows(snapshot.value or ())
+        history.set_rows(snapshot.value or (), status.name)
         if not history.filter_text:
             history.title(f"History of {status.name}")
 

@@ -87,9 +87,7 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
                 from_width=74,
                 sort=lambda version: version.run_id,
             ),
-            Column(
-                "made", lambda version: ((fmt.ago(version.created, clock()), "muted"),), width=4, align="right", sort=lambda version: -version.created
-            ),
+            Column("made", lambda version: ((fmt.ago(version.created, clock()), "muted"),), width=4, align="right", sort=lambda version: -version.created),
         )
 
     def queries(self) -> Iterable[Query]:
@@ -147,12 +145,10 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
             self._metrics = metrics
             self.table.set_columns(self._columns(metrics))
         self.table.marks = self._marks.get(name, frozenset())
-        self.table.set_rows(versions)
+        self.table.set_rows(versions, (name, self.table.marks, metrics, int(self.podium.clock() // 15)))
         if not self.table.filter_text:
             marked = len(self.marked)
-            self.table.title(
-                f"Versions of {name}" if name else "Versions", f"{marked} marked of {len(versions):,}" if marked else f"{len(versions):,}"
-            )
+            self.table.title(f"Versions of {name}" if name else "Versions", f"{marked} marked of {len(versions):,}" if marked else f"{len(versions):,}")
         self._show_detail()
 
     def _show_detail(self) -> None:

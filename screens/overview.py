@@ -152,7 +152,7 @@ class OverviewScreen(ChangesMixin, PodiumScreen):
         )
         recent.set_notice(*self.notice_for(self.store.get("runs"), empty))
         if view is not None:
-            recent.set_rows(view.runs)
+            recent.set_rows(view.runs, self.second(view.runs))
             active = sum(not run.state.finished for run in view.runs)
             recent.title("Runs", f"{active} active, {view.total:,} in all" if active else f"{view.total:,} in all")
         self._show_environments()
@@ -165,7 +165,8 @@ class OverviewScreen(ChangesMixin, PodiumScreen):
         broken = isinstance(snapshot.error, ConfigError) and not snapshot.value
         serving.set_notice(*((("Not known while podium.yaml cannot be used.", "muted"),) if broken else self.notice_for(snapshot, empty)))
         before = len(serving.rows)
-        serving.set_rows(self._environments)
+        signals = tuple(self.store.get(f"signals:{status.name}").version for status in self._environments)
+        serving.set_rows(self._environments, (signals, int(self.podium.clock() // 15)))
         if self._environments and len(self._environments) != before:
             self.podium.read(self.queries())
             if not self.has_class("-huge"):
@@ -189,11 +190,9 @@ class OverviewScreen(ChangesMixin, PodiumScreen):
         )
         loading = view is None and self.store.get("runs").loading
         pane.set_notice(
-            ("reading …", "faint")
-            if loading
-            else ("Nothing. All is well." if view and view.runs else "Nothing yet.", "ok" if view and view.runs else "muted")
+            ("reading …", "faint") if loading else ("Nothing. All is well." if view and view.runs else "Nothing yet.", "ok" if view and view.runs else "muted")
         )
-        pane.set_rows(found)
+        pane.set_rows(tuple(found))
         pane.title("Needs you", fmt.count(len(found), "thing") if found else "")
 
     @property

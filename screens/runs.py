@@ -105,7 +105,7 @@ class RunsScreen(ChangesMixin, PodiumScreen):
             wanted: RunDetail | None = self.store.value(f"run:{self._wanted}") if self._wanted is not None else None
             if wanted is not None and all(run.id != wanted.run.id for run in rows):
                 rows.append(wanted.run)
-            self.table.set_rows(rows)
+            self.table.set_rows(tuple(rows), self.second(rows))
             if not self.table.filter_text:
                 self.table.title("Runs", f"{view.total:,}" if len(view.runs) >= view.total else f"newest {len(view.runs):,} of {view.total:,}")
             if self._wanted is not None and self.table.go_to(self._wanted):

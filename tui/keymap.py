@@ -59,9 +59,7 @@ def parse(text: str, file: str = "keys.yaml") -> Keymap:
         name = str(name_node.value)
         if name not in BY_ID:
             near = difflib.get_close_matches(name, BY_ID, 1)
-            problems.append(
-                Problem(file, line, column, name, "is no action", f"did you mean {near[0]}?" if near else "`?` in the cockpit lists them")
-            )
+            problems.append(Problem(file, line, column, name, "is no action", f"did you mean {near[0]}?" if near else "`?` in the cockpit lists them"))
             continue
         if name in overrides:
             problems.append(Problem(file, line, column, name, "is given twice"))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from podium.tui.app import PodiumApp
+from podium.tui.application import PodiumApp
 
 from tests.tui.driving import make_app
 from tests.tui.seed import SeededCockpit, empty, seed

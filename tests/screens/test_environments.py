@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from podium.tui.app import PodiumApp
+from podium.tui.application import PodiumApp
 from textual.pilot import Pilot
 from textual.widgets import Button
 

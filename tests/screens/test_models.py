@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from podium.core.journal import Journal
-from podium.tui.app import PodiumApp
+from podium.tui.application import PodiumApp
 from textual.pilot import Pilot
 
 from tests.tui.driving import drive, make_app, settled, text, until

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from podium.tui.app import PodiumApp
+from podium.tui.application import PodiumApp
 
 from tests.tui.driving import make_app, settled, until
 from tests.tui.seed import SeededCockpit

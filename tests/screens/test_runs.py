@@ -5,7 +5,7 @@ from typing import Any
 
 from podium.core.domain.runs import StepState
 from podium.core.journal import Journal
-from podium.tui.app import PodiumApp
+from podium.tui.application import PodiumApp
 from podium.tui.widgets.log_view import LogView
 from textual.pilot import Pilot
 
@@ -215,7 +215,7 @@ def test_read_only_refuses_every_change_and_says_so(cockpit: SeededCockpit) -> N
         for key in "XRUA":
             await pilot.press(key)
             assert "--read-only" in text(pilot.app), key
-            assert len(pilot.app.screen_stack) == 2
+            assert len(pilot.app.screen_stack) == 1
 
     drive(make_app(cockpit, screen="runs", read_only=True), script)
 

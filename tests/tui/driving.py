@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from podium.core.cockpit import Cockpit
-from podium.tui.app import PodiumApp
+from podium.tui.application import PodiumApp
 from textual.pilot import Pilot
 
 from .seed import NOW

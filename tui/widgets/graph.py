@@ -96,7 +96,8 @@ class Graph(Table[Node]):
         first = not self._rows
         self._run = run
         self._fit_names(steps)
-        self.set_rows(arrange(steps))
+        now = self.podium.clock()
+        self.set_rows(arrange(steps), (run.id, None if run.state.finished else int(now)))
         done = sum(step.state.finished for step in steps)
         self.title(f"Steps of run {run.id}", f"{done} of {len(steps)} done" if steps else "")
         if first:

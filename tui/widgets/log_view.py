@@ -159,9 +159,7 @@ class LogView(Pane):
             self.follow = True
             self._scroll(self._last_top)
             return
-        target = {"down": self._top + 1, "up": self._top - 1, "top": 0, "half_down": self._top + page, "half_up": self._top - page}.get(
-            how, self._top
-        )
+        target = {"down": self._top + 1, "up": self._top - 1, "top": 0, "half_down": self._top + page, "half_up": self._top - page}.get(how, self._top)
         self._scroll(target)
 
     def wheel(self, lines: int) -> None:

@@ -16,7 +16,7 @@ from ..glyphs import Glyphs
 from ..theme import Palette, palette
 
 if TYPE_CHECKING:
-    from ..app import PodiumApp
+    from ..application import PodiumApp
 
 Span = tuple[str, str]
 Cell = str | tuple[Span, ...]
@@ -53,7 +53,7 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
 
     @property
     def podium(self) -> PodiumApp:
-        from ..app import PodiumApp
+        from ..application import PodiumApp
 
         app = self.app
         assert isinstance(app, PodiumApp)

@@ -16,7 +16,5 @@ def sparkline(values: Sequence[float | None], width: int, glyphs: Glyphs, *, cei
     top = max(known, default=0.0) if ceiling is None else ceiling
     blocks = glyphs.blocks
     gap, levels = " ", len(blocks) - 1
-    text = "".join(
-        gap if value is None else blocks[1 + min(levels - 1, int(value / top * (levels - 1) + 0.5))] if top > 0 else blocks[1] for value in newest
-    )
+    text = "".join(gap if value is None else blocks[1 + min(levels - 1, int(value / top * (levels - 1) + 0.5))] if top > 0 else blocks[1] for value in newest)
     return text.rjust(width)

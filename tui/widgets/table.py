@@ -77,6 +77,8 @@ class Table(Pane, Generic[Row]):
         self._widths_cache: tuple[int, tuple[Column[Row], ...], list[tuple[Column[Row], int]]] | None = None
         self.marks: frozenset[Hashable] = frozenset()
         self._announced: Row | None = None
+        self._stamp: object = None
+        self._drawn: dict[int, list[Span]] = {}
 
     # Data
 
@@ -93,18 +95,40 @@ class Table(Pane, Generic[Row]):
         """The row under the cursor."""
         return self._rows[self._order[self._cursor]] if 0 <= self._cursor < len(self._order) else None
 
-    def set_rows(self, rows: Sequence[Row]) -> None:
-        """New data. The cursor stays on the row with the same key, or else at the same place."""
+    def set_rows(self, rows: Sequence[Row], stamp: object = None) -> None:
+        """New data. The cursor stays on the row with the same key, or else at the same place. Nothing is drawn again when neither the rows nor
+        `stamp` differ: `stamp` stands for whatever else the cells depend on, the time for example."""
+        if stamp == self._stamp and len(rows) == len(self._rows) and rows == self._rows:
+            return
         current = self.current
         key = None if current is None else self._key(current)
         at_top = self._cursor == 0
+        before = (self._cursor, self._top, len(self._order))
+        same = rows is self._rows or rows == self._rows
         self._rows = rows
-        self._arrange()
-        # Whoever stands on the newest row wants the newest row, unless he has chosen another one by moving.
-        if key is not None and not (at_top and self._sort is None and not self.has_focus):
-            self._seek(key)
+        self._stamp = stamp
+        if not same:
+            self._arrange()
+            # Whoever stands on the newest row wants the newest row, unless he has chosen another one by moving.
+            if key is not None and not (at_top and self._sort is None and not self.has_focus):
+                self._seek(key)
         self._place(min(self._cursor, max(0, len(self._order) - 1)))
-        self.refresh()
+        if before == (self._cursor, self._top, len(self._order)):
+            self._refresh_lines()
+        else:
+            self.refresh()
+
+    def _refresh_lines(self) -> None:
+        """Draw again only the lines that read differently now: over SSH every line counts."""
+        width = self.size.width
+        offset = 1 if self.header else 0
+        for y in range(max(0, self._body)):
+            position = self._top + y
+            if position >= len(self._order):
+                break
+            row = self._rows[self._order[position]]
+            if self._drawn.get(y) != self._row_spans(row, width):
+                self.refresh(Region(0, y + offset, width, 1))
 
     def set_columns(self, columns: Sequence[Column[Row]]) -> None:
         if len(columns) != len(self.columns):
@@ -226,11 +250,7 @@ class Table(Pane, Generic[Row]):
                 choices += [(index, False), (index, True)]
         at = choices.index(self._sort) if self._sort in choices else 0
         self._sort_by(choices[(at + 1) % len(choices)])
-        return (
-            "as it came"
-            if self._sort is None
-            else f"by {self.columns[self._sort[0]].title.strip() or 'name'}{', turned round' if self._sort[1] else ''}"
-        )
+        return "as it came" if self._sort is None else f"by {self.columns[self._sort[0]].title.strip() or 'name'}{', turned round' if self._sort[1] else ''}"
 
     def _sort_by(self, choice: tuple[int, bool] | None) -> None:
         current = self.current
@@ -298,7 +318,7 @@ class Table(Pane, Generic[Row]):
         base = None
         if position == self._cursor:
             base = self.palette["cursor" if self.has_focus else "blurred"]
-        spans = self._row_spans(row, width)
+        spans = self._drawn[y] = self._row_spans(row, width)
         if self._pattern and self._pattern in self._text(row).lower():
             base = self.palette["match"] if base is None else base + self.palette["underline"]
         line = self.strip(spans, width - 1, base)
