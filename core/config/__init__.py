@@ -43,6 +43,6 @@ def find_root(start: Path) -> Path:
 
 def schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of podium.yaml, for editors."""
-    from .schema import make
+    from .json_schema import make
 
     return make()

@@ -129,3 +129,10 @@ def test_the_schema_refuses_what_the_reader_refuses(case: tuple[str, ...]) -> No
     if "needs: s" in case[0] or "when: now" in case[0] or "metric: zz" in case[0]:
         pytest.skip("more than the form of the file")
     assert not VALIDATOR.is_valid(plain(parsed(case[0])))
+
+
+def test_the_schema_can_be_asked_for_twice() -> None:
+    """A submodule named like the function would take its place after the first call."""
+    import podium.core.config as config
+
+    assert config.schema() == config.schema()
