@@ -211,7 +211,11 @@ class Cockpit:
     def _registry(self) -> Generator[Registry]:
         from .registry import open_registry
 
-        yield open_registry(self.project.mlflow, self.project.state)
+        registry = open_registry(self.project.mlflow, self.project.state)
+        try:
+            yield registry
+        finally:
+            registry.close()
 
     def refresh_versions(self, *, force: bool = False) -> bool:
         """Bring the journal's picture of the registry up to date where it has changed; whether it had. Loads MLflow when the store is embedded and changed."""
