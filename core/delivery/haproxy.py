@@ -16,7 +16,8 @@ from pathlib import Path
 from ..errors import MissingExtra, Unreachable
 
 BACKEND = "replicas"
-# Requests up to this size can be sent again to another replica when the first dies on them; larger ones only while nothing was sent.
+# Requests up to this size can be sent again to another replica when the first dies on them (http-buffer-request has HAProxy wait for the whole
+# of them before it sends anything, without which it does not repeat them); larger ones only while no connection was made.
 _BUFFER = 65_536
 # A dead replica refuses the connection, and the request goes to another at once: checks need not be hasty, and a busy machine is no dead replica.
 _CHECK = "check inter 1s fastinter 500ms downinter 200ms fall 3 rise 1"
@@ -90,11 +91,12 @@ defaults
   timeout client 120s
   timeout server 120s
   timeout queue 10s
-  timeout http-request 15s
+  timeout http-request 30s
   timeout http-keep-alive 60s
   timeout check 5s
   retries 4
   option redispatch 1
+  option http-buffer-request
   retry-on conn-failure empty-response junk-response 503
 frontend entry
   bind {address}:{layout.port}

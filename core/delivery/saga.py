@@ -16,7 +16,7 @@ from .site import Site
 from .strategies import FULL, Stage, stages
 from .tending import tend
 
-_WATCH_SECONDS = 0.5
+WATCH_SECONDS = 0.5
 _RETRIES = 4
 _RETRY_SECONDS = 10.0
 
@@ -218,7 +218,7 @@ class Saga:
     def verified(self) -> None:
         rows = [row for row in self.site.replicas(self.version) if row.weight]
         if self.deployment.how is not How.ROLLBACK and rows:
-            checking.watch(self.site, rows, self.before, seconds=_WATCH_SECONDS)
+            checking.watch(self.site, rows, self.before, seconds=WATCH_SECONDS)
         self.site.say(f"verified: {checking.verify(self.site, self.version)}")
 
     def kept(self) -> None:

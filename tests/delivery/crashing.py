@@ -1,6 +1,6 @@
 """Carries out a change and kills itself, as `kill -9` would, at the phase it is told: `python crashing.py PICKLE before|after PHASE HOW VERSION`.
 
-`before`: the phase's work is done and not yet noted; `after`: noted; `proxy`/`spawn`: in the middle of that very act.
+`before`: the phase's work is done and not yet noted; `after`: noted; `spawn`: a replica was started and not noted; `never`: it tells what it imported.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from podium.core.delivery import steps
+from podium.core.delivery import saga, steps
 from podium.core.delivery.drivers.process import ProcessDriver
 from podium.core.delivery.saga import Order
 from podium.core.delivery.site import Site
@@ -52,6 +52,8 @@ if when == "spawn":
 install()
 with open(path, "rb") as file:
     project, environment = pickle.load(file)
+saga.WATCH_SECONDS = 0.05
 journal = Journal.open(project.state / "journal.db")
 site = Site(project, journal, environment, say=print)
 steps.carry_out(site, Order(How(how), int(version), "anna", asked=time.time()))
+print("heavy:", sorted({"mlflow", "pandas", "numpy", "textual", "docker", "httpx", "sklearn"} & sys.modules.keys()))

@@ -11,13 +11,16 @@ import time
 from dataclasses import replace
 
 import pytest
-from podium.core.delivery import environments, past, plans, proxy, reconcile
+from podium.core.delivery import environments, past, plans, proxy, reconcile, saga, steps
 from podium.core.delivery.guard import lock_name
 from podium.core.delivery.ports import free_port
+from podium.core.delivery.saga import Order
+from podium.core.delivery.site import Site
 from podium.core.domain.delivery import DeploymentState, How, ReplicaState
 from podium.core.domain.project import Strategy
 from podium.core.domain.runs import Trigger
 from podium.core.errors import NotFound, Refused, RunFailed, UsageError
+from podium.core.journal import Journal
 
 from tests.delivery.light import Load, World
 from tests.support import wait_until
@@ -112,7 +115,8 @@ def test_model_that_cannot_serve_leaves_the_old_one_serving(world: World, behavi
     assert past.serving(world.journal, "staging") == 1 and world.weights() == {"v1-1": 100, "v1-2": 100}
 
 
-def test_model_without_example_that_answers_errors_is_taken_out_again(world: World) -> None:
+def test_model_without_example_that_answers_errors_is_taken_out_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saga, "WATCH_SECONDS", 5.0)
     world.version(1)
     world.version(2, example=False, status=500)
     world.deploy(1)
@@ -224,6 +228,30 @@ def test_second_change_is_told_who_holds_the_environment(world: World) -> None:
             world.deploy(1)
     assert re.search(rf"ben from 10\.0\.0\.7 since \d{{4}}.*promote of version 9.*{os.getpid()}", caught.value.message)
     assert environments.status(world.project, world.journal, world.environment).locked_by == ""
+
+
+def test_of_two_changes_at_once_one_is_refused_and_the_other_done(world: World) -> None:
+    world.version(1)
+    world.version(2, start=1.0)
+    world.version(3, start=1.0)
+    world.deploy(1)
+    outcomes: dict[int, object] = {}
+
+    def deploy(number: int) -> None:
+        with Journal.open(world.journal.path) as journal:
+            site = Site(world.project, journal, world.environment)
+            try:
+                outcomes[number] = steps.carry_out(site, Order(How.DEPLOY, number, f"person {number}"))[0].state
+            except Refused as error:
+                outcomes[number] = error.message
+
+    threads = [threading.Thread(target=deploy, args=(number,)) for number in (2, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    [winner] = [number for number, outcome in outcomes.items() if outcome is DeploymentState.SUCCEEDED]
+    assert f"person {winner} since" in str(outcomes[5 - winner]) and world.answers() == str(winner)
 
 
 def test_world_that_changed_since_the_plan_is_refused(world: World) -> None:

