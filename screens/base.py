@@ -54,8 +54,14 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
     def __init__(self) -> None:
         super().__init__()
         self._bindings = BindingsMap()
+        self.AUTO_FOCUS = f"#{self.first_pane}" if self.first_pane else "*"
         self._frame_timer: Timer | None = None
         self._asked: tuple[str, ...] = ()
+
+    def fit(self, width: int, height: int) -> None:
+        """Take the classes of the terminal's size before the first layout: else everything would be laid out, and painted, twice."""
+        for size, points in ((width, self.HORIZONTAL_BREAKPOINTS), (height, self.VERTICAL_BREAKPOINTS)):
+            self.add_class(max((point for point in points if point[0] <= size), default=points[0])[1])
 
     # Parts
 
@@ -108,6 +114,10 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
         for log in self.query(LogView):
             log.poll()
 
+    def pass_time(self) -> None:
+        """Draw what changes with time alone. Once a second, so it must cost next to nothing."""
+        self.update()
+
     @property
     def ticking(self) -> bool:
         """Whether something on screen changes with time alone (a running step's duration)."""
@@ -128,9 +138,6 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
     def on_mount(self) -> None:
         for key, action_id in self.podium.keymap.bindings():
             self._bindings._add_binding(Binding(key, f"perform('{action_id}')", BY_ID[action_id].label, show=False, priority=action_id == "quit"))
-        first = self.query_one(f"#{self.first_pane}") if self.first_pane else next(iter(self.panes), None)
-        if first is not None:
-            first.focus()
 
     def on_screen_resume(self) -> None:
         self.ask(force=True)

@@ -85,7 +85,7 @@ class OverviewScreen(ChangesMixin, PodiumScreen):
     OverviewScreen #body { layout: vertical; }
     OverviewScreen #top { height: auto; max-height: 60%; layout: vertical; }
     OverviewScreen #needs { height: 5; }
-    OverviewScreen #serving { height: 6; }
+    OverviewScreen #serving { height: 5; }
     OverviewScreen #recent { height: 1fr; }
     OverviewScreen.-tall #needs { height: 7; }
     OverviewScreen.-huge #top { layout: horizontal; height: 12; }
@@ -132,7 +132,7 @@ class OverviewScreen(ChangesMixin, PodiumScreen):
         yield queries.VERSIONS
         yield queries.ALERTS
         for status in self._environments:
-            yield queries.signals(status.name, self.podium.clock, _POINTS, ("requests", "error_rate", "latency_p95"))
+            yield queries.signals(status.name, self.podium.clock, _POINTS, ("requests", "error_rate", "latency_p95"), key="glance")
 
     @property
     def _environments(self) -> tuple[EnvironmentStatus, ...]:
@@ -165,7 +165,7 @@ class OverviewScreen(ChangesMixin, PodiumScreen):
         broken = isinstance(snapshot.error, ConfigError) and not snapshot.value
         serving.set_notice(*((("Not known while podium.yaml cannot be used.", "muted"),) if broken else self.notice_for(snapshot, empty)))
         before = len(serving.rows)
-        signals = tuple(self.store.get(f"signals:{status.name}").version for status in self._environments)
+        signals = tuple(self.store.get(f"glance:{status.name}").version for status in self._environments)
         serving.set_rows(self._environments, (signals, int(self.podium.clock() // 15)))
         if self._environments and len(self._environments) != before:
             self.podium.read(self.queries())
@@ -195,6 +195,11 @@ class OverviewScreen(ChangesMixin, PodiumScreen):
         pane.set_rows(tuple(found))
         pane.title("Needs you", fmt.count(len(found), "thing") if found else "")
 
+    def pass_time(self) -> None:
+        view: RunsView | None = self.store.value("runs")
+        if view is not None:
+            self.query_one("#recent", Table).set_rows(view.runs, self.second(view.runs))
+
     @property
     def ticking(self) -> bool:
         view: RunsView | None = self.store.value("runs")
@@ -212,7 +217,7 @@ class OverviewScreen(ChangesMixin, PodiumScreen):
         return (("nothing", "faint"),) if status.serving is None else ((f"v{status.serving}", "ok!"),)
 
     def _series(self, status: EnvironmentStatus, name: str):
-        found: dict[str, Series] = self.store.value(f"signals:{status.name}", {})
+        found: dict[str, Series] = self.store.value(f"glance:{status.name}", {})
         return found.get(name)
 
     def _last(self, status: EnvironmentStatus, name: str) -> str:

@@ -166,6 +166,10 @@ class RunsScreen(ChangesMixin, PodiumScreen):
             lines += [("", ""), (f"Run {run.id}: {run.message}", "warn")]
         return tuple(lines)
 
+    def pass_time(self) -> None:
+        self.table.set_rows(self.table.rows, self.second(self.table.rows))
+        self._show_detail()
+
     @property
     def ticking(self) -> bool:
         run = self.run

@@ -32,6 +32,7 @@ from .widgets.footer import Footer
 _INTERVAL, _INTERVAL_SSH = 0.25, 0.5
 _BUSY_AFTER = 3.0  # seconds without an answer from the journal, after which what is shown is called stale
 _TICK_EVERY = 1.0
+_AGES_EVERY = 15.0
 _TOGETHER = 0.015
 
 
@@ -141,7 +142,8 @@ class PodiumApp(App[int]):
     def _screen_named(self, name: str) -> Screen[Any]:
         from ..screens import SCREENS
 
-        screen: Screen[Any] = SCREENS[name]()
+        screen: Any = SCREENS[name]()
+        screen.fit(*self.size)
         return screen
 
     @property
@@ -308,9 +310,13 @@ class PodiumApp(App[int]):
             return
         screen.tick()
         now = time.monotonic()
-        if now - self._ticked >= (_TICK_EVERY if screen.ticking else 15.0) or (self._poll_asked is not None and now - self._poll_asked > _BUSY_AFTER):
+        silent = self._poll_asked is not None and now - self._poll_asked > _BUSY_AFTER
+        if now - self._ticked >= (_TICK_EVERY if screen.ticking or silent else _AGES_EVERY):
             self._ticked = now
-            screen.update()
+            if silent or not screen.ticking:
+                screen.update()
+            else:
+                screen.pass_time()
 
     def _poll(self) -> None:
         """Ask whether the journal changed. A poll that does not come back is not asked again: the journal is locked, and the frame says so."""

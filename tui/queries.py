@@ -96,15 +96,15 @@ def lineage(environment: str) -> Query:
     return Query(f"lineage:{environment}", lambda cockpit: tuple(cockpit.lineage(environment)), every=0.5)
 
 
-def signals(environment: str, now: Callable[[], float], points: int, names: tuple[str, ...] = SIGNALS) -> Query:
-    """The last quarter of an hour in `points` steps (whole seconds each), as {signal: Series}."""
+def signals(environment: str, now: Callable[[], float], points: int, names: tuple[str, ...] = SIGNALS, *, key: str = "signals") -> Query:
+    """The last quarter of an hour in `points` steps (whole seconds each), as {signal: Series}. Another question needs another `key`."""
 
     def read(cockpit: Cockpit) -> dict[str, Any]:
         end = now()
         step = max(1, -(-SIGNAL_SECONDS // max(1, points)))
         return {name: cockpit.series(environment, name, start=end - step * points, end=end, points=points) for name in names}
 
-    return Query(f"signals:{environment}", read, every=0.9)
+    return Query(f"{key}:{environment}", read, every=0.9)
 
 
 def active(states: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from podium.tui.application import PodiumApp
 from textual.pilot import Pilot
 from textual.widgets import Button
 
-from tests.tui.driving import drive, make_app, text, until
+from tests.tui.driving import drive, make_app, settled, text, until
 from tests.tui.seed import SeededCockpit
 
 App = Callable[..., PodiumApp]
@@ -128,3 +128,16 @@ def test_no_environments_says_what_to_write(bare: SeededCockpit) -> None:
         assert "no environment is under the cursor" in text(pilot.app)
 
     drive(make_app(bare, screen="environments"), script)
+
+
+def test_every_signal_is_measured_also_when_the_overview_came_first(cockpit: SeededCockpit) -> None:
+    """The overview reads three signals of each environment; its answer must not stand in for the whole."""
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await settled(pilot)
+        await pilot.press("4")
+        await until(pilot, lambda: "p99" in text(pilot.app), "the signals")
+        await settled(pilot)
+        assert "not measured" not in text(pilot.app)
+
+    drive(make_app(cockpit), script)
