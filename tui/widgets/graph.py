@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from textual import events
+
 from ...core.domain.runs import Run, Step, StepState
 from ...core.domain.verdicts import Verdict
 from .. import format as fmt
@@ -70,6 +72,7 @@ class Graph(Table[Node]):
         )
         self._run: Run | None = None
         self._name_width = _NAME
+        self._auto = True
 
     def _graph_columns(self, name: int) -> tuple[Column[Node], ...]:
         return (
@@ -93,23 +96,42 @@ class Graph(Table[Node]):
             self._cursor = 0
             self._rows = ()
             self._order = ()
-        first = not self._rows
+            self._auto = True
         self._run = run
         self._fit_names(steps)
         now = self.podium.clock()
         self.set_rows(arrange(steps), (run.id, None if run.state.finished else int(now)))
         done = sum(step.state.finished for step in steps)
         self.title(f"Steps of run {run.id}", f"{done} of {len(steps)} done" if steps else "")
-        if first:
+        if self._auto:
             self._follow_activity()
 
     def _follow_activity(self) -> None:
-        """A run that is opened shows what matters first: the failed step, else the running one, else the last that ran."""
+        """Until a person moves the cursor it stands on what matters: the failed step, else the one that waits or runs, else the last that ran.
+        While the step under it goes on it stays there, so that the log does not jump between steps that run side by side."""
+        current = self.step
+        if current is not None and current.state in (StepState.RUNNING, StepState.WAITING, StepState.FAILED):
+            return
         for states in ((StepState.FAILED,), (StepState.WAITING,), (StepState.RUNNING,), (StepState.INTERRUPTED, StepState.CANCELLED)):
             for node in self.rows:
                 if node.step.state in states:
                     self.go_to(node.step.name)
                     return
+        ended = [node.step for node in self.rows if node.step.ended is not None and node.step.state is not StepState.SKIPPED]
+        if ended:
+            self.go_to(max(ended, key=lambda step: step.ended or 0.0).name)
+
+    def move(self, how: str) -> None:
+        self._auto = False
+        super().move(how)
+
+    def wheel(self, lines: int) -> None:
+        self._auto = False
+        super().wheel(lines)
+
+    def on_click(self, event: events.Click) -> None:
+        self._auto = False
+        super().on_click(event)
 
     @property
     def step(self) -> Step | None:
