@@ -94,7 +94,7 @@ class ChangesMixin(_Base):
         def make(cockpit: Cockpit) -> Plan:
             return cockpit.plan(how, environment or cockpit.champion_environment(), version)
 
-        self.carry_out(f"plan the {how}", make, self._planned)
+        self.carry_out(f"{how}", make, self._planned)
 
     def _planned(self, plan: Plan) -> None:
         def decided(decision: Decision | None) -> None:

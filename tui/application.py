@@ -39,6 +39,7 @@ _TOGETHER = 0.015
 class PodiumApp(App[int]):
     """`clock` gives the time (tests fix it); `interval` is the timer's period in seconds, 0 for none."""
 
+    TITLE = "Podium"
     COMMANDS: ClassVar[set[Any]] = {ActionProvider}
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[Any]] = [("ctrl+c", "say_quit", "Quit")]

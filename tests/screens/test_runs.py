@@ -279,3 +279,21 @@ def test_long_log_jumps_and_stays_small(cockpit: SeededCockpit) -> None:
         assert len(log.window.lines) < 1000
 
     drive(make_app(cockpit, screen="runs"), script)
+
+
+def test_the_graph_stays_with_what_goes_on_until_it_is_moved(cockpit: SeededCockpit) -> None:
+    def finish(name: str) -> None:
+        with Journal.open(cockpit.home / ".podium" / "journal.db") as journal:
+            journal.steps.update(14, name, state=StepState.SUCCEEDED, ended=NOW)
+
+    async def script(pilot: Pilot[Any]) -> None:
+        screen = pilot.app.podium_screen
+        assert screen.step.name == "train[depth=8,rate=0.05]"
+        finish("train[depth=8,rate=0.05]")
+        await until(pilot, lambda: screen.step.name == "train[depth=8,rate=0.1]", "the other one, which still runs")
+        await pilot.press("tab", "g")
+        finish("train[depth=8,rate=0.1]")
+        await until(pilot, lambda: "6 of 11 done" in text(pilot.app), "the change")
+        assert screen.step.name == "unit", "it was moved, so it stays"
+
+    drive(make_app(cockpit, screen="runs"), script)

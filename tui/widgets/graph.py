@@ -79,8 +79,8 @@ class Graph(Table[Node]):
             Column("", self._name_cell, width=name),
             Column("state", self._state_cell, width=11),
             Column("time", self._time_cell, width=6, align="right"),
-            Column("when it ran", self._bar_cell, width=8, flex=3, from_width=name + 30),
-            Column("result", lambda node: ((outcome(node.step), "muted"),), width=8, flex=1, from_width=name + 30),
+            Column("when it ran", self._bar_cell, width=8, flex=2, from_width=name + 30),
+            Column("result", lambda node: ((outcome(node.step), "muted"),), width=8, flex=2, from_width=name + 30),
         )
 
     def _fit_names(self, steps: Sequence[Step]) -> None:

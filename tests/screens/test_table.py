@@ -1,0 +1,44 @@
+"""The table with as many rows as nobody has."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from podium.tui.widgets.table import Column, Table
+from textual.pilot import Pilot
+
+from tests.tui.driving import drive, make_app, text
+from tests.tui.seed import SeededCockpit
+
+ROWS = tuple((number, f"row {number * 7919 % 100_000}") for number in range(100_000))
+
+
+def test_a_hundred_thousand_rows_are_shown_sorted_filtered_and_walked_through(cockpit: SeededCockpit) -> None:
+    columns: tuple[Column[tuple[int, str]], ...] = (
+        Column("number", lambda row: str(row[0]), width=8, align="right", sort=lambda row: row[0]),
+        Column("name", lambda row: row[1], width=12, flex=1, sort=lambda row: row[1]),
+    )
+
+    async def script(pilot: Pilot[Any]) -> None:
+        table = Table("Many", columns, key=lambda row: row[0], text=lambda row: row[1])
+        await pilot.app.screen.query_one("#body").mount(table, before=0)
+        table.focus()
+        began = time.monotonic()
+        table.set_rows(ROWS)
+        assert time.monotonic() - began < 1.0, "a DataTable takes ten seconds"
+        await pilot.pause()
+        assert "row 7919" in text(pilot.app)
+        await pilot.press("G")
+        assert table.current == ROWS[-1]
+        assert table.sort_next() == "by number" and table.sort_next() == "by number, turned round"
+        assert table.current == ROWS[-1], "the cursor stays on its row"
+        await pilot.press("g")
+        assert table.current == ROWS[-1]
+        table.set_filter("row 4242")
+        assert table.shown == len([row for row in ROWS if "row 4242" in row[1]]) and table.current is not None
+        changed = list(ROWS)
+        table.set_rows(tuple(changed[:50]))
+        assert table.shown == len([row for row in ROWS[:50] if "row 4242" in row[1]])
+
+    drive(make_app(cockpit), script)
