@@ -131,19 +131,30 @@ def test_in_tmux_at_80_by_24(home: Path, tmp_path: Path) -> None:
     def shows(words: str) -> bool:
         return words in tmux("capture-pane", "-p", "-t", "podium")
 
+    def press(key: str) -> None:
+        """On a busy machine a key must not overtake the paint that the one before it asked for: wait until the picture stands still."""
+        seen = [""]
+
+        def still() -> bool:
+            before, seen[0] = seen[0], tmux("capture-pane", "-p", "-t", "podium")
+            return before == seen[0]
+
+        wait_until(still, 20, interval=0.3, what="a picture that stands still")
+        tmux("send-keys", "-t", "podium", key)
+
     command = f"env LANG=C.UTF-8 TZ=UTC {sys.executable} -m podium.tui; echo ended with $?; sleep 60"
     tmux("new-session", "-d", "-s", "podium", "-x", "80", "-y", "24", "-c", str(home), command)
     try:
-        wait_until(lambda: shows("✓ succeeded"), 15, what=tmux("capture-pane", "-p", "-t", "podium"))
-        tmux("send-keys", "-t", "podium", "2")
-        wait_until(lambda: shows("Log of"), 10)
-        tmux("send-keys", "-t", "podium", "l")
-        tmux("send-keys", "-t", "podium", "+")
-        wait_until(lambda: shows("following") and not shows("Steps of run"), 10, what="the log alone")
+        wait_until(lambda: shows("✓ succeeded"), 30, what=tmux("capture-pane", "-p", "-t", "podium"))
+        press("2")
+        wait_until(lambda: shows("Log of"), 30)
+        press("l")
+        press("+")
+        wait_until(lambda: shows("following") and not shows("Steps of run"), 30, what="the log alone")
         tmux("resize-window", "-t", "podium", "-x", "120", "-y", "40")
-        tmux("send-keys", "-t", "podium", "Escape")
-        wait_until(lambda: shows("Steps of run"), 10)
-        tmux("send-keys", "-t", "podium", "C-q")
-        wait_until(lambda: shows("ended with 0"), 10)
+        press("Escape")
+        wait_until(lambda: shows("Steps of run"), 30)
+        press("C-q")
+        wait_until(lambda: shows("ended with 0"), 30)
     finally:
         tmux("kill-server")
