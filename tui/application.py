@@ -95,7 +95,6 @@ class PodiumApp(App[int]):
         self._ticked = 0.0
         self._loaded = False
         self._run_shown: int | None = None
-        self.few_colours = self.console.color_system in (None, "standard", "windows")
         for theme_ in THEMES:
             self.register_theme(theme_)
         self.theme = theme_name(theme)
@@ -137,6 +136,11 @@ class PodiumApp(App[int]):
 
     def on_unmount(self) -> None:
         self.pool.close()
+
+    @property
+    def few_colours(self) -> bool:
+        """Whether the terminal has 16 colours at most. A picture of the app has them all, wherever it is drawn."""
+        return not self.is_headless and self.console.color_system in (None, "standard", "windows")
 
     # Screens
 
