@@ -23,6 +23,7 @@ born = time.monotonic()
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer is one write, as a real server's is
 
     def answer(self, status: int, value: object) -> None:
         body = json.dumps(value).encode()
