@@ -24,7 +24,7 @@ class PodiumError(Exception):
 
 
 class RunFailed(PodiumError):
-    """A run or one of its steps ended badly, or a gate refused a version."""
+    """A run or one of its steps ended badly: a gate that refused a version is such a step."""
 
     exit_code = 1
 
@@ -70,7 +70,7 @@ class NotFound(PodiumError):
 
 
 class Refused(PodiumError):
-    """Podium could do it but must not: a lock, a protection, a missing approval, a quarantine."""
+    """Podium could do it but must not: a gate that was not passed, a lock, a protection, a missing approval, a quarantine."""
 
     exit_code = 4
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from ..domain.project import (
     AlertRule,
     Check,
+    ContainerSpec,
+    Docker,
     Environment,
     Gate,
     Git,
@@ -23,6 +26,7 @@ from ..domain.project import (
     StepSpec,
     Strategy,
 )
+from ..domain.replay import ReplayLimits
 from .reader import Record
 from .table import BUILTINS, METRIC_GOALS
 
@@ -37,6 +41,7 @@ def project(record: Record, root: Path, home: Path, secrets: tuple[str, ...]) ->
         home=home,
         git=_git(record.get("git")),
         mlflow=_mlflow(record.get("mlflow"), name, home),
+        docker=Docker(**_given(record.get("docker"), "host", "tls", "base", "push", "wheels", "sbom")),
         pipelines={key: pipeline(key, each) for key, each in record.get("pipelines", {}).items()},
         gates={key: _gate(key, each) for key, each in record.get("gates", {}).items()},
         environments={key: environment(key, each) for key, each in record.get("environments", {}).items()},
@@ -48,9 +53,11 @@ def project(record: Record, root: Path, home: Path, secrets: tuple[str, ...]) ->
     )
 
 
-def _given(record: Record, *names: str, **renamed: str) -> dict[str, Any]:
+def _given(record: Record | None, *names: str, **renamed: str) -> dict[str, Any]:
     """The written keys as keyword arguments; what is not written is left to the dataclass."""
     pairs = {name: name for name in names} | renamed
+    if record is None:
+        return {}
     return {field: record.values[key] for field, key in pairs.items() if key in record.values}
 
 
@@ -97,15 +104,25 @@ def _step(name: str, record: Record) -> StepSpec:
     uses = record.get("uses", "")
     common = _given(record, "run", "needs", "inputs", "outputs", "env", "timeout", "retries", "backoff", "when", "allow_failure", "cache", "executor")
     matrix: Record | None = record.get("matrix")
+    container = _container(record)
+    if container is not None:
+        common.setdefault("executor", "docker")
     return StepSpec(
         name=name,
         uses=uses,
         matrix=_matrix(matrix) if matrix else None,
         approval=record.get("approval") == "required",
         options=_options(uses, record) if uses else {},
+        container=container,
         line=record.node.line,
         **common,
     )
+
+
+def _container(record: Record) -> ContainerSpec | None:
+    if not record.has("image") and not record.has("build"):
+        return None
+    return ContainerSpec(**_given(record, "image", "build", "cpus", "memory", "network"))
 
 
 def _options(uses: str, record: Record) -> dict[str, Any]:
@@ -128,14 +145,20 @@ def _gate(name: str, record: Record) -> Gate:
 
 
 def _check(record: Record) -> Check:
-    kind = next((name for name in ("metric", "latency", "schema") if record.has(name)), "metric")
+    kind = next((name for name in ("metric", "latency", "schema", "replay") if record.has(name)), "metric")
+    if kind == "replay":
+        limits = ReplayLimits(**_given(record, *(each.name for each in fields(ReplayLimits))))
+        return Check(kind, environment=record.get("replay", ""), replay=limits, line=record.node.line)
     names = ("metric", "at_least", "at_most", "compare", "margin", "confidence", "goal", "slices", "min_rows")
     known: dict[str, Any] = {"goal": METRIC_GOALS[record.get("metric")]} if record.get("metric") in METRIC_GOALS else {}
     return Check(kind, **{**known, **_given(record, *names, percentile="latency")}, line=record.node.line)
 
 
 def environment(name: str, record: Record) -> Environment:
-    names = ("driver", "port", "bind", "host", "replicas", "protected", "keep", "capture", "health_timeout")
+    names = (
+        "driver", "port", "bind", "host", "tls", "proxy", "proxy_image", "cpus", "memory", "replicas", "protected", "keep", "keep_stopped",
+        "capture", "health_timeout",
+    )  # fmt: skip
     return Environment(name, **_given(record, *names), strategy=_strategy(record.get("strategy")), line=record.node.line)
 
 

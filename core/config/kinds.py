@@ -216,6 +216,32 @@ class Amount:
         return {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^[0-9.]+ ?(%|ms|s|m|h)$"}, _VARIABLE]}
 
 
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kmgt])i?b?", re.ASCII | re.IGNORECASE)
+_SIZE_UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Size:
+    """Bytes, from `512m`, `4g` (powers of 1024, as Docker reads them). The unit has to be there."""
+
+    low: int = 0
+
+    def read(self, node: Node, key: str, reader: Reader) -> Any:
+        text = reader.text(node, key)
+        if text is INVALID:
+            return INVALID
+        match = _SIZE.fullmatch(text)
+        if match is None:
+            return reader.problem(node, key, f"{_shown(node, text)} is not an amount of memory", "write 512m or 4g")
+        size = int(float(match[1]) * _SIZE_UNITS[match[2].lower()])
+        if size < self.low:
+            return reader.problem(node, key, f"{_shown(node, text)} is too little", f"at least {self.low >> 20}m")
+        return size
+
+    def schema(self) -> Schema:
+        return {"anyOf": [{"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?[kmgtKMGT]i?[bB]?$"}, _VARIABLE]}
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Choice:
     """One of a few words. `group` names entry points by which other packages add words of their own."""

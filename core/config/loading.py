@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ..domain.project import Project
 from ..errors import ConfigError, Problem
 from . import build, source
+from .idle import idle
 from .reader import MAX_PROBLEMS, Reader, Record
 from .references import check
 from .source import Node
@@ -28,7 +30,7 @@ def from_text(text: str, name: str, root: Path, home: Path, environ: Mapping[str
     check(record, found, reader)
     if reader.problems:
         raise ConfigError(_in_order(reader.problems, name))
-    return found
+    return replace(found, idle=idle(record, found))
 
 
 def read(node: Node, reader: Reader) -> Record:

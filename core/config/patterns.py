@@ -20,8 +20,20 @@ def bad_path(text: str) -> str:
     return "is more than one line" if "\n" in text else ""
 
 
+def bad_local(text: str) -> str:
+    """A place on this machine, inside of the project or not (keys and certificates do not belong into a project)."""
+    return "is more than one line" if "\n" in text else ""
+
+
 def bad_branch(text: str) -> str:
     return "cannot be the name of a branch (patterns are not read here)" if _BRANCH.search(text) else ""
+
+
+def bad_reason(text: str) -> str:
+    """A reason is read by people later: `true` says that there is one, and not which."""
+    if text.strip().lower() in ("true", "false", "yes", "no", "on", "off") or not any(char.isalpha() for char in text):
+        return "is no reason in words: write why it is right to do it all the same, or leave the key out"
+    return ""
 
 
 def bad_schedule(text: str) -> str:

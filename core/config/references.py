@@ -25,7 +25,7 @@ def check(record: Record, project: Project, reader: Reader) -> None:
     for name, each in _records(record, "pipelines").items():
         _Steps(each, project.pipelines[name], project, reader).check()
     for each in _records(record, "gates").values():
-        _gate(each, reader)
+        _gate(each, project, reader)
     _environments(record, project, reader)
     for each in _records(record, "monitors").values():
         _known(each, "environment", project.environments, "environment", reader)
@@ -62,11 +62,16 @@ def _store(record: Record, project: Project, reader: Reader) -> None:
         )
 
 
-def _gate(record: Record, reader: Reader) -> None:
+def _gate(record: Record, project: Project, reader: Reader) -> None:
     checks: Sequence[Record] = record.get("checks", ())
     for each in checks:
         if each.has("metric"):
             _metric_check(each, reader)
+        if each.has("replay"):
+            _known(each, "replay", project.environments, "environment", reader)
+            least, most = each.get("at_least"), each.get("limit")
+            if least is not None and most is not None and least > most:
+                reader.problem(each.at("at_least"), join(each.path, "at_least"), "is above `limit`: nothing can pass")
 
 
 def _metric_check(record: Record, reader: Reader) -> None:
@@ -99,7 +104,21 @@ def _environments(record: Record, project: Project, reader: Reader) -> None:
         others.append((name, found.bind))
         if found.host and found.driver == "process":
             reader.problem(each.at("host"), join(each.path, "host"), "the driver `process` serves on this machine only", "use driver: docker")
+        _docker(each, found.driver, found.host or project.docker.host, reader)
         _canary(each, reader)
+
+
+_DOCKER_ONLY = ("tls", "proxy", "proxy_image", "cpus", "memory", "keep_stopped")
+
+
+def _docker(record: Record, driver: str, host: str, reader: Reader) -> None:
+    """Keys that need the driver docker, and a proxy beside Podium whose replicas are on another machine."""
+    if driver == "process":
+        for key in _DOCKER_ONLY:
+            if record.has(key):
+                reader.problem(record.at(key), join(record.path, key), "means nothing to the driver `process`", "add driver: docker")
+    elif record.get("proxy") == "host" and host.startswith(("ssh:", "tcp:")):
+        reader.problem(record.at("proxy"), join(record.path, "proxy"), f"the replicas are on another machine ({host})", "use proxy: container")
 
 
 def _canary(record: Record, reader: Reader) -> None:
@@ -146,6 +165,7 @@ class _Steps:
     def _step(self, record: Record, step: StepSpec) -> None:
         _known(record, "needs", self.records, "step", self.reader)
         cells = self._matrix(record, step)
+        self._container(record, step, cells)
         self._when(record, step, cells)
         self._template(step.run, "run", record, cells, quote=True)
         self._templates_of(step.env, "env", record, cells)
@@ -155,6 +175,21 @@ class _Steps:
         for key, value in step.options.items():
             self._template(value, key, record, cells)
         self._builtin(record, step)
+
+    def _container(self, record: Record, step: StepSpec, cells: frozenset[str]) -> None:
+        if record.has("image") and record.has("build"):
+            self.reader.problem(record.at("build"), join(record.path, "build"), "a step has either `image` or `build`", "take one of them out")
+        for key in ("cpus", "memory", "network"):
+            if record.has(key) and step.container is None:
+                self.reader.problem(record.at(key), join(record.path, key), "only means something beside `image` or `build`")
+        if step.container is not None:
+            if record.has("executor") and step.executor != "docker":
+                hint = "leave `executor` out, or take the image away"
+                self.reader.problem(record.at("executor"), join(record.path, "executor"), "a step with `image` or `build` runs in Docker", hint)
+            self._template(step.container.image, "image", record, cells)
+            self._template(step.container.build, "build", record, cells)
+        elif step.executor == "docker":
+            self.reader.problem(record.at("executor"), join(record.path, "executor"), "has no image", "add image: or build:")
 
     def _builtin(self, record: Record, step: StepSpec) -> None:
         if step.uses == "gate":

@@ -6,9 +6,9 @@ config.example.yaml walks it. To add a key, add a line here, its value in build.
 
 from __future__ import annotations
 
-from ..domain.watching import SIGNALS
-from .kinds import Amount, Choice, Duration, Flag, Integer, Number, Share, Text, Value, plugins
-from .patterns import bad_branch, bad_path, bad_schedule
+from ..domain.watching import CANARY_SIGNALS, SIGNALS
+from .kinds import Amount, Choice, Duration, Flag, Integer, Number, Share, Size, Text, Value, plugins
+from .patterns import bad_branch, bad_local, bad_path, bad_reason, bad_schedule
 from .sections import NAME, VARIABLE_NAME, Chosen, Either, Key, ListOf, MapOf, Option, Plain, Section
 
 EXECUTORS = ("process", "docker", "ray")
@@ -30,6 +30,23 @@ _paths = ListOf(_path, single=True)
 _branch = Text(check=bad_branch)
 _env = MapOf(Text(empty=True, templated=True), "variable", VARIABLE_NAME)
 _version = Integer(low=1, templated=True)
+_reason = Text(check=bad_reason, templated=True)
+IMAGE = r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,300}|.*\$\{\{.*"
+_cpus = Number(0.01, 1024)
+_host = Text(pattern=r"(ssh|tcp|unix)://\S+", what="an address such as ssh://user@machine")
+_tls = Text(check=bad_local)
+
+DOCKER = Section(
+    "docker",
+    (
+        Key("host", _host, "engine for steps and images: unix://, tcp:// (with tls) or ssh:// (DOCKER_HOST, or this machine's)"),
+        Key("tls", _tls, "directory with ca.pem, cert.pem and key.pem for a tcp:// engine (DOCKER_CERT_PATH)"),
+        Key("base", Text(pattern=IMAGE, what="an image's name"), "image that serving images are built on (python:3.11-slim)"),
+        Key("push", Text(pattern=IMAGE, what="a repository's name"), "repository on a registry that serving images are pushed to (none)"),
+        Key("wheels", Text(check=bad_path), "directory of wheels that images install from instead of the package index (none)"),
+        Key("sbom", Flag(), "keep a bill of materials with each serving image, where syft is installed (true)"),
+    ),
+)
 
 HOST = Section(
     "host",
@@ -63,7 +80,7 @@ ON = Section(
     (
         Key("push", ListOf(_branch, single=True), "branches whose new commits start the pipeline"),
         Key("schedule", Text(check=bad_schedule), "cron line, in UTC"),
-        Key("alert", _names, "alerts that start it"),
+        Key("alert", _names, "alerts that start it (nothing acts on it yet)"),
     ),
 )
 
@@ -95,7 +112,12 @@ _RUN: tuple[Key, ...] = (
     Key("inputs", _paths, "files and directories that the command reads"),
     Key("outputs", _paths, "files and directories that it writes; kept, and restored when nothing it depends on changed"),
     Key("cache", Flag(), "false: always run (true)"),
-    Key("executor", Choice(EXECUTORS, group="podium.executors"), "where the command runs: process, docker, ray (process)"),
+    Key("executor", Choice(EXECUTORS, group="podium.executors"), "where it runs: process, docker (with `image` or `build`), ray (no package brings it yet)"),
+    Key("image", Text(pattern=IMAGE, what="an image's name", templated=True), "image of the container that the command runs in"),
+    Key("build", _path, "directory with a Dockerfile: the container's image is built from it"),
+    Key("cpus", _cpus, "CPUs that the container may use (all)"),
+    Key("memory", Size(low=6 << 20), "memory that the container may use: 512m, 4g (all)"),
+    Key("network", Flag(), "false: the container reaches no network (true)"),
 )
 
 _USES = Key("uses", Text(), "built-in step", required=True)
@@ -111,7 +133,7 @@ BUILTINS: dict[str, tuple[Key, ...]] = {
     ),
     "gate": (Key("gate", _reference, "gate to check the version with", required=True), _VERSION),
     "deploy": (_ENVIRONMENT, _VERSION),
-    "promote": (_ENVIRONMENT, _VERSION, Key("force", Flag(), "promote without a passed gate (false)")),
+    "promote": (_ENVIRONMENT, _VERSION, Key("force", _reason, "why it is promoted without a passed gate all the same; kept in the ledger (it is not)")),
     "rollback": (_ENVIRONMENT,),
     "image": (
         Key("base", Text(templated=True), "image to build on"),
@@ -184,6 +206,23 @@ CHECK = Chosen(
                 (Key("schema", Choice(("unchanged",)), "the model's input and output columns are those of the champion", required=True),),
             ),
         ),
+        Option(
+            "replay",
+            Section(
+                "check.replay",
+                (
+                    Key("replay", _name, "environment whose captured requests the version answers, beside what serves there", required=True),
+                    Key("at_least", Integer(low=1), "fewer requests than this are inconclusive (100)"),
+                    Key("limit", Integer(1, 100_000), "at most so many are sent, the newest (1000)"),
+                    Key("since", Duration(low=1.0), "only what was captured in this time"),
+                    Key("max_errors", Integer(low=0), "requests that it may answer worse than what serves (0)"),
+                    Key("max_differing", Share(), "share of its predictions that may differ (5%)"),
+                    Key("max_slowdown", Share(high=1000.0), "how much slower its 95th percentile may be, as a share of the other's (20%)"),
+                    Key("tolerance", Number(low=0.0), "numbers closer than this are the same (1e-6, and of probabilities the class)"),
+                    Key("concurrency", Integer(1, 64), "requests sent at the same time (1)"),
+                ),
+            ),
+        ),
     ),
 )
 
@@ -200,7 +239,7 @@ _DRAIN = Key("drain", Duration(), "how long an old replica may finish its reques
 ANALYSIS = Section(
     "analysis",
     (
-        Key("signal", Choice(SIGNALS), "what is measured", required=True),
+        Key("signal", Choice(CANARY_SIGNALS), "what is measured: error_rate, latency_p50, latency_p95 or latency_p99", required=True),
         Key("at_most", Amount(), "highest value that passes"),
         Key("at_least", Amount(), "lowest value that passes"),
         Key("compare", Choice(("champion",)), "compare with the champion, at the same time"),
@@ -242,15 +281,19 @@ STRATEGY = Either(
 ENVIRONMENT = Section(
     "environment",
     (
-        Key("driver", Choice(DRIVERS, group="podium.drivers"), "process, docker or swarm (process)"),
+        Key("driver", Choice(DRIVERS, group="podium.drivers"), "process or docker (process); swarm (no package brings it yet)"),
         Key("port", Integer(1, 65535), "port that answers requests (5100)"),
         Key("bind", Text(pattern=r"[0-9A-Za-z.:-]+", what="an address"), "address to listen on (127.0.0.1)"),
-        Key(
-            "host", Text(pattern=r"(ssh|tcp|unix|npipe|https?)://\S+", what="an address such as ssh://user@machine"), "machine whose Docker serves it"
-        ),
+        Key("host", _host, "engine whose machine serves it: unix://, tcp:// or ssh:// (that of docker.host)"),
+        Key("tls", _tls, "directory with ca.pem, cert.pem and key.pem for a tcp:// host (that of docker.tls)"),
+        Key("proxy", Choice(("container", "host")), "where HAProxy runs for driver docker: container, or host for a process beside Podium (container)"),
+        Key("proxy_image", Text(pattern=IMAGE, what="an image's name"), "image of HAProxy's container (haproxy:2.8)"),
+        Key("cpus", _cpus, "CPUs that one replica's container may use (all)"),
+        Key("memory", Size(low=6 << 20), "memory that one replica's container may use: 512m, 4g (all)"),
         Key("replicas", Integer(1, 256), "copies of the model (1)"),
         Key("protected", Flag(), "changes have to be confirmed by typing its name (false)"),
         Key("keep", Integer(0, 50), "earlier versions that stay warm for a rollback (1)"),
+        Key("keep_stopped", Integer(0, 50), "further earlier versions whose containers stay, stopped (3)"),
         Key("strategy", STRATEGY, "how a new version takes over: rolling, blue-green or canary (blue-green)"),
         Key("capture", Share(), "share of the requests whose inputs and predictions are kept (0.01)"),
         Key("health_timeout", Duration(low=0.1), "how long a replica may take to become healthy (60s)"),
@@ -312,14 +355,15 @@ PROJECT = Section(
     (
         Key("project", _name, "the project's name", required=True),
         Key("env", MapOf(Text(empty=True), "variable", VARIABLE_NAME), "environment variables of all steps"),
-        Key("git", GIT, "the repository"),
+        Key("git", GIT, "the repository (nothing acts on it yet)"),
         Key("mlflow", MLFLOW, "where models are tracked and registered"),
+        Key("docker", DOCKER, "the engine for steps and images"),
         Key("pipelines", MapOf(PIPELINE, "pipeline"), "named graphs of steps"),
         Key("gates", MapOf(GATE, "gate"), "checks that a version has to pass"),
         Key("environments", MapOf(ENVIRONMENT, "environment"), "where versions are served"),
-        Key("monitors", MapOf(MONITOR, "monitor"), "signals that are measured"),
-        Key("alerts", MapOf(ALERT, "alert"), "rules over monitors"),
-        Key("infra", MapOf(INFRA, "infrastructure"), "infrastructure described by other tools"),
+        Key("monitors", MapOf(MONITOR, "monitor"), "signals that are measured (nothing acts on it yet)"),
+        Key("alerts", MapOf(ALERT, "alert"), "rules over monitors (nothing acts on it yet)"),
+        Key("infra", MapOf(INFRA, "infrastructure"), "infrastructure described by other tools (nothing acts on it yet)"),
     ),
     doc="A Podium project",
 )

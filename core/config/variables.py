@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 # `$${` is a literal `${`. `${{` belongs to expressions.py and is left alone.
 _REFERENCE = re.compile(r"\$\$\{(?!\{)|\$\{(?!\{)(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?", re.ASCII)
-_SECRET = re.compile(r"TOKEN|SECRET|PASSW(OR)?D|PASSPHRASE|CREDENTIAL|(^|_)KEY", re.IGNORECASE)
+# A word of the name that begins or ends with KEY: KEY_ID, MY_KEYS, OPENAIKEY, APIKEY_2. MONKEY is taken for one too, which costs little.
+_SECRET = re.compile(r"TOKEN|SECRET|PASSW(OR)?D|PASSPHRASE|CREDENTIAL|(^|_)KEY|KEY[0-9]*(_|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from .models import Version
+if TYPE_CHECKING:
+    from .models import Version
+    from .repair import Difference
+    from .verdicts import CheckResult, Verdict
 
 
 class DeploymentState(StrEnum):
@@ -48,16 +52,22 @@ class Deployment:
 
 
 class ReplicaState(StrEnum):
+    """STOPPED is a container that is kept to be started again. UNKNOWN is never in the journal: the engine that would know does not answer."""
+
     STARTING = "starting"
     READY = "ready"
     WARM = "warm"
     DRAINING = "draining"
     DEAD = "dead"
+    STOPPED = "stopped"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """One serving process. `weight` 0..100 is its share of the proxy's attention, `slot` its server name in the proxy, `digest` what it loaded."""
+    """One serving process or container. `weight` 0..100 is its share of the proxy's attention, `slot` its server name in the proxy, `digest` what
+    it loaded. The proxy finds it at `address`:`port`. `container` and `image` are ids on the engine, empty for a process; `pid` is None there.
+    """
 
     id: str
     environment: str
@@ -72,6 +82,39 @@ class Replica:
     started: float | None = None
     digest: str = ""
     message: str = ""
+    address: str = "127.0.0.1"
+    container: str = ""
+    image: str = ""
+
+
+class CanaryState(StrEnum):
+    """INCONCLUSIVE waits for a person to resume, send all traffic, or abort."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryStatus:
+    """A canary under way. `weights` are the shares of its stages in percent, `stage` counts from 0, `share` is the present one. `since` is when
+    the stage began and `until` when it will be judged (seconds since the epoch; None while it is paused or waits). `results` are the analysis
+    of this stage so far and `verdict` its verdict, None before the first look. `message` says who paused it, or what it waits for."""
+
+    deployment: int
+    environment: str
+    version: int
+    from_version: int | None
+    stage: int
+    weights: tuple[int, ...]
+    share: int
+    state: CanaryState
+    since: float
+    until: float | None
+    results: tuple[CheckResult, ...] = ()
+    verdict: Verdict | None = None
+    message: str = ""
+    run_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +122,8 @@ class EnvironmentStatus:
     """What an environment serves, and what it should.
 
     `serving` and `previous` are version numbers by the ledger; `differences` says, in words, where the ledger, the registry's aliases and the
-    running replicas disagree (empty: they agree). `rollback_ready` names the version that one key brings back, with the expected seconds.
+    running replicas disagree (empty: they agree), the worst first; `details` are the same, each with what a repair would do about it. `rollback_ready`
+    names the version that one key brings back, with the expected seconds.
     """
 
     name: str
@@ -98,6 +142,29 @@ class EnvironmentStatus:
     rollback_note: str = ""
     proxy_alive: bool = False
     locked_by: str = ""
+    canary: CanaryStatus | None = None
+    details: tuple[Difference, ...] = ()
+
+
+class CanaryOrder(StrEnum):
+    """What a person may ask of a deployment that is under way. FULL gives the new version all traffic now, ABORT puts everything back."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    FULL = "full"
+    ABORT = "abort"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One such order, as it stands in the journal."""
+
+    id: int
+    deployment: int
+    order: CanaryOrder
+    who: str
+    at: float
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

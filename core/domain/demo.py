@@ -34,3 +34,11 @@ class DemoResult:
     seconds: float | None = None
     requests: int | None = None
     lost: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DemoImages:
+    """What the demonstration in Docker is made of: `base` has a Python with pip, `proxy` has HAProxy."""
+
+    base: str = "python:3.11-slim"
+    proxy: str = "haproxy:2.8"

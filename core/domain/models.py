@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from .verdicts import Verdict
+if TYPE_CHECKING:
+    from .verdicts import Verdict
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
@@ -19,6 +21,8 @@ TAG_KEY = "podium.key"
 TAG_DIRTY = "podium.dirty"
 TAG_VERDICT = "podium.verdict"
 TAG_DIGEST = "podium.digest"
+# What the version's container is started from: repository@digest where it was pushed, else the engine's id of the image.
+TAG_IMAGE = "podium.image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,11 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """commit ↔ run ↔ MLflow run ↔ version ↔ digest ↔ replicas ↔ traffic share, for one version in one environment (or in none)."""
+    """commit ↔ run ↔ MLflow run ↔ version ↔ digest ↔ image ↔ replicas ↔ traffic share, for one version in one environment (or in none).
+
+    `digest` is that of the version's files, `image` what its containers are started from: `repository@digest` where it was pushed, else the engine's
+    id of it; empty where it has none.
+    """
 
     commit: str
     run_id: int | None
@@ -89,3 +97,4 @@ class Lineage:
     share: float = 0.0
     aliases: tuple[str, ...] = ()
     verdict: Verdict | None = None
+    image: str = ""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .replay import ReplayLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,24 @@ class Mlflow:
 
 
 @dataclass(frozen=True, slots=True)
+class Docker:
+    """The engine for steps and image builds, and what serving images are made of.
+
+    `host` is unix://, tcp:// or ssh://, empty for DOCKER_HOST or this machine's own. `tls` is a directory with ca.pem, cert.pem and key.pem for
+    tcp. `base` is the image that serving images are built on, `push` a repository (`registry.example.com/flight-delay`) that they are pushed
+    to, empty for none. `wheels` is a directory of wheels that images install from instead of the package index. `sbom` is whether a bill of
+    materials is kept with each image, where syft is installed.
+    """
+
+    host: str = ""
+    tls: str = ""
+    base: str = "python:3.11-slim"
+    push: str = ""
+    wheels: str = ""
+    sbom: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class On:
     """What starts a pipeline by itself: a push to `push` branches, a cron line (UTC), alerts by name."""
 
@@ -56,6 +77,20 @@ class Matrix:
     axes: Mapping[str, tuple[Scalar, ...]]
     include: tuple[Mapping[str, Scalar], ...] = ()
     exclude: tuple[Mapping[str, Scalar], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """The container of a step with `image:` or `build:` (a directory with a Dockerfile); exactly one of them is set.
+
+    `cpus` and `memory` (bytes) are limits, None for no limit. `network` is whether it reaches anything at all.
+    """
+
+    image: str = ""
+    build: str = ""
+    cpus: float | None = None
+    memory: int | None = None
+    network: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +117,7 @@ class StepSpec:
     cache: bool = True
     approval: bool = False
     executor: str = "process"
+    container: ContainerSpec | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     line: int = 0
 
@@ -98,11 +134,12 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check of a gate. `kind` is `metric`, `latency` or `schema`.
+    """One check of a gate. `kind` is `metric`, `latency`, `schema` or `replay`.
 
     A metric check has `metric` and either bounds (`at_least`, `at_most`) or `compare: champion` with a `margin` (absolute) and a `confidence`.
     `slices` and `min_rows` repeat it per value of those columns. `latency` is a percentile (p50, p95, p99) bounded by `at_most` seconds.
-    `goal` (maximize or minimize) is taken from the metric where it is known, and must be given where it is not.
+    `goal` (maximize or minimize) is taken from the metric where it is known, and must be given where it is not. `replay` are the limits for the
+    captured requests of `environment`.
     """
 
     kind: str
@@ -116,6 +153,8 @@ class Check:
     slices: tuple[str, ...] = ()
     min_rows: int = 1
     percentile: str = ""
+    environment: str = ""
+    replay: ReplayLimits | None = None
     line: int = 0
 
 
@@ -142,7 +181,11 @@ class Strategy:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where versions are served. `workers` is the number of server processes in one replica. `keep` is how many earlier versions stay warm."""
+    """Where versions are served. `keep` is how many earlier versions stay warm, `keep_stopped` how many more stay as stopped containers.
+
+    For the docker driver: `host` and `tls` as in Docker, empty for the same engine; `proxy` is `container` (of `proxy_image`, on that engine) or
+    `host` (a process beside Podium); `cpus` and `memory` (bytes) are limits of each replica.
+    """
 
     name: str
     driver: str = "process"
@@ -152,6 +195,12 @@ class Environment:
     replicas: int = 1
     protected: bool = False
     keep: int = 1
+    keep_stopped: int = 3
+    tls: str = ""
+    proxy: str = "container"
+    proxy_image: str = "haproxy:2.8"
+    cpus: float | None = None
+    memory: int | None = None
     strategy: Strategy = Strategy()
     capture: float = 0.01
     health_timeout: float = 60.0
@@ -188,7 +237,7 @@ class Infra:
 @dataclass(frozen=True, slots=True)
 class Project:
     """`root` is the directory of this podium.yaml (for a pushed commit, its worktree); `home` is the project's own directory, whose
-    `.podium/` holds all state. They are the same except inside the run of a pushed commit."""
+    `.podium/` holds all state. They are the same except inside the run of a pushed commit. `idle` are sentences about keys that nothing acts on yet."""
 
     name: str
     root: Path
@@ -201,8 +250,10 @@ class Project:
     monitors: Mapping[str, Monitor]
     alerts: Mapping[str, AlertRule]
     infra: Mapping[str, Infra]
+    docker: Docker = Docker()
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    idle: tuple[str, ...] = ()
 
     @property
     def state(self) -> Path:

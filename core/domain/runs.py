@@ -46,6 +46,8 @@ class RunKind(StrEnum):
     DEPLOY = "deploy"
     PROMOTE = "promote"
     ROLLBACK = "rollback"
+    REPLAY = "replay"
+    REPAIR = "repair"
 
 
 class Trigger(StrEnum):

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 # Signals that every environment has. Units: requests/s, share 0..1, seconds, share of one core, bytes.
 SIGNALS = ("requests", "error_rate", "latency_p50", "latency_p95", "latency_p99", "cpu", "memory")
+# Those that a canary measures of each version by itself, and so may analyse.
+CANARY_SIGNALS = ("error_rate", "latency_p50", "latency_p95", "latency_p99")
 
 
 @dataclass(frozen=True, slots=True)

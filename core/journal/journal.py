@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from .alerts import Alerts
     from .audit import Audit
     from .gates import Gates
+    from .images import Images
     from .ledger import Ledger
     from .locks import Locks
+    from .orders import Orders
+    from .pictures import Pictures
     from .quarantine import Quarantine
     from .replicas import Replicas
     from .runs import Runs
@@ -107,6 +110,24 @@ class Journal:
         from .replicas import Replicas
 
         return Replicas(self._database)
+
+    @cached_property
+    def images(self) -> Images:
+        from .images import Images
+
+        return Images(self._database)
+
+    @cached_property
+    def pictures(self) -> Pictures:
+        from .pictures import Pictures
+
+        return Pictures(self._database)
+
+    @cached_property
+    def orders(self) -> Orders:
+        from .orders import Orders
+
+        return Orders(self._database, self.audit)
 
     @cached_property
     def quarantine(self) -> Quarantine:

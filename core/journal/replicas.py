@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..domain.delivery import Replica, ReplicaState
 from .database import Database, Row
 
-_COLUMNS = "id, environment, version, slot, port, state, pid, pid_started, weight, restarts, started, digest, message"
+_COLUMNS = "id, environment, version, slot, port, state, pid, pid_started, weight, restarts, started, digest, message, address, container, image"
 
 
 def _replica(row: Row) -> Replica:
@@ -21,9 +21,9 @@ class Replicas:
     def put(self, replica: Replica) -> None:
         """Adds the replica, or writes it over the one with its id."""
         self._database.run(
-            f"INSERT OR REPLACE INTO replicas ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608 - constant columns
+            f"INSERT OR REPLACE INTO replicas ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608 - constant columns
             (replica.id, replica.environment, replica.version, replica.slot, replica.port, str(replica.state), replica.pid, replica.pid_started,
-             replica.weight, replica.restarts, replica.started, replica.digest, replica.message),
+             replica.weight, replica.restarts, replica.started, replica.digest, replica.message, replica.address, replica.container, replica.image),
         )
 
     def of(self, environment: str) -> list[Replica]:

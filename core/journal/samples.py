@@ -1,6 +1,7 @@
 """Live signals, kept at 1 Hz for an hour, then every 10 s for a day, then every minute for two weeks.
 
-That bounds each signal of an environment to 3,600 + 8,280 + 18,720 rows of some 30 bytes: about 1 MB, 7 MB for an environment's seven signals.
+That bounds each signal of an environment to 3,600 + 8,280 + 18,720 rows of some 30 bytes: about 1 MB, 7 MB for an environment's seven signals. Those of
+its containers, of which each version brings new ones, are kept for a day: 0.4 MB a signal.
 `MOST_ROWS` bounds the table as a whole, whatever the number of environments.
 """
 
@@ -15,6 +16,8 @@ from .database import Database
 
 # (seconds of a row, age in seconds up to which such rows are kept)
 LEVELS = ((1, 3600), (10, 86_400), (60, 14 * 86_400))
+# Of series that domain.containers.usage_series names.
+CONTAINER_LEVELS = LEVELS[:2]
 MOST_ROWS = 2_000_000
 _DAY = 86_400
 
@@ -57,10 +60,11 @@ class Samples:
     def compact(self, now: float) -> None:
         """Folds what has grown old into coarser rows and drops the oldest. Cheap when there is little to do: call it every minute or so."""
         with self._database.transaction():
-            for (key,) in self._database.all("SELECT id FROM sample_series"):
-                for (fine, kept), (coarse, _) in pairwise(LEVELS):
+            for key, name in self._database.all("SELECT id, environment FROM sample_series"):
+                levels = CONTAINER_LEVELS if "/" in name else LEVELS
+                for (fine, kept), (coarse, _) in pairwise(levels):
                     self._fold(key, fine, coarse, math.floor((now - kept) / coarse) * coarse)
-                step, kept = LEVELS[-1]
+                step, kept = levels[-1]
                 self._database.run("DELETE FROM samples WHERE series = ? AND step = ? AND at < ?", (key, step, now - kept))
                 # A clock that was set wrong must not leave rows that never grow old.
                 self._database.run("DELETE FROM samples WHERE series = ? AND step = 1 AND at > ?", (key, now + _DAY))

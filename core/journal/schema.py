@@ -92,7 +92,23 @@ CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 
 CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
 """
 
-MIGRATIONS: tuple[str, ...] = (_RUNS + _DELIVERY + _REGISTRY + _WATCHING + _AUDIT,)
+_CONTAINERS = """
+ALTER TABLE replicas ADD COLUMN address TEXT NOT NULL DEFAULT '127.0.0.1';
+ALTER TABLE replicas ADD COLUMN container TEXT NOT NULL DEFAULT '';
+ALTER TABLE replicas ADD COLUMN image TEXT NOT NULL DEFAULT '';
+CREATE TABLE images (
+  model TEXT NOT NULL, version INTEGER NOT NULL, engine TEXT NOT NULL, image_id TEXT NOT NULL, reference TEXT NOT NULL, built REAL NOT NULL,
+  digest TEXT NOT NULL, tag TEXT NOT NULL, base TEXT NOT NULL, model_layer TEXT NOT NULL, size INTEGER NOT NULL, seconds REAL NOT NULL,
+  run_id INTEGER, sbom TEXT NOT NULL, PRIMARY KEY (model, version, engine)) WITHOUT ROWID;
+CREATE TABLE pictures (environment TEXT PRIMARY KEY, engine TEXT NOT NULL, at REAL NOT NULL, containers TEXT NOT NULL, message TEXT NOT NULL)
+  WITHOUT ROWID;
+CREATE TABLE orders (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, deployment INTEGER NOT NULL, "order" TEXT NOT NULL, who TEXT NOT NULL, at REAL NOT NULL,
+  why TEXT NOT NULL);
+CREATE INDEX orders_by_deployment ON orders(deployment, id);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_RUNS + _DELIVERY + _REGISTRY + _WATCHING + _AUDIT, _CONTAINERS)
 
 
 def check(database: Database, migrations: tuple[str, ...] = MIGRATIONS) -> bool:

@@ -52,6 +52,10 @@ class Versions:
                     self._insert([replace(other, aliases=kept)])
             self._insert([version])
 
+    def seen(self, model: str, fingerprint: str) -> None:
+        """The snapshot of a model also shows this state of the registry."""
+        self._database.run("UPDATE models SET fingerprint = ? WHERE name = ?", (fingerprint, model))
+
     def remove(self, model: str) -> None:
         """Forgets a model that the registry does not have any more."""
         with self._database.transaction():

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..domain.project import Mlflow, Project
@@ -39,7 +41,7 @@ def prepare(mlflow: Mlflow, state: Path) -> bool:
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     before = os.umask(0o077)
     try:
-        with translated(mlflow.tracking_uri):
+        with translated(mlflow.tracking_uri), _artifact_root(state / "artifacts"):
             client = connected(mlflow.tracking_uri)
             found = client.get_experiment_by_name(mlflow.experiment)
             if found is None:
@@ -55,6 +57,20 @@ def prepare(mlflow: Mlflow, state: Path) -> bool:
     finally:
         os.umask(before)
     return True
+
+
+@contextmanager
+def _artifact_root(directory: Path) -> Generator[None, None, None]:
+    """Where a new store's own experiment, `Default`, keeps its artifacts. MLflow would take ./mlruns, and writes that path into SQL in a way that
+    fails where the directory's name holds both kinds of quotes; in a URI there are none."""
+    name = "_MLFLOW_SERVER_ARTIFACT_ROOT"
+    given = name in os.environ
+    os.environ.setdefault(name, directory.resolve().as_uri())
+    try:
+        yield
+    finally:
+        if not given:
+            del os.environ[name]
 
 
 def _create(client: object, experiment: str, artifacts: Path) -> None:
@@ -76,10 +92,15 @@ def prepare_project(project: Project) -> bool:
 
 def main(arguments: list[str]) -> int:
     from ..config import load  # late: a test of prepare() needs no podium.yaml
+    from ..journal import Journal
+    from .snapshot import refresh_here
 
     try:
-        if prepare_project(load(Path(arguments[0]))):
+        project = load(Path(arguments[0]))
+        if prepare_project(project):
             print("The MLflow store is ready.")
+            with Journal.open(project.state / "journal.db") as journal:
+                refresh_here(project, journal)
     except PodiumError as error:
         print(f"{error.message}\n{error.hint}".rstrip(), file=sys.stderr)
         return error.exit_code

@@ -1,19 +1,21 @@
 """The journal's picture of the registry: read from MLflow only when the store has changed, shown from then on without MLflow.
 
-A SQLite store tells by its file whether anything was written. A server and other databases do not: they are asked anew on demand, and by the
-agent every so often.
+A SQLite store tells by its file whether anything was written, and by its tables (tables.py) whether that concerns the registry. A server and other
+databases do not: they are asked anew on demand, and by the agent every so often.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..domain.models import Version
 from ..domain.project import Mlflow, Project
 from ..errors import PodiumError, Unreachable
+from . import tables
 from .store import sqlite_file
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ SERVER_SECONDS = 10.0
 OTHER_SECONDS = 60.0
 MAX_MODELS = 50
 _CHECKED = "registry.checked"
+_TABLES = "registry.tables"
 
 
 def fingerprint(mlflow: Mlflow) -> str | None:
@@ -52,9 +55,24 @@ def fingerprint(mlflow: Mlflow) -> str | None:
 
 
 def stale(project: Project, journal: Journal) -> bool:
-    """Whether refresh() would ask MLflow. Cheap: two looks at files and one row."""
+    """Whether refresh() would ask MLflow. Cheap: two looks at files and one row, and where the file has changed a look into it."""
     mark = fingerprint(project.mlflow)
-    return mark is None or journal.versions.fingerprint(project.mlflow.model) != mark
+    return mark is None or not _current(project, journal, mark)
+
+
+def _current(project: Project, journal: Journal, mark: str) -> bool:
+    """Whether the picture shows the state of the store that `mark` stands for."""
+    model = project.mlflow.model
+    shown = journal.versions.fingerprint(model)
+    if shown == mark:
+        return True
+    if shown is None or mark == ABSENT:
+        return False
+    found = tables.digest(project.mlflow)
+    if found is None or found != journal.values.get(_TABLES):
+        return False
+    journal.versions.seen(model, mark)  # something was written, such as a training's figures, that the picture does not show
+    return True
 
 
 def refresh(project: Project, journal: Journal, *, force: bool = False) -> bool:
@@ -64,8 +82,9 @@ def refresh(project: Project, journal: Journal, *, force: bool = False) -> bool:
     """
     # Taken before reading: a write in between makes the next look read again, instead of being missed.
     mark = fingerprint(project.mlflow)
-    if not force and mark is not None and journal.versions.fingerprint(project.mlflow.model) == mark:
+    if not force and mark is not None and _current(project, journal, mark):
         return False
+    found = tables.digest(project.mlflow)
     if mark == ABSENT:
         return _store(journal, project.mlflow.model, journal.versions.of(project.mlflow.model), [], ABSENT)
     from .store import open_registry
@@ -79,7 +98,17 @@ def refresh(project: Project, journal: Journal, *, force: bool = False) -> bool:
     finally:
         registry.close()
     journal.values.set(_CHECKED, repr(time.time()))
+    journal.values.set(_TABLES, found)
     return changed
+
+
+def refresh_here(project: Project, journal: Journal) -> None:
+    """For a step that has just written to the registry: it has MLflow loaded already, and the agent need not load it to see what it did.
+
+    Never an error: the step has done its work, and the agent will look."""
+    if project.mlflow.embedded:
+        with suppress(PodiumError):
+            refresh(project, journal)
 
 
 def refresh_apart(project: Project, journal: Journal) -> bool:

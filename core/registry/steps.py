@@ -11,6 +11,7 @@ from ..errors import RunFailed
 from . import files
 from .aliases import move_alias
 from .records import old_model_paths
+from .snapshot import refresh_here
 from .store import Registry, TrackedRun, open_registry
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def register(context: StepContext) -> Mapping[str, Any]:
             registry.set_tag(model, version.version, TAG_DIGEST, digest)
         _set_challenger(context, registry, model, version.version)
         context.journal.versions.update(registry.version(model, version.version))
+        refresh_here(context.project, context.journal)
     finally:
         registry.close()
     return {

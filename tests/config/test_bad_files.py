@@ -25,6 +25,9 @@ def step(body: str) -> str:
     return f"{HEAD}pipelines:\n  p:\n    params: {{x: 1}}\n    steps:\n      a: {{run: 'true'}}\n      s: {body}\n"
 
 
+GATE_START = "gates: {g: {data: a.csv, target: y, checks: [{"
+ANALYSIS_START = "environments: {a: {strategy: {canary: {analysis: [{"
+ANALYSIS = "environments.a.strategy.canary.analysis[0]"
 CASES = [
     # text, where, key, words of the message, words of the hint
     (HEAD + "pipelnes: {}\n", "2:1", "pipelnes", "unknown key", "pipelines"),
@@ -58,6 +61,9 @@ CASES = [
     (step("{uses: register, metric: mape}"), "7:35", "pipelines.p.steps.s.metric", "whether more `mape` is better", "goal"),
     (step("{uses: gate, gate: g}"), "7:29", "pipelines.p.steps.s.gate", "unknown gate `g`", "no gate"),
     (step("{uses: deploy, environment: e}"), "7:38", "pipelines.p.steps.s.environment", "unknown environment `e`", ""),
+    (step("{uses: promote, environment: e, force: true}"), "7:49", "pipelines.p.steps.s.force", "no reason in words", ""),
+    (step("{uses: promote, environment: e, force: false}"), "7:49", "pipelines.p.steps.s.force", "leave the key out", ""),
+    (step("{uses: promote, environment: e, force: }"), "7:49", "pipelines.p.steps.s.force", "has no value", ""),
     (step("{run: x, needs: [a, aa]}"), "7:30", "pipelines.p.steps.s.needs[1]", "unknown step `aa`", "did you mean `a`"),
     (step("{run: x, needs: b}"), "7:26", "pipelines.p.steps.s.needs", "unknown step `b`", ""),
     (step("{run: x, needs: s}"), "7:26", "pipelines.p.steps.s.needs", "s → s", "take one need out"),
@@ -118,6 +124,8 @@ CASES = [
     (HEAD + "environments: {a: {host: ssh://x}}\n", "2:26", "environments.a.host", "this machine only", "docker"),
     (HEAD + "environments: {a: {strategy: bluegreen}}\n", "2:30", "environments.a.strategy", "not known", "blue-green"),
     (HEAD + "environments: {a: {strategy: {canary: {weights: [50, 5]}}}}\n", "2:49", "environments.a.strategy.canary.weights", "do not rise", ""),
+    (HEAD + ANALYSIS_START + "signal: requests, at_least: 1}]}}}}\n", "2:60", f"{ANALYSIS}.signal", "`requests` is not known", "error_rate, latency_p50"),
+    (HEAD + ANALYSIS_START + "signal: cpu, at_most: 1}]}}}}\n", "2:60", f"{ANALYSIS}.signal", "`cpu` is not known", "latency_p99"),
     (HEAD + "monitors: {m: {environment: e, drift: psi, reference: r}}\n", "2:29", "monitors.m.environment", "unknown environment", ""),
     (HEAD + "alerts: {a: {monitor: m, above: 1}}\n", "2:23", "alerts.a.monitor", "unknown monitor", ""),
     (HEAD + "infra: {a: {terraform: x, cloudformation: y}}\n", "2:12", "infra.a", "both", ""),
@@ -129,6 +137,9 @@ CASES = [
     ("? [a]\n: b\n", "1:3", "", "a list cannot be a key", ""),
     ("project: 'a\\0'\n", "1:10", "project", "not a name", ""),
     ('project: "a\\0"\n', "1:10", "project", "character", ""),
+    (HEAD + GATE_START + "replay: nowhere}]}}\nenvironments: {e: {}}\n", "2:55", "gates.g.checks[0].replay", "unknown environment", ""),
+    (HEAD + GATE_START + "replay: e, at_least: 9, limit: 5}]}}\nenvironments: {e: {}}\n", "2:68", "gates.g.checks[0].at_least", "above `limit`", ""),
+    (HEAD + GATE_START + "replay: e, max_differing: 1.5}]}}\nenvironments: {e: {}}\n", "2:73", "gates.g.checks[0].max_differing", "out of range", "0 to 1"),
 ]
 
 

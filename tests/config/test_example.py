@@ -119,6 +119,8 @@ STRUCTURAL = (
     "needs one of",
     "both",
     "neither true",
+    "no reason",
+    "leave the key out",
 )
 
 

@@ -9,8 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from podium.core.config import find_root, load
+from podium.core.config import find_root, idle, load
+from podium.core.config.variables import looks_secret
+from podium.core.delivery.analysis import Window
 from podium.core.domain.project import Project
+from podium.core.domain.watching import CANARY_SIGNALS
 from podium.core.errors import UsageError
 
 Read = Callable[..., Project]
@@ -168,9 +171,56 @@ def test_variables(read: Read) -> None:
 
 
 def test_values_of_secret_looking_variables_are_remembered(read: Read) -> None:
-    text = "project: p\nenv: {A: '${API_TOKEN}', B: 'x ${DB_PASSWORD} y', C: '${AWS_SECRET_ACCESS_KEY}', D: '${MONKEY}', E: '${MY_TOKEN:-none}'}\n"
-    project = read(text, API_TOKEN="t0", DB_PASSWORD="p0", AWS_SECRET_ACCESS_KEY="k0", MONKEY="banana")
+    text = "project: p\nenv: {A: '${API_TOKEN}', B: 'x ${DB_PASSWORD} y', C: '${AWS_SECRET_ACCESS_KEY}', D: '${HOCKEYTEAM}', E: '${MY_TOKEN:-none}'}\n"
+    project = read(text, API_TOKEN="t0", DB_PASSWORD="p0", AWS_SECRET_ACCESS_KEY="k0", HOCKEYTEAM="blue")
     assert sorted(project.secrets) == ["k0", "p0", "t0"]
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("KEY", True), ("KEY_ID", True), ("MY_KEYS", True), ("APIKEY", True), ("OPENAIKEY", True), ("apikey", True), ("APIKEY_OLD", True), ("APIKEY2", True),
+        ("HOCKEYTEAM", False), ("MONKEYS", False), ("KE", False), ("PORT", False),
+    ],
+)  # fmt: skip
+def test_a_word_that_begins_or_ends_with_key_is_secret(name: str, secret: bool) -> None:
+    assert looks_secret(name) is secret
+
+
+def test_a_canary_analyses_only_what_is_measured_of_each_version() -> None:
+    seen = Window(100, 1, {0.01: 50.0, float("inf"): 100.0})
+    assert all(seen.value(signal) is not None for signal in CANARY_SIGNALS)
+
+
+def test_the_reason_of_a_forced_promotion_is_kept_as_written(read: Read) -> None:
+    project = read("""
+        project: p
+        pipelines:
+          p:
+            params: {why: ""}
+            steps:
+              words: {uses: promote, environment: e, force: "no gate yet: OPS-12"}
+              param: {uses: promote, environment: e, force: "${{ params.why }}"}
+              none: {uses: promote, environment: e}
+        environments: {e: {}}
+    """)
+    steps = project.pipelines["p"].steps
+    assert (steps["words"].options["force"], steps["param"].options["force"]) == ("no gate yet: OPS-12", "${{ params.why }}")
+    assert "force" not in steps["none"].options
+
+
+def test_what_nothing_acts_on_yet_is_told(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read("project: p\npipelines: {p: {on: {push: main}, steps: {s: {run: x}}}}\n").idle == ()
+    text = FLIGHTS.replace("{driver: process, port: 5101}", "{driver: swarm, port: 5101}").replace("{run: pytest -q tests}", "{run: x, executor: ray}")
+    project = read(text, GITHUB_TOKEN="x")
+    nothing, nobody = "read and checked, nothing acts on it yet", "read and checked, but no installed package brings it yet, so"
+    assert project.idle == (
+        *(f"{key}: {nothing}" for key in ("git", "monitors", "alerts", "infra", "pipelines.release.on.alert")),
+        f"pipelines.release.steps.unit.executor: ray: {nobody} the step will fail",
+        f"environments.staging.driver: swarm: {nobody} a change there will fail",
+    )
+    monkeypatch.setattr(idle, "plugins", lambda group: {"podium.executors": ["ray"], "podium.drivers": ["swarm"]}[group])
+    assert len(read(text, GITHUB_TOKEN="x").idle) == 5, "a package that brings it acts on it"
 
 
 def test_anchors_and_merges(read: Read) -> None:

@@ -155,7 +155,7 @@ def test_a_lock_is_not_taken_twice_by_one_process_and_an_old_hold_does_not_free_
 def test_a_pid_that_was_given_to_another_process_does_not_hold_a_lock(tmp_path: Path) -> None:
     with Journal.open(tmp_path / "journal.db") as journal:
         journal.locks.take("a", "ghost", pid=os.getpid())
-        journal._database.run("UPDATE locks SET pid_started = pid_started - 60")
+        journal._database.run("UPDATE locks SET pid_started = pid_started - 60.3")
         assert journal.locks.take("a", "anna").holder.who == "anna"
 
 
@@ -192,12 +192,31 @@ def test_start_times_tell_processes_apart() -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     started = started_at(child.pid)
     assert started is not None and abs(started - before) < 3
-    assert alive(child.pid, started) and not alive(child.pid, started - 10) and not alive(child.pid, None) and not alive(None, started)
+    assert alive(child.pid, started) and not alive(child.pid, started - 10.3) and not alive(child.pid, None) and not alive(None, started)
     child.kill()
     # Dead but not waited for yet: it holds nothing any more.
     wait_until(lambda: not alive(child.pid, started), 5)
     child.wait()
     assert started_at(child.pid) is None and started_at(0) is None and started_at(-1) is None
+
+
+@pytest.mark.parametrize("step", [-3600, -3, 3, 3600, 40 * 365 * 86400])
+def test_a_clock_that_was_set_leaves_processes_alive(tmp_path: Path, step: int) -> None:
+    """The boot's time, to which the kernel's ticks are added, moves with the clock: what was noted before differs by whole seconds then."""
+    started = started_at(os.getpid())
+    assert started is not None and alive(os.getpid(), started + step)
+    with Journal.open(tmp_path / "journal.db") as journal:
+        journal.locks.take("a", "anna", pid=os.getpid())
+        journal._database.run("UPDATE locks SET pid_started = pid_started + ?", (step,))
+        with pytest.raises(Refused, match="anna"):
+            journal.locks.take("a", "ben")
+
+
+def test_start_times_that_were_noted_without_a_fingerprint_are_believed() -> None:
+    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    boot = next(float(line.split()[1]) for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))
+    noted = boot + ticks / os.sysconf("SC_CLK_TCK")
+    assert alive(os.getpid(), noted) and not alive(os.getpid(), noted - 4)
 
 
 def test_a_process_may_be_called_anything(tmp_path: Path) -> None:

@@ -256,7 +256,7 @@ def test_one_agent_at_a_time(journal: Journal, tmp_path: Path) -> None:
     with pytest.raises(Refused):
         journal.agent.heartbeat()
     # A process that is gone does not hold the place.
-    journal.agent.claim(os.getpid(), started - 5000, hostname(), "ghost")
+    journal.agent.claim(os.getpid(), started - 5000.3, hostname(), "ghost")
     assert not journal.agent.status().alive and "gone" in journal.agent.status().message
     journal.agent.claim(os.getpid(), started, hostname(), "anna")
     journal.agent.heartbeat()

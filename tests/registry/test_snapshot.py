@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +16,13 @@ from podium.core.domain.models import Version
 from podium.core.domain.project import Mlflow
 from podium.core.errors import NotFound, PodiumError, Refused, Unreachable
 from podium.core.journal import Journal
-from podium.core.registry import files, snapshot
+from podium.core.registry import files, open_registry, snapshot, tables
 from podium.core.registry.aliases import move_alias
 from podium.core.registry.compare import compare
 from podium.core.registry.prepare import MARKER, prepare, ready
 from podium.core.registry.records import VersionRecord, assemble, collect_runs
 from podium.core.registry.store import TrackedRun
+from podium.core.triggers.jobs import RegistryPicture
 
 from tests.support import free_port
 
@@ -53,8 +56,67 @@ def test_an_unchanged_file_is_not_read_again(embedded: Store, journal: Journal, 
 
     monkeypatch.setattr("podium.core.registry.store.open_registry", forbidden)
     assert not snapshot.refresh(embedded.project, journal)
-    embedded.train(model=False)
-    assert snapshot.stale(embedded.project, journal)
+
+
+def test_what_a_training_writes_does_not_make_the_picture_stale(embedded: Store, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, model = embedded.project, embedded.mlflow.model
+    run = embedded.train(roc_auc=0.6)
+    embedded.registry.register(model, run, tags={})
+    snapshot.refresh(project, journal)
+    before = snapshot.fingerprint(embedded.mlflow)
+    embedded.train(model=False, roc_auc=0.9)
+    assert snapshot.fingerprint(embedded.mlflow) != before
+    assert not snapshot.stale(project, journal)
+    assert not snapshot.refresh_apart(project, journal)
+    assert journal.versions.fingerprint(model) == snapshot.fingerprint(embedded.mlflow)  # the next look is at the file alone
+
+
+@pytest.mark.parametrize("what", ["alias", "tag", "figure", "run tag", "version", "description"])
+def test_whatever_the_picture_shows_makes_it_stale(embedded: Store, journal: Journal, what: str) -> None:
+    project, model = embedded.project, embedded.mlflow.model
+    run, other = embedded.train(roc_auc=0.6), embedded.train(roc_auc=0.7)
+    embedded.registry.register(model, run, tags={})
+    snapshot.refresh(project, journal)
+    client = embedded.client
+    changes: dict[str, Callable[[], object]] = {
+        "alias": lambda: client.set_registered_model_alias(model, "champion", "1"),
+        "tag": lambda: client.set_model_version_tag(model, "1", "podium.verdict", "pass"),
+        "figure": lambda: client.log_metric(run, "recall", 0.5),
+        "run tag": lambda: client.set_tag(run, "note", "good"),
+        "version": lambda: embedded.registry.register(model, other, tags={}),
+        "description": lambda: client.update_model_version(model, "1", "the first"),
+    }
+    changes[what]()
+    assert snapshot.stale(project, journal)
+    assert snapshot.refresh(project, journal)
+
+
+def test_an_unfamiliar_store_is_left_to_mlflow(tmp_path: Path) -> None:
+    (tmp_path / "text.db").write_text("no database at all, but long enough to be taken for one " * 100)
+    with sqlite3.connect(tmp_path / "old.db") as old:
+        old.execute("CREATE TABLE registered_models (name TEXT)")
+    for name in ("text", "old", "none"):
+        assert tables.digest(Mlflow(f"sqlite:///{tmp_path}/{name}.db", "e", "m")) is None
+    assert not (tmp_path / "none.db").exists()
+    assert tables.digest(Mlflow("http://127.0.0.1:1", "e", "m")) is None
+
+
+def test_the_agent_reads_a_store_once_it_rests(embedded: Store, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, model = embedded.project, embedded.mlflow.model
+    read: list[int] = []
+    monkeypatch.setattr("podium.core.registry.snapshot.refresh_apart", lambda *_: read.append(1))
+    job = RegistryPicture()
+    for figure in (0.6, 0.7):
+        embedded.registry.register(model, embedded.train(roc_auc=figure), tags={})
+        job(project, journal)
+    assert not read
+    job(project, journal)
+    assert read == [1]
+    snapshot.refresh_here(project, journal)
+    embedded.train(model=False, roc_auc=0.8)
+    job(project, journal)
+    job(project, journal)
+    assert read == [1]
 
 
 def test_a_store_that_is_not_there_yet_has_no_versions(tmp_path: Path, journal: Journal) -> None:
@@ -105,6 +167,22 @@ def test_preparing_twice_does_nothing_the_second_time(embedded: Store) -> None:
     (embedded.state / "mlflow.db").unlink()
     assert not ready(embedded.mlflow, embedded.state)
     assert ready(Mlflow("http://127.0.0.1:1", "e", "m"), embedded.state)
+
+
+def test_a_store_is_made_wherever_the_project_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "it's a \"ф\" $(touch owned) directory"
+    state = home / ".podium"
+    state.mkdir(parents=True)
+    monkeypatch.chdir(home)
+    mlflow = Mlflow(f"sqlite:///{state}/mlflow.db", "flights", "flights")
+    assert prepare(mlflow, state)
+    assert "_MLFLOW_SERVER_ARTIFACT_ROOT" not in os.environ
+    store = Store(mlflow, state, open_registry(mlflow, state))
+    version = store.registry.register("flights", store.train(roc_auc=0.6), tags={})
+    assert store.registry.fetch("flights", version.version, tmp_path / "files").startswith("sha256:")
+    assert store.client.get_experiment("0").artifact_location.startswith("file://")
+    assert sorted(path.name for path in home.iterdir()) == [".podium"], "nothing is left beside it"
+    store.registry.close()
 
 
 def test_runs_are_read_by_experiment_in_few_requests() -> None:

@@ -1,0 +1,102 @@
+"""Images and containers, as far as Podium made them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """The serving image of a version on one engine.
+
+    `image_id` is the engine's own id of it and `digest` the registry's, empty where it was never pushed; `reference` is what a container is
+    started from: `repository@digest` once there is a digest, else the id. `model_layer` is the digest of the layer that holds the model.
+    `size` is bytes, `seconds` how long the build took, `built` when (seconds since the epoch). `sbom` is a file, empty for none.
+    """
+
+    model: str
+    version: int
+    engine: str
+    image_id: str
+    reference: str
+    built: float
+    digest: str = ""
+    tag: str = ""
+    base: str = ""
+    model_layer: str = ""
+    size: int = 0
+    seconds: float = 0.0
+    run_id: int | None = None
+    sbom: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unneeded:
+    """An image on an engine that nothing needs any more, and in a few words why. `version` is None for one that holds dependencies alone.
+    `size` is all of its layers (bytes); what removing it frees is less where others share them."""
+
+    engine: str
+    image_id: str
+    name: str
+    version: int | None
+    size: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container of ours as the engine described it at `seen` (seconds since the epoch). `state` and `health` are the engine's words
+    (`running`, `exited`, …; `healthy`, `unhealthy`, `starting` or empty). `exit_code` is None while it runs. `labels` are Podium's own, `networks` the
+    names of those that it is on."""
+
+    id: str
+    name: str
+    environment: str
+    role: str
+    state: str
+    seen: float
+    health: str = ""
+    image_id: str = ""
+    image: str = ""
+    version: int | None = None
+    replica: str = ""
+    run_id: int | None = None
+    step: str = ""
+    restarts: int = 0
+    exit_code: int | None = None
+    out_of_memory: bool = False
+    created: float = 0.0
+    started: float | None = None
+    address: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    networks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What the engine of an environment runs, as it was last seen. `message` says why it cannot be seen now; empty when it can. While an agent follows
+    the engine's events, a picture stays true until the next one comes, however old it is."""
+
+    environment: str
+    engine: str
+    at: float
+    containers: tuple[Container, ...] = ()
+    message: str = ""
+
+
+# What is measured of each container, as signals of the series `usage_series` names. Units: share of one core, bytes, bytes/s, bytes/s.
+USAGE = ("cpu", "memory", "received", "sent")
+
+
+def usage_series(environment: str, container: str) -> str:
+    """Under which name the samples of one container are kept, beside those of its environment. `container` is its replica's id, or its name where it
+    has none (the proxy)."""
+    return f"{environment}/{container}"
+
+
+def step_key(base: str, digest: str) -> str:
+    """The key of a step in a container: `base` stands for everything but its image, `digest` for that. Made in two parts, because an image that has
+    to be fetched is not known before the step has begun."""
+    return hashlib.sha256(f"{base}\0{digest}".encode()).hexdigest()

@@ -1,0 +1,70 @@
+"""Where an environment is not what the ledger says, and what a repair would do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """PROBLEM: requests are lost, or could be, or the wrong thing answers. WARNING: it serves as it should, and something beside that is not right."""
+
+    PROBLEM = "problem"
+    WARNING = "warning"
+
+
+class Kind(StrEnum):
+    """What differs. The names are part of what commands print; they are only ever added to."""
+
+    INTERRUPTED = "interrupted"  # a change whose process is gone
+    UNREACHABLE = "unreachable"  # the engine does not answer
+    MISSING = "missing"  # fewer replicas than there should be
+    GONE = "gone"  # a replica's process or container is not there any more
+    STOPPED = "stopped"  # its container is there and does not run
+    PAUSED = "paused"
+    UNHEALTHY = "unhealthy"
+    IMAGE = "image"  # another image than the version's
+    LABELS = "labels"  # its labels name another version, model or commit
+    NETWORK = "network"  # not on the environment's network, or at another address than the proxy has
+    RESTARTED = "restarted"  # the engine had to start it again
+    STRAY = "stray"  # a container with our labels that the journal does not know
+    PROXY = "proxy"  # the proxy does not run, or does not answer
+    WEIGHT = "weight"  # the proxy does something else than the journal says
+    TRAFFIC = "traffic"  # a version takes traffic that should not
+    ALIAS = "alias"
+    REGISTRY = "registry"  # what serves is not in the registry any more
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`subject` is a replica's id, a container's name, an alias, or the environment. `words` says the whole of it; `repair` what a repair does about it,
+    empty where it can do nothing."""
+
+    kind: Kind
+    subject: str
+    words: str
+    severity: Severity = Severity.PROBLEM
+    repair: str = ""
+
+    @property
+    def repairable(self) -> bool:
+        return bool(self.repair)
+
+    def __str__(self) -> str:
+        return self.words
+
+
+@dataclass(frozen=True, slots=True)
+class RepairPlan:
+    """What a repair of `environment` will do, in the order of `steps`; nothing when there are none. `restart` names the one replica that is to be
+    restarted instead, empty for a repair. The other fields are those of `delivery.Plan`."""
+
+    environment: str
+    differences: tuple[Difference, ...]
+    steps: tuple[str, ...]
+    command: str
+    warnings: tuple[str, ...] = ()
+    refusal: str = ""
+    type_to_confirm: str = ""
+    expected_seconds: float | None = None
+    restart: str = ""
