@@ -20,8 +20,8 @@ GRACE = 5.0
 _GIVE_UP = 3.0
 _CHUNK = 1 << 18
 _POLL = 0.05
-# A line without an end (a prompt, a progress bar) is shown when nothing has come for so long.
-_SILENCE = 0.3
+# A line without an end (a prompt, a progress bar) is shown when nothing has come for so long. Less would tear lines on a busy machine.
+_SILENCE = 1.0
 
 
 @dataclass(slots=True)

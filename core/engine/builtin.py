@@ -15,9 +15,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
+from .. import handover
 from ..domain.runs import StepState
 from ..errors import Interrupted, PodiumError
-from . import handover, leftovers
+from . import leftovers
 from .context import StepContext, Upstream
 
 
@@ -70,10 +71,11 @@ def main(arguments: list[str]) -> int:
 
 
 def _carry_out(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    from ..domain.project import Project
     from ..journal import Journal
     from .builtins import load
 
-    project = handover.unpack()
+    project = handover.unpack(Project)
     if project is None:
         from ..config import load as load_project
 
@@ -97,6 +99,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:
     scratch = path.with_suffix(".part")
+    scratch.touch(mode=0o600)
     scratch.write_text(json.dumps(value, default=str))
     scratch.replace(path)
 

@@ -15,9 +15,12 @@ Builtin = Callable[[StepContext], Mapping[str, Any] | None]
 BUILTINS = {
     "register": "podium.core.registry.steps:register",
     "gate": "podium.core.quality.steps:gate",
+    "image": "podium.core.serving.image_step:image",
     "deploy": "podium.core.delivery.steps:deploy",
     "promote": "podium.core.delivery.steps:promote",
     "rollback": "podium.core.delivery.steps:rollback",
+    "repair": "podium.core.delivery.repair:repair",
+    "replay": "podium.core.delivery.replay.steps:replay",
 }
 
 

@@ -18,10 +18,12 @@ from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from ..domain.containers import step_key
 from ..domain.project import Project
 from ..errors import JournalError, RunFailed
 from .graph import PlannedStep
 from .hashing import Entry, FileHashes, locate, matching, scan, summary
+from .remembered import RememberedImages
 from .transfer import place
 
 FORMAT = 1
@@ -56,14 +58,15 @@ class Cache:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._database = _open(self.directory / "cache.db")
         self.hashes = FileHashes(self._database)
+        self.images = RememberedImages(self._database)
         self._new: dict[str, Kept] = {}
         self._used: set[str] = set()
 
-    def key(self, step: PlannedStep, project: Project, root: Path, executor: str = "") -> str:
-        """RunFailed when an input does not exist; OSError when one cannot be read."""
+    def key(self, step: PlannedStep, project: Project, root: Path) -> str:
+        """All of the key but what the executor adds (`keyed`). RunFailed when an input does not exist; OSError when one cannot be read."""
         secrets = set(project.secrets)
         declared = {name: "" if value in secrets else value for name, value in {**project.env, **step.env}.items()}
-        parts = [FORMAT, step.command, self._inputs(step, root), sorted(declared.items()), sorted(step.outputs), step.spec.executor, executor,
+        parts = [FORMAT, step.command, self._inputs(step, root), sorted(declared.items()), sorted(step.outputs), step.spec.executor, "",
                  project.mlflow.tracking_uri, project.mlflow.experiment]  # fmt: skip
         return hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -231,6 +234,11 @@ class Cache:
         self._new.pop(key, None)
         with suppress(sqlite3.Error):
             self._database.execute("DELETE FROM entries WHERE key = ?", (key,))
+
+
+def keyed(base: str, fingerprint: str) -> str:
+    """The whole key: `base` with the executor's part, where there is one."""
+    return step_key(base, fingerprint) if fingerprint else base
 
 
 def _row(kept: Kept) -> tuple[object, ...]:

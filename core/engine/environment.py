@@ -27,10 +27,20 @@ def inherited(source: Mapping[str, str] | None = None) -> dict[str, str]:
     return kept
 
 
-def fixed(project: Project, run: Run) -> dict[str, str]:
-    """The part of the environment that all `run:` steps of a run share."""
+def inherited_by_containers(source: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The same for a step in a container, where paths of this machine mean nothing: the image has its own."""
+    kept = inherited(source)
     return {
-        **inherited(),
+        name: value
+        for name, value in kept.items()
+        if name in ("USER", "LOGNAME", "TZ") or name.startswith("MLFLOW_") or name.lower() in _PROXIES
+    }
+
+
+def fixed(project: Project, run: Run, *, contained: bool = False) -> dict[str, str]:
+    """The part of the environment that all `run:` steps of a run share; `contained`: all those that run in containers."""
+    return {
+        **(inherited_by_containers() if contained else inherited()),
         **project.env,
         "PODIUM_RUN": str(run.id),
         "PODIUM_COMMIT": run.commit,

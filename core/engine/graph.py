@@ -9,11 +9,11 @@ import difflib
 import heapq
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..config.expressions import render
-from ..domain.project import Matrix, Pipeline, Scalar, StepSpec
+from ..domain.project import ContainerSpec, Matrix, Pipeline, Scalar, StepSpec
 from ..errors import ConfigError, Problem, UsageError
 
 Values = Mapping[str, Mapping[str, Scalar]]
@@ -24,7 +24,8 @@ MOST_CELLS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """One step as it will run. `needs` are planned steps' names; `command`, `env`, `inputs`, `outputs` and `options` have their values in them."""
+    """One step as it will run. `needs` are planned steps' names; `command`, `env`, `inputs`, `outputs`, `options` and `container` have their values in
+    them."""
 
     name: str
     spec: StepSpec
@@ -36,6 +37,11 @@ class PlannedStep:
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    container: ContainerSpec | None = None
+
+    @property
+    def cacheable(self) -> bool:
+        return self.spec.cache and bool(self.inputs or self.outputs)
 
 
 def parameters(pipeline: Pipeline, given: Mapping[str, str]) -> dict[str, str]:
@@ -144,6 +150,7 @@ def _plan(spec: StepSpec, full: str, cell: Mapping[str, Scalar], needs: tuple[st
         inputs=tuple(fill(path) for path in spec.inputs),
         outputs=tuple(fill(path) for path in spec.outputs),
         options={key: fill(value) if isinstance(value, str) else value for key, value in spec.options.items()},
+        container=replace(spec.container, image=fill(spec.container.image), build=fill(spec.container.build)) if spec.container else None,
     )
 
 
@@ -174,7 +181,7 @@ def _ordered(planned: Sequence[PlannedStep]) -> tuple[PlannedStep, ...]:
 
 def _placed(step: PlannedStep, position: int) -> PlannedStep:
     return PlannedStep(
-        step.name, step.spec, position, step.needs, step.cell, step.command, step.env, step.inputs, step.outputs, step.options
+        step.name, step.spec, position, step.needs, step.cell, step.command, step.env, step.inputs, step.outputs, step.options, step.container
     )
 
 

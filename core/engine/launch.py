@@ -10,15 +10,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from .. import handover
 from ..domain.project import Project
 from ..domain.runs import Run
 from ..errors import PodiumError
 from ..logs.writer import StepLog
-from . import builtin, environment, handover, paths
+from . import builtin, environment, paths
 from .attempt import Ending
-from .cache import Cache, Kept
+from .cache import Cache, Kept, keyed
 from .context import StepContext, Upstream
-from .executors import Execution, Executor, Task, load
+from .executors import Execution, Executor, Setting, Task, load
+from .graph import PlannedStep
 from .hashing import locate
 from .schedule import Board, Node
 
@@ -46,7 +48,8 @@ class Launcher:
         self._executors: dict[str, Executor] = {}
         self._logs: dict[str, StepLog] = {}
         self._cache: Cache | None = None
-        self._shared: dict[str, str] | None = None
+        self._executions: dict[str, Execution] = {}
+        self._shared: dict[bool, dict[str, str]] = {}
         self._builtin_environment: dict[str, str] | None = None
 
     def begin(self, node: Node) -> Execution | Problem | None:
@@ -69,8 +72,11 @@ class Launcher:
         if node.step.spec.uses:
             return self._finish_builtin(node, ending)
         log = self.log(node)
+        found = self._learnt(node)
         if not ending.good:
             log.note(ending.describe())
+            if found.get("error") and not ending.reason:
+                return Problem(self._masked(found["error"]), self._masked(found.get("hint") or ""))
             return Problem(ending.describe(), self._masked(ending.last))
         try:
             self._check_outputs(node)
@@ -105,22 +111,39 @@ class Launcher:
 
     def _begin_command(self, node: Node, log: StepLog) -> Execution | None:
         step = node.step
-        executor = self._executor(step.spec.executor)
-        cacheable = step.spec.cache and bool(step.inputs or step.outputs)
-        if cacheable:
-            node.key = self._store().key(step, self._project, self._root, executor.fingerprint() if executor else "")
+        if step.cacheable:
+            node.base = self._store().key(step, self._project, self._root)
+            node.key = keyed(node.base, self._fingerprint(step))
             if node.attempt == 1 and not self._fresh and self._restore(node, log):
                 return None
         else:
-            node.key = self._own_key(node)
+            self._fingerprint(step)
+            node.base, node.key = "", self._own_key(node)
         if step.outputs:
-            self._make_way(node, cacheable)
+            self._make_way(node, step.cacheable)
         node.cached, node.origin, node.message = False, None, ""
         log.note(f"$ {self._masked(step.command)}" if node.attempt == 1 else f"attempt {node.attempt} of {step.spec.retries + 1}")
-        if self._shared is None:
-            self._shared = environment.fixed(self._project, self._run)
-        env = environment.for_step(self._shared, self._run, step.name, node.key, step.env)
-        return self._started(step.spec.executor).start(Task(self._run.id, step.name, (*SHELL, step.command), env, self._root))
+        execution = self._started(step.spec.executor).start(self._task(node, log))
+        self._executions[step.name] = execution
+        return execution
+
+    def _task(self, node: Node, log: StepLog) -> Task:
+        step = node.step
+        contained = step.container is not None
+        shared = self._shared.get(contained)
+        if shared is None:
+            shared = self._shared[contained] = environment.fixed(self._project, self._run, contained=contained)
+        env = environment.for_step(shared, self._run, step.name, node.key, step.env)
+        return Task(
+            self._run.id, step.name, (*SHELL, step.command), env, self._root, project=self._project, container=step.container,
+            attempt=node.attempt, base=node.base, key=node.key, outputs=step.outputs, directory=self._directory, log=log.path,
+        )  # fmt: skip
+
+    def _fingerprint(self, step: PlannedStep) -> str:
+        executor = self._executor(step.spec.executor)
+        if executor is None:
+            return ""
+        return executor.fingerprint(step, Setting(self._project, self._root, self._store(), self._breathe))
 
     def _own_key(self, node: Node) -> str:
         """The key of a step that is never cached: its own for each run, so that its MLflow runs can be found by it."""
@@ -141,6 +164,16 @@ class Launcher:
             log.note(f"{restored.aside} files with other content stood in the way; they are in {self._directory / 'aside'}")
         return True
 
+    def _learnt(self, node: Node) -> Mapping[str, Any]:
+        """What the execution found out besides the exit code; its part of the key may be known only now."""
+        execution = self._executions.pop(node.step.name, None)
+        found = dict(execution.findings()) if execution is not None else {}
+        fingerprint = found.pop("fingerprint", "")
+        if fingerprint and node.base:
+            node.key = keyed(node.base, fingerprint)
+        node.results = {name: value for name, value in found.items() if name not in ("error", "hint")}
+        return found
+
     def _make_way(self, node: Node, cacheable: bool) -> None:
         for output in node.step.outputs:
             Path(locate(str(self._root), output, "output")).parent.mkdir(parents=True, exist_ok=True)
@@ -154,12 +187,11 @@ class Launcher:
 
     def _keep(self, node: Node, log: StepLog) -> None:
         step = node.step
-        if not (step.spec.cache and (step.inputs or step.outputs)):
+        if not step.cacheable:
             return
         store = self._store()
         try:
-            executor = self._executor(step.spec.executor)
-            if store.key(step, self._project, self._root, executor.fingerprint() if executor else "") != node.key:
+            if store.key(step, self._project, self._root) != node.base:
                 node.message = "an input changed while it ran, so the result is not kept in the cache"
                 log.note(node.message)
                 return

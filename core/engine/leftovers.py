@@ -93,7 +93,7 @@ def end_orphans(home: Path, run_id: int, *, grace: float = 1.0) -> int:
     """End whatever the steps of a run left behind whose worker is gone; how many there were. They are known by the environment that every
     step is started with, so a number that was given to another process in the meantime is never taken for one of them."""
     marks = run_marks(home, run_id)
-    first = found = [pid for pid in _ours() if _marked(pid, marks)]
+    first = found = [pid for pid in _ours() if _marked(pid, marks) and not _contained(pid)]
     if not found:
         return 0
     send(found, signal.SIGTERM)
@@ -106,8 +106,15 @@ def end_orphans(home: Path, run_id: int, *, grace: float = 1.0) -> int:
             break
         send(found, signal.SIGKILL)
         time.sleep(0.02)
-        found = [pid for pid in _ours() if _marked(pid, marks)]
+        found = [pid for pid in _ours() if _marked(pid, marks) and not _contained(pid)]
     return len(first)
+
+
+def _contained(pid: int) -> bool:
+    """Whether the process is in a container: a step's container outlives its worker, and is taken over or removed by the next one."""
+    with suppress(OSError):
+        return os.readlink(f"/proc/{pid}/ns/pid") != os.readlink("/proc/self/ns/pid")  # noqa: PTH115
+    return False
 
 
 def run_marks(home: Path, run_id: int) -> tuple[bytes, ...]:

@@ -20,12 +20,13 @@ _SEVERITY = {StepState.SUCCEEDED: 0, StepState.SKIPPED: 1, StepState.INTERRUPTED
 
 @dataclass(slots=True)
 class Node:
-    """A planned step and how it stands. `missing` counts the needs that are not over yet."""
+    """A planned step and how it stands. `missing` counts the needs that are not over yet. `base` is its key without what the executor adds."""
 
     step: PlannedStep
     missing: int
     state: StepState = StepState.PENDING
     attempt: int = 0
+    base: str = ""
     key: str = ""
     cached: bool = False
     origin: int | None = None

@@ -103,15 +103,27 @@ def _stays(project: Project, run: Run, step: Step) -> bool:
 
 
 def cancel(journal: Journal, run_id: int, who: str, why: str = "") -> None:
-    """Ask the run's worker to stop; it does so at once, and gives steps time to end. Refused when the run is over."""
+    """Ask the run's worker to stop; it does so at once, and gives steps time to end. A run that was interrupted is given up. Refused when the run is
+    over."""
     recover(journal)
     with journal.transaction():
         run = journal.runs.get(run_id)
+        if run.state is RunState.INTERRUPTED:
+            _give_up(journal, run, who, why)
+            return
         if run.state.finished:
             raise Refused(f"run {run_id} is over already: {run.state}")
         journal.runs.request_cancel(run_id, who, why)
         journal.audit.add(who, "cancel", f"run {run_id}", why)
     _signal(run, signal.SIGTERM)
+
+
+def _give_up(journal: Journal, run: Run, who: str, why: str) -> None:
+    for step in journal.steps.of(run.id):
+        if step.state in (StepState.INTERRUPTED, StepState.PENDING):
+            journal.steps.update(run.id, step.name, state=StepState.CANCELLED)
+    journal.runs.set_state(run.id, RunState.CANCELLED, message=f"cancelled by {who}" + (f": {why}" if why else ""))
+    journal.audit.add(who, "cancel", f"run {run.id}", why)
 
 
 def approve(journal: Journal, run_id: int, step: str | None, *, who: str, why: str = "") -> Approval:

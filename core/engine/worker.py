@@ -16,15 +16,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import handover
 from ..domain.project import Project
 from ..domain.runs import Run, RunKind, RunState, Step, StepState
 from ..errors import JournalError, NotFound, PodiumError, Refused, RunFailed
 from ..journal import Journal
 from ..journal.processes import alive, started_at
-from . import handover, paths
+from . import paths
 from .graph import PlannedStep, build
 from .plan import describe_steps, operation_step
 from .runner import Runner
+from .start import TOLD
 
 if TYPE_CHECKING:
     import subprocess
@@ -46,6 +48,7 @@ class Signals:
         for number in (signal.SIGUSR1, signal.SIGCHLD):
             signal.signal(number, lambda number, frame: None)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, TOLD)
 
     def _tell(self, number: int, frame: object) -> None:
         self.told = True
@@ -57,6 +60,7 @@ class Worker:
         self._journal = journal
         self._id = run_id
         self._signals = signals
+        self._resumed = False
 
     def work(self, handed: Project | None) -> RunState:
         """Carry the run out. Whatever goes wrong is the run's message; JournalError when not even that can be written."""
@@ -83,6 +87,7 @@ class Worker:
                 raise Refused(f"run {run.id} is over ({run.state})", hint=f"podium resume {run.id}")
             if run.worker_pid != os.getpid() and alive(run.worker_pid, run.worker_started):
                 raise Refused(f"run {run.id} has a worker already (pid {run.worker_pid})")
+            self._resumed = run.started is not None
             self._journal.runs.set_worker(run.id, os.getpid(), started_at(os.getpid()))
             self._journal.runs.set_state(run.id, RunState.RUNNING)
         return self._journal.runs.get(self._id)
@@ -111,6 +116,11 @@ class Worker:
             resumed=self._journal.steps.of(run.id), isolated=isolated,
         )  # fmt: skip
         state, message = runner.run()
+        if self._resumed and any(step.spec.container for step in steps):
+            from .tidying import tidy
+
+            # What an earlier worker had begun and this one had no use for.
+            tidy(project, run)
         if isolated and state is RunState.SUCCEEDED:
             self._remove_worktree(run)
         return state, message
@@ -228,7 +238,7 @@ def serve(home: Path, run_id: int, project: Project | None) -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
-    return serve(Path(arguments[0]), int(arguments[1]), handover.unpack())
+    return serve(Path(arguments[0]), int(arguments[1]), handover.unpack(Project))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
 """The live signals of an environment: requests/s, error rate, latency, CPU and memory, measured once a second.
 
 Counts come from the proxy, because it sees the requests that no replica answered; latencies from the replicas' own histograms; CPU and memory
-from the operating system. Where nothing was measured there is no sample: silence is never a zero.
+from the operating system, those of containers by triggers/containers.py. Where nothing was measured there is no sample: silence is never a zero.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException
 
+from ..delivery.reach import Direct, Reach
 from ..domain.delivery import Replica, ReplicaState
 from ..domain.watching import Sample
 from . import exposition
@@ -24,7 +24,7 @@ QUANTILES = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
 
 @dataclass(frozen=True, slots=True)
 class ProxyCounts:
-    """Totals since the proxy started: requests that it answered, and those answered with 5xx, by itself or by a replica."""
+    """Totals since an instance of the proxy started: requests that it answered, and those answered with 5xx, by itself or by a replica."""
 
     requests: int
     errors: int
@@ -33,7 +33,7 @@ class ProxyCounts:
 @dataclass(slots=True)
 class _Before:
     at: float
-    counts: ProxyCounts | None = None
+    counts: Mapping[int, ProxyCounts] = field(default_factory=dict[int, ProxyCounts])
     buckets: dict[str, Buckets] = field(default_factory=dict[str, Buckets])
     cpu: dict[str, float] = field(default_factory=dict[str, float])
 
@@ -45,15 +45,17 @@ class Sampler:
         self.environment = environment
         self._before: _Before | None = None
 
-    def sample(self, counts: ProxyCounts | None, replicas: Iterable[Replica], *, at: float | None = None) -> list[Sample]:
+    def sample(
+        self, counts: Mapping[int, ProxyCounts], replicas: Iterable[Replica], *, reach: Reach | None = None, at: float | None = None
+    ) -> list[Sample]:
         """What can be said about the time since the last call; the first call only takes the totals.
 
-        `counts` is None while the proxy does not answer.
+        `counts` are those of the instances of the proxy that answer, by their number. `reach` is how the replicas are spoken with, None for directly.
         """
         now = time.time() if at is None else at
-        living = [r for r in replicas if r.state in (ReplicaState.READY, ReplicaState.DRAINING) and r.pid]
-        current = _Before(now, counts, scrape(living))
-        memory = _resources(living, current)
+        living = [r for r in replicas if r.state in (ReplicaState.READY, ReplicaState.DRAINING) and (r.pid or r.container)]
+        current = _Before(now, counts, scrape(living, reach or Direct()))
+        memory = _resources([r for r in living if r.pid], current)
         before, self._before = self._before, current
         if before is None or now <= before.at:
             return []
@@ -63,34 +65,34 @@ class Sampler:
         return [Sample(self.environment, signal, now, value) for signal, value in values.items()]
 
 
-def scrape(replicas: list[Replica]) -> dict[str, Buckets]:
+def scrape(replicas: list[Replica], reach: Reach) -> dict[str, Buckets]:
     """Replica id -> latency histogram; replicas that do not answer within half a second are left out."""
     if not replicas:
         return {}
     with ThreadPoolExecutor(max_workers=min(8, len(replicas))) as pool:
-        answers = pool.map(_metrics, [replica.port for replica in replicas])
+        answers = pool.map(_metrics, replicas, [reach] * len(replicas))
         return {replica.id: exposition.histogram(exposition.parse(text), LATENCY) for replica, text in zip(replicas, answers, strict=True) if text}
 
 
-def _metrics(port: int) -> str:
-    connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+def _metrics(replica: Replica, reach: Reach) -> str:
     try:
-        connection.request("GET", "/metrics")
-        response = connection.getresponse()
-        return response.read(1 << 20).decode("utf-8", "replace") if response.status == 200 else ""
-    except (OSError, HTTPException):
+        status, body = reach.http(replica.address, replica.port, "GET", "/metrics", timeout=TIMEOUT)
+    except OSError:
         return ""
-    finally:
-        connection.close()
+    return body[: 1 << 20].decode("utf-8", "replace") if status == 200 else ""
 
 
 def _traffic(before: _Before, now: _Before) -> dict[str, float]:
-    if before.counts is None or now.counts is None:
+    if not before.counts or not now.counts:
         return {}
-    requests = now.counts.requests - before.counts.requests
-    errors = now.counts.errors - before.counts.errors
-    if requests < 0 or errors < 0:
-        requests, errors = now.counts.requests, now.counts.errors
+    requests = errors = 0
+    for number, counts in now.counts.items():
+        old = before.counts.get(number)
+        if old is None:
+            continue  # when it was last asked it did not answer: nobody knows since when it has counted
+        if counts.requests < old.requests or counts.errors < old.errors:
+            old = ProxyCounts(0, 0)
+        requests, errors = requests + counts.requests - old.requests, errors + counts.errors - old.errors
     values = {"requests": requests / (now.at - before.at)}
     if requests:
         values["error_rate"] = min(1.0, errors / requests)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from ..domain.models import Version
 from ..domain.project import Check, Gate, Project
@@ -16,6 +17,8 @@ from .metrics import METRICS, Answers, Unmeasurable, measure
 from .subjects import Data, Fetch, Subject, load, read_data
 
 _KINDS: Mapping[str, Callable[[Check, Bench], Sequence[CheckResult]]] = {"latency": latency, "schema": schema}
+# A check that does not look at the gate's rows, but at something that only the caller can reach.
+Outside = Callable[[Check], Sequence[CheckResult]]
 
 
 def evaluate(
@@ -27,12 +30,14 @@ def evaluate(
     fetch: Fetch,
     run_id: int | None = None,
     champion_problem: str = "",
+    outside: Mapping[str, Outside] = MappingProxyType({}),
     log: Callable[[str], None] = lambda _: None,
 ) -> GateReport:
     """Judges `candidate` by `gate`.
 
     `fetch` brings a version's files and returns their directory. `champion` None means that there is none to compare with, which passes;
-    `champion_problem` says that there should be one but it cannot be had (an alias that points nowhere), which does not.
+    `champion_problem` says that there should be one but it cannot be had (an alias that points nowhere), which does not. `outside` has the judges
+    of kinds of checks that are not about the gate's rows.
     """
     started = time.time()
     try:
@@ -43,7 +48,7 @@ def evaluate(
         return _report(gate, candidate, champion, (failed,), started, run_id, None)
     checks: list[CheckResult] = []
     for check in gate.checks:
-        results = _results(check, bench)
+        results = outside[check.kind](check) if check.kind in outside else _results(check, bench)
         for result in results:
             log(f"{result.verdict:12} {result.name}{f' [{result.slice}]' if result.slice else ''}: {result.message}")
         checks += results

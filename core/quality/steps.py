@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..domain.models import CHAMPION, TAG_VERDICT, Version
-from ..domain.verdicts import GateReport, Verdict
+from ..domain.project import Check
+from ..domain.verdicts import CheckResult, GateReport, Verdict
 from ..errors import NotFound, RunFailed, UsageError
 from ..registry import Registry, files, open_registry
-from .evaluate import evaluate
+from ..registry.snapshot import refresh_here
+from .evaluate import Outside, evaluate
 from .report import sentence, to_json, to_markdown
 
 if TYPE_CHECKING:
@@ -22,6 +25,10 @@ _HINTS = {
     Verdict.ERROR: "Nothing could be concluded. Mend what the report names and run the gate again.",
     Verdict.INCONCLUSIVE: "Give the gate more rows or a wider margin, or let a person decide: podium promote --force --why …",
 }
+
+
+# Checks that need replicas and traffic belong to rooms above this one: by name and late, as built-in steps are.
+_OUTSIDE = {"replay": "podium.core.delivery.replay.steps:gate_check"}
 
 
 class GateRefused(RunFailed):
@@ -58,15 +65,25 @@ def gate(context: StepContext) -> Mapping[str, Any]:
             return directory
 
         report = evaluate(
-            context.project, spec, candidate, champion, fetch=fetch, run_id=context.run.id, champion_problem=problem, log=context.log
-        )
+            context.project, spec, candidate, champion, fetch=fetch, run_id=context.run.id, champion_problem=problem,
+            outside={kind: _outside(target, context, candidate) for kind, target in _OUTSIDE.items()}, log=context.log,
+        )  # fmt: skip
         _keep(context, registry, report, candidate)
+        refresh_here(context.project, context.journal)
     finally:
         registry.close()
     context.log(sentence(report))
     if report.verdict is not Verdict.PASS:
         raise GateRefused(report)
     return results_of(report)
+
+
+def _outside(target: str, context: StepContext, candidate: Version) -> Outside:
+    def judge(check: Check) -> Sequence[CheckResult]:
+        module, _, name = target.partition(":")
+        return getattr(importlib.import_module(module), name)(context, check, candidate)
+
+    return judge
 
 
 def _candidate(context: StepContext) -> tuple[str, int]:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from podium.core import handover
 from podium.core.domain.project import Environment, Matrix, Project, StepSpec
 from podium.core.domain.runs import RunKind, RunState, StepState
-from podium.core.engine import handover
+from podium.core.engine import builtin
 from podium.core.engine.graph import PlannedStep
 from podium.core.engine.plan import operation_step
 from podium.core.engine.submit import cancel
@@ -185,12 +186,23 @@ def test_a_project_is_handed_over_in_memory_only(lab: Lab) -> None:
     descriptor = handover.pack(project)
     try:
         assert os.fstat(descriptor).st_nlink == 0
-        assert handover.unpack(descriptor) == project
+        assert handover.unpack(Project, descriptor) == project
     finally:
         os.close(descriptor)
     (lab.home / "evil").write_bytes(b"cos\nsystem\n(S'touch owned'\ntR.")
     with (lab.home / "evil").open("rb") as file:
-        assert handover.unpack(file.fileno()) is None
+        assert handover.unpack(Project, file.fileno()) is None
     null = os.open(os.devnull, os.O_RDONLY)
-    assert handover.unpack(null) is None
+    assert handover.unpack(Project, null) is None
     os.close(null)
+
+
+def test_an_answer_is_for_the_owners_eyes_only(tmp_path: Path) -> None:
+    """Whatever this user's umask lets others read."""
+    before = os.umask(0o002)
+    try:
+        builtin._write(tmp_path / "one.result.json", {"results": {"version": 7}})
+    finally:
+        os.umask(before)
+    assert builtin.read_result(tmp_path / "one.result.json") == {"results": {"version": 7}}
+    assert [(path.name, path.stat().st_mode & 0o777) for path in tmp_path.glob("one.*")] == [("one.result.json", 0o600)]

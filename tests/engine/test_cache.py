@@ -258,6 +258,35 @@ def test_paths_stay_inside(lab: Lab, path: str) -> None:
         assert "outside of the project" in steps["a"].message
 
 
+def test_what_a_step_writes_outside_of_its_outputs_stays_and_is_not_kept(lab: Lab, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    lab.pipeline(f"""a: {{run: "mkdir -p out; echo 1 > out/x; echo 1 > beside; echo 1 > '{elsewhere}'; echo again >> podium.log", outputs: [out/]}}""")
+    assert lab.run()[0].state is RunState.SUCCEEDED
+    for path in (lab.home / "beside", elsewhere):
+        path.write_text("mine by now")
+    (lab.home / "podium.log").unlink()
+    shutil.rmtree(lab.home / "out")
+    _, steps = lab.run()
+    assert steps["a"].cached
+    assert (lab.home / "out/x").read_text() == "1\n"
+    assert [path.read_text() for path in (lab.home / "beside", elsewhere)] == ["mine by now"] * 2
+    assert not (lab.home / "podium.log").exists()
+
+
+def test_outputs_on_another_disk_are_restored_there_and_what_stood_in_the_way_is_kept(lab: Lab, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    (lab.home / "out").symlink_to(disk)
+    lab.pipeline('a: {run: "echo 1 > out/x", outputs: [out/]}')
+    lab.run()
+    (disk / "x").write_text("mine")
+    run, steps = lab.run()
+    assert steps["a"].cached
+    assert (lab.home / "out").is_symlink()
+    assert (disk / "x").read_text() == "1\n"
+    assert (lab.home / f".podium/runs/{run.id}/aside/out/x").read_text() == "mine"
+
+
 def test_a_secret_in_the_environment_does_not_enter_the_key(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("A_TOKEN", "first-secret")
     lab.pipeline('a: {run: "echo 1 > out", outputs: [out], env: {T: "${A_TOKEN}"}}')

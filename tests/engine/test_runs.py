@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,6 +146,16 @@ next: {run: "true", needs: [long]}
     wait_gone(pid)
     with pytest.raises(Refused, match="over already"):
         cancel(lab.journal, run.id, "anna")
+
+
+def test_a_run_that_is_cancelled_before_its_worker_listens_is_cancelled(lab: Lab) -> None:
+    lab.pipeline('wait: {run: "sleep 30"}')
+    for pause in (0.0, 0.02, 0.05):
+        run = lab.start()
+        time.sleep(pause)
+        cancel(lab.journal, run.id, "anna", "a slip of the finger")
+        ended, steps = lab.finish(run.id, timeout=10)
+        assert ended.state is RunState.CANCELLED and "anna" in ended.message and steps["wait"].state is StepState.CANCELLED
 
 
 def test_sigterm_to_the_worker_cancels(lab: Lab) -> None:

@@ -4,14 +4,22 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from ...domain.project import ContainerSpec, Project
 from ...errors import MissingExtra
 
-EXECUTORS = {"process": "podium.core.engine.executors.process:ProcessExecutor"}
+if TYPE_CHECKING:
+    from ..cache import Cache
+    from ..graph import PlannedStep
+
+EXECUTORS = {
+    "process": "podium.core.engine.executors.process:ProcessExecutor",
+    "docker": "podium.core.engine.executors.docker:DockerExecutor",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +27,10 @@ class Task:
     """One attempt at a step. `argv` is never given to a shell by an executor (for a `run:` step it names the shell itself).
 
     `stdin` is a file descriptor to read from, None for nothing. `contained` asks that whatever the command leaves running is found and ended.
+
+    What follows is for executors that take the command elsewhere: `base` is the step's key without the executor's fingerprint, empty for a step that
+    is never cached; `key` is the whole of it, as far as it was known. `outputs` are paths below `cwd`. `directory` is the run's own, `log` the
+    step's log.
     """
 
     run_id: int
@@ -29,6 +41,24 @@ class Task:
     stdin: int | None = None
     contained: bool = True
     options: Mapping[str, str] = field(default_factory=dict[str, str])
+    project: Project | None = None
+    container: ContainerSpec | None = None
+    attempt: int = 1
+    base: str = ""
+    key: str = ""
+    outputs: tuple[str, ...] = ()
+    directory: Path | None = None
+    log: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What an executor may look at to know its part of a key. `breathe` is to be called while it waits for anything; what that raises ends the wait."""
+
+    project: Project
+    root: Path
+    store: Cache
+    breathe: Callable[[], None]
 
 
 class Execution(Protocol):
@@ -51,7 +81,12 @@ class Execution(Protocol):
         ...
 
     def kill(self) -> None:
-        """End everything that belongs to the task."""
+        """End everything that belongs to the task. Called again and again until it has ended."""
+        ...
+
+    def findings(self) -> Mapping[str, Any]:
+        """After the end: what is known besides the exit code. `error` and `hint` where something else than the command failed; `fingerprint` where it
+        was not known before the start, or was another one; the rest becomes results of the step."""
         ...
 
 
@@ -60,8 +95,8 @@ class Executor(Protocol):
         """Start it and return at once. OSError or PodiumError when it cannot be started."""
         ...
 
-    def fingerprint(self) -> str:
-        """What of the executor belongs into a cache key (an image's digest); empty for none."""
+    def fingerprint(self, step: PlannedStep, setting: Setting) -> str:
+        """What of the executor belongs into the step's key (an image's digest); empty for nothing, or when only the start can tell."""
         ...
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from .. import leftovers
-from . import Task
+from . import Setting, Task
+
+if TYPE_CHECKING:
+    from ..graph import PlannedStep
 
 
 class ProcessExecutor:
@@ -18,7 +23,7 @@ class ProcessExecutor:
     def start(self, task: Task) -> ProcessExecution:
         return ProcessExecution(task)
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, step: PlannedStep, setting: Setting) -> str:
         return ""
 
 
@@ -67,6 +72,9 @@ class ProcessExecution:
 
     def kill(self) -> None:
         self._signal(signal.SIGKILL)
+
+    def findings(self) -> Mapping[str, Any]:
+        return {}
 
     def _signal(self, number: int) -> None:
         roots = self._strays()

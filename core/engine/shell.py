@@ -1,0 +1,77 @@
+"""A shell where a step ran, with what the step saw: in its container, or in its directory when it was a process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..domain.project import Project
+from ..domain.runs import Run, RunKind, Step, StepState
+from ..domain.shells import LocalShell
+from ..errors import NotFound, Refused, UsageError
+from ..journal import Journal
+from . import environment, paths
+from .graph import PlannedStep, build
+
+if TYPE_CHECKING:
+    from ..domain.shells import ShellSession
+
+
+def shell(project: Project, journal: Journal, run_id: int, name: str | None = None) -> LocalShell | ShellSession:
+    """For the step called `name`; without a name, for the only step that failed. NotFound when the step, its directory or its container is gone,
+    Refused for a built-in step. Loads Docker for a step in a container."""
+    run = journal.runs.get(run_id)
+    step = _chosen(journal, run, name)
+    root = Path(run.workspace or project.home)
+    if not root.is_dir():
+        hint = f"the directory of a pushed commit's run goes when it has succeeded; `podium run --commit {run.commit[:9]}` makes it again"
+        raise NotFound(f"the directory of run {run_id} is gone", hint=hint)
+    if root != project.home and (root / "podium.yaml").is_file():
+        from ..config import load
+
+        project = load(root, home=project.home)
+    planned = _planned(project, run, step)
+    contained = planned.container is not None
+    shared = environment.fixed(project, run, contained=contained)
+    env = environment.for_step(shared, run, step.name, step.key, planned.env)
+    if not contained:
+        argv = (os.environ.get("SHELL") or "/bin/sh",)
+        words = f"a shell with the environment of step {step.name} of run {run_id}, which ran as a process, in {root}"
+        return LocalShell(argv, {**env, "TERM": os.environ.get("TERM", "dumb")}, root, words)
+    return _in_container(project, run, planned, env, root)
+
+
+def _chosen(journal: Journal, run: Run, name: str | None) -> Step:
+    if name is not None:
+        return journal.steps.get(run.id, name)
+    failed = [step for step in journal.steps.of(run.id) if step.state is StepState.FAILED]
+    if len(failed) == 1:
+        return failed[0]
+    names = ", ".join(step.name for step in failed or journal.steps.of(run.id))
+    raise UsageError(f"{len(failed) or 'no'} steps of run {run.id} failed: which one?", hint=f"name one of: {names}")
+
+
+def _planned(project: Project, run: Run, step: Step) -> PlannedStep:
+    if run.kind is not RunKind.PIPELINE or step.uses:
+        raise Refused(f"step {step.name} of run {run.id} is Podium's own: it has no environment to look at", hint=f"podium logs {run.id} {step.name}")
+    pipeline = project.pipelines.get(run.name)
+    planned = {each.name: each for each in build(pipeline, run.params)} if pipeline else {}
+    if step.name not in planned:
+        raise NotFound(f"podium.yaml has no step {step.name} in {run.name} any more", hint="a shell needs to know its image and environment")
+    return planned[step.name]
+
+
+def _in_container(project: Project, run: Run, planned: PlannedStep, env: dict[str, str], root: Path) -> ShellSession:
+    from ..containers import address
+    from ..containers.steps_order import StepOrder
+    from ..containers.steps_shell import open_shell
+
+    assert planned.container is not None
+    order = StepOrder(
+        address=address.of_project(project), project=project.name, home=project.home, state=project.state, root=root, run=run.id,
+        step=planned.name, attempt=0, argv=(), env=env, spec=planned.container, outputs=(), tracking_uri=project.mlflow.tracking_uri,
+        secrets=project.secrets, base="", key="", build=(), build_hash="", result=Path(os.devnull), log=paths.step_log(project.state, run.id, planned.name),
+        worker=os.getpid(),
+    )  # fmt: skip
+    return open_shell(order, terminal=os.environ.get("TERM") or "xterm-256color")
