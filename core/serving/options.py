@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 MEBIBYTE = 1024 * 1024
+# An image says this way what it holds; the command line has the last word.
+PREFIX = "PODIUM_SERVING_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,13 @@ def _share(text: str) -> float:
     return value
 
 
-def parse(arguments: Sequence[str] | None = None) -> Options:
-    """argparse ends the process with 2 and a usage line when something is missing or wrong."""
+def parse(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> Options:
+    """argparse ends the process with 2 and a usage line when something is missing or wrong. What is told about a replica may also stand in the
+    environment: PODIUM_SERVING_VERSION for --version, and so on; likewise --capture-dir and --capture-rate."""
+
+    def told(option: str) -> str:
+        return environ.get(PREFIX + option.removeprefix("--").replace("-", "_").upper(), "")
+
     parser = argparse.ArgumentParser(prog="python -m podium.core.serving.server", description="Serves one model version over HTTP (docs/serving.md).")
     add = parser.add_argument
     add("--model", type=Path, required=True, help="directory with an MLmodel file")
@@ -54,9 +62,9 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     add("--host", default="127.0.0.1")
     add("--fd", type=int, help="serve on this inherited listening socket instead of --host and --port")
     for name in ("--version", "--model-name", "--environment", "--digest", "--commit"):
-        add(name, default="", help="told by /version and /metrics")
-    add("--capture-dir", type=Path, help="where sampled requests and feedback are kept")
-    add("--capture-rate", type=_share, default=0.0, help="share of requests kept, 0 to 1")
+        add(name, default=told(name), help="told by /version and /metrics")
+    add("--capture-dir", type=Path, default=told("--capture-dir") or None, help="where sampled requests and feedback are kept")
+    add("--capture-rate", type=_share, default=told("--capture-rate") or 0.0, help="share of requests kept, 0 to 1")
     add("--capture-bytes", type=int, default=64 * MEBIBYTE, help="most that one replica keeps (default: %(default)s)")
     add("--max-body", type=int, default=64 * MEBIBYTE, help="largest request in bytes (default: %(default)s)")
     add("--timeout", type=float, default=60.0, help="seconds for a request's body to arrive, and again for its prediction (default: %(default)s)")

@@ -125,7 +125,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     port = listening.getsockname()[1]
     recorder = None
     if options.capture_dir is not None:
-        recorder = Recorder(options.capture_dir, name=str(port), rate=options.capture_rate, limit=options.capture_bytes)
+        # Containers all listen on the same port and may share the directory: they are told apart by name.
+        name = os.environ.get("PODIUM_SERVING_REPLICA") or str(port)
+        recorder = Recorder(options.capture_dir, name=name, rate=options.capture_rate, limit=options.capture_bytes)
     app = App(options, recorder)
     server = Server(configure(app, options))
     codes: list[int] = []

@@ -1,0 +1,83 @@
+"""Reading back what replicas have captured (recorder.py): the newest requests, whichever replica answered them.
+
+Captured requests are users' data. Nothing of them goes into a log, a message or a report.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+# Of these the body was not kept whole: too large, and not arrived in time.
+_INCOMPLETE = (408, 413)
+# What a byte that is no UTF-8 became when it was written: the request cannot be sent again as it was.
+_LOST = "\ufffd"
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """One request as it came and as it was answered then. `at` is seconds since the epoch, `content_type` None where the client named none."""
+
+    at: float
+    version: str
+    status: int
+    content_type: str | None
+    body: bytes
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Captures:
+    """`found` is how many there were to choose from, `chosen` the newest of them, oldest first."""
+
+    found: int
+    chosen: tuple[Captured, ...]
+
+
+def newest(directory: Path, *, limit: int, after: float = 0.0) -> Captures:
+    """The newest `limit` requests captured after `after` (seconds since the epoch). A line that is cut short is passed over: it is being written."""
+    kept: list[tuple[float, int, Captured]] = []
+    found = 0
+    for number, capture in enumerate(_all(directory, after)):
+        found += 1
+        if len(kept) < limit:
+            heapq.heappush(kept, (capture.at, number, capture))
+        else:
+            heapq.heappushpop(kept, (capture.at, number, capture))
+    return Captures(found, tuple(capture for _, _, capture in sorted(kept, key=lambda entry: entry[:2])))
+
+
+def _all(directory: Path, after: float) -> Iterator[Captured]:
+    for path in sorted(directory.glob("capture-*.jsonl")):
+        try:
+            if path.stat().st_mtime < after:
+                continue
+            with path.open("rb") as file:
+                for line in file:
+                    capture = _read(line)
+                    if capture is not None and capture.at > after:
+                        yield capture
+        except FileNotFoundError:  # its replica has just begun a new file
+            continue
+
+
+def _read(line: bytes) -> Captured | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(record, dict):
+        return None
+    fields = cast("Mapping[str, Any]", record)
+    body, status = fields.get("input"), fields.get("status")
+    if not isinstance(body, str) or not isinstance(status, int) or status in _INCOMPLETE or _LOST in body:
+        return None
+    content_type = fields.get("content_type")
+    return Captured(
+        float(fields.get("at", 0.0)), str(fields.get("version", "")), status, content_type if isinstance(content_type, str) else None,
+        body.encode("utf-8", "surrogatepass"), str(fields.get("output", "")),
+    )  # fmt: skip

@@ -1,0 +1,40 @@
+"""Loads a model where it is going to be served, and asks it about its own example: `python -m podium.core.serving.trial DIR [SECONDS]`.
+
+The last line on standard output is JSON: `python`, `seconds`, `example` (its HTTP status; null without one), and where it went wrong `error` and
+`missing` (the module that is not installed). Exit codes: 0 it loads, 1 it does not.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+# Written by MLflow beside a model that was logged with an input example.
+EXAMPLE = "serving_input_example.json"
+
+
+def attempt(path: Path) -> dict[str, Any]:
+    started = time.monotonic()
+    try:
+        from .scoring import load
+
+        scorer = load(path)
+    except Exception as error:
+        text = " ".join(str(error).split())[:500]
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        return {"error": f"{type(error).__name__}: {text}", "missing": missing, "seconds": round(time.monotonic() - started, 2)}
+    example = path / EXAMPLE
+    status = scorer.answer(example.read_bytes(), "application/json").status if example.is_file() else None
+    return {"seconds": round(time.monotonic() - started, 2), "example": status}
+
+
+if __name__ == "__main__":
+    # Nobody may be left to end it.
+    signal.alarm(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    found = {**attempt(Path(sys.argv[1])), "python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    print(json.dumps(found), flush=True)
+    sys.exit(1 if "error" in found else 0)
