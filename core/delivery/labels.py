@@ -1,15 +1,18 @@
 """The alias moves that belong to a promotion or a rollback, and their way back.
 
-The registry is asked in the process of the step, after traffic has moved. The agent, which must not load MLflow, has it done by
-`python -m podium.core.delivery.labels HOME DEPLOYMENT finish|undo`.
+The registry is asked after traffic has moved, by a process of its own (`python -m podium.core.delivery.labels HOME`, told DEPLOYMENT finish|undo on
+its standard input). MLflow, where it has to be loaded for that, takes a second and more of a core: what serves comes first, and it is loaded while
+replicas start.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 _SECONDS = 120.0
 _PATIENCE = 10.0
+# Of 19: how much it leaves to others.
+_NICE = 10
 
 Moves = Mapping[str, int | None]
 
@@ -72,22 +77,67 @@ def undo(project: Project, journal: Journal, deployment: Deployment) -> list[str
         registry.close()
 
 
+class Apart:
+    """`finish` or `undo` by a process of its own, which may be started before there is something to do. To be closed."""
+
+    def __init__(self, project: Project) -> None:
+        self._home = project.home
+        self._process: subprocess.Popen[str] | None = None
+
+    def prepare(self) -> None:
+        """Start the process; it waits for an order, and ends with whoever would give it."""
+        if self._process is None:
+            pipe = subprocess.PIPE
+            self._process = subprocess.Popen([sys.executable, "-m", __name__, str(self._home)], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+    def order(self, deployment: Deployment, what: str) -> list[str]:
+        """What was moved, in words. Unreachable with the process's words when it fails."""
+        self.prepare()
+        process, self._process = self._process, None
+        assert process is not None
+        try:
+            out, err = process.communicate(f"{deployment.id} {what}\n", timeout=_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise Unreachable(f"the registry took more than {_SECONDS:.0f} s to move aliases", hint="`podium doctor` looks at it") from error
+        finally:
+            _end(process)
+        if process.returncode:
+            raise Unreachable((err.strip().splitlines() or ["the aliases could not be moved"])[-1])
+        return out.splitlines()
+
+    def close(self) -> None:
+        """Not an error when nothing was ever ordered."""
+        process, self._process = self._process, None
+        if process is not None:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.kill()
+    with process:
+        pass
+
+
 def apart(project: Project, deployment: Deployment, what: str) -> list[str]:
-    """`finish` or `undo` in a process of its own. Unreachable with its words when it fails."""
-    command = [sys.executable, "-m", __name__, str(project.home), str(deployment.id), what]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, stdin=subprocess.DEVNULL, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise Unreachable(f"the registry took more than {_SECONDS:.0f} s to move aliases", hint="`podium doctor` looks at it") from error
-    if done.returncode:
-        raise Unreachable((done.stderr.strip().splitlines() or ["the aliases could not be moved"])[-1])
-    return done.stdout.splitlines()
+    """One order, with nothing prepared."""
+    return Apart(project).order(deployment, what)
 
 
 def _open(project: Project) -> Registry:
     from ..registry import open_registry
 
     return open_registry(project.mlflow, project.state)
+
+
+def _warm_up(project: Project) -> None:
+    """Has all of MLflow loaded that an order will need. What is wrong is told when there is one."""
+    with suppress(PodiumError):
+        registry = _open(project)
+        try:
+            _aliases(registry, project.mlflow.model)
+        finally:
+            registry.close()
 
 
 def _aliases(registry: Registry, model: str) -> dict[str, int]:
@@ -101,6 +151,7 @@ def _aliases(registry: Registry, model: str) -> dict[str, int]:
 
 def _move(project: Project, journal: Journal, registry: Registry, deployment: Deployment, moves: Moves, now: Mapping[str, int]) -> list[str]:
     from ..registry.aliases import move_alias
+    from ..registry.snapshot import refresh_here
 
     done: list[str] = []
     for alias, to in moves.items():
@@ -108,6 +159,8 @@ def _move(project: Project, journal: Journal, registry: Registry, deployment: De
         why = f"{deployment.how} {deployment.id} on {deployment.environment}"
         move_alias(project, journal, registry, deployment.model, alias, to, expected=now.get(alias), who=deployment.who, why=why)
         done.append(f"alias {alias}: {_words(now.get(alias))} → {_words(to)}")
+    if done:
+        refresh_here(project, journal)
     return done
 
 
@@ -125,9 +178,13 @@ def _words(number: int | None) -> str:
 def main(arguments: list[str]) -> int:
     from ..config import load
 
-    home, number, what = arguments
+    os.nice(_NICE)
     try:
-        project = load(Path(home))
+        project = load(Path(arguments[0]))
+        _warm_up(project)
+        number, _, what = sys.stdin.readline().strip().partition(" ")
+        if not number:
+            return 0
         with Journal.open(project.state / "journal.db") as journal:
             deployment = journal.ledger.get(int(number))
             for line in (undo if what == "undo" else finish)(project, journal, deployment):

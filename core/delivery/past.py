@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..domain.delivery import Deployment, DeploymentState
+from ..domain.delivery import Deployment, DeploymentState, How
 from ..domain.models import CHAMPION
 from ..domain.project import Project
 from ..journal import Journal
@@ -52,5 +52,14 @@ def typical_seconds(journal: Journal, environment: str, key: str, default: float
     for row in succeeded(journal, environment)[:20]:
         value = row.data.get(key)
         if isinstance(value, int | float) and value > 0:
+            return float(value)
+    return default
+
+
+def warm_seconds(journal: Journal, environment: str, default: float) -> float:
+    """How long the last rollback to a version that was warm took until traffic had moved."""
+    for row in succeeded(journal, environment)[:50]:
+        value = row.data.get("traffic_seconds")
+        if row.how is How.ROLLBACK and not row.data.get("new") and isinstance(value, int | float) and value > 0:
             return float(value)
     return default

@@ -12,6 +12,8 @@ from pathlib import Path
 from ..domain.project import Project
 from ..errors import Refused
 
+# The instances of a proxy. Two: while one is away, the other one has the port.
+INSTANCES = (1, 2)
 # sun_path holds 108 bytes; HAProxy binds `<path>.<pid>.tmp` first and renames it, so some of them are not ours to use.
 _SOCKET_LIMIT = 90
 _PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
@@ -35,12 +37,19 @@ def environment_dir(project: Project, environment: str) -> Path:
     return private(project.state / "environments" / safe(environment))
 
 
-def socket_path(directory: Path) -> Path:
-    """The proxy's runtime socket: in the environment's directory where the path is short and plain enough for HAProxy, else in a short private one.
+def numbered(name: str, instance: int) -> str:
+    """What a thing of an instance is called: the first one's as if there were no other."""
+    stem, dot, ending = name.partition(".")
+    return name if instance == 1 else f"{stem}-{instance}{dot}{ending}"
+
+
+def socket_path(directory: Path, instance: int = 1) -> Path:
+    """The runtime socket of an instance of the proxy: in the environment's directory where the path is short and plain enough for HAProxy, else in
+    a short private one.
 
     Raises Refused when somebody else owns that short directory.
     """
-    near = directory.resolve() / "proxy.sock"
+    near = directory.resolve() / numbered("proxy.sock", instance)
     if len(os.fsencode(near)) <= _SOCKET_LIMIT and _PLAIN.fullmatch(str(near)):
         return near
     base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())

@@ -10,8 +10,9 @@ from ..domain.project import Environment, Project
 from ..domain.verdicts import Verdict, worst
 from ..errors import NotFound, UsageError
 from ..journal import Journal
-from . import past
+from . import canary, past
 from .guard import lock_name
+from .replay.report import PREFIX as REPLAY_PREFIX
 from .site import Site
 
 _START_SECONDS = 5.0
@@ -39,7 +40,7 @@ def plan(project: Project, journal: Journal, how: How, environment: str, version
     refusal, overridable = _refusal(project, journal, how, config, number, candidate, serving)
     holder = journal.locks.holder(lock_name(environment))
     if not holding and holder is not None and holder.alive:
-        refusal, overridable = f"{environment} is being changed by {holder}", False
+        refusal, overridable = f"{environment} is being changed by {holder}{_way_out(journal, environment)}", False
     return Plan(
         how=how,
         environment=environment,
@@ -60,6 +61,14 @@ def plan(project: Project, journal: Journal, how: How, environment: str, version
     )
 
 
+def _way_out(journal: Journal, environment: str) -> str:
+    """What whoever is on call can do at once where a canary is in the way."""
+    under_way = canary.status(journal, environment)
+    if under_way is None:
+        return ""
+    return f"; a canary of version {under_way.version} has {under_way.share} % of the traffic: `podium abort -e {environment}` sends it back"
+
+
 def seen(project: Project, journal: Journal, how: How, environment: str, version: int) -> dict[str, str]:
     """What a plan rests on. Read again under the lock; a difference means that somebody was faster."""
     current = journal.ledger.current(environment)
@@ -72,10 +81,14 @@ def seen(project: Project, journal: Journal, how: How, environment: str, version
 
 
 def verdict(project: Project, journal: Journal, version: int) -> Verdict | None:
-    """The worst of the latest reports of every gate that looked at this version; the registry's tag where the journal has none; else None."""
+    """The worst of the latest reports of every gate that looked at this version; the registry's tag where the journal has none; else None.
+
+    A replay by hand informs and does not vouch: as a check of a gate it is part of that gate's report.
+    """
     latest: dict[str, Verdict] = {}
     for report in journal.gates.of(project.mlflow.model, version):
-        latest.setdefault(report.gate, report.verdict)
+        if not report.gate.startswith(REPLAY_PREFIX):
+            latest.setdefault(report.gate, report.verdict)
     if latest:
         return worst(latest.values())
     known = next((v for v in journal.versions.of(project.mlflow.model) if v.version == version), None)
@@ -136,7 +149,23 @@ def _changes(
         changes += [Change(f"alias {alias}", _name(aliases.get(alias)), _name(to)) for alias, to in after.items() if aliases.get(alias) != to]
     if how is How.ROLLBACK and serving is not None:
         changes.append(Change(f"version {serving}", "may be deployed", "quarantined, with its commit"))
+    config = project.environments[environment]
+    if config.driver == "docker" and serving != number:
+        changes.append(Change("image", *(_image(project, journal, config, version) for version in (serving, number))))
     return changes
+
+
+def _image(project: Project, journal: Journal, config: Environment, version: int | None) -> str:
+    """The image of a version on the environment's engine, as the journal knows it: its digest on a registry, else its id."""
+    from ..containers.address import of_environment
+
+    if version is None:
+        return ""
+    known = journal.images.get(project.mlflow.model, version, str(of_environment(project, config)))
+    if known is None:
+        return "to be brought there, or built"
+    where, algorithm, digest = known.reference.rpartition("sha256:")
+    return f"{where}{algorithm}{digest[:12]}"
 
 
 def _steps(site: Site, how: How, number: int, serving: int | None) -> list[str]:
@@ -145,6 +174,8 @@ def _steps(site: Site, how: How, number: int, serving: int | None) -> list[str]:
     steps: list[str] = []
     if missing:
         steps += [] if site.fetched(number) else ["fetch the model's files"]
+        before, why = _before(site, number)
+        steps += [f"bring the version's image to the engine: {why}"] if before else []
         steps.append(f"start {missing} replica{'s' * (missing > 1)} of version {number} beside what serves")
         steps.append("wait until they are healthy, and warm them up")
     if serving != number:
@@ -155,6 +186,11 @@ def _steps(site: Site, how: How, number: int, serving: int | None) -> list[str]:
         return [*steps, f"quarantine version {serving}", "check who answers"]
     kept = f"; keep {config.keep} earlier version{'s' * (config.keep != 1)} warm" if serving is not None else ""
     return [*steps, f"let requests in flight end{kept}", "check who answers"]
+
+
+def _before(site: Site, number: int) -> tuple[float, str]:
+    """What a replica needs before it can be started: nothing where it is kept and only stopped."""
+    return (0.0, "") if len(site.stopped(number)) >= site.environment.replicas else site.driver.ready(number)
 
 
 def _shift_words(config: Environment, how: How, number: int, serving: int | None) -> str:
@@ -170,7 +206,7 @@ def _shift_words(config: Environment, how: How, number: int, serving: int | None
 def _expected(site: Site, how: How, number: int) -> float:
     seconds = _WARM_SECONDS
     if site.missing(number):
-        seconds += past.typical_seconds(site.journal, site.name, "start_seconds", _START_SECONDS)
+        seconds += past.typical_seconds(site.journal, site.name, "start_seconds", _START_SECONDS) + _before(site, number)[0]
     strategy = site.environment.strategy
     if how is not How.ROLLBACK:
         seconds += strategy.interval * len(strategy.weights) if strategy.kind == "canary" else 1.0

@@ -17,12 +17,43 @@ _LISTEN = "0A"
 
 
 def free_port(taken: Collection[int] = ()) -> int:
-    """A port of 127.0.0.1 that nobody listens on and that is not in `taken`."""
+    """A port of 127.0.0.1 that nobody listens on or has reserved, and that is not in `taken`."""
     for _ in range(400):
         port = random.randint(_FIRST, _LAST)
-        if port not in taken and bindable("127.0.0.1", port):
+        if port not in taken and bindable("127.0.0.1", port) and not _reserved(port):
             return port
     raise Unreachable(f"no free port between {_FIRST} and {_LAST} on this machine", hint="something is using them all: `ss -ltn` lists who listens")
+
+
+def kept_port(taken: Collection[int] = ()) -> tuple[int, socket.socket]:
+    """A free port, and what keeps it (`reserve`)."""
+    while True:
+        port = free_port(taken)
+        held = reserve(port)
+        if held is not None:
+            return port, held
+
+
+def reserve(port: int) -> socket.socket | None:
+    """Keep `port` from everybody else who reserves before listening, any user's, until the answer is closed, here and in every process that inherited it.
+
+    None when somebody else has it. Nothing is bound to the port itself: whoever it is kept for may listen on it at any time. The name is one of Linux's
+    abstract sockets (unix(7)), which live in the same network namespace as the ports.
+    """
+    held = socket.socket(socket.AF_UNIX)
+    try:
+        held.bind(f"\0podium-port-{port}")
+    except OSError:
+        held.close()
+        return None
+    return held
+
+
+def _reserved(port: int) -> bool:
+    held = reserve(port)
+    if held is not None:
+        held.close()
+    return held is None
 
 
 def bindable(host: str, port: int) -> bool:
@@ -36,14 +67,18 @@ def bindable(host: str, port: int) -> bool:
     return True
 
 
-def require(host: str, port: int, *, environment: str) -> None:
-    """UsageError that names the port, and the process that listens on it where that can be seen, unless `host:port` can be bound.
-
-    A port without a listener is waited for, a second at most: a process that was killed a moment ago may not have let go of it yet.
-    """
+def let_go(host: str, port: int) -> bool:
+    """Whether `host:port` can be bound. While nobody is seen who listens there, a second is given for it to become so: a process that was killed a moment
+    ago shows no descriptors any more, and holds them until the last of its threads has ended."""
     deadline = time.monotonic() + 1.0
-    while not bindable(host, port) and listener(port) is None and time.monotonic() < deadline:
+    while not (free := bindable(host, port)) and listener(port) is None and time.monotonic() < deadline:
         time.sleep(0.01)
+    return free
+
+
+def require(host: str, port: int, *, environment: str) -> None:
+    """UsageError that names the port, and the process that listens on it where that can be seen, unless `host:port` can be bound."""
+    let_go(host, port)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,138 +1,226 @@
 """The proxy of an environment: started, changed without losing a request, stopped, and asked for its figures.
 
-Everything is found from the environment's directory: `haproxy.cfg` (always the present weights, so that a restarted proxy goes on where the
-old one was), `haproxy.pid`, `proxy.log`, and the runtime socket.
+It is made of instances of HAProxy that listen on the same port together, so that the death of one costs no more than the requests that it was
+answering. Their configuration files always have the present weights: one that was started again goes on where it was. Where HAProxy runs is a
+matter of its housing (housing.py, drivers/docker_proxy.py), and how it is spoken with of the reach (reach.py).
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from ..errors import Unreachable
-from ..journal.processes import alive as process_alive
-from ..journal.processes import started_at
-from . import ports
-from .detached import stop as stop_process
-from .haproxy import Layout, Runtime, Server, ServerStat, binary, fixed_part, render
-from .paths import socket_path, write
+from .haproxy import Layout, Runtime, Server, ServerStat, fixed_part, render
+from .housing import Housing, ProcessHousing
+from .paths import INSTANCES
+from .reach import Direct, Reach
 
-__all__ = ["Layout", "Server", "ServerStat", "alive", "ensure", "pid", "runtime", "set_weights", "stats", "stop", "totals"]
+__all__ = ["Instance", "Layout", "Proxy", "Server", "ServerStat", "of_process"]
 
-
-def runtime(directory: Path, *, timeout: float = 1.0) -> Runtime:
-    return Runtime(socket_path(directory), timeout=timeout)
+_START_SECONDS = 10.0
+T = TypeVar("T")
 
 
-def stats(environment_dir: Path) -> list[ServerStat]:
-    """The figures of every server and of the frontend and backend as wholes; empty when the proxy does not run or does not answer within 1 s."""
-    if not alive(environment_dir):
-        return []
-    try:
-        return runtime(environment_dir).stats()
-    except Unreachable:
-        return []
+class Patiently(Protocol):
+    def __call__(self, work: Callable[[], T]) -> T: ...
 
 
-def totals(environment_dir: Path) -> tuple[int, int] | None:
-    """(requests, those answered with 5xx by whomever) since the proxy started; None while it does not answer."""
-    for stat in stats(environment_dir):
-        if stat.kind == "frontend":
-            return stat.requests, stat.errors_5xx
-    return None
+def at_once(work: Callable[[], T]) -> T:
+    return work()
 
 
-def pid(directory: Path) -> int | None:
-    """The pid of this environment's proxy, None when it does not run. Believed only of a process that was started with our configuration file."""
-    try:
-        number = int((directory / "haproxy.pid").read_text().split()[0])
-        started = started_at(number)
-        command = Path(f"/proc/{number}/cmdline").read_bytes() if Path("/proc/self").exists() else os.fsencode(_config(directory))
-    except (OSError, ValueError, IndexError):
-        return None
-    ours = os.fsencode(_config(directory)) in command.split(b"\0")
-    return number if started is not None and ours and process_alive(number, started) else None
+class Instance:
+    """One HAProxy. The methods that change something raise Unreachable when it, or the engine that it runs on, does not answer."""
 
+    def __init__(self, number: int, housing: Housing, reach: Reach) -> None:
+        """`number` counts from 1."""
+        self.number = number
+        self.housing = housing
+        self.runtime = Runtime(partial(reach.ask, housing.socket))
 
-def alive(directory: Path) -> bool:
-    return pid(directory) is not None
+    def alive(self) -> bool:
+        return self.housing.alive()
 
+    def fits(self, layout: Layout) -> bool:
+        """Whether it runs, and listens where it should: what else differs can be changed by its socket."""
+        return self.alive() and fixed_part(render(layout, self.housing.socket)) == fixed_part(self.housing.config())
 
-def ensure(directory: Path, layout: Layout, *, environment: str) -> bool:
-    """Bring the proxy to `layout`: by its socket where it runs, by a new process where it does not or where the address changed.
+    def stats(self) -> list[ServerStat]:
+        """Empty when it does not run or does not answer within 1 s."""
+        try:
+            return self.runtime.stats() if self.housing.alive() else []
+        except Unreachable:
+            return []
 
-    Returns whether a process was started. UsageError when the port is taken (says by whom), MissingExtra without HAProxy.
-    """
-    text = render(layout, socket_path(directory))
-    config = _config(directory)
-    running = pid(directory)
-    if running is None:
-        ports.require(layout.bind, layout.port, environment=environment)
-        write(config, text)
-        _launch(directory, [])
-        return True
-    if fixed_part(text) != fixed_part(config.read_text() if config.exists() else ""):
-        write(config, text)
-        _launch(directory, ["-x", str(socket_path(directory)), "-sf", str(running)])
-        return True
-    _change(runtime(directory), layout)
-    if not config.exists() or config.read_text() != text:
-        write(config, text)
-    return False
-
-
-def set_weights(directory: Path, layout: Layout) -> None:
-    """Only the weights, as fast as it goes; the configuration file follows. Unreachable when the proxy does not answer."""
-    runtime(directory).set_weights({server.slot: server.weight for server in layout.servers})
-    write(_config(directory), render(layout, socket_path(directory)))
-
-
-def stop(directory: Path) -> bool:
-    """End the proxy: at once, as whoever stops an environment has drained it or does not mind. Whether there was one."""
-    number = pid(directory)
-    if number is None:
+    def ensure(self, layout: Layout) -> bool:
+        """Bring it to `layout`: by its socket where it runs, by a new process where it does not or where the address changed. Whether one was started."""
+        text = render(layout, self.housing.socket)
+        if not self.housing.alive():
+            self.housing.write(text)
+            self.housing.start()
+            self._wait_for_another("")
+            return True
+        config = self.housing.config()
+        if fixed_part(text) != fixed_part(config):
+            self.housing.write(text)
+            self.reload()
+            return True
+        change(self.runtime, layout)
+        if config != text:
+            self.housing.write(text)
         return False
-    stop_process(number, started_at(number) or 0.0, grace=2.0)
-    for path in (directory / "haproxy.pid", socket_path(directory)):
-        path.unlink(missing_ok=True)
-    return True
 
-
-def _config(directory: Path) -> Path:
-    return directory.resolve() / "haproxy.cfg"
-
-
-def _launch(directory: Path, handover: list[str]) -> None:
-    """Start HAProxy as a daemon of its own and wait until its socket answers. It returns only after its ports are bound, or says why not."""
-    command = [binary(), "-D", "-f", str(_config(directory)), "-p", str(directory.resolve() / "haproxy.pid"), *handover]
-    log = directory / "proxy.log"
-    env = {key: value for key, value in os.environ.items() if not key.startswith("PODIUM_")}
-    done = subprocess.run(
-        command, cwd=directory, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=15, start_new_session=True, check=False
-    )
-    if done.stderr:
-        write(log, done.stderr)
-    if done.returncode:
-        raise Unreachable(f"the proxy does not start: {_reason(done.stderr)}", hint=f"{log} has all it said")
-    deadline = time.monotonic() + 5
-    while True:
+    def reload(self) -> None:
+        """A new process with the configuration file as it is; the old one ends when its connections have."""
+        before = ""
         with contextlib.suppress(Unreachable):
-            runtime(directory, timeout=0.5).ask("show info")
-            return
-        if time.monotonic() > deadline:
-            raise Unreachable("the proxy started but its socket does not answer", hint=f"see {log}")
-        time.sleep(0.005)
+            before = self._process()
+        self.housing.reload()
+        self._wait_for_another(before)
+
+    def set_weights(self, layout: Layout) -> None:
+        """The configuration file follows, and is all that there is to change for one that does not run."""
+        weights = {server.slot: server.weight for server in layout.servers}
+        try:
+            self.runtime.set_weights(weights)
+        except Unreachable:
+            if self.housing.alive():
+                raise
+        self.housing.write(render(layout, self.housing.socket))
+
+    def _process(self) -> str:
+        """The number of the process that answers, as it knows itself."""
+        return next((line for line in self.runtime.ask("show info").splitlines() if line.startswith("Pid:")), "")
+
+    def _wait_for_another(self, before: str) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        trouble = ""
+        while True:
+            try:
+                if self._process() not in ("", before):
+                    return
+                trouble = "it goes on as it was"
+            except Unreachable as error:
+                trouble = error.message
+            if not self.housing.alive() or time.monotonic() > deadline:
+                raise Unreachable(f"the proxy was started but: {trouble}", hint=self.housing.look())
+            time.sleep(0.005)
 
 
-def _reason(text: str) -> str:
-    alerts = [line.partition(": ")[2] or line for line in text.splitlines() if "ALERT" in line]
-    return (alerts or text.splitlines() or ["it gave no reason"])[0].strip()
+class Proxy:
+    """The instances of one environment. What is asked of it is done to each; one that is away does not keep the others from it."""
+
+    def __init__(self, instances: Sequence[Instance], *, patiently: Patiently = at_once) -> None:
+        """`patiently` does what may be done twice again while the engine that the proxy runs on is away."""
+        self.instances = tuple(instances)
+        self._patiently = patiently
+
+    # Looking
+
+    def alive(self) -> bool:
+        """Whether anything listens."""
+        return bool(self._patiently(self._living))
+
+    def whole(self) -> bool:
+        """Whether all of it runs."""
+        return len(self._patiently(self._living)) == len(self.instances)
+
+    def fits(self, layout: Layout) -> bool:
+        """Whether all of it runs, and listens where it should."""
+        return self._patiently(lambda: all(each.fits(layout) for each in self.instances))
+
+    def readings(self) -> dict[int, list[ServerStat]]:
+        """By the number of the instance, of those that answer: the figures of every server, and of the frontend and backend as wholes."""
+        return {each.number: found for each in self.instances if (found := self._patiently(each.stats))}
+
+    def stats(self) -> list[ServerStat]:
+        """Those of all instances together; empty when none answers. A server is up when all of them find it so."""
+        found: dict[tuple[str, str], ServerStat] = {}
+        for reading in self.readings().values():
+            for stat in reading:
+                key = (stat.kind, stat.name)
+                found[key] = _together(found[key], stat) if key in found else stat
+        return list(found.values())
+
+    def totals(self) -> dict[int, tuple[int, int]]:
+        """By the number of the instance, of those that answer: (requests, those answered with 5xx by whomever) since it started."""
+        return {number: (stat.requests, stat.errors_5xx) for number, stats in self.readings().items() for stat in stats if stat.kind == "frontend"}
+
+    def look(self) -> str:
+        """Where to read what it said, for a hint."""
+        return self.instances[0].housing.look()
+
+    def require(self, bind: str, port: int) -> None:
+        """UsageError, naming who has it where that can be seen, when nothing of ours listens and the proxy could not."""
+        if not self._living():
+            self.instances[0].housing.require(bind, port)
+
+    # Changing
+
+    def ensure(self, layout: Layout) -> bool:
+        """Bring all instances to `layout`; whether a process was started for one.
+
+        UsageError when the port is taken (says by whom), MissingExtra without HAProxy, Unreachable when one does not answer.
+        """
+        return self._patiently(lambda: self._ensure(layout))
+
+    def _ensure(self, layout: Layout) -> bool:
+        self.require(layout.bind, layout.port)
+        return any(self._each(lambda instance: instance.ensure(layout)))
+
+    def set_weights(self, layout: Layout) -> None:
+        """Only the weights, as fast as it goes."""
+        self._patiently(lambda: self._each(lambda instance: instance.set_weights(layout)))
+
+    def fell(self, slot: str) -> None:
+        """This server is being started again: nothing is sent to it until it has passed a health check. Nothing to do where nothing listens."""
+        self._each(lambda instance: instance.runtime.fell(slot), self._patiently(self._living))
+
+    def remove(self, slot: str) -> None:
+        """Out of service at once; forgotten as soon as its last connection is closed (a later call tries again). Nothing to do where nothing listens."""
+        self._each(lambda instance: instance.runtime.remove(slot), self._patiently(self._living))
+
+    def reload(self) -> None:
+        """New processes, one after the other."""
+        self._each(Instance.reload)
+
+    def stop(self) -> bool:
+        """End it: at once, as whoever stops an environment has drained it or does not mind. Whether there was one."""
+        stopped = [self._patiently(each.housing.stop) for each in self.instances]
+        return any(stopped)
+
+    def _living(self) -> list[Instance]:
+        return [each for each in self.instances if each.alive()]
+
+    def _each(self, work: Callable[[Instance], T], instances: Sequence[Instance] | None = None) -> list[T]:
+        """`work` done to all of them, whatever becomes of one; the first failure is raised at the end."""
+        done: list[T] = []
+        failed: Unreachable | None = None
+        for each in self.instances if instances is None else instances:
+            try:
+                done.append(work(each))
+            except Unreachable as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
+        return done
 
 
-def _change(control: Runtime, layout: Layout) -> None:
+def _together(one: ServerStat, other: ServerStat) -> ServerStat:
+    worse = one if not one.up else other
+    return replace(
+        worse, requests=one.requests + other.requests, errors_4xx=one.errors_4xx + other.errors_4xx, errors_5xx=one.errors_5xx + other.errors_5xx,
+        failures=one.failures + other.failures, queue=one.queue + other.queue, sessions=one.sessions + other.sessions,
+    )  # fmt: skip
+
+
+def change(control: Runtime, layout: Layout) -> None:
     """Servers added, moved, re-weighted and removed by the socket: no process is replaced, no connection is closed."""
     now = {stat.name: stat for stat in control.stats() if stat.kind == "server"}
     wanted = {server.slot: server for server in layout.servers}
@@ -140,9 +228,13 @@ def _change(control: Runtime, layout: Layout) -> None:
         present = now.get(server.slot)
         if present is None:
             control.add(server)
-        elif present.address != f"127.0.0.1:{server.port}" or present.status.startswith("MAINT"):
+        elif present.address != server.at or present.status.startswith("MAINT"):
             control.move(server)
     control.set_weights({slot: server.weight for slot, server in wanted.items()})
     for slot in now.keys() - wanted.keys():
         control.remove(slot)
 
+
+def of_process(directory: Path, environment: str = "") -> Proxy:
+    """The proxy whose instances are processes of this machine, found from the environment's directory alone."""
+    return Proxy([Instance(number, ProcessHousing(directory, environment, number), Direct()) for number in INSTANCES])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ..domain.delivery import Deployment, DeploymentState
 from ..domain.project import Environment, Project
-from ..errors import PodiumError, Refused
+from ..errors import Interrupted, PodiumError
 from ..journal import Journal
 from . import labels, phases, undoing
 from .guard import healing, lock_name, operation
-from .saga import Saga
+from .saga import GIVEN_UP, Saga
 from .site import Say, Site, quiet
 from .tending import tend
 
@@ -43,22 +43,28 @@ def recover(project: Project, journal: Journal, *, environment: str | None = Non
             with operation(journal, site.directory, site.name, who=_WHO, why=f"recovery of deployment {deployment.id}"):
                 if journal.ledger.get(deployment.id).state is DeploymentState.RUNNING:
                     done.append(settle(site, journal.ledger.get(deployment.id)))
-        except Refused:
-            continue
+        except Interrupted:
+            raise
+        except (PodiumError, OSError):
+            continue  # another operation has it, or it cannot be looked after, which healing says: the other environments do not wait for it
     return done
 
 
 def settle(site: Site, deployment: Deployment, *, say: Say = quiet) -> str:
-    """Finish or undo one interrupted deployment; the caller holds the environment."""
+    """Finish or undo one interrupted deployment; the caller holds the environment. Unreachable while its engine is away: it stays as it is."""
     what = f"{deployment.environment}: the interrupted {deployment.how} of version {deployment.to_version}"
-    if phases.reached(deployment.phase, phases.SHIFTED):
+    if phases.reached(deployment.phase, phases.SHIFTED) and not deployment.data.get(GIVEN_UP):
+        site.proxy.alive()
         try:
-            Saga(site, deployment, apart=True).run()
+            Saga(site, deployment).run()
+        except Interrupted:
+            raise
         except PodiumError as error:
             return f"{what} could not be finished: {error}"
         return f"{what} was finished"
     problems = undoing.undo(site, deployment, lambda row: labels.apart(site.project, row, "undo"))
-    message = "interrupted; undone" + (f", but: {'; '.join(problems)}" if problems else "")
-    site.journal.ledger.finish(deployment.id, DeploymentState.FAILED if problems else DeploymentState.UNDONE, message)
+    why = str(deployment.data.get(GIVEN_UP) or "interrupted")
+    message = f"{why}; undone" + (f", but: {'; '.join(problems)}" if problems else "")
+    site.journal.ledger.finish(deployment.id, DeploymentState.FAILED if problems or deployment.data.get(GIVEN_UP) else DeploymentState.UNDONE, message)
     say(message)
     return f"{what} was undone" + (f", but: {'; '.join(problems)}" if problems else "")

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field, replace
 
 from ..domain.delivery import Deployment, DeploymentState, How, Plan, Replica, ReplicaState
 from ..domain.runs import Trigger
-from ..domain.verdicts import Verdict
-from ..errors import PodiumError, Refused, RunFailed, UsageError
-from . import analysis, checking, labels, past, phases, plans, proxy, undoing
+from ..errors import Interrupted, PodiumError, Refused, Unreachable, UsageError
+from . import analysis, checking, labels, past, phases, plans, undoing
+from .canary import KEY, Canary
 from .site import Site
 from .strategies import FULL, Stage, stages
 from .tending import tend
 
 WATCH_SECONDS = 0.5
-_RETRIES = 4
-_RETRY_SECONDS = 10.0
+# In a ledger row's data: why it failed, where that could not be put back yet.
+GIVEN_UP = "given_up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,14 @@ def check(site: Site, order: Order, *, holding: bool = False) -> Plan:
 
 def fetch(site: Site, version: int) -> str:
     """The digest of the version's files, brought here first where they are not. Asks the registry only then."""
-    running = next((r.digest for r in site.running(version) if r.digest), None)
-    digest = running or site.fetched(version)
-    if digest is not None:
-        return digest
+    there = [*site.running(version), *site.stopped(version)]
+    digest = next((r.digest for r in there if r.digest), None) or site.fetched(version) or _download(site, version)
+    if len(there) < site.environment.replicas:
+        site.driver.prepare(version)
+    return digest
+
+
+def _download(site: Site, version: int) -> str:
     from ..registry import open_registry
 
     site.say(f"fetching {site.project.mlflow.model} version {version}")
@@ -91,14 +95,14 @@ def begin(site: Site, order: Order, digest: str) -> Deployment:
 
 
 class Saga:
-    """One deployment under way. `apart` has the registry asked by another process (for the agent). `asked` as in Order."""
+    """One deployment under way. `asked` as in Order."""
 
-    def __init__(self, site: Site, deployment: Deployment, *, asked: float = 0.0, apart: bool = False) -> None:
+    def __init__(self, site: Site, deployment: Deployment, *, asked: float = 0.0) -> None:
         self.site = site
         self.deployment = deployment
         self.data: dict[str, object] = dict(deployment.data)
         self.asked = asked or deployment.at
-        self.apart = apart
+        self.aliases = labels.Apart(site.project)
         self.warnings: list[str] = []
         self.before = analysis.Reading({}, {})
 
@@ -113,14 +117,19 @@ class Saga:
     def run(self) -> Deployment:
         """All phases that are not done yet. On any failure what was changed is put back and the failure raised again."""
         try:
-            for phase in phases.after(self.deployment.phase):
-                getattr(self, phase)()
-                self.note(phase)
+            self._go_on()
         except BaseException as error:
             self.give_up(error)
             raise
+        finally:
+            self.aliases.close()
         self.site.journal.ledger.finish(self.deployment.id, DeploymentState.SUCCEEDED, "; ".join(self.warnings))
         return self.site.journal.ledger.get(self.deployment.id)
+
+    def _go_on(self) -> None:
+        for phase in phases.after(self.deployment.phase):
+            getattr(self, phase)()
+            self.note(phase)
 
     def note(self, phase: str) -> None:
         self.data = {**self.site.journal.ledger.get(self.deployment.id).data, **self.data}
@@ -128,17 +137,50 @@ class Saga:
         self.deployment = replace(self.deployment, phase=phase)
 
     def give_up(self, error: BaseException) -> None:
-        """Undo; but a rollback whose traffic has moved stays where it is: that was the point of it."""
+        """Undo, unless it stays. Interrupted when that came while it was put back, or while what stays was brought to its end."""
         reason = str(error) or type(error).__name__
-        if self.deployment.how is How.ROLLBACK and phases.reached(self.deployment.phase, phases.SHIFTED):
-            self.site.journal.ledger.finish(self.deployment.id, DeploymentState.FAILED, f"traffic has moved, but: {reason}")
+        if self._stays():
+            self._leave(self._end(reason) if isinstance(error, Interrupted) else f"traffic has moved, but: {reason}")
             return
         self.site.say("putting back what was")
-        problems = undoing.undo(self.site, self.deployment, self._labels_undo)
+        try:
+            problems = undoing.undo(self.site, self.deployment, lambda row: self.aliases.order(row, "undo"))
+        except (Unreachable, Interrupted) as cut:
+            # The row stays open: whoever looks next, when the engine is there again, puts back what was.
+            known = self.site.journal.ledger.get(self.deployment.id)
+            self.site.journal.ledger.phase(self.deployment.id, known.phase, {**known.data, GIVEN_UP: reason})
+            self.site.say(f"{cut.message}: not all could be put back; the agent or the next change does it")
+            if isinstance(cut, Interrupted):
+                raise
+            return
         left = f" (not all could be put back: {'; '.join(problems)})" if problems else ""
         failed = isinstance(error, PodiumError) and error.exit_code != 130
         state = DeploymentState.FAILED if failed or problems else DeploymentState.UNDONE
         self.site.journal.ledger.finish(self.deployment.id, state, f"{reason}{left}")
+
+    def _stays(self) -> bool:
+        """Whether what is done stays, whatever fails now. A verified version serves, and the one before it may be stopped already; and a rollback
+        whose traffic has moved has done what it was for: its version is what should serve from now on."""
+        phase = self.deployment.phase
+        return phases.reached(phase, phases.VERIFIED) or (self.deployment.how is How.ROLLBACK and phases.reached(phase, phases.SHIFTED))
+
+    def _end(self, reason: str) -> str:
+        """Told to end where all that matters is done: the little that is left is done yet, since half of it is what nobody asked for. Told so once more,
+        Interrupted, and the row stays open: whoever looks next goes on."""
+        self.site.say(f"{reason}: traffic has moved already, so what is left is done first")
+        try:
+            self._go_on()
+        except Interrupted:
+            self.site.say("not all could be done; the agent or the next change does it")
+            raise
+        except PodiumError as error:
+            return f"traffic has moved, but: {reason}; {error}"
+        return f"{reason} when traffic had moved"
+
+    def _leave(self, words: str) -> None:
+        if self.deployment.how is How.ROLLBACK and not phases.reached(self.deployment.phase, phases.ALIASED):
+            self._quarantine()
+        self.site.journal.ledger.finish(self.deployment.id, DeploymentState.SUCCEEDED, "; ".join([*self.warnings, words]))
 
     # The phases, by the names in phases.py
 
@@ -147,14 +189,18 @@ class Saga:
         rows = self.site.replicas()
         missing = [self.site.replica_id(self.version, n) for n in self.site.missing(self.version)]
         self.data |= {
-            "weights": {row.id: row.weight for row in rows if row.id not in missing},
+            "weights": {row.id: row.weight for row in rows if row.weight or row.id not in missing},
             "new": missing,
-            "proxy": proxy.alive(self.site.directory),
+            "proxy": self.site.proxy.alive(),
+            "stopped": [row.id for row in rows if row.id in missing and row.state is ReplicaState.STOPPED],
         }
 
     def started(self) -> None:
         for number in self.site.missing(self.version):
             self.site.start(self.version, number, self.deployment.digest)
+        # A rollback is in a hurry: its replicas have all of the CPU.
+        if self.deployment.how is How.PROMOTE and self._carries() and self.data.get("new"):
+            self.aliases.prepare()
 
     def healthy(self) -> None:
         """The new replicas answer, and the proxy knows them, with weight 0."""
@@ -163,7 +209,7 @@ class Saga:
         if new:
             self.site.wait_healthy(new, tick=lambda: tend(self.site, skip=new))
             self.data["start_seconds"] = round(time.monotonic() - began, 3)
-        if new or not proxy.alive(self.site.directory):
+        if new or not self.site.proxy.fits(self.site.layout()):
             self.site.sync()
 
     def warmed(self) -> None:
@@ -179,14 +225,8 @@ class Saga:
         strategy = self.site.environment.strategy
         if self.deployment.how is How.ROLLBACK:
             strategy = replace(strategy, kind="blue-green")
-        self.before = analysis.read(proxy.stats(self.site.directory), (), latency=False)
-        for stage in stages(strategy, [r.id for r in new], [r.id for r in old]):
-            reading = analysis.read(proxy.stats(self.site.directory), [*new, *old]) if stage.hold else None
-            self.site.weigh(stage.weights)
-            if stage.share < FULL:
-                self.data["share"] = stage.share
-                self.note(self.deployment.phase)
-                self._hold(stage, reading, new, old)
+        self.before = analysis.read(self.site.proxy.readings(), (), self.site.reach, latency=False)
+        self._shift(stages(strategy, [r.id for r in new], [r.id for r in old]), new, old)
         took = time.time() - self.asked
         self.data |= {"share": FULL, "traffic_seconds": round(took, 3)}
         self.site.say(f"version {self.version} has all traffic of {self.site.name}, {took:.2f} s after it was asked for")
@@ -196,10 +236,10 @@ class Saga:
         rollback = self.deployment.how is How.ROLLBACK
         if rollback:
             self._quarantine()
-        if not past.carries(self.site.project, self.site.name) or self.deployment.how is How.DEPLOY:
+        if not self._carries():
             return
         try:
-            for line in self._labels_finish():
+            for line in self.aliases.order(self.deployment, "finish"):
                 self.site.say(line)
         except PodiumError as error:
             if not rollback:
@@ -222,19 +262,49 @@ class Saga:
         self.site.say(f"verified: {checking.verify(self.site, self.version)}")
 
     def kept(self) -> None:
-        """Earlier versions beyond `keep` are stopped, never the one that a rollback would bring back first."""
+        """Earlier versions beyond `keep` are stopped, those beyond `keep_stopped` removed; never the one that a rollback would bring back first."""
         back = past.good_before(self.site.project, self.site.journal, self.site.name, leaving=self.version)
         serving = past.serving(self.site.journal, self.site.name)
         ranked = [self._next_back(back, serving), serving, *past.earlier(self.site.journal, self.site.name)]
-        keep = set(list(dict.fromkeys(v for v in ranked if v not in (None, self.version)))[: self.site.environment.keep])
-        surplus = [
-            row
-            for row in self.site.replicas()
-            if not row.weight and row.version not in keep and (row.version != self.version or self._number(row) > self.site.environment.replicas)
-        ]
-        self.site.retire(surplus)
+        try:
+            self.site.settle_kept([version for version in ranked if version is not None], serving=self.version)
+        except Interrupted:
+            raise
+        except PodiumError as error:
+            self._warn(f"earlier versions were not all put away: {error}")
 
     # What the phases are made of
+
+    def _carries(self) -> bool:
+        """Whether aliases are to be moved."""
+        return self.deployment.how is not How.DEPLOY and bool(past.carries(self.site.project, self.site.name))
+
+    def _shift(self, ahead: Sequence[Stage], new: Sequence[Replica], old: Sequence[Replica]) -> None:
+        canary = Canary(self.site, self.deployment, new, old, keep=self._keep_canary, tick=lambda: tend(self.site))
+        full = False
+        for index, stage in enumerate(ahead):
+            if full and stage.share < FULL:
+                continue
+            if stage.share == FULL:
+                self.site.weigh({**self._surplus(new), **stage.weights})
+                continue
+            self.site.weigh(stage.weights)
+            self.data["share"] = stage.share
+            self.note(self.deployment.phase)
+            if not stage.hold:
+                self._wait(0.2)
+            else:
+                full = not canary.hold(stage, index)
+        if KEY in self.data:
+            self.data[KEY] = None  # not taken out: what the ledger has would come back with the next note
+
+    def _surplus(self, wanted: Sequence[Replica]) -> dict[str, int]:
+        """No weight for replicas of this version beyond those wanted: there were more of them once."""
+        return {row.id: 0 for row in self.site.replicas(self.version) if row.id not in {each.id for each in wanted}}
+
+    def _keep_canary(self, known: Mapping[str, object]) -> None:
+        self.data[KEY] = dict(known)
+        self.note(self.deployment.phase)
 
     def _new(self) -> list[str]:
         new = self.data.get("new")
@@ -262,46 +332,6 @@ class Saga:
         self.site.journal.quarantine.add(self.deployment.model, left, self.site.version(left).commit, self.deployment.who, why)
         self.site.say(f"version {left} is quarantined")
 
-    def _labels_finish(self) -> list[str]:
-        if self.apart:
-            return labels.apart(self.site.project, self.deployment, "finish")
-        return labels.finish(self.site.project, self.site.journal, self.deployment)
-
-    def _labels_undo(self, deployment: Deployment) -> list[str]:
-        if self.apart:
-            return labels.apart(self.site.project, deployment, "undo")
-        return labels.undo(self.site.project, self.site.journal, deployment)
-
-    def _hold(self, stage: Stage, reading: analysis.Reading | None, new: Sequence[Replica], old: Sequence[Replica]) -> None:
-        """Stay at a stage for its time, looking after everything, then judge it; RunFailed unless it may go on."""
-        if reading is None:
-            self._wait(0.2)
-            return
-        rules = self.site.environment.strategy.analysis
-        self.site.say(f"version {self.version} has {stage.share} % of the traffic for {stage.hold:g} s")
-        self._wait(stage.hold)
-        found, words = self._judge(rules, reading, new, old)
-        for _ in range(_RETRIES):
-            if found is not Verdict.ERROR:
-                break
-            self._wait(min(_RETRY_SECONDS, stage.hold))
-            found, words = self._judge(rules, reading, new, old)
-        self.site.say(f"{stage.share} %: {found}: {words}")
-        if found is Verdict.INCONCLUSIVE and not self.forced:
-            raise RunFailed(f"the canary is inconclusive at {stage.share} %: {words}", hint="a person decides: --force --why REASON goes on")
-        if found in (Verdict.FAIL, Verdict.ERROR):
-            raise RunFailed(f"the canary ends in {found} at {stage.share} %: {words}", hint="the version before has all traffic again")
-
-    def _judge(
-        self, rules: Sequence[Mapping[str, object]], reading: analysis.Reading, new: Sequence[Replica], old: Sequence[Replica]
-    ) -> tuple[Verdict, str]:
-        if not rules:
-            return Verdict.PASS, "nothing is analysed"
-        after = analysis.read(proxy.stats(self.site.directory), [*new, *old])
-        fresh, before = (analysis.window(reading, after, [row.slot for row in rows]) for rows in (new, old))
-        results = analysis.judge(rules, fresh, before)
-        return analysis.verdict(results), "; ".join(result.message for result in results)
-
     def _wait(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while True:
@@ -314,9 +344,6 @@ class Saga:
 
 def ensure_possible(site: Site) -> None:
     """UsageError before anything is fetched or started where the environment's port belongs to somebody else."""
-    from . import ports
-
-    if not proxy.alive(site.directory):
-        ports.require(site.environment.bind, site.environment.port, environment=site.name)
+    site.proxy.require(site.environment.bind, site.environment.port)
     if site.environment.replicas < 1:
         raise UsageError(f"environments.{site.name}.replicas is {site.environment.replicas}", hint="at least 1")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..domain.delivery import Deployment, How
 from ..domain.runs import RunKind
 from ..errors import NotFound, UsageError
-from . import plans, proxy
+from . import plans
 from .guard import operation
 from .reconcile import settle
 from .saga import Order, Saga, begin, check, ensure_possible, fetch
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ..engine.context import StepContext
 
 _SEEN = "seen."
+# How many seconds a change waits for an engine that is away: one that is being restarted, or whose line was cut.
+PATIENCE = 30.0
 
 
 def deploy(context: StepContext) -> Mapping[str, Any]:
@@ -65,7 +67,7 @@ def _site(context: StepContext) -> Site:
     config = context.project.environments.get(name)
     if config is None:
         raise NotFound(f"there is no environment {name!r}", hint=f"podium.yaml has: {', '.join(context.project.environments) or 'none'}")
-    return Site(context.project, context.journal, config, say=context.log)
+    return Site(context.project, context.journal, config, say=context.log, patience=PATIENCE)
 
 
 def _order(context: StepContext, site: Site, how: How) -> Order:
@@ -77,8 +79,8 @@ def _order(context: StepContext, site: Site, how: How) -> Order:
         _know(site, version)
     if version is None:
         version = plans.plan(site.project, site.journal, how, site.name, None).version
-    force = str(options.get("force") or "")
-    if force in ("True", "true"):
+    force = str(options.get("force") or "").strip()
+    if force.lower() in ("true", "false"):
         raise UsageError("force needs a reason in words", hint="force: why it is right to do it all the same")
     run = context.run
     operation_run = run.kind is not RunKind.PIPELINE
@@ -111,5 +113,4 @@ def _results(site: Site, deployment: Deployment, warnings: list[str]) -> Mapping
         "traffic_seconds": deployment.data.get("traffic_seconds"),
         "seconds": round(ended - deployment.at, 3),
         "warnings": warnings,
-        "proxy": proxy.pid(site.directory),
     }

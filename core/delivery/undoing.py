@@ -7,28 +7,38 @@ from dataclasses import replace
 from typing import cast
 
 from ..domain.delivery import Deployment, ReplicaState
-from ..errors import PodiumError
-from . import proxy
+from ..errors import Interrupted, PodiumError, Unreachable
 from .site import Site
 
 Labels = Callable[[Deployment], list[str]]
 
 
 def undo(site: Site, deployment: Deployment, labels: Labels) -> list[str]:
-    """What could not be taken back, in words: empty when everything could. `labels` puts the aliases back."""
+    """What could not be taken back, in words: empty when everything could. `labels` puts the aliases back.
+
+    Unreachable when the engine that serves the environment, or its proxy, is away or goes away meanwhile, Interrupted when the process is told to end: it
+    has to be done again, as a whole, later."""
+    site.proxy.alive()
     data = site.journal.ledger.get(deployment.id).data
     problems: list[str] = []
-    parts: tuple[Callable[[], None], ...] = (
-        lambda: _weights(site, data),
-        lambda: _new_replicas(site, data),
-        lambda: _proxy(site, data),
-        lambda: _labels(data, deployment, labels),
-    )
-    for part in parts:
+    away: Unreachable | None = None
+    for part in (_weights, _new_replicas, _proxy):
         try:
-            part()
+            part(site, data)
+        except Interrupted:
+            raise
+        except Unreachable as error:
+            away = away or error
         except (PodiumError, OSError) as error:
             problems.append(str(error))
+    try:
+        _labels(data, deployment, labels)
+    except Interrupted:
+        raise
+    except (PodiumError, OSError) as error:
+        problems.append(str(error))
+    if away is not None:
+        raise away
     return problems
 
 
@@ -45,9 +55,13 @@ def _weights(site: Site, data: Mapping[str, object]) -> None:
 
 
 def _new_replicas(site: Site, data: Mapping[str, object]) -> None:
-    new = cast("list[str]", data.get("new") or [])
+    before = cast("Mapping[str, int]", data.get("weights") or {})
+    # One that had traffic was there before, dead or starting, and should serve: it stays, for whoever brings it up.
+    new = [name for name in cast("list[str]", data.get("new") or []) if not before.get(name)]
+    kept = cast("list[str]", data.get("stopped") or [])
     rows = [row for row in site.replicas() if row.id in new]
-    site.retire(rows, grace=3.0)
+    site.put_aside([row for row in rows if row.id in kept], grace=3.0)
+    site.retire([row for row in rows if row.id not in kept], grace=3.0)
     for name in set(new) - {row.id for row in rows}:
         site.driver.stop_lost(site.marker(name))
 
@@ -55,7 +69,8 @@ def _new_replicas(site: Site, data: Mapping[str, object]) -> None:
 def _proxy(site: Site, data: Mapping[str, object]) -> None:
     """A proxy that this change started for nobody else is not left behind."""
     if data.get("proxy") is False and not site.replicas():
-        proxy.stop(site.directory)
+        site.proxy.stop()
+        site.driver.clear()
 
 
 def _labels(data: Mapping[str, object], deployment: Deployment, labels: Labels) -> None:

@@ -52,6 +52,16 @@ if when == "spawn":
 install()
 with open(path, "rb") as file:
     project, environment = pickle.load(file)
+if when == "spawn" and environment.driver == "docker":
+    from podium.core.delivery.drivers.docker import DockerDriver
+
+    run = DockerDriver._started
+
+    def started(self, *arguments):
+        run(self, *arguments)
+        die()
+
+    DockerDriver._started = started
 saga.WATCH_SECONDS = 0.05
 journal = Journal.open(project.state / "journal.db")
 site = Site(project, journal, environment, say=print)

@@ -12,9 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from podium.core.delivery import drivers, proxy, steps
+from podium.core.delivery import drivers, steps
 from podium.core.delivery.drivers.process import ProcessDriver
-from podium.core.delivery.ports import free_port
+from podium.core.delivery.housing import ProcessHousing
+from podium.core.delivery.paths import INSTANCES
+from podium.core.delivery.proxy import of_process
 from podium.core.delivery.saga import Order
 from podium.core.delivery.site import Site
 from podium.core.domain.delivery import Deployment, How
@@ -22,6 +24,8 @@ from podium.core.domain.models import Version
 from podium.core.domain.project import Environment, Git, Mlflow, Project, Strategy
 from podium.core.journal import Journal
 from podium.core.registry.files import bring
+
+from tests.support import free_port
 
 SERVER = Path(__file__).with_name("light_server.py")
 MODEL = "tiny"
@@ -84,21 +88,32 @@ class World:
         return json.loads(get(self.port, "/version"))["version"]
 
     def weights(self) -> dict[str, int]:
-        return {stat.name: stat.weight for stat in proxy.stats(self.site.directory) if stat.kind == "server"}
+        """As every instance of the proxy has them."""
+        found = [{stat.name: stat.weight for stat in stats if stat.kind == "server"} for stats in self.site.proxy.readings().values()]
+        assert all(each == found[0] for each in found), found
+        return found[0] if found else {}
+
+    def proxy_pids(self) -> list[int]:
+        """Of the instances that are processes."""
+        found = [ProcessHousing(self.site.directory, "staging", number).pid() for number in INSTANCES]
+        return [pid for pid in found if pid is not None]
 
     def evidence(self) -> str:
         """What the proxy saw and what was said: for the message of a failing test."""
-        lines = proxy.runtime(self.site.directory).ask("show stat").splitlines()
-        names = lines[0].split(",")
         wanted = ("svname", "status", "weight", "chkfail", "chkdown", "lastchg", "check_status", "hrsp_5xx", "econ", "eresp", "wretr", "wredis")
-        rows = [dict(zip(names, line.split(","), strict=False)) for line in lines[1:] if line]
-        return "\n".join([*(str({key: row[key] for key in wanted}) for row in rows), *self.said])
+        told: list[str] = []
+        for instance in self.site.proxy.instances:
+            lines = instance.runtime.ask("show stat").splitlines() if instance.alive() else []
+            names = lines[0].split(",") if lines else []
+            rows = [dict(zip(names, line.split(","), strict=False)) for line in lines[1:] if line]
+            told += [f"instance {instance.number}", *(str({key: row[key] for key in wanted}) for row in rows)]
+        return "\n".join([*told, *self.said])
 
     def close(self) -> None:
         """Nothing keeps running: everything that carries this world's mark is ended by pid."""
         for name in self.project.environments:
             site = Site(self.project, self.journal, self.project.environments[name])
-            proxy.stop(site.directory)
+            of_process(site.directory).stop()
             for row in site.replicas():
                 site.driver.stop(row, grace=0.5)
                 site.driver.stop_lost(site.marker(row.id))

@@ -1,11 +1,15 @@
 """A stand-in for a replica that starts in a tenth of a second: what it does is written in its "model's" behaviour.json.
 
-start: seconds until healthy · crash: end while loading · status: of /invocations · delay: seconds a prediction takes
+start: seconds until healthy · crash: end while loading · status: of /invocations · delay: seconds a prediction takes · answer: what it predicts
+(its version) · fails_after: so many good answers come before `status` · dies_after: it ends itself after so many ·
+stubborn: it does not end when it is told to · needs: a file without which it ends while loading
 """
 
 import argparse
+import itertools
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -14,11 +18,13 @@ from pathlib import Path
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--model", type=Path)
+parser.add_argument("--host", default="127.0.0.1")
 parser.add_argument("--port", type=int)
-parser.add_argument("--version")
+parser.add_argument("--version", default=os.environ.get("PODIUM_SERVING_VERSION"))
 known, _ = parser.parse_known_args()
 behaviour = json.loads((known.model / "behaviour.json").read_text())
 born = time.monotonic()
+answers = itertools.count(1)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -44,7 +50,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         time.sleep(behaviour.get("delay", 0))
-        self.answer(behaviour.get("status", 200), {"predictions": [int(known.version)]})
+        number = next(answers)
+        if number > behaviour.get("dies_after", number):
+            os._exit(1)
+        good = number <= behaviour.get("fails_after", 0)
+        self.answer(200 if good else behaviour.get("status", 200), {"predictions": [behaviour.get("answer", int(known.version))]})
 
     def log_message(self, *_: object) -> None:
         pass
@@ -56,8 +66,10 @@ class Server(ThreadingHTTPServer):
 
 
 print(f"light replica of version {known.version} on port {known.port}", flush=True)
-if behaviour.get("crash"):
+if behaviour.get("stubborn"):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if behaviour.get("crash") or not Path(behaviour.get("needs", "/")).exists():
     threading.Event().wait(0.05)
     print("ModuleNotFoundError: No module named 'a_package_that_is_not_there'\x1b[31m", file=sys.stderr, flush=True)
     sys.exit(1)
-Server(("127.0.0.1", known.port), Handler).serve_forever(poll_interval=0.05)
+Server((known.host, known.port), Handler).serve_forever(poll_interval=0.05)

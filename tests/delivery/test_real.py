@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 from podium.core.cockpit import Cockpit
 from podium.core.delivery import labels, proxy, reconcile
-from podium.core.delivery.ports import free_port
 from podium.core.domain.delivery import DeploymentState, How
+from podium.core.domain.repair import Kind
 from podium.core.domain.runs import RunState
 from podium.core.domain.verdicts import CheckResult, GateReport, Verdict
 from podium.core.errors import Refused
 from podium.core.registry.snapshot import refresh
 
 from tests.delivery.light import Load, get
-from tests.support import wait_until
+from tests.support import free_port, wait_until
 
 PODIUM = """\
 project: iris
@@ -61,7 +61,7 @@ def _register(cockpit: Cockpit) -> None:
     for strength in (0.1, 1.0):
         model: Any = LogisticRegression(C=strength, max_iter=500).fit(rows, truth)
         with mlflow.start_run():
-            mlflow.sklearn.log_model(model, name="model", input_example=rows[:2], registered_model_name="iris")
+            mlflow.sklearn.log_model(model, name="model", input_example=rows[:2], registered_model_name="iris", pip_requirements=["scikit-learn"])
     mlflow.MlflowClient().set_registered_model_alias("iris", "challenger", 1)
     refresh(project, cockpit.journal)
 
@@ -120,6 +120,28 @@ def test_promote_promote_again_under_load_and_roll_back(cockpit: Cockpit) -> Non
     assert [q.version for q in cockpit.quarantined()] == [2]
     # Measured exactly by benchmarks/rollback.py; here only that no import of MLflow stands before the weights.
     assert rolled["traffic_seconds"] < 3.0 and rolled["seconds"] > rolled["traffic_seconds"]
+
+
+def test_an_alias_that_somebody_moved_is_told_and_mended(cockpit: Cockpit) -> None:
+    serving = cockpit.environment("production").serving
+    assert serving is not None
+    _set_alias("champion", 3 - serving)
+    refresh(cockpit.project, cockpit.journal)
+    plan = cockpit.plan_repair("production")
+    assert [each.kind for each in plan.differences] == [Kind.ALIAS] and plan.type_to_confirm == "production"
+    assert plan.steps[0] == f"move the alias champion to version {serving}"
+    run = cockpit.repair(plan, why="somebody moved it")
+    detail = wait_until(lambda: (d := cockpit.run(run.id)).run.state.finished and d, 60)
+    assert detail.run.state is RunState.SUCCEEDED, detail.run.message
+    assert detail.steps[0].results["left"] == [] and cockpit.environment("production").differences == ()
+    assert {alias: v.version for v in cockpit.versions() for alias in v.aliases}["champion"] == serving
+    assert cockpit.plan_repair("production").steps == ()
+
+
+def _set_alias(alias: str, version: int) -> None:
+    import mlflow
+
+    mlflow.MlflowClient().set_registered_model_alias("iris", alias, version)
 
 
 def test_champion_alias_that_points_nowhere_is_told_and_put_right_by_the_next_promotion(cockpit: Cockpit) -> None:
@@ -205,4 +227,4 @@ def test_killed_real_replica_is_healed(cockpit: Cockpit) -> None:
             return False
 
     wait_until(answers, 30)
-    assert proxy.totals(project.state / "environments" / "production") is not None
+    assert proxy.of_process(project.state / "environments" / "production").totals().keys() == {1, 2}

@@ -10,10 +10,10 @@ import threading
 import time
 from dataclasses import replace
 
+import psutil
 import pytest
-from podium.core.delivery import environments, past, plans, proxy, reconcile, saga, steps
+from podium.core.delivery import environments, past, plans, ports, reconcile, saga, steps
 from podium.core.delivery.guard import lock_name
-from podium.core.delivery.ports import free_port
 from podium.core.delivery.saga import Order
 from podium.core.delivery.site import Site
 from podium.core.domain.delivery import DeploymentState, How, ReplicaState
@@ -23,7 +23,7 @@ from podium.core.errors import NotFound, Refused, RunFailed, UsageError
 from podium.core.journal import Journal
 
 from tests.delivery.light import Load, World
-from tests.support import wait_until
+from tests.support import free_port, wait_until
 
 
 def test_first_deploy_serves_and_the_second_takes_over_without_losing_a_request(world: World) -> None:
@@ -131,7 +131,7 @@ def test_failed_first_deploy_leaves_nothing_running(world: World) -> None:
     world.version(1, crash=True)
     with pytest.raises(RunFailed):
         world.deploy(1)
-    assert world.site.replicas() == [] and not proxy.alive(world.site.directory)
+    assert world.site.replicas() == [] and not world.site.proxy.alive()
 
 
 def test_port_in_use_is_named_with_its_owner(world: World) -> None:
@@ -147,9 +147,9 @@ def test_port_in_use_is_named_with_its_owner(world: World) -> None:
 def test_changed_port_is_taken_over_by_a_new_proxy(world: World) -> None:
     world.version(1)
     world.deploy(1)
-    old = proxy.pid(world.site.directory)
+    old = world.proxy_pids()
     world.change(port=free_port())
-    assert world.site.sync() and proxy.pid(world.site.directory) != old
+    assert world.site.sync() and len(world.proxy_pids()) == 2 and not set(world.proxy_pids()) & set(old)
     assert world.answers() == "1"
 
 
@@ -168,10 +168,10 @@ def test_rolling_goes_replica_by_replica(world: World) -> None:
                 seen.append(world_weights())
                 time.sleep(0.02)
 
-        directory = world.site.directory
+        first = world.site.proxy.instances[0]
 
         def world_weights() -> dict[str, int]:
-            return {s.name: s.weight for s in proxy.stats(directory) if s.kind == "server"}
+            return {s.name: s.weight for s in first.stats() if s.kind == "server"}
 
         thread = threading.Thread(target=look)
         thread.start()
@@ -273,8 +273,8 @@ def test_killed_replica_loses_no_request_and_comes_back(world: World) -> None:
     with Load(world.port) as load:
         wait_until(lambda: load.total > 20)
         os.kill(victim.pid, signal.SIGKILL)
-        status = wait_until(lambda: (s := environments.status(world.project, world.journal, world.environment)).differences and s)
-        assert f"{victim.id} is dead" in status.differences
+        # The proxy may find it down a moment before it is gone.
+        wait_until(lambda: f"{victim.id} is dead" in environments.status(world.project, world.journal, world.environment).differences)
         assert reconcile.heal(world.project, world.journal, world.environment) == [f"staging: {victim.id} was gone; started it again"]
         wait_until(lambda: all(world.site.healthy(replica) for replica in world.site.replicas()))
     # A request that the replica had begun to answer may end with it; HAProxy repeats all others.
@@ -282,6 +282,7 @@ def test_killed_replica_loses_no_request_and_comes_back(world: World) -> None:
     wait_until(lambda: not reconcile.heal(world.project, world.journal, world.environment))
     back = next(r for r in world.site.replicas() if r.id == victim.id)
     assert back.state is ReplicaState.READY and back.restarts == 1 and back.port == victim.port
+    assert ports.reserve(back.port) is None, "it is kept from others who look for a free one, as it was before"
 
 
 def test_killed_proxy_is_back_within_two_seconds_with_its_weights(world: World) -> None:
@@ -289,14 +290,46 @@ def test_killed_proxy_is_back_within_two_seconds_with_its_weights(world: World) 
     world.version(2)
     world.deploy(1)
     world.deploy(2)
-    number = proxy.pid(world.site.directory)
-    assert number
-    os.kill(number, signal.SIGKILL)
-    wait_until(lambda: not proxy.alive(world.site.directory))
+    for number in world.proxy_pids():
+        os.kill(number, signal.SIGKILL)
+    wait_until(lambda: not world.site.proxy.alive())
     began = time.monotonic()
     assert reconcile.heal(world.project, world.journal, world.environment) == ["staging: the proxy was gone; started it again"]
     assert world.answers() == "2" and time.monotonic() - began < 2
     assert world.weights() == {"v1-1": 0, "v1-2": 0, "v2-1": 100, "v2-2": 100}
+
+
+def test_a_proxy_whose_pid_nobody_noted_is_not_left_beside_the_next_one(world: World) -> None:
+    world.version(1)
+    world.deploy(1)
+    lost = world.proxy_pids()[1]
+    (world.site.directory / "haproxy-2.pid").unlink()
+    assert reconcile.heal(world.project, world.journal, world.environment) == ["staging: an instance of the proxy was gone; started it again"]
+    assert lost not in world.proxy_pids() and len(world.proxy_pids()) == 2
+    wait_until(lambda: not psutil.pid_exists(lost))
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_an_instance_of_the_proxy_that_is_killed_costs_what_it_was_answering_at_most(world: World, number: int) -> None:
+    world.version(1)
+    world.version(2)
+    world.deploy(1)
+    with Load(world.port, clients=4) as load:
+        wait_until(lambda: load.total > 50)
+        os.kill(world.proxy_pids()[number], signal.SIGKILL)
+        wait_until(lambda: not world.site.proxy.whole())
+        status = environments.status(world.project, world.journal, world.environment)
+        assert status.differences == (f"instance {number + 1} of the proxy does not run",) and status.proxy_alive
+        # What is changed meanwhile is done by the one that is left, and known to the other one when it is back.
+        world.site.weigh({row.id: 50 if row.slot == "v1-1" else 100 for row in world.site.replicas()})
+        seen = load.total
+        wait_until(lambda: load.total > seen + 50)
+        assert reconcile.heal(world.project, world.journal, world.environment) == ["staging: an instance of the proxy was gone; started it again"]
+        assert world.weights() == {"v1-1": 50, "v1-2": 100} and len(world.proxy_pids()) == 2
+        world.deploy(2)
+        wait_until(lambda: '{"predictions": [2]}' in load.answers)
+    assert len(load.failures) <= 4, world.evidence()
+    assert environments.status(world.project, world.journal, world.environment).differences == ()
 
 
 def test_healing_writes_nothing_when_all_is_well_and_waits_for_operations(world: World) -> None:
@@ -317,11 +350,12 @@ def test_healing_writes_nothing_when_all_is_well_and_waits_for_operations(world:
 def test_weights_that_somebody_changed_behind_our_back_are_told_and_put_right(world: World) -> None:
     world.version(1)
     world.deploy(1)
-    proxy.runtime(world.site.directory).set_weights({"v1-1": 3})
-    status = environments.status(world.project, world.journal, world.environment)
-    assert status.differences == ("the proxy gives staging-v1-1 weight 3 instead of 100",)
-    reconcile.heal(world.project, world.journal, world.environment)
-    assert world.weights() == {"v1-1": 100, "v1-2": 100}
+    for instance in world.site.proxy.instances:
+        instance.runtime.set_weights({"v1-1": 3})
+        status = environments.status(world.project, world.journal, world.environment)
+        assert status.differences == ("the proxy gives staging-v1-1 weight 3 instead of 100",)
+        reconcile.heal(world.project, world.journal, world.environment)
+        assert world.weights() == {"v1-1": 100, "v1-2": 100}
 
 
 def test_stop_ends_everything_and_the_next_deploy_starts_it_again(world: World) -> None:
@@ -329,7 +363,7 @@ def test_stop_ends_everything_and_the_next_deploy_starts_it_again(world: World) 
     world.deploy(1)
     rows = world.site.replicas()
     assert len(environments.stop(world.project, world.journal, world.environment)) == 3
-    assert not any(world.site.driver.alive(r) for r in rows) and not proxy.alive(world.site.directory)
+    assert not any(world.site.driver.alive(r) for r in rows) and not world.site.proxy.alive()
     assert reconcile.heal(world.project, world.journal, world.environment) == []
     status = environments.status(world.project, world.journal, world.environment)
     assert "0 of 2 replicas of version 1 serve" in status.differences

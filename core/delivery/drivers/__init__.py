@@ -1,20 +1,45 @@
-"""Drivers: how a replica is run. `process` runs it on this machine; others come by entry points of the group `podium.drivers`."""
+"""Drivers: how a replica is run. `process` runs it on this machine, `docker` in a container; others come by entry points of `podium.drivers`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from ...domain.delivery import Replica
+from ...domain.project import Environment, Project
 from ...errors import MissingExtra, UsageError
+
+if TYPE_CHECKING:
+    from ...journal import Journal
+    from ..proxy import Proxy
+    from ..reach import Reach
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a driver works for: one environment. `directory` is the environment's own; `say` gets a line for what takes a while.
+
+    `patience` is how many seconds a change waits for an engine that is away; 0 for callers that only look.
+    """
+
+    project: Project
+    journal: Journal
+    environment: Environment
+    directory: Path
+    say: Say
+    patience: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaSpec:
-    """What a driver has to start. `files` is the directory of the model; `marker` finds the process again when nobody noted its pid."""
+    """What a driver has to start. `files` is the directory of the model; `marker` finds the replica again when nobody noted it. `port` is the one
+    that the driver asked for, `container` the one that the row had before, `dirty` whether the commit had changes beside it. A `shadow` gets no
+    traffic and belongs to a replay."""
 
     id: str
     environment: str
@@ -28,40 +53,126 @@ class ReplicaSpec:
     capture_rate: float
     log: Path
     marker: str
+    slot: str = ""
+    container: str = ""
+    dirty: bool = False
+    mlflow_run: str = ""
+    run_id: int | None = None
+    shadow: bool = False
     env: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-class Driver(Protocol):
-    """Starts and stops replicas. A replica listens on 127.0.0.1:port and speaks docs/serving.md; `/ping` is 200 once it can predict."""
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What is known of a replica that was just started: pid and start time of a process, or ids of container and image. It answers at
+    `address`, on the port of its spec."""
 
-    def start(self, spec: ReplicaSpec) -> tuple[int, float]:
-        """Start it and return at once: (pid, its start time). It must survive the process that started it."""
+    address: str = "127.0.0.1"
+    pid: int | None = None
+    pid_started: float | None = None
+    container: str = ""
+    image: str = ""
+
+    @property
+    def words(self) -> str:
+        return f"container {self.container[:12]}, {self.address}" if self.container else f"pid {self.pid}"
+
+
+class Driver(Protocol):
+    """Starts and stops replicas, which speak docs/serving.md; `/ping` is 200 once one can predict.
+
+    A driver whose replicas are on an engine or a machine of their own raises Unreachable from every method while that does not answer.
+    """
+
+    @property
+    def proxy(self) -> Proxy: ...
+
+    @property
+    def reach(self) -> Reach: ...
+
+    def prepare(self, version: int) -> None:
+        """Whatever takes long and changes nothing that serves, such as building an image: called before the environment is locked."""
+        ...
+
+    def port(self, wanted: int, taken: Collection[int]) -> int:
+        """The port that a replica will listen on: `wanted` (0 for none) where it is free, else none of `taken` where replicas share an address."""
+        ...
+
+    def start(self, spec: ReplicaSpec) -> Started:
+        """Start it, the kept one again where there is one, and return at once. It must survive the process that started it."""
         ...
 
     def stop(self, replica: Replica, *, grace: float) -> None:
-        """Let it finish its requests for `grace` seconds, then end it. Not an error when it is gone already."""
+        """Let it finish its requests for `grace` seconds, then end it and leave nothing. Not an error when it is gone already."""
+        ...
+
+    def stop_keeping(self, replica: Replica, *, grace: float) -> bool:
+        """End it but keep it, to be started again in a few seconds; False, and nothing was done, where a driver has no such thing."""
+        ...
+
+    def kept(self, replica: Replica) -> bool:
+        """Whether what `stop_keeping` kept is still there."""
         ...
 
     def alive(self, replica: Replica) -> bool: ...
+
+    def trust(self, replica: Replica) -> None:
+        """It has been seen healthy: where the driver knows how, it comes back by itself from now on."""
+        ...
+
+    def returning(self, replica: Replica) -> bool:
+        """Whether it is down and being started again already, by somebody other than us."""
+        ...
+
+    def whereabouts(self, replica: Replica) -> str:
+        """The address at which it is now, which a restart may have changed; that of its row where nothing better is known."""
+        ...
+
+    def ready(self, version: int) -> tuple[float, str]:
+        """(seconds, why) that come before a replica of this version, which neither runs nor is kept, can be started; (0, "") for none."""
+        ...
+
+    def captures(self) -> Path:
+        """The directory with what replicas have captured; brought here first where they are on another machine."""
+        ...
+
+    def evidence(self, replica: Replica, log: Path) -> str:
+        """What it said and how it ended, for an error message; its whole log is in `log` afterwards. Empty when it said nothing."""
+        ...
 
     def stop_lost(self, marker: str) -> int:
         """End replicas that were started under this marker but never noted; how many."""
         ...
 
+    def settled(self) -> None:
+        """A change of the environment has succeeded, and what it keeps is settled: waste may be cleared away."""
+        ...
 
-TABLE: dict[str, str] = {"process": "podium.core.delivery.drivers.process:ProcessDriver"}
+    def clear(self) -> list[str]:
+        """The environment was stopped: remove what was there for all its replicas together; what was removed, in words."""
+        ...
+
+    def url(self) -> str:
+        """Where the environment answers, as a client would write it."""
+        ...
+
+
+TABLE: dict[str, str] = {
+    "process": "podium.core.delivery.drivers.process:ProcessDriver",
+    "docker": "podium.core.delivery.drivers.docker:DockerDriver",
+}
 GROUP = "podium.drivers"
 
 
-def load(name: str) -> Driver:
-    """The driver called `name`. UsageError for an unknown one, MissingExtra when what it needs is not installed."""
+def load(name: str, setting: Setting) -> Driver:
+    """The driver called `name`, for one environment. UsageError for an unknown one, MissingExtra when what it needs is not installed."""
     target = TABLE.get(name) or _entry_points().get(name)
     if target is None:
         known = ", ".join(sorted(TABLE.keys() | _entry_points().keys()))
         raise UsageError(f"there is no driver {name!r}", hint=f"known: {known}")
     module, _, attribute = target.partition(":")
     try:
-        return cast(Driver, getattr(import_module(module), attribute)())
+        return cast(Driver, getattr(import_module(module), attribute)(setting))
     except ImportError as error:
         raise MissingExtra(f"the driver {name} needs {error.name or error}", hint=f"pip install {error.name or name}") from error
 

@@ -1,44 +1,119 @@
-"""Replicas as processes of this machine: `python -m podium.core.serving.server`, detached."""
+"""Replicas as processes of this machine: `python -m podium.core.serving.server`, detached. Also the base of drivers that differ in little."""
 
 from __future__ import annotations
 
 import os
+import socket
 import sys
+from collections.abc import Collection
+from functools import cached_property
+from pathlib import Path
 
 from ...domain.delivery import Replica
 from ...journal.processes import alive
 from .. import detached
 from ..paths import private
-from . import ReplicaSpec
+from ..ports import kept_port, let_go, reserve
+from ..proxy import Proxy, of_process
+from ..reach import Direct, Reach
+from . import ReplicaSpec, Setting, Started
 
 _INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
+_HOST = "127.0.0.1"
 
 
 class ProcessDriver:
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self._kept_ports: dict[int, socket.socket] = {}
+
+    @cached_property
+    def proxy(self) -> Proxy:
+        return of_process(self.setting.directory, self.setting.environment.name)
+
+    @property
+    def reach(self) -> Reach:
+        return Direct()
+
+    def prepare(self, version: int) -> None:
+        """The files are here already: nothing else takes long."""
+
+    def port(self, wanted: int, taken: Collection[int]) -> int:
+        """Nobody else who looks for a free one finds it from now on, for as long as the replica lives."""
+        port, kept = self._again(wanted) or kept_port(taken)
+        self._kept_ports[port] = kept
+        return port
+
+    @staticmethod
+    def _again(port: int) -> tuple[int, socket.socket] | None:
+        kept = reserve(port) if port and let_go(_HOST, port) else None
+        return (port, kept) if kept is not None else None
+
     def command(self, spec: ReplicaSpec) -> list[str]:
         return [
             sys.executable, "-m", "podium.core.serving.server",
-            "--model", str(spec.files), "--host", "127.0.0.1", "--port", str(spec.port),
+            "--model", str(spec.files), "--host", _HOST, "--port", str(spec.port),
             "--model-name", spec.model, "--version", str(spec.version), "--environment", spec.environment,
             "--digest", spec.digest, "--commit", spec.commit,
             "--capture-dir", str(spec.capture_dir), "--capture-rate", str(spec.capture_rate),
         ]  # fmt: skip
 
-    def start(self, spec: ReplicaSpec) -> tuple[int, float]:
+    def start(self, spec: ReplicaSpec) -> Started:
         private(spec.capture_dir)
         inherited = {key: value for key, value in os.environ.items() if key in _INHERITED or key.startswith(("LC_", "OMP_", "MKL_", "OPENBLAS_"))}
         env = {**inherited, "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONUNBUFFERED": "1", **spec.env, "PODIUM_REPLICA": spec.marker}
-        return detached.start(self.command(spec), log=spec.log, cwd=spec.log.parent, env=env)
+        kept = self._kept_ports.pop(spec.port, None)
+        try:
+            inherit = [kept.fileno()] if kept is not None else []
+            pid, started = detached.start(self.command(spec), log=spec.log, cwd=spec.log.parent, env=env, inherit=inherit)
+        finally:
+            if kept is not None:
+                kept.close()
+        return Started(_HOST, pid, started)
 
     def stop(self, replica: Replica, *, grace: float) -> None:
         if replica.pid is not None and replica.pid_started is not None:
             detached.stop(replica.pid, replica.pid_started, grace=grace)
 
+    def stop_keeping(self, replica: Replica, *, grace: float) -> bool:
+        return False
+
+    def kept(self, replica: Replica) -> bool:
+        return False
+
     def alive(self, replica: Replica) -> bool:
         return replica.pid is not None and replica.pid_started is not None and alive(replica.pid, replica.pid_started)
+
+    def trust(self, replica: Replica) -> None:
+        """Only the agent brings a process back."""
+
+    def returning(self, replica: Replica) -> bool:
+        return False
+
+    def whereabouts(self, replica: Replica) -> str:
+        return replica.address
+
+    def ready(self, version: int) -> tuple[float, str]:
+        return 0.0, ""
+
+    def captures(self) -> Path:
+        return self.setting.directory / "capture"
+
+    def evidence(self, replica: Replica, log: Path) -> str:
+        return detached.tail(log)
 
     def stop_lost(self, marker: str) -> int:
         lost = detached.find(marker)
         for pid, started in lost:
             detached.stop(pid, started, grace=2.0)
         return len(lost)
+
+    def settled(self) -> None:
+        """A process leaves nothing behind."""
+
+    def clear(self) -> list[str]:
+        return []
+
+    def url(self) -> str:
+        environment = self.setting.environment
+        return f"http://{f'[{environment.bind}]' if ':' in environment.bind else environment.bind}:{environment.port}"

@@ -1,0 +1,157 @@
+"""Two answers to one request: are their predictions the same, and how far apart are they? Pure functions over what MLflow's protocol carries."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from ...domain.replay import DEFAULT_TOLERANCE
+
+# How far the sum of a row of probabilities may be from 1: float32 models round.
+_SUM = 1e-3
+_MOST_DEPTH = 20
+_WORD = re.compile(r"\w+")
+_CUT = 4
+_LONG, _SHOWN = 5000, 300  # letters of a message that are looked at, and that are told
+_Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Of one request. `identical` + `close` + `differing` = `rows`. `labels` of the rows are labels or probabilities of classes, of which `changed` are
+    others. `sizes` has the largest distance of the numbers of each row that has numbers."""
+
+    rows: int = 0
+    identical: int = 0
+    close: int = 0
+    differing: int = 0
+    labels: int = 0
+    changed: int = 0
+    sizes: tuple[float, ...] = ()
+
+
+def compare(champion: bytes, candidate: bytes, *, tolerance: float | None) -> Compared:
+    """Of two good answers, by rows. What has another form (other length, other names) differs as a whole."""
+    theirs, mine = predictions(champion), predictions(candidate)
+    rows = max(len(theirs), len(mine), 1)
+    if len(theirs) != len(mine) or not theirs:
+        same = theirs == mine and champion == candidate
+        return Compared(rows, identical=rows if same else 0, differing=0 if same else rows)
+    identical = close = differing = labels = changed = 0
+    sizes: list[float] = []
+    for before, after in zip(theirs, mine, strict=True):
+        same, size = _distance(before, after, DEFAULT_TOLERANCE if tolerance is None else tolerance)
+        if size is not None:
+            sizes.append(size)
+        label_before, label_after = label(before), label(after)
+        labelled = label_before is not None and label_after is not None
+        other = labelled and label_before != label_after
+        labels += labelled
+        changed += other
+        if same:
+            identical += 1
+        elif labelled and not other and tolerance is None:
+            close += 1
+        else:
+            differing += 1
+    return Compared(len(theirs), identical, close, differing, labels, changed, tuple(sizes))
+
+
+def predictions(body: bytes) -> list[Any]:
+    """The rows of an answer; one row where it is no list; none where it is not what MLflow's protocol answers."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return []
+    if not isinstance(answer, dict) or "predictions" not in answer:
+        return []
+    found: Any = cast("Mapping[str, Any]", answer)["predictions"]
+    return cast("list[Any]", found) if isinstance(found, list) else [found]
+
+
+def label(row: Any) -> tuple[str, Any] | None:
+    """The class that a row names, or the place of the one that it gives the greatest probability, with which of these it is; None where it is a
+    quantity or something else."""
+    if isinstance(row, str | bool | int):
+        return type(row).__name__, row
+    if isinstance(row, list) and len(cast("list[Any]", row)) == 1:
+        return label(row[0])
+    if not isinstance(row, list) or len(cast("list[Any]", row)) < 2:
+        return None
+    numbers = cast("list[Any]", row)
+    if not all(isinstance(number, float | int) and not isinstance(number, bool) and 0.0 <= number <= 1.0 for number in numbers):
+        return None
+    if abs(math.fsum(numbers) - 1.0) > _SUM:
+        return None
+    return "most probable", max(range(len(numbers)), key=numbers.__getitem__)
+
+
+def _distance(before: Any, after: Any, tolerance: float) -> tuple[bool, float | None]:
+    """(whether they are the same within the tolerance, the largest distance of two numbers in the same place or None)."""
+    theirs, mine = dict(_leaves(before)), dict(_leaves(after))
+    same = theirs.keys() == mine.keys()
+    size: float | None = None
+    for place in theirs.keys() & mine.keys():
+        one, other = theirs[place], mine[place]
+        if not _number(one) or not _number(other):
+            same = same and type(one) is type(other) and one == other
+            continue
+        if math.isnan(one) or math.isnan(other) or math.isinf(one) or math.isinf(other):
+            same = same and (one == other or (math.isnan(one) and math.isnan(other)))
+            continue
+        apart = abs(float(one) - float(other))
+        size = apart if size is None else max(size, apart)
+        same = same and apart <= tolerance * max(1.0, abs(float(one)))
+    return same, size
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, float | int) and not isinstance(value, bool)
+
+
+def _leaves(value: Any, place: _Path = ()) -> Iterator[tuple[_Path, Any]]:
+    """Every single value with where it stands; an empty list or object, and what is nested absurdly deep, stands for itself."""
+    if isinstance(value, dict) and value and len(place) < _MOST_DEPTH:
+        for key, inner in cast("Mapping[str, Any]", value).items():
+            yield from _leaves(inner, (*place, key))
+    elif isinstance(value, list) and value and len(place) < _MOST_DEPTH:
+        for index, inner in enumerate(cast("Sequence[Any]", value)):
+            yield from _leaves(inner, (*place, index))
+    else:
+        yield place, value
+
+
+def words(status: int, body: bytes, request: bytes) -> str:
+    """How a request was refused, without anything of the request in it: `400 BAD_REQUEST: …`."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return str(status)
+    if not isinstance(answer, dict):
+        return str(status)
+    fields = cast("Mapping[str, Any]", answer)
+    code, message = fields.get("error_code"), fields.get("message")
+    told = f"{status} {code}" if isinstance(code, str) and code.isascii() and code.replace("_", "").isalnum() else str(status)
+    if not isinstance(message, str) or not message.strip():
+        return told
+    return f"{told}: {_without(' '.join(message.split())[:_LONG], request)[:_SHOWN]}"
+
+
+def _without(text: str, request: bytes) -> str:
+    """`text` without the words of the request's values, and without any number: an error message likes to quote what it did not like."""
+    try:
+        values = [value for _, value in _leaves(json.loads(request)) if isinstance(value, str)]
+    except (ValueError, RecursionError):
+        return "(its words may quote the request)"
+    secret = {word.lower() for value in values for word in _WORD.findall(value)}
+    beginnings = {word[:length] for word in secret for length in range(_CUT, len(word))}  # a message may quote a value cut short
+
+    def shown(found: re.Match[str]) -> str:
+        word = found[0].lower()
+        return "…" if word in secret or word in beginnings or any(map(str.isdigit, word)) else found[0]
+
+    return re.sub(r"(…[\s.,+-]*)+…", "…", _WORD.sub(shown, text))

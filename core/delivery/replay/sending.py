@@ -1,0 +1,200 @@
+"""The same requests to both sides, one pair after another: what each answered and how long it took.
+
+A request goes to both sides right after each other, to the champion first and to the candidate first in turn. What slows the machine down for a
+moment then slows both sides alike, and neither is always the one that finds the caches warm.
+"""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ...serving.captures import Captured
+from .comparing import Compared, compare, words
+
+CHAMPION, CANDIDATE = 0, 1
+TIMEOUT = 30.0  # seconds for one answer
+WARM_UP = 20  # requests
+# A side that has not answered so many requests in a row is not asked any more: with a time-out each, a replay would take hours.
+HOPELESS = 10
+_OK = 200
+_ADVANCE = 2.0  # seconds between two lines about how far it is
+
+
+class Timed(Protocol):
+    """A reach that measures beside the replica, for replicas on another machine (core/delivery/drivers/docker_relay.py)."""
+
+    def timed(self, address: str, port: int, path: str, *, body: bytes, content_type: str, timeout: float) -> tuple[int, bytes, float]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a side answers: from here, or for `through`."""
+
+    host: str
+    port: int
+    through: Timed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """`status` is 0 where no answer came; `problem` is then why."""
+
+    status: int
+    body: bytes
+    seconds: float
+    problem: str = ""
+
+    @property
+    def good(self) -> bool:
+        return self.status == _OK
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What became of one request. `compared` is None unless both sides answered well; `words` is how the candidate did not, empty where it did."""
+
+    champion_status: int
+    candidate_status: int
+    champion_seconds: float
+    candidate_seconds: float
+    compared: Compared | None = None
+    words: str = ""
+    steady: bool = True
+
+    @property
+    def both(self) -> bool:
+        return self.compared is not None
+
+
+@dataclass(slots=True)
+class Sent:
+    """`pairs` in no order. `hopeless` has the sides that were given up."""
+
+    pairs: list[Pair] = field(default_factory=list[Pair])
+    hopeless: set[int] = field(default_factory=set[int])
+
+
+class Connection:
+    """One kept-alive connection to one side; a fresh one after a failure. A request is never sent twice: that would hide an error."""
+
+    def __init__(self, endpoint: Endpoint, timeout: float) -> None:
+        self._endpoint, self._timeout = endpoint, timeout
+        self._connection: http.client.HTTPConnection | None = None
+
+    def ask(self, capture: Captured) -> Answered:
+        began = time.perf_counter()
+        try:
+            return self._ask(capture) if self._endpoint.through is None else self._ask_there(self._endpoint.through, capture)
+        except TimeoutError:
+            problem = f"no answer within {self._timeout:g} s"
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            problem = f"no answer: {type(error).__name__}"
+        self.close()
+        return Answered(0, b"", time.perf_counter() - began, problem)
+
+    def _ask_there(self, through: Timed, capture: Captured) -> Answered:
+        kind = capture.content_type or ""
+        at = self._endpoint
+        status, body, seconds = through.timed(at.host, at.port, "/invocations", body=capture.body, content_type=kind, timeout=self._timeout)
+        return Answered(status, body, seconds)
+
+    def _ask(self, capture: Captured) -> Answered:
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection(self._endpoint.host, self._endpoint.port, timeout=self._timeout)
+        headers = {"Content-Type": capture.content_type} if capture.content_type is not None else {}
+        began = time.perf_counter()
+        self._connection.request("POST", "/invocations", capture.body, headers)
+        answer = self._connection.getresponse()
+        body = answer.read()
+        seconds = time.perf_counter() - began
+        if answer.will_close:
+            self.close()
+        return Answered(answer.status, body, seconds)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class Sender:
+    """Sends to (champion, candidate), `concurrency` requests at a time. `stop` ends it early, within one answer's time."""
+
+    def __init__(self, sides: tuple[Endpoint, Endpoint], *, tolerance: float | None, concurrency: int = 1, timeout: float = TIMEOUT) -> None:
+        self._sides, self._tolerance, self._timeout = sides, tolerance, timeout
+        self._concurrency = concurrency
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._silent = [0, 0]
+        self._next = 0
+        self._sent = Sent()
+
+    def send(self, captures: Sequence[Captured], version: str, say: Callable[[str], None]) -> Sent:
+        """All of them, after a warm-up that is not counted. `version` is the champion's: what it answered when captured is compared as well."""
+        self._warm_up(captures[:WARM_UP])
+        threads = [threading.Thread(target=self._work, args=(captures, version), daemon=True) for _ in range(min(self._concurrency, len(captures)))]
+        try:
+            for thread in threads:
+                thread.start()
+            told = time.monotonic()
+            while any(thread.is_alive() for thread in threads):
+                for thread in threads:
+                    thread.join(0.1)
+                if time.monotonic() - told > _ADVANCE:
+                    told = time.monotonic()
+                    say(f"{len(self._sent.pairs)} of {len(captures)} requests")
+        finally:
+            self._stop.set()
+        return self._sent
+
+    def _connections(self) -> tuple[Connection, Connection]:
+        champion, candidate = (Connection(side, self._timeout) for side in self._sides)
+        return champion, candidate
+
+    def _warm_up(self, captures: Sequence[Captured]) -> None:
+        for connection in self._connections():
+            for capture in captures:
+                if not connection.ask(capture).status:
+                    break
+            connection.close()
+
+    def _work(self, captures: Sequence[Captured], version: str) -> None:
+        connections = self._connections()
+        try:
+            while (number := self._take(len(captures))) is not None:
+                capture = captures[number]
+                order = (CHAMPION, CANDIDATE) if number % 2 else (CANDIDATE, CHAMPION)
+                answers = {side: connections[side].ask(capture) for side in order}
+                self._note(self._pair(capture, answers[CHAMPION], answers[CANDIDATE], version))
+        finally:
+            for connection in connections:
+                connection.close()
+
+    def _take(self, count: int) -> int | None:
+        with self._lock:
+            if self._stop.is_set() or self._next >= count or self._sent.hopeless:
+                return None
+            self._next += 1
+            return self._next - 1
+
+    def _note(self, pair: Pair) -> None:
+        with self._lock:
+            self._sent.pairs.append(pair)
+            for side, status in ((CHAMPION, pair.champion_status), (CANDIDATE, pair.candidate_status)):
+                self._silent[side] = 0 if status else self._silent[side] + 1
+                if self._silent[side] >= HOPELESS:
+                    self._sent.hopeless.add(side)
+
+    def _pair(self, capture: Captured, champion: Answered, candidate: Answered, version: str) -> Pair:
+        compared = compare(champion.body, candidate.body, tolerance=self._tolerance) if champion.good and candidate.good else None
+        told = "" if candidate.good else candidate.problem or words(candidate.status, candidate.body, capture.body)
+        steady = True
+        if champion.good and capture.status == _OK and capture.version == version:
+            then = compare(capture.output.encode("utf-8", "surrogatepass"), champion.body, tolerance=self._tolerance)
+            steady = then.differing == 0
+        return Pair(champion.status, candidate.status, champion.seconds, candidate.seconds, compared, told, steady)
