@@ -14,12 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .domain.delivery import Deployment, EnvironmentStatus, How, Plan, Quarantined
-from .domain.models import Comparison, Lineage, MetricPoint, Model, Version
-from .domain.project import Project
+from .cockpit_containers import Containers
 from .domain.runs import Approval, Run, RunDetail, RunKind, RunState, Step, Trigger
-from .domain.verdicts import GateReport
-from .domain.watching import AgentStatus, Alert, AuditEntry, Finding, Series
 from .errors import ConfigError, Interrupted, JournalError, MissingExtra, NotFound, PodiumError, Problem, Refused, RunFailed, Unreachable, UsageError
 from .journal import Journal
 from .journal.identity import whoami
@@ -29,32 +25,18 @@ from .version import VERSION
 
 if TYPE_CHECKING:
     from .demo.story import Demo
+    from .domain.delivery import Deployment, EnvironmentStatus, How, Plan, Quarantined
+    from .domain.demo import DemoImages
+    from .domain.models import Comparison, Lineage, MetricPoint, Model, Version
+    from .domain.project import Project
+    from .domain.verdicts import GateReport
+    from .domain.watching import AgentStatus, Alert, AuditEntry, Finding, Series
     from .registry import Registry
 
 __all__ = [
-    "VERSION",
-    "Cockpit",
-    "ConfigError",
-    "Interrupted",
-    "JournalError",
-    "LogFile",
-    "LogLine",
-    "MissingExtra",
-    "NotFound",
-    "PodiumError",
-    "Problem",
-    "Refused",
-    "RunFailed",
-    "Unreachable",
-    "UsageError",
-    "clean",
-    "demonstration",
-    "find_project",
-    "init_project",
-    "parse_sgr",
-    "schema",
-    "whoami",
-]
+    "VERSION", "Cockpit", "ConfigError", "Interrupted", "JournalError", "LogFile", "LogLine", "MissingExtra", "NotFound", "PodiumError", "Problem",
+    "Refused", "RunFailed", "Unreachable", "UsageError", "clean", "demonstration", "find_project", "init_project", "parse_sgr", "schema", "whoami",
+]  # fmt: skip
 
 
 def find_project(start: Path) -> Path:
@@ -78,14 +60,18 @@ def init_project(directory: Path, *, name: str = "") -> list[Path]:
     return create(directory, name=name)
 
 
-def demonstration(directory: Path) -> Demo:
-    """The demonstration that will be played in `directory`; nothing has happened yet."""
+def demonstration(directory: Path, *, docker: DemoImages | None = None) -> Demo:
+    """The demonstration that will be played in `directory`, in Docker where its images are named; nothing has happened yet."""
+    if docker is not None:
+        from .demo.docker_story import DockerDemo
+
+        return DockerDemo(directory, Cockpit, docker)
     from .demo.story import Demo
 
     return Demo(directory, Cockpit)
 
 
-class Cockpit:
+class Cockpit(Containers):
     """One project, opened. `podium.yaml` is read when first needed, so that reading runs works even while the file is broken."""
 
     def __init__(self, home: Path, *, read_only: bool = False) -> None:
@@ -174,10 +160,11 @@ class Cockpit:
         )
 
     def cancel(self, run_id: int, *, why: str = "") -> None:
-        """Ask the run's worker to stop; Refused when the run is already over."""
+        """Ask the run's worker to stop; a run that was interrupted is given up. Refused when the run is already over."""
         from .engine.submit import cancel
 
         cancel(self.journal, run_id, who=whoami(), why=why)
+        self.forget_containers(run_id)
 
     def resume(self, run_id: int) -> Run:
         """Go on after the last finished step. Refused when the run still runs or succeeded."""
@@ -296,9 +283,11 @@ class Cockpit:
         return status(self.project, self.journal, environment)
 
     def champion_environment(self) -> str:
-        """The environment that promote and rollback mean when none is named: the only one, or the only protected one."""
-        environments = self.project.environments.values()
-        candidates = [e.name for e in environments if e.protected] or [e.name for e in environments]
+        """The environment that is meant when none is named: the one that carries `champion`. UsageError where that is not one."""
+        from .delivery.past import carries
+
+        names = list(self.project.environments)
+        candidates = [name for name in names if carries(self.project, name)] or names
         if len(candidates) == 1:
             return candidates[0]
         raise UsageError("more than one environment could be meant", hint=f"name one with -e: {', '.join(candidates) or 'podium.yaml has none'}")

@@ -17,7 +17,7 @@ from .errors import ConfigError, PodiumError
 if TYPE_CHECKING:
     from .cockpit import Cockpit
 
-_PACKAGES = ("mlflow", "textual", "typer", "starlette", "uvicorn", "httpx", "PyYAML")
+_PACKAGES = ("mlflow", "textual", "typer", "uvicorn", "httpx", "PyYAML")
 _LITTLE_SPACE = 1 << 30  # bytes: less than this and the next model may not fit
 _NO_SPACE = 100 << 20
 _REGISTRY_SECONDS = 3.0
@@ -64,7 +64,8 @@ def _configuration(cockpit: Cockpit) -> Iterator[Finding]:
         for problem in error.problems:
             yield Finding(Health.PROBLEM, "podium.yaml", str(problem), problem.hint)
         return
-    yield _ok("podium.yaml", f"valid: {len(project.pipelines)} pipelines, {len(project.gates)} gates, {len(project.environments)} environments")
+    counts = {"pipeline": len(project.pipelines), "gate": len(project.gates), "environment": len(project.environments)}
+    yield _ok("podium.yaml", "valid: " + ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for word, count in counts.items()))
 
 
 def _state(cockpit: Cockpit) -> Iterator[Finding]:

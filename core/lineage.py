@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from .domain.containers import Image
 from .domain.delivery import Replica, ReplicaState
 from .domain.models import Lineage, Version
 from .domain.project import Project
@@ -63,10 +64,11 @@ def _runs_of_commit(journal: Journal, commit: str) -> list[Run]:
 
 def _rows_of(journal: Journal, project: Project, versions: Iterable[Version]) -> list[Lineage]:
     replicas = {name: journal.replicas.of(name) for name in project.environments}
+    images = _images(journal, project)
     found: list[Lineage] = []
     for version in versions:
-        served = [_row(version, name, each) for name, each in replicas.items() if any(replica.version == version.version for replica in each)]
-        found += served or [_row(version, "", ())]
+        served = [_row(version, name, each, images) for name, each in replicas.items() if any(replica.version == version.version for replica in each)]
+        found += served or [_row(version, "", (), images)]
     return found
 
 
@@ -75,17 +77,30 @@ def _in_environment(journal: Journal, project: Project, environment: str, known:
     current = journal.ledger.current(environment)
     numbers = {replica.version for replica in replicas} | ({current.to_version} if current else set[int]())
     by_number = {version.version: version for version in known}
+    images = _images(journal, project)
     found: list[Lineage] = []
     for number in sorted(numbers, reverse=True):
         version = by_number.get(number)
         if version is None and current is not None and current.to_version == number:
             # The registry forgot it, or was never seen: the ledger still knows what it put there.
             version = Version(current.model, number, current.at, commit=current.commit, run_id=current.run_id, digest=current.digest)
-        found.append(_row(version or Version(project.mlflow.model, number, 0.0), environment, replicas))
+        found.append(_row(version or Version(project.mlflow.model, number, 0.0), environment, replicas, images))
     return found
 
 
-def _row(version: Version, environment: str, replicas: Sequence[Replica]) -> Lineage:
+def _images(journal: Journal, project: Project) -> list[Image]:
+    """Of all versions on all engines. Where several engines have a version's image the last one speaks for it: one that was pushed, else the newest."""
+    return sorted(journal.images.of(project.mlflow.model), key=lambda image: (bool(image.digest), image.built))
+
+
+def _image(version: Version, own: Sequence[Replica], images: Sequence[Image]) -> str:
+    """What its replicas run, else what they would be started from."""
+    running = next((replica.image for replica in own if replica.image), "")
+    named = [image.reference for image in images if image.version == version.version and running in ("", image.image_id, image.reference)]
+    return named[-1] if named else running
+
+
+def _row(version: Version, environment: str, replicas: Sequence[Replica], images: Sequence[Image]) -> Lineage:
     own = [replica for replica in replicas if replica.version == version.version]
     taking = [replica for replica in replicas if replica.state is ReplicaState.READY]
     total = sum(replica.weight for replica in taking)
@@ -94,6 +109,7 @@ def _row(version: Version, environment: str, replicas: Sequence[Replica]) -> Lin
     return Lineage(
         commit=version.commit, run_id=version.run_id, mlflow_run=version.mlflow_run, model=version.model, version=version.version, digest=digest,
         environment=environment, replicas=tuple(replica.id for replica in own), share=share, aliases=version.aliases, verdict=version.verdict,
+        image=_image(version, own, images),
     )  # fmt: skip
 
 

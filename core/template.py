@@ -10,12 +10,11 @@ from .errors import Refused, UsageError
 _PODIUM = """\
 # What Podium does with this project. `podium config schema` prints the JSON Schema of this file, `podium validate` checks it.
 project: @NAME@
-git: {branch: main}                       # pushes to this branch start the pipelines that say `on: {push: main}`
 mlflow: {experiment: @NAME@, model: @NAME@}   # without a tracking_uri, runs and models are kept in .podium/ on this machine
 
 pipelines:
   release:
-    on: {push: main}
+    on: {push: main}                      # a push to this branch starts it, while `podium watch` runs
     params: {rows: 400}                   # podium run --param rows=500
     steps:
       unit: {run: python -m unittest discover -s tests}

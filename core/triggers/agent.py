@@ -16,13 +16,17 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from ..domain.project import Project
-from ..errors import ConfigError, PodiumError
+from ..errors import ConfigError, JournalError, PodiumError
 from ..journal import Journal
 from ..journal.identity import whoami
 from ..journal.processes import started_at
 from .wake import Doorbell
+
+if TYPE_CHECKING:
+    from .repository import Pushes
 
 TICK = 1.0
 SLOWEST_RETRY = 30.0
@@ -32,11 +36,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something the agent does every `interval` seconds. `work` gets the project as it is now and this thread's journal."""
+    """Something that the agent does every `interval` seconds. `work` gets the project as it is now and this thread's journal; `close` is called once, in
+    the same thread, when the agent ends."""
 
     name: str
     interval: float
     work: Callable[[Project, Journal], None]
+    close: Callable[[], None] = lambda: None
 
 
 class Settings:
@@ -74,7 +80,8 @@ class Settings:
 
 
 def run(home: Path, *, say: Say | None = None) -> None:
-    """Be the agent until SIGTERM, SIGINT or SIGHUP. Refused when another agent of this project lives; ConfigError when podium.yaml cannot be used."""
+    """Be the agent until SIGTERM, SIGINT or SIGHUP. Refused when another agent of this project lives, or has taken this one's place; ConfigError when
+    podium.yaml cannot be used."""
     narrate = say or _print
     stop = threading.Event()
     settings = Settings(home, narrate)
@@ -90,39 +97,58 @@ def run(home: Path, *, say: Say | None = None) -> None:
         _end_on_signals(stop, home)
         narrate(f"watching {project.name} ({home})")
         threads = [_thread(job, settings, stop, narrate) for job in _jobs(narrate)]
-        _follow_pushes(settings, journal, bell, stop, narrate)
-        for thread in threads:
-            thread.join(timeout=5.0)
+        try:
+            _follow_pushes(settings, journal, bell, stop, narrate)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join(timeout=5.0)
         narrate("stopped; what is deployed goes on serving")
 
 
 def _follow_pushes(settings: Settings, journal: Journal, bell: Doorbell, stop: threading.Event, say: Say) -> None:
-    """The main thread's own job: it sleeps on the doorbell, so that a git hook starts a run at once."""
+    """The main thread's own job: it sleeps on the doorbell, so that a git hook starts a run at once. Refused when another agent has this one's place:
+    two would start every run twice, and mend against each other."""
     from .repository import Pushes
 
     pushes = Pushes(journal, say)
-    trouble = ""
+    trouble, rung = "", False
     while not stop.is_set():
+        before = trouble
         try:
             journal.agent.heartbeat()
-            pushes.look(settings.project())
-            trouble = ""
-        except PodiumError as error:
-            if error.message != trouble:
-                say(f"pushes: {error.message}")
+        except JournalError as error:  # a full disk: it may have room again later
             trouble = error.message
-        bell.wait(TICK)
+        else:
+            trouble = _look(pushes, settings, rung)
+        if trouble and trouble != before:
+            say(f"pushes: {trouble}")
+        rung = bell.wait(TICK)
+
+
+def _look(pushes: Pushes, settings: Settings, rung: bool) -> str:
+    """What is in the way, in words."""
+    try:
+        pushes.look(settings.project(), rung=rung)
+    except PodiumError as error:
+        return error.message
+    return ""
 
 
 def _jobs(say: Say) -> list[Job]:
-    from .jobs import Compaction, Healing, Recovery, RegistryPicture, Sampling, Scheduling
+    from .containers import Containers
+    from .jobs import Compaction, EndingShadows, Healing, Recovery, RegistryPicture, Sampling, Scheduling, TidyingSteps
 
+    containers = Containers(say)
     return [
         Job("schedules", 1.0, Scheduling(say)),
         Job("recovery", 2.0, Recovery(say)),
+        Job("shadows", 5.0, EndingShadows(say)),
+        Job("steps", 600.0, TidyingSteps()),
         Job("health", 1.0, Healing(say)),
         Job("signals", 1.0, Sampling()),
-        Job("registry", 2.0, RegistryPicture(say)),
+        Job("containers", 1.0, containers, containers.close),
+        Job("registry", 2.0, RegistryPicture()),
         Job("compaction", 60.0, Compaction()),
     ]
 
@@ -148,6 +174,7 @@ def _repeat(job: Job, settings: Settings, stop: threading.Event, say: Say) -> No
                     say(f"{job.name}: {text}")
                 pause, trouble = min(SLOWEST_RETRY, pause * 2), text
             stop.wait(max(0.0, pause - (time.monotonic() - began)))
+        job.close()
 
 
 def _end_on_signals(stop: threading.Event, home: Path) -> None:

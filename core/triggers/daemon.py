@@ -14,7 +14,7 @@ from ..domain.project import Project
 from ..domain.watching import AgentStatus
 from ..errors import Refused, RunFailed
 from ..journal import Journal
-from ..journal.processes import alive, started_at
+from ..journal.processes import alive, hostname
 
 START_TIMEOUT = 10.0
 STOP_TIMEOUT = 10.0
@@ -48,21 +48,36 @@ def start(project: Project, journal: Journal) -> AgentStatus:
 
 
 def stop(project: Project, journal: Journal) -> bool:
-    """End the agent, by SIGTERM and after ten seconds by SIGKILL; whether there was one."""
+    """End the agent, by SIGTERM and after ten seconds by SIGKILL; whether there was one. One that hangs is ended too. Refused when it runs on another
+    host, or as somebody whose processes we may not end."""
     status = journal.agent.status()
-    if not status.alive or status.pid is None:
+    if status.pid is None:
         return False
-    started = started_at(status.pid)
+    if status.host != hostname():
+        if not status.alive:
+            return False
+        raise Refused(f"the agent runs on {status.host} (process {status.pid}, started by {status.who})", hint="`podium watch --stop` there ends it")
+    if not alive(status.pid, status.started):
+        return False
     for number, patience in ((signal.SIGTERM, STOP_TIMEOUT), (signal.SIGKILL, 2.0)):
-        with suppress(ProcessLookupError):
-            os.kill(status.pid, number)
+        _send(status, status.pid, number)
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             _reap(status.pid)
-            if not alive(status.pid, started):
+            if not alive(status.pid, status.started):
                 return True
             time.sleep(0.05)
     return True
+
+
+def _send(status: AgentStatus, pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+    except PermissionError as error:
+        hint = f"{status.who} may, or whoever else owns the process"
+        raise Refused(f"the agent, process {pid}, was started by {status.who}, and we may not end it", hint=hint) from error
 
 
 def _reap(pid: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from ..domain.project import Project
 from ..domain.watching import Sample
+from ..errors import PodiumError
 from ..journal import Journal
 from ..monitoring.signals import ProxyCounts, Sampler
 from . import schedules
@@ -42,17 +43,49 @@ class Recovery:
             self._say(line)
 
 
-class Healing:
-    """Brings back replicas and proxies that have died."""
+class TidyingSteps:
+    """Has the containers removed that steps have left and nobody needs any more, in a process of its own."""
+
+    def __call__(self, project: Project, journal: Journal) -> None:
+        from ..engine.tidying import tidy
+
+        tidy(project)
+
+
+class EndingShadows:
+    """Ends the shadow replicas of replays that were killed. A job of its own: an engine that does not answer keeps nothing else waiting."""
 
     def __init__(self, say: Say) -> None:
         self._say = say
 
     def __call__(self, project: Project, journal: Journal) -> None:
+        from ..delivery.replay.shadows import sweep
+
+        for line in sweep(project, journal):
+            self._say(line)
+
+
+class Healing:
+    """Brings back replicas and proxies that have died. An environment whose engine is away is told once, and keeps nothing from the others."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._trouble: dict[str, str] = {}
+
+    def __call__(self, project: Project, journal: Journal) -> None:
         from ..delivery.reconcile import heal
 
-        for environment in project.environments.values():
-            for line in heal(project, journal, environment):
+        for name, environment in project.environments.items():
+            try:
+                lines = heal(project, journal, environment)
+            except (PodiumError, OSError) as error:
+                if self._trouble.get(name) != str(error):
+                    self._say(f"{name}: {error}")
+                self._trouble[name] = str(error)
+                continue
+            if self._trouble.pop(name, ""):
+                self._say(f"{name}: can be looked after again")
+            for line in lines:
                 self._say(line)
 
 
@@ -63,34 +96,44 @@ class Sampling:
         self._samplers: dict[str, Sampler] = {}
 
     def __call__(self, project: Project, journal: Journal) -> None:
+        from ..delivery.site import Site
+
         samples: list[Sample] = []
-        for name in project.environments:
+        for name, environment in project.environments.items():
             replicas = journal.replicas.of(name)
             if not replicas:
                 self._samplers.pop(name, None)
                 continue
             sampler = self._samplers.setdefault(name, Sampler(name))
-            samples += sampler.sample(_counts(project, name), replicas)
+            site = Site(project, journal, environment)
+            try:
+                answer = site.proxy.totals()
+            except PodiumError:
+                continue  # the engine is away: healing, which cannot do without it, says so
+            samples += sampler.sample({number: ProxyCounts(*counts) for number, counts in answer.items()}, replicas, reach=site.reach)
         if samples:
             journal.samples.add(samples)
 
 
-def _counts(project: Project, environment: str) -> ProxyCounts | None:
-    from ..delivery.proxy import totals
-
-    answer = totals(project.state / "environments" / environment)
-    return ProxyCounts(*answer) if answer else None
-
-
 class RegistryPicture:
-    """Keeps the journal's picture of the registry up to date, in a process of its own where MLflow would have to be loaded."""
+    """Keeps the journal's picture of the registry up to date, in a process of its own where MLflow would have to be loaded.
 
-    def __init__(self, say: Say) -> None:
-        self._say = say
+    A SQLite store is read once it rests between two looks: who writes to it writes several times, and a step of ours brings the picture up to date
+    itself when it has done."""
+
+    def __init__(self) -> None:
+        self._last: str | None = None
 
     def __call__(self, project: Project, journal: Journal) -> None:
-        from ..registry.snapshot import refresh_apart
+        from ..registry import tables
+        from ..registry.snapshot import refresh_apart, stale
 
+        if not stale(project, journal):
+            return
+        found = tables.digest(project.mlflow)
+        if found is not None and found != self._last:
+            self._last = found
+            return
         refresh_apart(project, journal)
 
 

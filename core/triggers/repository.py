@@ -1,4 +1,5 @@
-"""Looking at branch tips every second without starting a git process every second: git is asked only when its ref files have changed."""
+"""Looking at branch tips every second without starting a git process every second: git is asked only when its ref files have changed, or when a hook
+has rung."""
 
 from __future__ import annotations
 
@@ -7,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..domain.project import Project
+from ..errors import PodiumError
 from ..journal import Journal
 from ..scm import Repository
 from . import pushes
+from .wake import hook_command
 
 # Refs can live in files this does not look at (reftable, linked worktrees): git itself is asked at least this often.
 LONGEST_TRUST = 10.0
@@ -23,22 +26,36 @@ class Pushes:
         self._signature: object = None
         self._asked = 0.0
         self._waiting = False
+        self._hooked = False
 
-    def look(self, project: Project) -> list[int]:
-        """Start what is due; the ids of the runs started. A project outside any repository has no pushes."""
+    def look(self, project: Project, *, rung: bool = False) -> list[int]:
+        """Start what is due; the ids of the runs started. A project outside any repository has no pushes. `rung`: somebody says that there is news."""
         watched = pushes.watched(project)
         signature = (tuple(watched), ref_signature(project.home, {branch for _, branch in watched}))
         recent = time.monotonic() - self._asked < LONGEST_TRUST
-        if not watched or (signature == self._signature and recent and not self._waiting):
+        if not watched or (signature == self._signature and recent and not self._waiting and not rung):
             return []
         repository = Repository.find(project.home)
         if repository is None:
             return []
         self._signature, self._asked = signature, time.monotonic()
+        self._install_hooks(project, repository)
         pushes.mark_seen(project, self._journal, repository)
         started = [pushes.start(project, self._journal, push, self._say) for push in pushes.pending(project, self._journal, repository)]
         self._waiting = bool(pushes.pending(project, self._journal, repository)) if started else False
         return [run for run in started if run is not None]
+
+    def _install_hooks(self, project: Project, repository: Repository) -> None:
+        """Once. Where it cannot be done, looking at the branches is enough: a push is then noticed a little later."""
+        if self._hooked:
+            return
+        self._hooked = True
+        try:
+            left = repository.install_hooks(hook_command(project.home))
+        except PodiumError as error:
+            left = [error.message]
+        for reason in left:
+            self._say(f"no git hook wakes the agent, pushes are noticed by looking: {reason}")
 
 
 def ref_signature(home: Path, branches: set[str]) -> tuple[tuple[str, int, int], ...]:

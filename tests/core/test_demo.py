@@ -37,8 +37,10 @@ def test_the_project_is_committed_and_clean(made: project.Changes) -> None:
     assert not [name for name in files if name.startswith(("mlruns", "data/", ".podium")) or name.endswith((".db", ".pyc"))]
 
 
-def test_both_changes_apply_one_after_the_other(made: project.Changes) -> None:
-    for name in ("better", "worse"):
+@pytest.mark.parametrize("second", ["worse", "slow"])
+def test_each_change_applies_after_the_first(tmp_path: Path, second: str) -> None:
+    made = project.make(tmp_path / "flights demo")
+    for name in ("better", second):
         before = made.head()
         commit, subject = made.apply(name)
         assert commit == made.head() != before
@@ -62,7 +64,10 @@ def test_a_port_in_use_is_exchanged_everywhere(tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         configuration.write_text(f"a: {{port: {port}}}\nsmoke: curl http://127.0.0.1:{port}/ping\n")
-        (note,) = project._free_ports(configuration)
+        ports = project.Ports()
+        ports.adapt(configuration)
+        ports.close()
+    (note,) = ports.notes
     assert str(port) in note
     found = re.findall(r"\d{4,}", configuration.read_text())
     assert len(found) == 2

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from podium.core import lineage
 from podium.core.config import load
+from podium.core.domain.containers import Image
 from podium.core.domain.delivery import DeploymentState, How, Replica, ReplicaState
 from podium.core.domain.models import Version
 from podium.core.domain.project import Project
@@ -47,6 +49,21 @@ def test_a_version_is_found_from_every_end(project: Project, journal: Journal, t
     (row,) = lineage.rows(journal, project, text)
     assert (row.version, row.commit, row.run_id, row.mlflow_run, row.digest) == (2, SECOND, 2, "m2", "sha256:2")
     assert (row.environment, row.replicas, row.share, row.aliases) == ("production", ("a",), 0.75, ("champion",))
+
+
+def test_the_image_of_a_version(project: Project, journal: Journal) -> None:
+    """What its replicas run says it, by the name that holds everywhere; without any, what they would be started from."""
+    assert lineage.rows(journal, project, "2")[0].image == ""
+    here = Image("lines", 2, "unix:///here", "sha256:one", "sha256:one", built=5.0)
+    journal.images.put(here)
+    assert lineage.rows(journal, project, "2")[0].image == "sha256:one"
+    journal.images.put(replace(here, engine="ssh://far", digest="sha256:d", reference="r/lines@sha256:d", built=1.0))
+    assert lineage.rows(journal, project, "2")[0].image == "r/lines@sha256:d"
+    running = replace(journal.replicas.of("production")[0], image="sha256:another")
+    journal.replicas.put(running)
+    assert lineage.rows(journal, project, "production")[0].image == "sha256:another", "whatever is noted, this is what runs"
+    journal.replicas.put(replace(running, image="sha256:one"))
+    assert lineage.rows(journal, project, "production")[0].image == "r/lines@sha256:d"
 
 
 def test_an_environment_shows_what_shares_its_traffic(project: Project, journal: Journal) -> None:

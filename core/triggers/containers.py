@@ -1,0 +1,110 @@
+"""The agent's eyes on engines: what runs, what it uses, and what it says, of every environment that is served from containers.
+
+Nothing is asked while nothing happens: each engine tells of changes by itself. With no such environment, Docker is never loaded.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..domain.containers import USAGE, Container, Picture, usage_series
+from ..domain.project import Environment, Project
+from ..domain.watching import Sample
+from ..journal import Journal
+
+if TYPE_CHECKING:
+    from ..containers import Engine
+    from ..containers.stats import Usage
+    from ..containers.watch import Companion, Watch
+
+Say = Callable[[str], None]
+REPLICA = "replica"
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    environment: Environment
+    secrets: tuple[str, ...]
+    watch: Watch
+
+
+class Containers:
+    """One watch for each environment that is or was served from an engine; begun, ended and changed as podium.yaml and the ledger say."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._watched: dict[str, _Watched] = {}
+        self._lock = threading.Lock()
+        self._samples: list[Sample] = []
+
+    def __call__(self, project: Project, journal: Journal) -> None:
+        wanted = {name: each for name, each in project.environments.items() if each.driver == "docker" and _used(journal, name)}
+        for name, watched in list(self._watched.items()):
+            if not watched.watch.alive or (watched.environment, watched.secrets) != (wanted.get(name), project.secrets):
+                self._watched.pop(name).watch.close()
+        for name, environment in wanted.items():
+            if name not in self._watched:
+                self._watched[name] = self._begin(project, journal, environment)
+        with self._lock:
+            samples, self._samples = self._samples, []
+        if samples:
+            journal.samples.add(samples)
+
+    def close(self) -> None:
+        for watched in self._watched.values():
+            watched.watch.close()
+        self._watched.clear()
+
+    def _begin(self, project: Project, journal: Journal, environment: Environment) -> _Watched:
+        from ..containers.logs import LogKeeper
+        from ..containers.stats import Stats
+        from ..containers.watch import Watch
+        from ..delivery.paths import environment_dir, safe
+
+        directory = environment_dir(project, environment.name)
+        path = journal.path
+
+        def put(picture: Picture) -> None:
+            # Another thread than the job's, and rare: a connection of its own, for this once.
+            with Journal.open(path) as own:
+                own.pictures.put(picture)
+
+        def used(found: Mapping[str, tuple[Container, Usage]]) -> None:
+            with self._lock:
+                self._samples += samples_of(environment.name, found, time.time())
+
+        def where(container: Container) -> Path:
+            return directory / f"{safe(container.replica or container.name)}.log"
+
+        def stats(engine: Engine) -> Companion:
+            return Stats(engine, used)
+
+        def logs(engine: Engine) -> Companion:
+            return LogKeeper(engine, where, secrets=project.secrets, say=self._say)
+
+        before = journal.pictures.get(environment.name)
+        watch = Watch(project, environment, put, say=self._say, companions=(stats, logs), before=before)
+        return _Watched(environment, project.secrets, watch.start())
+
+
+def _used(journal: Journal, environment: str) -> bool:
+    return bool(journal.replicas.of(environment)) or bool(journal.ledger.history(environment, limit=1))
+
+
+def samples_of(environment: str, found: Mapping[str, tuple[Container, Usage]], at: float) -> list[Sample]:
+    """Those of each container, and the CPU and memory of all replicas together as those of the environment."""
+    samples: list[Sample] = []
+    for container, used in found.values():
+        series = usage_series(environment, container.replica or container.name)
+        values = (used.cpu, used.memory, used.received, used.sent)
+        samples += [Sample(series, signal, at, value) for signal, value in zip(USAGE, values, strict=True)]
+    replicas = [used for container, used in found.values() if container.role == REPLICA]
+    if replicas:
+        samples.append(Sample(environment, "cpu", at, sum(used.cpu for used in replicas)))
+        samples.append(Sample(environment, "memory", at, sum(used.memory for used in replicas)))
+    return samples

@@ -1,0 +1,77 @@
+"""Cron lines: when they are due, that a time is made up for once, and that runs do not pile up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from podium.core.domain.runs import RunState, Trigger
+from podium.core.triggers import schedules
+
+from tests.engine.lab import Lab
+
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC).timestamp()
+HOUR, DAY = 3600.0, 86400.0
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    lab = Lab(tmp_path / "project")
+    lab.pipeline('a: {run: "true"}', extra='on: {schedule: "0 3 * * *"}')
+    yield lab
+    lab.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "after", "expected"),
+    [
+        ("0 3 * * *", NOON, NOON + 15 * HOUR),
+        ("*/15 * * * *", NOON, NOON + 900),
+        ("0 12 * * *", NOON, NOON + DAY),
+        ("0 3 * * 1", NOON, NOON + 15 * HOUR),  # 2 March 2026 is a Monday
+        ("0 0 29 2 *", NOON, datetime(2028, 2, 29, tzinfo=UTC).timestamp()),
+    ],
+)
+def test_the_next_time_is_in_utc(line: str, after: float, expected: float) -> None:
+    assert schedules.next_time(line, after) == expected
+
+
+def test_a_new_schedule_counts_from_now_and_is_due_at_its_time(lab: Lab) -> None:
+    assert schedules.due(lab.project, lab.journal, NOON) == []
+    assert schedules.due(lab.project, lab.journal, NOON + 15 * HOUR - 1) == []
+    assert [pipeline.name for pipeline in schedules.due(lab.project, lab.journal, NOON + 15 * HOUR)] == ["main"]
+
+
+def test_times_that_were_missed_are_made_up_for_once(lab: Lab) -> None:
+    schedules.due(lab.project, lab.journal, NOON)
+    later = NOON + 10 * DAY
+    (pipeline,) = schedules.due(lab.project, lab.journal, later)
+    told: list[str] = []
+    run_id = schedules.start(lab.project, lab.journal, pipeline, later, told.append)
+    assert run_id is not None
+    run, _ = lab.finish(run_id)
+    assert (run.state, run.trigger, run.why) == (RunState.SUCCEEDED, Trigger.SCHEDULE, "schedule 0 3 * * *")
+    assert schedules.due(lab.project, lab.journal, later + 1) == []
+    assert told == [f"schedule of main: run {run_id}"]
+
+
+def test_a_time_that_comes_during_a_run_is_passed_over_and_said(lab: Lab) -> None:
+    lab.pipeline('a: {run: "sleep 60"}', extra='on: {schedule: "0 3 * * *"}')
+    schedules.due(lab.project, lab.journal, NOON)
+    run = lab.start()
+    later = NOON + DAY
+    (pipeline,) = schedules.due(lab.project, lab.journal, later)
+    told: list[str] = []
+    assert schedules.start(lab.project, lab.journal, pipeline, later, told.append) is None
+    assert "passed over" in told[0]
+    assert [found.id for found in lab.journal.runs.page()] == [run.id]
+    assert schedules.due(lab.project, lab.journal, later + 1) == []
+
+
+def test_a_changed_line_starts_counting_anew(lab: Lab) -> None:
+    schedules.due(lab.project, lab.journal, NOON)
+    lab.pipeline('a: {run: "true"}', extra='on: {schedule: "0 4 * * *"}')
+    assert schedules.due(lab.project, lab.journal, NOON + 30 * DAY) == [], "not due for what another line would have asked"
+    assert len(schedules.due(lab.project, lab.journal, NOON + 31 * DAY)) == 1
