@@ -23,7 +23,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("runs", "run", "Run a pipeline and follow it."),
     "ps": ("runs", "ps", "List runs, newest first."),
     "show": ("runs", "show", "Show one run and its steps."),
-    "logs": ("logs", "logs", "Print what a run's steps printed."),
+    "logs": ("logs", "logs", "Print what a run's steps, or replicas, printed."),
+    "shell": ("shell", "shell", "Open a shell where a step ran."),
     "cancel": ("runs", "cancel", "Stop a run."),
     "resume": ("runs", "resume", "Take a run up after its last finished step."),
     "approve": ("runs", "approve", "Let a step that waits for a person go on."),
@@ -31,11 +32,17 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "versions": ("models", "versions", "List a model's versions, newest first."),
     "compare": ("models", "compare", "Compare versions side by side."),
     "lineage": ("models", "lineage", "Which commit, run, version and replicas belong together."),
+    "images": ("images", "images", "List the versions' images; remove those nobody needs."),
     "status": ("delivery", "status", "Show what each environment serves."),
     "deploy": ("changes", "deploy", "Put a version on an environment."),
     "promote": ("changes", "promote", "Make a version champion."),
+    "pause": ("canary", "pause", "Keep a canary at its share of the traffic."),
+    "abort": ("canary", "abort", "Send a canary back."),
     "rollback": ("changes", "rollback", "Put the last good version back."),
     "history": ("delivery", "history", "Show which version was served where and when."),
+    "repair": ("containers", "repair", "Make an environment what the ledger says."),
+    "containers": ("containers", "containers", "List what engines run, and what it uses."),
+    "replay": ("replay", "replay", "Try a version on captured requests, without traffic."),
     "quarantine": ("delivery", "quarantine", "Versions that no trigger may deploy."),
     "watch": ("agent", "watch", "Be the agent: pushes, schedules, health, signals."),
     "ui": ("ui", "ui", "Open the cockpit."),
@@ -61,10 +68,10 @@ Example:
 \b
 Exit codes:
   0    done
-  1    the run failed, or a gate refused the version
+  1    a run failed, or its gate refused the version
   2    wrong usage or configuration
   3    what was named does not exist
-  4    refused: a lock, a protection, a missing approval, a quarantine
+  4    refused: a gate not passed, a lock, a protection, a missing approval, a quarantine
   5    a server, store or program that is needed cannot be reached
   130  interrupted
 """

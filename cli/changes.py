@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -24,7 +25,7 @@ EnvironmentName = Annotated[
     str | None,
     typer.Option(
         "-e", "--environment", metavar="NAME", autocompletion=complete_environment, show_default=False,
-        help="The environment. Default: the only protected one, else the only one.",
+        help="The environment. Default: the one that promotions are for, which carries `champion`.",
     ),
 ]  # fmt: skip
 VersionName = Annotated[
@@ -33,7 +34,7 @@ VersionName = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. A protected environment also wants --confirm.")]
 Confirm = Annotated[str, typer.Option("--confirm", metavar="NAME", help="The protected environment's name, typed on purpose.", show_default=False)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and change nothing.")]
-Force = Annotated[bool, typer.Option("--force", help="Override the refusal of a gate. Needs --why; both are kept in the ledger.")]
+Force = Annotated[bool, typer.Option("--force", help="Override a gate's refusal or a quarantine. Needs --why; both are kept in the ledger.")]
 Why = Annotated[str, typer.Option("--why", metavar="REASON", help="Kept in the ledger.", show_default=False)]
 Detach = Annotated[bool, typer.Option("-d", "--detach", help="Return as soon as it has started and print the run's number.")]
 
@@ -71,6 +72,7 @@ def promote(
     confirm: Confirm = "",
     dry_run: DryRun = False,
     force: Force = False,
+    full: Annotated[bool, typer.Option("--full", help="Give the canary that is under way all traffic now.")] = False,
     why: Why = "",
     detach: Detach = False,
     output_format: Output = Format.TABLE,
@@ -81,7 +83,14 @@ def promote(
     Example:
       podium promote --dry-run
       podium promote 4 -e production --yes --confirm production
+      podium promote --full -e production --confirm production
     """
+    if full:
+        from .canary import full as all_traffic
+
+        if version is not None:
+            raise UsageError("--full is about the canary under way and takes no version", hint="`podium status` says which one that is")
+        return all_traffic(cockpit, environment, yes, confirm, why, output_format)
     return _change(cockpit, How.PROMOTE, version, environment, yes, confirm, dry_run, force, why, detach, output_format)
 
 
@@ -166,28 +175,33 @@ def _cancel(cockpit: Cockpit, run_id: int) -> None:
 
 
 def _ask(plan: Plan, yes: bool, confirm: str) -> None:
-    """Return when a person agreed. Refused (exit 4) when nobody did or could; Interrupted on Ctrl-C at the question."""
-    wanted = plan.type_to_confirm
+    agree(plan_lines(plan), plan.how.value, plan.type_to_confirm, plan.command, yes=yes, confirm=confirm)
+
+
+def agree(lines: Sequence[str], verb: str, wanted: str, command: str, *, yes: bool, confirm: str) -> None:
+    """Show the plan and return when a person agreed; `wanted` is the word that they have to type, empty where yes is enough.
+
+    Refused (exit 4) when nobody did or could; Interrupted on Ctrl-C at the question.
+    """
     if wanted and confirm:
         if confirm != wanted:
             raise Refused(f"--confirm says {confirm!r} and this would change {wanted!r}", hint=f"--confirm {wanted}")
         return
     if yes and not wanted:
         return
-    for text in plan_lines(plan):
+    for text in lines:
         note(text)
     if not diagnostics.interactive():
         flags = f"--yes --confirm {wanted}" if wanted else "--yes"
-        raise Refused(f"nobody is at a terminal to agree to the {plan.how.value}", hint=f"{plan.command} {flags}")
+        raise Refused(f"nobody is at a terminal to agree to the {verb}", hint=f"{command} {flags}")
     try:
-        question = f"type {wanted} to {plan.how.value}: " if wanted else f"{plan.how.value}? [y/N] "
+        question = f"type {wanted} to {verb}: " if wanted else f"{verb}? [y/N] "
         print(paint(question, "bold"), end="", file=diagnostics.sys.stderr, flush=True)
         answer = diagnostics.sys.stdin.readline().strip()
     except KeyboardInterrupt:
         note()
         raise Interrupted("nothing was changed") from None
-    agreed = answer == wanted if wanted else answer.lower() in ("y", "yes")
-    if not agreed:
+    if not (answer == wanted if wanted else answer.lower() in ("y", "yes")):
         raise Refused("not confirmed; nothing was changed")
 
 

@@ -57,17 +57,21 @@ def status(cockpit: Cockpit, environment: EnvironmentOption = None, output_forma
 def _status_row(status: EnvironmentStatus) -> tuple[str, ...]:
     row = status.deployment
     ready = sum(replica.state is ReplicaState.READY for replica in status.replicas)
-    live = sum(replica.state is not ReplicaState.WARM for replica in status.replicas)
-    warm = len(status.replicas) - live
-    replicas = f"{ready}/{live} ready" + (f", {warm} warm" if warm else "") if status.replicas else ""
+    warm, stopped = (sum(replica.state is state for replica in status.replicas) for state in (ReplicaState.WARM, ReplicaState.STOPPED))
+    live = len(status.replicas) - warm - stopped
+    replicas = f"{ready}/{live} ready" + (f", {warm} warm" if warm else "") + (f", {stopped} stopped" if stopped else "") if status.replicas else ""
     back = (
         ""
         if status.rollback_to is None
         else f"v{status.rollback_to}" + (f" in {duration(status.rollback_seconds)}" if status.rollback_seconds else "")
     )
-    notes = [f"locked by {status.locked_by}" if status.locked_by else "", *status.differences]
+    notes = [f"locked by {status.locked_by}" if status.locked_by and not status.canary else "", *status.differences]
+    if status.canary:
+        from .canary import words
+
+        notes.insert(0, words(status.canary))
     if status.serving is not None and not status.proxy_alive:
-        notes.insert(0, "the proxy is down")
+        notes.insert(0, "the proxy is down" if status.replicas else f"was stopped: `podium deploy {status.serving} -e {status.name}` starts it again")
     return (
         status.name + (" (protected)" if status.protected else ""), "" if status.serving is None else f"v{status.serving}",
         ago(row.ended or row.at) if row else "", short(row.commit) if row else "", replicas, back, status.url, "; ".join(filter(None, notes)),

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.cockpit import PodiumError, clean, demonstration
-from ..core.domain.demo import DemoEvent, DemoResult, Told
+from ..core.cockpit import PodiumError, UsageError, clean, demonstration
+from ..core.domain.demo import DemoEvent, DemoImages, DemoResult, Told
 from . import diagnostics, output, ui
 from .diagnostics import glyph, note, paint
 from .output import Column, Format, Output
@@ -26,6 +26,7 @@ from .words import duration
 if TYPE_CHECKING:
     from ..core.demo.story import Demo
 
+_IMAGES = DemoImages()
 _RESULTS = (
     Column("WHAT"), Column("OUTCOME"), Column("TOOK", right=True), Column("REQUESTS", right=True), Column("LOST", right=True),
 )  # fmt: skip
@@ -33,21 +34,33 @@ _RESULTS = (
 
 def demo(
     where: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to make the project. It must not be there yet.")] = Path("flights-demo"),
+    docker: Annotated[bool, typer.Option("--docker", help="In containers of a Docker engine, with canaries.")] = False,
+    base: Annotated[
+        str | None, typer.Option("--base", metavar="IMAGE", help=f"With --docker: a Python with pip ({_IMAGES.base}).", show_default=False)
+    ] = None,
+    proxy_image: Annotated[
+        str | None, typer.Option("--proxy-image", metavar="IMAGE", help=f"With --docker: HAProxy ({_IMAGES.proxy}).", show_default=False)
+    ] = None,
     no_ui: Annotated[bool, typer.Option("--no-ui", help="End when all is done, instead of opening the cockpit on it.")] = False,
     output_format: Output = Format.TABLE,
 ) -> int:
     """Show everything on a real example: flights out of New York, from a commit to a served model, promoted, refused, rolled back.
 
-    It takes about a minute and a half. At the end, and on Ctrl-C, everything it started is stopped; the directory stays, for you to look at.
+    It takes about a minute and a half, with --docker three. At the end, and on Ctrl-C, everything it started is stopped; the directory stays, for
+    you to look at.
 
     \b
     Example:
       podium demo
       podium demo /tmp/flights --no-ui
+      podium demo --docker --no-ui
     """
+    if not docker and (base or proxy_image):
+        raise UsageError("--base and --proxy-image name images for Docker", hint="add --docker")
     directory = start() / where
+    images = DemoImages(base or _IMAGES.base, proxy_image or _IMAGES.proxy) if docker else None
     with _ends_on_signals():
-        played = demonstration(directory)
+        played = demonstration(directory, docker=images)
         teller = _Teller()
         try:
             for event in played.play():
@@ -129,15 +142,21 @@ class _Teller:
     def _draw(self) -> None:
         if self._live and self._doing:
             shown = output.cut(", ".join(clean(each) for each in self._doing), 66)
-            print(f"         {paint(glyph('…', '.'), 'cyan')} {shown}", end="", file=sys.stderr, flush=True)
+            _put(f"         {paint(glyph('…', '.'), 'cyan')} {shown}")
 
     def _wipe(self) -> None:
         if self._live and self._doing:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            _put("\r\x1b[K")
 
     def close(self) -> None:
         self._wipe()
         self._doing.clear()
+
+
+def _put(text: str) -> None:
+    """A terminal that is gone must not keep the demonstration from stopping what it started."""
+    with contextlib.suppress(OSError, ValueError):
+        print(text, end="", file=sys.stderr, flush=True)
 
 
 def _summary(results: list[DemoResult], output_format: Format) -> None:

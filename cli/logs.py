@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from ..core.cockpit import Cockpit, LogFile, LogLine, NotFound, clean
+from ..core.cockpit import Cockpit, LogFile, LogLine, NotFound, UsageError, clean
 from ..core.domain.runs import RunDetail, Step, StepState
 from . import diagnostics, output
+from .completion import complete_environment
 from .follow import CHUNK, POLL
 from .output import Format, Output
 from .runs import RunArgument, find_run
@@ -41,15 +42,32 @@ def logs(
         Stream, typer.Option("--stream", help="Only what went to standard output, standard error, or Podium's own notes.")
     ] = Stream.ALL,
     worker: Annotated[bool, typer.Option("--worker", help="What the run's worker itself said.")] = False,
+    environment: Annotated[
+        str | None, typer.Option("-e", "--environment", metavar="NAME", help="What an environment's replicas print, in the order of time, instead.",
+                                 autocompletion=complete_environment, show_default=False),
+    ] = None,
+    replica: Annotated[str, typer.Option("--replica", metavar="REPLICA", help="With -e: one of them.", show_default=False)] = "",
     output_format: Output = Format.TABLE,
 ) -> int:
-    """Print what a run's steps printed. With -o json, one JSON object a line.
+    """Print what a run's steps, or an environment's replicas, printed. With -o json, one JSON object a line.
 
     \b
     Example:
       podium logs 12 train --tail 20
       podium logs last -f --timestamps
+      podium logs -e production -f
     """
+    if environment is not None:
+        from .containers import replica_logs
+
+        if run != "last" or step is not None or worker:
+            raise UsageError("-e is about an environment's replicas and takes no run", hint=f"podium logs -e {environment} --replica NAME")
+        letter = next((key for key, each in _LETTERS.items() if each is stream), "")
+        return replica_logs(
+            cockpit, environment, replica, follow=follow, tail=tail, timestamps=timestamps, stream=letter, output_format=output_format
+        )
+    if replica:
+        raise UsageError("--replica needs an environment", hint="podium logs -e ENVIRONMENT --replica NAME")
     number = find_run(cockpit, run)
     detail = cockpit.run(number)
     if worker:

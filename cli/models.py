@@ -170,5 +170,10 @@ def lineage(
         )
         for row in found
     ]  # fmt: skip
-    output.rows(output_format, _LINEAGE, cells, map(shapes.lineage, found))
+    columns = _LINEAGE
+    if any(row.image for row in found):
+        # The digest alone: a repository's name is long, and the same for all.
+        columns = (*_LINEAGE, Column("IMAGE"))
+        cells = [(*cell, row.image.rpartition("sha256:")[2][:12]) for cell, row in zip(cells, found, strict=True)]
+    output.rows(output_format, columns, cells, map(shapes.lineage, found))
     return diagnostics.DONE

@@ -60,6 +60,8 @@ def validate(
     parts = [plural(len(project.pipelines), "pipeline"), plural(steps, "step"), plural(len(project.gates), "gate")]
     environments = plural(len(project.environments), "environment")
     diagnostics.note(f"podium.yaml is valid: {', '.join(parts)}, {environments}", style="green")
+    for line in project.idle:
+        diagnostics.note(line, style="yellow")
     return diagnostics.DONE
 
 
@@ -88,7 +90,8 @@ def show(cockpit: Cockpit) -> int:
 
     project = cockpit.project
     value = asdict(project)
-    value.pop("secrets")
+    for key in ("secrets", "idle"):
+        value.pop(key)
     output.document(shapes.masked(value, project.secrets))
     return diagnostics.DONE
 

@@ -52,9 +52,19 @@ def run(
 
 def attend(cockpit: Cockpit, run: Run, *, detach: bool, quiet: bool, output_format: Format) -> int:
     """Follow a run that was just started, or say its number and leave it alone."""
+    detail, cancelled = attended(cockpit, run, detach=detach, quiet=quiet, output_format=output_format)
+    if detail is None:
+        return diagnostics.DONE
+    if output_format is Format.JSON:
+        output.document(detail_shape(cockpit, detail))
+    return ending(detail, interrupted=cancelled)
+
+
+def attended(cockpit: Cockpit, run: Run, *, detach: bool, quiet: bool, output_format: Format) -> tuple[RunDetail | None, bool]:
+    """(how it ended, whether a person cancelled it here); None when it was left alone, and then its number was said."""
     if detach:
         output.document(shapes.run(run)) if output_format is Format.JSON else output.line(str(run.id))
-        return diagnostics.DONE
+        return None, False
     diagnostics.note(f"{title(run)}: {clean(run.name)}{_at(run)}", style="bold")
     cancelled = False
 
@@ -66,9 +76,7 @@ def attend(cockpit: Cockpit, run: Run, *, detach: bool, quiet: bool, output_form
             cockpit.cancel(run.id, why="Ctrl-C")
 
     detail = follow(cockpit, run, lines=not quiet, on_interrupt=cancel)
-    if output_format is Format.JSON:
-        output.document(detail_shape(cockpit, detail))
-    return ending(detail, interrupted=cancelled)
+    return detail, cancelled
 
 
 def _at(run: Run) -> str:
@@ -217,13 +225,30 @@ def cancel(cockpit: Cockpit, run: RunArgument, why: Why = "") -> int:
     return diagnostics.DONE
 
 
-def resume(cockpit: Cockpit, run: RunArgument, detach: Detach = False, quiet: Quiet = False, output_format: Output = Format.TABLE) -> int:
-    """Take up a run that failed, was cancelled or was interrupted, after its last finished step.
+def resume(
+    cockpit: Cockpit,
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run's number, or `last`.", autocompletion=complete_run, show_default=False)] = None,
+    environment: Annotated[
+        str | None, typer.Option("-e", "--environment", metavar="NAME", help="Instead of a run: the canary in this environment.", show_default=False)
+    ] = None,
+    why: Why = "",
+    detach: Detach = False,
+    quiet: Quiet = False,
+    output_format: Output = Format.TABLE,
+) -> int:
+    """Take up a run that failed, was cancelled or was interrupted, after its last finished step. With -e: let a waiting canary go on.
 
     \b
     Example:
       podium resume 12
+      podium resume -e production --why "the errors were a client's"
     """
+    if (run is None) == (environment is None):
+        raise UsageError("resume what?", hint="a run: `podium resume 12`, or a canary: `podium resume -e production`")
+    if run is None:
+        from .canary import CanaryOrder, tell
+
+        return tell(cockpit, CanaryOrder.RESUME, environment, why, output_format)
     resumed = cockpit.resume(find_run(cockpit, run))
     return attend(cockpit, resumed, detach=detach, quiet=quiet, output_format=output_format)
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..core.domain.delivery import Deployment, EnvironmentStatus, Plan, Quarantined, Replica
-from ..core.domain.models import Comparison, Lineage, MetricPoint, Model, Version
-from ..core.domain.runs import Run, Step
-from ..core.domain.verdicts import GateReport
-from ..core.domain.watching import AgentStatus, Finding
-from ..core.errors import Problem
 from .words import moment
+
+if TYPE_CHECKING:
+    from ..core.domain.containers import Container, Image, Unneeded
+    from ..core.domain.delivery import CanaryStatus, Deployment, EnvironmentStatus, Plan, Quarantined, Replica
+    from ..core.domain.models import Comparison, Lineage, MetricPoint, Model, Version
+    from ..core.domain.repair import Difference, RepairPlan
+    from ..core.domain.runs import Run, Step
+    from ..core.domain.verdicts import GateReport
+    from ..core.domain.watching import AgentStatus, Finding
+    from ..core.errors import Problem
 
 
 def seconds(start: float | None, end: float | None) -> float | None:
@@ -117,7 +121,31 @@ def lineage(row: Lineage) -> dict[str, Any]:
         "environment": row.environment,
         "replicas": list(row.replicas),
         "share": row.share,
+        "image": row.image,
     }
+
+
+def image(image: Image) -> dict[str, Any]:
+    return {
+        "model": image.model,
+        "version": image.version,
+        "engine": image.engine,
+        "image_id": image.image_id,
+        "reference": image.reference,
+        "digest": image.digest,
+        "tag": image.tag,
+        "base": image.base,
+        "model_layer": image.model_layer,
+        "size": image.size,
+        "seconds": image.seconds,
+        "built": moment(image.built),
+        "run": image.run_id,
+        "sbom": image.sbom,
+    }
+
+
+def unneeded(image: Unneeded) -> dict[str, Any]:
+    return {"version": image.version, "name": image.name, "image_id": image.image_id, "size": image.size, "why": image.why, "engine": image.engine}
 
 
 def gate(report: GateReport) -> dict[str, Any]:
@@ -148,6 +176,9 @@ def replica(replica: Replica) -> dict[str, Any]:
         "started": moment(replica.started),
         "digest": replica.digest,
         "message": replica.message,
+        "address": replica.address,
+        "container": replica.container,
+        "image": replica.image,
     }
 
 
@@ -174,6 +205,25 @@ def deployment(row: Deployment) -> dict[str, Any]:
     }
 
 
+def canary(status: CanaryStatus) -> dict[str, Any]:
+    return {
+        "environment": status.environment,
+        "deployment": status.deployment,
+        "run": status.run_id,
+        "version": status.version,
+        "from": status.from_version,
+        "state": status.state.value,
+        "stage": status.stage,
+        "weights": list(status.weights),
+        "share": status.share,
+        "since": moment(status.since),
+        "until": moment(status.until),
+        "verdict": status.verdict.value if status.verdict else None,
+        "checks": [{**asdict(check), "verdict": check.verdict.value} for check in status.results],
+        "message": status.message,
+    }
+
+
 def environment(status: EnvironmentStatus) -> dict[str, Any]:
     return {
         "name": status.name,
@@ -187,9 +237,56 @@ def environment(status: EnvironmentStatus) -> dict[str, Any]:
         "proxy_alive": status.proxy_alive,
         "locked_by": status.locked_by,
         "differences": list(status.differences),
+        "details": [difference(each) for each in status.details],
         "rollback": {"to": status.rollback_to, "seconds": status.rollback_seconds, "note": status.rollback_note},
         "replicas": [replica(each) for each in status.replicas],
         "deployment": deployment(status.deployment) if status.deployment else None,
+        "canary": canary(status.canary) if status.canary else None,
+    }
+
+
+def difference(each: Difference) -> dict[str, Any]:
+    return {"kind": each.kind.value, "subject": each.subject, "words": each.words, "severity": each.severity.value, "repair": each.repair}
+
+
+def repair(plan: RepairPlan) -> dict[str, Any]:
+    return {
+        "environment": plan.environment,
+        "restart": plan.restart,
+        "differences": [difference(each) for each in plan.differences],
+        "steps": list(plan.steps),
+        "command": plan.command,
+        "warnings": list(plan.warnings),
+        "refusal": plan.refusal,
+        "type_to_confirm": plan.type_to_confirm,
+        "expected_seconds": plan.expected_seconds,
+    }
+
+
+def container(one: Container, row: Replica | None, used: Mapping[str, float | None]) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "name": one.name,
+        "environment": one.environment,
+        "role": one.role,
+        "replica": one.replica,
+        "version": one.version,
+        "state": one.state,
+        "health": one.health,
+        "restarts": one.restarts,
+        "exit_code": one.exit_code,
+        "out_of_memory": one.out_of_memory,
+        "image": one.image,
+        "image_id": one.image_id,
+        "address": one.address,
+        "created": moment(one.created),
+        "started": moment(one.started),
+        "weight": row.weight if row is not None else None,
+        "in_journal": row is not None if one.role == "replica" else None,
+        "cpu": used.get("cpu"),
+        "memory": used.get("memory"),
+        "received": used.get("received"),
+        "sent": used.get("sent"),
     }
 
 

@@ -9,9 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from podium.cli import shapes
-from podium.core.domain.delivery import Change, Deployment, DeploymentState, EnvironmentStatus, How, Plan, Quarantined, Replica, ReplicaState
+from podium.cli import replay, shapes
+from podium.core.delivery.replay.report import to_dict
+from podium.core.domain.containers import Container, Image, Unneeded
+from podium.core.domain.delivery import (
+    CanaryState,
+    CanaryStatus,
+    Change,
+    Deployment,
+    DeploymentState,
+    EnvironmentStatus,
+    How,
+    Plan,
+    Quarantined,
+    Replica,
+    ReplicaState,
+)
 from podium.core.domain.models import Lineage, Model, Version
+from podium.core.domain.repair import Difference, Kind, RepairPlan
+from podium.core.domain.replay import ReplayReport
 from podium.core.domain.runs import Run, RunKind, RunState, Step, StepState, Trigger
 from podium.core.domain.verdicts import Verdict
 from podium.core.domain.watching import AgentStatus, Finding, Health
@@ -43,8 +59,15 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "lineage": shapes.lineage(Lineage("", None, "", "m", 1, "")),
     "replica": shapes.replica(REPLICA),
     "environment": shapes.environment(EnvironmentStatus("e", "process", "", False, "", "", None, None, None, (REPLICA,))),
+    "canary": shapes.canary(CanaryStatus(1, "e", 2, 1, 0, (5, 50), 5, CanaryState.RUNNING, 0.0, 60.0)),
     "deployment": shapes.deployment(Deployment(1, "e", How.DEPLOY, DeploymentState.RUNNING, "m", 1, None, 0.0, "anna")),
     "plan": shapes.plan(Plan(How.DEPLOY, "e", "m", 1, None, (Change("a", "b", "c"),), (), "")),
+    "replay": replay.shape(to_dict(ReplayReport("e", "m", 2, 1, Verdict.PASS, (), 0.0))),
+    "image": shapes.image(Image("m", 1, "unix:///x", "sha256:1", "sha256:1", 0.0)),
+    "unneeded": shapes.unneeded(Unneeded("unix:///x", "sha256:1", "m:v1", 1, 0, "")),
+    "difference": shapes.difference(Difference(Kind.GONE, "a", "a is gone")),
+    "repair": shapes.repair(RepairPlan("e", (), (), "")),
+    "container": shapes.container(Container("1", "a", "e", "replica", "running", 0.0), REPLICA, {}),
     "quarantined": shapes.quarantined(Quarantined("m", 1, "", 0.0, "anna")),
     "agent": shapes.agent(AgentStatus(False)),
     "finding": shapes.finding(Finding(Health.OK, "", "")),
@@ -211,7 +234,7 @@ def test_config_schema(call: Call) -> None:
 def test_validate(call: Call, home: Path) -> None:
     done = call("validate")
     assert (done.code, done.out) == (0, "")
-    assert "4 pipelines" in done.err
+    assert "4 pipelines" in done.err and "nothing acts on it yet" not in done.err
     (home / "podium.yaml").write_text("project: x\npipelines: {p: {steps: {s: {rum: 'true'}}}}\n")
     done = call("validate")
     assert (done.code, done.out) == (2, "")
@@ -219,6 +242,16 @@ def test_validate(call: Call, home: Path) -> None:
     value = json.loads(call("validate", "-o", "json").out)
     assert value["valid"] is False
     assert value["problems"][0]["line"] == 2
+
+
+def test_validate_says_what_nothing_acts_on_yet(call: Call, home: Path) -> None:
+    with (home / "podium.yaml").open("a") as file:
+        file.write("git: {branch: main}\nmonitors: {errors: {environment: staging, signal: error_rate}}\n")
+    done = call("validate")
+    assert (done.code, done.out) == (0, "")
+    assert done.err.splitlines()[1:] == ["git: read and checked, nothing acts on it yet", "monitors: read and checked, nothing acts on it yet"]
+    assert json.loads(call("validate", "-o", "json").out) == {"valid": True, "problems": []}
+    assert "idle" not in json.loads(call("config", "show").out)
 
 
 def test_broken_configuration_does_not_keep_runs_from_being_read(call: Call, home: Path, two_runs: list[int]) -> None:

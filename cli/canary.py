@@ -1,0 +1,68 @@
+"""pause, abort, and what resume and promote say to a canary that is under way."""
+
+from __future__ import annotations
+
+import time
+
+from ..core.cockpit import Cockpit, Refused, clean
+from ..core.domain.delivery import CanaryOrder, CanaryState, CanaryStatus
+from . import diagnostics, output, shapes
+from .changes import EnvironmentName, Why
+from .output import Format, Output
+from .words import duration
+
+
+def pause(cockpit: Cockpit, environment: EnvironmentName = None, why: Why = "", output_format: Output = Format.TABLE) -> int:
+    """Keep the canary under way at its present share of the traffic until a person resumes or aborts it.
+
+    \b
+    Example:
+      podium pause -e production --why "waiting for the evening's traffic"
+    """
+    return tell(cockpit, CanaryOrder.PAUSE, environment, why, output_format)
+
+
+def abort(cockpit: Cockpit, environment: EnvironmentName = None, why: Why = "", output_format: Output = Format.TABLE) -> int:
+    """Send the canary under way back: the version before gets all traffic again.
+
+    \b
+    Example:
+      podium abort -e production --why "complaints from two customers"
+    """
+    return tell(cockpit, CanaryOrder.ABORT, environment, why, output_format)
+
+
+def full(cockpit: Cockpit, environment: str | None, yes: bool, confirm: str, why: str, output_format: Format) -> int:
+    """Give the canary's version all traffic now. A protected environment wants its name."""
+    name = environment or cockpit.champion_environment()
+    wanted = name if cockpit.environment(name).protected else ""
+    if wanted and confirm != wanted:
+        raise Refused(f"{name} is protected: all traffic at once has to be confirmed with its name", hint=f"podium promote --full -e {name} --confirm {name}")
+    if not wanted and not yes and not diagnostics.interactive():
+        raise Refused("nobody is at a terminal to agree to it", hint=f"podium promote --full -e {name} --yes")
+    return tell(cockpit, CanaryOrder.FULL, name, why, output_format)
+
+
+def tell(cockpit: Cockpit, what: CanaryOrder, environment: str | None, why: str, output_format: Format) -> int:
+    name = environment or cockpit.champion_environment()
+    cockpit.environment(name)
+    found = cockpit.order(name, what, why=why)
+    if output_format is Format.JSON:
+        output.document(shapes.canary(found))
+    diagnostics.note(f"{words(found)}; asked to {_ASKED[what]}", style="green")
+    return diagnostics.DONE
+
+
+_ASKED = {
+    CanaryOrder.PAUSE: "stay there", CanaryOrder.RESUME: "go on", CanaryOrder.FULL: "take all traffic", CanaryOrder.ABORT: "go back",
+}  # fmt: skip
+
+
+def words(status: CanaryStatus) -> str:
+    """One line about a canary: `canary v4 at 25 % (stage 2 of 3), judged in 40s: error_rate …`."""
+    place = f"canary v{status.version} at {status.share} % (stage {status.stage + 1} of {len(status.weights)})"
+    if status.state is CanaryState.RUNNING:
+        left = max(0.0, (status.until or time.time()) - time.time())
+        return f"{place}, judged in {duration(left)}" + (f", {status.verdict.value} so far" if status.verdict else "")
+    return f"{place}, {clean(status.message)}"
+

@@ -1,0 +1,190 @@
+"""containers: what engines run. repair: making it what the ledger says. And the logs of replicas."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from ..core.cockpit import Cockpit, LogLine, UsageError, clean
+from ..core.domain.containers import Container, Picture
+from ..core.domain.delivery import EnvironmentStatus, Replica
+from ..core.domain.repair import RepairPlan
+from ..core.domain.runs import RunState
+from . import diagnostics, output, shapes
+from .changes import Confirm, Detach, DryRun, EnvironmentName, Why, Yes, agree
+from .delivery import EnvironmentOption
+from .diagnostics import note
+from .follow import ending, follow
+from .output import Column, Format, Output
+from .runs import detail_shape
+from .words import duration, moment, size
+
+_COLUMNS = (
+    Column("CONTAINER"), Column("VERSION", right=True), Column("STATE", states=True), Column("HEALTH"), Column("WEIGHT", right=True), Column("CPU", right=True),
+    Column("MEMORY", right=True), Column("RESTARTS", right=True), Column("IMAGE"), Column("ADDRESS", flexible=True), Column("ENVIRONMENT"),
+)  # fmt: skip
+_POLL = 0.1
+_LATELY = 5.0  # seconds: what was measured before that says nothing about now
+
+
+def containers(cockpit: Cockpit, environment: EnvironmentOption = None, output_format: Output = Format.TABLE) -> int:
+    """List the containers of each environment that an engine serves, with what they use.
+
+    \b
+    Example:
+      podium containers -e production
+    """
+    names = [environment] if environment else [each.name for each in cockpit.project.environments.values() if each.driver == "docker"]
+    found: list[tuple[Container, Replica | None, dict[str, float | None]]] = []
+    away: list[Picture] = []
+    for name in names:
+        status = cockpit.environment(name)
+        picture = cockpit.look_at_containers(name)
+        if picture is None:
+            note(f"{clean(name)} is served by processes of this machine: `podium status -e {clean(name)}` shows them", style="dim")
+            continue
+        away += [picture] if picture.message else []
+        found += [(each, _replica(status, each), _used(cockpit, name, each)) for each in picture.containers]
+    cells = [_cells(*each) for each in found]
+    output.rows(output_format, _COLUMNS, cells, (shapes.container(one, row, used) for one, row, used in found))
+    for picture in away:
+        note(f"{clean(picture.environment)}: {clean(picture.message)}; as it was last seen", style="yellow")
+    if not cockpit.agent().alive and found:
+        note("the agent does not run: CPU and memory are not measured (`podium watch --daemon`)", style="dim")
+    return diagnostics.UNREACHABLE if away else diagnostics.DONE
+
+
+def _replica(status: EnvironmentStatus, container: Container) -> Replica | None:
+    return next((each for each in status.replicas if each.container == container.id), None)
+
+
+def _used(cockpit: Cockpit, environment: str, container: Container) -> dict[str, float | None]:
+    """The latest of each signal; None for what was not measured lately."""
+    name, now = container.replica or container.name, time.time()
+    series = cockpit.usage(environment, [name], start=now - _LATELY, end=now, points=int(_LATELY))[name]
+    return {signal: next((value for value in reversed(each.values) if value is not None), None) for signal, each in series.items()}
+
+
+def _cells(container: Container, row: Replica | None, used: dict[str, float | None]) -> tuple[str, ...]:
+    cpu, memory = used["cpu"], used["memory"]
+    state = container.state if container.exit_code is None else f"{container.state} {container.exit_code}"
+    return (
+        container.name, "" if container.version is None else f"v{container.version}", state + (" (out of memory)" if container.out_of_memory else ""),
+        container.health, "" if row is None else str(row.weight), "" if cpu is None else f"{cpu:.1%}", "" if memory is None else size(memory),
+        str(container.restarts), container.image_id.removeprefix("sha256:")[:12], container.address, container.environment,
+    )  # fmt: skip
+
+
+def repair(
+    cockpit: Cockpit,
+    environment: EnvironmentName = None,
+    yes: Yes = False,
+    confirm: Confirm = "",
+    dry_run: DryRun = False,
+    restart: Annotated[str, typer.Option("--restart", metavar="REPLICA", help="Restart one replica, or the `proxy`, instead.", show_default=False)] = "",
+    why: Why = "",
+    detach: Detach = False,
+    output_format: Output = Format.TABLE,
+) -> int:
+    """Make an environment again what the ledger says, after showing what differs and what will be done.
+
+    \b
+    Example:
+      podium repair -e production --dry-run
+      podium repair -e production --yes --confirm production
+      podium repair -e staging --restart staging-v3-1 --yes
+    """
+    name = environment or cockpit.champion_environment()
+    plan = cockpit.plan_restart(name, restart) if restart else cockpit.plan_repair(name)
+    if dry_run:
+        if output_format is Format.JSON:
+            output.document(shapes.repair(plan))
+        else:
+            for line in plan_lines(plan):
+                output.line(line)
+        return diagnostics.REFUSED if plan.refusal else diagnostics.DONE
+    if not plan.steps and not plan.refusal:
+        return _nothing(plan, output_format)
+    if not plan.refusal:
+        verb = "restart" if plan.restart else "repair"
+        agree(plan_lines(plan), verb, plan.type_to_confirm, plan.command, yes=yes, confirm=confirm)
+    run = cockpit.repair(plan, why=why)
+    if detach:
+        output.document(shapes.run(run)) if output_format is Format.JSON else output.line(str(run.id))
+        return diagnostics.DONE
+    began = time.monotonic()
+    detail = follow(cockpit, run, on_interrupt=lambda: note("it goes on by itself: what was begun is not left half done", style="yellow"))
+    if output_format is Format.JSON:
+        output.document(detail_shape(cockpit, detail))
+    if detail.run.state is not RunState.SUCCEEDED:
+        return ending(detail, interrupted=False)
+    left = [str(words) for step in detail.steps for words in step.results.get("left", ())]
+    for words in left:
+        note(f"still so: {clean(words)}", style="yellow")
+    what = f"{plan.restart} was restarted" if plan.restart else f"{name} is as the ledger says" if not left else f"{name} was mended as far as a repair can"
+    note(f"{clean(what)}, done in {duration(time.monotonic() - began)}", style="green")
+    return diagnostics.DONE
+
+
+def _nothing(plan: RepairPlan, output_format: Format) -> int:
+    if output_format is Format.JSON:
+        output.document(shapes.repair(plan))
+    for warning in plan.warnings:
+        note(clean(warning), style="yellow")
+    note(f"{clean(plan.environment)}: there is nothing to mend" if plan.differences else f"{clean(plan.environment)} is as the ledger says", style="green")
+    return diagnostics.DONE
+
+
+def plan_lines(plan: RepairPlan) -> list[str]:
+    """The plan as a person reads it before agreeing."""
+    lines = [f"{'restart' if plan.restart else 'repair'} {clean(plan.environment)}"]
+    lines += [f"  {each.severity.value}: {clean(each.words)}" for each in plan.differences]
+    lines += [f"  {number}. {clean(step)}" for number, step in enumerate(plan.steps, 1)]
+    if plan.expected_seconds is not None:
+        lines.append(f"  expected to take {duration(plan.expected_seconds)}")
+    lines += [f"  warning: {clean(text)}" for text in plan.warnings]
+    if plan.refusal:
+        lines.append(f"  refused: {clean(plan.refusal)}")
+    return [*lines, f"  {plan.command}"]
+
+
+# Logs of replicas, for `podium logs -e`
+
+
+def replica_logs(
+    cockpit: Cockpit, environment: str, replica: str, *, follow: bool, tail: int | None, timestamps: bool, stream: str, output_format: Format
+) -> int:
+    """All replicas of an environment as one log in the order of time, or one of them. `stream` is a letter of the log, empty for all."""
+    if output_format is Format.PLAIN:
+        raise UsageError("logs are text already", hint="leave -o out, or -o json for one object a line")
+    following = cockpit.follow_logs(environment, replica=replica, tail=tail)
+    try:
+        following.catch_up()
+        several = not replica
+
+        def show(*, all: bool) -> bool:
+            lines = following.read(all=all)
+            for name, line in lines:
+                if not stream or line.stream == stream:
+                    _print(name, line, several=several, timestamps=timestamps, json=output_format is Format.JSON)
+            output.flush()
+            return bool(lines)
+
+        while show(all=not follow) or follow:
+            time.sleep(_POLL if follow else 0.0)
+    finally:
+        following.close()
+    return diagnostics.DONE
+
+
+_STREAMS = {"o": "out", "e": "err", "p": "podium"}
+
+
+def _print(name: str, line: LogLine, *, several: bool, timestamps: bool, json: bool) -> None:
+    if json:
+        output.json_line({"replica": name, "at": moment(line.at), "stream": _STREAMS.get(line.stream, "out"), "text": line.text})
+        return
+    prefix = f"{moment(line.at) or ' ' * 24} " if timestamps else ""
+    output.line(f"{prefix}{f'{clean(name)} | ' if several else ''}{clean(line.text)}")

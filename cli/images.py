@@ -1,0 +1,89 @@
+"""images: the serving images of versions, and removing those that nothing needs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ..core.cockpit import Cockpit, Interrupted, Refused
+from ..core.domain.containers import Image, Unneeded
+from . import diagnostics, output, shapes
+from .changes import DryRun, Yes
+from .diagnostics import note, paint
+from .models import Model
+from .output import Column, Format, Output
+from .words import ago, duration, plural, size
+
+_IMAGES = (
+    Column("VERSION", right=True), Column("IMAGE"), Column("SIZE", right=True), Column("BUILT"), Column("TOOK", right=True), Column("PUSHED", flexible=True),
+    Column("ENGINE", flexible=True),
+)  # fmt: skip
+_UNNEEDED = (Column("VERSION", right=True), Column("NAME"), Column("SIZE", right=True), Column("WHY", flexible=True), Column("ENGINE", flexible=True))
+
+
+def images(
+    cockpit: Cockpit,
+    model: Model = None,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove the images that nothing needs, after showing them.")] = False,
+    newest: Annotated[int, typer.Option("--newest", metavar="N", min=1, help="With --prune: so many versions stay in any case.")] = 5,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    output_format: Output = Format.TABLE,
+) -> int:
+    """List the serving images of versions on every engine, newest version first; or remove those that nothing needs.
+
+    What runs, serves, has an alias or may be rolled back to always stays.
+
+    \b
+    Example:
+      podium images -o json
+      podium images --prune --dry-run
+    """
+    if prune:
+        return _prune(cockpit, newest, dry_run, yes, output_format)
+    found = cockpit.images(model)
+    output.rows(output_format, _IMAGES, [_row(each) for each in found], map(shapes.image, found))
+    if not found:
+        note("no images yet: a step with `uses: image` builds the first", style="dim")
+    return diagnostics.DONE
+
+
+def _row(image: Image) -> tuple[str, ...]:
+    pushed = image.reference if image.digest else ""
+    return (str(image.version), image.image_id[7:19], size(image.size), ago(image.built), duration(image.seconds), pushed, image.engine)
+
+
+def _prune(cockpit: Cockpit, newest: int, dry_run: bool, yes: bool, output_format: Format) -> int:
+    found = cockpit.unneeded_images(newest, say=lambda line: note(line, style="yellow"))
+    if not found or dry_run:
+        _show(found, output_format)
+        note("nothing to remove: every image is needed" if not found else f"{plural(len(found), 'image')} would be removed", style="dim")
+        return diagnostics.DONE
+    if not yes:
+        _ask(found)
+    gone = cockpit.prune_images(found, say=note)
+    if output_format is Format.JSON:
+        output.document([shapes.unneeded(each) for each in gone])
+    note(f"removed {plural(len(gone), 'image')}", style="green")
+    return diagnostics.DONE
+
+
+def _show(found: list[Unneeded], output_format: Format) -> None:
+    cells = [(str(each.version or ""), each.name, size(each.size), each.why, each.engine) for each in found]
+    output.rows(output_format, _UNNEEDED, cells, map(shapes.unneeded, found))
+
+
+def _ask(found: list[Unneeded]) -> None:
+    for each in found:
+        note(f"{each.name}: {each.why}")
+    if not diagnostics.interactive():
+        raise Refused("nobody is at a terminal to agree to it", hint="podium images --prune --yes")
+    try:
+        print(paint(f"remove {plural(len(found), 'image')}? [y/N] ", "bold"), end="", file=diagnostics.sys.stderr, flush=True)
+        answer = diagnostics.sys.stdin.readline().strip()
+    except KeyboardInterrupt:
+        note()
+        raise Interrupted("nothing was removed") from None
+    if answer.lower() not in ("y", "yes"):
+        raise Refused("not confirmed; nothing was removed")

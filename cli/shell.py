@@ -1,0 +1,49 @@
+"""shell."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+
+from ..core.cockpit import Cockpit, Refused, clean
+from ..core.domain.shells import LocalShell
+from . import diagnostics
+from .completion import complete_run
+from .runs import find_run
+
+TargetArgument = Annotated[
+    str, typer.Argument(metavar="RUN|REPLICA", help="The run's number or `last`; with -e a replica.", autocompletion=complete_run, show_default=False)
+]
+StepArgument = Annotated[str | None, typer.Argument(help="The step; may be left out when only one failed.", show_default=False)]
+EnvironmentOption = Annotated[
+    str | None, typer.Option("-e", "--environment", metavar="NAME", help="In a container of this environment: a replica's, or `proxy`.", show_default=False)
+]
+
+
+def shell(cockpit: Cockpit, run: TargetArgument, step: StepArgument = None, environment: EnvironmentOption = None) -> int:
+    """Open a shell where a step ran: in its container, in a copy of the container that it left when it failed, or, for a step that was a process,
+    in its directory with its environment. With `-e`, in a container that serves. `exit` or Ctrl-D leaves it.
+
+    \b
+    Example:
+      podium shell last train
+      podium shell -e production production-v3-1
+      ssh -t build-host podium -C flights shell last
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise Refused("a shell needs a terminal, and there is none", hint="over ssh: ssh -t HOST podium shell RUN STEP")
+    found = cockpit.replica_shell(environment, run) if environment else cockpit.shell(find_run(cockpit, run), step)
+    diagnostics.note(clean(found.words), style="dim")
+    if isinstance(found, LocalShell):
+        subprocess.run(list(found.argv), env=dict(found.env), cwd=found.directory, check=False)
+        return diagnostics.DONE
+    from .terminal import converse
+
+    try:
+        converse(found)
+    finally:
+        found.close()
+    return diagnostics.DONE
