@@ -19,5 +19,6 @@ SCREENS: dict[str, Callable[..., Any]] = {
     "runs": _late("runs", "RunsScreen"),
     "models": _late("models", "ModelsScreen"),
     "environments": _late("environments", "EnvironmentsScreen"),
+    "containers": _late("containers", "ContainersScreen"),
     "compare": _late("compare", "CompareScreen"),
 }

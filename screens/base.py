@@ -57,6 +57,7 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
         self.AUTO_FOCUS = f"#{self.first_pane}" if self.first_pane else "*"
         self._frame_timer: Timer | None = None
         self._asked: tuple[str, ...] = ()
+        self._heights: dict[Any, int | None] = {}
 
     def fit(self, width: int, height: int) -> None:
         """Take the classes of the terminal's size before the first layout: else everything would be laid out, and painted, twice."""
@@ -196,14 +197,14 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
         footer.say("")
         refused = action.refusal(self.context())
         if refused:
-            self.podium.say(f"{action.label}: {refused}", "warn")
+            self.podium.say(f"{action.label_on(self.title_id)}: {refused}", "warn")
             return
         handler = getattr(self, f"do_{action_id}", None)
         if handler is not None:
             handler()
             self.show_footer()
         else:
-            self.podium.say(f"{action.label}: nothing to do here", "warn")
+            self.podium.say(f"{action.label_on(self.title_id)}: nothing to do here", "warn")
 
     @property
     def panes(self) -> list[Pane]:
@@ -230,9 +231,13 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
             self._unzoom()
             panes = self.panes
         at = panes.index(pane) if pane in panes else -direction if direction < 0 else -1
-        panes[(at + direction) % len(panes)].focus()
+        self.focus_pane(panes[(at + direction) % len(panes)])
         if zoomed:
             self.do_zoom()
+
+    def focus_pane(self, pane: Pane) -> None:
+        """At once: `Widget.focus` does it a little later, and whatever follows would still mean the pane before."""
+        self.set_focus(pane)
 
     def do_pane_next(self) -> None:
         self._focus_step(1)
@@ -249,9 +254,19 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
                 if node is self:
                     break
                 node.add_class("-zoom")
+                if node in self._heights:
+                    node.styles.height = None
+
+    def set_height(self, pane: Pane, cells: int | None) -> None:
+        """So high is the pane, unless it has the whole screen; None leaves it to the style sheet."""
+        self._heights[pane] = cells
+        if not pane.has_class("-zoom"):
+            pane.styles.height = cells
 
     def _unzoom(self) -> None:
         self.remove_class("-zoomed")
+        for pane, cells in self._heights.items():
+            pane.styles.height = cells
         for node in self.query(".-zoom"):
             node.remove_class("-zoom")
 

@@ -11,7 +11,9 @@ from ..tui import format as fmt
 from ..tui.glyphs import Glyphs
 from ..tui.widgets.pane import Cell, Span
 from ..tui.widgets.table import Column
+from . import canary
 
+UNSEEN = "engine is not seen"
 _ALIAS_ROLES = {CHAMPION: "ok!", CHALLENGER: "run!", PREVIOUS: "muted"}
 
 
@@ -78,10 +80,14 @@ def health(status: EnvironmentStatus) -> tuple[str, str]:
     if status.serving is None:
         return "serves nothing yet", "muted"
     ready = sum(replica.state == "ready" and replica.version == status.serving for replica in status.replicas)
+    if not ready and any(replica.state == "unknown" for replica in status.replicas):
+        return UNSEEN, "bad"
     if not status.proxy_alive:
-        return "proxy is gone", "bad"
+        return ("proxy is gone", "bad") if status.replicas else ("was stopped", "warn")
     if not ready:
         return "no replica is ready", "bad"
+    if status.canary is not None:
+        return canary.brief(status.canary), canary.role(status.canary)
     if status.locked_by:
         return f"changing: {status.locked_by}", "run"
     if status.differences:
@@ -89,7 +95,7 @@ def health(status: EnvironmentStatus) -> tuple[str, str]:
     return f"{fmt.count(ready, 'replica')} ready", "ok"
 
 
-_HEALTH_GLYPHS = {"ok": "ok", "bad": "bad", "warn": "warn", "run": "run", "muted": "idle"}
+_HEALTH_GLYPHS = {"ok": "ok", "bad": "bad", "warn": "warn", "run": "run", "muted": "idle", "wait": "wait"}
 
 
 def health_cell(glyphs: Glyphs, status: EnvironmentStatus) -> Cell:

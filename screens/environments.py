@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from ..core.domain.delivery import Deployment, EnvironmentStatus, Replica
+from ..core.domain.delivery import CanaryState, Deployment, EnvironmentStatus, Replica
 from ..core.domain.models import Version
+from ..core.domain.repair import Severity
 from ..core.domain.watching import SIGNALS, Series
 from ..tui import format as fmt
 from ..tui import queries
@@ -18,12 +19,16 @@ from ..tui.widgets.pane import Cell, safe
 from ..tui.widgets.sparkline import sparkline
 from ..tui.widgets.table import Column, Table
 from ..tui.widgets.text_pane import Line, TextPane
+from . import canary
 from .base import PodiumScreen
+from .canary import CanaryMixin
 from .cells import health_cell
 from .changes import ChangesMixin
+from .mending import MendingMixin
 from .models import lineage_line
 
 _POINTS = 90
+_CANARY = 11  # lines at most of a canary's pane, where the signals and the ledger stand below it
 _LABELS = {
     "requests": "requests", "error_rate": "errors", "latency_p50": "p50", "latency_p95": "p95", "latency_p99": "p99", "cpu": "cpu",
     "memory": "memory",
@@ -31,14 +36,16 @@ _LABELS = {
 _ROLES = {"requests": "run", "error_rate": "bad", "cpu": "wait", "memory": "wait"}
 
 
-class EnvironmentsScreen(ChangesMixin, PodiumScreen):
+class EnvironmentsScreen(CanaryMixin, MendingMixin, ChangesMixin, PodiumScreen):
     title_id = "environments"
     DEFAULT_CSS = """
     EnvironmentsScreen #body { layout: vertical; }
     EnvironmentsScreen #list { height: 5; }
     EnvironmentsScreen #detail { height: 1fr; layout: vertical; }
     EnvironmentsScreen #status { height: 8; }
-    EnvironmentsScreen #signals { height: 9; }
+    EnvironmentsScreen #canary { height: 1fr; display: none; border: round $wait; border-title-color: $wait; }
+    EnvironmentsScreen.-canary #canary { display: block; }
+    EnvironmentsScreen.-canary #signals { display: none; }
     EnvironmentsScreen #history { height: 1fr; display: none; }
     EnvironmentsScreen.-tall #history { display: block; }
     EnvironmentsScreen.-tall #list { height: 6; }
@@ -50,6 +57,11 @@ class EnvironmentsScreen(ChangesMixin, PodiumScreen):
     EnvironmentsScreen.-history #signals { display: none; }
     EnvironmentsScreen.-history #history { display: block; }
     EnvironmentsScreen.-tall.-history #signals { display: block; }
+    EnvironmentsScreen.-history #canary { display: none; }
+    EnvironmentsScreen.-tall.-canary #canary { display: block; }
+    EnvironmentsScreen.-tall.-canary #signals { display: block; }
+    EnvironmentsScreen.-tall.-canary #status { height: 8; }
+    EnvironmentsScreen.-zoomed #canary.-zoom { display: block; height: 1fr; }
     """
 
     def __init__(self) -> None:
@@ -73,6 +85,7 @@ class EnvironmentsScreen(ChangesMixin, PodiumScreen):
         )
         with Vertical(id="detail", classes="group"):
             yield TextPane("Serves", id="status")
+            yield TextPane("Canary", id="canary")
             yield TextPane("Signals", id="signals")
             yield Table[Deployment](
                 "History",
@@ -131,7 +144,7 @@ class EnvironmentsScreen(ChangesMixin, PodiumScreen):
         fresh = not self.table.rows
         self.table.set_notice(*self.notice_for(snapshot, empty))
         self.table.set_rows(environments)
-        self.table.styles.height = 3 + min(max(1, len(environments)), 4 if self.has_class("-low") else 8)
+        self.set_height(self.table, 3 + min(max(1, len(environments)), 4 if self.has_class("-low") else 8))
         if self._wanted and self.table.go_to(self._wanted):
             self._wanted = ""
         elif fresh and environments:
@@ -144,6 +157,7 @@ class EnvironmentsScreen(ChangesMixin, PodiumScreen):
         status = self.status
         pane, signals, history = self.query_one("#status", TextPane), self.query_one("#signals", TextPane), self.query_one("#history", Table)
         pane.set_class(status is not None and status.protected, "-protected")
+        self._show_canary(status)
         if status is None:
             for each in (pane, signals):
                 each.set_lines(())
@@ -162,6 +176,25 @@ class EnvironmentsScreen(ChangesMixin, PodiumScreen):
         if not history.filter_text:
             history.title(f"History of {status.name}")
 
+    def _show_canary(self, status: EnvironmentStatus | None) -> None:
+        now = status.canary if status is not None else None
+        self.set_class(now is not None, "-canary")
+        pane = self.query_one("#canary", TextPane)
+        if now is None:
+            pane.set_lines(())
+            return
+        beside = f" beside v{now.from_version}" if now.from_version is not None else ""
+        pane.title(f"Canary v{now.version}{beside}", canary.headline(now, self.podium.clock()))
+        tall = self.has_class("-tall")
+        height, width = _CANARY if tall else (pane.size.height or _CANARY), (pane.size.width or self.size.width - 2)
+        lines = canary.lines(now, self.podium.clock(), self.glyphs, height=height, width=width)
+        pane.set_lines(lines)
+        self.set_height(pane, 2 + min(_CANARY, len(lines)) if tall else None)
+
+    def pass_time(self) -> None:
+        """The canary's clock goes on."""
+        self._show_canary(self.status)
+
     def _status_lines(self, status: EnvironmentStatus) -> list[Line]:
         glyphs = self.glyphs
         lines: list[Line] = []
@@ -173,6 +206,11 @@ class EnvironmentsScreen(ChangesMixin, PodiumScreen):
         else:
             lines.append(((f"v{status.serving}", "ok!"), ("  the registry's picture of it was not read yet", "faint")))
         lines.append(self._readiness(status))
+        if status.differences:
+            differ = fmt.count(len(status.differences), "difference")
+            lines.append(((f" {differ.upper()} ", "badge"), ("  between the ledger and what runs: M plans the repair", "muted")))
+            grave = {detail.words for detail in status.details if detail.severity is Severity.PROBLEM}
+            lines += [((f"{glyphs['warn']} {safe(words)}", "bad" if words in grave else "warn"),) for words in status.differences]
         deployment = status.deployment
         if deployment is not None:
             by = f"{deployment.how} by {safe(deployment.who)} {fmt.when(deployment.at, self.podium.clock())}"
@@ -186,10 +224,11 @@ class EnvironmentsScreen(ChangesMixin, PodiumScreen):
             )
         if status.locked_by:
             lines.append(((f"{glyphs['lock']} locked: {safe(status.locked_by)}", "warn"),))
-        lines += [((f"{glyphs['warn']} {safe(difference)}", "warn"),) for difference in status.differences]
         lines += [self._replica_line(replica) for replica in sorted(status.replicas, key=lambda replica: (-replica.weight, replica.id))]
-        if status.serving is not None and not status.proxy_alive:
+        if status.serving is not None and not status.proxy_alive and status.replicas:
             lines.append(((f"{glyphs['bad']} the proxy is gone; the agent brings it back", "bad"),))
+        elif status.serving is not None and not status.proxy_alive:
+            lines.append(((f"{glyphs['warn']} v{status.serving} was served, and then all was stopped: a deploy starts it again", "warn"),))
         return lines
 
     def _readiness(self, status: EnvironmentStatus) -> Line:
@@ -250,7 +289,8 @@ class EnvironmentsScreen(ChangesMixin, PodiumScreen):
 
     @property
     def ticking(self) -> bool:
-        return False
+        status = self.status
+        return status is not None and status.canary is not None and status.canary.state is CanaryState.RUNNING
 
     def context(self) -> Context:
         if not self.ready:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from textual.app import ComposeResult
 
+from ..core.domain.containers import Image
 from ..core.domain.delivery import EnvironmentStatus
 from ..core.domain.models import Model, Version
 from ..core.domain.verdicts import CheckResult, GateReport
@@ -97,6 +98,7 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
         name = self.model
         if name:
             yield queries.versions_of(name)
+            yield queries.images(name)
         version = self.version
         if version is not None:
             yield queries.reports(version)
@@ -179,6 +181,11 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
         digest = (version.digest[:19], "") if version.digest else ("not fetched", "faint")
         made = fmt.when(version.created, self.podium.clock())
         lines.append((("made ", "muted"), (made, ""), ("   status ", "muted"), (version.status.lower(), ready), ("   digest ", "muted"), digest))
+        images: tuple[Image, ...] = self.store.value(f"images:{version.model}", ())
+        for image in images:
+            if image.version == version.version:
+                older = next((other for other in images if other.version < version.version and other.engine == image.engine), None)
+                lines += image_lines(image, older, self.podium.clock(), glyphs)
         if version.description:
             lines.append(((safe(version.description), "muted"),))
         for report in reports[:3]:
@@ -274,6 +281,25 @@ def lineage_line(version: Version, serving: list[str], arrow: str) -> Line:
             parts.append((f" {arrow} ", "faint"))
         parts += [(f"{label} ", "muted"), (value, role)]
     return tuple(parts)
+
+
+def image_lines(image: Image, older: Image | None, now: float, glyphs) -> list[Line]:
+    """The serving image of a version: what it is known by, its size beside the version's before, and where it came from."""
+    known = image.digest or image.image_id
+    size = fmt.size(image.size)
+    if older is not None and older.size and image.size:
+        size += f" ({'+' if image.size >= older.size else '-'}{fmt.size(abs(image.size - older.size))} from v{older.version})"
+    lines: list[Line] = [
+        (
+            ("image ", "muted"), (known.removeprefix("sha256:")[:12], "accent!"), ("  " + size, ""), ("   built ", "muted"), (fmt.when(image.built, now), ""),
+            (f" in {fmt.duration(image.seconds)}" if image.seconds else "", "muted"),
+            (f"   run {image.run_id}" if image.run_id is not None else "", "muted"),
+        )
+    ]  # fmt: skip
+    where = f"pushed to {image.reference.partition('@')[0]}" if image.digest else f"{image.tag or 'not tagged'} on {image.engine}, not pushed"
+    base = f"   base {image.base}" if image.base else ""
+    lines.append((("      ", ""), (safe(where), "muted"), (safe(base), "faint"), ("   SBOM kept" if image.sbom else "", "faint")))
+    return lines
 
 
 def report_lines(report: GateReport, now: float, glyphs) -> list[Line]:

@@ -9,7 +9,8 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from ..core.cockpit import ConfigError
-from ..core.domain.delivery import EnvironmentStatus
+from ..core.domain.containers import Picture
+from ..core.domain.delivery import CanaryState, EnvironmentStatus
 from ..core.domain.models import CHALLENGER, CHAMPION, Version
 from ..core.domain.runs import Run, RunState
 from ..core.domain.watching import AgentStatus, Alert, Series
@@ -20,9 +21,12 @@ from ..tui.queries import Query, RunsView
 from ..tui.widgets.pane import Cell
 from ..tui.widgets.sparkline import sparkline
 from ..tui.widgets.table import Column, Table
+from . import canary
 from .base import PodiumScreen, error_lines
-from .cells import health, health_cell, run_columns, run_name, run_text
+from .cells import UNSEEN, health, health_cell, run_columns, run_name, run_text
 from .changes import ChangesMixin
+from .container_rows import counts
+from .mending import MendingMixin
 
 _POINTS = 30
 _RECENT = 6 * 3600.0
@@ -49,14 +53,22 @@ def needs(
     agent: AgentStatus | None,
     versions: Iterable[Version],
     now: float,
+    pictures: Iterable[Picture] = (),
 ) -> list[Need]:
     """What a person should know or do, worst first."""
     found: list[Need] = []
     for status in environments:
         words, role = health(status)
         if role == "bad":
-            found.append(Need(0, "bad", "bad", status.name, f"{words}; the agent brings it back (podium watch --daemon)", "environments"))
-        found += [Need(1, "warn", "warn", status.name, difference, "environments") for difference in status.differences]
+            mends = "" if words == UNSEEN else "; the agent brings it back"
+            if mends and (agent is None or not agent.alive):
+                mends += " (podium watch --daemon)"
+            found.append(Need(0, "bad", "bad", status.name, f"{words}{mends}", "environments"))
+        found += [Need(1, "warn", "warn", status.name, f"{difference}: M plans the repair", "environments") for difference in status.differences]
+        if status.canary is not None and status.canary.state is not CanaryState.RUNNING:
+            rank, glyph = (1, "wait") if status.canary.state is CanaryState.INCONCLUSIVE else (2, "stop")
+            found.append(Need(rank, glyph, canary.role(status.canary), status.name, f"{canary.headline(status.canary, now)}: enter goes there", "environments"))
+    found += [Need(0, "bad", "bad", picture.environment, picture.message, "containers") for picture in pictures if picture.message]
     latest: dict[str, Run] = {}
     for run in runs:
         name = run_name(run)
@@ -78,7 +90,7 @@ def needs(
     return sorted(found, key=lambda need: need.rank)
 
 
-class OverviewScreen(ChangesMixin, PodiumScreen):
+class OverviewScreen(MendingMixin, ChangesMixin, PodiumScreen):
     title_id = "overview"
     first_pane = "recent"
     DEFAULT_CSS = """
@@ -117,6 +129,7 @@ class OverviewScreen(ChangesMixin, PodiumScreen):
                     Column("", lambda status: ((self._last(status, "requests"), ""),), width=7, align="right"),
                     Column("errors", self._errors, width=7, align="right"),
                     Column("p95", lambda status: ((self._last(status, "latency_p95"), "muted"),), width=8, align="right", from_width=90),
+                    Column("containers", self._containers, width=10, from_width=104),
                     Column("since", self._since, width=5, align="right", from_width=90),
                     Column("back to", self._ready, width=9, from_width=90),
                 ),
@@ -131,6 +144,8 @@ class OverviewScreen(ChangesMixin, PodiumScreen):
         yield queries.ENVIRONMENTS
         yield queries.VERSIONS
         yield queries.ALERTS
+        if self.project is not None and self.project.with_containers:
+            yield queries.PICTURES
         for status in self._environments:
             yield queries.signals(status.name, self.podium.clock, _POINTS, ("requests", "error_rate", "latency_p95"), key="glance")
 
@@ -138,6 +153,10 @@ class OverviewScreen(ChangesMixin, PodiumScreen):
     def _environments(self) -> tuple[EnvironmentStatus, ...]:
         value: tuple[EnvironmentStatus, ...] = self.store.value("environments", ())
         return value
+
+    @property
+    def _pictures(self) -> dict[str, Picture]:
+        return {picture.environment: picture for picture in self.store.value("pictures", ())}
 
     def show(self) -> None:
         view: RunsView | None = self.store.value("runs")
@@ -166,11 +185,19 @@ class OverviewScreen(ChangesMixin, PodiumScreen):
         serving.set_notice(*((("Not known while podium.yaml cannot be used.", "muted"),) if broken else self.notice_for(snapshot, empty)))
         before = len(serving.rows)
         signals = tuple(self.store.get(f"glance:{status.name}").version for status in self._environments)
-        serving.set_rows(self._environments, (signals, int(self.podium.clock() // 15)))
+        serving.set_rows(self._environments, (signals, self.store.get("pictures").version, int(self.podium.clock() // 15)))
+        serving.title("Environments", self._counted())
         if self._environments and len(self._environments) != before:
             self.podium.read(self.queries())
             if not self.has_class("-huge"):
-                serving.styles.height = 3 + min(5, len(self._environments))
+                self.set_height(serving, 3 + min(5, len(self._environments)))
+
+    def _counted(self) -> str:
+        """How many containers run, in all."""
+        statuses = {status.name: status for status in self._environments}
+        known = [counts(picture, statuses.get(name)) for name, picture in self._pictures.items() if not picture.message]
+        running, bad = sum(each for each, _ in known), sum(each for _, each in known)
+        return fmt.count(running, "container") + (f", {bad} in trouble" if bad else "") if known else ""
 
     def _show_needs(self, view: RunsView | None) -> None:
         pane = self.query_one("#needs", Table)
@@ -187,6 +214,7 @@ class OverviewScreen(ChangesMixin, PodiumScreen):
             agent=self.store.value("agent"),
             versions=self.store.value("versions", ()),
             now=self.podium.clock(),
+            pictures=self._pictures.values(),
         )
         loading = view is None and self.store.get("runs").loading
         pane.set_notice(
@@ -236,6 +264,15 @@ class OverviewScreen(ChangesMixin, PodiumScreen):
         known = [value for value in series.values[-3:] if value is not None] if series else []
         return ((self._last(status, "error_rate"), "bad" if known and known[-1] > 0.01 else "muted"),)
 
+    def _containers(self, status: EnvironmentStatus) -> Cell:
+        picture = self._pictures.get(status.name)
+        if picture is None:
+            return ""
+        if picture.message:
+            return (("not seen", "warn"),)
+        running, bad = counts(picture, status)
+        return ((f"{running} up", "muted"), (f" {bad} bad" if bad else "", "bad"))
+
     def _since(self, status: EnvironmentStatus) -> Cell:
         return ((fmt.ago(status.deployment.at, self.podium.clock()) if status.deployment else "", "muted"),)
 
@@ -275,7 +312,7 @@ class OverviewScreen(ChangesMixin, PodiumScreen):
                 self.podium.go_to_run(current.run_id)
             elif current.target:
                 screen = self.podium.go(current.target)
-                if current.target == "environments":
+                if current.target in ("environments", "containers"):
                     screen.select(current.subject)
 
     def do_logs(self) -> None:

@@ -19,9 +19,10 @@ from ..tui.widgets.table import Table
 from .base import PodiumScreen
 from .cells import run_columns, run_name, run_text
 from .changes import ChangesMixin
+from .shells import ShellMixin
 
 
-class RunsScreen(ChangesMixin, PodiumScreen):
+class RunsScreen(ShellMixin, ChangesMixin, PodiumScreen):
     title_id = "runs"
     DEFAULT_CSS = """
     RunsScreen #body { layout: vertical; }
@@ -144,10 +145,7 @@ class RunsScreen(ChangesMixin, PodiumScreen):
         name = f"Log of {step.name}" + (f", from run {step.origin} (cached)" if step.cached and step.origin else f", {took}" if took else "")
         # A cached step ran nothing here: what was said when it did run is in that run's log.
         path = cockpit.step_log(step.origin if step.cached and step.origin is not None else run.id, step.name)
-        if self.log_view.path == path and self.log_view.window is not None:
-            self.log_view.rename(name)
-        else:
-            self.log_view.open(path, name, *self._why_empty(run, step))
+        self.log_view.open(path, name, *self._why_empty(run, step))
 
     def _why_empty(self, run: Run, step: Step | None) -> tuple[Span, ...]:
         """What to say where a log has nothing."""
@@ -217,11 +215,16 @@ class RunsScreen(ChangesMixin, PodiumScreen):
         else:
             self._to_log()
 
+    def do_shell(self) -> None:
+        run, step = self.run, self.step
+        if run is not None and step is not None:
+            self.open_shell(f"{step.name} of run {run.id}", lambda cockpit: cockpit.shell_command(run.id, step.name))
+
     def _to_log(self) -> None:
         zoomed = self.has_class("-zoomed")
         if zoomed:
             self._unzoom()
-        self.log_view.focus()
+        self.focus_pane(self.log_view)
         if zoomed:
             self.do_zoom()
 

@@ -56,6 +56,9 @@ class Verbs(_Base):
     def do_goto_environments(self) -> None:
         self.podium.go("environments")
 
+    def do_goto_containers(self) -> None:
+        self.podium.go("containers")
+
     def do_sort(self) -> None:
         pane = self.pane
         if isinstance(pane, Table):

@@ -6,10 +6,11 @@ An action that cannot be done now is dimmed, not hidden, and says why when it is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
-from ..core.domain.delivery import EnvironmentStatus
+from ..core.domain.containers import Container
+from ..core.domain.delivery import CanaryState, EnvironmentStatus
 from ..core.domain.models import Version
 from ..core.domain.runs import Run, RunKind, RunState, Step, StepState
 
@@ -34,6 +35,7 @@ class Context:
     version: Version | None = None
     marked: int = 0
     environment: EnvironmentStatus | None = None
+    container: Container | None = None
     rows: int = 0
     project: bool = True
 
@@ -43,7 +45,8 @@ Refuse = Callable[[Context], str]
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`keys` are Textual key names or single characters. `screens` empty: everywhere. `footer` is its rank in the footer, 0 for not shown."""
+    """`keys` are Textual key names or single characters. `screens` empty: everywhere. `footer` is its rank in the footer, 0 for not shown.
+    `called` gives (label, help) of screens where the same key does the same kind of thing to something else."""
 
     id: str
     keys: tuple[str, ...]
@@ -54,6 +57,13 @@ class Action:
     danger: Danger = Danger.NONE
     screens: tuple[str, ...] = ()
     footer: int = 0
+    called: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+
+    def label_on(self, screen: str) -> str:
+        return self.called.get(screen, (self.label, ""))[0]
+
+    def help_on(self, screen: str) -> str:
+        return self.called.get(screen, ("", self.help))[1]
 
     def refusal(self, context: Context) -> str:
         """Why it cannot be done now, in words; empty when it can."""
@@ -65,10 +75,13 @@ class Action:
         return self.refuse(context) if self.refuse is not None else ""
 
 
-SCREEN_TITLES = {"overview": "Overview", "runs": "Runs", "models": "Models", "environments": "Environments", "compare": "Compare"}
-_MAIN = ("overview", "runs", "models", "environments")
+SCREEN_TITLES = {
+    "overview": "Overview", "runs": "Runs", "models": "Models", "environments": "Environments", "containers": "Containers", "compare": "Compare",
+}  # fmt: skip
+_MAIN = ("overview", "runs", "models", "environments", "containers")
 _RUNS = ("overview", "runs")
 _SERVING = ("overview", "environments", "models")
+_CANARY = ("environments",)
 
 
 def _table_only(context: Context) -> str:
@@ -87,17 +100,76 @@ def _openable(context: Context) -> str:
     return "" if context.rows or context.pane == "log" else "nothing is under the cursor"
 
 
-def _has_run(context: Context) -> str:
+def _has_log(context: Context) -> str:
+    if context.screen == "containers":
+        return "" if context.container is not None else "no container is under the cursor"
     return "" if context.run is not None else "no run is under the cursor"
 
 
+def _canary(context: Context) -> str:
+    if context.environment is None:
+        return "no environment is under the cursor"
+    return "" if context.environment.canary is not None else f"no canary is under way in {context.environment.name}"
+
+
+def _pause(context: Context) -> str:
+    canary = context.environment.canary if context.environment is not None else None
+    if canary is None or canary.state is CanaryState.RUNNING:
+        return _canary(context)
+    return "the canary is paused already" if canary.state is CanaryState.PAUSED else "the canary waits already: U goes on, X goes back"
+
+
+def _go_on(context: Context) -> str:
+    canary = context.environment.canary if context.environment is not None else None
+    return "the canary is not paused" if canary is not None and canary.state is CanaryState.RUNNING else _canary(context)
+
+
+def _repair(context: Context) -> str:
+    if not context.project:
+        return "podium.yaml cannot be used; see Overview"
+    if context.environment is None:
+        return "no environment is under the cursor"
+    if not context.environment.differences:
+        return f"{context.environment.name} is as the ledger says: there is nothing to mend"
+    return ""
+
+
+def _restart(context: Context) -> str:
+    container = context.container
+    if container is None:
+        return "no container is under the cursor"
+    if container.role not in ("replica", "proxy"):
+        return f"{container.name} is a {container.role or 'container of its own'}: it comes and goes with what it belongs to"
+    if context.environment is not None and context.environment.locked_by:
+        return f"{context.environment.name} is being changed: {context.environment.locked_by}"
+    return ""
+
+
+def _shell(context: Context) -> str:
+    if context.screen == "containers":
+        if context.container is None:
+            return "no container is under the cursor"
+        return "" if context.container.state == "running" else f"{context.container.name} is {context.container.state}; a shell needs a running container"
+    if context.step is None:
+        return "no step is under the cursor; enter goes to the steps of a run"
+    if context.step.uses:
+        return f"{context.step.name} is a built-in: it has no container"
+    if context.step.state in (StepState.FAILED, StepState.RUNNING, StepState.INTERRUPTED, StepState.CANCELLED):
+        return ""
+    return f"{context.step.name} is {context.step.state}; only a failed or running step has a container to look into"
+
+
 def _cancel(context: Context) -> str:
+    if context.screen == "environments":
+        return _canary(context)
     if context.run is None:
         return "no run is under the cursor"
     return f"run {context.run.id} is over: {context.run.state}" if context.run.state.finished else ""
 
 
 def _again(context: Context) -> str:
+    if context.screen == "containers":
+        return _restart(context)
     if context.run is None:
         return "no run is under the cursor"
     if context.run.kind is not RunKind.PIPELINE:
@@ -106,6 +178,8 @@ def _again(context: Context) -> str:
 
 
 def _resume(context: Context) -> str:
+    if context.screen == "environments":
+        return _go_on(context)
     if context.run is None:
         return "no run is under the cursor"
     if context.run.state in (RunState.FAILED, RunState.CANCELLED, RunState.INTERRUPTED):
@@ -124,6 +198,8 @@ def _approve(context: Context) -> str:
 def _promote(context: Context) -> str:
     if not context.project:
         return "podium.yaml cannot be used; see Overview"
+    if context.environment is not None and context.environment.canary is not None:
+        return f"a canary is under way in {context.environment.name}; on Environments F gives it all traffic, X puts everything back"
     if context.screen == "models":
         return "" if context.version is not None else "no version is under the cursor"
     return "" if context.environment is not None else "no environment is under the cursor"
@@ -134,6 +210,8 @@ def _rollback(context: Context) -> str:
         return "podium.yaml cannot be used; see Overview"
     if context.environment is None:
         return "no environment is under the cursor" if context.screen != "models" else ""
+    if context.environment.canary is not None:
+        return f"a canary is under way in {context.environment.name}; on Environments X puts everything back"
     if context.environment.rollback_to is None:
         return context.environment.rollback_note or f"{context.environment.name} has no earlier version to go back to"
     return ""
@@ -151,11 +229,59 @@ ACTIONS: tuple[Action, ...] = (
     Action("open", ("enter",), "open", "Open what is under the cursor", "Here", _openable, footer=1),
     Action("mark", ("space",), "mark", "Mark the version under the cursor, for comparing", "Here", _version, screens=("models",), footer=2),
     Action("compare", ("c",), "compare", "Compare the marked versions side by side", "Here", _compare, screens=("models",), footer=3),
-    Action("logs", ("l",), "logs", "Show the log of what is under the cursor", "Here", _has_run, screens=("runs", "overview"), footer=4),
+    Action("logs", ("l",), "logs", "Show the log of what is under the cursor", "Here", _has_log, screens=("runs", "overview", "containers"), footer=4),
+    Action("merge", ("m",), "merge", "One replica's log, or those of all in the order of time", "Here", _has_log, screens=("containers",), footer=5),
+    Action(
+        "shell",
+        ("S",),
+        "shell",
+        "Open a shell in the container of the step under the cursor; leaving it comes back here",
+        "Changes",
+        _shell,
+        Danger.CHANGE,
+        ("runs", "containers"),
+        9,
+        {"containers": ("shell", "Open a shell in the container under the cursor; leaving it comes back here")},
+    ),
     Action("approve", ("A",), "approve", "Let a waiting step go on", "Changes", _approve, Danger.CHANGE, _RUNS, 5),
-    Action("cancel", ("X",), "cancel", "Cancel the run", "Changes", _cancel, Danger.CHANGE, _RUNS, 6),
-    Action("again", ("R",), "run again", "Run the pipeline again with the same parameters", "Changes", _again, Danger.CHANGE, _RUNS, 7),
-    Action("resume", ("U",), "resume", "Take the run up again after its last finished step", "Changes", _resume, Danger.CHANGE, _RUNS, 8),
+    Action(
+        "cancel",
+        ("X",),
+        "cancel",
+        "Cancel the run",
+        "Changes",
+        _cancel,
+        Danger.CHANGE,
+        (*_RUNS, *_CANARY),
+        6,
+        {"environments": ("abort", "Abort the canary: all traffic goes back to the version before")},
+    ),
+    Action(
+        "again",
+        ("R",),
+        "run again",
+        "Run the pipeline again with the same parameters",
+        "Changes",
+        _again,
+        Danger.CHANGE,
+        (*_RUNS, "containers"),
+        7,
+        {"containers": ("restart", "Restart the container under the cursor; its traffic goes to the others meanwhile")},
+    ),
+    Action(
+        "resume",
+        ("U",),
+        "resume",
+        "Take the run up again after its last finished step",
+        "Changes",
+        _resume,
+        Danger.CHANGE,
+        (*_RUNS, *_CANARY),
+        8,
+        {"environments": ("go on", "Let a paused or undecided canary go on")},
+    ),
+    Action("pause", ("H",), "hold", "Hold the canary at its share of the traffic", "Changes", _pause, Danger.TRAFFIC, _CANARY, 2),
+    Action("full", ("F",), "all traffic", "Give the canary all traffic now, unjudged", "Changes", _canary, Danger.TRAFFIC, _CANARY, 3),
     Action(
         "promote",
         ("P",),
@@ -178,6 +304,17 @@ ACTIONS: tuple[Action, ...] = (
         ("overview", "environments"),
         6,
     ),
+    Action(
+        "repair",
+        ("M",),
+        "mend",
+        "Plan to make what runs what the ledger says; nothing changes before the plan is confirmed",
+        "Changes",
+        _repair,
+        Danger.TRAFFIC,
+        ("overview", "environments", "containers"),
+        7,
+    ),
     Action("search", ("slash",), "search", "Search; the lines around a hit stay on screen", "Find", _searchable, footer=9),
     Action("next", ("n",), "next hit", "Next hit of the search", "Find", _searchable),
     Action("previous", ("N",), "previous hit", "Previous hit of the search", "Find", _searchable),
@@ -195,6 +332,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("goto_runs", ("2",), "Runs", "Go to Runs", "Screens"),
     Action("goto_models", ("3",), "Models", "Go to Models", "Screens"),
     Action("goto_environments", ("4",), "Environments", "Go to Environments", "Screens"),
+    Action("goto_containers", ("5",), "Containers", "Go to Containers", "Screens"),
     Action("down", ("j", "down"), "down", "Down", "Move"),
     Action("up", ("k", "up"), "up", "Up", "Move"),
     Action("top", ("g", "home"), "top", "To the first row or line", "Move"),

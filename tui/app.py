@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 from pathlib import Path
 
 from ..core.cockpit import Cockpit, UsageError
 from .terminal import prepare_environment
 
-SCREENS = ("overview", "runs", "models", "environments")
+SCREENS = ("overview", "runs", "models", "environments", "containers")
 THEMES = ("dark", "light")
 
 
@@ -27,14 +28,17 @@ def run(home: Path | Cockpit, *, read_only: bool = False, screen: str | None = N
     # Work in other threads gives the interpreter back ten times sooner than by default, for the sake of the keys.
     sys.setswitchinterval(0.0005)
     from . import keymap
-    from .application import PodiumApp
+    from .application import ENDING, PodiumApp
 
     keys = keymap.load()
     cockpit = home if isinstance(home, Cockpit) else Cockpit(home, read_only=read_only)
     app = PodiumApp(cockpit, read_only=read_only, screen=screen, theme=theme, keymap=keys)
+    before = {number: signal.getsignal(number) for number in ENDING}
     try:
         app.run()
     finally:
         app.pool.close()
         gc.enable()
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return app.return_code or 0

@@ -11,24 +11,28 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from types import FrameType
 from typing import Any, ClassVar
 
 from textual.app import App
+from textual.driver import Driver
 from textual.message import Message
 from textual.screen import Screen
 
 from ..core.cockpit import Cockpit, PodiumError, UsageError
 from .actions import SCREEN_TITLES, Keymap
 from .glyphs import Glyphs
+from .line import LineDriver
 from .palette import ActionProvider
-from .pool import FAST, POLL, Job, Pool
+from .pool import POLL, Job, Pool
 from .queries import Query
 from .store import Store
 from .terminal import clipboard_sequence, plain_glyphs
 from .theme import DARK, LIGHT, THEMES, theme_name
 from .widgets.footer import Footer
 
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _INTERVAL, _INTERVAL_SSH = 0.25, 0.5
 _BUSY_AFTER = 3.0  # seconds without an answer from the journal, after which what is shown is called stale
 _TICK_EVERY = 1.0
@@ -128,11 +132,22 @@ class PodiumApp(App[int]):
         if self.is_headless:
             return
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-            loop.add_signal_handler(number, self._signalled, number)
+
+        def told(number: int, frame: FrameType | None) -> None:
+            # Not the loop's own handlers: the loop stands still while the terminal takes nothing.
+            if isinstance(self._driver, LineDriver):
+                self._driver.line.hurry()
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._signalled, number)
+
+        for number in ENDING:
+            signal.signal(number, told)
 
     def _signalled(self, number: int) -> None:
         self.exit(0, return_code=128 + number)
+
+    def get_driver_class(self) -> type[Driver]:
+        return LineDriver
 
     def on_unmount(self) -> None:
         self.pool.close()
@@ -215,6 +230,12 @@ class PodiumApp(App[int]):
             for widget in screen.query("Pane"):
                 widget.refresh()
 
+    def run_outside(self, argv: Sequence[str], words: str) -> int:
+        """Give the terminal to another program until it ends; its exit code."""
+        from .outside import run_outside
+
+        return run_outside(self, argv, words)
+
     # Words to the person
 
     def say(self, text: str, role: str = "accent") -> None:
@@ -295,7 +316,7 @@ class PodiumApp(App[int]):
                 self.store.fail(query.key, as_podium_error(error))
 
         cockpit = self.cockpit
-        self.pool.submit(query.key, lambda _job: query.read(cockpit), done, lane=FAST)
+        self.pool.submit(query.key, lambda _job: query.read(cockpit), done, lane=query.lane)
 
     def _ask(self, *, force: bool = False) -> None:
         screen = self.podium_screen

@@ -88,5 +88,19 @@ def size(value: float) -> str:
     return ""
 
 
+def share(value: float) -> str:
+    """Of one core, in at most five cells."""
+    return f"{value * 100:.1f}%" if value < 0.0995 else f"{value * 100:.0f}%"
+
+
+def brief(value: float) -> str:
+    """Bytes in at most five cells: `0`, `812`, `12k`, `3.4M`, `612M`, `1.2G`."""
+    for unit in ("", "k", "M", "G"):
+        if value < 999.5 or unit == "G":
+            return f"{value:.1f}{unit}" if unit and value < 9.95 else f"{value:.0f}{unit}"
+        value /= 1000
+    return ""
+
+
 def count(value: int, noun: str, plural: str = "") -> str:
     return f"{value:,} {noun if value == 1 else plural or noun + 's'}"

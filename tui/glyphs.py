@@ -39,6 +39,8 @@ _STATES: dict[str, tuple[str, str]] = {
     ReplicaState.WARM: ("wait", "accent"),
     ReplicaState.DRAINING: ("down", "warn"),
     ReplicaState.DEAD: ("bad", "bad"),
+    ReplicaState.STOPPED: ("stop", "muted"),
+    ReplicaState.UNKNOWN: ("warn", "warn"),
     Verdict.PASS: ("ok", "ok"),
     Verdict.INCONCLUSIVE: ("wait", "wait"),
     Verdict.FAIL: ("bad", "bad"),

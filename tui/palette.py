@@ -28,8 +28,8 @@ class ActionProvider(Provider):
                 continue
             reason = action.refusal(context)
             keys = keymap.all_shown(action)
-            words = f"{action.label}" + (f"   {keys}" if keys else "")
-            (refused if reason else possible).append((words, (reason and f"not now: {reason}") or action.help, action.id))
+            words = action.label_on(context.screen) + (f"   {keys}" if keys else "")
+            (refused if reason else possible).append((words, (reason and f"not now: {reason}") or action.help_on(context.screen), action.id))
         return [*possible, *refused][:LIMIT]
 
     def _perform(self, action_id: str) -> None:

@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.cockpit import Cockpit
 from ..core.domain.runs import RunState
 from ..core.domain.watching import SIGNALS
+from .pool import FAST, SLOW
 
 # Kept short of what the journal does for a page of 50 among 100,000 (20 ms), so that a refresh never holds the interpreter for long.
 RUNS_PAGE = 200
 SIGNAL_SECONDS = 900
+USAGE_POINTS = 60
+USAGE_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +26,12 @@ class Query:
     key: str
     read: Callable[[Cockpit], Any]
     every: float = 0.0
+    lane: str = FAST
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectView:
-    """What the frame says about the project. `environments` maps names to whether they are protected."""
+    """What the frame says about the project. `environments` maps names to whether they are protected, `drivers` to what serves there."""
 
     name: str
     model: str
@@ -35,6 +39,11 @@ class ProjectView:
     embedded: bool
     pipelines: tuple[str, ...]
     environments: Mapping[str, bool]
+    drivers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def with_containers(self) -> tuple[str, ...]:
+        return tuple(name for name, driver in self.drivers.items() if driver != "process")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,7 @@ def _project(cockpit: Cockpit) -> ProjectView:
         project.mlflow.embedded,
         tuple(project.pipelines),
         {name: environment.protected for name, environment in project.environments.items()},
+        {name: environment.driver for name, environment in project.environments.items()},
     )
 
 
@@ -65,10 +75,12 @@ def _runs(cockpit: Cockpit, limit: int) -> RunsView:
 
 PROJECT = Query("project", _project, every=2.0)
 AGENT = Query("agent", lambda cockpit: cockpit.agent(), every=0.5)
-ENVIRONMENTS = Query("environments", lambda cockpit: tuple(cockpit.environments()), every=0.5)
+# Those served from containers are asked of their engine, which may take its time to say that it is away.
+ENVIRONMENTS = Query("environments", lambda cockpit: tuple(cockpit.environments()), every=0.5, lane=SLOW)
 VERSIONS = Query("versions", lambda cockpit: tuple(cockpit.versions()), every=1.0)
 MODELS = Query("models", lambda cockpit: tuple(cockpit.models()), every=1.0)
 ALERTS = Query("alerts", lambda cockpit: tuple(cockpit.alerts(limit=20)), every=1.0)
+PICTURES = Query("pictures", lambda cockpit: tuple(cockpit.pictures()), every=0.25)
 QUARANTINED = Query("quarantined", lambda cockpit: tuple(cockpit.quarantined()), every=1.0)
 
 
@@ -105,6 +117,20 @@ def signals(environment: str, now: Callable[[], float], points: int, names: tupl
         return {name: cockpit.series(environment, name, start=end - step * points, end=end, points=points) for name in names}
 
     return Query(f"{key}:{environment}", read, every=0.9)
+
+
+def images(model: str) -> Query:
+    return Query(f"images:{model}", lambda cockpit: tuple(cockpit.images(model)), every=1.0)
+
+
+def usage(environment: str, containers: tuple[str, ...], now: Callable[[], float]) -> Query:
+    """What each container used in the last two minutes, as {container: {signal: Series}}."""
+
+    def read(cockpit: Cockpit) -> dict[str, dict[str, Any]]:
+        end = now()
+        return cockpit.usage(environment, containers, start=end - USAGE_SECONDS, end=end, points=USAGE_POINTS)
+
+    return Query(f"usage:{environment}", read, every=USAGE_SECONDS / USAGE_POINTS - 0.1)
 
 
 def active(states: Mapping[str, Any]) -> bool:

@@ -84,6 +84,7 @@ class Palette:
             "blurred": Style(underline=True) if few else Style(bgcolor=c.blurred),
             "match": Style(reverse=True, bold=True) if few else Style(bgcolor=c.match, bold=True),
             "banner": Style(color=c.surface, bgcolor=c.protected, bold=True),
+            "badge": Style(color=c.surface, bgcolor=c.warn, bold=True),
             "bar": Style(bgcolor=c.panel),
             "underline": Style(underline=True),
         }

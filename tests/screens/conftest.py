@@ -13,6 +13,7 @@ from podium.tui.application import PodiumApp
 
 from tests.tui.driving import make_app
 from tests.tui.seed import SeededCockpit, empty, seed
+from tests.tui.seed_containers import seed_containers
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +42,21 @@ def _seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cockpit(_seeded: Path, tmp_path: Path) -> SeededCockpit:
     home = tmp_path / "flight-delay"
     shutil.copytree(_seeded, home)
+    return SeededCockpit(home)
+
+
+@pytest.fixture(scope="session")
+def _docked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("docked") / "flight-delay"
+    seed_containers(home).close()
+    return home
+
+
+@pytest.fixture
+def docked(_docked: Path, tmp_path: Path) -> SeededCockpit:
+    """The project with both environments on Docker."""
+    home = tmp_path / "flight-delay"
+    shutil.copytree(_docked, home)
     return SeededCockpit(home)
 
 

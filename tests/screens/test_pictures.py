@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from podium.core.domain.delivery import CanaryState
+from podium.core.domain.watching import AgentStatus
 from podium.tui.application import PodiumApp
 
 from tests.tui.driving import make_app, settled, until
-from tests.tui.seed import SeededCockpit
+from tests.tui.seed import NOW, SeededCockpit, empty
+from tests.tui.seed_containers import ON_DOCKER, canary, trouble, unreachable
 
 SIZES = {"small": (80, 24), "middle": (120, 40), "large": (200, 50)}
 
@@ -59,3 +64,80 @@ def test_empty(snap_compare: Any, bare: SeededCockpit) -> None:
 def test_broken_project(snap_compare: Any, cockpit: SeededCockpit) -> None:
     (cockpit.home / "podium.yaml").write_text("project: x\npipelnes: {}\n")
     picture(snap_compare, make_app(cockpit, interval=0), SIZES["small"], shows="cannot be used")
+
+
+def unwatched(cockpit: SeededCockpit) -> None:
+    cockpit.looks = False
+    cockpit.agent_status = AgentStatus(False, 4242, "build-1", "anna", NOW - 86_400, NOW - 400)
+    for name in ("staging", "production"):
+        picture = cockpit.journal.pictures.get(name)
+        assert picture is not None
+        cockpit.journal.pictures.put(replace(picture, at=NOW - 600))
+
+
+# Containers and canaries: every state, at the smallest size and at a common one.
+STATES = {
+    "running": lambda cockpit: None,
+    "trouble": trouble,
+    "unreachable": unreachable,
+    "unwatched": unwatched,
+}
+
+
+@pytest.mark.parametrize("size", ["small", "middle"])
+@pytest.mark.parametrize("state", STATES)
+def test_containers(snap_compare: Any, docked: SeededCockpit, state: str, size: str) -> None:
+    STATES[state](docked)
+    picture(snap_compare, make_app(docked, screen="containers", interval=0), SIZES[size], shows="240 lines")
+
+
+def test_containers_large(snap_compare: Any, docked: SeededCockpit) -> None:
+    picture(snap_compare, make_app(docked, screen="containers", interval=0), SIZES["large"], "m", shows="960 lines")
+
+
+@pytest.mark.parametrize("size", ["small", "middle"])
+def test_merged_logs(snap_compare: Any, docked: SeededCockpit, size: str) -> None:
+    picture(snap_compare, make_app(docked, screen="containers", interval=0), SIZES[size], "m", shows="960 lines")
+
+
+@pytest.mark.parametrize("size", ["small", "middle"])
+def test_containers_of_no_environment(snap_compare: Any, cockpit: SeededCockpit, size: str) -> None:
+    picture(snap_compare, make_app(cockpit, screen="containers", interval=0), SIZES[size])
+
+
+@pytest.mark.parametrize("size", ["small", "middle"])
+def test_containers_of_nothing_deployed(snap_compare: Any, tmp_path: Path, size: str) -> None:
+    picture(snap_compare, make_app(empty(tmp_path / "flight-delay", config=ON_DOCKER), screen="containers", interval=0), SIZES[size])
+
+
+@pytest.mark.parametrize("size", ["small", "middle"])
+@pytest.mark.parametrize("state", list(CanaryState))
+def test_canary(snap_compare: Any, docked: SeededCockpit, state: CanaryState, size: str) -> None:
+    docked.canaries = {"production": canary(state)}
+    picture(snap_compare, make_app(docked, screen="environments", interval=0), SIZES[size], shows="Canary v4")
+
+
+def test_canary_order(snap_compare: Any, docked: SeededCockpit) -> None:
+    docked.canaries = {"production": canary(CanaryState.INCONCLUSIVE)}
+    picture(snap_compare, make_app(docked, screen="environments", interval=0), SIZES["small"], "F", shows="type production to confirm")
+
+
+@pytest.mark.parametrize("size", ["small", "middle"])
+def test_repair(snap_compare: Any, docked: SeededCockpit, size: str) -> None:
+    docked.differences = ("production-v3-1 is gone: its container was removed",)
+    picture(snap_compare, make_app(docked, screen="environments", interval=0), SIZES[size], "M", shows="type production to confirm")
+
+
+@pytest.mark.parametrize("size", ["small", "middle"])
+def test_overview_of_containers(snap_compare: Any, docked: SeededCockpit, size: str) -> None:
+    trouble(docked)
+    docked.canaries = {"production": canary(CanaryState.INCONCLUSIVE)}
+    picture(snap_compare, make_app(docked, interval=0), SIZES[size], shows="in trouble")
+
+
+def test_models_with_images(snap_compare: Any, docked: SeededCockpit) -> None:
+    picture(snap_compare, make_app(docked, screen="models", interval=0), SIZES["middle"], shows="SBOM kept")
+
+
+def test_containers_light_and_plain(snap_compare: Any, docked: SeededCockpit) -> None:
+    picture(snap_compare, make_app(docked, screen="containers", theme="light", plain=True, interval=0), SIZES["small"], shows="240 lines")

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from podium.core.cockpit import NotFound
 from podium.core.domain.runs import StepState
 from podium.core.journal import Journal
 from podium.tui.application import PodiumApp
@@ -297,3 +298,41 @@ def test_the_graph_stays_with_what_goes_on_until_it_is_moved(cockpit: SeededCock
         assert screen.step.name == "unit", "it was moved, so it stays"
 
     drive(make_app(cockpit, screen="runs"), script)
+
+
+def test_a_failed_step_offers_a_shell_and_others_say_why_not(cockpit: SeededCockpit) -> None:
+    ran: list[list[str]] = []
+
+    async def script(pilot: Pilot[Any]) -> None:
+        pilot.app.run_outside = lambda argv, words: ran.append([*argv, words]) or 0  # type: ignore[attr-defined]
+        await pilot.press("j", "j")
+        await settled(pilot)
+        await pilot.press("enter", "slash", *"rate=0.1]", "enter")
+        await until(pilot, lambda: "Log of train[depth=8,rate=0.1]" in text(pilot.app), "the one that was interrupted")
+        await pilot.press("S")
+        await until(pilot, lambda: ran, "the terminal was handed over")
+        assert ran[0][:3] == ["shell-of", "12", "train[depth=8,rate=0.1]"]
+        await until(pilot, lambda: "back from train[depth=8,rate=0.1] of run 12" in text(pilot.app), "back")
+        await pilot.press("n")
+        await until(pilot, lambda: "Log of train[depth=4,rate=0.1]" in text(pilot.app), "a step that succeeded")
+        await pilot.press("S")
+        await until(pilot, lambda: "only a failed or running step" in text(pilot.app), "nothing to look into")
+        await pilot.press("G", "S")
+        await until(pilot, lambda: "is a built-in" in text(pilot.app), "no built-in")
+
+    drive(make_app(cockpit, screen="runs"), script)
+
+
+def test_a_shell_that_cannot_be_had_says_why(cockpit: SeededCockpit) -> None:
+    def refuse(run: int, step: str) -> list[str]:
+        raise NotFound(f"nothing is left of the container of step {step}", hint="podium resume does it again")
+
+    cockpit.shell_command = refuse  # type: ignore[method-assign]
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await pilot.press("j", "j")
+        await settled(pilot)
+        await pilot.press("enter", "slash", *"8,rate=0.1]", "enter", "S")
+        await until(pilot, lambda: "nothing is left of the container" in text(pilot.app) and "podium resume does it again" in text(pilot.app), "why")
+
+    drive(make_app(cockpit, screen="runs"), script, size=(200, 40))

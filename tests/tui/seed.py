@@ -8,13 +8,15 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from podium.core.cockpit import Cockpit
-from podium.core.domain.delivery import Change, Deployment, DeploymentState, EnvironmentStatus, How, Plan, Replica, ReplicaState
+from podium.core.domain.containers import Picture
+from podium.core.domain.delivery import CanaryOrder, CanaryStatus, Change, Deployment, DeploymentState, EnvironmentStatus, How, Plan, Replica, ReplicaState
 from podium.core.domain.models import Version
+from podium.core.domain.repair import Difference, Kind, RepairPlan, Severity
 from podium.core.domain.runs import Run, RunDetail, RunKind, RunState, Step, StepState, Trigger
 from podium.core.domain.verdicts import CheckResult, GateReport, Verdict
 from podium.core.domain.watching import SIGNALS, AgentStatus, Sample
@@ -73,6 +75,7 @@ class SeededCockpit(Cockpit):
 
     agent_status = AgentStatus(True, 4242, "build-1", "anna from 10.0.0.7", NOW - 86_400, NOW)
     differences: tuple[str, ...] = ()
+    canaries: Mapping[str, CanaryStatus] = {}
     plan_made: Plan | None = None
     clock_now = NOW
 
@@ -101,7 +104,49 @@ class SeededCockpit(Cockpit):
             current.to_version if current else None, back, current, replicas,
             differences=self.differences if spec.protected else (), rollback_to=back, rollback_seconds=0.4 if back else None,
             rollback_note=f"version {back} is warm" if back else "there is no earlier version to go back to", proxy_alive=current is not None,
+            canary=self.canaries.get(name),
         )  # fmt: skip
+
+    def container_shell(self, environment: str, container: str) -> list[str]:
+        return ["shell-in", f"{environment}/{container}"]
+
+    def shell_command(self, run: int, step: str) -> list[str]:
+        return ["shell-of", str(run), step]
+
+    def plan_repair(self, environment: str) -> RepairPlan:
+        found = (
+            Difference(Kind.GONE, f"{environment}-v3-1", f"{environment}-v3-1 is gone: its container was removed", repair="start it again"),
+            Difference(Kind.WEIGHT, f"{environment}-v3-2", f"the proxy gives {environment}-v3-2 weight 50 instead of 100", Severity.WARNING, "set it to 100"),
+            Difference(Kind.STRAY, "quirky_euler", "quirky_euler has this environment's labels and is not known", Severity.WARNING),
+        )
+        steps = (f"start {environment}-v3-1 again from e3b0c44298fc", "wait until it is healthy", "tell the proxy the weights")
+        typed = environment if environment == "production" else ""
+        left = "a repair can do nothing about this: quirky_euler has this environment's labels and is not known"
+        return RepairPlan(environment, found, steps, f"podium repair -e {environment}", (left,), type_to_confirm=typed, expected_seconds=6.0)
+
+    looks = True
+
+    def look_at_containers(self, environment: str) -> Picture | None:
+        picture = self.journal.pictures.get(environment)
+        return None if picture is None or not self.looks else replace(picture, at=self.clock_now, message="")
+
+    def plan_restart(self, environment: str, replica: str) -> RepairPlan:
+        steps = ("take its traffic away", f"restart the container of {replica}", "wait until it is healthy", "give it its traffic back")
+        typed = environment if environment == "production" else ""
+        return RepairPlan(
+            environment, (), steps, f"podium repair -e {environment} --restart {replica}", type_to_confirm=typed, expected_seconds=4.0, restart=replica
+        )
+
+    def repair(self, plan: RepairPlan, *, why: str = "") -> Run:
+        self.__dict__.setdefault("repaired", []).append((plan.environment, plan.restart, why))
+        return _create(self.journal, RunKind.DEPLOY, plan.environment, COMMITS[0], self.clock_now, why=why)
+
+    def canary(self, environment: str) -> CanaryStatus | None:
+        return self.canaries.get(environment)
+
+    def order(self, environment: str, what: CanaryOrder, *, why: str = "") -> CanaryStatus:
+        self.__dict__.setdefault("ordered", []).append((environment, what, why))
+        return self.canaries[environment]
 
     def plan(self, how: How, environment: str, version: int | None = None, *, force: bool = False) -> Plan:
         versions = {v.version: v for v in self.versions()}

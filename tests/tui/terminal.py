@@ -26,6 +26,7 @@ class Terminal:
 
     def __init__(self, arguments: list[str], *, size: tuple[int, int] = (120, 40), environ: dict[str, str] | None = None, cwd: Path | None = None) -> None:
         self.master, self.slave = pty.openpty()
+        self._ends = [self.master, self.slave]
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self.before = termios.tcgetattr(self.slave)
         environment = {name: value for name, value in os.environ.items() if name not in ("TMUX", "NO_COLOR", "SSH_CONNECTION", "LINES", "COLUMNS")}
@@ -67,10 +68,18 @@ class Terminal:
             self.process.send_signal(signal.SIGCONT)
             self.process.kill()
             self.process.wait()
+        self.hang_up()
+
+    def stop_reading(self) -> None:
+        """As a line that stalls: nothing is read, and nothing ends."""
         self._closing = True
         self._thread.join(1)
-        os.close(self.master)
-        os.close(self.slave)
+
+    def hang_up(self) -> None:
+        """As a window that is closed, or a line that is cut for good."""
+        self.stop_reading()
+        while self._ends:
+            os.close(self._ends.pop())
 
     def press(self, keys: str) -> int:
         """Send keys; how much had been written before."""

@@ -20,6 +20,7 @@ DESIGNED = {
     "compare": "c", "logs": "l", "copy": "y", "browser": "o", "refresh": "r", "wrap": "w", "timestamps": "t", "zoom": "plus",
     "promote": "P", "rollback": "B",
     "again": "R", "cancel": "X", "approve": "A", "goto_overview": "1", "goto_runs": "2", "goto_models": "3", "goto_environments": "4",
+    "goto_containers": "5", "shell": "S", "merge": "m", "repair": "M", "pause": "H", "full": "F", "resume": "U",
 }  # fmt: skip
 
 
@@ -49,12 +50,13 @@ def test_cancel_only_what_goes_on(state: RunState, refused: bool) -> None:
 
 
 def test_every_action_can_be_done_or_says_why_on_every_screen() -> None:
+    from podium.screens.containers import ContainersScreen
     from podium.screens.environments import EnvironmentsScreen
     from podium.screens.models import ModelsScreen
     from podium.screens.overview import OverviewScreen
     from podium.screens.runs import RunsScreen
 
-    for screen in (OverviewScreen, RunsScreen, ModelsScreen, EnvironmentsScreen):
+    for screen in (OverviewScreen, RunsScreen, ModelsScreen, EnvironmentsScreen, ContainersScreen):
         for action in ACTIONS:
             if not action.screens or screen.title_id in action.screens:
                 assert hasattr(screen, f"do_{action.id}"), f"{screen.__name__} cannot {action.id}"

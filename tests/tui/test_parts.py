@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -26,6 +28,8 @@ from podium.tui.widgets.sparkline import sparkline
 from rich.cells import cell_len
 
 from tests.support import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
 
 GLYPHS = Glyphs()
 
@@ -271,3 +275,21 @@ def test_json_lines_are_words_and_colours_are_kept() -> None:
 def test_no_line_can_steer_the_terminal(line: str) -> None:
     for text, _ in readable(line):
         assert not any(ord(character) < 32 or 0x7F <= ord(character) < 0xA0 for character in text)
+
+
+def test_no_screen_loads_docker(tmp_path: Path) -> None:
+    """The first paint does not pay for it; whoever asks an engine does so in a thread of the pool."""
+    script = """
+import sys
+from pathlib import Path
+from tests.tui.driving import drive, make_app, settled
+from tests.tui.seed_containers import seed_containers
+async def look(pilot):
+    for key in "12345":
+        await pilot.press(key)
+        await settled(pilot)
+drive(make_app(seed_containers(Path(sys.argv[1]))), look)
+print([name for name in ("docker", "mlflow", "pandas", "requests") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "p")], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr[-2000:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -15,8 +16,10 @@ import pytest
 from tests.support import wait_until
 
 from .seed import seed
+from .seed_containers import seed_containers
 from .terminal import Terminal
 
+ROOT = Path(__file__).resolve().parents[2]
 APP = ["-m", "podium.tui"]
 # A cockpit in which nothing that is asked for ever comes.
 BLOCKED = """
@@ -30,6 +33,53 @@ class Stuck(Cockpit):
     def refresh_versions_apart(self): time.sleep(1000)
 sys.exit(app.run(Stuck(Path(sys.argv[1]))))
 """
+
+
+CALLER = """
+import signal, sys
+from pathlib import Path
+from podium.tui import app
+numbers = signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT
+def mine(*_): ...
+for number in numbers: signal.signal(number, mine)
+assert app.run(Path(sys.argv[1])) == 128 + signal.SIGHUP
+assert all(signal.getsignal(number) is mine for number in numbers)
+print("the signals are as before", flush=True)
+"""
+
+
+# A shell that is a program of three lines; ctrl+c is for it and not for the cockpit.
+SHELL = """
+import sys
+from pathlib import Path
+from podium.core.domain.watching import AgentStatus
+from podium.tui import app
+from tests.tui.seed import SeededCockpit
+PROGRAM = '''
+import sys
+print("in the shell", flush=True)
+while True:
+    try:
+        line = input()
+    except KeyboardInterrupt:
+        print("interrupted in the shell", flush=True)
+        continue
+    if line == "leave":
+        sys.exit(7)
+    print("heard", line, flush=True)
+'''
+class WithShell(SeededCockpit):
+    def container_shell(self, environment, container):
+        return [sys.executable, "-c", PROGRAM] if container.endswith("-1") else ["/no/such/program"]
+sys.exit(app.run(WithShell(Path(sys.argv[1])), screen="containers"))
+"""
+
+
+@pytest.fixture(scope="module")
+def docked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("shell") / "project"
+    seed_containers(directory, now=time.time()).close()
+    return directory
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +117,34 @@ def test_signals_end_it_at_once_with_the_terminal_restored(home: Path, number: s
         wait_until(terminal.restored, 2, what="the terminal is as before")
 
 
+def test_a_terminal_that_goes_away_ends_it(home: Path) -> None:
+    with Terminal([*APP, str(home)]) as terminal:
+        terminal.wait_for("✓ succeeded")
+        terminal.hang_up()
+        assert terminal.wait_exit() == 128 + signal.SIGHUP
+
+
+def test_a_terminal_that_reads_nothing_does_not_keep_it_from_ending(home: Path) -> None:
+    with Terminal([*APP, str(home)]) as terminal:
+        terminal.wait_for("✓ succeeded")
+        terminal.stop_reading()
+        for number in range(60):
+            terminal.press("1234"[number % 4])
+            time.sleep(0.02)
+        assert select.select([], [terminal.slave], [], 0)[1] == [], "more was drawn than the terminal holds"
+        terminal.process.send_signal(signal.SIGHUP)
+        assert terminal.wait_exit() == 128 + signal.SIGHUP
+
+
+def test_who_opened_it_has_its_signals_back(home: Path) -> None:
+    """The demonstration stops what it started after the cockpit has ended, undisturbed by a second signal of a terminal that goes away."""
+    with Terminal(["-c", CALLER, str(home)]) as terminal:
+        terminal.wait_for("✓ succeeded")
+        terminal.process.send_signal(signal.SIGHUP)
+        assert terminal.wait_exit() == 0
+        terminal.wait_for("the signals are as before")
+
+
 def test_exit_waits_for_no_thread(home: Path) -> None:
     with Terminal(["-c", BLOCKED, str(home)]) as terminal:
         terminal.wait_for("Needs you")
@@ -75,7 +153,7 @@ def test_exit_waits_for_no_thread(home: Path) -> None:
         began = time.monotonic()
         terminal.press("q")
         assert terminal.wait_exit() == 0
-        assert time.monotonic() - began < 1.2, "0.4 s on a quiet machine: benchmarks/cockpit.py measures it"
+        assert time.monotonic() - began < 3, "0.4 s on a quiet machine: benchmarks/cockpit.py measures it; the threads would hold it for 1000"
         wait_until(terminal.restored, 2, what="the terminal is as before")
 
 
@@ -90,6 +168,30 @@ def test_ctrl_z_and_fg(home: Path) -> None:
         terminal.wait_for("✓ succeeded", at, timeout=5)
         at = terminal.press("3")
         terminal.wait_for("Versions of", at)
+
+
+def test_a_shell_has_the_terminal_until_it_ends(docked: Path) -> None:
+    with Terminal(["-c", SHELL, str(docked)], cwd=ROOT) as terminal:
+        terminal.wait_for("✓ healthy")
+        terminal.press("g")
+        at = terminal.press("S")
+        terminal.wait_for("in the shell", at)
+        wait_until(terminal.restored, 2, what="the shell has the terminal as it was")
+        at = terminal.press("hello\n")
+        terminal.wait_for("heard hello", at)
+        at = terminal.press("\x03")
+        terminal.wait_for("interrupted in the shell", at)
+        at = terminal.press("leave\n")
+        terminal.wait_for("staging-v4-1 ended with 7", at)
+        terminal.press("j")
+        at = terminal.press("S")
+        terminal.wait_for("/no/such/program cannot be started", at)
+        terminal.wait_for("ended with 127", at)
+        at = terminal.press("1")
+        terminal.wait_for("Needs you", at)
+        terminal.press("\x11")
+        assert terminal.wait_exit() == 0
+        wait_until(terminal.restored, 2, what="the terminal is as before")
 
 
 @pytest.mark.parametrize(("term", "words"), [("xterm", "needs a terminal"), ("dumb", "needs a terminal")])

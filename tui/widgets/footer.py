@@ -51,7 +51,7 @@ class Footer(Pane, can_focus=False):
             refused = action.refusal(self._situation)
             spans: list[Span] = [
                 (f" {key}", "faint" if refused else "accent!" if not action.danger else "warn!"),
-                (f" {action.label} ", "faint" if refused else "muted"),
+                (f" {action.label_on(self._screen)} ", "faint" if refused else "muted"),
             ]
             # What can be done goes before what cannot, help and back stay whatever the width.
             rank = -1 if action.id in ("help", "back") else 1 if not refused else 2

@@ -10,7 +10,8 @@ from .. import format as fmt
 from ..actions import SCREEN_TITLES
 from .pane import Pane, Span, fit, safe
 
-_TABS = ("overview", "runs", "models", "environments")
+_TABS = ("overview", "runs", "models", "environments", "containers")
+_TITLES = (12, 3, 2, 0)  # letters of the other screens' names, from the widest way to show them on
 
 
 class Header(Pane, can_focus=False):
@@ -37,11 +38,13 @@ class Header(Pane, can_focus=False):
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         right = self._right()
-        needed = sum(len(text) for text, _ in right)
-        left = self._left(short=width < 76)
+        # That the agent is well is the one thing that may be left out.
+        needed = sum(len(text) for text, role in right if role != "ok")
         # What is at stake is said before the screens' names are.
-        if sum(len(text) for text, _ in left) + needed > width:
-            left = self._left(short=True)
+        for letters in _TITLES:
+            left = self._left(letters)
+            if sum(len(text) for text, _ in left) + needed <= width:
+                break
         room = width - sum(len(text) for text, _ in left)
         while right and (over := sum(len(text) for text, _ in right) - room) > 0:
             text, role = right.pop()
@@ -50,16 +53,17 @@ class Header(Pane, can_focus=False):
         gap = max(0, room - sum(len(text) for text, _ in right))
         return self.strip([*left, (" " * gap, ""), *right], width, self.palette["bar"])
 
-    def _left(self, *, short: bool) -> list[Span]:
+    def _left(self, letters: int) -> list[Span]:
         spans: list[Span] = [(f" {safe(self._project) or 'podium'} ", "accent!"), (" ", "")]
         self._hits = []
         at = sum(len(text) for text, _ in spans)
         for number, name in enumerate(_TABS, 1):
             here = name == self._screen or (name == "models" and self._screen == "compare")
-            title = SCREEN_TITLES[name] if here or not short else SCREEN_TITLES[name][:3]
-            spans += [(f" {number} ", "accent" if here else "faint"), (f"{title} ", "text!" if here else "muted")]
-            self._hits.append((at, at + len(title) + 4, name))
-            at += len(title) + 4
+            title = SCREEN_TITLES[name][: None if here else letters]
+            spans += [(f" {number} ", "accent" if here else "faint"), (f"{title} " if title else "", "text!" if here else "muted")]
+            cells = len(title) + 4 if title else 3
+            self._hits.append((at, at + cells, name))
+            at += cells
         return spans
 
     def _right(self) -> list[Span]:

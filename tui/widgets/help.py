@@ -23,15 +23,15 @@ def help_text(keymap: Keymap, context: Context, width: int = 84) -> Content:
         parts.append((f"{group}\n", "bold $accent"))
         for action in ACTIONS:
             if action.group == group:
-                parts += _lines(action, keymap.all_shown(action) or "palette", action.refusal(context), width)
+                parts += _lines(action, action.help_on(context.screen), keymap.all_shown(action) or "palette", action.refusal(context), width)
         parts.append("\n")
     return Content.assemble(*parts)
 
 
-def _lines(action: Action, keys: str, refused: str, width: int) -> list[str | tuple[str, str] | Content]:
+def _lines(action: Action, words: str, keys: str, refused: str, width: int) -> list[str | tuple[str, str] | Content]:
     """An action's keys and help, and below, where it would be of use to know, why not now."""
     indent = " " * _KEYS
-    said = textwrap.wrap(action.help, max(20, width - _KEYS)) or [""]
+    said = textwrap.wrap(words, max(20, width - _KEYS)) or [""]
     lines: list[str | tuple[str, str] | Content] = [
         (f"  {keys:<{_KEYS - 2}}", "bold $warning" if action.danger else "bold $foreground"),
         (f"\n{indent}".join(said) + "\n", "$muted" if refused else "$foreground"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,17 +25,64 @@ class Window:
     lines: tuple[LogLine, ...]
     exists: bool = True
     note: str = ""
+    names: tuple[str, ...] = ()  # of merged logs: whose line each is
 
     def row(self, index: int) -> LogLine | None:
         offset = index - self.first
         return self.lines[offset] if 0 <= offset < len(self.lines) else None
 
+    def name(self, index: int) -> str:
+        """Whose line row `index` is; empty in the log of one."""
+        offset = index - self.first
+        return self.names[offset] if 0 <= offset < len(self.names) else ""
 
-class Reader:
-    """One opened log. Its methods are called by one job at a time (the pool sees to that)."""
+
+class Filtering(ABC):
+    """The lines of a log that hold `text`, read a piece at a time."""
+
+    text: str
+    generation: int
+
+    @abstractmethod
+    def step(self, stop: Event) -> tuple[Window, bool]:
+        """Read on; the matches so far and whether all was read."""
+
+
+class Reading(ABC):
+    """One opened log, or several as one. Its methods are called by one job at a time (the pool sees to that), except for `search`."""
+
+    source: object
+    generation: int
+
+    @abstractmethod
+    def tail(self, count: int) -> Window:
+        """The end, as soon as can be."""
+
+    @abstractmethod
+    def window(self, top: int | None, count: int) -> Window:
+        """`count` lines from `top` on (None: the last ones) and a margin round them."""
+
+    @abstractmethod
+    def changed(self) -> bool:
+        """Whether there may be more than when this was last asked."""
+
+    @abstractmethod
+    def search(self, text: str, start: int, *, backwards: bool, stop: Event) -> int | None:
+        """The next line with `text`, going round the end once; None when no line has it or it was stopped."""
+
+    @abstractmethod
+    def filter(self, text: str, generation: int) -> Filtering: ...
+
+    @abstractmethod
+    def again(self, generation: int) -> Reading:
+        """The same log for another request."""
+
+
+class Reader(Reading):
+    """The log at a path."""
 
     def __init__(self, path: Path, generation: int) -> None:
-        self.path = path
+        self.path = self.source = path
         self.generation = generation
         self._file: LogFile | None = None
         self._seen: tuple[int, int] | None = None
@@ -47,7 +95,6 @@ class Reader:
         return Window(self.generation, len(lines), 0, lines)
 
     def window(self, top: int | None, count: int) -> Window:
-        """`count` lines from `top` on (None: the last ones) and a margin round them."""
         file = self._open()
         if file is None:
             return Window(self.generation, 0, 0, (), exists=False)
@@ -70,13 +117,22 @@ class Reader:
         # A last line without an end counts once nothing was added for a while: then the file is the same and yet there is more to show.
         return changed or (self._file is not None and self._file.end < self._file.size)
 
+    def search(self, text: str, start: int, *, backwards: bool, stop: Event) -> int | None:
+        return search(self.path, text, start, backwards=backwards, stop=stop)
+
+    def filter(self, text: str, generation: int) -> Filter:
+        return Filter(self.path, text, generation)
+
+    def again(self, generation: int) -> Reader:
+        return Reader(self.path, generation)
+
     def _open(self) -> LogFile | None:
         if self._file is None and self.path.exists():
             self._file = LogFile(self.path)
         return self._file
 
 
-class Filter:
+class Filter(Filtering):
     """The lines of a log that hold a text, newest first to be found. Read in blocks, so that a key waits for none of it."""
 
     def __init__(self, path: Path, text: str, generation: int) -> None:
@@ -91,7 +147,7 @@ class Filter:
         self._full = False
 
     def step(self, stop: Event) -> tuple[Window, bool]:
-        """Read the new end and one more block backwards; the matches so far and whether all was read."""
+        """Read the new end and one more block backwards."""
         if not self._path.exists():
             return Window(self.generation, 0, 0, (), exists=False), True
         if self._file is None:

@@ -5,21 +5,20 @@ The cost of following does not depend on the rate of lines: a few times a second
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from pathlib import Path
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from textual.message import Message
 from textual.strip import Strip
 
-from ...core.cockpit import LogLine, PodiumError
+from ...core.cockpit import PodiumError
 from ..pool import SLOW, Job
-from .log_reader import MARGIN, Filter, Reader, Window, nearest, search
-from .log_text import highlight, readable
-from .pane import Pane, safe, scrollbar
-
-_LONGEST = 8_000  # characters drawn of one line; the rest is still found and copied
+from .log_draw import Look, names_width, shifted, wrapped
+from .log_merge import MergedLog, MergedReader
+from .log_reader import MARGIN, Filtering, Reader, Reading, Window, nearest
+from .log_text import readable
+from .pane import Pane, scrollbar
 
 
 class LogView(Pane):
@@ -41,8 +40,8 @@ class LogView(Pane):
     def __init__(self, title: str = "Log", *, id: str | None = None) -> None:
         super().__init__(title, id=id)
         self._generation = 0
-        self._reader: Reader | None = None
-        self._filter: Filter | None = None
+        self._reader: Reading | None = None
+        self._filter: Filtering | None = None
         self._window: Window | None = None
         self._loaded = False
         self._label = title
@@ -60,23 +59,25 @@ class LogView(Pane):
     # What is shown
 
     @property
-    def path(self) -> Path | None:
-        return None if self._reader is None else self._reader.path
+    def source(self) -> object:
+        """What it shows: a path, a MergedLog, or None."""
+        return None if self._reader is None else self._reader.source
 
     @property
     def window(self) -> Window | None:
         return self._window
 
-    def open(self, path: Path | None, name: str, *empty: tuple[str, str]) -> None:
-        """Show the log at `path`; `empty` is what stands there while it has no line."""
+    def open(self, source: Path | MergedLog | None, name: str, *empty: tuple[str, str]) -> None:
+        """Show the log at a path, or several as one; `empty` is what stands there while it has no line."""
         self._empty = empty
-        if path == self.path and name == self._label:
-            if self._window is not None and not self._window.total:
+        if self._goes_on(source):
+            self.rename(name)
+            if source is None or (self._window is not None and not self._window.total):
                 self.set_notice(*empty)
             return
         self._generation += 1
         self._label = name
-        self._reader = None if path is None else Reader(path, self._generation)
+        self._reader = _reader(source, self._generation)
         self._filter = None
         self._window = None
         self._loaded = False
@@ -89,6 +90,14 @@ class LogView(Pane):
         if self._reader is not None:
             reader, count = self._reader, max(20, self.size.height)
             self._submit("tail", lambda _job: reader.tail(count))
+
+    def _goes_on(self, source: Path | MergedLog | None) -> bool:
+        """Whether it is what is shown already. A replica that came or went is no other log."""
+        now = self._reader
+        if isinstance(now, MergedReader) and isinstance(source, MergedLog) and now.source.key == source.key:
+            now.source = source
+            return True
+        return source == self.source
 
     def rename(self, name: str) -> None:
         """The same log under another title (a running step's time goes on)."""
@@ -110,9 +119,7 @@ class LogView(Pane):
     def _request(self) -> int | None:
         return None if self.follow else self._top
 
-    def _submit(self, key: str, work: object) -> None:
-        assert callable(work)
-
+    def _submit(self, key: str, work: Callable[[Job], Window | None]) -> None:
         def done(window: Window | None, error: BaseException | None) -> None:
             if window is not None:
                 self.post_message(self.Read(window, key == "tail"))
@@ -221,13 +228,13 @@ class LogView(Pane):
         self._search(here + direction, backwards=direction < 0)
 
     def _search(self, start: int, *, backwards: bool) -> None:
-        path, text, generation = self.path, self._pattern, self._generation
-        if path is None:
+        reader, text, generation = self._reader, self._pattern, self._generation
+        if reader is None:
             return
         self.podium.pool.cancel("log-search")
 
         def work(job: Job) -> int | None:
-            return search(path, text, start, backwards=backwards, stop=job.stop)
+            return reader.search(text, start, backwards=backwards, stop=job.stop)
 
         def done(number: int | None, error: BaseException | None) -> None:
             self.post_message(self.Found(generation, text, None if error else number))
@@ -261,8 +268,8 @@ class LogView(Pane):
         return self._filter.text if self._filter is not None else ""
 
     def set_filter(self, text: str) -> None:
-        path = self.path
-        if path is None or text == self.filter_text:
+        reader = self._reader
+        if reader is None or text == self.filter_text:
             return
         self._generation += 1
         self.podium.pool.cancel("log-filter")
@@ -270,13 +277,13 @@ class LogView(Pane):
         self._top = 0
         self._window = None
         if text:
-            self._filter = Filter(path, text, self._generation)
+            self._filter = reader.filter(text, self._generation)
             self._loaded = True
             self.set_notice((f"looking for {text!r} …", "muted"))
             self._read_filter()
         else:
             self._filter = None
-            self._reader = Reader(path, self._generation)
+            self._reader = reader.again(self._generation)
             self._loaded = True
             self._read_window()
         self._redraw()
@@ -309,8 +316,8 @@ class LogView(Pane):
         window = self._window
         if window is None:
             return ""
-        lines = [window.row(index) for index in range(self._top, self._top + self._height)]
-        return "\n".join("".join(text for text, _ in readable(line.text)) for line in lines if line is not None)
+        rows = [(window.name(index), window.row(index)) for index in range(self._top, self._top + self._height)]
+        return "\n".join((f"{name}  " if name else "") + "".join(text for text, _ in readable(line.text)) for name, line in rows if line is not None)
 
     # Drawing
 
@@ -346,17 +353,23 @@ class LogView(Pane):
         line = Strip(self._rows[y]).apply_style(ground).adjust_cell_length(width - 1, ground) if y < len(self._rows) else self.blank(width - 1)
         return Strip.join([line, self.strip([bar], 1)])
 
+    @property
+    def _owners(self) -> tuple[str, ...]:
+        source = self.source
+        return tuple(name for name, _ in source.files) if isinstance(source, MergedLog) else ()
+
     def _layout(self, width: int, height: int) -> list[list[Segment]]:
         """The drawn rows, from `top` down; when following wrapped lines, from the end up."""
         window = self._window
         if window is None:
             return []
+        look = Look(self.palette, self.glyphs, self.times, self._filter is not None, self._pattern, self._hit, window, names_width(window), self._owners)
         rows: list[list[Segment]] = []
         if self.wrap and self.follow:
             index = window.total - 1
             while index >= 0 and len(rows) < height:
                 line = window.row(index)
-                rows[:0] = [[]] if line is None else self._wrapped(self._line(line, index), width)
+                rows[:0] = [[]] if line is None else wrapped(look.line(line, index), width)
                 index -= 1
             return rows[-height:]
         index = self._top
@@ -365,49 +378,14 @@ class LogView(Pane):
             if line is None:
                 rows.append([Segment(self.glyphs["dot"], self.palette["faint"])])  # on its way
             elif self.wrap:
-                rows += self._wrapped(self._line(line, index), width)
+                rows += wrapped(look.line(line, index), width)
             else:
-                rows.append(self._shifted(self._line(line, index)))
+                rows.append(shifted(look.line(line, index), self._left))
             index += 1
         return rows[:height]
 
-    def _line(self, line: LogLine, index: int) -> tuple[list[Segment], list[Segment]]:
-        """(gutter, text) of a line."""
-        styles = self.palette
-        gutter: list[Segment] = []
-        if self._filter is not None:
-            gutter.append(Segment(f"{line.number + 1:>7} ", styles["faint"]))
-        if self.times:
-            at = "" if line.at is None else time.strftime("%H:%M:%S", time.localtime(line.at)) + f".{int(line.at * 1000) % 1000:03d}"
-            gutter.append(Segment(f"{at:<12} ", styles["faint"]))
-        mark = {"e": (self.glyphs["track"], "warn"), "p": (self.glyphs["point"], "accent")}.get(line.stream, (" ", ""))
-        gutter += [Segment(mark[0], styles[mark[1]]), Segment(" ")]
-        default = styles["accent"] if line.stream == "p" else styles[""]
-        text = line.text if len(line.text) <= _LONGEST else line.text[:_LONGEST] + f" … {len(line.text) - _LONGEST:,} more characters"
-        body = [
-            Segment(safe(piece), styles[role] if isinstance(role, str) and role else default if isinstance(role, str) else default + role)
-            for piece, role in readable(text)
-        ]
-        if self._pattern:
-            number = line.number
-            body = highlight(body, self._pattern, styles["match"], current=number == self._hit)
-        return gutter, body
 
-    def _shifted(self, line: tuple[list[Segment], list[Segment]]) -> list[Segment]:
-        gutter, body = line
-        if self._left:
-            strip = Strip(body)
-            body = list(strip.crop(self._left, max(self._left, strip.cell_length)))
-        return [*gutter, *body]
-
-    def _wrapped(self, line: tuple[list[Segment], list[Segment]], width: int) -> list[list[Segment]]:
-        gutter, body = line
-        indent = sum(cell_len(segment.text) for segment in gutter)
-        room = max(10, width - indent)
-        strip = Strip(body)
-        if strip.cell_length <= room:
-            return [[*gutter, *body]]
-        cuts = [*range(room, strip.cell_length, room), strip.cell_length]
-        pieces = strip.divide(cuts)
-        blank = [Segment(" " * indent)]
-        return [[*(gutter if number == 0 else blank), *piece] for number, piece in enumerate(pieces)]
+def _reader(source: Path | MergedLog | None, generation: int) -> Reading | None:
+    if source is None:
+        return None
+    return MergedReader(source, generation) if isinstance(source, MergedLog) else Reader(source, generation)

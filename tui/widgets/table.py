@@ -21,7 +21,8 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True)
 class Column(Generic[Row]):
-    """`width` cells, plus a share `flex` of what is left over. Not shown while the table is narrower than `from_width`."""
+    """`width` cells, plus a share `flex` of what is left over. Not shown while the table is narrower than `from_width`. `draw` takes the place of
+    `cell` where what is shown depends on how many cells there are for it."""
 
     title: str
     cell: Callable[[Row], Cell]
@@ -30,6 +31,7 @@ class Column(Generic[Row]):
     align: str = "left"
     sort: Callable[[Row], Any] | None = None
     from_width: int = 0
+    draw: Callable[[Row, int], Cell] | None = None
 
 
 class Table(Pane, Generic[Row]):
@@ -338,7 +340,8 @@ class Table(Pane, Generic[Row]):
         marked = self._key(row) in self.marks
         spans: list[Span] = [(self.glyphs["mark"], "warn!") if marked else (" ", "")]
         for column, cells in self._columns(width):
-            spans += self._cell_spans(column.cell(row), cells, column.align)
+            cell = column.cell(row) if column.draw is None else column.draw(row, cells)
+            spans += self._cell_spans(cell, cells, column.align)
             spans.append((" ", ""))
         return spans
 

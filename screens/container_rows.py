@@ -1,0 +1,205 @@
+"""What the Containers screen shows of one container: a row for each that the engine has, and for each that it should have and has not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ..core.domain.containers import Container, Picture
+from ..core.domain.delivery import EnvironmentStatus, Replica, ReplicaState
+from ..core.domain.watching import Series
+from ..tui import format as fmt
+from ..tui.glyphs import Glyphs
+from ..tui.widgets.pane import Cell
+from ..tui.widgets.sparkline import sparkline
+from ..tui.widgets.table import Column
+
+GONE = "gone"
+REPLICA = "replica"
+# The second instance of a proxy, by the name that it was given.
+_SECOND = re.compile(r"-2(?=-[0-9a-f]{6}$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`replica` is the journal's row of it, None for a proxy and for a container that the journal does not know. `usage` maps signals to series.
+    `stale`: nobody sees now whether it still is so."""
+
+    container: Container
+    replica: Replica | None = None
+    usage: Mapping[str, Series] = field(default_factory=dict[str, Series])
+    stale: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.container.environment, self.container.id or self.name
+
+    @property
+    def name(self) -> str:
+        """Under which its log and its samples are kept."""
+        return self.container.replica or self.container.name
+
+    @property
+    def short(self) -> str:
+        """The name without its environment's, which stands beside it; what is no replica is known by its role."""
+        if self.container.role == REPLICA:
+            return self.name.removeprefix(f"{self.container.environment}-")
+        if not self.container.role:
+            return self.name
+        second = _SECOND.search(self.name)
+        return f"{self.container.role}{second.group() if second else ''}"
+
+    @property
+    def version(self) -> int | None:
+        return self.container.version if self.container.version is not None else self.replica.version if self.replica is not None else None
+
+    @property
+    def text(self) -> str:
+        one = self.container
+        return f"{one.environment} {self.name} v{self.version or ''} {one.role} {one.state} {one.health} {one.image} {one.id[:12]}"
+
+    def last(self, signal: str) -> float | None:
+        values = self.usage[signal].values if signal in self.usage else ()
+        return next((value for value in reversed(values[-4:]) if value is not None), None)
+
+
+def rows_of(
+    pictures: Iterable[Picture], statuses: Iterable[EnvironmentStatus], usage: Mapping[str, Mapping[str, Mapping[str, Series]]],
+    *, since: float | None = None,
+) -> tuple[Row, ...]:  # fmt: skip
+    """In the order of podium.yaml; in an environment the proxy last, and those with the most traffic first. A picture from before `since` is stale."""
+    seen = {picture.environment: picture for picture in pictures}
+    rows: list[Row] = []
+    for status in statuses:
+        picture = seen.get(status.name)
+        if picture is None:
+            continue
+        by_container = {replica.container: replica for replica in status.replicas if replica.container}
+        by_id = {replica.id: replica for replica in status.replicas}
+        measured = usage.get(status.name, {})
+        stale = bool(picture.message) or (since is not None and picture.at < since)
+        found: list[Row] = []
+        for container in picture.containers:
+            replica = by_container.get(container.id) or by_id.get(container.replica)
+            found.append(Row(container, replica, measured.get(container.replica or container.name, {}), stale))
+        here = {row.replica.id for row in found if row.replica is not None}
+        for replica in status.replicas:
+            if replica.container and replica.id not in here and not stale:
+                gone = Container(
+                    replica.container, replica.id, status.name, REPLICA, GONE, picture.at, image_id=replica.image, version=replica.version,
+                    replica=replica.id, restarts=replica.restarts,
+                )  # fmt: skip
+                found.append(Row(gone, replica))
+        rows += sorted(found, key=lambda row: (row.container.role != REPLICA, -(row.replica.weight if row.replica else 0), natural(row.short)))
+    return tuple(rows)
+
+
+def natural(name: str) -> tuple[tuple[int, str], ...]:
+    """To sort v3-2 before v3-10 by."""
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name))
+
+
+def words(container: Container, replica: Replica | None) -> tuple[str, str, str]:
+    """(glyph, words, role) of the state, the worst of what the engine says about it."""
+    if container.state == GONE:
+        return "bad", "gone", "bad"
+    if container.state == "running":
+        if container.health == "unhealthy":
+            return "bad", "unhealthy", "bad"
+        if container.health == "starting":
+            return "idle", "starting", "run"
+        if replica is not None and replica.state is ReplicaState.DRAINING:
+            return "down", "draining", "warn"
+        return "ok", container.health or "running", "ok"
+    if container.out_of_memory:
+        return "bad", "OOM killed", "bad"
+    if container.state == "exited":
+        # A version that is kept stopped for a rollback was ended by Podium: nothing is wrong with it.
+        kept = replica is None or replica.state is ReplicaState.STOPPED or not replica.weight
+        if kept and container.exit_code in (0, 143, None):
+            return "stop", "stopped", "muted"
+        return "bad", f"exited {container.exit_code if container.exit_code is not None else ''}".rstrip(), "bad"
+    return {"created": ("idle", "created", "muted"), "restarting": ("warn", "restarting", "warn"), "paused": ("stop", "paused", "warn")}.get(
+        container.state, ("warn", container.state, "warn")
+    )
+
+
+def counts(picture: Picture, status: EnvironmentStatus | None) -> tuple[int, int]:
+    """(running, those that something is wrong with)."""
+    replicas = {replica.id: replica for replica in status.replicas} if status is not None else {}
+    roles = [words(container, replicas.get(container.replica))[2] for container in picture.containers]
+    return sum(container.state == "running" for container in picture.containers), sum(role == "bad" for role in roles)
+
+
+def short_image(container: Container) -> str:
+    """The digest where there is one, else the engine's id, as people quote them."""
+    _, _, digest = container.image.partition("@")
+    text = digest or container.image_id or container.image
+    return text.removeprefix("sha256:")[:12]
+
+
+def _nothing(_row: Row) -> Cell:
+    return ""
+
+
+def columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float], several: Callable[[], bool]) -> tuple[Column[Row], ...]:
+    def name(row: Row) -> Cell:
+        role = "text!" if row.container.role == REPLICA else "muted"
+        return ((f"{row.container.environment} ", "muted") if several() else ("", ""), (row.short, role))
+
+    def state(row: Row) -> Cell:
+        glyph, said, role = words(row.container, row.replica)
+        return ((f"{glyphs()['idle']} ", "muted"), (said, "muted")) if row.stale else ((f"{glyphs()[glyph]} ", role), (said, role))
+
+    def restarts(row: Row) -> Cell:
+        return ((str(row.container.restarts), "warn!"),) if row.container.restarts else ""
+
+    def weight(row: Row) -> Cell:
+        if row.replica is None:
+            return ""
+        return ((str(row.replica.weight), "ok!"),) if row.replica.weight else ((glyphs()["dash"], "faint"),)
+
+    def shown(signal: str, kind: str) -> Callable[[Row], Cell]:
+        def cell(row: Row) -> Cell:
+            value = row.last(signal)
+            return (("", ""),) if value is None else ((fmt.share(value) if kind == "share" else fmt.brief(value), ""),)
+
+        return cell
+
+    def line(signal: str, role: str) -> Callable[[Row, int], Cell]:
+        def cell(row: Row, cells: int) -> Cell:
+            series = row.usage.get(signal)
+            if series is None:
+                return ""
+            known = [value for value in series.values if value is not None]
+            # An idle container's noise must not fill the picture, nor a quiet line's few packets.
+            floor = {"cpu": 0.2, "memory": 0.0}.get(signal, 4_000.0)
+            return ((sparkline(series.values, cells, glyphs(), ceiling=max(floor, max(known, default=0.0))), role),)
+
+        return cell
+
+    def age(row: Row) -> Cell:
+        at = row.container.started if row.container.state == "running" else row.container.created
+        return ((fmt.ago(at or None, clock()), "muted"),)
+
+    def sort(signal: str) -> Callable[[Row], float]:
+        return lambda row: -(row.last(signal) or 0.0)
+
+    return (
+        Column("container", name, width=15, flex=3, sort=lambda row: (row.container.environment, natural(row.short))),
+        Column("v", lambda row: ((f"v{row.version}" if row.version is not None else "", "accent"),), width=4, sort=lambda row: row.version, from_width=90),
+        Column("state", state, width=12, sort=lambda row: words(row.container, row.replica)[1]),
+        Column("wt", weight, width=3, align="right", sort=lambda row: -(row.replica.weight if row.replica else 0)),
+        Column("rst", restarts, width=3, align="right", sort=lambda row: -row.container.restarts),
+        Column("cpu", shown("cpu", "share"), width=5, align="right", sort=sort("cpu")),
+        Column("", _nothing, width=5, flex=3, draw=line("cpu", "run")),
+        Column("mem", shown("memory", "size"), width=5, align="right", sort=sort("memory")),
+        Column("", _nothing, width=5, flex=1, draw=line("memory", "wait")),
+        Column("in/s", shown("received", "size"), width=5, align="right", sort=sort("received")),
+        Column("", _nothing, width=8, flex=1, draw=line("received", "accent"), from_width=96),
+        Column("out/s", shown("sent", "size"), width=5, align="right", sort=sort("sent")),
+        Column("", _nothing, width=8, flex=1, draw=line("sent", "accent"), from_width=96),
+        Column("image", lambda row: ((short_image(row.container), "muted"),), width=12, from_width=130),
+        Column("age", age, width=4, align="right", sort=lambda row: -(row.container.started or 0.0), from_width=90),
+    )

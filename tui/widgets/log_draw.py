@@ -1,0 +1,93 @@
+"""How one line of a log looks: its number, its time, whose it is, its stream, and the text with what was searched for."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.strip import Strip
+
+from ...core.cockpit import LogLine
+from ..glyphs import Glyphs
+from ..theme import Palette
+from .log_reader import Window
+from .log_text import highlight, readable
+from .pane import fit, safe
+
+_LONGEST = 8_000  # characters drawn of one line; the rest is still found and copied
+_NAMES = 14
+_ROLES = ("run", "wait", "ok", "warn", "accent")
+
+Drawn = tuple[list[Segment], list[Segment]]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a line's look depends on. `hit` is the number of the line that a search stands on, `names` the cells for whose line it is, `owners` those
+    whose lines they may be, in their order."""
+
+    styles: Palette
+    glyphs: Glyphs
+    times: bool
+    numbered: bool
+    pattern: str
+    hit: int | None
+    window: Window
+    names: int = 0
+    owners: tuple[str, ...] = ()
+
+    def line(self, line: LogLine, index: int) -> Drawn:
+        """(gutter, text) of the line in row `index`."""
+        styles = self.styles
+        gutter: list[Segment] = []
+        if self.numbered:
+            gutter.append(Segment(f"{line.number + 1:>7} ", styles["faint"]))
+        if self.times:
+            at = "" if line.at is None else time.strftime("%H:%M:%S", time.localtime(line.at)) + f".{int(line.at * 1000) % 1000:03d}"
+            gutter.append(Segment(f"{at:<12} ", styles["faint"]))
+        if self.names:
+            gutter.append(self._name(self.window.name(index)))
+        mark = {"e": (self.glyphs["track"], "warn"), "p": (self.glyphs["point"], "accent")}.get(line.stream, (" ", ""))
+        gutter += [Segment(mark[0], styles[mark[1]]), Segment(" ")]
+        default = styles["accent"] if line.stream == "p" else styles[""]
+        text = line.text if len(line.text) <= _LONGEST else line.text[:_LONGEST] + f" … {len(line.text) - _LONGEST:,} more characters"
+        body = [
+            Segment(safe(piece), styles[role] if isinstance(role, str) and role else default if isinstance(role, str) else default + role)
+            for piece, role in readable(text)
+        ]
+        if self.pattern:
+            body = highlight(body, self.pattern, styles["match"], current=line.number == self.hit)
+        return gutter, body
+
+    def _name(self, name: str) -> Segment:
+        """Each replica in a colour of its own, as far as there are colours."""
+        place = self.owners.index(name) if name in self.owners else 0
+        return Segment(fit(safe(name), self.names, self.glyphs) + " ", self.styles[_ROLES[place % len(_ROLES)]])
+
+
+def names_width(window: Window) -> int:
+    """Cells that the names of the lines in a window need; 0 in the log of one."""
+    return min(_NAMES, max(map(len, set(window.names)), default=0))
+
+
+def shifted(line: Drawn, left: int) -> list[Segment]:
+    gutter, body = line
+    if left:
+        strip = Strip(body)
+        body = list(strip.crop(left, max(left, strip.cell_length)))
+    return [*gutter, *body]
+
+
+def wrapped(line: Drawn, width: int) -> list[list[Segment]]:
+    gutter, body = line
+    indent = sum(cell_len(segment.text) for segment in gutter)
+    room = max(10, width - indent)
+    strip = Strip(body)
+    if strip.cell_length <= room:
+        return [[*gutter, *body]]
+    cuts = [*range(room, strip.cell_length, room), strip.cell_length]
+    pieces = strip.divide(cuts)
+    blank = [Segment(" " * indent)]
+    return [[*(gutter if number == 0 else blank), *piece] for number, piece in enumerate(pieces)]
