@@ -6,9 +6,12 @@ import importlib.util
 import os
 import re
 import shutil
+import socket
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
+from ..delivery.ports import bindable, kept_port, reserve
 from ..errors import MissingExtra, Refused, RunFailed, Unreachable, UsageError
 
 EXAMPLE = "flights"
@@ -27,13 +30,42 @@ def examples() -> Path:
     return found
 
 
-class Changes:
-    """The repository of the demonstration, and the changes waiting to be committed to it. `notes` says what had to be adapted."""
+class Ports:
+    """Ports that are the demonstration's for as long as this lives: another that begins meanwhile, long before ours listens, takes others."""
 
-    def __init__(self, directory: Path, patches: Path, notes: list[str]) -> None:
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self._held: list[socket.socket] = []
+
+    def adapt(self, configuration: Path) -> None:
+        """Exchange ports that somebody else has for free ones, wherever the file names them; `notes` then says which."""
+        text = configuration.read_text(encoding="utf-8")
+        for port in sorted({int(found) for found in re.findall(r"\bport: (\d+)", text)}):
+            if not self._take(port):
+                other, held = kept_port()
+                self._held.append(held)
+                text = re.sub(rf"\b{port}\b", str(other), text)
+                self.notes.append(f"port {port} is in use on this machine: port {other} takes its place")
+        configuration.write_text(text, encoding="utf-8")
+
+    def _take(self, port: int) -> bool:
+        held = reserve(port) if bindable("127.0.0.1", port) else None
+        if held is not None:
+            self._held.append(held)
+        return held is not None
+
+    def close(self) -> None:
+        for held in self._held:
+            held.close()
+
+
+class Changes:
+    """The repository of the demonstration, and the changes waiting to be committed to it. `ports.notes` says what had to be adapted."""
+
+    def __init__(self, directory: Path, patches: Path, ports: Ports) -> None:
         self.directory = directory
         self.patches = patches
-        self.notes = notes
+        self.ports = ports
 
     def head(self) -> str:
         return git(self.directory, "rev-parse", "HEAD")
@@ -47,14 +79,17 @@ class Changes:
         return self.head(), message.partition("\n")[0]
 
 
-def make(directory: Path) -> Changes:
-    """Copy the example to `directory` and commit it there. Refused when something is there already; MissingExtra when its packages are not."""
-    _check(directory)
+def make(directory: Path, *, adapt: Callable[[Path], None] | None = None) -> Changes:
+    """Copy the example to `directory`, have `adapt` change it, and commit it there. Raises what `possible` does."""
+    possible(directory)
     source = examples()
+    ports = Ports()
     try:
         shutil.copytree(source / EXAMPLE, directory, ignore=_LEFTOVERS, dirs_exist_ok=True)
+        if adapt is not None:
+            adapt(directory)
         _ignore(directory / ".gitignore")
-        notes = _free_ports(directory / "podium.yaml")
+        ports.adapt(directory / "podium.yaml")
     except OSError as error:
         hint = "choose a directory that can be written to: `podium demo DIR`"
         raise UsageError(f"{error.filename or directory}: {error.strerror}", hint=hint) from error
@@ -63,44 +98,26 @@ def make(directory: Path) -> Changes:
         git(directory, "config", key, value)
     git(directory, "add", ".")
     git(directory, "commit", "--quiet", "--message", "Predict late arrivals from the schedule")
-    return Changes(directory, source / "changes", notes)
+    return Changes(directory, source / "changes", ports)
 
 
-def _check(directory: Path) -> None:
+def possible(directory: Path, command: str = "podium demo") -> None:
+    """Refused when something is in `directory` already, with what to do about it for who called `command`; MissingExtra when what the
+    demonstration needs on this machine is not there."""
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         shown = os.path.relpath(directory)
-        hint = f"look at it: podium -C {shown} ui\nbegin anew:  rm -r {shown} && podium demo {shown}\nor elsewhere: podium demo OTHER"
+        hint = f"look at it: podium -C {shown} ui\nbegin anew:  rm -r {shown} && {command} {shown}\nor elsewhere: {command} OTHER"
         raise Refused(f"{shown} is there already", hint=hint)
     if shutil.which("git") is None:
         raise MissingExtra("the demonstration needs git", hint="install git")
     missing = [package for module, package in _NEEDED.items() if importlib.util.find_spec(module) is None]
     if missing:
         raise MissingExtra(f"the demonstration needs {', '.join(missing)}", hint="pip install 'podium[demo]'")
-    from ..delivery.haproxy import binary
-
-    binary()
 
 
 def _ignore(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     path.write_text("\n".join([*lines, *(line for line in _IGNORED if line not in lines)]) + "\n", encoding="utf-8")
-
-
-def _free_ports(configuration: Path) -> list[str]:
-    """Exchange ports that somebody else listens on for free ones, wherever the file names them; what was exchanged, in words."""
-    from ..delivery.ports import bindable, free_port
-
-    text = configuration.read_text(encoding="utf-8")
-    notes: list[str] = []
-    taken: set[int] = set()
-    for port in sorted({int(found) for found in re.findall(r"\bport: (\d+)", text)}):
-        if not bindable("127.0.0.1", port):
-            other = free_port(taken)
-            taken.add(other)
-            text = re.sub(rf"\b{port}\b", str(other), text)
-            notes.append(f"port {port} is in use on this machine: port {other} takes its place")
-    configuration.write_text(text, encoding="utf-8")
-    return notes
 
 
 def _identity(directory: Path) -> dict[str, str]:

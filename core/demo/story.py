@@ -20,7 +20,7 @@ from ..domain.models import Version
 from ..domain.runs import Run, RunState, Step, StepState
 from ..domain.verdicts import GateReport, Verdict
 from ..errors import PodiumError, Refused, RunFailed
-from .project import Changes, make
+from .project import Changes, make, possible
 from .traffic import Count, Traffic
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 POLL = 0.05
 PIPELINE = "release"
 ENVIRONMENT = "production"
-RATE = 100.0  # requests a second
+RATE = 50.0  # requests a second
 NOTICED_SECONDS = 20.0
 SWITCH_SECONDS = 60.0
 END_SECONDS = 20.0
@@ -46,6 +46,7 @@ class Demo:
         self._cockpit: Cockpit | None = None
         self._changes: Changes | None = None
         self._traffic: Traffic | None = None
+        self._counted = Count()
         self._agent_starting = False
 
     @property
@@ -63,21 +64,31 @@ class Demo:
     def play(self) -> Iterator[DemoEvent]:
         """All of it, told as it happens. RunFailed when something does not go as it should."""
         began = time.monotonic()
-        yield DemoEvent(Told.CHAPTER, "A project", str(self.directory))
-        self._changes = make(self.directory)
-        self._cockpit = self._opened(self.directory)
-        yield DemoEvent(Told.DONE, "a git repository with the example project: flights out of New York, 2013", f"commit {self._changes.head()[:9]}")
-        for note in self._changes.notes:
-            yield DemoEvent(Told.DONE, note)
-        self._agent_starting = True
-        agent = self.cockpit.start_agent()
-        self._agent_starting = False
-        yield DemoEvent(Told.DONE, "the agent watches the repository and what is served", f"process {agent.pid}")
+        yield from self._begin()
         yield from self._first()
         yield from self._better()
         yield from self._worse()
         yield from self._back_and_forth()
         self.results.append(DemoResult("the whole demonstration", "done", time.monotonic() - began))
+
+    def _make(self) -> Changes:
+        from ..delivery.haproxy import binary
+
+        possible(self.directory)
+        binary()
+        return make(self.directory)
+
+    def _begin(self) -> Iterator[DemoEvent]:
+        yield DemoEvent(Told.CHAPTER, "A project", str(self.directory))
+        self._changes = self._make()
+        self._cockpit = self._opened(self.directory)
+        yield DemoEvent(Told.DONE, "a git repository with the example project: flights out of New York, 2013", f"commit {self._changes.head()[:9]}")
+        for note in self._changes.ports.notes:
+            yield DemoEvent(Told.DONE, note)
+        self._agent_starting = True
+        agent = self.cockpit.start_agent()
+        self._agent_starting = False
+        yield DemoEvent(Told.DONE, "the agent watches the repository and what is served", f"process {agent.pid}")
 
     def _first(self) -> Iterator[DemoEvent]:
         yield DemoEvent(Told.CHAPTER, "From commit 1 to a served model", "tests, data, training, registration, gate, staging, smoke test, production")
@@ -107,7 +118,7 @@ class Demo:
     def _worse(self) -> Iterator[DemoEvent]:
         yield DemoEvent(Told.CHAPTER, "A worse model, refused")
         serving = self.cockpit.environment(ENVIRONMENT).serving
-        before = self._settled()
+        before = self._counted
         commit, subject = self.changes.apply("worse")
         yield DemoEvent(Told.DONE, f"committed and pushed to main: {subject}", commit[:9])
         run = yield from self._noticed(commit)
@@ -135,7 +146,7 @@ class Demo:
 
     def _switch(self, how: How, version: int, why: str) -> Iterator[DemoEvent]:
         verb = "rollback" if how is How.ROLLBACK else "promotion"
-        before = self._settled()
+        before = self._counted
         url = self.cockpit.environment(ENVIRONMENT).url
         began = time.monotonic()
         plan = self.cockpit.plan(how, ENVIRONMENT, version)
@@ -178,11 +189,16 @@ class Demo:
                         yield DemoEvent(Told.DOING, step.name)
                     elif step.state.finished and step.state is not StepState.SKIPPED:
                         yield _step_event(step, failing)
+            yield from self._meanwhile()
             if detail.run.state.finished:
                 return detail.run
             if detail.run.state is RunState.WAITING:
                 raise RunFailed(f"run {run.id} waits for an approval", hint=f"podium -C {self.directory} approve {run.id}")
             time.sleep(POLL)
+
+    def _meanwhile(self) -> Iterator[DemoEvent]:
+        """What else there is to tell while a run goes on."""
+        return iter(())
 
     def _must_succeed(self, run: Run) -> None:
         if run.state is not RunState.SUCCEEDED:
@@ -211,8 +227,10 @@ class Demo:
         return []
 
     def _settled(self) -> Count:
-        """The traffic's count once every request that was under way has been counted."""
-        return self._traffic.settled() if self._traffic else Count()
+        """The traffic's count once every request that was under way has been counted; the next chapter counts from there."""
+        if self._traffic is not None:
+            self._counted = self._traffic.settled()
+        return self._counted
 
     def _result(self, what: str, outcome: str, run: Run, count: Count | None = None) -> None:
         seconds = run.ended - run.started if run.ended is not None and run.started is not None else None
@@ -235,6 +253,8 @@ class Demo:
                 errors.append(error)
         if cockpit is not None:
             cockpit.close()
+        if self._changes is not None:
+            self._changes.ports.close()
         if errors:
             raise errors[0]
         return stopped

@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import RunFailed
 
 _FIRST_SECONDS = 40.0  # reading a month of flights takes a few seconds, more while the machine trains
+_EVERY = 0.25  # seconds between two counts
 _LONGEST = 3600  # seconds after which the traffic ends by itself, should everything else have been killed
 
 
@@ -43,7 +44,7 @@ class Traffic:
     """Requests at an even rate against `url`, until `stop()`."""
 
     def __init__(self, directory: Path, url: str, rate: float) -> None:
-        command = [sys.executable, "replay.py", "--url", url, "--rate", f"{rate:g}", "--seconds", str(_LONGEST), "--progress"]
+        command = [sys.executable, "replay.py", "--url", url, "--rate", f"{rate:g}", "--seconds", str(_LONGEST), "--progress", str(_EVERY)]
         self._process = subprocess.Popen(  # in a session of its own: a Ctrl-C is for us to deal with
             command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -81,7 +82,7 @@ class Traffic:
             self._next_line(deadline)
 
     def settled(self) -> Count:
-        """The count after the next two reports, a second apart: a request that was under way at the call is in it."""
+        """The count after the next two reports: a request that was under way at the call and was answered at once is in it."""
         deadline = time.monotonic() + _FIRST_SECONDS
         for _ in range(2):
             self._next_line(deadline)

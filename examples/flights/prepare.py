@@ -41,7 +41,7 @@ def raw(name: str, **options: object) -> pd.DataFrame:
 
 
 def flights() -> pd.DataFrame:
-    schedule = ["month", "sched_dep_time", "sched_arr_time", "carrier", "origin", "dest", "distance", "time_hour"]
+    schedule = ["year", "month", "day", "sched_dep_time", "sched_arr_time", "carrier", "origin", "dest", "distance", "time_hour"]
     return raw("flights.csv.zip", usecols=[*schedule, "arr_delay"])
 
 
@@ -53,7 +53,7 @@ def table(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
     """Columns `month`, COLUMNS and `late`, one row per flight that arrived, in order of departure."""
     known = flights[flights["arr_delay"].notna()]
     # Numbers are floats and not integers: a float can be missing, and a request with 2475.0 must not be refused where 2475 is welcome.
-    day = pd.to_datetime(known["time_hour"], utc=True).dt.tz_convert("America/New_York").dt.day_of_week
+    day = pd.to_datetime(known[["year", "month", "day"]]).dt.day_of_week  # the airport's own day
     made = known.assign(
         weekday=day.astype("float64"),
         hour=(known["sched_dep_time"] // 100).astype("float64"),

@@ -1,6 +1,6 @@
 """Sends a month of real flights to a served model, one request a flight, at a steady rate: python replay.py --month 8 --rate 50 --seconds 30
 
-Prints one JSON object at the end (and, with --progress, one a second): how many requests were sent, answered well, refused, or lost, and how long
+Prints one JSON object at the end (and, with --progress, one every so many seconds): how many requests were sent, answered well, refused, or lost, and how long
 they took. A request that gets no answer within --timeout, or any answer but 200, counts as failed. Requests that could not be started in time,
 because all --connections were busy, are sent late and counted as `late_starts`: none is skipped. Ends with 1 when any request failed.
 """
@@ -125,8 +125,8 @@ def work(jobs: queue.Queue[tuple[float, bytes] | None], client: Client, tally: T
     client.close()
 
 
-def report(tally: Tally, started: float, stop: threading.Event) -> None:
-    while not stop.wait(1.0):
+def report(tally: Tally, started: float, every: float, stop: threading.Event) -> None:
+    while not stop.wait(every):
         print(json.dumps(tally.summary(time.monotonic() - started)), flush=True)
 
 
@@ -137,7 +137,7 @@ def replay(options: argparse.Namespace, requests: list[bytes], stop: threading.E
     for worker in workers:
         worker.start()
     if options.progress:
-        threading.Thread(target=report, args=(tally, started, done), daemon=True).start()
+        threading.Thread(target=report, args=(tally, started, options.progress, done), daemon=True).start()
     for job in schedule(requests, options.rate, None if options.forever else options.seconds, stop):
         jobs.put(job)
     for _ in workers:
@@ -157,7 +157,7 @@ def main() -> None:
     parser.add_argument("--forever", action="store_true", help="until TERM or Ctrl-C")
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--timeout", type=float, default=10.0, help="seconds before a request counts as failed (default: %(default)s)")
-    parser.add_argument("--progress", action="store_true", help="a line a second")
+    parser.add_argument("--progress", type=float, nargs="?", const=1.0, metavar="SECONDS", help="print a line every so often (with no number: every second)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     if options.rate <= 0 or options.connections < 1:

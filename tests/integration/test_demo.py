@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import wait_until
+from tests.tui.terminal import Terminal
+
 
 @pytest.mark.timeout(600)
 def test_the_whole_demonstration(tmp_path: Path) -> None:
@@ -38,6 +41,16 @@ def test_the_whole_demonstration(tmp_path: Path) -> None:
     )
     rows = [(row["environment"], row["how"], row["to"]) for row in json.loads(shown.stdout)]
     assert rows[:2] == [("production", "promote", 2), ("production", "rollback", 1)]
+
+
+def test_a_window_that_is_closed_leaves_nothing_running(tmp_path: Path) -> None:
+    directory = tmp_path / "closed"
+    with Terminal(["-m", "podium.cli", "demo", str(directory)], cwd=tmp_path) as terminal:
+        terminal.wait_for("the agent watches", timeout=60)
+        wait_until(lambda: sum(" demo " in line for line in _mentioned(directory)) > 1, 60, what="its run has a process of its own")
+        terminal.hang_up()
+        terminal.wait_exit(30)
+    wait_until(lambda: not _mentioned(directory), 10, what="nothing is left of it")
 
 
 def _mentioned(directory: Path) -> list[str]:

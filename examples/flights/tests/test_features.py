@@ -18,7 +18,7 @@ HOUR = "2013-07-04T22:00:00Z"  # 18:00 in New York, a Thursday
 
 
 def flight(**changes: object) -> pd.DataFrame:
-    row = {"month": 7, "sched_dep_time": 1805, "sched_arr_time": 2030, "arr_delay": 16.0}
+    row = {"year": 2013, "month": 7, "day": 4, "sched_dep_time": 1805, "sched_arr_time": 2030, "arr_delay": 16.0}
     row |= {"carrier": "UA", "origin": "EWR", "dest": "IAH", "distance": 1400, "time_hour": HOUR}
     return pd.DataFrame([row | changes])
 

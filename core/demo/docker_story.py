@@ -1,0 +1,168 @@
+"""`podium demo --docker` without its words: steps and versions in containers of a real engine, a canary that goes through, one that is taken back by
+its own numbers, and a rollback. After each of these it looks whether the engine and Podium agree."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..domain.delivery import CanaryOrder, CanaryState, How
+from ..domain.demo import DemoEvent, DemoImages, DemoResult, Told
+from ..domain.runs import Run, RunState, StepState
+from ..errors import RunFailed
+from . import engine
+from .project import Changes, make, possible
+from .story import ENVIRONMENT, PIPELINE, POLL, RATE, Demo
+from .traffic import Traffic
+
+if TYPE_CHECKING:
+    from ..cockpit import Cockpit
+
+COMMAND = "podium demo --docker"
+CONFIGURATION = "podium.docker.yaml"
+AGREE_SECONDS = 10.0
+# A machine that is so busy that a stage saw too few requests: a person would look and go on; so does the demonstration, so often.
+_MOST_RESUMED = 3
+
+
+class DockerDemo(Demo):
+    def __init__(self, directory: Path, opened: Callable[[Path], Cockpit], images: DemoImages) -> None:
+        super().__init__(directory, opened)
+        self.images = images
+        self._stage = (0, 0)
+        self._resumed = 0
+
+    def play(self) -> Iterator[DemoEvent]:
+        began = time.monotonic()
+        possible(self.directory, COMMAND)
+        yield from self._engine()
+        yield from self._begin()
+        yield from self._first()
+        yield from self._better()
+        yield from self._slow()
+        yield from self._rollback()
+        self.results.append(DemoResult("the whole demonstration", "done", time.monotonic() - began))
+
+    def _engine(self) -> Iterator[DemoEvent]:
+        yield DemoEvent(Told.CHAPTER, "A Docker engine")
+        with engine.opened() as found:
+            yield DemoEvent(Told.DONE, f"Docker {found.info().get('ServerVersion', '')} answers", str(found.address))
+            for name, what, option in ((self.images.base, "a Python with pip", "--base"), (self.images.proxy, "HAProxy", "--proxy-image")):
+                yield DemoEvent(Told.DOING, name)
+                yield DemoEvent(Told.DONE, name, engine.bring(found, name, what=what, option=option))
+
+    def _make(self) -> Changes:
+        return make(self.directory, adapt=self._adapt)
+
+    def _adapt(self, directory: Path) -> None:
+        """The Docker variant in the place of podium.yaml, and the images that were chosen in the place of those that it names."""
+        os.replace(directory / CONFIGURATION, directory / "podium.yaml")  # noqa: PTH105
+        defaults = DemoImages()
+        for path in (directory / "podium.yaml", directory / "container" / "Dockerfile"):
+            text = path.read_text(encoding="utf-8")
+            text = text.replace(defaults.base, self.images.base).replace(defaults.proxy, self.images.proxy)
+            path.write_text(text, encoding="utf-8")
+
+    def _first(self) -> Iterator[DemoEvent]:
+        yield DemoEvent(Told.CHAPTER, "From commit 1 to a served model", "tests, data and training in containers, a gate, an image, two replicas")
+        ended = yield from self._follow(self.cockpit.start(PIPELINE, why="the first release"))
+        self._must_succeed(ended)
+        serving = self.cockpit.environment(ENVIRONMENT)
+        yield DemoEvent(Told.DONE, f"version {serving.serving} is champion and serves", serving.url)
+        yield from self._image()
+        yield from self._agree()
+        self._result("commit 1: first model, in containers", f"v{serving.serving} serves", ended)
+
+    def _better(self) -> Iterator[DemoEvent]:
+        yield DemoEvent(Told.CHAPTER, "A better model, through a canary", f"{RATE:.0f} requests a second, replayed from August")
+        self._traffic = Traffic(self.directory, self.cockpit.environment(ENVIRONMENT).url, RATE)
+        self._traffic.wait_until_flowing()
+        before = self._traffic.count()
+        ended = yield from self._push("better")
+        self._must_succeed(ended)
+        yield from self._image()
+        serving = self.cockpit.environment(ENVIRONMENT)
+        count = self._settled() - before
+        yield DemoEvent(Told.BAD if count.failed else Told.DONE, f"version {serving.serving} has all traffic", str(count))
+        yield from self._agree()
+        self._result("commit 2: better model, canary", f"v{serving.serving} serves", ended, count)
+
+    def _slow(self) -> Iterator[DemoEvent]:
+        yield DemoEvent(Told.CHAPTER, "A model that the gate likes and its users would not", "slow where a request lacks the air pressure")
+        serving = self.cockpit.environment(ENVIRONMENT).serving
+        before = self._counted
+        ended = yield from self._push("slow", failing="production")
+        refused = next((step for step in self.cockpit.steps(ended.id) if step.name == "production"), None)
+        if ended.state is not RunState.FAILED or refused is None or refused.state is not StepState.FAILED:
+            raise RunFailed("the canary let the slow model through", hint=f"podium -C {self.directory} show {ended.id}")
+        yield DemoEvent(Told.BAD, refused.message.partition("\n")[0])
+        count = self._settled() - before
+        if self.cockpit.environment(ENVIRONMENT).serving != serving:
+            raise RunFailed(f"version {serving} does not serve any more", hint=f"podium -C {self.directory} status")
+        yield DemoEvent(Told.BAD if count.failed else Told.DONE, f"it went back by itself: version {serving} serves on", str(count))
+        yield from self._agree()
+        self._result("commit 3: slow model, canary", "taken back by its canary", ended, count)
+
+    def _rollback(self) -> Iterator[DemoEvent]:
+        yield DemoEvent(Told.CHAPTER, "Back to version 1", "the traffic goes on")
+        older = self.cockpit.environment(ENVIRONMENT).rollback_to
+        if older is None:
+            raise RunFailed("there is no version to go back to", hint=f"podium -C {self.directory} status")
+        yield from self._switch(How.ROLLBACK, older, "shown in the demonstration")
+        yield from self._agree()
+
+    # What the chapters share
+
+    def _push(self, change: str, *, failing: str = "") -> Generator[DemoEvent, None, Run]:
+        commit, subject = self.changes.apply(change)
+        yield DemoEvent(Told.DONE, f"committed and pushed to main: {subject}", commit[:9])
+        run: Run = yield from self._noticed(commit)
+        ended: Run = yield from self._follow(run, failing=failing)
+        yield from self._verdicts(ended)
+        return ended
+
+    def _image(self) -> Iterator[DemoEvent]:
+        """How large the newest image is, and how long it took: the second one shares all but its model with the first."""
+        images = self.cockpit.images()
+        if images:
+            newest = max(images, key=lambda image: image.built)
+            yield DemoEvent(Told.DONE, f"image of version {newest.version}: {newest.size / 1e6:.0f} MB", "built", newest.seconds)
+
+    def _meanwhile(self) -> Iterator[DemoEvent]:
+        """The canary under way: each of its stages once, with what was found at the one before."""
+        canary = self.cockpit.canary(ENVIRONMENT)
+        if canary is None:
+            return
+        if (canary.deployment, canary.share) != self._stage:
+            self._stage = (canary.deployment, canary.share)
+            yield DemoEvent(Told.DONE, f"  canary: version {canary.version} has {canary.share} % of the traffic")
+        if canary.state is CanaryState.INCONCLUSIVE and self._resumed < _MOST_RESUMED:
+            self._resumed += 1
+            yield DemoEvent(Told.BAD, f"  {canary.message}", "it goes on")
+            self.cockpit.order(ENVIRONMENT, CanaryOrder.RESUME, why="shown in the demonstration")
+
+    def _agree(self) -> Iterator[DemoEvent]:
+        """`docker ps` and `podium status` tell the same. RunFailed, with both, when they do not after a moment."""
+        deadline = time.monotonic() + AGREE_SECONDS
+        while True:
+            status = self.cockpit.environment(ENVIRONMENT)
+            words, differences = engine.compared(self.cockpit.project, status)
+            if not differences:
+                yield DemoEvent(Told.DONE, "docker ps and podium status agree", words)
+                return
+            if time.monotonic() > deadline:
+                raise RunFailed(f"docker ps and podium status do not agree: {'; '.join(differences)}", hint=f"podium -C {self.directory} status")
+            time.sleep(POLL)
+
+    def stop(self) -> list[str]:
+        project = self._cockpit.project if self._cockpit is not None else None
+        try:
+            stopped = super().stop()
+        finally:
+            left = engine.end_all(project) if project is not None else []
+        return stopped + left
+
+
