@@ -7,7 +7,10 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from podium.core.delivery.ports import kept_port
+
 T = TypeVar("T")
+_held: list[socket.socket] = []
 
 
 def wait_until(predicate: Callable[[], T], timeout: float = 10.0, *, interval: float = 0.02, what: str = "") -> T:
@@ -23,6 +26,7 @@ def wait_until(predicate: Callable[[], T], timeout: float = 10.0, *, interval: f
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that nobody else who looks for one finds until this process ends: whoever it is for may come and go."""
+    port, held = kept_port()
+    _held.append(held)
+    return port

@@ -1,0 +1,33 @@
+"""`python -P -m podium.core.containers.steps_tidy ADDRESS TLS PROJECT HOME [RUN]`: remove containers of steps that nobody needs any more; with RUN all
+that this run has left running or unclaimed. A process of its own, for those that must stay small. Says what it removed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ..errors import PodiumError
+from . import steps_leftover as leftover
+from .address import parse
+from .engine import open_engine
+
+
+def main(arguments: list[str]) -> int:
+    address, tls, project, home = arguments[:4]
+    run = int(arguments[4]) if len(arguments) > 4 else None
+    try:
+        with open_engine(parse(address, tls=tls)) as engine:
+            for left in leftover.found(engine, project, Path(home)):
+                if left.run == run and not left.kept:
+                    leftover.remove(engine, left.id)
+                    print(left.id)
+            for container in leftover.tidy(engine, project, Path(home)):
+                print(container)
+    except PodiumError as error:
+        print(error.message, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,156 @@
+"""Fixtures that tests of several rooms share: real servers, and the images that tests run on an engine.
+
+A server that cannot be had is skipped, or fails its tests where servers are required (PODIUM_REQUIRE_SERVERS).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from podium.core.containers import Engine, open_engine
+from podium.core.containers.address import LOCAL_SOCKET, parse
+from podium.core.errors import PodiumError
+
+from .servers import dockerd, images, registry, sshd, tls
+from .support import free_port
+
+# The libraries that tests load are a million objects that stay: to look through them for garbage every 700 new ones is a tenth of a test process's time.
+gc.set_threshold(20_000)
+
+ENGINE_MISSING = "no Docker engine answers"
+
+
+# Files whose tests take minutes. They go first, so that no process is left with one of them when the others are through.
+LONG = (
+    "integration/test_demo_docker.py", "chaos/test_promotions_docker.py", "integration/test_demo.py", "chaos/test_promotions.py", "chaos/test_engine.py",
+    "delivery/test_real.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: next((place for place, name in enumerate(LONG) if item.path.as_posix().endswith(name)), len(LONG)))
+
+
+def required(missing: str) -> None:
+    """Skips, or fails, when something is missing."""
+    if missing and os.environ.get("PODIUM_REQUIRE_SERVERS"):
+        pytest.fail(f"required here: {missing}")
+    if missing:
+        pytest.skip(missing)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line: what was not tested here, and for want of what."""
+    skipped = [report.longrepr for report in terminalreporter.stats.get("skipped", []) if isinstance(report.longrepr, tuple)]
+    reasons = Counter(str(reason).removeprefix("Skipped: ") for _, _, reason in skipped)
+    if reasons:
+        told = "; ".join(f"{count} ({reason})" for reason, count in reasons.most_common())
+        terminalreporter.write_line(f"not tested here: {told}", yellow=True)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """This machine's engine."""
+    try:
+        found = open_engine(parse(os.environ.get("DOCKER_HOST") or f"unix://{LOCAL_SOCKET}"))
+    except PodiumError as error:
+        required(f"{ENGINE_MISSING} ({error.message})" if os.environ.get("PODIUM_REQUIRE_SERVERS") else ENGINE_MISSING)
+        raise
+    with found:
+        yield found
+
+
+def _image(engine: Engine, name: str) -> str:
+    # Several test processes share the engine: one makes an image, the others wait for it.
+    with Path(tempfile.gettempdir(), f"podium-test-images-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return images.ensure(engine.api, name)
+
+
+@pytest.fixture(scope="session")
+def shell_image(engine: Engine) -> str:
+    """A small image with a shell and the usual commands."""
+    return _image(engine, images.SHELL)
+
+
+@pytest.fixture(scope="session")
+def haproxy_image(engine: Engine) -> str:
+    return _image(engine, images.HAPROXY)
+
+
+@pytest.fixture(scope="session")
+def python_image(engine: Engine) -> str:
+    """A Python with MLflow, scikit-learn and what serving needs: nothing has to be downloaded into an image built on it."""
+    return _image(engine, images.PYTHON)
+
+
+@pytest.fixture(scope="session")
+def image_registry() -> Iterator[registry.Registry]:
+    """An image registry that lets anybody in; `address` is the first part of an image's name. One for the whole session: use names of your own."""
+    required(registry.missing())
+    with registry.Registry() as made:
+        yield made
+
+
+@pytest.fixture
+def private_registry() -> Iterator[registry.Registry]:
+    """An image registry that asks for `user` and `password`; `docker_config(directory)` is a place for DOCKER_CONFIG with them."""
+    required(registry.missing())
+    with registry.Registry("anna", "a-password-of-tests") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def _sshd() -> Iterator[sshd.Sshd]:
+    required(sshd.missing())
+    with sshd.Sshd() as made:
+        yield made
+
+
+@pytest.fixture
+def ssh_server(_sshd: sshd.Sshd, monkeypatch: pytest.MonkeyPatch) -> Iterator[sshd.Sshd]:
+    """An sshd that the `ssh` found on PATH gets into, in this process and those it starts; its line is mended after each test."""
+    monkeypatch.setenv("PATH", _sshd.path)
+    yield _sshd
+    _sshd.line.mend()
+
+
+@pytest.fixture
+def ssh_engine(engine: Engine, ssh_server: sshd.Sshd) -> str:
+    """The address (`ssh://…`) of this machine's engine over SSH; `ssh_server.line` cuts the way to it."""
+    path = engine.address.path if engine.address.path != LOCAL_SOCKET else ""
+    return ssh_server.address(path)
+
+
+@pytest.fixture(scope="session")
+def tls_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tls.TlsEngine]:
+    """An engine of the tests' own behind TCP and TLS. It has no images; what a test makes there ends with the session."""
+    required(tls.missing() or dockerd.missing())
+    good, other = (tls.make(tmp_path_factory.mktemp("tls") / name) for name in ("good", "other"))
+    address = f"127.0.0.1:{free_port()}"
+    options = ["--tlsverify", f"--tlscacert={good}/ca.pem", f"--tlscert={good}/server-cert.pem", f"--tlskey={good}/server-key.pem"]
+    with dockerd.Dockerd("-H", f"tcp://{address}", *options) as made:
+        yield tls.TlsEngine(f"tcp://{address}", good, other, made)
+
+
+@pytest.fixture
+def own_dockerd() -> Iterator[Callable[..., dockerd.Dockerd]]:
+    """Makes running engines of the test's own (`own_dockerd(live_restore=True)`), to be stopped, killed and started again; ended after the test."""
+    required(dockerd.missing())
+    made: list[dockerd.Dockerd] = []
+
+    def make(*arguments: str, live_restore: bool = False) -> dockerd.Dockerd:
+        made.append(dockerd.Dockerd(*arguments, live_restore=live_restore))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
