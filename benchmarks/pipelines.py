@@ -188,7 +188,7 @@ def find(peers: Path | None) -> dict[str, str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--peers", type=Path, help="a virtual environment with doit and dvc")
+    parser.add_argument("--peers", type=lambda text: Path(text).resolve(), help="a virtual environment with doit and dvc")
     parser.add_argument("--quick", action="store_true", help="one round, and no long run of DVC")
     options = parser.parse_args()
     found = find(options.peers)

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 BOUND = 1.0
@@ -114,8 +114,8 @@ def podium(home: Path, *arguments: str) -> None:
         raise SystemExit(f"podium {' '.join(arguments)} ended with {done.returncode}\n{done.stdout}{done.stderr}")
 
 
-def register(home: Path) -> list[str]:
-    """Two versions; the directories of their models."""
+def register(home: Path, strengths: Sequence[float] = (0.1, 1.0)) -> list[str]:
+    """A version for each; the directories of their models."""
     import mlflow
     from podium.core.config import load
     from podium.core.registry.prepare import prepare
@@ -127,12 +127,12 @@ def register(home: Path) -> list[str]:
     mlflow.set_tracking_uri(project.mlflow.tracking_uri)
     mlflow.set_experiment(project.mlflow.experiment)
     rows, truth = load_iris(return_X_y=True)
-    for strength in (0.1, 1.0):
+    for strength in strengths:
         with mlflow.start_run():
             mlflow.sklearn.log_model(
                 LogisticRegression(C=strength, max_iter=500).fit(rows, truth), name="model", input_example=rows[:2], registered_model_name="iris"
             )
-    return [mlflow.artifacts.download_artifacts(f"models:/iris/{number}") for number in (1, 2)]
+    return [mlflow.artifacts.download_artifacts(f"models:/iris/{number}") for number in range(1, len(strengths) + 1)]
 
 
 def ours(home: Path, port: int, rounds: int, rate: float) -> tuple[list[float], dict[str, int]]:
