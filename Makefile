@@ -3,6 +3,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 UV := $(shell command -v uv 2>/dev/null)
 TESTS ?= tests
+# One process more than there are cores, eight at most: it uses the time in which tests wait.
+WORKERS ?= $(shell python3 -c 'import os; print(min(8, 1 + (os.cpu_count() or 1)))')
 
 .PHONY: demo test bench lint types check wheel setup clean
 
@@ -25,7 +27,7 @@ demo: setup
 	$(VENV)/bin/podium demo $(ARGS)
 
 test: setup
-	$(PY) -m pytest -n 2 --dist loadfile $(TESTS)
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 lint: setup
 	$(VENV)/bin/ruff check .
