@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from ..core.cockpit import Cockpit, Refused, clean
+from ..core.cockpit import Cockpit, clean
 from ..core.domain.delivery import CanaryOrder, CanaryState, CanaryStatus
 from . import diagnostics, output, shapes
-from .changes import EnvironmentName, Why
+from .changes import EnvironmentName, Why, agree
 from .output import Format, Output
 from .words import duration
 
@@ -36,10 +36,9 @@ def full(cockpit: Cockpit, environment: str | None, yes: bool, confirm: str, why
     """Give the canary's version all traffic now. A protected environment wants its name."""
     name = environment or cockpit.champion_environment()
     wanted = name if cockpit.environment(name).protected else ""
-    if wanted and confirm != wanted:
-        raise Refused(f"{name} is protected: all traffic at once has to be confirmed with its name", hint=f"podium promote --full -e {name} --confirm {name}")
-    if not wanted and not yes and not diagnostics.interactive():
-        raise Refused("nobody is at a terminal to agree to it", hint=f"podium promote --full -e {name} --yes")
+    found = cockpit.canary(name)
+    if found is not None:
+        agree([words(found), f"give it all traffic of {clean(name)} now"], "promote", wanted, f"podium promote --full -e {name}", yes=yes, confirm=confirm)
     return tell(cockpit, CanaryOrder.FULL, name, why, output_format)
 
 

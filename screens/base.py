@@ -20,7 +20,7 @@ from ..core.cockpit import ConfigError, PodiumError
 from ..core.domain.runs import Run, RunState
 from ..tui.actions import BY_ID, Context
 from ..tui.glyphs import Glyphs
-from ..tui.pool import SLOW
+from ..tui.pool import CHANGE, SLOW
 from ..tui.queries import AGENT, PROJECT, ProjectView, Query
 from ..tui.store import Snapshot, Store
 from ..tui.widgets.footer import Footer
@@ -132,7 +132,10 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
         pane = self.pane
         rows = pane.shown if isinstance(pane, Table) else 0
         broken = isinstance(self.store.get("project").error, ConfigError)
-        return Context(screen=self.title_id, pane=pane.kind if pane else "", read_only=self.podium.read_only, rows=rows, project=not broken, **more)
+        model = self.project.model if self.project is not None else ""
+        return Context(
+            screen=self.title_id, pane=pane.kind if pane else "", read_only=self.podium.read_only, rows=rows, project=not broken, model=model, **more
+        )
 
     # Life
 
@@ -342,7 +345,7 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
         def finished(value: Any, error: BaseException | None) -> None:
             podium.call_soon(self._carried_out, what, value, error, done)
 
-        podium.pool.submit(f"work:{what}", lambda _job: work(podium.cockpit), finished, lane=SLOW)
+        podium.pool.submit(f"work:{what}", lambda _job: work(podium.cockpit), finished, lane=CHANGE)
 
     def _carried_out(self, what: str, value: Any, error: BaseException | None, done: Any) -> None:
         if error is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -48,8 +49,8 @@ class ChangesMixin(_Base):
 
         lines = ["With the working tree as it is now; steps whose inputs did not change come from the cache."]
         lines += [f"{name} = {value}" for name, value in run.params.items()]
-        flags = "".join(f" -p {name}={value}" for name, value in run.params.items())
-        self._confirm(decided, f"Run {run.name} again?", lines, "Run again", keep="Do not", command=f"podium run {run.name}{flags}")
+        flags = "".join(f" -p {shlex.quote(f'{name}={value}')}" for name, value in run.params.items())
+        self._confirm(decided, f"Run {run.name} again?", lines, "Run again", keep="Do not", command=f"podium run {shlex.quote(run.name)}{flags}")
 
     def do_resume(self) -> None:
         run = self.context().run
@@ -78,7 +79,8 @@ class ChangesMixin(_Base):
 
         what = f"step {step} of run {run.id}" if step else f"what waits in run {run.id}"
         lines = ("The approval is kept in the audit with your name.",)
-        self._confirm(decided, f"Approve {what}?", lines, "Approve", keep="Do not", command=f"podium approve {run.id}" + (f" {step}" if step else ""))
+        command = f"podium approve {run.id}" + (f" {shlex.quote(step)}" if step else "")
+        self._confirm(decided, f"Approve {what}?", lines, "Approve", keep="Do not", command=command)
 
     def do_promote(self) -> None:
         context = self.context()

@@ -175,7 +175,8 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
                 ((f"{glyphs['warn']} quarantined by {quarantined.who}{why}", "warn!"),),
                 ((f"  podium quarantine lift v{version.version} lets triggers deploy it again", "muted"),),
             ]
-        serving = [status.name for status in environments if status.serving == version.version]
+        ours = self.project is None or version.model == self.project.model
+        serving = [status.name for status in environments if ours and status.serving == version.version]
         lines.append(lineage_line(version, serving, glyphs["arrow"]))
         ready = "ok" if version.status == "READY" else "warn"
         digest = (version.digest[:19], "") if version.digest else ("not fetched", "faint")

@@ -86,7 +86,9 @@ class RunsScreen(ShellMixin, ChangesMixin, PodiumScreen):
 
     @property
     def step(self) -> Step | None:
-        return self.graph.step if self.detail is not None else None
+        """Of the run under the cursor: the graph still shows another one's until it has heard that the cursor moved."""
+        step, run = self.graph.step, self.run
+        return step if self.detail is not None and step is not None and run is not None and step.run_id == run.id else None
 
     def select(self, run_id: int) -> None:
         """Put the cursor on a run, which may be one that was not read yet."""

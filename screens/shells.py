@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,8 @@ class ShellMixin(_Base):
         from ..tui.widgets.plan_dialog import PlanDialog, Proposal
 
         proposal = Proposal(
-            f"Open a shell in {what}", "Open", f"podium shell {what}", warnings=("What is done in there is in no ledger, and this one may be serving.",),
+            f"Open a shell in {what}", "Open", f"podium shell -e {shlex.quote(environment)} {shlex.quote(what)}",
+            warnings=("What is done in there is in no ledger, and this one may be serving.",),
             type_to_confirm=environment, reason="",
         )  # fmt: skip
 

@@ -38,6 +38,7 @@ class Context:
     container: Container | None = None
     rows: int = 0
     project: bool = True
+    model: str = ""
 
 
 Refuse = Callable[[Context], str]
@@ -201,6 +202,8 @@ def _promote(context: Context) -> str:
     if context.environment is not None and context.environment.canary is not None:
         return f"a canary is under way in {context.environment.name}; on Environments F gives it all traffic, X puts everything back"
     if context.screen == "models":
+        if context.version is not None and context.model not in ("", context.version.model):
+            return f"{context.version.model} is another model: the environments of podium.yaml serve {context.model}"
         return "" if context.version is not None else "no version is under the cursor"
     return "" if context.environment is not None else "no environment is under the cursor"
 

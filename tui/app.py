@@ -28,7 +28,8 @@ def run(home: Path | Cockpit, *, read_only: bool = False, screen: str | None = N
     # Work in other threads gives the interpreter back ten times sooner than by default, for the sake of the keys.
     sys.setswitchinterval(0.0005)
     from . import keymap
-    from .application import ENDING, PodiumApp
+    from .application import PodiumApp
+    from .ending import ENDING
 
     keys = keymap.load()
     cockpit = home if isinstance(home, Cockpit) else Cockpit(home, read_only=read_only)

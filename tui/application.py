@@ -5,25 +5,20 @@ Small on purpose: screens own their work. Here are the start (paint first, then 
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from types import FrameType
 from typing import Any, ClassVar
 
-from textual.app import App
-from textual.driver import Driver
 from textual.message import Message
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 
 from ..core.cockpit import Cockpit, PodiumError, UsageError
 from .actions import SCREEN_TITLES, Keymap
+from .ending import EndingApp
 from .glyphs import Glyphs
-from .line import LineDriver
 from .palette import ActionProvider
 from .pool import POLL, Job, Pool
 from .queries import Query
@@ -32,7 +27,6 @@ from .terminal import clipboard_sequence, plain_glyphs
 from .theme import DARK, LIGHT, THEMES, theme_name
 from .widgets.footer import Footer
 
-ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _INTERVAL, _INTERVAL_SSH = 0.25, 0.5
 _BUSY_AFTER = 3.0  # seconds without an answer from the journal, after which what is shown is called stale
 _TICK_EVERY = 1.0
@@ -40,7 +34,7 @@ _AGES_EVERY = 15.0
 _TOGETHER = 0.015
 
 
-class PodiumApp(App[int]):
+class PodiumApp(EndingApp):
     """`clock` gives the time (tests fix it); `interval` is the timer's period in seconds, 0 for none."""
 
     TITLE = "Podium"
@@ -108,7 +102,7 @@ class PodiumApp(App[int]):
     def on_mount(self) -> None:
         if self.glyphs.plain:
             self.add_class("-ascii")
-        self._handle_signals()
+        self.handle_signals()
         self.app_resume_signal.subscribe(self, lambda _app: self.refresh(layout=True))
         if self._interval:
             self.set_interval(self._interval, self._tick)
@@ -126,28 +120,6 @@ class PodiumApp(App[int]):
         self._ask(force=True)
         self._poll()
         self.set_timer(1.0, _collect_again)
-
-    def _handle_signals(self) -> None:
-        """By default these end the process with the terminal left raw."""
-        if self.is_headless:
-            return
-        loop = asyncio.get_running_loop()
-
-        def told(number: int, frame: FrameType | None) -> None:
-            # Not the loop's own handlers: the loop stands still while the terminal takes nothing.
-            if isinstance(self._driver, LineDriver):
-                self._driver.line.hurry()
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(self._signalled, number)
-
-        for number in ENDING:
-            signal.signal(number, told)
-
-    def _signalled(self, number: int) -> None:
-        self.exit(0, return_code=128 + number)
-
-    def get_driver_class(self) -> type[Driver]:
-        return LineDriver
 
     def on_unmount(self) -> None:
         self.pool.close()
@@ -206,6 +178,8 @@ class PodiumApp(App[int]):
         return kept
 
     def go_to_run(self, run_id: int) -> None:
+        if isinstance(self.screen, ModalScreen):
+            return  # a dialog that a person types into stays where it is, and its keys with it
         screen = self.go("runs")
         screen.select(run_id)
 
@@ -326,6 +300,8 @@ class PodiumApp(App[int]):
     def _tick(self) -> None:
         """The one timer."""
         if not self._loaded:
+            return
+        if self.end_if_cut_off():
             return
         self._poll()
         if self._due:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 
@@ -52,8 +53,8 @@ def number(value: float | None) -> str:
     """Four significant figures at most, without noise."""
     if value is None:
         return "–"
-    if value != value:
-        return "NaN"
+    if not math.isfinite(value):
+        return "NaN" if value != value else f"{value}"
     if value == int(value) and abs(value) < 1e6:
         return str(int(value))
     if abs(value) >= 1000:

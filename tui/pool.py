@@ -14,6 +14,7 @@ from typing import Any
 
 FAST = "fast"  # reads of the journal and of log files
 SLOW = "slow"  # whatever may wait for a server, a child process or a lock
+CHANGE = "change"  # what a person asked for: behind nothing that waits for a server on its own account
 POLL = "poll"  # one thread alone: SQLite's data_version can only be compared with itself on the same connection
 
 
@@ -40,7 +41,7 @@ class Pool:
     """A few daemon threads per lane. Jobs with the same key never run at once, and a waiting one is replaced by a newer one."""
 
     def __init__(self, *, fast: int = 2, slow: int = 3) -> None:
-        self._sizes = {FAST: fast, SLOW: slow, POLL: 1}
+        self._sizes = {FAST: fast, SLOW: slow, CHANGE: 2, POLL: 1}
         self._condition = threading.Condition()
         self._waiting: dict[str, deque[Job]] = {lane: deque() for lane in self._sizes}
         self._running: dict[str, Job] = {}

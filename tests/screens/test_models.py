@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -61,8 +62,28 @@ def test_several_models_can_be_chosen_between(cockpit: SeededCockpit) -> None:
         await until(pilot, lambda: "fraud" in text(pilot.app), "the second model")
         await pilot.press("shift+tab", "j")
         await until(pilot, lambda: "Versions of fraud" in text(pilot.app) and "v9" in text(pilot.app), "its versions")
+        await pilot.press("tab", "P")
+        await until(pilot, lambda: "fraud is another model" in text(pilot.app), "no environment serves it")
 
     drive(make_app(cockpit, screen="models"), script)
+
+
+def test_escapes_in_tags_and_reasons_cannot_steer_the_terminal_and_an_infinite_metric_is_one(cockpit: SeededCockpit) -> None:
+    hostile = "\x1b]0;owned\x07\x1bc"
+    with Journal.open(cockpit.home / ".podium" / "journal.db") as journal:
+        versions = [
+            replace(known, commit=hostile, metrics={**known.metrics, "val_loss": math.inf, "worst": -math.inf})
+            for known in journal.versions.of(MODEL)
+        ]
+        journal.versions.replace(MODEL, versions, "seed")
+        journal.quarantine.add(MODEL, versions[0].version, "", f"anna{hostile}", f"slow{hostile}")
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: "quarantined by anna" in text(pilot.app), "the reason")
+        assert "\x1b" not in text(pilot.app) and "\x07" not in text(pilot.app)
+        assert "inf" in text(pilot.app)
+
+    drive(make_app(cockpit, screen="models"), script, size=(160, 60))
 
 
 def test_a_dead_registry_leaves_the_last_picture_and_says_so(cockpit: SeededCockpit) -> None:
@@ -83,6 +104,6 @@ def test_a_dead_registry_leaves_the_last_picture_and_says_so(cockpit: SeededCock
 
 def test_no_versions_says_how_to_get_one(bare: SeededCockpit) -> None:
     async def script(pilot: Pilot[Any]) -> None:
-        assert "No versions yet." in text(pilot.app) and "podium run release" in text(pilot.app)
+        await until(pilot, lambda: "No versions yet." in text(pilot.app) and "podium run release" in text(pilot.app), "how to get one")
 
     drive(make_app(bare, screen="models"), script)

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from podium.core.cockpit import NotFound
-from podium.core.domain.runs import StepState
+from podium.core.domain.runs import RunKind, StepState, Trigger
 from podium.core.journal import Journal
 from podium.tui.application import PodiumApp
 from podium.tui.widgets.log_view import LogView
 from textual.pilot import Pilot
+from textual.screen import ModalScreen
 
 from tests.tui.driving import drive, make_app, settled, text, until
 from tests.tui.seed import NOW, SeededCockpit, seed, write_log
@@ -336,3 +337,49 @@ def test_a_shell_that_cannot_be_had_says_why(cockpit: SeededCockpit) -> None:
         await until(pilot, lambda: "nothing is left of the container" in text(pilot.app) and "podium resume does it again" in text(pilot.app), "why")
 
     drive(make_app(cockpit, screen="runs"), script, size=(200, 40))
+
+
+def test_a_run_again_with_many_parameters_shows_its_buttons_and_none_of_their_escapes(cockpit: SeededCockpit) -> None:
+    params = {f"parameter{number}": "x" * 70 for number in range(18)} | {"note": "\x1b]0;owned\x07 it's"}
+    with Journal.open(cockpit.home / ".podium" / "journal.db") as journal:
+        journal.runs.create(kind=RunKind.PIPELINE, name="release", trigger=Trigger.PERSON, who="anna", params=params, created=NOW)
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: pilot.app.screen.run is not None and pilot.app.screen.run.params.get("note"), "the new run")  # type: ignore[attr-defined]
+        await pilot.press("R")
+        await until(pilot, lambda: "Run release again?" in text(pilot.app), "the question")
+        shown = text(pilot.app)
+        assert "Do not" in shown and "Run again" in shown, "the buttons are on the screen"
+        assert "\x1b" not in shown and "\x07" not in shown
+        await pilot.press(*["ctrl+d"] * 30)
+        await until(pilot, lambda: "-p 'note= it" in text(pilot.app), "its end")
+        await pilot.press("q")
+
+    drive(make_app(cockpit, screen="runs"), script, size=(80, 24))
+
+
+def test_keys_that_come_together_do_not_mix_two_runs(cockpit: SeededCockpit) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        screen: Any = pilot.app.screen
+        await until(pilot, lambda: screen.step is not None, "a step")
+        screen.table.move("down")  # the graph has not heard of it yet
+        assert screen.run.id != screen.graph.step.run_id
+        assert screen.step is None and screen.context().step is None
+        await until(pilot, lambda: screen.step is not None and screen.step.run_id == screen.run.id, "the step of the other run")
+
+    drive(make_app(cockpit, screen="runs"), script)
+
+
+def test_a_run_that_starts_leaves_the_dialog_alone_that_is_open(cockpit: SeededCockpit) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        app: Any = pilot.app
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, ModalScreen), "the help")
+        stack = [type(screen).__name__ for screen in app.screen_stack]
+        app.podium_screen._started(cockpit.journal.runs.get(14))
+        await pilot.pause()
+        assert [type(screen).__name__ for screen in app.screen_stack] == stack
+        await pilot.press("escape")
+        await until(pilot, lambda: "run 14 started" in text(app), "it was said")
+
+    drive(make_app(cockpit, screen="overview"), script)

@@ -22,9 +22,11 @@ _ESCAPES = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|\x1b[PX^_][^
 
 
 class Terminal:
-    """`python ARGUMENTS` on a pty of `size` (columns, rows)."""
+    """`python ARGUMENTS` on a pty of `size` (columns, rows). `leader`: as the leader of a session that the terminal belongs to."""
 
-    def __init__(self, arguments: list[str], *, size: tuple[int, int] = (120, 40), environ: dict[str, str] | None = None, cwd: Path | None = None) -> None:
+    def __init__(
+        self, arguments: list[str], *, size: tuple[int, int] = (120, 40), environ: dict[str, str] | None = None, cwd: Path | None = None, leader: bool = True
+    ) -> None:
         self.master, self.slave = pty.openpty()
         self._ends = [self.master, self.slave]
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
@@ -34,7 +36,8 @@ class Terminal:
 
         def own_terminal() -> None:
             os.setsid()
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+            if leader:
+                fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
         self.started = time.perf_counter()
         self.process = subprocess.Popen(

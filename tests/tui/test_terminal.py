@@ -124,6 +124,40 @@ def test_a_terminal_that_goes_away_ends_it(home: Path) -> None:
         assert terminal.wait_exit() == 128 + signal.SIGHUP
 
 
+def test_a_terminal_that_goes_away_ends_one_that_is_not_told_so(home: Path) -> None:
+    """As after su: the kernel tells the leader of the session alone."""
+    with Terminal([*APP, str(home)], leader=False) as terminal:
+        terminal.wait_for("✓ succeeded")
+        terminal.hang_up()
+        assert terminal.wait_exit() == 128 + signal.SIGHUP
+
+
+@pytest.mark.parametrize("before", [(), (signal.SIGSTOP,)])
+def test_a_continue_that_nobody_waited_for_changes_nothing(home: Path, before: tuple[signal.Signals, ...]) -> None:
+    with Terminal([*APP, str(home)]) as terminal:
+        terminal.wait_for("✓ succeeded")
+        for number in (*before, signal.SIGCONT, signal.SIGCONT):
+            terminal.process.send_signal(number)
+            time.sleep(0.1)
+        at = terminal.press("3")
+        terminal.wait_for("Versions of", at)
+        assert len(list(Path(f"/proc/{terminal.process.pid}/task").iterdir())) < 12
+        for key in "jkjkjk":
+            terminal.press(key)
+        terminal.press("\x11")
+        assert terminal.wait_exit() == 0
+        wait_until(terminal.restored, 2, what="the terminal is as before")
+
+
+def test_a_continue_that_comes_with_the_end_leaves_the_terminal_as_it_was(home: Path) -> None:
+    with Terminal([*APP, str(home)]) as terminal:
+        terminal.wait_for("✓ succeeded")
+        terminal.process.send_signal(signal.SIGTERM)
+        terminal.process.send_signal(signal.SIGCONT)
+        assert terminal.wait_exit() == 128 + signal.SIGTERM
+        wait_until(terminal.restored, 2, what="the terminal is as before")
+
+
 def test_a_terminal_that_reads_nothing_does_not_keep_it_from_ending(home: Path) -> None:
     with Terminal([*APP, str(home)]) as terminal:
         terminal.wait_for("✓ succeeded")

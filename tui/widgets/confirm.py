@@ -12,6 +12,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
+from .pane import safe
+
 DIALOG_CSS = """
     .dialog { width: 84; max-width: 96%; height: auto; max-height: 96%; background: $surface; border: round $warning; padding: 0 2;
         border-title-color: $warning; border-title-style: bold; border-subtitle-color: $muted; }
@@ -62,7 +64,10 @@ class Dialog(ModalScreen):
 class ConfirmDialog(Dialog):
     """Answers with the reason (perhaps empty), or None for no."""
 
-    DEFAULT_CSS = "ConfirmDialog { align: center middle; background: $background 60%; }" + DIALOG_CSS
+    DEFAULT_CSS = (
+        "ConfirmDialog { align: center middle; background: $background 60%; }"
+        "ConfirmDialog VerticalScroll { height: auto; max-height: 13; scrollbar-size-vertical: 1; }" + DIALOG_CSS
+    )
 
     def __init__(self, question: str, lines: Sequence[str], yes: str, *, keep: str = "Cancel", command: str = "", reason: bool = True) -> None:
         super().__init__()
@@ -70,10 +75,11 @@ class ConfirmDialog(Dialog):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
-            box.border_title = Content(self._question).markup
-            yield Static(Content("\n".join(self._lines)))
-            if self._command:
-                yield Static(Content.assemble(("the same from a shell:  ", "$muted"), (self._command, "$accent")), classes="label")
+            box.border_title = Content(safe(self._question)).markup
+            with VerticalScroll(can_focus=False):
+                yield Static(Content("\n".join(safe(line) for line in self._lines)))
+                if self._command:
+                    yield Static(Content.assemble(("\nthe same from a shell:  ", "$muted"), (safe(self._command), "$accent")))
             if self._reason:
                 yield Static("why (kept in the audit; may be empty)", classes="label")
                 entry = Input(id="why")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from textual.strip import Strip
 
-from .pane import Pane, Span, scrollbar
+from .pane import Pane, Span, safe, scrollbar
 
 Line = tuple[Span, ...]
 
@@ -44,7 +44,7 @@ class TextPane(Pane):
         self._scroll(self._top)
 
     def copy_text(self) -> str:
-        return "\n".join("".join(text for text, _ in line).rstrip() for line in self._lines)
+        return "\n".join("".join(safe(text) for text, _ in line).rstrip() for line in self._lines)
 
     def render_line(self, y: int) -> Strip:
         width, height = self.size
@@ -53,5 +53,5 @@ class TextPane(Pane):
         index = self._top + y
         if index >= len(self._lines):
             return self.blank(width)
-        line = self.strip([(self.glyphs.text(text), role) for text, role in ((" ", ""), *self._lines[index])], width - 1)
+        line = self.strip([(self.glyphs.text(safe(text)), role) for text, role in ((" ", ""), *self._lines[index])], width - 1)
         return Strip.join([line, self.strip([scrollbar(self.glyphs, y, height, self._top, len(self._lines))], 1)])
