@@ -27,6 +27,10 @@ class Git:
     host: Host | None = None
 
 
+# The variable by which MLflow's own `server` hands its --default-artifact-root to the processes that it starts.
+ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
+
+
 @dataclass(frozen=True, slots=True)
 class Mlflow:
     """`tracking_uri` is absolute where it names a local file. `embedded` means that no server stands between us and the store."""

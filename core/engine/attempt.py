@@ -19,6 +19,7 @@ GRACE = 5.0
 # After KILL only a process that is stuck in the kernel is still there; nobody waits for it longer than this.
 _GIVE_UP = 3.0
 _CHUNK = 1 << 18
+_TAIL = 8192
 _POLL = 0.05
 # A line without an end (a prompt, a progress bar) is shown when nothing has come for so long. Less would tear lines on a busy machine.
 _SILENCE = 1.0
@@ -26,7 +27,8 @@ _SILENCE = 1.0
 
 @dataclass(slots=True)
 class Ending:
-    """How an attempt ended. `reason` is empty when the command ended by itself, else why it was ended. `last` is its last words on stderr."""
+    """How an attempt ended. `reason` is empty when the command ended by itself, else why it was ended. `last` is its last words on stderr, secrets
+    and all."""
 
     code: int
     reason: str = ""
@@ -83,7 +85,7 @@ class Attempt:
             self._close(descriptor)
             return False
         if stream == "e":
-            self._tail = (self._tail + data)[-600:]
+            self._tail = (self._tail + data)[-_TAIL:]
         self._log.feed(stream, data)
         self._heard_at = time.monotonic()
         return True
@@ -153,8 +155,7 @@ class Attempt:
                     break
             self._close(descriptor)
         assert self.code is not None
-        lines = self._tail.decode("utf-8", "replace").strip().splitlines()
-        return Ending(self.code, self._reason, lines[-1].strip()[:300] if lines else "")
+        return Ending(self.code, self._reason, _last_words(self._tail))
 
     def abandon(self) -> None:
         """The worker cannot go on (a full disk): end it without looking back."""
@@ -166,6 +167,17 @@ class Attempt:
         if self._streams.pop(descriptor, None) is not None:
             self._unwatch(descriptor)
             os.close(descriptor)
+
+
+def _last_words(tail: bytes) -> str:
+    """The last line. Of one that does not begin within the tail, the words from the second on: the first may be the end of a secret."""
+    text = tail.decode("utf-8", "replace")
+    lines = text.strip().splitlines()
+    if not lines:
+        return ""
+    if len(tail) == _TAIL and len(text.lstrip().splitlines()) == 1:
+        return lines[0].partition(" ")[2].strip()
+    return lines[-1].strip()
 
 
 def _signal_name(number: int) -> str:

@@ -27,6 +27,10 @@ from .remembered import RememberedImages
 from .transfer import place
 
 FORMAT = 1
+# What a long step made is written down at once: its worker may be killed at any time. Short ones are written together.
+_SAVE_EVERY = 0.5
+# Shorter ones are no secrets that change from day to day, and numbers are none at all.
+_SHORTEST_SECRET = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +65,11 @@ class Cache:
         self.images = RememberedImages(self._database)
         self._new: dict[str, Kept] = {}
         self._used: set[str] = set()
+        self._saved = time.monotonic()
 
     def key(self, step: PlannedStep, project: Project, root: Path) -> str:
         """All of the key but what the executor adds (`keyed`). RunFailed when an input does not exist; OSError when one cannot be read."""
-        secrets = set(project.secrets)
+        secrets = {value for value in project.secrets if len(value) >= _SHORTEST_SECRET and not value.isdecimal()}
         declared = {name: "" if value in secrets else value for name, value in {**project.env, **step.env}.items()}
         parts = [FORMAT, step.command, self._inputs(step, root), sorted(declared.items()), sorted(step.outputs), step.spec.executor, "",
                  project.mlflow.tracking_uri, project.mlflow.experiment]  # fmt: skip
@@ -97,6 +102,8 @@ class Cache:
         outputs = {path: self._collect(root, path) for path in step.outputs}
         before = self.find(key)
         self._new[key] = Kept(key, run_id, step.name, time.time(), outputs)
+        if time.monotonic() - self._saved > _SAVE_EVERY:
+            self.save()
         return _differences(before.outputs, outputs) if before else []
 
     def _collect(self, root: Path, path: str) -> list[Entry]:
@@ -150,6 +157,8 @@ class Cache:
             files += 1
         if not entries:
             full.mkdir(parents=True, exist_ok=True)
+        for relative in present.keys() - wanted:
+            _remove_empty(full / relative, below=full)
         return files, moved
 
     def _put(self, entry: Entry, target: Path, link: bool) -> None:
@@ -159,7 +168,8 @@ class Cache:
         elif entry.kind == "link":
             target.symlink_to(entry.digest)
         else:
-            place(self._object(entry.digest), target, link=link, mode=entry.mode)
+            # A link has the mode of the object, which nobody may execute.
+            place(self._object(entry.digest), target, link=link and not entry.mode & 0o111, mode=entry.mode)
 
     def _displace(self, root: Path, target: Path, now: Entry | None, aside: Path) -> int:
         """Take away what stands at `target`; whether it had to be moved aside because nothing else holds it."""
@@ -198,6 +208,7 @@ class Cache:
 
     def save(self) -> None:
         """Write down what was learnt since the last time. A store that cannot be written only costs time later."""
+        self._saved = time.monotonic()
         with suppress(sqlite3.Error):
             self._database.execute("BEGIN IMMEDIATE")
             try:
@@ -234,6 +245,19 @@ class Cache:
         self._new.pop(key, None)
         with suppress(sqlite3.Error):
             self._database.execute("DELETE FROM entries WHERE key = ?", (key,))
+
+
+def _remove_empty(path: Path, *, below: Path) -> None:
+    """The directories, up to `below`, in which nothing is left once what was at `path` has gone."""
+    for directory in (path, *path.parents):
+        if directory == below or below not in directory.parents:
+            return
+        try:
+            directory.rmdir()
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return
 
 
 def keyed(base: str, fingerprint: str) -> str:

@@ -1,67 +1,113 @@
 """Two runs in one directory must not write what the other one reads or writes. A run by hand uses the working tree; it claims the paths that its
 steps declare for as long as it works there, and a second run that needs one of them waits and says for whom.
 
-Kernel locks on single bytes of one file, a byte for each path: hundreds of claims cost a millisecond, and they are gone with the process that
-holds them, however it ends. An output is locked for itself alone; what lies above it, and inputs, are shared.
+Each run that works there has a file with its paths, and a kernel lock on it: that is gone with the process, however it ends.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from .graph import PlannedStep
 
+_WILD = "*?["
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """What a run writes, and what it reads: paths below the project, or patterns."""
+
+    written: tuple[str, ...]
+    read: tuple[str, ...]
+
+    def clash(self, other: Paths) -> str:
+        """A path of this that cannot be used while the other run uses its own; empty when there is none."""
+        for mine in self.written:
+            if any(meet(mine, theirs) for theirs in (*other.written, *other.read)):
+                return mine
+        return next((mine for mine in self.read if any(meet(theirs, mine) for theirs in other.written)), "")
+
 
 class Claims:
-    """Only one for each process: the locks belong to the process, and closing the file anywhere in it gives all of them up."""
-
-    def __init__(self, state: Path, steps: Sequence[PlannedStep]) -> None:
-        self._file = state / "claims"
-        self._wanted = _wanted(steps)
+    def __init__(self, state: Path, steps: Sequence[PlannedStep], run_id: int) -> None:
+        self._directory = state / "claimed"
+        self._file = self._directory / f"{run_id}.json"
+        self._paths = _of(steps)
         self._descriptor: int | None = None
 
     @property
     def needed(self) -> bool:
-        return bool(self._wanted) and self._descriptor is None
+        return bool(self._paths.written or self._paths.read) and self._descriptor is None
 
     def take(self) -> str:
-        """Claim everything, or nothing: then the answer is the path that another run uses."""
-        self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
-        for path, alone in sorted(self._wanted.items()):
-            try:
-                fcntl.lockf(self._descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB, 1, _place(path))
-            except OSError:
-                self.release()
-                return path
+        """Claim everything, or nothing: then the answer is the path that another run uses. OSError when it cannot be written down."""
+        self._directory.mkdir(mode=0o700, exist_ok=True)
+        with _alone(self._directory / "lock"):
+            for other in self._others():
+                clash = self._paths.clash(other)
+                if clash:
+                    return clash
+            self._hold()
         return ""
 
     def release(self) -> None:
         if self._descriptor is not None:
+            self._file.unlink(missing_ok=True)
             os.close(self._descriptor)
             self._descriptor = None
 
+    def _hold(self) -> None:
+        descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            os.write(descriptor, json.dumps([self._paths.written, self._paths.read]).encode())
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
 
-def _place(path: str) -> int:
-    return int.from_bytes(hashlib.blake2b(path.encode("utf-8", "surrogateescape"), digest_size=8).digest()) >> 2
+    def _others(self) -> Iterator[Paths]:
+        """Of the runs that live. The files of those that ended without a word are taken away."""
+        for file in self._directory.glob("*.json"):
+            with suppress(FileNotFoundError), file.open("rb") as opened:
+                try:
+                    fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    written, read = json.load(opened)
+                    yield Paths(tuple(written), tuple(read))
+                else:
+                    file.unlink()
 
 
-def _wanted(steps: Sequence[PlannedStep]) -> dict[str, bool]:
-    """Path -> whether for itself alone."""
-    wanted: dict[str, bool] = {}
-    for step in steps:
-        for output in step.outputs:
-            path = os.path.normpath(output)
-            wanted[path] = True
-            while "/" in path.strip("/"):
-                path = path.rsplit("/", 1)[0]
-                wanted.setdefault(path, False)
-    for step in steps:
-        for source in step.inputs:
-            fixed = os.path.normpath(source.split("*")[0].split("?")[0].split("[")[0] or ".")
-            if fixed != ".":
-                wanted.setdefault(fixed, False)
-    return wanted
+@contextmanager
+def _alone(lock: Path) -> Generator[None]:
+    """Whoever looks at the claims and adds its own does it alone; that takes a millisecond."""
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def meet(written: str, used: str) -> bool:
+    """Whether writing at or below one path changes what is at or below the other, which may be a pattern."""
+    if "**" in used:
+        used = used.partition("**")[0].rstrip("/") or "."
+    if "." in (written, used):
+        return True
+    pairs = zip(written.split("/"), used.split("/"), strict=False)
+    return all(name == part or (any(sign in part for sign in _WILD) and fnmatch(name, part)) for name, part in pairs)
+
+
+def _of(steps: Sequence[PlannedStep]) -> Paths:
+    written = {os.path.normpath(output) for step in steps for output in step.outputs}
+    read = {os.path.normpath(source) for step in steps for source in step.inputs}
+    return Paths(tuple(sorted(written)), tuple(sorted(read)))

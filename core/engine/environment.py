@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..domain.models import TAG_COMMIT, TAG_DIRTY, TAG_KEY, TAG_RUN, TAG_STEP
-from ..domain.project import Project
+from ..domain.project import ARTIFACT_ROOT, Project
 from ..domain.runs import Run
 
 _KEPT = ("HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TZ", "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "LD_LIBRARY_PATH")
@@ -41,6 +41,7 @@ def fixed(project: Project, run: Run, *, contained: bool = False) -> dict[str, s
     """The part of the environment that all `run:` steps of a run share; `contained`: all those that run in containers."""
     return {
         **(inherited_by_containers() if contained else inherited()),
+        **_artifact_root(project),
         **project.env,
         "PODIUM_RUN": str(run.id),
         "PODIUM_COMMIT": run.commit,
@@ -52,6 +53,12 @@ def fixed(project: Project, run: Run, *, contained: bool = False) -> dict[str, s
         "GIT_TERMINAL_PROMPT": "0",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _artifact_root(project: Project) -> dict[str, str]:
+    """Where MLflow keeps the artifacts of an experiment that a script makes in an embedded store. It would take ./mlruns, which is in the run's own
+    worktree, and gone with it."""
+    return {ARTIFACT_ROOT: (project.state.resolve() / "artifacts").as_uri()} if project.mlflow.embedded else {}
 
 
 def for_step(shared: Mapping[str, str], run: Run, step: str, key: str, declared: Mapping[str, str]) -> dict[str, str]:

@@ -52,7 +52,7 @@ class FileHashes:
     def digest(self, path: str, status: os.stat_result) -> str:
         """The SHA-256 of the file's content, in hex. OSError when it cannot be read."""
         seen = (status.st_size, status.st_mtime_ns, status.st_ino)
-        known = self._new.get(path) or self._database.execute("SELECT size, mtime, inode, digest FROM files WHERE path = ?", (path,)).fetchone()
+        known = self._new.get(path) or self._known(path)
         if known is not None and tuple(known[:3]) == seen:
             return known[3]
         began = time.time_ns()
@@ -61,11 +61,19 @@ class FileHashes:
             self._new[path] = (*seen, digest)
         return digest
 
+    def _known(self, path: str) -> tuple[int, int, int, str] | None:
+        return self._database.execute("SELECT size, mtime, inode, digest FROM files WHERE path = ?", (_bound(path),)).fetchone()
+
     def save(self) -> None:
         """Write down what was learnt; the caller commits."""
-        rows = ((path, *known) for path, known in self._new.items())
+        rows = ((_bound(path), *known) for path, known in self._new.items())
         self._database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", rows)
         self._new.clear()
+
+
+def _bound(path: str) -> str | bytes:
+    """SQLite takes no text that is not UTF-8, which names of files may be."""
+    return path if path.isascii() else os.fsencode(path)
 
 
 def scan(path: str, hashes: FileHashes) -> list[Entry]:

@@ -14,6 +14,7 @@ from .. import handover
 from ..domain.project import Project
 from ..domain.runs import Run
 from ..errors import PodiumError
+from ..logs.masking import masked
 from ..logs.writer import StepLog
 from . import builtin, environment, paths
 from .attempt import Ending
@@ -25,6 +26,7 @@ from .hashing import locate
 from .schedule import Board, Node
 
 SHELL = ("/bin/sh", "-e", "-c")
+_LAST_WORDS = 300
 
 
 class Problem(Exception):
@@ -77,7 +79,7 @@ class Launcher:
             log.note(ending.describe())
             if found.get("error") and not ending.reason:
                 return Problem(self._masked(found["error"]), self._masked(found.get("hint") or ""))
-            return Problem(ending.describe(), self._masked(ending.last))
+            return Problem(ending.describe(), self._words(ending))
         try:
             self._check_outputs(node)
             self._keep(node, log)
@@ -114,7 +116,7 @@ class Launcher:
         if step.cacheable:
             node.base = self._store().key(step, self._project, self._root)
             node.key = keyed(node.base, self._fingerprint(step))
-            if node.attempt == 1 and not self._fresh and self._restore(node, log):
+            if node.attempt == 1 and self._restore(node, log):
                 return None
         else:
             self._fingerprint(step)
@@ -152,7 +154,7 @@ class Launcher:
     def _restore(self, node: Node, log: StepLog) -> bool:
         store = self._store()
         kept = store.find(node.key)
-        if kept is None:
+        if kept is None or (self._fresh and kept.run_id != self._run.id):
             return False
         restored = store.restore(kept, self._root, self._directory / "aside", link=self._isolated)
         if restored is None:
@@ -234,13 +236,14 @@ class Launcher:
         node.results = answer.get("results") or {}
         if "error" in answer:
             node.results = {**node.results, "exit_code": answer.get("exit_code", 1)}
+            error = self._masked(answer["error"])
             if ending.reason:
-                return Problem(ending.reason, answer["error"])
-            return Problem(answer["error"], answer.get("hint") or "")
+                return Problem(ending.reason, error)
+            return Problem(error, self._masked(answer.get("hint") or ""))
         if ending.good and "results" in answer:
             return None
         self.log(node).note(ending.describe())
-        return Problem(ending.describe() if not ending.good else "ended without an answer", self._masked(ending.last))
+        return Problem(ending.describe() if not ending.good else "ended without an answer", self._words(ending))
 
     def _builtin_files(self, node: Node) -> tuple[Path, Path]:
         name = paths.safe_name(node.step.name)
@@ -272,10 +275,10 @@ class Launcher:
         return self._cache
 
     def _masked(self, text: str) -> str:
-        for secret in self._project.secrets:
-            if secret:
-                text = text.replace(secret, "***")
-        return text
+        return masked(text, self._project.secrets)
+
+    def _words(self, ending: Ending) -> str:
+        return self._masked(ending.last)[:_LAST_WORDS]
 
 
 def _restored_words(kept: Kept, files: int) -> str:

@@ -14,6 +14,8 @@ from pathlib import Path
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_PDEATHSIG = 1
 _PROC = Path("/proc")
+# Who looks at a step in a shell has the step's environment, and is nothing that the step left behind.
+SHELL_MARK = "PODIUM_SHELL"
 
 # Processes that executors started and will wait for themselves; every other child was adopted.
 leaders: set[int] = set()
@@ -154,7 +156,11 @@ def _marked(pid: int, marks: Iterable[bytes]) -> bool:
         return _marked_elsewhere(pid, marks)
     except OSError:
         return False
-    return all(mark in variables for mark in marks)
+    return _bears(variables, marks)
+
+
+def _bears(variables: set[bytes], marks: Iterable[bytes]) -> bool:
+    return all(mark in variables for mark in marks) and not any(each.startswith(f"{SHELL_MARK}=".encode()) for each in variables)
 
 
 def _marked_elsewhere(pid: int, marks: Iterable[bytes]) -> bool:
@@ -164,4 +170,4 @@ def _marked_elsewhere(pid: int, marks: Iterable[bytes]) -> bool:
         variables = {os.fsencode(f"{name}={value}") for name, value in psutil.Process(pid).environ().items()}
     except (psutil.Error, OSError):
         return False
-    return all(mark in variables for mark in marks)
+    return _bears(variables, marks)

@@ -41,6 +41,11 @@ def fresh_marker(state: Path, run_id: int) -> Path:
     return run_directory(state, run_id) / "fresh"
 
 
+def checked_out_marker(state: Path, run_id: int) -> Path:
+    """Exists when the run's worktree has all of its commit."""
+    return run_directory(state, run_id) / "checked-out"
+
+
 def prepare_directory(state: Path, run_id: int) -> Path:
     """The run's directory, for its owner's eyes only. OSError when it cannot be made."""
     directory = run_directory(state, run_id)

@@ -46,7 +46,7 @@ class Runner:
         self._grace = grace
         self._wake, self._told_to_end = wake, told_to_end
         self._launch = Launcher(project, run, Path(run.workspace or project.root), self._board, isolated=isolated, breathe=self._breathe)
-        self._claims = None if isolated else Claims(project.state, steps)
+        self._claims = None if isolated else Claims(project.state, steps, run.id)
         self._selector = selectors.DefaultSelector()
         self._selector.register(wake, selectors.EVENT_READ)
         self._attempts: dict[str, Attempt] = {}

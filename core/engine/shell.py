@@ -13,6 +13,7 @@ from ..errors import NotFound, Refused, UsageError
 from ..journal import Journal
 from . import environment, paths
 from .graph import PlannedStep, build
+from .leftovers import SHELL_MARK
 
 if TYPE_CHECKING:
     from ..domain.shells import ShellSession
@@ -38,7 +39,7 @@ def shell(project: Project, journal: Journal, run_id: int, name: str | None = No
     if not contained:
         argv = (os.environ.get("SHELL") or "/bin/sh",)
         words = f"a shell with the environment of step {step.name} of run {run_id}, which ran as a process, in {root}"
-        return LocalShell(argv, {**env, "TERM": os.environ.get("TERM", "dumb")}, root, words)
+        return LocalShell(argv, {**env, SHELL_MARK: str(run_id), "TERM": os.environ.get("TERM", "dumb")}, root, words)
     return _in_container(project, run, planned, env, root)
 
 

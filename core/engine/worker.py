@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -74,6 +75,9 @@ class Worker:
             state, message = RunState.FAILED, f"{error.message}\n{error.hint}".rstrip()
         except OSError as error:
             state, message = RunState.FAILED, f"the run cannot go on: {error.strerror or error}: {error.filename or ''}".rstrip(": ")
+        except Exception as error:
+            traceback.print_exc()
+            state, message = RunState.FAILED, f"the run cannot go on, and that is a fault of Podium: {type(error).__name__}: {error}"
         if message:
             print(message, flush=True)
         self._close(state, message)
@@ -113,7 +117,7 @@ class Worker:
         run = replace(run, workspace=str(project.root))
         runner = Runner(
             project, self._journal, run, steps, wake=self._signals.reading, told_to_end=lambda: self._signals.told,
-            resumed=self._journal.steps.of(run.id), isolated=isolated,
+            resumed=self._finished(run, steps, isolated), isolated=isolated,
         )  # fmt: skip
         state, message = runner.run()
         if self._resumed and any(step.spec.container for step in steps):
@@ -125,14 +129,30 @@ class Worker:
             self._remove_worktree(run)
         return state, message
 
+    def _finished(self, run: Run, steps: Sequence[PlannedStep], isolated: bool) -> list[Step]:
+        """The steps as an earlier worker left them. In the working tree others may have written since: there, what a step left is looked at once more,
+        and restored from the cache or done again where it is something else by now."""
+        before = self._journal.steps.of(run.id)
+        if isolated:
+            return before
+        looked_at = {step.name for step in steps if step.cacheable}
+        for step in before:
+            if step.name in looked_at and step.state is StepState.SUCCEEDED:
+                self._journal.steps.update(run.id, step.name, state=StepState.PENDING, started=None, ended=None, attempt=0)
+        return self._journal.steps.of(run.id)
+
     def _check_out(self, run: Run) -> Project:
         """The run's own worktree of its commit, made when it is not there yet, and the project as it stands in it."""
         from ..scm import Repository
 
         top = paths.worktree(self._home / ".podium", run.id)
         repository = Repository.open(self._home)
-        if not top.exists():
+        whole = paths.checked_out_marker(self._home / ".podium", run.id)
+        if not (top.exists() and whole.exists()):
+            # What a worker that was killed had checked out of it is not the commit.
+            repository.worktree_remove(top)
             repository.worktree_add(run.commit, top)
+            whole.touch(mode=0o600)
         root = top / repository.prefix if repository.prefix else top
         self._journal.runs.set_workspace(run.id, root)
         if not (root / "podium.yaml").is_file():
@@ -158,6 +178,9 @@ class Worker:
         except PodiumError as error:
             print(f"no commit is noted: {error.message}", flush=True)
             return run
+        if self._resumed and run.commit:
+            # Steps before this one ran at the commit that is noted: another one now makes it a mixture, and that is what dirty says.
+            commit, branch, dirty = run.commit, run.branch, run.dirty or dirty or commit != run.commit
         self._journal.runs.set_commit(run.id, commit, branch=branch, dirty=dirty)
         return replace(run, commit=commit, branch=branch, dirty=dirty)
 

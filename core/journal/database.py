@@ -41,14 +41,21 @@ class Database:
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Carries out one statement; the number of rows that it changed."""
         try:
-            return self.connection.execute(sql, values).rowcount
+            return self._execute(sql, values).rowcount
         except sqlite3.DatabaseError as error:
             raise self._problem(error) from error
+
+    def _execute(self, sql: str, values: Sequence[Any]) -> sqlite3.Cursor:
+        """Words that are not UTF-8 (from a file's name, or a command line) are kept with their wrong bytes as question marks."""
+        try:
+            return self.connection.execute(sql, values)
+        except UnicodeEncodeError:
+            return self.connection.execute(sql, [value.encode("utf-8", "replace").decode() if isinstance(value, str) else value for value in values])
 
     def insert(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Inserts one row; its id."""
         try:
-            return self.connection.execute(sql, values).lastrowid or 0
+            return self._execute(sql, values).lastrowid or 0
         except sqlite3.DatabaseError as error:
             raise self._problem(error) from error
 
@@ -56,7 +63,8 @@ class Database:
         """One statement over many rows, in one transaction."""
         with self.transaction():
             try:
-                self.connection.executemany(sql, rows)
+                for values in rows:
+                    self._execute(sql, values)
             except sqlite3.DatabaseError as error:
                 raise self._problem(error) from error
 

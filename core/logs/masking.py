@@ -16,6 +16,15 @@ def encoded(secrets: Iterable[str]) -> tuple[bytes, ...]:
     return tuple(sorted((one for one in found if len(one) >= SHORTEST), key=lambda one: (-len(one), one)))
 
 
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """`text` with the secrets in it as `***`. To be done before anything is cut off: half a secret is not found any more."""
+    found = encoded(secrets)
+    if not found or not text:
+        return text
+    pattern = re.compile(b"|".join(re.escape(one) for one in found))
+    return pattern.sub(MASK, text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+
+
 class Masker:
     """Masks one stream. What might be the beginning of a secret is held back until the next bytes decide."""
 

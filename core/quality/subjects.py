@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..domain.models import Version
 from ..domain.project import Gate, Project
-from ..errors import PodiumError
+from ..errors import Interrupted, PodiumError
 from .answers import answers_of, truth_of
 from .metrics import Answers, Unmeasurable
 
@@ -76,6 +76,8 @@ def _read(path: Path, shown: str) -> Any:
             return pandas.read_csv(path)
     except ImportError as error:
         raise Unmeasurable(f"{shown} cannot be read: {error}", hint="Install pyarrow to read Parquet.") from error
+    except Interrupted:
+        raise
     except Exception as error:  # pandas and pyarrow raise a dozen kinds
         raise Unmeasurable(f"{shown} cannot be read: {first_line(error)}", hint="Make it again; it may have been cut short.") from error
     raise Unmeasurable(f"{shown} is neither .parquet nor .csv", hint="Write the gate's data as Parquet or CSV.")
@@ -126,6 +128,8 @@ def guarded(what: str, call: Callable[[], Any]) -> Any:
     try:
         with _quiet():
             return call()
+    except Interrupted:
+        raise
     except (Exception, SystemExit) as error:
         hint = "Load it with mlflow.pyfunc.load_model to see all."
         raise Unmeasurable(f"{what}: {type(error).__name__}: {first_line(error)}", hint=hint) from error

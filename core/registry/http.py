@@ -34,6 +34,8 @@ def shown(uri: str) -> str:
         parts = urlsplit(uri)
     except ValueError:  # not an address at all: say only what cannot hold a password
         return uri.rpartition("@")[2]
+    if "@" not in parts.netloc:
+        return uri  # as it was written: put together again, a file's address would lose slashes
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 

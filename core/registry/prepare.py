@@ -6,18 +6,21 @@ a script happens to run in. `python -m podium.core.registry.prepare HOME` is wha
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..domain.project import Mlflow, Project
+from ..domain.project import ARTIFACT_ROOT, Mlflow, Project
 from ..errors import PodiumError, Unreachable
+from ..journal.processes import started_at
 from .store import sqlite_file
 
 MARKER = "mlflow.ready"
+_UNFINISHED = ".unfinished"
 
 
 def ready(mlflow: Mlflow, state: Path) -> bool:
@@ -40,8 +43,11 @@ def prepare(mlflow: Mlflow, state: Path) -> bool:
 
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     before = os.umask(0o077)
+    path = sqlite_file(mlflow.tracking_uri)
     try:
         with translated(mlflow.tracking_uri), _artifact_root(state / "artifacts"):
+            if path is not None and not path.exists():
+                _make(path)
             client = connected(mlflow.tracking_uri)
             found = client.get_experiment_by_name(mlflow.experiment)
             if found is None:
@@ -59,11 +65,33 @@ def prepare(mlflow: Mlflow, state: Path) -> bool:
     return True
 
 
+def _make(path: Path) -> None:
+    """A new database, put in its place when it is whole: MLflow can do nothing any more with one whose first migration was cut short."""
+    from .embedded import connected
+
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _remove_unfinished(path)
+    scratch = path.with_name(f"{path.name}.{os.getpid()}{_UNFINISHED}")
+    try:
+        connected(f"sqlite:///{scratch}").search_experiments(max_results=1)
+        with suppress(FileExistsError):  # another process was faster
+            path.hardlink_to(scratch)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _remove_unfinished(path: Path) -> None:
+    for scratch in path.parent.glob(f"{glob.escape(path.name)}.*{_UNFINISHED}"):
+        pid = scratch.name.removeprefix(f"{path.name}.").removesuffix(_UNFINISHED)
+        if not (pid.isdecimal() and started_at(int(pid))):
+            scratch.unlink(missing_ok=True)
+
+
 @contextmanager
 def _artifact_root(directory: Path) -> Generator[None, None, None]:
     """Where a new store's own experiment, `Default`, keeps its artifacts. MLflow would take ./mlruns, and writes that path into SQL in a way that
     fails where the directory's name holds both kinds of quotes; in a URI there are none."""
-    name = "_MLFLOW_SERVER_ARTIFACT_ROOT"
+    name = ARTIFACT_ROOT
     given = name in os.environ
     os.environ.setdefault(name, directory.resolve().as_uri())
     try:

@@ -169,7 +169,8 @@ class Repository:
         hooks.remove(self._hooks(), self.prefix)
 
     def _hooks(self) -> Path:
-        answer = git(self.git_dir, "rev-parse", "--path-format=absolute", "--git-path", "hooks", hooks=True)
+        # A relative core.hooksPath is meant from the top of the working tree.
+        answer = git(self.root, "rev-parse", "--path-format=absolute", "--git-path", "hooks", hooks=True)
         directory = Path(os.fsdecode(answer.out.removesuffix(b"\n"))).resolve()
         if answer.code or not directory.is_relative_to(self.git_dir.resolve()):
             message = f"the repository's hooks are kept in {directory} (core.hooksPath)"

@@ -180,7 +180,8 @@ def test_values_of_secret_looking_variables_are_remembered(read: Read) -> None:
     ("name", "secret"),
     [
         ("KEY", True), ("KEY_ID", True), ("MY_KEYS", True), ("APIKEY", True), ("OPENAIKEY", True), ("apikey", True), ("APIKEY_OLD", True), ("APIKEY2", True),
-        ("HOCKEYTEAM", False), ("MONKEYS", False), ("KE", False), ("PORT", False),
+        ("MAX_TOKENS", False), ("MAX_NEW_TOKENS", False), ("TOKENIZER", False), ("SORT_KEY", False), ("EOS_TOKEN", False), ("HF_TOKENS", True),
+        ("MAX_TOKENS_API_KEY", True), ("TOKENIZER_TOKEN", True), ("HOCKEYTEAM", False), ("MONKEYS", False), ("KE", False), ("PORT", False),
     ],
 )  # fmt: skip
 def test_a_word_that_begins_or_ends_with_key_is_secret(name: str, secret: bool) -> None:

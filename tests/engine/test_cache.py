@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from podium.core.domain.runs import RunState, StepState
 from podium.core.engine import hashing, transfer
-from podium.core.engine.cache import Cache
+from podium.core.engine.cache import Cache, Restored
 from podium.core.engine.graph import PlannedStep, build
 
 from tests.engine.lab import Lab
@@ -293,6 +293,12 @@ def test_a_secret_in_the_environment_does_not_enter_the_key(lab: Lab, monkeypatc
     lab.run()
     monkeypatch.setenv("A_TOKEN", "second-secret")
     assert lab.run()[1]["a"].cached
+    monkeypatch.setenv("MAX_TOKENS", "512")
+    lab.pipeline('a: {run: "echo $T > out", outputs: [out], env: {T: "${MAX_TOKENS}"}}')
+    lab.run()
+    monkeypatch.setenv("MAX_TOKENS", "1024")
+    lab.run()
+    assert (lab.home / "out").read_text() == "1024\n", "what only sounds like a secret matters"
 
 
 names = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs", "Cc")), min_size=1, max_size=12).filter(
@@ -340,6 +346,7 @@ def test_any_tree_comes_back_over_any_other(tmp_path_factory: pytest.TempPathFac
     assert now == before
     held = {path.read_bytes() for path in [*(root / "aside").rglob("*"), *(state / "cache/objects").rglob("*")] if path.is_file()}
     assert set(mine.values()) <= held | set(before.values())
+    assert cache.restore(found, root, root / "aside", link=False) == Restored(0, 0), "it is what it was, empty directories and all"
     cache.close()
 
 
@@ -390,4 +397,12 @@ def test_hard_links_only_where_asked_for_and_files_with_a_life_of_their_own(tmp_
         file.write(b"changed")
     assert cache.restore(found, root, tmp_path / "aside", link=False)
     assert (root / "big").read_bytes() == b"x" * transfer.LINK_FROM
+    (root / "big").chmod(0o755)
+    cache.keep("x", 1, step, root)
+    executable = cache.find("x")
+    assert executable
+    (root / "big").unlink()
+    assert cache.restore(executable, root, tmp_path / "aside", link=True) == Restored(1, 0)
+    assert os.access(root / "big", os.X_OK)
+    assert cache.restore(executable, root, tmp_path / "aside", link=True) == Restored(0, 0)
     cache.close()

@@ -308,6 +308,17 @@ def test_secrets_are_masked_in_logs_and_messages(lab: Lab, monkeypatch: pytest.M
     assert b"tok-12345-secret" not in everything
 
 
+def test_secrets_are_masked_before_anything_is_cut_off(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRST_TOKEN", "abcd")
+    monkeypatch.setenv("SECOND_TOKEN", "abcd-and-the-rest-of-a-longer-one")
+    env = 'env: {A: "${FIRST_TOKEN}", B: "${SECOND_TOKEN}"}'
+    lines = (f"x{'=' * 280} $B", f"$B{'=' * 9000} end", "depth $A $B")
+    lab.pipeline("\n".join(f'a{n}: {{run: "echo \\"{line}\\" >&2; exit 1", {env}}}' for n, line in enumerate(lines)))
+    _, steps = lab.run()
+    said = [steps[f"a{n}"].message.partition("\n")[2] for n in range(3)]
+    assert said == [f"x{'=' * 280} ***", "end", "depth *** ***"]
+
+
 def test_files_of_a_run_are_for_their_owner_only(lab: Lab) -> None:
     lab.pipeline('a: {run: "date > out", outputs: [out]}')
     lab.run()

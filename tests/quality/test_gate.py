@@ -13,9 +13,10 @@ import pytest
 from podium.core.domain.models import Version
 from podium.core.domain.project import Check, Gate, Git, Mlflow, Project
 from podium.core.domain.verdicts import GateReport, Verdict
-from podium.core.errors import NotFound
+from podium.core.errors import Interrupted, NotFound
 from podium.core.quality.evaluate import evaluate
 from podium.core.quality.report import sentence, to_json, to_markdown
+from podium.core.quality.subjects import guarded
 
 ROWS = 3000
 
@@ -137,6 +138,14 @@ def test_a_model_that_does_not_work_is_an_error(gate: Callable[..., GateReport],
     assert report.verdict is Verdict.ERROR
     assert BROKEN[candidate] in report.checks[0].message
     assert "noise" not in capsys.readouterr().out
+
+
+def test_a_model_is_not_blamed_for_a_gate_that_is_told_to_end() -> None:
+    def told() -> None:
+        raise Interrupted("told to end")
+
+    with pytest.raises(Interrupted):
+        guarded("version 1 failed to predict", told)
 
 
 def test_a_champion_that_does_not_work_never_passes(gate: Callable[..., GateReport]) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 import os
 import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +27,7 @@ from podium.core.registry.records import VersionRecord, assemble, collect_runs
 from podium.core.registry.store import TrackedRun
 from podium.core.triggers.jobs import RegistryPicture
 
-from tests.support import free_port
+from tests.support import free_port, wait_until
 
 from .conftest import Store, make_project
 
@@ -167,6 +170,25 @@ def test_preparing_twice_does_nothing_the_second_time(embedded: Store) -> None:
     (embedded.state / "mlflow.db").unlink()
     assert not ready(embedded.mlflow, embedded.state)
     assert ready(Mlflow("http://127.0.0.1:1", "e", "m"), embedded.state)
+
+
+@pytest.mark.parametrize("after", [0.1, 0.5])
+def test_a_store_whose_making_was_cut_short_is_made_again(tmp_path: Path, after: float) -> None:
+    """MLflow itself can do nothing any more with a database whose first migration did not end."""
+    state = tmp_path / ".podium"
+    mlflow = Mlflow(f"sqlite:///{state}/mlflow.db", "flights", "flights")
+    code = "from pathlib import Path\nfrom podium.core.domain.project import Mlflow\nfrom podium.core.registry.prepare import prepare\n"
+    code += f"prepare({mlflow!r}, Path({str(state)!r}))"
+    making = subprocess.Popen([sys.executable, "-c", code])
+    wait_until(lambda: any(path.stat().st_size for path in state.glob("mlflow.db*")) or making.poll() is not None, 30, interval=0.005)
+    time.sleep(after)
+    making.kill()
+    making.wait()
+    assert not (state / "mlflow.db").exists() or ready(mlflow, state), "what stands there is whole"
+    prepare(mlflow, state)
+    assert ready(mlflow, state)
+    assert [path.name for path in state.glob("mlflow.db*")] == ["mlflow.db"]
+    assert (state / "mlflow.db").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_store_is_made_wherever_the_project_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,6 +130,10 @@ def test_two_projects_of_one_repository(tree: Path, tmp_path: Path) -> None:
 
 
 def test_hooks_kept_elsewhere_are_not_touched(tree: Path, tmp_path: Path) -> None:
+    git(tree, "config", "core.hooksPath", ".githooks")
+    with pytest.raises(Refused, match=r"core\.hooksPath"):
+        Repository.open(tree).install_hooks("true")
+    assert not (tree / ".git/.githooks").exists()
     git(tree, "config", "core.hooksPath", str(tmp_path / "shared hooks"))
     with pytest.raises(Refused, match=r"core\.hooksPath"):
         Repository.open(tree).install_hooks("true")
