@@ -156,8 +156,11 @@ def _server(uri: str) -> Finding:
     """Whether somebody listens there: one TCP connection, which needs neither MLflow nor credentials."""
     from urllib.parse import urlsplit
 
-    parts = urlsplit(uri)
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        parts = urlsplit(uri)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as error:
+        return Finding(Health.PROBLEM, "mlflow", f"{uri.rpartition('@')[2]} is no address: {error}", "correct mlflow.tracking_uri")
     try:
         socket.create_connection((host, port), timeout=_REGISTRY_SECONDS).close()
     except OSError as error:

@@ -16,26 +16,18 @@ VARIABLE_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 
 
 def entries(node: Node, key: str, reader: Reader) -> Iterator[tuple[str, Node, Node]]:
-    """(name, key node, value node) of a mapping, each name once, what `<<` brings in after what is written. Doubles are noted and passed over."""
+    """(name, key node, value node) of a mapping, each name once. Doubles are noted and passed over."""
     first: dict[str, Node] = {}
-    merged: list[Node] = []
     for name, value in node.entries:
         if name.kind != "text" or not name.text:
             reader.problem(name, key, f"{article(name)} cannot be a key")
-        elif name.text == "<<" and name.plain:
-            merged.extend(value.items if value.kind == "list" else (value,))
+        elif name.merges:
+            reader.problem(value, join(key, "<<"), "merges mappings only")
         elif name.text in first:
             reader.problem(name, join(key, name.text), f"is written twice, first in line {first[name.text].line}", "remove one of them")
         else:
             first[name.text] = name
             yield name.text, name, value
-    for other in merged:
-        if other.kind != "map":
-            reader.problem(other, join(key, "<<"), "merges mappings only")
-        for name, value in other.entries:
-            if name.kind == "text" and name.text != "<<" and name.text not in first:
-                first[name.text] = name
-                yield name.text, name, value
 
 
 def join(path: str, name: str | int) -> str:

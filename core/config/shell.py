@@ -38,7 +38,8 @@ _HEREDOC = re.compile(r"<<(-?)[ \t]*((?:'[^'\n]*'|\"[^\"\n]*\"|\\.|[^\s;&|<>()'\
 def quoted(value: str, place: Place, name: str) -> str:
     """The value as shell text for that place. UsageError where none exists; `name` is for the message."""
     if place is Place.COMMENT:
-        return " ".join(value.split())
+        # Quoted as well: a comment that is none, because a shell sees it otherwise than we do, would be shell.
+        value, place = " ".join(value.split()), Place.BARE
     if place not in _QUOTES:
         hint = 'give it to the step as a variable (`env: {X: …}`) and write "$X" here'
         raise UsageError(f"`${{{{ {name} }}}}` stands {place.value}, where no quoting keeps a value a value", hint=hint)
@@ -67,26 +68,36 @@ class _Scan:
     stack: list[str] = field(default_factory=list[str])
     heredocs: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
     unsure: bool = False
+    in_word: bool = False  # a `#` begins a comment only where no word has begun
     at: int = 0
 
     def run(self) -> None:
         while self.at < len(self.text):
             if self.at in self.spans:
                 self._span(Place.DOUBLE if self._in_double else Place.BARE)
+                self.in_word = True
                 continue
             char = self.text[self.at]
             if char == "\\":
+                # A backslash at the end of a line is nothing, and so is the end: the word, if there is one, goes on.
+                self.in_word = self.in_word or not self.text.startswith("\n", self.at + 1)
                 self._skip_to(self.at + 2, Place.BACKSLASH)
-            elif char == "`":
-                self._skip_to(self._closing("`", self.at + 1), Place.BACKQUOTES)
-            elif char == "$":
-                self._dollar()
-            elif char == '"':
-                self._toggle_double()
-            elif self._in_double:
-                self.at += 1
             else:
-                self._bare(char)
+                self.in_word = self._token(char)
+
+    def _token(self, char: str) -> bool:
+        """Goes on behind what begins with `char`; whether a word is under way there."""
+        if char == "`":
+            self._skip_to(self._closing("`", self.at + 1), Place.BACKQUOTES)
+        elif char == "$":
+            return self._dollar()
+        elif char == '"':
+            self._toggle_double()
+        elif self._in_double:
+            self.at += 1
+        else:
+            return self._bare(char)
+        return True
 
     @property
     def _in_double(self) -> bool:
@@ -125,7 +136,7 @@ class _Scan:
             self.stack.append('"')
         self.at += 1
 
-    def _dollar(self) -> None:
+    def _dollar(self) -> bool:
         text, at = self.text, self.at
         if at + 1 in self.spans:
             self.at += 1
@@ -135,12 +146,14 @@ class _Scan:
         elif text.startswith("$(", at):
             self.stack.append("$(")
             self.at += 2
+            return False
         elif text.startswith("${", at):
             self._skip_to(self._closing("}", at + 2), Place.EXPANSION)
         else:
             # bash reads $'…' with backslashes, sh as a `$` before single quotes: from here on it is not certain what is quoted.
             self.unsure = self.unsure or (text.startswith("$'", at) and not self._in_double)
             self.at += 1
+        return True
 
     def _balanced(self, start: int) -> int:
         depth, position = 0, start
@@ -154,14 +167,14 @@ class _Scan:
                 break
         return position
 
-    def _bare(self, char: str) -> None:
+    def _bare(self, char: str) -> bool:
         text, at = self.text, self.at
         if char == "'":
             end = at + 1
             while end < len(text) and text[end] != "'":
                 end = self.spans.get(end, end + 1)
             self._skip_to(end + 1, Place.SINGLE)
-        elif char == "#" and (at == 0 or text[at - 1] in " \t\n;&|()"):
+        elif char == "#" and not self.in_word:
             end = text.find("\n", at)
             self._skip_to(len(text) if end < 0 else end, Place.COMMENT)
         elif text.startswith("((", at):
@@ -170,9 +183,10 @@ class _Scan:
             self.stack.append("(")
             self.at += 1
         elif char == ")":
-            if self.stack and self.stack[-1] in ("(", "$("):
-                self.stack.pop()
+            # Behind a substitution the word goes on; behind a subshell, as behind any operator, a new one begins.
+            closed = self.stack.pop() if self.stack and self.stack[-1] in ("(", "$(") else ""
             self.at += 1
+            return closed == "$("
         elif char == "<":
             self._redirect()
         elif char == "\n":
@@ -180,6 +194,7 @@ class _Scan:
             self._bodies()
         else:
             self._word(at)
+        return char not in " \t\n;&|<>(" and not (char == "#" and not self.in_word)
 
     def _word(self, at: int) -> None:
         """Any other text. A `case` inside a quoted substitution has `)` that close nothing, so what is open is no longer certain."""

@@ -41,6 +41,11 @@ class Node:
         return next((value for name, value in self.entries if name.text == key), None)
 
     @property
+    def merges(self) -> bool:
+        """As a key: brings in what its value, a mapping or a list of them, holds."""
+        return self.kind == "text" and self.plain and self.text == "<<"
+
+    @property
     def null(self) -> bool:
         """An empty value: nothing, `~` or `null`."""
         return self.kind == "text" and self.plain and self.text in ("", "~", "null", "Null", "NULL")
@@ -136,6 +141,24 @@ def _explain(text: str, line: int, column: int, problem: str) -> tuple[str, str]
     return problem, ""
 
 
+def _merged(entries: tuple[tuple[Node, Node], ...]) -> tuple[tuple[Node, Node], ...]:
+    """With what `<<` brings in, after what is written: that wins. A `<<` of something else than mappings stays, to be complained of."""
+    merging = [value for name, value in entries if name.merges]
+    if not merging or any(each.kind != "map" for value in merging for each in _sources(value)):
+        return entries
+    found = [(name, value) for name, value in entries if not name.merges]
+    known = {name.text for name, _ in found if name.kind == "text"}
+    for value in merging:
+        for source in _sources(value):
+            found += [(name, each) for name, each in source.entries if name.kind != "text" or name.text not in known]
+            known |= {name.text for name, _ in source.entries if name.kind == "text"}
+    return tuple(found)
+
+
+def _sources(value: Node) -> tuple[Node, ...]:
+    return value.items if value.kind == "list" else (value,)
+
+
 @dataclass(slots=True)
 class _Composer:
     parser: Any
@@ -179,8 +202,8 @@ class _Composer:
             node = Node("list", line, column, items=items, size=1 + sum(item.size for item in items))
         else:
             children = list(self._children(yaml.MappingEndEvent, depth))
-            entries = tuple(zip(children[::2], children[1::2], strict=True))
-            node = Node("map", line, column, entries=entries, size=1 + sum(child.size for child in children))
+            entries = _merged(tuple(zip(children[::2], children[1::2], strict=True)))
+            node = Node("map", line, column, entries=entries, size=1 + sum(name.size + value.size for name, value in entries))
         if event.anchor is not None:
             self.anchors[str(event.anchor)] = node
         return node

@@ -14,9 +14,9 @@ from ..errors import NotFound, PodiumError, Refused, RunFailed, UsageError
 from ..journal import Journal
 from ..journal.processes import alive, started_at
 from . import paths
-from .graph import build, parameters
+from .graph import build
 from .leftovers import end_orphans
-from .plan import describe_steps, operation_step
+from .plan import describe_steps, operation_step, written_params
 from .recovery import recover
 from .start import start_worker
 
@@ -39,7 +39,7 @@ def submit_pipeline(
     if commit is not None:
         sha = _resolve(project, commit)
     steps = build(pipeline, given) if pipeline is not None and commit is None else ()
-    written = parameters(pipeline, given) if pipeline is not None and commit is None else given
+    written = written_params(pipeline, given, project.secrets) if pipeline is not None and commit is None else given
     with journal.transaction():
         run = journal.runs.create(
             kind=RunKind.PIPELINE, name=name, trigger=trigger, who=who, why=why, commit=sha, branch=branch, params=written,
@@ -48,7 +48,7 @@ def submit_pipeline(
         if commit is not None:
             run = replace(run, workspace=str(paths.worktree(project.state, run.id)))
             journal.runs.set_workspace(run.id, run.workspace)
-        journal.steps.add(run.id, describe_steps(run.id, steps))
+        journal.steps.add(run.id, describe_steps(run.id, steps, project.secrets))
         journal.audit.add(who, "run", f"run {run.id} of {name}", why)
     return _launch(project, journal, run, fresh=fresh)
 
@@ -66,7 +66,7 @@ def submit_operation(
         run = journal.runs.create(
             kind=kind, name=environment, trigger=trigger, who=who, why=why, params=dict(params or {}), jobs=1, workspace=str(project.home)
         )
-        journal.steps.add(run.id, describe_steps(run.id, (operation_step(run),)))
+        journal.steps.add(run.id, describe_steps(run.id, (operation_step(run),), project.secrets))
         journal.audit.add(who, kind.value, f"{environment} (run {run.id})", why)
     return _launch(project, journal, run)
 

@@ -24,7 +24,7 @@ from ..errors import JournalError, NotFound, PodiumError, Refused, RunFailed
 from ..journal import Journal
 from ..journal.processes import alive, started_at
 from . import paths
-from .graph import PlannedStep, build
+from .graph import PlannedStep, build, parameters
 from .plan import describe_steps, operation_step
 from .runner import Runner
 from .start import TOLD
@@ -114,7 +114,8 @@ class Worker:
             run = self._note_commit(run)
         steps = self._plan(project, run)
         self._prepare_store(project, steps)
-        run = replace(run, workspace=str(project.root))
+        pipeline = project.pipelines.get(run.name) if run.kind is RunKind.PIPELINE else None
+        run = replace(run, workspace=str(project.root), params=parameters(pipeline, run.params) if pipeline is not None else run.params)
         runner = Runner(
             project, self._journal, run, steps, wake=self._signals.reading, told_to_end=lambda: self._signals.told,
             resumed=self._finished(run, steps, isolated), isolated=isolated,
@@ -193,14 +194,14 @@ class Worker:
         steps = build(pipeline, run.params)
         before = self._journal.steps.of(run.id)
         if not before:
-            self._journal.steps.add(run.id, describe_steps(run.id, steps))
+            self._journal.steps.add(run.id, describe_steps(run.id, steps, project.secrets))
         elif [step.name for step in before] != [step.name for step in steps]:
             raise RunFailed("podium.yaml has other steps now than when this run began", hint=f"start a new one: podium run {run.name}")
         else:
-            self._rewrite(before, steps)
+            self._rewrite(before, describe_steps(run.id, steps, project.secrets))
         return steps
 
-    def _rewrite(self, before: Sequence[Step], steps: Sequence[PlannedStep]) -> None:
+    def _rewrite(self, before: Sequence[Step], steps: Sequence[Step]) -> None:
         """A resumed run uses the commands as they are written now."""
         for old, new in zip(before, steps, strict=True):
             if (old.command, old.needs) != (new.command, new.needs) and old.state is not StepState.SUCCEEDED:

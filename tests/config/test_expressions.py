@@ -43,6 +43,16 @@ AROUND = {
     "printf '<%s>' a#b\"#\"${{ params.x }}": "<a#b#{}>",
     "case ${{ params.x }} in x) ;; esac; printf '<%s>' \"${{ params.x }}\"": "<{}>",
     "printf '<%s>' \\\n ${{ params.x }}": "<{}>",
+    # Where a `#` is none of a comment's.
+    "printf '<%s>' $(printf y)#${{ params.x }}": "<y#{}>",
+    "printf '<%s>' \\ #${{ params.x }}": "< #{}>",
+    "printf '<%s>' \\;#${{ params.x }}": "<;#{}>",
+    "printf '<%s>' a\\\n#${{ params.x }}": "<a#{}>",
+    "printf '<%s>' `printf y`#\"${{ params.x }}\"": "<y#{}>",
+    "printf '<%s>' ${NOTHING:-y}#'a ${{ params.x }}'": "<y#a {}>",
+    "printf '<%s>' y#${{ params.x }}# # it's ${{ params.x }}": "<y#{}#>",
+    "(printf '<%s>' \"$(printf y)\"#${{ params.x }})# it's ${{ params.x }}": "<y#{}>",
+    "printf '<%s>' \"$(printf y # it's )\"\n)\" ${{ params.x }}": "<y><{}>",
 }
 
 

@@ -239,6 +239,25 @@ def test_anchors_and_merges(read: Read) -> None:
     assert steps["c"].run == "echo a"
 
 
+def test_a_merge_brings_in_what_the_section_is_chosen_by_and_what_others_merged(read: Read) -> None:
+    project = read("""
+        project: p
+        pipelines:
+          p:
+            steps:
+              a: &base {run: echo a, timeout: 5s}
+              b: {<<: *base, needs: [a]}
+              c: {run: echo c, env: &e1 {X: "1"}}
+              d: {run: echo d, env: &e2 {<<: *e1, Y: "2"}}
+              e: {run: echo e, env: {<<: *e2, Z: "3"}}
+              f: {run: echo f, env: {X: "9", <<: [*e1, *e2]}}
+    """)
+    steps = project.pipelines["p"].steps
+    assert (steps["b"].run, steps["b"].timeout, steps["b"].needs) == ("echo a", 5.0, ("a",))
+    assert dict(steps["e"].env) == {"X": "1", "Y": "2", "Z": "3"}
+    assert dict(steps["f"].env) == {"X": "9", "Y": "2"}
+
+
 @pytest.mark.parametrize(
     ("written", "seconds"), [("50ms", 0.05), ("20m", 1200), ("1h30m", 5400), ("1.5s", 1.5), ("2d", 172800), ("1w", 604800), ("0", 0)]
 )

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from podium.core.domain.runs import RunState, Trigger
+from podium.core.domain.runs import RunState, StepState, Trigger
 from podium.core.engine import paths
 from podium.core.engine.submit import resume
 from podium.core.errors import NotFound
@@ -59,6 +59,15 @@ def test_commits_share_the_cache_and_run_at_the_same_time(repository: Lab) -> No
     one, two = lab.start(commit="HEAD"), lab.start(commit="HEAD~1")
     assert lab.finish(one.id)[0].state is RunState.SUCCEEDED
     assert lab.finish(two.id)[0].state is RunState.SUCCEEDED
+
+
+def test_a_condition_sees_the_defaults_of_the_commits_parameters(repository: Lab) -> None:
+    lab = repository
+    lab.pipeline('a: {run: "echo here", when: "params.n == 1"}\nb: {run: "true", when: "params.n == 2"}', extra='params: {n: "1"}')
+    lab.commit("conditions")
+    run, steps = lab.run(commit="HEAD")
+    assert run.state is RunState.SUCCEEDED, steps
+    assert (steps["a"].state, steps["b"].state) == (StepState.SUCCEEDED, StepState.SKIPPED)
 
 
 def test_the_pipeline_is_the_one_of_the_commit(repository: Lab) -> None:

@@ -319,6 +319,20 @@ def test_secrets_are_masked_before_anything_is_cut_off(lab: Lab, monkeypatch: py
     assert said == [f"x{'=' * 280} ***", "end", "depth *** ***"]
 
 
+def test_a_secret_that_is_a_parameters_default_stays_out_of_the_journal(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_TOKEN", "hunter2-and-more")
+    extra = 'params: {token: "${API_TOKEN}", n: "1"}'
+    lab.pipeline('a: {run: "test ${{ params.token }} = hunter2-and-more; test -e may-go-on", when: "params.n == 1"}', extra=extra)
+    run, steps = lab.run()
+    assert run.state is RunState.FAILED and run.params == {"n": "1"}
+    assert steps["a"].command == "test '***' = hunter2-and-more; test -e may-go-on".replace("hunter2-and-more", "***")
+    lab.write("may-go-on", "")
+    resume(lab.project, lab.journal, run.id, "anna")
+    run, steps = lab.finish(run.id)
+    assert run.state is RunState.SUCCEEDED
+    assert b"hunter2" not in b"".join(path.read_bytes() for path in (lab.home / ".podium").rglob("*") if path.is_file())
+
+
 def test_files_of_a_run_are_for_their_owner_only(lab: Lab) -> None:
     lab.pipeline('a: {run: "date > out", outputs: [out]}')
     lab.run()
