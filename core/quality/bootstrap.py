@@ -35,7 +35,7 @@ class Difference:
     """(candidate − champion) in the direction where more is better: a positive one is an improvement whatever the metric.
 
     `low` and `high` bound the interval; `error` is the standard error; `detectable` is the smallest true difference that rows like these would show
-    in four cases out of five.
+    in four cases out of five. `least` is how many rows the smallest class has.
     """
 
     value: float
@@ -44,11 +44,12 @@ class Difference:
     error: float
     detectable: float
     rows: int
+    least: int = 1
 
     def p_below(self, bound: float) -> float:
         """How plausible it is that the true difference is at least `bound` and this one came about by chance: small means significantly below."""
         if self.error == 0:
-            return 0.0 if self.value < bound else 1.0
+            return by_chance(self.least) if self.value < bound else 1.0
         return 0.5 * math.erfc((bound - self.value) / self.error / math.sqrt(2))
 
 
@@ -70,7 +71,7 @@ def differences(
     spread = np.asarray(_resampled(metrics, candidate, champion, resamples, seed))
     found: dict[str, Difference] = {}
     for metric, point, drawn in zip(metrics, points, spread.T, strict=True):
-        found[metric.name] = _summary(point, drawn[np.isfinite(drawn)], candidate.rows, confidence)
+        found[metric.name] = _summary(point, drawn[np.isfinite(drawn)], candidate, confidence)
     return found
 
 
@@ -94,15 +95,30 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _summary(point: float, drawn: NDArray[Any], rows: int, confidence: float) -> Difference:
+def smallest_class(answers: Answers) -> int:
+    """Rows of the class that has the fewest, of those that occur; all rows where the target is no class."""
+    if not answers.binary:
+        return answers.rows
+    positive = int((answers.truth == 1).sum())
+    return min(count for count in (positive, answers.rows - positive, answers.rows) if count)
+
+
+def by_chance(rows: int) -> float:
+    """How plausible it is that `rows` rows came out alike by chance (a sign test). A resampling of rows that are all alike has no width, which is
+    no certainty: of one row there is nothing else to draw."""
+    return 0.5**rows
+
+
+def _summary(point: float, drawn: NDArray[Any], answers: Answers, confidence: float) -> Difference:
     import numpy as np
 
+    rows, least = answers.rows, smallest_class(answers)
     if drawn.size == 0:
-        return Difference(point, -math.inf, math.inf, math.inf, math.inf, rows)
+        return Difference(point, -math.inf, math.inf, math.inf, math.inf, rows, least)
     tail = (1.0 - confidence) / 2
     low, high = (float(bound) for bound in np.quantile(drawn, [tail, 1.0 - tail]))
     error = float(drawn.std())
-    return Difference(point, low, high, error, (_z(1.0 - tail) + _POWER_Z) * error, rows)
+    return Difference(point, low, high, error, (_z(1.0 - tail) + _POWER_Z) * error, rows, least)
 
 
 def _z(share: float) -> float:

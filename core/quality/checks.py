@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..domain.project import Check
 from ..domain.verdicts import CheckResult, Verdict
-from .bootstrap import Difference, differences, holm, spread_of
+from .bootstrap import Difference, by_chance, differences, holm, smallest_class, spread_of
 from .metrics import Metric, Unmeasurable, measure, named
 from .subjects import Data, Subject, latencies
 
@@ -89,9 +89,13 @@ def _slice_bounds(check: Check, metric: Metric, bench: Bench, slices: Sequence[S
         judged.append((one, value, *_broken(check, value)))
     p_values: list[float] = []
     for one, value, broken, limit in judged:
-        spread = spread_of(metric, bench.candidate.answers.only(one.mask), resamples=500) if broken else 0.0
+        if not broken:
+            p_values.append(1.0)
+            continue
+        answers = bench.candidate.answers.only(one.mask)
+        spread = spread_of(metric, answers, resamples=500)
         distance = abs(value - limit) if limit is not None else 0.0
-        p_values.append(1.0 if not broken else (NormalDist().cdf(-distance / spread) if spread > 0 else 0.0))
+        p_values.append(NormalDist().cdf(-distance / spread) if spread > 0 else by_chance(smallest_class(answers)))
     for (one, value, broken, limit), p in zip(judged, holm(p_values), strict=True):
         verdict = Verdict.PASS if not broken else Verdict.FAIL if p < 1 - check.confidence else Verdict.INCONCLUSIVE
         message = f"{value:.4f} on {one.rows} rows" + (f" is {broken}" if broken else "")
@@ -275,7 +279,11 @@ def _fields(written: str) -> dict[str, str]:
 
 
 def _type(entry: dict[str, Any]) -> str:
-    text = json.dumps(entry["tensor-spec"], sort_keys=True) if "tensor-spec" in entry else str(entry.get("type", "?"))
+    inner = {name: value for name, value in entry.items() if name not in ("name", "required", "type")}
+    if "tensor-spec" in entry:
+        text = json.dumps(entry["tensor-spec"], sort_keys=True)
+    else:  # of arrays, objects and maps also what they are made of
+        text = str(entry.get("type", "?")) + (f" {json.dumps(inner, sort_keys=True)}" if inner else "")
     return text if entry.get("required", True) else f"optional {text}"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 from ..domain.models import Version
@@ -85,8 +86,13 @@ def _needs_champion(gate: Gate) -> bool:
 
 def _results(check: Check, bench: Bench) -> Sequence[CheckResult]:
     try:
-        judge = _KINDS.get(check.kind) or (comparison if check.compare else bounds)
-        return judge(check, bench)
+        judge = _KINDS.get(check.kind)
+        if judge is not None:
+            return judge(check, bench)
+        # Limits and the champion are two questions, and each has its answer.
+        limited = check.at_least is not None or check.at_most is not None
+        found = [*bounds(replace(check, compare=""), bench)] if limited or not check.compare else []
+        return [*found, *comparison(check, bench)] if check.compare else found
     except Unmeasurable as error:
         return (CheckResult(name_of(check), Verdict.ERROR, f"{error.message}. {error.hint}".rstrip(". ") + "."),)
 

@@ -14,7 +14,11 @@ from podium.core.domain.models import Version
 from podium.core.domain.project import Check, Gate, Git, Mlflow, Project
 from podium.core.domain.verdicts import GateReport, Verdict
 from podium.core.errors import Interrupted, NotFound
+from podium.core.quality.answers import answers_of, truth_of
+from podium.core.quality.bootstrap import differences, smallest_class
+from podium.core.quality.checks import judge
 from podium.core.quality.evaluate import evaluate
+from podium.core.quality.metrics import Answers, named
 from podium.core.quality.report import sentence, to_json, to_markdown
 from podium.core.quality.subjects import guarded
 
@@ -209,6 +213,29 @@ def test_slices(gate: Callable[..., GateReport]) -> None:
     assert gate("good", None, by_carrier(at_least=0.7, min_rows=ROWS)).verdict is Verdict.ERROR
     assert gate("good", None, Check("metric", metric="roc_auc", at_least=0.7, slices=("nothing",))).verdict is Verdict.ERROR
     assert "values" in gate("good", None, Check("metric", metric="accuracy", at_least=0.1, slices=("x",))).checks[0].message
+
+
+def test_a_limit_beside_a_comparison_counts_too(gate: Callable[..., GateReport]) -> None:
+    both = Check("metric", metric="roc_auc", at_least=0.99, compare="champion", margin=0.01)
+    for champion in (None, "alike"):
+        report = gate("good", champion, both)
+        assert [(check.name, check.verdict) for check in report.checks] == [
+            ("roc_auc ≥ 0.99", Verdict.FAIL), ("roc_auc against champion", Verdict.PASS),
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("size", "verdict"), [(1, Verdict.INCONCLUSIVE), (2, Verdict.INCONCLUSIVE), (12, Verdict.FAIL)])
+def test_a_few_rows_that_came_out_alike_prove_nothing(size: int, verdict: Verdict) -> None:
+    """A resampling of them has no width, and no width is no certainty."""
+    assert smallest_class(answers([1] * size, [0.1] * size)) == size
+    bad, good = answers([1, 0] * size, [0.1, 0.9] * size), answers([1, 0] * size, [0.9, 0.1] * size)
+    difference = differences([named("roc_auc", "")], bad, good, resamples=50)["roc_auc"]
+    assert difference.error == 0 and difference.value == -1.0
+    assert judge(difference, 0.01, difference.p_below(-0.01) < 0.05) is verdict
+
+
+def answers(truth: list[int], scores: list[float]) -> Answers:
+    return answers_of(np.asarray(scores), *truth_of(pandas.Series(truth), "late"))
 
 
 def test_a_slice_barely_below_its_limit_is_inconclusive(gate: Callable[..., GateReport]) -> None:

@@ -44,7 +44,7 @@ def compare(champion: bytes, candidate: bytes, *, tolerance: float | None) -> Co
     identical = close = differing = labels = changed = 0
     sizes: list[float] = []
     for before, after in zip(theirs, mine, strict=True):
-        same, size = _distance(before, after, DEFAULT_TOLERANCE if tolerance is None else tolerance)
+        same, size = _distance(before, after, tolerance)
         if size is not None:
             sizes.append(size)
         label_before, label_after = label(before), label(after)
@@ -90,8 +90,9 @@ def label(row: Any) -> tuple[str, Any] | None:
     return "most probable", max(range(len(numbers)), key=numbers.__getitem__)
 
 
-def _distance(before: Any, after: Any, tolerance: float) -> tuple[bool, float | None]:
-    """(whether they are the same within the tolerance, the largest distance of two numbers in the same place or None)."""
+def _distance(before: Any, after: Any, tolerance: float | None) -> tuple[bool, float | None]:
+    """(whether they are the same within the tolerance, the largest distance of two numbers in the same place or None). Without a tolerance whole
+    numbers, which may be labels, have to be equal."""
     theirs, mine = dict(_leaves(before)), dict(_leaves(after))
     same = theirs.keys() == mine.keys()
     size: float | None = None
@@ -105,7 +106,9 @@ def _distance(before: Any, after: Any, tolerance: float) -> tuple[bool, float | 
             continue
         apart = abs(float(one) - float(other))
         size = apart if size is None else max(size, apart)
-        same = same and apart <= tolerance * max(1.0, abs(float(one)))
+        whole = tolerance is None and isinstance(one, int) and isinstance(other, int)
+        allowed = DEFAULT_TOLERANCE if tolerance is None else tolerance
+        same = same and (one == other if whole else apart <= allowed * max(1.0, abs(float(one))))
     return same, size
 
 
