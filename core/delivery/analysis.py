@@ -32,7 +32,7 @@ def read(readings: Mapping[int, Sequence[ServerStat]], replicas: Sequence[Replic
     return Reading(
         {key: stat.requests for key, stat in servers.items()},
         {key: stat.errors_5xx + stat.failures for key, stat in servers.items()},
-        {replica.slot: _buckets(replica, reach) for replica in replicas} if latency else {},
+        _latencies(replicas, reach) if latency else {},
     )
 
 
@@ -64,7 +64,9 @@ def window(before: Reading, after: Reading, slots: Iterable[str]) -> Window:
             requests, errors = requests + count - counted, errors + failed - failures
     latency: Buckets = {}
     for slot in wanted:
-        latency = add(latency, difference(after.latency.get(slot, {}), before.latency.get(slot, {})))
+        # Of one that did not answer before there is only what it did in its whole life.
+        if slot in before.latency:
+            latency = add(latency, difference(after.latency.get(slot, {}), before.latency[slot]))
     return Window(requests, errors, latency)
 
 
@@ -115,9 +117,15 @@ def _limit(rule: Mapping[str, Any], baseline: float | None) -> float | None:
     return min(limits, default=None)
 
 
-def _buckets(replica: Replica, reach: Reach) -> Buckets:
+def _latencies(replicas: Sequence[Replica], reach: Reach) -> dict[str, Buckets]:
+    """By slot, of those that answer."""
+    found = {replica.slot: _buckets(replica, reach) for replica in replicas}
+    return {slot: buckets for slot, buckets in found.items() if buckets is not None}
+
+
+def _buckets(replica: Replica, reach: Reach) -> Buckets | None:
     try:
         status, body = reach.http(replica.address, replica.port, "GET", "/metrics", timeout=1.0)
     except OSError:
-        return {}
-    return histogram(parse(body.decode("utf-8", "replace")), LATENCY) if status == 200 else {}
+        return None
+    return histogram(parse(body.decode("utf-8", "replace")), LATENCY) if status == 200 else None

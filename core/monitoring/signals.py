@@ -57,7 +57,13 @@ class Sampler:
         current = _Before(now, counts, scrape(living, reach or Direct()))
         memory = _resources([r for r in living if r.pid], current)
         before, self._before = self._before, current
-        if before is None or now <= before.at:
+        if before is None:
+            return []
+        # A replica that did not answer this time is compared with its last answer the next time: the totals of its whole life are no second's.
+        for replica in living:
+            if replica.id in before.buckets:
+                current.buckets.setdefault(replica.id, before.buckets[replica.id])
+        if now <= before.at:
             return []
         values = _traffic(before, current) | _latency(before, current) | _cpu(before, current)
         if memory:
@@ -102,7 +108,8 @@ def _traffic(before: _Before, now: _Before) -> dict[str, float]:
 def _latency(before: _Before, now: _Before) -> dict[str, float]:
     total: Buckets = {}
     for replica, buckets in now.buckets.items():
-        total = exposition.add(total, exposition.difference(buckets, before.buckets.get(replica, {})))
+        if replica in before.buckets:
+            total = exposition.add(total, exposition.difference(buckets, before.buckets[replica]))
     measured = {signal: exposition.quantile(total, q) for signal, q in QUANTILES.items()}
     return {signal: value for signal, value in measured.items() if value is not None}
 

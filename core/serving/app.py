@@ -30,12 +30,15 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _INLINE_BODY = 64 * 1024  # a larger request is parsed in the thread, whatever the mean says
 _MEMORY = 0.2  # weight of the newest prediction in the moving mean
+_WAITING = 1_000  # requests for the thread; one prediction that hangs must not gather bodies until the memory is full
+_LOOP = b"event loop"
 _FEEDBACK_BODY = 1024 * 1024
 _FEEDBACK = 'Expected {"request_id": "…", "truth": …}, with "at" (seconds since the epoch) where it is known, or a list of these.'
 
 LOADING = Answer(503, b'{"error_code": "TEMPORARILY_UNAVAILABLE", "message": "The model is still being loaded."}')
 NOT_FOUND = Answer(404, b'{"detail":"Not Found"}')
 NOT_ALLOWED = Answer(405, b'{"detail":"Method Not Allowed"}')
+BUSY = Answer(503, b'{"error_code": "TEMPORARILY_UNAVAILABLE", "message": "Too many requests are waiting for the model."}')
 OVERDUE = Answer(504, b"Request processing time exceeded limit")
 
 
@@ -67,6 +70,7 @@ class App:
         self._numbers = count(1)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="predict")
         self._threaded = 0
+        self._inline = True
         self._routes: dict[str, tuple[bytes, Callable[[Scope, Receive, Send], Awaitable[None]]]] = {
             "/invocations": (b"POST", self.invocations),
             "/feedback": (b"POST", self.feedback),
@@ -117,15 +121,14 @@ class App:
             return
         metrics = self.metrics
         metrics.in_flight += 1
-        started = time.perf_counter()
         body = b""
         try:
             got = await self._body(receive, length, self.options.max_body)
+            started = time.perf_counter()  # what a client takes to send its request is not the model's
             if isinstance(got, Answer):
                 answer = got
             else:
                 body = got
-                started = time.perf_counter()
                 answer = await self._predict(self.scorer, body, content_type)
             await reply(send, answer, headers)
             seconds = time.perf_counter() - started
@@ -136,14 +139,22 @@ class App:
             metrics.in_flight -= 1
 
     async def _predict(self, scorer: Scorer, body: bytes, content_type: str | None) -> Answer:
-        if self.mean < self.options.inline and len(body) < _INLINE_BODY and not self._threaded:
-            return self._timed(scorer, body, content_type)
-        job = asyncio.get_running_loop().run_in_executor(self._thread, self._timed, scorer, body, content_type)
+        if self._inline and self.mean < self.options.inline and len(body) < _INLINE_BODY and not self._threaded:
+            answer = self._timed(scorer, body, content_type)
+            if answer.status == 200 or _LOOP not in answer.body:
+                return answer
+            # The model has an event loop of its own (`asyncio.run`), which cannot run inside of ours.
+            self._inline = False
+        if self._threaded >= _WAITING:
+            return BUSY
+        work = self._thread.submit(self._timed, scorer, body, content_type)
+        job = asyncio.wrap_future(work)
         self._threaded += 1
         job.add_done_callback(self._unthreaded)
         try:
             return await asyncio.wait_for(asyncio.shield(job), self.options.timeout)
         except TimeoutError:
+            work.cancel()  # if it has not begun: nobody waits for it any more
             return OVERDUE
 
     def _unthreaded(self, job: asyncio.Future[Answer]) -> None:
@@ -195,6 +206,11 @@ class App:
             return problem(408, "DEADLINE_EXCEEDED", f"The request did not arrive within {self.options.timeout:g} s.")
 
     def _capture(self, recorder: Recorder, request_id: bytes, content_type: str | None, body: bytes, answer: Answer, seconds: float) -> None:
+        try:
+            shown = body.decode()
+        except UnicodeDecodeError:
+            recorder.drop()  # it could not be sent again as it was
+            return
         record = {
             "at": round(time.time(), 3),
             "request_id": request_id.decode("ascii"),
@@ -202,7 +218,7 @@ class App:
             "status": answer.status,
             "seconds": round(seconds, 6),
             "content_type": content_type,
-            "input": body.decode("utf-8", "replace"),
+            "input": shown,
             "output": answer.body.decode("utf-8", "replace"),
         }
         recorder.capture(record, len(body) + len(answer.body) + 512)

@@ -5,6 +5,7 @@ The event loop only appends to a queue; a thread of its own writes. A full queue
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -12,6 +13,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Mapping
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -31,23 +33,45 @@ class Rotated:
         return self.directory / (f"{self.name}.{age}.jsonl" if age else f"{self.name}.jsonl")
 
     def write(self, lines: list[bytes]) -> None:
-        handle = os.open(self.path(0), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            size = os.fstat(handle).st_size
-            for line in lines:
-                if size and size + len(line) > self.limit:
-                    os.close(handle)
-                    self.rotate()
-                    handle = os.open(self.path(0), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-                    size = 0
-                size += os.write(handle, line)
-        finally:
-            os.close(handle)
+        """Whole lines or none of one: OSError where one does not fit on the disk, and what was written of it is taken back."""
+        rest = deque(lines)
+        while rest:
+            with open(self.path(0), "ab+", buffering=0, opener=_private) as file:
+                size = _end_torn_line(file)
+                while rest and (not size or size + len(rest[0]) <= self.limit):
+                    size += _append(file, size, rest[0])
+                    rest.popleft()
+            if rest:
+                self.rotate()
 
     def rotate(self) -> None:
         for age in range(FILES - 2, -1, -1):
             if self.path(age).exists():
                 self.path(age).replace(self.path(age + 1))
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _end_torn_line(file: FileIO) -> int:
+    """The file's size. A line that a killed replica did not finish is ended, so that it takes no other one with it."""
+    size = file.seek(0, os.SEEK_END)
+    if size and os.pread(file.fileno(), 1, size - 1) != b"\n":
+        size += file.write(b"\n")
+    return size
+
+
+def _append(file: FileIO, size: int, line: bytes) -> int:
+    written = 0
+    try:
+        while written < len(line):
+            written += file.write(line[written:])
+    except OSError:
+        with contextlib.suppress(OSError):
+            file.truncate(size)
+        raise
+    return written
 
 
 class Recorder:
@@ -73,6 +97,10 @@ class Recorder:
         """`size` is about how many bytes the record holds on to."""
         self.counts["captured" if self._put("capture", record, size) else "capture_dropped"] += 1
 
+    def drop(self) -> None:
+        """One that was wanted and cannot be kept."""
+        self.counts["capture_dropped"] += 1
+
     def feedback(self, record: Mapping[str, Any], size: int) -> bool:
         """False when there is no room: the caller is told and can send it again."""
         taken = self._put("feedback", record, size)
@@ -96,7 +124,12 @@ class Recorder:
             batch, self._queue, self._bytes = self._queue, deque(), 0
         lines: dict[str, list[bytes]] = {}
         for kind, record, _ in batch:
-            lines.setdefault(kind, []).append(json.dumps(record).encode() + b"\n")
+            line = json.dumps(record).encode() + b"\n"
+            if kind == "capture" and len(line) > self._files[kind].limit:
+                self.counts["captured"] -= 1
+                self.counts["capture_dropped"] += 1  # one alone would fill a file, and four of them all there is
+            else:
+                lines.setdefault(kind, []).append(line)
         for kind, encoded in lines.items():
             try:
                 self._files[kind].write(encoded)

@@ -97,3 +97,24 @@ def test_replicas_that_are_warm_or_gone_are_not_measured(server: Metrics) -> Non
     replicas = [replica(server.server_port, state=ReplicaState.WARM), replica(1, id="b", pid=None), replica(1, id="c", pid=2**22 - 1)]
     sampler.sample({}, replicas, at=10.0)
     assert sampler.sample({}, replicas, at=11.0) == []
+
+
+def test_a_replica_that_missed_a_look_does_not_show_its_whole_life(server: Metrics) -> None:
+    """It is slow just now, and slow ones are those that miss it."""
+    server.fast = 10_000
+    sampler, replicas, nobody = Sampler("prod"), [replica(server.server_port)], [replica(1)]
+    sampler.sample({}, replicas, at=10.0)
+    server.slow = 10
+    assert as_dict(sampler.sample({}, replicas, at=11.0))["latency_p50"] > 0.01
+    assert "latency_p50" not in as_dict(sampler.sample({}, nobody, at=12.0))
+    server.slow = 30
+    assert as_dict(sampler.sample({}, replicas, at=13.0))["latency_p50"] > 0.01
+
+
+def test_of_a_replica_that_never_answered_before_only_the_next_second_counts(server: Metrics) -> None:
+    server.fast = 10_000
+    sampler = Sampler("prod")
+    sampler.sample({}, [replica(1)], at=10.0)
+    assert "latency_p50" not in as_dict(sampler.sample({}, [replica(server.server_port)], at=11.0))
+    server.slow = 10
+    assert as_dict(sampler.sample({}, [replica(server.server_port)], at=12.0))["latency_p50"] > 0.01

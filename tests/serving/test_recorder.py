@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource
+import signal
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,31 @@ def test_a_full_disk_is_said_once_and_serving_goes_on(tmp_path: Path, capsys: py
         kept.flush()
     kept.close()
     assert capsys.readouterr().err.count("records lost") == 1
+
+
+def test_a_disk_that_fills_up_tears_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = Rotated(tmp_path, "capture", 100_000)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (25, before[1]))
+        with pytest.raises(OSError, match="large"):
+            files.write([b'{"n": 1, "x": "a"}\n', b'{"n": 2, "x": "b"}\n'])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    files.write([b'{"n": 3}\n'])
+    assert files.path(0).read_bytes() == b'{"n": 1, "x": "a"}\n{"n": 3}\n'
+    with files.path(0).open("ab") as file:
+        file.write(b'{"n": 4, "x": "a rep')  # lica that was killed
+    files.write([b'{"n": 5}\n'])
+    assert [json.loads(line)["n"] for line in files.path(0).read_text().splitlines() if line.endswith("}")] == [1, 3, 5]
+
+
+def test_a_record_that_would_fill_a_file_is_dropped_and_counted(tmp_path: Path) -> None:
+    kept = Recorder(tmp_path, name="1", rate=1.0, limit=4_000)
+    kept.capture({"input": "x" * 2_000}, 2_000)
+    kept.capture({"input": "y"}, 10)
+    kept.close()
+    assert kept.counts == {"captured": 1, "capture_dropped": 1, "feedback": 0}
+    assert [json.loads(line)["input"] for line in (tmp_path / "capture-1.jsonl").read_text().splitlines()] == ["y"]

@@ -29,6 +29,17 @@ class Slow(mlflow.pyfunc.PythonModel):
         return [1]
 mlflow.models.set_model(Slow())
 """
+OWN_LOOP = """
+import asyncio
+import mlflow
+class Own(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        async def later():
+            await asyncio.sleep(0)
+            return [int(model_input["x"].iloc[0]) + 1]
+        return asyncio.run(later())
+mlflow.models.set_model(Own())
+"""
 BODY = json.dumps({"dataframe_split": {"columns": ["a", "b", "c"], "data": [[1.0, 2.0, 3.0]]}}).encode()
 
 
@@ -212,6 +223,32 @@ def test_a_slow_prediction_does_not_hide_the_replica(start: Callable[..., Replic
     thread.join()
     assert answers == [200]
     assert replica.ask("POST", "/invocations", sleepy(2.5))[0] == 504
+
+
+def test_what_nobody_waits_for_any_more_is_not_computed(start: Callable[..., Replica], slow: Path) -> None:
+    replica = start(slow, "--timeout", "0.5").ready()
+    replica.ask("POST", "/invocations", sleepy(0.1))
+    answers: list[int] = []
+    threads = [threading.Thread(target=lambda: answers.append(replica.ask("POST", "/invocations", sleepy(1.0))[0])) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [504] * 8
+    began = time.monotonic()
+    wait_until(lambda: replica.ask("POST", "/invocations", sleepy(0.0))[0] == 200, 20)
+    assert time.monotonic() - began < 4, "seven of them had not begun, a second each"
+
+
+def test_a_model_with_an_event_loop_of_its_own(start: Callable[..., Replica], tmp_path: Path) -> None:
+    import mlflow
+
+    (tmp_path / "own.py").write_text(OWN_LOOP)
+    mlflow.pyfunc.save_model(tmp_path / "model", python_model=str(tmp_path / "own.py"))
+    replica = start(tmp_path / "model").ready()
+    for _ in range(2):
+        status, _, body = replica.ask("POST", "/invocations", json.dumps({"dataframe_split": {"columns": ["x"], "data": [[2]]}}).encode())
+        assert (status, json.loads(body)) == (200, {"predictions": [3]})
 
 
 def test_told_to_end_it_answers_what_it_has_and_takes_no_more(start: Callable[..., Replica], slow: Path) -> None:
