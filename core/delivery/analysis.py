@@ -105,6 +105,9 @@ def _judge(rule: Mapping[str, Any], new: Window, old: Window) -> CheckResult:
     shown = f"{signal} {value:.4g}" + (f", before {baseline:.4g}" if baseline is not None else "") + f", {new.requests} requests"
     if new.requests < _LEAST:
         return CheckResult(signal, Verdict.INCONCLUSIVE, f"{shown}: fewer than {_LEAST}", value, baseline, limit=limit, rows=new.requests)
+    if rule.get("compare") and old.requests < _LEAST:
+        words = f"{shown}, and {old.requests} to the version before: fewer than {_LEAST}"
+        return CheckResult(signal, Verdict.INCONCLUSIVE, words, value, baseline, limit=limit, rows=new.requests)
     bad = (limit is not None and value > limit) or (low is not None and value < float(low))
     bounds = " and ".join([*([f"at most {limit:.4g}"] if limit is not None else []), *([f"at least {float(low):.4g}"] if low is not None else [])])
     return CheckResult(signal, Verdict.FAIL if bad else Verdict.PASS, f"{shown}; allowed {bounds}", value, baseline, limit=limit, rows=new.requests)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
 from ..domain.delivery import CanaryOrder, CanaryState, CanaryStatus, Deployment, Replica
@@ -131,10 +131,19 @@ class Canary:
                 self._tick()
                 self._measure(hold)
                 if due and self._judged(hold):
-                    return True
+                    # Once more: measuring takes seconds where replicas are slow, which is when people abort.
+                    decided = self._obey(hold)
+                    if decided is not None or hold.deadline is not None:
+                        return decided is not False
                 self._publish(hold)
             nearest = next_look if hold.deadline is None else min(next_look, hold.deadline)
             time.sleep(max(0.005, min(_LOOK_SECONDS, nearest - time.monotonic())))
+
+    def heed(self) -> None:
+        """What was asked after the last stage had been judged: RunFailed when that was to go back. Later orders are refused by then."""
+        for asked in self._site.journal.orders.after(self._deployment.id, self._seen):
+            if asked.order is CanaryOrder.ABORT:
+                raise RunFailed(f"aborted by {asked.who} before all traffic had moved{f': {asked.why}' if asked.why else ''}", hint=_BACK)
 
     # What a person asks
 
@@ -182,6 +191,8 @@ class Canary:
         after = self._reading()
         fresh, before = (analysis.window(hold.before, after, [row.slot for row in rows]) for rows in (self._new, self._old))
         hold.results, hold.requests = tuple(analysis.judge(self._rules, fresh, before)), fresh.requests
+        # A replica that did not answer when the stage began counts from its first answer.
+        hold.before = replace(hold.before, latency={**after.latency, **hold.before.latency})
         elapsed = time.time() - hold.since
         lost = analysis.beyond_saving(self._rules, fresh, share=min(1.0, elapsed / max(hold.stage.hold, elapsed)))
         if lost or (hold.deadline is None and hold.verdict is Verdict.FAIL):

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path, PurePath
@@ -122,6 +123,15 @@ def fixed_part(config: str) -> str:
     """The fingerprint of everything but the servers: where it is the same, the runtime socket can do the change."""
     words = config.split(maxsplit=3)
     return words[2].rstrip(":") if len(words) > 2 and words[:2] == ["#", "podium"] else ""
+
+
+def with_weights(config: str, weights: Mapping[str, int]) -> str:
+    """The same file with other weights for the servers that it has."""
+
+    def weighed(line: re.Match[str]) -> str:
+        return f"{line[1]}{weights.get(line[2], int(line[3]))}"
+
+    return re.sub(r"^(  server (\S+) .* weight )(\d+)$", weighed, config, flags=re.MULTILINE)
 
 
 def ask_socket(path: Path, command: str, *, timeout: float = 1.0) -> str:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from .. import handover
 from ..domain.delivery import Deployment, How
 from ..domain.models import CHALLENGER, CHAMPION, PREVIOUS
 from ..domain.project import Project
@@ -81,14 +82,19 @@ class Apart:
     """`finish` or `undo` by a process of its own, which may be started before there is something to do. To be closed."""
 
     def __init__(self, project: Project) -> None:
-        self._home = project.home
+        self._project = project
         self._process: subprocess.Popen[str] | None = None
 
     def prepare(self) -> None:
         """Start the process; it waits for an order, and ends with whoever would give it."""
         if self._process is None:
-            pipe = subprocess.PIPE
-            self._process = subprocess.Popen([sys.executable, "-m", __name__, str(self._home)], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+            pipe, handed = subprocess.PIPE, handover.pack(self._project)
+            # -P: it starts in the project's directory, whose modules are not meant.
+            command = [sys.executable, "-P", "-m", __name__, str(self._project.home), str(handed)]
+            try:
+                self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, pass_fds=(handed,))
+            finally:
+                os.close(handed)
 
     def order(self, deployment: Deployment, what: str) -> list[str]:
         """What was moved, in words. Unreachable with the process's words when it fails."""
@@ -180,7 +186,8 @@ def main(arguments: list[str]) -> int:
 
     os.nice(_NICE)
     try:
-        project = load(Path(arguments[0]))
+        # The project as the run has it: a pushed commit's is not the one that somebody edits in the working tree.
+        project = (handover.unpack(Project, int(arguments[1])) if len(arguments) > 1 else None) or load(Path(arguments[0]))
         _warm_up(project)
         number, _, what = sys.stdin.readline().strip().partition(" ")
         if not number:

@@ -15,7 +15,7 @@ from ..domain.delivery import Replica, ReplicaState
 from ..domain.repair import Difference, Kind
 from ..errors import Interrupted, PodiumError, RunFailed
 from . import past, sight
-from .reconcile import settle
+from .reconcile import settled
 from .site import Site
 from .strategies import FULL
 
@@ -61,9 +61,8 @@ class Mender:
     # The parts, in their order
 
     def interrupted(self) -> None:
-        for row in self.site.journal.ledger.open():
-            if row.environment == self.site.name:
-                self.site.say(settle(self.site, row, say=self.site.say))
+        for line in settled(self.site):
+            self.site.say(line)
 
     def connect(self) -> None:
         """Containers that somebody took off their network get back on it, before anybody looks for their address."""

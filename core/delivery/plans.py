@@ -50,7 +50,7 @@ def plan(project: Project, journal: Journal, how: How, environment: str, version
         changes=tuple(_changes(project, journal, how, environment, number, serving, aliases)),
         steps=tuple(_steps(site, how, number, serving)),
         command=_command(how, environment, number, force=force),
-        warnings=tuple(_warnings(project, how, config, number, serving, known, aliases)),
+        warnings=(*_warnings(project, how, config, number, serving, known, aliases), *_unwatched(site, how, number, serving)),
         refusal=refusal,
         force=overridable,
         type_to_confirm=environment if config.protected else "",
@@ -74,7 +74,8 @@ def seen(project: Project, journal: Journal, how: How, environment: str, version
     current = journal.ledger.current(environment)
     rests = {"serving": str(current.to_version) if current else "none", "deployment": str(current.id) if current else "none"}
     if how is not How.ROLLBACK:
-        rests["quarantined"] = "yes" if journal.quarantine.find(project.mlflow.model, version) else "no"
+        known = journal.versions.get(project.mlflow.model, version)
+        rests["quarantined"] = "yes" if journal.quarantine.find(project.mlflow.model, version, known.commit if known else None) else "no"
     if how is How.PROMOTE:
         rests["gate"] = str(verdict(project, journal, version) or "none")
     return rests
@@ -124,9 +125,12 @@ def _refusal(
         return f"{config.name} does not carry the alias {CHAMPION}: deploy to it instead", False
     if how is How.ROLLBACK and number == serving:
         return f"version {number} already serves {config.name}", False
-    entry = journal.quarantine.find(project.mlflow.model, number)
+    served = how is How.ROLLBACK and number in past.earlier(journal, config.name)
+    entry = journal.quarantine.find(project.mlflow.model, number, candidate.commit if candidate is not None and not served else None)
     if entry is not None:
         return f"version {number} is quarantined{f': {entry.why}' if entry.why else ''} (by {entry.who})", True
+    if how is How.ROLLBACK and not served:
+        return f"version {number} has never served {config.name}: there is nothing to go back to in it; promote it", True
     if how is How.PROMOTE:
         found = verdict(project, journal, number)
         if found is not Verdict.PASS:
@@ -179,7 +183,7 @@ def _steps(site: Site, how: How, number: int, serving: int | None) -> list[str]:
         steps.append(f"start {missing} replica{'s' * (missing > 1)} of version {number} beside what serves")
         steps.append("wait until they are healthy, and warm them up")
     if serving != number:
-        steps.append(_shift_words(config, how, number, serving))
+        steps.append(_shift_words(config, how, number, taken_over=_taken_over(site, number)))
     if how is not How.DEPLOY and past.carries(site.project, site.name):
         steps.append("move the aliases in the registry")
     if how is How.ROLLBACK:
@@ -193,9 +197,14 @@ def _before(site: Site, number: int) -> tuple[float, str]:
     return (0.0, "") if len(site.stopped(number)) >= site.environment.replicas else site.driver.ready(number)
 
 
-def _shift_words(config: Environment, how: How, number: int, serving: int | None) -> str:
+def _taken_over(site: Site, number: int) -> bool:
+    """Whether another version has traffic: else there is nobody to take it from by and by, nor to be compared with."""
+    return any(row.weight and row.version != number for row in site.replicas())
+
+
+def _shift_words(config: Environment, how: How, number: int, *, taken_over: bool) -> str:
     kind = config.strategy.kind
-    if serving is None or how is How.ROLLBACK or kind == "blue-green":
+    if not taken_over or how is How.ROLLBACK or kind == "blue-green":
         return f"give version {number} all traffic at once"
     if kind == "rolling":
         return f"give version {number} the traffic replica by replica"
@@ -208,7 +217,7 @@ def _expected(site: Site, how: How, number: int) -> float:
     if site.missing(number):
         seconds += past.typical_seconds(site.journal, site.name, "start_seconds", _START_SECONDS) + _before(site, number)[0]
     strategy = site.environment.strategy
-    if how is not How.ROLLBACK:
+    if how is not How.ROLLBACK and _taken_over(site, number):
         seconds += strategy.interval * len(strategy.weights) if strategy.kind == "canary" else 1.0
     return seconds
 
@@ -231,6 +240,13 @@ def _warnings(
     if number not in known:
         found.append(f"version {number} is not in the registry (any more): its alias cannot be moved")
     return found
+
+
+def _unwatched(site: Site, how: How, number: int, serving: int | None) -> list[str]:
+    canary_wanted = how is not How.ROLLBACK and site.environment.strategy.kind == "canary"
+    if not canary_wanted or serving in (None, number) or _taken_over(site, number):
+        return []
+    return ["no replica has traffic now: there is nothing for a canary to be compared with, and all traffic goes over at once"]
 
 
 def _command(how: How, environment: str, number: int, *, force: bool) -> str:

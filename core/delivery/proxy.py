@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ..errors import Unreachable
-from .haproxy import Layout, Runtime, Server, ServerStat, fixed_part, render
+from .haproxy import Layout, Runtime, Server, ServerStat, fixed_part, render, with_weights
 from .housing import Housing, ProcessHousing
 from .paths import INSTANCES
 from .reach import Direct, Reach
@@ -69,7 +69,11 @@ class Instance:
         config = self.housing.config()
         if fixed_part(text) != fixed_part(config):
             self.housing.write(text)
-            self.reload()
+            try:
+                self.reload()
+            except BaseException:
+                self.housing.write(config)  # the file says what runs, so that the next try is one
+                raise
             return True
         change(self.runtime, layout)
         if config != text:
@@ -92,7 +96,9 @@ class Instance:
         except Unreachable:
             if self.housing.alive():
                 raise
-        self.housing.write(render(layout, self.housing.socket))
+        text, config = render(layout, self.housing.socket), self.housing.config()
+        moved = bool(config) and fixed_part(text) != fixed_part(config) and self.housing.alive()
+        self.housing.write(with_weights(config, weights) if moved else text)
 
     def _process(self) -> str:
         """The number of the process that answers, as it knows itself."""

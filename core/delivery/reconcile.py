@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..domain.delivery import Deployment, DeploymentState
 from ..domain.project import Environment, Project
-from ..errors import Interrupted, PodiumError
+from ..errors import Interrupted, PodiumError, Unreachable
 from ..journal import Journal
 from . import labels, phases, undoing
 from .guard import healing, lock_name, operation
@@ -48,6 +48,18 @@ def recover(project: Project, journal: Journal, *, environment: str | None = Non
         except (PodiumError, OSError):
             continue  # another operation has it, or it cannot be looked after, which healing says: the other environments do not wait for it
     return done
+
+
+def settled(site: Site) -> list[str]:
+    """Every interrupted deployment of the environment settled, in words; the caller holds it. Unreachable where one could not be: begun over it, another
+    change would be taken back by whoever settles it later."""
+    lines: list[str] = []
+    for row in site.journal.ledger.open():
+        if row.environment == site.name:
+            lines.append(settle(site, row, say=site.say))
+            if site.journal.ledger.get(row.id).state is DeploymentState.RUNNING:
+                raise Unreachable(lines[-1], hint="it has to be settled first; try again when what it needs answers")
+    return lines
 
 
 def settle(site: Site, deployment: Deployment, *, say: Say = quiet) -> str:

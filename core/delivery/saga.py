@@ -286,6 +286,10 @@ class Saga:
             if full and stage.share < FULL:
                 continue
             if stage.share == FULL:
+                if KEY in self.data:
+                    self.data[KEY] = None  # not taken out: what the ledger has would come back with the next note
+                    self.note(self.deployment.phase)
+                    canary.heed()
                 self.site.weigh({**self._surplus(new), **stage.weights})
                 continue
             self.site.weigh(stage.weights)
@@ -295,8 +299,6 @@ class Saga:
                 self._wait(0.2)
             else:
                 full = not canary.hold(stage, index)
-        if KEY in self.data:
-            self.data[KEY] = None  # not taken out: what the ledger has would come back with the next note
 
     def _surplus(self, wanted: Sequence[Replica]) -> dict[str, int]:
         """No weight for replicas of this version beyond those wanted: there were more of them once."""

@@ -11,7 +11,7 @@ from ..domain.runs import RunKind
 from ..errors import NotFound, UsageError
 from . import plans
 from .guard import operation
-from .reconcile import settle
+from .reconcile import settled
 from .saga import Order, Saga, begin, check, ensure_possible, fetch
 from .site import Site
 from .tending import tend
@@ -53,7 +53,7 @@ def carry_out(site: Site, order: Order) -> tuple[Deployment, list[str]]:
         ensure_possible(site)
     digest = fetch(site, order.version)
     with operation(site.journal, site.directory, site.name, who=order.who, why=f"{order.how} of version {order.version}"):
-        lines = [settle(site, row, say=site.say) for row in site.journal.ledger.open() if row.environment == site.name]
+        lines = settled(site)
         lines += [] if warm else tend(site)
         for line in lines:
             site.say(line)

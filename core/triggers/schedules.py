@@ -22,15 +22,20 @@ def next_time(line: str, after: float) -> float:
 
 def last(journal: Journal, pipeline: Pipeline, now: float) -> float:
     """When the pipeline's schedule was last dealt with; a schedule seen for the first time, or changed, starts counting now."""
-    kept = journal.values.get(_key(pipeline))
-    if kept is None:
-        journal.values.set(_key(pipeline), str(now))
+    kept = journal.values.get(_key(pipeline)) or ""
+    at, _, line = kept.partition(" ")
+    if line != pipeline.on.schedule:
+        _deal_with(journal, pipeline, now)
         return now
-    return float(kept)
+    return float(at)
 
 
 def due(project: Project, journal: Journal, now: float) -> list[Pipeline]:
     scheduled = [pipeline for pipeline in project.pipelines.values() if pipeline.on.schedule]
+    for pipeline in project.pipelines.values():
+        # One that is taken out for a while has missed nothing when it is put back.
+        if not pipeline.on.schedule and journal.values.get(_key(pipeline)):
+            journal.values.set(_key(pipeline), "")
     return [pipeline for pipeline in scheduled if next_time(pipeline.on.schedule, last(journal, pipeline, now)) <= now]
 
 
@@ -38,7 +43,7 @@ def start(project: Project, journal: Journal, pipeline: Pipeline, now: float, sa
     """Start the scheduled run, unless one of the pipeline is under way: then this time is passed over and said so."""
     from ..engine.submit import submit_pipeline
 
-    journal.values.set(_key(pipeline), str(now))
+    _deal_with(journal, pipeline, now)
     if any(run.kind is RunKind.PIPELINE and run.name == pipeline.name for run in journal.runs.active()):
         say(f"schedule of {pipeline.name}: a run is still under way, this time is passed over")
         return None
@@ -51,5 +56,9 @@ def start(project: Project, journal: Journal, pipeline: Pipeline, now: float, sa
     return run.id
 
 
+def _deal_with(journal: Journal, pipeline: Pipeline, now: float) -> None:
+    journal.values.set(_key(pipeline), f"{now} {pipeline.on.schedule}")
+
+
 def _key(pipeline: Pipeline) -> str:
-    return f"schedule:{pipeline.name}:{pipeline.on.schedule}"
+    return f"schedule:{pipeline.name}"

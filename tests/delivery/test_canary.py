@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -106,6 +109,56 @@ def test_pause_holds_and_resume_goes_on(world: World) -> None:
     assert world.answers() == "2"
     assert not load.failures
     assert [entry.action for entry in world.journal.audit.page()].count("pause") == 1
+
+
+@pytest.mark.parametrize(("what", "state"), [(CanaryOrder.ABORT, DeploymentState.FAILED), (CanaryOrder.PAUSE, DeploymentState.SUCCEEDED)])
+def test_what_is_asked_while_the_last_stage_is_judged_is_obeyed(
+    world: World, monkeypatch: pytest.MonkeyPatch, what: CanaryOrder, state: DeploymentState
+) -> None:
+    judged = canary.Canary._judged
+
+    def slowly(self: canary.Canary, hold: canary._Hold) -> bool:
+        decided = judged(self, hold)
+        if decided and not self._site.journal.orders.after(self._deployment.id):
+            canary.order(self._site.journal, "staging", what, who="ops", why="just now")
+        return decided
+
+    monkeypatch.setattr(canary.Canary, "_judged", slowly)
+    with promotion(world, strategy(50, interval=1.5)) as going, Load(world.port):
+        if what is CanaryOrder.PAUSE:
+            going.at(50, CanaryState.PAUSED)
+            going.order(CanaryOrder.RESUME)
+        assert going.ended() is state
+    assert ("aborted by ops at 50 %: just now" in str(going.error)) is (what is CanaryOrder.ABORT)
+    assert world.answers() == ("1" if what is CanaryOrder.ABORT else "2")
+
+
+def test_what_was_asked_before_all_traffic_moves_is_obeyed_still(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    heed = canary.Canary.heed
+
+    def late(self: canary.Canary) -> None:
+        with pytest.raises(Refused, match="no canary is under way"):
+            canary.order(self._site.journal, "staging", CanaryOrder.PAUSE, who="ops")
+        self._site.journal.orders.add(self._deployment.id, CanaryOrder.ABORT, "ops", environment="staging", why="")
+        heed(self)
+
+    monkeypatch.setattr(canary.Canary, "heed", late)
+    with promotion(world, strategy(50, interval=0.5, rules=())) as going:
+        assert going.ended() is DeploymentState.FAILED
+    assert "aborted by ops before all traffic had moved" in str(going.error) and world.answers() == "1"
+
+
+def test_a_replica_that_missed_the_first_look_counts_from_its_first_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, looks = canary.Canary._reading, count()
+
+    def missing(self: canary.Canary) -> analysis.Reading:
+        answered = 100.0 * next(looks)  # in the tests' replicas nothing is measured: a histogram of 100 requests more each time, but for the first
+        return replace(reading(self), latency={"v2-1": {0.1: answered, math.inf: answered}} if answered else {})
+
+    monkeypatch.setattr(canary.Canary, "_reading", missing)
+    rule = {"signal": "latency_p95", "at_most": 5.0}
+    with promotion(world, strategy(50, interval=3.0, rules=(rule,))) as going, Load(world.port):
+        assert going.ended() is DeploymentState.SUCCEEDED, going.error
 
 
 def test_full_does_not_wait(world: World) -> None:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from podium.core.delivery import canary, environments, guard, past, phases, reconcile
+from podium.core.delivery import canary, environments, guard, past, phases, reconcile, saga, undoing
 from podium.core.domain.delivery import CanaryOrder, DeploymentState, ReplicaState
-from podium.core.errors import Interrupted, Refused, RunFailed
+from podium.core.errors import Interrupted, PodiumError, Refused, RunFailed, Unreachable
 from podium.core.journal import Journal
 from podium.core.triggers.jobs import Healing
 
 from tests.delivery.light import Load, World
 from tests.delivery.test_canary import promotion, strategy
 from tests.delivery.test_crash import crash
-from tests.support import wait_until
+from tests.support import free_port, wait_until
 
 
 @pytest.fixture
@@ -222,6 +223,54 @@ def test_stopping_waits_for_a_healing_that_has_begun(serving: World) -> None:
         assert serving.site.replicas() and serving.site.proxy.alive()
     thread.join(20)
     assert serving.site.replicas() == [] and not serving.site.proxy.alive()
+
+
+def test_no_change_begins_over_one_that_could_not_be_settled(serving: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever settles it later would take the new one back with it, to the weights from before the old one."""
+    for number in (2, 3):
+        serving.version(number)
+    serving.deploy(2)
+    crash(serving, "deploy", 3, "after", phases.SHIFTED)
+    away = True
+
+    def gone(*_: object) -> None:
+        if away:
+            raise Unreachable("the engine does not answer")
+
+    drained, weights = saga.Saga.drained, undoing._weights
+    monkeypatch.setattr(saga.Saga, "drained", lambda self: (gone(), drained(self)))
+    monkeypatch.setattr(undoing, "_weights", lambda *all_: (gone(), weights(*all_)))
+    with pytest.raises(Unreachable, match="the interrupted deploy of version 3 could not be finished"):
+        serving.rollback(1)
+    (row,) = serving.journal.ledger.open()
+    assert row.to_version == 3 and serving.journal.quarantine.find("tiny", 2) is None
+    away = False
+    serving.rollback(1)
+    assert serving.journal.ledger.open() == [] and serving.answers() == "1"
+    assert past.serving(serving.journal, "staging") == 1
+
+
+def test_a_port_that_could_not_be_taken_is_taken_by_the_next_try(serving: World) -> None:
+    """The file alone must not say that the proxy has moved."""
+    serving.version(2)
+    before = serving.port
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", free_port()))
+        other.listen()
+        serving.change(port=other.getsockname()[1])
+        with pytest.raises(PodiumError):
+            serving.deploy(2)
+    assert not serving.site.proxy.fits(serving.site.layout())
+    serving.deploy(2)
+    assert serving.answers() == "2" and serving.port != before
+
+
+def test_weights_that_change_before_a_new_port_is_taken_do_not_hide_it(serving: World) -> None:
+    serving.change(port=free_port())
+    serving.site.weigh({row.id: 50 for row in serving.site.replicas()})
+    assert not serving.site.proxy.fits(serving.site.layout())
+    serving.site.sync()
+    assert serving.answers() == "1" and serving.weights() == {"v1-1": 50}
 
 
 def test_another_kind_of_driver_takes_nothing_over(serving: World) -> None:

@@ -65,6 +65,15 @@ def test_judging_an_error_rate(requests: int, errors: int, rule: dict[str, objec
     assert analysis.verdict(analysis.judge([{"signal": "error_rate", **rule}], new, old)) is verdict
 
 
+@pytest.mark.parametrize(("errors", "before"), [(1, 0), (60, 1)])
+def test_a_version_before_with_two_requests_is_nothing_to_compare_with(errors: int, before: int) -> None:
+    new = analysis.window(reading(0, 0), reading(200, errors), ["v2-1"])
+    old = analysis.window(reading(0, 0), reading(2, before), ["v2-1"])
+    [result] = analysis.judge([{"signal": "error_rate", "compare": "champion", "margin": 0.2}], new, old)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "2 to the version before: fewer than 20" in result.message
+
+
 def test_latency_is_compared_and_nothing_measured_is_an_error() -> None:
     old = analysis.window(reading(0, 0), reading(100, 0, fast=100, slow=100), ["v2-1"])
     new = analysis.window(reading(0, 0), reading(100, 0, fast=10, slow=100), ["v2-1"])

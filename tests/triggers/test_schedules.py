@@ -57,6 +57,17 @@ def test_times_that_were_missed_are_made_up_for_once(lab: Lab) -> None:
     assert told == [f"schedule of main: run {run_id}"]
 
 
+def test_a_schedule_that_is_put_back_has_missed_nothing(lab: Lab) -> None:
+    schedules.due(lab.project, lab.journal, NOON)
+    for extra in ('on: {schedule: "0 4 * * *"}', ""):
+        other = lab.pipeline('a: {run: "true"}', extra=extra)
+        schedules.due(other, lab.journal, NOON + HOUR)
+        back = lab.pipeline('a: {run: "true"}', extra='on: {schedule: "0 3 * * *"}')
+        assert schedules.due(back, lab.journal, NOON + 10 * DAY) == []
+        assert [pipeline.name for pipeline in schedules.due(back, lab.journal, NOON + 11 * DAY)] == ["main"]
+        lab.journal.values.set("schedule:main", f"{NOON} 0 3 * * *")
+
+
 def test_a_time_that_comes_during_a_run_is_passed_over_and_said(lab: Lab) -> None:
     lab.pipeline('a: {run: "sleep 60"}', extra='on: {schedule: "0 3 * * *"}')
     schedules.due(lab.project, lab.journal, NOON)
