@@ -38,8 +38,9 @@ class Cgroup:
             self._cpu, self._memory, self._stat = (self._open(path) for path in found.files)
             self._version = found.version
             # A process without a network of its own counts the machine's: that is not the container's.
-            own = _namespace(root, pid) != _namespace(root, 1)
-            self._network = self._open(root / "proc" / str(pid) / "net" / "dev") if own else -1
+            own = _namespace(root, pid)
+            shared = own in ("", _namespace(root, "1"), _namespace(root, "self"))
+            self._network = -1 if shared else self._open(root / "proc" / str(pid) / "net" / "dev")
         except (OSError, ValueError) as error:
             self.close()
             raise LookupError(str(error)) from error
@@ -108,10 +109,11 @@ def _mounts(root: Path) -> dict[str, str]:
     return found
 
 
-def _namespace(root: Path, pid: int) -> str:
+def _namespace(root: Path, pid: int | str) -> str:
+    """Empty where it may not be looked at; of process 1 only root may."""
     with contextlib.suppress(OSError):
         return str((root / "proc" / str(pid) / "ns" / "net").readlink())
-    return f"unknown of {pid}"
+    return ""
 
 
 def _all(handle: int) -> bytes:

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from .ssh import Tunnel
 
 TIMEOUT = 30
+_UNHURRIED = 20
 _PIECE = 2 << 20
+# A machine that is gone without a word is noticed after some 25 s, where nothing else (ssh's own keep-alive) notices it earlier.
+_KEEPALIVE = ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
 # Images were known by their content from here on; older engines are not tried.
 _OLDEST = (1, 40)
 
@@ -79,6 +82,15 @@ class Engine:
         self.api._raise_for_status(response)
         return response.iter_content(_PIECE)
 
+    @contextmanager
+    def unhurried(self) -> Generator[None]:
+        """For requests that have the engine move gigabytes before it answers."""
+        before, self.api.timeout = self.api.timeout, self.api.timeout * _UNHURRIED
+        try:
+            yield
+        finally:
+            self.api.timeout = before
+
     def info(self) -> dict[str, Any]:
         with self.doing("asking the engine about itself"):
             return self.api.info()
@@ -96,6 +108,8 @@ class Engine:
         if address.scheme == "tcp":
             plain = socket.create_connection((address.host, address.port), timeout=TIMEOUT)
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for option, value in _KEEPALIVE:
+                plain.setsockopt(socket.IPPROTO_TCP, option, value)
             try:
                 return self._trusting().wrap_socket(plain, server_hostname=address.host)
             except BaseException:

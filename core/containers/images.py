@@ -15,6 +15,8 @@ from .picture import moment
 Say = Callable[[str], None]
 _PROGRESS = 5.0  # seconds between two lines about how far a transfer has come
 MEGABYTE = 1_000_000
+SLOW = 600.0  # seconds that an engine may be silent while it moves gigabytes on its disk
+_PIECE = 2 << 20
 
 
 def inspect(engine: Engine, reference: str) -> dict[str, Any] | None:
@@ -65,15 +67,23 @@ def transfer(source: Engine, target: Engine, image_id: str, *, say: Say) -> None
     total = int(found.get("Size") or 0)
     say(f"sending image {image_id[7:19]} ({megabytes(total)}) from {source.address} to {target.address}")
     started = time.monotonic()
-    with source.doing("reading the image"):
-        stream = source.api.get_image(image_id)
     with target.doing("writing the image"):
         api = target.api
-        answer = api._post(api._url("/images/load"), data=_told(stream, total, say), params={"quiet": True}, timeout=api.timeout * 20)
+        answer = api._post(api._url("/images/load"), data=_told(_read(source, image_id), total, say), params={"quiet": True}, timeout=SLOW)
         api._raise_for_status(answer)
     if inspect(target, image_id) is None:
         raise Refused(f"{target.address} took the image but does not show it", hint="its own log says why; is its disk full?")
     say(f"sent in {time.monotonic() - started:.1f} s")
+
+
+def _read(source: Engine, image_id: str) -> Iterator[bytes]:
+    """The image as a tar, in pieces. The engine writes all of it to its disk before it sends the first, and the docker package would then wait for
+    the next for ever."""
+    with source.doing("reading the image"):
+        api = source.api
+        answer = api._get(api._url("/images/{0}/get", image_id), stream=True, timeout=SLOW)
+        api._raise_for_status(answer)
+        yield from answer.iter_content(_PIECE)
 
 
 def _told(stream: Iterable[bytes], total: int, say: Say) -> Iterator[bytes]:
@@ -94,7 +104,8 @@ def remove(engine: Engine, reference: str) -> bool:
     """Whether it went; an image that a container uses, or that is gone already, stays as it is."""
     with engine.doing(f"removing image {reference[:100]}"):
         try:
-            engine.api.remove_image(reference, force=False, noprune=False)
+            with engine.unhurried():
+                engine.api.remove_image(reference, force=False, noprune=False)
         except docker_errors.ImageNotFound:
             return False
         except docker_errors.APIError as error:

@@ -63,7 +63,7 @@ class Tunnel:
         address = self._address
         command = [
             sys.executable, "-I", "-S", "-c", _WITH_PARENT, str(os.getpid()), program,
-            "-nNT", "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes", "-o", "StreamLocalBindMask=0177",
+            "-nNT", "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=no", "-o", "StreamLocalBindMask=0177",
             "-o", f"ConnectTimeout={int(CONNECT_SECONDS) - 5}", "-o", "ControlPath=none", "-o", "ControlMaster=no", *_KEEPALIVE,
             "-p", str(address.port), *(["-l", address.user] if address.user else []),
             "-L", f"{self.socket}:{address.path}", "--", address.host,
@@ -92,6 +92,9 @@ class Tunnel:
             if self._process.poll() is not None:
                 raise self.why()
             if time.monotonic() > deadline:
+                # Forwards of the user's own configuration may fail, as they do where another ssh has them already; ours has not come either.
+                if self._errors.exists() and self._errors.stat().st_size:
+                    raise self.why()
                 raise Away(f"{self._address} does not answer within {CONNECT_SECONDS:g} s", hint="is the machine up? try: ssh " + self._address.host)
             time.sleep(0.01)
 

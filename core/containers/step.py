@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import handover
@@ -24,18 +25,21 @@ from .engine import Engine, open_engine
 from .hijack import hijack
 from .steps_control import Control, LetGo
 from .steps_create import description, fingerprint, name, surroundings
-from .steps_follow import End, Follower, Lost, Passed, follow
+from .steps_follow import PATIENCE, End, Follower, Lost, Passed, follow
 from .steps_image import Ready, ready
 from .steps_mounts import store_directory
 from .steps_order import StepOrder
 from .steps_passed import passed_before
-from .steps_script import parted, script
+from .steps_script import TOLD_AND_WELL, parted, script
 from .steps_transfer import bring_back, send
+from .words import Away
 
 # What the engine itself failed at ends with this, as with docker's own client.
 ENGINE_FAILED = 125
 _SIGNALLED = 128
 _OUT_OF_MEMORY = 137
+TERMINATED = 143
+_AGAIN = 1.0
 
 
 @dataclass(slots=True)
@@ -120,7 +124,8 @@ class ContainerStep:
             with engine.doing("starting the container"):
                 engine.api.start(self._container)
             self._started = True
-            line.sendall(script(order.argv, hidden))
+            with engine.doing("handing the command over"):
+                line.sendall(script(order.argv, hidden))
         except BaseException:
             line.close()
             raise
@@ -162,15 +167,35 @@ class ContainerStep:
     # Ending
 
     def _finish(self, end: End) -> None:
-        outcome, order = self.outcome, self._order
+        outcome = self.outcome
+        if end.exit_code == TOLD_AND_WELL:
+            # An engine that stops ends what runs on it; a command that then leaves with 0 has not done all that it would have.
+            end = replace(end, exit_code=TERMINATED if end.lost or self._control.told else 0)
         outcome.code = end.exit_code
         if end.exit_code == 0:
             if self._copies:
-                bring_back(self.engine, self._container, order, say)
+                self._bring_back()
             if end.out_of_memory:
                 self._told("something in it was ended for want of memory; the command went on without it")
         elif not self._control.told:
             self._explain(end)
+
+    def _bring_back(self) -> None:
+        """Lost when the engine goes away meanwhile and does not come back: the container has the only copy, and stays."""
+        lost_at: float | None = None
+        while True:
+            try:
+                bring_back(self.engine, self._container, self._order, say)
+                return
+            except Away as error:
+                lost_at = lost_at or time.monotonic()
+                if time.monotonic() - lost_at > PATIENCE:
+                    hint = "its container has them; `podium resume` takes it over"
+                    raise Lost(f"the outputs were not fetched: the engine was away for more than {PATIENCE:g} s", hint=hint) from error
+                self._told(f"{error.message}: waiting for it")
+                time.sleep(_AGAIN)
+                with suppress(PodiumError):
+                    self._reopen()
 
     def _explain(self, end: End) -> None:
         outcome, memory = self.outcome, self._order.spec.memory
@@ -192,6 +217,8 @@ class ContainerStep:
     def put_away(self) -> None:
         """The container after its step: removed, or kept to be looked at when the step has failed by itself. Never raises."""
         if self.outcome.lost:
+            with suppress(OSError):
+                leftover.lost_marker(self._order.state, self._order.run, self._container).touch(mode=0o600)
             return
         with suppress(PodiumError):
             worth_a_look = self._started and not self._shell_missing and self.outcome.code != 0 and not self._cancelled()

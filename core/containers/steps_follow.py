@@ -15,13 +15,11 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from requests import exceptions as http_errors
-from urllib3.exceptions import HTTPError
-
 from ..errors import NotFound, PodiumError, RunFailed, Unreachable
 from .engine import Engine
 from .hijack import Frames
 from .steps_create import LOG_BYTES
+from .stream import Stream
 
 _CHUNK = 1 << 18
 _SHORT = 2
@@ -88,13 +86,9 @@ class Follower:
         frames = Frames()
         since = self._passed.since
         skip = {1: 0, 2: 0} if since else dict(self._passed.bytes)
-        params: dict[str, Any] = {"follow": 1, "stdout": 1, "stderr": 1, **({"since": f"{since:.9f}"} if since else {})}
-        api = self.engine.api
-        with self.engine.doing("following the container"):
-            response = api.get(api._url("/containers/{0}/logs", self._container), params=params, stream=True, timeout=(api.timeout, None))
-            api._raise_for_status(response)
-        with closing(response), suppress(HTTPError, http_errors.RequestException):
-            for data in response.raw.stream(_CHUNK, decode_content=False):
+        query: dict[str, Any] = {"follow": 1, "stdout": 1, "stderr": 1, **({"since": f"{since:.9f}"} if since else {})}
+        with Stream(self.engine, f"/containers/{self._container}/logs", query, what="following the container") as record:
+            while data := record.read():
                 for stream, piece in frames.feed(data):
                     rest = self._unseen(stream, piece, skip)
                     if len(rest):

@@ -58,14 +58,15 @@ def _built(engine: Engine, order: StepOrder, say: Say) -> Ready:
         labels = {**Labels(order.project, order.home, IMAGE_ROLE).all(), BUILD: order.spec.build}
         wanted = build.Order(lambda: _context(directory, order.build), tag=tag, labels=labels)
         image_id = build.build(engine, wanted, say=say, what=f"building {order.spec.build}").image_id
-        _forget_old(engine, order)
+        _forget_old(engine, order, image_id)
     return Ready(image_id, f"build:{order.build_hash}", f"{order.spec.build}/Dockerfile ({image_id.removeprefix('sha256:')[:12]})")
 
 
-def _forget_old(engine: Engine, order: StepOrder) -> None:
-    """Images of this directory as it was before. One that a container still uses stays by itself."""
+def _forget_old(engine: Engine, order: StepOrder, newest: str) -> None:
+    """Images of this directory as it was before. One that a container still uses stays by itself. The one just built counts as the newest: made from
+    the builder's cache, it has the date of the first time."""
     mine = [f"{HOME}={home_id(order.home)}", f"{ROLE}={IMAGE_ROLE}", f"{BUILD}={order.spec.build}"]
-    found = sorted(images.find(engine, mine), key=lambda one: -int(one.get("Created") or 0))
+    found = sorted(images.find(engine, mine), key=lambda one: (one["Id"] != newest, -int(one.get("Created") or 0)))
     for old in found[_KEPT_BUILDS:]:
         images.remove(engine, str((old.get("RepoTags") or [old["Id"]])[0]))
 

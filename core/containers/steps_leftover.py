@@ -103,9 +103,14 @@ def _awaited(left: Left, journal: Journal, now: float) -> bool:
     except NotFound:
         # A journal that was thrown away, or a run that is only just being written.
         return now - left.created < 60.0
-    if run.state is RunState.INTERRUPTED:
+    if run.state is RunState.INTERRUPTED or (run.state is RunState.FAILED and lost_marker(journal.path.parent, left.run, left.id).exists()):
         return now - (run.ended or now) < WAITING_SECONDS
     return not run.state.finished
+
+
+def lost_marker(state: Path, run: int, container: str) -> Path:
+    """Exists when the engine was away while it had the container, so that its work may go on, or be done: a resumed run takes it over."""
+    return state / "runs" / str(run) / f"lost-{container[:12]}"
 
 
 def _remove_shells(engine: Engine, project: str, home: Path) -> None:

@@ -46,8 +46,12 @@ while set -- /proc/[0-9]*; [ $# -gt 2 ] && [ $podium_n -lt 50 ]; do
   podium_n=$((podium_n + 1))
   sleep 0.1 2>/dev/null || sleep 1 || break
 done
+if [ $podium_code -eq 180 ]; then podium_code=179; fi
+if [ -n "$podium_told" ] && [ $podium_code -eq 0 ]; then podium_code=180; fi
 exit $podium_code
 """
+# What the wrapper ends with when it was told to end and its command left with 0 all the same.
+TOLD_AND_WELL = 180
 ENTRYPOINT = ("/bin/sh", "-c", WRAPPER, "podium")
 
 

@@ -24,6 +24,8 @@ from .words import own_files
 LEFT_OUT = frozenset({
     ".git", ".podium", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".ipynb_checkpoints", ".DS_Store", ".venv", "venv", "node_modules",
 })  # fmt: skip
+# The history of this machine's checkout and our own state are nothing that a container could make.
+_NEVER_TAKEN = frozenset({".git", ".podium"})
 Say = Callable[[str], None]
 _TIMES = 20
 
@@ -113,9 +115,31 @@ def _unpack(archive: Path, scratch: Path, target: Path) -> None:
     found = scratch / target.name
     if not os.path.lexists(found):
         raise RunFailed(f"the engine sent something else than output {target.name}")
-    if target.is_dir() and not target.is_symlink():
-        shutil.rmtree(target)
-    else:
-        target.unlink(missing_ok=True)
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(found, target)
+    _put(found, target)
+
+
+def _put(found: Path, target: Path) -> None:
+    """`found` in the place of `target`. Of directories what was never sent stays: the archive cannot have it."""
+    if not _real_directory(found) or not _real_directory(target):
+        _remove(target)
+        shutil.move(found, target)
+        return
+    names = {item.name for item in found.iterdir()}
+    for item in target.iterdir():
+        if item.name not in names | LEFT_OUT:
+            _remove(item)
+    for name in names - _NEVER_TAKEN:
+        _put(found / name, target / name)
+    target.chmod(stat.S_IMODE(found.stat().st_mode))
+
+
+def _real_directory(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _remove(path: Path) -> None:
+    if _real_directory(path):
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -23,8 +23,6 @@ from .words import refusal
 
 CHUNK = 256 << 10
 _LONGEST_HEAD = 64 << 10
-# A machine that is gone without a word is noticed after some 25 s, where nothing else (ssh's own keep-alive) notices it earlier.
-_KEEPALIVE = ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
 
 
 class Stream:
@@ -36,7 +34,6 @@ class Stream:
         with engine.doing(what):
             self.socket = engine.dial()
             try:
-                _keep_alive(self.socket)
                 self.socket.sendall(f"GET {target} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
                 status, self._early = self._head()
                 if status != 200:
@@ -105,10 +102,3 @@ def _response(status: int) -> Response:
     made = Response()
     made.status_code = status
     return made
-
-
-def _keep_alive(connection: socket.socket) -> None:
-    if connection.family in (socket.AF_INET, socket.AF_INET6):
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in _KEEPALIVE:
-            connection.setsockopt(socket.IPPROTO_TCP, option, value)

@@ -42,7 +42,7 @@ class Request(BaseHTTPRequestHandler):
         self.server.wire.seen.append(Seen(f"{self.command} {path}", self.path.partition("?")[2], dict(self.headers), body))
         self.server.wire.answer(f"{self.command} {path}")(self)
 
-    do_GET = do_POST = do_PUT = handle_one
+    do_GET = do_POST = do_PUT = do_DELETE = handle_one
 
     def log_message(self, format: str, *args: object) -> None:
         pass
