@@ -178,8 +178,9 @@ class PodiumApp(EndingApp):
         return kept
 
     def go_to_run(self, run_id: int) -> None:
-        if isinstance(self.screen, ModalScreen):
-            return  # a dialog that a person types into stays where it is, and its keys with it
+        # A dialog that a person types into stays where it is, and its keys with it; and at the end there is no screen any more.
+        if not self.screen_stack or isinstance(self.screen_stack[-1], ModalScreen):
+            return
         screen = self.go("runs")
         screen.select(run_id)
 

@@ -88,7 +88,7 @@ def test_a_killed_instance_of_the_proxy_costs_no_more_than_it_was_answering(scen
     print(f"{world.driver}: {seen.failed} of {seen.asked} requests failed when one instance of the proxy was killed")
     assert problems == [], f"{problems}\n{told(world, docker)}"
     # `at` is when a request was begun. A connection has one request underway at most, and there are eight, half of them the other one's.
-    assert all(killed - 0.5 < at <= killed + 0.05 for at in moments) and seen.failed <= 4, f"{killed}: {seen.failures}\n{told(world, docker)}"
+    assert all(killed - 1.5 < at <= killed + 0.05 for at in moments) and seen.failed <= 4, f"{killed}: {seen.failures}\n{told(world, docker)}"
 
 
 def test_a_proxy_killed_as_a_whole_is_back_at_once_and_loses_only_what_came_meanwhile(scene: tuple[World, Engine | None]) -> None:
@@ -103,17 +103,21 @@ def test_a_proxy_killed_as_a_whole_is_back_at_once_and_loses_only_what_came_mean
     moments = [at for at, _ in seen.failures]
     print(f"{world.driver}: {seen.failed} of {seen.asked} requests failed, the last {max(moments, default=killed) - killed:.2f} s after the proxy was killed")
     assert problems == [], f"{problems}\n{told(world, docker)}"
-    assert all(killed - 1 < at < back for at in moments), seen.failures
+    assert all(killed - 1.5 < at < back for at in moments), seen.failures
     assert max(moments, default=killed) - killed < 4.0, f"{max(moments) - killed:.1f} s without a proxy\n{told(world, docker)}"
 
 
 def kill(world: World, docker: Engine | None, victims: Sequence[int]) -> float:
-    """When they were killed; returns when as many others are there as there were, and all has settled."""
+    """When the last of them and of their workers had ended, which takes a killed one half a second where the machine is busy; returns when as many others are
+    there as there were, and all has settled."""
     wanted = len(proxy_pids(world, docker))
     assert wanted == len(INSTANCES)
-    killed = time.time()
+    families = [process for pid in victims for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))]
     for pid in victims:
         os.kill(pid, signal.SIGKILL)
+    _, alive = psutil.wait_procs(families, timeout=5)
+    killed = time.time()
+    assert alive == []
 
     def others() -> bool:
         try:
