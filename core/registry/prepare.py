@@ -81,8 +81,9 @@ def _make(path: Path) -> None:
 
 
 def _remove_unfinished(path: Path) -> None:
-    for scratch in path.parent.glob(f"{glob.escape(path.name)}.*{_UNFINISHED}"):
-        pid = scratch.name.removeprefix(f"{path.name}.").removesuffix(_UNFINISHED)
+    """With their rollback journals, of processes that are gone."""
+    for scratch in path.parent.glob(f"{glob.escape(path.name)}.*{_UNFINISHED}*"):
+        pid = scratch.name.removeprefix(f"{path.name}.").partition(".")[0]
         if not (pid.isdecimal() and started_at(int(pid))):
             scratch.unlink(missing_ok=True)
 
