@@ -13,11 +13,10 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from itertools import takewhile
 from pathlib import Path
 
 from .graph import PlannedStep
-
-_WILD = "*?["
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +98,10 @@ def _alone(lock: Path) -> Generator[None]:
 
 def meet(written: str, used: str) -> bool:
     """Whether writing at or below one path changes what is at or below the other, which may be a pattern."""
-    if "**" in used:
-        used = used.partition("**")[0].rstrip("/") or "."
     if "." in (written, used):
         return True
-    pairs = zip(written.split("/"), used.split("/"), strict=False)
-    return all(name == part or (any(sign in part for sign in _WILD) and fnmatch(name, part)) for name, part in pairs)
+    parts = takewhile(lambda part: "**" not in part, used.split("/"))
+    return all(name == part or fnmatch(name, part) for name, part in zip(written.split("/"), parts, strict=False))
 
 
 def _of(steps: Sequence[PlannedStep]) -> Paths:

@@ -94,12 +94,16 @@ class Recorder:
         return self.rate > 0.0 and random.random() < self.rate
 
     def capture(self, record: Mapping[str, Any], size: int) -> None:
-        """`size` is about how many bytes the record holds on to."""
-        self.counts["captured" if self._put("capture", record, size) else "capture_dropped"] += 1
+        """`size` is about how many bytes the record holds on to. One that alone would fill a file is not kept: four of them would be all there is."""
+        if size <= self._files["capture"].limit and self._put("capture", record, size):
+            self.counts["captured"] += 1
+        else:
+            self.drop()
 
     def drop(self) -> None:
-        """One that was wanted and cannot be kept."""
-        self.counts["capture_dropped"] += 1
+        """One that was wanted and cannot be kept. Called by both threads."""
+        with self._lock:
+            self.counts["capture_dropped"] += 1
 
     def feedback(self, record: Mapping[str, Any], size: int) -> bool:
         """False when there is no room: the caller is told and can send it again."""
@@ -125,9 +129,8 @@ class Recorder:
         lines: dict[str, list[bytes]] = {}
         for kind, record, _ in batch:
             line = json.dumps(record).encode() + b"\n"
-            if kind == "capture" and len(line) > self._files[kind].limit:
-                self.counts["captured"] -= 1
-                self.counts["capture_dropped"] += 1  # one alone would fill a file, and four of them all there is
+            if kind == "capture" and len(line) > self._files[kind].limit:  # by its escapes alone; else it was not taken
+                self.drop()
             else:
                 lines.setdefault(kind, []).append(line)
         for kind, encoded in lines.items():

@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -344,7 +345,9 @@ def test_as_a_check_of_a_gate(world: World, play: Played) -> None:
     assert judged(9) == {"replay on staging": Verdict.ERROR}, "its files are nowhere"
 
 
-def test_a_killed_replay_leaves_shadows_that_the_next_sweep_ends(world: World) -> None:
+@contextmanager
+def replaying(world: World) -> Iterator[subprocess.Popen[bytes]]:
+    """A replay in a process of its own, with both of its shadows running."""
     world.version(1, answer=1)
     world.version(2, answer=1, delay=0.2)
     world.deploy(1)
@@ -354,33 +357,27 @@ def test_a_killed_replay_leaves_shadows_that_the_next_sweep_ends(world: World) -
     process = subprocess.Popen([sys.executable, str(Path(__file__).with_name("replaying.py")), str(handed), "2"], stdin=subprocess.DEVNULL)
     try:
         wait_until(lambda: len(shadows_of(world)) == 2, 60, what="both shadows run")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_killed_replay_leaves_shadows_that_the_next_sweep_ends(world: World) -> None:
+    with replaying(world) as process:
         assert shadows.sweep(world.project, world.journal) == [], "its process lives"
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         assert len(shadows_of(world)) == 2
         assert shadows.sweep(world.project, world.journal) == ["staging: a replay was killed; 2 of its shadow replicas were ended"]
-    finally:
-        process.kill()
-        process.wait()
     assert not shadows_of(world)
     assert shadows.sweep(world.project, world.journal) == []
 
 
 def test_a_replay_that_is_told_to_end_ends_its_shadows(world: World) -> None:
-    world.version(1, answer=1)
-    world.version(2, answer=1, delay=0.2)
-    world.deploy(1)
-    fill(capture_of(world), 200)
-    handed = world.project.home / "handed.pickle"
-    handed.write_bytes(pickle.dumps((world.project, world.environment)))
-    process = subprocess.Popen([sys.executable, str(Path(__file__).with_name("replaying.py")), str(handed), "2"], stdin=subprocess.DEVNULL)
-    try:
-        wait_until(lambda: len(shadows_of(world)) == 2, 60, what="both shadows run")
+    with replaying(world) as process:
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 130
-    finally:
-        process.kill()
-        process.wait()
     assert not shadows_of(world)
     assert world.journal.locks.all() == []
 
