@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from .ssh import Tunnel
 
 TIMEOUT = 30
-_UNHURRIED = 20
-_PIECE = 2 << 20
+SLOW = 600.0  # seconds that an engine may be silent while it moves gigabytes on its disk
+PIECE = 2 << 20
 # A machine that is gone without a word is noticed after some 25 s, where nothing else (ssh's own keep-alive) notices it earlier.
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
 # Images were known by their content from here on; older engines are not tried.
@@ -80,12 +80,12 @@ class Engine:
         url = self.api._url("/containers/{0}/archive", container)
         response = self.api._get(url, params={"path": path}, stream=True, headers={"Accept-Encoding": "identity"})
         self.api._raise_for_status(response)
-        return response.iter_content(_PIECE)
+        return response.iter_content(PIECE)
 
     @contextmanager
     def unhurried(self) -> Generator[None]:
         """For requests that have the engine move gigabytes before it answers."""
-        before, self.api.timeout = self.api.timeout, self.api.timeout * _UNHURRIED
+        before, self.api.timeout = self.api.timeout, SLOW
         try:
             yield
         finally:

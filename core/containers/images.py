@@ -9,14 +9,12 @@ from typing import Any
 from docker import errors as docker_errors
 
 from ..errors import NotFound, Refused
-from .engine import Engine
+from .engine import PIECE, Engine
 from .picture import moment
 
 Say = Callable[[str], None]
 _PROGRESS = 5.0  # seconds between two lines about how far a transfer has come
 MEGABYTE = 1_000_000
-SLOW = 600.0  # seconds that an engine may be silent while it moves gigabytes on its disk
-_PIECE = 2 << 20
 
 
 def inspect(engine: Engine, reference: str) -> dict[str, Any] | None:
@@ -67,9 +65,9 @@ def transfer(source: Engine, target: Engine, image_id: str, *, say: Say) -> None
     total = int(found.get("Size") or 0)
     say(f"sending image {image_id[7:19]} ({megabytes(total)}) from {source.address} to {target.address}")
     started = time.monotonic()
-    with target.doing("writing the image"):
+    with target.doing("writing the image"), target.unhurried():
         api = target.api
-        answer = api._post(api._url("/images/load"), data=_told(_read(source, image_id), total, say), params={"quiet": True}, timeout=SLOW)
+        answer = api._post(api._url("/images/load"), data=_told(_read(source, image_id), total, say), params={"quiet": True})
         api._raise_for_status(answer)
     if inspect(target, image_id) is None:
         raise Refused(f"{target.address} took the image but does not show it", hint="its own log says why; is its disk full?")
@@ -79,11 +77,11 @@ def transfer(source: Engine, target: Engine, image_id: str, *, say: Say) -> None
 def _read(source: Engine, image_id: str) -> Iterator[bytes]:
     """The image as a tar, in pieces. The engine writes all of it to its disk before it sends the first, and the docker package would then wait for
     the next for ever."""
-    with source.doing("reading the image"):
+    with source.doing("reading the image"), source.unhurried():
         api = source.api
-        answer = api._get(api._url("/images/{0}/get", image_id), stream=True, timeout=SLOW)
+        answer = api._get(api._url("/images/{0}/get", image_id), stream=True)
         api._raise_for_status(answer)
-        yield from answer.iter_content(_PIECE)
+        yield from answer.iter_content(PIECE)
 
 
 def _told(stream: Iterable[bytes], total: int, say: Say) -> Iterator[bytes]:

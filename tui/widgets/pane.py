@@ -27,9 +27,13 @@ def safe(text: str) -> str:
     return text if text.isprintable() else clean(text).replace("\n", " ").replace("\t", "    ")
 
 
+def cells_of(text: str) -> int:
+    return len(text) if text.isascii() else cell_len(text)
+
+
 def fit(text: str, width: int, glyphs: Glyphs, align: str = "left") -> str:
     """Exactly `width` cells; what does not fit ends in an ellipsis."""
-    length = len(text) if text.isascii() else cell_len(text)
+    length = cells_of(text)
     if length > width:
         return set_cell_size(text, max(0, width - 1)) + glyphs["ellipsis"] if width > 0 else ""
     return text.rjust(width - length + len(text)) if align == "right" else text + " " * (width - length)

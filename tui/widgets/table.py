@@ -14,7 +14,7 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
-from .pane import Cell, Pane, Span, fit, safe, scrollbar
+from .pane import Cell, Pane, Span, cells_of, fit, safe, scrollbar
 
 Row = TypeVar("Row")
 
@@ -357,9 +357,9 @@ class Table(Pane, Generic[Row]):
             text = safe(text)
             if left <= 0:
                 break
-            piece = text if len(text) <= left and text.isascii() else fit(text, min(left, max(1, _cells(text))), glyphs)
+            piece = text if len(text) <= left and text.isascii() else fit(text, min(left, max(1, cells_of(text))), glyphs)
             spans.append((piece, role))
-            left -= _cells(piece)
+            left -= cells_of(piece)
         if left > 0:
             spans.insert(0 if align == "right" else len(spans), (" " * left, ""))
         return spans
@@ -389,12 +389,6 @@ class Table(Pane, Generic[Row]):
                 self._sort_by((index, self._sort == (index, False)))
                 return
             left += cells + 1
-
-
-def _cells(text: str) -> int:
-    from rich.cells import cell_len
-
-    return len(text) if text.isascii() else cell_len(text)
 
 
 def _sortable(value: Any) -> tuple[bool, Any]:
