@@ -17,6 +17,7 @@ from podium.core.errors import NotFound
 from tests.chaos import invariants
 from tests.chaos.engine import containers, evidence
 from tests.chaos.world import ENVIRONMENT, World
+from tests.engine.lab import running
 from tests.support import wait_until
 
 
@@ -115,9 +116,8 @@ def kill(world: World, docker: Engine | None, victims: Sequence[int]) -> float:
     families = [process for pid in victims for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))]
     for pid in victims:
         os.kill(pid, signal.SIGKILL)
-    _, alive = psutil.wait_procs(families, timeout=5)
+    wait_until(lambda: not any(running(process.pid) for process in families), 5, interval=0.005, what="what was killed has ended")
     killed = time.time()
-    assert alive == []
 
     def others() -> bool:
         try:
