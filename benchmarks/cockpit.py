@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from podium.core.engine.paths import step_log  # noqa: E402
+from podium.core.identity.processes import started_at  # noqa: E402
 from podium.core.journal import Journal  # noqa: E402
-from podium.core.journal.processes import started_at  # noqa: E402
 
 from tests.tui.seed import seed  # noqa: E402
 from tests.tui.terminal import Terminal  # noqa: E402

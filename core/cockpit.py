@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from .cockpit_containers import Containers
 from .domain.runs import Approval, Run, RunDetail, RunKind, RunState, Step, Trigger
 from .errors import ConfigError, Interrupted, JournalError, MissingExtra, NotFound, PodiumError, Problem, Refused, RunFailed, Unreachable, UsageError
+from .identity.account import whoami
 from .journal import Journal
-from .journal.identity import whoami
 from .logs.reader import LogFile, LogLine
 from .logs.text import clean, parse_sgr
 from .version import VERSION

@@ -9,8 +9,8 @@ from ..domain.delivery import Deployment, EnvironmentStatus, Replica, ReplicaSta
 from ..domain.project import Environment, Project
 from ..domain.repair import Difference
 from ..errors import PodiumError, Unreachable
+from ..identity.account import whoami
 from ..journal import Journal
-from ..journal.identity import whoami
 from . import canary, differences, past, sight
 from .guard import lock_name, operation
 from .site import Say, Site, quiet

@@ -8,8 +8,8 @@ from pathlib import Path, PurePath
 from typing import Protocol
 
 from ..errors import Unreachable
-from ..journal.processes import alive as process_alive
-from ..journal.processes import started_at
+from ..identity.processes import alive as process_alive
+from ..identity.processes import started_at
 from . import detached, ports
 from .haproxy import binary
 from .paths import numbered, socket_path, write

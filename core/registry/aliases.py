@@ -31,7 +31,7 @@ def move_alias(
     else is moving an alias of this model; NotFound when `to` does not exist; Unreachable when MLflow does not hold what was written.
     """
     if not who:
-        from ..journal.identity import whoami
+        from ..identity.account import whoami
 
         who = whoami()
     with journal.locks.take(f"alias {model}", who, why or f"{alias} to {_words(to)}"):

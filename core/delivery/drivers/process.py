@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ...domain.delivery import Replica
-from ...journal.processes import alive
+from ...identity.processes import alive
 from .. import detached
 from ..paths import private
 from ..ports import kept_port, let_go, reserve
