@@ -19,8 +19,8 @@ from typing import Any
 from ..domain.models import TAG_KEY, MetricPoint, Model, Version
 from ..domain.project import Mlflow
 from ..errors import MissingExtra, NotFound, PodiumError, Unreachable, UsageError
+from ..http_client import printable, shown
 from . import files, records
-from .http import printable, shown
 from .records import VersionRecord
 from .store import TrackedRun, sqlite_file
 

@@ -10,8 +10,9 @@ from typing import Any
 from ..domain.models import TAG_KEY, MetricPoint, Model, Version
 from ..domain.project import Mlflow
 from ..errors import NotFound, Refused, Unreachable
+from ..http_client import escaped, printable
 from . import files, records
-from .http import Server, artifact_path, escaped, printable
+from .http import Server, artifact_path
 from .records import VersionRecord
 from .store import TrackedRun
 
@@ -163,7 +164,8 @@ class RestRegistry:
                 self._download_tree(root, path, into)
             else:
                 size = int(item["file_size"]) if "file_size" in item else None
-                self._server.download(f"{ARTIFACTS}/{escaped(f'{root}/{path}')}", into / path, size)
+                with (into / path).open("wb") as file:
+                    self._server.download(f"{ARTIFACTS}/{escaped(f'{root}/{path}')}", file, size)
 
     def _location(self, model: str, number: int) -> str:
         """Where the files of a version lie, with MLflow's own indirections (`models:/m-…`, `runs:/…`) followed."""
