@@ -1,14 +1,18 @@
-"""Talks HTTP to the servers that a project names (MLflow's, Git hosts): bounded in time and size, with errors that say what to do.
+"""Talks HTTP to the servers that a project names (MLflow's, Git hosts): bounded in time and size, with errors that
+say what to do.
 
-Knows HTTP and nothing of what is said over it: each server's own words (its error codes, its hints) belong to who uses the client. What holds for all:
+Knows HTTP and nothing of what is said over it: each server's own words (its error codes, its hints) belong to who
+uses the client. What holds for all:
 
 - a time-out for connecting, for each piece, and for the whole answer; an answer has a largest size;
 - calls that may be made twice are repeated after a pause when the server is overloaded or has dropped a connection;
-- credentials belong to one origin (scheme, host, port) and are sent nowhere else. A redirect to another origin is never followed;
+- credentials belong to one origin (scheme, host, port) and are sent nowhere else. A redirect to another origin is
+  never followed;
 - a server on this machine is never asked through a proxy, whatever HTTP_PROXY says.
 
-The only other clients are `core/delivery/host/http.py` and `core/delivery/replay/sending.py`, which ask our own replicas on addresses that Podium chose,
-a thousand times a second, where loading httpx would cost more than the question (docs/dependencies.md).
+The only other clients are `core/delivery/host/http.py` and `core/delivery/replay/sending.py`, which ask our own
+replicas on addresses that Podium chose, a thousand times a second, where loading httpx would cost more than the
+question (docs/dependencies.md).
 """
 
 from __future__ import annotations
@@ -149,7 +153,8 @@ class HttpClient:
         limits: Limits | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """`subject` and `hint` are for the error when it does not answer: `<subject> <name> cannot be reached`, and what to do about it."""
+        """`subject` and `hint` are for the error when it does not answer: `<subject> <name> cannot be reached`, and
+        what to do about it."""
         self._url = _without_user(url.rstrip("/"))
         self.name = shown(url.rstrip("/"))
         self.origin = origin_of(url)
@@ -170,12 +175,15 @@ class HttpClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def ask(self, method: str, path: str, *, repeat: bool | None = None, **options: Any) -> Answer:
-        """Returns the whole answer, whatever its status. `repeat` says that the call may be carried out twice (GET and HEAD always may); `options`
-        are httpx's (`params`, `json`, `content`, `headers`). Unreachable when there is no answer, or one that is too large or too slow."""
+        """Returns the whole answer, whatever its status. `repeat` says that the call may be carried out twice (GET
+        and HEAD always may); `options` are httpx's (`params`, `json`, `content`, `headers`). Unreachable when there
+        is no answer, or one that is too large or too slow."""
         pauses = iter(self.limits.retry_pauses if (method in _REPEATABLE if repeat is None else repeat) else ())
         while True:
             try:
@@ -193,8 +201,8 @@ class HttpClient:
             time.sleep(pause)
 
     def download(self, path: str, into: BinaryIO, *, size: int | None = None) -> Answer:
-        """Writes what lies at `path` into an open file, as it comes. `size` is what was promised: one byte more or less is an error. With a status that
-        is none of success nothing is written, and the answer has its body."""
+        """Writes what lies at `path` into an open file, as it comes. `size` is what was promised: one byte more or
+        less is an error. With a status that is none of success nothing is written, and the answer has its body."""
         received = 0
         with self._dropped_is_unreachable(), self._sent("GET", path, {}) as response:
             if response.status_code >= 300:
@@ -205,7 +213,9 @@ class HttpClient:
                     break
                 into.write(chunk)
             if size is not None and received != size:
-                raise Unreachable(f"{self.name} sent {received} of {size} bytes", hint="try again; the connection was cut")
+                raise Unreachable(
+                    f"{self.name} sent {received} of {size} bytes", hint="try again; the connection was cut"
+                )
             return Answer(response.status_code, response.headers)
 
     def _followed(self, method: str, path: str, options: Mapping[str, Any]) -> Answer:
@@ -229,15 +239,19 @@ class HttpClient:
             total += len(chunk)
             if total > self.limits.answer_bytes:
                 limit = self.limits.answer_bytes >> 20
-                raise Unreachable(f"{self.name} answered with more than {limit} MiB", hint="ask for fewer things, or delete old ones")
+                raise Unreachable(
+                    f"{self.name} answered with more than {limit} MiB", hint="ask for fewer things, or delete old ones"
+                )
             parts.append(chunk)
         return b"".join(parts)
 
-    # -- one request -----------------------------------------------------------------------------------------------------------
+    # -- one request
+    # -----------------------------------------------------------------------------------------------------------
 
     @contextmanager
     def _sent(self, method: str, path: str, options: Mapping[str, Any]) -> Generator[httpx.Response]:
-        """Sends one request and gives the answer, which streams. Every failure becomes Unreachable, or _Dropped where repeating may help."""
+        """Sends one request and gives the answer, which streams. Every failure becomes Unreachable, or _Dropped
+        where repeating may help."""
         loaded()
         import httpx
 
@@ -265,7 +279,10 @@ class HttpClient:
         request = client.build_request(method, path, extensions={"trace": self._note_stream}, **given)
         target = origin_of(str(request.url))
         if target != self.origin:
-            raise Refused(f"{printable(shown(str(request.url)), 100)} is not on {self.name}", hint="check what that server answers")
+            raise Refused(
+                f"{printable(shown(str(request.url)), 100)} is not on {self.name}",
+                hint="check what that server answers",
+            )
         if self._credentials is not None and self._credentials.origin == target:
             request.headers[self._credentials.header] = self._credentials.value
         return request
@@ -297,12 +314,15 @@ class HttpClient:
         if self.origin.scheme == "http":
             return False  # nothing to verify, and reading the certificate bundle costs 30 ms
         own = trust.verify and trust.bundle
-        context = ssl.create_default_context(cafile=trust.bundle) if own else httpx.create_ssl_context(verify=trust.verify)
+        context = (
+            ssl.create_default_context(cafile=trust.bundle) if own else httpx.create_ssl_context(verify=trust.verify)
+        )
         if trust.client_certificate:
             context.load_cert_chain(trust.client_certificate)
         return context
 
-    # -- the whole answer's time -----------------------------------------------------------------------------------------------
+    # -- the whole answer's time
+    # -----------------------------------------------------------------------------------------------
 
     def _note_stream(self, event: str, info: Mapping[str, Any]) -> None:
         """Remembers each new connection, so that a late answer can be cut off."""
@@ -311,8 +331,8 @@ class HttpClient:
 
     @contextmanager
     def _deadline(self) -> Generator[None]:
-        """Cuts the connection when the answer is not whole in time. httpx bounds each piece, and a server that sends a byte at a time, of its headers too,
-        would never be late."""
+        """Cuts the connection when the answer is not whole in time. httpx bounds each piece, and a server that sends
+        a byte at a time, of its headers too, would never be late."""
         import threading
 
         late = threading.Event()
@@ -330,7 +350,9 @@ class HttpClient:
             timer.cancel()
         if late.is_set():  # also where the cut looks like the answer's own end
             seconds = self.limits.answer_seconds
-            raise Unreachable(f"{self.name} did not finish its answer within {seconds:g} s", hint="look at the server's load") from problem
+            raise Unreachable(
+                f"{self.name} did not finish its answer within {seconds:g} s", hint="look at the server's load"
+            ) from problem
 
     def _cut(self, late: threading.Event) -> None:
         import socket
@@ -352,7 +374,8 @@ class HttpClient:
 
 
 class _Dropped(Exception):
-    """A connection that ended in the middle: a server closes those that it has kept long enough, and one request is the first to notice."""
+    """A connection that ended in the middle: a server closes those that it has kept long enough, and one request is
+    the first to notice."""
 
     def __init__(self, problem: Unreachable) -> None:
         super().__init__(problem.message)
@@ -375,7 +398,8 @@ def _asked_pause(answer: Answer, pause: float) -> float:
     return max(pause, float(asked)) if asked.isascii() and asked.isdecimal() and len(asked) < 9 else pause
 
 
-# -- addresses ---------------------------------------------------------------------------------------------------------------------
+# -- addresses
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def origin_of(url: str) -> Origin:
@@ -406,7 +430,8 @@ def is_loopback(host: str) -> bool:
 
 
 def without_proxy_for_loopback(environ: Mapping[str, str]) -> dict[str, str]:
-    """Returns an environment of a child process, with loopback added to `no_proxy` where a proxy is set: what is on this machine is not behind it."""
+    """Returns an environment of a child process, with loopback added to `no_proxy` where a proxy is set: what is on
+    this machine is not behind it."""
     if not any(name.lower() in ("http_proxy", "https_proxy", "all_proxy") and value for name, value in environ.items()):
         return dict(environ)
     names = [name for name in environ if name.lower() == "no_proxy"] or ["no_proxy", "NO_PROXY"]
@@ -444,8 +469,8 @@ def escaped(path: str) -> str:
 
 
 def loaded() -> ModuleType:
-    """Returns httpx, without its command line: that one loads click, rich and pygments, which is half of the import's time. None in the table of modules
-    is Python's way to say "not installed", which httpx provides for."""
+    """Returns httpx, without its command line: that one loads click, rich and pygments, which is half of the
+    import's time. None in the table of modules is Python's way to say "not installed", which httpx provides for."""
     if "httpx" in sys.modules:
         return sys.modules["httpx"]
     sys.modules.setdefault("httpx._main", cast("ModuleType", None))
@@ -455,4 +480,3 @@ def loaded() -> ModuleType:
         if not sys.modules.get("httpx._main"):
             sys.modules.pop("httpx._main", None)
     return httpx
-

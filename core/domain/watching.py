@@ -36,8 +36,8 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class AgentStatus:
-    """The one long-lived process of a project. `alive` means that its process exists and its heartbeat is fresh, `local` that it can be looked up and
-    signalled from here."""
+    """The one long-lived process of a project. `alive` means that its process exists and its heartbeat is fresh,
+    `local` that it can be looked up and signalled from here."""
 
     alive: bool
     pid: int | None = None

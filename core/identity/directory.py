@@ -42,8 +42,8 @@ class StateDirectory:
         return cls(str(path.resolve()), status.st_dev, status.st_ino, machine.id or machine.host)
 
     def seen(self, now: StateDirectory) -> Whereabouts:
-        """Returns what has become of this directory, which was noted before, where `now` is what stands there today. The device's number may change
-        with a boot, so a directory that has its path and its inode is the same one."""
+        """Returns what has become of this directory, which was noted before, where `now` is what stands there today.
+        The device's number may change with a boot, so a directory that has its path and its inode is the same one."""
         if self.machine != now.machine:
             return Whereabouts.UNKNOWN
         if self.inode == now.inode and self.path == now.path:
@@ -66,10 +66,12 @@ class StateDirectory:
 
 
 def home_id(home: Path) -> str:
-    """Returns 12 hex digits that tell two checkouts of a project on one engine apart without telling the engine where they are."""
+    """Returns 12 hex digits that tell two checkouts of a project on one engine apart without telling the engine
+    where they are."""
     return hashlib.sha256(str(home).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 def path_id(path: Path) -> str:
-    """Returns 16 hex digits for a path that is too long, or written too freely, for where its name has to stand (a socket's)."""
+    """Returns 16 hex digits for a path that is too long, or written too freely, for where its name has to stand (a
+    socket's)."""
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:16]

@@ -1,7 +1,9 @@
-"""Tells machines apart, and the boots of one machine, so that a pid that was noted is believed only where it means something.
+"""Tells machines apart, and the boots of one machine, so that a pid that was noted is believed only where it means
+something.
 
-A host's name is for people: it changes while a process runs (a laptop that takes its name from the network, a VM that is renamed), and two containers
-may share one. What decides is the kernel's id of this boot, the machine's id, and the namespace that process ids are counted in.
+A host's name is for people: it changes while a process runs (a laptop that takes its name from the network, a VM
+that is renamed), and two containers may share one. What decides is the kernel's id of this boot, the machine's id,
+and the namespace that process ids are counted in.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ _UNINITIALIZED = b"uninitialized"
 
 
 class Where(StrEnum):
-    """Where a process that was noted is, seen from this one: its pid can be looked up HERE, it is gone with an EARLIER_BOOT, it may run in ANOTHER_CONTAINER
-    of this kernel, and nothing is known of a process ELSEWHERE."""
+    """Where a process that was noted is, seen from this one: its pid can be looked up HERE, it is gone with an
+    EARLIER_BOOT, it may run in ANOTHER_CONTAINER of this kernel, and nothing is known of a process ELSEWHERE."""
 
     HERE = "here"
     EARLIER_BOOT = "earlier boot"
@@ -30,7 +32,8 @@ class Where(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Names the place in which a process runs. A field is empty where the system does not say, or where an older Podium noted it."""
+    """Names the place in which a process runs. A field is empty where the system does not say, or where an older
+    Podium noted it."""
 
     host: str
     """Name of the host, for people."""

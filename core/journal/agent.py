@@ -32,14 +32,15 @@ class Agent:
         self._mine: tuple[int, float] | None = None
 
     def claim(self, pid: int, started: float, who: str, *, machine: Machine | None = None) -> None:
-        """Makes the process (pid, started) of this machine, or of `machine`, the agent. Refused while another one lives; one whose process cannot be
-        looked up from here lives while its heartbeat is fresh."""
+        """Makes the process (pid, started) of this machine, or of `machine`, the agent. Refused while another one
+        lives; one whose process cannot be looked up from here lives while its heartbeat is fresh."""
         machine = here() if machine is None else machine
         with self._database.transaction():
             held = self._row()
             if held is not None and (held.pid, held.started) != (pid, started) and _holds(held):
                 raise Refused(
-                    f"an agent already watches this project: process {held.pid} on {held.machine.host}, started by {held.who}",
+                    f"an agent already watches this project: process {held.pid} on {held.machine.host}, started by"
+                    f" {held.who}",
                     hint="One agent per project is enough. `podium watch --stop` ends it.",
                 )
             self._database.run(
@@ -50,8 +51,13 @@ class Agent:
 
     def heartbeat(self) -> None:
         """Says that the agent lives. Refused when another process has taken its place meanwhile."""
-        if self._mine is None or not self._database.run("UPDATE agent SET heartbeat = ? WHERE pid = ? AND started = ?", (time.time(), *self._mine)):
-            raise Refused("this process is not the project's agent any more", hint="Another agent has taken over; `podium status` names it.")
+        if self._mine is None or not self._database.run(
+            "UPDATE agent SET heartbeat = ? WHERE pid = ? AND started = ?", (time.time(), *self._mine)
+        ):
+            raise Refused(
+                "this process is not the project's agent any more",
+                hint="Another agent has taken over; `podium status` names it.",
+            )
 
     def release(self) -> None:
         """Gives the place back; nothing happens when it is another's."""
@@ -72,7 +78,9 @@ class Agent:
         else:
             message = ""
         local = where in (Where.HERE, Where.EARLIER_BOOT)
-        return AgentStatus(not message, held.pid, held.machine.host, held.who, held.started, held.heartbeat, message, local)
+        return AgentStatus(
+            not message, held.pid, held.machine.host, held.who, held.started, held.heartbeat, message, local
+        )
 
     def _row(self) -> _Held | None:
         row = self._database.one(f"SELECT {_COLUMNS} FROM agent")  # noqa: S608 - constant columns

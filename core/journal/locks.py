@@ -1,7 +1,9 @@
-"""Named locks between processes. A lock whose holder is dead is broken by the next process that wants it, and the audit says so.
+"""Named locks between processes. A lock whose holder is dead is broken by the next process that wants it, and the
+audit says so.
 
-Who holds a lock is known by machine, boot, pid and start time (`core/identity`); the host's name is only for people. A holder in another container of
-this kernel cannot be looked up by its pid: each holder also keeps a kernel lock on a file of its own (`guard`) for as long as it lives.
+Who holds a lock is known by machine, boot, pid and start time (`core/identity`); the host's name is only for people.
+A holder in another container of this kernel cannot be looked up by its pid: each holder also keeps a kernel lock on
+a file of its own (`guard`) for as long as it lives.
 """
 
 from __future__ import annotations
@@ -80,7 +82,9 @@ class Lock:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.release()
 
 
@@ -92,7 +96,8 @@ class Locks:
         self._mine: dict[str, int] = {}
 
     def take(self, name: str, who: str, why: str = "", *, pid: int | None = None) -> Lock:
-        """Takes the lock for the process `pid` (this one by default). Refused, naming the holder, while a live one has it, this process included."""
+        """Takes the lock for the process `pid` (this one by default). Refused, naming the holder, while a live one
+        has it, this process included."""
         own = pid is None or pid == os.getpid()
         pid = os.getpid() if pid is None else pid
         token = os.urandom(8).hex()
@@ -116,7 +121,10 @@ class Locks:
             where = "here" if held.machine.seen_from(here()) is Where.HERE else "there"
             raise Refused(
                 f"{name} is locked by {held}",
-                hint=f"Wait until it is done; `podium ps` shows what. If process {held.pid} {where} is stuck, end it: the lock goes with it.",
+                hint=(
+                    f"Wait until it is done; `podium ps` shows what. If process {held.pid} {where} is stuck, end it:"
+                    " the lock goes with it."
+                ),
             )
         self._audit.add(who, "lock broken", name, f"its holder is gone: {held}")
         self._drop_guard(held)
@@ -125,9 +133,21 @@ class Locks:
         machine = mine.machine
         self._database.run(
             f"INSERT OR REPLACE INTO locks ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608 - constant columns
-            (mine.name, mine.who, mine.why, mine.pid, mine.pid_started, machine.host, mine.at, mine.token, machine.id, machine.boot,
-             machine.namespace, int(bool(mine.guard))),
-        )  # fmt: skip
+            (
+                mine.name,
+                mine.who,
+                mine.why,
+                mine.pid,
+                mine.pid_started,
+                machine.host,
+                mine.at,
+                mine.token,
+                machine.id,
+                machine.boot,
+                machine.namespace,
+                int(bool(mine.guard)),
+            ),
+        )
 
     def acquire(self, name: str, *, who: str, why: str = "", pid: int | None = None) -> Lock:
         """Is `take`, for a `with` statement."""
@@ -137,7 +157,12 @@ class Locks:
         """Gives back a lock that this process holds; nothing happens when it does not."""
         pid = os.getpid()
         held = self.holder(name)
-        if held is not None and held.pid == pid and held.machine.seen_from(here()) is Where.HERE and alive(pid, held.pid_started):
+        if (
+            held is not None
+            and held.pid == pid
+            and held.machine.seen_from(here()) is Where.HERE
+            and alive(pid, held.pid_started)
+        ):
             self.give_back(held)
 
     def give_back(self, holder: LockHolder) -> None:
@@ -168,8 +193,8 @@ class Locks:
         return self._guards / f"{token}.lock"
 
     def _hold_guard(self, token: str) -> str:
-        """Returns the path of a new file that this process keeps locked. A lock can do without it (a full disk): then a process in another container
-        takes its holder for alive."""
+        """Returns the path of a new file that this process keeps locked. A lock can do without it (a full disk):
+        then a process in another container takes its holder for alive."""
         path = self._guard(token)
         try:
             path.parent.mkdir(mode=0o700, exist_ok=True)

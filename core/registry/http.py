@@ -1,4 +1,5 @@
-"""What MLflow's tracking server says over HTTP: its error codes in our words, and where it keeps artifacts. The client itself is `core/http_client.py`."""
+"""What MLflow's tracking server says over HTTP: its error codes in our words, and where it keeps artifacts. The
+client itself is `core/http_client.py`."""
 
 from __future__ import annotations
 
@@ -22,7 +23,12 @@ class Server:
     def __init__(self, uri: str, environ: Mapping[str, str] | None = None) -> None:
         environ = os.environ if environ is None else environ
         self._client = HttpClient(
-            uri, subject="the MLflow server at", hint=START_HINT, credentials=_credentials(uri, environ), trust=_trust(environ), limits=LIMITS
+            uri,
+            subject="the MLflow server at",
+            hint=START_HINT,
+            credentials=_credentials(uri, environ),
+            trust=_trust(environ),
+            limits=LIMITS,
         )
         self.name = self._client.name
 
@@ -76,10 +82,13 @@ class Server:
             return UsageError(f"MLflow does not accept this: {message}")
         if 300 <= status < 400:
             return Unreachable(
-                f"{self.name} redirects to {answer.redirect()}", hint="It may want a login. Give its final address as mlflow.tracking_uri."
+                f"{self.name} redirects to {answer.redirect()}",
+                hint="It may want a login. Give its final address as mlflow.tracking_uri.",
             )
         if status == 404:
-            return Unreachable(f"{self.name} knows no {printable(path)} (404): it is not an MLflow tracking server", hint=START_HINT)
+            return Unreachable(
+                f"{self.name} knows no {printable(path)} (404): it is not an MLflow tracking server", hint=START_HINT
+            )
         return Unreachable(f"{self.name} answered {status} {message}".rstrip(), hint="Look at the server's log.")
 
 
@@ -101,7 +110,8 @@ def _trust(environ: Mapping[str, str]) -> Trust:
 
 
 def artifact_path(uri: str) -> str | None:
-    """The path, below the server's artifact service, of an artifact that the server itself hands out; None for any other store."""
+    """The path, below the server's artifact service, of an artifact that the server itself hands out; None for any
+    other store."""
     parts = urlsplit(uri)
     if parts.scheme == "mlflow-artifacts":
         return parts.path.strip("/").removeprefix(_ARTIFACT_SERVICE.strip("/") + "/")

@@ -1,4 +1,5 @@
-"""The HTTP client: bounded in time and size, credentials that stay where they belong, no proxy for this machine, and words that help."""
+"""The HTTP client: bounded in time and size, credentials that stay where they belong, no proxy for this machine, and
+words that help."""
 
 from __future__ import annotations
 
@@ -191,7 +192,9 @@ def test_a_server_that_says_nothing_is_given_up(raw: Callable[..., str]) -> None
     assert "does not answer in time" in problem(client(raw(silent))).message
 
 
-@pytest.mark.parametrize("beginning", [b"HTTP/1.1 200 OK\r\nX-Long: ", b"HTTP/1.1 200 OK\r\n\r\n"], ids=["head", "body"])
+@pytest.mark.parametrize(
+    "beginning", [b"HTTP/1.1 200 OK\r\nX-Long: ", b"HTTP/1.1 200 OK\r\n\r\n"], ids=["head", "body"]
+)
 def test_an_answer_that_comes_a_letter_at_a_time_is_cut_off(raw: Callable[..., str], beginning: bytes) -> None:
     one = client(raw(lambda connection: drip(connection, beginning)), replace(QUICK, answer_seconds=1.0))
     assert "did not finish its answer within 1 s" in problem(one).message
@@ -211,7 +214,9 @@ def test_something_else_than_http_is_an_error_in_words(raw: Callable[..., str]) 
     assert "cannot be reached" in problem(client(raw(banner))).message
 
 
-@pytest.mark.parametrize("url", ["http://", "http://exa mple", "http://[::1", "http://127.0.0.1:99999", "gopher://x", ""])
+@pytest.mark.parametrize(
+    "url", ["http://", "http://exa mple", "http://[::1", "http://127.0.0.1:99999", "gopher://x", ""]
+)
 def test_an_address_that_is_none_is_unreachable(url: str) -> None:
     problem(client(url))
 
@@ -279,7 +284,10 @@ def test_a_call_that_may_have_been_carried_out_is_not_made_again(raw: Callable[.
 
 def test_credentials_go_to_their_own_server(web: Callable[..., Web]) -> None:
     server = web()
-    for credentials in (Credentials.bearer(server.url, "t0ken"), Credentials(origin_of(server.url), "t0ken", "PRIVATE-TOKEN")):
+    for credentials in (
+        Credentials.bearer(server.url, "t0ken"),
+        Credentials(origin_of(server.url), "t0ken", "PRIVATE-TOKEN"),
+    ):
         with client(server.url, credentials=credentials) as one:
             one.ask("GET", "/")
         assert server.asked[-1].headers[credentials.header.lower()] == credentials.value
@@ -312,7 +320,9 @@ def test_a_redirect_to_another_server_is_not_followed(web: Callable[..., Web], s
 
 def test_a_redirect_within_a_server_is_followed_where_that_is_asked_for(web: Callable[..., Web]) -> None:
     server = web()
-    server.answers((301, {"Location": "/moved"}, b""), (302, {"Location": f"{server.url}/again"}, b""), (200, {}, b"{}"))
+    server.answers(
+        (301, {"Location": "/moved"}, b""), (302, {"Location": f"{server.url}/again"}, b""), (200, {}, b"{}")
+    )
     credentials = Credentials.bearer(server.url, "t0ken")
     with client(server.url, replace(QUICK, redirects=5), credentials=credentials) as one:
         assert one.ask("GET", "/old", params={"a": "1"}).good
@@ -390,15 +400,29 @@ def test_what_is_on_this_machine_is_not_behind_a_childs_proxy(given: dict[str, s
 
 @pytest.mark.parametrize(
     ("host", "is_this_machine"),
-    [("localhost", True), ("a.localhost", True), ("LocalHost.", True), ("127.8.9.1", True), ("::1", True), ("[::1]", True),
-     ("localhost.example.com", False), ("127.0.0.1.example.com", False), ("10.0.0.1", False), ("", False)],
-)  # fmt: skip
+    [
+        ("localhost", True),
+        ("a.localhost", True),
+        ("LocalHost.", True),
+        ("127.8.9.1", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("localhost.example.com", False),
+        ("127.0.0.1.example.com", False),
+        ("10.0.0.1", False),
+        ("", False),
+    ],
+)
 def test_this_machine_is_known_by_its_names(host: str, is_this_machine: bool) -> None:
     assert is_loopback(host) is is_this_machine
 
 
 def test_origins_are_compared_with_their_ports() -> None:
-    assert origin_of("HTTPS://User:pw@Example.com/x") == Origin("https", "example.com", 443) == origin_of("https://example.com.:443")
+    assert (
+        origin_of("HTTPS://User:pw@Example.com/x")
+        == Origin("https", "example.com", 443)
+        == origin_of("https://example.com.:443")
+    )
     assert origin_of("http://example.com") == Origin("http", "example.com", 80)
     assert origin_of("http://bücher.example") == Origin("http", "xn--bcher-kva.example", 80)
     assert origin_of("http://h:99999") == Origin("", "", 0) == origin_of("http://[")
@@ -432,7 +456,11 @@ def test_a_download_that_is_refused_writes_nothing(web: Callable[..., Web]) -> N
 def test_a_disk_that_is_full_is_not_the_servers_fault(web: Callable[..., Web]) -> None:
     server = web()
     server.answers((200, {}, b"a" * (1 << 20)))
-    with client(server.url) as one, open("/dev/full", "wb", buffering=0) as full, pytest.raises(OSError, match="No space"):
+    with (
+        client(server.url) as one,
+        open("/dev/full", "wb", buffering=0) as full,
+        pytest.raises(OSError, match="No space"),
+    ):
         one.download("/f", full)
 
 
@@ -491,5 +519,11 @@ def test_an_answer_over_tls_is_cut_off_when_it_is_late(web: Callable[..., Web], 
 
 def test_the_module_is_light_until_something_is_asked() -> None:
     code = "import sys, podium.core.http_client; print({'httpx', 'ssl', 'socket', 'threading'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-S", "-c", "import site; site.main(); " + code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", "import site; site.main(); " + code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
     assert "httpx" not in done.stdout and "ssl" not in done.stdout

@@ -52,7 +52,9 @@ def test_the_machines_own_id_is_not_shown() -> None:
 
 def test_a_machine_in_a_container_has_no_id_of_its_own() -> None:
     """Its /etc/machine-id came with the image, and another machine may run a container of that too."""
-    code = "from podium.core.identity.machine import here; one = here(); print(one.id, one.boot, one.namespace, sep='|')"
+    code = (
+        "from podium.core.identity.machine import here; one = here(); print(one.id, one.boot, one.namespace, sep='|')"
+    )
     done = subprocess.run(
         ["unshare", "--pid", "--fork", sys.executable, "-c", code], capture_output=True, text=True, timeout=60
     )

@@ -111,7 +111,8 @@ def test_a_lock_that_an_older_podium_wrote_is_judged_by_the_hosts_name(tmp_path:
 
 
 def test_a_lock_held_in_another_container_is_broken_when_its_holder_is_gone(start: Start, tmp_path: Path) -> None:
-    """Its pid says nothing here: 1 is taken, by another process. What the kernel knows of the holder's file is right in every container."""
+    """Its pid says nothing here: 1 is taken, by another process. What the kernel knows of the holder's file is right
+    in every container."""
     holder = start("unshare", "--pid", "--fork", "--kill-child")
     with Journal.open(tmp_path / "journal.db") as journal:
         held = journal.locks.holder("production")
