@@ -36,7 +36,7 @@ class RestRegistry:
         self._server.close()
 
     # -- reading
-    # ---------------------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------------------------
 
     def versions(self, model: str, *, known: Sequence[Version] = ()) -> list[Version]:
         try:
@@ -105,7 +105,7 @@ class RestRegistry:
         return sorted(points, key=lambda point: (point.step, point.at))
 
     # -- writing
-    # ---------------------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------------------------
 
     def register(self, model: str, mlflow_run: str, *, tags: Mapping[str, str], description: str = "") -> Version:
         run = self.run(mlflow_run)
@@ -168,7 +168,7 @@ class RestRegistry:
         self._client().log_report(mlflow_run, name, text)
 
     # -- files
-    # -----------------------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------------------------
 
     def fetch(self, model: str, number: int, dest: Path) -> str:
         already = files.present(dest)
@@ -222,7 +222,7 @@ class RestRegistry:
         return EmbeddedRegistry(self._mlflow, Path())
 
     # -- helpers
-    # ---------------------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------------------------
 
     def _pages(self, path: str, query: Mapping[str, Any], field: str) -> Iterator[dict[str, Any]]:
         yield from self._paged(lambda token: self._server.get(path, {**query, **token}), path, field)

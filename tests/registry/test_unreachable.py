@@ -147,7 +147,7 @@ import sys
 from pathlib import Path
 from podium.core.domain.project import Mlflow
 from podium.core.errors import Unreachable
-from podium.core.registry import open_registry, snapshot, aliases, compare, steps
+from podium.core.registry import open_registry, snapshot, aliases, compare, register_step
 try:
     open_registry(Mlflow("http://127.0.0.1:{free_port()}", "e", "m"), Path("/x")).versions("m")
 except Unreachable:
