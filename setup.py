@@ -9,7 +9,15 @@ FOLDERS = ("core", "cli", "tui", "screens")
 
 packages = [name for folder in FOLDERS for name in (folder, *(f"{folder}.{sub}" for sub in find_packages(folder)))]
 
-EXAMPLES = ["flights/*.py", "flights/*.yaml", "flights/*.md", "flights/*.txt", "flights/tests/*.py", "flights/container/*", "changes/*.patch"]
+EXAMPLES = [
+    "flights/*.py",
+    "flights/*.yaml",
+    "flights/*.md",
+    "flights/*.txt",
+    "flights/tests/*.py",
+    "flights/container/*",
+    "changes/*.patch",
+]
 
 setup(
     packages=[f"podium.{name}" for name in packages] + ["podium.examples"],

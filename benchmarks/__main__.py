@@ -1,4 +1,5 @@
-"""`make bench`: every benchmark in turn, each a script of its own that also runs alone. Ends with 1 when one of them missed its bound."""
+"""`make bench`: every benchmark in turn, each a script of its own that also runs alone. Ends with 1 when one of them
+missed its bound."""
 
 from __future__ import annotations
 

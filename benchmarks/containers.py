@@ -2,8 +2,9 @@
 
     python benchmarks/containers.py [--lines 300000] [--rounds 3]
 
-The step's log is more than a copy: each line gets its time and stream, is masked and indexed, and the file is bounded. Timed is, for both, from
-before the container is made until its last line is in the file. Ends with 1 when Podium takes fewer than half of docker's lines a second.
+The step's log is more than a copy: each line gets its time and stream, is masked and indexed, and the file is
+bounded. Timed is, for both, from before the container is made until its last line is in the file. Ends with 1 when
+Podium takes fewer than half of docker's lines a second.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ def podium_rate(home: Path, lines: int) -> float:
 
 
 def docker_rate(api: Any, image: str, command: str, file: Path, lines: int) -> float:
-    """The container stays after it has said everything: `docker logs -f` of this engine ends with it, whatever it has not read yet."""
+    """The container stays after it has said everything: `docker logs -f` of this engine ends with it, whatever it
+    has not read yet."""
     began = time.monotonic()
     whole = ["docker", "run", "-d", image, "sh", "-c", f"{command}; sleep 600"]
     made = subprocess.run(whole, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
@@ -110,9 +112,15 @@ def main() -> int:
         for number in range(options.rounds):
             theirs.append(docker_rate(api, image, command, home / "docker.log", options.lines))
             ours.append(podium_rate(home, options.lines))
-            print(f"  round {number + 1}: podium {ours[-1]:,.0f} lines/s, docker logs -f {theirs[-1]:,.0f} lines/s", flush=True)
+            print(
+                f"  round {number + 1}: podium {ours[-1]:,.0f} lines/s, docker logs -f {theirs[-1]:,.0f} lines/s",
+                flush=True,
+            )
     ratio = statistics.median(ours) / statistics.median(theirs)
-    print(f"container log → step log: {statistics.median(ours):,.0f} lines/s; docker logs -f > file: {statistics.median(theirs):,.0f} lines/s")
+    print(
+        f"container log → step log: {statistics.median(ours):,.0f} lines/s; docker logs -f > file:"
+        f" {statistics.median(theirs):,.0f} lines/s"
+    )
     print(f"  podium ÷ docker logs: {ratio:.2f} (bound {BOUND})")
     return 1 if ratio < BOUND else 0
 

@@ -2,14 +2,19 @@
 
     python benchmarks/docker_delivery.py [--rounds 3] [--rate 200] [--seconds 8] [--json FILE]
 
-A real project on this machine's engine: MLflow's store, versions of a small model, their images (built before anything is measured), the real
-serving app in containers, HAProxy in two. A process of its own asks 200 times a second over 8 connections and counts every failure.
+A real project on this machine's engine: MLflow's store, versions of a small model, their images (built before
+anything is measured), the real serving app in containers, HAProxy in two. A process of its own asks 200 times a
+second over 8 connections and counts every failure.
 
-- four promotions, image present, two replicas, blue-green: failed requests, p99 while the traffic is switched (from 0.1 s before all of it has
-  moved until a second after: aliases and checks are done meanwhile) and during the whole promotion (before that two containers load the model on the
-  same cores, and after it two are stopped), beside p99 at rest just before; of the four ratios the median, since a p99 of a second hangs on two
+- four promotions, image present, two replicas, blue-green: failed requests, p99 while the traffic is switched (from
+  0.1 s before all of it has
+  moved until a second after: aliases and checks are done meanwhile) and during the whole promotion (before that two
+  containers load the model on the
+  same cores, and after it two are stopped), beside p99 at rest just before; of the four ratios the median, since a
+  p99 of a second hangs on two
   requests;
-- rollback to the version that is warm, and to one whose containers are stopped: from the command's start to the first answer of the old version;
+- rollback to the version that is warm, and to one whose containers are stopped: from the command's start to the
+  first answer of the old version;
 - requests/s through the proxy, beside the same replica asked directly (wrk).
 
 Ends with 1 when a bound is missed.
@@ -64,7 +69,15 @@ class Heard:
 class Load:
     def __init__(self, port: int, directory: Path, rate: float) -> None:
         self._report = directory / "client.json"
-        command = [sys.executable, str(ROOT / "tests/servers/client.py"), str(port), str(self._report), "--rate", str(rate), "--times"]
+        command = [
+            sys.executable,
+            str(ROOT / "tests/servers/client.py"),
+            str(port),
+            str(self._report),
+            "--rate",
+            str(rate),
+            "--times",
+        ]
         self._process = subprocess.Popen([*command, "--body", QUESTION.decode()])
 
     def end(self) -> Heard:
@@ -136,12 +149,17 @@ def back(home: Path, port: int, rounds: int, rate: float) -> tuple[list[float], 
 def wrk(url: str, seconds: float) -> tuple[float, int]:
     """(requests/s, failed) of 8 connections."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(f"wrk.method = 'POST'\nwrk.body = [==[{QUESTION.decode()}]==]\nwrk.headers['Content-Type'] = 'application/json'\n")
+        script.write(
+            f"wrk.method = 'POST'\nwrk.body = [==[{QUESTION.decode()}]==]\nwrk.headers['Content-Type'] ="
+            " 'application/json'\n"
+        )
         script.flush()
         command = ["wrk", "-t1", "-c8", f"-d{seconds:g}s", "-s", script.name, f"{url}/invocations"]
         text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 30).stdout
     bad = sum(int(number) for number in re.findall(r"Non-2xx or 3xx responses: (\d+)", text))
-    bad += sum(sum(map(int, numbers)) for numbers in re.findall(r"connect (\d+), read (\d+), write (\d+), timeout (\d+)", text))
+    bad += sum(
+        sum(map(int, numbers)) for numbers in re.findall(r"connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    )
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
     return float(rate.group(1)) if rate else 0.0, bad
 
@@ -177,31 +195,54 @@ def measure(home: Path, ports: tuple[int, int], settings: dict[str, object], opt
     stop(home)
     promote(home, 1)
     promote(home, 2)
-    print("promotion with its image present, p99 at rest, while switching, and during the whole, with the start of two containers on the same cores:")
+    print(
+        "promotion with its image present, p99 at rest, while switching, and during the whole, with the start of two"
+        " containers on the same cores:"
+    )
     switched = [switching(home, ports[0], version, options.rate, options.seconds) for version in (3, 1, 2, 3)]
     lost = sum(heard.failed for heard, _ in switched)
     for heard, p99 in switched:
-        times = f"{p99['rest']:5.1f} ms  {p99['switch']:5.1f} ms {p99['switch'] / p99['rest']:.2f}×  {p99['whole']:5.1f} ms {p99['whole'] / p99['rest']:.2f}×"
+        times = (
+            f"{p99['rest']:5.1f} ms  {p99['switch']:5.1f} ms {p99['switch'] / p99['rest']:.2f}×  {p99['whole']:5.1f} ms"
+            f" {p99['whole'] / p99['rest']:.2f}×"
+        )
         print(f"  {p99['seconds']:4.1f} s  {len(heard.times)} requests, {heard.failed} failed  {times}")
     ratio = statistics.median(p99["switch"] / p99["rest"] for _, p99 in switched)
     print(f"  while switching {ratio:.2f}× in the median (bound {P99}), {lost} failed (bound 0)")
     print("rollback to the warm version:")
     warm, warm_heard = back(home, ports[0], options.rounds, options.rate)
-    print(f"  {statistics.median(warm):.3f} s median, {max(warm):.3f} s worst (bound {WARM}); {warm_heard.failed} requests failed (bound 0)")
+    print(
+        f"  {statistics.median(warm):.3f} s median, {max(warm):.3f} s worst (bound {WARM}); {warm_heard.failed}"
+        " requests failed (bound 0)"
+    )
     configure("keep: 0, keep_stopped: 1")
     lift(home, 3)
     promote(home, 3)
     print("rollback to stopped containers:")
     cold, cold_heard = back(home, ports[0], options.rounds, options.rate)
-    print(f"  {statistics.median(cold):.2f} s median, {max(cold):.2f} s worst (bound {STOPPED}); {cold_heard.failed} requests failed (bound 0)")
+    print(
+        f"  {statistics.median(cold):.2f} s median, {max(cold):.2f} s worst (bound {STOPPED}); {cold_heard.failed}"
+        " requests failed (bound 0)"
+    )
     stop(home)
     direct, through = proxy_cost(home, ports[1], options.rounds, options.seconds) if shutil.which("wrk") else (1.0, 1.0)
-    print(f"the proxy in front: {through:,.0f} requests/s, the replica alone {direct:,.0f}: {through / direct:.3f} (bound {PROXY})")
+    print(
+        f"the proxy in front: {through:,.0f} requests/s, the replica alone {direct:,.0f}: {through / direct:.3f} (bound"
+        f" {PROXY})"
+    )
     if options.json:
-        found = {"p99": [p99 for _, p99 in switched], "warm": warm, "stopped": cold, "direct": direct, "proxied": through}
+        found = {
+            "p99": [p99 for _, p99 in switched],
+            "warm": warm,
+            "stopped": cold,
+            "direct": direct,
+            "proxied": through,
+        }
         options.json.write_text(json.dumps(found, indent=1))
     failed = lost + warm_heard.failed + cold_heard.failed
-    missed = ratio > P99 or statistics.median(warm) > WARM or statistics.median(cold) > STOPPED or through < PROXY * direct
+    missed = (
+        ratio > P99 or statistics.median(warm) > WARM or statistics.median(cold) > STOPPED or through < PROXY * direct
+    )
     return 1 if failed or missed else 0
 
 
@@ -213,8 +254,8 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     options, _ = parser.parse_known_args()
     import docker
-    from podium.core.containers import labels
-    from podium.core.delivery.ports import free_port
+    from podium.core.containers.engine import labels
+    from podium.core.delivery.host.ports import free_port
 
     from tests.servers import dockerd, images
 
@@ -227,8 +268,11 @@ def main() -> int:
         home = Path(directory)
         ports = free_port(), free_port()
         settings: dict[str, object] = {
-            "base": images.ensure(api, images.PYTHON), "proxy": images.ensure(api, images.HAPROXY), "port": ports[0], "single": ports[1],
-        }  # fmt: skip
+            "base": images.ensure(api, images.PYTHON),
+            "proxy": images.ensure(api, images.HAPROXY),
+            "port": ports[0],
+            "single": ports[1],
+        }
         (home / "podium.yaml").write_text(PODIUM_YAML.format(**settings, kept="keep: 1"))
         register(home, [0.1 * number for number in range(1, VERSIONS + 1)])
         try:

@@ -1,11 +1,13 @@
-"""How long a serving image takes: the first, and again with a new model and the same requirements; beside `mlflow models build-docker`.
+"""How long a serving image takes: the first, and again with a new model and the same requirements; beside `mlflow
+models build-docker`.
 
     python benchmarks/images.py [--no-mlflow] [--rounds 3] [--json FILE]
 
-An engine of its own (root and `dockerd` are needed), so that nothing that was built before helps, with one base image for both: a bare Python with
-pip, under the name that MLflow's Dockerfile begins with. Packages come from PyPI. Two versions of a small scikit-learn model whose requirements
-are the same. MLflow's Dockerfile also installs nginx with apt-get, which this base has not: a stand-in answers that does nothing, which favours
-MLflow by what that takes. Ends with 1 when a bound is missed: a rebuild takes at most a tenth of our own first build and of MLflow's build.
+An engine of its own (root and `dockerd` are needed), so that nothing that was built before helps, with one base
+image for both: a bare Python with pip, under the name that MLflow's Dockerfile begins with. Packages come from PyPI.
+Two versions of a small scikit-learn model whose requirements are the same. MLflow's Dockerfile also installs nginx
+with apt-get, which this base has not: a stand-in answers that does nothing, which favours MLflow by what that takes.
+Ends with 1 when a bound is missed: a rebuild takes at most a tenth of our own first build and of MLflow's build.
 """
 
 from __future__ import annotations
@@ -39,7 +41,13 @@ def base(api: Any, directory: Path) -> None:
     images._PACKAGES = ("pip",)  # type: ignore[assignment]
     root = directory / "root"
     changes = images._python(root)
-    for library in ("libpthread", "libdl", "librt", "libutil", "libm"):  # what wheels are linked with, and nothing in the base is
+    for library in (
+        "libpthread",
+        "libdl",
+        "librt",
+        "libutil",
+        "libm",
+    ):  # what wheels are linked with, and nothing in the base is
         for found in Path("/lib/x86_64-linux-gnu").glob(f"{library}.so.*"):
             images._copy(found, root / str(found).lstrip("/"))
     subprocess.run(["ldconfig", "-r", str(root)], check=True, timeout=60, capture_output=True)
@@ -83,10 +91,10 @@ def timed(action: Callable[[], object]) -> float:
 def ours(home: Path, address: str, rounds: int) -> tuple[float, list[float], int]:
     """(seconds of the first build, of each rebuild with the next version, bytes of the image)."""
     from podium.core.config import load
-    from podium.core.containers.address import parse
+    from podium.core.containers.engine.address import parse
     from podium.core.journal import Journal
     from podium.core.registry.snapshot import refresh
-    from podium.core.serving import image
+    from podium.core.serving.image import build as image
 
     project = load(home)
     lines: list[str] = []
@@ -112,7 +120,19 @@ def theirs(models: list[str], address: str) -> tuple[float, float, str]:
     environment = {**os.environ, "DOCKER_HOST": address, "MLFLOW_DISABLE_TELEMETRY": "true", "PATH": path}
     seconds: list[float] = []
     for number, model in enumerate(models[:2], 1):
-        command = [sys.executable, "-m", "mlflow", "models", "build-docker", "-m", model, "-n", f"mlflow-iris:{number}", "--env-manager", "local"]
+        command = [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "models",
+            "build-docker",
+            "-m",
+            model,
+            "-n",
+            f"mlflow-iris:{number}",
+            "--env-manager",
+            "local",
+        ]
         began = time.monotonic()
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200, check=False)
         seconds.append(time.monotonic() - began)
@@ -144,24 +164,34 @@ def main() -> int:
         with docker.APIClient(base_url=engine.address, timeout=300) as api:
             base(api, home / "base")
         (home / "podium.yaml").write_text(
-            f"project: iris\nmlflow: {{model: iris}}\ndocker: {{host: '{engine.address}', base: '{BASE}', sbom: false}}\n"
-            "pipelines: {release: {steps: {one: {run: 'true'}}}}\n"
+            f"project: iris\nmlflow: {{model: iris}}\ndocker: {{host: '{engine.address}', base: '{BASE}', sbom:"
+            " false}\npipelines: {release: {steps: {one: {run: 'true'}}}}\n"
         )
         models = register(home, options.rounds + 1)
         first, again, size = ours(home, engine.address, options.rounds)
         their_first, their_again, why = (0.0, 0.0, "left out") if options.no_mlflow else theirs(models, engine.address)
     rebuild = statistics.median(again)
-    print(f"first build {first:.1f} s, {size / 1e6:.0f} MB; with a new model {rebuild:.2f} s ({', '.join(f'{s:.2f}' for s in again)})")
+    print(
+        f"first build {first:.1f} s, {size / 1e6:.0f} MB; with a new model {rebuild:.2f} s"
+        f" ({', '.join(f'{s:.2f}' for s in again)})"
+    )
     ratios = {"rebuild ÷ first build": rebuild / first}
     if their_first:
         print(f"mlflow models build-docker: {their_first:.1f} s, with a new model {their_again:.1f} s")
-        ratios |= {"rebuild ÷ MLflow's build with a new model": rebuild / their_again, "first build ÷ MLflow's first build": first / their_first}
+        ratios |= {
+            "rebuild ÷ MLflow's build with a new model": rebuild / their_again,
+            "first build ÷ MLflow's first build": first / their_first,
+        }
     else:
         print(f"mlflow models build-docker was not measured: {why}")
     for words, ratio in ratios.items():
         print(f"  {words}: {ratio:.3f}" + (f" (bound {BOUND})" if words.startswith("rebuild") else ""))
     if options.json:
-        options.json.write_text(json.dumps({"first": first, "again": again, "mlflow": [their_first, their_again], "ratios": ratios}, indent=1))
+        options.json.write_text(
+            json.dumps(
+                {"first": first, "again": again, "mlflow": [their_first, their_again], "ratios": ratios}, indent=1
+            )
+        )
     return 1 if any(ratio > BOUND for words, ratio in ratios.items() if words.startswith("rebuild")) else 0
 
 

@@ -1,7 +1,7 @@
 """What the journal costs: python benchmarks/journal.py [--runs 100000]
 
-Each figure stands beside a peer measured in turns with it: the plain sqlite3 module on the same file, reading the same columns with none of our objects.
-Ends with 1 when a bound is missed.
+Each figure stands beside a peer measured in turns with it: the plain sqlite3 module on the same file, reading the
+same columns with none of our objects. Ends with 1 when a bound is missed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,14 @@ def fill(journal: Journal, runs: int) -> float:
     for low in range(0, runs, 1000):
         with journal.transaction():
             for number in range(low, min(low + 1000, runs)):
-                run = journal.runs.create(kind=RunKind.PIPELINE, name=f"p{number % 7}", trigger=Trigger.PUSH, who="anna", why="push to main", commit="c" * 40)
+                run = journal.runs.create(
+                    kind=RunKind.PIPELINE,
+                    name=f"p{number % 7}",
+                    trigger=Trigger.PUSH,
+                    who="anna",
+                    why="push to main",
+                    commit="c" * 40,
+                )
                 journal.runs.set_state(run.id, states[number % 20], message="")
     return time.perf_counter() - began
 
@@ -58,7 +65,10 @@ def pages(journal: Journal, path: Path, runs: int) -> bool:
     }
     for name, options in cases.items():
         sql, values = page_query(limit=50, **options)
-        ours, peer = median(lambda options=options: journal.runs.page(limit=50, **options)), median(lambda s=sql, v=values: raw.execute(s, v).fetchall())
+        ours, peer = (
+            median(lambda options=options: journal.runs.page(limit=50, **options)),
+            median(lambda s=sql, v=values: raw.execute(s, v).fetchall()),
+        )
         bound = None if "search" in options else PAGE_BOUND
         good &= bound is None or ours < bound
         limit = "" if bound is None else f"   bound {bound * 1e3:.0f} ms"
@@ -68,11 +78,19 @@ def pages(journal: Journal, path: Path, runs: int) -> bool:
 
 def writes(journal: Journal, path: Path) -> None:
     run = journal.runs.create(kind=RunKind.PIPELINE, name="x", trigger=Trigger.PERSON, who="anna")
-    journal.steps.add(run.id, [Step(run.id, f"s{number}", number, StepState.PENDING, command="true") for number in range(200)])
+    journal.steps.add(
+        run.id, [Step(run.id, f"s{number}", number, StepState.PENDING, command="true") for number in range(200)]
+    )
     raw = sqlite3.connect(path, isolation_level=None)
     raw.execute("PRAGMA synchronous=NORMAL")
     one = median(lambda: journal.steps.update(run.id, "s7", state=StepState.RUNNING, started=1.0, attempt=1), 300)
-    peer = median(lambda: raw.execute("UPDATE steps SET state=?, started=?, attempt=? WHERE run_id=? AND name=?", ("running", 1.0, 1, run.id, "s7")), 300)
+    peer = median(
+        lambda: raw.execute(
+            "UPDATE steps SET state=?, started=?, attempt=? WHERE run_id=? AND name=?",
+            ("running", 1.0, 1, run.id, "s7"),
+        ),
+        300,
+    )
     print(f"  a step's change, committed   {one * 1e6:8.0f} µs   sqlite3 {peer * 1e6:8.0f} µs   {one / peer:5.1f} ×")
 
     def batch() -> None:
@@ -88,7 +106,10 @@ def writes(journal: Journal, path: Path) -> None:
         journal.samples.add([Sample("production", f"signal{number}", at, 1.0) for number in range(7)])
 
     print(f"  seven samples                {median(sample) * 1e6:8.0f} µs")
-    print(f"  an audit entry               {median(lambda: journal.audit.add('anna', 'promote', 'production', 'why')) * 1e6:8.0f} µs")
+    print(
+        "  an audit entry              "
+        f" {median(lambda: journal.audit.add('anna', 'promote', 'production', 'why')) * 1e6:8.0f} µs"
+    )
     print(f"  a look at the change feed    {median(journal.data_version, 1000) * 1e6:8.1f} µs")
 
 
@@ -107,7 +128,9 @@ for _ in range(int(sys.argv[2])):
 
 
 def feed(journal: Journal, path: Path, rounds: int = 10) -> bool:
-    watcher = subprocess.Popen([sys.executable, "-c", _WATCHER, str(path), str(rounds)], stdout=subprocess.PIPE, text=True)
+    watcher = subprocess.Popen(
+        [sys.executable, "-c", _WATCHER, str(path), str(rounds)], stdout=subprocess.PIPE, text=True
+    )
     assert watcher.stdout is not None
     delays: list[float] = []
     for number in range(rounds):
@@ -116,7 +139,10 @@ def feed(journal: Journal, path: Path, rounds: int = 10) -> bool:
         journal.values.set("news", str(number))
         delays.append(float(watcher.stdout.readline()) - written)
     watcher.wait(10)
-    print(f"  noticed by another process that looks ten times a second: median {statistics.median(delays) * 1e3:.0f} ms, worst {max(delays) * 1e3:.0f} ms")
+    print(
+        f"  noticed by another process that looks ten times a second: median {statistics.median(delays) * 1e3:.0f} ms,"
+        f" worst {max(delays) * 1e3:.0f} ms"
+    )
     return statistics.median(delays) < FEED_BOUND
 
 
@@ -124,10 +150,20 @@ def imports() -> None:
     code = "import time; b = time.process_time(); {}; print(time.process_time() - b)"
 
     def cost(what: str) -> float:
-        return min(float(subprocess.run([sys.executable, "-c", code.format(what)], capture_output=True, text=True, check=True).stdout) for _ in range(7))
+        return min(
+            float(
+                subprocess.run(
+                    [sys.executable, "-c", code.format(what)], capture_output=True, text=True, check=True
+                ).stdout
+            )
+            for _ in range(7)
+        )
 
     peer, ours = cost("import sqlite3, json, dataclasses, enum, pathlib"), cost("import podium.core.journal")
-    print(f"  import podium.core.journal   {ours * 1e3:8.1f} ms   of which sqlite3, json, dataclasses, enum, pathlib {peer * 1e3:.1f} ms")
+    print(
+        f"  import podium.core.journal   {ours * 1e3:8.1f} ms   of which sqlite3, json, dataclasses, enum, pathlib"
+        f" {peer * 1e3:.1f} ms"
+    )
 
 
 def main() -> int:

@@ -1,6 +1,7 @@
 """What logs cost: python benchmarks/logs.py [--lines 10000000]
 
-Written, indexed, jumped in, searched and followed; beside each figure wc, tail or grep doing the same on the same file. Ends with 1 when a bound is missed.
+Written, indexed, jumped in, searched and followed; beside each figure wc, tail or grep doing the same on the same
+file. Ends with 1 when a bound is missed.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ def best(call: Callable[[], object]) -> float:
 
 
 def shell(*command: str) -> float:
-    return best(lambda: subprocess.run(command, stdout=subprocess.DEVNULL, check=False, env={**os.environ, "LC_ALL": "C.UTF-8"}))
+    return best(
+        lambda: subprocess.run(command, stdout=subprocess.DEVNULL, check=False, env={**os.environ, "LC_ALL": "C.UTF-8"})
+    )
 
 
 def report(name: str, seconds: float, bound: float | None = None, peer: str = "", peer_seconds: float = 0.0) -> None:
@@ -48,11 +51,16 @@ def report(name: str, seconds: float, bound: float | None = None, peer: str = ""
 
 def writing(directory: Path) -> None:
     global good
-    block = b"".join(b"epoch %d loss 0.%d, a line of the usual length of a log\n" % (number, number) for number in range(1000))
+    block = b"".join(
+        b"epoch %d loss 0.%d, a line of the usual length of a log\n" % (number, number) for number in range(1000)
+    )
     one = b"epoch 3 loss 0.123, a line of the usual length of a log\n"
     secrets = ["ghp_0123456789abcdefghijklmnopqrstuvwxyz", "correct horse battery staple", "AKIA0123456789ABCDEF"]
     for name, known in (("no secrets", []), ("three secrets", secrets)):
-        for what, data, times, lines, bound in (("64 KiB reads", block, 1000, 1000, 200_000), ("a line at a time", one, 100_000, 1, None)):
+        for what, data, times, lines, bound in (
+            ("64 KiB reads", block, 1000, 1000, 200_000),
+            ("a line at a time", one, 100_000, 1, None),
+        ):
             path = directory / "written.log"
             path.unlink(missing_ok=True)
             with StepLog(path, known, cap=1 << 40) as log:
@@ -60,11 +68,17 @@ def writing(directory: Path) -> None:
             rate = times * lines / took
             missed = bound is not None and rate < bound
             good &= not missed
-            print(f"  written, {name}, {what:<18} {rate:14,.0f} lines/s{f'   bound {bound:,}' if bound else ''}{'  MISSED' if missed else ''}")
+            print(
+                f"  written, {name}, {what:<18} {rate:14,.0f}"
+                f" lines/s{f'   bound {bound:,}' if bound else ''}{'  MISSED' if missed else ''}"
+            )
 
 
 def make(path: Path, lines: int) -> None:
-    text = b"2026-11-23T10:11:12.345Z o epoch %03d step loss 0.12345, accuracy 0.98765, some words to fill up this line of text\n"
+    text = (
+        b"2026-11-23T10:11:12.345Z o epoch %03d step loss 0.12345, accuracy 0.98765, some words to fill up this line of"
+        b" text\n"
+    )
     block = b"".join(text % number for number in range(1000))
     with path.open("wb") as file:
         for _ in range(lines // 1000 - 1):
@@ -76,24 +90,52 @@ def reading(path: Path, lines: int) -> None:
     size = path.stat().st_size
     print(f"  a log of {lines:,} lines, {size / 2**30:.2f} GiB")
     scale = max(1.0, lines / 10_000_000)
-    report("the end, 100 lines, nothing indexed", best(lambda: LogFile(path).tail(100)), 0.020, "tail -n 100", shell("tail", "-n", "100", str(path)))
+    report(
+        "the end, 100 lines, nothing indexed",
+        best(lambda: LogFile(path).tail(100)),
+        0.020,
+        "tail -n 100",
+        shell("tail", "-n", "100", str(path)),
+    )
     file = LogFile(path)
     report("indexed", best(lambda: LogFile(path).index()), 1.0 * scale, "wc -l", shell("wc", "-l", str(path)))
     total = file.line_count()
     jumps = sorted(timed(lambda n=n: file.lines(n * 7_919_317 % total, 100)) for n in range(200))
     report("a jump to any line, 100 lines, median", jumps[100])
-    report("the same, 99th percentile", jumps[198], 0.020, f"tail -n +{total // 2} | head", shell("sh", "-c", f"tail -n +{total // 2} {path} | head -100"))
+    report(
+        "the same, 99th percentile",
+        jumps[198],
+        0.020,
+        f"tail -n +{total // 2} | head",
+        shell("sh", "-c", f"tail -n +{total // 2} {path} | head -100"),
+    )
 
     def grep(option: str, pattern: str) -> float:
         return shell("grep", "-a", "-m1", option, pattern, str(path))
 
     text, expression = "the needle is", "needle (is|was)"
-    report("search, text, at the very end", best(lambda: file.search(text)), 0.5 * scale, "grep -m1 -F", grep("-F", text))
-    report("search, text, any case", best(lambda: file.search(text.title(), ignore_case=True)), None, "grep -m1 -Fi", grep("-Fi", text.title()))
+    report(
+        "search, text, at the very end", best(lambda: file.search(text)), 0.5 * scale, "grep -m1 -F", grep("-F", text)
+    )
+    report(
+        "search, text, any case",
+        best(lambda: file.search(text.title(), ignore_case=True)),
+        None,
+        "grep -m1 -Fi",
+        grep("-Fi", text.title()),
+    )
     report("search, text, backwards from the end", best(lambda: file.search("needle", backwards=True)), 0.020)
-    report("search, expression", best(lambda: file.search(expression, regex=True)), None, "grep -m1 -E", grep("-E", expression))
+    report(
+        "search, expression",
+        best(lambda: file.search(expression, regex=True)),
+        None,
+        "grep -m1 -E",
+        grep("-E", expression),
+    )
     stop = threading.Event()
-    thread = threading.Thread(target=lambda: file.search("n[eo]+dles? (are|were)", regex=True, ignore_case=True, stop=stop))
+    thread = threading.Thread(
+        target=lambda: file.search("n[eo]+dles? (are|were)", regex=True, ignore_case=True, stop=stop)
+    )
     thread.start()
     time.sleep(0.1)
     stop.set()
@@ -103,11 +145,10 @@ def reading(path: Path, lines: int) -> None:
 def following(directory: Path, rate: int = 100_000, seconds: float = 3.0) -> None:
     path, stop, seen = directory / "followed.log", threading.Event(), 0
     code = (
-        "import sys, time; from podium.core.logs.writer import StepLog; from pathlib import Path\n"
-        f"log = StepLog(Path({str(path)!r})); began = time.time(); n = 0\n"
-        f"while (now := time.time() - began) < {seconds}:\n"
-        f"    due = int(now * {rate}) - n; n += due; log.feed('o', b'epoch 3 loss 0.123, a line\\n' * due); time.sleep(0.005)\n"
-        "log.close(); print(n)"
+        "import sys, time; from podium.core.logs.writer import StepLog; from pathlib import Path\nlog ="
+        f" StepLog(Path({str(path)!r})); began = time.time(); n = 0\nwhile (now := time.time() - began) < {seconds}:\n "
+        f"   due = int(now * {rate}) - n; n += due; log.feed('o', b'epoch 3 loss 0.123, a line\\n' * due);"
+        " time.sleep(0.005)\nlog.close(); print(n)"
     )
     writer = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     threading.Thread(target=lambda: (writer.wait(), stop.set()), daemon=True).start()
@@ -128,7 +169,10 @@ def following(directory: Path, rate: int = 100_000, seconds: float = 3.0) -> Non
     for _ in range(40):
         file.refresh()
         file.lines(file.line_count() - 50, 50)
-    print(f"  followed as a screen does (4 Hz, 50 lines): {(time.process_time() - busy) / 10:.2%} of a core, whatever the rate")
+    print(
+        f"  followed as a screen does (4 Hz, 50 lines): {(time.process_time() - busy) / 10:.2%} of a core, whatever the"
+        " rate"
+    )
 
 
 def main() -> int:

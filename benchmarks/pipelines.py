@@ -1,8 +1,10 @@
-"""What a pipeline of steps that do nothing costs, beside doit and DVC: python benchmarks/pipelines.py [--peers DIR] [--quick]
+"""What a pipeline of steps that do nothing costs, beside doit and DVC: python benchmarks/pipelines.py [--peers DIR]
+[--quick]
 
-Projects are generated in a temporary directory: chains of 50, 200 and 800 steps, a fan of 200 with two jobs, and a chain of 200 with a file in and a
-file out for each step, run again when nothing has changed. Whole processes, wall time, median of several (DVC: one run of the long chains), all in
-turns, so that a busy machine slows everybody. Podium is run as `podium run`, with journal, logs and worker.
+Projects are generated in a temporary directory: chains of 50, 200 and 800 steps, a fan of 200 with two jobs, and a
+chain of 200 with a file in and a file out for each step, run again when nothing has changed. Whole processes, wall
+time, median of several (DVC: one run of the long chains), all in turns, so that a busy machine slows everybody.
+Podium is run as `podium run`, with journal, logs and worker.
 
 The peers are looked for in DIR/bin, else on PATH; one that is missing is said and left out:
     python -m venv /tmp/peers && /tmp/peers/bin/pip install doit==0.37.0 dvc==3.67.1
@@ -63,7 +65,12 @@ def podium_project(home: Path, kind: str, size: int) -> None:
 
 
 def doit_project(home: Path, kind: str, size: int) -> None:
-    lines = ["DOIT_CONFIG = {'verbosity': 0, 'dep_file': '.doit'}", "def task_s():", f"    for n in range({size}):", "        task = {'name': str(n)}"]
+    lines = [
+        "DOIT_CONFIG = {'verbosity': 0, 'dep_file': '.doit'}",
+        "def task_s():",
+        f"    for n in range({size}):",
+        "        task = {'name': str(n)}",
+    ]
     if kind == "files":
         lines += [
             "        task['actions'] = [f'cp in{n} out{n}']",
@@ -108,7 +115,9 @@ def commands(found: dict[str, str], kind: str) -> dict[str, list[str]]:
 
 def wall(command: Sequence[str], cwd: Path) -> float:
     began = time.monotonic()
-    done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, timeout=900, env=environment(), check=False)
+    done = subprocess.run(
+        command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, timeout=900, env=environment(), check=False
+    )
     seconds = time.monotonic() - began
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed: {done.stderr.decode(errors='replace')[-500:]}")
@@ -171,7 +180,9 @@ def report(case: Case, taken: dict[str, float]) -> list[str]:
         missed.append(f"{case.name}: {taken['podium']:.3f} s, the bound is {case.seconds} s")
     for peer, bound in case.ratios:
         if peer in taken and taken["podium"] / taken[peer] > bound:
-            missed.append(f"{case.name}: {taken['podium'] / taken[peer]:.3f} of {peer}'s time, the bound is {bound:.3f}")
+            missed.append(
+                f"{case.name}: {taken['podium'] / taken[peer]:.3f} of {peer}'s time, the bound is {bound:.3f}"
+            )
     return missed
 
 
@@ -188,15 +199,24 @@ def find(peers: Path | None) -> dict[str, str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--peers", type=lambda text: Path(text).resolve(), help="a virtual environment with doit and dvc")
+    parser.add_argument(
+        "--peers", type=lambda text: Path(text).resolve(), help="a virtual environment with doit and dvc"
+    )
     parser.add_argument("--quick", action="store_true", help="one round, and no long run of DVC")
     options = parser.parse_args()
     found = find(options.peers)
     missed: list[str] = []
-    print(f"{'seconds':26}", *(f"{tool:>8}" for tool in TOOLS), f"{'ms/step':>8}", *(f"{'/ ' + tool:>8}" for tool in TOOLS[1:]))
+    print(
+        f"{'seconds':26}",
+        *(f"{tool:>8}" for tool in TOOLS),
+        f"{'ms/step':>8}",
+        *(f"{'/ ' + tool:>8}" for tool in TOOLS[1:]),
+    )
     with tempfile.TemporaryDirectory(prefix="podium-bench-") as directory:
         for case in CASES:
-            missed += report(case, measure(case, found, Path(directory), 1 if options.quick else 5, long=not options.quick))
+            missed += report(
+                case, measure(case, found, Path(directory), 1 if options.quick else 5, long=not options.quick)
+            )
     for line in missed:
         print(f"missed: {line}")
     print(f"load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")

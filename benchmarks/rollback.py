@@ -1,11 +1,13 @@
-"""How long a rollback to the warm version takes, from the command's start to the first answer of the old version, with requests running.
+"""How long a rollback to the warm version takes, from the command's start to the first answer of the old version,
+with requests running.
 
     python benchmarks/rollback.py [--rounds 5] [--rate 200] [--replicas 2]
 
-A real project in a directory of its own: MLflow's store, two versions of a small model, the real serving app, HAProxy. A process of its own sends
-`--rate` requests/s to /invocations over 8 connections and counts every failure; another connection asks /version every 5 ms and so sees the
-moment of change. Beside it, for the ratio: the same step back by hand, as one does it without Podium (stop `mlflow models serve` of the new
-version, start it with the old one, on the same port) and the requests that this loses. Ends with 1 when a bound is missed.
+A real project in a directory of its own: MLflow's store, two versions of a small model, the real serving app,
+HAProxy. A process of its own sends `--rate` requests/s to /invocations over 8 connections and counts every failure;
+another connection asks /version every 5 ms and so sees the moment of change. Beside it, for the ratio: the same step
+back by hand, as one does it without Podium (stop `mlflow models serve` of the new version, start it with the old
+one, on the same port) and the requests that this loses. Ends with 1 when a bound is missed.
 """
 
 from __future__ import annotations
@@ -109,7 +111,13 @@ class Watcher:
 
 
 def podium(home: Path, *arguments: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "podium.cli", *arguments, "-C", str(home)], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "podium.cli", *arguments, "-C", str(home)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     if done.returncode:
         raise SystemExit(f"podium {' '.join(arguments)} ended with {done.returncode}\n{done.stdout}{done.stderr}")
 
@@ -130,7 +138,10 @@ def register(home: Path, strengths: Sequence[float] = (0.1, 1.0)) -> list[str]:
     for strength in strengths:
         with mlflow.start_run():
             mlflow.sklearn.log_model(
-                LogisticRegression(C=strength, max_iter=500).fit(rows, truth), name="model", input_example=rows[:2], registered_model_name="iris"
+                LogisticRegression(C=strength, max_iter=500).fit(rows, truth),
+                name="model",
+                input_example=rows[:2],
+                registered_model_name="iris",
             )
     return [mlflow.artifacts.download_artifacts(f"models:/iris/{number}") for number in range(1, len(strengths) + 1)]
 
@@ -147,12 +158,30 @@ def ours(home: Path, port: int, rounds: int, rate: float) -> tuple[list[float], 
             began = time.monotonic()
             podium(home, "rollback", "-e", "production", "--yes", "--why", "benchmark")
             seconds.append(watcher.wait(5.0) - began)
-            print(f"  rollback {number + 1}: {seconds[-1]:.3f} s to traffic, {time.monotonic() - began:.2f} s with aliases and checks", flush=True)
+            print(
+                f"  rollback {number + 1}: {seconds[-1]:.3f} s to traffic, {time.monotonic() - began:.2f} s with"
+                " aliases and checks",
+                flush=True,
+            )
     return seconds, load.counts
 
 
 def serve(model: str, port: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", model, "-p", str(port), "-h", "127.0.0.1", "--env-manager", "local"]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        model,
+        "-p",
+        str(port),
+        "-h",
+        "127.0.0.1",
+        "--env-manager",
+        "local",
+    ]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.Popen(command, start_new_session=True, env={**os.environ, "PATH": path}, **quiet)
@@ -162,7 +191,11 @@ def end(process: subprocess.Popen[bytes]) -> None:
     """With its children, which MLflow puts into a session of their own."""
     import psutil
 
-    whole = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
+    whole = (
+        [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        if process.poll() is None
+        else []
+    )
     for one in whole:
         with contextlib.suppress(psutil.NoSuchProcess):
             one.terminate()
@@ -204,7 +237,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=200.0, help="requests/s")
     parser.add_argument("--replicas", type=int, default=2)
     options, _ = parser.parse_known_args()
-    from podium.core.delivery.ports import free_port
+    from podium.core.delivery.host.ports import free_port
 
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     with tempfile.TemporaryDirectory(prefix="podium-rollback-") as directory:
@@ -221,7 +254,10 @@ def main() -> int:
             asked = counts["answered"] + counts["failed"]
             print(f"podium rollback: {median:.3f} s median, {worst:.3f} s worst of {len(seconds)} (bound {BOUND} s)")
             print(f"  requests over promotions and rollbacks: {asked}, failed: {counts['failed']} (bound 0)")
-            print(f"mlflow models serve, stopped and started again: {hand:.2f} s, {lost['failed']} requests failed; {hand / median:.0f}× podium's time")
+            print(
+                f"mlflow models serve, stopped and started again: {hand:.2f} s, {lost['failed']} requests failed;"
+                f" {hand / median:.0f}× podium's time"
+            )
             return 1 if median > BOUND or counts["failed"] else 0
 
         return within(home, measure)

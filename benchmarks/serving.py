@@ -2,13 +2,14 @@
 
     python benchmarks/serving.py [--seconds 5] [--rounds 1] [--form matrix|table|both] [--json FILE]
 
-Served: a logistic regression over four columns. Asked for one row, in two forms: `matrix` (`inputs`, no signature: the model itself takes a tenth of
-a millisecond, so the server is what is measured) and `table` (`dataframe_split` with a signature: scikit-learn alone takes half a millisecond to
-look at a DataFrame, for every server alike). MLflow is measured on asyncio + h11, which is what installing it gives, and on uvloop + httptools,
-which it uses where they happen to be installed; ours on both as well, with metrics and with capture at its default rate of 1 %.
+Served: a logistic regression over four columns. Asked for one row, in two forms: `matrix` (`inputs`, no signature:
+the model itself takes a tenth of a millisecond, so the server is what is measured) and `table` (`dataframe_split`
+with a signature: scikit-learn alone takes half a millisecond to look at a DataFrame, for every server alike). MLflow
+is measured on asyncio + h11, which is what installing it gives, and on uvloop + httptools, which it uses where they
+happen to be installed; ours on both as well, with metrics and with capture at its default rate of 1 %.
 
-The generator is wrk where it is on PATH, else asyncio streams in Python, which is said, because it then takes much of one core itself. Memory is
-the resident memory of the whole process tree under load.
+The generator is wrk where it is on PATH, else asyncio streams in Python, which is said, because it then takes much
+of one core itself. Memory is the resident memory of the whole process tree under load.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ import psutil
 
 COLUMNS = ["a", "b", "c", "d"]
 ROW = [5.1, 3.5, 1.4, 0.2]
-BODIES = {"matrix": json.dumps({"inputs": [ROW]}), "table": json.dumps({"dataframe_split": {"columns": COLUMNS, "data": [ROW]}})}
+BODIES = {
+    "matrix": json.dumps({"inputs": [ROW]}),
+    "table": json.dumps({"dataframe_split": {"columns": COLUMNS, "data": [ROW]}}),
+}
 LOOPS = {"asyncio": "h11", "uvloop": "httptools"}
 CONNECTIONS = (1, 8)
 START = 90.0  # seconds that a server gets to load its model
@@ -61,8 +65,12 @@ def save(path: Path, form: str) -> None:
 
     x, y = load_iris(return_X_y=True)
     fitted = LogisticRegression(max_iter=500).fit(pd.DataFrame(x, columns=COLUMNS) if form == "table" else x, y)
-    signature = ModelSignature(inputs=Schema([ColSpec("double", name) for name in COLUMNS])) if form == "table" else None
-    mlflow.sklearn.save_model(fitted, path, signature=signature, serialization_format="cloudpickle", pip_requirements=["mlflow"])
+    signature = (
+        ModelSignature(inputs=Schema([ColSpec("double", name) for name in COLUMNS])) if form == "table" else None
+    )
+    mlflow.sklearn.save_model(
+        fitted, path, signature=signature, serialization_format="cloudpickle", pip_requirements=["mlflow"]
+    )
 
 
 def free_port() -> int:
@@ -90,7 +98,9 @@ class Server:
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     self.__exit__()
-                    raise SystemExit(f"the server did not start:\n{self.log.read_text(errors='replace')[-2000:]}") from None
+                    raise SystemExit(
+                        f"the server did not start:\n{self.log.read_text(errors='replace')[-2000:]}"
+                    ) from None
                 time.sleep(0.05)
 
     def __exit__(self, *_: object) -> None:
@@ -115,34 +125,78 @@ class Server:
 
 def mlflow_server(model: Path, loop: str, log: Path) -> Server:
     port = free_port()
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(model), "--env-manager", "local", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        str(model),
+        "--env-manager",
+        "local",
+        "--port",
+        str(port),
+    ]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return Server(command, port, log, {"UVICORN_LOOP": loop, "UVICORN_HTTP": LOOPS[loop], "PATH": path})
 
 
 def our_server(model: Path, loop: str, log: Path) -> Server:
     port = free_port()
-    command = [sys.executable, "-m", "podium.core.serving.server", "--model", str(model), "--port", str(port), "--loop", loop, "--http", LOOPS[loop]]
+    command = [
+        sys.executable,
+        "-m",
+        "podium.core.serving.server",
+        "--model",
+        str(model),
+        "--port",
+        str(port),
+        "--loop",
+        loop,
+        "--http",
+        LOOPS[loop],
+    ]
     return Server([*command, "--capture-dir", str(log.parent / "capture"), "--capture-rate", "0.01"], port, log, {})
 
 
 def with_wrk(url: str, body: str, connections: int, seconds: float) -> Measured:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(f"wrk.method = 'POST'\nwrk.body = [==[{body}]==]\nwrk.headers['Content-Type'] = 'application/json'\n")
+        script.write(
+            f"wrk.method = 'POST'\nwrk.body = [==[{body}]==]\nwrk.headers['Content-Type'] = 'application/json'\n"
+        )
         script.flush()
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", script.name, f"{url}/invocations"]
+        command = [
+            "wrk",
+            "-t1",
+            f"-c{connections}",
+            f"-d{seconds:g}s",
+            "--latency",
+            "-s",
+            script.name,
+            f"{url}/invocations",
+        ]
         text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 30).stdout
     unit = {"us": 0.001, "ms": 1.0, "s": 1000.0}
-    found = {share: float(value) * unit[name] for share, value, name in re.findall(r"^\s+(\d+)%\s+([\d.]+)(us|ms|s)$", text, re.M)}
+    found = {
+        share: float(value) * unit[name]
+        for share, value, name in re.findall(r"^\s+(\d+)%\s+([\d.]+)(us|ms|s)$", text, re.M)
+    }
     bad = sum(int(number) for number in re.findall(r"Non-2xx or 3xx responses: (\d+)", text))
-    bad += sum(sum(map(int, numbers)) for numbers in re.findall(r"connect (\d+), read (\d+), write (\d+), timeout (\d+)", text))
+    bad += sum(
+        sum(map(int, numbers)) for numbers in re.findall(r"connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    )
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
     return Measured(float(rate.group(1)) if rate else 0.0, found["50"], found["99"], bad)
 
 
 async def one_connection(port: int, body: bytes, until: float, times: list[float]) -> int:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    request = f"POST /invocations HTTP/1.1\r\nHost: model\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    request = (
+        "POST /invocations HTTP/1.1\r\nHost: model\r\nContent-Type: application/json\r\nContent-Length:"
+        f" {len(body)}\r\n\r\n".encode()
+        + body
+    )
     errors = 0
     while time.perf_counter() < until:
         started = time.perf_counter()
@@ -162,17 +216,23 @@ def generate(port: int, body: bytes, connections: int, seconds: float) -> None:
     async def run() -> Measured:
         times: list[float] = []
         started = time.perf_counter()
-        errors = sum(await asyncio.gather(*(one_connection(port, body, started + seconds, times) for _ in range(connections))))
+        errors = sum(
+            await asyncio.gather(*(one_connection(port, body, started + seconds, times) for _ in range(connections)))
+        )
         elapsed = time.perf_counter() - started
         times.sort()
-        return Measured(len(times) / elapsed, 1000 * times[len(times) // 2], 1000 * times[int(len(times) * 0.99)], errors)
+        return Measured(
+            len(times) / elapsed, 1000 * times[len(times) // 2], 1000 * times[int(len(times) * 0.99)], errors
+        )
 
     print(json.dumps(asdict(asyncio.run(run()))))
 
 
 def with_python(url: str, body: str, connections: int, seconds: float) -> Measured:
     command = [sys.executable, __file__, "--generate", url.rpartition(":")[2], body, str(connections), str(seconds)]
-    return Measured(**json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 30).stdout))
+    return Measured(
+        **json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 30).stdout)
+    )
 
 
 def measure(server: Server, body: str, seconds: float) -> dict[int, Measured]:
@@ -190,7 +250,10 @@ def middle(rounds: list[dict[int, Measured]]) -> dict[int, Measured]:
     """Medians over the rounds; errors are added up."""
     return {
         connections: Measured(
-            *(statistics.median(getattr(found[connections], name) for found in rounds) for name in ("rate", "p50", "p99")),
+            *(
+                statistics.median(getattr(found[connections], name) for found in rounds)
+                for name in ("rate", "p50", "p99")
+            ),
             sum(found[connections].errors for found in rounds),
             statistics.median(found[connections].memory for found in rounds),
         )
@@ -212,14 +275,20 @@ def compare(results: dict[str, dict[int, Measured]]) -> dict[str, float]:
 
 
 def run(form: str, options: argparse.Namespace) -> dict[str, dict[int, Measured]]:
-    makers = {f"{name} {loop}": (make, loop) for name, make in (("mlflow", mlflow_server), ("podium", our_server)) for loop in LOOPS}
+    makers = {
+        f"{name} {loop}": (make, loop)
+        for name, make in (("mlflow", mlflow_server), ("podium", our_server))
+        for loop in LOOPS
+    }
     rounds: dict[str, list[dict[int, Measured]]] = {name: [] for name in makers}
     with tempfile.TemporaryDirectory() as scratch:
         model = Path(scratch) / "model"
         save(model, form)
         for _ in range(options.rounds):
             for name, (make, loop) in makers.items():
-                rounds[name].append(measure(make(model, loop, Path(scratch) / "server.log"), BODIES[form], options.seconds))
+                rounds[name].append(
+                    measure(make(model, loop, Path(scratch) / "server.log"), BODIES[form], options.seconds)
+                )
     return {name: middle(found) for name, found in rounds.items()}
 
 

@@ -1,7 +1,7 @@
 """How long the commands take that people type all day, beside MLflow's own: python benchmarks/startup.py [--quick]
 
-Whole processes, wall time, the median of several; the peers run in turns with ours, so that a busy machine slows both. Prints ratios and, for ours,
-the bound that the project has set itself. Ends with 1 when a bound is missed.
+Whole processes, wall time, the median of several; the peers run in turns with ours, so that a busy machine slows
+both. Prints ratios and, for ours, the bound that the project has set itself. Ends with 1 when a bound is missed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,11 @@ def measure(command: Sequence[str], cwd: Path) -> tuple[float, float]:
     """(seconds, MiB at most) of one process; SystemExit when it fails."""
     began = time.monotonic()
     process = subprocess.Popen(
-        command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+        command,
+        cwd=cwd,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
     )
     assert process.stderr is not None
     said = process.stderr.read()
@@ -56,7 +60,8 @@ def fill(home: Path) -> None:
     from podium.core.registry.snapshot import fingerprint
 
     (home / "podium.yaml").write_text(
-        "project: bench\npipelines: {release: {steps: {one: {run: 'true'}}}}\nenvironments: {production: {port: 5100}}\n"
+        "project: bench\npipelines: {release: {steps: {one: {run: 'true'}}}}\nenvironments: {production: {port:"
+        " 5100}}\n"
     )
     project = load(home)
     project.state.mkdir(mode=0o700)
@@ -67,11 +72,23 @@ def fill(home: Path) -> None:
         with journal.transaction():
             for number in range(RUNS):
                 run = journal.runs.create(
-                    kind=RunKind.PIPELINE, name="release", trigger=Trigger.PUSH, who="anna", commit=f"{number:040x}", branch="main"
+                    kind=RunKind.PIPELINE,
+                    name="release",
+                    trigger=Trigger.PUSH,
+                    who="anna",
+                    commit=f"{number:040x}",
+                    branch="main",
                 )
                 journal.runs.set_state(run.id, RunState.SUCCEEDED if number % 7 else RunState.FAILED)
         versions = [
-            Version("bench", n, 1e9 + n, commit=f"{n:040x}", metrics={"roc_auc": 0.7, "log_loss": 0.4}, params={"depth": "4"})
+            Version(
+                "bench",
+                n,
+                1e9 + n,
+                commit=f"{n:040x}",
+                metrics={"roc_auc": 0.7, "log_loss": 0.4},
+                params={"depth": "4"},
+            )
             for n in range(VERSIONS, 0, -1)
         ]
         journal.versions.replace("bench", versions, fingerprint(project.mlflow) or "asked")
@@ -119,7 +136,9 @@ def main() -> int:
             for name, command in peers.items():
                 if len(times.get(name, ())) < 3:
                     times.setdefault(name, []).append(measure(command, theirs))
-    return report(cases, {name: (statistics.median(t for t, _ in all_), max(m for _, m in all_)) for name, all_ in times.items()})
+    return report(
+        cases, {name: (statistics.median(t for t, _ in all_), max(m for _, m in all_)) for name, all_ in times.items()}
+    )
 
 
 def report(cases: Sequence[Case], medians: dict[str, tuple[float, float]]) -> int:

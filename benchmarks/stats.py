@@ -1,10 +1,12 @@
-"""What it costs to know what 20 containers use once a second: this process, and the engine, from cgroup files and from streams; and following a log.
+"""What it costs to know what 20 containers use once a second: this process, and the engine, from cgroup files and
+from streams; and following a log.
 
     python benchmarks/stats.py [--containers 20] [--seconds 15] [--lines 300000]
 
-Measured is the agent's whole part: reading, rates, and writing the samples into a journal. The engine's own CPU is what it used more than in a stretch
-without any of it. Following compares the file of a container that has ended with `docker logs -f > file` of the same container, in turns. Ends with 1
-when the agent's part, by files, takes more than 5 % of a core, or keeps fewer than half of docker's lines a second.
+Measured is the agent's whole part: reading, rates, and writing the samples into a journal. The engine's own CPU is
+what it used more than in a stretch without any of it. Following compares the file of a container that has ended with
+`docker logs -f > file` of the same container, in turns. Ends with 1 when the agent's part, by files, takes more than
+5 % of a core, or keeps fewer than half of docker's lines a second.
 """
 
 from __future__ import annotations
@@ -39,8 +41,8 @@ class Cost:
 
 def watching(home: Path, engine: Any, seconds: float, *, local: bool | None, count: int) -> Cost:
     """`local` None: nothing is measured, which shows what else goes on."""
-    from podium.core.containers.picture import take
-    from podium.core.containers.stats import Stats
+    from podium.core.containers.observe.snapshot import take
+    from podium.core.containers.observe.stats import Stats
     from podium.core.journal import Journal
     from podium.core.triggers.containers import samples_of
 
@@ -51,7 +53,11 @@ def watching(home: Path, engine: Any, seconds: float, *, local: bool | None, cou
     assert len(picture.containers) == count
     pending: list[Any] = []
     written = 0
-    stats = Stats(engine, lambda found: pending.extend(samples_of("production", found, time.time())), local=local) if local is not None else None
+    stats = (
+        Stats(engine, lambda found: pending.extend(samples_of("production", found, time.time())), local=local)
+        if local is not None
+        else None
+    )
     with Journal.open(yard.project.state / "journal.db") as journal:
         if stats is not None:
             stats.see(picture)
@@ -71,7 +77,8 @@ def watching(home: Path, engine: Any, seconds: float, *, local: bool | None, cou
 
 
 def _daemon() -> float:
-    """CPU seconds of the engine that answers at the usual socket, as far as it can be told from others: all daemons of that name."""
+    """CPU seconds of the engine that answers at the usual socket, as far as it can be told from others: all daemons
+    of that name."""
     total = 0.0
     for process in psutil.process_iter(["name"]):
         if process.info["name"] == "dockerd":
@@ -88,8 +95,8 @@ def _gone() -> Any:
 
 def lines(yard: Any, engine: Any, directory: Path, count: int, rounds: int = 3) -> tuple[float, float]:
     """(docker's, ours) lines a second, medians."""
-    from podium.core.containers.logs import LogKeeper
-    from podium.core.containers.picture import take
+    from podium.core.containers.observe.log_collector import LogKeeper
+    from podium.core.containers.observe.snapshot import take
 
     one = yard.run("talker", f"seq 1 {count} | sed 's|$| {LINE}|'")
     engine.api.wait(one)
@@ -98,7 +105,9 @@ def lines(yard: Any, engine: Any, directory: Path, count: int, rounds: int = 3) 
     for _ in range(rounds):
         file = directory / "docker.log"
         with file.open("wb") as out:
-            rates["docker"].append(count / _timed(lambda out=out: subprocess.run(["docker", "logs", "-f", one], stdout=out, check=True)))
+            rates["docker"].append(
+                count / _timed(lambda out=out: subprocess.run(["docker", "logs", "-f", one], stdout=out, check=True))
+            )
         own = directory / "own.log"
         own.unlink(missing_ok=True)
 
@@ -125,7 +134,7 @@ def _timed(work: Callable[[], object]) -> float:
 
 def main() -> int:
     from podium.core.containers import open_engine
-    from podium.core.containers.address import LOCAL_SOCKET, parse
+    from podium.core.containers.engine.address import LOCAL_SOCKET, parse
     from podium.core.errors import PodiumError
 
     from tests.containers.yard import Yard
@@ -147,14 +156,25 @@ def main() -> int:
             for number in range(options.containers):
                 yard.run(f"production-v1-{number}", "while :; do sleep 0.5; done")
             args = (Path(directory), engine, options.seconds)
-            nothing, files, streams = (watching(*args, local=local, count=options.containers) for local in (None, True, False))
+            nothing, files, streams = (
+                watching(*args, local=local, count=options.containers) for local in (None, True, False)
+            )
             theirs, ours = lines(yard, engine, Path(directory), options.lines)
         finally:
             yard.close()
-    print(f"{options.containers} containers once a second, share of one core (this process / the engine, over its {nothing.engine:.1%} without):")
+    print(
+        f"{options.containers} containers once a second, share of one core (this process / the engine, over its"
+        f" {nothing.engine:.1%} without):"
+    )
     for name, cost in (("cgroup files", files), ("one stream each", streams)):
-        print(f"  {name:<16} {cost.ours:6.2%} / {max(0.0, cost.engine - nothing.engine):6.2%}   {cost.measured / options.seconds:.0f} samples/s")
-    print(f"a container's log into its file: {ours:,.0f} lines/s, `docker logs -f > file` {theirs:,.0f} lines/s: {ours / theirs:.2f}x (at least {LINES_BOUND})")
+        print(
+            f"  {name:<16} {cost.ours:6.2%} / {max(0.0, cost.engine - nothing.engine):6.2%}  "
+            f" {cost.measured / options.seconds:.0f} samples/s"
+        )
+    print(
+        f"a container's log into its file: {ours:,.0f} lines/s, `docker logs -f > file` {theirs:,.0f} lines/s:"
+        f" {ours / theirs:.2f}x (at least {LINES_BOUND})"
+    )
     missed = files.ours > BOUND or streams.ours > BOUND or ours / theirs < LINES_BOUND
     print("missed" if missed else f"met: at most {BOUND:.0%} of a core")
     return 1 if missed else 0

@@ -1,8 +1,9 @@
-"""What listing 1,000 model versions costs, whole processes: python benchmarks/versions.py [--versions 1000] [--rounds 5]
+"""What listing 1,000 model versions costs, whole processes: python benchmarks/versions.py [--versions 1000]
+[--rounds 5]
 
-`podium versions -o json` stands beside MLflow's own client asked for the same (versions, and the metrics of their runs) and beside MLflow's
-command line, all measured in turns on the same store. Over REST the store is a real `mlflow server` that this script starts and stops. Ends with 1
-when a bound is missed.
+`podium versions -o json` stands beside MLflow's own client asked for the same (versions, and the metrics of their
+runs) and beside MLflow's command line, all measured in turns on the same store. Over REST the store is a real
+`mlflow server` that this script starts and stops. Ends with 1 when a bound is missed.
 """
 
 from __future__ import annotations
@@ -60,42 +61,86 @@ json.dump([[version.version, version.run_id, runs.get(version.run_id)] for versi
 
 
 def fill(path: Path, versions: int, artifacts: Path) -> None:
-    """Runs with metrics, params and tags, and a version of each, written by SQL: through the client it would take minutes."""
+    """Runs with metrics, params and tags, and a version of each, written by SQL: through the client it would take
+    minutes."""
     with contextlib.closing(sqlite3.connect(path)) as database, database:
         columns = {table: [row[1] for row in database.execute(f"PRAGMA table_info({table})")] for table in _TABLES}
-        experiment = database.execute("SELECT experiment_id FROM experiments WHERE name = ?", (EXPERIMENT,)).fetchone()[0]
+        experiment = database.execute("SELECT experiment_id FROM experiments WHERE name = ?", (EXPERIMENT,)).fetchone()[
+            0
+        ]
 
         def put(table: str, **values: object) -> None:
             names = [name for name in values if name in columns[table]]
             if "workspace" in columns[table]:
                 names, values = [*names, "workspace"], {**values, "workspace": "default"}
             quoted = ", ".join(f'"{name}"' for name in names)
-            database.execute(f"INSERT INTO {table} ({quoted}) VALUES ({', '.join('?' * len(names))})", [values[name] for name in names])
+            database.execute(
+                f"INSERT INTO {table} ({quoted}) VALUES ({', '.join('?' * len(names))})",
+                [values[name] for name in names],
+            )
 
         now = int(time.time() * 1000) - versions * 60_000
         put("registered_models", name=MODEL, creation_time=now, last_updated_time=now, description="")
         for number in range(1, versions + 1):
             run, at = uuid.uuid4().hex, now + number * 60_000
             put(
-                "runs", run_uuid=run, name=f"run-{number}", source_type="LOCAL", user_id="anna", status="FINISHED", start_time=at, end_time=at + 9000,
-                lifecycle_stage="active", experiment_id=experiment, artifact_uri=f"{artifacts}/{run}/artifacts", source_name="", entry_point_name="",
+                "runs",
+                run_uuid=run,
+                name=f"run-{number}",
+                source_type="LOCAL",
+                user_id="anna",
+                status="FINISHED",
+                start_time=at,
+                end_time=at + 9000,
+                lifecycle_stage="active",
+                experiment_id=experiment,
+                artifact_uri=f"{artifacts}/{run}/artifacts",
+                source_name="",
+                entry_point_name="",
                 source_version="",
-            )  # fmt: skip
+            )
             for name in ("roc_auc", "log_loss", "recall", "precision", "brier"):
-                put("latest_metrics", key=name, value=0.5 + number / 10_000, timestamp=at, step=0, is_nan=0, run_uuid=run)
+                put(
+                    "latest_metrics",
+                    key=name,
+                    value=0.5 + number / 10_000,
+                    timestamp=at,
+                    step=0,
+                    is_nan=0,
+                    run_uuid=run,
+                )
             for name in ("depth", "rate", "until"):
                 put("params", key=name, value=str(number % 7), run_uuid=run)
             for name in ("podium.commit", "podium.run", "mlflow.runName"):
                 put("tags", key=name, value=str(number), run_uuid=run)
             put(
-                "model_versions", name=MODEL, version=number, creation_time=at, last_updated_time=at, description="", user_id="anna",
-                current_stage="None", source=f"{artifacts}/{run}/model", run_id=run, status="READY", status_message="", run_link="",
+                "model_versions",
+                name=MODEL,
+                version=number,
+                creation_time=at,
+                last_updated_time=at,
+                description="",
+                user_id="anna",
+                current_stage="None",
+                source=f"{artifacts}/{run}/model",
+                run_id=run,
+                status="READY",
+                status_message="",
+                run_link="",
                 storage_location=f"{artifacts}/{run}/model",
-            )  # fmt: skip
+            )
         put("registered_model_aliases", name=MODEL, alias="champion", version=versions - 1)
 
 
-_TABLES = ("registered_models", "runs", "latest_metrics", "params", "tags", "model_versions", "registered_model_aliases")
+_TABLES = (
+    "registered_models",
+    "runs",
+    "latest_metrics",
+    "params",
+    "tags",
+    "model_versions",
+    "registered_model_aliases",
+)
 
 
 @contextlib.contextmanager
@@ -146,8 +191,12 @@ def measure(title: str, directory: Path, uri: str, rounds: int, count: int) -> b
     ours = [sys.executable, "-m", "podium.cli", "versions", "-o", "json"]
     calls: dict[str, Callable[[], float]] = {
         "podium versions -o json": lambda: timed(ours, directory, environ),
-        "MLflow's client": lambda: timed([sys.executable, "-c", PEER, uri, str(directory / "peer.json")], directory, environ),
-        "mlflow runs list": lambda: timed([sys.executable, "-m", "mlflow", "runs", "list", "--experiment-id", "1"], directory, environ),
+        "MLflow's client": lambda: timed(
+            [sys.executable, "-c", PEER, uri, str(directory / "peer.json")], directory, environ
+        ),
+        "mlflow runs list": lambda: timed(
+            [sys.executable, "-m", "mlflow", "runs", "list", "--experiment-id", "1"], directory, environ
+        ),
     }
     first = calls["podium versions -o json"]()
     taken: dict[str, list[float]] = {name: [] for name in calls}
@@ -176,9 +225,13 @@ def main() -> int:
         prepare(Mlflow(uri, EXPERIMENT, MODEL), template)
         fill(template / "mlflow.db", options.versions, template / "artifacts")
         shutil.copyfile(template / "mlflow.db", home / "server.db")
-        good = measure("embedded store, unchanged", project(home, "embedded", uri), uri, options.rounds, options.versions)
+        good = measure(
+            "embedded store, unchanged", project(home, "embedded", uri), uri, options.rounds, options.versions
+        )
         with served(home / "server.db", home) as address:
-            good &= measure("tracking server, REST", project(home, "rest", address), address, options.rounds, options.versions)
+            good &= measure(
+                "tracking server, REST", project(home, "rest", address), address, options.rounds, options.versions
+            )
     return 0 if good else 1
 
 

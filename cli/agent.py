@@ -15,9 +15,13 @@ from .words import ago, moment
 
 def watch(
     cockpit: Cockpit,
-    daemon: Annotated[bool, typer.Option("--daemon", help="Start it in the background and return when it reports for duty.")] = False,
+    daemon: Annotated[
+        bool, typer.Option("--daemon", help="Start it in the background and return when it reports for duty.")
+    ] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Stop the agent. What is deployed goes on serving.")] = False,
-    status: Annotated[bool, typer.Option("--status", help="Say whether it runs; exit code 3 when it does not.")] = False,
+    status: Annotated[
+        bool, typer.Option("--status", help="Say whether it runs; exit code 3 when it does not.")
+    ] = False,
     output_format: Output = Format.TABLE,
 ) -> int:
     """Be the agent: start runs for pushes and schedules, keep what is deployed alive, measure it. One per project.
@@ -33,7 +37,9 @@ def watch(
         return _status(cockpit.agent(), output_format)
     if stop:
         stopped = cockpit.stop_agent()
-        diagnostics.note("the agent was stopped; what is deployed goes on serving" if stopped else "the agent does not run")
+        diagnostics.note(
+            "the agent was stopped; what is deployed goes on serving" if stopped else "the agent does not run"
+        )
         return diagnostics.DONE
     if daemon:
         started = cockpit.start_agent()
@@ -49,10 +55,17 @@ def _status(agent: AgentStatus, output_format: Format) -> int:
     if output_format is Format.JSON:
         output.document(shapes.agent(agent))
     elif agent.alive:
-        output.pairs([
-            ("agent", "alive"), ("pid", str(agent.pid or "")), ("host", agent.host), ("who", agent.who), ("started", moment(agent.started) or ""),
-            ("heartbeat", ago(agent.heartbeat)), ("message", agent.message),
-        ])  # fmt: skip
+        output.pairs(
+            [
+                ("agent", "alive"),
+                ("pid", str(agent.pid or "")),
+                ("host", agent.host),
+                ("who", agent.who),
+                ("started", moment(agent.started) or ""),
+                ("heartbeat", ago(agent.heartbeat)),
+                ("message", agent.message),
+            ]
+        )
     else:
         diagnostics.note(f"the agent does not run{f': {clean(agent.message)}' if agent.message else ''}")
         diagnostics.hint("`podium watch --daemon` starts it")

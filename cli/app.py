@@ -1,4 +1,5 @@
-"""The command tree. A call imports and builds only the command it names: the whole tree costs four times one command."""
+"""The command tree. A call imports and builds only the command it names: the whole tree costs four times one
+command."""
 
 from __future__ import annotations
 
@@ -77,15 +78,23 @@ Exit codes:
 """
 
 Version = Annotated[bool, typer.Option("--version", "-V", help="Print the version and end.")]
-Directory = Annotated[Path | None, typer.Option("-C", "--directory", metavar="DIR", help="Work as if started in DIR.", show_default=False)]
+Directory = Annotated[
+    Path | None, typer.Option("-C", "--directory", metavar="DIR", help="Work as if started in DIR.", show_default=False)
+]
 
 
 def build(only: str | None = None) -> typer.Typer:
     """The tree with every command, or with one."""
     app = typer.Typer(
-        name="podium", cls=_Commands, help=ABOUT, rich_markup_mode=None, pretty_exceptions_enable=False, invoke_without_command=True,
-        add_completion=only is None, context_settings={"help_option_names": ["--help", "-h"]},
-    )  # fmt: skip
+        name="podium",
+        cls=_Commands,
+        help=ABOUT,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        invoke_without_command=True,
+        add_completion=only is None,
+        context_settings={"help_option_names": ["--help", "-h"]},
+    )
 
     @app.callback()
     def root(context: typer.Context, directory: Directory = None, version: Version = False) -> None:
@@ -102,7 +111,9 @@ def build(only: str | None = None) -> typer.Typer:
 
     for name, (module, attribute, line) in COMMANDS.items():
         if only is None or name == only:
-            command: Callable[..., Any] | typer.Typer = getattr(importlib.import_module(f".{module}", __package__), attribute)
+            command: Callable[..., Any] | typer.Typer = getattr(
+                importlib.import_module(f".{module}", __package__), attribute
+            )
             if isinstance(command, typer.Typer):
                 app.add_typer(command, name=name, short_help=line)
             else:
@@ -126,7 +137,8 @@ def run(words: Sequence[str]) -> int:
 
 
 def _named(words: Sequence[str]) -> str | None:
-    """The command that a call names, past `-C DIR`; None where the whole tree is needed (help, completion, an unknown word)."""
+    """The command that a call names, past `-C DIR`; None where the whole tree is needed (help, completion, an
+    unknown word)."""
     rest = iter(words)
     for word in rest:
         if word in ("-C", "--directory"):
@@ -138,5 +150,6 @@ def _named(words: Sequence[str]) -> str | None:
     return "status" if words else None
 
 
-# Typer carries a copy of click in some versions and imports click in others: reach the base class through what both export.
+# Typer carries a copy of click in some versions and imports click in others: reach the base class through what both
+# export.
 _ClickException: type[Exception] = typer.BadParameter.__mro__[2]

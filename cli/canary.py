@@ -5,31 +5,35 @@ from __future__ import annotations
 import time
 
 from ..core.cockpit import Cockpit, clean
-from ..core.domain.delivery import CanaryOrder, CanaryState, CanaryStatus
+from ..core.domain.delivery import CanaryRequest, CanaryState, CanaryStatus
 from . import diagnostics, output, shapes
 from .changes import EnvironmentName, Why, agree
 from .output import Format, Output
 from .words import duration
 
 
-def pause(cockpit: Cockpit, environment: EnvironmentName = None, why: Why = "", output_format: Output = Format.TABLE) -> int:
+def pause(
+    cockpit: Cockpit, environment: EnvironmentName = None, why: Why = "", output_format: Output = Format.TABLE
+) -> int:
     """Keep the canary under way at its present share of the traffic until a person resumes or aborts it.
 
     \b
     Example:
       podium pause -e production --why "waiting for the evening's traffic"
     """
-    return tell(cockpit, CanaryOrder.PAUSE, environment, why, output_format)
+    return tell(cockpit, CanaryRequest.PAUSE, environment, why, output_format)
 
 
-def abort(cockpit: Cockpit, environment: EnvironmentName = None, why: Why = "", output_format: Output = Format.TABLE) -> int:
+def abort(
+    cockpit: Cockpit, environment: EnvironmentName = None, why: Why = "", output_format: Output = Format.TABLE
+) -> int:
     """Send the canary under way back: the version before gets all traffic again.
 
     \b
     Example:
       podium abort -e production --why "complaints from two customers"
     """
-    return tell(cockpit, CanaryOrder.ABORT, environment, why, output_format)
+    return tell(cockpit, CanaryRequest.ABORT, environment, why, output_format)
 
 
 def full(cockpit: Cockpit, environment: str | None, yes: bool, confirm: str, why: str, output_format: Format) -> int:
@@ -38,11 +42,18 @@ def full(cockpit: Cockpit, environment: str | None, yes: bool, confirm: str, why
     wanted = name if cockpit.environment(name).protected else ""
     found = cockpit.canary(name)
     if found is not None:
-        agree([words(found), f"give it all traffic of {clean(name)} now"], "promote", wanted, f"podium promote --full -e {name}", yes=yes, confirm=confirm)
-    return tell(cockpit, CanaryOrder.FULL, name, why, output_format)
+        agree(
+            [words(found), f"give it all traffic of {clean(name)} now"],
+            "promote",
+            wanted,
+            f"podium promote --full -e {name}",
+            yes=yes,
+            confirm=confirm,
+        )
+    return tell(cockpit, CanaryRequest.FULL, name, why, output_format)
 
 
-def tell(cockpit: Cockpit, what: CanaryOrder, environment: str | None, why: str, output_format: Format) -> int:
+def tell(cockpit: Cockpit, what: CanaryRequest, environment: str | None, why: str, output_format: Format) -> int:
     name = environment or cockpit.champion_environment()
     cockpit.environment(name)
     found = cockpit.order(name, what, why=why)
@@ -53,8 +64,11 @@ def tell(cockpit: Cockpit, what: CanaryOrder, environment: str | None, why: str,
 
 
 _ASKED = {
-    CanaryOrder.PAUSE: "stay there", CanaryOrder.RESUME: "go on", CanaryOrder.FULL: "take all traffic", CanaryOrder.ABORT: "go back",
-}  # fmt: skip
+    CanaryRequest.PAUSE: "stay there",
+    CanaryRequest.RESUME: "go on",
+    CanaryRequest.FULL: "take all traffic",
+    CanaryRequest.ABORT: "go back",
+}
 
 
 def words(status: CanaryStatus) -> str:
@@ -64,4 +78,3 @@ def words(status: CanaryStatus) -> str:
         left = max(0.0, (status.until or time.time()) - time.time())
         return f"{place}, judged in {duration(left)}" + (f", {status.verdict.value} so far" if status.verdict else "")
     return f"{place}, {clean(status.message)}"
-

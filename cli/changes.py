@@ -24,19 +24,41 @@ from .words import duration, figure
 EnvironmentName = Annotated[
     str | None,
     typer.Option(
-        "-e", "--environment", metavar="NAME", autocompletion=complete_environment, show_default=False,
+        "-e",
+        "--environment",
+        metavar="NAME",
+        autocompletion=complete_environment,
+        show_default=False,
         help="The environment. Default: the one that promotions are for, which carries `champion`.",
     ),
-]  # fmt: skip
+]
 VersionName = Annotated[
-    str | None, typer.Argument(metavar="[VERSION]", help="3, an alias, or a commit's beginning.", autocompletion=complete_version, show_default=False)
+    str | None,
+    typer.Argument(
+        metavar="[VERSION]",
+        help="3, an alias, or a commit's beginning.",
+        autocompletion=complete_version,
+        show_default=False,
+    ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. A protected environment also wants --confirm.")]
-Confirm = Annotated[str, typer.Option("--confirm", metavar="NAME", help="The protected environment's name, typed on purpose.", show_default=False)]
+Confirm = Annotated[
+    str,
+    typer.Option(
+        "--confirm", metavar="NAME", help="The protected environment's name, typed on purpose.", show_default=False
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and change nothing.")]
-Force = Annotated[bool, typer.Option("--force", help="Override a gate's refusal or a quarantine. Needs --why; both are kept in the ledger.")]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Override a gate's refusal or a quarantine. Needs --why; both are kept in the ledger."
+    ),
+]
 Why = Annotated[str, typer.Option("--why", metavar="REASON", help="Kept in the ledger.", show_default=False)]
-Detach = Annotated[bool, typer.Option("-d", "--detach", help="Return as soon as it has started and print the run's number.")]
+Detach = Annotated[
+    bool, typer.Option("-d", "--detach", help="Return as soon as it has started and print the run's number.")
+]
 
 
 def deploy(
@@ -58,7 +80,9 @@ def deploy(
       podium deploy challenger -e staging --yes
     """
     if version is None:
-        raise UsageError("which version?", hint="`podium deploy challenger -e staging`; `podium versions` lists those there are")
+        raise UsageError(
+            "which version?", hint="`podium deploy challenger -e staging`; `podium versions` lists those there are"
+        )
     if environment is None:
         raise UsageError("which environment?", hint=f"-e with one of: {', '.join(cockpit.project.environments)}")
     return _change(cockpit, How.DEPLOY, version, environment, yes, confirm, dry_run, force, why, detach, output_format)
@@ -89,7 +113,10 @@ def promote(
         from .canary import full as all_traffic
 
         if version is not None:
-            raise UsageError("--full is about the canary under way and takes no version", hint="`podium status` says which one that is")
+            raise UsageError(
+                "--full is about the canary under way and takes no version",
+                hint="`podium status` says which one that is",
+            )
         return all_traffic(cockpit, environment, yes, confirm, why, output_format)
     return _change(cockpit, How.PROMOTE, version, environment, yes, confirm, dry_run, force, why, detach, output_format)
 
@@ -112,13 +139,24 @@ def rollback(
     Example:
       podium rollback --yes --confirm production --why "errors since 10:40"
     """
-    return _change(cockpit, How.ROLLBACK, version, environment, yes, confirm, dry_run, force, why, detach, output_format)
+    return _change(
+        cockpit, How.ROLLBACK, version, environment, yes, confirm, dry_run, force, why, detach, output_format
+    )
 
 
 def _change(
-    cockpit: Cockpit, how: How, version: str | None, environment: str | None, yes: bool, confirm: str, dry_run: bool, force: bool, why: str,
-    detach: bool, output_format: Format,
-) -> int:  # fmt: skip
+    cockpit: Cockpit,
+    how: How,
+    version: str | None,
+    environment: str | None,
+    yes: bool,
+    confirm: str,
+    dry_run: bool,
+    force: bool,
+    why: str,
+    detach: bool,
+    output_format: Format,
+) -> int:
     began = time.monotonic()
     if force and not why:
         raise UsageError("--force needs a reason", hint='add --why "…"; it is kept in the ledger')
@@ -157,14 +195,25 @@ def _attend(cockpit: Cockpit, plan: Plan, run_id: int, began: float, output_form
         output.document(detail_shape(cockpit, detail))
     if detail.run.state is RunState.SUCCEEDED:
         moved = "" if plan.from_version is None else f" (was v{plan.from_version})"
-        note(f"{clean(plan.environment)} serves {clean(plan.model)} v{plan.version}{moved}{_traffic(detail)}, done in {duration(took)}", style="green")
+        note(
+            f"{clean(plan.environment)} serves {clean(plan.model)} v{plan.version}{moved}{_traffic(detail)}, done in"
+            f" {duration(took)}",
+            style="green",
+        )
         return diagnostics.DONE
     return ending(detail, interrupted=interrupted)
 
 
 def _traffic(detail: RunDetail) -> str:
     """When the traffic had moved, which is what people wait for; what comes after it is bookkeeping."""
-    seconds = next((step.results["traffic_seconds"] for step in detail.steps if isinstance(step.results.get("traffic_seconds"), int | float)), None)
+    seconds = next(
+        (
+            step.results["traffic_seconds"]
+            for step in detail.steps
+            if isinstance(step.results.get("traffic_seconds"), int | float)
+        ),
+        None,
+    )
     return f"; traffic moved after {duration(seconds)}" if seconds is not None else ""
 
 
@@ -179,7 +228,8 @@ def _ask(plan: Plan, yes: bool, confirm: str) -> None:
 
 
 def agree(lines: Sequence[str], verb: str, wanted: str, command: str, *, yes: bool, confirm: str) -> None:
-    """Show the plan and return when a person agreed; `wanted` is the word that they have to type, empty where yes is enough.
+    """Show the plan and return when a person agreed; `wanted` is the word that they have to type, empty where yes is
+    enough.
 
     Refused (exit 4) when nobody did or could; Interrupted on Ctrl-C at the question.
     """
@@ -216,7 +266,10 @@ def plan_lines(plan: Plan) -> list[str]:
     origin = f" (serves v{plan.from_version} now)" if plan.from_version is not None else ""
     lines = [f"{plan.how.value} {clean(plan.model)} v{plan.version} on {clean(plan.environment)}{origin}"]
     wide = max((len(change.subject) for change in plan.changes), default=0)
-    lines += [f"  {clean(each.subject):<{wide}}  {clean(each.before) or 'none'} {arrow} {clean(each.after) or 'none'}" for each in plan.changes]
+    lines += [
+        f"  {clean(each.subject):<{wide}}  {clean(each.before) or 'none'} {arrow} {clean(each.after) or 'none'}"
+        for each in plan.changes
+    ]
     lines += [f"  {number}. {clean(step)}" for number, step in enumerate(plan.steps, 1)]
     lines += _metric_lines(plan)
     if plan.expected_seconds is not None:

@@ -1,4 +1,5 @@
-"""What the shell offers after TAB: names from the project's own files. Nothing here may raise: a completion that fails offers nothing."""
+"""What the shell offers after TAB: names from the project's own files. Nothing here may raise: a completion that
+fails offers nothing."""
 
 from __future__ import annotations
 
@@ -38,6 +39,9 @@ def complete_run(incomplete: str) -> list[str]:
 def complete_version(incomplete: str) -> list[str]:
     def names(cockpit: Cockpit) -> list[str]:
         versions = cockpit.versions()
-        return [*(alias for version in versions for alias in version.aliases), *(str(version.version) for version in versions[:50])]
+        return [
+            *(alias for version in versions for alias in version.aliases),
+            *(str(version.version) for version in versions[:50]),
+        ]
 
     return _offered(names, incomplete)

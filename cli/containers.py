@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..core.cockpit import Cockpit, LogLine, UsageError, clean
-from ..core.domain.containers import Container, Picture
+from ..core.domain.containers import Container, EngineSnapshot
 from ..core.domain.delivery import EnvironmentStatus, Replica
 from ..core.domain.repair import RepairPlan
 from ..core.domain.runs import RunState
@@ -22,9 +22,18 @@ from .runs import detail_shape
 from .words import duration, moment, size
 
 _COLUMNS = (
-    Column("CONTAINER"), Column("VERSION", right=True), Column("STATE", states=True), Column("HEALTH"), Column("WEIGHT", right=True), Column("CPU", right=True),
-    Column("MEMORY", right=True), Column("RESTARTS", right=True), Column("IMAGE"), Column("ADDRESS", flexible=True), Column("ENVIRONMENT"),
-)  # fmt: skip
+    Column("CONTAINER"),
+    Column("VERSION", right=True),
+    Column("STATE", states=True),
+    Column("HEALTH"),
+    Column("WEIGHT", right=True),
+    Column("CPU", right=True),
+    Column("MEMORY", right=True),
+    Column("RESTARTS", right=True),
+    Column("IMAGE"),
+    Column("ADDRESS", flexible=True),
+    Column("ENVIRONMENT"),
+)
 _POLL = 0.1
 _LATELY = 5.0  # seconds: what was measured before that says nothing about now
 
@@ -36,14 +45,21 @@ def containers(cockpit: Cockpit, environment: EnvironmentOption = None, output_f
     Example:
       podium containers -e production
     """
-    names = [environment] if environment else [each.name for each in cockpit.project.environments.values() if each.driver == "docker"]
+    names = (
+        [environment]
+        if environment
+        else [each.name for each in cockpit.project.environments.values() if each.driver == "docker"]
+    )
     found: list[tuple[Container, Replica | None, dict[str, float | None]]] = []
-    away: list[Picture] = []
+    away: list[EngineSnapshot] = []
     for name in names:
         status = cockpit.environment(name)
         picture = cockpit.look_at_containers(name)
         if picture is None:
-            note(f"{clean(name)} is served by processes of this machine: `podium status -e {clean(name)}` shows them", style="dim")
+            note(
+                f"{clean(name)} is served by processes of this machine: `podium status -e {clean(name)}` shows them",
+                style="dim",
+            )
             continue
         away += [picture] if picture.message else []
         found += [(each, _replica(status, each), _used(cockpit, name, each)) for each in picture.containers]
@@ -64,17 +80,28 @@ def _used(cockpit: Cockpit, environment: str, container: Container) -> dict[str,
     """The latest of each signal; None for what was not measured lately."""
     name, now = container.replica or container.name, time.time()
     series = cockpit.usage(environment, [name], start=now - _LATELY, end=now, points=int(_LATELY))[name]
-    return {signal: next((value for value in reversed(each.values) if value is not None), None) for signal, each in series.items()}
+    return {
+        signal: next((value for value in reversed(each.values) if value is not None), None)
+        for signal, each in series.items()
+    }
 
 
 def _cells(container: Container, row: Replica | None, used: dict[str, float | None]) -> tuple[str, ...]:
     cpu, memory = used["cpu"], used["memory"]
     state = container.state if container.exit_code is None else f"{container.state} {container.exit_code}"
     return (
-        container.name, "" if container.version is None else f"v{container.version}", state + (" (out of memory)" if container.out_of_memory else ""),
-        container.health, "" if row is None else str(row.weight), "" if cpu is None else f"{cpu:.1%}", "" if memory is None else size(memory),
-        str(container.restarts), container.image_id.removeprefix("sha256:")[:12], container.address, container.environment,
-    )  # fmt: skip
+        container.name,
+        "" if container.version is None else f"v{container.version}",
+        state + (" (out of memory)" if container.out_of_memory else ""),
+        container.health,
+        "" if row is None else str(row.weight),
+        "" if cpu is None else f"{cpu:.1%}",
+        "" if memory is None else size(memory),
+        str(container.restarts),
+        container.image_id.removeprefix("sha256:")[:12],
+        container.address,
+        container.environment,
+    )
 
 
 def repair(
@@ -83,7 +110,12 @@ def repair(
     yes: Yes = False,
     confirm: Confirm = "",
     dry_run: DryRun = False,
-    restart: Annotated[str, typer.Option("--restart", metavar="REPLICA", help="Restart one replica, or the `proxy`, instead.", show_default=False)] = "",
+    restart: Annotated[
+        str,
+        typer.Option(
+            "--restart", metavar="REPLICA", help="Restart one replica, or the `proxy`, instead.", show_default=False
+        ),
+    ] = "",
     why: Why = "",
     detach: Detach = False,
     output_format: Output = Format.TABLE,
@@ -115,7 +147,11 @@ def repair(
         output.document(shapes.run(run)) if output_format is Format.JSON else output.line(str(run.id))
         return diagnostics.DONE
     began = time.monotonic()
-    detail = follow(cockpit, run, on_interrupt=lambda: note("it goes on by itself: what was begun is not left half done", style="yellow"))
+    detail = follow(
+        cockpit,
+        run,
+        on_interrupt=lambda: note("it goes on by itself: what was begun is not left half done", style="yellow"),
+    )
     if output_format is Format.JSON:
         output.document(detail_shape(cockpit, detail))
     if detail.run.state is not RunState.SUCCEEDED:
@@ -123,7 +159,13 @@ def repair(
     left = [str(words) for step in detail.steps for words in step.results.get("left", ())]
     for words in left:
         note(f"still so: {clean(words)}", style="yellow")
-    what = f"{plan.restart} was restarted" if plan.restart else f"{name} is as the ledger says" if not left else f"{name} was mended as far as a repair can"
+    what = (
+        f"{plan.restart} was restarted"
+        if plan.restart
+        else f"{name} is as the ledger says"
+        if not left
+        else f"{name} was mended as far as a repair can"
+    )
     note(f"{clean(what)}, done in {duration(time.monotonic() - began)}", style="green")
     return diagnostics.DONE
 
@@ -133,7 +175,12 @@ def _nothing(plan: RepairPlan, output_format: Format) -> int:
         output.document(shapes.repair(plan))
     for warning in plan.warnings:
         note(clean(warning), style="yellow")
-    note(f"{clean(plan.environment)}: there is nothing to mend" if plan.differences else f"{clean(plan.environment)} is as the ledger says", style="green")
+    note(
+        f"{clean(plan.environment)}: there is nothing to mend"
+        if plan.differences
+        else f"{clean(plan.environment)} is as the ledger says",
+        style="green",
+    )
     return diagnostics.DONE
 
 
@@ -154,9 +201,18 @@ def plan_lines(plan: RepairPlan) -> list[str]:
 
 
 def replica_logs(
-    cockpit: Cockpit, environment: str, replica: str, *, follow: bool, tail: int | None, timestamps: bool, stream: str, output_format: Format
+    cockpit: Cockpit,
+    environment: str,
+    replica: str,
+    *,
+    follow: bool,
+    tail: int | None,
+    timestamps: bool,
+    stream: str,
+    output_format: Format,
 ) -> int:
-    """All replicas of an environment as one log in the order of time, or one of them. `stream` is a letter of the log, empty for all."""
+    """All replicas of an environment as one log in the order of time, or one of them. `stream` is a letter of the
+    log, empty for all."""
     if output_format is Format.PLAIN:
         raise UsageError("logs are text already", hint="leave -o out, or -o json for one object a line")
     following = cockpit.follow_logs(environment, replica=replica, tail=tail)
@@ -184,7 +240,9 @@ _STREAMS = {"o": "out", "e": "err", "p": "podium"}
 
 def _print(name: str, line: LogLine, *, several: bool, timestamps: bool, json: bool) -> None:
     if json:
-        output.json_line({"replica": name, "at": moment(line.at), "stream": _STREAMS.get(line.stream, "out"), "text": line.text})
+        output.json_line(
+            {"replica": name, "at": moment(line.at), "stream": _STREAMS.get(line.stream, "out"), "text": line.text}
+        )
         return
     prefix = f"{moment(line.at) or ' ' * 24} " if timestamps else ""
     output.line(f"{prefix}{f'{clean(name)} | ' if several else ''}{clean(line.text)}")

@@ -16,12 +16,26 @@ from .session import command
 from .words import ago, duration, figure, short
 
 EnvironmentOption = Annotated[
-    str | None, typer.Option("-e", "--environment", metavar="NAME", autocompletion=complete_environment, show_default=False, help="One environment.")
+    str | None,
+    typer.Option(
+        "-e",
+        "--environment",
+        metavar="NAME",
+        autocompletion=complete_environment,
+        show_default=False,
+        help="One environment.",
+    ),
 ]
 _STATUS = (
-    Column("ENVIRONMENT"), Column("SERVES", right=True), Column("SINCE"), Column("COMMIT"), Column("REPLICAS"), Column("ROLLBACK"),
-    Column("URL"), Column("NOTE", flexible=True),
-)  # fmt: skip
+    Column("ENVIRONMENT"),
+    Column("SERVES", right=True),
+    Column("SINCE"),
+    Column("COMMIT"),
+    Column("REPLICAS"),
+    Column("ROLLBACK"),
+    Column("URL"),
+    Column("NOTE", flexible=True),
+)
 
 
 def status(cockpit: Cockpit, environment: EnvironmentOption = None, output_format: Output = Format.TABLE) -> int:
@@ -50,16 +64,25 @@ def status(cockpit: Cockpit, environment: EnvironmentOption = None, output_forma
     for run in active:
         diagnostics.note(f"run {run.id} {clean(run.name)} is {run.state.value}", style="cyan")
     if not cockpit.agent().alive:
-        diagnostics.note("the agent does not run: pushes start nothing and nothing is watched (`podium watch --daemon`)", style="dim")
+        diagnostics.note(
+            "the agent does not run: pushes start nothing and nothing is watched (`podium watch --daemon`)", style="dim"
+        )
     return diagnostics.DONE
 
 
 def _status_row(status: EnvironmentStatus) -> tuple[str, ...]:
     row = status.deployment
     ready = sum(replica.state is ReplicaState.READY for replica in status.replicas)
-    warm, stopped = (sum(replica.state is state for replica in status.replicas) for state in (ReplicaState.WARM, ReplicaState.STOPPED))
+    warm, stopped = (
+        sum(replica.state is state for replica in status.replicas)
+        for state in (ReplicaState.WARM, ReplicaState.STOPPED)
+    )
     live = len(status.replicas) - warm - stopped
-    replicas = f"{ready}/{live} ready" + (f", {warm} warm" if warm else "") + (f", {stopped} stopped" if stopped else "") if status.replicas else ""
+    replicas = (
+        f"{ready}/{live} ready" + (f", {warm} warm" if warm else "") + (f", {stopped} stopped" if stopped else "")
+        if status.replicas
+        else ""
+    )
     back = (
         ""
         if status.rollback_to is None
@@ -71,23 +94,45 @@ def _status_row(status: EnvironmentStatus) -> tuple[str, ...]:
 
         notes.insert(0, words(status.canary))
     if status.serving is not None and not status.proxy_alive:
-        notes.insert(0, "the proxy is down" if status.replicas else f"was stopped: `podium deploy {status.serving} -e {status.name}` starts it again")
+        notes.insert(
+            0,
+            "the proxy is down"
+            if status.replicas
+            else f"was stopped: `podium deploy {status.serving} -e {status.name}` starts it again",
+        )
     return (
-        status.name + (" (protected)" if status.protected else ""), "" if status.serving is None else f"v{status.serving}",
-        ago(row.ended or row.at) if row else "", short(row.commit) if row else "", replicas, back, status.url, "; ".join(filter(None, notes)),
-    )  # fmt: skip
+        status.name + (" (protected)" if status.protected else ""),
+        "" if status.serving is None else f"v{status.serving}",
+        ago(row.ended or row.at) if row else "",
+        short(row.commit) if row else "",
+        replicas,
+        back,
+        status.url,
+        "; ".join(filter(None, notes)),
+    )
 
 
 _HISTORY = (
-    Column("AT"), Column("ENVIRONMENT"), Column("HOW"), Column("STATE", states=True), Column("FROM", right=True), Column("TO", right=True),
-    Column("COMMIT"), Column("RUN", right=True), Column("TOOK", right=True), Column("WHO", flexible=True), Column("WHY", flexible=True),
-)  # fmt: skip
+    Column("AT"),
+    Column("ENVIRONMENT"),
+    Column("HOW"),
+    Column("STATE", states=True),
+    Column("FROM", right=True),
+    Column("TO", right=True),
+    Column("COMMIT"),
+    Column("RUN", right=True),
+    Column("TOOK", right=True),
+    Column("WHO", flexible=True),
+    Column("WHY", flexible=True),
+)
 
 
 def history(
     cockpit: Cockpit,
     environment: EnvironmentOption = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many of each environment, newest first.")] = 50,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, help="At most so many of each environment, newest first.")
+    ] = 50,
     output_format: Output = Format.TABLE,
 ) -> int:
     """Show the ledger: which version was served where and when, who put it there and why.
@@ -100,20 +145,39 @@ def history(
     found = sorted((row for name in names for row in cockpit.history(name, limit=limit)), key=lambda row: -row.id)
     cells = [
         (
-            shapes.moment(row.at) or "", row.environment, row.how.value + (" (forced)" if row.forced else ""), row.state.value,
-            "" if row.from_version is None else f"v{row.from_version}", f"v{row.to_version}", short(row.commit), figure(row.run_id),
-            duration(row.ended - row.at) if row.ended else "", row.who, row.message or row.why,
+            shapes.moment(row.at) or "",
+            row.environment,
+            row.how.value + (" (forced)" if row.forced else ""),
+            row.state.value,
+            "" if row.from_version is None else f"v{row.from_version}",
+            f"v{row.to_version}",
+            short(row.commit),
+            figure(row.run_id),
+            duration(row.ended - row.at) if row.ended else "",
+            row.who,
+            row.message or row.why,
         )
         for row in found
-    ]  # fmt: skip
+    ]
     output.rows(output_format, _HISTORY, cells, map(shapes.deployment, found))
     if not found:
         diagnostics.note("nothing was deployed yet", style="dim")
     return diagnostics.DONE
 
 
-quarantine = typer.Typer(help="Versions that no trigger may deploy: list them, add one, lift one.", no_args_is_help=True, rich_markup_mode=None)
-_QUARANTINE = (Column("MODEL"), Column("VERSION", right=True), Column("COMMIT"), Column("SINCE"), Column("WHO"), Column("WHY", flexible=True))
+quarantine = typer.Typer(
+    help="Versions that no trigger may deploy: list them, add one, lift one.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+_QUARANTINE = (
+    Column("MODEL"),
+    Column("VERSION", right=True),
+    Column("COMMIT"),
+    Column("SINCE"),
+    Column("WHO"),
+    Column("WHY", flexible=True),
+)
 Number = Annotated[str, typer.Argument(metavar="VERSION", help="The version's number.", show_default=False)]
 
 

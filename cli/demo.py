@@ -28,26 +28,41 @@ if TYPE_CHECKING:
 
 _IMAGES = DemoImages()
 _RESULTS = (
-    Column("WHAT"), Column("OUTCOME"), Column("TOOK", right=True), Column("REQUESTS", right=True), Column("LOST", right=True),
-)  # fmt: skip
+    Column("WHAT"),
+    Column("OUTCOME"),
+    Column("TOOK", right=True),
+    Column("REQUESTS", right=True),
+    Column("LOST", right=True),
+)
 
 
 def demo(
-    where: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to make the project. It must not be there yet.")] = Path("flights-demo"),
+    where: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="Where to make the project. It must not be there yet.")
+    ] = Path("flights-demo"),
     docker: Annotated[bool, typer.Option("--docker", help="In containers of a Docker engine, with canaries.")] = False,
     base: Annotated[
-        str | None, typer.Option("--base", metavar="IMAGE", help=f"With --docker: a Python with pip ({_IMAGES.base}).", show_default=False)
+        str | None,
+        typer.Option(
+            "--base", metavar="IMAGE", help=f"With --docker: a Python with pip ({_IMAGES.base}).", show_default=False
+        ),
     ] = None,
     proxy_image: Annotated[
-        str | None, typer.Option("--proxy-image", metavar="IMAGE", help=f"With --docker: HAProxy ({_IMAGES.proxy}).", show_default=False)
+        str | None,
+        typer.Option(
+            "--proxy-image", metavar="IMAGE", help=f"With --docker: HAProxy ({_IMAGES.proxy}).", show_default=False
+        ),
     ] = None,
-    no_ui: Annotated[bool, typer.Option("--no-ui", help="End when all is done, instead of opening the cockpit on it.")] = False,
+    no_ui: Annotated[
+        bool, typer.Option("--no-ui", help="End when all is done, instead of opening the cockpit on it.")
+    ] = False,
     output_format: Output = Format.TABLE,
 ) -> int:
-    """Show everything on a real example: flights out of New York, from a commit to a served model, promoted, refused, rolled back.
+    """Show everything on a real example: flights out of New York, from a commit to a served model, promoted,
+    refused, rolled back.
 
-    It takes about a minute and a half, with --docker three. At the end, and on Ctrl-C, everything it started is stopped; the directory stays, for
-    you to look at.
+    It takes about a minute and a half, with --docker three. At the end, and on Ctrl-C, everything it started is
+    stopped; the directory stays, for you to look at.
 
     \b
     Example:
@@ -81,7 +96,8 @@ def demo(
 
 @contextlib.contextmanager
 def _ends_on_signals() -> Iterator[None]:
-    """A terminal that goes away, or a plain `kill`, ends the demonstration as Ctrl-C does: what it started must not outlive it."""
+    """A terminal that goes away, or a plain `kill`, ends the demonstration as Ctrl-C does: what it started must not
+    outlive it."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -110,11 +126,14 @@ def _stop(played: Demo, directory: Path) -> None:
         note(f"stopped: {', '.join(clean(each) for each in stopped)}", style="dim")
         shown = shlex.quote(os.path.relpath(directory))
         diagnostics.hint(f"look at all that happened:  podium -C {shown} ui")
-        diagnostics.hint(f"serve the champion again:   podium -C {shown} deploy champion -e production --yes --confirm production")
+        diagnostics.hint(
+            f"serve the champion again:   podium -C {shown} deploy champion -e production --yes --confirm production"
+        )
 
 
 class _Teller:
-    """Tells events on standard error. On a terminal, what is being done now stands on a line of its own that is replaced."""
+    """Tells events on standard error. On a terminal, what is being done now stands on a line of its own that is
+    replaced."""
 
     def __init__(self) -> None:
         self._live = diagnostics.colourful(sys.stderr)

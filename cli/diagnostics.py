@@ -1,4 +1,5 @@
-"""Owns standard error and the exit codes. Standard output is data and belongs to output.py; everything a person is told on the way goes here."""
+"""Owns standard error and the exit codes. Standard output is data and belongs to output.py; everything a person is
+told on the way goes here."""
 
 from __future__ import annotations
 
@@ -28,7 +29,11 @@ _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "
 def colourful(stream: object) -> bool:
     """Whether `stream` is a terminal that a person wants colour on (https://no-color.org)."""
     isatty = getattr(stream, "isatty", None)
-    return bool(isatty and isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") not in ("", "dumb")
+    return (
+        bool(isatty and isatty())
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM", "dumb") not in ("", "dumb")
+    )
 
 
 def paint(text: str, style: str, *, stream: object = None) -> str:
@@ -104,7 +109,8 @@ def usage(error: Exception) -> int:
 
 
 def guarded(action: Callable[[], int]) -> int:
-    """Carry out a whole call. Whatever goes wrong becomes a sentence and an exit code; a person never meets a traceback."""
+    """Carry out a whole call. Whatever goes wrong becomes a sentence and an exit code; a person never meets a
+    traceback."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

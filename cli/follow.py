@@ -1,4 +1,5 @@
-"""Follows a run from outside: its steps' states from the journal, their lines from the log files. What it sees is narration (standard error)."""
+"""Follows a run from outside: its steps' states from the journal, their lines from the log files. What it sees is
+narration (standard error)."""
 
 from __future__ import annotations
 
@@ -62,7 +63,11 @@ class Follower:
         return False
 
     def _show_lines(self, step: Step) -> None:
-        if not self.lines or step.state is StepState.PENDING or (step.state.finished and self._told.get(step.name) is step.state):
+        if (
+            not self.lines
+            or step.state is StepState.PENDING
+            or (step.state.finished and self._told.get(step.name) is step.state)
+        ):
             return
         log = self._logs.get(step.name)
         if log is None:
@@ -83,19 +88,29 @@ class Follower:
             return
         self._told[step.name] = step.state
         if step.state is StepState.WAITING:
-            note(f"{clean(step.name)} waits for approval: podium approve {self.run_id} '{clean(step.name)}'", style="yellow")
+            note(
+                f"{clean(step.name)} waits for approval: podium approve {self.run_id} '{clean(step.name)}'",
+                style="yellow",
+            )
         elif step.state in _MARKS:
             fancy, plain, style = _MARKS[step.state]
             took = duration(step.ended - step.started) if step.started is not None and step.ended is not None else ""
             came = f"from run {step.origin}" if step.cached and step.origin else "unchanged" if step.cached else took
-            reason = f": {clean(step.message.splitlines()[0])}" if step.message and step.state is not StepState.SUCCEEDED else ""
+            reason = (
+                f": {clean(step.message.splitlines()[0])}"
+                if step.message and step.state is not StepState.SUCCEEDED
+                else ""
+            )
             note(f"{paint(glyph(fancy, plain), style)} {clean(step.name)} {paint(came, 'dim')}{reason}".rstrip())
 
 
-def follow(cockpit: Cockpit, run: Run, *, lines: bool = True, on_interrupt: Callable[[], object] | None = None) -> RunDetail:
+def follow(
+    cockpit: Cockpit, run: Run, *, lines: bool = True, on_interrupt: Callable[[], object] | None = None
+) -> RunDetail:
     """Follow `run` until it is over, or until it waits for an approval and nobody is at the terminal to give one.
 
-    The first Ctrl-C calls `on_interrupt` and goes on; the second raises KeyboardInterrupt. A lost terminal ends this process, not the run.
+    The first Ctrl-C calls `on_interrupt` and goes on; the second raises KeyboardInterrupt. A lost terminal ends this
+    process, not the run.
     """
     follower = Follower(cockpit, run.id, lines=lines)
     began = time.monotonic()
@@ -114,14 +129,17 @@ def follow(cockpit: Cockpit, run: Run, *, lines: bool = True, on_interrupt: Call
 
 
 def _only_waits(detail: RunDetail) -> bool:
-    return any(step.state is StepState.WAITING for step in detail.steps) and not any(step.state is StepState.RUNNING for step in detail.steps)
+    return any(step.state is StepState.WAITING for step in detail.steps) and not any(
+        step.state is StepState.RUNNING for step in detail.steps
+    )
 
 
 @contextmanager
 def _presses() -> Iterator[list[int]]:
     """Collects presses of Ctrl-C while the block runs; the second one raises KeyboardInterrupt in it.
 
-    The first is only noted: what it asks for writes to the journal, which must not happen in the middle of another write.
+    The first is only noted: what it asks for writes to the journal, which must not happen in the middle of another
+    write.
     """
     presses: list[int] = []
 

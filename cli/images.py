@@ -16,17 +16,32 @@ from .output import Column, Format, Output
 from .words import ago, duration, plural, size
 
 _IMAGES = (
-    Column("VERSION", right=True), Column("IMAGE"), Column("SIZE", right=True), Column("BUILT"), Column("TOOK", right=True), Column("PUSHED", flexible=True),
+    Column("VERSION", right=True),
+    Column("IMAGE"),
+    Column("SIZE", right=True),
+    Column("BUILT"),
+    Column("TOOK", right=True),
+    Column("PUSHED", flexible=True),
     Column("ENGINE", flexible=True),
-)  # fmt: skip
-_UNNEEDED = (Column("VERSION", right=True), Column("NAME"), Column("SIZE", right=True), Column("WHY", flexible=True), Column("ENGINE", flexible=True))
+)
+_UNNEEDED = (
+    Column("VERSION", right=True),
+    Column("NAME"),
+    Column("SIZE", right=True),
+    Column("WHY", flexible=True),
+    Column("ENGINE", flexible=True),
+)
 
 
 def images(
     cockpit: Cockpit,
     model: Model = None,
-    prune: Annotated[bool, typer.Option("--prune", help="Remove the images that nothing needs, after showing them.")] = False,
-    newest: Annotated[int, typer.Option("--newest", metavar="N", min=1, help="With --prune: so many versions stay in any case.")] = 5,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Remove the images that nothing needs, after showing them.")
+    ] = False,
+    newest: Annotated[
+        int, typer.Option("--newest", metavar="N", min=1, help="With --prune: so many versions stay in any case.")
+    ] = 5,
     dry_run: DryRun = False,
     yes: Yes = False,
     output_format: Output = Format.TABLE,
@@ -51,14 +66,27 @@ def images(
 
 def _row(image: Image) -> tuple[str, ...]:
     pushed = image.reference if image.digest else ""
-    return (str(image.version), image.image_id[7:19], size(image.size), ago(image.built), duration(image.seconds), pushed, image.engine)
+    return (
+        str(image.version),
+        image.image_id[7:19],
+        size(image.size),
+        ago(image.built),
+        duration(image.seconds),
+        pushed,
+        image.engine,
+    )
 
 
 def _prune(cockpit: Cockpit, newest: int, dry_run: bool, yes: bool, output_format: Format) -> int:
     found = cockpit.unneeded_images(newest, say=lambda line: note(line, style="yellow"))
     if not found or dry_run:
         _show(found, output_format)
-        note("nothing to remove: every image is needed" if not found else f"{plural(len(found), 'image')} would be removed", style="dim")
+        note(
+            "nothing to remove: every image is needed"
+            if not found
+            else f"{plural(len(found), 'image')} would be removed",
+            style="dim",
+        )
         return diagnostics.DONE
     if not yes:
         _ask(found)
@@ -80,7 +108,12 @@ def _ask(found: list[Unneeded]) -> None:
     if not diagnostics.interactive():
         raise Refused("nobody is at a terminal to agree to it", hint="podium images --prune --yes")
     try:
-        print(paint(f"remove {plural(len(found), 'image')}? [y/N] ", "bold"), end="", file=diagnostics.sys.stderr, flush=True)
+        print(
+            paint(f"remove {plural(len(found), 'image')}? [y/N] ", "bold"),
+            end="",
+            file=diagnostics.sys.stderr,
+            flush=True,
+        )
         answer = diagnostics.sys.stdin.readline().strip()
     except KeyboardInterrupt:
         note()

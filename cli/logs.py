@@ -33,20 +33,35 @@ def logs(
     cockpit: Cockpit,
     run: RunArgument = "last",
     step: Annotated[
-        str | None, typer.Argument(help="One step; `train` also means the cells of its matrix. Default: all.", show_default=False)
+        str | None,
+        typer.Argument(help="One step; `train` also means the cells of its matrix. Default: all.", show_default=False),
     ] = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run is over.")] = False,
-    tail: Annotated[int | None, typer.Option("--tail", "-n", min=0, help="Only the last lines of each step.", show_default=False)] = None,
-    timestamps: Annotated[bool, typer.Option("--timestamps", "-t", help="Begin each line with its time (UTC).")] = False,
+    tail: Annotated[
+        int | None, typer.Option("--tail", "-n", min=0, help="Only the last lines of each step.", show_default=False)
+    ] = None,
+    timestamps: Annotated[
+        bool, typer.Option("--timestamps", "-t", help="Begin each line with its time (UTC).")
+    ] = False,
     stream: Annotated[
-        Stream, typer.Option("--stream", help="Only what went to standard output, standard error, or Podium's own notes.")
+        Stream,
+        typer.Option("--stream", help="Only what went to standard output, standard error, or Podium's own notes."),
     ] = Stream.ALL,
     worker: Annotated[bool, typer.Option("--worker", help="What the run's worker itself said.")] = False,
     environment: Annotated[
-        str | None, typer.Option("-e", "--environment", metavar="NAME", help="What an environment's replicas print, in the order of time, instead.",
-                                 autocompletion=complete_environment, show_default=False),
+        str | None,
+        typer.Option(
+            "-e",
+            "--environment",
+            metavar="NAME",
+            help="What an environment's replicas print, in the order of time, instead.",
+            autocompletion=complete_environment,
+            show_default=False,
+        ),
     ] = None,
-    replica: Annotated[str, typer.Option("--replica", metavar="REPLICA", help="With -e: one of them.", show_default=False)] = "",
+    replica: Annotated[
+        str, typer.Option("--replica", metavar="REPLICA", help="With -e: one of them.", show_default=False)
+    ] = "",
     output_format: Output = Format.TABLE,
 ) -> int:
     """Print what a run's steps, or an environment's replicas, printed. With -o json, one JSON object a line.
@@ -61,10 +76,20 @@ def logs(
         from .containers import replica_logs
 
         if run != "last" or step is not None or worker:
-            raise UsageError("-e is about an environment's replicas and takes no run", hint=f"podium logs -e {environment} --replica NAME")
+            raise UsageError(
+                "-e is about an environment's replicas and takes no run",
+                hint=f"podium logs -e {environment} --replica NAME",
+            )
         letter = next((key for key, each in _LETTERS.items() if each is stream), "")
         return replica_logs(
-            cockpit, environment, replica, follow=follow, tail=tail, timestamps=timestamps, stream=letter, output_format=output_format
+            cockpit,
+            environment,
+            replica,
+            follow=follow,
+            tail=tail,
+            timestamps=timestamps,
+            stream=letter,
+            output_format=output_format,
         )
     if replica:
         raise UsageError("--replica needs an environment", hint="podium logs -e ENVIRONMENT --replica NAME")
@@ -73,7 +98,9 @@ def logs(
     if worker:
         return _worker(cockpit, number)
     names = [each.name for each in _chosen(detail, step)]
-    printer = _Printer(cockpit, number, several=len(names) > 1, timestamps=timestamps, stream=stream, json=output_format is Format.JSON)
+    printer = _Printer(
+        cockpit, number, several=len(names) > 1, timestamps=timestamps, stream=stream, json=output_format is Format.JSON
+    )
     if not follow:
         for name in names:
             printer.show(name, tail=tail)
@@ -102,7 +129,9 @@ def _chosen(detail: RunDetail, step: str | None) -> list[Step]:
         return list(detail.steps)
     found = [each for each in detail.steps if each.name == step or each.name.startswith(f"{step}[")]
     if not found:
-        raise NotFound(f"run {detail.run.id} has no step {step!r}", hint=f"it has: {', '.join(each.name for each in detail.steps)}")
+        raise NotFound(
+            f"run {detail.run.id} has no step {step!r}", hint=f"it has: {', '.join(each.name for each in detail.steps)}"
+        )
     return found
 
 
@@ -118,7 +147,9 @@ def _worker(cockpit: Cockpit, number: int) -> int:
 class _Printer:
     """Prints the lines of steps, each from where it left off."""
 
-    def __init__(self, cockpit: Cockpit, run_id: int, *, several: bool, timestamps: bool, stream: Stream, json: bool) -> None:
+    def __init__(
+        self, cockpit: Cockpit, run_id: int, *, several: bool, timestamps: bool, stream: Stream, json: bool
+    ) -> None:
         self.cockpit = cockpit
         self.run_id = run_id
         self.several = several
@@ -137,9 +168,11 @@ class _Printer:
             file = self._files[step] = LogFile(path)
         file.refresh()
         if tail is not None:
-            last = [line for line in file.tail(tail if self.stream is Stream.ALL else file.line_count()) if self._wanted(line)][
-                -tail or CHUNK * CHUNK :
-            ]
+            last = [
+                line
+                for line in file.tail(tail if self.stream is Stream.ALL else file.line_count())
+                if self._wanted(line)
+            ][-tail or CHUNK * CHUNK :]
             self._print(step, last if tail else [])
             self._next[step] = file.line_count()
             return
@@ -158,7 +191,9 @@ class _Printer:
                 continue
             if self.json:
                 stream = _LETTERS.get(line.stream, Stream.OUT).value
-                output.json_line({"step": step, "number": line.number, "at": moment(line.at), "stream": stream, "text": line.text})
+                output.json_line(
+                    {"step": step, "number": line.number, "at": moment(line.at), "stream": stream, "text": line.text}
+                )
             else:
                 prefix = f"{moment(line.at) or ' ' * 24} " if self.timestamps else ""
                 output.line(f"{prefix}{f'{clean(step)} | ' if self.several else ''}{clean(line.text)}")

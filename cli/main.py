@@ -1,4 +1,5 @@
-"""The entry point. `--version` is answered before anything else is imported; every other call goes through the diagnostics' guard."""
+"""The entry point. `--version` is answered before anything else is imported; every other call goes through the
+diagnostics' guard."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"podium {VERSION}")
         return 0
-    # Start-up makes a hundred thousand objects and hardly any garbage: to look for some at every 700 is a tenth of a short command's time.
+    # Start-up makes a hundred thousand objects and hardly any garbage: to look for some at every 700 is a tenth of a
+    # short command's time.
     gc.set_threshold(10_000)
     from .app import run
     from .diagnostics import guarded

@@ -13,16 +13,26 @@ from .completion import complete_version
 from .output import Column, Format, Output
 from .words import ago, figure, short
 
-Model = Annotated[str | None, typer.Option("--model", "-m", metavar="NAME", help="Another model than the project's own.", show_default=False)]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="NAME", help="Another model than the project's own.", show_default=False),
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Do not ask the registry: show what was seen last.")]
 VersionText = Annotated[
-    str, typer.Argument(metavar="VERSION", help="3, an alias, or a commit's beginning.", autocompletion=complete_version, show_default=False)
+    str,
+    typer.Argument(
+        metavar="VERSION",
+        help="3, an alias, or a commit's beginning.",
+        autocompletion=complete_version,
+        show_default=False,
+    ),
 ]
 _SHOWN_METRICS = 4
 
 
 def refresh(cockpit: Cockpit, offline: bool) -> None:
-    """Bring the picture of the registry up to date. Where the registry does not answer, the last picture is used and that is said."""
+    """Bring the picture of the registry up to date. Where the registry does not answer, the last picture is used and
+    that is said."""
     if offline:
         return
     try:
@@ -33,7 +43,13 @@ def refresh(cockpit: Cockpit, offline: bool) -> None:
         diagnostics.note(f"podium: {error.message}; this is what was seen last", style="yellow")
 
 
-_MODELS = (Column("MODEL"), Column("VERSIONS", right=True), Column("LATEST", right=True), Column("ALIASES", flexible=True), Column("UPDATED"))
+_MODELS = (
+    Column("MODEL"),
+    Column("VERSIONS", right=True),
+    Column("LATEST", right=True),
+    Column("ALIASES", flexible=True),
+    Column("UPDATED"),
+)
 
 
 def models(cockpit: Cockpit, offline: Offline = False, output_format: Output = Format.TABLE) -> int:
@@ -64,8 +80,12 @@ def models(cockpit: Cockpit, offline: Offline = False, output_format: Output = F
 def versions(
     cockpit: Cockpit,
     model: Model = None,
-    metric: Annotated[list[str] | None, typer.Option("--metric", help="A metric to show; may be repeated.", show_default=False)] = None,
-    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="At most so many, newest first.", show_default=False)] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", help="A metric to show; may be repeated.", show_default=False)
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", "-n", min=1, help="At most so many, newest first.", show_default=False)
+    ] = None,
     offline: Offline = False,
     output_format: Output = Format.TABLE,
 ) -> int:
@@ -82,22 +102,43 @@ def versions(
         return diagnostics.DONE
     metrics = metric or _common_metrics(found)
     columns = [
-        Column("VERSION", right=True), Column("ALIASES"), Column("VERDICT", states=True), Column("COMMIT"), Column("RUN", right=True),
-        Column("CREATED"), *(Column(name.upper(), right=True) for name in metrics),
-    ]  # fmt: skip
+        Column("VERSION", right=True),
+        Column("ALIASES"),
+        Column("VERDICT", states=True),
+        Column("COMMIT"),
+        Column("RUN", right=True),
+        Column("CREATED"),
+        *(Column(name.upper(), right=True) for name in metrics),
+    ]
     quarantined = {(row.model, row.version) for row in cockpit.quarantined()}
-    output.rows(output_format, columns, [_version_row(each, metrics, (each.model, each.version) in quarantined) for each in found], ())
+    output.rows(
+        output_format,
+        columns,
+        [_version_row(each, metrics, (each.model, each.version) in quarantined) for each in found],
+        (),
+    )
     if not found:
         diagnostics.note(f"model {model or cockpit.project.mlflow.model} has no versions yet", style="dim")
     return diagnostics.DONE
 
 
 def _version_row(version: Version, metrics: list[str], quarantined: bool) -> tuple[str, ...]:
-    marks = ", ".join([*version.aliases, *(["quarantined"] if quarantined else []), *([] if version.status == "READY" else [version.status.lower()])])
+    marks = ", ".join(
+        [
+            *version.aliases,
+            *(["quarantined"] if quarantined else []),
+            *([] if version.status == "READY" else [version.status.lower()]),
+        ]
+    )
     return (
-        str(version.version), marks, version.verdict.value if version.verdict else "", short(version.commit), figure(version.run_id),
-        ago(version.created), *(figure(version.metrics.get(name)) for name in metrics),
-    )  # fmt: skip
+        str(version.version),
+        marks,
+        version.verdict.value if version.verdict else "",
+        short(version.commit),
+        figure(version.run_id),
+        ago(version.created),
+        *(figure(version.metrics.get(name)) for name in metrics),
+    )
 
 
 def _common_metrics(versions: list[Version]) -> list[str]:
@@ -112,7 +153,12 @@ def _common_metrics(versions: list[Version]) -> list[str]:
 def compare(
     cockpit: Cockpit,
     versions: Annotated[
-        list[str], typer.Argument(metavar="VERSION...", help="Two or more: 3, an alias, a commit's beginning.", autocompletion=complete_version)
+        list[str],
+        typer.Argument(
+            metavar="VERSION...",
+            help="Two or more: 3, an alias, a commit's beginning.",
+            autocompletion=complete_version,
+        ),
     ],
     model: Model = None,
     all_: Annotated[bool, typer.Option("--all", "-a", help="Also what does not differ.")] = False,
@@ -133,23 +179,39 @@ def compare(
     if output_format is Format.JSON:
         output.document(shapes.comparison(comparison))
         return diagnostics.DONE
-    columns = [Column("KIND"), Column("NAME"), *(Column(f"V{each.version}", right=True, flexible=True) for each in comparison.versions)]
+    columns = [
+        Column("KIND"),
+        Column("NAME"),
+        *(Column(f"V{each.version}", right=True, flexible=True) for each in comparison.versions),
+    ]
     rows = [row for row in comparison.rows if all_ or row.differs]
-    output.rows(output_format, columns, [(row.kind, row.name, *(figure(value) for value in row.values)) for row in rows], ())
+    output.rows(
+        output_format, columns, [(row.kind, row.name, *(figure(value) for value in row.values)) for row in rows], ()
+    )
     if not rows:
         diagnostics.note("nothing differs", style="dim")
     return diagnostics.DONE
 
 
 _LINEAGE = (
-    Column("COMMIT"), Column("RUN", right=True), Column("MLFLOW RUN"), Column("VERSION", right=True), Column("ALIASES"), Column("DIGEST"),
-    Column("ENVIRONMENT"), Column("REPLICAS", flexible=True), Column("SHARE", right=True),
-)  # fmt: skip
+    Column("COMMIT"),
+    Column("RUN", right=True),
+    Column("MLFLOW RUN"),
+    Column("VERSION", right=True),
+    Column("ALIASES"),
+    Column("DIGEST"),
+    Column("ENVIRONMENT"),
+    Column("REPLICAS", flexible=True),
+    Column("SHARE", right=True),
+)
 
 
 def lineage(
     cockpit: Cockpit,
-    of: Annotated[str, typer.Argument(help="A version (3, v3, an alias), a commit, run:12, or an environment.", show_default=False)],
+    of: Annotated[
+        str,
+        typer.Argument(help="A version (3, v3, an alias), a commit, run:12, or an environment.", show_default=False),
+    ],
     offline: Offline = False,
     output_format: Output = Format.TABLE,
 ) -> int:
@@ -164,12 +226,18 @@ def lineage(
     found = cockpit.lineage(of)
     cells = [
         (
-            short(row.commit), figure(row.run_id), row.mlflow_run[:12], "" if row.version is None else f"{row.model} {row.version}",
-            ", ".join(row.aliases), row.digest.removeprefix("sha256:")[:12], row.environment, ", ".join(row.replicas),
+            short(row.commit),
+            figure(row.run_id),
+            row.mlflow_run[:12],
+            "" if row.version is None else f"{row.model} {row.version}",
+            ", ".join(row.aliases),
+            row.digest.removeprefix("sha256:")[:12],
+            row.environment,
+            ", ".join(row.replicas),
             f"{row.share:.0%}" if row.environment else "",
         )
         for row in found
-    ]  # fmt: skip
+    ]
     columns = _LINEAGE
     if any(row.image for row in found):
         # The digest alone: a repository's name is long, and the same for all.

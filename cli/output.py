@@ -1,4 +1,5 @@
-"""Owns standard output: tables for people, tab-separated lines for `cut`, JSON for programs. Nothing else in cli/ prints there."""
+"""Owns standard output: tables for people, tab-separated lines for `cut`, JSON for programs. Nothing else in cli/
+prints there."""
 
 from __future__ import annotations
 
@@ -24,13 +25,17 @@ class Format(StrEnum):
 
 
 Output = Annotated[
-    Format, typer.Option("-o", "--output", help="table for people, plain (tab-separated, no header) for cut and awk, json for programs.")
+    Format,
+    typer.Option(
+        "-o", "--output", help="table for people, plain (tab-separated, no header) for cut and awk, json for programs."
+    ),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`right` aligns figures. A `flexible` column gives way first when the terminal is narrow. `states` colours its cells."""
+    """`right` aligns figures. A `flexible` column gives way first when the terminal is narrow. `states` colours its
+    cells."""
 
     title: str
     right: bool = False
@@ -39,11 +44,27 @@ class Column:
 
 
 _STYLES = {
-    "succeeded": "green", "pass": "green", "ready": "green", "ok": "green", "alive": "green",
-    "failed": "red", "fail": "red", "error": "red", "problem": "red", "dead": "red", "undone": "red",
-    "running": "cyan", "queued": "cyan", "starting": "cyan",
-    "waiting": "yellow", "interrupted": "yellow", "cancelled": "yellow", "inconclusive": "yellow", "warning": "yellow", "draining": "yellow",
-}  # fmt: skip
+    "succeeded": "green",
+    "pass": "green",
+    "ready": "green",
+    "ok": "green",
+    "alive": "green",
+    "failed": "red",
+    "fail": "red",
+    "error": "red",
+    "problem": "red",
+    "dead": "red",
+    "undone": "red",
+    "running": "cyan",
+    "queued": "cyan",
+    "starting": "cyan",
+    "waiting": "yellow",
+    "interrupted": "yellow",
+    "cancelled": "yellow",
+    "inconclusive": "yellow",
+    "warning": "yellow",
+    "draining": "yellow",
+}
 _C1 = re.compile("[\x7f-\x9f]")
 
 
@@ -52,7 +73,8 @@ def line(text: str = "") -> None:
 
 
 def document(value: Any) -> None:
-    """One JSON document. The rows of a list stand on a line each: small differences stay small, and long lists are written fast."""
+    """One JSON document. The rows of a list stand on a line each: small differences stay small, and long lists are
+    written fast."""
     if isinstance(value, list):
         rows = ",\n".join(_json(row) for row in value)
         line(f"[\n{rows}\n]" if rows else "[]")
@@ -72,7 +94,8 @@ def _json(value: Any, indent: int | None = None) -> str:
 
 
 def rows(format: Format, columns: Sequence[Column], cells: Sequence[Sequence[str]], shapes: Iterable[Any]) -> None:
-    """The same rows in the format asked for. `shapes` are what JSON shows and may be a generator: it is only read for JSON."""
+    """The same rows in the format asked for. `shapes` are what JSON shows and may be a generator: it is only read
+    for JSON."""
     if format is Format.JSON:
         document(list(shapes))
     elif format is Format.PLAIN:
@@ -132,7 +155,9 @@ def width(text: str) -> int:
     """Terminal cells that `text` takes."""
     if text.isascii():
         return len(text)
-    return sum(0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
 
 
 def cut(text: str, size: int) -> str:
@@ -148,7 +173,8 @@ def cut(text: str, size: int) -> str:
 
 
 def _safe(text: str) -> str:
-    """Text from models, logs and hosts is data: no escape sequence of theirs reaches the terminal, and a cell stays on its line."""
+    """Text from models, logs and hosts is data: no escape sequence of theirs reaches the terminal, and a cell stays
+    on its line."""
     if text.isascii() and text.isprintable():
         return text
     from ..core.cockpit import clean

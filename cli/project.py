@@ -16,8 +16,13 @@ from .words import plural
 
 
 def init(
-    where: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Where; made if it is not there. Default: here.", show_default=False)] = None,
-    name: Annotated[str, typer.Option("--name", help="The project's name. Default: the directory's.", show_default=False)] = "",
+    where: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="Where; made if it is not there. Default: here.", show_default=False),
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--name", help="The project's name. Default: the directory's.", show_default=False)
+    ] = "",
 ) -> int:
     """Write a podium.yaml that works, with a small training script and a test, and explain each line of it.
 
@@ -31,7 +36,10 @@ def init(
         output.line(str(path))
     diagnostics.note(f"{plural(len(made), 'file')} written", style="green")
     if not any((parent / ".git").exists() for parent in (target.resolve(), *target.resolve().parents)):
-        diagnostics.hint("this is no git repository yet: `git init -b main && git add . && git commit -m first` lets pushes start runs")
+        diagnostics.hint(
+            "this is no git repository yet: `git init -b main && git add . && git commit -m first` lets pushes start"
+            " runs"
+        )
     diagnostics.hint("next: podium validate && podium run")
     return diagnostics.DONE
 
@@ -65,7 +73,9 @@ def validate(
     return diagnostics.DONE
 
 
-config = typer.Typer(help="The configuration: its schema, and what it means here.", no_args_is_help=True, rich_markup_mode=None)
+config = typer.Typer(
+    help="The configuration: its schema, and what it means here.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 def schema_() -> int:
@@ -80,7 +90,8 @@ def schema_() -> int:
 
 
 def show(cockpit: Cockpit) -> int:
-    """Print the configuration as Podium understands it, as JSON: defaults filled in, variables replaced, secrets masked.
+    """Print the configuration as Podium understands it, as JSON: defaults filled in, variables replaced, secrets
+    masked.
 
     \b
     Example:
@@ -110,10 +121,14 @@ def doctor(cockpit: Cockpit, output_format: Output = Format.TABLE) -> int:
       podium doctor -o json
     """
     findings = cockpit.doctor()
-    cells = [(each.health.value, each.subject, each.message + (f"; {each.hint}" if each.hint else "")) for each in findings]
+    cells = [
+        (each.health.value, each.subject, each.message + (f"; {each.hint}" if each.hint else "")) for each in findings
+    ]
     output.rows(output_format, _FINDINGS, cells, map(shapes.finding, findings))
     problems = [each for each in findings if each.health is Health.PROBLEM]
     if problems:
-        diagnostics.note(f"{plural(len(problems), 'problem')}: {', '.join(clean(each.subject) for each in problems)}", style="red")
+        diagnostics.note(
+            f"{plural(len(problems), 'problem')}: {', '.join(clean(each.subject) for each in problems)}", style="red"
+        )
         return diagnostics.FAILED
     return diagnostics.DONE

@@ -21,7 +21,13 @@ from .words import moment
 
 _DEFAULT = ReplayLimits()
 VersionOption = Annotated[
-    str, typer.Option("--version", metavar="VERSION", help="The candidate: 3, an alias, or a commit's beginning.", autocompletion=complete_version)
+    str,
+    typer.Option(
+        "--version",
+        metavar="VERSION",
+        help="The candidate: 3, an alias, or a commit's beginning.",
+        autocompletion=complete_version,
+    ),
 ]
 _CHECKS = (Column("VERDICT", states=True), Column("CHECK"), Column("WHAT WAS FOUND", flexible=True))
 
@@ -47,33 +53,73 @@ def replay(
     cockpit: Cockpit,
     environment: EnvironmentName = None,
     version: VersionOption = CHALLENGER,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=100_000, help="Send the newest N captured requests.")] = _DEFAULT.limit,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, max=100_000, help="Send the newest N captured requests.")
+    ] = _DEFAULT.limit,
     since: Annotated[
-        float | None, typer.Option("--since", metavar="TIME", parser=seconds, help="Only what was captured in this time: 90s, 10m, 1h, 7d.", show_default=False)
+        float | None,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            parser=seconds,
+            help="Only what was captured in this time: 90s, 10m, 1h, 7d.",
+            show_default=False,
+        ),
     ] = None,
     at_least: Annotated[
-        int | None, typer.Option("--at-least", metavar="N", min=1, help="Fewer requests are inconclusive (100, or --limit).", show_default=False)
+        int | None,
+        typer.Option(
+            "--at-least",
+            metavar="N",
+            min=1,
+            help="Fewer requests are inconclusive (100, or --limit).",
+            show_default=False,
+        ),
     ] = None,
     max_errors: Annotated[
-        int, typer.Option("--max-errors", metavar="N", min=0, help="Requests that it may answer worse than what serves.")
+        int,
+        typer.Option("--max-errors", metavar="N", min=0, help="Requests that it may answer worse than what serves."),
     ] = _DEFAULT.max_errors,
     max_differing: Annotated[
-        float, typer.Option("--max-differing", metavar="SHARE", parser=share, help="Predictions that may differ: 5% or 0.05.", show_default="5%")
+        float,
+        typer.Option(
+            "--max-differing",
+            metavar="SHARE",
+            parser=share,
+            help="Predictions that may differ: 5% or 0.05.",
+            show_default="5%",
+        ),
     ] = _DEFAULT.max_differing,
     max_slowdown: Annotated[
-        float, typer.Option("--max-slowdown", metavar="SHARE", parser=share, help="How much slower the 95th percentile may be.", show_default="20%")
+        float,
+        typer.Option(
+            "--max-slowdown",
+            metavar="SHARE",
+            parser=share,
+            help="How much slower the 95th percentile may be.",
+            show_default="20%",
+        ),
     ] = _DEFAULT.max_slowdown,
     tolerance: Annotated[
         float | None,
-        typer.Option("--tolerance", metavar="NUMBER", min=0.0, help="Closer numbers are the same (1e-6; of probabilities the class).", show_default=False),
+        typer.Option(
+            "--tolerance",
+            metavar="NUMBER",
+            min=0.0,
+            help="Closer numbers are the same (1e-6; of probabilities the class).",
+            show_default=False,
+        ),
     ] = None,
-    concurrency: Annotated[int, typer.Option("--concurrency", metavar="N", min=1, max=64, help="Requests sent at the same time.")] = _DEFAULT.concurrency,
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", metavar="N", min=1, max=64, help="Requests sent at the same time.")
+    ] = _DEFAULT.concurrency,
     why: Why = "",
     detach: Detach = False,
     quiet: Quiet = False,
     output_format: Output = Format.TABLE,
 ) -> int:
-    """Send captured production requests to a candidate that gets no traffic, and compare it with what serves: predictions, errors, latency.
+    """Send captured production requests to a candidate that gets no traffic, and compare it with what serves:
+    predictions, errors, latency.
 
     \b
     Example:
@@ -81,20 +127,30 @@ def replay(
       podium replay -e production --version 4 --since 1h --max-differing 2% -o json
     """
     if at_least is not None and at_least > limit:
-        raise UsageError(f"--at-least {at_least} is above --limit {limit}: nothing could pass", hint="raise --limit, or ask for less")
+        raise UsageError(
+            f"--at-least {at_least} is above --limit {limit}: nothing could pass", hint="raise --limit, or ask for less"
+        )
     name = environment or cockpit.champion_environment()
     cockpit.environment(name)
     refresh(cockpit, offline=False)
     number = cockpit.resolve_version(version).version
     limits = ReplayLimits(
-        at_least=min(_DEFAULT.at_least, limit) if at_least is None else at_least, limit=limit, since=since, tolerance=tolerance,
-        max_errors=max_errors, max_differing=max_differing, max_slowdown=max_slowdown, concurrency=concurrency,
-    )  # fmt: skip
+        at_least=min(_DEFAULT.at_least, limit) if at_least is None else at_least,
+        limit=limit,
+        since=since,
+        tolerance=tolerance,
+        max_errors=max_errors,
+        max_differing=max_differing,
+        max_slowdown=max_slowdown,
+        concurrency=concurrency,
+    )
     run = cockpit.replay(name, number, limits, why=why)
     detail, interrupted = attended(cockpit, run, detach=detach, quiet=quiet, output_format=output_format)
     if detail is None:
         return diagnostics.DONE
-    report = next((step.results["report"] for step in detail.steps if isinstance(step.results.get("report"), dict)), None)
+    report = next(
+        (step.results["report"] for step in detail.steps if isinstance(step.results.get("report"), dict)), None
+    )
     if report is not None:
         _show(report, output_format)
     return ending(detail, interrupted=interrupted)
@@ -113,12 +169,19 @@ def _show(report: Mapping[str, Any], output_format: Format) -> None:
 
 def shape(report: Mapping[str, Any]) -> dict[str, Any]:
     """As every JSON of ours has it: times in ISO 8601, a run by the name `run`."""
-    return {**{key: value for key, value in report.items() if key != "run_id"}, "run": report["run_id"], "at": moment(report["at"])}
+    return {
+        **{key: value for key, value in report.items() if key != "run_id"},
+        "run": report["run_id"],
+        "at": moment(report["at"]),
+    }
 
 
 def _figures(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     classes = report["changed_labels"] is not None
-    latency = [f"{name} {_ms(value)} (v{report['champion']}: {_ms(report['champion_latency'][name])})" for name, value in report["latency"].items()]
+    latency = [
+        f"{name} {_ms(value)} (v{report['champion']}: {_ms(report['champion_latency'][name])})"
+        for name, value in report["latency"].items()
+    ]
     sizes = [f"{name} {value:.3g}" for name, value in report["sizes"].items()]
     return [
         ("replayed", f"{report['requests']} of {report['captured']} captured requests, {report['rows']} predictions"),
@@ -130,7 +193,10 @@ def _figures(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("errors", str(report["errors"])),
         ("refused by both", str(report["refused"]) if report["refused"] else ""),
         ("only the champion failed", str(report["champion_errors"]) if report["champion_errors"] else ""),
-        ("answered otherwise then", f"{report['unsteady']} requests: the champion's predictions are not steady" if report["unsteady"] else ""),
+        (
+            "answered otherwise then",
+            f"{report['unsteady']} requests: the champion's predictions are not steady" if report["unsteady"] else "",
+        ),
         ("latency", ", ".join(latency)),
     ]
 

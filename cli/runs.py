@@ -16,7 +16,10 @@ from .follow import ending, follow, title
 from .output import Column, Format, Output
 from .words import ago, duration, moment, short
 
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run's number, or `last`.", autocompletion=complete_run, show_default=False)]
+RunArgument = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="The run's number, or `last`.", autocompletion=complete_run, show_default=False),
+]
 Why = Annotated[str, typer.Option("--why", metavar="REASON", help="Kept with it in the journal.", show_default=False)]
 Detach = Annotated[bool, typer.Option("-d", "--detach", help="Return at once and print the run's number.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show how steps end, not what they print.")]
@@ -25,12 +28,25 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show how steps end, 
 def run(
     cockpit: Cockpit,
     pipeline: Annotated[
-        str | None, typer.Argument(help="The pipeline; may be left out when there is only one.", autocompletion=complete_pipeline, show_default=False)
+        str | None,
+        typer.Argument(
+            help="The pipeline; may be left out when there is only one.",
+            autocompletion=complete_pipeline,
+            show_default=False,
+        ),
     ] = None,
-    param: Annotated[list[str] | None, typer.Option("--param", "-p", metavar="NAME=VALUE", help="A pipeline parameter; may be repeated.")] = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Steps that run at the same time.", show_default=False)] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", "-p", metavar="NAME=VALUE", help="A pipeline parameter; may be repeated."),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Steps that run at the same time.", show_default=False)
+    ] = None,
     commit: Annotated[
-        str | None, typer.Option("--commit", metavar="REV", help="Run this commit, in a worktree of its own, instead of the working tree.")
+        str | None,
+        typer.Option(
+            "--commit", metavar="REV", help="Run this commit, in a worktree of its own, instead of the working tree."
+        ),
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Do every step again, whatever is in the cache.")] = False,
     why: Why = "",
@@ -60,7 +76,9 @@ def attend(cockpit: Cockpit, run: Run, *, detach: bool, quiet: bool, output_form
     return ending(detail, interrupted=cancelled)
 
 
-def attended(cockpit: Cockpit, run: Run, *, detach: bool, quiet: bool, output_format: Format) -> tuple[RunDetail | None, bool]:
+def attended(
+    cockpit: Cockpit, run: Run, *, detach: bool, quiet: bool, output_format: Format
+) -> tuple[RunDetail | None, bool]:
     """(how it ended, whether a person cancelled it here); None when it was left alone, and then its number was said."""
     if detach:
         output.document(shapes.run(run)) if output_format is Format.JSON else output.line(str(run.id))
@@ -87,7 +105,9 @@ def _only_pipeline(cockpit: Cockpit) -> str:
     names = list(cockpit.project.pipelines)
     if len(names) == 1:
         return names[0]
-    raise UsageError("which pipeline?", hint=f"podium.yaml has: {', '.join(names)}" if names else "podium.yaml has no pipelines")
+    raise UsageError(
+        "which pipeline?", hint=f"podium.yaml has: {', '.join(names)}" if names else "podium.yaml has no pipelines"
+    )
 
 
 def parameters(texts: list[str]) -> dict[str, str]:
@@ -115,18 +135,34 @@ def find_run(cockpit: Cockpit, text: str) -> int:
 
 
 _PS = (
-    Column("RUN", right=True), Column("STATE", states=True), Column("KIND"), Column("NAME"), Column("COMMIT"), Column("TRIGGER"),
-    Column("STARTED"), Column("TOOK", right=True), Column("WHO", flexible=True), Column("MESSAGE", flexible=True),
-)  # fmt: skip
+    Column("RUN", right=True),
+    Column("STATE", states=True),
+    Column("KIND"),
+    Column("NAME"),
+    Column("COMMIT"),
+    Column("TRIGGER"),
+    Column("STARTED"),
+    Column("TOOK", right=True),
+    Column("WHO", flexible=True),
+    Column("MESSAGE", flexible=True),
+)
 
 
 def ps(
     cockpit: Cockpit,
     all_: Annotated[bool, typer.Option("--all", "-a", help="Every run there is.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many, newest first.")] = 20,
-    state: Annotated[list[RunState] | None, typer.Option("--state", help="Only runs in this state; may be repeated.", show_default=False)] = None,
-    name: Annotated[str | None, typer.Option("--name", help="Only this pipeline, or operations on this environment.", show_default=False)] = None,
-    search: Annotated[str | None, typer.Option("--search", metavar="TEXT", help="Only runs that mention TEXT.", show_default=False)] = None,
+    state: Annotated[
+        list[RunState] | None,
+        typer.Option("--state", help="Only runs in this state; may be repeated.", show_default=False),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="Only this pipeline, or operations on this environment.", show_default=False),
+    ] = None,
+    search: Annotated[
+        str | None, typer.Option("--search", metavar="TEXT", help="Only runs that mention TEXT.", show_default=False)
+    ] = None,
     output_format: Output = Format.TABLE,
 ) -> int:
     """List runs, newest first.
@@ -137,7 +173,9 @@ def ps(
     """
     if cockpit.active_runs():
         cockpit.recover()
-    found = cockpit.runs(limit=max(cockpit.run_count(), 1) if all_ else limit, states=tuple(state or ()), name=name, search=search)
+    found = cockpit.runs(
+        limit=max(cockpit.run_count(), 1) if all_ else limit, states=tuple(state or ()), name=name, search=search
+    )
     cells = [] if output_format is Format.JSON else [_ps_row(each) for each in found]
     output.rows(output_format, _PS, cells, (shapes.run(each) for each in found))
     if not found:
@@ -148,15 +186,27 @@ def ps(
 def _ps_row(run: Run) -> tuple[str, ...]:
     took = duration(run.ended - run.started) if run.started is not None and run.ended is not None else ""
     return (
-        str(run.id), run.state.value, run.kind.value, run.name, short(run.commit, dirty=run.dirty), run.trigger.value,
-        ago(run.started or run.created), took, run.who, run.message,
-    )  # fmt: skip
+        str(run.id),
+        run.state.value,
+        run.kind.value,
+        run.name,
+        short(run.commit, dirty=run.dirty),
+        run.trigger.value,
+        ago(run.started or run.created),
+        took,
+        run.who,
+        run.message,
+    )
 
 
 _STEPS = (
-    Column("STEP"), Column("STATE", states=True), Column("TOOK", right=True), Column("ATTEMPT", right=True), Column("EXIT", right=True),
+    Column("STEP"),
+    Column("STATE", states=True),
+    Column("TOOK", right=True),
+    Column("ATTEMPT", right=True),
+    Column("EXIT", right=True),
     Column("RESULT", flexible=True),
-)  # fmt: skip
+)
 
 
 def show(cockpit: Cockpit, run: RunArgument = "last", output_format: Output = Format.TABLE) -> int:
@@ -203,13 +253,21 @@ def _facts(cockpit: Cockpit, run: Run) -> list[tuple[str, str]]:
 
 def _step_row(step: Step) -> tuple[str, ...]:
     took = duration(step.ended - step.started) if step.started is not None and step.ended is not None else ""
-    result = ", ".join(f"{key}={value}" for key, value in step.results.items() if isinstance(value, str | int | float) and key != "exit_code")
+    result = ", ".join(
+        f"{key}={value}"
+        for key, value in step.results.items()
+        if isinstance(value, str | int | float) and key != "exit_code"
+    )
     came = f"from run {step.origin}" if step.cached and step.origin else "unchanged" if step.cached else ""
     said = " ".join(filter(None, [came, step.message or result]))
     return (
-        step.name, step.state.value, took, str(step.attempt) if step.attempt > 1 else "",
-        "" if step.exit_code is None else str(step.exit_code), said,
-    )  # fmt: skip
+        step.name,
+        step.state.value,
+        took,
+        str(step.attempt) if step.attempt > 1 else "",
+        "" if step.exit_code is None else str(step.exit_code),
+        said,
+    )
 
 
 def cancel(cockpit: Cockpit, run: RunArgument, why: Why = "") -> int:
@@ -227,16 +285,29 @@ def cancel(cockpit: Cockpit, run: RunArgument, why: Why = "") -> int:
 
 def resume(
     cockpit: Cockpit,
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run's number, or `last`.", autocompletion=complete_run, show_default=False)] = None,
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]", help="The run's number, or `last`.", autocompletion=complete_run, show_default=False
+        ),
+    ] = None,
     environment: Annotated[
-        str | None, typer.Option("-e", "--environment", metavar="NAME", help="Instead of a run: the canary in this environment.", show_default=False)
+        str | None,
+        typer.Option(
+            "-e",
+            "--environment",
+            metavar="NAME",
+            help="Instead of a run: the canary in this environment.",
+            show_default=False,
+        ),
     ] = None,
     why: Why = "",
     detach: Detach = False,
     quiet: Quiet = False,
     output_format: Output = Format.TABLE,
 ) -> int:
-    """Take up a run that failed, was cancelled or was interrupted, after its last finished step. With -e: let a waiting canary go on.
+    """Take up a run that failed, was cancelled or was interrupted, after its last finished step. With -e: let a
+    waiting canary go on.
 
     \b
     Example:
@@ -246,9 +317,9 @@ def resume(
     if (run is None) == (environment is None):
         raise UsageError("resume what?", hint="a run: `podium resume 12`, or a canary: `podium resume -e production`")
     if run is None:
-        from .canary import CanaryOrder, tell
+        from .canary import CanaryRequest, tell
 
-        return tell(cockpit, CanaryOrder.RESUME, environment, why, output_format)
+        return tell(cockpit, CanaryRequest.RESUME, environment, why, output_format)
     resumed = cockpit.resume(find_run(cockpit, run))
     return attend(cockpit, resumed, detach=detach, quiet=quiet, output_format=output_format)
 
@@ -256,7 +327,9 @@ def resume(
 def approve(
     cockpit: Cockpit,
     run: RunArgument,
-    step: Annotated[str | None, typer.Argument(help="The waiting step; may be left out when only one waits.", show_default=False)] = None,
+    step: Annotated[
+        str | None, typer.Argument(help="The waiting step; may be left out when only one waits.", show_default=False)
+    ] = None,
     why: Why = "",
     output_format: Output = Format.TABLE,
 ) -> int:
@@ -268,6 +341,14 @@ def approve(
     """
     approval = cockpit.approve(find_run(cockpit, run), step, why=why)
     if output_format is Format.JSON:
-        output.document({"run": approval.run_id, "step": approval.step, "who": approval.who, "at": moment(approval.at), "why": approval.why})
+        output.document(
+            {
+                "run": approval.run_id,
+                "step": approval.step,
+                "who": approval.who,
+                "at": moment(approval.at),
+                "why": approval.why,
+            }
+        )
     diagnostics.note(f"{clean(approval.step)} of run {approval.run_id} goes on", style="green")
     return diagnostics.DONE

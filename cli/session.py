@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 
 directory: ContextVar[Path | None] = ContextVar("directory", default=None)
 
-_DIRECTORY = Annotated[Path | None, typer.Option("-C", "--directory", metavar="DIR", help="Work as if started in DIR.", show_default=False)]
+_DIRECTORY = Annotated[
+    Path | None, typer.Option("-C", "--directory", metavar="DIR", help="Work as if started in DIR.", show_default=False)
+]
 
 
 def command(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `-C DIR`, and the opened project where its first parameter is called `cockpit`. What it returns is the exit code."""
+    """Give a command `-C DIR`, and the opened project where its first parameter is called `cockpit`. What it returns
+    is the exit code."""
     signature = inspect.signature(function, eval_str=True)
     parameters = list(signature.parameters.values())
     wants_cockpit = bool(parameters) and parameters[0].name == "cockpit"

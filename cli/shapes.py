@@ -1,4 +1,5 @@
-"""The JSON that commands print, one function per thing. docs/cli.md has every field, and a test compares the two. Fields are only ever added."""
+"""The JSON that commands print, one function per thing. docs/cli.md has every field, and a test compares the two.
+Fields are only ever added."""
 
 from __future__ import annotations
 
@@ -104,7 +105,10 @@ def point(point: MetricPoint) -> dict[str, Any]:
 def comparison(comparison: Comparison) -> dict[str, Any]:
     return {
         "versions": [version(each) for each in comparison.versions],
-        "rows": [{"kind": row.kind, "name": row.name, "values": list(row.values), "differs": row.differs} for row in comparison.rows],
+        "rows": [
+            {"kind": row.kind, "name": row.name, "values": list(row.values), "differs": row.differs}
+            for row in comparison.rows
+        ],
     }
 
 
@@ -145,7 +149,14 @@ def image(image: Image) -> dict[str, Any]:
 
 
 def unneeded(image: Unneeded) -> dict[str, Any]:
-    return {"version": image.version, "name": image.name, "image_id": image.image_id, "size": image.size, "why": image.why, "engine": image.engine}
+    return {
+        "version": image.version,
+        "name": image.name,
+        "image_id": image.image_id,
+        "size": image.size,
+        "why": image.why,
+        "engine": image.engine,
+    }
 
 
 def gate(report: GateReport) -> dict[str, Any]:
@@ -246,7 +257,13 @@ def environment(status: EnvironmentStatus) -> dict[str, Any]:
 
 
 def difference(each: Difference) -> dict[str, Any]:
-    return {"kind": each.kind.value, "subject": each.subject, "words": each.words, "severity": each.severity.value, "repair": each.repair}
+    return {
+        "kind": each.kind.value,
+        "subject": each.subject,
+        "words": each.words,
+        "severity": each.severity.value,
+        "repair": each.repair,
+    }
 
 
 def repair(plan: RepairPlan) -> dict[str, Any]:
@@ -309,7 +326,14 @@ def plan(plan: Plan) -> dict[str, Any]:
 
 
 def quarantined(row: Quarantined) -> dict[str, Any]:
-    return {"model": row.model, "version": row.version, "commit": row.commit, "at": moment(row.at), "who": row.who, "why": row.why}
+    return {
+        "model": row.model,
+        "version": row.version,
+        "commit": row.commit,
+        "at": moment(row.at),
+        "who": row.who,
+        "why": row.why,
+    }
 
 
 def agent(status: AgentStatus) -> dict[str, Any]:
@@ -325,7 +349,12 @@ def agent(status: AgentStatus) -> dict[str, Any]:
 
 
 def finding(finding: Finding) -> dict[str, Any]:
-    return {"health": finding.health.value, "subject": finding.subject, "message": finding.message, "hint": finding.hint}
+    return {
+        "health": finding.health.value,
+        "subject": finding.subject,
+        "message": finding.message,
+        "hint": finding.hint,
+    }
 
 
 def problem(problem: Problem) -> dict[str, Any]:

@@ -15,17 +15,35 @@ from .completion import complete_run
 from .runs import find_run
 
 TargetArgument = Annotated[
-    str, typer.Argument(metavar="RUN|REPLICA", help="The run's number or `last`; with -e a replica.", autocompletion=complete_run, show_default=False)
+    str,
+    typer.Argument(
+        metavar="RUN|REPLICA",
+        help="The run's number or `last`; with -e a replica.",
+        autocompletion=complete_run,
+        show_default=False,
+    ),
 ]
-StepArgument = Annotated[str | None, typer.Argument(help="The step; may be left out when only one failed.", show_default=False)]
+StepArgument = Annotated[
+    str | None, typer.Argument(help="The step; may be left out when only one failed.", show_default=False)
+]
 EnvironmentOption = Annotated[
-    str | None, typer.Option("-e", "--environment", metavar="NAME", help="In a container of this environment: a replica's, or `proxy`.", show_default=False)
+    str | None,
+    typer.Option(
+        "-e",
+        "--environment",
+        metavar="NAME",
+        help="In a container of this environment: a replica's, or `proxy`.",
+        show_default=False,
+    ),
 ]
 
 
-def shell(cockpit: Cockpit, run: TargetArgument, step: StepArgument = None, environment: EnvironmentOption = None) -> int:
-    """Open a shell where a step ran: in its container, in a copy of the container that it left when it failed, or, for a step that was a process,
-    in its directory with its environment. With `-e`, in a container that serves. `exit` or Ctrl-D leaves it.
+def shell(
+    cockpit: Cockpit, run: TargetArgument, step: StepArgument = None, environment: EnvironmentOption = None
+) -> int:
+    """Open a shell where a step ran: in its container, in a copy of the container that it left when it failed, or,
+    for a step that was a process, in its directory with its environment. With `-e`, in a container that serves.
+    `exit` or Ctrl-D leaves it.
 
     \b
     Example:

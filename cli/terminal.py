@@ -1,4 +1,5 @@
-"""The caller's terminal, joined to one in a container: every key goes there, everything from there comes here, and the size follows."""
+"""The caller's terminal, joined to one in a container: every key goes there, everything from there comes here, and
+the size follows."""
 
 from __future__ import annotations
 

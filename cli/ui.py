@@ -1,4 +1,5 @@
-"""ui, and what `podium` alone does. The one place where the headless front end reaches for the screen, late and only on a terminal."""
+"""ui, and what `podium` alone does. The one place where the headless front end reaches for the screen, late and only
+on a terminal."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The façade: everything that a screen or a command can ask of Podium or have it do.
 
-Front ends call this module and read `core/domain/`; they know nothing below. A `Cockpit` may be used from several threads: each gets a journal
-connection of its own. Nothing here imports MLflow, Docker or pandas into the calling process, except where a docstring says so.
+Front ends call this module and read `core/domain/`; they know nothing below. A `Cockpit` may be used from several
+threads: each gets a journal connection of its own. Nothing here imports MLflow, Docker or pandas into the calling
+process, except where a docstring says so.
 """
 
 from __future__ import annotations
@@ -16,7 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 from .cockpit_containers import Containers
 from .domain.runs import Approval, Run, RunDetail, RunKind, RunState, Step, Trigger
-from .errors import ConfigError, Interrupted, JournalError, MissingExtra, NotFound, PodiumError, Problem, Refused, RunFailed, Unreachable, UsageError
+from .errors import (
+    ConfigError,
+    Interrupted,
+    JournalError,
+    MissingExtra,
+    NotFound,
+    PodiumError,
+    Problem,
+    Refused,
+    RunFailed,
+    Unreachable,
+    UsageError,
+)
 from .journal import Journal
 from .journal.identity import whoami
 from .logs.reader import LogFile, LogLine
@@ -34,13 +47,34 @@ if TYPE_CHECKING:
     from .registry import Registry
 
 __all__ = [
-    "VERSION", "Cockpit", "ConfigError", "Interrupted", "JournalError", "LogFile", "LogLine", "MissingExtra", "NotFound", "PodiumError", "Problem",
-    "Refused", "RunFailed", "Unreachable", "UsageError", "clean", "demonstration", "find_project", "init_project", "parse_sgr", "schema", "whoami",
-]  # fmt: skip
+    "VERSION",
+    "Cockpit",
+    "ConfigError",
+    "Interrupted",
+    "JournalError",
+    "LogFile",
+    "LogLine",
+    "MissingExtra",
+    "NotFound",
+    "PodiumError",
+    "Problem",
+    "Refused",
+    "RunFailed",
+    "Unreachable",
+    "UsageError",
+    "clean",
+    "demonstration",
+    "find_project",
+    "init_project",
+    "parse_sgr",
+    "schema",
+    "whoami",
+]
 
 
 def find_project(start: Path) -> Path:
-    """The directory of the podium.yaml that is in charge of `start`: its own or the nearest above. UsageError when there is none."""
+    """The directory of the podium.yaml that is in charge of `start`: its own or the nearest above. UsageError when
+    there is none."""
     from .config import find_root
 
     return find_root(start)
@@ -54,14 +88,16 @@ def schema() -> dict[str, Any]:
 
 
 def init_project(directory: Path, *, name: str = "") -> list[Path]:
-    """Write a podium.yaml that works and what goes with it into `directory`; the files made. UsageError when one is already there."""
+    """Write a podium.yaml that works and what goes with it into `directory`; the files made. UsageError when one is
+    already there."""
     from .template import create
 
     return create(directory, name=name)
 
 
 def demonstration(directory: Path, *, docker: DemoImages | None = None) -> Demo:
-    """The demonstration that will be played in `directory`, in Docker where its images are named; nothing has happened yet."""
+    """The demonstration that will be played in `directory`, in Docker where its images are named; nothing has
+    happened yet."""
     if docker is not None:
         from .demo.docker_story import DockerDemo
 
@@ -72,7 +108,8 @@ def demonstration(directory: Path, *, docker: DemoImages | None = None) -> Demo:
 
 
 class Cockpit(Containers):
-    """One project, opened. `podium.yaml` is read when first needed, so that reading runs works even while the file is broken."""
+    """One project, opened. `podium.yaml` is read when first needed, so that reading runs works even while the file
+    is broken."""
 
     def __init__(self, home: Path, *, read_only: bool = False) -> None:
         self.home = home.resolve()
@@ -122,7 +159,13 @@ class Cockpit(Containers):
     # Runs
 
     def runs(
-        self, *, limit: int = 50, before: int | None = None, states: Collection[RunState] = (), name: str | None = None, search: str | None = None
+        self,
+        *,
+        limit: int = 50,
+        before: int | None = None,
+        states: Collection[RunState] = (),
+        name: str | None = None,
+        search: str | None = None,
     ) -> list[Run]:
         """Newest first, those with an id below `before`."""
         return self.journal.runs.page(limit=limit, before=before, states=states, name=name, search=search)
@@ -148,19 +191,35 @@ class Cockpit(Containers):
         return recover(self.journal)
 
     def start(
-        self, pipeline: str, *, params: Mapping[str, str] | None = None, jobs: int | None = None, why: str = "", commit: str | None = None,
+        self,
+        pipeline: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        jobs: int | None = None,
+        why: str = "",
+        commit: str | None = None,
         fresh: bool = False,
     ) -> Run:
-        """Write a run of `pipeline` into the journal and start its worker. `commit` runs it in a worktree of that commit; `fresh` ignores the cache."""
+        """Write a run of `pipeline` into the journal and start its worker. `commit` runs it in a worktree of that
+        commit; `fresh` ignores the cache."""
         from .engine.submit import submit_pipeline
 
         return submit_pipeline(
-            self.project, self.journal, pipeline, params=params or {}, jobs=jobs, trigger=Trigger.PERSON, who=whoami(), why=why, commit=commit,
+            self.project,
+            self.journal,
+            pipeline,
+            params=params or {},
+            jobs=jobs,
+            trigger=Trigger.PERSON,
+            who=whoami(),
+            why=why,
+            commit=commit,
             fresh=fresh,
         )
 
     def cancel(self, run_id: int, *, why: str = "") -> None:
-        """Ask the run's worker to stop; a run that was interrupted is given up. Refused when the run is already over."""
+        """Ask the run's worker to stop; a run that was interrupted is given up. Refused when the run is already
+        over."""
         from .engine.submit import cancel
 
         cancel(self.journal, run_id, who=whoami(), why=why)
@@ -205,13 +264,15 @@ class Cockpit(Containers):
             registry.close()
 
     def refresh_versions(self, *, force: bool = False) -> bool:
-        """Bring the journal's picture of the registry up to date where it has changed; whether it had. Loads MLflow when the store is embedded and changed."""
+        """Bring the journal's picture of the registry up to date where it has changed; whether it had. Loads MLflow
+        when the store is embedded and changed."""
         from .registry.snapshot import refresh
 
         return refresh(self.project, self.journal, force=force)
 
     def refresh_versions_apart(self) -> None:
-        """The same in a process of its own, for front ends that must stay light. Returns at once when nothing changed, else when it is done."""
+        """The same in a process of its own, for front ends that must stay light. Returns at once when nothing
+        changed, else when it is done."""
         from .registry.snapshot import refresh_apart
 
         refresh_apart(self.project, self.journal)
@@ -236,7 +297,9 @@ class Cockpit(Containers):
         for version in self.journal.versions.of(name):
             if text in version.aliases or (len(text) >= 7 and version.commit.startswith(text)):
                 return version
-        raise NotFound(f"model {name} has no version, alias or commit {text!r}", hint="`podium versions` lists those there are")
+        raise NotFound(
+            f"model {name} has no version, alias or commit {text!r}", hint="`podium versions` lists those there are"
+        )
 
     def models(self) -> list[Model]:
         return self.journal.versions.models()
@@ -261,7 +324,8 @@ class Cockpit(Containers):
         return points
 
     def lineage(self, of: str) -> list[Lineage]:
-        """The lineage rows of a version (`v3`, an alias), a commit, `run:12` or an environment's name. NotFound when nothing matches."""
+        """The lineage rows of a version (`v3`, an alias), a commit, `run:12` or an environment's name. NotFound when
+        nothing matches."""
         from .lineage import rows
 
         return rows(self.journal, self.project, of)
@@ -269,12 +333,12 @@ class Cockpit(Containers):
     # Environments
 
     def environments(self) -> list[EnvironmentStatus]:
-        from .delivery.environments import status
+        from .delivery.status.status import status
 
         return [status(self.project, self.journal, environment) for environment in self.project.environments.values()]
 
     def environment(self, name: str) -> EnvironmentStatus:
-        from .delivery.environments import status
+        from .delivery.status.status import status
 
         environment = self.project.environments.get(name)
         if environment is None:
@@ -283,14 +347,18 @@ class Cockpit(Containers):
         return status(self.project, self.journal, environment)
 
     def champion_environment(self) -> str:
-        """The environment that is meant when none is named: the one that carries `champion`. UsageError where that is not one."""
-        from .delivery.past import carries
+        """The environment that is meant when none is named: the one that carries `champion`. UsageError where that
+        is not one."""
+        from .delivery.environment.history import carries
 
         names = list(self.project.environments)
         candidates = [name for name in names if carries(self.project, name)] or names
         if len(candidates) == 1:
             return candidates[0]
-        raise UsageError("more than one environment could be meant", hint=f"name one with -e: {', '.join(candidates) or 'podium.yaml has none'}")
+        raise UsageError(
+            "more than one environment could be meant",
+            hint=f"name one with -e: {', '.join(candidates) or 'podium.yaml has none'}",
+        )
 
     def history(self, environment: str, *, limit: int = 50) -> list[Deployment]:
         return self.journal.ledger.history(environment, limit=limit)
@@ -299,31 +367,50 @@ class Cockpit(Containers):
         return self.journal.samples.series(environment, signal, start=start, end=end, points=points)
 
     def plan(self, how: How, environment: str, version: int | None = None, *, force: bool = False) -> Plan:
-        """What the change would do. `version` None: the challenger for a promotion, the last good one for a rollback."""
-        from .delivery.plans import plan
+        """What the change would do. `version` None: the challenger for a promotion, the last good one for a
+        rollback."""
+        from .delivery.rollout.plans import plan
 
         self.environment(environment)
         return plan(self.project, self.journal, how, environment, version, force=force)
 
     def apply(self, plan: Plan, *, why: str = "", force: bool = False) -> Run:
-        """Carry the plan out as a run of its own. Refused when the plan says so and `force` (with a reason) does not override it."""
+        """Carry the plan out as a run of its own. Refused when the plan says so and `force` (with a reason) does not
+        override it."""
         from .engine.submit import submit_operation
 
         if plan.refusal and not (plan.force and force and why):
-            hint = "give --force and --why REASON to do it all the same; both are kept in the ledger" if plan.force else ""
+            hint = (
+                "give --force and --why REASON to do it all the same; both are kept in the ledger" if plan.force else ""
+            )
             raise Refused(plan.refusal, hint=hint)
-        params = {"version": str(plan.version), "environment": plan.environment, **{f"seen.{key}": value for key, value in plan.seen.items()}}
+        params = {
+            "version": str(plan.version),
+            "environment": plan.environment,
+            **{f"seen.{key}": value for key, value in plan.seen.items()},
+        }
         if force:
             params["force"] = why
         return submit_operation(
-            self.project, self.journal, RunKind(plan.how.value), plan.environment, params=params, who=whoami(), why=why, trigger=Trigger.PERSON
+            self.project,
+            self.journal,
+            RunKind(plan.how.value),
+            plan.environment,
+            params=params,
+            who=whoami(),
+            why=why,
+            trigger=Trigger.PERSON,
         )
 
     def stop_environments(self) -> list[str]:
         """Stop every proxy and replica of this project; what was stopped, in words."""
-        from .delivery.environments import stop
+        from .delivery.status.status import stop
 
-        return [line for environment in self.project.environments.values() for line in stop(self.project, self.journal, environment)]
+        return [
+            line
+            for environment in self.project.environments.values()
+            for line in stop(self.project, self.journal, environment)
+        ]
 
     def quarantined(self) -> list[Quarantined]:
         return self.journal.quarantine.all()

@@ -1,4 +1,5 @@
-"""`podium doctor`: looks at everything that a project stands on and says what is wrong with it and what to do. Changes nothing."""
+"""`podium doctor`: looks at everything that a project stands on and says what is wrong with it and what to do.
+Changes nothing."""
 
 from __future__ import annotations
 
@@ -65,7 +66,10 @@ def _configuration(cockpit: Cockpit) -> Iterator[Finding]:
             yield Finding(Health.PROBLEM, "podium.yaml", str(problem), problem.hint)
         return
     counts = {"pipeline": len(project.pipelines), "gate": len(project.gates), "environment": len(project.environments)}
-    yield _ok("podium.yaml", "valid: " + ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for word, count in counts.items()))
+    yield _ok(
+        "podium.yaml",
+        "valid: " + ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for word, count in counts.items()),
+    )
 
 
 def _state(cockpit: Cockpit) -> Iterator[Finding]:
@@ -75,12 +79,19 @@ def _state(cockpit: Cockpit) -> Iterator[Finding]:
         return
     found = state.stat()
     if found.st_uid != os.getuid():
-        yield Finding(Health.WARNING, "state", f"{state} belongs to another user", "a project's state has one owner: work in a clone of your own")
+        yield Finding(
+            Health.WARNING,
+            "state",
+            f"{state} belongs to another user",
+            "a project's state has one owner: work in a clone of your own",
+        )
     if not os.access(state, os.W_OK | os.X_OK):
         yield Finding(Health.PROBLEM, "state", f"{state} cannot be written to", f"chmod 700 {state}")
     for path in (state, state / "journal.db"):
         if path.exists() and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            yield Finding(Health.WARNING, "state", f"{path} is open to other users of this machine", f"chmod go-rwx {path}")
+            yield Finding(
+                Health.WARNING, "state", f"{path} is open to other users of this machine", f"chmod go-rwx {path}"
+            )
             return
     yield _ok("state", f"{state} is private")
 
@@ -103,7 +114,9 @@ def _journal(cockpit: Cockpit) -> Iterator[Finding]:
     journal = cockpit.journal
     damage = journal.check()
     for line in damage:
-        yield Finding(Health.PROBLEM, "journal", line, "the file is damaged: keep a copy, then `sqlite3 journal.db .recover`")
+        yield Finding(
+            Health.PROBLEM, "journal", line, "the file is damaged: keep a copy, then `sqlite3 journal.db .recover`"
+        )
     if not damage:
         yield _ok("journal", f"{journal.runs.count()} runs, sound")
     broken = journal.audit.verify()
@@ -122,7 +135,9 @@ def _git(cockpit: Cockpit) -> Iterator[Finding]:
     repository = Repository.find(cockpit.home)
     if repository is None:
         hint = "git init -b main && git add . && git commit"
-        yield Finding(Health.WARNING, "git", "this is no git repository: runs carry no commit, and no push starts one", hint)
+        yield Finding(
+            Health.WARNING, "git", "this is no git repository: runs carry no commit, and no push starts one", hint
+        )
         return
     try:
         head = repository.head()
@@ -135,7 +150,7 @@ def _git(cockpit: Cockpit) -> Iterator[Finding]:
 def _haproxy(cockpit: Cockpit) -> Iterator[Finding]:
     if not any(environment.driver == "process" for environment in cockpit.project.environments.values()):
         return
-    from .delivery.haproxy import binary
+    from .delivery.proxy.haproxy import binary
 
     yield _ok("haproxy", binary())
 
@@ -160,11 +175,18 @@ def _server(uri: str) -> Finding:
         parts = urlsplit(uri)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError as error:
-        return Finding(Health.PROBLEM, "mlflow", f"{uri.rpartition('@')[2]} is no address: {error}", "correct mlflow.tracking_uri")
+        return Finding(
+            Health.PROBLEM, "mlflow", f"{uri.rpartition('@')[2]} is no address: {error}", "correct mlflow.tracking_uri"
+        )
     try:
         socket.create_connection((host, port), timeout=_REGISTRY_SECONDS).close()
     except OSError as error:
-        return Finding(Health.PROBLEM, "mlflow", f"{host}:{port} does not answer: {error}", "start the MLflow server, or correct mlflow.tracking_uri")
+        return Finding(
+            Health.PROBLEM,
+            "mlflow",
+            f"{host}:{port} does not answer: {error}",
+            "start the MLflow server, or correct mlflow.tracking_uri",
+        )
     return _ok("mlflow", f"{host}:{port} answers")
 
 
@@ -174,19 +196,38 @@ def _agent(cockpit: Cockpit) -> Iterator[Finding]:
         yield _ok("agent", f"process {status.pid} on {status.host}")
     else:
         said = f" ({status.message})" if status.pid else ""
-        yield Finding(Health.WARNING, "agent", f"does not run{said}: pushes start nothing, and nothing is watched", "podium watch --daemon")
+        yield Finding(
+            Health.WARNING,
+            "agent",
+            f"does not run{said}: pushes start nothing, and nothing is watched",
+            "podium watch --daemon",
+        )
 
 
 def _locks(cockpit: Cockpit) -> Iterator[Finding]:
-    stuck = [run for run in cockpit.active_runs() if run.worker_pid is not None and not _lives(run.worker_pid, run.worker_started)]
+    stuck = [
+        run
+        for run in cockpit.active_runs()
+        if run.worker_pid is not None and not _lives(run.worker_pid, run.worker_started)
+    ]
     for run in stuck:
-        yield Finding(Health.WARNING, "runs", f"run {run.id} is {run.state.value}, but its worker is gone", f"podium resume {run.id}")
+        yield Finding(
+            Health.WARNING,
+            "runs",
+            f"run {run.id} is {run.state.value}, but its worker is gone",
+            f"podium resume {run.id}",
+        )
     held = cockpit.journal.locks.all()
     for holder in held:
         if holder.alive:
             yield _ok("locks", f"{holder.name} is locked by {holder}")
         else:
-            yield Finding(Health.WARNING, "locks", f"{holder.name} is locked by a process that is gone ({holder})", "the next change breaks the lock")
+            yield Finding(
+                Health.WARNING,
+                "locks",
+                f"{holder.name} is locked by a process that is gone ({holder})",
+                "the next change breaks the lock",
+            )
     if not stuck and not held:
         yield _ok("locks", "nothing is locked or left behind")
 
@@ -198,11 +239,15 @@ def _lives(pid: int, started: float | None) -> bool:
 
 
 def _ports(cockpit: Cockpit) -> Iterator[Finding]:
-    from .delivery.ports import bindable, listener
+    from .delivery.host.ports import bindable, listener
 
     statuses = {status.name: status for status in cockpit.environments()}
     for environment in cockpit.project.environments.values():
-        if environment.driver != "process" or statuses[environment.name].proxy_alive or bindable(environment.bind, environment.port):
+        if (
+            environment.driver != "process"
+            or statuses[environment.name].proxy_alive
+            or bindable(environment.bind, environment.port)
+        ):
             continue
         owner = listener(environment.port)
         by = f" by process {owner[0]} ({owner[1]})" if owner else ""
@@ -217,11 +262,26 @@ def _environments(cockpit: Cockpit) -> Iterator[Finding]:
             yield Finding(Health.WARNING, status.name, f"v{status.serving} was served, and then all was stopped", hint)
             continue
         for difference in status.differences:
-            yield Finding(Health.WARNING, status.name, difference, "the agent puts it right (`podium watch --daemon`), or deploy again")
+            yield Finding(
+                Health.WARNING,
+                status.name,
+                difference,
+                "the agent puts it right (`podium watch --daemon`), or deploy again",
+            )
         if status.serving is not None and not status.proxy_alive:
-            yield Finding(Health.PROBLEM, status.name, f"v{status.serving} should serve, but the proxy does not run", "podium watch --daemon")
+            yield Finding(
+                Health.PROBLEM,
+                status.name,
+                f"v{status.serving} should serve, but the proxy does not run",
+                "podium watch --daemon",
+            )
         elif not status.differences:
-            yield _ok(status.name, f"serves v{status.serving} at {status.url}" if status.serving is not None else "nothing was deployed yet")
+            yield _ok(
+                status.name,
+                f"serves v{status.serving} at {status.url}"
+                if status.serving is not None
+                else "nothing was deployed yet",
+            )
 
 
 _CHECKS: tuple[Callable[[Cockpit], Iterable[Finding]], ...] = (

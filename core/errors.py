@@ -1,7 +1,8 @@
 """Every exception that Podium raises on purpose.
 
-Each carries what happened and a hint that says what to do about it, so that a front end can print both without knowing the part that failed,
-and an exit code, so that scripts can tell the kinds apart (docs/cli.md lists the codes).
+Each carries what happened and a hint that says what to do about it, so that a front end can print both without
+knowing the part that failed, and an exit code, so that scripts can tell the kinds apart (docs/cli.md lists the
+codes).
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ class NotFound(PodiumError):
 
 
 class Refused(PodiumError):
-    """Podium could do it but must not: a gate that was not passed, a lock, a protection, a missing approval, a quarantine."""
+    """Podium could do it but must not: a gate that was not passed, a lock, a protection, a missing approval, a
+    quarantine."""
 
     exit_code = 4
 

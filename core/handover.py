@@ -1,6 +1,7 @@
 """Giving a value to a child process of ours: in memory, so that no secret touches the disk and nothing is read twice.
 
-The child finds it on its standard input. It is trusted because only the parent, the same program, can have put it there.
+The child finds it on its standard input. It is trusted because only the parent, the same program, can have put it
+there.
 """
 
 from __future__ import annotations

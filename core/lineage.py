@@ -1,4 +1,5 @@
-"""The lineage row: which commit, run, MLflow run, version, files and replicas belong together, found from any end of it."""
+"""The lineage row: which commit, run, MLflow run, version, files and replicas belong together, found from any end of
+it."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ _SHORTEST_COMMIT = 7
 
 
 def rows(journal: Journal, project: Project, of: str) -> list[Lineage]:
-    """The rows of a version (`3`, `v3`, an alias), a commit (seven characters or more), `run:12` or an environment's name; newest version first.
+    """The rows of a version (`3`, `v3`, an alias), a commit (seven characters or more), `run:12` or an environment's
+    name; newest version first.
 
     A version that several environments serve has a row for each. Raises NotFound when nothing matches.
     """
@@ -25,11 +27,15 @@ def rows(journal: Journal, project: Project, of: str) -> list[Lineage]:
     if of in project.environments:
         found = _in_environment(journal, project, of, known)
         if not found:
-            raise NotFound(f"environment {of} serves nothing yet", hint="`podium deploy` or `podium promote` puts a version there")
+            raise NotFound(
+                f"environment {of} serves nothing yet", hint="`podium deploy` or `podium promote` puts a version there"
+            )
         return found
     run = _run(journal, of)
     if run is not None:
-        return _rows_of(journal, project, [version for version in known if version.run_id == run.id]) or [_bare(project, run.commit, run.id)]
+        return _rows_of(journal, project, [version for version in known if version.run_id == run.id]) or [
+            _bare(project, run.commit, run.id)
+        ]
     versions = [version for version in known if _names(of, version)]
     if versions:
         return _rows_of(journal, project, versions)
@@ -37,7 +43,8 @@ def rows(journal: Journal, project: Project, of: str) -> list[Lineage]:
     if runs:
         return [_bare(project, run.commit, run.id) for run in runs]
     raise NotFound(
-        f"nothing is known of {of!r}", hint="name a version (3, v3), an alias, a commit (7 characters or more), run:12 or an environment"
+        f"nothing is known of {of!r}",
+        hint="name a version (3, v3), an alias, a commit (7 characters or more), run:12 or an environment",
     )
 
 
@@ -67,7 +74,11 @@ def _rows_of(journal: Journal, project: Project, versions: Iterable[Version]) ->
     images = _images(journal, project)
     found: list[Lineage] = []
     for version in versions:
-        served = [_row(version, name, each, images) for name, each in replicas.items() if any(replica.version == version.version for replica in each)]
+        served = [
+            _row(version, name, each, images)
+            for name, each in replicas.items()
+            if any(replica.version == version.version for replica in each)
+        ]
         found += served or [_row(version, "", (), images)]
     return found
 
@@ -83,20 +94,27 @@ def _in_environment(journal: Journal, project: Project, environment: str, known:
         version = by_number.get(number)
         if version is None and current is not None and current.to_version == number:
             # The registry forgot it, or was never seen: the ledger still knows what it put there.
-            version = Version(current.model, number, current.at, commit=current.commit, run_id=current.run_id, digest=current.digest)
+            version = Version(
+                current.model, number, current.at, commit=current.commit, run_id=current.run_id, digest=current.digest
+            )
         found.append(_row(version or Version(project.mlflow.model, number, 0.0), environment, replicas, images))
     return found
 
 
 def _images(journal: Journal, project: Project) -> list[Image]:
-    """Of all versions on all engines. Where several engines have a version's image the last one speaks for it: one that was pushed, else the newest."""
+    """Of all versions on all engines. Where several engines have a version's image the last one speaks for it: one
+    that was pushed, else the newest."""
     return sorted(journal.images.of(project.mlflow.model), key=lambda image: (bool(image.digest), image.built))
 
 
 def _image(version: Version, own: Sequence[Replica], images: Sequence[Image]) -> str:
     """What its replicas run, else what they would be started from."""
     running = next((replica.image for replica in own if replica.image), "")
-    named = [image.reference for image in images if image.version == version.version and running in ("", image.image_id, image.reference)]
+    named = [
+        image.reference
+        for image in images
+        if image.version == version.version and running in ("", image.image_id, image.reference)
+    ]
     return named[-1] if named else running
 
 
@@ -107,10 +125,19 @@ def _row(version: Version, environment: str, replicas: Sequence[Replica], images
     share = sum(replica.weight for replica in taking if replica.version == version.version) / total if total else 0.0
     digest = version.digest or next((replica.digest for replica in own if replica.digest), "")
     return Lineage(
-        commit=version.commit, run_id=version.run_id, mlflow_run=version.mlflow_run, model=version.model, version=version.version, digest=digest,
-        environment=environment, replicas=tuple(replica.id for replica in own), share=share, aliases=version.aliases, verdict=version.verdict,
+        commit=version.commit,
+        run_id=version.run_id,
+        mlflow_run=version.mlflow_run,
+        model=version.model,
+        version=version.version,
+        digest=digest,
+        environment=environment,
+        replicas=tuple(replica.id for replica in own),
+        share=share,
+        aliases=version.aliases,
+        verdict=version.verdict,
         image=_image(version, own, images),
-    )  # fmt: skip
+    )
 
 
 def _bare(project: Project, commit: str, run_id: int | None) -> Lineage:

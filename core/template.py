@@ -1,4 +1,5 @@
-"""What `podium init` writes: a podium.yaml with a line of explanation for each part, and the two scripts that make it run as it stands."""
+"""What `podium init` writes: a podium.yaml with a line of explanation for each part, and the two scripts that make
+it run as it stands."""
 
 from __future__ import annotations
 
@@ -147,7 +148,8 @@ _IGNORED = (".podium/", "data/", "__pycache__/")
 def create(directory: Path, *, name: str = "") -> list[Path]:
     """Write a project into `directory`, which is made when it is not there; the files that were written.
 
-    Existing files are never touched: UsageError when there is a podium.yaml, Refused when one of the scripts is in the way. `.gitignore` only grows.
+    Existing files are never touched: UsageError when there is a podium.yaml, Refused when one of the scripts is in
+    the way. `.gitignore` only grows.
     """
     directory = Path(directory)
     if directory.exists() and not directory.is_dir():
@@ -162,24 +164,32 @@ def create(directory: Path, *, name: str = "") -> list[Path]:
     }
     for path in files:
         if path.exists():
-            raise Refused(f"{path} is there already and is left alone", hint="choose an empty directory: `podium init DIR`")
+            raise Refused(
+                f"{path} is there already and is left alone", hint="choose an empty directory: `podium init DIR`"
+            )
     try:
         for path, text in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         ignored = _ignore(directory / ".gitignore")
     except OSError as error:
-        raise UsageError(f"{error.filename or directory}: {error.strerror}", hint="choose a directory that can be written to") from error
+        raise UsageError(
+            f"{error.filename or directory}: {error.strerror}", hint="choose a directory that can be written to"
+        ) from error
     return [*files, *([directory / ".gitignore"] if ignored else [])]
 
 
 def project_name(text: str, *, given: bool) -> str:
-    """A project's name out of `text`. One that a person `given` is taken as it is or refused; a directory's name is made to fit."""
+    """A project's name out of `text`. One that a person `given` is taken as it is or refused; a directory's name is
+    made to fit."""
     fits = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", text)
     if fits:
         return text
     if given:
-        raise UsageError(f"{text!r} cannot be a project's name", hint="letters, digits and . _ -, at most 63, beginning with a letter or digit")
+        raise UsageError(
+            f"{text!r} cannot be a project's name",
+            hint="letters, digits and . _ -, at most 63, beginning with a letter or digit",
+        )
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:63] or "project"
 
 

@@ -1,4 +1,5 @@
-"""Draws docs/cockpit.svg, the README's picture, from the app itself on the seeded project of the tests: python docs/make_picture.py"""
+"""Draws docs/cockpit.svg, the README's picture, from the app itself on the seeded project of the tests: python
+docs/make_picture.py"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What all screens share: the frame, keys through the registry of actions, and the data they ask for.
 
-A screen names its queries (`queries`), draws what the store holds (`show`), and does what its actions say (`do_<id>`). It owns its work; the app
-only carries it out.
+A screen names its queries (`queries`), draws what the store holds (`show`), and does what its actions say
+(`do_<id>`). It owns its work; the app only carries it out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ..tui.widgets.log_view import LogView
 from ..tui.widgets.pane import Pane, Span
 from ..tui.widgets.prompt import Prompt
 from ..tui.widgets.table import Table
-from .verbs import Verbs
+from .navigation import Verbs
 
 if TYPE_CHECKING:
     from ..tui.application import PodiumApp
@@ -60,7 +60,8 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
         self._heights: dict[Any, int | None] = {}
 
     def fit(self, width: int, height: int) -> None:
-        """Take the classes of the terminal's size before the first layout: else everything would be laid out, and painted, twice."""
+        """Take the classes of the terminal's size before the first layout: else everything would be laid out, and
+        painted, twice."""
         for size, points in ((width, self.HORIZONTAL_BREAKPOINTS), (height, self.VERTICAL_BREAKPOINTS)):
             self.add_class(max((point for point in points if point[0] <= size), default=points[0])[1])
 
@@ -76,7 +77,8 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
 
     @property
     def ready(self) -> bool:
-        """Whether there are panes to draw in: not before they were made, nor while the app ends and takes them down one by one."""
+        """Whether there are panes to draw in: not before they were made, nor while the app ends and takes them down
+        one by one."""
         return self.is_mounted and self.app.is_running
 
     @property
@@ -134,14 +136,24 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
         broken = isinstance(self.store.get("project").error, ConfigError)
         model = self.project.model if self.project is not None else ""
         return Context(
-            screen=self.title_id, pane=pane.kind if pane else "", read_only=self.podium.read_only, rows=rows, project=not broken, model=model, **more
+            screen=self.title_id,
+            pane=pane.kind if pane else "",
+            read_only=self.podium.read_only,
+            rows=rows,
+            project=not broken,
+            model=model,
+            **more,
         )
 
     # Life
 
     def on_mount(self) -> None:
         for key, action_id in self.podium.keymap.bindings():
-            self._bindings._add_binding(Binding(key, f"perform('{action_id}')", BY_ID[action_id].label, show=False, priority=action_id == "quit"))
+            self._bindings._add_binding(
+                Binding(
+                    key, f"perform('{action_id}')", BY_ID[action_id].label, show=False, priority=action_id == "quit"
+                )
+            )
 
     def on_screen_resume(self) -> None:
         self.ask(force=True)
@@ -176,16 +188,21 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
         protected = environment.name if environment is not None and environment.protected else ""
         words = stale_words(since, self.podium.clock(), stale) if stale else ""
         self.query_one(Header).show(
-            project=project.name if project else self.podium.cockpit.home.name, protected=protected, agent=self.store.value("agent"), stale=words
+            project=project.name if project else self.podium.cockpit.home.name,
+            protected=protected,
+            agent=self.store.value("agent"),
+            stale=words,
         )
 
     def second(self, runs: Iterable[Run]) -> int:
-        """What the times in a list of runs depend on: the second while one of them goes on, else no more than the quarter of a minute."""
+        """What the times in a list of runs depend on: the second while one of them goes on, else no more than the
+        quarter of a minute."""
         now = self.podium.clock()
         return int(now) if any(run.state is RunState.RUNNING for run in runs) else int(now // 15) * 15
 
     def notice_for(self, snapshot: Snapshot, empty: tuple[Span, ...], what: str = "") -> tuple[Span, ...]:
-        """What stands in a pane that has no rows: loading, the error with its hint, or what to do when there is nothing yet."""
+        """What stands in a pane that has no rows: loading, the error with its hint, or what to do when there is
+        nothing yet."""
         if snapshot.error is not None and not snapshot.value:
             return error_lines(snapshot.error)
         if snapshot.loading:
@@ -318,7 +335,9 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
                 self.podium.say_later("everything is up to date")
             else:
                 reason = str(error) if isinstance(error, PodiumError) else "see `podium doctor`"
-                self.podium.say_later(f"the registry cannot be read: {reason}; what is shown is as it was last seen", "warn")
+                self.podium.say_later(
+                    f"the registry cannot be read: {reason}; what is shown is as it was last seen", "warn"
+                )
 
         cockpit = self.podium.cockpit
         self.podium.pool.submit("refresh-versions", lambda _job: cockpit.refresh_versions_apart(), done, lane=SLOW)
@@ -373,4 +392,6 @@ def error_lines(error: PodiumError) -> tuple[Span, ...]:
                 lines.append((f"  {problem.hint}", "muted"))
         lines += [("", ""), ("Runs and their logs can be read all the same. Mend the file, then press r.", "muted")]
         return tuple(lines)
-    return tuple(line for line in ((error.message, "bad!"), ("", ""), (error.hint, "muted")) if line[0] or line[1] == "")
+    return tuple(
+        line for line in ((error.message, "bad!"), ("", ""), (error.hint, "muted")) if line[0] or line[1] == ""
+    )

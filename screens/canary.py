@@ -1,10 +1,11 @@
-"""A canary under way: what it looks like, and what a person can tell it. Each order is put as a change first, like a plan."""
+"""A canary under way: what it looks like, and what a person can tell it. Each order is put as a change first, like a
+plan."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..core.domain.delivery import CanaryOrder, CanaryState, CanaryStatus, Change, EnvironmentStatus
+from ..core.domain.delivery import CanaryRequest, CanaryState, CanaryStatus, Change, EnvironmentStatus
 from ..core.domain.verdicts import CheckResult
 from ..tui import format as fmt
 from ..tui.glyphs import Glyphs
@@ -18,7 +19,11 @@ else:
     _Base = object
 
 _BAR = 30
-_STATES = {CanaryState.RUNNING: ("run", "run"), CanaryState.PAUSED: ("stop", "warn"), CanaryState.INCONCLUSIVE: ("wait", "wait")}
+_STATES = {
+    CanaryState.RUNNING: ("run", "run"),
+    CanaryState.PAUSED: ("stop", "warn"),
+    CanaryState.INCONCLUSIVE: ("wait", "wait"),
+}
 
 
 def stages(canary: CanaryStatus) -> tuple[int, ...]:
@@ -38,7 +43,9 @@ def headline(canary: CanaryStatus, now: float) -> str:
         return f"canary v{canary.version} at {canary.share} % waits for a person"
     if canary.state is CanaryState.PAUSED:
         return f"canary v{canary.version} paused at {canary.share} %"
-    return f"canary v{canary.version} at {canary.share} %" + (f", {fmt.duration(seconds)} left" if seconds is not None else "")
+    return f"canary v{canary.version} at {canary.share} %" + (
+        f", {fmt.duration(seconds)} left" if seconds is not None else ""
+    )
 
 
 def brief(canary: CanaryStatus) -> str:
@@ -52,7 +59,8 @@ def role(canary: CanaryStatus) -> str:
 
 
 def lines(canary: CanaryStatus, now: float, glyphs: Glyphs, *, height: int, width: int) -> list[Line]:
-    """The pane: stages with their weights, the state, the checks of this stage so far. Where there is little room the stages share a line."""
+    """The pane: stages with their weights, the state, the checks of this stage so far. Where there is little room
+    the stages share a line."""
     checks = [_check_line(result, glyphs) for result in canary.results]
     if not checks:
         checks = [(("  nothing was measured in this stage yet", "faint"),)]
@@ -103,7 +111,9 @@ def _state_lines(canary: CanaryStatus, now: float, glyphs: Glyphs) -> list[Line]
     if canary.verdict is not None:
         mark, painted = glyphs.state(canary.verdict)
         verdict = (("   so far ", "muted"), (f"{mark} {canary.verdict}", f"{painted}!"))
-    found: list[Line] = [((f" {glyphs[glyph]} ", colour), (str(canary.state), f"{colour}!"), (f"   {began}", "muted"), *verdict)]
+    found: list[Line] = [
+        ((f" {glyphs[glyph]} ", colour), (str(canary.state), f"{colour}!"), (f"   {began}", "muted"), *verdict)
+    ]
     if canary.message:
         found.append(((f"   {safe(canary.message)}", colour if canary.state is not CanaryState.RUNNING else "muted"),))
     if canary.state is CanaryState.INCONCLUSIVE:
@@ -120,42 +130,67 @@ def _check_line(result: CheckResult, glyphs: Glyphs) -> Line:
     said = ", ".join(part for part in (limit, before, rows) if part)
     words = safe(result.message) if result.value is None else said
     return (
-        (f" {mark} ", colour), (fit(safe(result.name), 12, glyphs) + " ", ""), (f"{result.verdict:<13}", colour),
-        ("" if result.value is None else f"{value:>9}  ", "text!"), (words, "muted" if colour == "ok" else colour),
-    )  # fmt: skip
+        (f" {mark} ", colour),
+        (fit(safe(result.name), 12, glyphs) + " ", ""),
+        (f"{result.verdict:<13}", colour),
+        ("" if result.value is None else f"{value:>9}  ", "text!"),
+        (words, "muted" if colour == "ok" else colour),
+    )
 
 
-def proposal(status: EnvironmentStatus, canary: CanaryStatus, order: CanaryOrder) -> Proposal:
+def proposal(status: EnvironmentStatus, canary: CanaryStatus, order: CanaryRequest) -> Proposal:
     """What an order would do, to be confirmed."""
     from ..tui.widgets.plan_dialog import Proposal
 
-    name, new, old = status.name, f"v{canary.version}", f"v{canary.from_version}" if canary.from_version is not None else "nothing"
+    name, new, old = (
+        status.name,
+        f"v{canary.version}",
+        f"v{canary.from_version}" if canary.from_version is not None else "nothing",
+    )
     here, rest = f"{canary.share} %", f"{100 - canary.share} %"
     shares = stages(canary)
     after = shares[min(canary.stage + 1, len(shares) - 1)]
     confirm = f" --confirm {name}" if status.protected else ""
     titles = {
-        CanaryOrder.PAUSE: ("Hold", f"Hold the canary of {name}", f"podium pause -e {name}"),
-        CanaryOrder.RESUME: ("Go on", f"Let the canary of {name} go on", f"podium resume -e {name}"),
-        CanaryOrder.FULL: ("All traffic", f"Give {new} all traffic of {name}", f"podium promote --full -e {name}{confirm}"),
-        CanaryOrder.ABORT: ("Abort", f"Abort the canary of {name}", f"podium abort -e {name}"),
+        CanaryRequest.PAUSE: ("Hold", f"Hold the canary of {name}", f"podium pause -e {name}"),
+        CanaryRequest.RESUME: ("Go on", f"Let the canary of {name} go on", f"podium resume -e {name}"),
+        CanaryRequest.FULL: (
+            "All traffic",
+            f"Give {new} all traffic of {name}",
+            f"podium promote --full -e {name}{confirm}",
+        ),
+        CanaryRequest.ABORT: ("Abort", f"Abort the canary of {name}", f"podium abort -e {name}"),
     }
     changes = {
-        CanaryOrder.PAUSE: (Change(f"{new} keeps", here, here), Change("next judgement", _due(canary), "none until it is resumed")),
-        CanaryOrder.RESUME: (Change(f"{new} gets", here, f"{after} %" if canary.state is CanaryState.INCONCLUSIVE else here),),
-        CanaryOrder.FULL: (Change(f"{new} gets", here, "100 %"), Change(f"{old} gets", rest, "nothing; kept warm")),
-        CanaryOrder.ABORT: (Change(f"{new} gets", here, "nothing; it is stopped"), Change(f"{old} gets", rest, "100 %")),
+        CanaryRequest.PAUSE: (
+            Change(f"{new} keeps", here, here),
+            Change("next judgement", _due(canary), "none until it is resumed"),
+        ),
+        CanaryRequest.RESUME: (
+            Change(f"{new} gets", here, f"{after} %" if canary.state is CanaryState.INCONCLUSIVE else here),
+        ),
+        CanaryRequest.FULL: (Change(f"{new} gets", here, "100 %"), Change(f"{old} gets", rest, "nothing; kept warm")),
+        CanaryRequest.ABORT: (
+            Change(f"{new} gets", here, "nothing; it is stopped"),
+            Change(f"{old} gets", rest, "100 %"),
+        ),
     }
     warnings: tuple[str, ...] = ()
     bad = [result for result in canary.results if result.verdict != "pass"]
-    if order in (CanaryOrder.FULL, CanaryOrder.RESUME) and bad:
+    if order in (CanaryRequest.FULL, CanaryRequest.RESUME) and bad:
         warnings = tuple(f"{result.name} is {result.verdict}: {result.message}" for result in bad)
-    elif order is CanaryOrder.FULL:
-        warnings = (f"the stages after {canary.share} % are left out and not analysed",) if canary.stage < len(shares) - 2 else ()
+    elif order is CanaryRequest.FULL:
+        warnings = (
+            (f"the stages after {canary.share} % are left out and not analysed",)
+            if canary.stage < len(shares) - 2
+            else ()
+        )
     verb, title, command = titles[order]
     # Whoever sends a canary back must not be held up; who gives it everything unjudged must mean it.
-    typed = name if status.protected and order is CanaryOrder.FULL else ""
-    return Proposal(title, verb, command, changes[order], warnings=warnings, type_to_confirm=typed, reason="kept in the audit")
+    typed = name if status.protected and order is CanaryRequest.FULL else ""
+    return Proposal(
+        title, verb, command, changes[order], warnings=warnings, type_to_confirm=typed, reason="kept in the audit"
+    )
 
 
 def _due(canary: CanaryStatus) -> str:
@@ -166,18 +201,18 @@ class CanaryMixin(_Base):
     """The keys of a canary, on whatever screen has an environment with one under the cursor."""
 
     def do_pause(self) -> None:
-        self._order(CanaryOrder.PAUSE)
+        self._order(CanaryRequest.PAUSE)
 
     def do_resume(self) -> None:
-        self._order(CanaryOrder.RESUME)
+        self._order(CanaryRequest.RESUME)
 
     def do_full(self) -> None:
-        self._order(CanaryOrder.FULL)
+        self._order(CanaryRequest.FULL)
 
     def do_cancel(self) -> None:
-        self._order(CanaryOrder.ABORT)
+        self._order(CanaryRequest.ABORT)
 
-    def _order(self, order: CanaryOrder) -> None:
+    def _order(self, order: CanaryRequest) -> None:
         status = self.context().environment
         canary = status.canary if status is not None else None
         assert status is not None and canary is not None
@@ -198,5 +233,8 @@ class CanaryMixin(_Base):
 
 
 _SAID = {
-    CanaryOrder.PAUSE: "hold", CanaryOrder.RESUME: "go on", CanaryOrder.FULL: "take all traffic", CanaryOrder.ABORT: "go back",
-}  # fmt: skip
+    CanaryRequest.PAUSE: "hold",
+    CanaryRequest.RESUME: "go on",
+    CanaryRequest.FULL: "take all traffic",
+    CanaryRequest.ABORT: "go back",
+}

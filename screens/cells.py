@@ -52,13 +52,28 @@ def run_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> tup
             sort=lambda run: run.trigger,
         ),
         Column("why", lambda run: ((run.message or run.why, "muted"),), width=6, flex=5, from_width=84),
-        Column("time", lambda run: ((fmt.duration(run_time(run, clock())), "muted"),), width=6, align="right", sort=lambda run: run_time(run, clock())),
-        Column("ago", lambda run: ((fmt.ago(run.created, clock()), "muted"),), width=4, align="right", sort=lambda run: -run.created),
+        Column(
+            "time",
+            lambda run: ((fmt.duration(run_time(run, clock())), "muted"),),
+            width=6,
+            align="right",
+            sort=lambda run: run_time(run, clock()),
+        ),
+        Column(
+            "ago",
+            lambda run: ((fmt.ago(run.created, clock()), "muted"),),
+            width=4,
+            align="right",
+            sort=lambda run: -run.created,
+        ),
     )
 
 
 def run_text(run: Run) -> str:
-    return f"{run.id} {run.state} {run_name(run)} {run.commit} {run.branch} {run.trigger} {run.who} {run.message} {run.why}"
+    return (
+        f"{run.id} {run.state} {run_name(run)} {run.commit} {run.branch} {run.trigger} {run.who} {run.message}"
+        f" {run.why}"
+    )
 
 
 def alias_spans(version: Version) -> tuple[Span, ...]:

@@ -32,7 +32,14 @@ class ChangesMixin(_Base):
                 )
 
         lines = ("What its steps have finished is kept; U resumes it later.",)
-        self._confirm(decided, f"Cancel run {run.id}, {run_name(run)}?", lines, "Cancel the run", keep="Let it run", command=f"podium cancel {run.id}")
+        self._confirm(
+            decided,
+            f"Cancel run {run.id}, {run_name(run)}?",
+            lines,
+            "Cancel the run",
+            keep="Let it run",
+            command=f"podium cancel {run.id}",
+        )
 
     def do_again(self) -> None:
         run = self.context().run
@@ -43,14 +50,23 @@ class ChangesMixin(_Base):
                 return
             self.carry_out(
                 f"run {run.name}",
-                lambda cockpit: cockpit.start(run.name, params=dict(run.params), jobs=run.jobs, why=why or f"run {run.id} again"),
+                lambda cockpit: cockpit.start(
+                    run.name, params=dict(run.params), jobs=run.jobs, why=why or f"run {run.id} again"
+                ),
                 self._started,
             )
 
         lines = ["With the working tree as it is now; steps whose inputs did not change come from the cache."]
         lines += [f"{name} = {value}" for name, value in run.params.items()]
         flags = "".join(f" -p {shlex.quote(f'{name}={value}')}" for name, value in run.params.items())
-        self._confirm(decided, f"Run {run.name} again?", lines, "Run again", keep="Do not", command=f"podium run {shlex.quote(run.name)}{flags}")
+        self._confirm(
+            decided,
+            f"Run {run.name} again?",
+            lines,
+            "Run again",
+            keep="Do not",
+            command=f"podium run {shlex.quote(run.name)}{flags}",
+        )
 
     def do_resume(self) -> None:
         run = self.context().run
@@ -61,7 +77,15 @@ class ChangesMixin(_Base):
                 self.carry_out(f"resume run {run.id}", lambda cockpit: cockpit.resume(run.id), self._started)
 
         lines = ("It goes on after its last finished step, in the same workspace.",)
-        self._confirm(decided, f"Resume run {run.id}, {run_name(run)}?", lines, "Resume", keep="Do not", command=f"podium resume {run.id}", reason=False)
+        self._confirm(
+            decided,
+            f"Resume run {run.id}, {run_name(run)}?",
+            lines,
+            "Resume",
+            keep="Do not",
+            command=f"podium resume {run.id}",
+            reason=False,
+        )
 
     def do_approve(self) -> None:
         context = self.context()
@@ -114,7 +138,9 @@ class ChangesMixin(_Base):
 
         self.app.push_screen(PlanDialog(plan), decided)
 
-    def _confirm(self, decided: Callable[[str | None], None], question: str, lines: Sequence[str], yes: str, **options: Any) -> None:
+    def _confirm(
+        self, decided: Callable[[str | None], None], question: str, lines: Sequence[str], yes: str, **options: Any
+    ) -> None:
         from ..tui.widgets.confirm import ConfirmDialog
 
         self.app.push_screen(ConfirmDialog(question, lines, yes, **options), decided)

@@ -23,19 +23,39 @@ class CompareScreen(PodiumScreen):
         self._differing = False
 
     def body(self) -> ComposeResult:
-        yield Table[ComparedRow]("Compare", self._columns(), key=lambda row: (row.kind, row.name), text=lambda row: f"{row.kind} {row.name}", id="rows")
+        yield Table[ComparedRow](
+            "Compare",
+            self._columns(),
+            key=lambda row: (row.kind, row.name),
+            text=lambda row: f"{row.kind} {row.name}",
+            id="rows",
+        )
 
     def _columns(self) -> tuple[Column[ComparedRow], ...]:
         def name(row: ComparedRow) -> Cell:
-            return ((f"{self.glyphs['warn'] if row.differs else ' '} ", "warn"), (row.name, "text!" if row.differs else "muted"))
+            return (
+                (f"{self.glyphs['warn'] if row.differs else ' '} ", "warn"),
+                (row.name, "text!" if row.differs else "muted"),
+            )
 
         def value(index: int) -> Column[ComparedRow]:
             version = self._comparison.versions[index]
-            return Column(_title(version), lambda row: ((_shown(row.values[index]), "" if row.differs else "muted"),), width=_WIDTH, flex=1, align="right")
+            return Column(
+                _title(version),
+                lambda row: ((_shown(row.values[index]), "" if row.differs else "muted"),),
+                width=_WIDTH,
+                flex=1,
+                align="right",
+            )
 
         def difference(row: ComparedRow) -> Cell:
             first, last = row.values[0], row.values[-1]
-            if row.kind == "metric" and isinstance(first, (int, float)) and isinstance(last, (int, float)) and row.differs:
+            if (
+                row.kind == "metric"
+                and isinstance(first, (int, float))
+                and isinstance(last, (int, float))
+                and row.differs
+            ):
                 return ((fmt.signed(last - first), "accent"),)
             return ""
 
@@ -43,7 +63,12 @@ class CompareScreen(PodiumScreen):
             Column("", lambda row: ((row.kind, "faint"),), width=6, sort=lambda row: row.kind),
             Column("", name, width=16, flex=1, sort=lambda row: row.name),
             *(value(index) for index in range(len(self._comparison.versions))),
-            Column(f"v{self._comparison.versions[-1].version} - v{self._comparison.versions[0].version}", difference, width=11, align="right"),
+            Column(
+                f"v{self._comparison.versions[-1].version} - v{self._comparison.versions[0].version}",
+                difference,
+                width=11,
+                align="right",
+            ),
         )
 
     def show(self) -> None:

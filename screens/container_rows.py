@@ -1,4 +1,5 @@
-"""What the Containers screen shows of one container: a row for each that the engine has, and for each that it should have and has not."""
+"""What the Containers screen shows of one container: a row for each that the engine has, and for each that it should
+have and has not."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ..core.domain.containers import Container, Picture
+from ..core.domain.containers import Container, EngineSnapshot
 from ..core.domain.delivery import EnvironmentStatus, Replica, ReplicaState
 from ..core.domain.watching import Series
 from ..tui import format as fmt
@@ -23,8 +24,8 @@ _SECOND = re.compile(r"-2(?=-[0-9a-f]{6}$)")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`replica` is the journal's row of it, None for a proxy and for a container that the journal does not know. `usage` maps signals to series.
-    `stale`: nobody sees now whether it still is so."""
+    """`replica` is the journal's row of it, None for a proxy and for a container that the journal does not know.
+    `usage` maps signals to series. `stale`: nobody sees now whether it still is so."""
 
     container: Container
     replica: Replica | None = None
@@ -52,12 +53,21 @@ class Row:
 
     @property
     def version(self) -> int | None:
-        return self.container.version if self.container.version is not None else self.replica.version if self.replica is not None else None
+        return (
+            self.container.version
+            if self.container.version is not None
+            else self.replica.version
+            if self.replica is not None
+            else None
+        )
 
     @property
     def text(self) -> str:
         one = self.container
-        return f"{one.environment} {self.name} v{self.version or ''} {one.role} {one.state} {one.health} {one.image} {one.id[:12]}"
+        return (
+            f"{one.environment} {self.name} v{self.version or ''} {one.role} {one.state} {one.health} {one.image}"
+            f" {one.id[:12]}"
+        )
 
     def last(self, signal: str) -> float | None:
         values = self.usage[signal].values if signal in self.usage else ()
@@ -65,11 +75,15 @@ class Row:
 
 
 def rows_of(
-    pictures: Iterable[Picture], statuses: Iterable[EnvironmentStatus], usage: Mapping[str, Mapping[str, Mapping[str, Series]]],
-    *, since: float | None = None,
-) -> tuple[Row, ...]:  # fmt: skip
-    """In the order of podium.yaml; in an environment the proxy last, and those with the most traffic first. A picture from before `since` is stale."""
-    seen = {picture.environment: picture for picture in pictures}
+    snapshots: Iterable[EngineSnapshot],
+    statuses: Iterable[EnvironmentStatus],
+    usage: Mapping[str, Mapping[str, Mapping[str, Series]]],
+    *,
+    since: float | None = None,
+) -> tuple[Row, ...]:
+    """In the order of podium.yaml; in an environment the proxy last, and those with the most traffic first. A
+    picture from before `since` is stale."""
+    seen = {picture.environment: picture for picture in snapshots}
     rows: list[Row] = []
     for status in statuses:
         picture = seen.get(status.name)
@@ -87,11 +101,26 @@ def rows_of(
         for replica in status.replicas:
             if replica.container and replica.id not in here and not stale:
                 gone = Container(
-                    replica.container, replica.id, status.name, REPLICA, GONE, picture.at, image_id=replica.image, version=replica.version,
-                    replica=replica.id, restarts=replica.restarts,
-                )  # fmt: skip
+                    replica.container,
+                    replica.id,
+                    status.name,
+                    REPLICA,
+                    GONE,
+                    picture.at,
+                    image_id=replica.image,
+                    version=replica.version,
+                    replica=replica.id,
+                    restarts=replica.restarts,
+                )
                 found.append(Row(gone, replica))
-        rows += sorted(found, key=lambda row: (row.container.role != REPLICA, -(row.replica.weight if row.replica else 0), natural(row.short)))
+        rows += sorted(
+            found,
+            key=lambda row: (
+                row.container.role != REPLICA,
+                -(row.replica.weight if row.replica else 0),
+                natural(row.short),
+            ),
+        )
     return tuple(rows)
 
 
@@ -120,12 +149,14 @@ def words(container: Container, replica: Replica | None) -> tuple[str, str, str]
         if kept and container.exit_code in (0, 143, None):
             return "stop", "stopped", "muted"
         return "bad", f"exited {container.exit_code if container.exit_code is not None else ''}".rstrip(), "bad"
-    return {"created": ("idle", "created", "muted"), "restarting": ("warn", "restarting", "warn"), "paused": ("stop", "paused", "warn")}.get(
-        container.state, ("warn", container.state, "warn")
-    )
+    return {
+        "created": ("idle", "created", "muted"),
+        "restarting": ("warn", "restarting", "warn"),
+        "paused": ("stop", "paused", "warn"),
+    }.get(container.state, ("warn", container.state, "warn"))
 
 
-def counts(picture: Picture, status: EnvironmentStatus | None) -> tuple[int, int]:
+def counts(picture: EngineSnapshot, status: EnvironmentStatus | None) -> tuple[int, int]:
     """(running, those that something is wrong with)."""
     replicas = {replica.id: replica for replica in status.replicas} if status is not None else {}
     roles = [words(container, replicas.get(container.replica))[2] for container in picture.containers]
@@ -143,14 +174,20 @@ def _nothing(_row: Row) -> Cell:
     return ""
 
 
-def columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float], several: Callable[[], bool]) -> tuple[Column[Row], ...]:
+def columns(
+    glyphs: Callable[[], Glyphs], clock: Callable[[], float], several: Callable[[], bool]
+) -> tuple[Column[Row], ...]:
     def name(row: Row) -> Cell:
         role = "text!" if row.container.role == REPLICA else "muted"
         return ((f"{row.container.environment} ", "muted") if several() else ("", ""), (row.short, role))
 
     def state(row: Row) -> Cell:
         glyph, said, role = words(row.container, row.replica)
-        return ((f"{glyphs()['idle']} ", "muted"), (said, "muted")) if row.stale else ((f"{glyphs()[glyph]} ", role), (said, role))
+        return (
+            ((f"{glyphs()['idle']} ", "muted"), (said, "muted"))
+            if row.stale
+            else ((f"{glyphs()[glyph]} ", role), (said, role))
+        )
 
     def restarts(row: Row) -> Cell:
         return ((str(row.container.restarts), "warn!"),) if row.container.restarts else ""
@@ -188,7 +225,13 @@ def columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float], several: C
 
     return (
         Column("container", name, width=15, flex=3, sort=lambda row: (row.container.environment, natural(row.short))),
-        Column("v", lambda row: ((f"v{row.version}" if row.version is not None else "", "accent"),), width=4, sort=lambda row: row.version, from_width=90),
+        Column(
+            "v",
+            lambda row: ((f"v{row.version}" if row.version is not None else "", "accent"),),
+            width=4,
+            sort=lambda row: row.version,
+            from_width=90,
+        ),
         Column("state", state, width=12, sort=lambda row: words(row.container, row.replica)[1]),
         Column("wt", weight, width=3, align="right", sort=lambda row: -(row.replica.weight if row.replica else 0)),
         Column("rst", restarts, width=3, align="right", sort=lambda row: -row.container.restarts),

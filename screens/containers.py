@@ -1,4 +1,5 @@
-"""Containers: what the engines run for us, how much it uses, and the logs of one replica or of all of an environment in the order of time."""
+"""Containers: what the engines run for us, how much it uses, and the logs of one replica or of all of an environment
+in the order of time."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from textual.app import ComposeResult
 
 from ..core.cockpit import Cockpit
-from ..core.domain.containers import Container, Picture
+from ..core.domain.containers import Container, EngineSnapshot
 from ..core.domain.delivery import EnvironmentStatus
 from ..core.domain.watching import AgentStatus, Series
 from ..tui import format as fmt
@@ -24,7 +25,7 @@ from ..tui.widgets.text_pane import TextPane
 from .base import PodiumScreen
 from .changes import ChangesMixin
 from .container_rows import GONE, REPLICA, Row, columns, rows_of
-from .mending import MendingMixin
+from .repair import MendingMixin
 from .shells import ShellMixin
 
 _TRUE_FOR = 20.0  # seconds that a look of our own counts for, where no agent follows the engine
@@ -53,9 +54,12 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
     def body(self) -> ComposeResult:
         yield TextPane("", id="banner")
         yield Table[Row](
-            "Containers", columns(lambda: self.glyphs, self.podium.clock, lambda: len(self._names) > 1), key=lambda row: row.key,
-            text=lambda row: row.text, id="list",
-        )  # fmt: skip
+            "Containers",
+            columns(lambda: self.glyphs, self.podium.clock, lambda: len(self._names) > 1),
+            key=lambda row: row.key,
+            text=lambda row: row.text,
+            id="list",
+        )
         yield LogView(id="log")
 
     def queries(self) -> Iterable[Query]:
@@ -86,9 +90,9 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
         return self.project.with_containers if self.project is not None else ()
 
     @property
-    def _pictures(self) -> tuple[Picture, ...]:
+    def _pictures(self) -> tuple[EngineSnapshot, ...]:
         """As the agent wrote them, or as they were looked at with r since."""
-        kept: tuple[Picture, ...] = self.store.value("pictures", ())
+        kept: tuple[EngineSnapshot, ...] = self.store.value("pictures", ())
         newest = {picture.environment: picture for picture in (*kept, *self.store.value("looks", ()))}
         newest |= {picture.environment: picture for picture in kept if picture.at >= newest[picture.environment].at}
         return tuple(newest.values())
@@ -108,7 +112,9 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
         usage: dict[str, Mapping[str, Mapping[str, Series]]] = {
             picture.environment: self.store.value(f"usage:{picture.environment}", {}) for picture in self._pictures
         }
-        rows = rows_of(self._pictures, self._statuses, usage, since=None if self._watched else self.podium.clock() - _TRUE_FOR)
+        rows = rows_of(
+            self._pictures, self._statuses, usage, since=None if self._watched else self.podium.clock() - _TRUE_FOR
+        )
         before = len(self.table.rows)
         if rows and not before and not self._wanted:
             # The one that matters first.
@@ -132,7 +138,10 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
         self.set_height(self.table, min(most, 3 + max(1, count)) if count else None)
 
     def _go_to_wanted(self, rows: tuple[Row, ...]) -> None:
-        if self._wanted and (found := next((row for row in rows if row.container.environment == self._wanted), None)) is not None:
+        if (
+            self._wanted
+            and (found := next((row for row in rows if row.container.environment == self._wanted), None)) is not None
+        ):
             self.table.go_to(found.key)
             self._wanted = ""
 
@@ -152,17 +161,27 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
         snapshot = self.store.get("pictures")
         if self.project is not None and not names:
             return (
-                ("No environment runs containers: all of podium.yaml's serve from processes of this machine.", "text"), ("", ""),
-                ("environments:", "muted"), ("  production: {driver: docker, port: 5100, replicas: 2, protected: true}", "muted"),
-                ("", ""), ("is all that it takes; `podium deploy` then starts them. docs/containers.md says more.", "muted"),
-            )  # fmt: skip
+                ("No environment runs containers: all of podium.yaml's serve from processes of this machine.", "text"),
+                ("", ""),
+                ("environments:", "muted"),
+                ("  production: {driver: docker, port: 5100, replicas: 2, protected: true}", "muted"),
+                ("", ""),
+                ("is all that it takes; `podium deploy` then starts them. docs/containers.md says more.", "muted"),
+            )
         if not snapshot.value and not snapshot.loading and snapshot.error is None:
             lines: list[Span] = [(f"Nothing was seen to run in {' and '.join(names)} yet.", "text"), ("", "")]
             lines.append((f"podium deploy -e {names[0]}    puts a version there", "muted") if names else ("", ""))
             if not self._watched:
                 lines.append(("podium watch --daemon    looks at the engine; nobody does now", "muted"))
             return tuple(lines)
-        return self.notice_for(snapshot, (("No container runs: they were stopped, or removed by hand.", "text"), ("", ""), *self._deploy_hint(names)))
+        return self.notice_for(
+            snapshot,
+            (
+                ("No container runs: they were stopped, or removed by hand.", "text"),
+                ("", ""),
+                *self._deploy_hint(names),
+            ),
+        )
 
     def _deploy_hint(self, names: tuple[str, ...]) -> tuple[Span, ...]:
         return ((f"podium deploy -e {names[0]}    starts them again", "muted"),) if names else ()
@@ -171,16 +190,38 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
         """What is wrong with the picture as a whole: an engine that does not answer, nobody who looks."""
         glyphs, now = self.glyphs, self.podium.clock()
         said: list[tuple[str, str]] = [
-            (f"{glyphs['bad']} {picture.environment} is not seen since {fmt.when(picture.at, now)}: {safe(picture.message)}", "bad!")
+            (
+                (
+                    f"{glyphs['bad']} {picture.environment} is not seen since {fmt.when(picture.at, now)}:"
+                    f" {safe(picture.message)}"
+                ),
+                "bad!",
+            )
             for picture in self._pictures
             if picture.message
         ]
         if not self._watched and self._pictures:
             agent: AgentStatus | None = self.store.value("agent")
             # A picture is true, however old, as long as somebody followed the engine's events.
-            seen = fmt.when(max(max(picture.at for picture in self._pictures), (agent.heartbeat if agent is not None else None) or 0.0), now)
-            said.append((f"{glyphs['warn']} as of {seen}: no agent looks at the engines; podium watch --daemon starts one, r looks once", "warn!"))
-        lines = [((piece, role),) for text, role in said for piece in textwrap.wrap(text, max(20, self.size.width - 4))[:3]]
+            seen = fmt.when(
+                max(
+                    max(picture.at for picture in self._pictures),
+                    (agent.heartbeat if agent is not None else None) or 0.0,
+                ),
+                now,
+            )
+            said.append(
+                (
+                    (
+                        f"{glyphs['warn']} as of {seen}: no agent looks at the engines; podium watch --daemon starts"
+                        " one, r looks once"
+                    ),
+                    "warn!",
+                )
+            )
+        lines = [
+            ((piece, role),) for text, role in said for piece in textwrap.wrap(text, max(20, self.size.width - 4))[:3]
+        ]
         self.set_class(bool(lines), "-trouble")
         banner = self.query_one("#banner", TextPane)
         banner.set_lines(lines)
@@ -195,17 +236,28 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
             return
         cockpit, environment = self.podium.cockpit, row.container.environment
         if self._merged:
-            names = [each for each in self.table.rows if each.container.environment == environment and each.container.role == REPLICA]
+            names = [
+                each
+                for each in self.table.rows
+                if each.container.environment == environment and each.container.role == REPLICA
+            ]
             files = tuple(sorted((each.short, cockpit.replica_log(environment, each.name)) for each in names))
             title = f"Logs of {environment}: {fmt.count(len(files), 'replica')} in the order of time"
             self.log_view.open(MergedLog(environment, files), title, ("No replica has written anything yet.", "muted"))
         else:
-            self.log_view.open(cockpit.replica_log(environment, row.name), f"Log of {row.name}", *self._why_silent(row.container))
+            self.log_view.open(
+                cockpit.replica_log(environment, row.name), f"Log of {row.name}", *self._why_silent(row.container)
+            )
 
     def _why_silent(self, container: Container) -> tuple[Span, ...]:
         lines: list[Span] = [(f"{container.replica or container.name} has written nothing yet.", "muted")]
         if container.state == GONE:
-            lines = [(f"{container.replica or container.name} is gone: somebody removed it, and its log was never kept.", "warn")]
+            lines = [
+                (
+                    f"{container.replica or container.name} is gone: somebody removed it, and its log was never kept.",
+                    "warn",
+                )
+            ]
         if not self._watched:
             lines += [("", ""), ("Logs are kept by the agent: podium watch --daemon", "muted")]
         return tuple(lines)
@@ -220,7 +272,9 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
         if not self.ready:
             return Context(screen="containers")
         row = self.row
-        status = next((each for each in self._statuses if row is not None and each.name == row.container.environment), None)
+        status = next(
+            (each for each in self._statuses if row is not None and each.name == row.container.environment), None
+        )
         return self.make_context(environment=status, container=row.container if row is not None else None)
 
     def on_table_moved(self, message: Table.Moved) -> None:
@@ -237,10 +291,13 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
     def do_refresh(self) -> None:
         """Look at the engines now, whoever looks at them otherwise."""
 
-        def looked(pictures: tuple[Picture, ...]) -> None:
-            self.store.put("looks", pictures)
-            away = [picture.environment for picture in pictures if picture.message]
-            self.podium.say(f"the engine of {' and '.join(away)} does not answer" if away else "everything is up to date", "warn" if away else "accent")
+        def looked(snapshots: tuple[EngineSnapshot, ...]) -> None:
+            self.store.put("looks", snapshots)
+            away = [picture.environment for picture in snapshots if picture.message]
+            self.podium.say(
+                f"the engine of {' and '.join(away)} does not answer" if away else "everything is up to date",
+                "warn" if away else "accent",
+            )
 
         names = self._names
         self.carry_out("look at the engines", lambda cockpit: _look(cockpit, names), looked)
@@ -256,9 +313,9 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
         self._looked = True
         names, cockpit, store = self._names, self.podium.cockpit, self.store
 
-        def looked(pictures: tuple[Picture, ...] | None, _error: BaseException | None) -> None:
-            if pictures:
-                store.put("looks", pictures)
+        def looked(snapshots: tuple[EngineSnapshot, ...] | None, _error: BaseException | None) -> None:
+            if snapshots:
+                store.put("looks", snapshots)
 
         self.podium.pool.submit("looks", lambda _job: _look(cockpit, names), looked, lane=SLOW)
 
@@ -294,7 +351,11 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
         row = self.row
         if row is not None:
             environment = row.container.environment
-            self.podium.say(f"the logs of all replicas of {environment}; m shows one" if self._merged else f"the log of {row.name} alone")
+            self.podium.say(
+                f"the logs of all replicas of {environment}; m shows one"
+                if self._merged
+                else f"the log of {row.name} alone"
+            )
 
     def leave(self, *, quit_at_root: bool) -> None:
         """Back goes from the log to the list, and only then to Overview."""
@@ -304,5 +365,5 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
             super().leave(quit_at_root=quit_at_root)
 
 
-def _look(cockpit: Cockpit, names: tuple[str, ...]) -> tuple[Picture, ...]:
+def _look(cockpit: Cockpit, names: tuple[str, ...]) -> tuple[EngineSnapshot, ...]:
     return tuple(picture for name in names if (picture := cockpit.look_at_containers(name)) is not None)

@@ -1,4 +1,5 @@
-"""Environments: what serves and its lineage, whether one key brings the last good version back, live signals, and the ledger."""
+"""Environments: what serves and its lineage, whether one key brings the last good version back, live signals, and
+the ledger."""
 
 from __future__ import annotations
 
@@ -24,15 +25,20 @@ from .base import PodiumScreen
 from .canary import CanaryMixin
 from .cells import health_cell
 from .changes import ChangesMixin
-from .mending import MendingMixin
 from .models import lineage_line
+from .repair import MendingMixin
 
 _POINTS = 90
 _CANARY = 11  # lines at most of a canary's pane, where the signals and the ledger stand below it
 _LABELS = {
-    "requests": "requests", "error_rate": "errors", "latency_p50": "p50", "latency_p95": "p95", "latency_p99": "p99", "cpu": "cpu",
+    "requests": "requests",
+    "error_rate": "errors",
+    "latency_p50": "p50",
+    "latency_p95": "p95",
+    "latency_p99": "p99",
+    "cpu": "cpu",
     "memory": "memory",
-}  # fmt: skip
+}
 _ROLES = {"requests": "run", "error_rate": "bad", "cpu": "wait", "memory": "wait"}
 
 
@@ -73,7 +79,13 @@ class EnvironmentsScreen(CanaryMixin, MendingMixin, ChangesMixin, PodiumScreen):
             "Environments",
             (
                 Column("environment", self._name_cell, width=22, flex=2, sort=lambda status: status.name),
-                Column("serves", lambda status: (("nothing", "faint"),) if status.serving is None else ((f"v{status.serving}", "ok!"),), width=7),
+                Column(
+                    "serves",
+                    lambda status: (
+                        (("nothing", "faint"),) if status.serving is None else ((f"v{status.serving}", "ok!"),)
+                    ),
+                    width=7,
+                ),
                 Column("state", lambda status: health_cell(self.glyphs, status), width=20, flex=2),
                 Column("back to", self._ready, width=14, flex=1),
                 Column("driver", lambda status: ((status.driver, "muted"),), width=8, from_width=90),
@@ -90,23 +102,50 @@ class EnvironmentsScreen(CanaryMixin, MendingMixin, ChangesMixin, PodiumScreen):
             yield Table[Deployment](
                 "History",
                 (
-                    Column("when", lambda row: ((fmt.when(row.at, self.podium.clock()), "muted"),), width=16, sort=lambda row: row.at),
-                    Column("how", lambda row: str(row.how) + (" forced" if row.forced else ""), width=9, sort=lambda row: row.how),
+                    Column(
+                        "when",
+                        lambda row: ((fmt.when(row.at, self.podium.clock()), "muted"),),
+                        width=16,
+                        sort=lambda row: row.at,
+                    ),
+                    Column(
+                        "how",
+                        lambda row: str(row.how) + (" forced" if row.forced else ""),
+                        width=9,
+                        sort=lambda row: row.how,
+                    ),
                     Column(
                         "from",
-                        lambda row: ((f"v{row.from_version}" if row.from_version is not None else self.glyphs["dash"], "muted"),),
+                        lambda row: (
+                            (f"v{row.from_version}" if row.from_version is not None else self.glyphs["dash"], "muted"),
+                        ),
                         width=5,
                         align="right",
                     ),
-                    Column("to", lambda row: ((f"v{row.to_version}", "accent!"),), width=5, align="right", sort=lambda row: row.to_version),
+                    Column(
+                        "to",
+                        lambda row: ((f"v{row.to_version}", "accent!"),),
+                        width=5,
+                        align="right",
+                        sort=lambda row: row.to_version,
+                    ),
                     Column("state", self._deployment_state, width=12, sort=lambda row: row.state),
-                    Column("took", lambda row: ((fmt.duration(row.ended - row.at) if row.ended else "", "muted"),), width=6, align="right"),
-                    Column("run", lambda row: ((str(row.run_id or ""), "muted"),), width=4, align="right", from_width=80),
+                    Column(
+                        "took",
+                        lambda row: ((fmt.duration(row.ended - row.at) if row.ended else "", "muted"),),
+                        width=6,
+                        align="right",
+                    ),
+                    Column(
+                        "run", lambda row: ((str(row.run_id or ""), "muted"),), width=4, align="right", from_width=80
+                    ),
                     Column("who", lambda row: ((row.who.split(" from ")[0], "muted"),), width=9, from_width=80),
                     Column("why", lambda row: ((row.message or row.why, "muted"),), width=8, flex=1, from_width=72),
                 ),
                 key=lambda row: row.id,
-                text=lambda row: f"{row.how} v{row.to_version} {row.state} {row.who} {row.why} {row.message} {row.commit}",
+                text=lambda row: (
+                    f"{row.how} v{row.to_version} {row.state} {row.who} {row.why} {row.message} {row.commit}"
+                ),
                 id="history",
             )
 
@@ -137,10 +176,13 @@ class EnvironmentsScreen(CanaryMixin, MendingMixin, ChangesMixin, PodiumScreen):
         snapshot = self.store.get("environments")
         environments: tuple[EnvironmentStatus, ...] = snapshot.value or ()
         empty = (
-            ("podium.yaml has no environments.", "text"), ("", ""),
-            ("environments:", "muted"), ("  production: {driver: process, port: 5100, protected: true}", "muted"),
-            ("", ""), ("is all that it takes; `podium deploy` puts a version there.", "muted"),
-        )  # fmt: skip
+            ("podium.yaml has no environments.", "text"),
+            ("", ""),
+            ("environments:", "muted"),
+            ("  production: {driver: process, port: 5100, protected: true}", "muted"),
+            ("", ""),
+            ("is all that it takes; `podium deploy` puts a version there.", "muted"),
+        )
         fresh = not self.table.rows
         self.table.set_notice(*self.notice_for(snapshot, empty))
         self.table.set_rows(environments)
@@ -155,7 +197,11 @@ class EnvironmentsScreen(CanaryMixin, MendingMixin, ChangesMixin, PodiumScreen):
 
     def _show_detail(self) -> None:
         status = self.status
-        pane, signals, history = self.query_one("#status", TextPane), self.query_one("#signals", TextPane), self.query_one("#history", Table)
+        pane, signals, history = (
+            self.query_one("#status", TextPane),
+            self.query_one("#signals", TextPane),
+            self.query_one("#history", Table),
+        )
         pane.set_class(status is not None and status.protected, "-protected")
         self._show_canary(status)
         if status is None:
@@ -198,7 +244,9 @@ class EnvironmentsScreen(CanaryMixin, MendingMixin, ChangesMixin, PodiumScreen):
     def _status_lines(self, status: EnvironmentStatus) -> list[Line]:
         glyphs = self.glyphs
         lines: list[Line] = []
-        version: Version | None = next((version for version in self.store.value("versions", ()) if version.version == status.serving), None)
+        version: Version | None = next(
+            (version for version in self.store.value("versions", ()) if version.version == status.serving), None
+        )
         if status.serving is None:
             lines.append((("Serves nothing yet: ", "text"), ("podium deploy puts a version here.", "muted")))
         elif version is not None:
@@ -208,9 +256,14 @@ class EnvironmentsScreen(CanaryMixin, MendingMixin, ChangesMixin, PodiumScreen):
         lines.append(self._readiness(status))
         if status.differences:
             differ = fmt.count(len(status.differences), "difference")
-            lines.append(((f" {differ.upper()} ", "badge"), ("  between the ledger and what runs: M plans the repair", "muted")))
+            lines.append(
+                ((f" {differ.upper()} ", "badge"), ("  between the ledger and what runs: M plans the repair", "muted"))
+            )
             grave = {detail.words for detail in status.details if detail.severity is Severity.PROBLEM}
-            lines += [((f"{glyphs['warn']} {safe(words)}", "bad" if words in grave else "warn"),) for words in status.differences]
+            lines += [
+                ((f"{glyphs['warn']} {safe(words)}", "bad" if words in grave else "warn"),)
+                for words in status.differences
+            ]
         deployment = status.deployment
         if deployment is not None:
             by = f"{deployment.how} by {safe(deployment.who)} {fmt.when(deployment.at, self.podium.clock())}"
@@ -224,11 +277,24 @@ class EnvironmentsScreen(CanaryMixin, MendingMixin, ChangesMixin, PodiumScreen):
             )
         if status.locked_by:
             lines.append(((f"{glyphs['lock']} locked: {safe(status.locked_by)}", "warn"),))
-        lines += [self._replica_line(replica) for replica in sorted(status.replicas, key=lambda replica: (-replica.weight, replica.id))]
+        lines += [
+            self._replica_line(replica)
+            for replica in sorted(status.replicas, key=lambda replica: (-replica.weight, replica.id))
+        ]
         if status.serving is not None and not status.proxy_alive and status.replicas:
             lines.append(((f"{glyphs['bad']} the proxy is gone; the agent brings it back", "bad"),))
         elif status.serving is not None and not status.proxy_alive:
-            lines.append(((f"{glyphs['warn']} v{status.serving} was served, and then all was stopped: a deploy starts it again", "warn"),))
+            lines.append(
+                (
+                    (
+                        (
+                            f"{glyphs['warn']} v{status.serving} was served, and then all was stopped: a deploy starts"
+                            " it again"
+                        ),
+                        "warn",
+                    ),
+                )
+            )
         return lines
 
     def _readiness(self, status: EnvironmentStatus) -> Line:
@@ -236,18 +302,28 @@ class EnvironmentsScreen(CanaryMixin, MendingMixin, ChangesMixin, PodiumScreen):
             return (("rollback ", "muted"), (safe(status.rollback_note) or "no earlier version to go back to", "faint"))
         expected = f" in about {fmt.duration(status.rollback_seconds)}" if status.rollback_seconds is not None else ""
         note = f"   {safe(status.rollback_note)}" if status.rollback_note else ""
-        return (("rollback ", "muted"), (f"{self.glyphs['ok']} ready: B brings v{status.rollback_to} back{expected}", "ok"), (note, "muted"))
+        return (
+            ("rollback ", "muted"),
+            (f"{self.glyphs['ok']} ready: B brings v{status.rollback_to} back{expected}", "ok"),
+            (note, "muted"),
+        )
 
     def _replica_line(self, replica: Replica) -> Line:
         glyph, role = self.glyphs.state(replica.state)
         share = f"weight {replica.weight}" if replica.weight else "no traffic"
         restarts = f"  {fmt.count(replica.restarts, 'restart')}" if replica.restarts else ""
-        up = f"  up {fmt.duration(self.podium.clock() - replica.started)}" if replica.started and replica.state != "dead" else ""
+        up = (
+            f"  up {fmt.duration(self.podium.clock() - replica.started)}"
+            if replica.started and replica.state != "dead"
+            else ""
+        )
         return (
-            (f"{glyph} {replica.state:<9}", role), (f"v{replica.version:<4}", "accent"),
+            (f"{glyph} {replica.state:<9}", role),
+            (f"v{replica.version:<4}", "accent"),
             (f"{replica.slot:<10} :{replica.port:<6} {share:<11}", "muted"),
-            (f"{up}{restarts}", "muted" if not replica.restarts else "warn"), (f"  {safe(replica.message)}" if replica.message else "", "warn"),
-        )  # fmt: skip
+            (f"{up}{restarts}", "muted" if not replica.restarts else "warn"),
+            (f"  {safe(replica.message)}" if replica.message else "", "warn"),
+        )
 
     def _signal_lines(self, series: Mapping[str, Series]) -> list[Line]:
         if not series:
@@ -263,11 +339,19 @@ class EnvironmentsScreen(CanaryMixin, MendingMixin, ChangesMixin, PodiumScreen):
             if name == "error_rate":
                 role = "bad" if any(recent) else "warn" if known and max(known) > 0 else "ok"
             # Errors of a hundredth part must not fill the picture: their scale begins at 5 %.
-            ceiling = max(0.05, max(known, default=0.0)) if name == "error_rate" else max(0.1, max(known, default=0.0)) if name == "cpu" else None
+            ceiling = (
+                max(0.05, max(known, default=0.0))
+                if name == "error_rate"
+                else max(0.1, max(known, default=0.0))
+                if name == "cpu"
+                else None
+            )
             bars = sparkline(values, width, self.glyphs, ceiling=ceiling)
             now = fmt.signal(name, recent[-1] if recent else None)
             top = f"top {fmt.signal(name, max(known))}" if known else "not measured"
-            lines.append(((f"{_LABELS[name]:<9}", "muted"), (f"{now:>9}  ", "text!"), (bars, role), (f"  {top}", "faint")))
+            lines.append(
+                ((f"{_LABELS[name]:<9}", "muted"), (f"{now:>9}  ", "text!"), (bars, role), (f"  {top}", "faint"))
+            )
         return lines
 
     # Cells

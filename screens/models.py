@@ -1,4 +1,5 @@
-"""Models: the versions of a model, their aliases and verdicts; the lineage, gate report and metrics of the one under the cursor."""
+"""Models: the versions of a model, their aliases and verdicts; the lineage, gate report and metrics of the one under
+the cursor."""
 
 from __future__ import annotations
 
@@ -49,11 +50,21 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
         yield Table[Model](
             "Models",
             (
-                Column("model", lambda model: ((model.name, "text!"),), width=12, flex=1, sort=lambda model: model.name),
-                Column("versions", lambda model: str(model.versions), width=8, align="right", sort=lambda model: model.versions),
+                Column(
+                    "model", lambda model: ((model.name, "text!"),), width=12, flex=1, sort=lambda model: model.name
+                ),
+                Column(
+                    "versions",
+                    lambda model: str(model.versions),
+                    width=8,
+                    align="right",
+                    sort=lambda model: model.versions,
+                ),
                 Column(
                     "aliases",
-                    lambda model: ((", ".join(f"{alias} v{number}" for alias, number in sorted(model.aliases.items())), "muted"),),
+                    lambda model: (
+                        (", ".join(f"{alias} v{number}" for alias, number in sorted(model.aliases.items())), "muted"),
+                    ),
                     width=12,
                     flex=2,
                 ),
@@ -62,7 +73,9 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
             text=lambda model: model.name,
             id="models",
         )
-        yield Table[Version]("Versions", self._columns(()), key=lambda version: version.version, text=version_text, id="versions")
+        yield Table[Version](
+            "Versions", self._columns(()), key=lambda version: version.version, text=version_text, id="versions"
+        )
         yield TextPane("Version", id="detail")
 
     def _columns(self, metrics: tuple[str, ...]) -> tuple[Column[Version], ...]:
@@ -70,16 +83,36 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
 
         def metric(name: str, index: int) -> Column[Version]:
             return Column(
-                name[:12], lambda version: fmt.number(version.metrics.get(name)), width=max(8, min(12, len(name))), align="right",
-                sort=lambda version: version.metrics.get(name), from_width=(0, 88, 100)[index],
-            )  # fmt: skip
+                name[:12],
+                lambda version: fmt.number(version.metrics.get(name)),
+                width=max(8, min(12, len(name))),
+                align="right",
+                sort=lambda version: version.metrics.get(name),
+                from_width=(0, 88, 100)[index],
+            )
 
         return (
-            Column("version", lambda version: ((f"v{version.version}", "accent!"),), width=7, sort=lambda version: version.version),
+            Column(
+                "version",
+                lambda version: ((f"v{version.version}", "accent!"),),
+                width=7,
+                sort=lambda version: version.version,
+            ),
             Column("aliases", alias_spans, width=19, flex=2),
-            Column("gate", lambda version: verdict_cell(self.glyphs, version.verdict), width=14, sort=lambda version: str(version.verdict or "")),
+            Column(
+                "gate",
+                lambda version: verdict_cell(self.glyphs, version.verdict),
+                width=14,
+                sort=lambda version: str(version.verdict or ""),
+            ),
             *(metric(name, index) for index, name in enumerate(metrics[:_METRIC_COLUMNS])),
-            Column("commit", lambda version: ((version.commit[:7], "muted"),), width=7, from_width=64, sort=lambda version: version.commit),
+            Column(
+                "commit",
+                lambda version: ((version.commit[:7], "muted"),),
+                width=7,
+                from_width=64,
+                sort=lambda version: version.commit,
+            ),
             Column(
                 "run",
                 lambda version: ((str(version.run_id or ""), "muted"),),
@@ -88,7 +121,13 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
                 from_width=74,
                 sort=lambda version: version.run_id,
             ),
-            Column("made", lambda version: ((fmt.ago(version.created, clock()), "muted"),), width=4, align="right", sort=lambda version: -version.created),
+            Column(
+                "made",
+                lambda version: ((fmt.ago(version.created, clock()), "muted"),),
+                width=4,
+                align="right",
+                sort=lambda version: -version.created,
+            ),
         )
 
     def queries(self) -> Iterable[Query]:
@@ -139,7 +178,11 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
             self.podium.read([queries.versions_of(name)])
         project = self.project
         pipeline = project.pipelines[0] if project and project.pipelines else "NAME"
-        empty = (("No versions yet.", "text"), ("", ""), (f"podium run {pipeline}    trains one, if a step of it uses `register`", "muted"))
+        empty = (
+            ("No versions yet.", "text"),
+            ("", ""),
+            (f"podium run {pipeline}    trains one, if a step of it uses `register`", "muted"),
+        )
         source = snapshot if name else self.store.get("project")
         self.table.set_notice(*self.notice_for(source, empty))
         metrics = metric_names(versions)
@@ -150,7 +193,10 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
         self.table.set_rows(versions, (name, self.table.marks, metrics, int(self.podium.clock() // 15)))
         if not self.table.filter_text:
             marked = len(self.marked)
-            self.table.title(f"Versions of {name}" if name else "Versions", f"{marked} marked of {len(versions):,}" if marked else f"{len(versions):,}")
+            self.table.title(
+                f"Versions of {name}" if name else "Versions",
+                f"{marked} marked of {len(versions):,}" if marked else f"{len(versions):,}",
+            )
         self._show_detail()
 
     def _show_detail(self) -> None:
@@ -163,10 +209,23 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
         pane.title(f"{version.model} v{version.version}")
         reports: tuple[GateReport, ...] = self.store.value(f"reports:{version.model}:{version.version}", ())
         environments: tuple[EnvironmentStatus, ...] = self.store.value("environments", ())
-        quarantined = next((q for q in self.store.value("quarantined", ()) if q.model == version.model and q.version == version.version), None)
+        quarantined = next(
+            (
+                q
+                for q in self.store.value("quarantined", ())
+                if q.model == version.model and q.version == version.version
+            ),
+            None,
+        )
         pane.set_lines(self._detail(version, reports, environments, quarantined))
 
-    def _detail(self, version: Version, reports: tuple[GateReport, ...], environments: tuple[EnvironmentStatus, ...], quarantined) -> list[Line]:
+    def _detail(
+        self,
+        version: Version,
+        reports: tuple[GateReport, ...],
+        environments: tuple[EnvironmentStatus, ...],
+        quarantined,
+    ) -> list[Line]:
         glyphs = self.glyphs
         lines: list[Line] = []
         if quarantined is not None:
@@ -181,11 +240,23 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
         ready = "ok" if version.status == "READY" else "warn"
         digest = (version.digest[:19], "") if version.digest else ("not fetched", "faint")
         made = fmt.when(version.created, self.podium.clock())
-        lines.append((("made ", "muted"), (made, ""), ("   status ", "muted"), (version.status.lower(), ready), ("   digest ", "muted"), digest))
+        lines.append(
+            (
+                ("made ", "muted"),
+                (made, ""),
+                ("   status ", "muted"),
+                (version.status.lower(), ready),
+                ("   digest ", "muted"),
+                digest,
+            )
+        )
         images: tuple[Image, ...] = self.store.value(f"images:{version.model}", ())
         for image in images:
             if image.version == version.version:
-                older = next((other for other in images if other.version < version.version and other.engine == image.engine), None)
+                older = next(
+                    (other for other in images if other.version < version.version and other.engine == image.engine),
+                    None,
+                )
                 lines += image_lines(image, older, self.podium.clock(), glyphs)
         if version.description:
             lines.append(((safe(version.description), "muted"),))
@@ -195,7 +266,11 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
         if not reports:
             lines += [(), (("No gate has looked at this version.", "faint"),)]
         if version.metrics:
-            lines += [(), (("Metrics", "head"),), *_pairs([(name, fmt.number(value)) for name, value in version.metrics.items()], glyphs)]
+            lines += [
+                (),
+                (("Metrics", "head"),),
+                *_pairs([(name, fmt.number(value)) for name, value in version.metrics.items()], glyphs),
+            ]
         if version.params:
             lines += [(), (("Parameters", "head"),), *_pairs(sorted(version.params.items()), glyphs)]
         return lines
@@ -239,7 +314,11 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
 
         marked = sorted(self.marked, key=lambda version: version.version)
         cockpit = self.podium.cockpit
-        self.carry_out("compare", lambda _cockpit: cockpit.compare(marked), lambda comparison: self.app.push_screen(CompareScreen(comparison)))
+        self.carry_out(
+            "compare",
+            lambda _cockpit: cockpit.compare(marked),
+            lambda comparison: self.app.push_screen(CompareScreen(comparison)),
+        )
 
     def leave(self, *, quit_at_root: bool) -> None:
         pane = self.pane
@@ -256,7 +335,9 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
 
 
 def version_text(version: Version) -> str:
-    return f"v{version.version} {' '.join(version.aliases)} {version.commit} {version.verdict or ''} {version.description}"
+    return (
+        f"v{version.version} {' '.join(version.aliases)} {version.commit} {version.verdict or ''} {version.description}"
+    )
 
 
 def metric_names(versions: tuple[Version, ...]) -> tuple[str, ...]:
@@ -285,21 +366,35 @@ def lineage_line(version: Version, serving: list[str], arrow: str) -> Line:
 
 
 def image_lines(image: Image, older: Image | None, now: float, glyphs) -> list[Line]:
-    """The serving image of a version: what it is known by, its size beside the version's before, and where it came from."""
+    """The serving image of a version: what it is known by, its size beside the version's before, and where it came
+    from."""
     known = image.digest or image.image_id
     size = fmt.size(image.size)
     if older is not None and older.size and image.size:
-        size += f" ({'+' if image.size >= older.size else '-'}{fmt.size(abs(image.size - older.size))} from v{older.version})"
+        size += (
+            f" ({'+' if image.size >= older.size else '-'}{fmt.size(abs(image.size - older.size))} from"
+            f" v{older.version})"
+        )
     lines: list[Line] = [
         (
-            ("image ", "muted"), (known.removeprefix("sha256:")[:12], "accent!"), ("  " + size, ""), ("   built ", "muted"), (fmt.when(image.built, now), ""),
+            ("image ", "muted"),
+            (known.removeprefix("sha256:")[:12], "accent!"),
+            ("  " + size, ""),
+            ("   built ", "muted"),
+            (fmt.when(image.built, now), ""),
             (f" in {fmt.duration(image.seconds)}" if image.seconds else "", "muted"),
             (f"   run {image.run_id}" if image.run_id is not None else "", "muted"),
         )
-    ]  # fmt: skip
-    where = f"pushed to {image.reference.partition('@')[0]}" if image.digest else f"{image.tag or 'not tagged'} on {image.engine}, not pushed"
+    ]
+    where = (
+        f"pushed to {image.reference.partition('@')[0]}"
+        if image.digest
+        else f"{image.tag or 'not tagged'} on {image.engine}, not pushed"
+    )
     base = f"   base {image.base}" if image.base else ""
-    lines.append((("      ", ""), (safe(where), "muted"), (safe(base), "faint"), ("   SBOM kept" if image.sbom else "", "faint")))
+    lines.append(
+        (("      ", ""), (safe(where), "muted"), (safe(base), "faint"), ("   SBOM kept" if image.sbom else "", "faint"))
+    )
     return lines
 
 
@@ -308,10 +403,11 @@ def report_lines(report: GateReport, now: float, glyphs) -> list[Line]:
     against = f" against v{report.champion}" if report.champion is not None else ""
     lines: list[Line] = [
         (
-            (f"Gate {safe(report.gate)}  ", "head"), (f"{glyph} {report.verdict}", f"{role}!"),
+            (f"Gate {safe(report.gate)}  ", "head"),
+            (f"{glyph} {report.verdict}", f"{role}!"),
             (f"{against} on {fmt.count(report.rows, 'row')}, {fmt.when(report.at, now)}", "muted"),
         )
-    ]  # fmt: skip
+    ]
     shown = sorted(report.checks, key=lambda check: check.verdict == "pass")
     lines += [_check_line(check, glyphs) for check in shown[:40]]
     if len(shown) > 40:
@@ -322,10 +418,17 @@ def report_lines(report: GateReport, now: float, glyphs) -> list[Line]:
 def _check_line(check: CheckResult, glyphs) -> Line:
     glyph, role = glyphs.state(check.verdict)
     name = check.name + (f" [{check.slice}]" if check.slice else "")
-    return ((f"  {glyph} ", role), (fit(safe(name), 26, glyphs) + "  ", ""), (safe(check.message), "muted" if role == "ok" else role))
+    return (
+        (f"  {glyph} ", role),
+        (fit(safe(name), 26, glyphs) + "  ", ""),
+        (safe(check.message), "muted" if role == "ok" else role),
+    )
 
 
 def _pairs(items: list[tuple[str, str]], glyphs) -> list[Line]:
     """Names and values, two beside each other."""
-    cells: list[Line] = [((f"  {fit(safe(name), 20, glyphs)} ", "muted"), (fit(safe(value), 14, glyphs, "right"), "")) for name, value in items]
+    cells: list[Line] = [
+        ((f"  {fit(safe(name), 20, glyphs)} ", "muted"), (fit(safe(value), 14, glyphs, "right"), ""))
+        for name, value in items
+    ]
     return [cells[index] + (cells[index + 1] if index + 1 < len(cells) else ()) for index in range(0, len(cells), 2)]

@@ -1,4 +1,5 @@
-"""Overview: what needs a person, what serves, and what ran. The first screen, and the one that answers "is all well?"."""
+"""Overview: what needs a person, what serves, and what ran. The first screen, and the one that answers "is all
+well?"."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from ..core.cockpit import ConfigError
-from ..core.domain.containers import Picture
+from ..core.domain.containers import EngineSnapshot
 from ..core.domain.delivery import CanaryState, EnvironmentStatus
 from ..core.domain.models import CHALLENGER, CHAMPION, Version
 from ..core.domain.runs import Run, RunState
@@ -26,7 +27,7 @@ from .base import PodiumScreen, error_lines
 from .cells import UNSEEN, health, health_cell, run_columns, run_name, run_text
 from .changes import ChangesMixin
 from .container_rows import counts
-from .mending import MendingMixin
+from .repair import MendingMixin
 
 _POINTS = 30
 _RECENT = 6 * 3600.0
@@ -53,7 +54,7 @@ def needs(
     agent: AgentStatus | None,
     versions: Iterable[Version],
     now: float,
-    pictures: Iterable[Picture] = (),
+    snapshots: Iterable[EngineSnapshot] = (),
 ) -> list[Need]:
     """What a person should know or do, worst first."""
     found: list[Need] = []
@@ -64,29 +65,70 @@ def needs(
             if mends and (agent is None or not agent.alive):
                 mends += " (podium watch --daemon)"
             found.append(Need(0, "bad", "bad", status.name, f"{words}{mends}", "environments"))
-        found += [Need(1, "warn", "warn", status.name, f"{difference}: M plans the repair", "environments") for difference in status.differences]
+        found += [
+            Need(1, "warn", "warn", status.name, f"{difference}: M plans the repair", "environments")
+            for difference in status.differences
+        ]
         if status.canary is not None and status.canary.state is not CanaryState.RUNNING:
             rank, glyph = (1, "wait") if status.canary.state is CanaryState.INCONCLUSIVE else (2, "stop")
-            found.append(Need(rank, glyph, canary.role(status.canary), status.name, f"{canary.headline(status.canary, now)}: enter goes there", "environments"))
-    found += [Need(0, "bad", "bad", picture.environment, picture.message, "containers") for picture in pictures if picture.message]
+            found.append(
+                Need(
+                    rank,
+                    glyph,
+                    canary.role(status.canary),
+                    status.name,
+                    f"{canary.headline(status.canary, now)}: enter goes there",
+                    "environments",
+                )
+            )
+    found += [
+        Need(0, "bad", "bad", picture.environment, picture.message, "containers")
+        for picture in snapshots
+        if picture.message
+    ]
     latest: dict[str, Run] = {}
     for run in runs:
         name = run_name(run)
         if run.state is RunState.WAITING:
-            found.append(Need(2, "wait", "wait", f"run {run.id}", f"{name} waits for approval: A approves", "runs", run.id))
+            found.append(
+                Need(2, "wait", "wait", f"run {run.id}", f"{name} waits for approval: A approves", "runs", run.id)
+            )
         first = latest.setdefault(f"{run.kind} {run.name}", run)
         if first is run and now - run.created < _RECENT and run.state in (RunState.FAILED, RunState.INTERRUPTED):
             verb = "failed" if run.state is RunState.FAILED else "was interrupted: U resumes"
             glyph, role = ("bad", "bad") if run.state is RunState.FAILED else ("cut", "warn")
-            found.append(Need(3, glyph, role, f"run {run.id}", f"{name} {verb}" + (f": {run.message}" if run.message else ""), "runs", run.id))
+            found.append(
+                Need(
+                    3,
+                    glyph,
+                    role,
+                    f"run {run.id}",
+                    f"{name} {verb}" + (f": {run.message}" if run.message else ""),
+                    "runs",
+                    run.id,
+                )
+            )
     for alert in alerts:
         if alert.state == "firing":
-            found.append(Need(1, "warn", "bad", alert.name, alert.message or f"fires on {alert.environment}", "environments"))
+            found.append(
+                Need(1, "warn", "bad", alert.name, alert.message or f"fires on {alert.environment}", "environments")
+            )
     if agent is not None and not agent.alive and agent.pid:
         seen = f", last seen {fmt.ago(agent.heartbeat, now)} ago" if agent.heartbeat else ""
-        found.append(Need(2, "warn", "warn", "agent", f"is gone{seen}: nothing is healed or triggered; podium watch --daemon", ""))
-    ready = [version for version in versions if CHALLENGER in version.aliases and CHAMPION not in version.aliases and version.verdict == "pass"]
-    found += [Need(4, "point", "run", f"v{version.version}", "challenger passed its gate: P plans its promotion", "models") for version in ready[:1]]
+        found.append(
+            Need(
+                2, "warn", "warn", "agent", f"is gone{seen}: nothing is healed or triggered; podium watch --daemon", ""
+            )
+        )
+    ready = [
+        version
+        for version in versions
+        if CHALLENGER in version.aliases and CHAMPION not in version.aliases and version.verdict == "pass"
+    ]
+    found += [
+        Need(4, "point", "run", f"v{version.version}", "challenger passed its gate: P plans its promotion", "models")
+        for version in ready[:1]
+    ]
     return sorted(found, key=lambda need: need.rank)
 
 
@@ -128,7 +170,13 @@ class OverviewScreen(MendingMixin, ChangesMixin, PodiumScreen):
                     Column("requests", self._requests, width=9, flex=3),
                     Column("", lambda status: ((self._last(status, "requests"), ""),), width=7, align="right"),
                     Column("errors", self._errors, width=7, align="right"),
-                    Column("p95", lambda status: ((self._last(status, "latency_p95"), "muted"),), width=8, align="right", from_width=90),
+                    Column(
+                        "p95",
+                        lambda status: ((self._last(status, "latency_p95"), "muted"),),
+                        width=8,
+                        align="right",
+                        from_width=90,
+                    ),
                     Column("containers", self._containers, width=10, from_width=104),
                     Column("since", self._since, width=5, align="right", from_width=90),
                     Column("back to", self._ready, width=9, from_width=90),
@@ -137,7 +185,9 @@ class OverviewScreen(MendingMixin, ChangesMixin, PodiumScreen):
                 text=lambda status: f"{status.name} {health(status)[0]}",
                 id="serving",
             )
-        yield Table[Run]("Runs", run_columns(lambda: self.glyphs, clock), key=lambda run: run.id, text=run_text, id="recent")
+        yield Table[Run](
+            "Runs", run_columns(lambda: self.glyphs, clock), key=lambda run: run.id, text=run_text, id="recent"
+        )
 
     def queries(self) -> Iterable[Query]:
         yield queries.runs()
@@ -147,7 +197,9 @@ class OverviewScreen(MendingMixin, ChangesMixin, PodiumScreen):
         if self.project is not None and self.project.with_containers:
             yield queries.PICTURES
         for status in self._environments:
-            yield queries.signals(status.name, self.podium.clock, _POINTS, ("requests", "error_rate", "latency_p95"), key="glance")
+            yield queries.signals(
+                status.name, self.podium.clock, _POINTS, ("requests", "error_rate", "latency_p95"), key="glance"
+            )
 
     @property
     def _environments(self) -> tuple[EnvironmentStatus, ...]:
@@ -155,7 +207,7 @@ class OverviewScreen(MendingMixin, ChangesMixin, PodiumScreen):
         return value
 
     @property
-    def _pictures(self) -> dict[str, Picture]:
+    def _pictures(self) -> dict[str, EngineSnapshot]:
         return {picture.environment: picture for picture in self.store.value("pictures", ())}
 
     def show(self) -> None:
@@ -182,10 +234,18 @@ class OverviewScreen(MendingMixin, ChangesMixin, PodiumScreen):
         snapshot = self.store.get("environments")
         empty = (("podium.yaml has no environments: nothing is served.", "muted"),)
         broken = isinstance(snapshot.error, ConfigError) and not snapshot.value
-        serving.set_notice(*((("Not known while podium.yaml cannot be used.", "muted"),) if broken else self.notice_for(snapshot, empty)))
+        serving.set_notice(
+            *(
+                (("Not known while podium.yaml cannot be used.", "muted"),)
+                if broken
+                else self.notice_for(snapshot, empty)
+            )
+        )
         before = len(serving.rows)
         signals = tuple(self.store.get(f"glance:{status.name}").version for status in self._environments)
-        serving.set_rows(self._environments, (signals, self.store.get("pictures").version, int(self.podium.clock() // 15)))
+        serving.set_rows(
+            self._environments, (signals, self.store.get("pictures").version, int(self.podium.clock() // 15))
+        )
         serving.title("Environments", self._counted())
         if self._environments and len(self._environments) != before:
             self.podium.read(self.queries())
@@ -214,11 +274,16 @@ class OverviewScreen(MendingMixin, ChangesMixin, PodiumScreen):
             agent=self.store.value("agent"),
             versions=self.store.value("versions", ()),
             now=self.podium.clock(),
-            pictures=self._pictures.values(),
+            snapshots=self._pictures.values(),
         )
         loading = view is None and self.store.get("runs").loading
         pane.set_notice(
-            ("reading …", "faint") if loading else ("Nothing. All is well." if view and view.runs else "Nothing yet.", "ok" if view and view.runs else "muted")
+            ("reading …", "faint")
+            if loading
+            else (
+                "Nothing. All is well." if view and view.runs else "Nothing yet.",
+                "ok" if view and view.runs else "muted",
+            )
         )
         pane.set_rows(tuple(found))
         pane.title("Needs you", fmt.count(len(found), "thing") if found else "")
@@ -277,7 +342,9 @@ class OverviewScreen(MendingMixin, ChangesMixin, PodiumScreen):
         return ((fmt.ago(status.deployment.at, self.podium.clock()) if status.deployment else "", "muted"),)
 
     def _ready(self, status: EnvironmentStatus) -> Cell:
-        return (("", ""),) if status.rollback_to is None else ((f"{self.glyphs['ok']} v{status.rollback_to}", "accent"),)
+        return (
+            (("", ""),) if status.rollback_to is None else ((f"{self.glyphs['ok']} v{status.rollback_to}", "accent"),)
+        )
 
     # Actions
 
@@ -294,7 +361,14 @@ class OverviewScreen(MendingMixin, ChangesMixin, PodiumScreen):
             view: RunsView | None = self.store.value("runs")
             run = next((run for run in view.runs if run.id == current.run_id), None) if view else None
         if environment is None and pane is not None and pane.id == "needs":
-            environment = next((status for status in self._environments if isinstance(current, Need) and status.name == current.subject), None)
+            environment = next(
+                (
+                    status
+                    for status in self._environments
+                    if isinstance(current, Need) and status.name == current.subject
+                ),
+                None,
+            )
         if environment is None and not isinstance(current, Run):
             environment = next((status for status in self._environments if status.protected), None)
         if environment is None:

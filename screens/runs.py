@@ -47,7 +47,13 @@ class RunsScreen(ShellMixin, ChangesMixin, PodiumScreen):
         self._pending_logs = False
 
     def body(self) -> ComposeResult:
-        yield Table[Run]("Runs", run_columns(lambda: self.glyphs, self.podium.clock), key=lambda run: run.id, text=run_text, id="list")
+        yield Table[Run](
+            "Runs",
+            run_columns(lambda: self.glyphs, self.podium.clock),
+            key=lambda run: run.id,
+            text=run_text,
+            id="list",
+        )
         with Vertical(id="detail", classes="group"):
             yield Graph(id="graph")
             yield LogView(id="log")
@@ -88,7 +94,9 @@ class RunsScreen(ShellMixin, ChangesMixin, PodiumScreen):
     def step(self) -> Step | None:
         """Of the run under the cursor: the graph still shows another one's until it has heard that the cursor moved."""
         step, run = self.graph.step, self.run
-        return step if self.detail is not None and step is not None and run is not None and step.run_id == run.id else None
+        return (
+            step if self.detail is not None and step is not None and run is not None and step.run_id == run.id else None
+        )
 
     def select(self, run_id: int) -> None:
         """Put the cursor on a run, which may be one that was not read yet."""
@@ -110,7 +118,12 @@ class RunsScreen(ShellMixin, ChangesMixin, PodiumScreen):
                 rows.append(wanted.run)
             self.table.set_rows(tuple(rows), self.second(rows))
             if not self.table.filter_text:
-                self.table.title("Runs", f"{view.total:,}" if len(view.runs) >= view.total else f"newest {len(view.runs):,} of {view.total:,}")
+                self.table.title(
+                    "Runs",
+                    f"{view.total:,}"
+                    if len(view.runs) >= view.total
+                    else f"newest {len(view.runs):,} of {view.total:,}",
+                )
             if self._wanted is not None and self.table.go_to(self._wanted):
                 self._wanted = None
         self._show_detail()
@@ -144,7 +157,9 @@ class RunsScreen(ShellMixin, ChangesMixin, PodiumScreen):
             self.log_view.open(cockpit.worker_log(run.id), f"Worker of run {run.id}", *self._why_empty(run, None))
             return
         took = fmt.duration((step.ended or self.podium.clock()) - step.started) if step.started is not None else ""
-        name = f"Log of {step.name}" + (f", from run {step.origin} (cached)" if step.cached and step.origin else f", {took}" if took else "")
+        name = f"Log of {step.name}" + (
+            f", from run {step.origin} (cached)" if step.cached and step.origin else f", {took}" if took else ""
+        )
         # A cached step ran nothing here: what was said when it did run is in that run's log.
         path = cockpit.step_log(step.origin if step.cached and step.origin is not None else run.id, step.name)
         self.log_view.open(path, name, *self._why_empty(run, step))
@@ -154,7 +169,9 @@ class RunsScreen(ShellMixin, ChangesMixin, PodiumScreen):
         if step is None:
             return (("The worker has written nothing.", "muted"),)
         words = {
-            StepState.PENDING: f"{step.name} has not started; it needs {', '.join(step.needs)}." if step.needs else f"{step.name} has not started.",
+            StepState.PENDING: f"{step.name} has not started; it needs {', '.join(step.needs)}."
+            if step.needs
+            else f"{step.name} has not started.",
             StepState.RUNNING: f"{step.name} runs and has written nothing yet.",
             StepState.WAITING: f"{step.name} waits for a person: A approves.",
             StepState.SKIPPED: f"{step.name} was skipped" + (f": {step.message}" if step.message else "."),
@@ -196,7 +213,12 @@ class RunsScreen(ShellMixin, ChangesMixin, PodiumScreen):
     def _near_end(self) -> None:
         """More runs are read when the cursor comes to the last ones."""
         view: RunsView | None = self.store.value("runs")
-        if view is not None and len(view.runs) < view.total and self.table._cursor >= len(view.runs) - 20 and not self.table.filter_text:
+        if (
+            view is not None
+            and len(view.runs) < view.total
+            and self.table._cursor >= len(view.runs) - 20
+            and not self.table.filter_text
+        ):
             self._limit = max(self._limit, len(view.runs)) * 2
             self.podium.read([queries.runs(self._limit)], force=True)
 

@@ -15,27 +15,37 @@ from pathlib import Path
 
 import pytest
 from podium.core.containers import Engine, open_engine
-from podium.core.containers.address import LOCAL_SOCKET, parse
+from podium.core.containers.engine.address import LOCAL_SOCKET, parse
 from podium.core.errors import PodiumError
 
 from .servers import dockerd, images, registry, sshd, tls
 from .support import free_port
 
-# The libraries that tests load are a million objects that stay: to look through them for garbage every 700 new ones is a tenth of a test process's time.
+# The libraries that tests load are a million objects that stay: to look through them for garbage every 700 new ones is
+# a tenth of a test process's time.
 gc.set_threshold(20_000)
 
 ENGINE_MISSING = "no Docker engine answers"
 
 
-# Files whose tests take minutes. They go first, so that no process is left with one of them when the others are through.
+# Files whose tests take minutes. They go first, so that no process is left with one of them when the others are
+# through.
 LONG = (
-    "integration/test_demo_docker.py", "chaos/test_promotions_docker.py", "integration/test_demo.py", "chaos/test_promotions.py", "chaos/test_engine.py",
+    "integration/test_demo_docker.py",
+    "chaos/test_promotions_docker.py",
+    "integration/test_demo.py",
+    "chaos/test_promotions.py",
+    "chaos/test_engine.py",
     "delivery/test_real.py",
-)  # fmt: skip
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: next((place for place, name in enumerate(LONG) if item.path.as_posix().endswith(name)), len(LONG)))
+    items.sort(
+        key=lambda item: next(
+            (place for place, name in enumerate(LONG) if item.path.as_posix().endswith(name)), len(LONG)
+        )
+    )
 
 
 def required(missing: str) -> None:
@@ -48,7 +58,9 @@ def required(missing: str) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """One line: what was not tested here, and for want of what."""
-    skipped = [report.longrepr for report in terminalreporter.stats.get("skipped", []) if isinstance(report.longrepr, tuple)]
+    skipped = [
+        report.longrepr for report in terminalreporter.stats.get("skipped", []) if isinstance(report.longrepr, tuple)
+    ]
     reasons = Counter(str(reason).removeprefix("Skipped: ") for _, _, reason in skipped)
     if reasons:
         told = "; ".join(f"{count} ({reason})" for reason, count in reasons.most_common())
@@ -87,13 +99,15 @@ def haproxy_image(engine: Engine) -> str:
 
 @pytest.fixture(scope="session")
 def python_image(engine: Engine) -> str:
-    """A Python with MLflow, scikit-learn and what serving needs: nothing has to be downloaded into an image built on it."""
+    """A Python with MLflow, scikit-learn and what serving needs: nothing has to be downloaded into an image built on
+    it."""
     return _image(engine, images.PYTHON)
 
 
 @pytest.fixture(scope="session")
 def image_registry() -> Iterator[registry.Registry]:
-    """An image registry that lets anybody in; `address` is the first part of an image's name. One for the whole session: use names of your own."""
+    """An image registry that lets anybody in; `address` is the first part of an image's name. One for the whole
+    session: use names of your own."""
     required(registry.missing())
     with registry.Registry() as made:
         yield made
@@ -101,7 +115,8 @@ def image_registry() -> Iterator[registry.Registry]:
 
 @pytest.fixture
 def private_registry() -> Iterator[registry.Registry]:
-    """An image registry that asks for `user` and `password`; `docker_config(directory)` is a place for DOCKER_CONFIG with them."""
+    """An image registry that asks for `user` and `password`; `docker_config(directory)` is a place for DOCKER_CONFIG
+    with them."""
     required(registry.missing())
     with registry.Registry("anna", "a-password-of-tests") as made:
         yield made
@@ -116,7 +131,8 @@ def _sshd() -> Iterator[sshd.Sshd]:
 
 @pytest.fixture
 def ssh_server(_sshd: sshd.Sshd, monkeypatch: pytest.MonkeyPatch) -> Iterator[sshd.Sshd]:
-    """An sshd that the `ssh` found on PATH gets into, in this process and those it starts; its line is mended after each test."""
+    """An sshd that the `ssh` found on PATH gets into, in this process and those it starts; its line is mended after
+    each test."""
     monkeypatch.setenv("PATH", _sshd.path)
     yield _sshd
     _sshd.line.mend()
@@ -131,18 +147,25 @@ def ssh_engine(engine: Engine, ssh_server: sshd.Sshd) -> str:
 
 @pytest.fixture(scope="session")
 def tls_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tls.TlsEngine]:
-    """An engine of the tests' own behind TCP and TLS. It has no images; what a test makes there ends with the session."""
+    """An engine of the tests' own behind TCP and TLS. It has no images; what a test makes there ends with the
+    session."""
     required(tls.missing() or dockerd.missing())
     good, other = (tls.make(tmp_path_factory.mktemp("tls") / name) for name in ("good", "other"))
     address = f"127.0.0.1:{free_port()}"
-    options = ["--tlsverify", f"--tlscacert={good}/ca.pem", f"--tlscert={good}/server-cert.pem", f"--tlskey={good}/server-key.pem"]
+    options = [
+        "--tlsverify",
+        f"--tlscacert={good}/ca.pem",
+        f"--tlscert={good}/server-cert.pem",
+        f"--tlskey={good}/server-key.pem",
+    ]
     with dockerd.Dockerd("-H", f"tcp://{address}", *options) as made:
         yield tls.TlsEngine(f"tcp://{address}", good, other, made)
 
 
 @pytest.fixture
 def own_dockerd() -> Iterator[Callable[..., dockerd.Dockerd]]:
-    """Makes running engines of the test's own (`own_dockerd(live_restore=True)`), to be stopped, killed and started again; ended after the test."""
+    """Makes running engines of the test's own (`own_dockerd(live_restore=True)`), to be stopped, killed and started
+    again; ended after the test."""
     required(dockerd.missing())
     made: list[dockerd.Dockerd] = []
 

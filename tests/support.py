@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from podium.core.delivery.ports import kept_port
+from podium.core.delivery.host.ports import kept_port
 
 T = TypeVar("T")
 _held: list[socket.socket] = []

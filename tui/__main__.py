@@ -17,7 +17,10 @@ def main() -> int:
     from .app import run
 
     try:
-        return run(find_project(Path(sys.argv[1]) if len(sys.argv) > 1 else Path.cwd()), screen=sys.argv[2] if len(sys.argv) > 2 else None)
+        return run(
+            find_project(Path(sys.argv[1]) if len(sys.argv) > 1 else Path.cwd()),
+            screen=sys.argv[2] if len(sys.argv) > 2 else None,
+        )
     except PodiumError as error:
         print(f"podium: {error}" + (f"\n{error.hint}" if error.hint else ""), file=sys.stderr)
         return error.exit_code

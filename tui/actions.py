@@ -1,6 +1,7 @@
 """The one registry of actions. Footer, help, palette, key bindings, read-only mode and user keymaps all come from it.
 
-An action that cannot be done now is dimmed, not hidden, and says why when it is asked for all the same: `refusal` is the only place that decides.
+An action that cannot be done now is dimmed, not hidden, and says why when it is asked for all the same: `refusal` is
+the only place that decides.
 """
 
 from __future__ import annotations
@@ -46,8 +47,9 @@ Refuse = Callable[[Context], str]
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`keys` are Textual key names or single characters. `screens` empty: everywhere. `footer` is its rank in the footer, 0 for not shown.
-    `called` gives (label, help) of screens where the same key does the same kind of thing to something else."""
+    """`keys` are Textual key names or single characters. `screens` empty: everywhere. `footer` is its rank in the
+    footer, 0 for not shown. `called` gives (label, help) of screens where the same key does the same kind of thing
+    to something else."""
 
     id: str
     keys: tuple[str, ...]
@@ -77,8 +79,13 @@ class Action:
 
 
 SCREEN_TITLES = {
-    "overview": "Overview", "runs": "Runs", "models": "Models", "environments": "Environments", "containers": "Containers", "compare": "Compare",
-}  # fmt: skip
+    "overview": "Overview",
+    "runs": "Runs",
+    "models": "Models",
+    "environments": "Environments",
+    "containers": "Containers",
+    "compare": "Compare",
+}
 _MAIN = ("overview", "runs", "models", "environments", "containers")
 _RUNS = ("overview", "runs")
 _SERVING = ("overview", "environments", "models")
@@ -117,12 +124,18 @@ def _pause(context: Context) -> str:
     canary = context.environment.canary if context.environment is not None else None
     if canary is None or canary.state is CanaryState.RUNNING:
         return _canary(context)
-    return "the canary is paused already" if canary.state is CanaryState.PAUSED else "the canary waits already: U goes on, X goes back"
+    return (
+        "the canary is paused already"
+        if canary.state is CanaryState.PAUSED
+        else "the canary waits already: U goes on, X goes back"
+    )
 
 
 def _go_on(context: Context) -> str:
     canary = context.environment.canary if context.environment is not None else None
-    return "the canary is not paused" if canary is not None and canary.state is CanaryState.RUNNING else _canary(context)
+    return (
+        "the canary is not paused" if canary is not None and canary.state is CanaryState.RUNNING else _canary(context)
+    )
 
 
 def _repair(context: Context) -> str:
@@ -140,7 +153,10 @@ def _restart(context: Context) -> str:
     if container is None:
         return "no container is under the cursor"
     if container.role not in ("replica", "proxy"):
-        return f"{container.name} is a {container.role or 'container of its own'}: it comes and goes with what it belongs to"
+        return (
+            f"{container.name} is a {container.role or 'container of its own'}: it comes and goes with what it"
+            " belongs to"
+        )
     if context.environment is not None and context.environment.locked_by:
         return f"{context.environment.name} is being changed: {context.environment.locked_by}"
     return ""
@@ -150,7 +166,11 @@ def _shell(context: Context) -> str:
     if context.screen == "containers":
         if context.container is None:
             return "no container is under the cursor"
-        return "" if context.container.state == "running" else f"{context.container.name} is {context.container.state}; a shell needs a running container"
+        return (
+            ""
+            if context.container.state == "running"
+            else f"{context.container.name} is {context.container.state}; a shell needs a running container"
+        )
     if context.step is None:
         return "no step is under the cursor; enter goes to the steps of a run"
     if context.step.uses:
@@ -200,7 +220,10 @@ def _promote(context: Context) -> str:
     if not context.project:
         return "podium.yaml cannot be used; see Overview"
     if context.environment is not None and context.environment.canary is not None:
-        return f"a canary is under way in {context.environment.name}; on Environments F gives it all traffic, X puts everything back"
+        return (
+            f"a canary is under way in {context.environment.name}; on Environments F gives it all traffic, X puts"
+            " everything back"
+        )
     if context.screen == "models":
         if context.version is not None and context.model not in ("", context.version.model):
             return f"{context.version.model} is another model: the environments of podium.yaml serve {context.model}"
@@ -230,10 +253,46 @@ def _version(context: Context) -> str:
 
 ACTIONS: tuple[Action, ...] = (
     Action("open", ("enter",), "open", "Open what is under the cursor", "Here", _openable, footer=1),
-    Action("mark", ("space",), "mark", "Mark the version under the cursor, for comparing", "Here", _version, screens=("models",), footer=2),
-    Action("compare", ("c",), "compare", "Compare the marked versions side by side", "Here", _compare, screens=("models",), footer=3),
-    Action("logs", ("l",), "logs", "Show the log of what is under the cursor", "Here", _has_log, screens=("runs", "overview", "containers"), footer=4),
-    Action("merge", ("m",), "merge", "One replica's log, or those of all in the order of time", "Here", _has_log, screens=("containers",), footer=5),
+    Action(
+        "mark",
+        ("space",),
+        "mark",
+        "Mark the version under the cursor, for comparing",
+        "Here",
+        _version,
+        screens=("models",),
+        footer=2,
+    ),
+    Action(
+        "compare",
+        ("c",),
+        "compare",
+        "Compare the marked versions side by side",
+        "Here",
+        _compare,
+        screens=("models",),
+        footer=3,
+    ),
+    Action(
+        "logs",
+        ("l",),
+        "logs",
+        "Show the log of what is under the cursor",
+        "Here",
+        _has_log,
+        screens=("runs", "overview", "containers"),
+        footer=4,
+    ),
+    Action(
+        "merge",
+        ("m",),
+        "merge",
+        "One replica's log, or those of all in the order of time",
+        "Here",
+        _has_log,
+        screens=("containers",),
+        footer=5,
+    ),
     Action(
         "shell",
         ("S",),
@@ -283,8 +342,28 @@ ACTIONS: tuple[Action, ...] = (
         8,
         {"environments": ("go on", "Let a paused or undecided canary go on")},
     ),
-    Action("pause", ("H",), "hold", "Hold the canary at its share of the traffic", "Changes", _pause, Danger.TRAFFIC, _CANARY, 2),
-    Action("full", ("F",), "all traffic", "Give the canary all traffic now, unjudged", "Changes", _canary, Danger.TRAFFIC, _CANARY, 3),
+    Action(
+        "pause",
+        ("H",),
+        "hold",
+        "Hold the canary at its share of the traffic",
+        "Changes",
+        _pause,
+        Danger.TRAFFIC,
+        _CANARY,
+        2,
+    ),
+    Action(
+        "full",
+        ("F",),
+        "all traffic",
+        "Give the canary all traffic now, unjudged",
+        "Changes",
+        _canary,
+        Danger.TRAFFIC,
+        _CANARY,
+        3,
+    ),
     Action(
         "promote",
         ("P",),
@@ -318,14 +397,23 @@ ACTIONS: tuple[Action, ...] = (
         ("overview", "environments", "containers"),
         7,
     ),
-    Action("search", ("slash",), "search", "Search; the lines around a hit stay on screen", "Find", _searchable, footer=9),
+    Action(
+        "search", ("slash",), "search", "Search; the lines around a hit stay on screen", "Find", _searchable, footer=9
+    ),
     Action("next", ("n",), "next hit", "Next hit of the search", "Find", _searchable),
     Action("previous", ("N",), "previous hit", "Previous hit of the search", "Find", _searchable),
     Action("filter", ("f",), "filter", "Show only what matches; empty shows all", "Find", _searchable, footer=10),
     Action("sort", ("s",), "sort", "Sort by the next column; once more turns it round", "Find", _table_only),
     Action("wrap", ("w",), "wrap", "Wrap long lines of a log", "Log", _log_only),
     Action("timestamps", ("t",), "times", "Show when each line of a log was written", "Log", _log_only),
-    Action("copy", ("y",), "copy", "Copy to the clipboard of your own terminal, over SSH and in tmux too", "Find", _searchable),
+    Action(
+        "copy",
+        ("y",),
+        "copy",
+        "Copy to the clipboard of your own terminal, over SSH and in tmux too",
+        "Find",
+        _searchable,
+    ),
     Action("browser", ("o",), "browser", "Open in the browser, or show the address", "Here"),
     Action("refresh", ("r",), "refresh", "Read everything again, the registry too", "Screens", footer=13),
     Action("zoom", ("plus",), "zoom", "Give the focused pane the whole screen, and back", "Screens", footer=12),
@@ -356,9 +444,21 @@ ACTIONS: tuple[Action, ...] = (
 BY_ID: Mapping[str, Action] = {action.id: action for action in ACTIONS}
 
 _SHOWN = {
-    "slash": "/", "question_mark": "?", "plus": "+", "colon": ":", "escape": "esc", "space": "space", "pagedown": "pgdn", "pageup": "pgup",
-    "f1": "F1", "full_stop": ".", "comma": ",", "minus": "-", "down": "down", "up": "up",
-}  # fmt: skip
+    "slash": "/",
+    "question_mark": "?",
+    "plus": "+",
+    "colon": ":",
+    "escape": "esc",
+    "space": "space",
+    "pagedown": "pgdn",
+    "pageup": "pgup",
+    "f1": "F1",
+    "full_stop": ".",
+    "comma": ",",
+    "minus": "-",
+    "down": "down",
+    "up": "up",
+}
 
 
 def shown_key(key: str) -> str:
@@ -383,7 +483,8 @@ class Keymap:
         return " ".join(shown_key(key) for key in self.keys(action))
 
     def bindings(self) -> Iterable[tuple[str, str]]:
-        """(key, action's id) of everything. Every action is bound on every screen, so that a key which does not apply can say why."""
+        """(key, action's id) of everything. Every action is bound on every screen, so that a key which does not
+        apply can say why."""
         for action in ACTIONS:
             for key in self.keys(action):
                 yield key, action.id
@@ -391,5 +492,9 @@ class Keymap:
 
 def footer_actions(screen: str) -> list[Action]:
     """What the footer offers on a screen, most useful first."""
-    chosen = [a for a in ACTIONS if a.footer and (not a.screens or screen in a.screens) and (screen in _MAIN or a.group not in ("Changes",))]
+    chosen = [
+        a
+        for a in ACTIONS
+        if a.footer and (not a.screens or screen in a.screens) and (screen in _MAIN or a.group not in ("Changes",))
+    ]
     return sorted(chosen, key=lambda action: action.footer)

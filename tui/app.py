@@ -1,4 +1,5 @@
-"""Opens the cockpit. Imports nothing heavy itself: the collector is switched off before Textual comes, for a quarter of the start was its."""
+"""Opens the cockpit. Imports nothing heavy itself: the collector is switched off before Textual comes, for a quarter
+of the start was its."""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ THEMES = ("dark", "light")
 def run(home: Path | Cockpit, *, read_only: bool = False, screen: str | None = None, theme: str | None = None) -> int:
     """Open the cockpit on the project at `home` and stay until it is left; the exit code.
 
-    The caller has checked the terminal (`terminal.check`). ConfigError where the person's keys.yaml cannot be used, UsageError for an unknown
-    screen or theme.
+    The caller has checked the terminal (`terminal.check`). ConfigError where the person's keys.yaml cannot be used,
+    UsageError for an unknown screen or theme.
     """
     for what, given, known in (("screen", screen, SCREENS), ("theme", theme, THEMES)):
         if given is not None and given not in known:
@@ -29,7 +30,7 @@ def run(home: Path | Cockpit, *, read_only: bool = False, screen: str | None = N
     sys.setswitchinterval(0.0005)
     from . import keymap
     from .application import PodiumApp
-    from .ending import ENDING
+    from .shutdown import ENDING
 
     keys = keymap.load()
     cockpit = home if isinstance(home, Cockpit) else Cockpit(home, read_only=read_only)

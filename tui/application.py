@@ -1,6 +1,7 @@
 """The cockpit: opens the screens, carries data from the pool's threads to them, and leaves the terminal as it found it.
 
-Small on purpose: screens own their work. Here are the start (paint first, then load), the one timer, signals, and the end.
+Small on purpose: screens own their work. Here are the start (paint first, then load), the one timer, signals, and
+the end.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from textual.screen import ModalScreen, Screen
 
 from ..core.cockpit import Cockpit, PodiumError, UsageError
 from .actions import SCREEN_TITLES, Keymap
-from .ending import EndingApp
 from .glyphs import Glyphs
 from .palette import ActionProvider
 from .pool import POLL, Job, Pool
 from .queries import Query
+from .shutdown import EndingApp
 from .store import Store
 from .terminal import clipboard_sequence, plain_glyphs
 from .theme import DARK, LIGHT, THEMES, theme_name
@@ -109,9 +110,12 @@ class PodiumApp(EndingApp):
         self.call_after_refresh(self._begin)
 
     def get_default_screen(self) -> Screen[Any]:
-        """The first screen is the one at the bottom of the stack, not one on top of an empty one that would be painted before it."""
+        """The first screen is the one at the bottom of the stack, not one on top of an empty one that would be
+        painted before it."""
         screen = self._screen_named(self._first)
-        screen._push_result_callback(self, None)  # as if it had been pushed: Textual cannot switch away from a screen that was not
+        screen._push_result_callback(
+            self, None
+        )  # as if it had been pushed: Textual cannot switch away from a screen that was not
         return screen
 
     def _begin(self) -> None:
@@ -178,7 +182,8 @@ class PodiumApp(EndingApp):
         return kept
 
     def go_to_run(self, run_id: int) -> None:
-        # A dialog that a person types into stays where it is, and its keys with it; and at the end there is no screen any more.
+        # A dialog that a person types into stays where it is, and its keys with it; and at the end there is no screen
+        # any more.
         if not self.screen_stack or isinstance(self.screen_stack[-1], ModalScreen):
             return
         screen = self.go("runs")
@@ -196,7 +201,10 @@ class PodiumApp(EndingApp):
             self.say("q quits; runs go on without the cockpit")
 
     def action_say_quit(self) -> None:
-        self.say(f"{self.keymap.shown(_action('back'))} goes back and quits on Overview, ctrl+q quits from anywhere; runs go on without the cockpit")
+        self.say(
+            f"{self.keymap.shown(_action('back'))} goes back and quits on Overview, ctrl+q quits from anywhere; runs go"
+            " on without the cockpit"
+        )
 
     def toggle_theme(self) -> None:
         self.theme = LIGHT if self.theme == DARK else DARK
@@ -207,7 +215,7 @@ class PodiumApp(EndingApp):
 
     def run_outside(self, argv: Sequence[str], words: str) -> int:
         """Give the terminal to another program until it ends; its exit code."""
-        from .outside import run_outside
+        from .external_program import run_outside
 
         return run_outside(self, argv, words)
 
@@ -240,7 +248,9 @@ class PodiumApp(EndingApp):
 
     def open_address(self, address: str) -> None:
         """Over SSH, or with no display, a browser here is of no use to anybody: show the address and copy it."""
-        if self.cockpit.over_ssh() or not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin"):
+        if self.cockpit.over_ssh() or not (
+            os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin"
+        ):
             self.copy(address)
             self.say(f"copied {address}")
             return
@@ -322,7 +332,8 @@ class PodiumApp(EndingApp):
                 screen.pass_time()
 
     def _poll(self) -> None:
-        """Ask whether the journal changed. A poll that does not come back is not asked again: the journal is locked, and the frame says so."""
+        """Ask whether the journal changed. A poll that does not come back is not asked again: the journal is locked,
+        and the frame says so."""
         if self._poll_asked is not None:
             return
         self._poll_asked = time.monotonic()
@@ -332,7 +343,11 @@ class PodiumApp(EndingApp):
             return cockpit.changed()
 
         def done(value: int | None, error: BaseException | None) -> None:
-            self.call_soon(self._polled_journal, value, error) if error is not None or value != self._seen or self._poll_error else self._quiet()
+            (
+                self.call_soon(self._polled_journal, value, error)
+                if error is not None or value != self._seen or self._poll_error
+                else self._quiet()
+            )
 
         self.pool.submit("poll", work, done, lane=POLL)
 
@@ -375,7 +390,9 @@ def as_podium_error(error: BaseException) -> PodiumError:
     """Whatever a query raised, as something that can be shown."""
     if isinstance(error, PodiumError):
         return error
-    return PodiumError(f"{type(error).__name__}: {error}", hint="this is a fault of Podium's; `podium doctor` may say more")
+    return PodiumError(
+        f"{type(error).__name__}: {error}", hint="this is a fault of Podium's; `podium doctor` may say more"
+    )
 
 
 def _action(action_id: str) -> Any:

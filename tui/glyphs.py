@@ -7,16 +7,65 @@ from ..core.domain.runs import RunState, StepState
 from ..core.domain.verdicts import Verdict
 
 _UNICODE = {
-    "ok": "✓", "bad": "✗", "run": "●", "wait": "◆", "idle": "·", "skip": "○", "stop": "■", "warn": "!", "cut": "↯",
-    "mark": "▌", "point": "▸", "cached": "↺", "lock": "⚿", "arrow": "→", "dash": "–", "up": "▲", "down": "▼", "dot": "·", "pin": "◂", "ellipsis": "…",
-    "one": "─", "first": "┬", "mid": "├", "last": "└", "bar": "━", "thumb": "█", "track": "│", "rule": "─",
-}  # fmt: skip
+    "ok": "✓",
+    "bad": "✗",
+    "run": "●",
+    "wait": "◆",
+    "idle": "·",
+    "skip": "○",
+    "stop": "■",
+    "warn": "!",
+    "cut": "↯",
+    "mark": "▌",
+    "point": "▸",
+    "cached": "↺",
+    "lock": "⚿",
+    "arrow": "→",
+    "dash": "–",
+    "up": "▲",
+    "down": "▼",
+    "dot": "·",
+    "pin": "◂",
+    "ellipsis": "…",
+    "one": "─",
+    "first": "┬",
+    "mid": "├",
+    "last": "└",
+    "bar": "━",
+    "thumb": "█",
+    "track": "│",
+    "rule": "─",
+}
 _ASCII = {
-    "ok": "+", "bad": "x", "run": "*", "wait": "?", "idle": ".", "skip": "o", "stop": "#", "warn": "!", "cut": "~",
-    "mark": "|", "point": ">", "cached": "=", "lock": "!", "arrow": "->", "dash": "-", "up": "^", "down": "v", "dot": ".", "pin": "<",
+    "ok": "+",
+    "bad": "x",
+    "run": "*",
+    "wait": "?",
+    "idle": ".",
+    "skip": "o",
+    "stop": "#",
+    "warn": "!",
+    "cut": "~",
+    "mark": "|",
+    "point": ">",
+    "cached": "=",
+    "lock": "!",
+    "arrow": "->",
+    "dash": "-",
+    "up": "^",
+    "down": "v",
+    "dot": ".",
+    "pin": "<",
     "ellipsis": "~",
-    "one": "-", "first": "+", "mid": "|", "last": "+", "bar": "=", "thumb": "#", "track": "|", "rule": "-",
-}  # fmt: skip
+    "one": "-",
+    "first": "+",
+    "mid": "|",
+    "last": "+",
+    "bar": "=",
+    "thumb": "#",
+    "track": "|",
+    "rule": "-",
+}
 
 # No full block: rows that stand on each other must stay apart.
 BLOCKS = " ▁▂▃▄▅▆▇"
@@ -63,7 +112,17 @@ class Glyphs:
         """Our own words, in what the terminal can show."""
         if not self.plain:
             return text
-        for fancy, plain in (("–", "-"), ("—", "-"), ("…", "~"), ("→", "->"), ("·", "."), ("’", "'"), ("×", "x"), ("Δ", "d"), ("▸", ">")):
+        for fancy, plain in (
+            ("–", "-"),
+            ("—", "-"),
+            ("…", "~"),
+            ("→", "->"),
+            ("·", "."),
+            ("’", "'"),
+            ("×", "x"),
+            ("Δ", "d"),
+            ("▸", ">"),
+        ):
             text = text.replace(fancy, plain)
         return text.encode("ascii", "replace").decode("ascii")
 

@@ -1,7 +1,7 @@
 """A person's own keys: `$XDG_CONFIG_HOME/podium/keys.yaml`, a mapping of action -> key or list of keys.
 
-Checked as a whole and fatally. Textual would let a key that is mapped twice silently take the other action away, and a rollback key that does
-something else is worse than a cockpit that does not start.
+Checked as a whole and fatally. Textual would let a key that is mapped twice silently take the other action away, and
+a rollback key that does something else is worse than a cockpit that does not start.
 """
 
 from __future__ import annotations
@@ -16,7 +16,23 @@ from ..core.cockpit import ConfigError, Problem
 from .actions import ACTIONS, BY_ID, Keymap, shown_key
 
 _NAMED = frozenset(
-    ["up", "down", "left", "right", "home", "end", "pageup", "pagedown", "enter", "space", "tab", "escape", "backspace", "delete", "insert"]
+    [
+        "up",
+        "down",
+        "left",
+        "right",
+        "home",
+        "end",
+        "pageup",
+        "pagedown",
+        "enter",
+        "space",
+        "tab",
+        "escape",
+        "backspace",
+        "delete",
+        "insert",
+    ]
     + [f"f{n}" for n in range(1, 13)]
 )
 # tmux and plain SSH terminals never send these, so that a key which cannot work is an error rather than a riddle.
@@ -47,7 +63,9 @@ def parse(text: str, file: str = "keys.yaml") -> Keymap:
         node = yaml.compose(text[:65_536], Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        raise ConfigError((Problem(file, mark.line + 1 if mark else 0, mark.column + 1 if mark else 0, "", f"is not YAML: {error}"),)) from error
+        raise ConfigError(
+            (Problem(file, mark.line + 1 if mark else 0, mark.column + 1 if mark else 0, "", f"is not YAML: {error}"),)
+        ) from error
     if node is None:
         return Keymap()
     if not isinstance(node, yaml.MappingNode):
@@ -59,7 +77,16 @@ def parse(text: str, file: str = "keys.yaml") -> Keymap:
         name = str(name_node.value)
         if name not in BY_ID:
             near = difflib.get_close_matches(name, BY_ID, 1)
-            problems.append(Problem(file, line, column, name, "is no action", f"did you mean {near[0]}?" if near else "`?` in the cockpit lists them"))
+            problems.append(
+                Problem(
+                    file,
+                    line,
+                    column,
+                    name,
+                    "is no action",
+                    f"did you mean {near[0]}?" if near else "`?` in the cockpit lists them",
+                )
+            )
             continue
         if name in overrides:
             problems.append(Problem(file, line, column, name, "is given twice"))
@@ -84,7 +111,10 @@ def _key(text: str) -> str:
         return _character_to_key(text)
     lower = text.lower()
     if lower.startswith(_UNSENT):
-        raise ValueError(f"{text!r} is not sent by every terminal (tmux has no such keys); use ctrl+letter, a letter or a function key")
+        raise ValueError(
+            f"{text!r} is not sent by every terminal (tmux has no such keys); use ctrl+letter, a letter or a"
+            " function key"
+        )
     base = lower.removeprefix("ctrl+").removeprefix("alt+").removeprefix("shift+")
     named = base in _NAMED or (base != lower and len(base) == 1 and base.isascii() and base.isalnum())
     if not named:
@@ -104,5 +134,14 @@ def _clashes(overrides: dict[str, tuple[str, ...]], file: str) -> list[Problem]:
             other = taken.setdefault(key, action.id)
             if other != action.id:
                 hint = f"give {other} another key in the same file first"
-                problems.append(Problem(file, 0, 0, action.id, f"{shown_key(key)!r} is already the key of {other} ({BY_ID[other].help})", hint))
+                problems.append(
+                    Problem(
+                        file,
+                        0,
+                        0,
+                        action.id,
+                        f"{shown_key(key)!r} is already the key of {other} ({BY_ID[other].help})",
+                        hint,
+                    )
+                )
     return problems

@@ -1,4 +1,5 @@
-"""The command palette's entries: the actions of the registry, and the places one can go to. Few, because Textual matches them one by one."""
+"""The command palette's entries: the actions of the registry, and the places one can go to. Few, because Textual
+matches them one by one."""
 
 from __future__ import annotations
 
@@ -29,7 +30,9 @@ class ActionProvider(Provider):
             reason = action.refusal(context)
             keys = keymap.all_shown(action)
             words = action.label_on(context.screen) + (f"   {keys}" if keys else "")
-            (refused if reason else possible).append((words, (reason and f"not now: {reason}") or action.help_on(context.screen), action.id))
+            (refused if reason else possible).append(
+                (words, (reason and f"not now: {reason}") or action.help_on(context.screen), action.id)
+            )
         return [*possible, *refused][:LIMIT]
 
     def _perform(self, action_id: str) -> None:

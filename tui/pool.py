@@ -1,7 +1,8 @@
 """Work off the UI thread: daemon threads that never hold up the exit of the process.
 
-Textual's own thread workers (and `asyncio.to_thread`) are joined at exit, so that one blocked call hangs the program for ever. Here a job has a
-stop event and may have a closer that unblocks it; whatever does not listen dies with the process.
+Textual's own thread workers (and `asyncio.to_thread`) are joined at exit, so that one blocked call hangs the program
+for ever. Here a job has a stop event and may have a closer that unblocks it; whatever does not listen dies with the
+process.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ POLL = "poll"  # one thread alone: SQLite's data_version can only be compared wi
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One call of `work(job)`. `done(value, error)` is called in the pool's thread with the outcome, unless the job was stopped."""
+    """One call of `work(job)`. `done(value, error)` is called in the pool's thread with the outcome, unless the job
+    was stopped."""
 
     key: str
     work: Callable[[Job], Any]
@@ -38,7 +40,8 @@ class Job:
 
 
 class Pool:
-    """A few daemon threads per lane. Jobs with the same key never run at once, and a waiting one is replaced by a newer one."""
+    """A few daemon threads per lane. Jobs with the same key never run at once, and a waiting one is replaced by a
+    newer one."""
 
     def __init__(self, *, fast: int = 2, slow: int = 3) -> None:
         self._sizes = {FAST: fast, SLOW: slow, CHANGE: 2, POLL: 1}
@@ -72,7 +75,9 @@ class Pool:
                 waiting.append(job)
             if not self._idle[lane] and self._threads[lane] < self._sizes[lane]:
                 self._threads[lane] += 1
-                threading.Thread(target=self._run, args=(lane,), name=f"podium-{lane}-{self._threads[lane]}", daemon=True).start()
+                threading.Thread(
+                    target=self._run, args=(lane,), name=f"podium-{lane}-{self._threads[lane]}", daemon=True
+                ).start()
             self._condition.notify_all()
         return job
 

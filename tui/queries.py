@@ -1,6 +1,8 @@
-"""What the screens ask the façade for. Each query runs in a pool thread and gives an immutable value; screens name queries, nothing else.
+"""What the screens ask the façade for. Each query runs in a pool thread and gives an immutable value; screens name
+queries, nothing else.
 
-`every` is the shortest time between two readings, in seconds: what is dear to read and changes seldom is read seldom, however busy the journal is.
+`every` is the shortest time between two readings, in seconds: what is dear to read and changes seldom is read
+seldom, however busy the journal is.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from ..core.domain.runs import RunState
 from ..core.domain.watching import SIGNALS
 from .pool import FAST, SLOW
 
-# Kept short of what the journal does for a page of 50 among 100,000 (20 ms), so that a refresh never holds the interpreter for long.
+# Kept short of what the journal does for a page of 50 among 100,000 (20 ms), so that a refresh never holds the
+# interpreter for long.
 RUNS_PAGE = 200
 SIGNAL_SECONDS = 900
 USAGE_POINTS = 60
@@ -31,7 +34,8 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class ProjectView:
-    """What the frame says about the project. `environments` maps names to whether they are protected, `drivers` to what serves there."""
+    """What the frame says about the project. `environments` maps names to whether they are protected, `drivers` to
+    what serves there."""
 
     name: str
     model: str
@@ -80,7 +84,7 @@ ENVIRONMENTS = Query("environments", lambda cockpit: tuple(cockpit.environments(
 VERSIONS = Query("versions", lambda cockpit: tuple(cockpit.versions()), every=1.0)
 MODELS = Query("models", lambda cockpit: tuple(cockpit.models()), every=1.0)
 ALERTS = Query("alerts", lambda cockpit: tuple(cockpit.alerts(limit=20)), every=1.0)
-PICTURES = Query("pictures", lambda cockpit: tuple(cockpit.pictures()), every=0.25)
+PICTURES = Query("pictures", lambda cockpit: tuple(cockpit.snapshots()), every=0.25)
 QUARANTINED = Query("quarantined", lambda cockpit: tuple(cockpit.quarantined()), every=1.0)
 
 
@@ -97,7 +101,9 @@ def versions_of(model: str) -> Query:
 
 
 def reports(version: Any) -> Query:
-    return Query(f"reports:{version.model}:{version.version}", lambda cockpit: tuple(cockpit.gate_reports(version)), every=0.5)
+    return Query(
+        f"reports:{version.model}:{version.version}", lambda cockpit: tuple(cockpit.gate_reports(version)), every=0.5
+    )
 
 
 def history(environment: str) -> Query:
@@ -108,13 +114,18 @@ def lineage(environment: str) -> Query:
     return Query(f"lineage:{environment}", lambda cockpit: tuple(cockpit.lineage(environment)), every=0.5)
 
 
-def signals(environment: str, now: Callable[[], float], points: int, names: tuple[str, ...] = SIGNALS, *, key: str = "signals") -> Query:
-    """The last quarter of an hour in `points` steps (whole seconds each), as {signal: Series}. Another question needs another `key`."""
+def signals(
+    environment: str, now: Callable[[], float], points: int, names: tuple[str, ...] = SIGNALS, *, key: str = "signals"
+) -> Query:
+    """The last quarter of an hour in `points` steps (whole seconds each), as {signal: Series}. Another question
+    needs another `key`."""
 
     def read(cockpit: Cockpit) -> dict[str, Any]:
         end = now()
         step = max(1, -(-SIGNAL_SECONDS // max(1, points)))
-        return {name: cockpit.series(environment, name, start=end - step * points, end=end, points=points) for name in names}
+        return {
+            name: cockpit.series(environment, name, start=end - step * points, end=end, points=points) for name in names
+        }
 
     return Query(f"{key}:{environment}", read, every=0.9)
 

@@ -1,4 +1,5 @@
-"""What the screens show: immutable snapshots with version numbers, written by the pool's threads, read by the UI thread."""
+"""What the screens show: immutable snapshots with version numbers, written by the pool's threads, read by the UI
+thread."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from ..core.cockpit import PodiumError
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`version` grows whenever value or error differ. After a failure `value` is still the last good one, of the time `at`: stale, not gone."""
+    """`version` grows whenever value or error differ. After a failure `value` is still the last good one, of the
+    time `at`: stale, not gone."""
 
     key: str
     version: int = 0

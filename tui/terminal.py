@@ -8,14 +8,18 @@ import sys
 from collections.abc import Mapping
 from typing import TextIO
 
-# Terminals drop longer OSC 52 payloads silently (xterm: 100,000 bytes with the wrapping), so we refuse instead of losing the end.
+# Terminals drop longer OSC 52 payloads silently (xterm: 100,000 bytes with the wrapping), so we refuse instead of
+# losing the end.
 CLIPBOARD_LIMIT = 74_000
 
 
-def check(stdin: TextIO | None = None, stderr: TextIO | None = None, environ: Mapping[str, str] | None = None) -> str | None:
+def check(
+    stdin: TextIO | None = None, stderr: TextIO | None = None, environ: Mapping[str, str] | None = None
+) -> str | None:
     """Why the cockpit cannot run here, in words with a hint; None when it can.
 
-    Textual reads stdin and draws on stderr. With stdin at /dev/null it spins for ever, and through a pipe it writes escapes for ever.
+    Textual reads stdin and draws on stderr. With stdin at /dev/null it spins for ever, and through a pipe it writes
+    escapes for ever.
     """
     stdin = stdin if stdin is not None else sys.__stdin__
     stderr = stderr if stderr is not None else sys.__stderr__
@@ -25,7 +29,10 @@ def check(stdin: TextIO | None = None, stderr: TextIO | None = None, environ: Ma
             return f"the cockpit needs a terminal, and {name} is not one; `podium status` prints the same without"
     term = environ.get("TERM", "")
     if term in ("", "dumb", "unknown"):
-        return f"the cockpit cannot draw on TERM={term or '(empty)'}; set TERM (for example xterm-256color), or use `podium status`"
+        return (
+            f"the cockpit cannot draw on TERM={term or '(empty)'}; set TERM (for example xterm-256color), or use"
+            " `podium status`"
+        )
     return None
 
 
@@ -47,7 +54,8 @@ def plain_glyphs(stream: TextIO | None = None, environ: Mapping[str, str] | None
 
 
 def clipboard_sequence(text: str, environ: Mapping[str, str] | None = None) -> str | None:
-    """The escape sequence that puts `text` on the clipboard of the person's own terminal, over SSH too. None when the text is too long.
+    """The escape sequence that puts `text` on the clipboard of the person's own terminal, over SSH too. None when
+    the text is too long.
 
     tmux either handles a bare OSC 52 itself or hands a wrapped one on, depending on its settings; it gets both.
     """

@@ -34,40 +34,96 @@ class _Colours:
 
 _COLOURS = {
     DARK: _Colours(
-        background="#121316", surface="#17181b", panel="#212327", text="#d3d7de", muted="#8b93a1", faint="#565e6b", ok="#86c18a", bad="#ee7a7a",
-        warn="#e6b566", run="#6fbde0", wait="#c9a0e0", accent="#8fb8f0", cursor="#343a45", blurred="#26282d", match="#6b5a1e", protected="#ee7a7a",
+        background="#121316",
+        surface="#17181b",
+        panel="#212327",
+        text="#d3d7de",
+        muted="#8b93a1",
+        faint="#565e6b",
+        ok="#86c18a",
+        bad="#ee7a7a",
+        warn="#e6b566",
+        run="#6fbde0",
+        wait="#c9a0e0",
+        accent="#8fb8f0",
+        cursor="#343a45",
+        blurred="#26282d",
+        match="#6b5a1e",
+        protected="#ee7a7a",
     ),
     LIGHT: _Colours(
-        background="#f6f7f8", surface="#ffffff", panel="#e8e8ea", text="#1f252d", muted="#5f6875", faint="#9aa2ad", ok="#22772c", bad="#b3261e",
-        warn="#8a5a00", run="#0a6a94", wait="#7a3aa0", accent="#1f5fb4", cursor="#cfe0f7", blurred="#ededf0", match="#ffe08a", protected="#b3261e",
+        background="#f6f7f8",
+        surface="#ffffff",
+        panel="#e8e8ea",
+        text="#1f252d",
+        muted="#5f6875",
+        faint="#9aa2ad",
+        ok="#22772c",
+        bad="#b3261e",
+        warn="#8a5a00",
+        run="#0a6a94",
+        wait="#7a3aa0",
+        accent="#1f5fb4",
+        cursor="#cfe0f7",
+        blurred="#ededf0",
+        match="#ffe08a",
+        protected="#b3261e",
     ),
-}  # fmt: skip
+}
 
 THEMES = tuple(
     Theme(
-        name=name, primary=c.accent, secondary=c.run, warning=c.warn, error=c.bad, success=c.ok, accent=c.accent, foreground=c.text,
-        background=c.background, surface=c.surface, panel=c.panel, dark=name == DARK,
+        name=name,
+        primary=c.accent,
+        secondary=c.run,
+        warning=c.warn,
+        error=c.bad,
+        success=c.ok,
+        accent=c.accent,
+        foreground=c.text,
+        background=c.background,
+        surface=c.surface,
+        panel=c.panel,
+        dark=name == DARK,
         variables={
-            "frame": c.faint, "frame-focus": c.accent, "muted": c.muted, "faint": c.faint, "protected": c.protected, "wait": c.wait,
-            "cursor-line": c.cursor, "block-cursor-background": c.cursor, "block-cursor-foreground": c.text,
-            "block-cursor-text-style": "bold", "button-focus-text-style": "bold",
-            "input-selection-background": c.cursor, "scrollbar": c.faint, "scrollbar-background": c.surface,
+            "frame": c.faint,
+            "frame-focus": c.accent,
+            "muted": c.muted,
+            "faint": c.faint,
+            "protected": c.protected,
+            "wait": c.wait,
+            "cursor-line": c.cursor,
+            "block-cursor-background": c.cursor,
+            "block-cursor-foreground": c.text,
+            "block-cursor-text-style": "bold",
+            "button-focus-text-style": "bold",
+            "input-selection-background": c.cursor,
+            "scrollbar": c.faint,
+            "scrollbar-background": c.surface,
         },
     )
     for name, c in _COLOURS.items()
-)  # fmt: skip
+)
 
 
 # What the calm colours would all become white or black as, in the 16 that a plain tmux has.
 _SIXTEEN = {
-    DARK: {"ok": "#00aa00", "bad": "#ff5555", "warn": "#ffff55", "run": "#00aaaa", "wait": "#ff55ff", "accent": "#55ffff", "protected": "#ff5555"},
+    DARK: {
+        "ok": "#00aa00",
+        "bad": "#ff5555",
+        "warn": "#ffff55",
+        "run": "#00aaaa",
+        "wait": "#ff55ff",
+        "accent": "#55ffff",
+        "protected": "#ff5555",
+    },
     LIGHT: {"ok": "#00aa00", "warn": "#aa5500", "accent": "#0000aa"},
 }
 
 
 class Palette:
-    """Rich styles by role. `bold` may be added to a role with a trailing `!`, as in `ok!`. With `few` colours (16) the cursor is shown in reverse,
-    for the shades that would show it elsewhere are all one black there."""
+    """Rich styles by role. `bold` may be added to a role with a trailing `!`, as in `ok!`. With `few` colours (16)
+    the cursor is shown in reverse, for the shades that would show it elsewhere are all one black there."""
 
     def __init__(self, name: str, *, few: bool = False) -> None:
         c = _COLOURS.get(name, _COLOURS[DARK])

@@ -18,17 +18,20 @@ FILE = "podium.yaml"
 def load(directory: Path, *, home: Path | None = None, environ: Mapping[str, str] | None = None) -> Project:
     """The project that `directory`/podium.yaml describes.
 
-    `home` is the project's own directory where it is another one (the run of a pushed commit works in a worktree). `environ` fills `${NAME}` in.
-    Raises ConfigError with every problem found.
+    `home` is the project's own directory where it is another one (the run of a pushed commit works in a worktree).
+    `environ` fills `${NAME}` in. Raises ConfigError with every problem found.
     """
     from .loading import load_project
 
     root = Path(directory).resolve()
-    return load_project(root / FILE, root, Path(home).resolve() if home else root, os.environ if environ is None else environ)
+    return load_project(
+        root / FILE, root, Path(home).resolve() if home else root, os.environ if environ is None else environ
+    )
 
 
 def find_root(start: Path) -> Path:
-    """The nearest directory, from `start` upwards, that has a podium.yaml. From inside `.podium/` it is the project that this state belongs to.
+    """The nearest directory, from `start` upwards, that has a podium.yaml. From inside `.podium/` it is the project
+    that this state belongs to.
 
     Raises UsageError when there is none.
     """
@@ -36,7 +39,9 @@ def find_root(start: Path) -> Path:
     for directory in (here, *here.parents):
         if ".podium" not in directory.parts and (directory / FILE).is_file():
             return directory
-    other = next((directory / "podium.yml" for directory in (here, *here.parents) if (directory / "podium.yml").is_file()), None)
+    other = next(
+        (directory / "podium.yml" for directory in (here, *here.parents) if (directory / "podium.yml").is_file()), None
+    )
     hint = f"rename {other} to {FILE}" if other else "`podium init` writes one; `-C DIR` works in another directory"
     raise UsageError(f"there is no {FILE} in {here} or in a directory above it", hint=hint)
 

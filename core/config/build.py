@@ -1,4 +1,5 @@
-"""Records of the reader -> the frozen dataclasses of core/domain/project.py. Nothing is checked here; missing keys get the domain's defaults."""
+"""Records of the reader -> the frozen dataclasses of core/domain/project.py. Nothing is checked here; missing keys
+get the domain's defaults."""
 
 from __future__ import annotations
 
@@ -102,7 +103,21 @@ def pipeline(name: str, record: Record) -> Pipeline:
 
 def _step(name: str, record: Record) -> StepSpec:
     uses = record.get("uses", "")
-    common = _given(record, "run", "needs", "inputs", "outputs", "env", "timeout", "retries", "backoff", "when", "allow_failure", "cache", "executor")
+    common = _given(
+        record,
+        "run",
+        "needs",
+        "inputs",
+        "outputs",
+        "env",
+        "timeout",
+        "retries",
+        "backoff",
+        "when",
+        "allow_failure",
+        "cache",
+        "executor",
+    )
     matrix: Record | None = record.get("matrix")
     container = _container(record)
     if container is not None:
@@ -127,7 +142,11 @@ def _container(record: Record) -> ContainerSpec | None:
 
 def _options(uses: str, record: Record) -> dict[str, Any]:
     common = ("uses", "needs", "matrix", "env", "timeout", "retries", "backoff", "when", "allow_failure", "approval")
-    names = [key.name for key in BUILTINS[uses]] if uses in BUILTINS else [key for key in record.values if key not in common]
+    names = (
+        [key.name for key in BUILTINS[uses]]
+        if uses in BUILTINS
+        else [key for key in record.values if key not in common]
+    )
     options = {name: record.values[name] for name in names if name in record.values}
     if uses == "register" and "goal" not in options and options.get("metric") in METRIC_GOALS:
         options["goal"] = METRIC_GOALS[options["metric"]]
@@ -141,7 +160,9 @@ def _matrix(record: Record) -> Matrix:
 
 def _gate(name: str, record: Record) -> Gate:
     checks: tuple[Record, ...] = record.get("checks", ())
-    return Gate(name, record.get("data", ""), record.get("target", ""), tuple(map(_check, checks)), line=record.node.line)
+    return Gate(
+        name, record.get("data", ""), record.get("target", ""), tuple(map(_check, checks)), line=record.node.line
+    )
 
 
 def _check(record: Record) -> Check:
@@ -156,10 +177,25 @@ def _check(record: Record) -> Check:
 
 def environment(name: str, record: Record) -> Environment:
     names = (
-        "driver", "port", "bind", "host", "tls", "proxy", "proxy_image", "cpus", "memory", "replicas", "protected", "keep", "keep_stopped",
-        "capture", "health_timeout",
-    )  # fmt: skip
-    return Environment(name, **_given(record, *names), strategy=_strategy(record.get("strategy")), line=record.node.line)
+        "driver",
+        "port",
+        "bind",
+        "host",
+        "tls",
+        "proxy",
+        "proxy_image",
+        "cpus",
+        "memory",
+        "replicas",
+        "protected",
+        "keep",
+        "keep_stopped",
+        "capture",
+        "health_timeout",
+    )
+    return Environment(
+        name, **_given(record, *names), strategy=_strategy(record.get("strategy")), line=record.node.line
+    )
 
 
 def _strategy(written: str | Record | None) -> Strategy:
@@ -184,7 +220,12 @@ def _monitor(name: str, record: Record) -> Monitor:
 
 
 def _alert(name: str, record: Record) -> AlertRule:
-    return AlertRule(name, record.get("monitor", ""), **_given(record, "above", "below", "cooldown", for_="for"), line=record.node.line)
+    return AlertRule(
+        name,
+        record.get("monitor", ""),
+        **_given(record, "above", "below", "cooldown", for_="for"),
+        line=record.node.line,
+    )
 
 
 def _infra(name: str, record: Record) -> Infra:

@@ -174,7 +174,9 @@ class _Evaluation:
         if term.kind == "always":
             return True
         if term.kind == "failed":
-            return any(name.endswith(".state") and state == "failed" for name, state in self.values.get("needs", {}).items())
+            return any(
+                name.endswith(".state") and state == "failed" for name, state in self.values.get("needs", {}).items()
+            )
         if term.kind == "truth":
             return self.text(term.parts[0]) not in _FALSE
         equal = self.text(term.parts[0]) == self.text(term.parts[1])
@@ -187,5 +189,8 @@ class _Evaluation:
         found = self.values.get(space if dot else "run", {})
         key = name if dot else space
         if key not in found:
-            raise UsageError(f"`{term.text}` has no value in `when:`", hint="there are params.…, matrix.…, needs.STEP.state, trigger and branch")
+            raise UsageError(
+                f"`{term.text}` has no value in `when:`",
+                hint="there are params.…, matrix.…, needs.STEP.state, trigger and branch",
+            )
         return self.text_of(found[key])

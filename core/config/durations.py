@@ -11,7 +11,8 @@ MAX_SECONDS = 3660 * 86400.0
 
 
 def parse_duration(text: str) -> float | None:
-    """Seconds; None when it is not a duration. The unit has to be there: `60` alone could be anything. `0` is the exception."""
+    """Seconds; None when it is not a duration. The unit has to be there: `60` alone could be anything. `0` is the
+    exception."""
     if text == "0":
         return 0.0
     position, seconds = 0, 0.0

@@ -1,10 +1,11 @@
 """`${{ params.x }}` in texts, and the small language of `when:`.
 
     render("--depth ${{ matrix.depth }}", {"matrix": {"depth": 8}}, quote=True)
-    evaluate_when("params.fast != 'yes' and branch == 'main'", {"params": {...}, "run": {"branch": "main", "trigger": "push"}})
+    evaluate_when("params.fast != 'yes' and branch == 'main'", {"params": {...}, "run": {"branch": "main", "trigger":
+    "push"}})
 
-Namespaces of values: `params`, `matrix` (of the cell), `run` (`trigger`, `branch`; written without a namespace), and for `when:` also `needs`:
-`{"train.state": "failed", …}`, one entry for each step before this one.
+Namespaces of values: `params`, `matrix` (of the cell), `run` (`trigger`, `branch`; written without a namespace), and
+for `when:` also `needs`: `{"train.state": "failed", …}`, one entry for each step before this one.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ def placeholders(template: str) -> list[Placeholder]:
     for match in _PLACEHOLDER.finditer(template):
         name = _NAME.fullmatch(match[1])
         if name is None:
-            raise UsageError(f"`{match[0]}` is not the name of a value", hint="write ${{ params.NAME }} or ${{ matrix.NAME }}")
+            raise UsageError(
+                f"`{match[0]}` is not the name of a value", hint="write ${{ params.NAME }} or ${{ matrix.NAME }}"
+            )
         found.append(Placeholder(name[1], name[2], match.start(), match.end()))
     if "${{" in _PLACEHOLDER.sub("", template):
         raise UsageError("`${{` is not closed by `}}`")
@@ -61,9 +64,10 @@ def text_of(value: Scalar) -> str:
 def render(template: str, values: Values, *, quote: bool) -> str:
     """The template with its values filled in.
 
-    With `quote` the template is a shell command, and each value arrives as exactly itself, as part of the word it stands in, whether it stands bare
-    or between double or single quotes; nothing in it can become shell. UsageError for an unknown name, for a place where no quoting can hold
-    (inside backquotes, `${…}`, `$((…))` or a here-document), and for a value with a NUL byte.
+    With `quote` the template is a shell command, and each value arrives as exactly itself, as part of the word it
+    stands in, whether it stands bare or between double or single quotes; nothing in it can become shell. UsageError
+    for an unknown name, for a place where no quoting can hold (inside backquotes, `${…}`, `$((…))` or a
+    here-document), and for a value with a NUL byte.
     """
     found = placeholders(template)
     where = places(template, [(each.start, each.end) for each in found]) if quote else [Place.BARE] * len(found)
@@ -100,12 +104,14 @@ def _near(word: str, known: Iterable[str]) -> str:
 
 
 def evaluate_when(expr: str, values: Values) -> bool:
-    """Whether a step's `when:` holds; an empty one does. UsageError when it is not an expression or names what is not there."""
+    """Whether a step's `when:` holds; an empty one does. UsageError when it is not an expression or names what is
+    not there."""
     return not expr.strip() or evaluate(parse(expr), values, text_of)
 
 
 def when_names(expr: str) -> list[str]:
-    """The values that an expression names (`params.x`, `branch`, `needs.train.state`). UsageError when it is not an expression."""
+    """The values that an expression names (`params.x`, `branch`, `needs.train.state`). UsageError when it is not an
+    expression."""
     return [] if not expr.strip() else list(parse(expr).names)
 
 

@@ -1,8 +1,8 @@
 """Kinds of single values: how each is read, and how it looks in the JSON Schema.
 
-A kind is a small frozen object. `read` returns the value or INVALID with the problem noted; it never raises. Kinds that hold other kinds
-(lists, mappings, sections) are in sections.py; the table that uses them all is table.py.
-These are dataclasses without comparison, printing and slots: each of those costs time at every start of every command.
+A kind is a small frozen object. `read` returns the value or INVALID with the problem noted; it never raises. Kinds
+that hold other kinds (lists, mappings, sections) are in sections.py; the table that uses them all is table.py. These
+are dataclasses without comparison, printing and slots: each of those costs time at every start of every command.
 """
 
 from __future__ import annotations
@@ -25,7 +25,16 @@ _PLACEHOLDER: Schema = {"type": "string", "pattern": r"\$\{\{"}
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?", re.ASCII)
 _TRUE, _FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
-_YES_NO = {"yes": "true", "on": "true", "y": "true", "1": "true", "no": "false", "off": "false", "n": "false", "0": "false"}
+_YES_NO = {
+    "yes": "true",
+    "on": "true",
+    "y": "true",
+    "1": "true",
+    "no": "false",
+    "off": "false",
+    "n": "false",
+    "0": "false",
+}
 
 
 class Kind(Protocol):
@@ -44,7 +53,9 @@ def _value(node: Node, key: str, reader: Reader) -> str | Any:
     text = reader.text(node, key)
     if text is INVALID or node.plain or text != node.text:
         return text.strip() if isinstance(text, str) else text
-    return reader.problem(node, key, f'"{shorten(node.text)}" is a text here, because it is quoted', "leave the quotes out")
+    return reader.problem(
+        node, key, f'"{shorten(node.text)}" is a text here, because it is quoted', "leave the quotes out"
+    )
 
 
 def _shown(node: Node, text: str) -> str:
@@ -54,7 +65,8 @@ def _shown(node: Node, text: str) -> str:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Text:
-    """A text as written. `templated` allows `${{ }}`; `variables` fills `${NAME}` in; `check` returns what is wrong with it, or ""."""
+    """A text as written. `templated` allows `${{ }}`; `variables` fills `${NAME}` in; `check` returns what is wrong
+    with it, or ""."""
 
     variables: bool = True
     templated: bool = False
@@ -78,7 +90,12 @@ class Text:
             return (
                 text
                 if self.templated
-                else reader.problem(node, key, "`${{ }}` is not filled in here", "it is in run, env, inputs, outputs and a built-in's options")
+                else reader.problem(
+                    node,
+                    key,
+                    "`${{ }}` is not filled in here",
+                    "it is in run, env, inputs, outputs and a built-in's options",
+                )
             )
         if self.pattern and not re.fullmatch(self.pattern, text, re.ASCII):
             return reader.problem(node, key, f"{_shown(node, text)} is not {self.what or 'of the right form'}")
@@ -133,8 +150,18 @@ class Number:
 
 
 def _bounded(value: float, low: float | None, high: float | None, node: Node, key: str, reader: Reader) -> Any:
-    if (low is not None and value < low) or (high is not None and value > high) or value in (float("inf"), float("-inf")):
-        span = f"from {low:g} to {high:g}" if low is not None and high is not None else f"at least {low:g}" if low is not None else "a finite number"
+    if (
+        (low is not None and value < low)
+        or (high is not None and value > high)
+        or value in (float("inf"), float("-inf"))
+    ):
+        span = (
+            f"from {low:g} to {high:g}"
+            if low is not None and high is not None
+            else f"at least {low:g}"
+            if low is not None
+            else "a finite number"
+        )
         return reader.problem(node, key, f"`{shorten(node.text)}` is out of range", f"it has to be {span}")
     return value
 
@@ -152,7 +179,9 @@ class Flag:
         if text in _TRUE or text in _FALSE:
             return text in _TRUE
         meant = _YES_NO.get(text.lower())
-        return reader.problem(node, key, f"{_shown(node, text)} is neither true nor false", f"write {meant}" if meant else "")
+        return reader.problem(
+            node, key, f"{_shown(node, text)} is neither true nor false", f"write {meant}" if meant else ""
+        )
 
     def schema(self) -> Schema:
         return {"anyOf": [{"type": "boolean"}, _VARIABLE]}
@@ -170,12 +199,18 @@ class Duration:
             return INVALID
         seconds = parse_duration(text)
         if seconds is None:
-            hint = f"write the unit: `{text}s`, `{text}m`, …" if _NUMBER.fullmatch(text) else "for example 50ms, 20s, 5m, 1h30m, 2d"
+            hint = (
+                f"write the unit: `{text}s`, `{text}m`, …"
+                if _NUMBER.fullmatch(text)
+                else "for example 50ms, 20s, 5m, 1h30m, 2d"
+            )
             return reader.problem(node, key, f"{_shown(node, text)} is not a length of time", hint)
         return _bounded(seconds, self.low, None, node, key, reader)
 
     def schema(self) -> Schema:
-        return {"anyOf": [{"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$"}, {"const": 0}, _VARIABLE]}
+        return {
+            "anyOf": [{"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$"}, {"const": 0}, _VARIABLE]
+        }
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -195,7 +230,11 @@ class Share:
 
     def schema(self) -> Schema:
         return {
-            "anyOf": [{"type": "number", "minimum": 0, "maximum": self.high}, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?%$"}, _VARIABLE]
+            "anyOf": [
+                {"type": "number", "minimum": 0, "maximum": self.high},
+                {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?%$"},
+                _VARIABLE,
+            ]
         }
 
 
@@ -261,7 +300,8 @@ class Choice:
 
 
 def plugins(group: str) -> list[str]:
-    """Names that installed packages add to a group. Looked up only for a name that Podium itself does not know: it takes milliseconds."""
+    """Names that installed packages add to a group. Looked up only for a name that Podium itself does not know: it
+    takes milliseconds."""
     from importlib.metadata import entry_points
 
     return [entry.name for entry in entry_points(group=group)]
@@ -269,7 +309,8 @@ def plugins(group: str) -> list[str]:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Value:
-    """A value of a matrix: a number or true/false where writing it out again gives the same text (`0.1`, `8`), else the text (`3.10`, `2013-03`).
+    """A value of a matrix: a number or true/false where writing it out again gives the same text (`0.1`, `8`), else
+    the text (`3.10`, `2013-03`).
 
     So a step's name and command always show a value exactly as podium.yaml does.
     """

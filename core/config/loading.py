@@ -1,4 +1,5 @@
-"""The way from the file to the Project: text, nodes, records, references, dataclasses. Every stage notes all that it finds wrong."""
+"""The way from the file to the Project: text, nodes, records, references, dataclasses. Every stage notes all that it
+finds wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Forms of single texts: paths, branch names, cron lines. Each function says what is wrong with a text, or "" when nothing is."""
+"""Forms of single texts: paths, branch names, cron lines. Each function says what is wrong with a text, or "" when
+nothing is."""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ INVALID: Final = _Invalid()
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A section as read: `values` by key (wrong ones left out), `nodes` by key (wrong ones too), `node` where it stands, `path` its key path."""
+    """A section as read: `values` by key (wrong ones left out), `nodes` by key (wrong ones too), `node` where it
+    stands, `path` its key path."""
 
     node: Node
     path: str
@@ -47,7 +48,8 @@ class Record:
 
 @dataclass(slots=True)
 class Reader:
-    """Collects. `seen` holds (section, key) of everything read: the test of config.example.yaml proves by it that no key is left out."""
+    """Collects. `seen` holds (section, key) of everything read: the test of config.example.yaml proves by it that no
+    key is left out."""
 
     file: str
     environ: Mapping[str, str]
@@ -61,22 +63,31 @@ class Reader:
         return INVALID
 
     def suggest(self, word: str, known: Iterable[str]) -> str:
-        """Like `did_you_mean`, until there are more problems than anyone will be shown: looking for near words is the slow part."""
+        """Like `did_you_mean`, until there are more problems than anyone will be shown: looking for near words is
+        the slow part."""
         return did_you_mean(word, known) if len(self.problems) < MAX_PROBLEMS else ""
 
     def text(self, node: Node, key: str, *, variables: bool = True) -> str | Any:
-        """A scalar's text with its variables filled in; INVALID for a list, a mapping, or a variable that is not set."""
+        """A scalar's text with its variables filled in; INVALID for a list, a mapping, or a variable that is not
+        set."""
         if node.kind != "text":
             return self.problem(node, key, f"has to be one value, not {article(node)}")
         if not variables:
             return node.text
         found = expand(node.text, self.environ)
         if found.malformed:
-            return self.problem(node, key, "`${` does not begin a variable", "write ${NAME} or ${NAME:-default}; a literal `${` is written `$${`")
+            return self.problem(
+                node,
+                key,
+                "`${` does not begin a variable",
+                "write ${NAME} or ${NAME:-default}; a literal `${` is written `$${`",
+            )
         if found.missing:
             names = ", ".join(dict.fromkeys(found.missing))
             first = found.missing[0]
-            return self.problem(node, key, f"the variable {names} is not set", f"export {first}=…, or write ${{{first}:-default}}")
+            return self.problem(
+                node, key, f"the variable {names} is not set", f"export {first}=…, or write ${{{first}:-default}}"
+            )
         self.secrets.extend(found.secrets)
         return found.text
 
@@ -100,7 +111,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     from itertools import islice
 
     names = list(islice(known, MAX_SUGGESTED))
-    near = get_close_matches(word[:80], names, n=1, cutoff=0.6) or [name for name in names if name.lower() == word.lower()]
+    near = get_close_matches(word[:80], names, n=1, cutoff=0.6) or [
+        name for name in names if name.lower() == word.lower()
+    ]
     if near:
         return f"did you mean `{near[0]}`?"
     if not names:

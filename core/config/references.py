@@ -32,7 +32,9 @@ def check(record: Record, project: Project, reader: Reader) -> None:
     for each in _records(record, "alerts").values():
         _known(each, "monitor", project.monitors, "monitor", reader)
         if not each.has("above") and not each.has("below"):
-            reader.problem(each.node, each.path, "has neither `above` nor `below`", "an alert fires above or below a value")
+            reader.problem(
+                each.node, each.path, "has neither `above` nor `below`", "an alert fires above or below a value"
+            )
     _store(record, project, reader)
 
 
@@ -49,7 +51,9 @@ def _known(record: Record, key: str, names: Collection[str], what: str, reader: 
             place = join(record.path, key)
             node = record.at(key, index)
             hint = reader.suggest(name, names) or f"there is no {what} in this file"
-            reader.problem(node, join(place, index) if node is not record.at(key) else place, f"unknown {what} `{name}`", hint)
+            reader.problem(
+                node, join(place, index) if node is not record.at(key) else place, f"unknown {what} `{name}`", hint
+            )
 
 
 def _store(record: Record, project: Project, reader: Reader) -> None:
@@ -58,7 +62,10 @@ def _store(record: Record, project: Project, reader: Reader) -> None:
     node = mlflow.at("tracking_uri") if mlflow else record.node
     if uri.startswith("sqlite:") and "?" in str(project.home) and "?" in uri:
         reader.problem(
-            node, "mlflow.tracking_uri", f"the project's path {project.home} holds a `?`, at which SQLite's address would end", "move the project"
+            node,
+            "mlflow.tracking_uri",
+            f"the project's path {project.home} holds a `?`, at which SQLite's address would end",
+            "move the project",
         )
 
 
@@ -80,11 +87,15 @@ def _metric_check(record: Record, reader: Reader) -> None:
         reader.problem(record.node, record.path, "checks nothing", "add at_least, at_most or compare")
     for key in ("margin", "confidence"):
         if record.has(key) and not record.has("compare"):
-            reader.problem(record.at(key), join(record.path, key), "only means something beside `compare`", "add compare: champion")
+            reader.problem(
+                record.at(key), join(record.path, key), "only means something beside `compare`", "add compare: champion"
+            )
     if record.has("compare") and metric is not None and metric not in METRIC_GOALS and not record.has("goal"):
         hint = reader.suggest(metric, METRIC_GOALS)
         hint = hint if hint.startswith("did") else "add goal: maximize or goal: minimize"
-        reader.problem(record.at("metric"), join(record.path, "metric"), f"it is not known whether more `{metric}` is better", hint)
+        reader.problem(
+            record.at("metric"), join(record.path, "metric"), f"it is not known whether more `{metric}` is better", hint
+        )
     low, high = record.get("at_least"), record.get("at_most")
     if low is not None and high is not None and low > high:
         reader.problem(record.at("at_least"), join(record.path, "at_least"), "is above `at_most`: nothing can pass")
@@ -95,15 +106,26 @@ def _environments(record: Record, project: Project, reader: Reader) -> None:
     for name, each in _records(record, "environments").items():
         found = project.environments[name]
         others = used.setdefault((found.host, found.port), [])
-        clash = next((other for other, bind in others if bind == found.bind or {bind, found.bind} & {"0.0.0.0", "::"}), None)  # noqa: S104
+        clash = next(
+            (other for other, bind in others if bind == found.bind or {bind, found.bind} & {"0.0.0.0", "::"}),  # noqa: S104
+            None,
+        )
         if clash is not None and not (each.has("port") and "port" not in each.values):
             default = "" if each.has("port") else " (the default)"
             reader.problem(
-                each.at("port"), join(each.path, "port"), f"port {found.port}{default} is already that of environment `{clash}`", "give each its own"
+                each.at("port"),
+                join(each.path, "port"),
+                f"port {found.port}{default} is already that of environment `{clash}`",
+                "give each its own",
             )
         others.append((name, found.bind))
         if found.host and found.driver == "process":
-            reader.problem(each.at("host"), join(each.path, "host"), "the driver `process` serves on this machine only", "use driver: docker")
+            reader.problem(
+                each.at("host"),
+                join(each.path, "host"),
+                "the driver `process` serves on this machine only",
+                "use driver: docker",
+            )
         _docker(each, found.driver, found.host or project.docker.host, reader)
         _canary(each, reader)
 
@@ -116,9 +138,19 @@ def _docker(record: Record, driver: str, host: str, reader: Reader) -> None:
     if driver == "process":
         for key in _DOCKER_ONLY:
             if record.has(key):
-                reader.problem(record.at(key), join(record.path, key), "means nothing to the driver `process`", "add driver: docker")
+                reader.problem(
+                    record.at(key),
+                    join(record.path, key),
+                    "means nothing to the driver `process`",
+                    "add driver: docker",
+                )
     elif record.get("proxy") == "host" and host.startswith(("ssh:", "tcp:")):
-        reader.problem(record.at("proxy"), join(record.path, "proxy"), f"the replicas are on another machine ({host})", "use proxy: container")
+        reader.problem(
+            record.at("proxy"),
+            join(record.path, "proxy"),
+            f"the replicas are on another machine ({host})",
+            "use proxy: container",
+        )
 
 
 def _canary(record: Record, reader: Reader) -> None:
@@ -157,7 +189,10 @@ class _Steps:
         if loop is not None:
             record = self.records[loop[0]]
             self.reader.problem(
-                record.at("needs"), join(record.path, "needs"), f"the steps need each other in a circle: {_loop(loop)}", "take one need out"
+                record.at("needs"),
+                join(record.path, "needs"),
+                f"the steps need each other in a circle: {_loop(loop)}",
+                "take one need out",
             )
         else:
             self._files(needs)
@@ -178,18 +213,32 @@ class _Steps:
 
     def _container(self, record: Record, step: StepSpec, cells: frozenset[str]) -> None:
         if record.has("image") and record.has("build"):
-            self.reader.problem(record.at("build"), join(record.path, "build"), "a step has either `image` or `build`", "take one of them out")
+            self.reader.problem(
+                record.at("build"),
+                join(record.path, "build"),
+                "a step has either `image` or `build`",
+                "take one of them out",
+            )
         for key in ("cpus", "memory", "network"):
             if record.has(key) and step.container is None:
-                self.reader.problem(record.at(key), join(record.path, key), "only means something beside `image` or `build`")
+                self.reader.problem(
+                    record.at(key), join(record.path, key), "only means something beside `image` or `build`"
+                )
         if step.container is not None:
             if record.has("executor") and step.executor != "docker":
                 hint = "leave `executor` out, or take the image away"
-                self.reader.problem(record.at("executor"), join(record.path, "executor"), "a step with `image` or `build` runs in Docker", hint)
+                self.reader.problem(
+                    record.at("executor"),
+                    join(record.path, "executor"),
+                    "a step with `image` or `build` runs in Docker",
+                    hint,
+                )
             self._template(step.container.image, "image", record, cells)
             self._template(step.container.build, "build", record, cells)
         elif step.executor == "docker":
-            self.reader.problem(record.at("executor"), join(record.path, "executor"), "has no image", "add image: or build:")
+            self.reader.problem(
+                record.at("executor"), join(record.path, "executor"), "has no image", "add image: or build:"
+            )
 
     def _builtin(self, record: Record, step: StepSpec) -> None:
         if step.uses == "gate":
@@ -199,7 +248,12 @@ class _Steps:
         metric = step.options.get("metric")
         if step.uses == "register" and metric and not record.has("goal") and "goal" not in step.options:
             hint = "add goal: maximize or goal: minimize"
-            self.reader.problem(record.at("metric"), join(record.path, "metric"), f"it is not known whether more `{metric}` is better", hint)
+            self.reader.problem(
+                record.at("metric"),
+                join(record.path, "metric"),
+                f"it is not known whether more `{metric}` is better",
+                hint,
+            )
 
     def _matrix(self, record: Record, step: StepSpec) -> frozenset[str]:
         """The names that every cell has. Notes a matrix that makes no step, too many, or the same one twice."""
@@ -214,7 +268,10 @@ class _Steps:
             path = join(written.path, name)
             if not name.isidentifier() or not name.isascii():
                 self.reader.problem(
-                    written.at(name), path, f"`{name}` cannot be the name of a parameter", "letters, digits and `_`, not a digit first"
+                    written.at(name),
+                    path,
+                    f"`{name}` cannot be the name of a parameter",
+                    "letters, digits and `_`, not a digit first",
                 )
             twice = _double(map(text_of, values))
             if twice is not None:
@@ -245,18 +302,34 @@ class _Steps:
         except UsageError as error:
             self.reader.problem(record.at("when"), path, error.message, error.hint)
             return
-        known = [*(f"params.{name}" for name in self.pipeline.params), *(f"matrix.{name}" for name in cells), "trigger", "branch"]
+        known = [
+            *(f"params.{name}" for name in self.pipeline.params),
+            *(f"matrix.{name}" for name in cells),
+            "trigger",
+            "branch",
+        ]
         known += [f"needs.{name}.state" for name in step.needs]
         for name in names:
             if name not in known:
-                self.reader.problem(record.at("when"), path, f"unknown value `{name}`", self.reader.suggest(name, known))
+                self.reader.problem(
+                    record.at("when"), path, f"unknown value `{name}`", self.reader.suggest(name, known)
+                )
 
     def _templates_of(self, values: Mapping[str, str], key: str, record: Record, cells: frozenset[str]) -> None:
         for name, value in values.items():
             node = record.at(key).get(name) or record.at(key)
             self._names(value, join(join(record.path, key), name), node, cells, quote=False)
 
-    def _template(self, value: Any, key: str, record: Record, cells: frozenset[str], *, quote: bool = False, index: int | None = None) -> None:
+    def _template(
+        self,
+        value: Any,
+        key: str,
+        record: Record,
+        cells: frozenset[str],
+        *,
+        quote: bool = False,
+        index: int | None = None,
+    ) -> None:
         if isinstance(value, str):
             path = join(record.path, key)
             self._names(value, path if index is None else join(path, index), record.at(key, index), cells, quote=quote)
@@ -278,7 +351,8 @@ class _Steps:
                 self.reader.problem(node, path, f"unknown value `${{{{ {each} }}}}`", hint)
 
     def _files(self, needs: Mapping[str, Sequence[str]]) -> None:
-        """Two steps that write the same files, and a step that reads what another writes without waiting for it, would race."""
+        """Two steps that write the same files, and a step that reads what another writes without waiting for it,
+        would race."""
         written = _Paths()
         for name, step in self.pipeline.steps.items():
             record = self.records[name]
@@ -286,7 +360,12 @@ class _Steps:
                 other = next((each for each in written.overlapping(path) if each != name), None)
                 if other is not None:
                     message = f"`{path}` is also written by step `{other}`"
-                    self.reader.problem(record.at("outputs"), join(record.path, "outputs"), message, "a file has one step that writes it")
+                    self.reader.problem(
+                        record.at("outputs"),
+                        join(record.path, "outputs"),
+                        message,
+                        "a file has one step that writes it",
+                    )
                 written.add(path, name)
             self._shared_by_cells(name, step)
         for name, step in self.pipeline.steps.items():
@@ -295,7 +374,9 @@ class _Steps:
                 for other in written.overlapping(path):
                     if other != name and not reaches(needs, name, other) and not reaches(needs, other, name):
                         message = f"`{path}` is written by step `{other}`, which this step does not wait for"
-                        self.reader.problem(record.at("inputs"), join(record.path, "inputs"), message, f"add {other} to its needs")
+                        self.reader.problem(
+                            record.at("inputs"), join(record.path, "inputs"), message, f"add {other} to its needs"
+                        )
 
     def _shared_by_cells(self, name: str, step: StepSpec) -> None:
         if step.matrix is None:
@@ -308,7 +389,9 @@ class _Steps:
                 record = self.records[name]
                 hint = f"put ${{{{ matrix.{left_out[0]} }}}} into the path"
                 where = join(join(record.path, "outputs"), index)
-                self.reader.problem(record.at("outputs", index), where, f"`{path}` is written by several cells of the matrix", hint)
+                self.reader.problem(
+                    record.at("outputs", index), where, f"`{path}` is written by several cells of the matrix", hint
+                )
 
 
 def _loop(names: Sequence[str]) -> str:
@@ -330,7 +413,8 @@ def _double(texts: Iterable[str]) -> str | None:
 
 
 class _Paths:
-    """Who writes which path, asked by overlap: a path overlaps itself, what lies in it, and the directories that it lies in."""
+    """Who writes which path, asked by overlap: a path overlaps itself, what lies in it, and the directories that it
+    lies in."""
 
     def __init__(self) -> None:
         self.exact: dict[str, list[str]] = {}

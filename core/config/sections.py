@@ -1,4 +1,5 @@
-"""Kinds that hold other kinds: lists, mappings of names, sections with known keys, and sections whose keys depend on one of them."""
+"""Kinds that hold other kinds: lists, mappings of names, sections with known keys, and sections whose keys depend on
+one of them."""
 
 from __future__ import annotations
 
@@ -24,7 +25,12 @@ def entries(node: Node, key: str, reader: Reader) -> Iterator[tuple[str, Node, N
         elif name.merges:
             reader.problem(value, join(key, "<<"), "merges mappings only")
         elif name.text in first:
-            reader.problem(name, join(key, name.text), f"is written twice, first in line {first[name.text].line}", "remove one of them")
+            reader.problem(
+                name,
+                join(key, name.text),
+                f"is written twice, first in line {first[name.text].line}",
+                "remove one of them",
+            )
         else:
             first[name.text] = name
             yield name.text, name, value
@@ -67,13 +73,18 @@ class ListOf:
         return INVALID if any(value is INVALID for value in values) else tuple(values)
 
     def schema(self) -> Schema:
-        items: Schema = {"type": "array", "items": self.kind.schema(), **({"minItems": self.least} if self.least else {})}
+        items: Schema = {
+            "type": "array",
+            "items": self.kind.schema(),
+            **({"minItems": self.least} if self.least else {}),
+        }
         return {"anyOf": [self.kind.schema(), items]} if self.single else items
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MapOf:
-    """A dict of things that the project names. A thing that is wrong inside keeps its name, so that references to it are not wrong too."""
+    """A dict of things that the project names. A thing that is wrong inside keeps its name, so that references to it
+    are not wrong too."""
 
     kind: Kind
     what: str
@@ -89,9 +100,13 @@ class MapOf:
         for name, name_node, value in entries(node, key, reader):
             if not re.fullmatch(self.pattern, name, re.ASCII):
                 hint = (
-                    "letters, digits and `_`, not a digit first" if self.pattern == VARIABLE_NAME else "letters, digits, `_`, `-` and `.`, at most 63"
+                    "letters, digits and `_`, not a digit first"
+                    if self.pattern == VARIABLE_NAME
+                    else "letters, digits, `_`, `-` and `.`, at most 63"
                 )
-                reader.problem(name_node, join(key, name), f"`{shorten(name)}` cannot be the name of a {self.what}", hint)
+                reader.problem(
+                    name_node, join(key, name), f"`{shorten(name)}` cannot be the name of a {self.what}", hint
+                )
                 continue
             read = self.kind.read(value, join(key, name), reader)
             if read is not INVALID:
@@ -117,7 +132,8 @@ def _holds_records(kind: Kind) -> bool:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Section:
-    """A mapping with known keys; reading gives a Record. `others` takes the keys that the table does not know (a plug-in's own)."""
+    """A mapping with known keys; reading gives a Record. `others` takes the keys that the table does not know (a
+    plug-in's own)."""
 
     name: str
     keys: Sequence[Key]
@@ -126,14 +142,21 @@ class Section:
 
     def read(self, node: Node, key: str, reader: Reader) -> Any:
         if node.kind != "map":
-            return reader.problem(node, key, f"has to be a mapping, not {article(node)}", f"its keys: {', '.join(each.name for each in self.keys)}")
+            return reader.problem(
+                node,
+                key,
+                f"has to be a mapping, not {article(node)}",
+                f"its keys: {', '.join(each.name for each in self.keys)}",
+            )
         known = {each.name: each for each in self.keys}
         values: dict[str, Any] = {}
         nodes: dict[str, Node] = {}
         for name, name_node, value in entries(node, key, reader):
             found = known.get(name)
             if found is None and self.others is None:
-                reader.problem(name_node, join(key, name), f"unknown key `{shorten(name)}`", reader.suggest(name, known))
+                reader.problem(
+                    name_node, join(key, name), f"unknown key `{shorten(name)}`", reader.suggest(name, known)
+                )
                 continue
             reader.seen.add((self.name, name))
             nodes[name] = value
@@ -168,9 +191,11 @@ class Option:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Chosen:
-    """A mapping whose form follows from one of its keys: a step by `run` or `uses`, a check by `metric`, `latency` or `schema`.
+    """A mapping whose form follows from one of its keys: a step by `run` or `uses`, a check by `metric`, `latency`
+    or `schema`.
 
-    `otherwise` gives the section for a word that the options do not know (a plug-in's of the entry points `group`), or None.
+    `otherwise` gives the section for a word that the options do not know (a plug-in's of the entry points `group`),
+    or None.
     """
 
     what: str
@@ -181,11 +206,17 @@ class Chosen:
     def read(self, node: Node, key: str, reader: Reader) -> Any:
         choices = list(dict.fromkeys(option.key for option in self.options))
         if node.kind != "map":
-            return reader.problem(node, key, f"has to be a mapping, not {article(node)}", f"it has one of the keys {', '.join(choices)}")
+            return reader.problem(
+                node, key, f"has to be a mapping, not {article(node)}", f"it has one of the keys {', '.join(choices)}"
+            )
         present = [choice for choice in choices if node.get(choice) is not None]
         if len(present) != 1:
             hint = _near(node, choices)
-            few = f"needs one of the keys {', '.join(choices)}" if not present else f"has both `{present[0]}` and `{present[1]}`"
+            few = (
+                f"needs one of the keys {', '.join(choices)}"
+                if not present
+                else f"has both `{present[0]}` and `{present[1]}`"
+            )
             return reader.problem(node, key, f"a {self.what} {few}", hint if not present else "keep one of them")
         section = self._section(node, present[0])
         if section is not None:
@@ -194,35 +225,54 @@ class Chosen:
         if value.kind != "text":
             return reader.problem(value, join(key, present[0]), f"has to be one value, not {article(value)}")
         words = [option.word for option in self.options if option.key == present[0]]
-        return reader.problem(value, join(key, present[0]), f"`{shorten(value.text)}` is not known", reader.suggest(value.text, words))
+        return reader.problem(
+            value, join(key, present[0]), f"`{shorten(value.text)}` is not known", reader.suggest(value.text, words)
+        )
 
     def _section(self, node: Node, key: str) -> Section | None:
         value = node.get(key)
         for option in self.options:
-            if option.key == key and (not option.word or (value is not None and value.kind == "text" and value.text == option.word)):
+            if option.key == key and (
+                not option.word or (value is not None and value.kind == "text" and value.text == option.word)
+            ):
                 return option.section
         return self.otherwise(value.text) if self.otherwise and value is not None and value.kind == "text" else None
 
     def schema(self) -> Schema:
-        """All keys at one level, and per form which of them belong to it: editors complete better than from a list of alternatives."""
+        """All keys at one level, and per form which of them belong to it: editors complete better than from a list
+        of alternatives."""
         properties: Schema = {}
         rules: list[Schema] = []
         words: dict[str, list[str]] = {}
         for option in self.options:
             part = option.section.schema()
             for name, kind in part["properties"].items():
-                properties[name] = kind if properties.get(name, kind) == kind else {"description": kind.get("description", "")}
+                properties[name] = (
+                    kind if properties.get(name, kind) == kind else {"description": kind.get("description", "")}
+                )
             when: Schema = {"required": [option.key]}
             if option.word:
                 when["properties"] = {option.key: {"const": option.word}}
                 words.setdefault(option.key, []).append(option.word)
             rules.append(
-                {"if": when, "then": {"properties": part["properties"], "required": part.get("required", []), "additionalProperties": False}}
+                {
+                    "if": when,
+                    "then": {
+                        "properties": part["properties"],
+                        "required": part.get("required", []),
+                        "additionalProperties": False,
+                    },
+                }
             )
         for key, known in words.items():
             properties[key] = {**properties[key], "enum": [*known, *(plugins(self.group) if self.group else ())]}
         keys = dict.fromkeys(option.key for option in self.options)
-        return {"type": "object", "properties": properties, "allOf": rules, "oneOf": [{"required": [key]} for key in keys]}
+        return {
+            "type": "object",
+            "properties": properties,
+            "allOf": rules,
+            "oneOf": [{"required": [key]} for key in keys],
+        }
 
 
 def _near(node: Node, choices: Sequence[str]) -> str:

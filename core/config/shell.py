@@ -1,8 +1,9 @@
 """Where in a shell command a value stands, and how it is written there so that it stays a value.
 
-A value is never made safe by escaping it for the quotes around it: the quotes are closed, the value is written in single quotes of its own, and
-the quotes are opened again. That is exact everywhere except in the places that are refused (`Place`), where no quotes can be opened or
-where shells differ. The command itself is trusted, its author is the project's; only the values are not.
+A value is never made safe by escaping it for the quotes around it: the quotes are closed, the value is written in
+single quotes of its own, and the quotes are opened again. That is exact everywhere except in the places that are
+refused (`Place`), where no quotes can be opened or where shells differ. The command itself is trusted, its author is
+the project's; only the values are not.
 """
 
 from __future__ import annotations
@@ -150,7 +151,8 @@ class _Scan:
         elif text.startswith("${", at):
             self._skip_to(self._closing("}", at + 2), Place.EXPANSION)
         else:
-            # bash reads $'…' with backslashes, sh as a `$` before single quotes: from here on it is not certain what is quoted.
+            # bash reads $'…' with backslashes, sh as a `$` before single quotes: from here on it is not certain what is
+            # quoted.
             self.unsure = self.unsure or (text.startswith("$'", at) and not self._in_double)
             self.at += 1
         return True
@@ -197,9 +199,14 @@ class _Scan:
         return char not in " \t\n;&|<>(" and not (char == "#" and not self.in_word)
 
     def _word(self, at: int) -> None:
-        """Any other text. A `case` inside a quoted substitution has `)` that close nothing, so what is open is no longer certain."""
+        """Any other text. A `case` inside a quoted substitution has `)` that close nothing, so what is open is no
+        longer certain."""
         match = re.compile(r"case\b").match(self.text, at)
-        if match and '"' in self.stack and (at == 0 or not (self.text[at - 1].isalnum() or self.text[at - 1] in "_-./")):
+        if (
+            match
+            and '"' in self.stack
+            and (at == 0 or not (self.text[at - 1].isalnum() or self.text[at - 1] in "_-./"))
+        ):
             self.unsure = True
         self.at += 1
 

@@ -1,8 +1,8 @@
 """Text of a YAML file -> a tree of nodes that remember where they stand.
 
-The tree keeps scalars as they were written: what a scalar means (a number, a duration, a name) is decided by the key it stands under
-(kinds.py), never by YAML's guessing. So `on:` is a key and not a boolean, and `2013-03` or `3.10` stay what they are.
-Everything here is bounded: size, depth, and the number of nodes after aliases are followed.
+The tree keeps scalars as they were written: what a scalar means (a number, a duration, a name) is decided by the key
+it stands under (kinds.py), never by YAML's guessing. So `on:` is a key and not a boolean, and `2013-03` or `3.10`
+stay what they are. Everything here is bounded: size, depth, and the number of nodes after aliases are followed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ MAX_DEPTH = 40
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """`kind` says which of `text`, `items` and `entries` is in use. `plain` is False for quoted and block text. Lines and columns count from 1.
+    """`kind` says which of `text`, `items` and `entries` is in use. `plain` is False for quoted and block text.
+    Lines and columns count from 1.
 
     `size` is the number of nodes below and including this one, aliases followed.
     """
@@ -52,15 +53,20 @@ class Node:
 
 
 def read_text(path: Path) -> str:
-    """The file's text. Raises ConfigError for a file that is missing, unreadable, too big, binary or not UTF-8; reads no more than the bound."""
+    """The file's text. Raises ConfigError for a file that is missing, unreadable, too big, binary or not UTF-8;
+    reads no more than the bound."""
     name = path.name
     try:
         # O_NONBLOCK: opening a FIFO must not wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     except FileNotFoundError:
-        raise ConfigError((Problem(name, 0, 0, "", f"there is no such file in {path.parent}"),), hint="`podium init` writes one") from None
+        raise ConfigError(
+            (Problem(name, 0, 0, "", f"there is no such file in {path.parent}"),), hint="`podium init` writes one"
+        ) from None
     except OSError as error:
-        raise ConfigError((Problem(name, 0, 0, "", f"cannot be read: {error.strerror}"),), hint=f"look at the permissions of {path}") from None
+        raise ConfigError(
+            (Problem(name, 0, 0, "", f"cannot be read: {error.strerror}"),), hint=f"look at the permissions of {path}"
+        ) from None
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
@@ -81,24 +87,38 @@ def read_text(path: Path) -> str:
 
 def _too_big(name: str, size: int) -> ConfigError:
     message = f"is {size / 1e6:.1f} MB; at most {MAX_BYTES / 1e6:.0f} MB are read"
-    return ConfigError((Problem(name, 0, 0, "", message, "a podium.yaml is a few kilobytes; keep data in files of their own"),))
+    return ConfigError(
+        (Problem(name, 0, 0, "", message, "a podium.yaml is a few kilobytes; keep data in files of their own"),)
+    )
 
 
 def decode(data: bytes, name: str) -> str:
-    """UTF-8, with or without a byte-order mark. Raises ConfigError that says where the first byte stands that is not text."""
+    """UTF-8, with or without a byte-order mark. Raises ConfigError that says where the first byte stands that is not
+    text."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = error.object[: error.start]  # the decoder's own view: without the byte-order mark
         start = before.rfind(b"\n") + 1
         problem = Problem(
-            name, before.count(b"\n") + 1, len(before[start:].decode("utf-8", "replace")) + 1, "", "is not UTF-8 text", "save the file as UTF-8"
+            name,
+            before.count(b"\n") + 1,
+            len(before[start:].decode("utf-8", "replace")) + 1,
+            "",
+            "is not UTF-8 text",
+            "save the file as UTF-8",
         )
         raise ConfigError((problem,)) from None
     if "\0" in text:
         before_nul = text[: text.index("\0")]
         line = before_nul.count("\n") + 1
-        raise ConfigError((Problem(name, line, len(before_nul) - before_nul.rfind("\n"), "", "is a binary file (it holds a NUL byte)"),))
+        raise ConfigError(
+            (
+                Problem(
+                    name, line, len(before_nul) - before_nul.rfind("\n"), "", "is a binary file (it holds a NUL byte)"
+                ),
+            )
+        )
     return text
 
 
@@ -124,7 +144,9 @@ def parse(text: str, name: str) -> Node | None:
         position = int(getattr(error, "position", 0) or 0)
         before = text[:position]
         message = "holds a control character" if "control" in str(error) else str(error).splitlines()[0]
-        raise ConfigError((Problem(name, before.count("\n") + 1, len(before) - before.rfind("\n"), "", message),)) from None
+        raise ConfigError(
+            (Problem(name, before.count("\n") + 1, len(before) - before.rfind("\n"), "", message),)
+        ) from None
 
 
 def _explain(text: str, line: int, column: int, problem: str) -> tuple[str, str]:
@@ -142,7 +164,8 @@ def _explain(text: str, line: int, column: int, problem: str) -> tuple[str, str]
 
 
 def _merged(entries: tuple[tuple[Node, Node], ...]) -> tuple[tuple[Node, Node], ...]:
-    """With what `<<` brings in, after what is written: that wins. A `<<` of something else than mappings stays, to be complained of."""
+    """With what `<<` brings in, after what is written: that wins. A `<<` of something else than mappings stays, to
+    be complained of."""
     merging = [value for name, value in entries if name.merges]
     if not merging or any(each.kind != "map" for value in merging for each in _sources(value)):
         return entries
@@ -189,12 +212,16 @@ class _Composer:
         if isinstance(event, yaml.AliasEvent):
             node = self.anchors.get(str(event.anchor))
             if node is None:
-                raise self._error(event, f"`*{event.anchor}` is not defined above", "quote it if it is a text that begins with `*`")
+                raise self._error(
+                    event, f"`*{event.anchor}` is not defined above", "quote it if it is a text that begins with `*`"
+                )
             self._count(node.size, event)
             return node
         self._count(1, event)
         if event.tag is not None:
-            raise self._error(event, f"the tag `{event.tag}` is not used here", "quote it if it is a text that begins with `!`")
+            raise self._error(
+                event, f"the tag `{event.tag}` is not used here", "quote it if it is a text that begins with `!`"
+            )
         if isinstance(event, yaml.ScalarEvent):
             node = Node("text", line, column, text=str(event.value), plain=bool(event.implicit[0]))
         elif isinstance(event, yaml.SequenceStartEvent):
@@ -203,7 +230,9 @@ class _Composer:
         else:
             children = list(self._children(yaml.MappingEndEvent, depth))
             entries = _merged(tuple(zip(children[::2], children[1::2], strict=True)))
-            node = Node("map", line, column, entries=entries, size=1 + sum(name.size + value.size for name, value in entries))
+            node = Node(
+                "map", line, column, entries=entries, size=1 + sum(name.size + value.size for name, value in entries)
+            )
         if event.anchor is not None:
             self.anchors[str(event.anchor)] = node
         return node
@@ -219,7 +248,13 @@ class _Composer:
         """Counts what walking the tree would cost: nine lines of aliases can stand for a billion nodes."""
         self.total += nodes
         if self.total > MAX_NODES:
-            raise self._error(event, f"stands for more than {MAX_NODES:,} values", "aliases (`*name`) repeat everything that they point to")
+            raise self._error(
+                event,
+                f"stands for more than {MAX_NODES:,} values",
+                "aliases (`*name`) repeat everything that they point to",
+            )
 
     def _error(self, event: Any, message: str, hint: str = "") -> ConfigError:
-        return ConfigError((Problem(self.name, event.start_mark.line + 1, event.start_mark.column + 1, "", message, hint),))
+        return ConfigError(
+            (Problem(self.name, event.start_mark.line + 1, event.start_mark.column + 1, "", message, hint),)
+        )

@@ -1,7 +1,8 @@
 """Every key of podium.yaml: what it may hold and what it is for.
 
-This table is the only place that knows the keys. The reader checks by it, the JSON Schema is made from it (schema.py), and the test of
-config.example.yaml walks it. To add a key, add a line here, its value in build.py, and the key in config.example.yaml.
+This table is the only place that knows the keys. The reader checks by it, the JSON Schema is made from it
+(schema.py), and the test of config.example.yaml walks it. To add a key, add a line here, its value in build.py, and
+the key in config.example.yaml.
 """
 
 from __future__ import annotations
@@ -39,11 +40,27 @@ _tls = Text(check=bad_local)
 DOCKER = Section(
     "docker",
     (
-        Key("host", _host, "engine for steps and images: unix://, tcp:// (with tls) or ssh:// (DOCKER_HOST, or this machine's)"),
+        Key(
+            "host",
+            _host,
+            "engine for steps and images: unix://, tcp:// (with tls) or ssh:// (DOCKER_HOST, or this machine's)",
+        ),
         Key("tls", _tls, "directory with ca.pem, cert.pem and key.pem for a tcp:// engine (DOCKER_CERT_PATH)"),
-        Key("base", Text(pattern=IMAGE, what="an image's name"), "image that serving images are built on (python:3.11-slim)"),
-        Key("push", Text(pattern=IMAGE, what="a repository's name"), "repository on a registry that serving images are pushed to (none)"),
-        Key("wheels", Text(check=bad_path), "directory of wheels that images install from instead of the package index (none)"),
+        Key(
+            "base",
+            Text(pattern=IMAGE, what="an image's name"),
+            "image that serving images are built on (python:3.11-slim)",
+        ),
+        Key(
+            "push",
+            Text(pattern=IMAGE, what="a repository's name"),
+            "repository on a registry that serving images are pushed to (none)",
+        ),
+        Key(
+            "wheels",
+            Text(check=bad_path),
+            "directory of wheels that images install from instead of the package index (none)",
+        ),
         Key("sbom", Flag(), "keep a bill of materials with each serving image, where syft is installed (true)"),
     ),
 )
@@ -69,9 +86,17 @@ GIT = Section(
 MLFLOW = Section(
     "mlflow",
     (
-        Key("tracking_uri", Text(), "tracking store: an http(s) server or a local database (sqlite:///.podium/mlflow.db)"),
+        Key(
+            "tracking_uri",
+            Text(),
+            "tracking store: an http(s) server or a local database (sqlite:///.podium/mlflow.db)",
+        ),
         Key("experiment", Text(), "MLflow experiment (the project's name)"),
-        Key("model", Text(pattern=r"[^/:]{1,200}", what="a model's name (no `/` or `:`)"), "registered model (the project's name)"),
+        Key(
+            "model",
+            Text(pattern=r"[^/:]{1,200}", what="a model's name (no `/` or `:`)"),
+            "registered model (the project's name)",
+        ),
     ),
 )
 
@@ -92,7 +117,11 @@ _STEP: tuple[Key, ...] = (
             "matrix",
             (
                 Key("include", ListOf(MapOf(Value(), "parameter", VARIABLE_NAME, least=1)), "cells to add"),
-                Key("exclude", ListOf(MapOf(Value(), "parameter", VARIABLE_NAME, least=1)), "cells to leave out: those that have all these values"),
+                Key(
+                    "exclude",
+                    ListOf(MapOf(Value(), "parameter", VARIABLE_NAME, least=1)),
+                    "cells to leave out: those that have all these values",
+                ),
             ),
             others=ListOf(Value(), least=1),
         ),
@@ -110,10 +139,20 @@ _STEP: tuple[Key, ...] = (
 _RUN: tuple[Key, ...] = (
     Key("run", Text(variables=False, templated=True), "shell command line", required=True),
     Key("inputs", _paths, "files and directories that the command reads"),
-    Key("outputs", _paths, "files and directories that it writes; kept, and restored when nothing it depends on changed"),
+    Key(
+        "outputs", _paths, "files and directories that it writes; kept, and restored when nothing it depends on changed"
+    ),
     Key("cache", Flag(), "false: always run (true)"),
-    Key("executor", Choice(EXECUTORS, group="podium.executors"), "where it runs: process, docker (with `image` or `build`), ray (no package brings it yet)"),
-    Key("image", Text(pattern=IMAGE, what="an image's name", templated=True), "image of the container that the command runs in"),
+    Key(
+        "executor",
+        Choice(EXECUTORS, group="podium.executors"),
+        "where it runs: process, docker (with `image` or `build`), ray (no package brings it yet)",
+    ),
+    Key(
+        "image",
+        Text(pattern=IMAGE, what="an image's name", templated=True),
+        "image of the container that the command runs in",
+    ),
     Key("build", _path, "directory with a Dockerfile: the container's image is built from it"),
     Key("cpus", _cpus, "CPUs that the container may use (all)"),
     Key("memory", Size(low=6 << 20), "memory that the container may use: 512m, 4g (all)"),
@@ -133,7 +172,11 @@ BUILTINS: dict[str, tuple[Key, ...]] = {
     ),
     "gate": (Key("gate", _reference, "gate to check the version with", required=True), _VERSION),
     "deploy": (_ENVIRONMENT, _VERSION),
-    "promote": (_ENVIRONMENT, _VERSION, Key("force", _reason, "why it is promoted without a passed gate all the same; kept in the ledger (it is not)")),
+    "promote": (
+        _ENVIRONMENT,
+        _VERSION,
+        Key("force", _reason, "why it is promoted without a passed gate all the same; kept in the ledger (it is not)"),
+    ),
     "rollback": (_ENVIRONMENT,),
     "image": (
         Key("base", Text(templated=True), "image to build on"),
@@ -161,7 +204,11 @@ PIPELINE = Section(
     "pipeline",
     (
         Key("on", ON, "what starts it by itself"),
-        Key("params", MapOf(Text(empty=True), "parameter", VARIABLE_NAME), "values that a person may set for a run: ${{ params.NAME }}"),
+        Key(
+            "params",
+            MapOf(Text(empty=True), "parameter", VARIABLE_NAME),
+            "values that a person may set for a run: ${{ params.NAME }}",
+        ),
         Key("env", _env, "environment variables of all its steps"),
         Key("steps", MapOf(STEP, "step", least=1), "the steps, by name", required=True),
     ),
@@ -184,7 +231,11 @@ CHECK = Chosen(
                     Key("margin", Number(low=0.0), "how much worse than the champion it may be, absolute (0)"),
                     Key("confidence", Number(0.5, 0.9999), "of the interval of the difference (0.95)"),
                     _GOAL,
-                    Key("slices", _slices := ListOf(Text(), single=True), "columns; the check is repeated for each of their values"),
+                    Key(
+                        "slices",
+                        _slices := ListOf(Text(), single=True),
+                        "columns; the check is repeated for each of their values",
+                    ),
                     Key("min_rows", Integer(low=1), "slices with fewer rows are left out (1)"),
                 ),
             ),
@@ -203,7 +254,14 @@ CHECK = Chosen(
             "schema",
             Section(
                 "check.schema",
-                (Key("schema", Choice(("unchanged",)), "the model's input and output columns are those of the champion", required=True),),
+                (
+                    Key(
+                        "schema",
+                        Choice(("unchanged",)),
+                        "the model's input and output columns are those of the champion",
+                        required=True,
+                    ),
+                ),
             ),
         ),
         Option(
@@ -211,14 +269,27 @@ CHECK = Chosen(
             Section(
                 "check.replay",
                 (
-                    Key("replay", _name, "environment whose captured requests the version answers, beside what serves there", required=True),
+                    Key(
+                        "replay",
+                        _name,
+                        "environment whose captured requests the version answers, beside what serves there",
+                        required=True,
+                    ),
                     Key("at_least", Integer(low=1), "fewer requests than this are inconclusive (100)"),
                     Key("limit", Integer(1, 100_000), "at most so many are sent, the newest (1000)"),
                     Key("since", Duration(low=1.0), "only what was captured in this time"),
                     Key("max_errors", Integer(low=0), "requests that it may answer worse than what serves (0)"),
                     Key("max_differing", Share(), "share of its predictions that may differ (5%)"),
-                    Key("max_slowdown", Share(high=1000.0), "how much slower its 95th percentile may be, as a share of the other's (20%)"),
-                    Key("tolerance", Number(low=0.0), "numbers closer than this are the same (1e-6, and of probabilities the class)"),
+                    Key(
+                        "max_slowdown",
+                        Share(high=1000.0),
+                        "how much slower its 95th percentile may be, as a share of the other's (20%)",
+                    ),
+                    Key(
+                        "tolerance",
+                        Number(low=0.0),
+                        "numbers closer than this are the same (1e-6, and of probabilities the class)",
+                    ),
                     Key("concurrency", Integer(1, 64), "requests sent at the same time (1)"),
                 ),
             ),
@@ -239,7 +310,12 @@ _DRAIN = Key("drain", Duration(), "how long an old replica may finish its reques
 ANALYSIS = Section(
     "analysis",
     (
-        Key("signal", Choice(CANARY_SIGNALS), "what is measured: error_rate, latency_p50, latency_p95 or latency_p99", required=True),
+        Key(
+            "signal",
+            Choice(CANARY_SIGNALS),
+            "what is measured: error_rate, latency_p50, latency_p95 or latency_p99",
+            required=True,
+        ),
         Key("at_most", Amount(), "highest value that passes"),
         Key("at_least", Amount(), "lowest value that passes"),
         Key("compare", Choice(("champion",)), "compare with the champion, at the same time"),
@@ -251,8 +327,19 @@ STRATEGY = Either(
     Chosen(
         "strategy",
         (
-            Option("rolling", Section("strategy", (Key("rolling", Section("rolling", (_DRAIN,)), "replaces replicas one at a time"),))),
-            Option("blue-green", Section("strategy", (Key("blue-green", Section("blue-green", (_DRAIN,)), "starts all new ones, then switches"),))),
+            Option(
+                "rolling",
+                Section(
+                    "strategy", (Key("rolling", Section("rolling", (_DRAIN,)), "replaces replicas one at a time"),)
+                ),
+            ),
+            Option(
+                "blue-green",
+                Section(
+                    "strategy",
+                    (Key("blue-green", Section("blue-green", (_DRAIN,)), "starts all new ones, then switches"),),
+                ),
+            ),
             Option(
                 "canary",
                 Section(
@@ -263,7 +350,11 @@ STRATEGY = Either(
                             Section(
                                 "canary",
                                 (
-                                    Key("weights", ListOf(Integer(1, 99), least=1), "shares of the traffic in percent, rising ([5, 25, 50])"),
+                                    Key(
+                                        "weights",
+                                        ListOf(Integer(1, 99), least=1),
+                                        "shares of the traffic in percent, rising ([5, 25, 50])",
+                                    ),
                                     Key("interval", Duration(low=0.1), "how long each weight is watched (60s)"),
                                     Key("analysis", ListOf(ANALYSIS), "what has to hold at each weight"),
                                     _DRAIN,
@@ -281,12 +372,20 @@ STRATEGY = Either(
 ENVIRONMENT = Section(
     "environment",
     (
-        Key("driver", Choice(DRIVERS, group="podium.drivers"), "process or docker (process); swarm (no package brings it yet)"),
+        Key(
+            "driver",
+            Choice(DRIVERS, group="podium.drivers"),
+            "process or docker (process); swarm (no package brings it yet)",
+        ),
         Key("port", Integer(1, 65535), "port that answers requests (5100)"),
         Key("bind", Text(pattern=r"[0-9A-Za-z.:-]+", what="an address"), "address to listen on (127.0.0.1)"),
         Key("host", _host, "engine whose machine serves it: unix://, tcp:// or ssh:// (that of docker.host)"),
         Key("tls", _tls, "directory with ca.pem, cert.pem and key.pem for a tcp:// host (that of docker.tls)"),
-        Key("proxy", Choice(("container", "host")), "where HAProxy runs for driver docker: container, or host for a process beside Podium (container)"),
+        Key(
+            "proxy",
+            Choice(("container", "host")),
+            "where HAProxy runs for driver docker: container, or host for a process beside Podium (container)",
+        ),
         Key("proxy_image", Text(pattern=IMAGE, what="an image's name"), "image of HAProxy's container (haproxy:2.8)"),
         Key("cpus", _cpus, "CPUs that one replica's container may use (all)"),
         Key("memory", Size(low=6 << 20), "memory that one replica's container may use: 512m, 4g (all)"),
@@ -310,7 +409,12 @@ MONITOR = Chosen(
                 "monitor",
                 (
                     _MONITORED,
-                    Key("drift", Choice(("psi", "js", "wasserstein", "ks", "chi2")), "measure of the distance of two distributions", required=True),
+                    Key(
+                        "drift",
+                        Choice(("psi", "js", "wasserstein", "ks", "chi2")),
+                        "measure of the distance of two distributions",
+                        required=True,
+                    ),
                     Key("reference", Text(check=bad_path), "table of rows to compare with", required=True),
                     Key("window", Integer(low=10), "latest captured requests that are compared (1000)"),
                     Key("columns", _slices, "columns to compare (all)"),
@@ -345,8 +449,14 @@ ALERT = Section(
 INFRA = Chosen(
     "infra",
     (
-        Option("terraform", Section("infra", (Key("terraform", _path, "directory of the Terraform configuration", required=True),))),
-        Option("cloudformation", Section("infra", (Key("cloudformation", _path, "CloudFormation template", required=True),))),
+        Option(
+            "terraform",
+            Section("infra", (Key("terraform", _path, "directory of the Terraform configuration", required=True),)),
+        ),
+        Option(
+            "cloudformation",
+            Section("infra", (Key("cloudformation", _path, "CloudFormation template", required=True),)),
+        ),
     ),
 )
 
@@ -363,7 +473,9 @@ PROJECT = Section(
         Key("environments", MapOf(ENVIRONMENT, "environment"), "where versions are served"),
         Key("monitors", MapOf(MONITOR, "monitor"), "signals that are measured (nothing acts on it yet)"),
         Key("alerts", MapOf(ALERT, "alert"), "rules over monitors (nothing acts on it yet)"),
-        Key("infra", MapOf(INFRA, "infrastructure"), "infrastructure described by other tools (nothing acts on it yet)"),
+        Key(
+            "infra", MapOf(INFRA, "infrastructure"), "infrastructure described by other tools (nothing acts on it yet)"
+        ),
     ),
     doc="A Podium project",
 )

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 # `$${` is a literal `${`. `${{` belongs to expressions.py and is left alone.
 _REFERENCE = re.compile(r"\$\$\{(?!\{)|\$\{(?!\{)(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?", re.ASCII)
-# A word of the name that begins or ends with KEY: KEY_ID, MY_KEYS, OPENAIKEY, APIKEY_2. MONKEY is taken for one too, which costs little.
+# A word of the name that begins or ends with KEY: KEY_ID, MY_KEYS, OPENAIKEY, APIKEY_2. MONKEY is taken for one too,
+# which costs little.
 _SECRET = re.compile(r"TOKEN|SECRET|PASSW(OR)?D|PASSPHRASE|CREDENTIAL|(^|_)KEY|KEY[0-9]*(_|$)", re.IGNORECASE)
 # Words of the trade that only sound like it: how many tokens a model may write, by what a table is sorted.
 _HARMLESS = re.compile(
@@ -20,7 +21,8 @@ _HARMLESS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
-    """`missing` are variables that are not set and have no default; `malformed` says that a `${` does not begin a variable.
+    """`missing` are variables that are not set and have no default; `malformed` says that a `${` does not begin a
+    variable.
 
     `secrets` are the values of variables whose names look secret; they must not be shown.
     """

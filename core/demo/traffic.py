@@ -36,7 +36,9 @@ class Count:
         return Count(self.sent - other.sent, {reason: number for reason, number in since.items() if number})
 
     def __str__(self) -> str:
-        reasons = f" ({', '.join(f'{number} {reason}' for reason, number in self.failures.items())})" if self.failed else ""
+        reasons = (
+            f" ({', '.join(f'{number} {reason}' for reason, number in self.failures.items())})" if self.failed else ""
+        )
         return f"{self.sent} requests meanwhile, {self.failed} lost{reasons}"
 
 
@@ -44,9 +46,26 @@ class Traffic:
     """Requests at an even rate against `url`, until `stop()`."""
 
     def __init__(self, directory: Path, url: str, rate: float) -> None:
-        command = [sys.executable, "replay.py", "--url", url, "--rate", f"{rate:g}", "--seconds", str(_LONGEST), "--progress", str(_EVERY)]
+        command = [
+            sys.executable,
+            "replay.py",
+            "--url",
+            url,
+            "--rate",
+            f"{rate:g}",
+            "--seconds",
+            str(_LONGEST),
+            "--progress",
+            str(_EVERY),
+        ]
         self._process = subprocess.Popen(  # in a session of its own: a Ctrl-C is for us to deal with
-            command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+            command,
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         self._told = threading.Condition()
         self._count = Count()
@@ -60,7 +79,9 @@ class Traffic:
             with contextlib.suppress(ValueError, KeyError, AttributeError):
                 found: dict[str, Any] = json.loads(line)
                 with self._told:
-                    self._count = Count(int(found["sent"]), {str(reason): int(number) for reason, number in found["failures"].items()})
+                    self._count = Count(
+                        int(found["sent"]), {str(reason): int(number) for reason, number in found["failures"].items()}
+                    )
                     self._lines += 1
                     self._told.notify_all()
         with self._told:
@@ -82,7 +103,8 @@ class Traffic:
             self._next_line(deadline)
 
     def settled(self) -> Count:
-        """The count after the next two reports: a request that was under way at the call and was answered at once is in it."""
+        """The count after the next two reports: a request that was under way at the call and was answered at once is
+        in it."""
         deadline = time.monotonic() + _FIRST_SECONDS
         for _ in range(2):
             self._next_line(deadline)
@@ -96,7 +118,10 @@ class Traffic:
                     raise RunFailed("the traffic does not flow", hint=self._errors)
             if self._lines < 0:
                 last = self._errors.strip().splitlines()
-                raise RunFailed(f"the traffic ended: {last[-1] if last else 'it said nothing'}", hint="examples/flights/replay.py sends it")
+                raise RunFailed(
+                    f"the traffic ended: {last[-1] if last else 'it said nothing'}",
+                    hint="examples/flights/replay.py sends it",
+                )
 
     def stop(self) -> list[str]:
         """End it; what was stopped, in words."""

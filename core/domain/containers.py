@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 class Image:
     """The serving image of a version on one engine.
 
-    `image_id` is the engine's own id of it and `digest` the registry's, empty where it was never pushed; `reference` is what a container is
-    started from: `repository@digest` once there is a digest, else the id. `model_layer` is the digest of the layer that holds the model.
-    `size` is bytes, `seconds` how long the build took, `built` when (seconds since the epoch). `sbom` is a file, empty for none.
+    `image_id` is the engine's own id of it and `digest` the registry's, empty where it was never pushed; `reference`
+    is what a container is started from: `repository@digest` once there is a digest, else the id. `model_layer` is
+    the digest of the layer that holds the model. `size` is bytes, `seconds` how long the build took, `built` when
+    (seconds since the epoch). `sbom` is a file, empty for none.
     """
 
     model: str
@@ -34,8 +35,9 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Unneeded:
-    """An image on an engine that nothing needs any more, and in a few words why. `version` is None for one that holds dependencies alone.
-    `size` is all of its layers (bytes); what removing it frees is less where others share them."""
+    """An image on an engine that nothing needs any more, and in a few words why. `version` is None for one that
+    holds dependencies alone. `size` is all of its layers (bytes); what removing it frees is less where others share
+    them."""
 
     engine: str
     image_id: str
@@ -47,9 +49,9 @@ class Unneeded:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container of ours as the engine described it at `seen` (seconds since the epoch). `state` and `health` are the engine's words
-    (`running`, `exited`, …; `healthy`, `unhealthy`, `starting` or empty). `exit_code` is None while it runs. `labels` are Podium's own, `networks` the
-    names of those that it is on."""
+    """A container of ours as the engine described it at `seen` (seconds since the epoch). `state` and `health` are
+    the engine's words (`running`, `exited`, …; `healthy`, `unhealthy`, `starting` or empty). `exit_code` is None
+    while it runs. `labels` are Podium's own, `networks` the names of those that it is on."""
 
     id: str
     name: str
@@ -75,9 +77,10 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """What the engine of an environment runs, as it was last seen. `message` says why it cannot be seen now; empty when it can. While an agent follows
-    the engine's events, a picture stays true until the next one comes, however old it is."""
+class EngineSnapshot:
+    """What the engine of an environment runs, as it was last seen. `message` says why it cannot be seen now; empty
+    when it can. While an agent follows the engine's events, a picture stays true until the next one comes, however
+    old it is."""
 
     environment: str
     engine: str
@@ -86,17 +89,18 @@ class Picture:
     message: str = ""
 
 
-# What is measured of each container, as signals of the series `usage_series` names. Units: share of one core, bytes, bytes/s, bytes/s.
+# What is measured of each container, as signals of the series `usage_series` names. Units: share of one core, bytes,
+# bytes/s, bytes/s.
 USAGE = ("cpu", "memory", "received", "sent")
 
 
 def usage_series(environment: str, container: str) -> str:
-    """Under which name the samples of one container are kept, beside those of its environment. `container` is its replica's id, or its name where it
-    has none (the proxy)."""
+    """Under which name the samples of one container are kept, beside those of its environment. `container` is its
+    replica's id, or its name where it has none (the proxy)."""
     return f"{environment}/{container}"
 
 
 def step_key(base: str, digest: str) -> str:
-    """The key of a step in a container: `base` stands for everything but its image, `digest` for that. Made in two parts, because an image that has
-    to be fetched is not known before the step has begun."""
+    """The key of a step in a container: `base` stands for everything but its image, `digest` for that. Made in two
+    parts, because an image that has to be fetched is not known before the step has begun."""
     return hashlib.sha256(f"{base}\0{digest}".encode()).hexdigest()

@@ -52,7 +52,8 @@ class Deployment:
 
 
 class ReplicaState(StrEnum):
-    """STOPPED is a container that is kept to be started again. UNKNOWN is never in the journal: the engine that would know does not answer."""
+    """STOPPED is a container that is kept to be started again. UNKNOWN is never in the journal: the engine that
+    would know does not answer."""
 
     STARTING = "starting"
     READY = "ready"
@@ -65,8 +66,9 @@ class ReplicaState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """One serving process or container. `weight` 0..100 is its share of the proxy's attention, `slot` its server name in the proxy, `digest` what
-    it loaded. The proxy finds it at `address`:`port`. `container` and `image` are ids on the engine, empty for a process; `pid` is None there.
+    """One serving process or container. `weight` 0..100 is its share of the proxy's attention, `slot` its server
+    name in the proxy, `digest` what it loaded. The proxy finds it at `address`:`port`. `container` and `image` are
+    ids on the engine, empty for a process; `pid` is None there.
     """
 
     id: str
@@ -97,9 +99,10 @@ class CanaryState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CanaryStatus:
-    """A canary under way. `weights` are the shares of its stages in percent, `stage` counts from 0, `share` is the present one. `since` is when
-    the stage began and `until` when it will be judged (seconds since the epoch; None while it is paused or waits). `results` are the analysis
-    of this stage so far and `verdict` its verdict, None before the first look. `message` says who paused it, or what it waits for."""
+    """A canary under way. `weights` are the shares of its stages in percent, `stage` counts from 0, `share` is the
+    present one. `since` is when the stage began and `until` when it will be judged (seconds since the epoch; None
+    while it is paused or waits). `results` are the analysis of this stage so far and `verdict` its verdict, None
+    before the first look. `message` says who paused it, or what it waits for."""
 
     deployment: int
     environment: str
@@ -121,9 +124,10 @@ class CanaryStatus:
 class EnvironmentStatus:
     """What an environment serves, and what it should.
 
-    `serving` and `previous` are version numbers by the ledger; `differences` says, in words, where the ledger, the registry's aliases and the
-    running replicas disagree (empty: they agree), the worst first; `details` are the same, each with what a repair would do about it. `rollback_ready`
-    names the version that one key brings back, with the expected seconds.
+    `serving` and `previous` are version numbers by the ledger; `differences` says, in words, where the ledger, the
+    registry's aliases and the running replicas disagree (empty: they agree), the worst first; `details` are the
+    same, each with what a repair would do about it. `rollback_ready` names the version that one key brings back,
+    with the expected seconds.
     """
 
     name: str
@@ -146,8 +150,9 @@ class EnvironmentStatus:
     details: tuple[Difference, ...] = ()
 
 
-class CanaryOrder(StrEnum):
-    """What a person may ask of a deployment that is under way. FULL gives the new version all traffic now, ABORT puts everything back."""
+class CanaryRequest(StrEnum):
+    """What a person may ask of a deployment that is under way. FULL gives the new version all traffic now, ABORT
+    puts everything back."""
 
     PAUSE = "pause"
     RESUME = "resume"
@@ -161,7 +166,7 @@ class Asked:
 
     id: int
     deployment: int
-    order: CanaryOrder
+    order: CanaryRequest
     who: str
     at: float
     why: str = ""
@@ -180,9 +185,10 @@ class Change:
 class Plan:
     """What a change would do, shown before it is done.
 
-    `refusal` says why it must not be done (empty: it may); `force` says whether a reason overrides the refusal. `type_to_confirm` is the
-    word a person has to type, empty where Enter is enough. `command` is the equivalent headless command. `seen` is what the plan was made
-    from; it is re-read just before writing and a difference refuses the change.
+    `refusal` says why it must not be done (empty: it may); `force` says whether a reason overrides the refusal.
+    `type_to_confirm` is the word a person has to type, empty where Enter is enough. `command` is the equivalent
+    headless command. `seen` is what the plan was made from; it is re-read just before writing and a difference
+    refuses the change.
     """
 
     how: How

@@ -27,7 +27,8 @@ class DemoEvent:
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """One line of the summary. `requests` is how many were answered meanwhile and `lost` how many were not, where traffic ran."""
+    """One line of the summary. `requests` is how many were answered meanwhile and `lost` how many were not, where
+    traffic ran."""
 
     what: str
     outcome: str

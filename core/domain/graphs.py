@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 
 def find_cycle(needs: Mapping[str, Sequence[str]]) -> list[str] | None:
-    """A loop as `[a, b, c, a]`, each name needing the next one; None when there is none. Names that are not keys are passed over.
+    """A loop as `[a, b, c, a]`, each name needing the next one; None when there is none. Names that are not keys are
+    passed over.
 
     Iterative, so that a chain of any length cannot exhaust the stack.
     """

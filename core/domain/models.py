@@ -21,13 +21,15 @@ TAG_KEY = "podium.key"
 TAG_DIRTY = "podium.dirty"
 TAG_VERDICT = "podium.verdict"
 TAG_DIGEST = "podium.digest"
-# What the version's container is started from: repository@digest where it was pushed, else the engine's id of the image.
+# What the version's container is started from: repository@digest where it was pushed, else the engine's id of the
+# image.
 TAG_IMAGE = "podium.image"
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A registered-model version as MLflow knows it. `digest` is the content hash of its files once fetched, else empty."""
+    """A registered-model version as MLflow knows it. `digest` is the content hash of its files once fetched, else
+    empty."""
 
     model: str
     version: int
@@ -64,7 +66,8 @@ class MetricPoint:
 
 @dataclass(frozen=True, slots=True)
 class ComparedRow:
-    """One line of a comparison: `kind` is `metric`, `param` or `tag`; one value per compared version, None where it has none."""
+    """One line of a comparison: `kind` is `metric`, `param` or `tag`; one value per compared version, None where it
+    has none."""
 
     kind: str
     name: str
@@ -80,10 +83,11 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """commit ↔ run ↔ MLflow run ↔ version ↔ digest ↔ image ↔ replicas ↔ traffic share, for one version in one environment (or in none).
+    """commit ↔ run ↔ MLflow run ↔ version ↔ digest ↔ image ↔ replicas ↔ traffic share, for one version in one
+    environment (or in none).
 
-    `digest` is that of the version's files, `image` what its containers are started from: `repository@digest` where it was pushed, else the engine's
-    id of it; empty where it has none.
+    `digest` is that of the version's files, `image` what its containers are started from: `repository@digest` where
+    it was pushed, else the engine's id of it; empty where it has none.
     """
 
     commit: str

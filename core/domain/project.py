@@ -1,4 +1,5 @@
-"""A project as its podium.yaml describes it: typed, checked, immutable. `core/config/` makes these; nothing here reads a file."""
+"""A project as its podium.yaml describes it: typed, checked, immutable. `core/config/` makes these; nothing here
+reads a file."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 
 @dataclass(frozen=True, slots=True)
 class Mlflow:
-    """`tracking_uri` is absolute where it names a local file. `embedded` means that no server stands between us and the store."""
+    """`tracking_uri` is absolute where it names a local file. `embedded` means that no server stands between us and
+    the store."""
 
     tracking_uri: str
     experiment: str
@@ -48,10 +50,11 @@ class Mlflow:
 class Docker:
     """The engine for steps and image builds, and what serving images are made of.
 
-    `host` is unix://, tcp:// or ssh://, empty for DOCKER_HOST or this machine's own. `tls` is a directory with ca.pem, cert.pem and key.pem for
-    tcp. `base` is the image that serving images are built on, `push` a repository (`registry.example.com/flight-delay`) that they are pushed
-    to, empty for none. `wheels` is a directory of wheels that images install from instead of the package index. `sbom` is whether a bill of
-    materials is kept with each image, where syft is installed.
+    `host` is unix://, tcp:// or ssh://, empty for DOCKER_HOST or this machine's own. `tls` is a directory with
+    ca.pem, cert.pem and key.pem for tcp. `base` is the image that serving images are built on, `push` a repository
+    (`registry.example.com/flight-delay`) that they are pushed to, empty for none. `wheels` is a directory of wheels
+    that images install from instead of the package index. `sbom` is whether a bill of materials is kept with each
+    image, where syft is installed.
     """
 
     host: str = ""
@@ -101,8 +104,9 @@ class ContainerSpec:
 class StepSpec:
     """One step as written. Exactly one of `run` (a shell command line) and `uses` (a built-in's name) is set.
 
-    `timeout` and `backoff` are seconds. `when` is an expression (docs/pipelines.md). `options` holds the built-in's own keys
-    (`metric`, `goal`, `gate`, `environment`, …), already checked against the built-in's table. `line` is where the step stands in the file.
+    `timeout` and `backoff` are seconds. `when` is an expression (docs/pipelines.md). `options` holds the built-in's
+    own keys (`metric`, `goal`, `gate`, `environment`, …), already checked against the built-in's table. `line` is
+    where the step stands in the file.
     """
 
     name: str
@@ -140,10 +144,11 @@ class Pipeline:
 class Check:
     """One check of a gate. `kind` is `metric`, `latency`, `schema` or `replay`.
 
-    A metric check has `metric` and either bounds (`at_least`, `at_most`) or `compare: champion` with a `margin` (absolute) and a `confidence`.
-    `slices` and `min_rows` repeat it per value of those columns. `latency` is a percentile (p50, p95, p99) bounded by `at_most` seconds.
-    `goal` (maximize or minimize) is taken from the metric where it is known, and must be given where it is not. `replay` are the limits for the
-    captured requests of `environment`.
+    A metric check has `metric` and either bounds (`at_least`, `at_most`) or `compare: champion` with a `margin`
+    (absolute) and a `confidence`. `slices` and `min_rows` repeat it per value of those columns. `latency` is a
+    percentile (p50, p95, p99) bounded by `at_most` seconds. `goal` (maximize or minimize) is taken from the metric
+    where it is known, and must be given where it is not. `replay` are the limits for the captured requests of
+    `environment`.
     """
 
     kind: str
@@ -173,8 +178,8 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """`kind` is rolling, blue-green or canary. `weights` are percentages, `interval` is seconds between them, `drain` is how long (seconds) an old
-    replica may take to finish what it has begun."""
+    """`kind` is rolling, blue-green or canary. `weights` are percentages, `interval` is seconds between them,
+    `drain` is how long (seconds) an old replica may take to finish what it has begun."""
 
     kind: str = "blue-green"
     weights: tuple[int, ...] = ()
@@ -185,10 +190,12 @@ class Strategy:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where versions are served. `keep` is how many earlier versions stay warm, `keep_stopped` how many more stay as stopped containers.
+    """Where versions are served. `keep` is how many earlier versions stay warm, `keep_stopped` how many more stay as
+    stopped containers.
 
-    For the docker driver: `host` and `tls` as in Docker, empty for the same engine; `proxy` is `container` (of `proxy_image`, on that engine) or
-    `host` (a process beside Podium); `cpus` and `memory` (bytes) are limits of each replica.
+    For the docker driver: `host` and `tls` as in Docker, empty for the same engine; `proxy` is `container` (of
+    `proxy_image`, on that engine) or `host` (a process beside Podium); `cpus` and `memory` (bytes) are limits of
+    each replica.
     """
 
     name: str
@@ -240,8 +247,9 @@ class Infra:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """`root` is the directory of this podium.yaml (for a pushed commit, its worktree); `home` is the project's own directory, whose
-    `.podium/` holds all state. They are the same except inside the run of a pushed commit. `idle` are sentences about keys that nothing acts on yet."""
+    """`root` is the directory of this podium.yaml (for a pushed commit, its worktree); `home` is the project's own
+    directory, whose `.podium/` holds all state. They are the same except inside the run of a pushed commit. `idle`
+    are sentences about keys that nothing acts on yet."""
 
     name: str
     root: Path

@@ -7,7 +7,8 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """PROBLEM: requests are lost, or could be, or the wrong thing answers. WARNING: it serves as it should, and something beside that is not right."""
+    """PROBLEM: requests are lost, or could be, or the wrong thing answers. WARNING: it serves as it should, and
+    something beside that is not right."""
 
     PROBLEM = "problem"
     WARNING = "warning"
@@ -37,8 +38,8 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`subject` is a replica's id, a container's name, an alias, or the environment. `words` says the whole of it; `repair` what a repair does about it,
-    empty where it can do nothing."""
+    """`subject` is a replica's id, a container's name, an alias, or the environment. `words` says the whole of it;
+    `repair` what a repair does about it, empty where it can do nothing."""
 
     kind: Kind
     subject: str
@@ -56,8 +57,9 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class RepairPlan:
-    """What a repair of `environment` will do, in the order of `steps`; nothing when there are none. `restart` names the one replica that is to be
-    restarted instead, empty for a repair. The other fields are those of `delivery.Plan`."""
+    """What a repair of `environment` will do, in the order of `steps`; nothing when there are none. `restart` names
+    the one replica that is to be restarted instead, empty for a repair. The other fields are those of
+    `delivery.Plan`."""
 
     environment: str
     differences: tuple[Difference, ...]

@@ -62,9 +62,9 @@ class Trigger(StrEnum):
 class Run:
     """One execution of a pipeline or of an operation, at one commit.
 
-    Times are seconds since the epoch (UTC). `name` is the pipeline's name, or the environment's for an operation. `workspace` is the directory
-    the steps run in: the project itself, or a worktree of the commit. `(worker_pid, worker_started)` identify the process that owns the run:
-    a pid alone may have been given to somebody else.
+    Times are seconds since the epoch (UTC). `name` is the pipeline's name, or the environment's for an operation.
+    `workspace` is the directory the steps run in: the project itself, or a worktree of the commit. `(worker_pid,
+    worker_started)` identify the process that owns the run: a pid alone may have been given to somebody else.
     """
 
     id: int
@@ -93,8 +93,8 @@ class Run:
 class Step:
     """One node of a run's graph; a cell of a matrix is a step of its own, named `train[depth=8]`.
 
-    `uses` is the built-in's name, empty for a command. `key` is the cache key. `results` is what a built-in reports (`version`, `verdict`, …).
-    `origin` is the run whose outputs were restored when `cached`.
+    `uses` is the built-in's name, empty for a command. `key` is the cache key. `results` is what a built-in reports
+    (`version`, `verdict`, …). `origin` is the run whose outputs were restored when `cached`.
     """
 
     run_id: int

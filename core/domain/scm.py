@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """`at` is the commit's time in seconds since the epoch; `author` a name, `subject` the message's first line: both are other people's text."""
+    """`at` is the commit's time in seconds since the epoch; `author` a name, `subject` the message's first line:
+    both are other people's text."""
 
     sha: str
     short: str

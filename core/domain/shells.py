@@ -10,7 +10,8 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class LocalShell:
-    """For a step that is a process: start `argv` in `directory` with `env` on the caller's own terminal. `words` say where that is."""
+    """For a step that is a process: start `argv` in `directory` with `env` on the caller's own terminal. `words` say
+    where that is."""
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(repr=False)

@@ -28,8 +28,9 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 class CheckResult:
     """One check of a gate.
 
-    `value` is the candidate's figure and `baseline` the champion's; `low` and `high` bound the 95 % (or as configured) interval of
-    (candidate − champion) in the direction where more is better; `limit` is what the check asked for. `rows` is how many rows it saw.
+    `value` is the candidate's figure and `baseline` the champion's; `low` and `high` bound the 95 % (or as
+    configured) interval of (candidate − champion) in the direction where more is better; `limit` is what the check
+    asked for. `rows` is how many rows it saw.
     """
 
     name: str

@@ -1,7 +1,8 @@
-"""One attempt at a step, from the started command to its last line: reads what it prints, ends it when it must end, and what it left behind.
+"""One attempt at a step, from the started command to its last line: reads what it prints, ends it when it must end,
+and what it left behind.
 
-A step is over when its command has ended. Processes that it left running are told to end (TERM), then ended (KILL): a step that could leave
-something running would not be a step.
+A step is over when its command has ended. Processes that it left running are told to end (TERM), then ended (KILL):
+a step that could leave something running would not be a step.
 """
 
 from __future__ import annotations
@@ -21,14 +22,15 @@ _GIVE_UP = 3.0
 _CHUNK = 1 << 18
 _TAIL = 8192
 _POLL = 0.05
-# A line without an end (a prompt, a progress bar) is shown when nothing has come for so long. Less would tear lines on a busy machine.
+# A line without an end (a prompt, a progress bar) is shown when nothing has come for so long. Less would tear lines on
+# a busy machine.
 _SILENCE = 1.0
 
 
 @dataclass(slots=True)
 class Ending:
-    """How an attempt ended. `reason` is empty when the command ended by itself, else why it was ended. `last` is its last words on stderr, secrets
-    and all."""
+    """How an attempt ended. `reason` is empty when the command ended by itself, else why it was ended. `last` is its
+    last words on stderr, secrets and all."""
 
     code: int
     reason: str = ""
@@ -48,7 +50,13 @@ class Ending:
 
 class Attempt:
     def __init__(
-        self, execution: Execution, log: StepLog, *, timeout: float | None, unwatch: Callable[[int], object], grace: float = GRACE
+        self,
+        execution: Execution,
+        log: StepLog,
+        *,
+        timeout: float | None,
+        unwatch: Callable[[int], object],
+        grace: float = GRACE,
     ) -> None:
         self._execution = execution
         self._log = log
@@ -102,7 +110,8 @@ class Attempt:
         self._kill_at = time.monotonic()
 
     def advance(self) -> Ending | None:
-        """To be called after a child has ended and whenever `next_look` says so; the ending, once everything is over."""
+        """To be called after a child has ended and whenever `next_look` says so; the ending, once everything is
+        over."""
         now = time.monotonic()
         if self._log.unfinished and now >= self._heard_at + _SILENCE:
             self._log.flush()
@@ -148,7 +157,8 @@ class Attempt:
         return True
 
     def _finish(self) -> Ending:
-        # Whoever still holds the other end of a pipe could write for ever: only what is there already is taken, and no more than a pipe can hold.
+        # Whoever still holds the other end of a pipe could write for ever: only what is there already is taken, and no
+        # more than a pipe can hold.
         for descriptor in self.descriptors:
             for _ in range(64):
                 if not self.read(descriptor):
@@ -170,7 +180,8 @@ class Attempt:
 
 
 def _last_words(tail: bytes) -> str:
-    """The last line. Of one that does not begin within the tail, the words from the second on: the first may be the end of a secret."""
+    """The last line. Of one that does not begin within the tail, the words from the second on: the first may be the
+    end of a secret."""
     text = tail.decode("utf-8", "replace")
     lines = text.strip().splitlines()
     if not lines:

@@ -1,9 +1,10 @@
 """What steps produced, kept by content, so that nothing that is known has to be computed again.
 
-A key is a hash over everything that is declared to matter: the command with its values filled in, the content of the inputs, the declared
-environment, the paths of the outputs, where MLflow runs go. An entry under that key lists what the outputs contained. File contents are kept
-once, under their own hash. Nothing in here is ever the only copy of a person's work: whatever a restored file would replace, and is not in the
-store, is moved aside into the run's directory.
+A key is a hash over everything that is declared to matter: the command with its values filled in, the content of the
+inputs, the declared environment, the paths of the outputs, where MLflow runs go. An entry under that key lists what
+the outputs contained. File contents are kept once, under their own hash. Nothing in here is ever the only copy of a
+person's work: whatever a restored file would replace, and is not in the store, is moved aside into the run's
+directory.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from pathlib import Path
 from ..domain.containers import step_key
 from ..domain.project import Project
 from ..errors import JournalError, RunFailed
+from .file_copy import place
 from .graph import PlannedStep
 from .hashing import Entry, FileHashes, locate, matching, scan, summary
 from .remembered import RememberedImages
-from .transfer import place
 
 FORMAT = 1
 # What a long step made is written down at once: its worker may be killed at any time. Short ones are written together.
@@ -46,7 +47,8 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """`files` were put in place; `aside` of them stood in the way with other content and were moved to a directory of the run."""
+    """`files` were put in place; `aside` of them stood in the way with other content and were moved to a directory
+    of the run."""
 
     files: int
     aside: int
@@ -68,11 +70,21 @@ class Cache:
         self._saved = time.monotonic()
 
     def key(self, step: PlannedStep, project: Project, root: Path) -> str:
-        """All of the key but what the executor adds (`keyed`). RunFailed when an input does not exist; OSError when one cannot be read."""
+        """All of the key but what the executor adds (`keyed`). RunFailed when an input does not exist; OSError when
+        one cannot be read."""
         secrets = {value for value in project.secrets if len(value) >= _SHORTEST_SECRET and not value.isdecimal()}
         declared = {name: "" if value in secrets else value for name, value in {**project.env, **step.env}.items()}
-        parts = [FORMAT, step.command, self._inputs(step, root), sorted(declared.items()), sorted(step.outputs), step.spec.executor, "",
-                 project.mlflow.tracking_uri, project.mlflow.experiment]  # fmt: skip
+        parts = [
+            FORMAT,
+            step.command,
+            self._inputs(step, root),
+            sorted(declared.items()),
+            sorted(step.outputs),
+            step.spec.executor,
+            "",
+            project.mlflow.tracking_uri,
+            project.mlflow.experiment,
+        ]
         return hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
     def _inputs(self, step: PlannedStep, root: Path) -> list[tuple[str, str]]:
@@ -97,8 +109,9 @@ class Cache:
         return Kept(key, row[0], row[1], row[2], outputs)
 
     def keep(self, key: str, run_id: int, step: PlannedStep, root: Path) -> list[str]:
-        """Keep the step's outputs under `key`. Returns the files that differ from what was kept under the same key before: then the step is not
-        deterministic. RunFailed when a declared output is not there; OSError when the disk is full."""
+        """Keep the step's outputs under `key`. Returns the files that differ from what was kept under the same key
+        before: then the step is not deterministic. RunFailed when a declared output is not there; OSError when the
+        disk is full."""
         outputs = {path: self._collect(root, path) for path in step.outputs}
         before = self.find(key)
         self._new[key] = Kept(key, run_id, step.name, time.time(), outputs)
@@ -118,9 +131,13 @@ class Cache:
         return entries
 
     def restore(self, kept: Kept, root: Path, aside: Path, *, link: bool) -> Restored | None:
-        """Bring the outputs under `root` to what they were; None when the store no longer holds all of it undamaged. `link` allows hard links,
-        which is right only where nobody edits the files by hand (a run's own worktree)."""
-        stale = [path for path, entries in kept.outputs.items() if summary(self._present(root, path)) != summary(list(entries))]
+        """Bring the outputs under `root` to what they were; None when the store no longer holds all of it undamaged.
+        `link` allows hard links, which is right only where nobody edits the files by hand (a run's own worktree)."""
+        stale = [
+            path
+            for path, entries in kept.outputs.items()
+            if summary(self._present(root, path)) != summary(list(entries))
+        ]
         wanted = [entry for path in stale for entry in kept.outputs[path] if entry.kind == "file"]
         if not all(self._intact(entry) for entry in wanted):
             self._forget(kept.key)
@@ -138,7 +155,9 @@ class Cache:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
-    def _restore_path(self, root: Path, path: str, entries: Sequence[Entry], aside: Path, link: bool) -> tuple[int, int]:
+    def _restore_path(
+        self, root: Path, path: str, entries: Sequence[Entry], aside: Path, link: bool
+    ) -> tuple[int, int]:
         full = Path(locate(str(root), path, "output"))
         present = {entry.path: entry for entry in self._present(root, path)}
         files = moved = 0
@@ -149,7 +168,11 @@ class Cache:
         for entry in entries:
             target = full / entry.path if entry.path else full
             now = present.get(entry.path)
-            if now is not None and (now.kind, now.digest, now.mode & 0o100) == (entry.kind, entry.digest, entry.mode & 0o100):
+            if now is not None and (now.kind, now.digest, now.mode & 0o100) == (
+                entry.kind,
+                entry.digest,
+                entry.mode & 0o100,
+            ):
                 continue
             moved += self._displace(root, target, now, aside)
             moved += self._clear_parents(root, target, aside)
@@ -196,10 +219,15 @@ class Cache:
         return 0
 
     def detach(self, root: Path, outputs: Sequence[str]) -> None:
-        """Before a step writes its outputs: give files that share their content with the store (hard links) a life of their own."""
+        """Before a step writes its outputs: give files that share their content with the store (hard links) a life
+        of their own."""
         for path in outputs:
             full = Path(locate(str(root), path, "output"))
-            files = (Path(parent) / name for parent, _, names in os.walk(full) for name in names) if full.is_dir() else (full,)
+            files = (
+                (Path(parent) / name for parent, _, names in os.walk(full) for name in names)
+                if full.is_dir()
+                else (full,)
+            )
             for file in files:
                 with suppress(FileNotFoundError):
                     status = file.lstat()
@@ -215,7 +243,9 @@ class Cache:
                 self.hashes.save()
                 rows = [_row(kept) for kept in self._new.values()]
                 self._database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?)", rows)
-                self._database.executemany("UPDATE entries SET used = ? WHERE key = ?", [(time.time(), key) for key in self._used])
+                self._database.executemany(
+                    "UPDATE entries SET used = ? WHERE key = ?", [(time.time(), key) for key in self._used]
+                )
                 self._database.execute("COMMIT")
             except sqlite3.Error:
                 self._database.execute("ROLLBACK")
@@ -275,7 +305,11 @@ def _differences(before: Mapping[str, Sequence[Entry]], after: Mapping[str, Sequ
     for path, entries in after.items():
         old = {entry.path: (entry.kind, entry.digest) for entry in before.get(path, ())}
         new = {entry.path: (entry.kind, entry.digest) for entry in entries}
-        found.extend(path.rstrip("/") + (f"/{name}" if name else "") for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name))
+        found.extend(
+            path.rstrip("/") + (f"/{name}" if name else "")
+            for name in sorted(old.keys() | new.keys())
+            if old.get(name) != new.get(name)
+        )
     return found
 
 
@@ -284,10 +318,15 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         return _connect(path)
     except OSError as error:
-        raise JournalError(f"the cache {path} cannot be used: {error.strerror}", hint="is the directory writable, and the disk not full?") from error
+        raise JournalError(
+            f"the cache {path} cannot be used: {error.strerror}",
+            hint="is the directory writable, and the disk not full?",
+        ) from error
     except sqlite3.DatabaseError as error:
         if "locked" in str(error) or "readonly" in str(error) or "unable to open" in str(error):
-            raise JournalError(f"the cache {path} cannot be used: {error}", hint="is the directory writable, and the disk not full?") from error
+            raise JournalError(
+                f"the cache {path} cannot be used: {error}", hint="is the directory writable, and the disk not full?"
+            ) from error
     for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
         path.with_name(name).unlink(missing_ok=True)
     return _connect(path)
@@ -299,6 +338,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = NORMAL")
     database.execute(
-        "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, run INTEGER, step TEXT, created REAL, used REAL, outputs TEXT) WITHOUT ROWID"
+        "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, run INTEGER, step TEXT, created REAL, used REAL,"
+        " outputs TEXT) WITHOUT ROWID"
     )
     return database

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """A step before this one, however far. `origin_run` is the run that did the work when the step was restored from the cache, else None."""
+    """A step before this one, however far. `origin_run` is the run that did the work when the step was restored from
+    the cache, else None."""
 
     name: str
     state: StepState
@@ -26,7 +27,8 @@ class Upstream:
 
 @dataclass(slots=True)
 class StepContext:
-    """`options` are the step's own keys of podium.yaml, filled in. `upstream` has all ancestors by name, nearest first."""
+    """`options` are the step's own keys of podium.yaml, filled in. `upstream` has all ancestors by name, nearest
+    first."""
 
     project: Project
     run: Run
@@ -50,7 +52,14 @@ class StepContext:
 
     def upstream_result(self, key: str, default: Any = None) -> Any:
         """What the nearest ancestor that succeeded reported under `key`."""
-        return next((step.results[key] for step in self.upstream.values() if step.state is StepState.SUCCEEDED and key in step.results), default)
+        return next(
+            (
+                step.results[key]
+                for step in self.upstream.values()
+                if step.state is StepState.SUCCEEDED and key in step.results
+            ),
+            default,
+        )
 
     def close(self) -> None:
         if self._journal is not None:

@@ -1,4 +1,5 @@
-"""What a step sees of the world: a clean environment, so that a run does not depend on who started it (docs/pipelines.md lists it)."""
+"""What a step sees of the world: a clean environment, so that a run does not depend on who started it
+(docs/pipelines.md lists it)."""
 
 from __future__ import annotations
 
@@ -12,7 +13,19 @@ from ..domain.models import TAG_COMMIT, TAG_DIRTY, TAG_KEY, TAG_RUN, TAG_STEP
 from ..domain.project import ARTIFACT_ROOT, Project
 from ..domain.runs import Run
 
-_KEPT = ("HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TZ", "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "LD_LIBRARY_PATH")
+_KEPT = (
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "TMPDIR",
+    "TZ",
+    "VIRTUAL_ENV",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "LD_LIBRARY_PATH",
+)
 _KEPT_BEGINNINGS = ("LANG", "LC_", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 _PROXIES = frozenset({"http_proxy", "https_proxy", "no_proxy", "all_proxy", "ftp_proxy"})
 
@@ -20,7 +33,11 @@ _PROXIES = frozenset({"http_proxy", "https_proxy", "no_proxy", "all_proxy", "ftp
 def inherited(source: Mapping[str, str] | None = None) -> dict[str, str]:
     """What is taken over from whoever started the run."""
     source = os.environ if source is None else source
-    kept = {name: value for name, value in source.items() if name in _KEPT or name.startswith(_KEPT_BEGINNINGS) or name.lower() in _PROXIES}
+    kept = {
+        name: value
+        for name, value in source.items()
+        if name in _KEPT or name.startswith(_KEPT_BEGINNINGS) or name.lower() in _PROXIES
+    }
     tools = str(Path(source["VIRTUAL_ENV"]) / "bin") if source.get("VIRTUAL_ENV") else str(Path(sys.executable).parent)
     path = source.get("PATH") or os.defpath
     kept["PATH"] = path if path.split(os.pathsep)[0] == tools else tools + os.pathsep + path
@@ -38,7 +55,8 @@ def inherited_by_containers(source: Mapping[str, str] | None = None) -> dict[str
 
 
 def fixed(project: Project, run: Run, *, contained: bool = False) -> dict[str, str]:
-    """The part of the environment that all `run:` steps of a run share; `contained`: all those that run in containers."""
+    """The part of the environment that all `run:` steps of a run share; `contained`: all those that run in
+    containers."""
     return {
         **(inherited_by_containers() if contained else inherited()),
         **_artifact_root(project),
@@ -56,14 +74,21 @@ def fixed(project: Project, run: Run, *, contained: bool = False) -> dict[str, s
 
 
 def _artifact_root(project: Project) -> dict[str, str]:
-    """Where MLflow keeps the artifacts of an experiment that a script makes in an embedded store. It would take ./mlruns, which is in the run's own
-    worktree, and gone with it."""
+    """Where MLflow keeps the artifacts of an experiment that a script makes in an embedded store. It would take
+    ./mlruns, which is in the run's own worktree, and gone with it."""
     return {ARTIFACT_ROOT: (project.state.resolve() / "artifacts").as_uri()} if project.mlflow.embedded else {}
 
 
 def for_step(shared: Mapping[str, str], run: Run, step: str, key: str, declared: Mapping[str, str]) -> dict[str, str]:
-    """`declared` (the pipeline's and the step's `env`) wins over what is inherited, never over what links the step to its run."""
-    tags = {TAG_RUN: str(run.id), TAG_STEP: step, TAG_COMMIT: run.commit, TAG_KEY: key, TAG_DIRTY: "true" if run.dirty else "false"}
+    """`declared` (the pipeline's and the step's `env`) wins over what is inherited, never over what links the step
+    to its run."""
+    tags = {
+        TAG_RUN: str(run.id),
+        TAG_STEP: step,
+        TAG_COMMIT: run.commit,
+        TAG_KEY: key,
+        TAG_DIRTY: "true" if run.dirty else "false",
+    }
     return {
         **shared,
         **declared,
@@ -76,8 +101,14 @@ def for_step(shared: Mapping[str, str], run: Run, step: str, key: str, declared:
 
 
 def for_builtin(project: Project) -> dict[str, str]:
-    """Built-in steps are Podium's own code. They see everything that Podium was started with, but not the `PODIUM_RUN` by which leftovers
-    of a step are found and ended: what a deployment starts is meant to stay."""
+    """Built-in steps are Podium's own code. They see everything that Podium was started with, but not the
+    `PODIUM_RUN` by which leftovers of a step are found and ended: what a deployment starts is meant to stay."""
     dropped = ("PODIUM_RUN", "PODIUM_STEP", "PODIUM_STEP_KEY", "MLFLOW_RUN_CONTEXT")
     own = {name: value for name, value in os.environ.items() if name not in dropped}
-    return {**own, **project.env, "MLFLOW_DISABLE_TELEMETRY": "true", "GIT_TERMINAL_PROMPT": "0", "PYTHONUNBUFFERED": "1"}
+    return {
+        **own,
+        **project.env,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "GIT_TERMINAL_PROMPT": "0",
+        "PYTHONUNBUFFERED": "1",
+    }

@@ -1,4 +1,5 @@
-"""From a pipeline as written to the steps that will run: parameters filled in, matrices expanded, in an order that respects `needs`.
+"""From a pipeline as written to the steps that will run: parameters filled in, matrices expanded, in an order that
+respects `needs`.
 
 Pure: no file, no clock, no process.
 """
@@ -24,8 +25,8 @@ MOST_CELLS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """One step as it will run. `needs` are planned steps' names; `command`, `env`, `inputs`, `outputs`, `options` and `container` have their values in
-    them."""
+    """One step as it will run. `needs` are planned steps' names; `command`, `env`, `inputs`, `outputs`, `options`
+    and `container` have their values in them."""
 
     name: str
     spec: StepSpec
@@ -48,16 +49,21 @@ def parameters(pipeline: Pipeline, given: Mapping[str, str]) -> dict[str, str]:
     """The pipeline's parameters with `given` over their defaults. UsageError for one that it does not have."""
     for name in given:
         if name not in pipeline.params:
-            hint = _suggest(name, pipeline.params) or f"pipeline {pipeline.name} has: {', '.join(pipeline.params) or 'no parameters'}"
+            hint = (
+                _suggest(name, pipeline.params)
+                or f"pipeline {pipeline.name} has: {', '.join(pipeline.params) or 'no parameters'}"
+            )
             raise UsageError(f"pipeline {pipeline.name} has no parameter {name!r}", hint=hint)
     return {**pipeline.params, **given}
 
 
-def build(pipeline: Pipeline, params: Mapping[str, str] | None = None, context: Values | None = None) -> tuple[PlannedStep, ...]:
+def build(
+    pipeline: Pipeline, params: Mapping[str, str] | None = None, context: Values | None = None
+) -> tuple[PlannedStep, ...]:
     """The steps in an order in which each comes after what it needs, as near to the written order as that allows.
 
-    `context` adds groups of values (beyond `params` and `matrix`) to what `${{ }}` may name. ConfigError names a loop or an unknown step;
-    UsageError an unknown parameter.
+    `context` adds groups of values (beyond `params` and `matrix`) to what `${{ }}` may name. ConfigError names a
+    loop or an unknown step; UsageError an unknown parameter.
     """
     base: dict[str, Mapping[str, Scalar]] = {**(context or {}), "params": parameters(pipeline, params or {})}
     cells = {spec.name: expand(spec) for spec in pipeline.steps.values()}
@@ -72,7 +78,8 @@ def build(pipeline: Pipeline, params: Mapping[str, str] | None = None, context: 
 
 
 def expand(spec: StepSpec) -> list[Mapping[str, Scalar]]:
-    """The cells of a step's matrix in the order written; one empty cell where it has none. ConfigError when nothing is left of it."""
+    """The cells of a step's matrix in the order written; one empty cell where it has none. ConfigError when nothing
+    is left of it."""
     matrix = spec.matrix
     if matrix is None:
         return [{}]
@@ -81,7 +88,11 @@ def expand(spec: StepSpec) -> list[Mapping[str, Scalar]]:
         size *= len(values)
     if size > MOST_CELLS:
         raise _problem(spec, f"its matrix has {size:,} cells", f"at most {MOST_CELLS:,} are possible")
-    cells = {cell_name(spec.name, cell): cell for cell in _product(matrix) if not any(_matches(cell, rule) for rule in matrix.exclude)}
+    cells = {
+        cell_name(spec.name, cell): cell
+        for cell in _product(matrix)
+        if not any(_matches(cell, rule) for rule in matrix.exclude)
+    }
     for extra in matrix.include:
         cells.setdefault(cell_name(spec.name, extra), extra)
     if not cells:
@@ -125,17 +136,23 @@ def _matches(cell: Mapping[str, Scalar], rule: Mapping[str, Scalar]) -> bool:
     return bool(rule) and all(axis in cell and text(cell[axis]) == text(value) for axis, value in rule.items())
 
 
-def _needed(spec: StepSpec, names: Mapping[str, tuple[str, ...]], single: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+def _needed(
+    spec: StepSpec, names: Mapping[str, tuple[str, ...]], single: Mapping[str, tuple[str, ...]]
+) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for need in spec.needs:
         full = names.get(need) or single.get(need)
         if full is None:
-            raise _problem(spec, f"needs {need!r}, which is not a step", _suggest(need, names) or f"there are: {', '.join(names)}")
+            raise _problem(
+                spec, f"needs {need!r}, which is not a step", _suggest(need, names) or f"there are: {', '.join(names)}"
+            )
         found.update(dict.fromkeys(full))
     return tuple(found)
 
 
-def _plan(spec: StepSpec, full: str, cell: Mapping[str, Scalar], needs: tuple[str, ...], values: Values, pipeline: Pipeline) -> PlannedStep:
+def _plan(
+    spec: StepSpec, full: str, cell: Mapping[str, Scalar], needs: tuple[str, ...], values: Values, pipeline: Pipeline
+) -> PlannedStep:
     def fill(template: str) -> str:
         return render(template, values, quote=False) if "${{" in template else template
 
@@ -150,7 +167,9 @@ def _plan(spec: StepSpec, full: str, cell: Mapping[str, Scalar], needs: tuple[st
         inputs=tuple(fill(path) for path in spec.inputs),
         outputs=tuple(fill(path) for path in spec.outputs),
         options={key: fill(value) if isinstance(value, str) else value for key, value in spec.options.items()},
-        container=replace(spec.container, image=fill(spec.container.image), build=fill(spec.container.build)) if spec.container else None,
+        container=replace(spec.container, image=fill(spec.container.image), build=fill(spec.container.build))
+        if spec.container
+        else None,
     )
 
 
@@ -175,18 +194,33 @@ def _ordered(planned: Sequence[PlannedStep]) -> tuple[PlannedStep, ...]:
     if len(order) < len(planned):
         done = {step.name for step in order}
         loop = _loop({step.name: step for step in planned if step.name not in done})
-        raise _problem(loop[0].spec, "needs itself: " + " → ".join(step.name for step in (*loop, loop[0])), "take one of these `needs` away")
+        raise _problem(
+            loop[0].spec,
+            "needs itself: " + " → ".join(step.name for step in (*loop, loop[0])),
+            "take one of these `needs` away",
+        )
     return tuple(_placed(step, position) for position, step in enumerate(order))
 
 
 def _placed(step: PlannedStep, position: int) -> PlannedStep:
     return PlannedStep(
-        step.name, step.spec, position, step.needs, step.cell, step.command, step.env, step.inputs, step.outputs, step.options, step.container
+        step.name,
+        step.spec,
+        position,
+        step.needs,
+        step.cell,
+        step.command,
+        step.env,
+        step.inputs,
+        step.outputs,
+        step.options,
+        step.container,
     )
 
 
 def _loop(left: Mapping[str, PlannedStep]) -> list[PlannedStep]:
-    """Every step left over needs another one that is left over, so following any need must come back to where it has been."""
+    """Every step left over needs another one that is left over, so following any need must come back to where it has
+    been."""
     seen: dict[str, int] = {}
     walk: list[PlannedStep] = []
     step = next(iter(left.values()))
@@ -194,7 +228,7 @@ def _loop(left: Mapping[str, PlannedStep]) -> list[PlannedStep]:
         seen[step.name] = len(walk)
         walk.append(step)
         step = left[next(need for need in step.needs if need in left)]
-    return walk[seen[step.name]:]
+    return walk[seen[step.name] :]
 
 
 def _suggest(name: str, known: Iterable[str]) -> str:

@@ -1,7 +1,7 @@
 """What files contain, as a hash, without reading those again that have not changed since.
 
-A file is known by (path, size, mtime, inode). A file written within the last moments before it was read is not remembered: it could be written
-again within the same tick of the file system's clock and look the same.
+A file is known by (path, size, mtime, inode). A file written within the last moments before it was read is not
+remembered: it could be written again within the same tick of the file system's clock and look the same.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from pathlib import Path
 from ..errors import RunFailed
 
 # Made by tools as a side effect of running, and different each time: neither input nor output of anything.
-IGNORED = frozenset({"__pycache__", ".git", ".podium", ".pytest_cache", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache", ".DS_Store"})
+IGNORED = frozenset(
+    {"__pycache__", ".git", ".podium", ".pytest_cache", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache", ".DS_Store"}
+)
 _SETTLED_NS = 50_000_000
 _CHUNK = 1 << 20
 # After so many bytes of one file, whoever asked gets a chance to look after other things.
@@ -27,8 +29,9 @@ _BREATH = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing below a path that was looked at. `path` is relative to it (empty: the path itself). `kind` is file, link or directory (only
-    where empty). `digest` is the content's SHA-256, or a link's target. `mode` holds the permission bits."""
+    """One thing below a path that was looked at. `path` is relative to it (empty: the path itself). `kind` is file,
+    link or directory (only where empty). `digest` is the content's SHA-256, or a link's target. `mode` holds the
+    permission bits."""
 
     path: str
     kind: str
@@ -38,15 +41,16 @@ class Entry:
 
 
 class FileHashes:
-    """The memory of file hashes, a table in the cache's database. Losing it costs time only. `breathe` is called now and then while a large file
-    is read; what it raises ends the reading."""
+    """The memory of file hashes, a table in the cache's database. Losing it costs time only. `breathe` is called now
+    and then while a large file is read; what it raises ends the reading."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self.breathe: Callable[[], None] = lambda: None
         self._database = database
         self._new: dict[str, tuple[int, int, int, str]] = {}
         database.execute(
-            "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, inode INTEGER, digest TEXT) WITHOUT ROWID"
+            "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, inode INTEGER,"
+            " digest TEXT) WITHOUT ROWID"
         )
 
     def digest(self, path: str, status: os.stat_result) -> str:
@@ -62,7 +66,9 @@ class FileHashes:
         return digest
 
     def _known(self, path: str) -> tuple[int, int, int, str] | None:
-        return self._database.execute("SELECT size, mtime, inode, digest FROM files WHERE path = ?", (_bound(path),)).fetchone()
+        return self._database.execute(
+            "SELECT size, mtime, inode, digest FROM files WHERE path = ?", (_bound(path),)
+        ).fetchone()
 
     def save(self) -> None:
         """Write down what was learnt; the caller commits."""
@@ -77,12 +83,16 @@ def _bound(path: str) -> str | bytes:
 
 
 def scan(path: str, hashes: FileHashes) -> list[Entry]:
-    """What is at and below `path`, sorted. FileNotFoundError when there is nothing. A link given as the path itself is followed; links below
-    are taken as links where they point to directories, and as the file's content in all other cases."""
+    """What is at and below `path`, sorted. FileNotFoundError when there is nothing. A link given as the path itself
+    is followed; links below are taken as links where they point to directories, and as the file's content in all
+    other cases."""
     status = os.stat(path)  # noqa: PTH116  (thousands of calls: pathlib doubles their cost)
     if not stat.S_ISDIR(status.st_mode):
         if not stat.S_ISREG(status.st_mode):
-            raise RunFailed(f"{path} is neither a file nor a directory", hint="a socket, pipe or device cannot be an input or output")
+            raise RunFailed(
+                f"{path} is neither a file nor a directory",
+                hint="a socket, pipe or device cannot be an input or output",
+            )
         return [Entry("", "file", hashes.digest(path, status), status.st_size, stat.S_IMODE(status.st_mode))]
     return sorted(_walk(path, "", hashes), key=lambda entry: entry.path)
 
@@ -91,7 +101,11 @@ def summary(entries: list[Entry]) -> str:
     """One hash over all that `scan` found. Permission bits count only as executable or not."""
     digest = hashlib.sha256()
     for entry in entries:
-        digest.update(f"{entry.kind}\0{entry.path}\0{entry.digest}\0{'x' if entry.mode & 0o100 else '-'}\n".encode("utf-8", "surrogateescape"))
+        digest.update(
+            f"{entry.kind}\0{entry.path}\0{entry.digest}\0{'x' if entry.mode & 0o100 else '-'}\n".encode(
+                "utf-8", "surrogateescape"
+            )
+        )
     return digest.hexdigest()
 
 
@@ -99,12 +113,16 @@ def locate(root: str, path: str, what: str) -> str:
     """The absolute path of an input or output. RunFailed when it leads out of the run's directory."""
     full = os.path.normpath(f"{root}/{path}" if not path.startswith("/") else path)
     if full != root and not full.startswith(f"{root}/"):
-        raise RunFailed(f"{what} {path!r} is outside of the project", hint="inputs and outputs are paths below the directory of podium.yaml")
+        raise RunFailed(
+            f"{what} {path!r} is outside of the project",
+            hint="inputs and outputs are paths below the directory of podium.yaml",
+        )
     return full
 
 
 def matching(root: str, pattern: str) -> list[str]:
-    """The paths, relative to `root`, that an input names: itself, or what a pattern with `*`, `?` or `[` matches, sorted; empty when nothing does."""
+    """The paths, relative to `root`, that an input names: itself, or what a pattern with `*`, `?` or `[` matches,
+    sorted; empty when nothing does."""
     full = locate(root, pattern, "input")
     if os.path.lexists(full) or not any(sign in pattern for sign in "*?["):
         return [full[len(root) + 1 :] or "."] if os.path.exists(full) else []  # noqa: PTH110
@@ -126,7 +144,9 @@ def _walk(top: str, prefix: str, hashes: FileHashes) -> Iterator[Entry]:
                 yield Entry(relative, "link", os.readlink(item.path))  # noqa: PTH115
             elif item.is_file():
                 status = item.stat()
-                yield Entry(relative, "file", hashes.digest(item.path, status), status.st_size, stat.S_IMODE(status.st_mode))
+                yield Entry(
+                    relative, "file", hashes.digest(item.path, status), status.st_size, stat.S_IMODE(status.st_mode)
+                )
     if empty and prefix:
         yield Entry(prefix.rstrip("/"), "directory", "", 0, 0o755)
 

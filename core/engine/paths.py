@@ -1,4 +1,5 @@
-"""Where the files of a run are. Whoever looks for a step's log asks here, so that a name is made safe in one way only."""
+"""Where the files of a run are. Whoever looks for a step's log asks here, so that a name is made safe in one way
+only."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ _LONGEST = 120
 
 
 def safe_name(name: str) -> str:
-    """A file name for a step: `train[depth=4]` -> `train_depth=4_-1a2b3c`. A name that had to be changed carries a hash, so that two stay two."""
+    """A file name for a step: `train[depth=4]` -> `train_depth=4_-1a2b3c`. A name that had to be changed carries a
+    hash, so that two stay two."""
     safe = _UNSAFE.sub("_", name)[:_LONGEST].lstrip(".")
     if safe == name:
         return safe

@@ -12,14 +12,27 @@ from .graph import PlannedStep, parameters
 
 def describe_steps(run_id: int, steps: Sequence[PlannedStep], secrets: Sequence[str]) -> list[Step]:
     return [
-        Step(run_id, step.name, step.position, StepState.PENDING, needs=step.needs, uses=step.spec.uses, command=masked(step.command, secrets))
+        Step(
+            run_id,
+            step.name,
+            step.position,
+            StepState.PENDING,
+            needs=step.needs,
+            uses=step.spec.uses,
+            command=masked(step.command, secrets),
+        )
         for step in steps
     ]
 
 
 def written_params(pipeline: Pipeline, given: Mapping[str, str], secrets: Sequence[str]) -> dict[str, str]:
-    """The parameters as the journal keeps them. A default that holds a secret is not among them: the worker fills it in again from podium.yaml."""
-    return {name: value for name, value in parameters(pipeline, given).items() if name in given or masked(value, secrets) == value}
+    """The parameters as the journal keeps them. A default that holds a secret is not among them: the worker fills it
+    in again from podium.yaml."""
+    return {
+        name: value
+        for name, value in parameters(pipeline, given).items()
+        if name in given or masked(value, secrets) == value
+    }
 
 
 def operation_step(run: Run) -> PlannedStep:

@@ -1,4 +1,5 @@
-"""Finding runs whose worker is gone. Anybody who looks at the journal may call this; it costs one query while all is well."""
+"""Finding runs whose worker is gone. Anybody who looks at the journal may call this; it costs one query while all is
+well."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from ..domain.runs import Run, StepState
 from ..domain.runs import RunState as State
 from ..journal import Journal
 from ..journal.processes import alive
-from .leftovers import end_orphans
+from .orphans import end_orphans
 from .paths import worker_log
 
 # A worker that was started has this long to report for duty.
@@ -29,7 +30,11 @@ def _abandoned(run: Run) -> bool:
 
 
 def _interrupt(journal: Journal, run: Run) -> bool:
-    words = f"its worker (pid {run.worker_pid}) is gone" if run.worker_pid is not None else "its worker never reported for duty"
+    words = (
+        f"its worker (pid {run.worker_pid}) is gone"
+        if run.worker_pid is not None
+        else "its worker never reported for duty"
+    )
     last = _last_words(worker_log(journal.path.parent, run.id))
     words = f"{words}: {last}" if last else words
     with journal.transaction():

@@ -1,4 +1,5 @@
-"""Which image a name meant when it was last asked for, a table in the cache's database: a result that is in the cache needs no engine to be found."""
+"""Which image a name meant when it was last asked for, a table in the cache's database: a result that is in the
+cache needs no engine to be found."""
 
 from __future__ import annotations
 
@@ -11,15 +12,20 @@ class RememberedImages:
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         database.execute(
-            "CREATE TABLE IF NOT EXISTS images (engine TEXT, reference TEXT, digest TEXT, seen REAL, PRIMARY KEY (engine, reference)) WITHOUT ROWID"
+            "CREATE TABLE IF NOT EXISTS images (engine TEXT, reference TEXT, digest TEXT, seen REAL, PRIMARY KEY"
+            " (engine, reference)) WITHOUT ROWID"
         )
 
     def digest(self, engine: str, reference: str) -> str:
         """Empty when it was never seen."""
-        row = self._database.execute("SELECT digest FROM images WHERE engine = ? AND reference = ?", (engine, reference)).fetchone()
+        row = self._database.execute(
+            "SELECT digest FROM images WHERE engine = ? AND reference = ?", (engine, reference)
+        ).fetchone()
         return row[0] if row else ""
 
     def put(self, engine: str, reference: str, digest: str) -> None:
         if self.digest(engine, reference) != digest:
             with suppress(sqlite3.Error):
-                self._database.execute("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?)", (engine, reference, digest, time.time()))
+                self._database.execute(
+                    "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?)", (engine, reference, digest, time.time())
+                )

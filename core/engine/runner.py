@@ -1,7 +1,7 @@
 """Carries a run's steps out: as many at once as allowed, each when what it needs is over. One thread and one selector.
 
-Changes of steps are collected and written to the journal together, each time the loop is about to wait, so that a step costs one short write and
-what is on record is never behind what is going on.
+Changes of steps are collected and written to the journal together, each time the loop is about to wait, so that a
+step costs one short write and what is on record is never behind what is going on.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from ..domain.runs import Run, RunState, Step, StepState
 from ..errors import PodiumError
 from ..journal import Journal
 from .attempt import GRACE, Attempt, Ending
-from .claims import Claims
 from .graph import PlannedStep
-from .launch import Launcher, Problem
-from .schedule import Board, Node
+from .run_graph import Node, RunGraph
+from .step_launcher import Launcher, Problem
+from .workspace_locks import Claims
 
 HEARTBEAT = 1.0
 _LONGEST_BACKOFF = 300.0
@@ -33,19 +33,30 @@ _FLUSH_EVERY = 0.1
 
 
 class Runner:
-    """`wake` is the end of a socket pair into which signals are written; `resumed` are steps that an earlier worker finished. `isolated` says that
-    the run has a directory of its own."""
+    """`wake` is the end of a socket pair into which signals are written; `resumed` are steps that an earlier worker
+    finished. `isolated` says that the run has a directory of its own."""
 
     def __init__(
-        self, project: Project, journal: Journal, run: Run, steps: Sequence[PlannedStep], *, wake: socket.socket, told_to_end: Callable[[], bool],
-        resumed: Sequence[Step] = (), isolated: bool = False, grace: float = GRACE,
+        self,
+        project: Project,
+        journal: Journal,
+        run: Run,
+        steps: Sequence[PlannedStep],
+        *,
+        wake: socket.socket,
+        told_to_end: Callable[[], bool],
+        resumed: Sequence[Step] = (),
+        isolated: bool = False,
+        grace: float = GRACE,
     ) -> None:
         self._project, self._journal, self._run = project, journal, run
-        self._board = Board(steps)
+        self._board = RunGraph(steps)
         self._board.take_over(resumed)
         self._grace = grace
         self._wake, self._told_to_end = wake, told_to_end
-        self._launch = Launcher(project, run, Path(run.workspace or project.root), self._board, isolated=isolated, breathe=self._breathe)
+        self._launch = Launcher(
+            project, run, Path(run.workspace or project.root), self._board, isolated=isolated, breathe=self._breathe
+        )
         self._claims = None if isolated else Claims(project.state, steps, run.id)
         self._selector = selectors.DefaultSelector()
         self._selector.register(wake, selectors.EVENT_READ)
@@ -66,7 +77,8 @@ class Runner:
         self._values = {"trigger": str(run.trigger), "branch": run.branch}
 
     def run(self) -> tuple[RunState, str]:
-        """The run's final state with its message. JournalError or OSError when it cannot be kept on record any more; then nothing is left running."""
+        """The run's final state with its message. JournalError or OSError when it cannot be kept on record any more;
+        then nothing is left running."""
         try:
             self._beat()
             while True:
@@ -135,7 +147,11 @@ class Runner:
 
     def _neighbours(self) -> str:
         """The run that works in the same directory, where it is only one."""
-        others = [run.id for run in self._journal.runs.active() if run.id != self._run.id and run.workspace == self._run.workspace and run.started]
+        others = [
+            run.id
+            for run in self._journal.runs.active()
+            if run.id != self._run.id and run.workspace == self._run.workspace and run.started
+        ]
         return f"run {others[0]}" if len(others) == 1 else "another run"
 
     def _begin(self, node: Node) -> None:
@@ -148,7 +164,9 @@ class Runner:
         self._current = ""
         if not isinstance(begun, Problem) and begun is not None:
             self._change(node, attempt=node.attempt, started=node.started, key=node.key, message="")
-            attempt = Attempt(begun, self._launch.log(node), timeout=node.step.spec.timeout, unwatch=self._unwatch, grace=self._grace)
+            attempt = Attempt(
+                begun, self._launch.log(node), timeout=node.step.spec.timeout, unwatch=self._unwatch, grace=self._grace
+            )
             self._attempts[node.step.name] = attempt
             for descriptor in attempt.descriptors:
                 self._readers[descriptor] = attempt
@@ -241,14 +259,18 @@ class Runner:
         self._board.settle(node.step.name, state)
         fields.update(attempt=node.attempt, ended=time.time(), message=message)
         if node.attempt:
-            fields.update(started=node.started, key=node.key, cached=node.cached, origin=node.origin, results=node.results)
+            fields.update(
+                started=node.started, key=node.key, cached=node.cached, origin=node.origin, results=node.results
+            )
         self._change(node, **fields)
 
     # Requests from outside
 
     def _check_requests(self) -> None:
         if self._told_to_end() and not self._cancelled:
-            self._cancel(self._journal.runs.cancel_request(self._run.id) or ("the system", "the worker was told to end"))
+            self._cancel(
+                self._journal.runs.cancel_request(self._run.id) or ("the system", "the worker was told to end")
+            )
         version = self._journal.data_version()
         if version == self._seen:
             return
@@ -277,7 +299,10 @@ class Runner:
         if self._blocked and self._held:
             state, message = RunState.QUEUED, self._blocked
         elif self._waiting and not self._attempts and not self._backing_off and not self._held:
-            state, message = RunState.WAITING, "waits for approval of " + ", ".join(node.step.name for node in self._waiting)
+            state, message = (
+                RunState.WAITING,
+                "waits for approval of " + ", ".join(node.step.name for node in self._waiting),
+            )
             self._release_claims()
         else:
             state, message = RunState.RUNNING, ""
@@ -323,4 +348,7 @@ class Runner:
             return RunState.SUCCEEDED, ""
         first = failures[0]
         more = f", and {len(failures) - 1} more" if len(failures) > 1 else ""
-        return RunState.FAILED, f"step {first.step.name}: {first.message.splitlines()[0] if first.message else 'failed'}{more}"
+        return (
+            RunState.FAILED,
+            f"step {first.step.name}: {first.message.splitlines()[0] if first.message else 'failed'}{more}",
+        )

@@ -13,20 +13,23 @@ from ..errors import NotFound, Refused, UsageError
 from ..journal import Journal
 from . import environment, paths
 from .graph import PlannedStep, build
-from .leftovers import SHELL_MARK
+from .orphans import SHELL_MARK
 
 if TYPE_CHECKING:
     from ..domain.shells import ShellSession
 
 
 def shell(project: Project, journal: Journal, run_id: int, name: str | None = None) -> LocalShell | ShellSession:
-    """For the step called `name`; without a name, for the only step that failed. NotFound when the step, its directory or its container is gone,
-    Refused for a built-in step. Loads Docker for a step in a container."""
+    """For the step called `name`; without a name, for the only step that failed. NotFound when the step, its
+    directory or its container is gone, Refused for a built-in step. Loads Docker for a step in a container."""
     run = journal.runs.get(run_id)
     step = _chosen(journal, run, name)
     root = Path(run.workspace or project.home)
     if not root.is_dir():
-        hint = f"the directory of a pushed commit's run goes when it has succeeded; `podium run --commit {run.commit[:9]}` makes it again"
+        hint = (
+            f"the directory of a pushed commit's run goes when it has succeeded; `podium run --commit {run.commit[:9]}`"
+            " makes it again"
+        )
         raise NotFound(f"the directory of run {run_id} is gone", hint=hint)
     if root != project.home and (root / "podium.yaml").is_file():
         from ..config import load
@@ -55,24 +58,47 @@ def _chosen(journal: Journal, run: Run, name: str | None) -> Step:
 
 def _planned(project: Project, run: Run, step: Step) -> PlannedStep:
     if run.kind is not RunKind.PIPELINE or step.uses:
-        raise Refused(f"step {step.name} of run {run.id} is Podium's own: it has no environment to look at", hint=f"podium logs {run.id} {step.name}")
+        raise Refused(
+            f"step {step.name} of run {run.id} is Podium's own: it has no environment to look at",
+            hint=f"podium logs {run.id} {step.name}",
+        )
     pipeline = project.pipelines.get(run.name)
     planned = {each.name: each for each in build(pipeline, run.params)} if pipeline else {}
     if step.name not in planned:
-        raise NotFound(f"podium.yaml has no step {step.name} in {run.name} any more", hint="a shell needs to know its image and environment")
+        raise NotFound(
+            f"podium.yaml has no step {step.name} in {run.name} any more",
+            hint="a shell needs to know its image and environment",
+        )
     return planned[step.name]
 
 
 def _in_container(project: Project, run: Run, planned: PlannedStep, env: dict[str, str], root: Path) -> ShellSession:
-    from ..containers import address
-    from ..containers.steps_order import StepOrder
-    from ..containers.steps_shell import open_shell
+    from ..containers.engine import address
+    from .executors.container.shell import open_shell
+    from .executors.container.spec import StepSpec
 
     assert planned.container is not None
-    order = StepOrder(
-        address=address.of_project(project), project=project.name, home=project.home, state=project.state, root=root, run=run.id,
-        step=planned.name, attempt=0, argv=(), env=env, spec=planned.container, outputs=(), tracking_uri=project.mlflow.tracking_uri,
-        secrets=project.secrets, base="", key="", build=(), build_hash="", result=Path(os.devnull), log=paths.step_log(project.state, run.id, planned.name),
+    order = StepSpec(
+        address=address.of_project(project),
+        project=project.name,
+        home=project.home,
+        state=project.state,
+        root=root,
+        run=run.id,
+        step=planned.name,
+        attempt=0,
+        argv=(),
+        env=env,
+        spec=planned.container,
+        outputs=(),
+        tracking_uri=project.mlflow.tracking_uri,
+        secrets=project.secrets,
+        base="",
+        key="",
+        build=(),
+        build_hash="",
+        result=Path(os.devnull),
+        log=paths.step_log(project.state, run.id, planned.name),
         worker=os.getpid(),
-    )  # fmt: skip
+    )
     return open_shell(order, terminal=os.environ.get("TERM") or "xterm-256color")

@@ -1,7 +1,7 @@
 """Bringing a worker to life: a process of its own, in a session of its own, with the project handed over in memory.
 
-The ordinary way is a new interpreter. A process that has one thread and only wants to start a run (`podium run`) forks instead: that saves a
-tenth of a second of imports, as much as the rest of a run in which nothing has changed.
+The ordinary way is a new interpreter. A process that has one thread and only wants to start a run (`podium run`)
+forks instead: that saves a tenth of a second of imports, as much as the rest of a run in which nothing has changed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from . import paths
 if TYPE_CHECKING:
     import subprocess
 
-# What a worker may be told. Held back until it listens: it would end at the first word otherwise, and its run would have no end.
+# What a worker may be told. Held back until it listens: it would end at the first word otherwise, and its run would
+# have no end.
 TOLD = (signal.SIGTERM, signal.SIGUSR1)
 
-# Workers that this process has started and that nobody has waited for yet: a long-lived front end must not collect zombies.
+# Workers that this process has started and that nobody has waited for yet: a long-lived front end must not collect
+# zombies.
 _workers: list[subprocess.Popen[bytes]] = []
 
 # With any of these loaded there are threads, native state or handlers that a forked child would share with its parent.

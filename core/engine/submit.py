@@ -1,4 +1,5 @@
-"""Writing runs into the journal and starting their workers; and what a person may ask of a run that is under way: cancel, resume, approve."""
+"""Writing runs into the journal and starting their workers; and what a person may ask of a run that is under way:
+cancel, resume, approve."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from ..journal import Journal
 from ..journal.processes import alive, started_at
 from . import paths
 from .graph import build
-from .leftovers import end_orphans
+from .orphans import end_orphans
 from .plan import describe_steps, operation_step, written_params
 from .recovery import recover
 from .start import start_worker
@@ -24,14 +25,27 @@ JOBS = 2
 
 
 def submit_pipeline(
-    project: Project, journal: Journal, name: str, *, params: Mapping[str, str] | None = None, jobs: int | None = None,
-    trigger: Trigger = Trigger.PERSON, who: str, why: str = "", commit: str | None = None, branch: str = "", fresh: bool = False,
+    project: Project,
+    journal: Journal,
+    name: str,
+    *,
+    params: Mapping[str, str] | None = None,
+    jobs: int | None = None,
+    trigger: Trigger = Trigger.PERSON,
+    who: str,
+    why: str = "",
+    commit: str | None = None,
+    branch: str = "",
+    fresh: bool = False,
 ) -> Run:
-    """Write a run of the pipeline and start its worker. With `commit` it runs that commit in a worktree of its own, else the working tree.
-    `fresh` does every step again, whatever is cached. NotFound for an unknown pipeline or commit, UsageError for an unknown parameter."""
+    """Write a run of the pipeline and start its worker. With `commit` it runs that commit in a worktree of its own,
+    else the working tree. `fresh` does every step again, whatever is cached. NotFound for an unknown pipeline or
+    commit, UsageError for an unknown parameter."""
     pipeline = project.pipelines.get(name)
     if pipeline is None and commit is None:
-        raise NotFound(f"there is no pipeline {name!r}", hint=f"podium.yaml has: {', '.join(project.pipelines) or 'none'}")
+        raise NotFound(
+            f"there is no pipeline {name!r}", hint=f"podium.yaml has: {', '.join(project.pipelines) or 'none'}"
+        )
     if jobs is not None and jobs < 1:
         raise UsageError(f"a run needs at least one job, not {jobs}")
     given = dict(params or {})
@@ -42,9 +56,17 @@ def submit_pipeline(
     written = written_params(pipeline, given, project.secrets) if pipeline is not None and commit is None else given
     with journal.transaction():
         run = journal.runs.create(
-            kind=RunKind.PIPELINE, name=name, trigger=trigger, who=who, why=why, commit=sha, branch=branch, params=written,
-            jobs=jobs or JOBS, workspace=str(workspace),
-        )  # fmt: skip
+            kind=RunKind.PIPELINE,
+            name=name,
+            trigger=trigger,
+            who=who,
+            why=why,
+            commit=sha,
+            branch=branch,
+            params=written,
+            jobs=jobs or JOBS,
+            workspace=str(workspace),
+        )
         if commit is not None:
             run = replace(run, workspace=str(paths.worktree(project.state, run.id)))
             journal.runs.set_workspace(run.id, run.workspace)
@@ -54,17 +76,34 @@ def submit_pipeline(
 
 
 def submit_operation(
-    project: Project, journal: Journal, kind: RunKind, environment: str, *, params: Mapping[str, str] | None = None, who: str, why: str = "",
+    project: Project,
+    journal: Journal,
+    kind: RunKind,
+    environment: str,
+    *,
+    params: Mapping[str, str] | None = None,
+    who: str,
+    why: str = "",
     trigger: Trigger = Trigger.PERSON,
 ) -> Run:
     """Write the run of a deployment, promotion or rollback, which has one step named after it, and start its worker."""
     if kind is RunKind.PIPELINE:
         raise UsageError("a pipeline is not an operation")
     if environment not in project.environments:
-        raise NotFound(f"there is no environment {environment!r}", hint=f"podium.yaml has: {', '.join(project.environments) or 'none'}")
+        raise NotFound(
+            f"there is no environment {environment!r}",
+            hint=f"podium.yaml has: {', '.join(project.environments) or 'none'}",
+        )
     with journal.transaction():
         run = journal.runs.create(
-            kind=kind, name=environment, trigger=trigger, who=who, why=why, params=dict(params or {}), jobs=1, workspace=str(project.home)
+            kind=kind,
+            name=environment,
+            trigger=trigger,
+            who=who,
+            why=why,
+            params=dict(params or {}),
+            jobs=1,
+            workspace=str(project.home),
         )
         journal.steps.add(run.id, describe_steps(run.id, (operation_step(run),), project.secrets))
         journal.audit.add(who, kind.value, f"{environment} (run {run.id})", why)
@@ -79,12 +118,25 @@ def resume(project: Project, journal: Journal, run_id: int, who: str) -> Run:
     with journal.transaction():
         run = journal.runs.get(run_id)
         if not run.state.finished:
-            raise Refused(f"run {run_id} is {run.state}", hint=f"`podium logs -f {run_id}` follows it, `podium cancel {run_id}` ends it")
+            raise Refused(
+                f"run {run_id} is {run.state}",
+                hint=f"`podium logs -f {run_id}` follows it, `podium cancel {run_id}` ends it",
+            )
         if run.state is RunState.SUCCEEDED:
-            raise Refused(f"run {run_id} has succeeded; there is nothing left to do", hint=f"start a new one: podium run {run.name}")
+            raise Refused(
+                f"run {run_id} has succeeded; there is nothing left to do",
+                hint=f"start a new one: podium run {run.name}",
+            )
         for step in journal.steps.of(run_id):
             if not _stays(project, run, step):
-                fields = {"state": StepState.PENDING, "started": None, "ended": None, "message": "", "exit_code": None, "attempt": 0}
+                fields = {
+                    "state": StepState.PENDING,
+                    "started": None,
+                    "ended": None,
+                    "message": "",
+                    "exit_code": None,
+                    "attempt": 0,
+                }
                 journal.steps.update(run_id, step.name, **fields)
         journal.runs.clear_cancel(run_id)
         journal.runs.set_worker(run_id, None, None)
@@ -103,8 +155,8 @@ def _stays(project: Project, run: Run, step: Step) -> bool:
 
 
 def cancel(journal: Journal, run_id: int, who: str, why: str = "") -> None:
-    """Ask the run's worker to stop; it does so at once, and gives steps time to end. A run that was interrupted is given up. Refused when the run is
-    over."""
+    """Ask the run's worker to stop; it does so at once, and gives steps time to end. A run that was interrupted is
+    given up. Refused when the run is over."""
     recover(journal)
     with journal.transaction():
         run = journal.runs.get(run_id)
@@ -150,7 +202,9 @@ def _chosen(journal: Journal, run: Run, waiting: list[str], step: str | None) ->
         hint = f"podium resume {run.id}" if run.state is RunState.INTERRUPTED else ""
         raise Refused(f"no step of run {run.id} waits for approval: it is {run.state}", hint=hint)
     if len(waiting) > 1:
-        raise UsageError(f"{len(waiting)} steps of run {run.id} wait for approval", hint=f"name one: {', '.join(waiting)}")
+        raise UsageError(
+            f"{len(waiting)} steps of run {run.id} wait for approval", hint=f"name one: {', '.join(waiting)}"
+        )
     return waiting[0]
 
 

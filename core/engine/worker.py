@@ -1,7 +1,7 @@
 """The process that owns a run: `python -P -m podium.core.engine.worker HOME RUN_ID`, the project on standard input.
 
-It has a session of its own and no terminal, is the only writer of the run's state while it lives, and keeps a heartbeat. SIGTERM cancels the run;
-SIGUSR1 makes it look at the journal. It loads no MLflow, no Docker, no Textual.
+It has a session of its own and no terminal, is the only writer of the run's state while it lives, and keeps a
+heartbeat. SIGTERM cancels the run; SIGUSR1 makes it look at the journal. It loads no MLflow, no Docker, no Textual.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ PREPARE_TIMEOUT = 180.0
 
 
 class Signals:
-    """Signals end up as bytes in a socket that the runner's selector watches; SIGTERM and SIGINT are remembered besides."""
+    """Signals end up as bytes in a socket that the runner's selector watches; SIGTERM and SIGINT are remembered
+    besides."""
 
     def __init__(self) -> None:
         self.reading, self._writing = socket.socketpair()
@@ -64,7 +65,8 @@ class Worker:
         self._resumed = False
 
     def work(self, handed: Project | None) -> RunState:
-        """Carry the run out. Whatever goes wrong is the run's message; JournalError when not even that can be written."""
+        """Carry the run out. Whatever goes wrong is the run's message; JournalError when not even that can be
+        written."""
         run = self._claim()
         try:
             paths.prepare_directory(self._home / ".podium", self._id)
@@ -74,10 +76,16 @@ class Worker:
         except PodiumError as error:
             state, message = RunState.FAILED, f"{error.message}\n{error.hint}".rstrip()
         except OSError as error:
-            state, message = RunState.FAILED, f"the run cannot go on: {error.strerror or error}: {error.filename or ''}".rstrip(": ")
+            state, message = (
+                RunState.FAILED,
+                f"the run cannot go on: {error.strerror or error}: {error.filename or ''}".rstrip(": "),
+            )
         except Exception as error:
             traceback.print_exc()
-            state, message = RunState.FAILED, f"the run cannot go on, and that is a fault of Podium: {type(error).__name__}: {error}"
+            state, message = (
+                RunState.FAILED,
+                f"the run cannot go on, and that is a fault of Podium: {type(error).__name__}: {error}",
+            )
         if message:
             print(message, flush=True)
         self._close(state, message)
@@ -101,7 +109,11 @@ class Worker:
         with self._journal.transaction():
             for step in self._journal.steps.of(self._id):
                 if not step.state.finished:
-                    ended = StepState.CANCELLED if state is RunState.CANCELLED or step.state is StepState.PENDING else StepState.INTERRUPTED
+                    ended = (
+                        StepState.CANCELLED
+                        if state is RunState.CANCELLED or step.state is StepState.PENDING
+                        else StepState.INTERRUPTED
+                    )
                     self._journal.steps.update(self._id, step.name, state=ended)
             self._journal.runs.set_state(self._id, state, message=message)
 
@@ -115,14 +127,24 @@ class Worker:
         steps = self._plan(project, run)
         self._prepare_store(project, steps)
         pipeline = project.pipelines.get(run.name) if run.kind is RunKind.PIPELINE else None
-        run = replace(run, workspace=str(project.root), params=parameters(pipeline, run.params) if pipeline is not None else run.params)
+        run = replace(
+            run,
+            workspace=str(project.root),
+            params=parameters(pipeline, run.params) if pipeline is not None else run.params,
+        )
         runner = Runner(
-            project, self._journal, run, steps, wake=self._signals.reading, told_to_end=lambda: self._signals.told,
-            resumed=self._finished(run, steps, isolated), isolated=isolated,
-        )  # fmt: skip
+            project,
+            self._journal,
+            run,
+            steps,
+            wake=self._signals.reading,
+            told_to_end=lambda: self._signals.told,
+            resumed=self._finished(run, steps, isolated),
+            isolated=isolated,
+        )
         state, message = runner.run()
         if self._resumed and any(step.spec.container for step in steps):
-            from .tidying import tidy
+            from .container_cleanup import tidy
 
             # What an earlier worker had begun and this one had no use for.
             tidy(project, run)
@@ -131,15 +153,18 @@ class Worker:
         return state, message
 
     def _finished(self, run: Run, steps: Sequence[PlannedStep], isolated: bool) -> list[Step]:
-        """The steps as an earlier worker left them. In the working tree others may have written since: there, what a step left is looked at once more,
-        and restored from the cache or done again where it is something else by now."""
+        """The steps as an earlier worker left them. In the working tree others may have written since: there, what a
+        step left is looked at once more, and restored from the cache or done again where it is something else by
+        now."""
         before = self._journal.steps.of(run.id)
         if isolated:
             return before
         looked_at = {step.name for step in steps if step.cacheable}
         for step in before:
             if step.name in looked_at and step.state is StepState.SUCCEEDED:
-                self._journal.steps.update(run.id, step.name, state=StepState.PENDING, started=None, ended=None, attempt=0)
+                self._journal.steps.update(
+                    run.id, step.name, state=StepState.PENDING, started=None, ended=None, attempt=0
+                )
         return self._journal.steps.of(run.id)
 
     def _check_out(self, run: Run) -> Project:
@@ -168,8 +193,11 @@ class Worker:
             Repository.open(self._home).worktree_remove(paths.worktree(self._home / ".podium", run.id))
 
     def _note_commit(self, run: Run) -> Run:
-        """The commit that the working tree stands at, and whether it differs from it. No repository, no commit: then there is none to note."""
-        if run.kind is not RunKind.PIPELINE or not any((parent / ".git").exists() for parent in (self._home, *self._home.parents)):
+        """The commit that the working tree stands at, and whether it differs from it. No repository, no commit: then
+        there is none to note."""
+        if run.kind is not RunKind.PIPELINE or not any(
+            (parent / ".git").exists() for parent in (self._home, *self._home.parents)
+        ):
             return run
         from ..scm import Repository
 
@@ -180,7 +208,8 @@ class Worker:
             print(f"no commit is noted: {error.message}", flush=True)
             return run
         if self._resumed and run.commit:
-            # Steps before this one ran at the commit that is noted: another one now makes it a mixture, and that is what dirty says.
+            # Steps before this one ran at the commit that is noted: another one now makes it a mixture, and that is
+            # what dirty says.
             commit, branch, dirty = run.commit, run.branch, run.dirty or dirty or commit != run.commit
         self._journal.runs.set_commit(run.id, commit, branch=branch, dirty=dirty)
         return replace(run, commit=commit, branch=branch, dirty=dirty)
@@ -190,13 +219,18 @@ class Worker:
             return (operation_step(run),)
         pipeline = project.pipelines.get(run.name)
         if pipeline is None:
-            raise NotFound(f"there is no pipeline {run.name!r}", hint=f"podium.yaml has: {', '.join(project.pipelines) or 'none'}")
+            raise NotFound(
+                f"there is no pipeline {run.name!r}", hint=f"podium.yaml has: {', '.join(project.pipelines) or 'none'}"
+            )
         steps = build(pipeline, run.params)
         before = self._journal.steps.of(run.id)
         if not before:
             self._journal.steps.add(run.id, describe_steps(run.id, steps, project.secrets))
         elif [step.name for step in before] != [step.name for step in steps]:
-            raise RunFailed("podium.yaml has other steps now than when this run began", hint=f"start a new one: podium run {run.name}")
+            raise RunFailed(
+                "podium.yaml has other steps now than when this run began",
+                hint=f"start a new one: podium run {run.name}",
+            )
         else:
             self._rewrite(before, describe_steps(run.id, steps, project.secrets))
         return steps
@@ -208,7 +242,8 @@ class Worker:
                 self._journal.steps.update(old.run_id, old.name, command=new.command, needs=new.needs)
 
     def _prepare_store(self, project: Project, steps: Sequence[PlannedStep]) -> None:
-        """Before the first training script: an embedded MLflow store is made once, not by four scripts at the same time."""
+        """Before the first training script: an embedded MLflow store is made once, not by four scripts at the same
+        time."""
         if not project.mlflow.embedded or not any(step.spec.uses == "register" for step in steps):
             return
         from ..registry.prepare import ready
@@ -227,7 +262,9 @@ class Worker:
                 child.kill()
                 child.wait()
         if code:
-            raise RunFailed("the MLflow store cannot be made ready", hint=f"{paths.worker_log(project.state, self._id)} says why")
+            raise RunFailed(
+                "the MLflow store cannot be made ready", hint=f"{paths.worker_log(project.state, self._id)} says why"
+            )
         self._journal.runs.set_state(self._id, RunState.RUNNING)
 
     def _wait_for(self, child: subprocess.Popen[bytes]) -> int:
@@ -239,7 +276,10 @@ class Worker:
                 return child.wait(0.1)
             if self._signals.told:
                 return 0
-        raise RunFailed(f"the MLflow store was not ready after {PREPARE_TIMEOUT:g} s", hint="is its disk slow, or its database locked?")
+        raise RunFailed(
+            f"the MLflow store was not ready after {PREPARE_TIMEOUT:g} s",
+            hint="is its disk slow, or its database locked?",
+        )
 
 
 def _load(root: Path, home: Path) -> Project:

@@ -1,4 +1,5 @@
-"""The journal: one SQLite file per project that remembers runs, deployments, samples and who did what (docs/journal.md)."""
+"""The journal: one SQLite file per project that remembers runs, deployments, samples and who did what
+(docs/journal.md)."""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ class Agent:
         self._mine: tuple[int, float] | None = None
 
     def claim(self, pid: int, started: float, host: str, who: str) -> None:
-        """Makes the process (pid, started) the agent; Refused while another one lives (on another host: while its heartbeat is fresh)."""
+        """Makes the process (pid, started) the agent; Refused while another one lives (on another host: while its
+        heartbeat is fresh)."""
         with self._database.transaction():
             held = self._row()
             if held is not None and (held.pid, held.started) != (pid, started) and _holds(held):
@@ -28,13 +29,20 @@ class Agent:
                     f"an agent already watches this project: process {held.pid} on {held.host}, started by {held.who}",
                     hint="One agent per project is enough. `podium watch --stop` ends it.",
                 )
-            self._database.run("INSERT OR REPLACE INTO agent VALUES (1,?,?,?,?,?)", (pid, started, host, who, time.time()))
+            self._database.run(
+                "INSERT OR REPLACE INTO agent VALUES (1,?,?,?,?,?)", (pid, started, host, who, time.time())
+            )
         self._mine = (pid, started)
 
     def heartbeat(self) -> None:
         """Says that the agent lives. Refused when another process has taken its place meanwhile."""
-        if self._mine is None or not self._database.run("UPDATE agent SET heartbeat = ? WHERE pid = ? AND started = ?", (time.time(), *self._mine)):
-            raise Refused("this process is not the project's agent any more", hint="Another agent has taken over; `podium status` names it.")
+        if self._mine is None or not self._database.run(
+            "UPDATE agent SET heartbeat = ? WHERE pid = ? AND started = ?", (time.time(), *self._mine)
+        ):
+            raise Refused(
+                "this process is not the project's agent any more",
+                hint="Another agent has taken over; `podium status` names it.",
+            )
 
     def release(self) -> None:
         """Gives the place back; nothing happens when it is another's."""

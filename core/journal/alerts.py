@@ -15,7 +15,15 @@ class Alerts:
         self._database = database
 
     def add(
-        self, name: str, *, environment: str, monitor: str, state: str, value: float | None = None, message: str = "", at: float | None = None
+        self,
+        name: str,
+        *,
+        environment: str,
+        monitor: str,
+        state: str,
+        value: float | None = None,
+        message: str = "",
+        at: float | None = None,
     ) -> Alert:
         """Keeps the alert; of more than 10,000 the oldest go."""
         when = time.time() if at is None else at

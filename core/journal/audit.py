@@ -1,7 +1,8 @@
 """The audit: who did what, when and why; append-only, each row chained to the one before it.
 
-A row's digest covers its content and the digest before it, and the number of rows and the last digest are kept apart, so that an edited,
-removed, re-ordered or cut-off row shows. Whoever can write the file can also compute a whole new chain: copy `head()` elsewhere to catch that.
+A row's digest covers its content and the digest before it, and the number of rows and the last digest are kept
+apart, so that an edited, removed, re-ordered or cut-off row shows. Whoever can write the file can also compute a
+whole new chain: copy `head()` elsewhere to catch that.
 """
 
 from __future__ import annotations
@@ -34,9 +35,12 @@ class Audit:
         at = time.time()
         with self._database.transaction():
             number, before = self.head()
-            entry = AuditEntry(number + 1, at, who, action, subject, why, digest_of(before, number + 1, at, who, action, subject, why))
+            entry = AuditEntry(
+                number + 1, at, who, action, subject, why, digest_of(before, number + 1, at, who, action, subject, why)
+            )
             self._database.run(
-                f"INSERT INTO audit ({_COLUMNS}) VALUES (?,?,?,?,?,?,?)", (entry.id, at, who, action, subject, why, entry.digest)  # noqa: S608
+                f"INSERT INTO audit ({_COLUMNS}) VALUES (?,?,?,?,?,?,?)",  # noqa: S608
+                (entry.id, at, who, action, subject, why, entry.digest),
             )
             self._database.run("INSERT OR REPLACE INTO audit_head VALUES (1, ?, ?)", (entry.id, entry.digest))
         return entry

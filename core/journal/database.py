@@ -1,6 +1,7 @@
 """One connection to the journal's file: how it is opened, its transactions, and its errors in words.
 
-Statements are prepared once: sqlite3 keeps the last 256 by their text, and every text here is constant or one of a few shapes.
+Statements are prepared once: sqlite3 keeps the last 256 by their text, and every text here is constant or one of a
+few shapes.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from .problems import translate
 
 Row = tuple[Any, ...]
 
-# After a checkpoint the write-ahead log is cut back to this size, so that one burst of writes does not keep disk for ever.
+# After a checkpoint the write-ahead log is cut back to this size, so that one burst of writes does not keep disk for
+# ever.
 _WAL_BYTES = 16 << 20
 
 
 class Database:
-    """A connection of one thread. Every method raises JournalError where SQLite fails; nothing half-done stays behind."""
+    """A connection of one thread. Every method raises JournalError where SQLite fails; nothing half-done stays
+    behind."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.connection = connection
@@ -46,11 +49,15 @@ class Database:
             raise self._problem(error) from error
 
     def _execute(self, sql: str, values: Sequence[Any]) -> sqlite3.Cursor:
-        """Words that are not UTF-8 (from a file's name, or a command line) are kept with their wrong bytes as question marks."""
+        """Words that are not UTF-8 (from a file's name, or a command line) are kept with their wrong bytes as
+        question marks."""
         try:
             return self.connection.execute(sql, values)
         except UnicodeEncodeError:
-            return self.connection.execute(sql, [value.encode("utf-8", "replace").decode() if isinstance(value, str) else value for value in values])
+            return self.connection.execute(
+                sql,
+                [value.encode("utf-8", "replace").decode() if isinstance(value, str) else value for value in values],
+            )
 
     def insert(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Inserts one row; its id."""
@@ -90,7 +97,8 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Generator[None]:
-        """All or nothing. The outermost takes the write lock at once (a later upgrade could fail half-way); inner ones are savepoints."""
+        """All or nothing. The outermost takes the write lock at once (a later upgrade could fail half-way); inner
+        ones are savepoints."""
         depth = self._depth
         begin, commit, undo = (
             ("BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",))
@@ -129,11 +137,16 @@ class Database:
 
 
 def connect(path: Path, *, create: bool, read_only: bool, timeout: float) -> Database:
-    """Opens the file, creating it (0600, its directory 0700) and bringing its schema up to date where that is allowed."""
+    """Opens the file, creating it (0600, its directory 0700) and bringing its schema up to date where that is
+    allowed."""
     _prepare(path, create=create and not read_only)
     deadline = time.monotonic() + timeout
     try:
-        connection = _open_reader(path, timeout) if read_only else sqlite3.connect(path, timeout=timeout, isolation_level=None, cached_statements=256)
+        connection = (
+            _open_reader(path, timeout)
+            if read_only
+            else sqlite3.connect(path, timeout=timeout, isolation_level=None, cached_statements=256)
+        )
     except sqlite3.Error as error:
         raise translate(error, path) from error
     database = Database(connection, path)
@@ -152,9 +165,14 @@ def _prepare(path: Path, *, create: bool) -> None:
             with suppress(FileExistsError):
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         elif not path.exists():
-            raise JournalError(f"there is no journal at {path}", hint="The first `podium run` in the project's directory starts one.")
+            raise JournalError(
+                f"there is no journal at {path}", hint="The first `podium run` in the project's directory starts one."
+            )
         if path.is_dir():
-            raise JournalError(f"the journal {path} is a directory", hint="Move it away: Podium keeps its journal in a file of that name.")
+            raise JournalError(
+                f"the journal {path} is a directory",
+                hint="Move it away: Podium keeps its journal in a file of that name.",
+            )
     except OSError as error:
         permission = "Give this user write permission on the directory, or run the command as its owner."
         hint = "Free some space and try again." if error.errno == errno.ENOSPC else permission
@@ -162,16 +180,21 @@ def _prepare(path: Path, *, create: bool) -> None:
 
 
 def _open_reader(path: Path, timeout: float) -> sqlite3.Connection:
-    """A connection that cannot write. Where not even the -shm file can be made (read-only medium), the file is read as it stands."""
+    """A connection that cannot write. Where not even the -shm file can be made (read-only medium), the file is read
+    as it stands."""
     quoted = os.fsdecode(os.fsencode(path.absolute())).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    connection = sqlite3.connect(f"file:{quoted}?mode=ro", uri=True, timeout=timeout, isolation_level=None, cached_statements=256)
+    connection = sqlite3.connect(
+        f"file:{quoted}?mode=ro", uri=True, timeout=timeout, isolation_level=None, cached_statements=256
+    )
     try:
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.OperationalError as error:
         if getattr(error, "sqlite_errorname", "").split("_")[1:2] not in (["CANTOPEN"], ["READONLY"]):
             return connection
         connection.close()
-        connection = sqlite3.connect(f"file:{quoted}?mode=ro&immutable=1", uri=True, timeout=timeout, isolation_level=None)
+        connection = sqlite3.connect(
+            f"file:{quoted}?mode=ro&immutable=1", uri=True, timeout=timeout, isolation_level=None
+        )
     return connection
 
 

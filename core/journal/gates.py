@@ -35,11 +35,16 @@ class Gates:
 
     def latest(self, model: str, version: int, gate: str | None = None) -> GateReport | None:
         """The last report about a version, of one gate or of any."""
-        sql = "SELECT report FROM gates WHERE model = ?1 AND version = ?2 AND (?3 IS NULL OR gate = ?3) ORDER BY id DESC LIMIT 1"
+        sql = (
+            "SELECT report FROM gates WHERE model = ?1 AND version = ?2 AND (?3 IS NULL OR gate = ?3) ORDER BY id DESC"
+            " LIMIT 1"
+        )
         row = self._database.one(sql, (model, version, gate))
         return _report(row[0]) if row else None
 
     def of(self, model: str, version: int) -> list[GateReport]:
         """Every report about a version, newest first."""
-        rows = self._database.all("SELECT report FROM gates WHERE model = ? AND version = ? ORDER BY id DESC", (model, version))
+        rows = self._database.all(
+            "SELECT report FROM gates WHERE model = ? AND version = ? ORDER BY id DESC", (model, version)
+        )
         return [_report(row[0]) for row in rows]

@@ -6,12 +6,14 @@ import os
 
 
 def whoami() -> str:
-    """`anna`, `anna from 10.0.0.7` over SSH, `root (anna by sudo)`. The account is the system's, never an environment variable's say-so."""
+    """`anna`, `anna from 10.0.0.7` over SSH, `root (anna by sudo)`. The account is the system's, never an
+    environment variable's say-so."""
     name = _account()
     sudo = _plain(os.environ.get("SUDO_USER", ""))
     if sudo and os.getuid() == 0 and sudo != name:
         name = f"{name} ({sudo} by sudo)"
-    # SSH_CLIENT is `address port port`; SSH_CONNECTION starts the same way and is set by servers that leave out the first.
+    # SSH_CLIENT is `address port port`; SSH_CONNECTION starts the same way and is set by servers that leave out the
+    # first.
     client = (os.environ.get("SSH_CLIENT") or os.environ.get("SSH_CONNECTION") or "").split()
     return f"{name} from {_plain(client[0])}" if client else name
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from ..domain.containers import Image
 from .database import Database
 
-_COLUMNS = "model, version, engine, image_id, reference, built, digest, tag, base, model_layer, size, seconds, run_id, sbom"
+_COLUMNS = (
+    "model, version, engine, image_id, reference, built, digest, tag, base, model_layer, size, seconds, run_id, sbom"
+)
 
 
 class Images:
@@ -18,13 +20,21 @@ class Images:
         self._database.run(f"INSERT OR REPLACE INTO images ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", values)  # noqa: S608
 
     def get(self, model: str, version: int, engine: str) -> Image | None:
-        row = self._database.one(f"SELECT {_COLUMNS} FROM images WHERE model = ? AND version = ? AND engine = ?", (model, version, engine))  # noqa: S608
+        row = self._database.one(
+            f"SELECT {_COLUMNS} FROM images WHERE model = ? AND version = ? AND engine = ?",  # noqa: S608
+            (model, version, engine),
+        )
         return Image(*row) if row else None
 
     def of(self, model: str) -> list[Image]:
         """Of every version on every engine, the newest version first."""
-        rows = self._database.all(f"SELECT {_COLUMNS} FROM images WHERE model = ? ORDER BY version DESC, engine", (model,))  # noqa: S608
+        rows = self._database.all(
+            f"SELECT {_COLUMNS} FROM images WHERE model = ? ORDER BY version DESC, engine",  # noqa: S608
+            (model,),
+        )
         return [Image(*row) for row in rows]
 
     def remove(self, model: str, version: int, engine: str) -> None:
-        self._database.run("DELETE FROM images WHERE model = ? AND version = ? AND engine = ?", (model, version, engine))
+        self._database.run(
+            "DELETE FROM images WHERE model = ? AND version = ? AND engine = ?", (model, version, engine)
+        )

@@ -1,6 +1,7 @@
 """The journal as one object: a connection and a store per subject.
 
-A store and the values that it deals in are loaded on first use: the worker of a run needs three of them, and starts with every run.
+A store and the values that it deals in are loaded on first use: the worker of a run needs three of them, and starts
+with every run.
 """
 
 from __future__ import annotations
@@ -23,25 +24,27 @@ if TYPE_CHECKING:
     from .ledger import Ledger
     from .locks import Locks
     from .orders import Orders
-    from .pictures import Pictures
     from .quarantine import Quarantine
     from .replicas import Replicas
     from .runs import Runs
     from .samples import Samples
+    from .snapshots import Pictures
     from .steps import Steps
     from .values import Values
     from .versions import Versions
 
 
 class Journal:
-    """Everything that Podium remembers about one project. Belongs to the thread that opened it; open another for another thread."""
+    """Everything that Podium remembers about one project. Belongs to the thread that opened it; open another for
+    another thread."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @classmethod
     def open(cls, path: Path, *, create: bool = True, read_only: bool = False, timeout: float = 5.0) -> Self:
-        """Opens `path`; `timeout` is how many seconds to wait for another process's write. JournalError says what is wrong with it."""
+        """Opens `path`; `timeout` is how many seconds to wait for another process's write. JournalError says what is
+        wrong with it."""
         return cls(connect(Path(path), create=create, read_only=read_only, timeout=timeout))
 
     @property
@@ -64,13 +67,17 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def data_version(self) -> int:
-        """A number that grows whenever anybody, this object included, has written. Costs a few microseconds: made for polling."""
+        """A number that grows whenever anybody, this object included, has written. Costs a few microseconds: made
+        for polling."""
         row = self._database.one("PRAGMA data_version")
-        # SQLite's number moves for other connections' commits only; total_changes counts our own. Both only grow, so does the sum.
+        # SQLite's number moves for other connections' commits only; total_changes counts our own. Both only grow, so
+        # does the sum.
         return int(row[0] if row else 0) + self._database.connection.total_changes
 
     def transaction(self) -> AbstractContextManager[None]:
@@ -78,7 +85,8 @@ class Journal:
         return self._database.transaction()
 
     def check(self) -> list[str]:
-        """What SQLite finds wrong with the file itself, in its own words; empty when it is sound. Reads the whole file."""
+        """What SQLite finds wrong with the file itself, in its own words; empty when it is sound. Reads the whole
+        file."""
         return [str(row[0]) for row in self._database.all("PRAGMA quick_check(20)") if row[0] != "ok"]
 
     @cached_property
@@ -118,8 +126,8 @@ class Journal:
         return Images(self._database)
 
     @cached_property
-    def pictures(self) -> Pictures:
-        from .pictures import Pictures
+    def snapshots(self) -> Pictures:
+        from .snapshots import Pictures
 
         return Pictures(self._database)
 

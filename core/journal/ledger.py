@@ -11,14 +11,19 @@ from ..errors import NotFound
 from .database import Database, Row
 
 _COLUMNS = (
-    'id, environment, how, state, model, to_version, from_version, at, who, why, run_id, "commit", digest, strategy, forced, '
-    "phase, ended, message, data"
+    'id, environment, how, state, model, to_version, from_version, at, who, why, run_id, "commit", digest, strategy,'
+    " forced, phase, ended, message, data"
 )
 
 
 def _deployment(row: Row) -> Deployment:
     fields = list(row)
-    fields[2], fields[3], fields[14], fields[18] = How(row[2]), DeploymentState(row[3]), bool(row[14]), json.loads(row[18])
+    fields[2], fields[3], fields[14], fields[18] = (
+        How(row[2]),
+        DeploymentState(row[3]),
+        bool(row[14]),
+        json.loads(row[18]),
+    )
     return Deployment(*fields)
 
 
@@ -27,25 +32,56 @@ class Ledger:
         self._database = database
 
     def begin(
-        self, *, environment: str, how: How, model: str, to_version: int, from_version: int | None, who: str, why: str = "",
-        run_id: int | None = None, commit: str = "", digest: str = "", strategy: str = "", forced: bool = False,
+        self,
+        *,
+        environment: str,
+        how: How,
+        model: str,
+        to_version: int,
+        from_version: int | None,
+        who: str,
+        why: str = "",
+        run_id: int | None = None,
+        commit: str = "",
+        digest: str = "",
+        strategy: str = "",
+        forced: bool = False,
     ) -> Deployment:
         """A deployment in state running."""
         number = self._database.insert(
             "INSERT INTO deployments (environment, how, state, model, to_version, from_version, at, who, why, run_id,"
             ' "commit", digest, strategy, forced) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)',
-            (environment, str(how), "running", model, to_version, from_version, time.time(), who, why, run_id, commit, digest, strategy, int(forced)),
+            (
+                environment,
+                str(how),
+                "running",
+                model,
+                to_version,
+                from_version,
+                time.time(),
+                who,
+                why,
+                run_id,
+                commit,
+                digest,
+                strategy,
+                int(forced),
+            ),
         )
         return self.get(number)
 
     def phase(self, id: int, phase: str, data: Mapping[str, object]) -> None:
         """Records the phase just finished, and what undoing or finishing the rest needs (JSON values)."""
-        if not self._database.run("UPDATE deployments SET phase = ?, data = ? WHERE id = ?", (phase, json.dumps(dict(data)), id)):
+        if not self._database.run(
+            "UPDATE deployments SET phase = ?, data = ? WHERE id = ?", (phase, json.dumps(dict(data)), id)
+        ):
             self.get(id)
 
     def finish(self, id: int, state: DeploymentState, message: str = "") -> None:
         ended = time.time() if DeploymentState(state) is not DeploymentState.RUNNING else None
-        if not self._database.run("UPDATE deployments SET state = ?, message = ?, ended = ? WHERE id = ?", (str(state), message, ended, id)):
+        if not self._database.run(
+            "UPDATE deployments SET state = ?, message = ?, ended = ? WHERE id = ?", (str(state), message, ended, id)
+        ):
             self.get(id)
 
     def get(self, id: int) -> Deployment:
@@ -63,10 +99,15 @@ class Ledger:
     def current(self, environment: str) -> Deployment | None:
         """The latest that succeeded: what the environment should serve."""
         row = self._database.one(
-            f"SELECT {_COLUMNS} FROM deployments WHERE environment = ? AND state = 'succeeded' ORDER BY id DESC LIMIT 1", (environment,)  # noqa: S608
+            f"SELECT {_COLUMNS} FROM deployments WHERE environment = ? AND state = 'succeeded' ORDER BY id DESC"  # noqa: S608
+            " LIMIT 1",
+            (environment,),
         )
         return _deployment(row) if row else None
 
     def open(self) -> list[Deployment]:
         """Deployments that are under way, or were when their worker died; oldest first."""
-        return [_deployment(row) for row in self._database.all(f"SELECT {_COLUMNS} FROM deployments WHERE state = 'running' ORDER BY id")]  # noqa: S608
+        return [
+            _deployment(row)
+            for row in self._database.all(f"SELECT {_COLUMNS} FROM deployments WHERE state = 'running' ORDER BY id")  # noqa: S608
+        ]

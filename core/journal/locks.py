@@ -53,7 +53,9 @@ class Lock:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.release()
 
 
@@ -63,7 +65,8 @@ class Locks:
         self._audit = audit
 
     def take(self, name: str, who: str, why: str = "", *, pid: int | None = None) -> Lock:
-        """Takes the lock for the process `pid` (this one unless told); Refused, naming the holder, while a live one has it, this process included."""
+        """Takes the lock for the process `pid` (this one unless told); Refused, naming the holder, while a live one
+        has it, this process included."""
         pid = os.getpid() if pid is None else pid
         mine = LockHolder(name, who, why, pid, started_at(pid), hostname(), time.time(), os.urandom(8).hex())
         with self._database.transaction():
@@ -72,7 +75,10 @@ class Locks:
                 where = "there" if held.host != hostname() else "here"
                 raise Refused(
                     f"{name} is locked by {held}",
-                    hint=f"Wait until it is done; `podium ps` shows what. If process {held.pid} {where} is stuck, end it: the lock goes with it.",
+                    hint=(
+                        f"Wait until it is done; `podium ps` shows what. If process {held.pid} {where} is stuck, end"
+                        " it: the lock goes with it."
+                    ),
                 )
             if held is not None:
                 self._audit.add(who, "lock broken", name, f"its holder is gone: {held}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ..domain.delivery import Asked, CanaryOrder
+from ..domain.delivery import Asked, CanaryRequest
 from .audit import Audit
 from .database import Database
 
@@ -14,10 +14,11 @@ class Orders:
         self._database = database
         self._audit = audit
 
-    def add(self, deployment: int, order: CanaryOrder, who: str, *, environment: str, why: str = "") -> int:
+    def add(self, deployment: int, order: CanaryRequest, who: str, *, environment: str, why: str = "") -> int:
         with self._database.transaction():
             number = self._database.insert(
-                'INSERT INTO orders (deployment, "order", who, at, why) VALUES (?,?,?,?,?)', (deployment, str(order), who, time.time(), why)
+                'INSERT INTO orders (deployment, "order", who, at, why) VALUES (?,?,?,?,?)',
+                (deployment, str(order), who, time.time(), why),
             )
             self._audit.add(who, str(order), f"{environment} (deployment {deployment})", why)
         return number
@@ -25,6 +26,7 @@ class Orders:
     def after(self, deployment: int, last: int = 0) -> list[Asked]:
         """Those with an id above `last`, oldest first."""
         rows = self._database.all(
-            'SELECT id, deployment, "order", who, at, why FROM orders WHERE deployment = ? AND id > ? ORDER BY id', (deployment, last)
+            'SELECT id, deployment, "order", who, at, why FROM orders WHERE deployment = ? AND id > ? ORDER BY id',
+            (deployment, last),
         )
-        return [Asked(row[0], row[1], CanaryOrder(row[2]), *row[3:]) for row in rows]
+        return [Asked(row[0], row[1], CanaryRequest(row[2]), *row[3:]) for row in rows]

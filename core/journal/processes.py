@@ -1,8 +1,10 @@
-"""Which process is which. A pid alone is never trusted: the system gives it to another process later, so a start time goes with it.
+"""Which process is which. A pid alone is never trusted: the system gives it to another process later, so a start
+time goes with it.
 
-The kernel counts starts in ticks since boot, which no clock moves. The wall time that they make moves with every step of the clock, for a process
-that has long been running too. So a start time is right to a second as a time, and its fraction is a fingerprint of the boot and the tick: two
-start times with one fraction are of one start, whatever the clock did between them.
+The kernel counts starts in ticks since boot, which no clock moves. The wall time that they make moves with every
+step of the clock, for a process that has long been running too. So a start time is right to a second as a time, and
+its fraction is a fingerprint of the boot and the tick: two start times with one fraction are of one start, whatever
+the clock did between them.
 """
 
 from __future__ import annotations
@@ -13,13 +15,14 @@ from functools import cache
 
 # As fine as a fraction may be that a float keeps exactly beside the seconds since the epoch (until 2242).
 _FINGERPRINTS = 1 << 20
-# What was noted by a Podium whose start times had no fingerprint is compared as a time, of which the boot's part is rounded to a second.
+# What was noted by a Podium whose start times had no fingerprint is compared as a time, of which the boot's part is
+# rounded to a second.
 _TOLERANCE = 2.0
 
 
 def started_at(pid: int) -> float | None:
-    """When the process started, in seconds since the epoch and at most one too early; None when there is none, or it has ended and only waits to be
-    reaped. To be kept and compared by `alive`, not by itself."""
+    """When the process started, in seconds since the epoch and at most one too early; None when there is none, or it
+    has ended and only waits to be reaped. To be kept and compared by `alive`, not by itself."""
     if pid <= 0:
         return None
     try:

@@ -21,7 +21,8 @@ class Quarantine:
         entry = Quarantined(model, version, commit, time.time(), who, why)
         with self._database.transaction():
             self._database.run(
-                f"INSERT OR REPLACE INTO quarantine ({_COLUMNS}) VALUES (?,?,?,?,?,?)", (model, version, commit, entry.at, who, why)  # noqa: S608
+                f"INSERT OR REPLACE INTO quarantine ({_COLUMNS}) VALUES (?,?,?,?,?,?)",  # noqa: S608
+                (model, version, commit, entry.at, who, why),
             )
             self._audit.add(who, "quarantine", f"{model} {version}", why)
         return entry
@@ -29,7 +30,10 @@ class Quarantine:
     def lift(self, model: str, version: int, who: str, why: str = "") -> None:
         with self._database.transaction():
             if not self._database.run("DELETE FROM quarantine WHERE model = ? AND version = ?", (model, version)):
-                raise NotFound(f"version {version} of {model} is not in quarantine", hint="`podium quarantine list` shows which are.")
+                raise NotFound(
+                    f"version {version} of {model} is not in quarantine",
+                    hint="`podium quarantine list` shows which are.",
+                )
             self._audit.add(who, "quarantine lift", f"{model} {version}", why)
 
     def all(self) -> list[Quarantined]:
@@ -38,7 +42,8 @@ class Quarantine:
     def find(self, model: str, version: int | None = None, commit: str | None = None) -> Quarantined | None:
         """The entry for this version, or for any version that was made from this commit."""
         row = self._database.one(
-            f"SELECT {_COLUMNS} FROM quarantine WHERE model = ?1 AND (version = ?2 OR (?3 <> '' AND \"commit\" = ?3)) ORDER BY at DESC LIMIT 1",  # noqa: S608
+            f"SELECT {_COLUMNS} FROM quarantine WHERE model = ?1 AND (version = ?2 OR (?3 <> '' AND \"commit\" = ?3))"  # noqa: S608
+            " ORDER BY at DESC LIMIT 1",
             (model, version, commit or ""),
         )
         return Quarantined(*row) if row else None

@@ -5,7 +5,10 @@ from __future__ import annotations
 from ..domain.delivery import Replica, ReplicaState
 from .database import Database, Row
 
-_COLUMNS = "id, environment, version, slot, port, state, pid, pid_started, weight, restarts, started, digest, message, address, container, image"
+_COLUMNS = (
+    "id, environment, version, slot, port, state, pid, pid_started, weight, restarts, started, digest, message,"
+    " address, container, image"
+)
 
 
 def _replica(row: Row) -> Replica:
@@ -22,8 +25,24 @@ class Replicas:
         """Adds the replica, or writes it over the one with its id."""
         self._database.run(
             f"INSERT OR REPLACE INTO replicas ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608 - constant columns
-            (replica.id, replica.environment, replica.version, replica.slot, replica.port, str(replica.state), replica.pid, replica.pid_started,
-             replica.weight, replica.restarts, replica.started, replica.digest, replica.message, replica.address, replica.container, replica.image),
+            (
+                replica.id,
+                replica.environment,
+                replica.version,
+                replica.slot,
+                replica.port,
+                str(replica.state),
+                replica.pid,
+                replica.pid_started,
+                replica.weight,
+                replica.restarts,
+                replica.started,
+                replica.digest,
+                replica.message,
+                replica.address,
+                replica.container,
+                replica.image,
+            ),
         )
 
     def of(self, environment: str) -> list[Replica]:
@@ -31,7 +50,10 @@ class Replicas:
         return [_replica(row) for row in self._database.all(sql, (environment,))]
 
     def all(self) -> list[Replica]:
-        return [_replica(row) for row in self._database.all(f"SELECT {_COLUMNS} FROM replicas ORDER BY environment, id")]  # noqa: S608
+        return [
+            _replica(row)
+            for row in self._database.all(f"SELECT {_COLUMNS} FROM replicas ORDER BY environment, id")  # noqa: S608
+        ]
 
     def remove(self, environment: str, id: str) -> None:
         self._database.run("DELETE FROM replicas WHERE environment = ? AND id = ?", (environment, id))

@@ -31,19 +31,58 @@ class Runs:
         self._database = database
 
     def create(
-        self, *, kind: RunKind, name: str, trigger: Trigger, who: str, why: str = "", commit: str = "", branch: str = "", dirty: bool = False,
-        params: Mapping[str, str] | None = None, jobs: int = 2, workspace: str = "", created: float | None = None,
+        self,
+        *,
+        kind: RunKind,
+        name: str,
+        trigger: Trigger,
+        who: str,
+        why: str = "",
+        commit: str = "",
+        branch: str = "",
+        dirty: bool = False,
+        params: Mapping[str, str] | None = None,
+        jobs: int = 2,
+        workspace: str = "",
+        created: float | None = None,
     ) -> Run:
         """A new run in state queued."""
         at = time.time() if created is None else created
         written = dict(params or {})
         number = self._database.insert(
-            'INSERT INTO runs (kind, name, state, "trigger", who, created, why, "commit", branch, dirty, params, jobs, workspace)'
-            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            (str(kind), name, "queued", str(trigger), who, at, why, commit, branch, int(dirty), json.dumps(written), jobs, str(workspace)),
+            'INSERT INTO runs (kind, name, state, "trigger", who, created, why, "commit", branch, dirty, params, jobs,'
+            " workspace) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                str(kind),
+                name,
+                "queued",
+                str(trigger),
+                who,
+                at,
+                why,
+                commit,
+                branch,
+                int(dirty),
+                json.dumps(written),
+                jobs,
+                str(workspace),
+            ),
         )
         return Run(
-            number, RunKind(kind), name, RunState.QUEUED, Trigger(trigger), who, at, why, commit, branch, dirty, written, jobs, str(workspace)
+            number,
+            RunKind(kind),
+            name,
+            RunState.QUEUED,
+            Trigger(trigger),
+            who,
+            at,
+            why,
+            commit,
+            branch,
+            dirty,
+            written,
+            jobs,
+            str(workspace),
         )
 
     def get(self, id: int) -> Run:
@@ -53,10 +92,17 @@ class Runs:
         return _run(row)
 
     def page(
-        self, *, limit: int = 50, before: int | None = None, states: Collection[RunState] = (), name: str | None = None,
-        kind: RunKind | None = None, search: str | None = None,
+        self,
+        *,
+        limit: int = 50,
+        before: int | None = None,
+        states: Collection[RunState] = (),
+        name: str | None = None,
+        kind: RunKind | None = None,
+        search: str | None = None,
     ) -> list[Run]:
-        """At most `limit` runs, newest first, older than run `before`. `search` is found in any case in the run's words, or is its number."""
+        """At most `limit` runs, newest first, older than run `before`. `search` is found in any case in the run's
+        words, or is its number."""
         sql, values = page_query(limit=limit, before=before, states=states, name=name, kind=kind, search=search)
         return [_run(row) for row in self._database.all(sql, values)]
 
@@ -69,13 +115,26 @@ class Runs:
         return int(row[0]) if row else 0
 
     def set_state(
-        self, id: int, state: RunState, *, message: str = "", at: float | None = None, only_from: Collection[RunState] = ()
+        self,
+        id: int,
+        state: RunState,
+        *,
+        message: str = "",
+        at: float | None = None,
+        only_from: Collection[RunState] = (),
     ) -> bool:
-        """Changes the state, and `started` and `ended` with it. With `only_from` it changes nothing (and says False) when the state is another
-        by now, so that whoever looks after dead workers cannot overwrite what the worker said in its last moment."""
+        """Changes the state, and `started` and `ended` with it. With `only_from` it changes nothing (and says False)
+        when the state is another by now, so that whoever looks after dead workers cannot overwrite what the worker
+        said in its last moment."""
         now = time.time() if at is None else at
         state = RunState(state)
-        values: list[Any] = [str(state), message, now if state is RunState.RUNNING else None, now if state.finished else None, id]
+        values: list[Any] = [
+            str(state),
+            message,
+            now if state is RunState.RUNNING else None,
+            now if state.finished else None,
+            id,
+        ]
         sql = "UPDATE runs SET state = ?, message = ?, started = COALESCE(started, ?), ended = ? WHERE id = ?"
         if only_from:
             sql += f" AND state IN ({','.join('?' * len(only_from))})"
@@ -86,7 +145,13 @@ class Runs:
         return False
 
     def set_worker(self, id: int, pid: int | None, started: float | None) -> None:
-        self._update(id, "worker_pid = ?, worker_started = ?, heartbeat = ?", pid, started, time.time() if pid is not None else None)
+        self._update(
+            id,
+            "worker_pid = ?, worker_started = ?, heartbeat = ?",
+            pid,
+            started,
+            time.time() if pid is not None else None,
+        )
 
     def heartbeat(self, id: int) -> None:
         self._update(id, "heartbeat = ?", time.time())
@@ -100,13 +165,19 @@ class Runs:
     def request_cancel(self, id: int, who: str, why: str = "") -> None:
         """Asks the run's worker to stop. The first who asked stays on record."""
         self._update(
-            id, "cancel_why = CASE WHEN cancel_who IS NULL THEN ? ELSE cancel_why END, cancel_at = COALESCE(cancel_at, ?), "
-            "cancel_who = COALESCE(cancel_who, ?)", why, time.time(), who,
+            id,
+            "cancel_why = CASE WHEN cancel_who IS NULL THEN ? ELSE cancel_why END, cancel_at = COALESCE(cancel_at, ?), "
+            "cancel_who = COALESCE(cancel_who, ?)",
+            why,
+            time.time(),
+            who,
         )
 
     def cancel_request(self, id: int) -> tuple[str, str] | None:
         """(who, why) of a request to cancel; None when nobody asked."""
-        row = self._database.one("SELECT cancel_who, cancel_why FROM runs WHERE id = ? AND cancel_who IS NOT NULL", (id,))
+        row = self._database.one(
+            "SELECT cancel_who, cancel_why FROM runs WHERE id = ? AND cancel_who IS NOT NULL", (id,)
+        )
         return (str(row[0]), str(row[1] or "")) if row else None
 
     def clear_cancel(self, id: int) -> None:
@@ -121,7 +192,9 @@ class Runs:
         return found
 
     def approval(self, run_id: int, step: str) -> Approval | None:
-        row = self._database.one("SELECT run_id, step, who, at, why FROM approvals WHERE run_id = ? AND step = ?", (run_id, step))
+        row = self._database.one(
+            "SELECT run_id, step, who, at, why FROM approvals WHERE run_id = ? AND step = ?", (run_id, step)
+        )
         return Approval(*row) if row else None
 
     def _update(self, id: int, assignments: str, *values: Any) -> None:
@@ -130,11 +203,16 @@ class Runs:
 
 
 def page_query(
-    *, limit: int, before: int | None = None, states: Collection[RunState] = (), name: str | None = None, kind: RunKind | None = None,
+    *,
+    limit: int,
+    before: int | None = None,
+    states: Collection[RunState] = (),
+    name: str | None = None,
+    kind: RunKind | None = None,
     search: str | None = None,
 ) -> tuple[str, list[Any]]:
-    """The statement behind `Runs.page`. Each state is a search of its own in an index that is in the order of ids, so that SQLite stops after
-    `limit` rows instead of sorting all that match."""
+    """The statement behind `Runs.page`. Each state is a search of its own in an index that is in the order of ids,
+    so that SQLite stops after `limit` rows instead of sorting all that match."""
     terms: list[str] = []
     values: list[Any] = []
     if name is not None:
@@ -160,7 +238,9 @@ def page_query(
     all_values: list[Any] = []
     for state in wanted or [None]:
         where = " AND ".join((["state = ?"] if state else []) + terms)
-        parts.append(f"SELECT * FROM (SELECT {_COLUMNS} FROM runs{' WHERE ' + where if where else ''} ORDER BY id DESC LIMIT ?)")  # noqa: S608
+        parts.append(
+            f"SELECT * FROM (SELECT {_COLUMNS} FROM runs{' WHERE ' + where if where else ''} ORDER BY id DESC LIMIT ?)"  # noqa: S608
+        )
         all_values += [*([state] if state else []), *values, limit]
     sql = " UNION ALL ".join(parts)
     if len(parts) > 1:

@@ -1,8 +1,8 @@
 """Live signals, kept at 1 Hz for an hour, then every 10 s for a day, then every minute for two weeks.
 
-That bounds each signal of an environment to 3,600 + 8,280 + 18,720 rows of some 30 bytes: about 1 MB, 7 MB for an environment's seven signals. Those of
-its containers, of which each version brings new ones, are kept for a day: 0.4 MB a signal.
-`MOST_ROWS` bounds the table as a whole, whatever the number of environments.
+That bounds each signal of an environment to 3,600 + 8,280 + 18,720 rows of some 30 bytes: about 1 MB, 7 MB for an
+environment's seven signals. Those of its containers, of which each version brings new ones, are kept for a day: 0.4
+MB a signal. `MOST_ROWS` bounds the table as a whole, whatever the number of environments.
 """
 
 from __future__ import annotations
@@ -27,20 +27,26 @@ class Samples:
         self._database = database
 
     def add(self, samples: Iterable[Sample]) -> None:
-        """Several samples of one second become their mean. Values that are not finite numbers were not measured and are left out."""
+        """Several samples of one second become their mean. Values that are not finite numbers were not measured and
+        are left out."""
         measured = [sample for sample in samples if math.isfinite(sample.value) and math.isfinite(sample.at)]
         if not measured:
             return
         with self._database.transaction():
             self._database.many(
-                "INSERT INTO samples VALUES (?,1,?,1,?) ON CONFLICT DO UPDATE SET number = number + 1, total = total + excluded.total",
-                [(self._series(sample.environment, sample.signal), math.floor(sample.at), sample.value) for sample in measured],
+                "INSERT INTO samples VALUES (?,1,?,1,?) ON CONFLICT DO UPDATE SET number = number + 1, total = total +"
+                " excluded.total",
+                [
+                    (self._series(sample.environment, sample.signal), math.floor(sample.at), sample.value)
+                    for sample in measured
+                ],
             )
 
     def series(self, environment: str, signal: str, *, start: float, end: float, points: int) -> Series:
         """At most `points` means over [start, end], oldest first, None where nothing was measured.
 
-        Steps are whole seconds and stand at multiples of themselves, so that a picture that moves on does not change what it showed before.
+        Steps are whole seconds and stand at multiples of themselves, so that a picture that moves on does not change
+        what it showed before.
         """
         points = max(1, points)
         step = max(1, math.ceil((end - start) / points))
@@ -55,17 +61,26 @@ class Samples:
                 if 0 <= index < len(sums):
                     sums[index][0] += number
                     sums[index][1] += total
-        return Series(environment, signal, float(first * step), float(step), tuple(total / number if number else None for number, total in sums))
+        return Series(
+            environment,
+            signal,
+            float(first * step),
+            float(step),
+            tuple(total / number if number else None for number, total in sums),
+        )
 
     def compact(self, now: float) -> None:
-        """Folds what has grown old into coarser rows and drops the oldest. Cheap when there is little to do: call it every minute or so."""
+        """Folds what has grown old into coarser rows and drops the oldest. Cheap when there is little to do: call it
+        every minute or so."""
         with self._database.transaction():
             for key, name in self._database.all("SELECT id, environment FROM sample_series"):
                 levels = CONTAINER_LEVELS if "/" in name else LEVELS
                 for (fine, kept), (coarse, _) in pairwise(levels):
                     self._fold(key, fine, coarse, math.floor((now - kept) / coarse) * coarse)
                 step, kept = levels[-1]
-                self._database.run("DELETE FROM samples WHERE series = ? AND step = ? AND at < ?", (key, step, now - kept))
+                self._database.run(
+                    "DELETE FROM samples WHERE series = ? AND step = ? AND at < ?", (key, step, now - kept)
+                )
                 # A clock that was set wrong must not leave rows that never grow old.
                 self._database.run("DELETE FROM samples WHERE series = ? AND step = 1 AND at > ?", (key, now + _DAY))
             self._bound()
@@ -77,9 +92,9 @@ class Samples:
 
     def _fold(self, key: int, fine: int, coarse: int, until: int) -> None:
         self._database.run(
-            "INSERT INTO samples SELECT series, ?1, at - ((at % ?1) + ?1) % ?1 AS bucket, sum(number), sum(total) FROM samples"
-            " WHERE series = ?2 AND step = ?3 AND at < ?4 GROUP BY series, bucket"
-            " ON CONFLICT DO UPDATE SET number = number + excluded.number, total = total + excluded.total",
+            "INSERT INTO samples SELECT series, ?1, at - ((at % ?1) + ?1) % ?1 AS bucket, sum(number), sum(total) FROM"
+            " samples WHERE series = ?2 AND step = ?3 AND at < ?4 GROUP BY series, bucket ON CONFLICT DO UPDATE SET"
+            " number = number + excluded.number, total = total + excluded.total",
             (coarse, key, fine, until),
         )
         self._database.run("DELETE FROM samples WHERE series = ? AND step = ? AND at < ?", (key, fine, until))
@@ -88,7 +103,9 @@ class Samples:
         over = self.rows() - MOST_ROWS
         if over > 0:
             self._database.run(
-                "DELETE FROM samples WHERE (series, step, at) IN (SELECT series, step, at FROM samples ORDER BY at LIMIT ?)", (over,)
+                "DELETE FROM samples WHERE (series, step, at) IN (SELECT series, step, at FROM samples ORDER BY at"
+                " LIMIT ?)",
+                (over,),
             )
 
     def _rows(self, key: int, start: int, end: int) -> Iterable[tuple[int, int, int, float]]:
@@ -96,13 +113,16 @@ class Samples:
             yield from (
                 (level, int(at), int(number), float(total))
                 for at, number, total in self._database.all(
-                    "SELECT at, number, total FROM samples WHERE series = ? AND step = ? AND at > ? AND at < ? ORDER BY at",
+                    "SELECT at, number, total FROM samples WHERE series = ? AND step = ? AND at > ? AND at < ? ORDER"
+                    " BY at",
                     (key, level, start - level, end),
                 )
             )
 
     def _known(self, environment: str, signal: str) -> int | None:
-        row = self._database.one("SELECT id FROM sample_series WHERE environment = ? AND signal = ?", (environment, signal))
+        row = self._database.one(
+            "SELECT id FROM sample_series WHERE environment = ? AND signal = ?", (environment, signal)
+        )
         return int(row[0]) if row else None
 
     def _series(self, environment: str, signal: str) -> int:
@@ -110,4 +130,6 @@ class Samples:
         found = self._known(environment, signal)
         if found is not None:
             return found
-        return self._database.insert("INSERT INTO sample_series (environment, signal) VALUES (?,?)", (environment, signal))
+        return self._database.insert(
+            "INSERT INTO sample_series (environment, signal) VALUES (?,?)", (environment, signal)
+        )

@@ -1,4 +1,5 @@
-"""The journal's tables, as an ordered list of migrations. A released migration is never edited: a change is a new one at the end."""
+"""The journal's tables, as an ordered list of migrations. A released migration is never edited: a change is a new
+one at the end."""
 
 from __future__ import annotations
 
@@ -116,10 +117,14 @@ def check(database: Database, migrations: tuple[str, ...] = MIGRATIONS) -> bool:
     current = _number(database, "PRAGMA user_version")
     if current > len(migrations):
         raise JournalError(
-            f"the journal {database.path} was written by a newer Podium (schema {current}, this one knows {len(migrations)})",
+            f"the journal {database.path} was written by a newer Podium (schema {current}, this one knows"
+            f" {len(migrations)})",
             hint="Use the newer Podium, or start it on a copy of the project. Nothing was changed.",
         )
-    if _number(database, "SELECT count(*) FROM sqlite_schema") and _number(database, "PRAGMA application_id") != APPLICATION_ID:
+    if (
+        _number(database, "SELECT count(*) FROM sqlite_schema")
+        and _number(database, "PRAGMA application_id") != APPLICATION_ID
+    ):
         hint = "Move it away: Podium keeps its journal in a file of that name."
         raise JournalError(f"{database.path} is an SQLite file, but not a journal of Podium's", hint=hint)
     return current == len(migrations)
@@ -139,7 +144,8 @@ def migrate(database: Database, migrations: tuple[str, ...] = MIGRATIONS) -> Non
 
 
 def statements(script: str) -> list[str]:
-    """The statements of a script one by one: sqlite3's own executescript would commit the transaction that we are in."""
+    """The statements of a script one by one: sqlite3's own executescript would commit the transaction that we are
+    in."""
     import sqlite3
 
     found: list[str] = []

@@ -1,4 +1,5 @@
-"""Steps of runs. The worker writes here most often: one prepared statement per change, and `Journal.transaction()` to batch them."""
+"""Steps of runs. The worker writes here most often: one prepared statement per change, and `Journal.transaction()`
+to batch them."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from ..errors import NotFound
 from .database import Database, Row
 
 _COLUMNS = (
-    'run_id, name, position, state, needs, uses, command, attempt, cached, origin, "key", exit_code, started, ended, message, results'
+    'run_id, name, position, state, needs, uses, command, attempt, cached, origin, "key", exit_code, started, ended,'
+    " message, results"
 )
 _FIELDS = frozenset(Step.__dataclass_fields__) - {"run_id", "name"}
 
@@ -48,8 +50,24 @@ class Steps:
         self._database.many(
             f"INSERT INTO steps ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608 - constant columns
             [
-                (run_id, step.name, step.position, str(step.state), json.dumps(list(step.needs)), step.uses, step.command, step.attempt,
-                 int(step.cached), step.origin, step.key, step.exit_code, step.started, step.ended, step.message, json.dumps(dict(step.results)))
+                (
+                    run_id,
+                    step.name,
+                    step.position,
+                    str(step.state),
+                    json.dumps(list(step.needs)),
+                    step.uses,
+                    step.command,
+                    step.attempt,
+                    int(step.cached),
+                    step.origin,
+                    step.key,
+                    step.exit_code,
+                    step.started,
+                    step.ended,
+                    step.message,
+                    json.dumps(dict(step.results)),
+                )
                 for step in steps
             ],
         )
@@ -62,7 +80,10 @@ class Steps:
 
     def of(self, run_id: int) -> list[Step]:
         """The steps of a run in the order of its plan."""
-        return [_step(row) for row in self._database.all(f"SELECT {_COLUMNS} FROM steps WHERE run_id = ? ORDER BY position", (run_id,))]  # noqa: S608
+        return [
+            _step(row)
+            for row in self._database.all(f"SELECT {_COLUMNS} FROM steps WHERE run_id = ? ORDER BY position", (run_id,))  # noqa: S608
+        ]
 
     def get(self, run_id: int, name: str) -> Step:
         row = self._database.one(f"SELECT {_COLUMNS} FROM steps WHERE run_id = ? AND name = ?", (run_id, name))  # noqa: S608
@@ -79,7 +100,10 @@ class Steps:
             raise TypeError(f"a step has no field {', '.join(sorted(unknown))} that can be changed")
         assignments = ", ".join(f'"{field}" = ?' for field in fields)
         values = [_written(field, value) for field, value in fields.items()]
-        if not self._database.run(f"UPDATE steps SET {assignments} WHERE run_id = ? AND name = ?", (*values, run_id, name)):  # noqa: S608
+        if not self._database.run(
+            f"UPDATE steps SET {assignments} WHERE run_id = ? AND name = ?",  # noqa: S608
+            (*values, run_id, name),
+        ):
             self.get(run_id, name)
 
     def by_key(self, key: str) -> Step | None:
@@ -87,6 +111,8 @@ class Steps:
         if not key:
             return None
         row = self._database.one(
-            f"SELECT {_COLUMNS} FROM steps WHERE \"key\" = ? AND state = 'succeeded' AND \"key\" <> '' ORDER BY run_id DESC LIMIT 1", (key,)  # noqa: S608
+            f"SELECT {_COLUMNS} FROM steps WHERE \"key\" = ? AND state = 'succeeded' AND \"key\" <> '' ORDER BY run_id"  # noqa: S608
+            " DESC LIMIT 1",
+            (key,),
         )
         return _step(row) if row else None

@@ -11,7 +11,10 @@ from ..domain.models import MetricPoint, Model, Version
 from ..domain.verdicts import Verdict
 from .database import Database, Row
 
-_COLUMNS = 'model, version, created, status, aliases, mlflow_run, source, "commit", run_id, digest, verdict, metrics, params, tags, description'
+_COLUMNS = (
+    'model, version, created, status, aliases, mlflow_run, source, "commit", run_id, digest, verdict, metrics, params,'
+    " tags, description"
+)
 # Metric histories are a cache of what MLflow holds: the ones read longest ago go first.
 _MOST_HISTORIES = 5000
 
@@ -25,9 +28,21 @@ def _version(row: Row) -> Version:
 
 def _row(one: Version) -> Row:
     return (
-        one.model, one.version, one.created, one.status, json.dumps(list(one.aliases)), one.mlflow_run, one.source, one.commit, one.run_id,
-        one.digest, str(one.verdict) if one.verdict else None, json.dumps(dict(one.metrics)), json.dumps(dict(one.params)),
-        json.dumps(dict(one.tags)), one.description,
+        one.model,
+        one.version,
+        one.created,
+        one.status,
+        json.dumps(list(one.aliases)),
+        one.mlflow_run,
+        one.source,
+        one.commit,
+        one.run_id,
+        one.digest,
+        str(one.verdict) if one.verdict else None,
+        json.dumps(dict(one.metrics)),
+        json.dumps(dict(one.params)),
+        json.dumps(dict(one.tags)),
+        one.description,
     )
 
 
@@ -43,7 +58,8 @@ class Versions:
             self._database.run("INSERT OR REPLACE INTO models VALUES (?,?,?)", (model, fingerprint, time.time()))
 
     def update(self, version: Version) -> None:
-        """One version as it is now. An alias that it carries is taken from the versions that had it: an alias names one version only."""
+        """One version as it is now. An alias that it carries is taken from the versions that had it: an alias names
+        one version only."""
         with self._database.transaction():
             self._database.run("INSERT OR IGNORE INTO models VALUES (?,'',?)", (version.model, time.time()))
             for other in self.of(version.model) if version.aliases else ():
@@ -74,10 +90,13 @@ class Versions:
     def models(self) -> list[Model]:
         """Every model, by name; one without versions too."""
         aliases: dict[str, dict[str, int]] = {}
-        for name, version, written in self._database.all("SELECT model, version, aliases FROM versions WHERE aliases <> '[]'"):
+        for name, version, written in self._database.all(
+            "SELECT model, version, aliases FROM versions WHERE aliases <> '[]'"
+        ):
             aliases.setdefault(name, {}).update(dict.fromkeys(json.loads(written), version))
         rows = self._database.all(
-            "SELECT name, count(version), max(version), models.updated FROM models LEFT JOIN versions ON model = name GROUP BY name ORDER BY name"
+            "SELECT name, count(version), max(version), models.updated FROM models LEFT JOIN versions ON model = name"
+            " GROUP BY name ORDER BY name"
         )
         return [Model(name, number, latest, aliases.get(name, {}), updated) for name, number, latest, updated in rows]
 
@@ -89,16 +108,23 @@ class Versions:
     def put_history(self, mlflow_run: str, metric: str, points: Iterable[MetricPoint]) -> None:
         written = json.dumps([(point.step, point.at, point.value) for point in points])
         with self._database.transaction():
-            self._database.run("INSERT OR REPLACE INTO histories VALUES (?,?,?,?)", (mlflow_run, metric, time.time(), written))
             self._database.run(
-                "DELETE FROM histories WHERE rowid IN (SELECT rowid FROM histories ORDER BY stored DESC LIMIT -1 OFFSET ?)", (_MOST_HISTORIES,)
+                "INSERT OR REPLACE INTO histories VALUES (?,?,?,?)", (mlflow_run, metric, time.time(), written)
+            )
+            self._database.run(
+                "DELETE FROM histories WHERE rowid IN (SELECT rowid FROM histories ORDER BY stored DESC LIMIT -1"
+                " OFFSET ?)",
+                (_MOST_HISTORIES,),
             )
 
     def history(self, mlflow_run: str, metric: str) -> list[MetricPoint]:
-        row = self._database.one("SELECT points FROM histories WHERE mlflow_run = ? AND metric = ?", (mlflow_run, metric))
+        row = self._database.one(
+            "SELECT points FROM histories WHERE mlflow_run = ? AND metric = ?", (mlflow_run, metric)
+        )
         return [MetricPoint(int(step), at, value) for step, at, value in json.loads(row[0])] if row else []
 
     def _insert(self, versions: Sequence[Version]) -> None:
         self._database.many(
-            f"INSERT OR REPLACE INTO versions ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", [_row(one) for one in versions]  # noqa: S608
+            f"INSERT OR REPLACE INTO versions ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
+            [_row(one) for one in versions],
         )

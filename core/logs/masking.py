@@ -17,7 +17,8 @@ def encoded(secrets: Iterable[str]) -> tuple[bytes, ...]:
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
-    """`text` with the secrets in it as `***`. To be done before anything is cut off: half a secret is not found any more."""
+    """`text` with the secrets in it as `***`. To be done before anything is cut off: half a secret is not found any
+    more."""
     found = encoded(secrets)
     if not found or not text:
         return text
@@ -30,7 +31,9 @@ class Masker:
 
     def __init__(self, secrets: tuple[bytes, ...]) -> None:
         self._secrets = secrets
-        self._pattern: re.Pattern[bytes] | None = re.compile(b"|".join(re.escape(one) for one in secrets)) if secrets else None
+        self._pattern: re.Pattern[bytes] | None = (
+            re.compile(b"|".join(re.escape(one) for one in secrets)) if secrets else None
+        )
         self._held: bytes = b""
 
     def feed(self, data: bytes) -> bytes:
@@ -63,7 +66,8 @@ class Masker:
         return self._pattern.sub(MASK, held) if self._pattern is not None and held else held
 
     def _hold(self, data: bytes, start: int) -> int:
-        """Where the longest end of `data`, from `start` on, begins that is the beginning of a secret; its length when there is none."""
+        """Where the longest end of `data`, from `start` on, begins that is the beginning of a secret; its length
+        when there is none."""
         size = len(data)
         best = size
         for secret in self._secrets:

@@ -1,4 +1,5 @@
-"""Several logs that grow, as one in the order of time. What one log says late still comes in its place, as long as that is within a short window."""
+"""Several logs that grow, as one in the order of time. What one log says late still comes in its place, as long as
+that is within a short window."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ Named = tuple[str, LogLine]
 
 
 class Merged:
-    """`tail` is how many of the newest lines of each log come first, None for all. Holds at most some forty thousand lines."""
+    """`tail` is how many of the newest lines of each log come first, None for all. Holds at most some forty thousand
+    lines."""
 
     def __init__(self, *, tail: int | None = None, window: float = WINDOW) -> None:
         self._tail, self._window = tail, window
@@ -28,7 +30,8 @@ class Merged:
         self._count = 0
 
     def read(self, files: Mapping[str, Path], *, all: bool = False) -> list[Named]:
-        """Lines whose turn has come: they were there a window ago, or (`all`) whatever there is. `files` may differ from one call to the next."""
+        """Lines whose turn has come: they were there a window ago, or (`all`) whatever there is. `files` may differ
+        from one call to the next."""
         now = time.monotonic()
         for name, path in files.items():
             log = self._logs.get(name)

@@ -1,4 +1,5 @@
-"""Reads a log of any size: an entry per 64 KiB says how many lines come before, so that a jump reads one block, whatever the size.
+"""Reads a log of any size: an entry per 64 KiB says how many lines come before, so that a jump reads one block,
+whatever the size.
 
 Lines count from 0. A file that does not exist yet reads as empty.
 """
@@ -21,15 +22,17 @@ from .writer import LONGEST, PREFIX
 BLOCK = 64 << 10
 _CHUNK = 16 * BLOCK
 _LONGEST_LINE = PREFIX + LONGEST
-# An end without a line feed is a line once nothing has been added for so many seconds; until then the writer may be in the middle of it.
+# An end without a line feed is a line once nothing has been added for so many seconds; until then the writer may be in
+# the middle of it.
 _SETTLED = 1.0
 _POLL = 0.03
 
 
 class LogLine(NamedTuple):
-    """One line as it was printed, escapes included (`clean` and `parse_sgr` are for showing it). `at` is seconds since the epoch and `stream`
-    o, e or p; None and "" for a line that StepLog did not write. `continues`: the line goes on in the next record of its stream. (A named tuple and
-    no dataclass: hundreds of thousands a second are made.)"""
+    """One line as it was printed, escapes included (`clean` and `parse_sgr` are for showing it). `at` is seconds
+    since the epoch and `stream` o, e or p; None and "" for a line that StepLog did not write. `continues`: the line
+    goes on in the next record of its stream. (A named tuple and no dataclass: hundreds of thousands a second are
+    made.)"""
 
     number: int
     at: float | None
@@ -90,7 +93,8 @@ class LogFile:
         return self._known >= self._end
 
     def index(self, stop: threading.Event | None = None) -> bool:
-        """Indexes what is not yet; False when it was stopped before its end. For a background thread, after the end is on the screen."""
+        """Indexes what is not yet; False when it was stopped before its end. For a background thread, after the end
+        is on the screen."""
         while not self.indexed:
             if stop is not None and stop.is_set():
                 return False
@@ -115,7 +119,8 @@ class LogFile:
         return found
 
     def tail(self, count: int) -> list[LogLine]:
-        """The last lines, without reading what comes before. Until the file is indexed they are numbered from the end: -1 is the last."""
+        """The last lines, without reading what comes before. Until the file is indexed they are numbered from the
+        end: -1 is the last."""
         if count <= 0 or not self._end:
             return []
         begin, pieces, breaks = self._end, list[bytes](), 0
@@ -135,11 +140,17 @@ class LogFile:
         return [parse(first + index, line[:_LONGEST_LINE]) for index, line in enumerate(raw)]
 
     def search(
-        self, pattern: str, *, start: int | None = None, backwards: bool = False, regex: bool = False, ignore_case: bool = False,
+        self,
+        pattern: str,
+        *,
+        start: int | None = None,
+        backwards: bool = False,
+        regex: bool = False,
+        ignore_case: bool = False,
         stop: threading.Event | None = None,
     ) -> int | None:
-        """The first line at or after `start` whose text has the pattern (backwards: the last one at or before it); None when there is none, or
-        `stop` was set. UsageError for a regular expression that is none."""
+        """The first line at or after `start` whose text has the pattern (backwards: the last one at or before it);
+        None when there is none, or `stop` was set. UsageError for a regular expression that is none."""
         from .search import search
 
         return search(self, pattern, start=start, backwards=backwards, regex=regex, ignore_case=ignore_case, stop=stop)
@@ -152,7 +163,9 @@ class LogFile:
             ending = stop.is_set()
             self.refresh()
             if self._identity != identity or offset > self._size:
-                number, offset, identity = (start, self.offset_of(start) or 0, self._identity) if identity is None else (0, 0, self._identity)
+                number, offset, identity = (
+                    (start, self.offset_of(start) or 0, self._identity) if identity is None else (0, 0, self._identity)
+                )
             if ending:
                 self._end = self._size
             while offset < self._end:
@@ -201,7 +214,8 @@ class LogFile:
         return self._read(offset, max(0, min(size, self._end - offset)))
 
     def _records(self, offset: int, count: int) -> tuple[list[bytes], int]:
-        """At most `count` lines from `offset` on, and where the next one begins. Of a line that is too long only its beginning."""
+        """At most `count` lines from `offset` on, and where the next one begins. Of a line that is too long only its
+        beginning."""
         data = self._read(offset, min(self._end - offset, 4 * BLOCK))
         cut = data.rfind(b"\n") + 1
         if not cut and offset + len(data) < self._end:
@@ -301,7 +315,9 @@ def parse(number: int, line: bytes) -> LogLine:
         second = _second(line[:19])
         fraction = line[20:23]
         if known is not None and second is not None and fraction.isdigit():
-            return LogLine(number, second + int(fraction) / 1000, known[0], line[PREFIX:].decode("utf-8", "replace"), known[1])
+            return LogLine(
+                number, second + int(fraction) / 1000, known[0], line[PREFIX:].decode("utf-8", "replace"), known[1]
+            )
     return LogLine(number, None, "", line.decode("utf-8", "replace"))
 
 
@@ -317,7 +333,8 @@ def _second(written: bytes) -> float | None:
 
 
 def merge(files: Mapping[str, LogFile]) -> Iterator[tuple[str, LogLine]]:
-    """The lines of several logs in the order of their times, each with its log's name. A line without a time stays behind the one before it."""
+    """The lines of several logs in the order of their times, each with its log's name. A line without a time stays
+    behind the one before it."""
     from heapq import merge as merged
 
     def timed(name: str, file: LogFile) -> Iterator[tuple[float, str, LogLine]]:

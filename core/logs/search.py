@@ -1,6 +1,7 @@
 """Search in a log, a piece at a time, so that it can be stopped and other threads get their turn.
 
-A literal is looked for in the bytes as they are; a regular expression first in a piece as a whole, which skips quickly over what cannot match.
+A literal is looked for in the bytes as they are; a regular expression first in a piece as a whole, which skips
+quickly over what cannot match.
 """
 
 from __future__ import annotations
@@ -19,14 +20,22 @@ if TYPE_CHECKING:
 PIECE = 256 << 10
 # Of a line without an end a regular expression sees this much.
 _MOST = 1 << 20
-# What may match differently in a text of several lines than in each line by itself: anchors, look-around, flags, possessive quantifiers.
+# What may match differently in a text of several lines than in each line by itself: anchors, look-around, flags,
+# possessive quantifiers.
 _PER_LINE = re.compile(r"\^|\\[ABZz]|\(\?(?!:)|[*+?}]\+|\$")
 
 Finder = Callable[[bytes, bool], Iterator[int]]
 
 
 def search(
-    file: LogFile, pattern: str, *, start: int | None, backwards: bool, regex: bool, ignore_case: bool, stop: threading.Event | None
+    file: LogFile,
+    pattern: str,
+    *,
+    start: int | None,
+    backwards: bool,
+    regex: bool,
+    ignore_case: bool,
+    stop: threading.Event | None,
 ) -> int | None:
     if not pattern:
         return None
@@ -147,4 +156,8 @@ def _line_end(data: bytes, at: int) -> int:
 
 
 def _ours(data: bytes, begin: int) -> bool:
-    return data[begin + 23 : begin + 25] == b"Z " and data[begin + 26 : begin + 27] == b" " and data[begin + 10 : begin + 11] == b"T"
+    return (
+        data[begin + 23 : begin + 25] == b"Z "
+        and data[begin + 26 : begin + 27] == b" "
+        and data[begin + 10 : begin + 11] == b"T"
+    )

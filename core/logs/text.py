@@ -1,6 +1,7 @@
 """Text that came from steps, models and hosts, made safe to show: nothing in it can steer the terminal.
 
-`clean` gives the text as a terminal would leave it; `parse_sgr` gives the same text and where the colours stood. Tabs are kept.
+`clean` gives the text as a terminal would leave it; `parse_sgr` gives the same text and where the colours stood.
+Tabs are kept.
 """
 
 from __future__ import annotations
@@ -29,13 +30,15 @@ PLAIN = Style()
 _MOST_CODES = 32
 Span = tuple[int, int, Style]
 
-# In the order tried: strings that a terminal swallows whole (OSC, DCS, SOS, PM, APC; up to the end of the text where unterminated),
-# CSI sequences, other escapes, and 8-bit forms of the same. What is left over of controls is dropped letter by letter.
+# In the order tried: strings that a terminal swallows whole (OSC, DCS, SOS, PM, APC; up to the end of the text where
+# unterminated), CSI sequences, other escapes, and 8-bit forms of the same. What is left over of controls is dropped
+# letter by letter.
 _STRING = r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|(?=\x1b)|$)"
 _CSI = r"(?:\x1b\[|\x9b)([0-?]*)([ -/]*)([@-~]|$|(?=[^ -~]))"
 _OTHER = r"\x1b[ -/]*[0-~]?"
 _ESCAPES = re.compile(f"{_STRING}|{_CSI}|{_OTHER}")
-# Controls but tab and carriage return; direction overrides, which make a text read as another one; zero-width marks that hide in names.
+# Controls but tab and carriage return; direction overrides, which make a text read as another one; zero-width marks
+# that hide in names.
 _UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
 _BREAKS = re.compile("[\n\u2028\u2029]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -43,15 +46,16 @@ _INTERESTING = re.compile("[\x00-\x08\n-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\
 
 
 def clean(text: str) -> str:
-    """One line of plain text: no escapes, no control characters but tab, line breaks as spaces, and of what a carriage return wrote over
-    only the last state (a progress bar shows where it is)."""
+    """One line of plain text: no escapes, no control characters but tab, line breaks as spaces, and of what a
+    carriage return wrote over only the last state (a progress bar shows where it is)."""
     if not _INTERESTING.search(text):
         return text
     return _settle(_plain(_ESCAPES.sub("", text)))
 
 
 def parse_sgr(text: str) -> tuple[str, list[Span]]:
-    """(`clean(text)`, spans): each span is (start, end, style) of a stretch that is not plain, in order, without overlap."""
+    """(`clean(text)`, spans): each span is (start, end, style) of a stretch that is not plain, in order, without
+    overlap."""
     if not _INTERESTING.search(text):
         return text, []
     pieces: list[str] = []
@@ -72,10 +76,15 @@ def parse_sgr(text: str) -> tuple[str, list[Span]]:
     plain = "".join(pieces)
     kept = _settle(plain)
     if kept != plain:
-        # What is kept is one stretch of the whole: everything after the last carriage return that was followed by something.
+        # What is kept is one stretch of the whole: everything after the last carriage return that was followed by
+        # something.
         start = len(plain.rstrip("\r")) - len(kept)
         end = start + len(kept)
-        spans = [(max(low, start) - start, min(high, end) - start, one) for low, high, one in spans if high > start and low < end]
+        spans = [
+            (max(low, start) - start, min(high, end) - start, one)
+            for low, high, one in spans
+            if high > start and low < end
+        ]
     return kept, spans
 
 
@@ -92,7 +101,10 @@ def _settle(text: str) -> str:
 def _applied(style: Style, parameters: str) -> Style:
     """The style after `CSI parameters m`. What is not known changes nothing."""
     written = re.split("[;:]", parameters, maxsplit=_MOST_CODES)[:_MOST_CODES]
-    codes = [int(code) if code.isascii() and code.isdigit() and len(code) < 6 else (0 if not code else -1) for code in written]
+    codes = [
+        int(code) if code.isascii() and code.isdigit() and len(code) < 6 else (0 if not code else -1)
+        for code in written
+    ]
     at = 0
     while at < len(codes):
         code = codes[at]
@@ -108,9 +120,18 @@ def _applied(style: Style, parameters: str) -> Style:
 
 
 _SWITCHES = {
-    1: {"bold": True}, 2: {"dim": True}, 3: {"italic": True}, 4: {"underline": True}, 7: {"reverse": True}, 9: {"strike": True},
-    22: {"bold": False, "dim": False}, 23: {"italic": False}, 24: {"underline": False}, 27: {"reverse": False}, 29: {"strike": False},
-}  # fmt: skip
+    1: {"bold": True},
+    2: {"dim": True},
+    3: {"italic": True},
+    4: {"underline": True},
+    7: {"reverse": True},
+    9: {"strike": True},
+    22: {"bold": False, "dim": False},
+    23: {"italic": False},
+    24: {"underline": False},
+    27: {"reverse": False},
+    29: {"strike": False},
+}
 
 
 def _simple(style: Style, code: int) -> Style:

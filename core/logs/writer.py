@@ -1,7 +1,9 @@
-"""Writes a step's log: each line with its time and its stream, secrets masked, bounded in size, on disk as soon as it is whole.
+"""Writes a step's log: each line with its time and its stream, secrets masked, bounded in size, on disk as soon as
+it is whole.
 
-A line is `2026-11-23T10:11:12.345Z o text`: UTC to the millisecond; `o` standard output, `e` standard error, `p` a note of Podium's own. A capital
-letter says that the line goes on in the next record of its stream: it was longer than 64 KiB, or a part was shown before its end came.
+A line is `2026-11-23T10:11:12.345Z o text`: UTC to the millisecond; `o` standard output, `e` standard error, `p` a
+note of Podium's own. A capital letter says that the line goes on in the next record of its stream: it was longer
+than 64 KiB, or a part was shown before its end came.
 """
 
 from __future__ import annotations
@@ -21,11 +23,14 @@ LONGEST = 64 << 10  # bytes of one record's text
 CAP = 256 << 20
 TAIL = 4 << 20  # bytes of the end that are kept once the cap is reached
 _RETRY = 1.0
-_FULL = b"This step has printed more than its log may hold: from here on only the end is kept, and added when it is over.\n"
+_FULL = (
+    b"This step has printed more than its log may hold: from here on only the end is kept, and added when it is over.\n"
+)
 
 
 class StepLog:
-    """The log of one step. Safe to use from several threads. Never raises for a disk that is full: `problem` says so, and so does the log."""
+    """The log of one step. Safe to use from several threads. Never raises for a disk that is full: `problem` says
+    so, and so does the log."""
 
     def __init__(self, path: Path, secrets: Iterable[str] = (), *, cap: int = CAP, tail: int = TAIL) -> None:
         self.path = Path(path)
@@ -46,7 +51,8 @@ class StepLog:
         self._full = False
 
     def feed(self, stream: str, data: bytes) -> None:
-        """Takes bytes as they were read. Whole lines are in the file when this returns; the rest waits for its end, `flush` or `close`."""
+        """Takes bytes as they were read. Whole lines are in the file when this returns; the rest waits for its end,
+        `flush` or `close`."""
         with self._lock:
             masker = self._maskers.get(stream)
             self._take(stream, masker.feed(data) if masker is not None else data)
@@ -60,8 +66,8 @@ class StepLog:
                 self._take("p", masker.close())
 
     def flush(self, stream: str | None = None) -> None:
-        """Puts what there is of unfinished lines (a prompt, a progress bar) into the file. Call it when a step has been silent for a while.
-        What may be the beginning of a secret stays back."""
+        """Puts what there is of unfinished lines (a prompt, a progress bar) into the file. Call it when a step has
+        been silent for a while. What may be the beginning of a secret stays back."""
         with self._lock:
             for one in (stream,) if stream else tuple(self._parts):
                 part = self._parts.get(one)
@@ -211,7 +217,10 @@ class StepLog:
             # The cap was reached as well: the end stays in memory until the step is over.
             return
         if self._dropped_lines:
-            note = f"{self._dropped_lines:,} lines ({self._dropped_bytes:,} bytes) are missing here: the log could not be written.\n"
+            note = (
+                f"{self._dropped_lines:,} lines ({self._dropped_bytes:,} bytes) are missing here: the log could not be"
+                " written.\n"
+            )
             if self._append(self._prefix("p") + note.encode()):
                 return
             self._dropped_lines = self._dropped_bytes = 0
@@ -228,7 +237,10 @@ class StepLog:
             self._recover()
         if self._full and not self.problem:
             if self._dropped_lines:
-                self._put(self._prefix("p") + f"{self._dropped_lines:,} lines ({self._dropped_bytes:,} bytes) are missing here.\n".encode())
+                self._put(
+                    self._prefix("p")
+                    + f"{self._dropped_lines:,} lines ({self._dropped_bytes:,} bytes) are missing here.\n".encode()
+                )
             self._put(self._taken())
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_LINE = re.compile(r'^([A-Za-z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)')
+_LINE = re.compile(r"^([A-Za-z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
@@ -52,7 +52,8 @@ def histogram(points: list[Point], name: str) -> Buckets:
 
 
 def difference(now: Buckets, before: Buckets) -> Buckets:
-    """What was counted between two scrapes. A counter that went backwards was reset: what it has now is then all new."""
+    """What was counted between two scrapes. A counter that went backwards was reset: what it has now is then all
+    new."""
     if any(now.get(bound, 0.0) < count for bound, count in before.items()):
         return now
     return {bound: count - before.get(bound, 0.0) for bound, count in now.items()}
@@ -63,7 +64,8 @@ def add(one: Buckets, other: Buckets) -> Buckets:
 
 
 def quantile(buckets: Buckets, q: float) -> float | None:
-    """The q-quantile (0..1) by linear interpolation inside its bucket, as PromQL's histogram_quantile does; None when nothing was counted.
+    """The q-quantile (0..1) by linear interpolation inside its bucket, as PromQL's histogram_quantile does; None
+    when nothing was counted.
 
     In the last, unbounded bucket the answer is the highest finite bound: it is at least that.
     """

@@ -1,7 +1,8 @@
 """The live signals of an environment: requests/s, error rate, latency, CPU and memory, measured once a second.
 
-Counts come from the proxy, because it sees the requests that no replica answered; latencies from the replicas' own histograms; CPU and memory
-from the operating system, those of containers by triggers/containers.py. Where nothing was measured there is no sample: silence is never a zero.
+Counts come from the proxy, because it sees the requests that no replica answered; latencies from the replicas' own
+histograms; CPU and memory from the operating system, those of containers by triggers/containers.py. Where nothing
+was measured there is no sample: silence is never a zero.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from ..delivery.reach import Direct, Reach
+from ..delivery.proxy.transport import Direct, Transport
 from ..domain.delivery import Replica, ReplicaState
 from ..domain.watching import Sample
 from . import exposition
@@ -24,7 +25,8 @@ QUANTILES = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
 
 @dataclass(frozen=True, slots=True)
 class ProxyCounts:
-    """Totals since an instance of the proxy started: requests that it answered, and those answered with 5xx, by itself or by a replica."""
+    """Totals since an instance of the proxy started: requests that it answered, and those answered with 5xx, by
+    itself or by a replica."""
 
     requests: int
     errors: int
@@ -46,20 +48,29 @@ class Sampler:
         self._before: _Before | None = None
 
     def sample(
-        self, counts: Mapping[int, ProxyCounts], replicas: Iterable[Replica], *, reach: Reach | None = None, at: float | None = None
+        self,
+        counts: Mapping[int, ProxyCounts],
+        replicas: Iterable[Replica],
+        *,
+        transport: Transport | None = None,
+        at: float | None = None,
     ) -> list[Sample]:
         """What can be said about the time since the last call; the first call only takes the totals.
 
-        `counts` are those of the instances of the proxy that answer, by their number. `reach` is how the replicas are spoken with, None for directly.
+        `counts` are those of the instances of the proxy that answer, by their number. `reach` is how the replicas
+        are spoken with, None for directly.
         """
         now = time.time() if at is None else at
-        living = [r for r in replicas if r.state in (ReplicaState.READY, ReplicaState.DRAINING) and (r.pid or r.container)]
-        current = _Before(now, counts, scrape(living, reach or Direct()))
+        living = [
+            r for r in replicas if r.state in (ReplicaState.READY, ReplicaState.DRAINING) and (r.pid or r.container)
+        ]
+        current = _Before(now, counts, scrape(living, transport or Direct()))
         memory = _resources([r for r in living if r.pid], current)
         before, self._before = self._before, current
         if before is None:
             return []
-        # A replica that did not answer this time is compared with its last answer the next time: the totals of its whole life are no second's.
+        # A replica that did not answer this time is compared with its last answer the next time: the totals of its
+        # whole life are no second's.
         for replica in living:
             if replica.id in before.buckets:
                 current.buckets.setdefault(replica.id, before.buckets[replica.id])
@@ -71,18 +82,22 @@ class Sampler:
         return [Sample(self.environment, signal, now, value) for signal, value in values.items()]
 
 
-def scrape(replicas: list[Replica], reach: Reach) -> dict[str, Buckets]:
+def scrape(replicas: list[Replica], transport: Transport) -> dict[str, Buckets]:
     """Replica id -> latency histogram; replicas that do not answer within half a second are left out."""
     if not replicas:
         return {}
     with ThreadPoolExecutor(max_workers=min(8, len(replicas))) as pool:
-        answers = pool.map(_metrics, replicas, [reach] * len(replicas))
-        return {replica.id: exposition.histogram(exposition.parse(text), LATENCY) for replica, text in zip(replicas, answers, strict=True) if text}
+        answers = pool.map(_metrics, replicas, [transport] * len(replicas))
+        return {
+            replica.id: exposition.histogram(exposition.parse(text), LATENCY)
+            for replica, text in zip(replicas, answers, strict=True)
+            if text
+        }
 
 
-def _metrics(replica: Replica, reach: Reach) -> str:
+def _metrics(replica: Replica, transport: Transport) -> str:
     try:
-        status, body = reach.http(replica.address, replica.port, "GET", "/metrics", timeout=TIMEOUT)
+        status, body = transport.http(replica.address, replica.port, "GET", "/metrics", timeout=TIMEOUT)
     except OSError:
         return ""
     return body[: 1 << 20].decode("utf-8", "replace") if status == 200 else ""
@@ -115,12 +130,17 @@ def _latency(before: _Before, now: _Before) -> dict[str, float]:
 
 
 def _cpu(before: _Before, now: _Before) -> dict[str, float]:
-    shares = [(used - before.cpu[replica]) / (now.at - before.at) for replica, used in now.cpu.items() if replica in before.cpu]
+    shares = [
+        (used - before.cpu[replica]) / (now.at - before.at)
+        for replica, used in now.cpu.items()
+        if replica in before.cpu
+    ]
     return {"cpu": max(0.0, sum(shares))} if shares else {}
 
 
 def _resources(replicas: list[Replica], into: _Before) -> int:
-    """Notes each replica's CPU seconds and returns the resident bytes of all; a process that has just ended is passed over."""
+    """Notes each replica's CPU seconds and returns the resident bytes of all; a process that has just ended is
+    passed over."""
     import psutil
 
     memory = 0

@@ -1,1 +1,2 @@
-"""Gates: metrics, significance, slices, latency and schema, and the verdict that they come to. Nothing is imported here: numpy is late."""
+"""Gates: metrics, significance, slices, latency and schema, and the verdict that they come to. Nothing is imported
+here: numpy is late."""

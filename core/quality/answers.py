@@ -1,4 +1,5 @@
-"""From what a pyfunc model returns to Answers: labels, scores, probabilities or numbers, whatever shape they come in."""
+"""From what a pyfunc model returns to Answers: labels, scores, probabilities or numbers, whatever shape they come
+in."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ _CLASSES = 2
 
 
 def truth_of(column: Any, name: str) -> tuple[NDArray[Any], tuple[Any, ...]]:
-    """The target as an array, and its two classes in order (the positive one last), or no classes where it is a quantity.
+    """The target as an array, and its two classes in order (the positive one last), or no classes where it is a
+    quantity.
 
     Raises Unmeasurable for a target that has gaps, or more than two classes that are no numbers.
     """
@@ -22,7 +24,10 @@ def truth_of(column: Any, name: str) -> tuple[NDArray[Any], tuple[Any, ...]]:
 
     gaps = int(column.isna().sum())
     if gaps:
-        raise Unmeasurable(f"the target {name!r} is missing in {gaps} of {len(column)} rows", hint="Leave those rows out of the gate's data.")
+        raise Unmeasurable(
+            f"the target {name!r} is missing in {gaps} of {len(column)} rows",
+            hint="Leave those rows out of the gate's data.",
+        )
     values: NDArray[Any] = column.to_numpy()
     distinct: set[Any] = set(cast("list[Any]", values.tolist()))
     classes = tuple(sorted(distinct, key=lambda value: (type(value).__name__, value)))
@@ -73,13 +78,18 @@ def _numbers(values: NDArray[Any]) -> NDArray[Any]:
         raise Unmeasurable(f"the model's answers are no numbers, but {str(values[0])[:40]!r} and the like") from error
     bad = int((~np.isfinite(numbers)).sum())
     if bad:
-        raise Unmeasurable(f"{bad} of {len(numbers)} answers are missing or infinite", hint="A model must answer every row with a number.")
+        raise Unmeasurable(
+            f"{bad} of {len(numbers)} answers are missing or infinite",
+            hint="A model must answer every row with a number.",
+        )
     return numbers
 
 
 def _from_scores(scores: NDArray[Any], truth: NDArray[Any]) -> Answers:
     bounded = bool((scores >= 0).all() and (scores <= 1).all())
-    return Answers(truth, scores, (scores >= 0.5).astype(float) if bounded else None, binary=True, probabilities=bounded)
+    return Answers(
+        truth, scores, (scores >= 0.5).astype(float) if bounded else None, binary=True, probabilities=bounded
+    )
 
 
 def _labels(values: NDArray[Any], classes: tuple[Any, ...]) -> NDArray[Any]:
@@ -88,5 +98,8 @@ def _labels(values: NDArray[Any], classes: tuple[Any, ...]) -> NDArray[Any]:
     known = {value for value in classes if value is not None}
     strange = [value for value in values.tolist() if value not in known]
     if strange and None not in classes:
-        raise Unmeasurable(f"the model answers {str(strange[0])[:40]!r}, which is none of the target's classes {sorted(map(str, known))}")
+        raise Unmeasurable(
+            f"the model answers {str(strange[0])[:40]!r}, which is none of the target's classes"
+            f" {sorted(map(str, known))}"
+        )
     return np.asarray(values == classes[1], dtype=float)

@@ -1,10 +1,12 @@
 """Paired, stratified bootstrap of (candidate − champion): how far may the difference lie from what these rows show?
 
-Both models are measured on the same resampled rows, so that what makes a row hard for both cancels out. Classes keep their share in every
-resample, so the interval speaks of data with this mix of classes. A percentile interval is reported.
+Both models are measured on the same resampled rows, so that what makes a row hard for both cancels out. Classes keep
+their share in every resample, so the interval speaks of data with this mix of classes. A percentile interval is
+reported.
 
-Above LARGE rows each resample draws only LARGE of them, and the deviations from the point estimate are shrunk by sqrt(drawn / rows): the
-m-out-of-n bootstrap, which is consistent for all metrics here and keeps the cost of a gate bounded.
+Above LARGE rows each resample draws only LARGE of them, and the deviations from the point estimate are shrunk by
+sqrt(drawn / rows): the m-out-of-n bootstrap, which is consistent for all metrics here and keeps the cost of a gate
+bounded.
 """
 
 from __future__ import annotations
@@ -32,10 +34,11 @@ _POWER_Z = 0.8416
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """(candidate − champion) in the direction where more is better: a positive one is an improvement whatever the metric.
+    """(candidate − champion) in the direction where more is better: a positive one is an improvement whatever the
+    metric.
 
-    `low` and `high` bound the interval; `error` is the standard error; `detectable` is the smallest true difference that rows like these would show
-    in four cases out of five. `least` is how many rows the smallest class has.
+    `low` and `high` bound the interval; `error` is the standard error; `detectable` is the smallest true difference
+    that rows like these would show in four cases out of five. `least` is how many rows the smallest class has.
     """
 
     value: float
@@ -47,7 +50,8 @@ class Difference:
     least: int = 1
 
     def p_below(self, bound: float) -> float:
-        """How plausible it is that the true difference is at least `bound` and this one came about by chance: small means significantly below."""
+        """How plausible it is that the true difference is at least `bound` and this one came about by chance: small
+        means significantly below."""
         if self.error == 0:
             return by_chance(self.least) if self.value < bound else 1.0
         return 0.5 * math.erfc((bound - self.value) / self.error / math.sqrt(2))
@@ -62,7 +66,8 @@ def differences(
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> Mapping[str, Difference]:
-    """One Difference per metric, all from the same resamples. Raises Unmeasurable when one of them cannot be computed for either model."""
+    """One Difference per metric, all from the same resamples. Raises Unmeasurable when one of them cannot be
+    computed for either model."""
     import numpy as np
 
     points = [metric.sign * (measure(metric, candidate) - measure(metric, champion)) for metric in metrics]
@@ -104,8 +109,8 @@ def smallest_class(answers: Answers) -> int:
 
 
 def by_chance(rows: int) -> float:
-    """How plausible it is that `rows` rows came out alike by chance (a sign test). A resampling of rows that are all alike has no width, which is
-    no certainty: of one row there is nothing else to draw."""
+    """How plausible it is that `rows` rows came out alike by chance (a sign test). A resampling of rows that are all
+    alike has no width, which is no certainty: of one row there is nothing else to draw."""
     return 0.5**rows
 
 
@@ -146,17 +151,27 @@ def _draws(answers: Answers, resamples: int, seed: int) -> Iterator[tuple[NDArra
     import numpy as np
 
     generator: Generator = np.random.default_rng(seed)
-    strata = [np.flatnonzero(answers.truth == value) for value in (0, 1)] if answers.binary else [np.arange(answers.rows)]
+    strata = (
+        [np.flatnonzero(answers.truth == value) for value in (0, 1)] if answers.binary else [np.arange(answers.rows)]
+    )
     strata = [stratum for stratum in strata if stratum.size]
     share = min(1.0, LARGE / answers.rows)
     sizes = [max(1, round(stratum.size * share)) for stratum in strata]
     for _ in range(resamples):
-        yield np.concatenate([stratum[generator.integers(0, stratum.size, size)] for stratum, size in zip(strata, sizes, strict=True)]), share**0.5
+        yield (
+            np.concatenate(
+                [
+                    stratum[generator.integers(0, stratum.size, size)]
+                    for stratum, size in zip(strata, sizes, strict=True)
+                ]
+            ),
+            share**0.5,
+        )
 
 
 class _Resampler:
-    """One metric of one model on resampled rows. `point` is its exact value; `whole` its value on all rows as the resamples see them, with close
-    scores grouped."""
+    """One metric of one model on resampled rows. `point` is its exact value; `whole` its value on all rows as the
+    resamples see them, with close scores grouped."""
 
     def __init__(self, metric: Metric, answers: Answers) -> None:
         import numpy as np

@@ -1,4 +1,5 @@
-"""The kinds of checks. Each returns one result, or one per slice, and raises Unmeasurable when it has nothing to judge by."""
+"""The kinds of checks. Each returns one result, or one per slice, and raises Unmeasurable when it has nothing to
+judge by."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ MOST_SLICES = 200
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Everything that checks look at. `problem` says why there is no champion although there should be one; `itself` that the candidate is it."""
+    """Everything that checks look at. `problem` says why there is no champion although there should be one; `itself`
+    that the candidate is it."""
 
     data: Data
     candidate: Subject
@@ -51,7 +53,8 @@ def name_of(check: Check) -> str:
     return f"{check.metric} {' and '.join(limits)}"
 
 
-# -- bounds ----------------------------------------------------------------------------------------------------------------------------------------
+# -- bounds
+# ----------------------------------------------------------------------------------------------------------------------------------------
 
 
 def bounds(check: Check, bench: Bench) -> Sequence[CheckResult]:
@@ -61,7 +64,16 @@ def bounds(check: Check, bench: Bench) -> Sequence[CheckResult]:
         value = measure(metric, bench.candidate.answers)
         broken, limit = _broken(check, value)
         message = f"{value:.4f} is {broken}" if broken else f"{value:.4f} on {bench.data.rows} rows"
-        return (CheckResult(name_of(check), Verdict.FAIL if broken else Verdict.PASS, message, value=value, limit=limit, rows=bench.data.rows),)
+        return (
+            CheckResult(
+                name_of(check),
+                Verdict.FAIL if broken else Verdict.PASS,
+                message,
+                value=value,
+                limit=limit,
+                rows=bench.data.rows,
+            ),
+        )
     return _sliced(check, bench, lambda slices: _slice_bounds(check, metric, bench, slices))
 
 
@@ -75,7 +87,8 @@ def _broken(check: Check, value: float) -> tuple[str, float | None]:
 
 
 def _slice_bounds(check: Check, metric: Metric, bench: Bench, slices: Sequence[Slice]) -> list[CheckResult]:
-    """A slice below its limit fails if that is more than chance, else it is inconclusive. Holm keeps many slices from finding one by number."""
+    """A slice below its limit fails if that is more than chance, else it is inconclusive. Holm keeps many slices
+    from finding one by number."""
     from statistics import NormalDist
 
     judged: list[tuple[Slice, float, str, float | None]] = []
@@ -101,11 +114,14 @@ def _slice_bounds(check: Check, metric: Metric, bench: Bench, slices: Sequence[S
         message = f"{value:.4f} on {one.rows} rows" + (f" is {broken}" if broken else "")
         if verdict is Verdict.INCONCLUSIVE:
             message += f", which {one.rows} rows cannot tell from chance (p {p:.2g} after Holm)"
-        results.append(CheckResult(name_of(check), verdict, message, value=value, limit=limit, rows=one.rows, slice=one.name))
+        results.append(
+            CheckResult(name_of(check), verdict, message, value=value, limit=limit, rows=one.rows, slice=one.name)
+        )
     return results
 
 
-# -- comparison ------------------------------------------------------------------------------------------------------------------------------------
+# -- comparison
+# ------------------------------------------------------------------------------------------------------------------------------------
 
 
 def comparison(check: Check, bench: Bench) -> Sequence[CheckResult]:
@@ -113,13 +129,16 @@ def comparison(check: Check, bench: Bench) -> Sequence[CheckResult]:
     metric = named(check.metric, check.goal)
     if not check.slices:
         return bench.nobody(name_of(check)) or (_compared(check, metric, bench, None),)
-    return bench.nobody(name_of(check)) or _sliced(check, bench, lambda slices: _slice_comparisons(check, metric, bench, slices))
+    return bench.nobody(name_of(check)) or _sliced(
+        check, bench, lambda slices: _slice_comparisons(check, metric, bench, slices)
+    )
 
 
 def judge(difference: Difference, margin: float, significant: bool | None = None) -> Verdict:
     """PASS when the whole interval lies above −margin, FAIL when the whole of it lies below, else INCONCLUSIVE.
 
-    Two models that answer alike have an interval of no width; equal to −margin counts as above it. `significant` overrides the second question.
+    Two models that answer alike have an interval of no width; equal to −margin counts as above it. `significant`
+    overrides the second question.
     """
     if difference.low >= -margin:
         return Verdict.PASS
@@ -128,7 +147,12 @@ def judge(difference: Difference, margin: float, significant: bool | None = None
 
 
 def _compared(
-    check: Check, metric: Metric, bench: Bench, one: Slice | None, significant: bool | None = None, known: Difference | None = None
+    check: Check,
+    metric: Metric,
+    bench: Bench,
+    one: Slice | None,
+    significant: bool | None = None,
+    known: Difference | None = None,
 ) -> CheckResult:
     candidate, champion = _pair(bench, one)
     difference = known or differences([metric], candidate, champion, confidence=check.confidence)[metric.name]
@@ -154,19 +178,25 @@ def _pair(bench: Bench, one: Slice | None) -> tuple[Any, Any]:
     return (candidate, champion) if one is None else (candidate.only(one.mask), champion.only(one.mask))
 
 
-def _difference_words(check: Check, bench: Bench, value: float, baseline: float, difference: Difference, verdict: Verdict) -> str:
+def _difference_words(
+    check: Check, bench: Bench, value: float, baseline: float, difference: Difference, verdict: Verdict
+) -> str:
     assert bench.champion is not None
     direction = "better" if difference.value > 0 else "worse" if difference.value < 0 else "different"
     amount = f"{abs(difference.value):.4f} {direction}" if difference.value else "no different"
     text = f"{value:.4f} is {amount} than champion {bench.champion.version.version}'s {baseline:.4f}"
-    text += f" ({check.confidence:.0%} interval {difference.low:+.4f} … {difference.high:+.4f}, margin {check.margin:g}, {difference.rows} rows)"
+    text += (
+        f" ({check.confidence:.0%} interval {difference.low:+.4f} … {difference.high:+.4f}, margin {check.margin:g},"
+        f" {difference.rows} rows)"
+    )
     if verdict is Verdict.INCONCLUSIVE:
         text += f"; the smallest difference that these rows would show is {difference.detectable:.4f}"
     return text
 
 
 def _slice_comparisons(check: Check, metric: Metric, bench: Bench, slices: Sequence[Slice]) -> list[CheckResult]:
-    """A slice fails only if it is significantly worse after Holm. Passing needs no correction, because every slice has to pass."""
+    """A slice fails only if it is significantly worse after Holm. Passing needs no correction, because every slice
+    has to pass."""
     found: list[tuple[Slice, Difference]] = []
     results: list[CheckResult] = []
     for one in slices:
@@ -181,7 +211,8 @@ def _slice_comparisons(check: Check, metric: Metric, bench: Bench, slices: Seque
     return results
 
 
-# -- slices ----------------------------------------------------------------------------------------------------------------------------------------
+# -- slices
+# ----------------------------------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +222,9 @@ class Slice:
     rows: int
 
 
-def _sliced(check: Check, bench: Bench, judge_all: Callable[[Sequence[Slice]], list[CheckResult]]) -> Sequence[CheckResult]:
+def _sliced(
+    check: Check, bench: Bench, judge_all: Callable[[Sequence[Slice]], list[CheckResult]]
+) -> Sequence[CheckResult]:
     small: list[str] = []
     slices: list[Slice] = []
     for one in _slices(check, bench.data):
@@ -200,7 +233,10 @@ def _sliced(check: Check, bench: Bench, judge_all: Callable[[Sequence[Slice]], l
         else:
             small.append(one.name)
     if not slices:
-        raise Unmeasurable(f"no slice by {', '.join(check.slices)} has {check.min_rows} rows", hint="Lower min_rows, or give the gate more data.")
+        raise Unmeasurable(
+            f"no slice by {', '.join(check.slices)} has {check.min_rows} rows",
+            hint="Lower min_rows, or give the gate more data.",
+        )
     results = judge_all(slices)
     if small:
         shown = ", ".join(small[:5]) + (" …" if len(small) > 5 else "")
@@ -223,11 +259,13 @@ def _slices(check: Check, data: Data) -> Iterator[Slice]:
             yield Slice(f"{column}={str(value)[:60]}", mask, int(counts[value]))
 
 
-# -- latency and schema ----------------------------------------------------------------------------------------------------------------------------
+# -- latency and schema
+# ----------------------------------------------------------------------------------------------------------------------------
 
 
 def latency(check: Check, bench: Bench) -> Sequence[CheckResult]:
-    """A percentile of single-row predictions in this process. What the network and the server add is the canary's to measure."""
+    """A percentile of single-row predictions in this process. What the network and the server add is the canary's to
+    measure."""
     import numpy as np
 
     taken = latencies(bench.candidate, bench.data)

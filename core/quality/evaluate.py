@@ -1,6 +1,7 @@
 """A gate's verdict on a candidate version: every check, on the same rows for candidate and champion.
 
-Nothing here raises for a bad model or bad data: what cannot be measured is an error in the report, and an error never passes.
+Nothing here raises for a bad model or bad data: what cannot be measured is an error in the report, and an error
+never passes.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ def evaluate(
 ) -> GateReport:
     """Judges `candidate` by `gate`.
 
-    `fetch` brings a version's files and returns their directory. `champion` None means that there is none to compare with, which passes;
-    `champion_problem` says that there should be one but it cannot be had (an alias that points nowhere), which does not. `outside` has the judges
-    of kinds of checks that are not about the gate's rows.
+    `fetch` brings a version's files and returns their directory. `champion` None means that there is none to compare
+    with, which passes; `champion_problem` says that there should be one but it cannot be had (an alias that points
+    nowhere), which does not. `outside` has the judges of kinds of checks that are not about the gate's rows.
     """
     started = time.time()
     try:

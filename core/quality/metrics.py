@@ -1,7 +1,7 @@
 """The metrics that a gate knows, each with the direction in which it is better.
 
-All but the area under the curve are functions of sums over rows, so a resample of the rows is a weighted sum: `bootstrap.py` lives on that.
-Checked against scikit-learn's in the tests.
+All but the area under the curve are functions of sums over rows, so a resample of the rows is a weighted sum:
+`bootstrap.py` lives on that. Checked against scikit-learn's in the tests.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ class Unmeasurable(PodiumError):
 class Answers:
     """What one model said about the rows, beside the truth.
 
-    Classification (`binary`): `truth` is 1 where the row is of the positive class, else 0; `labels` is 0 or 1, `scores` are numbers that grow
-    with the model's belief in the positive class. `labels` is None for scores outside 0..1, where no threshold is known; `scores` is None for a model
-    that answers with labels only. Regression: `truth` and `scores` are the numbers themselves.
+    Classification (`binary`): `truth` is 1 where the row is of the positive class, else 0; `labels` is 0 or 1,
+    `scores` are numbers that grow with the model's belief in the positive class. `labels` is None for scores outside
+    0..1, where no threshold is known; `scores` is None for a model that answers with labels only. Regression:
+    `truth` and `scores` are the numbers themselves.
     """
 
     truth: Floats
@@ -63,10 +64,11 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """`sums` gives per-row terms of shape (rows, k); `combine` turns their weighted sums of shape (…, k) into values of shape (…).
+    """`sums` gives per-row terms of shape (rows, k); `combine` turns their weighted sums of shape (…, k) into values
+    of shape (…).
 
-    `ranks` marks the area under the curve, which is no function of sums. `needs` is what it needs of the answers: labels, scores, probabilities
-    or numbers.
+    `ranks` marks the area under the curve, which is no function of sums. `needs` is what it needs of the answers:
+    labels, scores, probabilities or numbers.
     """
 
     name: str
@@ -103,9 +105,13 @@ def check(metric: Metric, answers: Answers) -> None:
     if metric.needs == "labels" and answers.labels is None:
         raise Unmeasurable(f"{metric.name} needs labels or probabilities; the model answers with scores outside 0 … 1")
     if metric.needs in ("scores", "probabilities") and answers.scores is None:
-        raise Unmeasurable(f"{metric.name} needs probabilities; the model answers with labels only", hint=PROBABILITIES_HINT)
+        raise Unmeasurable(
+            f"{metric.name} needs probabilities; the model answers with labels only", hint=PROBABILITIES_HINT
+        )
     if metric.needs == "probabilities" and not answers.probabilities:
-        raise Unmeasurable(f"{metric.name} needs probabilities; the model answers with scores outside 0 … 1", hint=PROBABILITIES_HINT)
+        raise Unmeasurable(
+            f"{metric.name} needs probabilities; the model answers with scores outside 0 … 1", hint=PROBABILITIES_HINT
+        )
     if answers.binary and metric.ranks and not 0 < float(answers.truth.sum()) < answers.rows:
         raise Unmeasurable(f"{metric.name} needs both classes; all {answers.rows} rows are of one")
 
@@ -114,7 +120,8 @@ PROBABILITIES_HINT = "Log a scikit-learn model with pyfunc_predict_fn='predict_p
 
 
 def area(answers: Answers) -> float:
-    """The area under the ROC curve: the share of (positive, negative) pairs in which the positive has the higher score, ties counting half."""
+    """The area under the ROC curve: the share of (positive, negative) pairs in which the positive has the higher
+    score, ties counting half."""
     import numpy as np
 
     assert answers.scores is not None
@@ -167,14 +174,16 @@ def _absolutes(answers: Answers) -> Floats:
 
 
 def _variances(answers: Answers) -> Floats:
-    """Columns: squared error, 1, y, y²; y is centred first, so that a large mean does not eat the digits of the variance."""
+    """Columns: squared error, 1, y, y²; y is centred first, so that a large mean does not eat the digits of the
+    variance."""
     assert answers.scores is not None
     centred = answers.truth - answers.truth.mean()
     return _columns((answers.scores - answers.truth) ** 2, answers.truth * 0 + 1, centred, centred**2)
 
 
 def _ratio(top: Any, bottom: Any) -> Any:
-    """top / bottom, and 0 where nothing was to be found: scikit-learn's convention for precision without predictions."""
+    """top / bottom, and 0 where nothing was to be found: scikit-learn's convention for precision without
+    predictions."""
     import numpy as np
 
     return np.divide(top, bottom, out=np.zeros_like(np.asarray(top, dtype=float)), where=np.asarray(bottom) != 0)
@@ -199,7 +208,9 @@ METRICS: Mapping[str, Metric] = {
         Metric("accuracy", MAXIMIZE, "labels", _hits, _mean),
         Metric("precision", MAXIMIZE, "labels", _confusion, lambda sums: _ratio(sums[..., 0], sums[..., 1])),
         Metric("recall", MAXIMIZE, "labels", _confusion, lambda sums: _ratio(sums[..., 0], sums[..., 2])),
-        Metric("f1", MAXIMIZE, "labels", _confusion, lambda sums: _ratio(2 * sums[..., 0], sums[..., 1] + sums[..., 2])),
+        Metric(
+            "f1", MAXIMIZE, "labels", _confusion, lambda sums: _ratio(2 * sums[..., 0], sums[..., 1] + sums[..., 2])
+        ),
         Metric("log_loss", MINIMIZE, "probabilities", _log_losses, _mean),
         Metric("brier", MINIMIZE, "probabilities", _squares, _mean),
         Metric("rmse", MINIMIZE, "numbers", _squares, lambda sums: _mean(sums) ** 0.5),
@@ -210,10 +221,14 @@ METRICS: Mapping[str, Metric] = {
 
 
 def named(name: str, goal: str = "") -> Metric:
-    """The metric of that name. Raises Unmeasurable for a name that is not known, and for a `goal` that contradicts it."""
+    """The metric of that name. Raises Unmeasurable for a name that is not known, and for a `goal` that contradicts
+    it."""
     metric = METRICS.get(name)
     if metric is None:
         raise Unmeasurable(f"the gate does not know the metric {name!r}", hint=f"It knows {', '.join(METRICS)}.")
     if goal and goal != metric.goal:
-        raise Unmeasurable(f"{name} is better the {'higher' if metric.goal == MAXIMIZE else 'lower'} it is, but the check says goal: {goal}")
+        raise Unmeasurable(
+            f"{name} is better the {'higher' if metric.goal == MAXIMIZE else 'lower'} it is, but the check says goal:"
+            f" {goal}"
+        )
     return metric

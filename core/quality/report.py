@@ -36,9 +36,17 @@ def to_markdown(report: GateReport) -> str:
         "| verdict | check | slice | what was found |",
         "|---|---|---|---|",
     ]
-    lines += [f"| {check.verdict} | {_cell(check.name)} | {_cell(check.slice)} | {_cell(check.message)} |" for check in report.checks]
+    lines += [
+        f"| {check.verdict} | {_cell(check.name)} | {_cell(check.slice)} | {_cell(check.message)} |"
+        for check in report.checks
+    ]
     if report.metrics:
-        lines += ["", "| metric | value |", "|---|---|", *(f"| {name} | {value:.6g} |" for name, value in sorted(report.metrics.items()))]
+        lines += [
+            "",
+            "| metric | value |",
+            "|---|---|",
+            *(f"| {name} | {value:.6g} |" for name, value in sorted(report.metrics.items())),
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -47,7 +55,8 @@ def _cell(text: str) -> str:
 
 
 def sentence(report: GateReport) -> str:
-    """`gate quality: fail for flights version 3: roc_auc ≥ 0.65: 0.6120 is below 0.65; …`, worst first, at most three reasons."""
+    """`gate quality: fail for flights version 3: roc_auc ≥ 0.65: 0.6120 is below 0.65; …`, worst first, at most
+    three reasons."""
     head = f"gate {report.gate}: {report.verdict} for {report.model} version {report.version}"
     bad = [check for check in report.checks if check.verdict is not Verdict.PASS]
     order = {Verdict.FAIL: 0, Verdict.ERROR: 1, Verdict.INCONCLUSIVE: 2}

@@ -28,7 +28,8 @@ Fetch = Callable[[Version], Path]
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The gate's rows. `frame` is the table with the target still in it; `classes` is empty where the target is a quantity."""
+    """The gate's rows. `frame` is the table with the target still in it; `classes` is empty where the target is a
+    quantity."""
 
     frame: Any
     target: str
@@ -42,7 +43,8 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One version under judgement. `predict` answers a table; `signature` is the model's own (inputs, outputs), None where it has none."""
+    """One version under judgement. `predict` answers a table; `signature` is the model's own (inputs, outputs), None
+    where it has none."""
 
     version: Version
     answers: Answers
@@ -55,7 +57,10 @@ def read_data(project: Project, gate: Gate) -> Data:
     """Raises Unmeasurable when the file is missing, cannot be read, is empty or lacks the target."""
     path = project.root / gate.data
     if not path.is_file():
-        raise Unmeasurable(f"the gate's data {gate.data} does not exist", hint="Let a step before the gate make it, or correct gates.*.data.")
+        raise Unmeasurable(
+            f"the gate's data {gate.data} does not exist",
+            hint="Let a step before the gate make it, or correct gates.*.data.",
+        )
     frame = _read(path, gate.data)
     if gate.target not in frame.columns:
         named = ", ".join(map(str, list(frame.columns)[:20]))
@@ -79,12 +84,15 @@ def _read(path: Path, shown: str) -> Any:
     except Interrupted:
         raise
     except Exception as error:  # pandas and pyarrow raise a dozen kinds
-        raise Unmeasurable(f"{shown} cannot be read: {first_line(error)}", hint="Make it again; it may have been cut short.") from error
+        raise Unmeasurable(
+            f"{shown} cannot be read: {first_line(error)}", hint="Make it again; it may have been cut short."
+        ) from error
     raise Unmeasurable(f"{shown} is neither .parquet nor .csv", hint="Write the gate's data as Parquet or CSV.")
 
 
 def load(version: Version, data: Data, fetch: Fetch) -> Subject:
-    """Loads the version's model and lets it answer every row, once. Raises Unmeasurable, naming the version, when any of it fails."""
+    """Loads the version's model and lets it answer every row, once. Raises Unmeasurable, naming the version, when
+    any of it fails."""
     who = f"version {version.version}"
     try:
         directory = fetch(version)
@@ -120,7 +128,10 @@ def _signature(model: Any) -> tuple[str, str] | None:
     if signature is None:
         return None
     written = signature.to_dict()
-    return tuple(json.dumps(json.loads(written[part]), sort_keys=True) if written.get(part) else "" for part in ("inputs", "outputs"))  # type: ignore[return-value]
+    return tuple(
+        json.dumps(json.loads(written[part]), sort_keys=True) if written.get(part) else ""
+        for part in ("inputs", "outputs")
+    )  # type: ignore[return-value]
 
 
 def guarded(what: str, call: Callable[[], Any]) -> Any:
@@ -142,8 +153,11 @@ def _quiet() -> Generator[None, None, None]:
         yield
 
 
-def latencies(subject: Subject, data: Data, *, calls: int = 200, warm_up: int = 10, seconds: float = 10.0) -> Sequence[float]:
-    """Seconds that single-row predictions took in this process, at most `calls` of them and no longer than `seconds` in all."""
+def latencies(
+    subject: Subject, data: Data, *, calls: int = 200, warm_up: int = 10, seconds: float = 10.0
+) -> Sequence[float]:
+    """Seconds that single-row predictions took in this process, at most `calls` of them and no longer than `seconds`
+    in all."""
     table = data.frame[list(subject.columns)]
     rows = [table.iloc[[number % len(table)]] for number in range(calls + warm_up)]
 

@@ -1,4 +1,5 @@
-"""Moving an alias. MLflow has no compare-and-set for it and keeps no history: so lock, re-read, write, verify, and note it in the audit."""
+"""Moving an alias. MLflow has no compare-and-set for it and keeps no history: so lock, re-read, write, verify, and
+note it in the audit."""
 
 from __future__ import annotations
 
@@ -27,8 +28,9 @@ def move_alias(
 ) -> int | None:
     """Puts `alias` on version `to` (None takes it away) and returns the version that had it.
 
-    `expected` is the version that must have it now (None: nobody), as the caller's plan saw it. Raises Refused when that changed, or when somebody
-    else is moving an alias of this model; NotFound when `to` does not exist; Unreachable when MLflow does not hold what was written.
+    `expected` is the version that must have it now (None: nobody), as the caller's plan saw it. Raises Refused when
+    that changed, or when somebody else is moving an alias of this model; NotFound when `to` does not exist;
+    Unreachable when MLflow does not hold what was written.
     """
     if not who:
         from ..journal.identity import whoami
@@ -45,7 +47,10 @@ def move_alias(
             _write(registry, model, alias, to)
             after = _current(registry, model, alias)
             if after != to:
-                raise Unreachable(f"{alias} of {model} is on {_words(after)} after moving it to {_words(to)}", hint="Try again; see MLflow's log.")
+                raise Unreachable(
+                    f"{alias} of {model} is on {_words(after)} after moving it to {_words(to)}",
+                    hint="Try again; see MLflow's log.",
+                )
             journal.audit.add(who, "alias", f"{model} {alias}: {_words(before)} → {_words(to)}", why)
         _remember(journal, registry, model, alias, before, to)
     return before
@@ -64,7 +69,9 @@ def _write(registry: Registry, model: str, alias: str, to: int | None) -> None:
         return
     status = registry.version(model, to).status  # NotFound here beats an alias that points nowhere
     if status != "READY":
-        raise Refused(f"version {to} of {model} is {status}, not READY", hint="Wait until MLflow has it, or register it again.")
+        raise Refused(
+            f"version {to} of {model} is {status}, not READY", hint="Wait until MLflow has it, or register it again."
+        )
     registry.set_alias(model, alias, to)
 
 
@@ -75,7 +82,9 @@ def _remember(journal: Journal, registry: Registry, model: str, alias: str, befo
     elif before is not None:
         for version in journal.versions.of(model):
             if version.version == before:
-                journal.versions.update(replace(version, aliases=tuple(name for name in version.aliases if name != alias)))
+                journal.versions.update(
+                    replace(version, aliases=tuple(name for name in version.aliases if name != alias))
+                )
 
 
 def _words(number: int | None) -> str:

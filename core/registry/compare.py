@@ -9,7 +9,8 @@ from ..domain.models import ComparedRow, Comparison, Version
 
 
 def compare(versions: Sequence[Version]) -> Comparison:
-    """Every metric, parameter and tag that any of them has, by name. A value that one of them lacks makes the row differ."""
+    """Every metric, parameter and tag that any of them has, by name. A value that one of them lacks makes the row
+    differ."""
     rows: list[ComparedRow] = []
     for kind, tables in (
         ("metric", [version.metrics for version in versions]),

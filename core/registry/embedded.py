@@ -1,7 +1,7 @@
 """The registry of a store without a server (SQLite, another database, a directory), through MLflow's own client.
 
-Importing this module is cheap; the first call imports MLflow, which takes seconds. Front ends therefore read the journal's snapshot
-(snapshot.py) and only child processes come here.
+Importing this module is cheap; the first call imports MLflow, which takes seconds. Front ends therefore read the
+journal's snapshot (snapshot.py) and only child processes come here.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def translated(uri: str) -> Generator[None, None, None]:
     except PodiumError:
         raise
     except ImportError as error:
-        raise MissingExtra(f"the MLflow store needs a package that is missing: {error}", hint="Install it beside Podium.") from error
+        raise MissingExtra(
+            f"the MLflow store needs a package that is missing: {error}", hint="Install it beside Podium."
+        ) from error
     except Exception as error:
         code = str(getattr(error, "error_code", ""))
         words = printable(str(error).partition("\n")[0]) or type(error).__name__
@@ -60,8 +62,8 @@ def translated(uri: str) -> Generator[None, None, None]:
 
 
 def connected(uri: str) -> Any:
-    """An MlflowClient, with MLflow made quiet and impatient. Sets the process's global tracking URI, because MLflow's SQL registry asks the
-    global one where a logged model lies."""
+    """An MlflowClient, with MLflow made quiet and impatient. Sets the process's global tracking URI, because
+    MLflow's SQL registry asks the global one where a logged model lies."""
     for name, value in _PATIENCE.items():
         os.environ.setdefault(name, value)
     _probe(uri)
@@ -75,7 +77,8 @@ def connected(uri: str) -> Any:
 
 
 def _probe(uri: str) -> None:
-    """One quick try at the store: MLflow itself retries for many minutes before it says that a database cannot be opened."""
+    """One quick try at the store: MLflow itself retries for many minutes before it says that a database cannot be
+    opened."""
     path = sqlite_file(uri)
     if path is not None:
         if not path.exists():
@@ -114,7 +117,8 @@ class EmbeddedRegistry:
             self._made = connected(self._uri)
         return self._made
 
-    # -- reading ---------------------------------------------------------------------------------------------------------------------------------
+    # -- reading
+    # ---------------------------------------------------------------------------------------------------------------------------------
 
     def versions(self, model: str, *, known: Sequence[Version] = ()) -> list[Version]:
         with translated(self._uri):
@@ -122,20 +126,29 @@ class EmbeddedRegistry:
                 aliases = self.aliases(model)
             except NotFound:
                 return []
-            return records.assemble([_record(item) for item in self._search_versions(f"name={records.quoted(model)}")], aliases, known, self._runs)
+            return records.assemble(
+                [_record(item) for item in self._search_versions(f"name={records.quoted(model)}")],
+                aliases,
+                known,
+                self._runs,
+            )
 
     def version(self, model: str, number: int) -> Version:
         with translated(self._uri):
             item = self._client.get_model_version(model, str(number))
             record = _record(item)
             runs = self._runs([record.mlflow_run]) if record.mlflow_run else {}
-            return records.version_from(record, runs.get(record.mlflow_run), {str(alias): record.number for alias in item.aliases})
+            return records.version_from(
+                record, runs.get(record.mlflow_run), {str(alias): record.number for alias in item.aliases}
+            )
 
     def models(self) -> list[Model]:
         with translated(self._uri):
             found: list[Model] = []
             for item in _all(lambda token: self._client.search_registered_models(max_results=PAGE, page_token=token)):
-                numbers = [int(version.version) for version in self._search_versions(f"name={records.quoted(str(item.name))}")]
+                numbers = [
+                    int(version.version) for version in self._search_versions(f"name={records.quoted(str(item.name))}")
+                ]
                 aliases = {str(alias): int(number) for alias, number in item.aliases.items()}
                 found.append(
                     Model(
@@ -150,7 +163,9 @@ class EmbeddedRegistry:
 
     def aliases(self, model: str) -> dict[str, int]:
         with translated(self._uri):
-            return {str(alias): int(number) for alias, number in self._client.get_registered_model(model).aliases.items()}
+            return {
+                str(alias): int(number) for alias, number in self._client.get_registered_model(model).aliases.items()
+            }
 
     def run(self, mlflow_run: str) -> TrackedRun:
         with translated(self._uri):
@@ -175,7 +190,8 @@ class EmbeddedRegistry:
             ]
             return sorted(points, key=lambda point: (point.step, point.at))
 
-    # -- writing ---------------------------------------------------------------------------------------------------------------------------------
+    # -- writing
+    # ---------------------------------------------------------------------------------------------------------------------------------
 
     def register(self, model: str, mlflow_run: str, *, tags: Mapping[str, str], description: str = "") -> Version:
         with translated(self._uri):
@@ -189,7 +205,13 @@ class EmbeddedRegistry:
                 return self.version(model, existing.number)
             self._ensure_model(model)
             made = self._client.create_model_version(
-                model, source, run_id=run.id, tags=dict(tags), description=description, model_id=logged or None, await_creation_for=30
+                model,
+                source,
+                run_id=run.id,
+                tags=dict(tags),
+                description=description,
+                model_id=logged or None,
+                await_creation_for=30,
             )
             return self.version(model, int(made.version))
 
@@ -215,7 +237,8 @@ class EmbeddedRegistry:
         with translated(self._uri):
             self._client.log_text(mlflow_run, text, relative)
 
-    # -- files -----------------------------------------------------------------------------------------------------------------------------------
+    # -- files
+    # -----------------------------------------------------------------------------------------------------------------------------------
 
     def fetch(self, model: str, number: int, dest: Path) -> str:
         already = files.present(dest)
@@ -236,7 +259,8 @@ class EmbeddedRegistry:
                 got = Path(download_artifacts(artifact_uri=uri, dst_path=holder, tracking_uri=self._uri))
                 shutil.copytree(got, into, dirs_exist_ok=True)
 
-    # -- helpers ---------------------------------------------------------------------------------------------------------------------------------
+    # -- helpers
+    # ---------------------------------------------------------------------------------------------------------------------------------
 
     def _location(self, model: str, number: int) -> str:
         with translated(self._uri):
@@ -261,7 +285,11 @@ class EmbeddedRegistry:
 
     def _search_runs(self, experiment: str, wanted: str) -> Iterator[TrackedRun]:
         order = ["attributes.start_time DESC"]
-        items = _all(lambda token: self._client.search_runs([experiment], wanted, max_results=PAGE, order_by=order, page_token=token))
+        items = _all(
+            lambda token: self._client.search_runs(
+                [experiment], wanted, max_results=PAGE, order_by=order, page_token=token
+            )
+        )
         return map(_run, items)
 
     def _experiment(self, name: str) -> str | None:
@@ -282,14 +310,16 @@ class EmbeddedRegistry:
         return records.collect_runs(ids, self._experiment(self._mlflow.experiment), search, experiment_of)
 
     def _source(self, run: TrackedRun) -> tuple[str, str]:
-        """What to register of a run: (source, id of the logged model or ""). MLflow 3 keeps models beside runs, MLflow 2 among their artifacts."""
+        """What to register of a run: (source, id of the logged model or ""). MLflow 3 keeps models beside runs,
+        MLflow 2 among their artifacts."""
         if run.models:
             return f"models:/{run.models[-1]}", run.models[-1]
         paths = records.old_model_paths(run.tags)
         if paths:
             return f"{run.artifact_uri}/{paths[-1]}", ""
         raise NotFound(
-            f"MLflow run {printable(run.id)} logged no model", hint="Call mlflow.<flavour>.log_model(…, name='model') in the step that trains."
+            f"MLflow run {printable(run.id)} logged no model",
+            hint="Call mlflow.<flavour>.log_model(…, name='model') in the step that trains.",
         )
 
     def _registered(self, model: str, run_id: str, source: str) -> VersionRecord | None:

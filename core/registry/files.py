@@ -15,8 +15,8 @@ from ..errors import NotFound, PodiumError, Unreachable
 
 
 def directory(state: Path, model: str, version: int) -> Path:
-    """Where a version's files are kept. A model's name may hold anything but `/` and `:`; what a file system minds is replaced, and a
-    digest of the name keeps two such names apart."""
+    """Where a version's files are kept. A model's name may hold anything but `/` and `:`; what a file system minds
+    is replaced, and a digest of the name keeps two such names apart."""
     safe = re.sub(r"[^A-Za-z0-9._-]", "_", model).lstrip(".") or "_"
     if safe != model:
         safe = f"{safe}-{hashlib.sha256(model.encode()).hexdigest()[:8]}"
@@ -26,7 +26,9 @@ def directory(state: Path, model: str, version: int) -> Path:
 def digest(root: Path) -> str:
     """`sha256:…` over the relative paths and contents of every file below `root`; times and modes do not count."""
     whole = hashlib.sha256()
-    for path in sorted((path for path in root.rglob("*") if path.is_file()), key=lambda path: path.relative_to(root).as_posix()):
+    for path in sorted(
+        (path for path in root.rglob("*") if path.is_file()), key=lambda path: path.relative_to(root).as_posix()
+    ):
         whole.update(path.relative_to(root).as_posix().encode() + b"\0" + file_digest(path) + b"\n")
     return f"sha256:{whole.hexdigest()}"
 
@@ -37,9 +39,11 @@ def file_digest(path: Path) -> bytes:
 
 
 def present(dest: Path) -> str | None:
-    """The digest noted when `dest` was brought, or None where it is missing or its files are no longer those that were brought.
+    """The digest noted when `dest` was brought, or None where it is missing or its files are no longer those that
+    were brought.
 
-    Sizes and times are compared, not contents: a model may be gigabytes. The note lies beside the directory, never in it.
+    Sizes and times are compared, not contents: a model may be gigabytes. The note lies beside the directory, never
+    in it.
     """
     try:
         note: dict[str, Any] = json.loads(_note(dest).read_text())
@@ -49,8 +53,8 @@ def present(dest: Path) -> str | None:
 
 
 def bring(dest: Path, download: Callable[[Path], None]) -> str:
-    """Calls `download` with an empty directory and puts it in the place of `dest` when it is whole. Safe against a crash and against others
-    who bring the same version at the same time."""
+    """Calls `download` with an empty directory and puts it in the place of `dest` when it is whole. Safe against a
+    crash and against others who bring the same version at the same time."""
     already = present(dest)
     if already:
         return already
@@ -64,14 +68,20 @@ def bring(dest: Path, download: Callable[[Path], None]) -> str:
         fresh.mkdir()
         download(fresh)
         if not any(path.is_file() for path in fresh.rglob("*")):
-            raise NotFound("the version has no files", hint="Its artifacts were deleted from MLflow's store; train and register it again.")
+            raise NotFound(
+                "the version has no files",
+                hint="Its artifacts were deleted from MLflow's store; train and register it again.",
+            )
         _tighten(fresh)
         found = digest(fresh)
         _replace(fresh, dest, holder)
         _write_note(dest, found)
         return found
     except OSError as error:
-        raise PodiumError(f"cannot keep the model's files in {dest}: {error.strerror or error}", hint="Check the disk's space and rights.") from error
+        raise PodiumError(
+            f"cannot keep the model's files in {dest}: {error.strerror or error}",
+            hint="Check the disk's space and rights.",
+        ) from error
     finally:
         shutil.rmtree(holder, ignore_errors=True)
 
@@ -80,7 +90,8 @@ def _replace(fresh: Path, dest: Path, holder: Path) -> None:
     try:
         fresh.rename(dest)
     except OSError:
-        # Somebody else brought it meanwhile, or a stale copy lies there: move that aside first (a directory cannot be replaced in one step).
+        # Somebody else brought it meanwhile, or a stale copy lies there: move that aside first (a directory cannot be
+        # replaced in one step).
         dest.rename(holder / "old")
         fresh.rename(dest)
 
@@ -114,10 +125,14 @@ def _tighten(root: Path) -> None:
 
 
 def safe_relative(path: str) -> PurePosixPath:
-    """A path that a server named, if it stays below where it is put. Raises Unreachable: such a server is not to be listened to."""
+    """A path that a server named, if it stays below where it is put. Raises Unreachable: such a server is not to be
+    listened to."""
     relative = PurePosixPath(path)
     if relative.is_absolute() or ".." in relative.parts or "\0" in path or not relative.parts:
-        raise Unreachable(f"the artifact store named a file outside the model: {path[:100]!r}", hint="Check who runs mlflow.tracking_uri.")
+        raise Unreachable(
+            f"the artifact store named a file outside the model: {path[:100]!r}",
+            hint="Check who runs mlflow.tracking_uri.",
+        )
     return relative
 
 
@@ -132,7 +147,10 @@ def local_path(uri: str) -> Path | None:
 def copy_tree(source: Path, dest: Path) -> None:
     """Copies a local model. Links are followed: a kept version must not change when what it points to does."""
     if not source.is_dir():
-        raise NotFound(f"the version's files are gone: {source} does not exist", hint="Train and register it again, or restore that directory.")
+        raise NotFound(
+            f"the version's files are gone: {source} does not exist",
+            hint="Train and register it again, or restore that directory.",
+        )
     import shutil
 
     shutil.copytree(source, dest, dirs_exist_ok=True, copy_function=shutil.copyfile)

@@ -1,4 +1,5 @@
-"""Talking to a tracking server: short time-outs, bounded answers, and errors that say what to do. Knows HTTP, not models."""
+"""Talking to a tracking server: short time-outs, bounded answers, and errors that say what to do. Knows HTTP, not
+models."""
 
 from __future__ import annotations
 
@@ -46,8 +47,8 @@ def printable(text: object, limit: int = 300) -> str:
 
 
 def loaded() -> ModuleType:
-    """httpx, without its command line: that one loads click, rich and pygments, which is half of the import's time. None in the table of modules is
-    Python's way to say "not installed", which httpx provides for."""
+    """httpx, without its command line: that one loads click, rich and pygments, which is half of the import's time.
+    None in the table of modules is Python's way to say "not installed", which httpx provides for."""
     if "httpx" in sys.modules:
         return sys.modules["httpx"]
     sys.modules.setdefault("httpx._main", cast("ModuleType", None))
@@ -97,7 +98,9 @@ class Server:
                     received += len(chunk)
                     stream.write(chunk)
         if size is not None and received != size:
-            raise Unreachable(f"{self.name} sent {received} of {size} bytes of {dest.name}", hint="Try again; the connection was cut.")
+            raise Unreachable(
+                f"{self.name} sent {received} of {size} bytes of {dest.name}", hint="Try again; the connection was cut."
+            )
 
     def _connected(self) -> httpx.Client:
         loaded()
@@ -134,7 +137,9 @@ class Server:
 
         return ssl.create_default_context(cafile=bundle)
 
-    def _json(self, method: str, path: str, *, params: Mapping[str, Any] | None = None, body: Any = None, retry: bool = False) -> dict[str, Any]:
+    def _json(
+        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, body: Any = None, retry: bool = False
+    ) -> dict[str, Any]:
         pauses = iter(RETRY_PAUSES if retry or method == "GET" else ())
         while True:
             with self._sent(method, path, params=params, json=body) as response:
@@ -169,10 +174,16 @@ class Server:
         for chunk in self._chunks(response):
             total += len(chunk)
             if total > ANSWER_BYTES:
-                raise Unreachable(f"{self.name} answered with more than {ANSWER_BYTES >> 20} MiB", hint="Ask for fewer versions, or delete old ones.")
+                raise Unreachable(
+                    f"{self.name} answered with more than {ANSWER_BYTES >> 20} MiB",
+                    hint="Ask for fewer versions, or delete old ones.",
+                )
             parts.append(chunk)
             if time.monotonic() > self._deadline:
-                raise Unreachable(f"{self.name} did not finish its answer within {ANSWER_SECONDS:.0f} s", hint="Look at the server's load.")
+                raise Unreachable(
+                    f"{self.name} did not finish its answer within {ANSWER_SECONDS:.0f} s",
+                    hint="Look at the server's load.",
+                )
         return b"".join(parts)
 
     _deadline = float("inf")
@@ -184,7 +195,9 @@ class Server:
         try:
             yield from response.iter_bytes()
         except httpx.HTTPError as error:
-            raise Unreachable(f"{self.name} broke off its answer: {printable(error) or type(error).__name__}", hint="Try again.") from error
+            raise Unreachable(
+                f"{self.name} broke off its answer: {printable(error) or type(error).__name__}", hint="Try again."
+            ) from error
 
     def _error(self, response: httpx.Response, data: bytes, path: str) -> PodiumError:
         status = response.status_code
@@ -206,14 +219,20 @@ class Server:
             return UsageError(f"MLflow does not accept this: {message}")
         if 300 <= status < 400:
             where = printable(shown(response.headers.get("location", "")), 100)
-            return Unreachable(f"{self.name} redirects to {where}", hint="It may want a login. Give its final address as mlflow.tracking_uri.")
+            return Unreachable(
+                f"{self.name} redirects to {where}",
+                hint="It may want a login. Give its final address as mlflow.tracking_uri.",
+            )
         if status == 404:
-            return Unreachable(f"{self.name} knows no {printable(path)} (404): it is not an MLflow tracking server", hint=START_HINT)
+            return Unreachable(
+                f"{self.name} knows no {printable(path)} (404): it is not an MLflow tracking server", hint=START_HINT
+            )
         return Unreachable(f"{self.name} answered {status} {message}".rstrip(), hint="Look at the server's log.")
 
 
 class _Sent:
-    """One request under way, as a context manager: the answer streams, and every failure to get one becomes Unreachable."""
+    """One request under way, as a context manager: the answer streams, and every failure to get one becomes
+    Unreachable."""
 
     def __init__(self, server: Server, method: str, path: str, options: Mapping[str, Any]) -> None:
         self._server, self._method, self._path, self._options = server, method, path, options
@@ -228,10 +247,14 @@ class _Sent:
             client = self._server._connected()  # pyright: ignore[reportPrivateUsage]
             self._response = client.send(client.build_request(self._method, self._path, **options), stream=True)
         except httpx.TimeoutException as error:
-            raise Unreachable(f"the MLflow server at {self._server.name} does not answer in time", hint=START_HINT) from error
+            raise Unreachable(
+                f"the MLflow server at {self._server.name} does not answer in time", hint=START_HINT
+            ) from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             words = printable(error) or type(error).__name__
-            raise Unreachable(f"the MLflow server at {self._server.name} cannot be reached: {words}", hint=START_HINT) from error
+            raise Unreachable(
+                f"the MLflow server at {self._server.name} cannot be reached: {words}", hint=START_HINT
+            ) from error
         return self._response
 
     def __exit__(self, *_: object) -> None:
@@ -240,7 +263,8 @@ class _Sent:
 
 
 def artifact_path(uri: str) -> str | None:
-    """The path, below the server's artifact service, of an artifact that the server itself hands out; None for any other store."""
+    """The path, below the server's artifact service, of an artifact that the server itself hands out; None for any
+    other store."""
     parts = urlsplit(uri)
     service = "/api/2.0/mlflow-artifacts/artifacts/"
     if parts.scheme == "mlflow-artifacts":

@@ -1,7 +1,9 @@
-"""Makes an embedded MLflow store ready before the first step writes to it: the migrated database, and the experiment with a place for artifacts.
+"""Makes an embedded MLflow store ready before the first step writes to it: the migrated database, and the experiment
+with a place for artifacts.
 
-Without this the first training scripts of a fan would all migrate the same new database at once, and artifacts would land in whatever directory
-a script happens to run in. `python -m podium.core.registry.prepare HOME` is what the worker runs.
+Without this the first training scripts of a fan would all migrate the same new database at once, and artifacts would
+land in whatever directory a script happens to run in. `python -m podium.core.registry.prepare HOME` is what the
+worker runs.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ def ready(mlflow: Mlflow, state: Path) -> bool:
 
 
 def prepare(mlflow: Mlflow, state: Path) -> bool:
-    """True if there was something to do. Safe to call by several processes at once: MLflow migrates under a lock of its own."""
+    """True if there was something to do. Safe to call by several processes at once: MLflow migrates under a lock of
+    its own."""
     if ready(mlflow, state):
         return False
     from .embedded import connected, translated  # late: ready() is asked by every worker
@@ -66,7 +69,8 @@ def prepare(mlflow: Mlflow, state: Path) -> bool:
 
 
 def _make(path: Path) -> None:
-    """A new database, put in its place when it is whole: MLflow can do nothing any more with one whose first migration was cut short."""
+    """A new database, put in its place when it is whole: MLflow can do nothing any more with one whose first
+    migration was cut short."""
     from .embedded import connected
 
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -90,8 +94,9 @@ def _remove_unfinished(path: Path) -> None:
 
 @contextmanager
 def _artifact_root(directory: Path) -> Generator[None, None, None]:
-    """Where a new store's own experiment, `Default`, keeps its artifacts. MLflow would take ./mlruns, and writes that path into SQL in a way that
-    fails where the directory's name holds both kinds of quotes; in a URI there are none."""
+    """Where a new store's own experiment, `Default`, keeps its artifacts. MLflow would take ./mlruns, and writes
+    that path into SQL in a way that fails where the directory's name holds both kinds of quotes; in a URI there are
+    none."""
     name = ARTIFACT_ROOT
     given = name in os.environ
     os.environ.setdefault(name, directory.resolve().as_uri())

@@ -21,7 +21,8 @@ FRESH_SECONDS = 24 * 3600.0
 # Run ids in one search. Well under SQLite's limit of bound variables, and the answer stays under a few MB.
 RUN_BATCH = 500
 
-# Tags of MLflow's own that a person wants to see; the rest (`mlflow.log-model.history` and its like) is noise of up to 8 kB each.
+# Tags of MLflow's own that a person wants to see; the rest (`mlflow.log-model.history` and its like) is noise of up to
+# 8 kB each.
 _KEPT_MLFLOW_TAGS = frozenset({"mlflow.runName", "mlflow.user", "mlflow.source.name", "mlflow.source.git.commit"})
 
 
@@ -99,17 +100,25 @@ def assemble(
         if record.mlflow_run and (fresh or before is None or before.mlflow_run != record.mlflow_run):
             wanted.append(record.mlflow_run)
     runs: Mapping[str, TrackedRun] = read_runs(list(dict.fromkeys(wanted))) if wanted else {}
-    return [_with_known(version_from(record, runs.get(record.mlflow_run), aliases), record, runs, remembered) for record in ordered]
+    return [
+        _with_known(version_from(record, runs.get(record.mlflow_run), aliases), record, runs, remembered)
+        for record in ordered
+    ]
 
 
-def _with_known(version: Version, record: VersionRecord, runs: Mapping[str, TrackedRun], remembered: Mapping[int, Version]) -> Version:
+def _with_known(
+    version: Version, record: VersionRecord, runs: Mapping[str, TrackedRun], remembered: Mapping[int, Version]
+) -> Version:
     before = remembered.get(record.number)
     if record.mlflow_run in runs or before is None or before.mlflow_run != record.mlflow_run:
         return version
-    # The snapshot does not tell the run's tags from the version's. A tag taken off a version may thus linger until everything is read anew;
-    # the two that decide something (verdict, digest) must not.
+    # The snapshot does not tell the run's tags from the version's. A tag taken off a version may thus linger until
+    # everything is read anew; the two that decide something (verdict, digest) must not.
     own = kept_tags(record.tags)
-    tags = {**{key: value for key, value in before.tags.items() if key not in own and key not in (TAG_VERDICT, TAG_DIGEST)}, **own}
+    tags = {
+        **{key: value for key, value in before.tags.items() if key not in own and key not in (TAG_VERDICT, TAG_DIGEST)},
+        **own,
+    }
     return replace(
         version,
         metrics=before.metrics,
@@ -126,9 +135,11 @@ def collect_runs(
     search: Callable[[str, Sequence[str]], Iterable[TrackedRun]],
     experiment_of: Callable[[str], str | None],
 ) -> dict[str, TrackedRun]:
-    """The runs with these ids, in as few requests as possible: MLflow searches by experiment only, and a version's run may lie in any.
+    """The runs with these ids, in as few requests as possible: MLflow searches by experiment only, and a version's
+    run may lie in any.
 
-    The project's own experiment is asked first; a run that is not there names the experiment of the next search. Deleted runs are left out.
+    The project's own experiment is asked first; a run that is not there names the experiment of the next search.
+    Deleted runs are left out.
     """
     found: dict[str, TrackedRun] = {}
     missing: list[str] = list(ids)
@@ -150,14 +161,17 @@ def collect_runs(
 
 
 def quoted(value: str) -> str:
-    """A value inside MLflow's filter language, which knows no escapes: a value with both kinds of quotes cannot be asked for."""
+    """A value inside MLflow's filter language, which knows no escapes: a value with both kinds of quotes cannot be
+    asked for."""
     if "'" not in value:
         return f"'{value}'"
     if '"' not in value:
         return f'"{value}"'
     from ..errors import UsageError
 
-    raise UsageError(f"MLflow cannot search for {value!r}: it holds both kinds of quotes", hint="Rename it without quotes.")
+    raise UsageError(
+        f"MLflow cannot search for {value!r}: it holds both kinds of quotes", hint="Rename it without quotes."
+    )
 
 
 def old_model_paths(tags: Mapping[str, str]) -> list[str]:

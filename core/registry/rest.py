@@ -1,4 +1,5 @@
-"""The registry of a tracking server, over its REST API. MLflow itself is not imported: that alone would cost seconds (benchmarks/versions.py)."""
+"""The registry of a tracking server, over its REST API. MLflow itself is not imported: that alone would cost seconds
+(benchmarks/versions.py)."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ class RestRegistry:
     def close(self) -> None:
         self._server.close()
 
-    # -- reading ---------------------------------------------------------------------------------------------------------------------------------
+    # -- reading
+    # ---------------------------------------------------------------------------------------------------------------------------------
 
     def versions(self, model: str, *, known: Sequence[Version] = ()) -> list[Version]:
         try:
@@ -45,10 +47,14 @@ class RestRegistry:
         return records.assemble(found, aliases, known, self._runs)
 
     def version(self, model: str, number: int) -> Version:
-        item = self._server.get(f"{API}/model-versions/get", {"name": model, "version": str(number)}).get("model_version", {})
+        item = self._server.get(f"{API}/model-versions/get", {"name": model, "version": str(number)}).get(
+            "model_version", {}
+        )
         record = _record(item)
         aliases = dict.fromkeys((str(alias) for alias in item.get("aliases", [])), number)
-        return records.version_from(record, self._runs([record.mlflow_run]).get(record.mlflow_run) if record.mlflow_run else None, aliases)
+        return records.version_from(
+            record, self._runs([record.mlflow_run]).get(record.mlflow_run) if record.mlflow_run else None, aliases
+        )
 
     def models(self) -> list[Model]:
         found: list[Model] = []
@@ -78,19 +84,27 @@ class RestRegistry:
         found: dict[str, TrackedRun] = {}
         for key in dict.fromkeys(keys):
             wanted = f"tags.`{TAG_KEY}` = {records.quoted(key)} and attributes.status = 'FINISHED'"
-            body = {"experiment_ids": [number], "filter": wanted, "max_results": PAGE, "order_by": ["attributes.start_time DESC"]}
+            body = {
+                "experiment_ids": [number],
+                "filter": wanted,
+                "max_results": PAGE,
+                "order_by": ["attributes.start_time DESC"],
+            }
             found.update({run.id: run for run in map(_run, self._posted(f"{API}/runs/search", body, "runs"))})
         return sorted(found.values(), key=lambda run: run.started, reverse=True)
 
     def metric_history(self, mlflow_run: str, metric: str) -> list[MetricPoint]:
         query = {"run_id": mlflow_run, "metric_key": metric, "max_results": HISTORY_PAGE}
         points = [
-            MetricPoint(step=int(item.get("step", 0)), at=_seconds(item.get("timestamp")), value=float(item.get("value", "nan")))
+            MetricPoint(
+                step=int(item.get("step", 0)), at=_seconds(item.get("timestamp")), value=float(item.get("value", "nan"))
+            )
             for item in self._pages(f"{API}/metrics/get-history", query, "metrics")
         ]
         return sorted(points, key=lambda point: (point.step, point.at))
 
-    # -- writing ---------------------------------------------------------------------------------------------------------------------------------
+    # -- writing
+    # ---------------------------------------------------------------------------------------------------------------------------------
 
     def register(self, model: str, mlflow_run: str, *, tags: Mapping[str, str], description: str = "") -> Version:
         run = self.run(mlflow_run)
@@ -103,20 +117,34 @@ class RestRegistry:
             return self.version(model, existing.number)
         with suppress(Refused):  # it exists, which is what we want
             self._server.post(f"{API}/registered-models/create", {"name": model})
-        body: dict[str, Any] = {"name": model, "source": source, "run_id": run.id, "tags": _pairs(tags), "description": description}
+        body: dict[str, Any] = {
+            "name": model,
+            "source": source,
+            "run_id": run.id,
+            "tags": _pairs(tags),
+            "description": description,
+        }
         if logged:
             body["model_id"] = logged
         made = self._server.post(f"{API}/model-versions/create", body).get("model_version", {})
         return self.version(model, int(made["version"]))
 
     def set_alias(self, model: str, alias: str, number: int) -> None:
-        self._server.post(f"{API}/registered-models/alias", {"name": model, "alias": alias, "version": str(number)}, retry=True)
+        self._server.post(
+            f"{API}/registered-models/alias", {"name": model, "alias": alias, "version": str(number)}, retry=True
+        )
 
     def delete_alias(self, model: str, alias: str) -> None:
-        self._server.post(f"{API}/registered-models/alias", {"name": model, "alias": alias}, method="DELETE", retry=True)
+        self._server.post(
+            f"{API}/registered-models/alias", {"name": model, "alias": alias}, method="DELETE", retry=True
+        )
 
     def set_tag(self, model: str, number: int, key: str, value: str) -> None:
-        self._server.post(f"{API}/model-versions/set-tag", {"name": model, "version": str(number), "key": key, "value": value}, retry=True)
+        self._server.post(
+            f"{API}/model-versions/set-tag",
+            {"name": model, "version": str(number), "key": key, "value": value},
+            retry=True,
+        )
 
     def set_run_tags(self, mlflow_run: str, tags: Mapping[str, str]) -> None:
         if tags:
@@ -127,7 +155,9 @@ class RestRegistry:
         root = self.run(mlflow_run).artifact_uri
         below = artifact_path(root)
         if below is not None:
-            self._server.put_bytes(f"{ARTIFACTS}/{escaped(f'{below}/{relative}')}", text.encode(), "text/plain; charset=utf-8")
+            self._server.put_bytes(
+                f"{ARTIFACTS}/{escaped(f'{below}/{relative}')}", text.encode(), "text/plain; charset=utf-8"
+            )
             return
         local = files.local_path(root)
         if local is not None and local.parent.parent.is_dir():
@@ -136,7 +166,8 @@ class RestRegistry:
             return
         self._client().log_report(mlflow_run, name, text)
 
-    # -- files -----------------------------------------------------------------------------------------------------------------------------------
+    # -- files
+    # -----------------------------------------------------------------------------------------------------------------------------------
 
     def fetch(self, model: str, number: int, dest: Path) -> str:
         already = files.present(dest)
@@ -167,7 +198,11 @@ class RestRegistry:
 
     def _location(self, model: str, number: int) -> str:
         """Where the files of a version lie, with MLflow's own indirections (`models:/m-…`, `runs:/…`) followed."""
-        uri = str(self._server.get(f"{API}/model-versions/get-download-uri", {"name": model, "version": str(number)}).get("artifact_uri", ""))
+        uri = str(
+            self._server.get(f"{API}/model-versions/get-download-uri", {"name": model, "version": str(number)}).get(
+                "artifact_uri", ""
+            )
+        )
         scheme, _, rest = uri.partition(":/")
         if scheme == "models":
             info = self._server.get(f"{API}/logged-models/{escaped(rest.strip('/'))}").get("model", {}).get("info", {})
@@ -178,12 +213,14 @@ class RestRegistry:
         return uri
 
     def _client(self) -> Any:
-        """MLflow's own client, for artifacts in a store that only it can reach (a bucket that the server does not proxy)."""
+        """MLflow's own client, for artifacts in a store that only it can reach (a bucket that the server does not
+        proxy)."""
         from .embedded import EmbeddedRegistry
 
         return EmbeddedRegistry(self._mlflow, Path())
 
-    # -- helpers ---------------------------------------------------------------------------------------------------------------------------------
+    # -- helpers
+    # ---------------------------------------------------------------------------------------------------------------------------------
 
     def _pages(self, path: str, query: Mapping[str, Any], field: str) -> Iterator[dict[str, Any]]:
         yield from self._paged(lambda token: self._server.get(path, {**query, **token}), path, field)
@@ -191,7 +228,9 @@ class RestRegistry:
     def _posted(self, path: str, body: Mapping[str, Any], field: str) -> Iterator[dict[str, Any]]:
         yield from self._paged(lambda token: self._server.post(path, {**body, **token}, retry=True), path, field)
 
-    def _paged(self, ask: Callable[[Mapping[str, str]], dict[str, Any]], path: str, field: str) -> Iterator[dict[str, Any]]:
+    def _paged(
+        self, ask: Callable[[Mapping[str, str]], dict[str, Any]], path: str, field: str
+    ) -> Iterator[dict[str, Any]]:
         token: dict[str, str] = {}
         for _ in range(MAX_PAGES):
             answer = ask(token)
@@ -200,7 +239,9 @@ class RestRegistry:
             if not following or token.get("page_token") == following:
                 return
             token = {"page_token": str(following)}
-        raise Unreachable(f"{self._server.name} never ended its answer to {printable(path)}", hint="Look at the server's log.")
+        raise Unreachable(
+            f"{self._server.name} never ended its answer to {printable(path)}", hint="Look at the server's log."
+        )
 
     def _count(self, model: str) -> int:
         query = {"filter": f"name={records.quoted(model)}", "max_results": PAGE}
@@ -209,8 +250,12 @@ class RestRegistry:
     def _experiment(self, name: str) -> str | None:
         if name not in self._experiments:
             try:
-                item = self._server.get(f"{API}/experiments/get-by-name", {"experiment_name": name}).get("experiment", {})
-                self._experiments[name] = str(item["experiment_id"]) if item.get("lifecycle_stage") == "active" else None
+                item = self._server.get(f"{API}/experiments/get-by-name", {"experiment_name": name}).get(
+                    "experiment", {}
+                )
+                self._experiments[name] = (
+                    str(item["experiment_id"]) if item.get("lifecycle_stage") == "active" else None
+                )
             except NotFound:
                 return None
         return self._experiments[name]
@@ -230,14 +275,16 @@ class RestRegistry:
         return records.collect_runs(ids, self._experiment(self._mlflow.experiment), search, experiment_of)
 
     def _source(self, run: TrackedRun) -> tuple[str, str]:
-        """What to register of a run: (source, id of the logged model or ""). MLflow 3 keeps models beside runs, MLflow 2 among their artifacts."""
+        """What to register of a run: (source, id of the logged model or ""). MLflow 3 keeps models beside runs,
+        MLflow 2 among their artifacts."""
         if run.models:
             return f"models:/{run.models[-1]}", run.models[-1]
         paths = records.old_model_paths(run.tags)
         if paths:
             return f"{run.artifact_uri}/{paths[-1]}", ""
         raise NotFound(
-            f"MLflow run {printable(run.id)} logged no model", hint="Call mlflow.<flavour>.log_model(…, name='model') in the step that trains."
+            f"MLflow run {printable(run.id)} logged no model",
+            hint="Call mlflow.<flavour>.log_model(…, name='model') in the step that trains.",
         )
 
     def _registered(self, model: str, run_id: str, source: str) -> VersionRecord | None:

@@ -1,7 +1,8 @@
-"""The journal's picture of the registry: read from MLflow only when the store has changed, shown from then on without MLflow.
+"""The journal's picture of the registry: read from MLflow only when the store has changed, shown from then on
+without MLflow.
 
-A SQLite store tells by its file whether anything was written, and by its tables (tables.py) whether that concerns the registry. A server and other
-databases do not: they are asked anew on demand, and by the agent every so often.
+A SQLite store tells by its file whether anything was written, and by its tables (tables.py) whether that concerns
+the registry. A server and other databases do not: they are asked anew on demand, and by the agent every so often.
 """
 
 from __future__ import annotations
@@ -50,12 +51,15 @@ def fingerprint(mlflow: Mlflow) -> str | None:
     except FileNotFoundError:
         return ABSENT
     except OSError as error:
-        raise Unreachable(f"the MLflow store {path} cannot be read: {error.strerror}", hint="Check its rights and its disk.") from error
+        raise Unreachable(
+            f"the MLflow store {path} cannot be read: {error.strerror}", hint="Check its rights and its disk."
+        ) from error
     return "|".join(marks)
 
 
 def stale(project: Project, journal: Journal) -> bool:
-    """Whether refresh() would ask MLflow. Cheap: two looks at files and one row, and where the file has changed a look into it."""
+    """Whether refresh() would ask MLflow. Cheap: two looks at files and one row, and where the file has changed a
+    look into it."""
     mark = fingerprint(project.mlflow)
     return mark is None or not _current(project, journal, mark)
 
@@ -71,12 +75,15 @@ def _current(project: Project, journal: Journal, mark: str) -> bool:
     found = tables.digest(project.mlflow)
     if found is None or found != journal.values.get(_TABLES):
         return False
-    journal.versions.seen(model, mark)  # something was written, such as a training's figures, that the picture does not show
+    journal.versions.seen(
+        model, mark
+    )  # something was written, such as a training's figures, that the picture does not show
     return True
 
 
 def refresh(project: Project, journal: Journal, *, force: bool = False) -> bool:
-    """Brings the journal's versions up to date; True when they changed. `force` also reads the figures of all known MLflow runs again.
+    """Brings the journal's versions up to date; True when they changed. `force` also reads the figures of all known
+    MLflow runs again.
 
     Raises Unreachable when the store does not answer; the journal then keeps what it has.
     """
@@ -94,7 +101,9 @@ def refresh(project: Project, journal: Journal, *, force: bool = False) -> bool:
         changed = False
         for name in _names(project, journal, registry):
             before = journal.versions.of(name)
-            changed |= _store(journal, name, before, registry.versions(name, known=() if force else before), mark or "asked")
+            changed |= _store(
+                journal, name, before, registry.versions(name, known=() if force else before), mark or "asked"
+            )
     finally:
         registry.close()
     journal.values.set(_CHECKED, repr(time.time()))
@@ -103,7 +112,8 @@ def refresh(project: Project, journal: Journal, *, force: bool = False) -> bool:
 
 
 def refresh_here(project: Project, journal: Journal) -> None:
-    """For a step that has just written to the registry: it has MLflow loaded already, and the agent need not load it to see what it did.
+    """For a step that has just written to the registry: it has MLflow loaded already, and the agent need not load it
+    to see what it did.
 
     Never an error: the step has done its work, and the agent will look."""
     if project.mlflow.embedded:
@@ -112,7 +122,8 @@ def refresh_here(project: Project, journal: Journal) -> None:
 
 
 def refresh_apart(project: Project, journal: Journal) -> bool:
-    """refresh() for callers that must stay light: MLflow, where it is needed, is loaded by a child process. True when something was read.
+    """refresh() for callers that must stay light: MLflow, where it is needed, is loaded by a child process. True
+    when something was read.
 
     A server and a database that cannot tell whether it changed are asked only every so often.
     """
@@ -135,16 +146,24 @@ def _child(project: Project) -> None:
 
     command = [sys.executable, "-P", "-m", "podium.core.registry.snapshot", str(project.home)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=APART_SECONDS, stdin=subprocess.DEVNULL, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=APART_SECONDS, stdin=subprocess.DEVNULL, check=False
+        )
     except subprocess.TimeoutExpired as error:
-        raise Unreachable(f"reading the MLflow store took more than {APART_SECONDS:.0f} s", hint="Is the machine overloaded?") from error
+        raise Unreachable(
+            f"reading the MLflow store took more than {APART_SECONDS:.0f} s", hint="Is the machine overloaded?"
+        ) from error
     if done.returncode:
         words = done.stderr.strip().splitlines()
-        raise Unreachable(words[0] if words else "the MLflow store could not be read", hint=words[1] if len(words) > 1 else "`podium doctor`")
+        raise Unreachable(
+            words[0] if words else "the MLflow store could not be read",
+            hint=words[1] if len(words) > 1 else "`podium doctor`",
+        )
 
 
 def _names(project: Project, journal: Journal, registry: Registry) -> list[str]:
-    """The project's model, and every other model where the whole store belongs to the project. A server is shared with strangers."""
+    """The project's model, and every other model where the whole store belongs to the project. A server is shared
+    with strangers."""
     names = {project.mlflow.model: None}
     if project.mlflow.embedded:
         present = [model.name for model in registry.models()[:MAX_MODELS]]

@@ -1,7 +1,7 @@
 """What Podium asks of a model registry, whatever stands behind it.
 
-Two implementations answer it: `embedded.py` (MLflow's own client, for a store without a server) and `rest.py` (httpx, for a tracking server; it
-never imports MLflow). Both are run through the same tests.
+Two implementations answer it: `embedded.py` (MLflow's own client, for a store without a server) and `rest.py`
+(httpx, for a tracking server; it never imports MLflow). Both are run through the same tests.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from ..domain.project import Mlflow
 
 @dataclass(frozen=True, slots=True)
 class TrackedRun:
-    """One MLflow run. Times are seconds since the epoch; `ended` is None while it runs. `models` are the ids (`m-…`) of the models that it
-    logged, the last one logged last; `artifact_uri` is where its own artifacts lie."""
+    """One MLflow run. Times are seconds since the epoch; `ended` is None while it runs. `models` are the ids (`m-…`)
+    of the models that it logged, the last one logged last; `artifact_uri` is where its own artifacts lie."""
 
     id: str
     experiment_id: str
@@ -33,12 +33,15 @@ class TrackedRun:
 
 
 class Registry(Protocol):
-    """Every method raises Unreachable when the store does not answer, and NotFound when what was named does not exist."""
+    """Every method raises Unreachable when the store does not answer, and NotFound when what was named does not
+    exist."""
 
     def versions(self, model: str, *, known: Sequence[Version] = ()) -> list[Version]:
-        """All versions, newest first, with the metrics, params and tags of their MLflow runs. An unknown model has none.
+        """All versions, newest first, with the metrics, params and tags of their MLflow runs. An unknown model has
+        none.
 
-        `known` are versions read before: their runs' figures are taken over without asking again, but for the newest few.
+        `known` are versions read before: their runs' figures are taken over without asking again, but for the newest
+        few.
         """
         ...
 
@@ -47,8 +50,8 @@ class Registry(Protocol):
     def models(self) -> list[Model]: ...
 
     def register(self, model: str, mlflow_run: str, *, tags: Mapping[str, str], description: str = "") -> Version:
-        """Makes a version of what the MLflow run logged; returns the one that exists if the run's model was registered before,
-        with the tags added that it did not have."""
+        """Makes a version of what the MLflow run logged; returns the one that exists if the run's model was
+        registered before, with the tags added that it did not have."""
         ...
 
     def aliases(self, model: str) -> dict[str, int]: ...
@@ -76,7 +79,8 @@ class Registry(Protocol):
         ...
 
     def fetch(self, model: str, number: int, dest: Path) -> str:
-        """Brings the version's files to `dest` (whole or not at all) and returns their digest `sha256:…`. Nothing happens when they are there."""
+        """Brings the version's files to `dest` (whole or not at all) and returns their digest `sha256:…`. Nothing
+        happens when they are there."""
         ...
 
     def close(self) -> None: ...

@@ -1,7 +1,7 @@
 """Whether a SQLite store's registry has changed, told without MLflow.
 
-A training writes to the store many times a second, and hardly any of that concerns a registered version. MLflow takes seconds to load only to find
-that out; a hash over the rows that the picture is made of takes milliseconds.
+A training writes to the store many times a second, and hardly any of that concerns a registered version. MLflow
+takes seconds to load only to find that out; a hash over the rows that the picture is made of takes milliseconds.
 """
 
 from __future__ import annotations
@@ -13,9 +13,15 @@ from contextlib import closing
 from ..domain.project import Mlflow
 from .store import sqlite_file
 
-# The registry whole, and of the tracking tables what belongs to the MLflow runs that were registered last. Columns are not named: which there are differs
-# between versions of MLflow, and only a change matters.
-_REGISTRY = ("registered_models", "registered_model_tags", "registered_model_aliases", "model_versions", "model_version_tags")
+# The registry whole, and of the tracking tables what belongs to the MLflow runs that were registered last. Columns are
+# not named: which there are differs between versions of MLflow, and only a change matters.
+_REGISTRY = (
+    "registered_models",
+    "registered_model_tags",
+    "registered_model_aliases",
+    "model_versions",
+    "model_version_tags",
+)
 _OF_RUNS = ("runs", "latest_metrics", "params", "tags")
 # Figures of older versions are asked for once (records.py), so a change to them is nothing that the picture would show.
 _NEWEST = 100
@@ -23,7 +29,8 @@ _BUSY_SECONDS = 1.0
 
 
 def digest(mlflow: Mlflow) -> str | None:
-    """A hash that differs whenever the picture could; None where the store is not SQLite, is not there or looks unfamiliar: ask MLflow then."""
+    """A hash that differs whenever the picture could; None where the store is not SQLite, is not there or looks
+    unfamiliar: ask MLflow then."""
     path = sqlite_file(mlflow.tracking_uri)
     if path is None or not path.exists():
         return None
@@ -32,7 +39,9 @@ def digest(mlflow: Mlflow) -> str | None:
     registered = f"run_uuid IN (SELECT run_id FROM model_versions ORDER BY creation_time DESC LIMIT {_NEWEST})"  # noqa: S608 - a constant
     queries += [f"SELECT * FROM {table} WHERE {registered} ORDER BY rowid" for table in _OF_RUNS]  # noqa: S608 - constant names
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as connection:
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
+        ) as connection:
             connection.execute("BEGIN")  # all of it as of one moment
             for query in queries:
                 found.update(f"{query} {connection.execute(query).fetchall()!r}".encode("utf-8", "surrogateescape"))

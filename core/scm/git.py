@@ -14,7 +14,13 @@ from ..errors import MissingExtra, PodiumError, Unreachable
 
 TIMEOUT = 30.0
 # Names as they are, and nothing of the repository's own configuration that runs programs behind our back.
-_SETTINGS = ("core.quotepath=false", "i18n.logOutputEncoding=UTF-8", "core.fsmonitor=false", f"core.hooksPath={os.devnull}", "gc.auto=0")
+_SETTINGS = (
+    "core.quotepath=false",
+    "i18n.logOutputEncoding=UTF-8",
+    "core.fsmonitor=false",
+    f"core.hooksPath={os.devnull}",
+    "gc.auto=0",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +43,20 @@ def git(directory: Path, *arguments: str, timeout: float = TIMEOUT, hooks: bool 
     command = ["git", "--no-pager", *settings, *arguments]
     try:
         process = subprocess.Popen(
-            command, cwd=directory, env=_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0
+            command,
+            cwd=directory,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            process_group=0,
         )
     except FileNotFoundError as error:
         if not Path(directory).is_dir():
             raise PodiumError(f"the directory {directory} does not exist") from error
-        raise MissingExtra("git is not installed, or not on the PATH", hint="install git (for example `apt install git`)") from error
+        raise MissingExtra(
+            "git is not installed, or not on the PATH", hint="install git (for example `apt install git`)"
+        ) from error
     except OSError as error:
         raise PodiumError(f"git cannot be started in {directory}: {error.strerror}") from error
     with process:
@@ -53,7 +67,9 @@ def git(directory: Path, *arguments: str, timeout: float = TIMEOUT, hooks: bool 
                 os.killpg(process.pid, signal.SIGKILL)
             if isinstance(error, subprocess.TimeoutExpired):
                 hint = "is the disk or the network file system slow? try the command by hand"
-                raise Unreachable(f"`git {arguments[0]}` did not end within {timeout:g} s in {directory}", hint=hint) from None
+                raise Unreachable(
+                    f"`git {arguments[0]}` did not end within {timeout:g} s in {directory}", hint=hint
+                ) from None
             raise
     return Answer(process.returncode, out, err.decode("utf-8", "replace").strip())
 
@@ -69,14 +85,23 @@ def checked(directory: Path, *arguments: str, timeout: float = TIMEOUT) -> Answe
 def failure(answer: Answer, arguments: Sequence[str]) -> PodiumError:
     words = answer.err.removeprefix("fatal: ") or f"exit code {answer.code}"
     if "dubious ownership" in words:
-        return PodiumError("git refuses this repository: it belongs to another user", hint="git config --global --add safe.directory DIRECTORY")
+        return PodiumError(
+            "git refuses this repository: it belongs to another user",
+            hint="git config --global --add safe.directory DIRECTORY",
+        )
     if "index.lock" in words or ".lock': File exists" in words:
-        return PodiumError(f"git {arguments[0]}: another git is at work: {words}", hint="wait for it, or remove the lock file if no git is running")
+        return PodiumError(
+            f"git {arguments[0]}: another git is at work: {words}",
+            hint="wait for it, or remove the lock file if no git is running",
+        )
     return PodiumError(f"git {arguments[0]}: {words}")
 
 
 def _environment() -> dict[str, str]:
-    """Ours, without what a calling git (a hook, `git rebase --exec`) set to say which repository it is in: we name our own."""
+    """Ours, without what a calling git (a hook, `git rebase --exec`) set to say which repository it is in: we name
+    our own."""
     kept = ("GIT_CONFIG_", "GIT_EXEC_PATH")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name.startswith(kept)}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name.startswith(kept)
+    }
     return environment | {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", "LANGUAGE": "C"}

@@ -1,7 +1,7 @@
 """A marked block in git's hooks that wakes the agent.
 
-The block goes to the top of a hook, not to its end: a user's hook may end in `exit` or `exec`, its exit code stays its own, and it still finds
-its standard input unread.
+The block goes to the top of a hook, not to its end: a user's hook may end in `exit` or `exec`, its exit code stays
+its own, and it still finds its standard input unread.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ _SHELL = re.compile(rb"#![ \t]*(/usr/bin/env[ \t]+(-S[ \t]+)?)?(/\S*/)?(ba|da|k|
 
 
 def install(directory: Path, project: str, command: str) -> list[str]:
-    """Puts the block of one project (named by its path in the repository) into each hook. The hooks left alone, in sentences."""
+    """Puts the block of one project (named by its path in the repository) into each hook. The hooks left alone, in
+    sentences."""
     if "\0" in command or "podium <<<" in command:
         raise UsageError("this command cannot be written into a hook")
     left: list[str] = []
@@ -30,7 +31,10 @@ def install(directory: Path, project: str, command: str) -> list[str]:
             if reason:
                 left.append(f"{name}: {reason}")
     except OSError as error:
-        raise PodiumError(f"the git hooks in {directory} cannot be written: {error.strerror}", hint="pushes are noticed without a hook too") from None
+        raise PodiumError(
+            f"the git hooks in {directory} cannot be written: {error.strerror}",
+            hint="pushes are noticed without a hook too",
+        ) from None
     return left
 
 

@@ -24,9 +24,11 @@ CHECKOUT_TIMEOUT = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """`directory` is where it was opened (a project), `root` the top of its working tree, `git_dir` what all its worktrees share.
+    """`directory` is where it was opened (a project), `root` the top of its working tree, `git_dir` what all its
+    worktrees share.
 
-    `prefix` is `directory` relative to `root` ("" at the top): in a worktree made by `worktree_add`, the project is at `path / prefix`.
+    `prefix` is `directory` relative to `root` ("" at the top): in a worktree made by `worktree_add`, the project is
+    at `path / prefix`.
     """
 
     directory: Path
@@ -75,12 +77,17 @@ class Repository:
         if answer.code:
             if rev == "HEAD":
                 raise NotFound(f"{self.root} has no commit yet", hint="git add . && git commit")
-            raise NotFound(f"there is no commit {rev!r} in {self.root}", hint="`git log` shows those that are here; fetch those made elsewhere")
+            raise NotFound(
+                f"there is no commit {rev!r} in {self.root}",
+                hint="`git log` shows those that are here; fetch those made elsewhere",
+            )
         return self._commits(answer.text, limit=1)[0]
 
     def log(self, limit: int = 50, branch: str = "") -> list[Commit]:
         """The newest commits of a branch (of HEAD), newest first; none for a branch without one."""
-        tip = self.branch_tip(branch) if branch else git(self.directory, "rev-parse", "--verify", "--quiet", "HEAD").text
+        tip = (
+            self.branch_tip(branch) if branch else git(self.directory, "rev-parse", "--verify", "--quiet", "HEAD").text
+        )
         return self._commits(tip, limit=limit) if tip else []
 
     def commits_between(self, a: str, b: str) -> list[Commit]:
@@ -96,11 +103,21 @@ class Repository:
 
     def changed_files(self, a: str, b: str) -> list[str]:
         """Paths, relative to the top, that differ between two commits."""
-        answer = checked(self.directory, "diff", "--name-only", "--no-renames", "--no-ext-diff", "-z", self.resolve(a).sha, self.resolve(b).sha)
+        answer = checked(
+            self.directory,
+            "diff",
+            "--name-only",
+            "--no-renames",
+            "--no-ext-diff",
+            "-z",
+            self.resolve(a).sha,
+            self.resolve(b).sha,
+        )
         return [os.fsdecode(path) for path in answer.out.split(b"\0") if path]
 
     def dirty(self) -> bool:
-        """Whether the project's files differ from HEAD: changed, staged, or new and not ignored. Podium's own state does not count."""
+        """Whether the project's files differ from HEAD: changed, staged, or new and not ignored. Podium's own state
+        does not count."""
         if self.bare:
             return False
         mine = (".", ":(exclude,glob)**/.podium/**", ":(exclude).podium")
@@ -112,7 +129,9 @@ class Repository:
         answer = checked(self.directory, "log", *count, f"--format={_FORMAT}", "--no-show-signature", revisions, "--")
         fields = answer.out.decode("utf-8", "replace").split("\0")
         rows = zip(*(fields[offset : len(fields) - 1 : 4] for offset in range(4)), strict=True)
-        return [Commit(sha.strip(), sha.strip()[:SHORT], author, float(at), subject) for sha, author, at, subject in rows]
+        return [
+            Commit(sha.strip(), sha.strip()[:SHORT], author, float(at), subject) for sha, author, at, subject in rows
+        ]
 
     def worktree_add(self, commit: str, path: Path) -> None:
         """Checks `commit` out into `path`, which must not exist (or be empty), detached from any branch."""
@@ -129,13 +148,17 @@ class Repository:
         """Removes a worktree and what lies in it. Nothing happens when it is gone already."""
         with self._worktrees():
             if path.exists():
-                answer = git(self.git_dir, "worktree", "remove", "--force", "--force", str(path), timeout=CHECKOUT_TIMEOUT)
+                answer = git(
+                    self.git_dir, "worktree", "remove", "--force", "--force", str(path), timeout=CHECKOUT_TIMEOUT
+                )
                 if answer.code and "is not a working tree" in answer.err:
                     raise NotFound(f"{path} is not a worktree of {self.root}", hint="nothing was removed")
                 if answer.code and path.exists():
                     shutil.rmtree(path, ignore_errors=True)  # a step may have made a directory that git does not empty
                     if path.exists():
-                        raise PodiumError(f"{path} cannot be removed: {answer.err}", hint="look at the permissions in it")
+                        raise PodiumError(
+                            f"{path} cannot be removed: {answer.err}", hint="look at the permissions in it"
+                        )
             git(self.git_dir, "worktree", "prune")
 
     @contextmanager
@@ -144,7 +167,9 @@ class Repository:
         try:
             file = (self.git_dir / "podium.worktrees.lock").open("w")
         except OSError as error:
-            raise PodiumError(f"{self.git_dir} cannot be written: {error.strerror}", hint="a worktree needs a place in it") from None
+            raise PodiumError(
+                f"{self.git_dir} cannot be written: {error.strerror}", hint="a worktree needs a place in it"
+            ) from None
         with file as lock:
             deadline = time.monotonic() + CHECKOUT_TIMEOUT
             while True:
@@ -153,12 +178,15 @@ class Repository:
                     break
                 except BlockingIOError:
                     if time.monotonic() > deadline:
-                        raise Refused(f"the worktrees of {self.root} are being changed by somebody else, for too long") from None
+                        raise Refused(
+                            f"the worktrees of {self.root} are being changed by somebody else, for too long"
+                        ) from None
                     time.sleep(0.02)
             yield  # closing the file gives the lock up, and so does dying
 
     def install_hooks(self, wake_command: str) -> list[str]:
-        """Has git run a shell line after commits, merges and received pushes. Says which hooks were left alone, and why (usually none).
+        """Has git run a shell line after commits, merges and received pushes. Says which hooks were left alone, and
+        why (usually none).
 
         Doing it again replaces the line. Refused when the hooks are not the repository's own (`core.hooksPath`).
         """

@@ -1,8 +1,9 @@
-"""The ASGI app of a replica. Bare ASGI: routing six fixed paths needs no framework, and one costs a tenth of the requests per second.
+"""The ASGI app of a replica. Bare ASGI: routing six fixed paths needs no framework, and one costs a tenth of the
+requests per second.
 
-Where a prediction runs: on the event loop while the model's predictions are short (their moving mean is below `Options.inline`), because a
-hand-over to a thread costs more than such a prediction; else in one worker thread, so that /ping and /metrics are answered meanwhile. Either
-way the model sees one request at a time.
+Where a prediction runs: on the event loop while the model's predictions are short (their moving mean is below
+`Options.inline`), because a hand-over to a thread costs more than such a prediction; else in one worker thread, so
+that /ping and /metrics are answered meanwhile. Either way the model sees one request at a time.
 """
 
 from __future__ import annotations
@@ -33,12 +34,17 @@ _MEMORY = 0.2  # weight of the newest prediction in the moving mean
 _WAITING = 1_000  # requests for the thread; one prediction that hangs must not gather bodies until the memory is full
 _LOOP = b"event loop"
 _FEEDBACK_BODY = 1024 * 1024
-_FEEDBACK = 'Expected {"request_id": "…", "truth": …}, with "at" (seconds since the epoch) where it is known, or a list of these.'
+_FEEDBACK = (
+    'Expected {"request_id": "…", "truth": …}, with "at" (seconds since the epoch) where it is known, or a list of'
+    " these."
+)
 
 LOADING = Answer(503, b'{"error_code": "TEMPORARILY_UNAVAILABLE", "message": "The model is still being loaded."}')
 NOT_FOUND = Answer(404, b'{"detail":"Not Found"}')
 NOT_ALLOWED = Answer(405, b'{"detail":"Method Not Allowed"}')
-BUSY = Answer(503, b'{"error_code": "TEMPORARILY_UNAVAILABLE", "message": "Too many requests are waiting for the model."}')
+BUSY = Answer(
+    503, b'{"error_code": "TEMPORARILY_UNAVAILABLE", "message": "Too many requests are waiting for the model."}'
+)
 OVERDUE = Answer(504, b"Request processing time exceeded limit")
 
 
@@ -50,7 +56,11 @@ def _is_feedback(entry: Any) -> bool:
     if not isinstance(entry, dict):
         return False
     fields = cast("dict[str, Any]", entry)
-    return isinstance(fields.get("request_id"), str) and "truth" in fields and not set(fields) - {"request_id", "truth", "at"}
+    return (
+        isinstance(fields.get("request_id"), str)
+        and "truth" in fields
+        and not set(fields) - {"request_id", "truth", "at"}
+    )
 
 
 class Disconnected(Exception):
@@ -186,7 +196,9 @@ class App:
     async def _body(self, receive: Receive, length: int, most: int) -> bytes | Answer:
         """The whole body, or the answer to one that is too large or too slow."""
         if length > most:
-            return problem(413, "REQUEST_LIMIT_EXCEEDED", f"The request has {length} bytes; at most {most} are accepted.")
+            return problem(
+                413, "REQUEST_LIMIT_EXCEEDED", f"The request has {length} bytes; at most {most} are accepted."
+            )
         parts: list[bytes] = []
         size = 0
         try:
@@ -205,7 +217,15 @@ class App:
         except TimeoutError:
             return problem(408, "DEADLINE_EXCEEDED", f"The request did not arrive within {self.options.timeout:g} s.")
 
-    def _capture(self, recorder: Recorder, request_id: bytes, content_type: str | None, body: bytes, answer: Answer, seconds: float) -> None:
+    def _capture(
+        self,
+        recorder: Recorder,
+        request_id: bytes,
+        content_type: str | None,
+        body: bytes,
+        answer: Answer,
+        seconds: float,
+    ) -> None:
         try:
             shown = body.decode()
         except UnicodeDecodeError:
@@ -230,7 +250,9 @@ class App:
 
     def _feedback(self, body: bytes) -> Answer:
         if self.recorder is None:
-            return problem(404, "FEATURE_DISABLED", "This replica keeps no feedback: it was started without --capture-dir.")
+            return problem(
+                404, "FEATURE_DISABLED", "This replica keeps no feedback: it was started without --capture-dir."
+            )
         try:
             given = json.loads(body)
         except (ValueError, RecursionError):
@@ -241,7 +263,11 @@ class App:
         for number, entry in enumerate(entries):
             record = {"received": round(time.time(), 3), "version": self.options.version, **entry}
             if not self.recorder.feedback(record, len(body) // len(entries) + 128):
-                return problem(503, "TEMPORARILY_UNAVAILABLE", f"{number} of {len(entries)} records were taken; send the rest again.")
+                return problem(
+                    503,
+                    "TEMPORARILY_UNAVAILABLE",
+                    f"{number} of {len(entries)} records were taken; send the rest again.",
+                )
         return Answer(202, b'{"accepted": %d}' % len(entries))
 
     def close(self) -> None:

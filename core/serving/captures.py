@@ -20,7 +20,8 @@ _LOST = "\ufffd"
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """One request as it came and as it was answered then. `at` is seconds since the epoch, `content_type` None where the client named none."""
+    """One request as it came and as it was answered then. `at` is seconds since the epoch, `content_type` None where
+    the client named none."""
 
     at: float
     version: str
@@ -39,7 +40,8 @@ class Captures:
 
 
 def newest(directory: Path, *, limit: int, after: float = 0.0) -> Captures:
-    """The newest `limit` requests captured after `after` (seconds since the epoch). A line that is cut short is passed over: it is being written."""
+    """The newest `limit` requests captured after `after` (seconds since the epoch). A line that is cut short is
+    passed over: it is being written."""
     kept: list[tuple[float, int, Captured]] = []
     found = 0
     for number, capture in enumerate(_all(directory, after)):
@@ -78,6 +80,10 @@ def _read(line: bytes) -> Captured | None:
         return None
     content_type = fields.get("content_type")
     return Captured(
-        float(fields.get("at", 0.0)), str(fields.get("version", "")), status, content_type if isinstance(content_type, str) else None,
-        body.encode("utf-8", "surrogatepass"), str(fields.get("output", "")),
-    )  # fmt: skip
+        float(fields.get("at", 0.0)),
+        str(fields.get("version", "")),
+        status,
+        content_type if isinstance(content_type, str) else None,
+        body.encode("utf-8", "surrogatepass"),
+        str(fields.get("output", "")),
+    )

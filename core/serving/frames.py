@@ -1,8 +1,9 @@
 """The fast way from a JSON table to the DataFrame that MLflow's parsing and signature enforcement would have made.
 
-It takes only what it can make identically: a signature of named scalar columns, and cells whose JSON types need no thought. Anything else
-raises Slow, and MLflow itself does the work. `Frames.of` tries itself against MLflow when a model is loaded, so that a release of MLflow or
-pandas that behaves otherwise turns this off rather than changing an answer.
+It takes only what it can make identically: a signature of named scalar columns, and cells whose JSON types need no
+thought. Anything else raises Slow, and MLflow itself does the work. `Frames.of` tries itself against MLflow when a
+model is loaded, so that a release of MLflow or pandas that behaves otherwise turns this off rather than changing an
+answer.
 """
 
 from __future__ import annotations
@@ -87,7 +88,9 @@ def _converters() -> dict[str, tuple[Callable[[Sequence[Any]], Any], tuple[Any, 
 
 
 class Frames:
-    def __init__(self, names: Sequence[str], converters: Sequence[Callable[[Sequence[Any]], Any]], *, uniform: bool) -> None:
+    def __init__(
+        self, names: Sequence[str], converters: Sequence[Callable[[Sequence[Any]], Any]], *, uniform: bool
+    ) -> None:
         """`uniform` says that every column has the same type, one that numpy holds."""
         import pandas as pd
 
@@ -100,7 +103,8 @@ class Frames:
 
     @classmethod
     def of(cls, schema: Any) -> Frames | None:
-        """None where the signature is not one of named scalar columns, or where MLflow makes something else of the trial rows."""
+        """None where the signature is not one of named scalar columns, or where MLflow makes something else of the
+        trial rows."""
         if schema is None or schema.is_tensor_spec() or not schema.has_input_names():
             return None
         table = _converters()

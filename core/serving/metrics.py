@@ -1,4 +1,5 @@
-"""Counters of one replica, as Prometheus text. Written by hand: it is a page of code, and a client library costs more than the routing."""
+"""Counters of one replica, as Prometheus text. Written by hand: it is a page of code, and a client library costs
+more than the routing."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from collections.abc import Mapping
 from itertools import accumulate
 from pathlib import Path
 
-# Upper bounds in seconds, a factor of 1.25 apart from 0.1 ms to about a minute: a quantile interpolated inside one of these is at most 12 % off.
+# Upper bounds in seconds, a factor of 1.25 apart from 0.1 ms to about a minute: a quantile interpolated inside one of
+# these is at most 12 % off.
 BUCKETS = tuple(float(f"{0.0001 * 1.25**power:.3g}") for power in range(60))
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
@@ -23,7 +25,8 @@ def labels(pairs: Mapping[str, str]) -> str:
 
 
 class Metrics:
-    """Only /invocations is counted: health checks and scrapes would drown what a person asks about. Belongs to the event loop's thread."""
+    """Only /invocations is counted: health checks and scrapes would drown what a person asks about. Belongs to the
+    event loop's thread."""
 
     def __init__(self, info: Mapping[str, str]) -> None:
         self.info = labels(info)
@@ -50,10 +53,17 @@ class Metrics:
 
         family("podium_model_info", "gauge", "What this replica serves.", f"{self.info} 1")
         family("podium_model_loaded", "gauge", "1 once the model can predict.", f" {int(self.loaded)}")
-        family("podium_requests_total", "counter", "Answers by status.", *(f'{{code="{code}"}} {n}' for code, n in sorted(self.codes.items())))
+        family(
+            "podium_requests_total",
+            "counter",
+            "Answers by status.",
+            *(f'{{code="{code}"}} {n}' for code, n in sorted(self.codes.items())),
+        )
         total = sum(self.counts)
         bounds = [*map(repr, BUCKETS), "+Inf"]
-        buckets = [f'_bucket{{le="{bound}"}} {count}' for bound, count in zip(bounds, accumulate(self.counts), strict=True)]
+        buckets = [
+            f'_bucket{{le="{bound}"}} {count}' for bound, count in zip(bounds, accumulate(self.counts), strict=True)
+        ]
         help_text = "From the whole request read to the answer handed to the socket."
         family("podium_request_seconds", "histogram", help_text, *buckets, f"_sum {self.seconds!r}", f"_count {total}")
         family("podium_rows_total", "counter", "Rows predicted.", f" {self.rows}")

@@ -1,6 +1,7 @@
 """Sampled requests with their predictions, and feedback, as lines of JSON in files of bounded size.
 
-The event loop only appends to a queue; a thread of its own writes. A full queue drops captures, and counts them: serving comes first.
+The event loop only appends to a queue; a thread of its own writes. A full queue drops captures, and counts them:
+serving comes first.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ INTERVAL = 0.25  # seconds between writes
 
 
 class Rotated:
-    """`name.jsonl`, and `name.1.jsonl` (newer) to `name.3.jsonl` (older), together at most `limit` bytes and one record."""
+    """`name.jsonl`, and `name.1.jsonl` (newer) to `name.3.jsonl` (older), together at most `limit` bytes and one
+    record."""
 
     def __init__(self, directory: Path, name: str, limit: int) -> None:
         self.directory, self.name, self.limit = directory, name, max(limit // FILES, 1)
@@ -33,7 +35,8 @@ class Rotated:
         return self.directory / (f"{self.name}.{age}.jsonl" if age else f"{self.name}.jsonl")
 
     def write(self, lines: list[bytes]) -> None:
-        """Whole lines or none of one: OSError where one does not fit on the disk, and what was written of it is taken back."""
+        """Whole lines or none of one: OSError where one does not fit on the disk, and what was written of it is
+        taken back."""
         rest = deque(lines)
         while rest:
             with open(self.path(0), "ab+", buffering=0, opener=_private) as file:
@@ -75,7 +78,8 @@ def _append(file: FileIO, size: int, line: bytes) -> int:
 
 
 class Recorder:
-    """`wanted()` says whether a request is in the sample. A capture that finds no room is dropped and counted; feedback is refused instead."""
+    """`wanted()` says whether a request is in the sample. A capture that finds no room is dropped and counted;
+    feedback is refused instead."""
 
     def __init__(self, directory: Path, *, name: str, rate: float, limit: int) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -94,7 +98,8 @@ class Recorder:
         return self.rate > 0.0 and random.random() < self.rate
 
     def capture(self, record: Mapping[str, Any], size: int) -> None:
-        """`size` is about how many bytes the record holds on to. One that alone would fill a file is not kept: four of them would be all there is."""
+        """`size` is about how many bytes the record holds on to. One that alone would fill a file is not kept: four
+        of them would be all there is."""
         if size <= self._files["capture"].limit and self._put("capture", record, size):
             self.counts["captured"] += 1
         else:

@@ -1,8 +1,9 @@
 """A loaded model, and what MLflow's scoring server would answer to a request.
 
-Two ways lead to the same answer. The long way is MLflow's own `scoring_server.invocations`, called as its server calls it. The short way, for JSON
-alone in its form, skips MLflow's copies and repeated checks; tables of plain cells are made by frames.py. An error on the short way sends the
-request the long way, so that every error is worded by MLflow; a failing prediction is therefore tried twice.
+Two ways lead to the same answer. The long way is MLflow's own `scoring_server.invocations`, called as its server
+calls it. The short way, for JSON alone in its form, skips MLflow's copies and repeated checks; tables of plain cells
+are made by frames.py. An error on the short way sends the request the long way, so that every error is worded by
+MLflow; a failing prediction is therefore tried twice.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ INTERNAL = Answer(500, b"Internal Server Error", TEXT)
 
 
 class Scorer:
-    """Has no state of its own between requests, so it may be called from any one thread at a time; MLflow's server gives a model no more."""
+    """Has no state of its own between requests, so it may be called from any one thread at a time; MLflow's server
+    gives a model no more."""
 
     def __init__(self, model: Any) -> None:
         from mlflow.exceptions import MlflowException
@@ -60,13 +62,24 @@ class Scorer:
         self._jsonable: Callable[..., Any] = cast("Any", proto_json_utils)._get_jsonable_obj
 
     def _direct(self) -> Callable[[Any], Any] | None:
-        """The model's own predict function, where MLflow's `predict` would add nothing but checks that frames.py has made."""
+        """The model's own predict function, where MLflow's `predict` would add nothing but checks that frames.py has
+        made."""
         model, metadata = self.model, self.model.metadata
         predict = getattr(model, "_predict_fn", None)
         dependencies = any(name.startswith("dependencies_schemas") for name in metadata.metadata or ())
-        special = metadata.get_params_schema() or metadata._is_signature_from_type_hint() or metadata._is_type_hint_from_example()
+        special = (
+            metadata.get_params_schema()
+            or metadata._is_signature_from_type_hint()
+            or metadata._is_type_hint_from_example()
+        )
         arrays = self.schema is None or self.schema.is_tensor_spec()
-        if not (self.frames or arrays) or predict is None or special or dependencies or getattr(model, "_predict_stream_fn", None):
+        if (
+            not (self.frames or arrays)
+            or predict is None
+            or special
+            or dependencies
+            or getattr(model, "_predict_stream_fn", None)
+        ):
             return None
         params = inspect.signature(predict).parameters.get("params")
         if params is not None and params.kind is not inspect.Parameter.VAR_KEYWORD:
@@ -96,7 +109,8 @@ class Scorer:
         return Answer(200, self._encode(self._predict(data)), JSON, _rows(data))
 
     def _data(self, form: str, payload: Any) -> Any:
-        """What MLflow would hand to the model. Arrays, and tables without a signature, are made by MLflow's own functions, which cost little."""
+        """What MLflow would hand to the model. Arrays, and tables without a signature, are made by MLflow's own
+        functions, which cost little."""
         if self.frames is not None:
             if form not in FORMS:
                 raise Slow
@@ -107,7 +121,9 @@ class Scorer:
         return parsed if self.schema is None else self._enforce(parsed, self.schema)
 
     def _encode(self, predictions: Any) -> bytes:
-        return json.dumps({"predictions": self._jsonable(predictions, pandas_orient="records")}, cls=self._encoder).encode()
+        return json.dumps(
+            {"predictions": self._jsonable(predictions, pandas_orient="records")}, cls=self._encoder
+        ).encode()
 
     def _long(self, body: bytes, content_type: str | None) -> Answer:
         try:

@@ -1,7 +1,8 @@
 """One replica: `python -m podium.core.serving.server --model DIR --port N`.
 
-Listens first and loads then, so that a health check is answered (503) from the first second and a taken port is known before seconds are spent.
-TERM lets the requests in flight end. Exit codes: 0 ended when told, 1 the model cannot be loaded, 2 usage, 5 the address cannot be listened on.
+Listens first and loads then, so that a health check is answered (503) from the first second and a taken port is
+known before seconds are spent. TERM lets the requests in flight end. Exit codes: 0 ended when told, 1 the model
+cannot be loaded, 2 usage, 5 the address cannot be listened on.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from .recorder import Recorder
 
 EXIT_MODEL = 1
 EXIT_ADDRESS = 5
-# A proxy keeps connections open and must be the one to close them: a request sent into a closing connection would be lost.
+# A proxy keeps connections open and must be the one to close them: a request sent into a closing connection would be
+# lost.
 KEEP_ALIVE = 3600  # seconds
 _ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -44,7 +46,8 @@ def libc(call: Callable[[ctypes.CDLL], object]) -> None:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which otherwise ends by raising the signal again: a replica that was told to end and did has succeeded."""
+    """uvicorn's server, which otherwise ends by raising the signal again: a replica that was told to end and did has
+    succeeded."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -60,7 +63,8 @@ def listen(options: Options) -> socket.socket:
     if options.fd is not None:
         return socket.socket(fileno=options.fd)
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    # The protocol is named because asyncio switches Nagle's algorithm off only then: without it each answer waits 40 ms for an acknowledgement.
+    # The protocol is named because asyncio switches Nagle's algorithm off only then: without it each answer waits 40 ms
+    # for an acknowledgement.
     made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     made.bind((options.host, options.port))
@@ -91,12 +95,14 @@ def configure(app: App, options: Options) -> uvicorn.Config:
 
 
 def load(app: App, server: Server, path: Path, codes: list[int]) -> None:
-    """Runs in a thread of its own. A model that cannot be loaded ends the server; the code to end with goes into `codes`."""
+    """Runs in a thread of its own. A model that cannot be loaded ends the server; the code to end with goes into
+    `codes`."""
     try:
         from . import scoring
 
         scorer = scoring.load(path)
-        # What was loaded stays for good; without this every full collection walks through a million objects and a request waits for it.
+        # What was loaded stays for good; without this every full collection walks through a million objects and a
+        # request waits for it.
         gc.collect()
         gc.freeze()
         libc(lambda c: c.malloc_trim(0))
@@ -112,10 +118,12 @@ def load(app: App, server: Server, path: Path, codes: list[int]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
-    # A small prediction is over before a pool of threads has woken, and the pools of several replicas fight for the same cores.
+    # A small prediction is over before a pool of threads has woken, and the pools of several replicas fight for the
+    # same cores.
     for name in _THREADS:
         os.environ.setdefault(name, "1")
-    # One heap for all threads: the one that loads the model would leave its own behind, half empty. Here threads hardly ever allocate at once.
+    # One heap for all threads: the one that loads the model would leave its own behind, half empty. Here threads hardly
+    # ever allocate at once.
     libc(lambda c: c.mallopt(_ARENA_MAX, 1))
     try:
         listening = listen(options)

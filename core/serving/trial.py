@@ -1,7 +1,8 @@
-"""Loads a model where it is going to be served, and asks it about its own example: `python -m podium.core.serving.trial DIR [SECONDS]`.
+"""Loads a model where it is going to be served, and asks it about its own example: `python -m
+podium.core.serving.trial DIR [SECONDS]`.
 
-The last line on standard output is JSON: `python`, `seconds`, `example` (its HTTP status; null without one), and where it went wrong `error` and
-`missing` (the module that is not installed). Exit codes: 0 it loads, 1 it does not.
+The last line on standard output is JSON: `python`, `seconds`, `example` (its HTTP status; null without one), and
+where it went wrong `error` and `missing` (the module that is not installed). Exit codes: 0 it loads, 1 it does not.
 """
 
 from __future__ import annotations
@@ -26,7 +27,11 @@ def attempt(path: Path) -> dict[str, Any]:
     except Exception as error:
         text = " ".join(str(error).split())[:500]
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
-        return {"error": f"{type(error).__name__}: {text}", "missing": missing, "seconds": round(time.monotonic() - started, 2)}
+        return {
+            "error": f"{type(error).__name__}: {text}",
+            "missing": missing,
+            "seconds": round(time.monotonic() - started, 2),
+        }
     example = path / EXAMPLE
     status = scorer.answer(example.read_bytes(), "application/json").status if example.is_file() else None
     return {"seconds": round(time.monotonic() - started, 2), "example": status}

@@ -1,7 +1,8 @@
 """The agent, `podium watch`: the one long-lived process of a project.
 
-It starts runs for pushes and schedules, keeps what is deployed alive, and measures it. Each job has a thread and a journal connection of its own,
-so that a replica that takes a minute to start does not delay a push, and an error in one job is told and tried again without ending the others.
+It starts runs for pushes and schedules, keeps what is deployed alive, and measures it. Each job has a thread and a
+journal connection of its own, so that a replica that takes a minute to start does not delay a push, and an error in
+one job is told and tried again without ending the others.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something that the agent does every `interval` seconds. `work` gets the project as it is now and this thread's journal; `close` is called once, in
-    the same thread, when the agent ends."""
+    """Something that the agent does every `interval` seconds. `work` gets the project as it is now and this thread's
+    journal; `close` is called once, in the same thread, when the agent ends."""
 
     name: str
     interval: float
@@ -80,8 +81,8 @@ class Settings:
 
 
 def run(home: Path, *, say: Say | None = None) -> None:
-    """Be the agent until SIGTERM, SIGINT or SIGHUP. Refused when another agent of this project lives, or has taken this one's place; ConfigError when
-    podium.yaml cannot be used."""
+    """Be the agent until SIGTERM, SIGINT or SIGHUP. Refused when another agent of this project lives, or has taken
+    this one's place; ConfigError when podium.yaml cannot be used."""
     narrate = say or _print
     stop = threading.Event()
     settings = Settings(home, narrate)
@@ -107,8 +108,8 @@ def run(home: Path, *, say: Say | None = None) -> None:
 
 
 def _follow_pushes(settings: Settings, journal: Journal, bell: Doorbell, stop: threading.Event, say: Say) -> None:
-    """The main thread's own job: it sleeps on the doorbell, so that a git hook starts a run at once. Refused when another agent has this one's place:
-    two would start every run twice, and mend against each other."""
+    """The main thread's own job: it sleeps on the doorbell, so that a git hook starts a run at once. Refused when
+    another agent has this one's place: two would start every run twice, and mend against each other."""
     from .repository import Pushes
 
     pushes = Pushes(journal, say)

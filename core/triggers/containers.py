@@ -1,6 +1,8 @@
-"""The agent's eyes on engines: what runs, what it uses, and what it says, of every environment that is served from containers.
+"""The agent's eyes on engines: what runs, what it uses, and what it says, of every environment that is served from
+containers.
 
-Nothing is asked while nothing happens: each engine tells of changes by itself. With no such environment, Docker is never loaded.
+Nothing is asked while nothing happens: each engine tells of changes by itself. With no such environment, Docker is
+never loaded.
 """
 
 from __future__ import annotations
@@ -12,15 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..domain.containers import USAGE, Container, Picture, usage_series
+from ..domain.containers import USAGE, Container, EngineSnapshot, usage_series
 from ..domain.project import Environment, Project
 from ..domain.watching import Sample
 from ..journal import Journal
 
 if TYPE_CHECKING:
     from ..containers import Engine
-    from ..containers.stats import Usage
-    from ..containers.watch import Companion, Watch
+    from ..containers.observe.stats import Usage
+    from ..containers.observe.watcher import Companion, Watch
 
 Say = Callable[[str], None]
 REPLICA = "replica"
@@ -34,7 +36,8 @@ class _Watched:
 
 
 class Containers:
-    """One watch for each environment that is or was served from an engine; begun, ended and changed as podium.yaml and the ledger say."""
+    """One watch for each environment that is or was served from an engine; begun, ended and changed as podium.yaml
+    and the ledger say."""
 
     def __init__(self, say: Say) -> None:
         self._say = say
@@ -43,7 +46,11 @@ class Containers:
         self._samples: list[Sample] = []
 
     def __call__(self, project: Project, journal: Journal) -> None:
-        wanted = {name: each for name, each in project.environments.items() if each.driver == "docker" and _used(journal, name)}
+        wanted = {
+            name: each
+            for name, each in project.environments.items()
+            if each.driver == "docker" and _used(journal, name)
+        }
         for name, watched in list(self._watched.items()):
             if not watched.watch.alive or (watched.environment, watched.secrets) != (wanted.get(name), project.secrets):
                 self._watched.pop(name).watch.close()
@@ -61,18 +68,18 @@ class Containers:
         self._watched.clear()
 
     def _begin(self, project: Project, journal: Journal, environment: Environment) -> _Watched:
-        from ..containers.logs import LogKeeper
-        from ..containers.stats import Stats
-        from ..containers.watch import Watch
-        from ..delivery.paths import environment_dir, safe
+        from ..containers.observe.log_collector import LogKeeper
+        from ..containers.observe.stats import Stats
+        from ..containers.observe.watcher import Watch
+        from ..delivery.host.paths import environment_dir, safe
 
         directory = environment_dir(project, environment.name)
         path = journal.path
 
-        def put(picture: Picture) -> None:
+        def put(picture: EngineSnapshot) -> None:
             # Another thread than the job's, and rare: a connection of its own, for this once.
             with Journal.open(path) as own:
-                own.pictures.put(picture)
+                own.snapshots.put(picture)
 
         def used(found: Mapping[str, tuple[Container, Usage]]) -> None:
             with self._lock:
@@ -87,7 +94,7 @@ class Containers:
         def logs(engine: Engine) -> Companion:
             return LogKeeper(engine, where, secrets=project.secrets, say=self._say)
 
-        before = journal.pictures.get(environment.name)
+        before = journal.snapshots.get(environment.name)
         watch = Watch(project, environment, put, say=self._say, companions=(stats, logs), before=before)
         return _Watched(environment, project.secrets, watch.start())
 

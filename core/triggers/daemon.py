@@ -21,18 +21,25 @@ STOP_TIMEOUT = 10.0
 
 
 def start(project: Project, journal: Journal) -> AgentStatus:
-    """Start the agent in a session of its own and wait until it has reported. Refused when one lives; RunFailed when it does not come up."""
+    """Start the agent in a session of its own and wait until it has reported. Refused when one lives; RunFailed when
+    it does not come up."""
     status = journal.agent.status()
     if status.alive:
-        raise Refused(f"the agent already runs: pid {status.pid}, started by {status.who}", hint="`podium watch --stop` ends it")
+        raise Refused(
+            f"the agent already runs: pid {status.pid}, started by {status.who}", hint="`podium watch --stop` ends it"
+        )
     project.state.mkdir(mode=0o700, exist_ok=True)
     log = project.state / "agent.log"
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         process = subprocess.Popen(
             [sys.executable, "-m", "podium.core.triggers.agent", str(project.home)],
-            stdin=subprocess.DEVNULL, stdout=handle, stderr=handle, start_new_session=True, cwd="/",
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=handle,
+            stderr=handle,
+            start_new_session=True,
+            cwd="/",
+        )
     finally:
         os.close(handle)
     deadline = time.monotonic() + START_TIMEOUT
@@ -41,22 +48,27 @@ def start(project: Project, journal: Journal) -> AgentStatus:
         if status.alive and status.pid == process.pid:
             return status
         if process.poll() is not None:
-            raise RunFailed(f"the agent ended at once (exit code {process.returncode}): {_last_line(log)}", hint=f"its log is {log}")
+            raise RunFailed(
+                f"the agent ended at once (exit code {process.returncode}): {_last_line(log)}", hint=f"its log is {log}"
+            )
         time.sleep(0.05)
     process.terminate()
     raise RunFailed(f"the agent did not report within {START_TIMEOUT:.0f} s", hint=f"its log is {log}")
 
 
 def stop(project: Project, journal: Journal) -> bool:
-    """End the agent, by SIGTERM and after ten seconds by SIGKILL; whether there was one. One that hangs is ended too. Refused when it runs on another
-    host, or as somebody whose processes we may not end."""
+    """End the agent, by SIGTERM and after ten seconds by SIGKILL; whether there was one. One that hangs is ended
+    too. Refused when it runs on another host, or as somebody whose processes we may not end."""
     status = journal.agent.status()
     if status.pid is None:
         return False
     if status.host != hostname():
         if not status.alive:
             return False
-        raise Refused(f"the agent runs on {status.host} (process {status.pid}, started by {status.who})", hint="`podium watch --stop` there ends it")
+        raise Refused(
+            f"the agent runs on {status.host} (process {status.pid}, started by {status.who})",
+            hint="`podium watch --stop` there ends it",
+        )
     if not alive(status.pid, status.started):
         return False
     for number, patience in ((signal.SIGTERM, STOP_TIMEOUT), (signal.SIGKILL, 2.0)):
@@ -77,7 +89,9 @@ def _send(status: AgentStatus, pid: int, number: int) -> None:
         pass
     except PermissionError as error:
         hint = f"{status.who} may, or whoever else owns the process"
-        raise Refused(f"the agent, process {pid}, was started by {status.who}, and we may not end it", hint=hint) from error
+        raise Refused(
+            f"the agent, process {pid}, was started by {status.who}, and we may not end it", hint=hint
+        ) from error
 
 
 def _reap(pid: int) -> None:

@@ -34,7 +34,7 @@ class Recovery:
         self._say = say
 
     def __call__(self, project: Project, journal: Journal) -> None:
-        from ..delivery.reconcile import recover as recover_sagas
+        from ..delivery.rollout.recovery import recover as recover_sagas
         from ..engine.recovery import recover as recover_runs
 
         for run in recover_runs(journal):
@@ -47,13 +47,14 @@ class TidyingSteps:
     """Has the containers removed that steps have left and nobody needs any more, in a process of its own."""
 
     def __call__(self, project: Project, journal: Journal) -> None:
-        from ..engine.tidying import tidy
+        from ..engine.container_cleanup import tidy
 
         tidy(project)
 
 
 class EndingShadows:
-    """Ends the shadow replicas of replays that were killed. A job of its own: an engine that does not answer keeps nothing else waiting."""
+    """Ends the shadow replicas of replays that were killed. A job of its own: an engine that does not answer keeps
+    nothing else waiting."""
 
     def __init__(self, say: Say) -> None:
         self._say = say
@@ -66,14 +67,15 @@ class EndingShadows:
 
 
 class Healing:
-    """Brings back replicas and proxies that have died. An environment whose engine is away is told once, and keeps nothing from the others."""
+    """Brings back replicas and proxies that have died. An environment whose engine is away is told once, and keeps
+    nothing from the others."""
 
     def __init__(self, say: Say) -> None:
         self._say = say
         self._trouble: dict[str, str] = {}
 
     def __call__(self, project: Project, journal: Journal) -> None:
-        from ..delivery.reconcile import heal
+        from ..delivery.rollout.recovery import heal
 
         for name, environment in project.environments.items():
             try:
@@ -96,7 +98,7 @@ class Sampling:
         self._samplers: dict[str, Sampler] = {}
 
     def __call__(self, project: Project, journal: Journal) -> None:
-        from ..delivery.site import Site
+        from ..delivery.environment.runtime import EnvironmentRuntime
 
         samples: list[Sample] = []
         for name, environment in project.environments.items():
@@ -105,21 +107,26 @@ class Sampling:
                 self._samplers.pop(name, None)
                 continue
             sampler = self._samplers.setdefault(name, Sampler(name))
-            site = Site(project, journal, environment)
+            runtime = EnvironmentRuntime(project, journal, environment)
             try:
-                answer = site.proxy.totals()
+                answer = runtime.proxy.totals()
             except PodiumError:
                 continue  # the engine is away: healing, which cannot do without it, says so
-            samples += sampler.sample({number: ProxyCounts(*counts) for number, counts in answer.items()}, replicas, reach=site.reach)
+            samples += sampler.sample(
+                {number: ProxyCounts(*counts) for number, counts in answer.items()},
+                replicas,
+                transport=runtime.transport,
+            )
         if samples:
             journal.samples.add(samples)
 
 
 class RegistryPicture:
-    """Keeps the journal's picture of the registry up to date, in a process of its own where MLflow would have to be loaded.
+    """Keeps the journal's picture of the registry up to date, in a process of its own where MLflow would have to be
+    loaded.
 
-    A SQLite store is read once it rests between two looks: who writes to it writes several times, and a step of ours brings the picture up to date
-    itself when it has done."""
+    A SQLite store is read once it rests between two looks: who writes to it writes several times, and a step of ours
+    brings the picture up to date itself when it has done."""
 
     def __init__(self) -> None:
         self._last: str | None = None

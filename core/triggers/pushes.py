@@ -1,7 +1,8 @@
 """Pushes to the local repository: which pipelines the newest commit of a branch should start.
 
-The last commit that was dealt with is kept in the journal per pipeline and branch, so nothing is started twice and a push that came while the
-agent was away is found when it returns. Several pushes while a run is under way start one run, of the newest.
+The last commit that was dealt with is kept in the journal per pipeline and branch, so nothing is started twice and a
+push that came while the agent was away is found when it returns. Several pushes while a run is under way start one
+run, of the newest.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def pending(project: Project, journal: Journal, repository: Repository) -> list[
 
 
 def start(project: Project, journal: Journal, push: Push, say: Callable[[str], None]) -> int | None:
-    """Start the run of one push; its id. None while a run of that pipeline is under way (ask again) or when the commit must not run."""
+    """Start the run of one push; its id. None while a run of that pipeline is under way (ask again) or when the
+    commit must not run."""
     from ..engine.submit import submit_pipeline
 
     if any(run.kind is RunKind.PIPELINE and run.name == push.pipeline for run in journal.runs.active()):
@@ -66,7 +68,14 @@ def start(project: Project, journal: Journal, push: Push, say: Callable[[str], N
     else:
         try:
             run = submit_pipeline(
-                project, journal, push.pipeline, trigger=Trigger.PUSH, who=WHO, why=f"push to {push.branch}", commit=push.commit, branch=push.branch
+                project,
+                journal,
+                push.pipeline,
+                trigger=Trigger.PUSH,
+                who=WHO,
+                why=f"push to {push.branch}",
+                commit=push.commit,
+                branch=push.branch,
             )
             run_id = run.id
             say(f"push {push.commit[:9]} to {push.branch}: run {run.id} of {push.pipeline}")

@@ -1,5 +1,5 @@
-"""Looking at branch tips every second without starting a git process every second: git is asked only when its ref files have changed, or when a hook
-has rung."""
+"""Looking at branch tips every second without starting a git process every second: git is asked only when its ref
+files have changed, or when a hook has rung."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class Pushes:
         self._hooked = False
 
     def look(self, project: Project, *, rung: bool = False) -> list[int]:
-        """Start what is due; the ids of the runs started. A project outside any repository has no pushes. `rung`: somebody says that there is news."""
+        """Start what is due; the ids of the runs started. A project outside any repository has no pushes. `rung`:
+        somebody says that there is news."""
         watched = pushes.watched(project)
         signature = (tuple(watched), ref_signature(project.home, {branch for _, branch in watched}))
         recent = time.monotonic() - self._asked < LONGEST_TRUST
@@ -41,7 +42,10 @@ class Pushes:
         self._signature, self._asked = signature, time.monotonic()
         self._install_hooks(project, repository)
         pushes.mark_seen(project, self._journal, repository)
-        started = [pushes.start(project, self._journal, push, self._say) for push in pushes.pending(project, self._journal, repository)]
+        started = [
+            pushes.start(project, self._journal, push, self._say)
+            for push in pushes.pending(project, self._journal, repository)
+        ]
         self._waiting = bool(pushes.pending(project, self._journal, repository)) if started else False
         return [run for run in started if run is not None]
 

@@ -1,4 +1,5 @@
-"""Cron lines, in UTC. A time that passed while the agent was away is made up for once, whatever the number of times missed."""
+"""Cron lines, in UTC. A time that passed while the agent was away is made up for once, whatever the number of times
+missed."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ def next_time(line: str, after: float) -> float:
 
 
 def last(journal: Journal, pipeline: Pipeline, now: float) -> float:
-    """When the pipeline's schedule was last dealt with; a schedule seen for the first time, or changed, starts counting now."""
+    """When the pipeline's schedule was last dealt with; a schedule seen for the first time, or changed, starts
+    counting now."""
     kept = journal.values.get(_key(pipeline)) or ""
     at, _, line = kept.partition(" ")
     if line != pipeline.on.schedule:
@@ -48,7 +50,9 @@ def start(project: Project, journal: Journal, pipeline: Pipeline, now: float, sa
         say(f"schedule of {pipeline.name}: a run is still under way, this time is passed over")
         return None
     try:
-        run = submit_pipeline(project, journal, pipeline.name, trigger=Trigger.SCHEDULE, who=WHO, why=f"schedule {pipeline.on.schedule}")
+        run = submit_pipeline(
+            project, journal, pipeline.name, trigger=Trigger.SCHEDULE, who=WHO, why=f"schedule {pipeline.on.schedule}"
+        )
     except PodiumError as error:
         say(f"schedule of {pipeline.name}: {error.message}")
         return None

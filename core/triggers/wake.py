@@ -1,6 +1,7 @@
 """How others wake the agent at once: one byte through a named pipe, `.podium/agent.wake`.
 
-A pipe and not a socket, because a shell hook can write to it with no program of ours, and because its path may be of any length.
+A pipe and not a socket, because a shell hook can write to it with no program of ours, and because its path may be of
+any length.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def wake(home: Path) -> bool:
 
 
 def hook_command(home: Path) -> str:
-    """A shell line for a git hook. Opening the pipe for reading and writing never waits, so a dead agent cannot stop a commit."""
+    """A shell line for a git hook. Opening the pipe for reading and writing never waits, so a dead agent cannot stop
+    a commit."""
     pipe = shlex.quote(str(home / ".podium" / NAME))
     return f"if [ -p {pipe} ]; then printf x 1<>{pipe}; fi"
 

@@ -1,5 +1,5 @@
-"""What the model looks at. A request always carries every column of `prepare.COLUMNS`; the model picks FEATURES from it, so a model that looks at
-more can replace one that looks at less without any client noticing."""
+"""What the model looks at. A request always carries every column of `prepare.COLUMNS`; the model picks FEATURES from
+it, so a model that looks at more can replace one that looks at less without any client noticing."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ FEATURES = SCHEDULE
 
 
 class Encoder(TransformerMixin, BaseEstimator):
-    """A table of flights to a matrix of float64, one column per feature. A carrier or an airport becomes the share of its flights that were late
-    in training, the order in which trees split best; one that was not seen becomes missing. Written out because scikit-learn's ColumnTransformer,
-    and the trees' own handling of categories, take 2 to 4 ms for the one row of a request; this takes 0.1."""
+    """A table of flights to a matrix of float64, one column per feature. A carrier or an airport becomes the share
+    of its flights that were late in training, the order in which trees split best; one that was not seen becomes
+    missing. Written out because scikit-learn's ColumnTransformer, and the trees' own handling of categories, take 2
+    to 4 ms for the one row of a request; this takes 0.1."""
 
     def __init__(self, features: tuple[str, ...], text: tuple[str, ...]) -> None:
         self.features = features

@@ -1,8 +1,10 @@
-"""Sends a month of real flights to a served model, one request a flight, at a steady rate: python replay.py --month 8 --rate 50 --seconds 30
+"""Sends a month of real flights to a served model, one request a flight, at a steady rate: python replay.py --month
+8 --rate 50 --seconds 30
 
-Prints one JSON object at the end (and, with --progress, one every so many seconds): how many requests were sent, answered well, refused, or lost, and how long
-they took. A request that gets no answer within --timeout, or any answer but 200, counts as failed. Requests that could not be started in time,
-because all --connections were busy, are sent late and counted as `late_starts`: none is skipped. Ends with 1 when any request failed.
+Prints one JSON object at the end (and, with --progress, one every so many seconds): how many requests were sent,
+answered well, refused, or lost, and how long they took. A request that gets no answer within --timeout, or any
+answer but 200, counts as failed. Requests that could not be started in time, because all --connections were busy,
+are sent late and counted as `late_starts`: none is skipped. Ends with 1 when any request failed.
 """
 
 from __future__ import annotations
@@ -29,7 +31,10 @@ def bodies(month: int, seed: int) -> list[bytes]:
     every = flights()
     rows = table(every[every["month"] == month], weather())
     clean = rows[list(COLUMNS)].astype(object).where(rows[list(COLUMNS)].notna(), None)
-    made = [json.dumps({"dataframe_split": {"columns": list(COLUMNS), "data": [row]}}).encode() for row in clean.to_numpy().tolist()]
+    made = [
+        json.dumps({"dataframe_split": {"columns": list(COLUMNS), "data": [row]}}).encode()
+        for row in clean.to_numpy().tolist()
+    ]
     random.Random(seed).shuffle(made)
     return made
 
@@ -59,7 +64,10 @@ class Tally:
         with self.lock:
             times = sorted(self.seconds)
             failed = self.sent - self.ok
-            share = {f"p{p}_ms": round(1000 * times[min(len(times) - 1, len(times) * p // 100)], 2) if times else None for p in (50, 95, 99)}
+            share = {
+                f"p{p}_ms": round(1000 * times[min(len(times) - 1, len(times) * p // 100)], 2) if times else None
+                for p in (50, 95, 99)
+            }
             return {
                 "sent": self.sent,
                 "ok": self.ok,
@@ -73,7 +81,8 @@ class Tally:
 
 
 class Client:
-    """One kept-alive connection. A fresh one is made after a failure; a failed request is never sent again, which would hide it."""
+    """One kept-alive connection. A fresh one is made after a failure; a failed request is never sent again, which
+    would hide it."""
 
     def __init__(self, url: str, timeout: float) -> None:
         parts = urlsplit(url)
@@ -104,7 +113,9 @@ class Client:
             self.connection = None
 
 
-def schedule(requests: list[bytes], rate: float, seconds: float | None, stop: threading.Event) -> Iterator[tuple[float, bytes]]:
+def schedule(
+    requests: list[bytes], rate: float, seconds: float | None, stop: threading.Event
+) -> Iterator[tuple[float, bytes]]:
     """(when, body) at an even pace; when is on the monotonic clock. Starts the month again when it is through."""
     started = time.monotonic()
     number = 0
@@ -132,7 +143,10 @@ def report(tally: Tally, started: float, every: float, stop: threading.Event) ->
 
 def replay(options: argparse.Namespace, requests: list[bytes], stop: threading.Event) -> dict[str, object]:
     tally, jobs, done = Tally(), queue.Queue[tuple[float, bytes] | None](), threading.Event()
-    workers = [threading.Thread(target=work, args=(jobs, Client(options.url, options.timeout), tally)) for _ in range(options.connections)]
+    workers = [
+        threading.Thread(target=work, args=(jobs, Client(options.url, options.timeout), tally))
+        for _ in range(options.connections)
+    ]
     started = time.monotonic()
     for worker in workers:
         worker.start()
@@ -156,8 +170,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="how long (default: %(default)s)")
     parser.add_argument("--forever", action="store_true", help="until TERM or Ctrl-C")
     parser.add_argument("--connections", type=int, default=8)
-    parser.add_argument("--timeout", type=float, default=10.0, help="seconds before a request counts as failed (default: %(default)s)")
-    parser.add_argument("--progress", type=float, nargs="?", const=1.0, metavar="SECONDS", help="print a line every so often (with no number: every second)")
+    parser.add_argument(
+        "--timeout", type=float, default=10.0, help="seconds before a request counts as failed (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--progress",
+        type=float,
+        nargs="?",
+        const=1.0,
+        metavar="SECONDS",
+        help="print a line every so often (with no number: every second)",
+    )
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     if options.rate <= 0 or options.connections < 1:

@@ -1,4 +1,5 @@
-"""Asks a served model about four real flights and checks that it answers like a model of this project: python smoke.py --url http://127.0.0.1:5101
+"""Asks a served model about four real flights and checks that it answers like a model of this project: python
+smoke.py --url http://127.0.0.1:5101
 
 Only the standard library, so that it runs anywhere. Ends with 1 and a line that says what is wrong.
 """

@@ -1,5 +1,5 @@
-"""Trains one model and logs it to MLflow. Where to log, and the tags that tie it to its run and commit, come from MLflow's own environment
-variables: by hand it writes to ./mlflow.db, or wherever MLFLOW_TRACKING_URI points.
+"""Trains one model and logs it to MLflow. Where to log, and the tags that tie it to its run and commit, come from
+MLflow's own environment variables: by hand it writes to ./mlflow.db, or wherever MLFLOW_TRACKING_URI points.
 
     python train.py --depth 4 --rate 0.1
 """
@@ -59,7 +59,8 @@ def fit(depth: int, rate: float, data: Path) -> tuple[Pipeline, dict[str, float]
 
 
 def signature() -> ModelSignature:
-    """Every column of a flight, whatever this model uses of it; numbers may be missing. Answers are [on time, late] probabilities."""
+    """Every column of a flight, whatever this model uses of it; numbers may be missing. Answers are [on time, late]
+    probabilities."""
     inputs = [ColSpec("string" if name in TEXT else "double", name, required=name in TEXT) for name in COLUMNS]
     return ModelSignature(inputs=Schema(inputs), outputs=Schema([TensorSpec(np.dtype("float64"), (-1, 2))]))
 
@@ -71,10 +72,18 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("data"))
     options = parser.parse_args()
     with mlflow.start_run(run_name=f"depth {options.depth}, rate {options.rate}"):
-        mlflow.log_params({"depth": options.depth, "rate": options.rate, "iterations": ITERATIONS, "features": " ".join(features.FEATURES)})
+        mlflow.log_params(
+            {
+                "depth": options.depth,
+                "rate": options.rate,
+                "iterations": ITERATIONS,
+                "features": " ".join(features.FEATURES),
+            }
+        )
         model, metrics = fit(options.depth, options.rate, options.data)
         mlflow.log_metrics(metrics)
-        # The encoder's code travels inside the model, so that a served version never depends on what features.py says by then.
+        # The encoder's code travels inside the model, so that a served version never depends on what features.py says
+        # by then.
         cloudpickle.register_pickle_by_value(features)
         mlflow.sklearn.log_model(
             model,
@@ -85,7 +94,9 @@ def main() -> None:
             serialization_format="cloudpickle",
             pyfunc_predict_fn="predict_proba",
             # Given by hand: MLflow would otherwise load the model in another process to find out.
-            pip_requirements=[f"{name}=={version(name)}" for name in ("mlflow", "scikit-learn", "pandas", "numpy", "cloudpickle")],
+            pip_requirements=[
+                f"{name}=={version(name)}" for name in ("mlflow", "scikit-learn", "pandas", "numpy", "cloudpickle")
+            ],
         )
     print(f"roc_auc {metrics['roc_auc']:.4f} on the validation month, trained on {metrics['train_rows']:,.0f} flights")
 

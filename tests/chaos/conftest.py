@@ -24,7 +24,9 @@ def mlflow_server() -> Iterator[MlflowServer]:
 
 
 @pytest.fixture
-def make_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mlflow_server: MlflowServer) -> Iterator[Callable[..., World]]:
+def make_world(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mlflow_server: MlflowServer
+) -> Iterator[Callable[..., World]]:
     """Makes worlds whose driver `light` this process and every one that it starts can load; they end with the test."""
     places = announce(tmp_path / "driver")
     for place in reversed(places):
@@ -45,7 +47,8 @@ def make_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mlflow_server: M
 
 @pytest.fixture
 def docker_world(make_world: Callable[..., World]) -> Iterator[Callable[..., World]]:
-    """Makes worlds on an engine (`docker_world(engine, host="")`), furnished with their images; nothing of them stays there."""
+    """Makes worlds on an engine (`docker_world(engine, host="")`), furnished with their images; nothing of them
+    stays there."""
     made: list[tuple[World, Engine]] = []
 
     def make(engine: Engine, **more: Any) -> World:

@@ -1,4 +1,5 @@
-"""What a world has on a Docker engine: images of its versions before it begins, what is there of it now, and its end."""
+"""What a world has on a Docker engine: images of its versions before it begins, what is there of it now, and its
+end."""
 
 from __future__ import annotations
 
@@ -6,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from podium.core.containers import Engine, Labels
-from podium.core.containers import labels as names
-from podium.core.delivery.paths import INSTANCES
+from podium.core.containers.engine import labels as names
+from podium.core.delivery.host.paths import INSTANCES
 
 from tests.chaos import light_image
 from tests.chaos.world import World
@@ -22,7 +23,13 @@ def furnish(world: World, engine: Engine, behaviour: Mapping[int, bytes] | None 
     own = Labels(project.name, project.home, names.IMAGE_ROLE).all()
     for number, digest in world.digests.items():
         labels = {**own, names.MODEL: world.model, names.VERSION: str(number), names.DIGEST: digest}
-        light_image.version(engine.api, f"{world.model}:v{number}", (behaviour or {}).get(number, b"{}"), labels, {"PODIUM_SERVING_VERSION": str(number)})
+        light_image.version(
+            engine.api,
+            f"{world.model}:v{number}",
+            (behaviour or {}).get(number, b"{}"),
+            labels,
+            {"PODIUM_SERVING_VERSION": str(number)},
+        )
 
 
 def mark(world: World) -> str:
@@ -35,7 +42,8 @@ def containers(world: World, engine: Engine) -> list[dict[str, Any]]:
 
 
 def strays(world: World, engine: Engine) -> list[str]:
-    """Containers that no row of the journal knows, more or fewer instances of the proxy than there should be, a second network, volumes; in words."""
+    """Containers that no row of the journal knows, more or fewer instances of the proxy than there should be, a
+    second network, volumes; in words."""
     known = {row.container: row.id for row in world.cockpit.journal.replicas.of("production")}
     found: list[str] = []
     proxies: list[str] = []
@@ -56,11 +64,17 @@ def strays(world: World, engine: Engine) -> list[str]:
     # On another machine the proxy's files and the captures are in a volume each; beside us nothing is.
     if len(volumes) > (2 if "ssh" in str(world.more.get("host")) else 0):
         found.append(f"stray volumes: {volumes}")
-    return [*found, *(f"{name} is in the journal and no container {container[:12]} is there" for container, name in known.items())]
+    return [
+        *found,
+        *(f"{name} is in the journal and no container {container[:12]} is there" for container, name in known.items()),
+    ]
 
 
 def evidence(world: World, engine: Engine) -> str:
-    lines = [f"docker: {one['Names']} {one['State']} {one['Status']} {one['Image']} {one['Labels'].get(names.ROLE)}" for one in containers(world, engine)]
+    lines = [
+        f"docker: {one['Names']} {one['State']} {one['Status']} {one['Image']} {one['Labels'].get(names.ROLE)}"
+        for one in containers(world, engine)
+    ]
     return "\n".join(lines)
 
 

@@ -30,10 +30,14 @@ def fire(world: World, docker: Engine | None) -> None:
     states: Counter[str] = Counter()
     try:
         for number in range(1, ROUNDS + 1):
-            states[one_round(world, client, docker, dice, f"PODIUM_CHAOS_SEED={chosen}, round {number} of {ROUNDS}")] += 1
+            states[
+                one_round(world, client, docker, dice, f"PODIUM_CHAOS_SEED={chosen}, round {number} of {ROUNDS}")
+            ] += 1
     finally:
         seen = client.close()
-    print(f"{world.driver}, seed {chosen}: {ROUNDS} rounds, {dict(states)}, {seen.asked} requests, {seen.failed} failed")
+    print(
+        f"{world.driver}, seed {chosen}: {ROUNDS} rounds, {dict(states)}, {seen.asked} requests, {seen.failed} failed"
+    )
     assert seen.failed == 0 and seen.asked > 100
 
 
@@ -56,5 +60,7 @@ def one_round(world: World, client: Client, docker: Engine | None, dice: random.
             problems.append(f"{after.failed - before.failed} requests failed, the last: {after.failures[-5:]}")
     except AssertionError as error:
         problems = [str(error)]
-    assert not problems, "\n".join([story, *problems, world.evidence(), evidence(world, docker) if docker is not None else ""])
+    assert not problems, "\n".join(
+        [story, *problems, world.evidence(), evidence(world, docker) if docker is not None else ""]
+    )
     return str(world.history()[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psutil
 from podium.core.containers import Engine
-from podium.core.delivery.paths import INSTANCES
+from podium.core.delivery.host.paths import INSTANCES
 from podium.core.domain.delivery import ReplicaState
 from podium.core.domain.models import CHAMPION
 
@@ -13,12 +13,14 @@ from tests.chaos.world import ENVIRONMENT, Client, World
 
 
 def broken(world: World, client: Client, docker: Engine | None = None) -> list[str]:
-    """The invariants that do not hold, in words. The world has to be settled (`world.settled()`). `docker` is its engine, where it is on one."""
+    """The invariants that do not hold, in words. The world has to be settled (`world.settled()`). `docker` is its
+    engine, where it is on one."""
     return [*_champion(world, client), *_strays(world), *(engine.strays(world, docker) if docker is not None else [])]
 
 
 def _champion(world: World, client: Client) -> list[str]:
-    """Exactly one champion; ledger, registry, the journal's picture of it, the proxy's weights and the answers agree on it."""
+    """Exactly one champion; ledger, registry, the journal's picture of it, the proxy's weights and the answers agree
+    on it."""
     serving = world.cockpit.environment(ENVIRONMENT).serving
     found: list[str] = []
     real = world.server.aliases(world.model)
@@ -54,7 +56,10 @@ def _strays(world: World) -> list[str]:
         elif any("haproxy" in word for word in line[:1]):
             if world.driver != "docker":  # there they are counted as containers
                 proxies.append(process.pid)
-        elif world.agent_process is None or process.pid not in (world.agent_process.pid, *_children(world.agent_process.pid)):
+        elif world.agent_process is None or process.pid not in (
+            world.agent_process.pid,
+            *_children(world.agent_process.pid),
+        ):
             found.append(f"a stray process {process.pid}: {words[:300]}")
     if world.driver != "docker" and len(proxies) != len(INSTANCES):
         found.append(f"the processes {proxies} are instances of the proxy, of which there should be {len(INSTANCES)}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import psutil
-from podium.core.delivery import phases
+from podium.core.delivery.rollout import phases
 from podium.core.domain.runs import Run
 
 from tests.chaos.world import World
@@ -70,7 +70,9 @@ def _wait(world: World, run: Run, kill: Kill) -> None:
     if not kill.phase:
         return
     deadline = time.monotonic() + PATIENCE
-    reached: Callable[[str], bool] = lambda now: bool(now) and (kill.phase == "begun" or phases.reached(now, kill.phase))  # noqa: E731
+    reached: Callable[[str], bool] = lambda now: (
+        bool(now) and (kill.phase == "begun" or phases.reached(now, kill.phase))
+    )
     while time.monotonic() < deadline and not reached(world.phase()):
         if world.cockpit.run(run.id).run.state.finished:
             return
@@ -80,7 +82,11 @@ def _wait(world: World, run: Run, kill: Kill) -> None:
 def _kill_worker(worker: psutil.Process, *, whole: bool) -> list[str]:
     """Not all that descends from it: the worker is the reaper of what its steps leave behind, replicas among it."""
     try:
-        victims = [worker] if whole else [child for child in worker.children() if any("engine.builtin" in word for word in child.cmdline())]
+        victims = (
+            [worker]
+            if whole
+            else [child for child in worker.children() if any("engine.builtin" in word for word in child.cmdline())]
+        )
         for victim in victims:
             victim.kill()
         return ["worker" if whole else "step"] if victims else []

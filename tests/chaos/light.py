@@ -1,4 +1,5 @@
-"""The driver `light` for a whole project: replicas that start in a tenth of a second, found by worker and agent as a package's driver would be."""
+"""The driver `light` for a whole project: replicas that start in a tenth of a second, found by worker and agent as a
+package's driver would be."""
 
 from __future__ import annotations
 

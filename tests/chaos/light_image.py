@@ -1,4 +1,5 @@
-"""A serving image that starts in a tenth of a second: the light server on a bare Python, labelled as `uses: image` labels a version's."""
+"""A serving image that starts in a tenth of a second: the light server on a bare Python, labelled as `uses: image`
+labels a version's."""
 
 from __future__ import annotations
 
@@ -28,7 +29,10 @@ _CHANGES = (
     "USER 10001:10001",
     "WORKDIR /",
     "EXPOSE 8080",
-    'ENTRYPOINT ["python3", "-S", "/opt/podium/light_server.py", "--host", "0.0.0.0", "--port", "8080", "--model", "/opt/podium/model"]',
+    (
+        'ENTRYPOINT ["python3", "-S", "/opt/podium/light_server.py", "--host", "0.0.0.0", "--port", "8080", "--model",'
+        ' "/opt/podium/model"]'
+    ),
     "CMD []",
 )
 
@@ -44,7 +48,12 @@ def base(api: Any) -> str:
             with tarfile.open(archive, "w") as tar:
                 tar.add(root, ".", filter=images._owned_by_root)
             repository, _, tag = BASE.rpartition(":")
-            answer = api.import_image(src=str(archive), repository=repository, tag=tag, changes=[*_CHANGES, f"LABEL podium-test.stamp={stamp}"])
+            answer = api.import_image(
+                src=str(archive),
+                repository=repository,
+                tag=tag,
+                changes=[*_CHANGES, f"LABEL podium-test.stamp={stamp}"],
+            )
             assert '"error"' not in str(answer), answer
     return BASE
 
@@ -53,7 +62,9 @@ def _tree(root: Path) -> None:
     images._skeleton(root)
     prefix = Path(sys.base_prefix)
     target = root / "usr/local"
-    needed = subprocess.run([sys.executable, "-S", "-E", "-c", _IMPORTED], capture_output=True, text=True, timeout=30, check=True).stdout.split()
+    needed = subprocess.run(
+        [sys.executable, "-S", "-E", "-c", _IMPORTED], capture_output=True, text=True, timeout=30, check=True
+    ).stdout.split()
     for path in map(Path, needed):
         images._copy(path, target / path.relative_to(prefix))
     compileall.compile_dir(target, quiet=1, stripdir=root, prependdir="/")

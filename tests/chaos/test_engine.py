@@ -1,7 +1,8 @@
 """The engine stops, dies and comes back in the middle of changes, and the line to it breaks, with traffic on.
 
-With live-restore the containers go on without their engine, and not one request may be lost. Without it they end with the engine: what came
-meanwhile is lost to everybody, and all has to be as it was, without a hand, once the engine is back.
+With live-restore the containers go on without their engine, and not one request may be lost. Without it they end
+with the engine: what came meanwhile is lost to everybody, and all has to be as it was, without a hand, once the
+engine is back.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from podium.core.containers import Engine, build, open_engine
-from podium.core.containers.address import parse
+from podium.core.containers import Engine, open_engine
+from podium.core.containers.engine.address import parse
+from podium.core.containers.images import build
 from podium.core.domain.delivery import DeploymentState
 from podium.core.domain.runs import Run
 from podium.core.errors import Unreachable
@@ -29,13 +31,22 @@ AWAY = 2.0  # seconds
 
 
 def until_phase(world: World, run: Run, phase: str) -> None:
-    wait_until(lambda: world.phase() == phase or world.cockpit.run(run.id).run.state.finished, 30, interval=0.005, what=f"phase {phase}")
+    wait_until(
+        lambda: world.phase() == phase or world.cockpit.run(run.id).run.state.finished,
+        30,
+        interval=0.005,
+        what=f"phase {phase}",
+    )
 
 
 def until_share(world: World, run: Run) -> None:
     """Until the canary has its first share of the traffic."""
     ledger = world.cockpit.journal.ledger
-    wait_until(lambda: any(row.data.get("share") for row in ledger.open()) or world.cockpit.run(run.id).run.state.finished, 30, interval=0.005)
+    wait_until(
+        lambda: any(row.data.get("share") for row in ledger.open()) or world.cockpit.run(run.id).run.state.finished,
+        30,
+        interval=0.005,
+    )
 
 
 def consistent(world: World, client: Client, engine: Engine) -> None:
@@ -48,14 +59,20 @@ def consistent(world: World, client: Client, engine: Engine) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_live_containers_serve_on_while_the_engine_is_away(docker_world: Callable[..., World], own_dockerd: Callable[..., Dockerd]) -> None:
+def test_live_containers_serve_on_while_the_engine_is_away(
+    docker_world: Callable[..., World], own_dockerd: Callable[..., Dockerd]
+) -> None:
     dockerd = own_dockerd(live_restore=True)
     with open_engine(parse(dockerd.address)) as engine:
         world = docker_world(engine)
         world.start_agent()
         world.done(world.promote(1))
         client = world.client()
-        for version, strategy, moment in ((2, "blue-green", "read"), (3, "canary", "canary"), (2, "rolling", "healthy")):
+        for version, strategy, moment in (
+            (2, "blue-green", "read"),
+            (3, "canary", "canary"),
+            (2, "rolling", "healthy"),
+        ):
             world.configure(strategy)
             client.fresh()
             run = world.promote(version)
@@ -71,7 +88,9 @@ def test_live_containers_serve_on_while_the_engine_is_away(docker_world: Callabl
 
 
 @pytest.mark.timeout(300)
-def test_containers_that_end_with_their_engine_come_back_with_it(docker_world: Callable[..., World], own_dockerd: Callable[..., Dockerd]) -> None:
+def test_containers_that_end_with_their_engine_come_back_with_it(
+    docker_world: Callable[..., World], own_dockerd: Callable[..., Dockerd]
+) -> None:
     dockerd = own_dockerd()
     with open_engine(parse(dockerd.address)) as engine:
         world = docker_world(engine)
@@ -116,12 +135,18 @@ def test_an_engine_that_dies_in_the_middle_of_a_build(own_dockerd: Callable[...,
 
         thread = threading.Thread(target=work)
         thread.start()
-        wait_until(lambda: any(marker in line and "RUN" not in line for line in lines), 30, what="the build is in its long step")
+        wait_until(
+            lambda: any(marker in line and "RUN" not in line for line in lines),
+            30,
+            what="the build is in its long step",
+        )
         dockerd.kill()
         thread.join(15)
         assert not thread.is_alive() and isinstance(error[0], Unreachable) and error[0].hint, error
         dockerd.start()
-        assert build.build(engine, build.Order(context(f"FROM {base}\nRUN true\n"), "chaos:1"), say=lines.append, builder=builder).image_id
+        assert build.build(
+            engine, build.Order(context(f"FROM {base}\nRUN true\n"), "chaos:1"), say=lines.append, builder=builder
+        ).image_id
         assert engine.api.containers() == [] and engine.api.images("chaos")[0]["RepoTags"] == ["chaos:1"]
 
 
@@ -130,12 +155,18 @@ def context(dockerfile: str) -> Callable[[], Iterator[bytes]]:
 
 
 @pytest.mark.timeout(300)
-def test_a_line_that_is_cut_in_the_middle_of_a_change(docker_world: Callable[..., World], engine: Engine, ssh_engine: str, ssh_server: Sshd) -> None:
+def test_a_line_that_is_cut_in_the_middle_of_a_change(
+    docker_world: Callable[..., World], engine: Engine, ssh_engine: str, ssh_server: Sshd
+) -> None:
     world = docker_world(engine, host=ssh_engine)
     world.start_agent()
     world.done(world.promote(1))
     client = world.client()
-    for version, strategy, moment in ((2, "blue-green", "started"), (3, "canary", "canary"), (1, "blue-green", "shifted")):
+    for version, strategy, moment in (
+        (2, "blue-green", "started"),
+        (3, "canary", "canary"),
+        (1, "blue-green", "shifted"),
+    ):
         world.configure(strategy)
         client.fresh()
         run = world.promote(version)

@@ -1,4 +1,5 @@
-"""What a release stands on goes away for a while, with traffic on: a replica, the proxy; as processes and as containers."""
+"""What a release stands on goes away for a while, with traffic on: a replica, the proxy; as processes and as
+containers."""
 
 from __future__ import annotations
 
@@ -10,8 +11,8 @@ from collections.abc import Callable, Sequence
 import psutil
 import pytest
 from podium.core.containers import Engine
-from podium.core.containers import labels as names
-from podium.core.delivery.paths import INSTANCES
+from podium.core.containers.engine import labels as names
+from podium.core.delivery.host.paths import INSTANCES
 from podium.core.errors import NotFound
 
 from tests.chaos import invariants
@@ -44,10 +45,16 @@ def replica_pid(world: World, docker: Engine | None, slot: str) -> int:
 def proxy_pids(world: World, docker: Engine | None) -> list[int]:
     """Of the instances that run, the first one's first."""
     if docker is None:
-        found = sorted((" ".join(process.cmdline()), process.pid) for process in world.processes() if "haproxy" in process.cmdline()[0])
+        found = sorted(
+            (" ".join(process.cmdline()), process.pid)
+            for process in world.processes()
+            if "haproxy" in process.cmdline()[0]
+        )
         return [pid for _, pid in reversed(found)]  # haproxy.cfg comes after haproxy-2.cfg
     mine = [one for one in containers(world, docker) if one["Labels"][names.ROLE] == names.PROXY_ROLE]
-    pids = [int(docker.inspect(one["Id"])["State"]["Pid"]) for one in sorted(mine, key=lambda one: len(one["Names"][0]))]
+    pids = [
+        int(docker.inspect(one["Id"])["State"]["Pid"]) for one in sorted(mine, key=lambda one: len(one["Names"][0]))
+    ]
     return [pid for pid in pids if pid]
 
 
@@ -77,7 +84,9 @@ def _another(world: World, docker: Engine | None, slot: str, before: int) -> boo
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_killed_instance_of_the_proxy_costs_no_more_than_it_was_answering(scene: tuple[World, Engine | None], number: int) -> None:
+def test_a_killed_instance_of_the_proxy_costs_no_more_than_it_was_answering(
+    scene: tuple[World, Engine | None], number: int
+) -> None:
     """The other one has the port: what comes after the kill is answered, whatever time the agent takes."""
     world, docker = scene
     client = world.client()
@@ -88,11 +97,16 @@ def test_a_killed_instance_of_the_proxy_costs_no_more_than_it_was_answering(scen
     moments = [at for at, _ in seen.failures]
     print(f"{world.driver}: {seen.failed} of {seen.asked} requests failed when one instance of the proxy was killed")
     assert problems == [], f"{problems}\n{told(world, docker)}"
-    # `at` is when a request was begun. A connection has one request underway at most, and there are eight, half of them the other one's.
-    assert all(killed - 1.5 < at <= killed + 0.05 for at in moments) and seen.failed <= 4, f"{killed}: {seen.failures}\n{told(world, docker)}"
+    # `at` is when a request was begun. A connection has one request underway at most, and there are eight, half of them
+    # the other one's.
+    assert all(killed - 1.5 < at <= killed + 0.05 for at in moments) and seen.failed <= 4, (
+        f"{killed}: {seen.failures}\n{told(world, docker)}"
+    )
 
 
-def test_a_proxy_killed_as_a_whole_is_back_at_once_and_loses_only_what_came_meanwhile(scene: tuple[World, Engine | None]) -> None:
+def test_a_proxy_killed_as_a_whole_is_back_at_once_and_loses_only_what_came_meanwhile(
+    scene: tuple[World, Engine | None],
+) -> None:
     """Nobody answers on a port that nobody listens on: the time without is what can be kept short."""
     world, docker = scene
     client = world.client()
@@ -102,21 +116,33 @@ def test_a_proxy_killed_as_a_whole_is_back_at_once_and_loses_only_what_came_mean
     problems = [*invariants.broken(world, client, docker), *(["requests fail"] if client.fresh().failed else [])]
     seen = client.close()
     moments = [at for at, _ in seen.failures]
-    print(f"{world.driver}: {seen.failed} of {seen.asked} requests failed, the last {max(moments, default=killed) - killed:.2f} s after the proxy was killed")
+    print(
+        f"{world.driver}: {seen.failed} of {seen.asked} requests failed, the last"
+        f" {max(moments, default=killed) - killed:.2f} s after the proxy was killed"
+    )
     assert problems == [], f"{problems}\n{told(world, docker)}"
     assert all(killed - 1.5 < at < back for at in moments), seen.failures
-    assert max(moments, default=killed) - killed < 4.0, f"{max(moments) - killed:.1f} s without a proxy\n{told(world, docker)}"
+    assert max(moments, default=killed) - killed < 4.0, (
+        f"{max(moments) - killed:.1f} s without a proxy\n{told(world, docker)}"
+    )
 
 
 def kill(world: World, docker: Engine | None, victims: Sequence[int]) -> float:
-    """When the last of them and of their workers had ended, which takes a killed one half a second where the machine is busy; returns when as many others are
-    there as there were, and all has settled."""
+    """When the last of them and of their workers had ended, which takes a killed one half a second where the machine
+    is busy; returns when as many others are there as there were, and all has settled."""
     wanted = len(proxy_pids(world, docker))
     assert wanted == len(INSTANCES)
-    families = [process for pid in victims for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))]
+    families = [
+        process for pid in victims for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))
+    ]
     for pid in victims:
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not any(running(process.pid) for process in families), 5, interval=0.005, what="what was killed has ended")
+    wait_until(
+        lambda: not any(running(process.pid) for process in families),
+        5,
+        interval=0.005,
+        what="what was killed has ended",
+    )
     killed = time.time()
 
     def others() -> bool:

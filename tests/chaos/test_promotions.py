@@ -1,4 +1,5 @@
-"""Workers, steps and agents killed with -9 at random points of promotions, with traffic on: nothing is lost, and everything is put right again."""
+"""Workers, steps and agents killed with -9 at random points of promotions, with traffic on: nothing is lost, and
+everything is put right again."""
 
 from __future__ import annotations
 
@@ -27,7 +28,11 @@ def test_a_canary_whose_process_is_killed_goes_back(make_world: Callable[..., Wo
     client = world.client()
     world.configure("canary")
     run = world.promote(2)
-    wait_until(lambda: any(row.data.get("share") for row in world.cockpit.journal.ledger.open()), 20, what="the canary has a share")
+    wait_until(
+        lambda: any(row.data.get("share") for row in world.cockpit.journal.ledger.open()),
+        20,
+        what="the canary has a share",
+    )
     wait_until(lambda: client.fresh().by_version() == {1, 2}, 10, what="both versions answer")
     kills.strike(world, run, Kill(victim, "", 0.0, "canary"))
     if world.agent_process is None:

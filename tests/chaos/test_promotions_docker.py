@@ -12,5 +12,7 @@ from tests.chaos.world import World
 
 
 @pytest.mark.timeout(60 + 30 * ROUNDS)
-def test_killed_at_random_points_of_promotions_in_containers(docker_world: Callable[..., World], engine: Engine) -> None:
+def test_killed_at_random_points_of_promotions_in_containers(
+    docker_world: Callable[..., World], engine: Engine
+) -> None:
     fire(docker_world(engine), engine)

@@ -1,4 +1,5 @@
-"""A whole project under fire: podium.yaml, MLflow's server, an agent, workers, a proxy, light replicas, and a client from outside that never stops."""
+"""A whole project under fire: podium.yaml, MLflow's server, an agent, workers, a proxy, light replicas, and a client
+from outside that never stops."""
 
 from __future__ import annotations
 
@@ -54,7 +55,9 @@ class Client:
     """The process that asks all the time; `look()` any time."""
 
     def __init__(self, port: int, directory: Path, *, rate: float = 150.0) -> None:
-        self._report = directory.parent / f"client-of-{directory.name}.json"  # not below it: what names the directory is taken for its own
+        self._report = (
+            directory.parent / f"client-of-{directory.name}.json"
+        )  # not below it: what names the directory is taken for its own
         self._report.unlink(missing_ok=True)
         command = [sys.executable, str(CLIENT), str(port), str(self._report), "--rate", str(rate)]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
@@ -66,15 +69,24 @@ class Client:
     def _read(self) -> Traffic:
         wait_until(self._report.exists)
         found = json.loads(self._report.read_text())
-        return Traffic(found["asked"], found["failed"], Counter(found["answers"]), [(at, what) for at, what in found["failures"]])
+        return Traffic(
+            found["asked"], found["failed"], Counter(found["answers"]), [(at, what) for at, what in found["failures"]]
+        )
 
     def fresh(self) -> Traffic:
         """What it sees from now on, for a moment: enough requests for every replica to be among those who answer."""
         old = self.look()  # written up to a quarter of a second ago
         before = wait_until(lambda: (now := self.look()).asked > old.asked and now, 20, what="the client goes on")
-        after = wait_until(lambda: (now := self.look()).asked - before.asked > 60 and now, 20, what="the client goes on")
+        after = wait_until(
+            lambda: (now := self.look()).asked - before.asked > 60 and now, 20, what="the client goes on"
+        )
         failed = after.failed - before.failed
-        return Traffic(after.asked - before.asked, failed, after.answers - before.answers, after.failures[-failed:] if failed else [])
+        return Traffic(
+            after.asked - before.asked,
+            failed,
+            after.answers - before.answers,
+            after.failures[-failed:] if failed else [],
+        )
 
     def close(self) -> Traffic:
         if self._process.poll() is None:
@@ -106,7 +118,9 @@ class World:
         self.clients: list[Client] = []
         self.agent_process: subprocess.Popen[bytes] | None = None
         place = self.cockpit.project.state
-        self.digests = {number: bring(directory(place, self.model, number), self._files) for number in range(1, VERSIONS + 1)}
+        self.digests = {
+            number: bring(directory(place, self.model, number), self._files) for number in range(1, VERSIONS + 1)
+        }
         self.cockpit.refresh_versions(force=True)
 
     @staticmethod
@@ -115,7 +129,14 @@ class World:
         (into / "serving_input_example.json").write_text('{"inputs": [[1.0]]}')
 
     def configure(self, strategy: str) -> None:
-        environment = {"driver": self.driver, "port": self.port, "replicas": self.replicas, "keep": 1, "health_timeout": "20s", **self.more}
+        environment = {
+            "driver": self.driver,
+            "port": self.port,
+            "replicas": self.replicas,
+            "keep": 1,
+            "health_timeout": "20s",
+            **self.more,
+        }
         lines = "".join(f"    {key}: {value}\n" for key, value in environment.items())
         written = self.home / "podium.new"
         written.write_text(
@@ -137,7 +158,9 @@ class World:
         log = (self.home / ".podium/agent.log").open("ab")
         with log:
             command = [sys.executable, "-m", "podium.cli", "watch", "-C", str(self.home)]
-            self.agent_process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            self.agent_process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
         wait_until(lambda: self.cockpit.agent().alive, 20, what="the agent reports for duty")
 
     def kill_agent(self) -> None:
@@ -152,7 +175,9 @@ class World:
         return self.cockpit.apply(plan, force=True, why="chaos")
 
     def done(self, run: Run, seconds: float = 60.0) -> None:
-        detail = wait_until(lambda: (found := self.cockpit.run(run.id)).run.state.finished and found, seconds, what=f"run {run.id} ends")
+        detail = wait_until(
+            lambda: (found := self.cockpit.run(run.id)).run.state.finished and found, seconds, what=f"run {run.id} ends"
+        )
         assert detail.run.state.name == "SUCCEEDED", f"{detail.run.message}\n{self.evidence()}"
 
     def worker(self, run: Run) -> psutil.Process | None:
@@ -178,11 +203,16 @@ class World:
         if active:
             return f"run {active[0].id} is {active[0].state}"
         status = self.cockpit.environment(ENVIRONMENT)
-        # That something was started again stays to be read for a while, and is no difference between what is and what should be.
+        # That something was started again stays to be read for a while, and is no difference between what is and what
+        # should be.
         differences = [each.words for each in status.details if each.kind is not Kind.RESTARTED]
         if differences or status.locked_by:
             return "; ".join([*differences, status.locked_by])
-        restless = [row.id for row in status.replicas if row.state in (ReplicaState.DEAD, ReplicaState.STARTING, ReplicaState.DRAINING)]
+        restless = [
+            row.id
+            for row in status.replicas
+            if row.state in (ReplicaState.DEAD, ReplicaState.STARTING, ReplicaState.DRAINING)
+        ]
         return f"{restless} are not at rest" if restless else ""
 
     def settled(self, seconds: float = 30.0) -> None:
@@ -201,11 +231,14 @@ class World:
             raise AssertionError(f"not settled after {seconds:g} s: {last[0]}") from None
 
     def processes(self) -> list[psutil.Process]:
-        """Everything that runs for this project, whoever started it: by its directory in the command line, or its mark in the environment."""
+        """Everything that runs for this project, whoever started it: by its directory in the command line, or its
+        mark in the environment."""
         found: list[psutil.Process] = []
         for process in psutil.process_iter():
             try:
-                belongs = any(str(self.home) in word for word in process.cmdline()) or process.environ().get("PODIUM_REPLICA", "").startswith(f"{self.home}:")
+                belongs = any(str(self.home) in word for word in process.cmdline()) or process.environ().get(
+                    "PODIUM_REPLICA", ""
+                ).startswith(f"{self.home}:")
                 if belongs and process.status() != psutil.STATUS_ZOMBIE and process.pid != os.getpid():
                     found.append(process)
             except (psutil.Error, OSError):
@@ -218,7 +251,10 @@ class World:
         lines = [f"ledger: {row}" for row in journal.ledger.history(ENVIRONMENT, limit=4)]
         lines += [f"replica: {row}" for row in journal.replicas.of(ENVIRONMENT)]
         lines += [f"run: {run}" for run in self.cockpit.runs(limit=3)]
-        for look in (lambda: f"status: {self.cockpit.environment(ENVIRONMENT)}", lambda: f"aliases: {self.server.aliases(self.model)}"):
+        for look in (
+            lambda: f"status: {self.cockpit.environment(ENVIRONMENT)}",
+            lambda: f"aliases: {self.server.aliases(self.model)}",
+        ):
             try:
                 lines.append(look())
             except Exception as error:
@@ -265,5 +301,7 @@ class World:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

@@ -92,7 +92,13 @@ def shell(home: Path) -> Call:
     def run(*words: str, **more: str) -> Done:
         environ = {**os.environ, "NO_COLOR": "1", **more}
         done = subprocess.run(
-            [sys.executable, "-m", "podium.cli", *words], cwd=home, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+            [sys.executable, "-m", "podium.cli", *words],
+            cwd=home,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
         return Done(done.returncode, done.stdout, done.stderr)
 

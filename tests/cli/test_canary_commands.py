@@ -14,12 +14,27 @@ from .conftest import Call
 
 @pytest.fixture
 def canary(journal: Journal) -> Deployment:
-    row = journal.ledger.begin(environment="production", how=How.PROMOTE, model="small", to_version=4, from_version=3, who="ops", strategy="canary")
+    row = journal.ledger.begin(
+        environment="production",
+        how=How.PROMOTE,
+        model="small",
+        to_version=4,
+        from_version=3,
+        who="ops",
+        strategy="canary",
+    )
     now = time.time()
     check = {"name": "error_rate", "verdict": "pass", "message": "error_rate 0, 40 requests", "value": 0.0, "rows": 40}
     known = {
-        "stage": 1, "weights": [5, 25, 50], "share": 25, "state": "running", "since": now - 20, "until": now + 40, "results": [check], "verdict": "pass",
-    }  # fmt: skip
+        "stage": 1,
+        "weights": [5, 25, 50],
+        "share": 25,
+        "state": "running",
+        "since": now - 20,
+        "until": now + 40,
+        "results": [check],
+        "verdict": "pass",
+    }
     journal.ledger.phase(row.id, "warmed", {"canary": known})
     return row
 
@@ -28,7 +43,15 @@ def orders(journal: Journal, row: Deployment) -> list[tuple[str, str]]:
     return [(str(asked.order), asked.why) for asked in journal.orders.after(row.id)]
 
 
-@pytest.mark.parametrize("words", [("pause",), ("abort", "-e", "production"), ("resume", "-e", "production"), ("promote", "--full", "--confirm", "production")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("pause",),
+        ("abort", "-e", "production"),
+        ("resume", "-e", "production"),
+        ("promote", "--full", "--confirm", "production"),
+    ],
+)
 def test_refused_without_a_canary(call: Call, journal: Journal, words: tuple[str, ...]) -> None:
     done = call(*words)
     assert done.code == 4
@@ -51,7 +74,9 @@ def test_json(call: Call, journal: Journal, canary: Deployment) -> None:
     assert orders(journal, canary) == [("abort", "")]
 
 
-def test_all_traffic_to_a_protected_environment_wants_its_name(call: Call, journal: Journal, canary: Deployment) -> None:
+def test_all_traffic_to_a_protected_environment_wants_its_name(
+    call: Call, journal: Journal, canary: Deployment
+) -> None:
     assert call("promote", "--full", "-e", "production", "--yes").code == 4
     assert not orders(journal, canary)
     assert call("promote", "--full", "-e", "production", "--confirm", "production").code == 0

@@ -52,7 +52,9 @@ def test_the_plan_as_a_person_reads_it(capsys: pytest.CaptureFixture[str]) -> No
         ("production", False, "production", True),
     ],
 )
-def test_without_a_terminal(typed: str, yes: bool, confirm: str, agreed: bool, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal(
+    typed: str, yes: bool, confirm: str, agreed: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     plan = replace(PLAN, type_to_confirm=typed)
     if agreed:
         changes._ask(plan, yes, confirm)
@@ -71,11 +73,19 @@ def test_a_wrong_name_is_refused_even_with_yes() -> None:
 @pytest.mark.parametrize(
     ("typed", "answer", "agreed"),
     [
-        ("", "y", True), ("", "YES", True), ("", "", False), ("", "n", False), ("", "production", False),
-        ("production", "production", True), ("production", "y", False), ("production", "", False),
+        ("", "y", True),
+        ("", "YES", True),
+        ("", "", False),
+        ("", "n", False),
+        ("", "production", False),
+        ("production", "production", True),
+        ("production", "y", False),
+        ("production", "", False),
     ],
-)  # fmt: skip
-def test_on_a_terminal(typed: str, answer: str, agreed: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+)
+def test_on_a_terminal(
+    typed: str, answer: str, agreed: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(diagnostics, "interactive", lambda: True)
     monkeypatch.setattr(sys, "stdin", io.StringIO(answer + "\n"))
     plan = replace(PLAN, type_to_confirm=typed)

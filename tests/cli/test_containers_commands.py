@@ -1,4 +1,5 @@
-"""repair, containers and logs -e: exit codes, what they print, and what they refuse, on a project without containers."""
+"""repair, containers and logs -e: exit codes, what they print, and what they refuse, on a project without
+containers."""
 
 from __future__ import annotations
 
@@ -15,7 +16,9 @@ from .conftest import Call
 @pytest.fixture
 def interrupted(journal: Journal) -> Journal:
     """A change of production whose process is gone."""
-    journal.ledger.begin(environment="production", how=How.DEPLOY, model="small", to_version=4, from_version=None, who="ops")
+    journal.ledger.begin(
+        environment="production", how=How.DEPLOY, model="small", to_version=4, from_version=None, who="ops"
+    )
     return journal
 
 
@@ -30,7 +33,9 @@ def test_there_may_be_nothing_to_mend(call: Call) -> None:
 def test_a_plan_is_shown_and_has_to_be_agreed_to(call: Call, interrupted: Journal) -> None:
     done = call("repair", "--dry-run")
     assert done.code == 0 and "problem: the deploy of version 4 was interrupted" in done.out
-    assert "1. finish or undo the deploy of version 4" in done.out and done.out.endswith("podium repair -e production\n")
+    assert "1. finish or undo the deploy of version 4" in done.out and done.out.endswith(
+        "podium repair -e production\n"
+    )
     plan = json.loads(call("repair", "-e", "production", "--dry-run", "-o", "json").out)
     assert [each["kind"] for each in plan["differences"]] == ["interrupted"] and plan["type_to_confirm"] == "production"
     # A protected environment wants its name; nobody is at a terminal to type it.
@@ -54,17 +59,26 @@ def test_containers_of_a_project_that_has_none(call: Call) -> None:
 
 
 def test_logs_of_replicas_that_are_processes(call: Call, journal: Journal, home: Path) -> None:
-    for name, lines in (("a", "one\ntwo\n"), ("b", "2026-11-25T10:00:00.000Z o three\n2026-11-25T10:00:01.000Z e four\n")):
+    for name, lines in (
+        ("a", "one\ntwo\n"),
+        ("b", "2026-11-25T10:00:00.000Z o three\n2026-11-25T10:00:01.000Z e four\n"),
+    ):
         journal.replicas.put(Replica(name, "staging", 1, f"v1-{name}", 20000, ReplicaState.READY))
         directory = home / ".podium" / "environments" / "staging"
         directory.mkdir(parents=True, exist_ok=True)
         (directory / f"{name}.log").write_text(lines)
     assert call("logs", "-e", "staging").out.splitlines() == ["a | one", "a | two", "b | three", "b | four"]
     assert call("logs", "-e", "staging", "--tail", "1").out.splitlines() == ["a | two", "b | four"]
-    assert call("logs", "-e", "staging", "--replica", "b", "-t", "--stream", "err").out == "2026-11-25T10:00:01.000Z four\n"
+    assert (
+        call("logs", "-e", "staging", "--replica", "b", "-t", "--stream", "err").out
+        == "2026-11-25T10:00:01.000Z four\n"
+    )
     assert json.loads(call("logs", "-e", "staging", "--replica", "b", "--stream", "out", "-o", "json").out) == {
-        "replica": "b", "at": "2026-11-25T10:00:00.000Z", "stream": "out", "text": "three",
-    }  # fmt: skip
+        "replica": "b",
+        "at": "2026-11-25T10:00:00.000Z",
+        "stream": "out",
+        "text": "three",
+    }
     assert call("logs", "-e", "staging", "--replica", "c").code == 3
     assert call("logs", "-e", "production").code == 3
     assert call("logs", "--replica", "a").code == 2

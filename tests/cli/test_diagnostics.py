@@ -28,7 +28,14 @@ def raising(error: BaseException) -> int:
 
 @pytest.mark.parametrize(
     ("kind", "code"),
-    [(errors.RunFailed, 1), (errors.UsageError, 2), (errors.NotFound, 3), (errors.Refused, 4), (errors.Unreachable, 5), (errors.Interrupted, 130)],
+    [
+        (errors.RunFailed, 1),
+        (errors.UsageError, 2),
+        (errors.NotFound, 3),
+        (errors.Refused, 4),
+        (errors.Unreachable, 5),
+        (errors.Interrupted, 130),
+    ],
 )
 def test_each_kind_of_error_has_its_code_its_words_and_its_hint(
     kind: type[errors.PodiumError], code: int, capsys: pytest.CaptureFixture[str]
@@ -45,8 +52,10 @@ def test_every_problem_of_a_configuration_is_shown(capsys: pytest.CaptureFixture
         errors.Problem("podium.yaml", 0, 0, "", "is empty"),
     )
     assert raising(errors.ConfigError(problems)) == 2
-    assert capsys.readouterr().err == (
-        "podium.yaml:3:5: gates.x: unknown key\n  did you mean checks?\npodium.yaml: is empty\npodium: 2 problems in the configuration\n"
+    assert (
+        capsys.readouterr().err
+        == "podium.yaml:3:5: gates.x: unknown key\n  did you mean checks?\npodium.yaml: is empty\npodium: 2 problems in"
+        " the configuration\n"
     )
 
 
@@ -85,7 +94,10 @@ def test_escape_sequences_in_messages_do_not_reach_the_terminal(capsys: pytest.C
 
 def test_a_reader_that_goes_away_is_nobodys_error(tmp_path: Path) -> None:
     code = "from podium.cli import diagnostics, output\nimport sys\n"
-    code += "def action():\n    for _ in range(100000): output.line('x' * 80)\n    return 0\nsys.exit(diagnostics.guarded(action))"
+    code += (
+        "def action():\n    for _ in range(100000): output.line('x' * 80)\n    return"
+        " 0\nsys.exit(diagnostics.guarded(action))"
+    )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()

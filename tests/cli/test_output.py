@@ -49,7 +49,9 @@ def test_a_cell_cannot_leave_its_cell(capsys: pytest.CaptureFixture[str]) -> Non
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=8,
     )
 )
 def test_json_comes_back_as_it_was_and_steers_no_terminal(value: object) -> None:

@@ -58,7 +58,9 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "model": shapes.model(Model("m", 1, 1, {}, 0.0)),
     "lineage": shapes.lineage(Lineage("", None, "", "m", 1, "")),
     "replica": shapes.replica(REPLICA),
-    "environment": shapes.environment(EnvironmentStatus("e", "process", "", False, "", "", None, None, None, (REPLICA,))),
+    "environment": shapes.environment(
+        EnvironmentStatus("e", "process", "", False, "", "", None, None, None, (REPLICA,))
+    ),
     "canary": shapes.canary(CanaryStatus(1, "e", 2, 1, 0, (5, 50), 5, CanaryState.RUNNING, 0.0, 60.0)),
     "deployment": shapes.deployment(Deployment(1, "e", How.DEPLOY, DeploymentState.RUNNING, "m", 1, None, 0.0, "anna")),
     "plan": shapes.plan(Plan(How.DEPLOY, "e", "m", 1, None, (Change("a", "b", "c"),), (), "")),
@@ -88,10 +90,16 @@ def test_every_documented_shape_is_checked() -> None:
 def two_runs(journal: Journal) -> list[int]:
     ids = []
     for name, state in (("ok", RunState.SUCCEEDED), ("bad", RunState.FAILED)):
-        run = journal.runs.create(kind=RunKind.PIPELINE, name=name, trigger=Trigger.PUSH, who="anna", commit="c" * 40, created=1_763_892_000.0)
-        journal.steps.add(run.id, [Step(run.id, "train[depth=4]", 0, StepState.PENDING), Step(run.id, "after", 1, StepState.PENDING)])
+        run = journal.runs.create(
+            kind=RunKind.PIPELINE, name=name, trigger=Trigger.PUSH, who="anna", commit="c" * 40, created=1_763_892_000.0
+        )
+        journal.steps.add(
+            run.id, [Step(run.id, "train[depth=4]", 0, StepState.PENDING), Step(run.id, "after", 1, StepState.PENDING)]
+        )
         journal.runs.set_state(run.id, RunState.RUNNING, at=1_763_892_001.0)
-        journal.runs.set_state(run.id, state, at=1_763_892_003.5, message="" if state is RunState.SUCCEEDED else "after failed")
+        journal.runs.set_state(
+            run.id, state, at=1_763_892_003.5, message="" if state is RunState.SUCCEEDED else "after failed"
+        )
         ids.append(run.id)
     return ids
 
@@ -126,7 +134,11 @@ def test_nothing_yet(call: Call) -> None:
 def test_show(call: Call, two_runs: list[int]) -> None:
     done = call("show", "1")
     assert done.code == 0
-    assert done.out.splitlines()[:3] == ["run      1 pipeline ok", "state    succeeded after 2.50 s", "commit   ccccccccc"]
+    assert done.out.splitlines()[:3] == [
+        "run      1 pipeline ok",
+        "state    succeeded after 2.50 s",
+        "commit   ccccccccc",
+    ]
     assert "train[depth=4]  pending" in done.out
     last = json.loads(call("show", "-o", "json").out)
     assert last["id"] == 2
@@ -166,7 +178,9 @@ def test_show(call: Call, two_runs: list[int]) -> None:
         (["ui"], 2, "terminal"),
     ],
 )
-def test_what_goes_wrong_has_a_code_and_words(call: Call, two_runs: list[int], words: list[str], code: int, said: str) -> None:
+def test_what_goes_wrong_has_a_code_and_words(
+    call: Call, two_runs: list[int], words: list[str], code: int, said: str
+) -> None:
     done = call(*words)
     assert (done.code, done.out) == (code, "")
     assert said in done.err
@@ -185,12 +199,21 @@ def test_versions_and_models_and_compare(call: Call, journal: Journal) -> None:
             metrics={"auc": 0.71},
             params={"depth": "8"},
         ),
-        Version("small", 1, time.time() - 4000, aliases=("champion",), commit="e" * 40, metrics={"auc": 0.7}, params={"depth": "4", "rate": "0.1"}),
+        Version(
+            "small",
+            1,
+            time.time() - 4000,
+            aliases=("champion",),
+            commit="e" * 40,
+            metrics={"auc": 0.7},
+            params={"depth": "4", "rate": "0.1"},
+        ),
     ]
     journal.versions.replace("small", versions, ABSENT)
     journal.quarantine.add("small", 1, "e" * 40, "anna", "bad")
-    assert call("versions", "--offline").out == (
-        "VERSION  ALIASES                VERDICT  COMMIT     RUN  CREATED     AUC\n"
+    assert (
+        call("versions", "--offline").out
+        == "VERSION  ALIASES                VERDICT  COMMIT     RUN  CREATED     AUC\n"
         "      2  challenger             pass     ddddddddd       1m ago   0.7100\n"
         "      1  champion, quarantined           eeeeeeeee       1h ago   0.7000\n"
     )
@@ -206,7 +229,9 @@ def test_versions_and_models_and_compare(call: Call, journal: Journal) -> None:
 
 
 def test_status_and_history(call: Call, journal: Journal) -> None:
-    row = journal.ledger.begin(environment="staging", how=How.DEPLOY, model="small", to_version=3, from_version=2, who="anna", why="try it")
+    row = journal.ledger.begin(
+        environment="staging", how=How.DEPLOY, model="small", to_version=3, from_version=2, who="anna", why="try it"
+    )
     journal.ledger.finish(row.id, DeploymentState.SUCCEEDED)
     value = json.loads(call("status", "-o", "json").out)
     assert [each["name"] for each in value["environments"]] == ["production", "staging"]
@@ -219,7 +244,8 @@ def test_status_and_history(call: Call, journal: Journal) -> None:
 def test_config_show_masks_secrets(call: Call, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_TOKEN", "s3cret-value")
     (home / "podium.yaml").write_text(
-        'project: x\ngit: {host: {kind: github, repo: a/b, token: "${GIT_TOKEN}"}}\npipelines: {p: {steps: {s: {run: "true"}}}}\n'
+        'project: x\ngit: {host: {kind: github, repo: a/b, token: "${GIT_TOKEN}"}}\npipelines: {p: {steps: {s: {run:'
+        ' "true"}}}}\n'
     )
     done = call("config", "show")
     assert done.code == 0
@@ -249,7 +275,10 @@ def test_validate_says_what_nothing_acts_on_yet(call: Call, home: Path) -> None:
         file.write("git: {branch: main}\nmonitors: {errors: {environment: staging, signal: error_rate}}\n")
     done = call("validate")
     assert (done.code, done.out) == (0, "")
-    assert done.err.splitlines()[1:] == ["git: read and checked, nothing acts on it yet", "monitors: read and checked, nothing acts on it yet"]
+    assert done.err.splitlines()[1:] == [
+        "git: read and checked, nothing acts on it yet",
+        "monitors: read and checked, nothing acts on it yet",
+    ]
     assert json.loads(call("validate", "-o", "json").out) == {"valid": True, "problems": []}
     assert "idle" not in json.loads(call("config", "show").out)
 
@@ -268,7 +297,13 @@ def test_help_of_every_command_shows_an_example(call: Call) -> None:
         assert done.code == 0
         assert "-C" in done.out or name in ("config", "quarantine")
         assert "Example:" in done.out or name in ("config", "quarantine"), name
-    for words in (["config", "schema"], ["config", "show"], ["quarantine", "list"], ["quarantine", "lift"], ["quarantine", "add"]):
+    for words in (
+        ["config", "schema"],
+        ["config", "show"],
+        ["quarantine", "list"],
+        ["quarantine", "lift"],
+        ["quarantine", "add"],
+    ):
         assert "Example:" in call(*words, "--help").out
     assert "Exit codes:" in call("--help").out
 

@@ -27,9 +27,14 @@ def running(home: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     def start(*words: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "podium.cli", *words],
-            cwd=home, env={**os.environ, "NO_COLOR": "1"}, text=True, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+            cwd=home,
+            env={**os.environ, "NO_COLOR": "1"},
+            text=True,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         started.append(process)
         return process
 
@@ -87,7 +92,10 @@ def test_detached_then_followed_through_its_log(shell: Call) -> None:
 
 def test_ctrl_c_cancels_the_run(running: Callable[..., subprocess.Popen[str]], journal: Journal) -> None:
     process = running("run", "slow", "-o", "json")
-    wait_until(lambda: journal.runs.count() and any(step.state is StepState.RUNNING for step in journal.steps.of(1)), what="the step runs")
+    wait_until(
+        lambda: journal.runs.count() and any(step.state is StepState.RUNNING for step in journal.steps.of(1)),
+        what="the step runs",
+    )
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130, err
@@ -98,7 +106,10 @@ def test_ctrl_c_cancels_the_run(running: Callable[..., subprocess.Popen[str]], j
 
 def test_a_lost_terminal_does_not(running: Callable[..., subprocess.Popen[str]], shell: Call, journal: Journal) -> None:
     process = running("run", "slow")
-    wait_until(lambda: journal.runs.count() and any(step.state is StepState.RUNNING for step in journal.steps.of(1)), what="the step runs")
+    wait_until(
+        lambda: journal.runs.count() and any(step.state is StepState.RUNNING for step in journal.steps.of(1)),
+        what="the step runs",
+    )
     os.killpg(process.pid, signal.SIGHUP)
     process.communicate(timeout=10)
     assert state_of(journal, 1) is RunState.RUNNING
@@ -130,9 +141,14 @@ def test_resume(shell: Call, home: Path) -> None:
     assert shell("resume", "last").code == 4
 
 
-def test_a_killed_worker_is_found_while_following(running: Callable[..., subprocess.Popen[str]], journal: Journal) -> None:
+def test_a_killed_worker_is_found_while_following(
+    running: Callable[..., subprocess.Popen[str]], journal: Journal
+) -> None:
     process = running("run", "slow")
-    wait_until(lambda: journal.runs.count() and any(step.state is StepState.RUNNING for step in journal.steps.of(1)), what="the step runs")
+    wait_until(
+        lambda: journal.runs.count() and any(step.state is StepState.RUNNING for step in journal.steps.of(1)),
+        what="the step runs",
+    )
     pid = journal.runs.get(1).worker_pid
     assert pid
     os.kill(pid, signal.SIGKILL)
@@ -143,7 +159,9 @@ def test_a_killed_worker_is_found_while_following(running: Callable[..., subproc
 
 
 def test_hostile_output_reaches_no_terminal(shell: Call, home: Path) -> None:
-    (home / "podium.yaml").write_text("project: x\npipelines: {p: {steps: {s: {run: 'printf \"a\\033[2Jb\\007\\n\"'}}}}\n")
+    (home / "podium.yaml").write_text(
+        "project: x\npipelines: {p: {steps: {s: {run: 'printf \"a\\033[2Jb\\007\\n\"'}}}}\n"
+    )
     done = shell("run")
     assert done.code == 0
     assert "\x1b" not in done.err

@@ -9,7 +9,16 @@ from podium.cli import words
 
 
 @pytest.mark.parametrize(
-    ("seconds", "written"), [(0.0, "0.00 s"), (0.312, "0.31 s"), (12.44, "12.4 s"), (59.97, "1m 00s"), (185, "3m 05s"), (7860, "2h 11m"), (None, "")]
+    ("seconds", "written"),
+    [
+        (0.0, "0.00 s"),
+        (0.312, "0.31 s"),
+        (12.44, "12.4 s"),
+        (59.97, "1m 00s"),
+        (185, "3m 05s"),
+        (7860, "2h 11m"),
+        (None, ""),
+    ],
 )
 def test_durations(seconds: float | None, written: str) -> None:
     assert words.duration(seconds) == written
@@ -23,7 +32,9 @@ def test_a_duration_never_shows_sixty_seconds_or_minutes(seconds: float) -> None
     assert not written.startswith("60.")
 
 
-@pytest.mark.parametrize(("age", "written"), [(3, "3s ago"), (125, "2m ago"), (7300, "2h ago"), (86400 * 3, "3d ago"), (-5, "0s ago")])
+@pytest.mark.parametrize(
+    ("age", "written"), [(3, "3s ago"), (125, "2m ago"), (7300, "2h ago"), (86400 * 3, "3d ago"), (-5, "0s ago")]
+)
 def test_ages(age: float, written: str) -> None:
     assert words.ago(1_000_000_000 - age, now=1_000_000_000) == written
 
@@ -34,7 +45,16 @@ def test_moments_are_utc_with_milliseconds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "written"), [(0.91234567, "0.9123"), (1234567.5, "1.235e+06"), (0.00001, "1e-05"), (3, "3"), (40000.0, "40000"), (None, ""), ("x", "x")]
+    ("value", "written"),
+    [
+        (0.91234567, "0.9123"),
+        (1234567.5, "1.235e+06"),
+        (0.00001, "1e-05"),
+        (3, "3"),
+        (40000.0, "40000"),
+        (None, ""),
+        ("x", "x"),
+    ],
 )
 def test_figures(value: object, written: str) -> None:
     assert words.figure(value) == written

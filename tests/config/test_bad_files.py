@@ -47,10 +47,34 @@ CASES = [
     (HEAD + "pipelines: {p: {}}\n", "2:16", "pipelines.p.steps", "is missing", ""),
     (HEAD + "pipelines: {'a b': {steps: {s: {run: x}}}}\n", "2:13", "pipelines.a b", "cannot be the name", ""),
     (HEAD + "pipelines: {p: {on: {push: 'a b'}, steps: {s: {run: x}}}}\n", "2:28", "pipelines.p.on.push", "branch", ""),
-    (HEAD + "pipelines: {p: {on: {schedule: '61 * * * *'}, steps: {s: {run: x}}}}\n", "2:32", "pipelines.p.on.schedule", "cron", ""),
-    (HEAD + "pipelines: {p: {on: {schedule: '@daily'}, steps: {s: {run: x}}}}\n", "2:32", "pipelines.p.on.schedule", "five fields", ""),
-    (HEAD + "pipelines: {p: {on: {schedule: '0 0 30 2 *'}, steps: {s: {run: x}}}}\n", "2:32", "pipelines.p.on.schedule", "day-of-month", ""),
-    (HEAD + "pipelines: {p: {on: {alert: nope}, steps: {s: {run: x}}}}\n", "2:29", "pipelines.p.on.alert", "unknown alert `nope`", ""),
+    (
+        HEAD + "pipelines: {p: {on: {schedule: '61 * * * *'}, steps: {s: {run: x}}}}\n",
+        "2:32",
+        "pipelines.p.on.schedule",
+        "cron",
+        "",
+    ),
+    (
+        HEAD + "pipelines: {p: {on: {schedule: '@daily'}, steps: {s: {run: x}}}}\n",
+        "2:32",
+        "pipelines.p.on.schedule",
+        "five fields",
+        "",
+    ),
+    (
+        HEAD + "pipelines: {p: {on: {schedule: '0 0 30 2 *'}, steps: {s: {run: x}}}}\n",
+        "2:32",
+        "pipelines.p.on.schedule",
+        "day-of-month",
+        "",
+    ),
+    (
+        HEAD + "pipelines: {p: {on: {alert: nope}, steps: {s: {run: x}}}}\n",
+        "2:29",
+        "pipelines.p.on.alert",
+        "unknown alert `nope`",
+        "",
+    ),
     (step("{}"), "7:10", "pipelines.p.steps.s", "needs one of the keys run, uses", ""),
     (step("{rum: x}"), "7:10", "pipelines.p.steps.s", "needs one of", "did you mean `run`"),
     (step("{run: x, uses: gate}"), "7:10", "pipelines.p.steps.s", "both `run` and `uses`", ""),
@@ -58,11 +82,29 @@ CASES = [
     (step("{run: ''}"), "7:16", "pipelines.p.steps.s.run", "is empty", ""),
     (step("{uses: regster, metric: auc}"), "7:17", "pipelines.p.steps.s.uses", "`regster` is not known", "register"),
     (step("{uses: register}"), "7:10", "pipelines.p.steps.s.metric", "is missing", ""),
-    (step("{uses: register, metric: mape}"), "7:35", "pipelines.p.steps.s.metric", "whether more `mape` is better", "goal"),
+    (
+        step("{uses: register, metric: mape}"),
+        "7:35",
+        "pipelines.p.steps.s.metric",
+        "whether more `mape` is better",
+        "goal",
+    ),
     (step("{uses: gate, gate: g}"), "7:29", "pipelines.p.steps.s.gate", "unknown gate `g`", "no gate"),
     (step("{uses: deploy, environment: e}"), "7:38", "pipelines.p.steps.s.environment", "unknown environment `e`", ""),
-    (step("{uses: promote, environment: e, force: true}"), "7:49", "pipelines.p.steps.s.force", "no reason in words", ""),
-    (step("{uses: promote, environment: e, force: false}"), "7:49", "pipelines.p.steps.s.force", "leave the key out", ""),
+    (
+        step("{uses: promote, environment: e, force: true}"),
+        "7:49",
+        "pipelines.p.steps.s.force",
+        "no reason in words",
+        "",
+    ),
+    (
+        step("{uses: promote, environment: e, force: false}"),
+        "7:49",
+        "pipelines.p.steps.s.force",
+        "leave the key out",
+        "",
+    ),
     (step("{uses: promote, environment: e, force: }"), "7:49", "pipelines.p.steps.s.force", "has no value", ""),
     (step("{run: x, needs: [a, aa]}"), "7:30", "pipelines.p.steps.s.needs[1]", "unknown step `aa`", "did you mean `a`"),
     (step("{run: x, needs: b}"), "7:26", "pipelines.p.steps.s.needs", "unknown step `b`", ""),
@@ -77,22 +119,64 @@ CASES = [
     (step("{run: x, inputs: [/etc]}"), "7:28", "pipelines.p.steps.s.inputs[0]", "not relative", ""),
     (step("{run: x, outputs: [../x]}"), "7:29", "pipelines.p.steps.s.outputs[0]", "leads out", ""),
     (step("{run: x, outputs: [.podium/x]}"), "7:29", "pipelines.p.steps.s.outputs[0]", "own", ""),
-    (step("{run: 'echo ${{ params.y }}'}"), "7:16", "pipelines.p.steps.s.run", "unknown value `${{ params.y }}`", "params.x"),
+    (
+        step("{run: 'echo ${{ params.y }}'}"),
+        "7:16",
+        "pipelines.p.steps.s.run",
+        "unknown value `${{ params.y }}`",
+        "params.x",
+    ),
     (step("{run: 'echo ${{ matrix.y }}'}"), "7:16", "pipelines.p.steps.s.run", "unknown value", ""),
     (step("{run: 'echo ${{ x }}'}"), "7:16", "pipelines.p.steps.s.run", "not the name of a value", "params.NAME"),
     (step("{run: 'echo ${{ params.x'}"), "7:16", "pipelines.p.steps.s.run", "not closed", ""),
     (step("{run: 'echo `${{ params.x }}`'}"), "7:16", "pipelines.p.steps.s.run", "inside backquotes", "env"),
-    (step("{run: x, when: params.z == '1'}"), "7:25", "pipelines.p.steps.s.when", "unknown value `params.z`", "params.x"),
+    (
+        step("{run: x, when: params.z == '1'}"),
+        "7:25",
+        "pipelines.p.steps.s.when",
+        "unknown value `params.z`",
+        "params.x",
+    ),
     (step("{run: x, when: params.x = '1'}"), "7:25", "pipelines.p.steps.s.when", "`=` at column 10", "=="),
-    (step("{run: x, when: needs.a.state == 'failed'}"), "7:25", "pipelines.p.steps.s.when", "unknown value `needs.a.state`", ""),
+    (
+        step("{run: x, when: needs.a.state == 'failed'}"),
+        "7:25",
+        "pipelines.p.steps.s.when",
+        "unknown value `needs.a.state`",
+        "",
+    ),
     (step("{run: x, when: now()}"), "7:25", "pipelines.p.steps.s.when", "`now()` is not known", "always()"),
     (step("{run: x, matrix: {}}"), "7:27", "pipelines.p.steps.s.matrix", "has no values", ""),
     (step("{run: x, matrix: {d: []}}"), "7:31", "pipelines.p.steps.s.matrix.d", "empty list", ""),
     (step("{run: x, matrix: {d: [1, 1]}}"), "7:31", "pipelines.p.steps.s.matrix.d", "holds `1` twice", ""),
-    (step("{run: x, matrix: {d: [1], exclude: [{e: 1}]}}"), "7:46", "pipelines.p.steps.s.matrix.exclude[0].e", "is not in the matrix", ""),
-    (step("{run: x, matrix: {d: [1, 2]}, outputs: [m]}"), "7:50", "pipelines.p.steps.s.outputs[0]", "several cells", "matrix.d"),
-    (step("{run: 'e ${{ matrix.f }}', matrix: {d: [1], include: [{d: 2, f: 3}]}}"), "7:16", "pipelines.p.steps.s.run", "unknown value", "matrix.d"),
-    (step("{run: x, outputs: [m/]}\n      t: {run: x, outputs: [m/n]}"), "8:28", "pipelines.p.steps.t.outputs", "also written by step `s`", ""),
+    (
+        step("{run: x, matrix: {d: [1], exclude: [{e: 1}]}}"),
+        "7:46",
+        "pipelines.p.steps.s.matrix.exclude[0].e",
+        "is not in the matrix",
+        "",
+    ),
+    (
+        step("{run: x, matrix: {d: [1, 2]}, outputs: [m]}"),
+        "7:50",
+        "pipelines.p.steps.s.outputs[0]",
+        "several cells",
+        "matrix.d",
+    ),
+    (
+        step("{run: 'e ${{ matrix.f }}', matrix: {d: [1], include: [{d: 2, f: 3}]}}"),
+        "7:16",
+        "pipelines.p.steps.s.run",
+        "unknown value",
+        "matrix.d",
+    ),
+    (
+        step("{run: x, outputs: [m/]}\n      t: {run: x, outputs: [m/n]}"),
+        "8:28",
+        "pipelines.p.steps.t.outputs",
+        "also written by step `s`",
+        "",
+    ),
     (
         step("{run: x, outputs: [m/]}\n      t: {run: x, inputs: [m/n]}"),
         "8:27",
@@ -100,8 +184,20 @@ CASES = [
         "does not wait for",
         "add s to its needs",
     ),
-    (HEAD + "gates: {g: {data: d.csv, target: t, checks: [{metrc: x}]}}\n", "2:46", "gates.g.checks[0]", "needs one of the keys", "metric"),
-    (HEAD + "gates: {g: {data: d.csv, target: t, checks: [{metric: f1}]}}\n", "2:46", "gates.g.checks[0]", "checks nothing", ""),
+    (
+        HEAD + "gates: {g: {data: d.csv, target: t, checks: [{metrc: x}]}}\n",
+        "2:46",
+        "gates.g.checks[0]",
+        "needs one of the keys",
+        "metric",
+    ),
+    (
+        HEAD + "gates: {g: {data: d.csv, target: t, checks: [{metric: f1}]}}\n",
+        "2:46",
+        "gates.g.checks[0]",
+        "checks nothing",
+        "",
+    ),
     (
         HEAD + "gates: {g: {data: d.csv, target: t, checks: [{metric: zz, compare: champion}]}}\n",
         "2:55",
@@ -118,15 +214,51 @@ CASES = [
     ),
     (HEAD + "environments: {a: {port: 0}}\n", "2:26", "environments.a.port", "out of range", "from 1 to 65535"),
     (HEAD + "environments: {a: {port: 70000}}\n", "2:26", "environments.a.port", "out of range", "65535"),
-    (HEAD + "environments: {a: {port: 1}, b: {port: 1}}\n", "2:40", "environments.b.port", "already that of environment `a`", "its own"),
+    (
+        HEAD + "environments: {a: {port: 1}, b: {port: 1}}\n",
+        "2:40",
+        "environments.b.port",
+        "already that of environment `a`",
+        "its own",
+    ),
     (HEAD + "environments: {a: {}, b: {}}\n", "2:26", "environments.b.port", "5100 (the default) is already", ""),
-    (HEAD + "environments: {a: {driver: proces}}\n", "2:28", "environments.a.driver", "`proces` is not known", "process"),
+    (
+        HEAD + "environments: {a: {driver: proces}}\n",
+        "2:28",
+        "environments.a.driver",
+        "`proces` is not known",
+        "process",
+    ),
     (HEAD + "environments: {a: {host: ssh://x}}\n", "2:26", "environments.a.host", "this machine only", "docker"),
     (HEAD + "environments: {a: {strategy: bluegreen}}\n", "2:30", "environments.a.strategy", "not known", "blue-green"),
-    (HEAD + "environments: {a: {strategy: {canary: {weights: [50, 5]}}}}\n", "2:49", "environments.a.strategy.canary.weights", "do not rise", ""),
-    (HEAD + ANALYSIS_START + "signal: requests, at_least: 1}]}}}}\n", "2:60", f"{ANALYSIS}.signal", "`requests` is not known", "error_rate, latency_p50"),
-    (HEAD + ANALYSIS_START + "signal: cpu, at_most: 1}]}}}}\n", "2:60", f"{ANALYSIS}.signal", "`cpu` is not known", "latency_p99"),
-    (HEAD + "monitors: {m: {environment: e, drift: psi, reference: r}}\n", "2:29", "monitors.m.environment", "unknown environment", ""),
+    (
+        HEAD + "environments: {a: {strategy: {canary: {weights: [50, 5]}}}}\n",
+        "2:49",
+        "environments.a.strategy.canary.weights",
+        "do not rise",
+        "",
+    ),
+    (
+        HEAD + ANALYSIS_START + "signal: requests, at_least: 1}]}}}}\n",
+        "2:60",
+        f"{ANALYSIS}.signal",
+        "`requests` is not known",
+        "error_rate, latency_p50",
+    ),
+    (
+        HEAD + ANALYSIS_START + "signal: cpu, at_most: 1}]}}}}\n",
+        "2:60",
+        f"{ANALYSIS}.signal",
+        "`cpu` is not known",
+        "latency_p99",
+    ),
+    (
+        HEAD + "monitors: {m: {environment: e, drift: psi, reference: r}}\n",
+        "2:29",
+        "monitors.m.environment",
+        "unknown environment",
+        "",
+    ),
     (HEAD + "alerts: {a: {monitor: m, above: 1}}\n", "2:23", "alerts.a.monitor", "unknown monitor", ""),
     (HEAD + "infra: {a: {terraform: x, cloudformation: y}}\n", "2:12", "infra.a", "both", ""),
     ("git: {}\n", "1:1", "project", "is missing", ""),
@@ -137,14 +269,36 @@ CASES = [
     ("? [a]\n: b\n", "1:3", "", "a list cannot be a key", ""),
     ("project: 'a\\0'\n", "1:10", "project", "not a name", ""),
     ('project: "a\\0"\n', "1:10", "project", "character", ""),
-    (HEAD + GATE_START + "replay: nowhere}]}}\nenvironments: {e: {}}\n", "2:55", "gates.g.checks[0].replay", "unknown environment", ""),
-    (HEAD + GATE_START + "replay: e, at_least: 9, limit: 5}]}}\nenvironments: {e: {}}\n", "2:68", "gates.g.checks[0].at_least", "above `limit`", ""),
-    (HEAD + GATE_START + "replay: e, max_differing: 1.5}]}}\nenvironments: {e: {}}\n", "2:73", "gates.g.checks[0].max_differing", "out of range", "0 to 1"),
+    (
+        HEAD + GATE_START + "replay: nowhere}]}}\nenvironments: {e: {}}\n",
+        "2:55",
+        "gates.g.checks[0].replay",
+        "unknown environment",
+        "",
+    ),
+    (
+        HEAD + GATE_START + "replay: e, at_least: 9, limit: 5}]}}\nenvironments: {e: {}}\n",
+        "2:68",
+        "gates.g.checks[0].at_least",
+        "above `limit`",
+        "",
+    ),
+    (
+        HEAD + GATE_START + "replay: e, max_differing: 1.5}]}}\nenvironments: {e: {}}\n",
+        "2:73",
+        "gates.g.checks[0].max_differing",
+        "out of range",
+        "0 to 1",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("text", "where", "key", "message", "hint"), CASES, ids=[f"{case[2] or 'file'}: {case[3]}" for case in CASES])
-def test_each_is_told_where_and_why(problems: Problems, text: str, where: str, key: str, message: str, hint: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "where", "key", "message", "hint"), CASES, ids=[f"{case[2] or 'file'}: {case[3]}" for case in CASES]
+)
+def test_each_is_told_where_and_why(
+    problems: Problems, text: str, where: str, key: str, message: str, hint: str
+) -> None:
     found = problems(text)
     match = [problem for problem in found if problem.key == key and message in problem.message]
     assert match, "\n".join(f"{problem} ({problem.hint})" for problem in found)
@@ -180,11 +334,18 @@ def test_a_thing_that_is_wrong_inside_is_still_there_for_others(problems: Proble
         pipelines: {p: {steps: {a: {run: x, retries: x}, b: {uses: deploy, environment: e, needs: a}, c: 5, d: {run: x, needs: c}}}}
         environments: {e: 5}
     """)
-    assert [problem.key for problem in found] == ["pipelines.p.steps.a.retries", "pipelines.p.steps.c", "environments.e"]
+    assert [problem.key for problem in found] == [
+        "pipelines.p.steps.a.retries",
+        "pipelines.p.steps.c",
+        "environments.e",
+    ]
 
 
 def test_a_loop_is_named(problems: Problems) -> None:
-    found = problems("project: p\npipelines: {p: {steps: {a: {run: x, needs: c}, b: {run: x, needs: a}, c: {run: x, needs: [b]}, d: {run: x}}}}\n")
+    found = problems(
+        "project: p\npipelines: {p: {steps: {a: {run: x, needs: c}, b: {run: x, needs: a}, c: {run: x, needs: [b]}, d:"
+        " {run: x}}}}\n"
+    )
     assert len(found) == 1 and "a → c → b → a" in found[0].message
 
 
@@ -272,7 +433,32 @@ def test_bombs_are_refused_quickly(tmp_path: Path, text: str) -> None:
 def damaged(text: str) -> st.SearchStrategy[str]:
     """The text with a few pieces cut out, doubled or overwritten."""
     tokens = st.sampled_from(
-        ["{", "}", "[", "]", ":", "- ", "\n", "\t", "'", '"', "*a", "&a ", "<<: ", "!x ", "${A}", "${{", "}}", "~", "\x00", "é", "|", ">", "#", "?"]
+        [
+            "{",
+            "}",
+            "[",
+            "]",
+            ":",
+            "- ",
+            "\n",
+            "\t",
+            "'",
+            '"',
+            "*a",
+            "&a ",
+            "<<: ",
+            "!x ",
+            "${A}",
+            "${{",
+            "}}",
+            "~",
+            "\x00",
+            "é",
+            "|",
+            ">",
+            "#",
+            "?",
+        ]
     )
     edit = st.tuples(st.integers(0, len(text)), st.integers(0, 30), st.one_of(st.just(""), tokens, st.text(max_size=5)))
 
@@ -285,7 +471,9 @@ def damaged(text: str) -> st.SearchStrategy[str]:
     return st.lists(edit, min_size=1, max_size=4).map(apply)
 
 
-SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+SETTINGS = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 
 
 @SETTINGS
@@ -308,7 +496,12 @@ def test_noise_never_ends_in_anything_but_a_podium_error(tmp_path: Path, data: b
 
 values = st.recursive(
     st.one_of(
-        st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.sampled_from(["${A}", "${{ params.x }}", "1h", "20%", "train"])
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(),
+        st.text(max_size=8),
+        st.sampled_from(["${A}", "${{ params.x }}", "1h", "20%", "train"]),
     ),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
     max_leaves=6,
@@ -331,6 +524,12 @@ def test_wrong_types_anywhere_never_end_in_anything_but_a_podium_error(tmp_path:
             break
         place = place[key]
     try:
-        from_text(json.dumps(document, ensure_ascii=False, default=str), "podium.yaml", tmp_path, tmp_path, {"GITHUB_TOKEN": "x"})
+        from_text(
+            json.dumps(document, ensure_ascii=False, default=str),
+            "podium.yaml",
+            tmp_path,
+            tmp_path,
+            {"GITHUB_TOKEN": "x"},
+        )
     except ConfigError as error:
         assert error.problems

@@ -50,7 +50,11 @@ def plain(node: Node) -> Any:
     if not node.plain:
         return node.text
     try:
-        return float(node.text) if as_written(node.text) == node.text and node.text[:1].isdigit() else as_written(node.text)
+        return (
+            float(node.text)
+            if as_written(node.text) == node.text and node.text[:1].isdigit()
+            else as_written(node.text)
+        )
     except ValueError:
         return node.text
 
@@ -84,10 +88,15 @@ def test_the_example_has_every_key(tmp_path: Path) -> None:
 
 
 def test_every_key_of_the_example_is_explained() -> None:
-    """Each key has a comment in one of the lines that it is written in; those of the top explain themselves by what is below."""
+    """Each key has a comment in one of the lines that it is written in; those of the top explain themselves by what
+    is below."""
     lines = EXAMPLE.read_text().splitlines()
     top = {key.name for key in PROJECT.keys}
-    names = {key.name for section in sections(PROJECT) for key in section.keys} - top - {"canary", "rolling", "blue-green", "steps"}
+    names = (
+        {key.name for section in sections(PROJECT) for key in section.keys}
+        - top
+        - {"canary", "rolling", "blue-green", "steps"}
+    )
     silent = {name for name in names if not any(re.search(rf"(^|[\s{{,]){name}:.*#", line) for line in lines)}
     assert not silent
 
@@ -100,7 +109,9 @@ def test_every_key_has_words() -> None:
 
 @pytest.mark.parametrize("text", [EXAMPLE.read_text(), FLIGHTS, "project: p\n"], ids=["example", "flights", "smallest"])
 def test_the_schema_takes_what_the_reader_takes(text: str) -> None:
-    errors = [f"{list(error.absolute_path)}: {error.message[:200]}" for error in VALIDATOR.iter_errors(plain(parsed(text)))]
+    errors = [
+        f"{list(error.absolute_path)}: {error.message[:200]}" for error in VALIDATOR.iter_errors(plain(parsed(text)))
+    ]
     assert not errors, "\n".join(errors)
 
 
@@ -125,7 +136,9 @@ STRUCTURAL = (
 
 
 @pytest.mark.parametrize(
-    "case", [case for case in CASES if any(word in case[3] for word in STRUCTURAL) and "whether" not in case[3]], ids=lambda case: case[2] or "file"
+    "case",
+    [case for case in CASES if any(word in case[3] for word in STRUCTURAL) and "whether" not in case[3]],
+    ids=lambda case: case[2] or "file",
 )
 def test_the_schema_refuses_what_the_reader_refuses(case: tuple[str, ...]) -> None:
     if "needs: s" in case[0] or "when: now" in case[0] or "metric: zz" in case[0]:

@@ -57,7 +57,13 @@ AROUND = {
 
 
 def output(shell: str, command: str) -> str:
-    done = subprocess.run([shell, "-c", command], capture_output=True, timeout=10, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}, cwd="/")
+    done = subprocess.run(
+        [shell, "-c", command],
+        capture_output=True,
+        timeout=10,
+        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+        cwd="/",
+    )
     assert done.returncode == 0, (command, done.stderr)
     assert not done.stderr, (command, done.stderr)
     return done.stdout.decode("utf-8", "surrogateescape")
@@ -66,20 +72,30 @@ def output(shell: str, command: str) -> str:
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 @pytest.mark.parametrize("template", AROUND)
 def test_every_nasty_value_arrives_as_itself_in_every_place(shell: str, template: str) -> None:
-    """One shell for all values of a place: each command is a subshell of its own, so that one that went wrong shows as a difference."""
-    script = "\n".join(f"(\n{render(template, {'params': {'x': value}}, quote=True)}\n)\nprintf '\\001'" for value in NASTY)
+    """One shell for all values of a place: each command is a subshell of its own, so that one that went wrong shows
+    as a difference."""
+    script = "\n".join(
+        f"(\n{render(template, {'params': {'x': value}}, quote=True)}\n)\nprintf '\\001'" for value in NASTY
+    )
     assert output(shell, script).split("\x01")[:-1] == [AROUND[template].replace("{}", value) for value in NASTY]
 
 
-values = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20) | st.text("'\"\\$`(){};#\n ab", max_size=12)
+values = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20) | st.text(
+    "'\"\\$`(){};#\n ab", max_size=12
+)
 
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(sorted(AROUND)), values), min_size=8, max_size=12))
 @example([("printf '<%s>' '${{ params.x }}'".replace("'${{", "'a ${{").replace("}}'", "}} b'"), "'; echo hit; '")])
 def test_any_value_arrives_as_itself(pairs: list[tuple[str, str]]) -> None:
-    script = "\n".join(f"(\n{render(template, {'params': {'x': value}}, quote=True)}\n)\nprintf '\\001\\002'" for template, value in pairs)
-    assert output("sh", script) == "".join(f"{AROUND[template].replace('{}', value)}\x01\x02" for template, value in pairs)
+    script = "\n".join(
+        f"(\n{render(template, {'params': {'x': value}}, quote=True)}\n)\nprintf '\\001\\002'"
+        for template, value in pairs
+    )
+    assert output("sh", script) == "".join(
+        f"{AROUND[template].replace('{}', value)}\x01\x02" for template, value in pairs
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,7 +131,9 @@ def test_a_nul_byte_is_refused() -> None:
 def test_render_without_quotes() -> None:
     values = {"params": {"x": "a b"}, "matrix": {"depth": 8, "rate": 0.05, "flag": True}}
     assert (
-        render("m-${{matrix.depth}}/${{ matrix.rate }}-${{ matrix.flag }} ${{  params.x  }} ${HOME}", values, quote=False)
+        render(
+            "m-${{matrix.depth}}/${{ matrix.rate }}-${{ matrix.flag }} ${{  params.x  }} ${HOME}", values, quote=False
+        )
         == "m-8/0.05-true a b ${HOME}"
     )
 
@@ -195,7 +213,10 @@ def test_what_is_no_expression_says_where(expression: str) -> None:
 
 def test_names_and_outcomes() -> None:
     assert when_names("params.x == 'y' and not (branch == 'x' or params.x)") == ["params.x", "branch"]
-    assert [looks_at_outcome(text) for text in ("", "params.x", "always()", "failed() or params.x", "needs.a.state == 'failed'")] == [
+    assert [
+        looks_at_outcome(text)
+        for text in ("", "params.x", "always()", "failed() or params.x", "needs.a.state == 'failed'")
+    ] == [
         False,
         False,
         True,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from podium.core.config import find_root, idle, load
 from podium.core.config.variables import looks_secret
-from podium.core.delivery.analysis import Window
+from podium.core.delivery.rollout.analysis import Window
 from podium.core.domain.project import Project
 from podium.core.domain.watching import CANARY_SIGNALS
 from podium.core.errors import UsageError
@@ -74,7 +74,12 @@ infra:
 def test_the_whole_of_the_design(read: Read, tmp_path: Path) -> None:
     project = read(FLIGHTS, GITHUB_TOKEN="s3cret")
     release = project.pipelines["release"]
-    assert (project.name, project.root, project.home, project.secrets) == ("flight-delay", tmp_path, tmp_path, ("s3cret",))
+    assert (project.name, project.root, project.home, project.secrets) == (
+        "flight-delay",
+        tmp_path,
+        tmp_path,
+        ("s3cret",),
+    )
     assert project.git.host is not None and project.git.host.token == "s3cret" and "s3cret" not in repr(project)
     assert project.mlflow.tracking_uri == f"sqlite:///{tmp_path}/.podium/mlflow.db"
     assert (release.on.push, release.on.schedule, release.on.alerts) == (("main",), "0 3 * * 1", ("input-drift",))
@@ -91,8 +96,18 @@ def test_the_whole_of_the_design(read: Read, tmp_path: Path) -> None:
     assert (checks[2].slices, checks[2].min_rows) == (("carrier", "origin"), 200)
     assert (checks[3].percentile, checks[3].at_most) == ("p95", 0.05)
     production = project.environments["production"]
-    assert (production.driver, production.port, production.replicas, production.protected, production.keep) == ("docker", 5100, 2, True, 3)
-    assert (production.strategy.kind, production.strategy.weights, production.strategy.interval) == ("canary", (5, 25, 50), 120.0)
+    assert (production.driver, production.port, production.replicas, production.protected, production.keep) == (
+        "docker",
+        5100,
+        2,
+        True,
+        3,
+    )
+    assert (production.strategy.kind, production.strategy.weights, production.strategy.interval) == (
+        "canary",
+        (5, 25, 50),
+        120.0,
+    )
     assert production.strategy.analysis[1] == {"signal": "latency_p95", "compare": "champion", "margin": 0.2}
     assert project.environments["staging"].strategy.kind == "blue-green"
     assert (project.alerts["input-drift"].for_, project.alerts["input-drift"].cooldown) == (2, 21600.0)
@@ -144,7 +159,15 @@ def test_words_that_yaml_would_guess_about_stay_words(read: Read) -> None:
     """)
     pipeline = project.pipelines["on"]
     assert (project.name, pipeline.on.push) == ("no", ("yes",))
-    written = {"day": "2013-03-01", "month": "2013-03", "version": "3.10", "sexagesimal": "1:30", "octal": "010", "empty": "", "yes": "on"}
+    written = {
+        "day": "2013-03-01",
+        "month": "2013-03",
+        "version": "3.10",
+        "sexagesimal": "1:30",
+        "octal": "010",
+        "empty": "",
+        "yes": "on",
+    }
     assert pipeline.params == written
     matrix = pipeline.steps["y"].matrix
     assert matrix is not None
@@ -171,7 +194,10 @@ def test_variables(read: Read) -> None:
 
 
 def test_values_of_secret_looking_variables_are_remembered(read: Read) -> None:
-    text = "project: p\nenv: {A: '${API_TOKEN}', B: 'x ${DB_PASSWORD} y', C: '${AWS_SECRET_ACCESS_KEY}', D: '${HOCKEYTEAM}', E: '${MY_TOKEN:-none}'}\n"
+    text = (
+        "project: p\nenv: {A: '${API_TOKEN}', B: 'x ${DB_PASSWORD} y', C: '${AWS_SECRET_ACCESS_KEY}', D:"
+        " '${HOCKEYTEAM}', E: '${MY_TOKEN:-none}'}\n"
+    )
     project = read(text, API_TOKEN="t0", DB_PASSWORD="p0", AWS_SECRET_ACCESS_KEY="k0", HOCKEYTEAM="blue")
     assert sorted(project.secrets) == ["k0", "p0", "t0"]
 
@@ -179,11 +205,28 @@ def test_values_of_secret_looking_variables_are_remembered(read: Read) -> None:
 @pytest.mark.parametrize(
     ("name", "secret"),
     [
-        ("KEY", True), ("KEY_ID", True), ("MY_KEYS", True), ("APIKEY", True), ("OPENAIKEY", True), ("apikey", True), ("APIKEY_OLD", True), ("APIKEY2", True),
-        ("MAX_TOKENS", False), ("MAX_NEW_TOKENS", False), ("TOKENIZER", False), ("SORT_KEY", False), ("EOS_TOKEN", False), ("HF_TOKENS", True),
-        ("MAX_TOKENS_API_KEY", True), ("TOKENIZER_TOKEN", True), ("HOCKEYTEAM", False), ("MONKEYS", False), ("KE", False), ("PORT", False),
+        ("KEY", True),
+        ("KEY_ID", True),
+        ("MY_KEYS", True),
+        ("APIKEY", True),
+        ("OPENAIKEY", True),
+        ("apikey", True),
+        ("APIKEY_OLD", True),
+        ("APIKEY2", True),
+        ("MAX_TOKENS", False),
+        ("MAX_NEW_TOKENS", False),
+        ("TOKENIZER", False),
+        ("SORT_KEY", False),
+        ("EOS_TOKEN", False),
+        ("HF_TOKENS", True),
+        ("MAX_TOKENS_API_KEY", True),
+        ("TOKENIZER_TOKEN", True),
+        ("HOCKEYTEAM", False),
+        ("MONKEYS", False),
+        ("KE", False),
+        ("PORT", False),
     ],
-)  # fmt: skip
+)
 def test_a_word_that_begins_or_ends_with_key_is_secret(name: str, secret: bool) -> None:
     assert looks_secret(name) is secret
 
@@ -206,21 +249,31 @@ def test_the_reason_of_a_forced_promotion_is_kept_as_written(read: Read) -> None
         environments: {e: {}}
     """)
     steps = project.pipelines["p"].steps
-    assert (steps["words"].options["force"], steps["param"].options["force"]) == ("no gate yet: OPS-12", "${{ params.why }}")
+    assert (steps["words"].options["force"], steps["param"].options["force"]) == (
+        "no gate yet: OPS-12",
+        "${{ params.why }}",
+    )
     assert "force" not in steps["none"].options
 
 
 def test_what_nothing_acts_on_yet_is_told(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read("project: p\npipelines: {p: {on: {push: main}, steps: {s: {run: x}}}}\n").idle == ()
-    text = FLIGHTS.replace("{driver: process, port: 5101}", "{driver: swarm, port: 5101}").replace("{run: pytest -q tests}", "{run: x, executor: ray}")
+    text = FLIGHTS.replace("{driver: process, port: 5101}", "{driver: swarm, port: 5101}").replace(
+        "{run: pytest -q tests}", "{run: x, executor: ray}"
+    )
     project = read(text, GITHUB_TOKEN="x")
-    nothing, nobody = "read and checked, nothing acts on it yet", "read and checked, but no installed package brings it yet, so"
+    nothing, nobody = (
+        "read and checked, nothing acts on it yet",
+        "read and checked, but no installed package brings it yet, so",
+    )
     assert project.idle == (
         *(f"{key}: {nothing}" for key in ("git", "monitors", "alerts", "infra", "pipelines.release.on.alert")),
         f"pipelines.release.steps.unit.executor: ray: {nobody} the step will fail",
         f"environments.staging.driver: swarm: {nobody} a change there will fail",
     )
-    monkeypatch.setattr(idle, "plugins", lambda group: {"podium.executors": ["ray"], "podium.drivers": ["swarm"]}[group])
+    monkeypatch.setattr(
+        idle, "plugins", lambda group: {"podium.executors": ["ray"], "podium.drivers": ["swarm"]}[group]
+    )
     assert len(read(text, GITHUB_TOKEN="x").idle) == 5, "a package that brings it acts on it"
 
 
@@ -259,7 +312,8 @@ def test_a_merge_brings_in_what_the_section_is_chosen_by_and_what_others_merged(
 
 
 @pytest.mark.parametrize(
-    ("written", "seconds"), [("50ms", 0.05), ("20m", 1200), ("1h30m", 5400), ("1.5s", 1.5), ("2d", 172800), ("1w", 604800), ("0", 0)]
+    ("written", "seconds"),
+    [("50ms", 0.05), ("20m", 1200), ("1h30m", 5400), ("1.5s", 1.5), ("2d", 172800), ("1w", 604800), ("0", 0)],
 )
 def test_durations(read: Read, written: str, seconds: float) -> None:
     project = read(f"project: p\npipelines: {{p: {{steps: {{s: {{run: x, backoff: {written}}}}}}}}}\n")
@@ -298,11 +352,10 @@ def test_it_is_quick_and_loads_nothing_big(read: Read, tmp_path: Path) -> None:
         fastest = min(fastest, time.perf_counter() - start)
     assert fastest < 0.03
     code = (
-        "import sys, pathlib, podium.core.config as config\n"
-        "assert 'yaml' not in sys.modules\n"
-        f"config.load(pathlib.Path({str(tmp_path)!r}), environ={{'GITHUB_TOKEN': 'x'}})\n"
-        "bad = {'mlflow', 'pandas', 'numpy', 'httpx', 'textual', 'rich', 'typer', 'importlib.metadata'} & set(sys.modules)\n"
-        "assert not bad, bad"
+        "import sys, pathlib, podium.core.config as config\nassert 'yaml' not in"
+        f" sys.modules\nconfig.load(pathlib.Path({str(tmp_path)!r}), environ={{'GITHUB_TOKEN': 'x'}})\nbad ="
+        " {'mlflow', 'pandas', 'numpy', 'httpx', 'textual', 'rich', 'typer', 'importlib.metadata'} &"
+        " set(sys.modules)\nassert not bad, bad"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

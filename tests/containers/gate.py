@@ -11,7 +11,8 @@ from typing import Self
 
 
 class Gate:
-    """`path` leads to `target` until `cut` (connections end without a word, new ones are refused) or `drop` (they end, new ones are let through)."""
+    """`path` leads to `target` until `cut` (connections end without a word, new ones are refused) or `drop` (they
+    end, new ones are let through)."""
 
     def __init__(self, path: Path, target: str) -> None:
         self.path, self._target = path, target
@@ -73,5 +74,7 @@ class Gate:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.cut()

@@ -1,4 +1,5 @@
-"""As much of an engine as a test of its bad moments needs: a Unix socket that answers HTTP as it is told, and breaks off, or is silent, when it is told to."""
+"""As much of an engine as a test of its bad moments needs: a Unix socket that answers HTTP as it is told, and breaks
+off, or is silent, when it is told to."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from podium.core.containers import Engine, open_engine
-from podium.core.containers.address import Address
+from podium.core.containers.engine.address import Address
 
 Answer = Callable[["Request"], None]
 
@@ -39,7 +40,9 @@ class Request(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         path = "/" + path.split("/", 2)[2] if path.startswith("/v1.") else path
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.wire.seen.append(Seen(f"{self.command} {path}", self.path.partition("?")[2], dict(self.headers), body))
+        self.server.wire.seen.append(
+            Seen(f"{self.command} {path}", self.path.partition("?")[2], dict(self.headers), body)
+        )
         self.server.wire.answer(f"{self.command} {path}")(self)
 
     do_GET = do_POST = do_PUT = do_DELETE = handle_one
@@ -59,6 +62,7 @@ class Request(BaseHTTPRequestHandler):
     def end(self) -> None:
         self.wfile.write(b"0\r\n\r\n")
 
+
 class _Server(ThreadingMixIn, UnixStreamServer):
     daemon_threads = True
     block_on_close = False
@@ -69,7 +73,8 @@ class _Server(ThreadingMixIn, UnixStreamServer):
 
 
 class Wire:
-    """`answers` has, for `GET /images/json` and the like, what is done with such a request: the next of several, and the last again and again."""
+    """`answers` has, for `GET /images/json` and the like, what is done with such a request: the next of several, and
+    the last again and again."""
 
     def __init__(self, path: Path) -> None:
         self.address = Address("unix", path=str(path))
@@ -93,7 +98,9 @@ class Wire:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._server.shutdown()
         self._server.server_close()
 

@@ -8,10 +8,13 @@ from pathlib import Path
 
 from podium.core.config import load
 from podium.core.containers import Engine, Labels
-from podium.core.containers import labels as names
+from podium.core.containers.engine import labels as names
 from podium.core.domain.project import Environment, Project
 
-_FILE = "project: yard\npipelines: {release: {steps: {one: {run: 'true'}}}}\nenvironments: {production: {driver: docker, port: 5100}}\n"
+_FILE = (
+    "project: yard\npipelines: {release: {steps: {one: {run: 'true'}}}}\nenvironments: {production: {driver: docker,"
+    " port: 5100}}\n"
+)
 
 
 class Yard:
@@ -28,11 +31,15 @@ class Yard:
         more = {names.ENVIRONMENT: "production", names.REPLICA: replica, names.VERSION: "3"}
         return Labels(self.project.name, self.project.home, role, more).all()
 
-    def run(self, replica: str, command: Sequence[str] | str = "sleep 1000", *, start: bool = True, **options: object) -> str:
+    def run(
+        self, replica: str, command: Sequence[str] | str = "sleep 1000", *, start: bool = True, **options: object
+    ) -> str:
         """The id of a container that runs `command` in a shell."""
         words = ["sh", "-c", command] if isinstance(command, str) else list(command)
         host = self.engine.api.create_host_config(init=True)
-        made = self.engine.api.create_container(self.image, words, labels=self.labels(replica), host_config=host, **options)
+        made = self.engine.api.create_container(
+            self.image, words, labels=self.labels(replica), host_config=host, **options
+        )
         if start:
             self.engine.api.start(made["Id"])
         return str(made["Id"])

@@ -1,4 +1,5 @@
-"""The demonstration's parts: its project, its traffic, and that it leaves nothing running. tests/integration/test_demo.py plays it whole."""
+"""The demonstration's parts: its project, its traffic, and that it leaves nothing running.
+tests/integration/test_demo.py plays it whole."""
 
 from __future__ import annotations
 
@@ -34,7 +35,9 @@ def test_the_project_is_committed_and_clean(made: project.Changes) -> None:
     assert load(made.directory).name == "flight-delay"
     files = project.git(made.directory, "ls-files").splitlines()
     assert {"podium.yaml", "train.py", "replay.py", "tests/test_features.py"} <= set(files)
-    assert not [name for name in files if name.startswith(("mlruns", "data/", ".podium")) or name.endswith((".db", ".pyc"))]
+    assert not [
+        name for name in files if name.startswith(("mlruns", "data/", ".podium")) or name.endswith((".db", ".pyc"))
+    ]
 
 
 @pytest.mark.parametrize("second", ["worse", "slow"])
@@ -133,12 +136,21 @@ def test_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
     directory = tmp_path / "flights"
     process = subprocess.Popen(
         [sys.executable, "-m", "podium.cli", "demo", str(directory), "--no-ui"],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=tmp_path,
-    )  # fmt: skip
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        cwd=tmp_path,
+    )
     try:
         wait_until((directory / ".podium" / "journal.db").exists, timeout=20, what="the project is made")
         cockpit = Cockpit.open(directory)
-        wait_until(lambda: cockpit.run_count() and any(step.state is StepState.RUNNING for step in cockpit.steps(1)), timeout=90, what="it runs")
+        wait_until(
+            lambda: cockpit.run_count() and any(step.state is StepState.RUNNING for step in cockpit.steps(1)),
+            timeout=90,
+            what="it runs",
+        )
         assert cockpit.agent().alive
         began = time.monotonic()
         process.send_signal(signal.SIGINT)

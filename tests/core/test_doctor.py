@@ -20,7 +20,8 @@ from tests.support import free_port
 @pytest.fixture
 def cockpit(tmp_path: Path) -> Iterator[Cockpit]:
     (tmp_path / "podium.yaml").write_text(
-        f"project: sick\npipelines: {{p: {{steps: {{s: {{run: 'true'}}}}}}}}\nenvironments: {{staging: {{port: {free_port()}}}}}\n"
+        "project: sick\npipelines: {p: {steps: {s: {run: 'true'}}}}\nenvironments: {staging: {port:"
+        f" {free_port()}}}}}\n"
     )
     cockpit = Cockpit(tmp_path)
     yield cockpit
@@ -34,9 +35,20 @@ def found(cockpit: Cockpit, subject: str) -> list[Finding]:
 def test_a_fresh_project_has_no_problem(cockpit: Cockpit) -> None:
     findings = cockpit.doctor()
     assert not [finding for finding in findings if finding.health is Health.PROBLEM]
-    assert {"python", "packages", "podium.yaml", "state", "disk", "journal", "git", "haproxy", "mlflow", "agent", "locks", "staging"} <= {
-        finding.subject for finding in findings
-    }
+    assert {
+        "python",
+        "packages",
+        "podium.yaml",
+        "state",
+        "disk",
+        "journal",
+        "git",
+        "haproxy",
+        "mlflow",
+        "agent",
+        "locks",
+        "staging",
+    } <= {finding.subject for finding in findings}
 
 
 def test_whatever_is_not_well_has_a_hint(cockpit: Cockpit) -> None:
@@ -58,7 +70,9 @@ def test_an_edited_audit_is_found(cockpit: Cockpit) -> None:
     assert found(cockpit, "audit")[0].health is Health.OK
     cockpit.close()
     with sqlite3.connect(cockpit.home / ".podium" / "journal.db") as raw:
-        for (name,) in raw.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'audit'").fetchall():
+        for (name,) in raw.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'audit'"
+        ).fetchall():
             raw.execute(f"DROP TRIGGER {name}")
         raw.execute("UPDATE audit SET who = 'nobody' WHERE id = 2")
     assert any(finding.health is Health.PROBLEM and "entry 2" in finding.message for finding in found(cockpit, "audit"))
@@ -77,7 +91,20 @@ def test_git(cockpit: Cockpit) -> None:
     assert "no git repository" in found(cockpit, "git")[0].message
     subprocess.run(["git", "init", "-q", "-b", "main"], cwd=cockpit.home, check=True)
     assert "no commit" in found(cockpit, "git")[0].message
-    commit = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false", "commit", "-q", "--allow-empty", "-m", "x"]
+    commit = [
+        "git",
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@b",
+        "-c",
+        "commit.gpgsign=false",
+        "commit",
+        "-q",
+        "--allow-empty",
+        "-m",
+        "x",
+    ]
     subprocess.run(commit, cwd=cockpit.home, check=True)
     assert found(cockpit, "git")[0].message.startswith("main at ")
 
@@ -110,7 +137,9 @@ def test_a_run_without_its_worker_and_a_lock_without_its_holder(cockpit: Cockpit
 
 
 def test_an_environment_that_was_stopped(cockpit: Cockpit) -> None:
-    row = cockpit.journal.ledger.begin(environment="staging", how=How.DEPLOY, model="sick", to_version=3, from_version=None, who="anna")
+    row = cockpit.journal.ledger.begin(
+        environment="staging", how=How.DEPLOY, model="sick", to_version=3, from_version=None, who="anna"
+    )
     cockpit.journal.ledger.finish(row.id, DeploymentState.SUCCEEDED)
     (finding,) = found(cockpit, "staging")
     assert (finding.health, finding.hint) == (Health.WARNING, "podium deploy 3 -e staging")

@@ -23,7 +23,8 @@ FIRST, SECOND = "a" * 40, "b" * 40
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     (tmp_path / "podium.yaml").write_text(
-        "project: lines\npipelines: {release: {steps: {one: {run: 'true'}}}}\nenvironments: {staging: {port: 5101}, production: {port: 5100}}\n"
+        "project: lines\npipelines: {release: {steps: {one: {run: 'true'}}}}\nenvironments: {staging: {port: 5101},"
+        " production: {port: 5100}}\n"
     )
     return load(tmp_path)
 
@@ -33,10 +34,16 @@ def journal(project: Project) -> Iterator[Journal]:
     project.state.mkdir(mode=0o700)
     with Journal.open(project.state / "journal.db") as journal:
         for commit in (FIRST, SECOND, "c" * 40):
-            journal.runs.create(kind=RunKind.PIPELINE, name="release", trigger=Trigger.PERSON, who="anna", commit=commit)
+            journal.runs.create(
+                kind=RunKind.PIPELINE, name="release", trigger=Trigger.PERSON, who="anna", commit=commit
+            )
         versions = [
-            Version("lines", 2, 20.0, aliases=("champion",), commit=SECOND, run_id=2, mlflow_run="m2", digest="sha256:2"),
-            Version("lines", 1, 10.0, aliases=("previous",), commit=FIRST, run_id=1, mlflow_run="m1", digest="sha256:1"),
+            Version(
+                "lines", 2, 20.0, aliases=("champion",), commit=SECOND, run_id=2, mlflow_run="m2", digest="sha256:2"
+            ),
+            Version(
+                "lines", 1, 10.0, aliases=("previous",), commit=FIRST, run_id=1, mlflow_run="m1", digest="sha256:1"
+            ),
         ]
         journal.versions.replace("lines", versions, "mark")
         for name, version, weight, state in (("a", 2, 75, "ready"), ("b", 1, 25, "ready"), ("c", 1, 0, "warm")):
@@ -52,7 +59,8 @@ def test_a_version_is_found_from_every_end(project: Project, journal: Journal, t
 
 
 def test_the_image_of_a_version(project: Project, journal: Journal) -> None:
-    """What its replicas run says it, by the name that holds everywhere; without any, what they would be started from."""
+    """What its replicas run says it, by the name that holds everywhere; without any, what they would be started
+    from."""
     assert lineage.rows(journal, project, "2")[0].image == ""
     here = Image("lines", 2, "unix:///here", "sha256:one", "sha256:one", built=5.0)
     journal.images.put(here)
@@ -61,7 +69,9 @@ def test_the_image_of_a_version(project: Project, journal: Journal) -> None:
     assert lineage.rows(journal, project, "2")[0].image == "r/lines@sha256:d"
     running = replace(journal.replicas.of("production")[0], image="sha256:another")
     journal.replicas.put(running)
-    assert lineage.rows(journal, project, "production")[0].image == "sha256:another", "whatever is noted, this is what runs"
+    assert lineage.rows(journal, project, "production")[0].image == "sha256:another", (
+        "whatever is noted, this is what runs"
+    )
     journal.replicas.put(replace(running, image="sha256:one"))
     assert lineage.rows(journal, project, "production")[0].image == "r/lines@sha256:d"
 
@@ -73,7 +83,14 @@ def test_an_environment_shows_what_shares_its_traffic(project: Project, journal:
 
 def test_an_environment_without_replicas_shows_what_the_ledger_put_there(project: Project, journal: Journal) -> None:
     deployment = journal.ledger.begin(
-        environment="staging", how=How.DEPLOY, model="lines", to_version=9, from_version=None, who="anna", commit="d" * 40, digest="sha256:9"
+        environment="staging",
+        how=How.DEPLOY,
+        model="lines",
+        to_version=9,
+        from_version=None,
+        who="anna",
+        commit="d" * 40,
+        digest="sha256:9",
     )
     journal.ledger.finish(deployment.id, DeploymentState.SUCCEEDED)
     (row,) = lineage.rows(journal, project, "staging")

@@ -15,7 +15,12 @@ from podium.core.errors import Refused, UsageError
 def test_the_project_is_valid_and_named_after_its_directory(tmp_path: Path) -> None:
     home = tmp_path / "churn model"
     made = template.create(home)
-    assert {path.relative_to(home).as_posix() for path in made} == {"podium.yaml", "train.py", "tests/test_smoke.py", ".gitignore"}
+    assert {path.relative_to(home).as_posix() for path in made} == {
+        "podium.yaml",
+        "train.py",
+        "tests/test_smoke.py",
+        ".gitignore",
+    }
     project = load(home)
     assert project.name == "churn-model"
     assert project.mlflow.model == "churn-model"
@@ -24,7 +29,13 @@ def test_the_project_is_valid_and_named_after_its_directory(tmp_path: Path) -> N
 
 def test_its_own_tests_pass(tmp_path: Path) -> None:
     template.create(tmp_path, name="mine")
-    done = subprocess.run([sys.executable, "-m", "unittest", "discover", "-s", "tests"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "unittest", "discover", "-s", "tests"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
     assert "Ran 1 test" in done.stderr
 

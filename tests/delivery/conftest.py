@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from podium.core.delivery import saga
+from podium.core.delivery.rollout import saga
 
 from tests.delivery.light import World
 

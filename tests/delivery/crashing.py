@@ -1,6 +1,8 @@
-"""Carries out a change and kills itself, as `kill -9` would, at the phase it is told: `python crashing.py PICKLE before|after PHASE HOW VERSION`.
+"""Carries out a change and kills itself, as `kill -9` would, at the phase it is told: `python crashing.py PICKLE
+before|after PHASE HOW VERSION`.
 
-`before`: the phase's work is done and not yet noted; `after`: noted; `spawn`: a replica was started and not noted; `never`: it tells what it imported.
+`before`: the phase's work is done and not yet noted; `after`: noted; `spawn`: a replica was started and not noted;
+`never`: it tells what it imported.
 """
 
 import os
@@ -12,10 +14,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from podium.core.delivery import saga, steps
 from podium.core.delivery.drivers.process import ProcessDriver
-from podium.core.delivery.saga import Order
-from podium.core.delivery.site import Site
+from podium.core.delivery.environment.runtime import EnvironmentRuntime
+from podium.core.delivery.rollout import change_steps, saga
+from podium.core.delivery.rollout.saga import Order
 from podium.core.domain.delivery import How
 from podium.core.journal import Journal
 from podium.core.journal.ledger import Ledger
@@ -53,7 +55,7 @@ install()
 with open(path, "rb") as file:
     project, environment = pickle.load(file)
 if when == "spawn" and environment.driver == "docker":
-    from podium.core.delivery.drivers.docker import DockerDriver
+    from podium.core.delivery.drivers.docker.driver import DockerDriver
 
     run = DockerDriver._started
 
@@ -64,6 +66,6 @@ if when == "spawn" and environment.driver == "docker":
     DockerDriver._started = started
 saga.WATCH_SECONDS = 0.05
 journal = Journal.open(project.state / "journal.db")
-site = Site(project, journal, environment, say=print)
-steps.carry_out(site, Order(How(how), int(version), "anna", asked=time.time()))
+runtime = EnvironmentRuntime(project, journal, environment, say=print)
+change_steps.carry_out(runtime, Order(How(how), int(version), "anna", asked=time.time()))
 print("heavy:", sorted({"mlflow", "pandas", "numpy", "textual", "docker", "httpx", "sklearn"} & sys.modules.keys()))

@@ -1,4 +1,5 @@
-"""A small world for sagas: a journal, an environment, replicas that start in a tenth of a second, a real HAProxy, a load from outside."""
+"""A small world for sagas: a journal, an environment, replicas that start in a tenth of a second, a real HAProxy, a
+load from outside."""
 
 from __future__ import annotations
 
@@ -12,13 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from podium.core.delivery import drivers, steps
+from podium.core.delivery import drivers
 from podium.core.delivery.drivers.process import ProcessDriver
-from podium.core.delivery.housing import ProcessHousing
-from podium.core.delivery.paths import INSTANCES
-from podium.core.delivery.proxy import of_process
-from podium.core.delivery.saga import Order
-from podium.core.delivery.site import Site
+from podium.core.delivery.environment.runtime import EnvironmentRuntime
+from podium.core.delivery.host.paths import INSTANCES
+from podium.core.delivery.proxy.placement import ProcessProxyHost
+from podium.core.delivery.proxy.proxy import of_process
+from podium.core.delivery.rollout import change_steps
+from podium.core.delivery.rollout.saga import Order
 from podium.core.domain.delivery import Deployment, How
 from podium.core.domain.models import Version
 from podium.core.domain.project import Environment, Git, Mlflow, Project, Strategy
@@ -44,19 +46,36 @@ def install() -> None:
 class World:
     def __init__(self, home: Path, **environment: Any) -> None:
         install()
-        values = {"driver": "light", "replicas": 2, "port": free_port(), "health_timeout": 10.0, "strategy": Strategy(drain=2.0), **environment}
+        values = {
+            "driver": "light",
+            "replicas": 2,
+            "port": free_port(),
+            "health_timeout": 10.0,
+            "strategy": Strategy(drain=2.0),
+            **environment,
+        }
         self.environment = Environment("staging", **values)
         # Another one is protected, so that this one carries no alias: these tests need no registry.
         others = {"production": Environment("production", driver="light", port=free_port(), protected=True)}
         self.project = Project(
-            "tiny", home, home, Git(), Mlflow(f"sqlite:///{home}/none.db", "tiny", MODEL), {}, {}, {"staging": self.environment, **others}, {}, {}, {}
+            "tiny",
+            home,
+            home,
+            Git(),
+            Mlflow(f"sqlite:///{home}/none.db", "tiny", MODEL),
+            {},
+            {},
+            {"staging": self.environment, **others},
+            {},
+            {},
+            {},
         )
         self.journal = Journal.open(self.project.state / "journal.db")
         self.said: list[str] = []
 
     @property
-    def site(self) -> Site:
-        return Site(self.project, self.journal, self.environment, say=self.said.append)
+    def runtime(self) -> EnvironmentRuntime:
+        return EnvironmentRuntime(self.project, self.journal, self.environment, say=self.said.append)
 
     @property
     def port(self) -> int:
@@ -72,37 +91,53 @@ class World:
             if example:
                 (into / "serving_input_example.json").write_text('{"inputs": [[1.0]]}')
 
-        bring(self.site.files(number), download)
+        bring(self.runtime.files(number), download)
         self.journal.versions.update(Version(MODEL, number, time.time(), commit=f"{number:040x}"))
 
     def order(self, how: How, number: int, **more: Any) -> Order:
         return Order(how, number, **{"who": "anna", "asked": time.time(), **more})
 
     def deploy(self, number: int, **more: Any) -> Deployment:
-        return steps.carry_out(self.site, self.order(How.DEPLOY, number, **more))[0]
+        return change_steps.carry_out(self.runtime, self.order(How.DEPLOY, number, **more))[0]
 
     def rollback(self, number: int, **more: Any) -> Deployment:
-        return steps.carry_out(self.site, self.order(How.ROLLBACK, number, **more))[0]
+        return change_steps.carry_out(self.runtime, self.order(How.ROLLBACK, number, **more))[0]
 
     def answers(self) -> int:
         return json.loads(get(self.port, "/version"))["version"]
 
     def weights(self) -> dict[str, int]:
         """As every instance of the proxy has them."""
-        found = [{stat.name: stat.weight for stat in stats if stat.kind == "server"} for stats in self.site.proxy.readings().values()]
+        found = [
+            {stat.name: stat.weight for stat in stats if stat.kind == "server"}
+            for stats in self.runtime.proxy.readings().values()
+        ]
         assert all(each == found[0] for each in found), found
         return found[0] if found else {}
 
     def proxy_pids(self) -> list[int]:
         """Of the instances that are processes."""
-        found = [ProcessHousing(self.site.directory, "staging", number).pid() for number in INSTANCES]
+        found = [ProcessProxyHost(self.runtime.directory, "staging", number).pid() for number in INSTANCES]
         return [pid for pid in found if pid is not None]
 
     def evidence(self) -> str:
         """What the proxy saw and what was said: for the message of a failing test."""
-        wanted = ("svname", "status", "weight", "chkfail", "chkdown", "lastchg", "check_status", "hrsp_5xx", "econ", "eresp", "wretr", "wredis")
+        wanted = (
+            "svname",
+            "status",
+            "weight",
+            "chkfail",
+            "chkdown",
+            "lastchg",
+            "check_status",
+            "hrsp_5xx",
+            "econ",
+            "eresp",
+            "wretr",
+            "wredis",
+        )
         told: list[str] = []
-        for instance in self.site.proxy.instances:
+        for instance in self.runtime.proxy.instances:
             lines = instance.runtime.ask("show stat").splitlines() if instance.alive() else []
             names = lines[0].split(",") if lines else []
             rows = [dict(zip(names, line.split(","), strict=False)) for line in lines[1:] if line]
@@ -112,15 +147,15 @@ class World:
     def close(self) -> None:
         """Nothing keeps running: everything that carries this world's mark is ended by pid."""
         for name in self.project.environments:
-            site = Site(self.project, self.journal, self.project.environments[name])
-            of_process(site.directory).stop()
-            for row in site.replicas():
-                site.driver.stop(row, grace=0.5)
-                site.driver.stop_lost(site.marker(row.id))
+            runtime = EnvironmentRuntime(self.project, self.journal, self.project.environments[name])
+            of_process(runtime.directory).stop()
+            for row in runtime.replicas():
+                runtime.driver.stop(row, grace=0.5)
+                runtime.driver.stop_lost(runtime.marker(row.id))
             for number in range(1, 10):
-                for place in range(1, site.environment.replicas + 1):
-                    if (site.directory / f"{site.replica_id(number, place)}.log").exists():
-                        site.driver.stop_lost(site.marker(site.replica_id(number, place)))
+                for place in range(1, runtime.environment.replicas + 1):
+                    if (runtime.directory / f"{runtime.replica_id(number, place)}.log").exists():
+                        runtime.driver.stop_lost(runtime.marker(runtime.replica_id(number, place)))
         self.journal.close()
 
 
@@ -137,9 +172,12 @@ def get(port: int, path: str, timeout: float = 5.0) -> bytes:
 
 
 class Load:
-    """Requests from outside, as a client would send them, each counted: what was answered, by which version, and every failure."""
+    """Requests from outside, as a client would send them, each counted: what was answered, by which version, and
+    every failure."""
 
-    def __init__(self, port: int, *, body: bytes = b'{"inputs": [[1.0]]}', clients: int = 4, rate: float = 200.0) -> None:
+    def __init__(
+        self, port: int, *, body: bytes = b'{"inputs": [[1.0]]}', clients: int = 4, rate: float = 200.0
+    ) -> None:
         self.port = port
         self.body = body
         self.answers: Counter[str] = Counter()

@@ -1,8 +1,9 @@
 """A stand-in for a replica that starts in a tenth of a second: what it does is written in its "model's" behaviour.json.
 
-start: seconds until healthy · crash: end while loading · status: of /invocations · delay: seconds a prediction takes · answer: what it predicts
-(its version) · fails_after: so many good answers come before `status` · dies_after: it ends itself after so many ·
-stubborn: it does not end when it is told to · needs: a file without which it ends while loading
+start: seconds until healthy · crash: end while loading · status: of /invocations · delay: seconds a prediction takes
+· answer: what it predicts (its version) · fails_after: so many good answers come before `status` · dies_after: it
+ends itself after so many · stubborn: it does not end when it is told to · needs: a file without which it ends while
+loading
 """
 
 import argparse
@@ -54,7 +55,10 @@ class Handler(BaseHTTPRequestHandler):
         if number > behaviour.get("dies_after", number):
             os._exit(1)
         good = number <= behaviour.get("fails_after", 0)
-        self.answer(200 if good else behaviour.get("status", 200), {"predictions": [behaviour.get("answer", int(known.version))]})
+        self.answer(
+            200 if good else behaviour.get("status", 200),
+            {"predictions": [behaviour.get("answer", int(known.version))]},
+        )
 
     def log_message(self, *_: object) -> None:
         pass

@@ -7,10 +7,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from podium.core.delivery.replay.steps import carry_out
-from podium.core.delivery.site import Site
+from podium.core.delivery.environment.runtime import EnvironmentRuntime
+from podium.core.delivery.replay.replay_step import carry_out
 from podium.core.domain.replay import ReplayLimits
-from podium.core.engine.builtin import _interrupt
+from podium.core.engine.builtin_process import _interrupt
 from podium.core.errors import Interrupted
 from podium.core.journal import Journal
 
@@ -21,6 +21,11 @@ signal.signal(signal.SIGTERM, _interrupt)
 with open(sys.argv[1], "rb") as file:
     project, environment = pickle.load(file)
 try:
-    carry_out(Site(project, Journal.open(project.state / "journal.db"), environment), int(sys.argv[2]), ReplayLimits(), who="anna")
+    carry_out(
+        EnvironmentRuntime(project, Journal.open(project.state / "journal.db"), environment),
+        int(sys.argv[2]),
+        ReplayLimits(),
+        who="anna",
+    )
 except Interrupted:
     sys.exit(130)

@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podium.core.delivery import analysis, drivers, haproxy, paths, phases, ports
-from podium.core.delivery.haproxy import Layout, Server
-from podium.core.delivery.strategies import FULL, split, stages
+from podium.core.delivery import drivers
+from podium.core.delivery.host import paths, ports
+from podium.core.delivery.proxy import haproxy
+from podium.core.delivery.proxy.haproxy import Layout, Server
+from podium.core.delivery.rollout import analysis, phases
+from podium.core.delivery.rollout.strategies import FULL, split, stages
 from podium.core.demo.project import Ports
 from podium.core.domain.project import Strategy
 from podium.core.domain.verdicts import Verdict
@@ -33,8 +36,15 @@ def test_split_gives_about_the_share_that_was_asked_for(new: int, old: int, shar
     assert abs(got - share / 100) < 0.06
 
 
-@given(kind=st.sampled_from(["rolling", "blue-green", "canary"]), new=NAMES, old=st.integers(0, 6), weights=st.lists(st.integers(1, 99), max_size=4))
-def test_every_strategy_keeps_serving_and_ends_with_all_traffic_on_the_new_version(kind: str, new: int, old: int, weights: list[int]) -> None:
+@given(
+    kind=st.sampled_from(["rolling", "blue-green", "canary"]),
+    new=NAMES,
+    old=st.integers(0, 6),
+    weights=st.lists(st.integers(1, 99), max_size=4),
+)
+def test_every_strategy_keeps_serving_and_ends_with_all_traffic_on_the_new_version(
+    kind: str, new: int, old: int, weights: list[int]
+) -> None:
     fresh, before = [f"n{i}" for i in range(new)], [f"o{i}" for i in range(old)]
     made = stages(Strategy(kind, weights=tuple(sorted(weights))), fresh, before)
     assert all(any(stage.weights.values()) and stage.weights.keys() == {*fresh, *before} for stage in made)
@@ -43,7 +53,9 @@ def test_every_strategy_keeps_serving_and_ends_with_all_traffic_on_the_new_versi
 
 
 def reading(requests: int, errors: int, **buckets: float) -> analysis.Reading:
-    latency = {"v2-1": {0.01: buckets.get("fast", 0.0), 0.1: buckets.get("slow", 0.0), float("inf"): buckets.get("slow", 0.0)}}
+    latency = {
+        "v2-1": {0.01: buckets.get("fast", 0.0), 0.1: buckets.get("slow", 0.0), float("inf"): buckets.get("slow", 0.0)}
+    }
     return analysis.Reading({(1, "v2-1"): requests}, {(1, "v2-1"): errors}, latency)
 
 
@@ -79,7 +91,12 @@ def test_latency_is_compared_and_nothing_measured_is_an_error() -> None:
     new = analysis.window(reading(0, 0), reading(100, 0, fast=10, slow=100), ["v2-1"])
     rule = {"signal": "latency_p95", "compare": "champion", "margin": 0.2}
     [result] = analysis.judge([rule], new, old)
-    assert result.verdict is Verdict.FAIL and result.baseline is not None and result.value is not None and result.value > result.baseline
+    assert (
+        result.verdict is Verdict.FAIL
+        and result.baseline is not None
+        and result.value is not None
+        and result.value > result.baseline
+    )
     [unmeasured] = analysis.judge([rule], new, analysis.Window(0, 0, {}))
     assert unmeasured.verdict is Verdict.ERROR
     [unknown] = analysis.judge([{"signal": "cpu", "at_most": 1}], new, old)
@@ -113,7 +130,9 @@ def test_long_and_odd_paths_get_a_short_private_socket(tmp_path: Path, monkeypat
     near.mkdir(exist_ok=True)
     assert len(os.fsencode(paths.socket_path(tmp_path / "a directory with ümläuts"))) <= 90
     deep = tmp_path / ("x" * 120)
-    assert paths.socket_path(deep).parent == Path(f"/tmp/podium-{os.getuid()}") and paths.socket_path(deep) != paths.socket_path(tmp_path / ("y" * 120))
+    assert paths.socket_path(deep).parent == Path(f"/tmp/podium-{os.getuid()}") and paths.socket_path(
+        deep
+    ) != paths.socket_path(tmp_path / ("y" * 120))
     assert Path(f"/tmp/podium-{os.getuid()}").stat().st_mode & 0o077 == 0
 
 
@@ -157,7 +176,7 @@ def test_missing_haproxy_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_unknown_driver_and_one_whose_package_is_missing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    setting = drivers.Setting(world.project, world.journal, world.environment, world.site.directory, print)
+    setting = drivers.Setting(world.project, world.journal, world.environment, world.runtime.directory, print)
     with pytest.raises(UsageError, match="no driver 'nomad'") as caught:
         drivers.load("nomad", setting)
     assert "process" in caught.value.hint
@@ -179,7 +198,11 @@ def test_listener_is_found_by_its_port() -> None:
 
 def test_phases_after_and_reached() -> None:
     assert phases.after("") == phases.ORDER and phases.after(phases.KEPT) == ()
-    assert phases.reached(phases.ALIASED, phases.SHIFTED) and not phases.reached(phases.WARMED, phases.SHIFTED) and not phases.reached("", phases.READ)
+    assert (
+        phases.reached(phases.ALIASED, phases.SHIFTED)
+        and not phases.reached(phases.WARMED, phases.SHIFTED)
+        and not phases.reached("", phases.READ)
+    )
 
 
 def test_a_port_is_kept_for_one_that_will_listen_later() -> None:

@@ -1,4 +1,5 @@
-"""The whole thing with nothing stood in for: MLflow's registry, the real serving app, HAProxy, runs with workers, a load from outside."""
+"""The whole thing with nothing stood in for: MLflow's registry, the real serving app, HAProxy, runs with workers, a
+load from outside."""
 
 from __future__ import annotations
 
@@ -12,7 +13,9 @@ from typing import Any
 
 import pytest
 from podium.core.cockpit import Cockpit
-from podium.core.delivery import labels, proxy, reconcile
+from podium.core.delivery.proxy import proxy
+from podium.core.delivery.rollout import aliases as labels
+from podium.core.delivery.rollout import recovery
 from podium.core.domain.delivery import DeploymentState, How
 from podium.core.domain.repair import Kind
 from podium.core.domain.runs import RunState
@@ -61,7 +64,13 @@ def _register(cockpit: Cockpit) -> None:
     for strength in (0.1, 1.0):
         model: Any = LogisticRegression(C=strength, max_iter=500).fit(rows, truth)
         with mlflow.start_run():
-            mlflow.sklearn.log_model(model, name="model", input_example=rows[:2], registered_model_name="iris", pip_requirements=["scikit-learn"])
+            mlflow.sklearn.log_model(
+                model,
+                name="model",
+                input_example=rows[:2],
+                registered_model_name="iris",
+                pip_requirements=["scikit-learn"],
+            )
     mlflow.MlflowClient().set_registered_model_alias("iris", "challenger", 1)
     refresh(project, cockpit.journal)
 
@@ -75,7 +84,11 @@ def carry_out(cockpit: Cockpit, how: How, version: int | None = None, **more: An
     plan = cockpit.plan(how, "production", version)
     run = cockpit.apply(plan, **more)
     detail = wait_until(lambda: (d := cockpit.run(run.id)).run.state.finished and d, 60)
-    text = cockpit.step_log(run.id, str(how)).read_text(errors="replace") if detail.run.state is not RunState.SUCCEEDED else ""
+    text = (
+        cockpit.step_log(run.id, str(how)).read_text(errors="replace")
+        if detail.run.state is not RunState.SUCCEEDED
+        else ""
+    )
     assert detail.run.state is RunState.SUCCEEDED, f"{detail.run.message}\n{text}"
     return dict(detail.steps[0].results)
 
@@ -112,7 +125,9 @@ def test_promote_promote_again_under_load_and_roll_back(cockpit: Cockpit) -> Non
         assert aliases(cockpit) == {"champion": 2, "previous": 1}
         status = cockpit.environment("production")
         assert status.differences == () and (status.rollback_to, status.rollback_note) == (1, "version 1 is warm")
-        assert status.deployment is not None and status.deployment.forced and status.deployment.why == "the data was wrong"
+        assert (
+            status.deployment is not None and status.deployment.forced and status.deployment.why == "the data was wrong"
+        )
         rolled = carry_out(cockpit, How.ROLLBACK, why="wrong after all")
     assert load.failures == [] and load.total > 200
     assert json.loads(get(port, "/version"))["version"] == "1"
@@ -157,19 +172,29 @@ def test_champion_alias_that_points_nowhere_is_told_and_put_right_by_the_next_pr
     assert aliases(cockpit) == {"champion": 1} and cockpit.environment("production").differences == ()
 
 
-def test_step_killed_after_traffic_moved_is_finished_with_its_aliases_without_mlflow_in_the_agent(cockpit: Cockpit) -> None:
+def test_step_killed_after_traffic_moved_is_finished_with_its_aliases_without_mlflow_in_the_agent(
+    cockpit: Cockpit,
+) -> None:
     project, journal = cockpit.project, cockpit.journal
     journal.quarantine.lift("iris", 2, "anna")
     before = journal.replicas.of("production")
     deployment = journal.ledger.begin(
-        environment="production", how=How.PROMOTE, model="iris", to_version=2, from_version=1, who="anna", digest=before[-1].digest
+        environment="production",
+        how=How.PROMOTE,
+        model="iris",
+        to_version=2,
+        from_version=1,
+        who="anna",
+        digest=before[-1].digest,
     )
-    from podium.core.delivery.site import Site
+    from podium.core.delivery.environment.runtime import EnvironmentRuntime
 
-    site = Site(project, journal, project.environments["production"])
-    journal.ledger.phase(deployment.id, "shifted", {"new": [], "weights": {row.id: row.weight for row in before}, "proxy": True})
-    site.weigh({row.id: 100 if row.version == 2 else 0 for row in before})
-    assert reconcile.recover(project, journal) == ["production: the interrupted promote of version 2 was finished"]
+    runtime = EnvironmentRuntime(project, journal, project.environments["production"])
+    journal.ledger.phase(
+        deployment.id, "shifted", {"new": [], "weights": {row.id: row.weight for row in before}, "proxy": True}
+    )
+    runtime.weigh({row.id: 100 if row.version == 2 else 0 for row in before})
+    assert recovery.recover(project, journal) == ["production: the interrupted promote of version 2 was finished"]
     assert journal.ledger.get(deployment.id).state is DeploymentState.SUCCEEDED
     assert aliases(cockpit) == {"champion": 2, "previous": 1}
     # And its way back, as an undo would go it.
@@ -195,7 +220,8 @@ def test_deleted_version_that_still_serves_is_told(cockpit: Cockpit) -> None:
 
 
 def test_rollback_stands_when_the_registry_does_not_answer(cockpit: Cockpit, tmp_path: Path) -> None:
-    """Version 2's files are still here though the registry has forgotten it: back to it, with MLflow's store out of reach."""
+    """Version 2's files are still here though the registry has forgotten it: back to it, with MLflow's store out of
+    reach."""
     project, journal = cockpit.project, cockpit.journal
     journal.quarantine.lift("iris", 2, "anna")
     store = project.state / "mlflow.db"
@@ -216,8 +242,10 @@ def test_killed_real_replica_is_healed(cockpit: Cockpit) -> None:
     [victim] = [row for row in journal.replicas.of("production") if row.weight]
     assert victim.pid
     os.kill(victim.pid, signal.SIGKILL)
-    wait_until(lambda: reconcile.heal(project, journal, environment))
-    wait_until(lambda: not reconcile.heal(project, journal, environment) and cockpit.environment("production").replicas, 20)
+    wait_until(lambda: recovery.heal(project, journal, environment))
+    wait_until(
+        lambda: not recovery.heal(project, journal, environment) and cockpit.environment("production").replicas, 20
+    )
     port = environment.port
 
     def answers() -> bool:

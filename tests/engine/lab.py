@@ -30,7 +30,8 @@ class Lab:
         self.journal = Journal.open(state / "journal.db")
 
     def pipeline(self, steps: str, *, extra: str = "") -> Project:
-        """Write a podium.yaml with one pipeline, `main`; `steps` is indented by the caller like the body of a mapping."""
+        """Write a podium.yaml with one pipeline, `main`; `steps` is indented by the caller like the body of a
+        mapping."""
         indented = "\n".join("      " + line for line in steps.strip("\n").splitlines())
         params = "\n".join("    " + line for line in extra.strip("\n").splitlines())
         self.write("podium.yaml", f"project: lab\npipelines:\n  main:\n{params}\n    steps:\n{indented}\n")
@@ -49,14 +50,16 @@ class Lab:
     def start(self, project: Project | None = None, **options: Any) -> Run:
         return submit_pipeline(project or self.project, self.journal, "main", who="tester", **options)
 
-    def run(self, project: Project | None = None, *, timeout: float = 30.0, **options: Any) -> tuple[Run, dict[str, Step]]:
+    def run(
+        self, project: Project | None = None, *, timeout: float = 30.0, **options: Any
+    ) -> tuple[Run, dict[str, Step]]:
         return self.finish(self.start(project, **options).id, timeout=timeout)
 
     def finish(self, run_id: int, *, timeout: float = 30.0) -> tuple[Run, dict[str, Step]]:
         wait_until(lambda: self.journal.runs.get(run_id).state.finished, timeout, what=f"run {run_id} is over")
         return self.journal.runs.get(run_id), self.steps(run_id)
 
-    def reach(self, run_id: int, state: RunState, *, timeout: float = 20.0) -> Run:
+    def transport(self, run_id: int, state: RunState, *, timeout: float = 20.0) -> Run:
         wait_until(lambda: self.journal.runs.get(run_id).state is state, timeout, what=f"run {run_id} is {state}")
         return self.journal.runs.get(run_id)
 
@@ -88,10 +91,18 @@ class Lab:
 
     def git(self, *arguments: str) -> str:
         env: Mapping[str, str] = {
-            "PATH": os.environ["PATH"], "HOME": str(self.home), "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull,
-            "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.org", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.org",
-        }  # fmt: skip
-        return subprocess.run(["git", *arguments], cwd=self.home, env=env, check=True, capture_output=True, text=True, timeout=30).stdout.strip()
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_SYSTEM": os.devnull,
+            "GIT_AUTHOR_NAME": "t",
+            "GIT_AUTHOR_EMAIL": "t@example.org",
+            "GIT_COMMITTER_NAME": "t",
+            "GIT_COMMITTER_EMAIL": "t@example.org",
+        }
+        return subprocess.run(
+            ["git", *arguments], cwd=self.home, env=env, check=True, capture_output=True, text=True, timeout=30
+        ).stdout.strip()
 
     def commit(self, message: str) -> str:
         self.git("add", "-A")

@@ -1,4 +1,5 @@
-"""Built-in steps: their child process, what they are given, what becomes of their answers. The built-ins are a package installed for the test."""
+"""Built-in steps: their child process, what they are given, what becomes of their answers. The built-ins are a
+package installed for the test."""
 
 from __future__ import annotations
 
@@ -13,14 +14,14 @@ import pytest
 from podium.core import handover
 from podium.core.domain.project import Environment, Matrix, Project, StepSpec
 from podium.core.domain.runs import RunKind, RunState, StepState
-from podium.core.engine import builtin
+from podium.core.engine import builtin_process
 from podium.core.engine.graph import PlannedStep
 from podium.core.engine.plan import operation_step
 from podium.core.engine.submit import cancel
 
 from tests.engine.lab import Lab, running, wait_for_file, wait_gone
 
-MODULE = '''
+MODULE = """
     import os, subprocess, sys, time
     from pathlib import Path
     from podium.core.errors import Refused, RunFailed
@@ -63,25 +64,27 @@ MODULE = '''
         if context.attempt < 3:
             raise RunFailed("not yet")
         return {"attempt": context.attempt}
-'''
+"""
 
 
 @pytest.fixture(autouse=True)
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    site = tmp_path / "site"
-    info = site / "teststeps-1.0.dist-info"
+    runtime = tmp_path / "site"
+    info = runtime / "teststeps-1.0.dist-info"
     info.mkdir(parents=True)
-    (site / "teststeps.py").write_text(textwrap.dedent(MODULE))
+    (runtime / "teststeps.py").write_text(textwrap.dedent(MODULE))
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: teststeps\nVersion: 1.0\n")
     names = ("echo", "version", "refuse", "gate", "crash", "die", "slow", "leave", "flaky")
     entry = "\n".join(f"t-{name} = teststeps:{name}" for name in names)
     (info / "entry_points.txt").write_text(f"[podium.steps]\n{entry}\n")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")])))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(runtime), os.environ.get("PYTHONPATH")])))
 
 
 def project_with(lab: Lab, *steps: StepSpec) -> Project:
     project = lab.pipeline('a: {run: "true"}')
-    return replace(project, pipelines={"main": replace(project.pipelines["main"], steps={step.name: step for step in steps})})
+    return replace(
+        project, pipelines={"main": replace(project.pipelines["main"], steps={step.name: step for step in steps})}
+    )
 
 
 def uses(name: str, what: str, *needs: str, **fields: Any) -> StepSpec:
@@ -172,13 +175,17 @@ def test_an_operation_is_one_step_of_that_name(lab: Lab) -> None:
     from podium.core.engine.submit import submit_operation
 
     project = replace(lab.pipeline('a: {run: "true"}'), environments={"prod": Environment("prod")})
-    run = submit_operation(project, lab.journal, RunKind.PROMOTE, "prod", params={"version": "3"}, who="anna", why="better")
+    run = submit_operation(
+        project, lab.journal, RunKind.PROMOTE, "prod", params={"version": "3"}, who="anna", why="better"
+    )
     step: PlannedStep = operation_step(run)
     assert (step.name, step.spec.uses, step.options) == ("promote", "promote", {"environment": "prod", "version": "3"})
     found, steps = lab.finish(run.id)
     assert list(steps) == ["promote"]
     assert (found.kind, found.name, found.why, found.jobs) == (RunKind.PROMOTE, "prod", "better", 1)
-    assert any((entry.action, entry.subject) == ("promote", f"prod (run {run.id})") for entry in lab.journal.audit.page())
+    assert any(
+        (entry.action, entry.subject) == ("promote", f"prod (run {run.id})") for entry in lab.journal.audit.page()
+    )
 
 
 def test_a_project_is_handed_over_in_memory_only(lab: Lab) -> None:
@@ -201,8 +208,8 @@ def test_an_answer_is_for_the_owners_eyes_only(tmp_path: Path) -> None:
     """Whatever this user's umask lets others read."""
     before = os.umask(0o002)
     try:
-        builtin._write(tmp_path / "one.result.json", {"results": {"version": 7}})
+        builtin_process._write(tmp_path / "one.result.json", {"results": {"version": 7}})
     finally:
         os.umask(before)
-    assert builtin.read_result(tmp_path / "one.result.json") == {"results": {"version": 7}}
+    assert builtin_process.read_result(tmp_path / "one.result.json") == {"results": {"version": 7}}
     assert [(path.name, path.stat().st_mode & 0o777) for path in tmp_path.glob("one.*")] == [("one.result.json", 0o600)]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from podium.core.domain.runs import RunState, StepState
-from podium.core.engine import hashing, transfer
+from podium.core.engine import file_copy, hashing
 from podium.core.engine.cache import Cache, Restored
 from podium.core.engine.graph import PlannedStep, build
 
@@ -96,8 +96,9 @@ def test_whatever_is_declared_to_matter_matters(lab: Lab, change: str) -> None:
 def test_outputs_come_back_whole(lab: Lab) -> None:
     lab.write(
         "make.sh",
-        "mkdir -p out/empty out/dir; echo 1 > out/dir/file; echo 2 > out/run.sh; chmod +x out/run.sh; ln -sf dir/file out/link; "
-        "ln -sfn dir out/dirlink; ln -sf nowhere out/broken; mkdir -p out/__pycache__; echo z > out/__pycache__/z.pyc",
+        "mkdir -p out/empty out/dir; echo 1 > out/dir/file; echo 2 > out/run.sh; chmod +x out/run.sh; ln -sf dir/file"
+        " out/link; ln -sfn dir out/dirlink; ln -sf nowhere out/broken; mkdir -p out/__pycache__; echo z >"
+        " out/__pycache__/z.pyc",
     )
     lab.pipeline('a: {run: "sh make.sh", inputs: [make.sh], outputs: [out/]}')
     lab.run()
@@ -260,7 +261,9 @@ def test_paths_stay_inside(lab: Lab, path: str) -> None:
 
 def test_what_a_step_writes_outside_of_its_outputs_stays_and_is_not_kept(lab: Lab, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
-    lab.pipeline(f"""a: {{run: "mkdir -p out; echo 1 > out/x; echo 1 > beside; echo 1 > '{elsewhere}'; echo again >> podium.log", outputs: [out/]}}""")
+    lab.pipeline(
+        f"""a: {{run: "mkdir -p out; echo 1 > out/x; echo 1 > beside; echo 1 > '{elsewhere}'; echo again >> podium.log", outputs: [out/]}}"""
+    )
     assert lab.run()[0].state is RunState.SUCCEEDED
     for path in (lab.home / "beside", elsewhere):
         path.write_text("mine by now")
@@ -301,9 +304,9 @@ def test_a_secret_in_the_environment_does_not_enter_the_key(lab: Lab, monkeypatc
     assert (lab.home / "out").read_text() == "1024\n", "what only sounds like a secret matters"
 
 
-names = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs", "Cc")), min_size=1, max_size=12).filter(
-    lambda name: name not in (".", "..") and name not in hashing.IGNORED and not name.endswith(".pyc")
-)
+names = st.text(
+    st.characters(exclude_characters="/\0", exclude_categories=("Cs", "Cc")), min_size=1, max_size=12
+).filter(lambda name: name not in (".", "..") and name not in hashing.IGNORED and not name.endswith(".pyc"))
 trees = st.dictionaries(st.lists(names, min_size=1, max_size=3).map(tuple), st.binary(max_size=40), max_size=6)
 
 
@@ -326,7 +329,9 @@ def write_tree(root: Path, tree: dict[tuple[str, ...], bytes]) -> dict[str, byte
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 @given(trees, trees)
-def test_any_tree_comes_back_over_any_other(tmp_path_factory: pytest.TempPathFactory, lab: Lab, kept: dict, other: dict) -> None:  # type: ignore[type-arg]
+def test_any_tree_comes_back_over_any_other(
+    tmp_path_factory: pytest.TempPathFactory, lab: Lab, kept: dict, other: dict
+) -> None:  # type: ignore[type-arg]
     root = tmp_path_factory.mktemp("tree")
     state = tmp_path_factory.mktemp("state")
     project = lab.project if (lab.home / "podium.yaml").exists() else lab.pipeline('a: {run: "true", outputs: [out/]}')
@@ -342,11 +347,19 @@ def test_any_tree_comes_back_over_any_other(tmp_path_factory: pytest.TempPathFac
     assert found is not None
     restored = cache.restore(found, root, root / "aside", link=False)
     assert restored is not None
-    now = {str(path.relative_to(root / "out")): path.read_bytes() for path in (root / "out").rglob("*") if path.is_file()}
+    now = {
+        str(path.relative_to(root / "out")): path.read_bytes() for path in (root / "out").rglob("*") if path.is_file()
+    }
     assert now == before
-    held = {path.read_bytes() for path in [*(root / "aside").rglob("*"), *(state / "cache/objects").rglob("*")] if path.is_file()}
+    held = {
+        path.read_bytes()
+        for path in [*(root / "aside").rglob("*"), *(state / "cache/objects").rglob("*")]
+        if path.is_file()
+    }
     assert set(mine.values()) <= held | set(before.values())
-    assert cache.restore(found, root, root / "aside", link=False) == Restored(0, 0), "it is what it was, empty directories and all"
+    assert cache.restore(found, root, root / "aside", link=False) == Restored(0, 0), (
+        "it is what it was, empty directories and all"
+    )
     cache.close()
 
 
@@ -381,7 +394,7 @@ def test_hard_links_only_where_asked_for_and_files_with_a_life_of_their_own(tmp_
     cache = Cache(tmp_path / "state")
     root = tmp_path / "root"
     root.mkdir()
-    (root / "big").write_bytes(b"x" * transfer.LINK_FROM)
+    (root / "big").write_bytes(b"x" * file_copy.LINK_FROM)
     cache.keep("k", 1, step, root)
     found = cache.find("k")
     assert found
@@ -396,7 +409,7 @@ def test_hard_links_only_where_asked_for_and_files_with_a_life_of_their_own(tmp_
     with (root / "big").open("r+b") as file:
         file.write(b"changed")
     assert cache.restore(found, root, tmp_path / "aside", link=False)
-    assert (root / "big").read_bytes() == b"x" * transfer.LINK_FROM
+    assert (root / "big").read_bytes() == b"x" * file_copy.LINK_FROM
     (root / "big").chmod(0o755)
     cache.keep("x", 1, step, root)
     executable = cache.find("x")

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from podium.core.engine.claims import Claims, meet
 from podium.core.engine.graph import build
+from podium.core.engine.workspace_locks import Claims, meet
 
 from tests.engine.lab import Lab
 
@@ -40,7 +40,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from podium.core.config import load
-from podium.core.engine.claims import Claims
+from podium.core.engine.workspace_locks import Claims
 from podium.core.engine.graph import build
 home = Path(sys.argv[1])
 claims = Claims(home / ".podium", build(load(home).pipelines["main"]), 1)
@@ -58,9 +58,13 @@ sys.stdin.read()
         ("outputs: [a]", "outputs: [b]", ""),
     ],
 )
-def test_a_run_waits_for_what_another_process_uses_until_that_is_gone(lab: Lab, theirs: str, mine: str, clash: str) -> None:
+def test_a_run_waits_for_what_another_process_uses_until_that_is_gone(
+    lab: Lab, theirs: str, mine: str, clash: str
+) -> None:
     lab.pipeline(f'a: {{run: "true", {theirs}}}')
-    other = subprocess.Popen([sys.executable, "-c", HOLDER, str(lab.home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(lab.home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert other.stdin and other.stdout
     try:
         assert other.stdout.readline() == "''\n"
@@ -71,7 +75,9 @@ def test_a_run_waits_for_what_another_process_uses_until_that_is_gone(lab: Lab, 
         other.wait()
         if clash:
             assert claims.take() == ""
-        assert _files(lab) == ({"2.json"} if clash else {"1.json", "2.json"}), "what a dead one left is taken away when it is seen"
+        assert _files(lab) == ({"2.json"} if clash else {"1.json", "2.json"}), (
+            "what a dead one left is taken away when it is seen"
+        )
         claims.release()
         assert "2.json" not in _files(lab)
     finally:

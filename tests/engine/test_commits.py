@@ -63,7 +63,10 @@ def test_commits_share_the_cache_and_run_at_the_same_time(repository: Lab) -> No
 
 def test_a_condition_sees_the_defaults_of_the_commits_parameters(repository: Lab) -> None:
     lab = repository
-    lab.pipeline('a: {run: "echo here", when: "params.n == 1"}\nb: {run: "true", when: "params.n == 2"}', extra='params: {n: "1"}')
+    lab.pipeline(
+        'a: {run: "echo here", when: "params.n == 1"}\nb: {run: "true", when: "params.n == 2"}',
+        extra='params: {n: "1"}',
+    )
     lab.commit("conditions")
     run, steps = lab.run(commit="HEAD")
     assert run.state is RunState.SUCCEEDED, steps

@@ -47,7 +47,11 @@ def test_every_step_comes_after_all_it_needs(graph: Pipeline) -> None:
 def test_a_loop_is_found_and_named(graph: Pipeline, data: st.DataObject) -> None:
     names = list(graph.steps)
     start = data.draw(st.sampled_from(names))
-    above = [name for name in names if any(step.spec.name == name for step in build(graph) if start in _all_before(graph, name))]
+    above = [
+        name
+        for name in names
+        if any(step.spec.name == name for step in build(graph) if start in _all_before(graph, name))
+    ]
     closing = data.draw(st.sampled_from([*above, start]))
     spec = graph.steps[start]
     looped = {**graph.steps, start: StepSpec(start, run="true", needs=(*spec.needs, closing))}
@@ -70,12 +74,16 @@ def _all_before(graph: Pipeline, name: str) -> set[str]:
     return found
 
 
-axis_values = st.lists(st.integers(0, 9) | st.booleans() | st.sampled_from(["a", "b c", "x'y"]), min_size=1, max_size=4, unique_by=text)
+axis_values = st.lists(
+    st.integers(0, 9) | st.booleans() | st.sampled_from(["a", "b c", "x'y"]), min_size=1, max_size=4, unique_by=text
+)
 axes = st.dictionaries(st.sampled_from(["depth", "rate", "kind"]), axis_values.map(tuple), min_size=1, max_size=3)
 
 
 @given(axes, st.data())
-def test_a_matrix_is_the_product_of_its_axes_with_changes(found: dict[str, tuple[object, ...]], data: st.DataObject) -> None:
+def test_a_matrix_is_the_product_of_its_axes_with_changes(
+    found: dict[str, tuple[object, ...]], data: st.DataObject
+) -> None:
     every = expand(StepSpec("s", run="true", matrix=Matrix(found)))  # type: ignore[arg-type]
     size = 1
     for values in found.values():
@@ -93,15 +101,31 @@ def test_a_matrix_is_the_product_of_its_axes_with_changes(found: dict[str, tuple
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=30))
 def test_a_value_reaches_the_command_as_itself(value: str) -> None:
-    steps = build(pipeline(StepSpec("s", run='printf %s "${{ params.x }}"; printf %s ${{ params.x }}'), x="1"), {"x": value})
-    printed = subprocess.run(["/bin/sh", "-e", "-c", steps[0].command], capture_output=True, timeout=10, check=True).stdout
+    steps = build(
+        pipeline(StepSpec("s", run='printf %s "${{ params.x }}"; printf %s ${{ params.x }}'), x="1"), {"x": value}
+    )
+    printed = subprocess.run(
+        ["/bin/sh", "-e", "-c", steps[0].command], capture_output=True, timeout=10, check=True
+    ).stdout
     assert printed == (value * 2).encode()
 
 
 def test_names_of_cells_and_values_in_them() -> None:
     matrix = Matrix({"depth": (4, 8), "rate": (0.05,)})
-    train = StepSpec("train", run="t ${{ matrix.depth }}", matrix=matrix, outputs=("m-${{ matrix.depth }}/",), env={"D": "${{ matrix.depth }}"})
-    steps = build(pipeline(train, StepSpec("all", run="true", needs=("train",)), StepSpec("one", run="true", needs=("train[depth=8,rate=0.05]",))))
+    train = StepSpec(
+        "train",
+        run="t ${{ matrix.depth }}",
+        matrix=matrix,
+        outputs=("m-${{ matrix.depth }}/",),
+        env={"D": "${{ matrix.depth }}"},
+    )
+    steps = build(
+        pipeline(
+            train,
+            StepSpec("all", run="true", needs=("train",)),
+            StepSpec("one", run="true", needs=("train[depth=8,rate=0.05]",)),
+        )
+    )
     assert [step.name for step in steps] == ["train[depth=4,rate=0.05]", "train[depth=8,rate=0.05]", "all", "one"]
     assert steps[0].command == "t '4'"
     assert steps[0].outputs == ("m-4/",)
@@ -112,7 +136,14 @@ def test_names_of_cells_and_values_in_them() -> None:
 
 
 def test_written_order_is_kept_where_it_can_be() -> None:
-    steps = build(pipeline(*(StepSpec(name, run="true", needs=needs) for name, needs in [("c", ("a",)), ("b", ()), ("a", ()), ("d", ())])))
+    steps = build(
+        pipeline(
+            *(
+                StepSpec(name, run="true", needs=needs)
+                for name, needs in [("c", ("a",)), ("b", ()), ("a", ()), ("d", ())]
+            )
+        )
+    )
     assert [step.name for step in steps] == ["b", "a", "c", "d"]
 
 
@@ -120,8 +151,18 @@ def test_written_order_is_kept_where_it_can_be() -> None:
     ("steps", "params", "words", "hint"),
     [
         ([StepSpec("train", run="true"), StepSpec("b", run="true", needs=("trian",))], {}, "needs 'trian'", "'train'"),
-        ([StepSpec("a", run="true", matrix=Matrix({"x": (1,)}, exclude=({"x": 1},)))], {}, "nothing is left", "exclude"),
-        ([StepSpec("a", run="true", matrix=Matrix({"x": tuple(range(200)), "y": tuple(range(200))}))], {}, "40,000 cells", "10,000"),
+        (
+            [StepSpec("a", run="true", matrix=Matrix({"x": (1,)}, exclude=({"x": 1},)))],
+            {},
+            "nothing is left",
+            "exclude",
+        ),
+        (
+            [StepSpec("a", run="true", matrix=Matrix({"x": tuple(range(200)), "y": tuple(range(200))}))],
+            {},
+            "40,000 cells",
+            "10,000",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(steps: list[StepSpec], params: dict[str, str], words: str, hint: str) -> None:

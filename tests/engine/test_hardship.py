@@ -61,7 +61,9 @@ def test_recovery_leaves_other_peoples_processes_alone(lab: Lab) -> None:
     lab.pipeline('a: {run: "echo $$ > pid; sleep 60"}')
     run = lab.start()
     wait_for_file(lab.home / "pid")
-    bystander = subprocess.Popen(["sleep", "60"], env={"PODIUM_RUN": str(run.id), "PODIUM_HOME": "/elsewhere", "PATH": os.environ["PATH"]})
+    bystander = subprocess.Popen(
+        ["sleep", "60"], env={"PODIUM_RUN": str(run.id), "PODIUM_HOME": "/elsewhere", "PATH": os.environ["PATH"]}
+    )
     try:
         lab.kill_worker(run.id)
         recover(lab.journal)
@@ -74,7 +76,9 @@ def test_recovery_leaves_other_peoples_processes_alone(lab: Lab) -> None:
 def test_a_worker_that_never_came_is_noticed(lab: Lab) -> None:
     from podium.core.domain.runs import RunKind, Trigger
 
-    run = lab.journal.runs.create(kind=RunKind.PIPELINE, name="main", trigger=Trigger.PERSON, who="x", created=time.time() - 3600)
+    run = lab.journal.runs.create(
+        kind=RunKind.PIPELINE, name="main", trigger=Trigger.PERSON, who="x", created=time.time() - 3600
+    )
     assert recover(lab.journal) == [run.id]
     assert "never reported" in lab.journal.runs.get(run.id).message
 
@@ -95,7 +99,9 @@ def test_a_worker_by_hand_reads_the_project_itself(lab: Lab) -> None:
     from podium.core.domain.runs import RunKind, Trigger
 
     lab.pipeline('a: {run: "echo hello"}')
-    run = lab.journal.runs.create(kind=RunKind.PIPELINE, name="main", trigger=Trigger.PERSON, who="x", workspace=str(lab.home))
+    run = lab.journal.runs.create(
+        kind=RunKind.PIPELINE, name="main", trigger=Trigger.PERSON, who="x", workspace=str(lab.home)
+    )
     command = [sys.executable, "-P", "-m", "podium.core.engine.worker", str(lab.home), str(run.id)]
     assert subprocess.run(command, timeout=20, stdin=subprocess.DEVNULL, check=False).returncode == 0
     assert lab.log(run.id, "a") == "hello"
@@ -120,7 +126,9 @@ def test_who_ignores_term_is_killed(lab: Lab) -> None:
 
 
 def test_a_second_cancel_is_harmless_and_a_step_may_clean_up(lab: Lab) -> None:
-    lab.pipeline("""a: {run: "trap 'sleep 0.3; echo clean > cleaned; exit 1' TERM; echo > started; while :; do sleep 0.1; done"}""")
+    lab.pipeline(
+        """a: {run: "trap 'sleep 0.3; echo clean > cleaned; exit 1' TERM; echo > started; while :; do sleep 0.1; done"}"""
+    )
     run = lab.start()
     wait_until((lab.home / "started").exists)
     cancel(lab.journal, run.id, "anna")
@@ -133,7 +141,11 @@ def test_a_second_cancel_is_harmless_and_a_step_may_clean_up(lab: Lab) -> None:
 @pytest.mark.parametrize("how", ["background", "daemon"])
 def test_children_left_behind_are_ended_and_do_not_hold_the_step(lab: Lab, how: str) -> None:
     lab.write("daemon.py", DAEMON)
-    command = "sleep 60 & echo $! > pid" if how == "background" else f"{sys.executable} daemon.py pid; while ! test -s pid; do sleep 0.01; done"
+    command = (
+        "sleep 60 & echo $! > pid"
+        if how == "background"
+        else f"{sys.executable} daemon.py pid; while ! test -s pid; do sleep 0.01; done"
+    )
     lab.pipeline(f'a: {{run: "{command}"}}\nb: {{run: "true", needs: [a]}}')
     began = time.monotonic()
     run, _steps = lab.run()
@@ -198,7 +210,7 @@ def test_a_step_inherits_no_descriptor_of_ours(lab: Lab) -> None:
     assert len(lab.log(run.id, "a").splitlines()) == 3
 
 
-@pytest.mark.parametrize("name", ["with space", "it's \"quoted\"", "Grüße-日本", "$(touch owned)", "-n"])
+@pytest.mark.parametrize("name", ["with space", 'it\'s "quoted"', "Grüße-日本", "$(touch owned)", "-n"])
 def test_any_directory_name_will_do(tmp_path: Path, name: str) -> None:
     lab = Lab(tmp_path / name)
     try:
@@ -230,7 +242,9 @@ b: {run: "cat out/x", needs: [a]}
     )
     first, second = lab.start(params={"n": "1"}), lab.start(params={"n": "2"})
     seen: set[str] = set()
-    wait_until(lambda: seen.add(lab.journal.runs.get(second.id).message) or lab.journal.runs.get(second.id).state.finished, 20)
+    wait_until(
+        lambda: seen.add(lab.journal.runs.get(second.id).message) or lab.journal.runs.get(second.id).state.finished, 20
+    )
     wait_until(lambda: lab.journal.runs.get(first.id).state.finished, 20)
     assert (lab.home / "trace").read_text().split() == ["in", "out", "in", "out"]
     for run, value in ((first, "1"), (second, "2")):
@@ -251,7 +265,8 @@ def test_two_runs_that_share_nothing_run_together(lab: Lab) -> None:
 
 @contextlib.contextmanager
 def small_disk(size: int) -> Iterator[None]:
-    """Processes that are started in here cannot make a file grow beyond `size` bytes: what a full disk looks like to them."""
+    """Processes that are started in here cannot make a file grow beyond `size` bytes: what a full disk looks like to
+    them."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -270,7 +285,9 @@ def test_a_log_that_cannot_grow_says_what_is_missing(lab: Lab) -> None:
 
 
 def test_a_journal_that_cannot_grow_ends_the_run_and_its_steps(lab: Lab) -> None:
-    lab.pipeline('a: {run: "echo $$ > pid; sleep 60"}\n' + "\n".join(f'b{n}: {{run: "true", needs: [a]}}' for n in range(50)))
+    lab.pipeline(
+        'a: {run: "echo $$ > pid; sleep 60"}\n' + "\n".join(f'b{n}: {{run: "true", needs: [a]}}' for n in range(50))
+    )
     size = (lab.home / ".podium/journal.db-wal").stat().st_size
     with small_disk(size + 200_000):
         run = lab.start()
@@ -306,14 +323,19 @@ def test_the_worker_is_light_and_has_no_terminal(lab: Lab) -> None:
     assert "numpy" not in maps
     heavy = ("mlflow", "docker", "textual", "pandas", "numpy", "httpx", "yaml", "psutil")
     code = f"import sys, podium.core.engine.worker; print([m for m in {heavy} if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20).stdout.strip() == "[]"
+    )
 
 
 def test_the_heartbeat_goes_on(lab: Lab) -> None:
     lab.pipeline('a: {run: "sleep 2.5"}')
     run = lab.start()
     beats: set[float] = set()
-    wait_until(lambda: beats.add(lab.journal.runs.get(run.id).heartbeat or 0) or lab.journal.runs.get(run.id).state.finished, 10)
+    wait_until(
+        lambda: beats.add(lab.journal.runs.get(run.id).heartbeat or 0) or lab.journal.runs.get(run.id).state.finished,
+        10,
+    )
     assert len(beats) >= 3
 
 

@@ -62,7 +62,10 @@ def test_a_fresh_run_that_resumes_does_again_only_what_it_had_not_done(lab: Lab)
 
 
 def test_what_a_long_step_made_is_kept_although_its_worker_is_killed(lab: Lab) -> None:
-    lab.pipeline('a: {run: "sleep 0.6; echo a >> trace; echo 1 > out", outputs: [out]}\nb: {run: "echo $$ > pid; sleep 60", needs: [a]}')
+    lab.pipeline(
+        'a: {run: "sleep 0.6; echo a >> trace; echo 1 > out", outputs: [out]}\nb: {run: "echo $$ > pid; sleep 60",'
+        " needs: [a]}"
+    )
     run = lab.start()
     wait_for_file(lab.home / "pid")
     lab.kill_worker(run.id)

@@ -47,8 +47,12 @@ beside: {run: "true", needs: [other]}
     assert run.state is RunState.FAILED
     assert run.message == "step bad: exit code 3"
     assert {name: str(step.state) for name, step in steps.items()} == {
-        "bad": "failed", "after": "skipped", "later": "skipped", "other": "succeeded", "beside": "succeeded",
-    }  # fmt: skip
+        "bad": "failed",
+        "after": "skipped",
+        "later": "skipped",
+        "other": "succeeded",
+        "beside": "succeeded",
+    }
     assert steps["bad"].message == "exit code 3\nreason"
     assert steps["bad"].exit_code == 3
     assert steps["after"].message == "needs bad, which failed"
@@ -82,7 +86,8 @@ cells: {run: "true", matrix: {n: [1, 2]}, when: "matrix.n == 2"}
 
 def test_as_many_at_once_as_jobs_allow(lab: Lab) -> None:
     lab.pipeline(
-        "work: {run: 'mkdir now-${{ matrix.n }}; echo now-* | wc -w; sleep 0.1; rmdir now-${{ matrix.n }}', matrix: {n: [1, 2, 3, 4, 5, 6]}}"
+        "work: {run: 'mkdir now-${{ matrix.n }}; echo now-* | wc -w; sleep 0.1; rmdir now-${{ matrix.n }}', matrix: {n:"
+        " [1, 2, 3, 4, 5, 6]}}"
     )
     run, steps = lab.run(jobs=3)
     seen = [int(lab.log(run.id, name)) for name in steps]
@@ -112,7 +117,10 @@ def test_the_environment_of_a_step(lab: Lab, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_no_value_becomes_shell(lab: Lab) -> None:
-    lab.pipeline("""a: {run: "printf '%s' ${{ params.x }} > got; printf '%s' '${{ params.x }}' > got2"}""", extra='params: {x: "1"}')
+    lab.pipeline(
+        """a: {run: "printf '%s' ${{ params.x }} > got; printf '%s' '${{ params.x }}' > got2"}""",
+        extra='params: {x: "1"}',
+    )
     evil = "'; touch owned; echo $(touch owned) `touch owned` \" ä \n &"
     run, _ = lab.run(params={"x": evil})
     assert run.state is RunState.SUCCEEDED
@@ -155,7 +163,9 @@ def test_a_run_that_is_cancelled_before_its_worker_listens_is_cancelled(lab: Lab
         time.sleep(pause)
         cancel(lab.journal, run.id, "anna", "a slip of the finger")
         ended, steps = lab.finish(run.id, timeout=10)
-        assert ended.state is RunState.CANCELLED and "anna" in ended.message and steps["wait"].state is StepState.CANCELLED
+        assert (
+            ended.state is RunState.CANCELLED and "anna" in ended.message and steps["wait"].state is StepState.CANCELLED
+        )
 
 
 def test_sigterm_to_the_worker_cancels(lab: Lab) -> None:
@@ -189,7 +199,7 @@ side: {run: "true"}
 def test_a_step_waits_for_a_person(lab: Lab) -> None:
     lab.pipeline(APPROVED)
     run = lab.start()
-    lab.reach(run.id, RunState.WAITING)
+    lab.transport(run.id, RunState.WAITING)
     assert lab.steps(run.id)["ship"].state is StepState.WAITING
     assert lab.journal.runs.get(run.id).message == "waits for approval of ship"
     with pytest.raises(Refused, match="does not wait"):
@@ -204,7 +214,7 @@ def test_a_step_waits_for_a_person(lab: Lab) -> None:
 def test_a_waiting_worker_notices_an_approval_that_nobody_told_it_of(lab: Lab) -> None:
     lab.pipeline(APPROVED)
     run = lab.start()
-    lab.reach(run.id, RunState.WAITING)
+    lab.transport(run.id, RunState.WAITING)
     lab.journal.runs.approve(run.id, "ship", "anna")
     assert lab.finish(run.id, timeout=5)[0].state is RunState.SUCCEEDED
 
@@ -212,13 +222,13 @@ def test_a_waiting_worker_notices_an_approval_that_nobody_told_it_of(lab: Lab) -
 def test_a_waiting_run_can_be_cancelled_and_survives_its_worker(lab: Lab) -> None:
     lab.pipeline(APPROVED)
     run = lab.start()
-    lab.reach(run.id, RunState.WAITING)
+    lab.transport(run.id, RunState.WAITING)
     lab.kill_worker(run.id)
     with pytest.raises(Refused, match="it is interrupted") as caught:
         approve(lab.journal, run.id, None, who="anna")
     assert f"podium resume {run.id}" in caught.value.hint
     resume(lab.project, lab.journal, run.id, "anna")
-    lab.reach(run.id, RunState.WAITING)
+    lab.transport(run.id, RunState.WAITING)
     cancel(lab.journal, run.id, "anna")
     assert lab.finish(run.id)[0].state is RunState.CANCELLED
 
@@ -319,10 +329,14 @@ def test_secrets_are_masked_before_anything_is_cut_off(lab: Lab, monkeypatch: py
     assert said == [f"x{'=' * 280} ***", "end", "depth *** ***"]
 
 
-def test_a_secret_that_is_a_parameters_default_stays_out_of_the_journal(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_that_is_a_parameters_default_stays_out_of_the_journal(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("API_TOKEN", "hunter2-and-more")
     extra = 'params: {token: "${API_TOKEN}", n: "1"}'
-    lab.pipeline('a: {run: "test ${{ params.token }} = hunter2-and-more; test -e may-go-on", when: "params.n == 1"}', extra=extra)
+    lab.pipeline(
+        'a: {run: "test ${{ params.token }} = hunter2-and-more; test -e may-go-on", when: "params.n == 1"}', extra=extra
+    )
     run, steps = lab.run()
     assert run.state is RunState.FAILED and run.params == {"n": "1"}
     assert steps["a"].command == "test '***' = hunter2-and-more; test -e may-go-on".replace("hunter2-and-more", "***")

@@ -38,17 +38,24 @@ STARTER = """
 
 def start(lab: Lab, *words: str, **env: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", textwrap.dedent(STARTER), str(lab.home), *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True, env={**os.environ, **env})
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True, env={**os.environ, **env}
+    )
 
 
 def comm(pid: int | None) -> str:
     return Path(f"/proc/{pid}/comm").read_text().strip()
 
 
-@pytest.mark.parametrize(("words", "env", "name"), [((), {}, "podium-worker"), (("thread",), {}, "python"), ((), {"PODIUM_SPAWN": "1"}, "python")])
+@pytest.mark.parametrize(
+    ("words", "env", "name"),
+    [((), {}, "podium-worker"), (("thread",), {}, "python"), ((), {"PODIUM_SPAWN": "1"}, "python")],
+)
 def test_the_run_is_the_same_either_way(lab: Lab, words: tuple[str, ...], env: dict[str, str], name: str) -> None:
     wait = "echo > started; while ! test -e go; do sleep 0.02; done"
-    lab.pipeline(f'a: {{run: "{wait}; for f in /proc/$$/fd/*; do readlink $f || true; done"}}\nb: {{run: "true", needs: [a]}}')
+    lab.pipeline(
+        f'a: {{run: "{wait}; for f in /proc/$$/fd/*; do readlink $f || true; done"}}\nb: {{run: "true", needs: [a]}}'
+    )
     child = start(lab, *words, **env)
     out, _ = child.communicate(timeout=20)
     assert out.split()[0] == "before", "what was buffered is printed once"
@@ -84,8 +91,12 @@ def test_a_forked_worker_survives_whoever_started_it(lab: Lab) -> None:
 def test_a_defect_in_a_forked_worker_is_found_in_its_log(lab: Lab) -> None:
     lab.pipeline('a: {run: "true"}')
     broken = STARTER + "\n    # "
-    code = textwrap.dedent(broken).replace('print("before"', 'import podium.core.engine.worker as w; w.serve = lambda *a: 1 / 0; print("before"')
-    out = subprocess.run([sys.executable, "-c", code, str(lab.home)], capture_output=True, text=True, timeout=20, check=False)
+    code = textwrap.dedent(broken).replace(
+        'print("before"', 'import podium.core.engine.worker as w; w.serve = lambda *a: 1 / 0; print("before"'
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code, str(lab.home)], capture_output=True, text=True, timeout=20, check=False
+    )
     assert out.stderr == ""
     from podium.core.engine.recovery import recover
 

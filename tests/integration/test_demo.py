@@ -37,7 +37,10 @@ def test_the_whole_demonstration(tmp_path: Path) -> None:
     assert (again.returncode, again.stdout) == (4, "")
     assert "is there already" in again.stderr
     shown = subprocess.run(
-        [sys.executable, "-m", "podium.cli", "history", "-C", str(directory), "-o", "json"], capture_output=True, text=True, timeout=30
+        [sys.executable, "-m", "podium.cli", "history", "-C", str(directory), "-o", "json"],
+        capture_output=True,
+        text=True,
+        timeout=30,
     )
     rows = [(row["environment"], row["how"], row["to"]) for row in json.loads(shown.stdout)]
     assert rows[:2] == [("production", "promote", 2), ("production", "rollback", 1)]
@@ -47,7 +50,11 @@ def test_a_window_that_is_closed_leaves_nothing_running(tmp_path: Path) -> None:
     directory = tmp_path / "closed"
     with Terminal(["-m", "podium.cli", "demo", str(directory)], cwd=tmp_path) as terminal:
         terminal.wait_for("the agent watches", timeout=60)
-        wait_until(lambda: sum(" demo " in line for line in _mentioned(directory)) > 1, 60, what="its run has a process of its own")
+        wait_until(
+            lambda: sum(" demo " in line for line in _mentioned(directory)) > 1,
+            60,
+            what="its run has a process of its own",
+        )
         terminal.hang_up()
         terminal.wait_exit(30)
     wait_until(lambda: not _mentioned(directory), 10, what="nothing is left of it")

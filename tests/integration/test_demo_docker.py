@@ -1,4 +1,5 @@
-"""`podium demo --docker`, whole, on a real engine: after every step `docker ps` and `podium status` are compared from outside. Takes minutes."""
+"""`podium demo --docker`, whole, on a real engine: after every step `docker ps` and `podium status` are compared
+from outside. Takes minutes."""
 
 from __future__ import annotations
 
@@ -13,8 +14,9 @@ from typing import Any
 
 import pytest
 from podium.core.cockpit import Cockpit, demonstration
-from podium.core.containers import Engine, images
-from podium.core.containers import labels as names
+from podium.core.containers import Engine
+from podium.core.containers.engine import labels as names
+from podium.core.containers.images import store
 from podium.core.domain.demo import DemoImages
 from podium.core.errors import Refused, Unreachable
 
@@ -29,7 +31,17 @@ def mark(directory: Path) -> str:
 
 def docker_ps(directory: Path) -> set[tuple[str, str, int]]:
     """(container, replica, version) of what runs, as the `docker` command shows it."""
-    command = ["docker", "ps", "--no-trunc", "--filter", f"label={mark(directory)}", "--filter", "label=podium.role=replica", "--format", ROW]
+    command = [
+        "docker",
+        "ps",
+        "--no-trunc",
+        "--filter",
+        f"label={mark(directory)}",
+        "--filter",
+        "label=podium.role=replica",
+        "--format",
+        ROW,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     return {(words[0], words[1], int(words[2])) for line in done.stdout.splitlines() if (words := line.split())}
 
@@ -39,19 +51,25 @@ def podium_status(directory: Path) -> tuple[set[tuple[str, str, int]], dict[str,
     command = [sys.executable, "-m", "podium.cli", "status", "-C", str(directory), "-e", "production", "-o", "json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     (environment,) = json.loads(done.stdout)["environments"]
-    running = {(row["container"], row["id"], row["version"]) for row in environment["replicas"] if row["state"] not in ("stopped", "dead")}
+    running = {
+        (row["container"], row["id"], row["version"])
+        for row in environment["replicas"]
+        if row["state"] not in ("stopped", "dead")
+    }
     return running, environment
 
 
 def forget(engine: Engine, directory: Path) -> None:
     """The images of a demonstration stay on the engine: a test's do not."""
-    for image in sorted(images.find(engine, [mark(directory)]), key=lambda one: -int(one["Created"])):
+    for image in sorted(store.find(engine, [mark(directory)]), key=lambda one: -int(one["Created"])):
         for name in image.get("RepoTags") or [image["Id"]]:
-            images.remove(engine, name if name != "<none>:<none>" else image["Id"])
+            store.remove(engine, name if name != "<none>:<none>" else image["Id"])
 
 
 @pytest.mark.timeout(1500)
-def test_the_whole_demonstration_in_docker(tmp_path: Path, engine: Engine, python_image: str, haproxy_image: str) -> None:
+def test_the_whole_demonstration_in_docker(
+    tmp_path: Path, engine: Engine, python_image: str, haproxy_image: str
+) -> None:
     directory = tmp_path / "flights demo"
     compared: list[int | None] = []
     with demonstration(directory, docker=DemoImages(python_image, haproxy_image)) as played:
@@ -71,8 +89,11 @@ def test_the_whole_demonstration_in_docker(tmp_path: Path, engine: Engine, pytho
     for part in ("commit 2", "commit 3", "rollback to version 1"):
         assert results[part].requests and results[part].lost == 0, results[part]
     assert [(row.how.value, row.state.value, row.to_version) for row in history] == [
-        ("rollback", "succeeded", 1), ("promote", "failed", 3), ("promote", "succeeded", 2), ("promote", "succeeded", 1),
-    ]  # fmt: skip
+        ("rollback", "succeeded", 1),
+        ("promote", "failed", 3),
+        ("promote", "succeeded", 2),
+        ("promote", "succeeded", 1),
+    ]
     assert "the canary ends in fail at 20 %" in history[1].message and "latency_p99" in history[1].message
     assert not [line for line in stopped if "was left" in line], stopped
     assert engine.containers([mark(directory)]) == []
@@ -85,11 +106,16 @@ def podium(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
 
 
-def test_an_image_that_cannot_be_pulled_is_told_with_the_option_that_names_another(tmp_path: Path, engine: Engine, haproxy_image: str) -> None:
+def test_an_image_that_cannot_be_pulled_is_told_with_the_option_that_names_another(
+    tmp_path: Path, engine: Engine, haproxy_image: str
+) -> None:
     missing = "127.0.0.1:9/podium-test/nothing:1"
     done = podium("demo", "--docker", "--base", missing, "--no-ui", cwd=tmp_path)
     assert done.returncode == 5, done.stderr
-    assert f"the image {missing} is not on the engine, and it cannot be pulled" in done.stderr and "--base IMAGE names another one" in done.stderr
+    assert (
+        f"the image {missing} is not on the engine, and it cannot be pulled" in done.stderr
+        and "--base IMAGE names another one" in done.stderr
+    )
     assert list(tmp_path.iterdir()) == [], "nothing was made"
     with pytest.raises(Unreachable) as caught:
         list(demonstration(tmp_path / "demo", docker=DemoImages(haproxy_image, missing)).play())
@@ -117,14 +143,38 @@ def test_images_without_docker_are_a_mistake(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(400)
-def test_ctrl_c_leaves_no_container_running(tmp_path: Path, engine: Engine, python_image: str, haproxy_image: str) -> None:
+def test_ctrl_c_leaves_no_container_running(
+    tmp_path: Path, engine: Engine, python_image: str, haproxy_image: str
+) -> None:
     directory = tmp_path / "flights"
-    command = [sys.executable, "-m", "podium.cli", "demo", str(directory), "--docker", "--base", python_image, "--proxy-image", haproxy_image, "--no-ui"]
+    command = [
+        sys.executable,
+        "-m",
+        "podium.cli",
+        "demo",
+        str(directory),
+        "--docker",
+        "--base",
+        python_image,
+        "--proxy-image",
+        haproxy_image,
+        "--no-ui",
+    ]
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        start_new_session=True,
     )
     try:
-        wait_until(lambda: engine.containers([mark(directory)], stopped=False) or process.poll() is not None, 240, what="a step's container runs")
+        wait_until(
+            lambda: engine.containers([mark(directory)], stopped=False) or process.poll() is not None,
+            240,
+            what="a step's container runs",
+        )
         began = time.monotonic()
         os.kill(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=90)

@@ -43,7 +43,9 @@ def test_pages(path: Path) -> None:
 @pytest.mark.parametrize("column", ["who", "action", "subject", "why", "at"])
 def test_an_edited_row(path: Path, column: str) -> None:
     value = "at + 0.001" if column == "at" else "'nobody'"
-    assert tamper(path, f"UPDATE audit SET {column} = {value} WHERE id = 3") == ["audit entry 3 was changed, or the one before it was exchanged"]
+    assert tamper(path, f"UPDATE audit SET {column} = {value} WHERE id = 3") == [
+        "audit entry 3 was changed, or the one before it was exchanged"
+    ]
 
 
 def test_deleted_rows(path: Path) -> None:
@@ -51,7 +53,9 @@ def test_deleted_rows(path: Path) -> None:
 
 
 def test_a_deleted_row_with_the_rest_moved_up(path: Path) -> None:
-    assert tamper(path, "DELETE FROM audit WHERE id = 3", *(f"UPDATE audit SET id = {n - 1} WHERE id = {n}" for n in (4, 5, 6)))
+    assert tamper(
+        path, "DELETE FROM audit WHERE id = 3", *(f"UPDATE audit SET id = {n - 1} WHERE id = {n}" for n in (4, 5, 6))
+    )
 
 
 def test_a_cut_tail(path: Path) -> None:
@@ -59,7 +63,12 @@ def test_a_cut_tail(path: Path) -> None:
 
 
 def test_exchanged_rows(path: Path) -> None:
-    found = tamper(path, "UPDATE audit SET id = 99 WHERE id = 2", "UPDATE audit SET id = 2 WHERE id = 3", "UPDATE audit SET id = 3 WHERE id = 99")
+    found = tamper(
+        path,
+        "UPDATE audit SET id = 99 WHERE id = 2",
+        "UPDATE audit SET id = 2 WHERE id = 3",
+        "UPDATE audit SET id = 3 WHERE id = 99",
+    )
     assert any("entry 2" in problem for problem in found)
 
 

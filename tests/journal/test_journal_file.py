@@ -1,4 +1,5 @@
-"""The file itself: made private, migrated whole or not at all, and every way in which a disk or another process can be in the way."""
+"""The file itself: made private, migrated whole or not at all, and every way in which a disk or another process can
+be in the way."""
 
 from __future__ import annotations
 
@@ -94,7 +95,9 @@ def test_a_directory_without_write_permission() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"not a database at all, but long enough to look at " * 100, b"\0" * 5000, bytes(range(1, 255)) * 36], ids=["text", "zeros", "binary"]
+    "content",
+    [b"not a database at all, but long enough to look at " * 100, b"\0" * 5000, bytes(range(1, 255)) * 36],
+    ids=["text", "zeros", "binary"],
 )
 def test_a_file_that_is_no_journal_is_left_as_it_is(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "journal.db"
@@ -158,7 +161,11 @@ def test_migrations_run_in_order_once_and_whole(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     with Journal.open(path) as journal:
         add(journal)
-    later = (*schema.MIGRATIONS, "ALTER TABLE runs ADD COLUMN extra TEXT; CREATE TABLE more (a);", "INSERT INTO more VALUES ('x;y');")
+    later = (
+        *schema.MIGRATIONS,
+        "ALTER TABLE runs ADD COLUMN extra TEXT; CREATE TABLE more (a);",
+        "INSERT INTO more VALUES ('x;y');",
+    )
     database = connect(path, create=False, read_only=False, timeout=1)
     with pytest.raises(JournalError):
         schema.migrate(database, (*later, "CREATE TABLE half (a); SELECT * FROM nowhere;"))
@@ -226,7 +233,9 @@ with Journal.open(Path(sys.argv[1])) as journal:
 
 def test_a_file_size_limit_loses_nothing_that_was_written(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    found = subprocess.run([sys.executable, "-c", _FILL, str(path)], capture_output=True, text=True, timeout=60, check=True)
+    found = subprocess.run(
+        [sys.executable, "-c", _FILL, str(path)], capture_output=True, text=True, timeout=60, check=True
+    )
     done, count, message, _, hint = found.stdout.splitlines()
     assert int(done) > 5 and done == count and str(path) in message and "not made" in hint
     with Journal.open(path) as journal:
@@ -272,7 +281,29 @@ def test_transactions_nest(tmp_path: Path) -> None:
 
 
 def test_importing_the_journal_loads_nothing_heavy() -> None:
-    code = "import sys; import podium.core.journal, podium.core.logs.writer; print(*sorted(m.split('.')[0] for m in sys.modules))"
-    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout.split())
-    heavy = {"mlflow", "pandas", "numpy", "textual", "rich", "typer", "docker", "httpx", "yaml", "psutil", "asyncio", "socket", "subprocess", "logging"}
+    code = (
+        "import sys; import podium.core.journal, podium.core.logs.writer; print(*sorted(m.split('.')[0] for m in"
+        " sys.modules))"
+    )
+    loaded = set(
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        ).stdout.split()
+    )
+    heavy = {
+        "mlflow",
+        "pandas",
+        "numpy",
+        "textual",
+        "rich",
+        "typer",
+        "docker",
+        "httpx",
+        "yaml",
+        "psutil",
+        "asyncio",
+        "socket",
+        "subprocess",
+        "logging",
+    }
     assert loaded & heavy == set()

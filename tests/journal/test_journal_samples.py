@@ -24,7 +24,10 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def test_a_series_is_even_and_says_where_nothing_was_measured(journal: Journal) -> None:
-    journal.samples.add([Sample(Q, "cpu", NOW + n, float(n)) for n in (0, 1, 3)] + [Sample(Q, "cpu", NOW + 3.7, 5.0), Sample("other", "cpu", NOW, 99.0)])
+    journal.samples.add(
+        [Sample(Q, "cpu", NOW + n, float(n)) for n in (0, 1, 3)]
+        + [Sample(Q, "cpu", NOW + 3.7, 5.0), Sample("other", "cpu", NOW, 99.0)]
+    )
     series = journal.samples.series(Q, "cpu", start=NOW, end=NOW + 4, points=60)
     assert (series.start, series.step) == (NOW, 1.0)
     assert series.values == (0.0, 1.0, None, 4.0, None)

@@ -1,4 +1,5 @@
-"""Several processes on one journal: writers lose nothing, changes are noticed, locks have one holder and do not outlive it."""
+"""Several processes on one journal: writers lose nothing, changes are noticed, locks have one holder and do not
+outlive it."""
 
 from __future__ import annotations
 
@@ -26,7 +27,12 @@ journal = Journal.open(Path(sys.argv[1]))
 
 
 def start(path: Path, code: str, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", _HEAD + code, str(path), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", _HEAD + code, str(path), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 def line(process: subprocess.Popen[str]) -> str:
@@ -136,7 +142,12 @@ def test_a_lock_has_one_holder_and_does_not_outlive_it(tmp_path: Path) -> None:
             assert held is not None and held.who == "anna"
         assert journal.locks.holder("production") is None
         (entry,) = journal.audit.page()
-        assert entry.action == "lock broken" and entry.subject == "production" and "ben" in entry.why and journal.audit.verify() == []
+        assert (
+            entry.action == "lock broken"
+            and entry.subject == "production"
+            and "ben" in entry.why
+            and journal.audit.verify() == []
+        )
 
 
 def test_a_lock_is_not_taken_twice_by_one_process_and_an_old_hold_does_not_free_a_new_one(tmp_path: Path) -> None:
@@ -192,7 +203,12 @@ def test_start_times_tell_processes_apart() -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     started = started_at(child.pid)
     assert started is not None and abs(started - before) < 3
-    assert alive(child.pid, started) and not alive(child.pid, started - 10.3) and not alive(child.pid, None) and not alive(None, started)
+    assert (
+        alive(child.pid, started)
+        and not alive(child.pid, started - 10.3)
+        and not alive(child.pid, None)
+        and not alive(None, started)
+    )
     child.kill()
     # Dead but not waited for yet: it holds nothing any more.
     wait_until(lambda: not alive(child.pid, started), 5)
@@ -202,7 +218,8 @@ def test_start_times_tell_processes_apart() -> None:
 
 @pytest.mark.parametrize("step", [-3600, -3, 3, 3600, 40 * 365 * 86400])
 def test_a_clock_that_was_set_leaves_processes_alive(tmp_path: Path, step: int) -> None:
-    """The boot's time, to which the kernel's ticks are added, moves with the clock: what was noted before differs by whole seconds then."""
+    """The boot's time, to which the kernel's ticks are added, moves with the clock: what was noted before differs by
+    whole seconds then."""
     started = started_at(os.getpid())
     assert started is not None and alive(os.getpid(), started + step)
     with Journal.open(tmp_path / "journal.db") as journal:
@@ -214,7 +231,9 @@ def test_a_clock_that_was_set_leaves_processes_alive(tmp_path: Path, step: int) 
 
 def test_start_times_that_were_noted_without_a_fingerprint_are_believed() -> None:
     ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-    boot = next(float(line.split()[1]) for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))
+    boot = next(
+        float(line.split()[1]) for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime ")
+    )
     noted = boot + ticks / os.sysconf("SC_CLK_TCK")
     assert alive(os.getpid(), noted) and not alive(os.getpid(), noted - 4)
 

@@ -26,11 +26,23 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def run(journal: Journal, name: str = "release", **fields: object) -> Run:
-    return journal.runs.create(**{"kind": RunKind.PIPELINE, "name": name, "trigger": Trigger.PERSON, "who": "anna", **fields})
+    return journal.runs.create(
+        **{"kind": RunKind.PIPELINE, "name": name, "trigger": Trigger.PERSON, "who": "anna", **fields}
+    )
 
 
 def test_a_run_is_read_back_as_it_was_made(journal: Journal) -> None:
-    made = run(journal, why="naïve ‘quotes’", commit="abc", branch="main", dirty=True, params={"until": "2013-03"}, jobs=4, workspace="/w x", created=5.0)
+    made = run(
+        journal,
+        why="naïve ‘quotes’",
+        commit="abc",
+        branch="main",
+        dirty=True,
+        params={"until": "2013-03"},
+        jobs=4,
+        workspace="/w x",
+        created=5.0,
+    )
     assert journal.runs.get(made.id) == made
     assert made.state is RunState.QUEUED
 
@@ -42,7 +54,12 @@ def test_states_set_their_times(journal: Journal) -> None:
     journal.runs.set_state(made.id, RunState.RUNNING, at=12.0)
     journal.runs.set_state(made.id, RunState.FAILED, message="step train failed", at=13.0)
     found = journal.runs.get(made.id)
-    assert (found.state, found.started, found.ended, found.message) == (RunState.FAILED, 10.0, 13.0, "step train failed")
+    assert (found.state, found.started, found.ended, found.message) == (
+        RunState.FAILED,
+        10.0,
+        13.0,
+        "step train failed",
+    )
     journal.runs.set_state(made.id, RunState.RUNNING, at=20.0)
     assert (journal.runs.get(made.id).started, journal.runs.get(made.id).ended) == (10.0, None)
 
@@ -62,7 +79,9 @@ def test_pages_filter_and_go_on_where_the_last_one_ended(journal: Journal) -> No
     newest = [one.id for one in reversed(made)]
     assert [one.id for one in journal.runs.page(limit=4)] == newest[:4]
     assert [one.id for one in journal.runs.page(limit=4, before=newest[3])] == newest[4:8]
-    assert [one.id for one in journal.runs.page(limit=99, name="p1")] == [one.id for one in reversed(made) if one.name == "p1"]
+    assert [one.id for one in journal.runs.page(limit=99, name="p1")] == [
+        one.id for one in reversed(made) if one.name == "p1"
+    ]
     both = journal.runs.page(limit=5, states=[RunState.SUCCEEDED, RunState.QUEUED])
     assert [one.id for one in both] == newest[:5]
     assert {one.state for one in journal.runs.page(states=[RunState.SUCCEEDED])} == {RunState.SUCCEEDED}
@@ -91,13 +110,16 @@ def test_search_finds_words_and_numbers_and_takes_wildcards_literally(journal: J
         ({"kind": RunKind.ROLLBACK}, "runs_by_kind"),
     ],
 )
-def test_a_page_is_read_from_an_index_and_never_sorted(journal: Journal, options: dict[str, object], index: str | None) -> None:
+def test_a_page_is_read_from_an_index_and_never_sorted(
+    journal: Journal, options: dict[str, object], index: str | None
+) -> None:
     sql, values = page_query(limit=50, before=9000, **options)
     plan = [str(row[3]) for row in journal._database.all("EXPLAIN QUERY PLAN " + sql, values)]
     searches = [line for line in plan if " runs" in line and ("SEARCH" in line or "SCAN" in line)]
     assert searches and all(line.startswith("SEARCH") for line in searches)
     assert all((f"INDEX {index} " if index else "INTEGER PRIMARY KEY") in line for line in searches)
-    # With several states each one's page, at most `limit` rows by then, is sorted to be merged; one alone needs no sorting at all.
+    # With several states each one's page, at most `limit` rows by then, is sorted to be merged; one alone needs no
+    # sorting at all.
     assert sum("TEMP B-TREE" in line for line in plan) <= (len(searches) if len(searches) > 1 else 0)
 
 
@@ -115,7 +137,12 @@ def test_cancel_and_approval(journal: Journal) -> None:
 
 
 def test_what_is_not_there_is_named(journal: Journal) -> None:
-    for call in (journal.runs.get, journal.runs.heartbeat, journal.ledger.get, lambda id: journal.runs.set_state(id, RunState.FAILED)):
+    for call in (
+        journal.runs.get,
+        journal.runs.heartbeat,
+        journal.ledger.get,
+        lambda id: journal.runs.set_state(id, RunState.FAILED),
+    ):
         with pytest.raises(NotFound, match="77") as caught:
             call(77)
         assert caught.value.hint
@@ -135,7 +162,16 @@ def test_steps(journal: Journal) -> None:
     assert journal.steps.of(made.id) == plan
     assert journal.steps.by_key("k1") is None
     journal.steps.update(
-        made.id, "train[depth=4]", state=StepState.SUCCEEDED, cached=True, origin=3, exit_code=0, started=1.0, ended=2.0, results={"version": 7}, attempt=2
+        made.id,
+        "train[depth=4]",
+        state=StepState.SUCCEEDED,
+        cached=True,
+        origin=3,
+        exit_code=0,
+        started=1.0,
+        ended=2.0,
+        results={"version": 7},
+        attempt=2,
     )
     found = journal.steps.by_key("k1")
     assert found == journal.steps.get(made.id, "train[depth=4]")
@@ -163,7 +199,14 @@ def test_every_field_of_a_step_can_be_updated(journal: Journal) -> None:
 
 def test_the_ledger_tells_what_serves_and_what_is_under_way(journal: Journal) -> None:
     def begin(version: int) -> int:
-        return journal.ledger.begin(environment="production", how=How.PROMOTE, model="m", to_version=version, from_version=version - 1, who="anna").id
+        return journal.ledger.begin(
+            environment="production",
+            how=How.PROMOTE,
+            model="m",
+            to_version=version,
+            from_version=version - 1,
+            who="anna",
+        ).id
 
     first, second = begin(1), begin(2)
     assert [one.id for one in journal.ledger.open()] == [first, second]
@@ -172,7 +215,12 @@ def test_the_ledger_tells_what_serves_and_what_is_under_way(journal: Journal) ->
     journal.ledger.finish(first, DeploymentState.SUCCEEDED)
     journal.ledger.finish(second, DeploymentState.UNDONE, "worker died")
     current = journal.ledger.current("production")
-    assert current is not None and current.to_version == 1 and current.phase == "shifted" and current.data == {"ports": [1, 2]}
+    assert (
+        current is not None
+        and current.to_version == 1
+        and current.phase == "shifted"
+        and current.data == {"ports": [1, 2]}
+    )
     assert [one.id for one in journal.ledger.history("production")] == [second, first]
     assert journal.ledger.open() == [] and journal.ledger.history("staging") == []
 
@@ -190,8 +238,16 @@ def test_replicas(journal: Journal) -> None:
 
 def test_quarantine_is_found_by_version_and_by_commit_and_audited(journal: Journal) -> None:
     journal.quarantine.add("m", 3, "abc", "anna", "rolled back")
-    assert journal.quarantine.find("m", 3) and journal.quarantine.find("m", commit="abc") and journal.quarantine.find("m", 9, "abc")
-    assert journal.quarantine.find("m", 4) is None and journal.quarantine.find("other", 3) is None and journal.quarantine.find("m") is None
+    assert (
+        journal.quarantine.find("m", 3)
+        and journal.quarantine.find("m", commit="abc")
+        and journal.quarantine.find("m", 9, "abc")
+    )
+    assert (
+        journal.quarantine.find("m", 4) is None
+        and journal.quarantine.find("other", 3) is None
+        and journal.quarantine.find("m") is None
+    )
     journal.quarantine.add("m", 5, "", "anna", "")
     assert journal.quarantine.find("m", commit="") is None
     journal.quarantine.lift("m", 3, "ben", "fixed")
@@ -202,7 +258,18 @@ def test_quarantine_is_found_by_version_and_by_commit_and_audited(journal: Journ
 
 
 def test_versions(journal: Journal) -> None:
-    three = Version("m", 3, 3.0, aliases=("champion",), metrics={"auc": 0.7}, params={"d": "4"}, tags={"t": "x"}, verdict=Verdict.PASS, run_id=4, digest="d")
+    three = Version(
+        "m",
+        3,
+        3.0,
+        aliases=("champion",),
+        metrics={"auc": 0.7},
+        params={"d": "4"},
+        tags={"t": "x"},
+        verdict=Verdict.PASS,
+        run_id=4,
+        digest="d",
+    )
     journal.versions.replace("m", [Version("m", 1, 1.0), Version("m", 12, 2.0, aliases=("challenger",)), three], "f1")
     assert [one.version for one in journal.versions.of("m")] == [12, 3, 1]
     assert journal.versions.get("m", 3) == three and journal.versions.get("m", 99) is None
@@ -235,7 +302,9 @@ def test_gate_reports(journal: Journal) -> None:
     assert journal.gates.latest("m", 2, "quality") == first
     latest = journal.gates.latest("m", 2)
     assert latest is not None and latest.gate == "latency"
-    assert [one.gate for one in journal.gates.of("m", 2)] == ["latency", "quality"] and journal.gates.latest("m", 3) is None
+    assert [one.gate for one in journal.gates.of("m", 2)] == ["latency", "quality"] and journal.gates.latest(
+        "m", 3
+    ) is None
 
 
 def test_alerts_and_values(journal: Journal) -> None:

@@ -1,4 +1,5 @@
-"""The reader gives the same lines as reading the whole file would, from any place, while the file grows, shrinks or is replaced."""
+"""The reader gives the same lines as reading the whole file would, from any place, while the file grows, shrinks or
+is replaced."""
 
 from __future__ import annotations
 
@@ -39,7 +40,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "PIECE", 100)
 
 
-content = st.lists(st.one_of(st.binary(max_size=12), st.binary(min_size=60, max_size=240), st.just(b"")), max_size=40).map(b"\n".join)
+content = st.lists(
+    st.one_of(st.binary(max_size=12), st.binary(min_size=60, max_size=240), st.just(b"")), max_size=40
+).map(b"\n".join)
 
 
 @relaxed
@@ -109,14 +112,24 @@ def test_search_finds_what_a_look_at_every_line_finds(
         expected = max((number for number in hits if start is None or number <= start), default=None)
     else:
         expected = min((number for number in hits if number >= (start or 0)), default=None)
-    found = file.search(regex.format(pattern) if regex else pattern, start=start, backwards=backwards, regex=bool(regex), ignore_case=ignore_case)
+    found = file.search(
+        regex.format(pattern) if regex else pattern,
+        start=start,
+        backwards=backwards,
+        regex=bool(regex),
+        ignore_case=ignore_case,
+    )
     assert found == expected
 
 
 def test_search_does_not_find_the_times(tmp_path: Path) -> None:
     file = make(tmp_path / "log", ["nothing", "in 2026 it was"])
     assert file.search("2026") == 1 and file.search("2026-11") is None and file.search("Z o") is None
-    assert file.search("2026", backwards=True) == 1 and file.search("202[6]", regex=True) == 1 and file.search(r"\d\dZ", regex=True) is None
+    assert (
+        file.search("2026", backwards=True) == 1
+        and file.search("202[6]", regex=True) == 1
+        and file.search(r"\d\dZ", regex=True) is None
+    )
 
 
 def test_search_can_be_stopped_and_says_what_is_no_expression(tmp_path: Path) -> None:
@@ -161,7 +174,11 @@ def test_a_line_without_end_costs_neither_memory_nor_the_lines_after_it(tmp_path
     lines = file.lines(0, 9)
     assert [len(line.text) for line in lines] == [5, reader.LONGEST + reader.PREFIX, 11]
     assert file.line_count() == 3 and [len(line.text) for line in file.lines(1, 1)] == [reader.LONGEST + reader.PREFIX]
-    assert file.search("needle") == 2 and file.search("need.e", regex=True) == 2 and file.search("first", backwards=True) == 0
+    assert (
+        file.search("needle") == 2
+        and file.search("need.e", regex=True) == 2
+        and file.search("first", backwards=True) == 0
+    )
     assert [line.text for line in file.tail(1)] == ["last needle"]
 
 
@@ -181,7 +198,13 @@ def test_half_a_line_is_no_line_until_it_is_whole_or_old(tmp_path: Path) -> None
 def test_files_that_come_shrink_are_replaced_and_go(tmp_path: Path) -> None:
     path = tmp_path / "log"
     file = LogFile(path)
-    assert (file.line_count(), file.lines(0, 5), file.tail(5), file.search("x"), file.refresh()) == (0, [], [], None, False)
+    assert (file.line_count(), file.lines(0, 5), file.tail(5), file.search("x"), file.refresh()) == (
+        0,
+        [],
+        [],
+        None,
+        False,
+    )
     make(path, ["a", "b", "c"])
     assert file.refresh() and file.line_count() == 3 and not file.refresh()
     make(path, ["d"])
@@ -197,7 +220,9 @@ def test_lines_that_we_did_not_write_are_shown_whole(tmp_path: Path) -> None:
     path = tmp_path / "log"
     odd = ["no prefix", "2026-13-45T99:99:99.000Z o x", "2026-11-23T10:11:12.345Z q x", "", "2026-11-23T10:11:12.345Z"]
     path.write_text("\n".join(odd) + "\n")
-    assert [(line.at, line.stream, line.text) for line in LogFile(path).lines(0, 9)] == [(None, "", text) for text in odd]
+    assert [(line.at, line.stream, line.text) for line in LogFile(path).lines(0, 9)] == [
+        (None, "", text) for text in odd
+    ]
 
 
 def test_times_are_kept_to_the_millisecond(tmp_path: Path) -> None:

@@ -13,14 +13,37 @@ from podium.core.logs.text import PLAIN, Style, clean, parse_sgr
 nasty = st.lists(
     st.one_of(
         st.text(max_size=8),
-        st.sampled_from([
-            "\x1b", "\x1b[", "\x1b[31m", "\x1b[0m", "\x1b[1;38;5;9m", "\x1b[48;2;1;2;3m", "\x1b]0;title\x07", "\x1b]8;;http://x\x1b\\", "\x1bP1$r\x1b\\",
-            "\x9b2J",
-            "\x9d0;t\x9c", "\r", "\r\n", "\t", "\x08", "\u202e", "\ud800", "\x1b(B", "\x1b[?25l", "\x1b[2J\x1b[H", "\u2028", "m", ";", "\x7f",
-        ]),
+        st.sampled_from(
+            [
+                "\x1b",
+                "\x1b[",
+                "\x1b[31m",
+                "\x1b[0m",
+                "\x1b[1;38;5;9m",
+                "\x1b[48;2;1;2;3m",
+                "\x1b]0;title\x07",
+                "\x1b]8;;http://x\x1b\\",
+                "\x1bP1$r\x1b\\",
+                "\x9b2J",
+                "\x9d0;t\x9c",
+                "\r",
+                "\r\n",
+                "\t",
+                "\x08",
+                "\u202e",
+                "\ud800",
+                "\x1b(B",
+                "\x1b[?25l",
+                "\x1b[2J\x1b[H",
+                "\u2028",
+                "m",
+                ";",
+                "\x7f",
+            ]
+        ),
     ),
     max_size=12,
-).map("".join)  # fmt: skip
+).map("".join)
 
 
 @given(nasty)
@@ -76,8 +99,14 @@ def test_examples(text: str, plain: str) -> None:
     ("text", "spans"),
     [
         ("a\x1b[31mred\x1b[0mb", [(1, 4, Style(foreground=1))]),
-        ("\x1b[1;4;91mx\x1b[22my", [(0, 1, Style(foreground=9, bold=True, underline=True)), (1, 2, Style(foreground=9, underline=True))]),
-        ("\x1b[38;5;208mx\x1b[48;2;1;2;3my", [(0, 1, Style(foreground=208)), (1, 2, Style(foreground=208, background=(1, 2, 3)))]),
+        (
+            "\x1b[1;4;91mx\x1b[22my",
+            [(0, 1, Style(foreground=9, bold=True, underline=True)), (1, 2, Style(foreground=9, underline=True))],
+        ),
+        (
+            "\x1b[38;5;208mx\x1b[48;2;1;2;3my",
+            [(0, 1, Style(foreground=208)), (1, 2, Style(foreground=208, background=(1, 2, 3)))],
+        ),
         ("\x1b[31mx\x1b[my", [(0, 1, Style(foreground=1))]),
         ("\x1b[38;5mx\x1b[999my\x1b[38;5;999mz", []),
         ("\x1b[31mold\rnew", [(0, 3, Style(foreground=1))]),
@@ -92,6 +121,13 @@ def test_a_megabyte_of_escapes_takes_no_longer_than_its_length() -> None:
     import time
 
     begin = time.perf_counter()
-    for text in ("\x1b[" * 300_000, "\x1b]" * 300_000, "\x1b[" + "1;" * 300_000 + "m", "\x1b[" + "0" * 600_000, "\r" * 600_000, "\x1bP" + "x" * 600_000):
+    for text in (
+        "\x1b[" * 300_000,
+        "\x1b]" * 300_000,
+        "\x1b[" + "1;" * 300_000 + "m",
+        "\x1b[" + "0" * 600_000,
+        "\r" * 600_000,
+        "\x1bP" + "x" * 600_000,
+    ):
         assert clean(text) == parse_sgr(text)[0]
     assert time.perf_counter() - begin < 10

@@ -41,10 +41,17 @@ def chunked(data: bytes, cuts: list[int]) -> list[bytes]:
 
 @relaxed
 @given(
-    chunks=st.lists(st.tuples(st.sampled_from("oe"), st.one_of(st.binary(max_size=40), st.sampled_from([b"\n", b"a\n", b"\r\n", b"\x1b[1mx"])))),
+    chunks=st.lists(
+        st.tuples(
+            st.sampled_from("oe"),
+            st.one_of(st.binary(max_size=40), st.sampled_from([b"\n", b"a\n", b"\r\n", b"\x1b[1mx"])),
+        )
+    ),
     flushes=st.sets(st.integers(0, 20)),
 )
-def test_any_bytes_in_any_pieces_come_back_as_they_were(tmp_path: Path, chunks: list[tuple[str, bytes]], flushes: set[int]) -> None:
+def test_any_bytes_in_any_pieces_come_back_as_they_were(
+    tmp_path: Path, chunks: list[tuple[str, bytes]], flushes: set[int]
+) -> None:
     path = tmp_path / "step.log"
     path.unlink(missing_ok=True)
     printed = {"o": b"", "e": b""}
@@ -67,7 +74,10 @@ def test_any_bytes_in_any_pieces_come_back_as_they_were(tmp_path: Path, chunks: 
 
 
 @relaxed
-@given(sizes=st.lists(st.integers(0, 3 * LONGEST), min_size=1, max_size=4), step=st.sampled_from([1 << 12, 1 << 16, 100_001, 1 << 20]))
+@given(
+    sizes=st.lists(st.integers(0, 3 * LONGEST), min_size=1, max_size=4),
+    step=st.sampled_from([1 << 12, 1 << 16, 100_001, 1 << 20]),
+)
 @example(sizes=[LONGEST, LONGEST + 1, 0, 2 * LONGEST], step=1 << 20)
 def test_long_lines_are_cut_with_a_mark(tmp_path: Path, sizes: list[int], step: int) -> None:
     path = tmp_path / "step.log"
@@ -100,7 +110,11 @@ def test_a_log_is_continued_also_after_half_a_line(tmp_path: Path) -> None:
     path.write_bytes(b"2026-01-01T00:00:00.000Z o whole\n2026-01-01T00:00")
     with StepLog(path) as log:
         log.note("again")
-    assert [(line.stream, line.text) for line in LogFile(path).lines(0, 9)] == [("o", "whole"), ("", "2026-01-01T00:00"), ("p", "again")]
+    assert [(line.stream, line.text) for line in LogFile(path).lines(0, 9)] == [
+        ("o", "whole"),
+        ("", "2026-01-01T00:00"),
+        ("p", "again"),
+    ]
 
 
 @relaxed
@@ -247,7 +261,10 @@ def test_notes_from_other_threads_do_not_tear_lines(tmp_path: Path) -> None:
             log.feed("o", b"out " * 50 + b"\n")
         for thread in threads:
             thread.join()
-    assert {line.text.strip() for line in LogFile(path).lines(0, 5000)} == {("note " * 50).strip(), ("out " * 50).strip()}
+    assert {line.text.strip() for line in LogFile(path).lines(0, 5000)} == {
+        ("note " * 50).strip(),
+        ("out " * 50).strip(),
+    }
     assert LogFile(path).line_count() == 1200
 
 

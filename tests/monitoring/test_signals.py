@@ -21,7 +21,8 @@ class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         fast, slow = self.server.fast, self.server.slow
         body = "".join(
-            f'podium_request_seconds_bucket{{le="{bound}"}} {count}\n' for bound, count in (("0.01", fast), ("1.0", fast + slow), ("+Inf", fast + slow))
+            f'podium_request_seconds_bucket{{le="{bound}"}} {count}\n'
+            for bound, count in (("0.01", fast), ("1.0", fast + slow), ("+Inf", fast + slow))
         ).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -42,7 +43,15 @@ def server() -> Iterator[Metrics]:
 
 
 def replica(port: int, **changes: object) -> Replica:
-    values = {"id": "a", "environment": "prod", "version": 1, "slot": "s1", "port": port, "state": ReplicaState.READY, "pid": os.getpid()}
+    values = {
+        "id": "a",
+        "environment": "prod",
+        "version": 1,
+        "slot": "s1",
+        "port": port,
+        "state": ReplicaState.READY,
+        "pid": os.getpid(),
+    }
     return Replica(**(values | changes))  # type: ignore[arg-type]
 
 
@@ -89,12 +98,18 @@ def test_instances_of_the_proxy_that_come_and_go_give_no_rate_that_never_was(ser
     assert both == {"requests": 100.0, "error_rate": 0.1}
     assert as_dict(sampler.sample({1: ProxyCounts(1150, 10)}, [], at=13.0))["requests"] == 50.0
     # It answers again: what it counted while nobody saw it is no rate of this second.
-    assert as_dict(sampler.sample({1: ProxyCounts(1160, 10), 2: ProxyCounts(5400, 20)}, [], at=14.0))["requests"] == 10.0
+    assert (
+        as_dict(sampler.sample({1: ProxyCounts(1160, 10), 2: ProxyCounts(5400, 20)}, [], at=14.0))["requests"] == 10.0
+    )
 
 
 def test_replicas_that_are_warm_or_gone_are_not_measured(server: Metrics) -> None:
     sampler = Sampler("prod")
-    replicas = [replica(server.server_port, state=ReplicaState.WARM), replica(1, id="b", pid=None), replica(1, id="c", pid=2**22 - 1)]
+    replicas = [
+        replica(server.server_port, state=ReplicaState.WARM),
+        replica(1, id="b", pid=None),
+        replica(1, id="c", pid=2**22 - 1),
+    ]
     sampler.sample({}, replicas, at=10.0)
     assert sampler.sample({}, replicas, at=11.0) == []
 

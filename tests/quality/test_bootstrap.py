@@ -97,7 +97,12 @@ def test_two_thousand_resamples_of_twenty_thousand_rows_take_seconds() -> None:
 
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
-    [(-0.004, 0.01, Verdict.PASS), (-0.005, 0.01, Verdict.PASS), (-0.02, 0.01, Verdict.INCONCLUSIVE), (-0.02, -0.006, Verdict.FAIL)],
+    [
+        (-0.004, 0.01, Verdict.PASS),
+        (-0.005, 0.01, Verdict.PASS),
+        (-0.02, 0.01, Verdict.INCONCLUSIVE),
+        (-0.02, -0.006, Verdict.FAIL),
+    ],
 )
 def test_the_verdict_asks_where_the_interval_lies(low: float, high: float, verdict: Verdict) -> None:
     assert judge(Difference((low + high) / 2, low, high, 0.01, 0.02, 100), 0.005) is verdict
@@ -107,7 +112,10 @@ def test_the_verdict_asks_where_the_interval_lies(low: float, high: float, verdi
 def test_holm_never_lowers_a_p_value_and_keeps_their_order(p_values: list[float]) -> None:
     adjusted = holm(p_values)
     assert all(after >= before for before, after in zip(p_values, adjusted, strict=True))
-    assert all(after <= min(1.0, before * len(p_values)) + 1e-12 or after <= 1.0 for before, after in zip(p_values, adjusted, strict=True))
+    assert all(
+        after <= min(1.0, before * len(p_values)) + 1e-12 or after <= 1.0
+        for before, after in zip(p_values, adjusted, strict=True)
+    )
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
     assert [adjusted[index] for index in order] == sorted(adjusted)
 

@@ -48,7 +48,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     alike = LogisticRegression(C=0.5).fit(both, train.late)
 
     def save(name: str, model: Any, inputs: pandas.DataFrame, **more: Any) -> None:
-        more = {"pyfunc_predict_fn": "predict_proba", "signature": infer_signature(inputs, model.predict_proba(inputs)), **more}
+        more = {
+            "pyfunc_predict_fn": "predict_proba",
+            "signature": infer_signature(inputs, model.predict_proba(inputs)),
+            **more,
+        }
         mlflow.sklearn.save_model(model, str(home / name), **options, **more)
 
     save("good", whole, both)
@@ -79,7 +83,14 @@ def gate(models: dict[str, Path], tmp_path: Path) -> Callable[..., GateReport]:
     rows().to_parquet(tmp_path / "test.parquet")
     project = Project("p", tmp_path, tmp_path, Git(), Mlflow("sqlite:////x", "e", "m"), {}, {}, {}, {}, {}, {})
 
-    def run(candidate: str, champion: str | None, *checks: Check, data: str = "test.parquet", target: str = "late", problem: str = "") -> GateReport:
+    def run(
+        candidate: str,
+        champion: str | None,
+        *checks: Check,
+        data: str = "test.parquet",
+        target: str = "late",
+        problem: str = "",
+    ) -> GateReport:
         names = {1: champion, 2: candidate}
 
         def fetch(version: Version) -> Path:
@@ -89,7 +100,15 @@ def gate(models: dict[str, Path], tmp_path: Path) -> Callable[..., GateReport]:
             return found
 
         other = Version("m", 1, 0.0) if champion else None
-        return evaluate(project, Gate("quality", data, target, checks), Version("m", 2, 0.0), other, fetch=fetch, run_id=5, champion_problem=problem)
+        return evaluate(
+            project,
+            Gate("quality", data, target, checks),
+            Version("m", 2, 0.0),
+            other,
+            fetch=fetch,
+            run_id=5,
+            champion_problem=problem,
+        )
 
     return run
 
@@ -122,22 +141,33 @@ def test_one_like_the_champion_passes_and_a_worse_one_fails_with_numbers(gate: C
 
 def test_too_few_rows_are_inconclusive_not_a_pass(gate: Callable[..., GateReport], tmp_path: Path) -> None:
     rows(2, 60).to_csv(tmp_path / "few.csv", index=False)
-    report = gate("poor-both", "good", Check("metric", metric="roc_auc", compare="champion", margin=0.2), data="few.csv")
+    report = gate(
+        "poor-both", "good", Check("metric", metric="roc_auc", compare="champion", margin=0.2), data="few.csv"
+    )
     assert report.verdict is Verdict.INCONCLUSIVE
     assert "smallest difference" in report.checks[0].message
 
 
 def test_a_limit_that_is_broken(gate: Callable[..., GateReport]) -> None:
-    report = gate("good", None, Check("metric", metric="roc_auc", at_least=0.99), Check("metric", metric="brier", at_most=0.001))
+    report = gate(
+        "good", None, Check("metric", metric="roc_auc", at_least=0.99), Check("metric", metric="brier", at_most=0.001)
+    )
     assert [check.verdict for check in report.checks] == [Verdict.FAIL, Verdict.FAIL]
     assert "is below 0.99" in report.checks[0].message and "is above 0.001" in report.checks[1].message
 
 
-BROKEN = {"broken": "failed to load", "silent": "missing or infinite", "leaving": "SystemExit", "gone": "cannot be fetched"}
+BROKEN = {
+    "broken": "failed to load",
+    "silent": "missing or infinite",
+    "leaving": "SystemExit",
+    "gone": "cannot be fetched",
+}
 
 
 @pytest.mark.parametrize("candidate", BROKEN)
-def test_a_model_that_does_not_work_is_an_error(gate: Callable[..., GateReport], candidate: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_that_does_not_work_is_an_error(
+    gate: Callable[..., GateReport], candidate: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     report = gate(candidate, "good", AUC, AGAINST)
     assert report.verdict is Verdict.ERROR
     assert BROKEN[candidate] in report.checks[0].message
@@ -172,9 +202,13 @@ def test_data_that_is_missing_broken_empty_or_of_one_class(gate: Callable[..., G
     rows().assign(late=1).to_csv(tmp_path / "one.csv", index=False)
     rows().drop(columns="z").to_csv(tmp_path / "narrow.csv", index=False)
     for name, words in {
-        "nowhere.parquet": "does not exist", "bad.parquet": "cannot be read", "data.txt": "neither", "empty.csv": "no rows",
-        "one.csv": "both classes", "narrow.csv": "failed to predict",
-    }.items():  # fmt: skip
+        "nowhere.parquet": "does not exist",
+        "bad.parquet": "cannot be read",
+        "data.txt": "neither",
+        "empty.csv": "no rows",
+        "one.csv": "both classes",
+        "narrow.csv": "failed to predict",
+    }.items():
         report = gate("good", None, AUC, data=name)
         assert report.verdict is Verdict.ERROR, name
         assert words in report.checks[0].message, name
@@ -211,8 +245,14 @@ def test_slices(gate: Callable[..., GateReport]) -> None:
     assert sum(check.rows or 0 for check in report.checks[:3]) == ROWS
     assert gate("poor-both", "good", by_carrier(compare="champion", margin=0.01)).verdict is Verdict.FAIL
     assert gate("good", None, by_carrier(at_least=0.7, min_rows=ROWS)).verdict is Verdict.ERROR
-    assert gate("good", None, Check("metric", metric="roc_auc", at_least=0.7, slices=("nothing",))).verdict is Verdict.ERROR
-    assert "values" in gate("good", None, Check("metric", metric="accuracy", at_least=0.1, slices=("x",))).checks[0].message
+    assert (
+        gate("good", None, Check("metric", metric="roc_auc", at_least=0.7, slices=("nothing",))).verdict
+        is Verdict.ERROR
+    )
+    assert (
+        "values"
+        in gate("good", None, Check("metric", metric="accuracy", at_least=0.1, slices=("x",))).checks[0].message
+    )
 
 
 def test_a_limit_beside_a_comparison_counts_too(gate: Callable[..., GateReport]) -> None:
@@ -220,11 +260,14 @@ def test_a_limit_beside_a_comparison_counts_too(gate: Callable[..., GateReport])
     for champion in (None, "alike"):
         report = gate("good", champion, both)
         assert [(check.name, check.verdict) for check in report.checks] == [
-            ("roc_auc ≥ 0.99", Verdict.FAIL), ("roc_auc against champion", Verdict.PASS),
-        ]  # fmt: skip
+            ("roc_auc ≥ 0.99", Verdict.FAIL),
+            ("roc_auc against champion", Verdict.PASS),
+        ]
 
 
-@pytest.mark.parametrize(("size", "verdict"), [(1, Verdict.INCONCLUSIVE), (2, Verdict.INCONCLUSIVE), (12, Verdict.FAIL)])
+@pytest.mark.parametrize(
+    ("size", "verdict"), [(1, Verdict.INCONCLUSIVE), (2, Verdict.INCONCLUSIVE), (12, Verdict.FAIL)]
+)
 def test_a_few_rows_that_came_out_alike_prove_nothing(size: int, verdict: Verdict) -> None:
     """A resampling of them has no width, and no width is no certainty."""
     assert smallest_class(answers([1] * size, [0.1] * size)) == size

@@ -36,7 +36,9 @@ def test_every_metric_is_compared_with_a_reference() -> None:
     assert set(BINARY) | set(NUMBERS) == set(METRICS)
 
 
-SCORED = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 20).map(lambda number: number / 20)), min_size=2, max_size=60)
+SCORED = st.lists(
+    st.tuples(st.integers(0, 1), st.integers(0, 20).map(lambda number: number / 20)), min_size=2, max_size=60
+)
 MEASURED = st.lists(st.tuples(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3)), min_size=3, max_size=60)
 
 
@@ -58,7 +60,14 @@ def test_regression_agrees_with_scikit_learn(rows: list[tuple[float, float]], sh
 
 
 def test_direction_is_the_metrics_own() -> None:
-    assert {name for name, metric in METRICS.items() if metric.goal == MAXIMIZE} == {"roc_auc", "accuracy", "precision", "recall", "f1", "r2"}
+    assert {name for name, metric in METRICS.items() if metric.goal == MAXIMIZE} == {
+        "roc_auc",
+        "accuracy",
+        "precision",
+        "recall",
+        "f1",
+        "r2",
+    }
     assert named("rmse", "minimize").sign == -1.0
     with pytest.raises(Unmeasurable, match="lower"):
         named("rmse", "maximize")
@@ -108,7 +117,9 @@ def test_targets_of_every_kind() -> None:
 
     truth, classes = truth_of(pandas.Series(["no", "yes", "no"]), "late")
     assert (truth.tolist(), classes) == ([0, 1, 0], ("no", "yes"))
-    assert measure(METRICS["accuracy"], answers_of(np.asarray(["no", "yes", "yes"], dtype=object), truth, classes)) == pytest.approx(2 / 3)
+    assert measure(
+        METRICS["accuracy"], answers_of(np.asarray(["no", "yes", "yes"], dtype=object), truth, classes)
+    ) == pytest.approx(2 / 3)
     assert truth_of(pandas.Series([True, False]), "late")[0].tolist() == [1, 0]
     assert truth_of(pandas.Series([1.5, 2.5, 3.5]), "delay")[1] == ()
     assert truth_of(pandas.Series([1, 1]), "late")[0].tolist() == [1, 1]

@@ -44,7 +44,12 @@ def server(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     port = free_port()
     log = (home / "server.log").open("w")
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--backend-store-uri", f"sqlite:///{home}/mlflow.db", "--artifacts-destination", str(home / "artifacts")]
+    command += [
+        "--backend-store-uri",
+        f"sqlite:///{home}/mlflow.db",
+        "--artifacts-destination",
+        str(home / "artifacts"),
+    ]
     environ = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     environ.pop("MLFLOW_TRACKING_URI", None)
     process = subprocess.Popen(command, stdout=log, stderr=log, env=environ, cwd=home, start_new_session=True)
@@ -79,7 +84,14 @@ class Store:
     state: Path
     registry: Registry
 
-    def train(self, *, tags: Mapping[str, str] | None = None, params: Mapping[str, str] | None = None, model: bool = True, **metrics: float) -> str:
+    def train(
+        self,
+        *,
+        tags: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        model: bool = True,
+        **metrics: float,
+    ) -> str:
         import mlflow
 
         mlflow.set_tracking_uri(self.mlflow.tracking_uri)

@@ -50,7 +50,9 @@ def test_the_picture_follows_the_store(store: Store, journal: Journal) -> None:
     assert not snapshot.refresh(project, journal, force=True)
 
 
-def test_an_unchanged_file_is_not_read_again(embedded: Store, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unchanged_file_is_not_read_again(
+    embedded: Store, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     snapshot.refresh(embedded.project, journal)
     assert not snapshot.stale(embedded.project, journal)
 
@@ -61,7 +63,9 @@ def test_an_unchanged_file_is_not_read_again(embedded: Store, journal: Journal, 
     assert not snapshot.refresh(embedded.project, journal)
 
 
-def test_what_a_training_writes_does_not_make_the_picture_stale(embedded: Store, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_training_writes_does_not_make_the_picture_stale(
+    embedded: Store, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project, model = embedded.project, embedded.mlflow.model
     run = embedded.train(roc_auc=0.6)
     embedded.registry.register(model, run, tags={})
@@ -71,7 +75,9 @@ def test_what_a_training_writes_does_not_make_the_picture_stale(embedded: Store,
     assert snapshot.fingerprint(embedded.mlflow) != before
     assert not snapshot.stale(project, journal)
     assert not snapshot.refresh_apart(project, journal)
-    assert journal.versions.fingerprint(model) == snapshot.fingerprint(embedded.mlflow)  # the next look is at the file alone
+    assert journal.versions.fingerprint(model) == snapshot.fingerprint(
+        embedded.mlflow
+    )  # the next look is at the file alone
 
 
 @pytest.mark.parametrize("what", ["alias", "tag", "figure", "run tag", "version", "description"])
@@ -104,7 +110,9 @@ def test_an_unfamiliar_store_is_left_to_mlflow(tmp_path: Path) -> None:
     assert tables.digest(Mlflow("http://127.0.0.1:1", "e", "m")) is None
 
 
-def test_the_agent_reads_a_store_once_it_rests(embedded: Store, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_agent_reads_a_store_once_it_rests(
+    embedded: Store, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project, model = embedded.project, embedded.mlflow.model
     read: list[int] = []
     monkeypatch.setattr("podium.core.registry.snapshot.refresh_apart", lambda *_: read.append(1))
@@ -157,7 +165,11 @@ def test_an_alias_moves_once_verified_audited_and_known(store: Store, journal: J
     assert move_alias(project, journal, registry, model, "champion", None, who="anna") == 2
     assert registry.aliases(model) == {}
     moves = [entry for entry in journal.audit.page(20) if entry.action == "alias"]
-    assert [entry.subject.partition(": ")[2] for entry in moves] == ["version 2 → no version", "version 1 → version 2", "no version → version 1"]
+    assert [entry.subject.partition(": ")[2] for entry in moves] == [
+        "version 2 → no version",
+        "version 1 → version 2",
+        "no version → version 1",
+    ]
 
 
 def test_preparing_twice_does_nothing_the_second_time(embedded: Store) -> None:
@@ -177,10 +189,17 @@ def test_a_store_whose_making_was_cut_short_is_made_again(tmp_path: Path, after:
     """MLflow itself can do nothing any more with a database whose first migration did not end."""
     state = tmp_path / ".podium"
     mlflow = Mlflow(f"sqlite:///{state}/mlflow.db", "flights", "flights")
-    code = "from pathlib import Path\nfrom podium.core.domain.project import Mlflow\nfrom podium.core.registry.prepare import prepare\n"
+    code = (
+        "from pathlib import Path\nfrom podium.core.domain.project import Mlflow\nfrom podium.core.registry.prepare"
+        " import prepare\n"
+    )
     code += f"prepare({mlflow!r}, Path({str(state)!r}))"
     making = subprocess.Popen([sys.executable, "-c", code])
-    wait_until(lambda: any(path.stat().st_size for path in state.glob("mlflow.db*")) or making.poll() is not None, 30, interval=0.005)
+    wait_until(
+        lambda: any(path.stat().st_size for path in state.glob("mlflow.db*")) or making.poll() is not None,
+        30,
+        interval=0.005,
+    )
     time.sleep(after)
     making.kill()
     making.wait()
@@ -192,7 +211,7 @@ def test_a_store_whose_making_was_cut_short_is_made_again(tmp_path: Path, after:
 
 
 def test_a_store_is_made_wherever_the_project_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    home = tmp_path / "it's a \"ф\" $(touch owned) directory"
+    home = tmp_path / 'it\'s a "ф" $(touch owned) directory'
     state = home / ".podium"
     state.mkdir(parents=True)
     monkeypatch.chdir(home)
@@ -224,15 +243,26 @@ def test_runs_are_read_by_experiment_in_few_requests() -> None:
 
 def test_known_figures_are_kept_but_never_a_known_verdict() -> None:
     records = [VersionRecord("m", number, 0.0, "READY", f"r{number}", "s") for number in (1, 2)]
-    before = [Version("m", 1, 0.0, mlflow_run="r1", metrics={"auc": 0.5}, tags={"podium.verdict": "pass", "podium.commit": "abc"})]
+    before = [
+        Version(
+            "m", 1, 0.0, mlflow_run="r1", metrics={"auc": 0.5}, tags={"podium.verdict": "pass", "podium.commit": "abc"}
+        )
+    ]
     asked: list[str] = []
     found = assemble(records, {"champion": 1}, before, lambda ids: asked.extend(ids) or {}, now=1e9)  # type: ignore[func-returns-value]
     assert asked == ["r2"]
-    assert (found[1].metrics, found[1].commit, found[1].verdict, found[1].aliases) == ({"auc": 0.5}, "abc", None, ("champion",))
+    assert (found[1].metrics, found[1].commit, found[1].verdict, found[1].aliases) == (
+        {"auc": 0.5},
+        "abc",
+        None,
+        ("champion",),
+    )
 
 
 def test_comparison() -> None:
-    one = Version("m", 1, 0.0, metrics={"auc": 0.5, "nan": math.nan}, params={"depth": "4", "rate": "1"}, tags={"t": "x"})
+    one = Version(
+        "m", 1, 0.0, metrics={"auc": 0.5, "nan": math.nan}, params={"depth": "4", "rate": "1"}, tags={"t": "x"}
+    )
     two = Version("m", 2, 0.0, metrics={"auc": 0.6, "nan": math.nan}, params={"depth": "4"}, tags={"t": "x"})
     rows = {(row.kind, row.name): (row.values, row.differs) for row in compare([one, two]).rows}
     assert rows["metric", "auc"] == ((0.5, 0.6), True)
@@ -243,7 +273,9 @@ def test_comparison() -> None:
     assert compare([]).rows == ()
 
 
-@given(st.text(min_size=1, max_size=80).filter(lambda name: "/" not in name and "\0" not in name), st.integers(1, 10**6))
+@given(
+    st.text(min_size=1, max_size=80).filter(lambda name: "/" not in name and "\0" not in name), st.integers(1, 10**6)
+)
 def test_any_models_name_has_a_directory_of_its_own(name: str, number: int) -> None:
     state = Path("/state")
     found = files.directory(state, name, number)

@@ -76,8 +76,10 @@ def test_versions_are_newest_first_and_carry_their_aliases(store: Store) -> None
     store.registry.set_alias(store.mlflow.model, "champion", 2)
     found = store.registry.versions(store.mlflow.model)
     assert [(version.version, version.aliases, version.metrics["roc_auc"]) for version in found] == [
-        (3, ("challenger",), 0.8), (2, ("champion",), 0.7), (1, (), 0.6),
-    ]  # fmt: skip
+        (3, ("challenger",), 0.8),
+        (2, ("champion",), 0.7),
+        (1, (), 0.6),
+    ]
     assert store.registry.aliases(store.mlflow.model) == {"champion": 2, "challenger": 3}
     assert store.registry.version(store.mlflow.model, 2).aliases == ("champion",)
     store.registry.delete_alias(store.mlflow.model, "challenger")
@@ -118,7 +120,9 @@ def test_finished_runs_are_found_by_key_newest_first(store: Store) -> None:
     first = store.train(tags={TAG_KEY: "a"}, model=False, roc_auc=0.1)
     second = store.train(tags={TAG_KEY: "b"}, model=False, roc_auc=0.2)
     third = store.train(tags={TAG_KEY: "a"}, model=False, roc_auc=0.3)
-    unfinished = store.client.create_run(store.client.get_run(first).info.experiment_id, tags={TAG_KEY: "a"}).info.run_id
+    unfinished = store.client.create_run(
+        store.client.get_run(first).info.experiment_id, tags={TAG_KEY: "a"}
+    ).info.run_id
     store.train(tags={TAG_KEY: "other"}, model=False)
     found = store.registry.find_runs(store.mlflow.experiment, ["a", "b", "unknown"])
     assert {run.id for run in found} == {first, second, third}
@@ -173,4 +177,4 @@ def test_names_with_quotes(store: Store) -> None:
     store.registry.register(name, store.train(roc_auc=0.5), tags={})
     assert len(store.registry.versions(name)) == 1
     with pytest.raises((UsageError, NotFound)):
-        store.registry.register('both \' and "', "0" * 32, tags={})
+        store.registry.register("both ' and \"", "0" * 32, tags={})

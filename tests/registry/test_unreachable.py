@@ -123,7 +123,9 @@ def test_files_outside_the_model_are_not_written(answering: Callable[..., str], 
     place = json.dumps({"artifact_uri": "mlflow-artifacts:/1/models/m-1/artifacts"}).encode()
     listing = json.dumps({"files": [{"path": "..", "is_dir": True}]}).encode()
     with pytest.raises(Unreachable, match="outside the model"):
-        registry(answering((200, "application/json", place), (200, "application/json", listing))).fetch("m", 1, tmp_path / "m" / "1")
+        registry(answering((200, "application/json", place), (200, "application/json", listing))).fetch(
+            "m", 1, tmp_path / "m" / "1"
+        )
     assert [path.name for path in (tmp_path / "m").iterdir()] == []
 
 
@@ -157,7 +159,7 @@ except Unreachable:
 def test_importing_the_registry_and_the_gate_is_light() -> None:
     code = """
 import sys
-import podium.core.registry, podium.core.registry.snapshot, podium.core.registry.aliases, podium.core.quality.steps
+import podium.core.registry, podium.core.registry.snapshot, podium.core.registry.aliases, podium.core.quality.gate_step
 print([name for name in ("mlflow", "pandas", "numpy", "httpx", "sklearn", "yaml") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

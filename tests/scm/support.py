@@ -11,12 +11,18 @@ ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_SYSTEM": os.devnull,
-    **{f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "Ünit Tést"), ("EMAIL", "unit@example.com"))},
+    **{
+        f"GIT_{who}_{what}": value
+        for who in ("AUTHOR", "COMMITTER")
+        for what, value in (("NAME", "Ünit Tést"), ("EMAIL", "unit@example.com"))
+    },
 }
 
 
 def git(directory: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=directory, env=ENVIRONMENT, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        ["git", *arguments], cwd=directory, env=ENVIRONMENT, capture_output=True, text=True, timeout=30
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

@@ -111,7 +111,9 @@ def test_what_cannot_take_a_block_is_left_alone(tree: Path, bell: Path, tmp_path
     assert [line.partition(":")[0] for line in left] == list(HOOKS)
     assert "not a shell script" in left[0] and "switched off" in left[1] and "link" in left[2]
     Repository.open(tree).remove_hooks()
-    assert [hook(tree, name).read_bytes() for name in HOOKS] == before and not os.access(hook(tree, "post-merge"), os.X_OK)
+    assert [hook(tree, name).read_bytes() for name in HOOKS] == before and not os.access(
+        hook(tree, "post-merge"), os.X_OK
+    )
 
 
 def test_two_projects_of_one_repository(tree: Path, tmp_path: Path) -> None:

@@ -20,7 +20,12 @@ from .support import commit, git
 
 def test_a_life_in_any_directory(empty: Path, tmp_path: Path) -> None:
     repository = Repository.open(empty)
-    assert (repository.root, repository.branch(), repository.log(), repository.branch_tip("main")) == (empty, "main", [], None)
+    assert (repository.root, repository.branch(), repository.log(), repository.branch_tip("main")) == (
+        empty,
+        "main",
+        [],
+        None,
+    )
     with pytest.raises(NotFound, match="no commit yet"):
         repository.head()
     first = commit(empty, "first: 'quotes' \"and\" ünï", **{"a file": "1"})
@@ -123,7 +128,9 @@ def test_git_is_missing(tree: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert "install git" in caught.value.hint
 
 
-def test_a_git_that_hangs_is_ended_with_its_children(tree: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_git_that_hangs_is_ended_with_its_children(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     fake = tmp_path / "bin" / "git"
     fake.parent.mkdir()
     fake.write_text(f"#!/bin/sh\nsleep 600 & echo $! > '{tmp_path}/child'\nwait\n")
@@ -145,7 +152,9 @@ def test_a_git_that_hangs_is_ended_with_its_children(tree: Path, monkeypatch: py
     wait_until(gone, 5, what="the child of git has ended")
 
 
-def test_called_from_a_hook_it_still_sees_its_own_repository(tree: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_called_from_a_hook_it_still_sees_its_own_repository(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     sha = commit(tree)
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "other.git"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "other.index"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from podium.core.domain.delivery import CanaryOrder, CanaryState
+from podium.core.domain.delivery import CanaryRequest, CanaryState
 from podium.screens import canary as drawing
 from podium.tui.glyphs import Glyphs
 from textual.pilot import Pilot
@@ -29,7 +29,11 @@ def test_a_running_canary_shows_its_stages_the_time_left_and_the_numbers(docked:
         for words in ("Canary v4 beside v3", "✓ passed", "● 1m13s left", "stage 2 of 4, since 10:09:13", *figures):
             assert words in shown, words
         assert "ready: B brings v2 back" in shown, "the way back stays in sight"
-        for key, words in (("P", "a canary is under way"), ("B", "a canary is under way"), ("U", "the canary is not paused")):
+        for key, words in (
+            ("P", "a canary is under way"),
+            ("B", "a canary is under way"),
+            ("U", "the canary is not paused"),
+        ):
             await pilot.press(key)
             await until(pilot, lambda words=words: words in text(pilot.app), words)
 
@@ -51,14 +55,22 @@ def test_the_time_left_goes_on_by_itself(docked: SeededCockpit) -> None:
 @pytest.mark.parametrize(
     ("key", "state", "order", "words", "typed"),
     [
-        ("H", CanaryState.RUNNING, CanaryOrder.PAUSE, "Hold the canary of production", ""),
-        ("U", CanaryState.PAUSED, CanaryOrder.RESUME, "Let the canary of production go on", ""),
-        ("U", CanaryState.INCONCLUSIVE, CanaryOrder.RESUME, "error_rate is inconclusive", ""),
-        ("F", CanaryState.RUNNING, CanaryOrder.FULL, "podium promote --full -e production --confirm production", "production"),
-        ("X", CanaryState.INCONCLUSIVE, CanaryOrder.ABORT, "nothing; it is stopped", ""),
+        ("H", CanaryState.RUNNING, CanaryRequest.PAUSE, "Hold the canary of production", ""),
+        ("U", CanaryState.PAUSED, CanaryRequest.RESUME, "Let the canary of production go on", ""),
+        ("U", CanaryState.INCONCLUSIVE, CanaryRequest.RESUME, "error_rate is inconclusive", ""),
+        (
+            "F",
+            CanaryState.RUNNING,
+            CanaryRequest.FULL,
+            "podium promote --full -e production --confirm production",
+            "production",
+        ),
+        ("X", CanaryState.INCONCLUSIVE, CanaryRequest.ABORT, "nothing; it is stopped", ""),
     ],
 )
-def test_each_order_is_confirmed_first(docked: SeededCockpit, key: str, state: CanaryState, order: CanaryOrder, words: str, typed: str) -> None:
+def test_each_order_is_confirmed_first(
+    docked: SeededCockpit, key: str, state: CanaryState, order: CanaryRequest, words: str, typed: str
+) -> None:
     docked.canaries = {"production": canary(state)}
 
     async def script(pilot: Pilot[Any]) -> None:
@@ -92,7 +104,11 @@ def test_an_undecided_canary_is_the_first_thing_that_needs_a_person(docked: Seed
         shown = text(pilot.app)
         assert "canary v4 at 25 % waits for a person" in shown and "◆ v4 25 % waits" in shown
         await pilot.press("4")
-        await until(pilot, lambda: "U goes on to the next stage, F gives it all, X puts all back" in text(pilot.app), "what there is to do")
+        await until(
+            pilot,
+            lambda: "U goes on to the next stage, F gives it all, X puts all back" in text(pilot.app),
+            "what there is to do",
+        )
 
     drive(make_app(docked), script)
 
@@ -125,7 +141,13 @@ def test_a_repair_shows_what_differs_and_wants_the_name(docked: SeededCockpit) -
         await pilot.press("M")
         await until(pilot, lambda: "Repair production · PROTECTED" in text(pilot.app), "the plan")
         shown = text(pilot.app)
-        for words in ("weight 50 instead of 100", "set it to 100", "a repair can do nothing about this", "podium repair -e production", "about 6.0s"):
+        for words in (
+            "weight 50 instead of 100",
+            "set it to 100",
+            "a repair can do nothing about this",
+            "podium repair -e production",
+            "about 6.0s",
+        ):
             assert words in shown, words
         dialog = pilot.app.screen
         yes = dialog.query_one("#yes", Button)
@@ -159,8 +181,14 @@ def test_a_restart_is_planned_and_wants_the_name(docked: SeededCockpit) -> None:
         yes.press()
         await until(pilot, lambda: docked.__dict__.get("repaired"), "restarted")
         assert docked.repaired == [("production", "production-v3-1", "")]
-        await until(pilot, lambda: pilot.app.podium_screen.title_id == "runs" and "Worker of run 15" in text(pilot.app), "its run is shown")
+        await until(
+            pilot,
+            lambda: pilot.app.podium_screen.title_id == "runs" and "Worker of run 15" in text(pilot.app),
+            "its run is shown",
+        )
         await pilot.press("5", "G", "R")
-        await until(pilot, lambda: "Restart the proxy of production · PROTECTED" in text(pilot.app), "the proxy can be, too")
+        await until(
+            pilot, lambda: "Restart the proxy of production · PROTECTED" in text(pilot.app), "the proxy can be, too"
+        )
 
     drive(make_app(docked, screen="containers"), script)

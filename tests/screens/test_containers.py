@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from podium.core.domain.containers import Picture
+from podium.core.domain.containers import EngineSnapshot
 from podium.core.domain.watching import AgentStatus
 from textual.pilot import Pilot
 
@@ -29,13 +29,17 @@ def test_what_runs_what_it_uses_and_the_log_of_the_one_under_the_cursor(docked: 
         shown = text(pilot.app)
         assert "PRODUCTION PROTECTED" in shown, "the protected environment comes first"
         row = next(line for line in shown.split("\n") if "production v3-1" in line)
-        assert all(words in row for words in ("v3", "✓ healthy", "100", "51%", "413M", "123k", "31k", "1d", "5ba93c9db0cf"))
+        assert all(
+            words in row for words in ("v3", "✓ healthy", "100", "51%", "413M", "123k", "31k", "1d", "5ba93c9db0cf")
+        )
         assert "■ stopped" in shown and "6 of 7 running" in shown
         assert "Log of production-v3-1" in shown and "240 lines  following" in shown
         await pilot.press("j")
         await until(pilot, lambda: "Log of production-v3-2" in text(pilot.app), "the next one's log")
         await pilot.press("g")
-        await until(pilot, lambda: "Log of staging-v4-1" in text(pilot.app) and "PRODUCTION" not in text(pilot.app), "staging")
+        await until(
+            pilot, lambda: "Log of staging-v4-1" in text(pilot.app) and "PRODUCTION" not in text(pilot.app), "staging"
+        )
 
     drive(make_app(docked, screen="containers"), script, size=(150, 40))
 
@@ -43,13 +47,26 @@ def test_what_runs_what_it_uses_and_the_log_of_the_one_under_the_cursor(docked: 
 def test_m_merges_the_logs_of_all_replicas_in_the_order_of_time(docked: SeededCockpit) -> None:
     async def script(pilot: Pilot[Any]) -> None:
         await pilot.press("m")
-        await until(pilot, lambda: "Logs of production: 4 replicas in the order of time" in text(pilot.app) and "960 lines" in text(pilot.app), "all logs")
+        await until(
+            pilot,
+            lambda: (
+                "Logs of production: 4 replicas in the order of time" in text(pilot.app)
+                and "960 lines" in text(pilot.app)
+            ),
+            "all logs",
+        )
         await pilot.press("tab", "t")
         await until(pilot, lambda: "10:09:5" in text(pilot.app), "with times")
-        drawn = [line[1:].split() for line in lines_of(pilot.app, "Logs of production")[1:] if line.startswith("│") and "10:" in line]
+        drawn = [
+            line[1:].split()
+            for line in lines_of(pilot.app, "Logs of production")[1:]
+            if line.startswith("│") and "10:" in line
+        ]
         times = [words[0] for words in drawn]
         assert len(times) > 10 and times == sorted(times)
-        assert {words[1] for words in drawn} == {"v2-1", "v2-2", "v3-1", "v3-2"}, "each line says whose it is; the proxy is no replica"
+        assert {words[1] for words in drawn} == {"v2-1", "v2-2", "v3-1", "v3-2"}, (
+            "each line says whose it is; the proxy is no replica"
+        )
         await pilot.press("shift+tab", "m")
         await until(pilot, lambda: "Log of production-v3-1" in text(pilot.app), "one again")
 
@@ -65,7 +82,11 @@ def test_merged_logs_are_followed_searched_and_filtered(docked: SeededCockpit) -
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(NOW + 1))
         with log.open("a") as file:
             file.write(f"{stamp}.000Z e Traceback of needle\n")
-        await until(pilot, lambda: "961 lines  following" in text(pilot.app) and "Traceback of needle" in text(pilot.app), "what was written meanwhile")
+        await until(
+            pilot,
+            lambda: "961 lines  following" in text(pilot.app) and "Traceback of needle" in text(pilot.app),
+            "what was written meanwhile",
+        )
         await pilot.press("tab", "g")
         await until(pilot, lambda: "from line 1" in text(pilot.app), "the first line")
         await pilot.press("slash", *"needle", "enter")
@@ -80,9 +101,19 @@ def test_merged_logs_are_followed_searched_and_filtered(docked: SeededCockpit) -
 def test_the_log_of_one_is_searched_wrapped_and_zoomed(docked: SeededCockpit) -> None:
     async def script(pilot: Pilot[Any]) -> None:
         await pilot.press("l")
-        await until(pilot, lambda: "v3-2" not in text(pilot.app) and "Log of production-v3-1" in text(pilot.app), "the log alone")
+        await until(
+            pilot,
+            lambda: "v3-2" not in text(pilot.app) and "Log of production-v3-1" in text(pilot.app),
+            "the log alone",
+        )
         await pilot.press("slash", *"unknown carrier", "enter")
-        await until(pilot, lambda: "search: unknown carrier" in text(pilot.app) and "3 rows with an unknown carrier" in text(pilot.app), "the hit")
+        await until(
+            pilot,
+            lambda: (
+                "search: unknown carrier" in text(pilot.app) and "3 rows with an unknown carrier" in text(pilot.app)
+            ),
+            "the hit",
+        )
         first = text(pilot.app)
         await pilot.press("n")
         await until(pilot, lambda: text(pilot.app) != first, "the next one")
@@ -104,7 +135,11 @@ def test_zoom_gives_the_list_the_whole_screen_and_tab_goes_on_to_the_log(tmp_pat
         await pilot.press("plus")
         await until(pilot, lambda: "v3-17" in text(pilot.app) and "Log of" not in text(pilot.app), "the list alone")
         await pilot.press("tab")
-        await until(pilot, lambda: "Log of production-v3-1" in text(pilot.app) and "v3-17" not in text(pilot.app), "the log alone")
+        await until(
+            pilot,
+            lambda: "Log of production-v3-1" in text(pilot.app) and "v3-17" not in text(pilot.app),
+            "the log alone",
+        )
         await pilot.press("escape")
         await until(pilot, lambda: "Log of" in text(pilot.app) and "production v3-3" in text(pilot.app), "both")
 
@@ -145,16 +180,22 @@ def test_without_an_agent_it_says_as_of_when(docked: SeededCockpit) -> None:
     docked.looks = False
     docked.agent_status = AgentStatus(False, 4242, "build-1", "anna", NOW - 86_400, NOW - 400)
     for name in ("staging", "production"):
-        picture = docked.journal.pictures.get(name)
+        picture = docked.journal.snapshots.get(name)
         assert picture is not None
-        docked.journal.pictures.put(replace(picture, at=NOW - 600))
+        docked.journal.snapshots.put(replace(picture, at=NOW - 600))
 
     async def script(pilot: Pilot[Any]) -> None:
-        assert "as of 10:03:20: no agent looks at the engines; podium watch --daemon starts one, r looks once" in text(pilot.app), "the last of the agent"
+        assert "as of 10:03:20: no agent looks at the engines; podium watch --daemon starts one, r looks once" in text(
+            pilot.app
+        ), "the last of the agent"
         assert "0 of 7 running, 7 not seen now" in text(pilot.app)
         docked.looks = True
         await pilot.press("r")
-        await until(pilot, lambda: "6 of 7 running" in text(pilot.app) and "as of 10:10:00" in text(pilot.app), "a look of our own is true for a while")
+        await until(
+            pilot,
+            lambda: "6 of 7 running" in text(pilot.app) and "as of 10:10:00" in text(pilot.app),
+            "a look of our own is true for a while",
+        )
 
     drive(make_app(docked, screen="containers"), script)
 
@@ -162,13 +203,17 @@ def test_without_an_agent_it_says_as_of_when(docked: SeededCockpit) -> None:
 def test_where_nobody_looks_coming_here_is_a_look(docked: SeededCockpit) -> None:
     docked.agent_status = AgentStatus(False)
     for name in ("staging", "production"):
-        picture = docked.journal.pictures.get(name)
+        picture = docked.journal.snapshots.get(name)
         assert picture is not None
-        docked.journal.pictures.put(replace(picture, at=NOW - 600))
+        docked.journal.snapshots.put(replace(picture, at=NOW - 600))
 
     async def script(pilot: Pilot[Any]) -> None:
         await pilot.press("5")
-        await until(pilot, lambda: "6 of 7 running" in text(pilot.app) and "as of 10:10:00: no agent" in text(pilot.app), "looked")
+        await until(
+            pilot,
+            lambda: "6 of 7 running" in text(pilot.app) and "as of 10:10:00: no agent" in text(pilot.app),
+            "looked",
+        )
 
     drive(make_app(docked), script)
 
@@ -176,7 +221,11 @@ def test_where_nobody_looks_coming_here_is_a_look(docked: SeededCockpit) -> None
 def test_no_environment_with_containers_says_what_to_write(cockpit: SeededCockpit) -> None:
     async def script(pilot: Pilot[Any]) -> None:
         assert "No environment runs containers" in text(pilot.app) and "driver: docker" in text(pilot.app)
-        for key, words in (("R", "no container is under the cursor"), ("S", "no container is under the cursor"), ("m", "no container")):
+        for key, words in (
+            ("R", "no container is under the cursor"),
+            ("S", "no container is under the cursor"),
+            ("m", "no container"),
+        ):
             await pilot.press(key)
             await until(pilot, lambda words=words: words in text(pilot.app), words)
 
@@ -196,7 +245,7 @@ def test_nothing_deployed_yet_says_how(tmp_path: Path) -> None:
 
 def test_all_gone_is_no_error(docked: SeededCockpit) -> None:
     for name in ("staging", "production"):
-        docked.journal.pictures.put(Picture(name, "unix:///var/run/docker.sock", NOW))
+        docked.journal.snapshots.put(EngineSnapshot(name, "unix:///var/run/docker.sock", NOW))
         for replica in docked.journal.replicas.of(name):
             docked.journal.replicas.remove(name, replica.id)
 
@@ -216,7 +265,11 @@ def test_a_shell_is_asked_of_the_facade_and_gets_the_terminal(docked: SeededCock
         assert ran[0][:2] == ["shell-in", "staging/staging-v4-1"] and "comes back" in ran[0][-1]
         await until(pilot, lambda: "ended with 3" in text(pilot.app), "how it ended")
         await pilot.press("j", "j", "j", "S")
-        await until(pilot, lambda: "Open a shell in production-v3-2 · PROTECTED" in text(pilot.app), "the protected one asks first")
+        await until(
+            pilot,
+            lambda: "Open a shell in production-v3-2 · PROTECTED" in text(pilot.app),
+            "the protected one asks first",
+        )
         assert pilot.app.focused.id == "keep" and len(ran) == 1
         await pilot.press("shift+tab", *"production", "tab", "tab", "enter")
         await until(pilot, lambda: len(ran) == 2, "and its name opens it")
@@ -232,7 +285,11 @@ def test_fifty_containers(tmp_path: Path) -> None:
     async def script(pilot: Pilot[Any]) -> None:
         assert "54 of 55 running" in text(pilot.app)
         await pilot.press("m")
-        await until(pilot, lambda: "52 replicas in the order of time" in text(pilot.app) and "12,480 lines" in text(pilot.app), "all logs")
+        await until(
+            pilot,
+            lambda: "52 replicas in the order of time" in text(pilot.app) and "12,480 lines" in text(pilot.app),
+            "all logs",
+        )
         await pilot.press("G")
         await settled(pilot)
         started = time.perf_counter()
@@ -258,10 +315,10 @@ def test_a_replica_that_comes_or_goes_does_not_begin_the_merged_log_anew(docked:
         await until(pilot, lambda: "960 lines" in text(pilot.app), "all logs")
         await pilot.press("tab", "g")
         await until(pilot, lambda: "from line 1" in text(pilot.app), "the first line")
-        picture = docked.journal.pictures.get("production")
+        picture = docked.journal.snapshots.get("production")
         assert picture is not None
         fresh = replace(picture.containers[0], id="f" * 64, name="production-v3-9", replica="production-v3-9")
-        docked.journal.pictures.put(replace(picture, containers=(*picture.containers, fresh)))
+        docked.journal.snapshots.put(replace(picture, containers=(*picture.containers, fresh)))
         await until(pilot, lambda: "5 replicas in the order of time" in text(pilot.app), "the new one")
         assert "from line 1" in text(pilot.app), "where one was reading"
 

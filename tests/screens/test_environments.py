@@ -21,7 +21,11 @@ def test_what_serves_its_lineage_and_whether_it_can_go_back(app: App) -> None:
         assert "ready: B brings v2 back in about 0.4s" in shown
         assert "p95 doubled" in shown and "153/s" in shown
         await pilot.press("k")
-        await until(pilot, lambda: "127.0.0.1:5101" in text(pilot.app) and "PRODUCTION PROTECTED" not in text(pilot.app), "staging")
+        await until(
+            pilot,
+            lambda: "127.0.0.1:5101" in text(pilot.app) and "PRODUCTION PROTECTED" not in text(pilot.app),
+            "staging",
+        )
         assert "no earlier version" in text(pilot.app)
 
     drive(app(screen="environments"), script)
@@ -48,7 +52,11 @@ def test_a_rollback_needs_the_plan_the_name_and_the_button(cockpit: SeededCockpi
         await until(pilot, lambda: cockpit.__dict__.get("applied"), "applied")
         plan, why, force = cockpit.applied[0]
         assert (plan.version, why, force) == (2, "", False)
-        await until(pilot, lambda: pilot.app.podium_screen.title_id == "runs" and "rollback production v2" in text(pilot.app), "its run is shown")
+        await until(
+            pilot,
+            lambda: pilot.app.podium_screen.title_id == "runs" and "rollback production v2" in text(pilot.app),
+            "its run is shown",
+        )
 
     drive(make_app(cockpit, screen="environments"), script, size=(200, 50))
 
@@ -70,7 +78,9 @@ def test_a_refused_plan_says_why_and_a_reason_overrides_only_what_may_be(cockpit
 
     async def script(pilot: Pilot[Any]) -> None:
         await pilot.press("P")
-        await until(pilot, lambda: "Refused: version 4 has not passed its gate" in text(pilot.app), "the refusal comes first")
+        await until(
+            pilot, lambda: "Refused: version 4 has not passed its gate" in text(pilot.app), "the refusal comes first"
+        )
         yes = pilot.app.screen.query_one("#yes", Button)
         assert yes.disabled and "all the same" in str(yes.label)
         typed, why = pilot.app.screen.query_one("#typed"), pilot.app.screen.query_one("#why")

@@ -68,7 +68,9 @@ def test_several_models_can_be_chosen_between(cockpit: SeededCockpit) -> None:
     drive(make_app(cockpit, screen="models"), script)
 
 
-def test_escapes_in_tags_and_reasons_cannot_steer_the_terminal_and_an_infinite_metric_is_one(cockpit: SeededCockpit) -> None:
+def test_escapes_in_tags_and_reasons_cannot_steer_the_terminal_and_an_infinite_metric_is_one(
+    cockpit: SeededCockpit,
+) -> None:
     hostile = "\x1b]0;owned\x07\x1bc"
     with Journal.open(cockpit.home / ".podium" / "journal.db") as journal:
         versions = [
@@ -104,6 +106,10 @@ def test_a_dead_registry_leaves_the_last_picture_and_says_so(cockpit: SeededCock
 
 def test_no_versions_says_how_to_get_one(bare: SeededCockpit) -> None:
     async def script(pilot: Pilot[Any]) -> None:
-        await until(pilot, lambda: "No versions yet." in text(pilot.app) and "podium run release" in text(pilot.app), "how to get one")
+        await until(
+            pilot,
+            lambda: "No versions yet." in text(pilot.app) and "podium run release" in text(pilot.app),
+            "how to get one",
+        )
 
     drive(make_app(bare, screen="models"), script)

@@ -21,7 +21,9 @@ from tests.tui.driving import drive, settled, text, until
 
 NOW = 1_000_000.0
 REPLICA = Replica("production-v3-1", "production", 3, "v3-1", 20001, ReplicaState.READY, weight=100)
-SERVES = EnvironmentStatus("production", "process", "http://127.0.0.1:1", True, "champion", "rolling", 3, 2, None, (REPLICA,), proxy_alive=True)
+SERVES = EnvironmentStatus(
+    "production", "process", "http://127.0.0.1:1", True, "champion", "rolling", 3, 2, None, (REPLICA,), proxy_alive=True
+)
 RUN = Run(1, RunKind.PIPELINE, "release", RunState.SUCCEEDED, Trigger.PUSH, "anna", created=NOW - 60)
 ALIVE = AgentStatus(True, 7)
 
@@ -59,7 +61,9 @@ def test_runs_that_wait_or_failed_lately() -> None:
     waiting = replace(RUN, id=3, state=RunState.WAITING)
     failed = replace(RUN, id=2, name="nightly", state=RunState.FAILED, message="step gate: no")
     found = asked(runs=[waiting, failed, replace(RUN, id=1, name="nightly", state=RunState.INTERRUPTED)])
-    assert [(need.run_id, need.target) for need in found] == [(3, "runs"), (2, "runs")], "of a pipeline only the newest run counts"
+    assert [(need.run_id, need.target) for need in found] == [(3, "runs"), (2, "runs")], (
+        "of a pipeline only the newest run counts"
+    )
     assert "A approves" in found[0].words
     assert "step gate: no" in found[1].words
     assert "U resumes" in asked(runs=[replace(failed, state=RunState.INTERRUPTED)])[0].words
@@ -70,8 +74,14 @@ def test_the_worst_comes_first() -> None:
     version = Version("m", 4, NOW, aliases=("challenger",), verdict=Verdict.PASS)
     found = asked(
         runs=[replace(RUN, state=RunState.FAILED)],
-        environments=[replace(SERVES, differences=("alias champion is on version 2",)), replace(SERVES, name="staging", proxy_alive=False)],
-        alerts=[Alert(1, "drift", "production", "input-drift", "firing", NOW), Alert(2, "old", "production", "x", "resolved", NOW)],
+        environments=[
+            replace(SERVES, differences=("alias champion is on version 2",)),
+            replace(SERVES, name="staging", proxy_alive=False),
+        ],
+        alerts=[
+            Alert(1, "drift", "production", "input-drift", "firing", NOW),
+            Alert(2, "old", "production", "x", "resolved", NOW),
+        ],
         agent=AgentStatus(False, 7, heartbeat=NOW - 120),
         versions=[version],
     )

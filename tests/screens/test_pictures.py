@@ -1,4 +1,5 @@
-"""Every screen as a picture: fixed data, fixed time. `pytest --snapshot-update` draws them anew after a change that was meant; look at them."""
+"""Every screen as a picture: fixed data, fixed time. `pytest --snapshot-update` draws them anew after a change that
+was meant; look at them."""
 
 from __future__ import annotations
 
@@ -54,7 +55,13 @@ def test_plain_glyphs(snap_compare: Any, cockpit: SeededCockpit) -> None:
 
 
 def test_plan_dialog(snap_compare: Any, cockpit: SeededCockpit) -> None:
-    picture(snap_compare, make_app(cockpit, screen="environments", interval=0), SIZES["middle"], "P", shows="type production to confirm")
+    picture(
+        snap_compare,
+        make_app(cockpit, screen="environments", interval=0),
+        SIZES["middle"],
+        "P",
+        shows="type production to confirm",
+    )
 
 
 def test_empty(snap_compare: Any, bare: SeededCockpit) -> None:
@@ -70,9 +77,9 @@ def unwatched(cockpit: SeededCockpit) -> None:
     cockpit.looks = False
     cockpit.agent_status = AgentStatus(False, 4242, "build-1", "anna", NOW - 86_400, NOW - 400)
     for name in ("staging", "production"):
-        picture = cockpit.journal.pictures.get(name)
+        picture = cockpit.journal.snapshots.get(name)
         assert picture is not None
-        cockpit.journal.pictures.put(replace(picture, at=NOW - 600))
+        cockpit.journal.snapshots.put(replace(picture, at=NOW - 600))
 
 
 # Containers and canaries: every state, at the smallest size and at a common one.
@@ -107,7 +114,11 @@ def test_containers_of_no_environment(snap_compare: Any, cockpit: SeededCockpit,
 
 @pytest.mark.parametrize("size", ["small", "middle"])
 def test_containers_of_nothing_deployed(snap_compare: Any, tmp_path: Path, size: str) -> None:
-    picture(snap_compare, make_app(empty(tmp_path / "flight-delay", config=ON_DOCKER), screen="containers", interval=0), SIZES[size])
+    picture(
+        snap_compare,
+        make_app(empty(tmp_path / "flight-delay", config=ON_DOCKER), screen="containers", interval=0),
+        SIZES[size],
+    )
 
 
 @pytest.mark.parametrize("size", ["small", "middle"])
@@ -119,13 +130,25 @@ def test_canary(snap_compare: Any, docked: SeededCockpit, state: CanaryState, si
 
 def test_canary_order(snap_compare: Any, docked: SeededCockpit) -> None:
     docked.canaries = {"production": canary(CanaryState.INCONCLUSIVE)}
-    picture(snap_compare, make_app(docked, screen="environments", interval=0), SIZES["small"], "F", shows="type production to confirm")
+    picture(
+        snap_compare,
+        make_app(docked, screen="environments", interval=0),
+        SIZES["small"],
+        "F",
+        shows="type production to confirm",
+    )
 
 
 @pytest.mark.parametrize("size", ["small", "middle"])
 def test_repair(snap_compare: Any, docked: SeededCockpit, size: str) -> None:
     docked.differences = ("production-v3-1 is gone: its container was removed",)
-    picture(snap_compare, make_app(docked, screen="environments", interval=0), SIZES[size], "M", shows="type production to confirm")
+    picture(
+        snap_compare,
+        make_app(docked, screen="environments", interval=0),
+        SIZES[size],
+        "M",
+        shows="type production to confirm",
+    )
 
 
 @pytest.mark.parametrize("size", ["small", "middle"])
@@ -140,4 +163,9 @@ def test_models_with_images(snap_compare: Any, docked: SeededCockpit) -> None:
 
 
 def test_containers_light_and_plain(snap_compare: Any, docked: SeededCockpit) -> None:
-    picture(snap_compare, make_app(docked, screen="containers", theme="light", plain=True, interval=0), SIZES["small"], shows="240 lines")
+    picture(
+        snap_compare,
+        make_app(docked, screen="containers", theme="light", plain=True, interval=0),
+        SIZES["small"],
+        shows="240 lines",
+    )

@@ -79,7 +79,9 @@ def test_search_in_a_log_keeps_the_lines_around_it(app: App) -> None:
 def test_filter_of_a_log_shows_only_what_matches_and_escape_shows_all(app: App) -> None:
     async def script(pilot: Pilot[Any]) -> None:
         await pilot.press("l", "f", *"warning", "enter")
-        await until(pilot, lambda: "without weather" in text(pilot.app) and "round  59" not in text(pilot.app), "the one line")
+        await until(
+            pilot, lambda: "without weather" in text(pilot.app) and "round  59" not in text(pilot.app), "the one line"
+        )
         assert "filter: warning" in text(pilot.app)
         await pilot.press("escape")
         await until(pilot, lambda: "round  59" in text(pilot.app), "everything again")
@@ -202,7 +204,9 @@ def test_approve_names_the_waiting_step(cockpit: SeededCockpit) -> None:
         await pilot.press("j")
         await settled(pilot)
         await pilot.press("A")
-        await until(pilot, lambda: "Approve step production of run 13" in text(pilot.app), "the question names the step")
+        await until(
+            pilot, lambda: "Approve step production of run 13" in text(pilot.app), "the question names the step"
+        )
         await pilot.press("tab", "tab", "tab", "tab")  # round through why, keep, yes
         await pilot.press("shift+tab", "shift+tab", *"looks good", "tab", "tab", "enter")
         await until(pilot, lambda: called, "approved")
@@ -239,8 +243,15 @@ def test_ten_thousand_runs_are_read_in_pages(tmp_path: Any) -> None:
 def test_a_step_that_finishes_is_shown_at_once(cockpit: SeededCockpit) -> None:
     async def script(pilot: Pilot[Any]) -> None:
         with Journal.open(cockpit.home / ".podium" / "journal.db") as journal:
-            journal.steps.update(14, "train[depth=8,rate=0.1]", state=StepState.FAILED, ended=NOW, message="out of memory")
-        await until(pilot, lambda: "5 of 11 done" in text(pilot.app) and "✗ train[depth=8,rate=0.1]" in text(pilot.app), "the change", timeout=2)
+            journal.steps.update(
+                14, "train[depth=8,rate=0.1]", state=StepState.FAILED, ended=NOW, message="out of memory"
+            )
+        await until(
+            pilot,
+            lambda: "5 of 11 done" in text(pilot.app) and "✗ train[depth=8,rate=0.1]" in text(pilot.app),
+            "the change",
+            timeout=2,
+        )
 
     drive(make_app(cockpit, screen="runs"), script)
 
@@ -267,7 +278,9 @@ def test_zoom_gives_the_log_the_whole_screen(app: App) -> None:
 
 
 def test_long_log_jumps_and_stays_small(cockpit: SeededCockpit) -> None:
-    path = write_log(cockpit.home / ".podium", 14, "train[depth=8,rate=0.05]", NOW - 60, StepState.RUNNING, rounds=50_000)
+    path = write_log(
+        cockpit.home / ".podium", 14, "train[depth=8,rate=0.05]", NOW - 60, StepState.RUNNING, rounds=50_000
+    )
     assert path.stat().st_size > 2_000_000
 
     async def script(pilot: Pilot[Any]) -> None:
@@ -334,7 +347,14 @@ def test_a_shell_that_cannot_be_had_says_why(cockpit: SeededCockpit) -> None:
         await pilot.press("j", "j")
         await settled(pilot)
         await pilot.press("enter", "slash", *"8,rate=0.1]", "enter", "S")
-        await until(pilot, lambda: "nothing is left of the container" in text(pilot.app) and "podium resume does it again" in text(pilot.app), "why")
+        await until(
+            pilot,
+            lambda: (
+                "nothing is left of the container" in text(pilot.app)
+                and "podium resume does it again" in text(pilot.app)
+            ),
+            "why",
+        )
 
     drive(make_app(cockpit, screen="runs"), script, size=(200, 40))
 
@@ -342,10 +362,14 @@ def test_a_shell_that_cannot_be_had_says_why(cockpit: SeededCockpit) -> None:
 def test_a_run_again_with_many_parameters_shows_its_buttons_and_none_of_their_escapes(cockpit: SeededCockpit) -> None:
     params = {f"parameter{number}": "x" * 70 for number in range(18)} | {"note": "\x1b]0;owned\x07 it's"}
     with Journal.open(cockpit.home / ".podium" / "journal.db") as journal:
-        journal.runs.create(kind=RunKind.PIPELINE, name="release", trigger=Trigger.PERSON, who="anna", params=params, created=NOW)
+        journal.runs.create(
+            kind=RunKind.PIPELINE, name="release", trigger=Trigger.PERSON, who="anna", params=params, created=NOW
+        )
 
     async def script(pilot: Pilot[Any]) -> None:
-        await until(pilot, lambda: pilot.app.screen.run is not None and pilot.app.screen.run.params.get("note"), "the new run")  # type: ignore[attr-defined]
+        await until(
+            pilot, lambda: pilot.app.screen.run is not None and pilot.app.screen.run.params.get("note"), "the new run"
+        )  # type: ignore[attr-defined]
         await pilot.press("R")
         await until(pilot, lambda: "Run release again?" in text(pilot.app), "the question")
         shown = text(pilot.app)
@@ -365,7 +389,9 @@ def test_keys_that_come_together_do_not_mix_two_runs(cockpit: SeededCockpit) -> 
         screen.table.move("down")  # the graph has not heard of it yet
         assert screen.run.id != screen.graph.step.run_id
         assert screen.step is None and screen.context().step is None
-        await until(pilot, lambda: screen.step is not None and screen.step.run_id == screen.run.id, "the step of the other run")
+        await until(
+            pilot, lambda: screen.step is not None and screen.step.run_id == screen.run.id, "the step of the other run"
+        )
 
     drive(make_app(cockpit, screen="runs"), script)
 

@@ -1,11 +1,14 @@
-"""A client from outside that forgives nothing: whatever is not a whole answer with status 200 in time is a failed request, told with its moment.
+"""A client from outside that forgives nothing: whatever is not a whole answer with status 200 in time is a failed
+request, told with its moment.
 
-    python tests/servers/client.py PORT REPORT [--rate 150] [--connections 8] [--timeout 5] [--body JSON] [--path /invocations]
+    python tests/servers/client.py PORT REPORT [--rate 150] [--connections 8] [--timeout 5] [--body JSON] [--path
+    /invocations]
 
-Half of the connections are kept open between requests, as a service's are, and half are new for each request. One that was closed between two
-requests is opened anew, as every client does; a request that was sent is never sent again. REPORT is replaced four times a
-second and when the client ends (SIGTERM): a JSON object with `asked`, `answers` (body -> how often), `failures` ([seconds since 1970, what]) and
-`times` ([seconds since 1970, milliseconds] of every request, with `--times`). Standard library alone.
+Half of the connections are kept open between requests, as a service's are, and half are new for each request. One
+that was closed between two requests is opened anew, as every client does; a request that was sent is never sent
+again. REPORT is replaced four times a second and when the client ends (SIGTERM): a JSON object with `asked`,
+`answers` (body -> how often), `failures` ([seconds since 1970, what]) and `times` ([seconds since 1970,
+milliseconds] of every request, with `--times`). Standard library alone.
 """
 
 from __future__ import annotations
@@ -31,7 +34,15 @@ class Report:
     times: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
 
     def write(self) -> None:
-        text = json.dumps({"asked": self.asked, "answers": self.answers, "failures": self.failures[-1000:], "failed": len(self.failures), "times": self.times})
+        text = json.dumps(
+            {
+                "asked": self.asked,
+                "answers": self.answers,
+                "failures": self.failures[-1000:],
+                "failed": len(self.failures),
+                "times": self.times,
+            }
+        )
         temporary = self.path.with_suffix(".new")
         temporary.write_text(text)
         os.replace(temporary, self.path)
@@ -44,7 +55,8 @@ class Connection:
 
     async def ask(self) -> tuple[int, str]:
         if self._streams is not None and (self._streams[0].at_eof() or self._streams[0].exception()):
-            self.close()  # it was closed while nothing was asked: whoever keeps connections looks before they use one (RFC 9112, 9.5)
+            # it was closed while nothing was asked: whoever keeps connections looks before they use one (RFC 9112, 9.5)
+            self.close()
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
@@ -66,7 +78,10 @@ class Connection:
 async def worker(number: int, options: argparse.Namespace, report: Report, stop: asyncio.Event) -> None:
     body = options.body.encode()
     kept = number % 2 == 0
-    head = f"POST {options.path} HTTP/1.1\r\nHost: model\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    head = (
+        f"POST {options.path} HTTP/1.1\r\nHost: model\r\nContent-Type: application/json\r\nContent-Length:"
+        f" {len(body)}\r\n"
+    )
     end = "\r\n" if kept else "Connection: close\r\n\r\n"
     connection = Connection(options.port, f"{head}{end}".encode() + body)
     pause = options.connections / options.rate
@@ -87,7 +102,14 @@ async def one(connection: Connection, timeout: float, report: Report) -> None:
             report.answers[text] += 1
         else:
             report.failures.append((began, f"{status} {text[:100]}"))
-    except (OSError, EOFError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, ValueError) as error:
+    except (
+        OSError,
+        EOFError,
+        asyncio.IncompleteReadError,
+        asyncio.LimitOverrunError,
+        TimeoutError,
+        ValueError,
+    ) as error:
         connection.close()
         report.failures.append((began, repr(error)[:150]))
     if report.keep_times:

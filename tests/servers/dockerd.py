@@ -1,10 +1,12 @@
-"""A Docker engine of a test's own, to be stopped, killed and started again without anybody else noticing; and one for machines where none answers.
+"""A Docker engine of a test's own, to be stopped, killed and started again without anybody else noticing; and one
+for machines where none answers.
 
-In a test: `with Dockerd() as dockerd: open_engine(dockerd.address)`. Its data, sockets, bridge and addresses are its own, it leaves the firewall
-alone, and when it ends, everything that it made ends: containers, shims, mounts, bridges. It needs root.
+In a test: `with Dockerd() as dockerd: open_engine(dockerd.address)`. Its data, sockets, bridge and addresses are its
+own, it leaves the firewall alone, and when it ends, everything that it made ends: containers, shims, mounts,
+bridges. It needs root.
 
-For CI, where no engine answers (`python -m tests.servers.dockerd answers` ends with 1): `… start` starts one at /var/run/docker.sock, and `… stop`
-ends that one, by its pid.
+For CI, where no engine answers (`python -m tests.servers.dockerd answers` ends with 1): `… start` starts one at
+/var/run/docker.sock, and `… stop` ends that one, by its pid.
 """
 
 from __future__ import annotations
@@ -44,9 +46,11 @@ def missing() -> str:
 
 
 class Dockerd(Started):
-    """Started by `with` (or `start`), ended by `close`; in between `stop`, `kill` and `start` as often as wanted, over the same data.
+    """Started by `with` (or `start`), ended by `close`; in between `stop`, `kill` and `start` as often as wanted,
+    over the same data.
 
-    `address` is what podium.yaml or DOCKER_HOST takes. `arguments` are more options of dockerd, such as those for TLS.
+    `address` is what podium.yaml or DOCKER_HOST takes. `arguments` are more options of dockerd, such as those for
+    TLS.
     """
 
     def __init__(self, *arguments: str, live_restore: bool = False) -> None:
@@ -55,9 +59,15 @@ class Dockerd(Started):
         self.log = self.root / "dockerd.log"
         self._range = Range.take()
         self._arguments = [
-            "--bridge", self._range.bridge, "--default-address-pool", f"base={self._range.pool},size=24", "--iptables=false", "--ip-masq=false",
-            *(["--live-restore"] if live_restore else []), *arguments,
-        ]  # fmt: skip
+            "--bridge",
+            self._range.bridge,
+            "--default-address-pool",
+            f"base={self._range.pool},size=24",
+            "--iptables=false",
+            "--ip-masq=false",
+            *(["--live-restore"] if live_restore else []),
+            *arguments,
+        ]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -89,7 +99,8 @@ class Dockerd(Started):
                 self.kill()
 
     def kill(self) -> None:
-        """As a crash does: nothing is written, containers live on until the engine is back. Its containerd dies with it."""
+        """As a crash does: nothing is written, containers live on until the engine is back. Its containerd dies with
+        it."""
         if self._process is None:
             return
         numbers = self.root / "exec/containerd/containerd.pid"
@@ -114,15 +125,31 @@ class Dockerd(Started):
 def spawn(root: Path, socket_path: Path, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
     name = "podium" + "".join(letter for letter in root.name.rpartition("-")[2] if letter.isalnum())
     command = [
-        "dockerd", "--data-root", str(root / "data"), "--exec-root", str(root / "exec"), "--pidfile", str(root / "pid"), "-H", f"unix://{socket_path}",
-        "--containerd-namespace", name, "--containerd-plugins-namespace", f"{name}plugins", *arguments,
-    ]  # fmt: skip
+        "dockerd",
+        "--data-root",
+        str(root / "data"),
+        "--exec-root",
+        str(root / "exec"),
+        "--pidfile",
+        str(root / "pid"),
+        "-H",
+        f"unix://{socket_path}",
+        "--containerd-namespace",
+        name,
+        "--containerd-plugins-namespace",
+        f"{name}plugins",
+        *arguments,
+    ]
     environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
     with (root / "dockerd.log").open("ab") as log:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True)
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+        )
 
 
-def wait_for(socket_path: Path, process: subprocess.Popen[bytes], log: Path, meanwhile: Callable[[], None] = lambda: None) -> None:
+def wait_for(
+    socket_path: Path, process: subprocess.Popen[bytes], log: Path, meanwhile: Callable[[], None] = lambda: None
+) -> None:
     deadline = time.monotonic() + START_SECONDS
     up = False
     while not up:
@@ -162,21 +189,26 @@ def answers(socket_path: Path) -> bool:
 
 
 def _belonging(root: Path) -> Iterator[psutil.Process]:
-    """Engine, containerd, shims and what runs in them: all that names the directory, with its children; and what only its own mounts still tell of,
-    such as a step of a build whose engine was killed."""
+    """Engine, containerd, shims and what runs in them: all that names the directory, with its children; and what
+    only its own mounts still tell of, such as a step of a build whose engine was killed."""
     ours = os.readlink("/proc/self/ns/mnt")
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if os.readlink(f"/proc/{process.pid}/ns/mnt") != ours and _rooted(process.pid, root):
                 yield process
             line = process.cmdline()
-            if line and Path(line[0]).name.startswith(("dockerd", "containerd", "docker-proxy")) and any(str(root) in word for word in line):
+            if (
+                line
+                and Path(line[0]).name.startswith(("dockerd", "containerd", "docker-proxy"))
+                and any(str(root) in word for word in line)
+            ):
                 yield from process.children(recursive=True)
                 yield process
 
 
 def _rooted(pid: int, root: Path) -> bool:
-    """Whether its `/` lies below the directory. Its other mounts say nothing: a container of any engine begins with all that the machine has."""
+    """Whether its `/` lies below the directory. Its other mounts say nothing: a container of any engine begins with
+    all that the machine has."""
     lines = Path(f"/proc/{pid}/mountinfo").read_text().splitlines()
     return any(line.split()[4] == "/" and f"{root}/" in line for line in lines)
 
@@ -218,7 +250,8 @@ def _links() -> set[str]:
 
 
 def _firewall() -> str:
-    """For iptables-restore: the rules as they are, and tables that the engine is going to be the first to use as empty."""
+    """For iptables-restore: the rules as they are, and tables that the engine is going to be the first to use as
+    empty."""
     saved = run("iptables-save", check=False)
     for table, chains in (("filter", "INPUT FORWARD OUTPUT"), ("nat", "PREROUTING INPUT OUTPUT POSTROUTING")):
         if f"*{table}" not in saved:

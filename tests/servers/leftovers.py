@@ -1,4 +1,5 @@
-"""What tests left on an engine: `python -m tests.servers.leftovers` removes images without a name that tests or Podium made, and says how much that freed.
+"""What tests left on an engine: `python -m tests.servers.leftovers` removes images without a name that tests or
+Podium made, and says how much that freed.
 
 Nothing younger than the given time is touched (`--minutes 60`): it may belong to a run that goes on beside this one.
 """

@@ -10,7 +10,8 @@ from typing import Self
 
 
 class Line:
-    """127.0.0.1:`port` leads to 127.0.0.1:`target` until `cut` (connections break, new ones are refused) or `freeze` (silence, as a dead router gives)."""
+    """127.0.0.1:`port` leads to 127.0.0.1:`target` until `cut` (connections break, new ones are refused) or `freeze`
+    (silence, as a dead router gives)."""
 
     def __init__(self, target: int) -> None:
         self.target = target
@@ -111,5 +112,7 @@ class Line:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

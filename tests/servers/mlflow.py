@@ -1,4 +1,5 @@
-"""An `mlflow server` of the tests' own, and the little of its REST API that tests need to make versions without importing MLflow."""
+"""An `mlflow server` of the tests' own, and the little of its REST API that tests need to make versions without
+importing MLflow."""
 
 from __future__ import annotations
 
@@ -27,8 +28,24 @@ class MlflowServer(Server):
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--backend-store-uri", f"sqlite:///{self.directory}/mlflow.db", "--artifacts-destination", str(self.directory / "artifacts")]
+        command = [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            "--workers",
+            "1",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+        ]
+        command += [
+            "--backend-store-uri",
+            f"sqlite:///{self.directory}/mlflow.db",
+            "--artifacts-destination",
+            str(self.directory / "artifacts"),
+        ]
         environ = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
         environ.pop("MLFLOW_TRACKING_URI", None)
         self.launch(command, environ)
@@ -53,5 +70,9 @@ class MlflowServer(Server):
             self.post("model-versions/create", name=name, source=f"s3://nowhere/{name}/{number}")
 
     def aliases(self, name: str) -> dict[str, int]:
-        with urllib.request.urlopen(f"{self.address}/api/2.0/mlflow/registered-models/get?name={name}", timeout=30) as answer:
-            return {each["alias"]: int(each["version"]) for each in json.load(answer)["registered_model"].get("aliases", [])}
+        with urllib.request.urlopen(
+            f"{self.address}/api/2.0/mlflow/registered-models/get?name={name}", timeout=30
+        ) as answer:
+            return {
+                each["alias"]: int(each["version"]) for each in json.load(answer)["registered_model"].get("aliases", [])
+            }

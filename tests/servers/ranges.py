@@ -1,4 +1,5 @@
-"""Address ranges and bridges for engines of the tests' own, so that none meets the machine's engine or another test's."""
+"""Address ranges and bridges for engines of the tests' own, so that none meets the machine's engine or another
+test's."""
 
 from __future__ import annotations
 
@@ -25,14 +26,16 @@ def run(*command: str, check: bool = True) -> str:
 
 @dataclass(slots=True)
 class Range:
-    """10.NUMBER.0.0/16, held until `close`: a bridge with the first addresses, a pool for networks with the rest, and the rules that let them through."""
+    """10.NUMBER.0.0/16, held until `close`: a bridge with the first addresses, a pool for networks with the rest,
+    and the rules that let them through."""
 
     number: int
     _lock: IO[str] = field(repr=False)
 
     @classmethod
     def take(cls) -> Range:
-        """The first range that nothing on this machine uses. Whoever holds it holds a lock that ends with the process."""
+        """The first range that nothing on this machine uses. Whoever holds it holds a lock that ends with the
+        process."""
         used = set(re.findall(r"\binet 10\.(\d+)\.", run("ip", "-o", "-4", "addr")))
         for number in NUMBERS:
             lock = Path(tempfile.gettempdir(), f"podium-test-range-{os.getuid()}-{number}.lock").open("w")  # noqa: SIM115
@@ -61,7 +64,8 @@ class Range:
         return f"10.{self.number}.0.0/16"
 
     def _rules(self) -> tuple[tuple[str, ...], ...]:
-        """An engine that may not touch the firewall needs them: bridged packets pass FORWARD too, which another engine sets to DROP."""
+        """An engine that may not touch the firewall needs them: bridged packets pass FORWARD too, which another
+        engine sets to DROP."""
         return (
             ("filter", "FORWARD", "-s", self._whole, "-j", "ACCEPT"),
             ("filter", "FORWARD", "-d", self._whole, "-j", "ACCEPT"),

@@ -23,7 +23,8 @@ def missing() -> str:
 
 
 class Registry(Server):
-    """`address` (`127.0.0.1:PORT`) is the first part of an image's name. With a `user`, nobody gets in without the password."""
+    """`address` (`127.0.0.1:PORT`) is the first part of an image's name. With a `user`, nobody gets in without the
+    password."""
 
     name = "registry"
     start_seconds = 20.0
@@ -91,4 +92,6 @@ class Registry(Server):
 def _bcrypt(password: str) -> str:
     """The registry takes nothing else. Perl is on every Debian and asks the C library, which Python no longer does."""
     script = 'print crypt($ARGV[0], q($2b$05$) . "podiumpodiumpodiumpodi")'
-    return subprocess.run(["perl", "-e", script, password], capture_output=True, text=True, timeout=10, check=True).stdout
+    return subprocess.run(
+        ["perl", "-e", script, password], capture_output=True, text=True, timeout=10, check=True
+    ).stdout

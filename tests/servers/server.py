@@ -1,4 +1,5 @@
-"""What the servers of the tests have in common: a directory of their own, a process that logs into it, and an end of both."""
+"""What the servers of the tests have in common: a directory of their own, a process that logs into it, and an end of
+both."""
 
 from __future__ import annotations
 
@@ -32,7 +33,9 @@ class Started(ABC):
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -54,7 +57,13 @@ class Server(Started):
         """Start it, in a session of its own, and wait until it answers."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environ, cwd=self.directory, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environ,
+                cwd=self.directory,
+                start_new_session=True,
             )
         deadline = time.monotonic() + self.start_seconds
         while not self.answers():

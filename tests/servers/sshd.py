@@ -1,7 +1,8 @@
 """A real sshd of the tests' own, with a line to it that can be cut, and an `ssh` that knows its key and host key.
 
-`ssh` reads ~/.ssh/config of the account's home and minds no variable, so a directory for PATH holds an `ssh` that calls the system's with a
-configuration of ours (`-F`). Nothing of the user's own is read or written, and every program that a test starts finds it the same way.
+`ssh` reads ~/.ssh/config of the account's home and minds no variable, so a directory for PATH holds an `ssh` that
+calls the system's with a configuration of ours (`-F`). Nothing of the user's own is read or written, and every
+program that a test starts finds it the same way.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def missing() -> str:
 
 
 class Sshd(Server):
-    """`line` is what clients connect to: `line.cut()`, `line.freeze()`, `line.mend()`. `bin` goes to the front of PATH."""
+    """`line` is what clients connect to: `line.cut()`, `line.freeze()`, `line.mend()`. `bin` goes to the front of
+    PATH."""
 
     name = "sshd"
     start_seconds = 20.0
@@ -68,7 +70,18 @@ class Sshd(Server):
 
     def _keys(self) -> None:
         for name in ("host", "user"):
-            command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "podium-test", "-f", str(self.directory / name)]
+            command = [
+                "ssh-keygen",
+                "-q",
+                "-t",
+                "ed25519",
+                "-N",
+                "",
+                "-C",
+                "podium-test",
+                "-f",
+                str(self.directory / name),
+            ]
             subprocess.run(command, check=True, timeout=20, stdin=subprocess.DEVNULL)
         shutil.copy(self.directory / "user.pub", self.directory / "authorized_keys")
         host = " ".join((self.directory / "host.pub").read_text().split()[:2])
@@ -77,8 +90,8 @@ class Sshd(Server):
     def _client(self) -> None:
         config = self.directory / "ssh_config"
         config.write_text(
-            f"IdentityFile {self.directory}/user\nIdentitiesOnly yes\nIdentityAgent none\n"
-            f"UserKnownHostsFile {self.directory}/known_hosts\nGlobalKnownHostsFile /dev/null\nStrictHostKeyChecking yes\n"
+            f"IdentityFile {self.directory}/user\nIdentitiesOnly yes\nIdentityAgent none\nUserKnownHostsFile"
+            f" {self.directory}/known_hosts\nGlobalKnownHostsFile /dev/null\nStrictHostKeyChecking yes\n"
         )
         self.bin.mkdir()
         script = self.bin / "ssh"

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from podium.core.containers import Engine, open_engine
-from podium.core.containers.address import parse
+from podium.core.containers.engine.address import parse
 from podium.core.errors import PodiumError, Unreachable
 
 from tests.servers import images
@@ -22,7 +22,9 @@ from tests.servers.tls import TlsEngine
 from tests.support import wait_until
 
 
-def test_an_image_goes_to_the_registry_and_comes_back_by_digest(engine: Engine, shell_image: str, image_registry: Registry) -> None:
+def test_an_image_goes_to_the_registry_and_comes_back_by_digest(
+    engine: Engine, shell_image: str, image_registry: Registry
+) -> None:
     name = f"{image_registry.address}/servers/shell"
     engine.api.tag(shell_image, name, "1")
     lines = engine.api.push(name, "1", stream=True, decode=True)
@@ -41,7 +43,10 @@ def test_an_image_goes_to_the_registry_and_comes_back_by_digest(engine: Engine, 
 
 def test_a_registry_with_a_password_lets_only_that_in(private_registry: Registry, engine: Engine) -> None:
     assert private_registry.get("_catalog") == {"repositories": []}
-    assert engine.api.login("anna", "a-password-of-tests", registry=private_registry.address)["Status"] == "Login Succeeded"
+    assert (
+        engine.api.login("anna", "a-password-of-tests", registry=private_registry.address)["Status"]
+        == "Login Succeeded"
+    )
     with pytest.raises(Exception, match=r"401|unauthorized"):
         engine.api.login("anna", "wrong", registry=private_registry.address, reauth=True)
 
@@ -102,4 +107,7 @@ def test_an_engine_of_ones_own_stops_starts_and_leaves_nothing(own_dockerd: Call
     assert not dockerd.root.exists() and not psutil.pid_exists(pid)
     assert str(dockerd.root) not in Path("/proc/self/mountinfo").read_text()
     wait_until(lambda: not bridges.intersection(os.listdir("/sys/class/net")), what="bridges are gone")
-    assert str(dockerd.root) not in subprocess.run(["ps", "-ef"], capture_output=True, text=True, timeout=10, check=True).stdout
+    assert (
+        str(dockerd.root)
+        not in subprocess.run(["ps", "-ef"], capture_output=True, text=True, timeout=10, check=True).stdout
+    )

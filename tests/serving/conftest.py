@@ -1,4 +1,5 @@
-"""Two servers in one process, ours and MLflow's, around the same model; requests reach both as a client's bytes would."""
+"""Two servers in one process, ours and MLflow's, around the same model; requests reach both as a client's bytes
+would."""
 
 from __future__ import annotations
 
@@ -18,7 +19,9 @@ class Pair:
     theirs: Any
     loop: asyncio.AbstractEventLoop
 
-    def ask(self, app: Any, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> httpx.Response:
+    def ask(
+        self, app: Any, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
+    ) -> httpx.Response:
         async def call() -> httpx.Response:
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://model") as client:

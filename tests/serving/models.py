@@ -1,4 +1,5 @@
-"""Models that tests serve. They repeat what they were given, so that a difference in what reaches a model becomes a difference in its answer."""
+"""Models that tests serve. They repeat what they were given, so that a difference in what reaches a model becomes a
+difference in its answer."""
 
 from __future__ import annotations
 
@@ -22,10 +23,21 @@ TYPES = ("double", "float", "long", "integer", "boolean", "string")
 class Echo(PythonModel):
     def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
         if isinstance(model_input, pd.DataFrame):
-            columns = [[str(name), str(dtype), str(list(model_input[name]))] for name, dtype in model_input.dtypes.items()]
-            return {"columns": columns, "index": [str(model_input.index.dtype), str(list(model_input.index))], "params": str(params)}
+            columns = [
+                [str(name), str(dtype), str(list(model_input[name]))] for name, dtype in model_input.dtypes.items()
+            ]
+            return {
+                "columns": columns,
+                "index": [str(model_input.index.dtype), str(list(model_input.index))],
+                "params": str(params),
+            }
         if isinstance(model_input, np.ndarray):
-            return {"array": str(model_input.dtype), "shape": list(model_input.shape), "values": str(model_input.tolist()), "params": str(params)}
+            return {
+                "array": str(model_input.dtype),
+                "shape": list(model_input.shape),
+                "values": str(model_input.tolist()),
+                "params": str(params),
+            }
         return {"other": type(model_input).__name__, "values": str(model_input), "params": str(params)}
 
 
@@ -37,7 +49,9 @@ class Moody(PythonModel):
         if mood == "raise":
             raise ValueError("not today")
         if mood == "mlflow":
-            raise mlflow.exceptions.MlflowException("not today", error_code=mlflow.protos.databricks_pb2.INVALID_PARAMETER_VALUE)
+            raise mlflow.exceptions.MlflowException(
+                "not today", error_code=mlflow.protos.databricks_pb2.INVALID_PARAMETER_VALUE
+            )
         answers: dict[str, Any] = {
             "series": pd.Series([1.5, 2.5]),
             "frame": pd.DataFrame({"a": [1, 2], "b": ["x", None]}),
@@ -64,7 +78,10 @@ def kinds() -> dict[str, tuple[PythonModel, ModelSignature | None]]:
         "bare": (Echo(), None),
         "unnamed": (Echo(), signature(ColSpec("double"), ColSpec("double"))),
         "tensor": (Echo(), signature(TensorSpec(np.dtype("float64"), (-1, 2)))),
-        "tensors": (Echo(), signature(TensorSpec(np.dtype("int64"), (-1, 2), "a"), TensorSpec(np.dtype("float32"), (-1,), "b"))),
+        "tensors": (
+            Echo(),
+            signature(TensorSpec(np.dtype("int64"), (-1, 2), "a"), TensorSpec(np.dtype("float32"), (-1,), "b")),
+        ),
         "params": (Echo(), signature(ColSpec("double", "d"), params=params)),
         "datetime": (Echo(), signature(ColSpec("datetime", "d"), ColSpec("long", "l"))),
         "moody": (Moody(), signature(ColSpec("double", "d"), ColSpec("string", "s"))),
@@ -91,5 +108,10 @@ def save_sklearn(path: Path) -> None:
     fitted = LogisticRegression().fit(x, x["a"] + random.normal(size=200) > 0)
     given = signature(*(ColSpec("double", name) for name in x.columns))
     mlflow.sklearn.save_model(
-        fitted, path, signature=given, serialization_format="cloudpickle", pyfunc_predict_fn="predict_proba", pip_requirements=["mlflow"]
+        fitted,
+        path,
+        signature=given,
+        serialization_format="cloudpickle",
+        pyfunc_predict_fn="predict_proba",
+        pip_requirements=["mlflow"],
     )

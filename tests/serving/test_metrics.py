@@ -18,7 +18,10 @@ def test_buckets_are_fine_enough_for_a_quantile() -> None:
     assert all(1.2 < high / low < 1.3 for low, high in pairwise(BUCKETS))
 
 
-@given(seconds=st.lists(st.floats(0, 200), max_size=50), codes=st.lists(st.sampled_from([200, 400, 500]), min_size=50, max_size=50))
+@given(
+    seconds=st.lists(st.floats(0, 200), max_size=50),
+    codes=st.lists(st.sampled_from([200, 400, 500]), min_size=50, max_size=50),
+)
 def test_every_line_is_well_formed_and_the_histogram_adds_up(seconds: list[float], codes: list[int]) -> None:
     metrics = Metrics({"model": "m", "version": "3"})
     for code, value in zip(codes, seconds, strict=False):
@@ -39,4 +42,7 @@ def test_no_label_can_break_out(value: str) -> None:
     assert line.count("\n") == 0
     inner = line[len('m{model="') : -len('"} 1')]
     assert re.fullmatch(r'(\\\\|\\"|\\n|[^"\\\n])*', inner)
-    assert inner.replace("\\\\", "\0").replace('\\"', '"').replace("\\n", "\n").replace("\0", "\\") == value or "\0" in value
+    assert (
+        inner.replace("\\\\", "\0").replace('\\"', '"').replace("\\n", "\n").replace("\0", "\\") == value
+        or "\0" in value
+    )

@@ -18,10 +18,15 @@ ROW = [0.5, 1.5, 3, 4, True, "x"]
 HEADERS = ("content-type", "content-length")
 
 
-def compare(pair: Pair, body: bytes, content_type: str | None = JSON, method: str = "POST", path: str = "/invocations") -> int:
+def compare(
+    pair: Pair, body: bytes, content_type: str | None = JSON, method: str = "POST", path: str = "/invocations"
+) -> int:
     headers = {"content-type": content_type} if content_type is not None else {}
     ours, theirs = (pair.ask(app, method, path, body, headers) for app in (pair.ours, pair.theirs))
-    assert (ours.status_code, ours.headers.get("content-type")) == (theirs.status_code, theirs.headers.get("content-type")), (ours.text, theirs.text)
+    assert (ours.status_code, ours.headers.get("content-type")) == (
+        theirs.status_code,
+        theirs.headers.get("content-type"),
+    ), (ours.text, theirs.text)
     if ours.text != theirs.text:
         assert without_trace(ours.text) == without_trace(theirs.text)
     return ours.status_code
@@ -63,7 +68,9 @@ FORMS: dict[str, Any] = {
     "nested": table([[1.0], {"a": 1}, 3, 4, True, "x"]),
     "lone surrogate": table([1.0, 1.0, 3, 4, True, "\ud800"]),
     "records": {"dataframe_records": [dict(zip(NAMES, ROW, strict=True))]},
-    "records, other order": {"dataframe_records": [dict(zip(NAMES[::-1], ROW[::-1], strict=True)), dict(zip(NAMES, ROW, strict=True))]},
+    "records, other order": {
+        "dataframe_records": [dict(zip(NAMES[::-1], ROW[::-1], strict=True)), dict(zip(NAMES, ROW, strict=True))]
+    },
     "records, one short": {"dataframe_records": [dict(zip(NAMES, ROW, strict=True)), {"d": 1.0}]},
     "records, none": {"dataframe_records": []},
     "records, not a list": {"dataframe_records": {"d": 1.0}},
@@ -137,18 +144,38 @@ def test_broken_bodies_are_refused_alike(pair: Callable[[str], Pair], body: byte
 
 
 @pytest.mark.parametrize("model", ["typed", "bare", "optional", "sklearn"])
-@pytest.mark.parametrize("text", ["d,f,l,i,b,s\n0.5,1.5,3,4,True,x\n", "a,b,c\n1,2,3\n", "d,s,l\n,,4\n", "d\n1\n", "a,b\n1\n1,2,3\n", "\n", "\ud800"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "d,f,l,i,b,s\n0.5,1.5,3,4,True,x\n",
+        "a,b,c\n1,2,3\n",
+        "d,s,l\n,,4\n",
+        "d\n1\n",
+        "a,b\n1\n1,2,3\n",
+        "\n",
+        "\ud800",
+    ],
+)
 def test_csv_is_answered_alike(pair: Callable[[str], Pair], model: str, text: str) -> None:
     for content_type in ("text/csv", "text/csv; charset=utf-8"):
         compare(pair(model), text.encode("utf-8", "surrogatepass"), content_type)
 
 
-@pytest.mark.parametrize("mood", ["raise", "mlflow", "series", "frame", "nan", "objects", "times", "list", "set", "none", "fine"])
+@pytest.mark.parametrize(
+    "mood", ["raise", "mlflow", "series", "frame", "nan", "objects", "times", "list", "set", "none", "fine"]
+)
 def test_every_kind_of_prediction_is_answered_alike(pair: Callable[[str], Pair], mood: str) -> None:
     compare(pair("moody"), json.dumps(table([1.0, mood], names=("d", "s"))).encode())
 
 
-OTHERS = [("GET", "/ping"), ("GET", "/health"), ("GET", "/invocations"), ("POST", "/ping"), ("PUT", "/invocations"), ("GET", "/nothing")]
+OTHERS = [
+    ("GET", "/ping"),
+    ("GET", "/health"),
+    ("GET", "/invocations"),
+    ("POST", "/ping"),
+    ("PUT", "/invocations"),
+    ("GET", "/nothing"),
+]
 
 
 @pytest.mark.parametrize(("method", "path"), OTHERS)
@@ -160,7 +187,11 @@ def test_the_short_way_is_taken_where_it_should_be(pair: Callable[[str], Pair]) 
     """Or all of the above would compare MLflow with itself."""
     for model in ("bare", "tensor"):
         assert pair(model).ours.scorer._short(json.dumps(FORMS["matrix"]).encode()).status == 200
-    for model, request in (("typed", FORMS["split"]), ("typed", FORMS["records"]), ("moody", table([1.0, "fine"], names=("d", "s")))):
+    for model, request in (
+        ("typed", FORMS["split"]),
+        ("typed", FORMS["records"]),
+        ("moody", table([1.0, "fine"], names=("d", "s"))),
+    ):
         assert pair(model).ours.scorer._short(json.dumps(request).encode()).status == 200
     assert not pair("params").ours.scorer.short
 
@@ -174,7 +205,9 @@ CELLS = {
     "b": st.booleans(),
     "s": st.text(),
 }
-ANYTHING = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.integers(), max_size=2)
+ANYTHING = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.integers(), max_size=2)
+)
 
 
 @st.composite
@@ -203,17 +236,26 @@ def test_made_up_tables_are_answered_alike(pair: Callable[[str], Pair], request:
 KEYS = st.sampled_from([*NAMES, "a", "columns", "data", "index"])
 JSONS = st.recursive(ANYTHING, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3))
 REQUEST_KEYS = st.sampled_from(["dataframe_split", "dataframe_records", "inputs", "instances", "params", "x"])
-MATRICES = st.integers(1, 3).flatmap(lambda width: st.lists(st.lists(st.floats() | st.integers(), min_size=width, max_size=width), max_size=4))
+MATRICES = st.integers(1, 3).flatmap(
+    lambda width: st.lists(st.lists(st.floats() | st.integers(), min_size=width, max_size=width), max_size=4)
+)
 
 
 @HYPOTHESIS
-@given(model=st.sampled_from(["bare", "tensor", "unnamed"]), form=st.sampled_from(["inputs", "instances"]), matrix=MATRICES)
-def test_made_up_matrices_are_answered_alike(pair: Callable[[str], Pair], model: str, form: str, matrix: list[Any]) -> None:
+@given(
+    model=st.sampled_from(["bare", "tensor", "unnamed"]), form=st.sampled_from(["inputs", "instances"]), matrix=MATRICES
+)
+def test_made_up_matrices_are_answered_alike(
+    pair: Callable[[str], Pair], model: str, form: str, matrix: list[Any]
+) -> None:
     compare(pair(model), json.dumps({form: matrix}).encode())
 
 
 @HYPOTHESIS
-@given(model=st.sampled_from(["typed", "bare", "tensor", "tensors", "optional"]), request=st.dictionaries(REQUEST_KEYS, JSONS, max_size=2) | JSONS)
+@given(
+    model=st.sampled_from(["typed", "bare", "tensor", "tensors", "optional"]),
+    request=st.dictionaries(REQUEST_KEYS, JSONS, max_size=2) | JSONS,
+)
 def test_made_up_json_is_answered_alike(pair: Callable[[str], Pair], model: str, request: Any) -> None:
     compare(pair(model), json.dumps(request).encode())
 

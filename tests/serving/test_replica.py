@@ -47,11 +47,22 @@ class Replica:
     def __init__(self, log: Path, model: Path, *arguments: str, port: int | None = None) -> None:
         self.port = free_port() if port is None else port
         self.log = log
-        command = [sys.executable, "-m", "podium.core.serving.server", "--model", str(model), "--port", str(self.port), *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "podium.core.serving.server",
+            "--model",
+            str(model),
+            "--port",
+            str(self.port),
+            *arguments,
+        ]
         with log.open("wb") as out:
             self.process = subprocess.Popen(command, stdout=out, stderr=out)
 
-    def ask(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
             connection.request(method, path, body, {"Content-Type": "application/json", **(headers or {})})
@@ -92,10 +103,34 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Re
 
 
 @pytest.fixture(scope="module")
-def served(start: Callable[..., Replica], saved: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Replica, Path]:
+def served(
+    start: Callable[..., Replica], saved: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Replica, Path]:
     capture = tmp_path_factory.mktemp("captures") / "production"
-    told = ["--version", "7", "--model-name", "flights", "--environment", "production", "--digest", "sha256:ab", "--commit", "c0ffee"]
-    replica = start(saved["sklearn"], *told, "--capture-dir", str(capture), "--capture-rate", "1", "--max-body", "20000", "--timeout", "2")
+    told = [
+        "--version",
+        "7",
+        "--model-name",
+        "flights",
+        "--environment",
+        "production",
+        "--digest",
+        "sha256:ab",
+        "--commit",
+        "c0ffee",
+    ]
+    replica = start(
+        saved["sklearn"],
+        *told,
+        "--capture-dir",
+        str(capture),
+        "--capture-rate",
+        "1",
+        "--max-body",
+        "20000",
+        "--timeout",
+        "2",
+    )
     # Health is answered from the start, so that a proxy sees a replica that is coming and not one that is broken.
     wait_until(lambda: replica.status() in (200, 503), 20)
     return replica.ready(), capture
@@ -112,7 +147,14 @@ def test_it_answers_and_says_who_it_is(served: tuple[Replica, Path]) -> None:
     assert len(json.loads(body)["predictions"][0]) == 2
     assert headers["x-request-id"]
     lineage = json.loads(replica.ask("GET", "/version")[2])
-    told = {"model": "flights", "version": "7", "environment": "production", "digest": "sha256:ab", "commit": "c0ffee", "ready": True}
+    told = {
+        "model": "flights",
+        "version": "7",
+        "environment": "production",
+        "digest": "sha256:ab",
+        "commit": "c0ffee",
+        "ready": True,
+    }
     assert told.items() <= lineage.items()
     assert 'podium_model_info{model="flights",version="7"' in replica.ask("GET", "/metrics")[2].decode()
 
@@ -129,7 +171,11 @@ def test_errors_are_answered_and_counted(served: tuple[Replica, Path]) -> None:
     assert replica.ask("POST", "/invocations", b"{")[0] == 400
     assert replica.ask("POST", "/invocations", BODY, {"Content-Type": "text/html"})[0] == 415
     assert replica.ask("POST", "/invocations", BODY)[0] == 200
-    assert {code: replica.metric(f'podium_requests_total{{code="{code}"}}') - before[code] for code in before} == {200: 1, 400: 1, 415: 1}
+    assert {code: replica.metric(f'podium_requests_total{{code="{code}"}}') - before[code] for code in before} == {
+        200: 1,
+        400: 1,
+        415: 1,
+    }
     assert replica.metric("podium_request_seconds_count") == sum(before.values()) + 3
     assert replica.metric("podium_in_flight") == 0
 
@@ -142,9 +188,13 @@ def test_a_request_id_comes_back_if_it_is_a_plain_word(served: tuple[Replica, Pa
 def test_captures_and_feedback_share_the_request_id(served: tuple[Replica, Path]) -> None:
     replica, capture = served
     replica.ask("POST", "/invocations", BODY, {"X-Request-Id": "flight-1545"})
-    status, _, answer = replica.ask("POST", "/feedback", json.dumps([{"request_id": "flight-1545", "truth": 1, "at": 5.0}]).encode())
+    status, _, answer = replica.ask(
+        "POST", "/feedback", json.dumps([{"request_id": "flight-1545", "truth": 1, "at": 5.0}]).encode()
+    )
     assert (status, json.loads(answer)) == (202, {"accepted": 1})
-    found = wait_until(lambda: [record for record in lines(capture, "capture") if record["request_id"] == "flight-1545"])
+    found = wait_until(
+        lambda: [record for record in lines(capture, "capture") if record["request_id"] == "flight-1545"]
+    )
     assert json.loads(found[0]["input"]) == json.loads(BODY)
     assert "predictions" in json.loads(found[0]["output"])
     assert (found[0]["status"], found[0]["version"]) == (200, "7")
@@ -154,7 +204,10 @@ def test_captures_and_feedback_share_the_request_id(served: tuple[Replica, Path]
     assert {path.stat().st_mode & 0o777 for path in capture.iterdir()} == {0o600}
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"3", b'{"truth": 1}', b'{"request_id": 3, "truth": 1}', b'[{"request_id": "a", "truth": 1, "x": 2}]'])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"3", b'{"truth": 1}', b'{"request_id": 3, "truth": 1}', b'[{"request_id": "a", "truth": 1, "x": 2}]'],
+)
 def test_feedback_that_means_nothing_is_refused(served: tuple[Replica, Path], body: bytes) -> None:
     assert served[0].ask("POST", "/feedback", body)[0] == 400
 
@@ -173,7 +226,9 @@ def test_a_request_that_is_too_large_is_refused(served: tuple[Replica, Path]) ->
 def test_a_client_that_never_finishes_its_request_is_let_go(served: tuple[Replica, Path]) -> None:
     replica, _ = served
     with socket.create_connection(("127.0.0.1", replica.port), timeout=10) as half:
-        half.sendall(b"POST /invocations HTTP/1.1\r\nHost: m\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+        half.sendall(
+            b"POST /invocations HTTP/1.1\r\nHost: m\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+        )
         assert half.recv(100).startswith(b"HTTP/1.1 408")
     assert replica.ask("POST", "/invocations", BODY)[0] == 200
     assert replica.metric("podium_in_flight") == 0
@@ -229,7 +284,10 @@ def test_what_nobody_waits_for_any_more_is_not_computed(start: Callable[..., Rep
     replica = start(slow, "--timeout", "0.5").ready()
     replica.ask("POST", "/invocations", sleepy(0.1))
     answers: list[int] = []
-    threads = [threading.Thread(target=lambda: answers.append(replica.ask("POST", "/invocations", sleepy(1.0))[0])) for _ in range(8)]
+    threads = [
+        threading.Thread(target=lambda: answers.append(replica.ask("POST", "/invocations", sleepy(1.0))[0]))
+        for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -247,7 +305,9 @@ def test_a_model_with_an_event_loop_of_its_own(start: Callable[..., Replica], tm
     mlflow.pyfunc.save_model(tmp_path / "model", python_model=str(tmp_path / "own.py"))
     replica = start(tmp_path / "model").ready()
     for _ in range(2):
-        status, _, body = replica.ask("POST", "/invocations", json.dumps({"dataframe_split": {"columns": ["x"], "data": [[2]]}}).encode())
+        status, _, body = replica.ask(
+            "POST", "/invocations", json.dumps({"dataframe_split": {"columns": ["x"], "data": [[2]]}}).encode()
+        )
         assert (status, json.loads(body)) == (200, {"predictions": [3]})
 
 

@@ -45,7 +45,9 @@ def start(lab: Lab) -> int:
 
 
 def pushed(lab: Lab, commit: str) -> Run:
-    return wait_until(lambda: next((run for run in lab.journal.runs.page() if run.commit == commit), None), what="the push is noticed")
+    return wait_until(
+        lambda: next((run for run in lab.journal.runs.page() if run.commit == commit), None), what="the push is noticed"
+    )
 
 
 def said(lab: Lab) -> str:
@@ -90,7 +92,11 @@ def test_below_the_top_of_a_repository_a_commit_is_noticed_at_once(tmp_path: Pat
         start(lab)
         lab.write("more", "x")
         commit = lab.commit("second")
-        wait_until(lambda: [run.commit for run in lab.journal.runs.page()] == [commit], 5, what="noticed long before the ten seconds of a look")
+        wait_until(
+            lambda: [run.commit for run in lab.journal.runs.page()] == [commit],
+            5,
+            what="noticed long before the ten seconds of a look",
+        )
     finally:
         daemon.stop(lab.project, lab.journal)
         lab.close()
@@ -115,7 +121,7 @@ def test_of_several_pushes_during_a_run_the_last_one_runs_next(lab: Lab) -> None
         commits.append(lab.commit(word))
         if len(commits) == 1:
             first = pushed(lab, commits[0])
-            lab.reach(first.id, RunState.RUNNING)
+            lab.transport(first.id, RunState.RUNNING)
     lab.write("go", "")
     last = pushed(lab, commits[-1])
     lab.finish(last.id)
@@ -154,7 +160,7 @@ def test_killed_it_loses_nothing_and_the_next_one_goes_on(lab: Lab) -> None:
     pid = start(lab)
     lab.write("word.txt", "two\n")
     run = pushed(lab, lab.commit("two"))
-    lab.reach(run.id, RunState.RUNNING)
+    lab.transport(run.id, RunState.RUNNING)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     assert not lab.journal.agent.status().alive
@@ -172,9 +178,11 @@ def test_it_finds_a_run_whose_worker_was_killed(lab: Lab) -> None:
     run = lab.start()
     pid = int(wait_until(lambda: (lab.home / "pid").exists() and (lab.home / "pid").read_text().strip()))
     lab.kill_worker(run.id)
-    lab.reach(run.id, RunState.INTERRUPTED)
+    lab.transport(run.id, RunState.INTERRUPTED)
     wait_gone(pid)
-    wait_until(lambda: re.search(rf"run {run.id}: its worker is gone; .*podium resume {run.id}", said(lab)), what="it says so")
+    wait_until(
+        lambda: re.search(rf"run {run.id}: its worker is gone; .*podium resume {run.id}", said(lab)), what="it says so"
+    )
 
 
 def test_a_second_one_says_who_holds_the_place(lab: Lab) -> None:

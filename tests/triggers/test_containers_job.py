@@ -25,9 +25,14 @@ print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
 
 
 def loaded(home: Path, driver: str) -> set[str]:
-    text = f"project: eyes\npipelines: {{release: {{steps: {{one: {{run: 'true'}}}}}}}}\nenvironments: {{staging: {{driver: {driver}, port: 5100}}}}\n"
+    text = (
+        "project: eyes\npipelines: {release: {steps: {one: {run: 'true'}}}}\nenvironments: {staging:"
+        f" {{driver: {driver}, port: 5100}}}}\n"
+    )
     (home / "podium.yaml").write_text(text)
-    done = subprocess.run([sys.executable, "-c", _CODE, str(home)], capture_output=True, text=True, timeout=60, env=os.environ, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", _CODE, str(home)], capture_output=True, text=True, timeout=60, env=os.environ, check=True
+    )
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 

@@ -84,5 +84,7 @@ def test_a_time_that_comes_during_a_run_is_passed_over_and_said(lab: Lab) -> Non
 def test_a_changed_line_starts_counting_anew(lab: Lab) -> None:
     schedules.due(lab.project, lab.journal, NOON)
     lab.pipeline('a: {run: "true"}', extra='on: {schedule: "0 4 * * *"}')
-    assert schedules.due(lab.project, lab.journal, NOON + 30 * DAY) == [], "not due for what another line would have asked"
+    assert schedules.due(lab.project, lab.journal, NOON + 30 * DAY) == [], (
+        "not due for what another line would have asked"
+    )
     assert len(schedules.due(lab.project, lab.journal, NOON + 31 * DAY)) == 1

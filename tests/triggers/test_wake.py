@@ -17,7 +17,7 @@ def test_ringing_ends_the_wait(tmp_path: Path) -> None:
 
 
 def test_the_hook_rings_from_a_path_with_quotes_and_spaces(tmp_path: Path) -> None:
-    home = tmp_path / "it's a \"ф\" $(dir)"
+    home = tmp_path / 'it\'s a "ф" $(dir)'
     (home / ".podium").mkdir(parents=True)
     bell = Doorbell(home / ".podium")
     subprocess.run(["sh", "-c", hook_command(home)], check=True, timeout=5)

@@ -44,7 +44,11 @@ async def settled(pilot: Pilot[Any]) -> None:
             return False
         keys = [query.key for query in screen.all_queries()]
         snapshots = [app.store.get(key) for key in keys]
-        return not any(snapshot.loading for snapshot in snapshots) and not app.pool.busy("log") and not any(app.pool.busy(key) for key in keys)
+        return (
+            not any(snapshot.loading for snapshot in snapshots)
+            and not app.pool.busy("log")
+            and not any(app.pool.busy(key) for key in keys)
+        )
 
     for _ in range(2):  # what came may have asked for more
         await until(pilot, idle, "the screen has all its data")
@@ -55,7 +59,11 @@ async def settled(pilot: Pilot[Any]) -> None:
 def text(app: Any) -> str:
     """What is on screen, as text."""
     width, height = app.size
-    lines = ["".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips(app.size)] if width and height else []
+    lines = (
+        ["".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips(app.size)]
+        if width and height
+        else []
+    )
     return "\n".join(line.rstrip() for line in lines)
 
 

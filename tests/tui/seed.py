@@ -1,6 +1,8 @@
-"""A project with a past, for the tests of the screens and for the README's picture: real journal, real logs, fixed times.
+"""A project with a past, for the tests of the screens and for the README's picture: real journal, real logs, fixed
+times.
 
-Only what needs processes (proxy, replicas, agent) is said rather than real: `SeededCockpit` overrides those questions of the façade and no other.
+Only what needs processes (proxy, replicas, agent) is said rather than real: `SeededCockpit` overrides those
+questions of the façade and no other.
 """
 
 from __future__ import annotations
@@ -13,8 +15,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from podium.core.cockpit import Cockpit
-from podium.core.domain.containers import Picture
-from podium.core.domain.delivery import CanaryOrder, CanaryStatus, Change, Deployment, DeploymentState, EnvironmentStatus, How, Plan, Replica, ReplicaState
+from podium.core.domain.containers import EngineSnapshot
+from podium.core.domain.delivery import (
+    CanaryRequest,
+    CanaryStatus,
+    Change,
+    Deployment,
+    DeploymentState,
+    EnvironmentStatus,
+    How,
+    Plan,
+    Replica,
+    ReplicaState,
+)
 from podium.core.domain.models import Version
 from podium.core.domain.repair import Difference, Kind, RepairPlan, Severity
 from podium.core.domain.runs import Run, RunDetail, RunKind, RunState, Step, StepState, Trigger
@@ -71,7 +84,8 @@ _STEPS: tuple[tuple[str, tuple[str, ...], str, float], ...] = (
 
 
 class SeededCockpit(Cockpit):
-    """The façade on a seeded journal; `environment_states` may be replaced by a test. Runs count as alive, for no worker stands behind them."""
+    """The façade on a seeded journal; `environment_states` may be replaced by a test. Runs count as alive, for no
+    worker stands behind them."""
 
     agent_status = AgentStatus(True, 4242, "build-1", "anna from 10.0.0.7", NOW - 86_400, NOW)
     differences: tuple[str, ...] = ()
@@ -100,12 +114,23 @@ class SeededCockpit(Cockpit):
         replicas = tuple(self.journal.replicas.of(name))
         back = next((r.version for r in replicas if r.state is ReplicaState.WARM), None)
         return EnvironmentStatus(
-            name, spec.driver, f"http://127.0.0.1:{spec.port}", spec.protected, "champion" if spec.protected else "", "blue-green",
-            current.to_version if current else None, back, current, replicas,
-            differences=self.differences if spec.protected else (), rollback_to=back, rollback_seconds=0.4 if back else None,
-            rollback_note=f"version {back} is warm" if back else "there is no earlier version to go back to", proxy_alive=current is not None,
+            name,
+            spec.driver,
+            f"http://127.0.0.1:{spec.port}",
+            spec.protected,
+            "champion" if spec.protected else "",
+            "blue-green",
+            current.to_version if current else None,
+            back,
+            current,
+            replicas,
+            differences=self.differences if spec.protected else (),
+            rollback_to=back,
+            rollback_seconds=0.4 if back else None,
+            rollback_note=f"version {back} is warm" if back else "there is no earlier version to go back to",
+            proxy_alive=current is not None,
             canary=self.canaries.get(name),
-        )  # fmt: skip
+        )
 
     def container_shell(self, environment: str, container: str) -> list[str]:
         return ["shell-in", f"{environment}/{container}"]
@@ -115,26 +140,65 @@ class SeededCockpit(Cockpit):
 
     def plan_repair(self, environment: str) -> RepairPlan:
         found = (
-            Difference(Kind.GONE, f"{environment}-v3-1", f"{environment}-v3-1 is gone: its container was removed", repair="start it again"),
-            Difference(Kind.WEIGHT, f"{environment}-v3-2", f"the proxy gives {environment}-v3-2 weight 50 instead of 100", Severity.WARNING, "set it to 100"),
-            Difference(Kind.STRAY, "quirky_euler", "quirky_euler has this environment's labels and is not known", Severity.WARNING),
+            Difference(
+                Kind.GONE,
+                f"{environment}-v3-1",
+                f"{environment}-v3-1 is gone: its container was removed",
+                repair="start it again",
+            ),
+            Difference(
+                Kind.WEIGHT,
+                f"{environment}-v3-2",
+                f"the proxy gives {environment}-v3-2 weight 50 instead of 100",
+                Severity.WARNING,
+                "set it to 100",
+            ),
+            Difference(
+                Kind.STRAY,
+                "quirky_euler",
+                "quirky_euler has this environment's labels and is not known",
+                Severity.WARNING,
+            ),
         )
-        steps = (f"start {environment}-v3-1 again from e3b0c44298fc", "wait until it is healthy", "tell the proxy the weights")
+        steps = (
+            f"start {environment}-v3-1 again from e3b0c44298fc",
+            "wait until it is healthy",
+            "tell the proxy the weights",
+        )
         typed = environment if environment == "production" else ""
         left = "a repair can do nothing about this: quirky_euler has this environment's labels and is not known"
-        return RepairPlan(environment, found, steps, f"podium repair -e {environment}", (left,), type_to_confirm=typed, expected_seconds=6.0)
+        return RepairPlan(
+            environment,
+            found,
+            steps,
+            f"podium repair -e {environment}",
+            (left,),
+            type_to_confirm=typed,
+            expected_seconds=6.0,
+        )
 
     looks = True
 
-    def look_at_containers(self, environment: str) -> Picture | None:
-        picture = self.journal.pictures.get(environment)
+    def look_at_containers(self, environment: str) -> EngineSnapshot | None:
+        picture = self.journal.snapshots.get(environment)
         return None if picture is None or not self.looks else replace(picture, at=self.clock_now, message="")
 
     def plan_restart(self, environment: str, replica: str) -> RepairPlan:
-        steps = ("take its traffic away", f"restart the container of {replica}", "wait until it is healthy", "give it its traffic back")
+        steps = (
+            "take its traffic away",
+            f"restart the container of {replica}",
+            "wait until it is healthy",
+            "give it its traffic back",
+        )
         typed = environment if environment == "production" else ""
         return RepairPlan(
-            environment, (), steps, f"podium repair -e {environment} --restart {replica}", type_to_confirm=typed, expected_seconds=4.0, restart=replica
+            environment,
+            (),
+            steps,
+            f"podium repair -e {environment} --restart {replica}",
+            type_to_confirm=typed,
+            expected_seconds=4.0,
+            restart=replica,
         )
 
     def repair(self, plan: RepairPlan, *, why: str = "") -> Run:
@@ -144,7 +208,7 @@ class SeededCockpit(Cockpit):
     def canary(self, environment: str) -> CanaryStatus | None:
         return self.canaries.get(environment)
 
-    def order(self, environment: str, what: CanaryOrder, *, why: str = "") -> CanaryStatus:
+    def order(self, environment: str, what: CanaryRequest, *, why: str = "") -> CanaryStatus:
         self.__dict__.setdefault("ordered", []).append((environment, what, why))
         return self.canaries[environment]
 
@@ -152,17 +216,31 @@ class SeededCockpit(Cockpit):
         versions = {v.version: v for v in self.versions()}
         target = version or (4 if how is How.PROMOTE else 2)
         plan = Plan(
-            how, environment, MODEL, target, 3,
+            how,
+            environment,
+            MODEL,
+            target,
+            3,
             (
-                Change(f"{environment} serves", "v3", f"v{target}"), Change("alias champion", "v3", f"v{target}"),
-                Change("alias previous", "v2", "v3"), Change("warm", "v2", "v3"),
+                Change(f"{environment} serves", "v3", f"v{target}"),
+                Change("alias champion", "v3", f"v{target}"),
+                Change("alias previous", "v2", "v3"),
+                Change("warm", "v2", "v3"),
             ),
-            ("start 2 replicas of v4 beside v3", "wait until they are healthy, warm them up", "move traffic at once (blue-green)",
-             "move the aliases", "drain v3 and keep it warm", "verify"),
+            (
+                "start 2 replicas of v4 beside v3",
+                "wait until they are healthy, warm them up",
+                "move traffic at once (blue-green)",
+                "move the aliases",
+                "drain v3 and keep it warm",
+                "verify",
+            ),
             f"podium {how} v{target} -e {environment}",
-            expected_seconds=6.0 if how is How.PROMOTE else 0.4, candidate=versions.get(target), champion=versions.get(3),
+            expected_seconds=6.0 if how is How.PROMOTE else 0.4,
+            candidate=versions.get(target),
+            champion=versions.get(3),
             type_to_confirm=environment if environment == "production" else "",
-        )  # fmt: skip
+        )
         return replace(plan, refusal=self.refusal, force=bool(self.refusal)) if self.refusal else plan
 
     refusal = ""
@@ -170,7 +248,15 @@ class SeededCockpit(Cockpit):
 
     def apply(self, plan: Plan, *, why: str = "", force: bool = False) -> Run:
         self.__dict__.setdefault("applied", []).append((plan, why, force))
-        return _create(self.journal, RunKind(plan.how.value), plan.environment, COMMITS[0], self.clock_now, why=why, params={"version": str(plan.version)})
+        return _create(
+            self.journal,
+            RunKind(plan.how.value),
+            plan.environment,
+            COMMITS[0],
+            self.clock_now,
+            why=why,
+            params={"version": str(plan.version)},
+        )
 
     def compare(self, versions):
         from podium.core.registry.compare import compare
@@ -210,12 +296,29 @@ def _sql(journal: Journal, sql: str, values: Sequence[object]) -> None:
 
 
 def _create(
-    journal: Journal, kind: RunKind, name: str, commit: str, at: float, *, trigger: Trigger = Trigger.PERSON, why: str = "",
-    params: dict[str, str] | None = None, dirty: bool = False,
-) -> Run:  # fmt: skip
+    journal: Journal,
+    kind: RunKind,
+    name: str,
+    commit: str,
+    at: float,
+    *,
+    trigger: Trigger = Trigger.PERSON,
+    why: str = "",
+    params: dict[str, str] | None = None,
+    dirty: bool = False,
+) -> Run:
     who = "anna from 10.0.0.7" if trigger is Trigger.PERSON else "agent"
     return journal.runs.create(
-        kind=kind, name=name, trigger=trigger, who=who, why=why, commit=commit, branch="main", dirty=dirty, params=params or {}, created=at
+        kind=kind,
+        name=name,
+        trigger=trigger,
+        who=who,
+        why=why,
+        commit=commit,
+        branch="main",
+        dirty=dirty,
+        params=params or {},
+        created=at,
     )
 
 
@@ -224,40 +327,112 @@ def _runs(journal: Journal, state: Path, count: int, now: float) -> None:
     interesting = 7
     for index in range(max(0, count - interesting)):
         at = now - 86_400 * 2 - 1800.0 * (count - index)
-        run = _create(journal, RunKind.PIPELINE, "release", COMMITS[index % 4], at, trigger=Trigger.SCHEDULE if index % 5 == 0 else Trigger.PUSH)
+        run = _create(
+            journal,
+            RunKind.PIPELINE,
+            "release",
+            COMMITS[index % 4],
+            at,
+            trigger=Trigger.SCHEDULE if index % 5 == 0 else Trigger.PUSH,
+        )
         _finish(journal, run, RunState.SUCCEEDED, at, at + 38 + index % 7)
     at = now - 26 * 3600
-    run = _create(journal, RunKind.PIPELINE, "release", COMMITS[0], at, trigger=Trigger.PUSH, why="push to main", params={"until": "2013-07"})
+    run = _create(
+        journal,
+        RunKind.PIPELINE,
+        "release",
+        COMMITS[0],
+        at,
+        trigger=Trigger.PUSH,
+        why="push to main",
+        params={"until": "2013-07"},
+    )
     _steps(journal, state, run, at, {})
     _finish(journal, run, RunState.SUCCEEDED, at, at + 41)
-    run = _create(journal, RunKind.PROMOTE, "production", COMMITS[0], now - 25 * 3600, params={"version": "3"}, why="autumn schedule")
+    run = _create(
+        journal,
+        RunKind.PROMOTE,
+        "production",
+        COMMITS[0],
+        now - 25 * 3600,
+        params={"version": "3"},
+        why="autumn schedule",
+    )
     _finish(journal, run, RunState.SUCCEEDED, now - 25 * 3600, now - 25 * 3600 + 6.1)
     at = now - 5 * 3600
-    run = _create(journal, RunKind.PIPELINE, "release", COMMITS[1], at, trigger=Trigger.PUSH, why="push to main", params={"until": "2013-07"})
+    run = _create(
+        journal,
+        RunKind.PIPELINE,
+        "release",
+        COMMITS[1],
+        at,
+        trigger=Trigger.PUSH,
+        why="push to main",
+        params={"until": "2013-07"},
+    )
     _steps(journal, state, run, at, {"gate": StepState.FAILED}, cached={"unit", "data"})
     _finish(journal, run, RunState.FAILED, at, at + 24, "gate quality refused v2: roc_auc is lower than the champion's")
     at = now - 3 * 3600
     run = _create(journal, RunKind.PIPELINE, "nightly", COMMITS[1], at, trigger=Trigger.SCHEDULE, why="0 3 * * *")
     _finish(journal, run, RunState.CANCELLED, at, at + 12, "cancelled by anna from 10.0.0.7")
     at = now - 2 * 3600
-    run = _create(journal, RunKind.PIPELINE, "release", COMMITS[2], at, dirty=True, why="trying rate 0.2", params={"until": "2013-08"})
+    run = _create(
+        journal,
+        RunKind.PIPELINE,
+        "release",
+        COMMITS[2],
+        at,
+        dirty=True,
+        why="trying rate 0.2",
+        params={"until": "2013-08"},
+    )
     _steps(journal, state, run, at, {"train[depth=8,rate=0.1]": StepState.INTERRUPTED})
     _finish(journal, run, RunState.INTERRUPTED, at, at + 31, "its worker is gone")
     at = now - 300
-    run = _create(journal, RunKind.PIPELINE, "release", COMMITS[3], at, trigger=Trigger.PUSH, why="push to main", params={"until": "2013-07"})
+    run = _create(
+        journal,
+        RunKind.PIPELINE,
+        "release",
+        COMMITS[3],
+        at,
+        trigger=Trigger.PUSH,
+        why="push to main",
+        params={"until": "2013-07"},
+    )
     _steps(journal, state, run, at, {"production": StepState.WAITING}, cached={"unit", "data"})
     _sql(journal, "UPDATE runs SET state = 'waiting', started = ? WHERE id = ?", (at, run.id))
     at = now - 21
-    run = _create(journal, RunKind.PIPELINE, "release", COMMITS[3], at, trigger=Trigger.PERSON, why="with a longer window", params={"until": "2013-08"})
-    _steps(journal, state, run, at, {"train[depth=8,rate=0.1]": StepState.RUNNING, "train[depth=8,rate=0.05]": StepState.RUNNING})
+    run = _create(
+        journal,
+        RunKind.PIPELINE,
+        "release",
+        COMMITS[3],
+        at,
+        trigger=Trigger.PERSON,
+        why="with a longer window",
+        params={"until": "2013-08"},
+    )
+    _steps(
+        journal,
+        state,
+        run,
+        at,
+        {"train[depth=8,rate=0.1]": StepState.RUNNING, "train[depth=8,rate=0.05]": StepState.RUNNING},
+    )
     _sql(journal, "UPDATE runs SET state = 'running', started = ? WHERE id = ?", (at, run.id))
 
 
 def _finish(journal: Journal, run: Run, state: RunState, started: float, ended: float, message: str = "") -> None:
-    _sql(journal, "UPDATE runs SET state = ?, started = ?, ended = ?, message = ? WHERE id = ?", (str(state), started, ended, message, run.id))
+    _sql(
+        journal,
+        "UPDATE runs SET state = ?, started = ?, ended = ?, message = ? WHERE id = ?",
+        (str(state), started, ended, message, run.id),
+    )
 
 
-def _steps(journal: Journal, state: Path, run: Run, at: float, stops: dict[str, StepState], cached: set[str] | None = None) -> None:
+def _steps(
+    journal: Journal, state: Path, run: Run, at: float, stops: dict[str, StepState], cached: set[str] | None = None
+) -> None:
     """The steps of a release; those in `stops` are where it stands, what needs them has not run."""
     ends: dict[str, float | None] = {}
     steps: list[Step] = []
@@ -265,7 +440,17 @@ def _steps(journal: Journal, state: Path, run: Run, at: float, stops: dict[str, 
         known = [ends.get(need) for need in needed]
         if any(end is None for end in known):
             over = any(s in (StepState.FAILED,) for s in stops.values())
-            steps.append(Step(run.id, name, position, StepState.SKIPPED if over else StepState.PENDING, needed, uses, message="gate failed" if over else ""))
+            steps.append(
+                Step(
+                    run.id,
+                    name,
+                    position,
+                    StepState.SKIPPED if over else StepState.PENDING,
+                    needed,
+                    uses,
+                    message="gate failed" if over else "",
+                )
+            )
             ends[name] = None
             continue
         started = max([at + 0.2, *(end for end in known if end is not None)])
@@ -284,11 +469,24 @@ def _steps(journal: Journal, state: Path, run: Run, at: float, stops: dict[str, 
         shown_end = None if outcome in (StepState.RUNNING, StepState.WAITING) else ended
         steps.append(
             Step(
-                run.id, name, position, outcome, needed, uses, "" if uses else f"python {name.split('[')[0]}.py", 1, is_cached,
-                run.id - 1 if is_cached else None, f"key-{run.id}-{name}", 0 if outcome is StepState.SUCCEEDED else None, started,
-                shown_end, message, results,
+                run.id,
+                name,
+                position,
+                outcome,
+                needed,
+                uses,
+                "" if uses else f"python {name.split('[')[0]}.py",
+                1,
+                is_cached,
+                run.id - 1 if is_cached else None,
+                f"key-{run.id}-{name}",
+                0 if outcome is StepState.SUCCEEDED else None,
+                started,
+                shown_end,
+                message,
+                results,
             )
-        )  # fmt: skip
+        )
         write_log(state, run.id, name, started, outcome)
     journal.steps.add(run.id, steps)
 
@@ -300,12 +498,17 @@ def write_log(state: Path, run_id: int, name: str, at: float, outcome: StepState
     lines = [("p", f"step {name}, run {run_id}, attempt 1")]
     if name.startswith("train"):
         chance = random.Random(f"{run_id}{name}")
-        lines += [("o", "reading data/train.parquet: 173,018 rows, 14 features"), ("e", "UserWarning: 1,204 rows without weather were left out")]
+        lines += [
+            ("o", "reading data/train.parquet: 173,018 rows, 14 features"),
+            ("e", "UserWarning: 1,204 rows without weather were left out"),
+        ]
         auc = 0.612
         for round_ in range(1, rounds + 1):
             auc += (0.742 - auc) * 0.06 + chance.uniform(-0.0006, 0.0006)
             if round_ % 20 == 0:
-                lines.append(("o", f'{{"level": "info", "message": "checkpoint", "round": {round_}, "roc_auc": {auc:.4f}}}'))
+                lines.append(
+                    ("o", f'{{"level": "info", "message": "checkpoint", "round": {round_}, "roc_auc": {auc:.4f}}}')
+                )
             else:
                 lines.append(("o", f"round {round_:>3}  loss {0.69 - (auc - 0.6):.4f}  roc_auc {auc:.4f}"))
     elif name == "unit":
@@ -325,7 +528,10 @@ def write_log(state: Path, run_id: int, name: str, at: float, outcome: StepState
     with path.open("w", encoding="utf-8") as file:
         for index, (stream, text) in enumerate(lines):
             stamp = at + index * 0.13
-            file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(stamp))}.{int(stamp * 1000) % 1000:03d}Z {stream} {text}\n")
+            file.write(
+                f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(stamp))}.{int(stamp * 1000) % 1000:03d}Z {stream}"
+                f" {text}\n"
+            )
     return path
 
 
@@ -333,35 +539,68 @@ def _versions(journal: Journal, now: float) -> None:
     figures = ((0.6872, 0.4021, 0.4187), (0.7011, 0.3954, 0.4102), (0.7198, 0.3871, 0.4311), (0.7263, 0.3829, 0.4298))
     versions = [
         Version(
-            MODEL, number, now - 86_400 * (8 - 2 * number), mlflow_run=f"{number}a7c2e1f09b34d8e", commit=COMMITS[number - 1],
-            run_id=number, digest=f"sha256:{number}f3a9c1e27b4",
-            aliases={4: ("challenger",), 3: ("champion",), 2: ("previous",)}.get(number, ()), verdict=Verdict.FAIL if number == 1 else Verdict.PASS,
-            metrics={"roc_auc": auc, "log_loss": loss, "recall": recall}, params={"depth": str(4 + 4 * (number > 2)),
-            "rate": "0.05" if number < 4 else "0.1", "rounds": "60"},
+            MODEL,
+            number,
+            now - 86_400 * (8 - 2 * number),
+            mlflow_run=f"{number}a7c2e1f09b34d8e",
+            commit=COMMITS[number - 1],
+            run_id=number,
+            digest=f"sha256:{number}f3a9c1e27b4",
+            aliases={4: ("challenger",), 3: ("champion",), 2: ("previous",)}.get(number, ()),
+            verdict=Verdict.FAIL if number == 1 else Verdict.PASS,
+            metrics={"roc_auc": auc, "log_loss": loss, "recall": recall},
+            params={"depth": str(4 + 4 * (number > 2)), "rate": "0.05" if number < 4 else "0.1", "rounds": "60"},
         )
         for number, (auc, loss, recall) in enumerate(figures, 1)
-    ]  # fmt: skip
+    ]
     journal.versions.replace(MODEL, versions[::-1], "seed")
     journal.gates.add(
         GateReport(
-            "quality", MODEL, 4, 3, Verdict.PASS,
+            "quality",
+            MODEL,
+            4,
+            3,
+            Verdict.PASS,
             (
                 CheckResult("roc_auc at least 0.6", Verdict.PASS, "0.7263", 0.7263, None, None, None, 0.6, 41_732),
-                CheckResult("roc_auc vs champion", Verdict.PASS, "+0.0065, 95 % +0.0031 … +0.0099, margin 0.005", 0.7263, 0.7198, 0.0031,
-                0.0099, -0.005, 41_732),
+                CheckResult(
+                    "roc_auc vs champion",
+                    Verdict.PASS,
+                    "+0.0065, 95 % +0.0031 … +0.0099, margin 0.005",
+                    0.7263,
+                    0.7198,
+                    0.0031,
+                    0.0099,
+                    -0.005,
+                    41_732,
+                ),
                 CheckResult("latency p95", Verdict.PASS, "8.1 ms, at most 50 ms", 0.0081, None, None, None, 0.05, 200),
                 CheckResult("schema unchanged", Verdict.PASS, "14 columns as before"),
             ),
-            now - 280, 13, "data/test.parquet", 41_732,
+            now - 280,
+            13,
+            "data/test.parquet",
+            41_732,
         )
-    )  # fmt: skip
+    )
     journal.gates.add(
         GateReport(
-            "quality", MODEL, 1, None, Verdict.FAIL, (CheckResult("recall at least 0.42", Verdict.FAIL, "0.4187 is below 0.42", 0.4187,
-            None, None, None, 0.42, 41_732),),
-            now - 86_400 * 6, 1, "data/test.parquet", 41_732,
+            "quality",
+            MODEL,
+            1,
+            None,
+            Verdict.FAIL,
+            (
+                CheckResult(
+                    "recall at least 0.42", Verdict.FAIL, "0.4187 is below 0.42", 0.4187, None, None, None, 0.42, 41_732
+                ),
+            ),
+            now - 86_400 * 6,
+            1,
+            "data/test.parquet",
+            41_732,
         )
-    )  # fmt: skip
+    )
 
 
 def _environments(journal: Journal, now: float) -> None:
@@ -387,14 +626,29 @@ def _environments(journal: Journal, now: float) -> None:
             run_id=9,
         )
         journal.ledger.finish(row.id, DeploymentState.SUCCEEDED)
-        _sql(journal, "UPDATE deployments SET at = ?, ended = ? WHERE id = ?", (now - age, now - age + (0.4 if how is How.ROLLBACK else 6.1), row.id))
+        _sql(
+            journal,
+            "UPDATE deployments SET at = ?, ended = ? WHERE id = ?",
+            (now - age, now - age + (0.4 if how is How.ROLLBACK else 6.1), row.id),
+        )
     rows = (
-        ("staging", 4, ReplicaState.READY, 100, 290), ("production", 3, ReplicaState.READY, 100, 25 * 3600),
-        ("production", 3, ReplicaState.READY, 100, 25 * 3600), ("production", 2, ReplicaState.WARM, 0, 50 * 3600),
-    )  # fmt: skip
+        ("staging", 4, ReplicaState.READY, 100, 290),
+        ("production", 3, ReplicaState.READY, 100, 25 * 3600),
+        ("production", 3, ReplicaState.READY, 100, 25 * 3600),
+        ("production", 2, ReplicaState.WARM, 0, 50 * 3600),
+    )
     for index, (environment, version, state, weight, age) in enumerate(rows):
         journal.replicas.put(
-            Replica(f"{environment}-v{version}-{index}", environment, version, f"s{index + 1}", 42_100 + index, state, weight=weight, started=now - age)
+            Replica(
+                f"{environment}-v{version}-{index}",
+                environment,
+                version,
+                f"s{index + 1}",
+                42_100 + index,
+                state,
+                weight=weight,
+                started=now - age,
+            )
         )
 
 
@@ -406,10 +660,17 @@ def _samples(journal: Journal, now: float, *, seconds: int = 900) -> None:
         at = now - seconds + second
         load = 120 + 60 * math.sin(second / 130) + chance.uniform(-8, 8)
         values = {
-            "requests": load, "error_rate": 0.004 if 500 < second < 560 else 0.0, "latency_p50": 0.0031 + load / 90_000,
-            "latency_p95": 0.0078 + load / 30_000 + chance.uniform(0, 0.001), "latency_p99": 0.013 + load / 20_000, "cpu": load / 500,
+            "requests": load,
+            "error_rate": 0.004 if 500 < second < 560 else 0.0,
+            "latency_p50": 0.0031 + load / 90_000,
+            "latency_p95": 0.0078 + load / 30_000 + chance.uniform(0, 0.001),
+            "latency_p99": 0.013 + load / 20_000,
+            "cpu": load / 500,
             "memory": 161e6 + second * 4_000,
-        }  # fmt: skip
+        }
         samples += [Sample("production", signal, at, values[signal]) for signal in SIGNALS]
-        samples += [Sample("staging", signal, at, values[signal] * (0.05 if signal in ("requests", "cpu") else 1)) for signal in SIGNALS]
+        samples += [
+            Sample("staging", signal, at, values[signal] * (0.05 if signal in ("requests", "cpu") else 1))
+            for signal in SIGNALS
+        ]
     journal.samples.add(samples)

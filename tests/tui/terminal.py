@@ -22,17 +22,34 @@ _ESCAPES = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|\x1b[PX^_][^
 
 
 class Terminal:
-    """`python ARGUMENTS` on a pty of `size` (columns, rows). `leader`: as the leader of a session that the terminal belongs to."""
+    """`python ARGUMENTS` on a pty of `size` (columns, rows). `leader`: as the leader of a session that the terminal
+    belongs to."""
 
     def __init__(
-        self, arguments: list[str], *, size: tuple[int, int] = (120, 40), environ: dict[str, str] | None = None, cwd: Path | None = None, leader: bool = True
+        self,
+        arguments: list[str],
+        *,
+        size: tuple[int, int] = (120, 40),
+        environ: dict[str, str] | None = None,
+        cwd: Path | None = None,
+        leader: bool = True,
     ) -> None:
         self.master, self.slave = pty.openpty()
         self._ends = [self.master, self.slave]
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self.before = termios.tcgetattr(self.slave)
-        environment = {name: value for name, value in os.environ.items() if name not in ("TMUX", "NO_COLOR", "SSH_CONNECTION", "LINES", "COLUMNS")}
-        environment |= {"TERM": "xterm-256color", "LANG": "C.UTF-8", "TZ": "UTC", "PYTHONFAULTHANDLER": "", **(environ or {})}
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("TMUX", "NO_COLOR", "SSH_CONNECTION", "LINES", "COLUMNS")
+        }
+        environment |= {
+            "TERM": "xterm-256color",
+            "LANG": "C.UTF-8",
+            "TZ": "UTC",
+            "PYTHONFAULTHANDLER": "",
+            **(environ or {}),
+        }
 
         def own_terminal() -> None:
             os.setsid()
@@ -41,7 +58,13 @@ class Terminal:
 
         self.started = time.perf_counter()
         self.process = subprocess.Popen(
-            [sys.executable, *arguments], stdin=self.slave, stdout=self.slave, stderr=self.slave, env=environment, cwd=cwd, preexec_fn=own_terminal
+            [sys.executable, *arguments],
+            stdin=self.slave,
+            stdout=self.slave,
+            stderr=self.slave,
+            env=environment,
+            cwd=cwd,
+            preexec_fn=own_terminal,
         )
         self.output = bytearray()
         self.times: list[tuple[float, int]] = []
@@ -95,7 +118,11 @@ class Terminal:
         return _ESCAPES.sub(b"", bytes(self.output[since:])).decode("utf-8", "replace")
 
     def wait_for(self, words: str, since: int = 0, timeout: float = 10.0) -> None:
-        wait_until(lambda: words in self.words(since), timeout, what=f"{words!r} on the terminal; there is: {self.words(since)[-1500:]!r}")
+        wait_until(
+            lambda: words in self.words(since),
+            timeout,
+            what=f"{words!r} on the terminal; there is: {self.words(since)[-1500:]!r}",
+        )
 
     def wait_exit(self, timeout: float = 5.0) -> int:
         return self.process.wait(timeout)
@@ -104,6 +131,11 @@ class Terminal:
         """Whether the modes are as before and the alternate screen, the mouse and the hidden cursor are off."""
         tail = bytes(self.output)
         left = all(
-            tail.rfind(off) > tail.rfind(on) for on, off in ((b"\x1b[?1049h", b"\x1b[?1049l"), (b"\x1b[?1000h", b"\x1b[?1000l"), (b"\x1b[?25l", b"\x1b[?25h"))
+            tail.rfind(off) > tail.rfind(on)
+            for on, off in (
+                (b"\x1b[?1049h", b"\x1b[?1049l"),
+                (b"\x1b[?1000h", b"\x1b[?1000l"),
+                (b"\x1b[?25l", b"\x1b[?25h"),
+            )
         )
         return left and termios.tcgetattr(self.slave)[:4] == self.before[:4]

@@ -13,15 +13,48 @@ RUN = Run(3, RunKind.PIPELINE, "release", RunState.RUNNING, Trigger.PERSON, "ann
 
 # DESIGN.md, "Keys".
 DESIGNED = {
-    "help": "question_mark f1", "search": "slash", "next": "n", "previous": "N", "filter": "f", "palette": "colon ctrl+p",
-    "escape": "escape", "back": "q",
-    "open": "enter", "down": "j", "up": "k", "top": "g", "bottom": "G", "half_down": "ctrl+d", "half_up": "ctrl+u", "pane_next": "tab",
+    "help": "question_mark f1",
+    "search": "slash",
+    "next": "n",
+    "previous": "N",
+    "filter": "f",
+    "palette": "colon ctrl+p",
+    "escape": "escape",
+    "back": "q",
+    "open": "enter",
+    "down": "j",
+    "up": "k",
+    "top": "g",
+    "bottom": "G",
+    "half_down": "ctrl+d",
+    "half_up": "ctrl+u",
+    "pane_next": "tab",
     "mark": "space",
-    "compare": "c", "logs": "l", "copy": "y", "browser": "o", "refresh": "r", "wrap": "w", "timestamps": "t", "zoom": "plus",
-    "promote": "P", "rollback": "B",
-    "again": "R", "cancel": "X", "approve": "A", "goto_overview": "1", "goto_runs": "2", "goto_models": "3", "goto_environments": "4",
-    "goto_containers": "5", "shell": "S", "merge": "m", "repair": "M", "pause": "H", "full": "F", "resume": "U",
-}  # fmt: skip
+    "compare": "c",
+    "logs": "l",
+    "copy": "y",
+    "browser": "o",
+    "refresh": "r",
+    "wrap": "w",
+    "timestamps": "t",
+    "zoom": "plus",
+    "promote": "P",
+    "rollback": "B",
+    "again": "R",
+    "cancel": "X",
+    "approve": "A",
+    "goto_overview": "1",
+    "goto_runs": "2",
+    "goto_models": "3",
+    "goto_environments": "4",
+    "goto_containers": "5",
+    "shell": "S",
+    "merge": "m",
+    "repair": "M",
+    "pause": "H",
+    "full": "F",
+    "resume": "U",
+}
 
 
 def test_keys_are_as_designed_and_none_is_taken_twice() -> None:
@@ -38,11 +71,18 @@ def test_changes_are_shifted_letters() -> None:
 
 
 def test_read_only_refuses_exactly_the_changes() -> None:
-    refused = {action.id for action in ACTIONS if "--read-only" in action.refusal(Context(screen="runs", pane="table", read_only=True, run=RUN, rows=1))}
+    refused = {
+        action.id
+        for action in ACTIONS
+        if "--read-only" in action.refusal(Context(screen="runs", pane="table", read_only=True, run=RUN, rows=1))
+    }
     assert refused == {action.id for action in ACTIONS if action.danger is not Danger.NONE}
 
 
-@pytest.mark.parametrize(("state", "refused"), [(RunState.RUNNING, False), (RunState.QUEUED, False), (RunState.FAILED, True), (RunState.INTERRUPTED, True)])
+@pytest.mark.parametrize(
+    ("state", "refused"),
+    [(RunState.RUNNING, False), (RunState.QUEUED, False), (RunState.FAILED, True), (RunState.INTERRUPTED, True)],
+)
 def test_cancel_only_what_goes_on(state: RunState, refused: bool) -> None:
     from dataclasses import replace
 

@@ -57,7 +57,9 @@ def test_a_log_that_comes_later_and_one_that_is_begun_anew(tmp_path: Path) -> No
     write(tmp_path / "b.log", (3, "three"))
     (tmp_path / "a.log").rename(tmp_path / "a.log.1")
     write(tmp_path / "a.log", (4, "four"), (5, "five"), (6, "six"))
-    assert texts(both) == ["a one", "a two", "b three", "a four", "a five", "a six"], "what was read stays, what is new is read from its start"
+    assert texts(both) == ["a one", "a two", "b three", "a four", "a five", "a six"], (
+        "what was read stays, what is new is read from its start"
+    )
 
 
 def test_it_is_bounded_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +72,9 @@ def test_it_is_bounded_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert window.lines[-1].text == "b1999"
     write(tmp_path / "a.log", *((3000 + second, f"later{second}") for second in range(10)))
     window = both.window(None, 10)
-    assert window.total == 1000 and [line.text for line in window.lines[-10:]] == [f"later{second}" for second in range(10)]
+    assert window.total == 1000 and [line.text for line in window.lines[-10:]] == [
+        f"later{second}" for second in range(10)
+    ]
 
 
 def test_search_goes_both_ways_and_round_the_end(tmp_path: Path) -> None:
@@ -95,7 +99,10 @@ def test_a_filter_keeps_the_numbers_and_finds_replicas_too(tmp_path: Path) -> No
     both = reader(tmp_path, "v3-1", "v3-2")
     both.window(None, 10)
     window, done = both.filter("three", 2).step(threading.Event())
-    assert done and [(name, line.number) for name, line in zip(window.names, window.lines, strict=True)] == [("v3-1", 2), ("v3-2", 3)]
+    assert done and [(name, line.number) for name, line in zip(window.names, window.lines, strict=True)] == [
+        ("v3-1", 2),
+        ("v3-2", 3),
+    ]
     window, _ = both.filter("v3-2", 3).step(threading.Event())
     assert [line.text for line in window.lines] == ["two", "three"]
     write(tmp_path / "v3-2.log", (5, "five"))

@@ -137,10 +137,14 @@ class _Stream(io.StringIO):
 
 @pytest.mark.parametrize(
     ("stdin", "stderr", "term", "words"),
-    [(True, True, "xterm", None), (False, True, "xterm", "standard input"), (True, False, "xterm", "standard error"), (True, True, "dumb",
-    "TERM=dumb"),
-     (True, True, "", "TERM=(empty)")],
-)  # fmt: skip
+    [
+        (True, True, "xterm", None),
+        (False, True, "xterm", "standard input"),
+        (True, False, "xterm", "standard error"),
+        (True, True, "dumb", "TERM=dumb"),
+        (True, True, "", "TERM=(empty)"),
+    ],
+)
 def test_where_the_cockpit_cannot_run_it_says_why(stdin: bool, stderr: bool, term: str, words: str | None) -> None:
     reason = check(_Stream(stdin), _Stream(stderr), {"TERM": term})
     assert reason is None if words is None else words in str(reason) and "podium status" in str(reason)
@@ -150,7 +154,9 @@ def test_the_clipboard_goes_through_tmux_and_is_bounded() -> None:
     bare = clipboard_sequence("héllo", {})
     assert bare is not None and base64.b64decode(bare[7:-1]).decode() == "héllo"
     wrapped = clipboard_sequence("x", {"TMUX": "/tmp/t,1,0"})
-    assert wrapped is not None and "\x1bPtmux;\x1b\x1b]52;c;eA==\x07\x1b\\" in wrapped and wrapped.startswith("\x1b]52;")
+    assert (
+        wrapped is not None and "\x1bPtmux;\x1b\x1b]52;c;eA==\x07\x1b\\" in wrapped and wrapped.startswith("\x1b]52;")
+    )
     assert clipboard_sequence("x" * 80_000, {}) is None
 
 
@@ -165,7 +171,16 @@ def test_plain_glyphs_where_the_terminal_is_not_utf8() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(None, ""), (0.04, "0.0s"), (9.96, "10s"), (59.4, "59s"), (59.6, "1m00s"), (3599.7, "1h00m"), (90_000, "1d01h"), (-3, "0.0s")],
+    [
+        (None, ""),
+        (0.04, "0.0s"),
+        (9.96, "10s"),
+        (59.4, "59s"),
+        (59.6, "1m00s"),
+        (3599.7, "1h00m"),
+        (90_000, "1d01h"),
+        (-3, "0.0s"),
+    ],
 )
 def test_durations(seconds: float | None, words: str) -> None:
     assert fmt.duration(seconds) == words
@@ -178,11 +193,17 @@ def test_every_number_is_short(value: float) -> None:
 
 def test_signals_have_units() -> None:
     assert fmt.signal("latency_p95", 0.0123) == "12.3 ms" and fmt.signal("error_rate", 0.0123) == "1.2 %"
-    assert fmt.signal("memory", 161e6) == "161 MB" and fmt.signal("requests", 146.2) == "146/s" and fmt.signal("cpu", None) == "–"
+    assert (
+        fmt.signal("memory", 161e6) == "161 MB"
+        and fmt.signal("requests", 146.2) == "146/s"
+        and fmt.signal("cpu", None) == "–"
+    )
 
 
 @given(st.text(), st.integers(0, 40), st.sampled_from(["left", "right"]))
-def test_a_cell_is_exactly_as_wide_as_its_column_and_cannot_steer_the_terminal(text: str, width: int, align: str) -> None:
+def test_a_cell_is_exactly_as_wide_as_its_column_and_cannot_steer_the_terminal(
+    text: str, width: int, align: str
+) -> None:
     shown = fit(safe(text), width, GLYPHS, align)
     assert cell_len(shown) == width
     assert not any(ord(character) < 32 or 0x7F <= ord(character) < 0xA0 for character in shown)
@@ -206,11 +227,23 @@ def _step(name: str, position: int, *needs: str, **more) -> Step:
 
 def test_levels_and_brackets() -> None:
     nodes = arrange(
-        [_step("a", 0), _step("b", 1), _step("t1", 2, "a", "b"), _step("t2", 3, "a", "b"), _step("t3", 4, "b"), _step("end", 5, "t1", "t3", "gone")]
+        [
+            _step("a", 0),
+            _step("b", 1),
+            _step("t1", 2, "a", "b"),
+            _step("t2", 3, "a", "b"),
+            _step("t3", 4, "b"),
+            _step("end", 5, "t1", "t3", "gone"),
+        ]
     )
     assert [(node.step.name, node.bracket, node.level) for node in nodes] == [
-        ("a", "first", 0), ("b", "last", 0), ("t1", "first", 1), ("t2", "mid", 1), ("t3", "last", 1), ("end", "one", 2),
-    ]  # fmt: skip
+        ("a", "first", 0),
+        ("b", "last", 0),
+        ("t1", "first", 1),
+        ("t2", "mid", 1),
+        ("t3", "last", 1),
+        ("end", "one", 2),
+    ]
 
 
 def test_what_a_step_reported() -> None:
@@ -236,7 +269,9 @@ def test_windows_stay_small_whatever_the_size(tmp_path: Path) -> None:
     assert middle.row(12_345).text == "line 12345" and middle.row(3) is None
 
 
-def test_a_filter_finds_old_and_new_lines_and_bounds_what_it_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_filter_finds_old_and_new_lines_and_bounds_what_it_keeps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = _log(tmp_path / "log", [f"{'Error' if n % 1000 == 0 else 'fine'} {n}" for n in range(7_000)])
     lines, stop, done = Filter(path, "error", 1), threading.Event(), False
     while not done:
@@ -291,5 +326,7 @@ async def look(pilot):
 drive(make_app(seed_containers(Path(sys.argv[1]))), look)
 print([name for name in ("docker", "mlflow", "pandas", "requests") if name in sys.modules])
 """
-    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "p")], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "p")], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert done.stdout.strip() == "[]", done.stdout + done.stderr[-2000:]

@@ -1,4 +1,5 @@
-"""What the pilot cannot see: the real app on a real terminal. Signals, suspension, exit with a blocked thread, no terminal at all, tmux."""
+"""What the pilot cannot see: the real app on a real terminal. Signals, suspension, exit with a blocked thread, no
+terminal at all, tmux."""
 
 from __future__ import annotations
 
@@ -171,7 +172,8 @@ def test_a_terminal_that_reads_nothing_does_not_keep_it_from_ending(home: Path) 
 
 
 def test_who_opened_it_has_its_signals_back(home: Path) -> None:
-    """The demonstration stops what it started after the cockpit has ended, undisturbed by a second signal of a terminal that goes away."""
+    """The demonstration stops what it started after the cockpit has ended, undisturbed by a second signal of a
+    terminal that goes away."""
     with Terminal(["-c", CALLER, str(home)]) as terminal:
         terminal.wait_for("✓ succeeded")
         terminal.process.send_signal(signal.SIGHUP)
@@ -187,7 +189,9 @@ def test_exit_waits_for_no_thread(home: Path) -> None:
         began = time.monotonic()
         terminal.press("q")
         assert terminal.wait_exit() == 0
-        assert time.monotonic() - began < 3, "0.4 s on a quiet machine: benchmarks/cockpit.py measures it; the threads would hold it for 1000"
+        assert time.monotonic() - began < 3, (
+            "0.4 s on a quiet machine: benchmarks/cockpit.py measures it; the threads would hold it for 1000"
+        )
         wait_until(terminal.restored, 2, what="the terminal is as before")
 
 
@@ -262,13 +266,20 @@ def test_in_tmux_at_80_by_24(home: Path, tmp_path: Path) -> None:
     socket = str(tmp_path / "tmux")
 
     def tmux(*arguments: str) -> str:
-        return subprocess.run(["tmux", "-S", socket, "-f", "/dev/null", *arguments], capture_output=True, text=True, timeout=10, check=True).stdout
+        return subprocess.run(
+            ["tmux", "-S", socket, "-f", "/dev/null", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        ).stdout
 
     def shows(words: str) -> bool:
         return words in tmux("capture-pane", "-p", "-t", "podium")
 
     def press(key: str) -> None:
-        """On a busy machine a key must not overtake the paint that the one before it asked for: wait until the picture stands still."""
+        """On a busy machine a key must not overtake the paint that the one before it asked for: wait until the
+        picture stands still."""
         seen = [""]
 
         def still() -> bool:

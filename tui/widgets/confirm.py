@@ -69,9 +69,25 @@ class ConfirmDialog(Dialog):
         "ConfirmDialog VerticalScroll { height: auto; max-height: 13; scrollbar-size-vertical: 1; }" + DIALOG_CSS
     )
 
-    def __init__(self, question: str, lines: Sequence[str], yes: str, *, keep: str = "Cancel", command: str = "", reason: bool = True) -> None:
+    def __init__(
+        self,
+        question: str,
+        lines: Sequence[str],
+        yes: str,
+        *,
+        keep: str = "Cancel",
+        command: str = "",
+        reason: bool = True,
+    ) -> None:
         super().__init__()
-        self._question, self._lines, self._yes, self._keep, self._command, self._reason = question, lines, yes, keep, command, reason
+        self._question, self._lines, self._yes, self._keep, self._command, self._reason = (
+            question,
+            lines,
+            yes,
+            keep,
+            command,
+            reason,
+        )
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
@@ -79,7 +95,9 @@ class ConfirmDialog(Dialog):
             with VerticalScroll(can_focus=False):
                 yield Static(Content("\n".join(safe(line) for line in self._lines)))
                 if self._command:
-                    yield Static(Content.assemble(("\nthe same from a shell:  ", "$muted"), (safe(self._command), "$accent")))
+                    yield Static(
+                        Content.assemble(("\nthe same from a shell:  ", "$muted"), (safe(self._command), "$accent"))
+                    )
             if self._reason:
                 yield Static("why (kept in the audit; may be empty)", classes="label")
                 entry = Input(id="why")

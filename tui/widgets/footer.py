@@ -70,5 +70,7 @@ class Footer(Pane, can_focus=False):
         base = self.palette["bar"]
         if self._message is not None:
             text, role = self._message
-            return self.strip([(" " + fit(self.glyphs.text(safe(text)), width - 2, self.glyphs), f"{role}!")], width, base)
+            return self.strip(
+                [(" " + fit(self.glyphs.text(safe(text)), width - 2, self.glyphs), f"{role}!")], width, base
+            )
         return self.strip(self._items or self._build(), width, base)

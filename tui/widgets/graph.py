@@ -29,18 +29,31 @@ class Node:
 
 
 def arrange(steps: Sequence[Step]) -> list[Node]:
-    """Level by level: a step's level is one more than the highest of those it needs. Needs that are not there are ignored."""
+    """Level by level: a step's level is one more than the highest of those it needs. Needs that are not there are
+    ignored."""
     by_name = {step.name: step for step in steps}
     levels: dict[str, int] = {}
-    for step in sorted(steps, key=lambda step: step.position):  # positions are topological, so that what is needed came before
-        levels[step.name] = max((levels[need] + 1 for need in step.needs if need in by_name and need in levels), default=0)
+    for step in sorted(
+        steps, key=lambda step: step.position
+    ):  # positions are topological, so that what is needed came before
+        levels[step.name] = max(
+            (levels[need] + 1 for need in step.needs if need in by_name and need in levels), default=0
+        )
     grouped: dict[int, list[Step]] = {}
     for step in sorted(steps, key=lambda step: (levels[step.name], step.position)):
         grouped.setdefault(levels[step.name], []).append(step)
     nodes: list[Node] = []
     for level, members in grouped.items():
         for index, step in enumerate(members):
-            bracket = "one" if len(members) == 1 else "first" if index == 0 else "last" if index == len(members) - 1 else "mid"
+            bracket = (
+                "one"
+                if len(members) == 1
+                else "first"
+                if index == 0
+                else "last"
+                if index == len(members) - 1
+                else "mid"
+            )
             nodes.append(Node(step, bracket, level))
     return nodes
 
@@ -107,17 +120,25 @@ class Graph(Table[Node]):
             self._follow_activity()
 
     def _follow_activity(self) -> None:
-        """Until a person moves the cursor it stands on what matters: the failed step, else the one that waits or runs, else the last that ran.
-        While the step under it goes on it stays there, so that the log does not jump between steps that run side by side."""
+        """Until a person moves the cursor it stands on what matters: the failed step, else the one that waits or
+        runs, else the last that ran. While the step under it goes on it stays there, so that the log does not jump
+        between steps that run side by side."""
         current = self.step
         if current is not None and current.state in (StepState.RUNNING, StepState.WAITING, StepState.FAILED):
             return
-        for states in ((StepState.FAILED,), (StepState.WAITING,), (StepState.RUNNING,), (StepState.INTERRUPTED, StepState.CANCELLED)):
+        for states in (
+            (StepState.FAILED,),
+            (StepState.WAITING,),
+            (StepState.RUNNING,),
+            (StepState.INTERRUPTED, StepState.CANCELLED),
+        ):
             for node in self.rows:
                 if node.step.state in states:
                     self.go_to(node.step.name)
                     return
-        ended = [node.step for node in self.rows if node.step.ended is not None and node.step.state is not StepState.SKIPPED]
+        ended = [
+            node.step for node in self.rows if node.step.ended is not None and node.step.state is not StepState.SKIPPED
+        ]
         if ended:
             self.go_to(max(ended, key=lambda step: step.ended or 0.0).name)
 

@@ -1,4 +1,5 @@
-"""The top line: which project, which screen, whether production is at stake, and whether what is shown is still true."""
+"""The top line: which project, which screen, whether production is at stake, and whether what is shown is still
+true."""
 
 from __future__ import annotations
 
@@ -29,9 +30,15 @@ class Header(Pane, can_focus=False):
         self._hits: list[tuple[int, int, str]] = []
 
     def show(self, *, project: str, protected: str, agent: AgentStatus | None, stale: str) -> None:
-        """`protected` names the protected environment in question, `stale` says since when nothing new was read; both may be empty."""
+        """`protected` names the protected environment in question, `stale` says since when nothing new was read;
+        both may be empty."""
         wanted = (project, protected, agent and (agent.alive, agent.pid), stale)
-        if wanted != (self._project, self._protected, self._agent and (self._agent.alive, self._agent.pid), self._stale):
+        if wanted != (
+            self._project,
+            self._protected,
+            self._agent and (self._agent.alive, self._agent.pid),
+            self._stale,
+        ):
             self._project, self._protected, self._agent, self._stale = project, protected, agent, stale
             self.refresh()
 
@@ -60,7 +67,10 @@ class Header(Pane, can_focus=False):
         for number, name in enumerate(_TABS, 1):
             here = name == self._screen or (name == "models" and self._screen == "compare")
             title = SCREEN_TITLES[name][: None if here else letters]
-            spans += [(f" {number} ", "accent" if here else "faint"), (f"{title} " if title else "", "text!" if here else "muted")]
+            spans += [
+                (f" {number} ", "accent" if here else "faint"),
+                (f"{title} " if title else "", "text!" if here else "muted"),
+            ]
             cells = len(title) + 4 if title else 3
             self._hits.append((at, at + cells, name))
             at += cells

@@ -23,7 +23,13 @@ def help_text(keymap: Keymap, context: Context, width: int = 84) -> Content:
         parts.append((f"{group}\n", "bold $accent"))
         for action in ACTIONS:
             if action.group == group:
-                parts += _lines(action, action.help_on(context.screen), keymap.all_shown(action) or "palette", action.refusal(context), width)
+                parts += _lines(
+                    action,
+                    action.help_on(context.screen),
+                    keymap.all_shown(action) or "palette",
+                    action.refusal(context),
+                    width,
+                )
         parts.append("\n")
     return Content.assemble(*parts)
 
@@ -47,7 +53,11 @@ class HelpScreen(ModalScreen[None]):
     HelpScreen > VerticalScroll { width: 92; max-width: 96%; height: 90%; background: $surface; border: round $frame-focus; padding: 0 2;
         border-title-color: $accent; border-subtitle-color: $muted; }
     """
-    BINDINGS: ClassVar[list[Any]] = [("escape,q,question_mark,f1", "dismiss_help", "Close"), ("j", "scroll(1)"), ("k", "scroll(-1)")]
+    BINDINGS: ClassVar[list[Any]] = [
+        ("escape,q,question_mark,f1", "dismiss_help", "Close"),
+        ("j", "scroll(1)"),
+        ("k", "scroll(-1)"),
+    ]
 
     def __init__(self, keymap: Keymap, context: Context) -> None:
         super().__init__()

@@ -1,4 +1,5 @@
-"""How one line of a log looks: its number, its time, whose it is, its stream, and the text with what was searched for."""
+"""How one line of a log looks: its number, its time, whose it is, its stream, and the text with what was searched
+for."""
 
 from __future__ import annotations
 
@@ -25,8 +26,8 @@ Drawn = tuple[list[Segment], list[Segment]]
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a line's look depends on. `hit` is the number of the line that a search stands on, `names` the cells for whose line it is, `owners` those
-    whose lines they may be, in their order."""
+    """What a line's look depends on. `hit` is the number of the line that a search stands on, `names` the cells for
+    whose line it is, `owners` those whose lines they may be, in their order."""
 
     styles: Palette
     glyphs: Glyphs
@@ -45,16 +46,31 @@ class Look:
         if self.numbered:
             gutter.append(Segment(f"{line.number + 1:>7} ", styles["faint"]))
         if self.times:
-            at = "" if line.at is None else time.strftime("%H:%M:%S", time.localtime(line.at)) + f".{int(line.at * 1000) % 1000:03d}"
+            at = (
+                ""
+                if line.at is None
+                else time.strftime("%H:%M:%S", time.localtime(line.at)) + f".{int(line.at * 1000) % 1000:03d}"
+            )
             gutter.append(Segment(f"{at:<12} ", styles["faint"]))
         if self.names:
             gutter.append(self._name(self.window.name(index)))
         mark = {"e": (self.glyphs["track"], "warn"), "p": (self.glyphs["point"], "accent")}.get(line.stream, (" ", ""))
         gutter += [Segment(mark[0], styles[mark[1]]), Segment(" ")]
         default = styles["accent"] if line.stream == "p" else styles[""]
-        text = line.text if len(line.text) <= _LONGEST else line.text[:_LONGEST] + f" … {len(line.text) - _LONGEST:,} more characters"
+        text = (
+            line.text
+            if len(line.text) <= _LONGEST
+            else line.text[:_LONGEST] + f" … {len(line.text) - _LONGEST:,} more characters"
+        )
         body = [
-            Segment(safe(piece), styles[role] if isinstance(role, str) and role else default if isinstance(role, str) else default + role)
+            Segment(
+                safe(piece),
+                styles[role]
+                if isinstance(role, str) and role
+                else default
+                if isinstance(role, str)
+                else default + role,
+            )
             for piece, role in readable(text)
         ]
         if self.pattern:

@@ -1,4 +1,5 @@
-"""The logs of several replicas as one, in the order of time. Bounded: the newest lines of each; a single log has them all.
+"""The logs of several replicas as one, in the order of time. Bounded: the newest lines of each; a single log has
+them all.
 
 Used by one pool thread at a time for reading; searches and filters read an immutable copy beside it.
 """
@@ -22,7 +23,8 @@ _AT = itemgetter(0)
 
 @dataclass(frozen=True, slots=True)
 class MergedLog:
-    """`key` says whose logs these are: with the same key, other files are the same view with replicas come or gone. `files` are (name, path)."""
+    """`key` says whose logs these are: with the same key, other files are the same view with replicas come or gone.
+    `files` are (name, path)."""
 
     key: str
     files: tuple[tuple[str, Path], ...]
@@ -47,7 +49,8 @@ class _Tail:
         return status.st_size, status.st_ino
 
     def read(self, most: int) -> list[_Entry]:
-        """What is new since the last call; at first the last `most` lines. A line without a time stays behind the one before it."""
+        """What is new since the last call; at first the last `most` lines. A line without a time stays behind the
+        one before it."""
         if self._file is None:
             if not self.path.exists():
                 return []
@@ -69,7 +72,9 @@ class _Tail:
 
 
 class MergedReader(Reading):
-    def __init__(self, log: MergedLog, generation: int, tails: dict[str, _Tail] | None = None, lines: list[_Entry] | None = None) -> None:
+    def __init__(
+        self, log: MergedLog, generation: int, tails: dict[str, _Tail] | None = None, lines: list[_Entry] | None = None
+    ) -> None:
         self.source: MergedLog = log
         self.generation = generation
         self._tails = tails if tails is not None else {}
@@ -90,9 +95,14 @@ class MergedReader(Reading):
         first = max(0, first - MARGIN)
         part = lines[first : first + count + 2 * MARGIN]
         return Window(
-            self.generation, total, first, tuple(line._replace(number=first + index) for index, (_, _, line) in enumerate(part)),
-            exists=bool(self._tails), note=f"the newest {LIMIT:,} lines" if total >= LIMIT else "", names=tuple(name for _, name, _ in part),
-        )  # fmt: skip
+            self.generation,
+            total,
+            first,
+            tuple(line._replace(number=first + index) for index, (_, _, line) in enumerate(part)),
+            exists=bool(self._tails),
+            note=f"the newest {LIMIT:,} lines" if total >= LIMIT else "",
+            names=tuple(name for _, name, _ in part),
+        )
 
     def changed(self) -> bool:
         """Whether any of the files differs from when this was last asked."""
@@ -138,7 +148,8 @@ class MergedReader(Reading):
         fresh = [entry for tail in tails for entry in tail.read(share)]
         if fresh:
             lines = [*self.snapshot(), *sorted(fresh, key=_AT)]
-            # What one replica said may come after what another said later: nearly sorted, so this costs next to nothing.
+            # What one replica said may come after what another said later: nearly sorted, so this costs next to
+            # nothing.
             lines.sort(key=_AT)
             with self._lock:
                 self._lines = lines[-LIMIT:]

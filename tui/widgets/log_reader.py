@@ -1,4 +1,5 @@
-"""Reads a log for the log view, in the pool's threads: windows of lines, filters and searches. Nothing here touches a widget."""
+"""Reads a log for the log view, in the pool's threads: windows of lines, filters and searches. Nothing here touches
+a widget."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ _BLOCK = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Part of a log: `lines[0]` is row `first` of `total`. `generation` says for which request; `note` is what a person must know."""
+    """Part of a log: `lines[0]` is row `first` of `total`. `generation` says for which request; `note` is what a
+    person must know."""
 
     generation: int
     total: int
@@ -49,7 +51,8 @@ class Filtering(ABC):
 
 
 class Reading(ABC):
-    """One opened log, or several as one. Its methods are called by one job at a time (the pool sees to that), except for `search`."""
+    """One opened log, or several as one. Its methods are called by one job at a time (the pool sees to that), except
+    for `search`."""
 
     source: object
     generation: int
@@ -114,7 +117,8 @@ class Reader(Reading):
         seen = (status.st_size, status.st_ino)
         changed = seen != self._seen
         self._seen = seen
-        # A last line without an end counts once nothing was added for a while: then the file is the same and yet there is more to show.
+        # A last line without an end counts once nothing was added for a while: then the file is the same and yet there
+        # is more to show.
         return changed or (self._file is not None and self._file.end < self._file.size)
 
     def search(self, text: str, start: int, *, backwards: bool, stop: Event) -> int | None:
@@ -133,7 +137,8 @@ class Reader(Reading):
 
 
 class Filter(Filtering):
-    """The lines of a log that hold a text, newest first to be found. Read in blocks, so that a key waits for none of it."""
+    """The lines of a log that hold a text, newest first to be found. Read in blocks, so that a key waits for none of
+    it."""
 
     def __init__(self, path: Path, text: str, generation: int) -> None:
         self.text = text
@@ -172,7 +177,13 @@ class Filter(Filtering):
             self._full = True
             del self._matches[: len(self._matches) - FILTER_LIMIT]
         done = self._low == 0 or self._full
-        note = f"the newest {FILTER_LIMIT:,} matches" if self._full else "" if done else f"{self._low:,} lines still to read"
+        note = (
+            f"the newest {FILTER_LIMIT:,} matches"
+            if self._full
+            else ""
+            if done
+            else f"{self._low:,} lines still to read"
+        )
         return Window(self.generation, len(self._matches), 0, tuple(self._matches), note=note), done
 
     def _hits(self, lines: list[LogLine]) -> list[LogLine]:
@@ -192,7 +203,14 @@ def search(path: Path, text: str, start: int, *, backwards: bool, stop: Event) -
     ignore_case = text.lower() == text
     found = file.search(text, start=start, backwards=backwards, regex=False, ignore_case=ignore_case, stop=stop)
     if found is None and not stop.is_set():
-        found = file.search(text, start=total - 1 if backwards else 0, backwards=backwards, regex=False, ignore_case=ignore_case, stop=stop)
+        found = file.search(
+            text,
+            start=total - 1 if backwards else 0,
+            backwards=backwards,
+            regex=False,
+            ignore_case=ignore_case,
+            stop=stop,
+        )
     return found
 
 

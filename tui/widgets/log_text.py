@@ -1,4 +1,5 @@
-"""Turns a stored line into what a person reads: colours that the step wrote, JSON as words, nothing that could steer the terminal."""
+"""Turns a stored line into what a person reads: colours that the step wrote, JSON as words, nothing that could steer
+the terminal."""
 
 from __future__ import annotations
 

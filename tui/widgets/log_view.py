@@ -1,6 +1,7 @@
 """A log of any size, live: only the lines on screen are drawn, and they were read by another thread.
 
-The cost of following does not depend on the rate of lines: a few times a second the file's size is looked at, and if it grew its end is read.
+The cost of following does not depend on the rate of lines: a few times a second the file's size is looked at, and if
+it grew its end is read.
 """
 
 from __future__ import annotations
@@ -148,7 +149,13 @@ class LogView(Pane):
         if window.total:
             self.set_notice()
         else:
-            self.set_notice(*((("no line has " + repr(self._filter.text), "muted"),) if self._filter and not window.note else self._empty))
+            self.set_notice(
+                *(
+                    (("no line has " + repr(self._filter.text), "muted"),)
+                    if self._filter and not window.note
+                    else self._empty
+                )
+            )
         self._redraw()
         if message.again and window.exists:
             self._read_window()
@@ -166,7 +173,13 @@ class LogView(Pane):
             self.follow = True
             self._scroll(self._last_top)
             return
-        target = {"down": self._top + 1, "up": self._top - 1, "top": 0, "half_down": self._top + page, "half_up": self._top - page}.get(how, self._top)
+        target = {
+            "down": self._top + 1,
+            "up": self._top - 1,
+            "top": 0,
+            "half_down": self._top + page,
+            "half_up": self._top - page,
+        }.get(how, self._top)
         self._scroll(target)
 
     def wheel(self, lines: int) -> None:
@@ -185,7 +198,8 @@ class LogView(Pane):
         return max(0, self._total - self._height)
 
     def _scroll(self, top: int) -> None:
-        # With wrapped lines the last screenful begins later than its count of lines says, so the very last line may come to the top.
+        # With wrapped lines the last screenful begins later than its count of lines says, so the very last line may
+        # come to the top.
         limit = max(0, self._total - 1) if self.wrap else self._last_top
         goes_down = top >= self._top
         self._top = max(0, min(top, limit))
@@ -193,7 +207,10 @@ class LogView(Pane):
         window = self._window
         if window is not None and self._filter is None:
             reach = self._height * 2
-            low, high = max(0, self._top - min(reach, MARGIN)), min(window.total, self._top + self._height + min(reach, MARGIN))
+            low, high = (
+                max(0, self._top - min(reach, MARGIN)),
+                min(window.total, self._top + self._height + min(reach, MARGIN)),
+            )
             if low < window.first or high > window.first + len(window.lines):
                 self._read_window()
         self._redraw()
@@ -317,7 +334,11 @@ class LogView(Pane):
         if window is None:
             return ""
         rows = [(window.name(index), window.row(index)) for index in range(self._top, self._top + self._height)]
-        return "\n".join((f"{name}  " if name else "") + "".join(text for text, _ in readable(line.text)) for name, line in rows if line is not None)
+        return "\n".join(
+            (f"{name}  " if name else "") + "".join(text for text, _ in readable(line.text))
+            for name, line in rows
+            if line is not None
+        )
 
     # Drawing
 
@@ -334,7 +355,11 @@ class LogView(Pane):
         self.refresh()
 
     def _retitle(self) -> None:
-        state = [self._filter and f"filter: {self._filter.text}", self._pattern and f"search: {self._pattern}", self.wrap and "wrapped"]
+        state = [
+            self._filter and f"filter: {self._filter.text}",
+            self._pattern and f"search: {self._pattern}",
+            self.wrap and "wrapped",
+        ]
         if self._window is not None and self._window.note:
             state.append(self._window.note)
         if self._total:
@@ -350,7 +375,11 @@ class LogView(Pane):
             self._rows = self._layout(width - 1, height)
         bar = scrollbar(self.glyphs, y, height, self._top, self._total)
         ground = self.palette["ground"]
-        line = Strip(self._rows[y]).apply_style(ground).adjust_cell_length(width - 1, ground) if y < len(self._rows) else self.blank(width - 1)
+        line = (
+            Strip(self._rows[y]).apply_style(ground).adjust_cell_length(width - 1, ground)
+            if y < len(self._rows)
+            else self.blank(width - 1)
+        )
         return Strip.join([line, self.strip([bar], 1)])
 
     @property
@@ -363,7 +392,17 @@ class LogView(Pane):
         window = self._window
         if window is None:
             return []
-        look = Look(self.palette, self.glyphs, self.times, self._filter is not None, self._pattern, self._hit, window, names_width(window), self._owners)
+        look = Look(
+            self.palette,
+            self.glyphs,
+            self.times,
+            self._filter is not None,
+            self._pattern,
+            self._hit,
+            window,
+            names_width(window),
+            self._owners,
+        )
         rows: list[list[Segment]] = []
         if self.wrap and self.follow:
             index = window.total - 1

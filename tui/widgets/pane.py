@@ -157,4 +157,4 @@ def _escape(text: str) -> str:
 def _wrapped(lines: Sequence[Span], width: int) -> list[Span]:
     import textwrap
 
-    return [(piece, role) for text, role in lines for piece in (textwrap.wrap(text, width) or [""])]
+    return [(piece, role) for text, role in lines for piece in textwrap.wrap(text, width) or [""]]

@@ -1,6 +1,8 @@
-"""A plan before a change of traffic: what goes from what to what, in which steps, how the candidate compares, and what it is as a command.
+"""A plan before a change of traffic: what goes from what to what, in which steps, how the candidate compares, and
+what it is as a command.
 
-The focus is on Cancel. A protected environment's name has to be typed. A refusal is said first, and only a reason overrides one that can be.
+The focus is on Cancel. A protected environment's name has to be typed. A refusal is said first, and only a reason
+overrides one that can be.
 """
 
 from __future__ import annotations
@@ -26,8 +28,9 @@ _MOST_METRICS = 8
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A change as it is put before a person: a plan of the ledger's, an order to a canary, a repair, a restart. What each field means is said in
-    `Plan`; `title` is `verb` with its object, `reason` says what becomes of the person's words, empty where none are asked for."""
+    """A change as it is put before a person: a plan of the ledger's, an order to a canary, a repair, a restart. What
+    each field means is said in `Plan`; `title` is `verb` with its object, `reason` says what becomes of the person's
+    words, empty where none are asked for."""
 
     title: str
     verb: str
@@ -46,12 +49,25 @@ class Proposal:
 
 def proposed(plan: Plan) -> Proposal:
     verb = _VERBS[plan.how]
-    what = f"{plan.environment} to v{plan.version}" if plan.how is How.ROLLBACK else f"{plan.model} v{plan.version} to {plan.environment}"
+    what = (
+        f"{plan.environment} to v{plan.version}"
+        if plan.how is How.ROLLBACK
+        else f"{plan.model} v{plan.version} to {plan.environment}"
+    )
     both = (plan.champion, plan.candidate) if plan.champion is not None and plan.candidate is not None else None
     return Proposal(
-        f"{verb} {what}", verb, plan.command, plan.changes, plan.steps, plan.warnings, plan.refusal, plan.force, plan.type_to_confirm,
-        plan.expected_seconds, both if both and both[0].version != both[1].version else None,
-    )  # fmt: skip
+        f"{verb} {what}",
+        verb,
+        plan.command,
+        plan.changes,
+        plan.steps,
+        plan.warnings,
+        plan.refusal,
+        plan.force,
+        plan.type_to_confirm,
+        plan.expected_seconds,
+        both if both and both[0].version != both[1].version else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +94,12 @@ def plan_text(plan: Proposal, *, arrow: str = "→") -> Content:
         width = max(len(change.subject) for change in plan.changes)
         for change in plan.changes:
             parts.append((f"  {safe(change.subject):<{width}}  ", "$foreground"))
-            parts += [(safe(change.before) or "–", "$muted"), (f" {arrow} ", "$muted"), (safe(change.after) or "–", "bold $foreground"), "\n"]
+            parts += [
+                (safe(change.before) or "–", "$muted"),
+                (f" {arrow} ", "$muted"),
+                (safe(change.after) or "–", "bold $foreground"),
+                "\n",
+            ]
     parts += _metrics(*plan.versions) if plan.versions is not None else []
     if plan.steps:
         expected = f", about {fmt.duration(plan.expected_seconds)}" if plan.expected_seconds is not None else ""
@@ -104,17 +125,25 @@ def _differences(differences: tuple[Difference, ...], arrow: str) -> list[str | 
 
 
 def _metrics(champion: Version, candidate: Version) -> list[str | tuple[str, str]]:
-    """Candidate beside what serves. Which way is better is the gate's to say, so differences have a sign and no colour."""
+    """Candidate beside what serves. Which way is better is the gate's to say, so differences have a sign and no
+    colour."""
     shared = [name for name in candidate.metrics if name in champion.metrics]
     if not shared:
         return []
     parts: list[str | tuple[str, str]] = [
-        (f"\nMetrics{'':<16}{'v' + str(champion.version):>12}{'v' + str(candidate.version):>12}{'difference':>13}\n", "bold $muted")
+        (
+            f"\nMetrics{'':<16}{'v' + str(champion.version):>12}{'v' + str(candidate.version):>12}{'difference':>13}\n",
+            "bold $muted",
+        )
     ]
     for name in shared[:_MOST_METRICS]:
         old, new = champion.metrics[name], candidate.metrics[name]
         parts.append((f"  {safe(name)[:20]:<21}", "$foreground"))
-        parts += [(f"{fmt.number(old):>12}", "$muted"), (f"{fmt.number(new):>12}", "$foreground"), (f"{fmt.signed(new - old):>13}\n", "$accent")]
+        parts += [
+            (f"{fmt.number(old):>12}", "$muted"),
+            (f"{fmt.number(new):>12}", "$foreground"),
+            (f"{fmt.signed(new - old):>13}\n", "$accent"),
+        ]
     if len(shared) > _MOST_METRICS:
         parts.append((f"  and {len(shared) - _MOST_METRICS} more: podium compare\n", "$muted"))
     return parts
@@ -156,11 +185,18 @@ class PlanDialog(Dialog):
                 yield Static(plan_text(plan, arrow=self.app.glyphs["arrow"]))  # type: ignore[attr-defined]
             if not self._hopeless:
                 if plan.reason:
-                    words = "why (needed: it overrides the refusal)" if self._forcing else f"why ({plan.reason}; may be empty)"
+                    words = (
+                        "why (needed: it overrides the refusal)"
+                        if self._forcing
+                        else f"why ({plan.reason}; may be empty)"
+                    )
                     yield Static(words, classes="label")
                     yield self._entry("why")
                 if protected:
-                    yield Static(Content.assemble("type ", (plan.type_to_confirm, "bold"), " to confirm"), classes="label -protected")
+                    yield Static(
+                        Content.assemble("type ", (plan.type_to_confirm, "bold"), " to confirm"),
+                        classes="label -protected",
+                    )
                     yield self._entry("typed")
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="keep", compact=True)
@@ -183,7 +219,9 @@ class PlanDialog(Dialog):
             return False
         if self._forcing and not self.query_one("#why", Input).value.strip():
             return False
-        return not self.plan.type_to_confirm or self.query_one("#typed", Input).value.strip() == self.plan.type_to_confirm
+        return (
+            not self.plan.type_to_confirm or self.query_one("#typed", Input).value.strip() == self.plan.type_to_confirm
+        )
 
     def on_input_changed(self) -> None:
         self.query_one("#yes", Button).disabled = not self.confirmed
@@ -196,6 +234,8 @@ class PlanDialog(Dialog):
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
         if event.button.id == "yes" and self.confirmed:
-            self.dismiss(Decision(self.query_one("#why", Input).value.strip() if self.plan.reason else "", self._forcing))
+            self.dismiss(
+                Decision(self.query_one("#why", Input).value.strip() if self.plan.reason else "", self._forcing)
+            )
         else:
             self.dismiss(None)

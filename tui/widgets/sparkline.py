@@ -1,4 +1,5 @@
-"""A row of blocks for a signal over time. Bars belong to fixed slices of time, so that they wander and never shimmer."""
+"""A row of blocks for a signal over time. Bars belong to fixed slices of time, so that they wander and never
+shimmer."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from ..glyphs import Glyphs
 
 
 def sparkline(values: Sequence[float | None], width: int, glyphs: Glyphs, *, ceiling: float | None = None) -> str:
-    """The newest `width` values as one character each; a gap where nothing was measured. `ceiling` fixes the top of the scale."""
+    """The newest `width` values as one character each; a gap where nothing was measured. `ceiling` fixes the top of
+    the scale."""
     if width <= 0:
         return ""
     newest = list(values[-width:])
@@ -16,5 +18,12 @@ def sparkline(values: Sequence[float | None], width: int, glyphs: Glyphs, *, cei
     top = max(known, default=0.0) if ceiling is None else ceiling
     blocks = glyphs.blocks
     gap, levels = " ", len(blocks) - 1
-    text = "".join(gap if value is None else blocks[1 + min(levels - 1, int(value / top * (levels - 1) + 0.5))] if top > 0 else blocks[1] for value in newest)
+    text = "".join(
+        gap
+        if value is None
+        else blocks[1 + min(levels - 1, int(value / top * (levels - 1) + 0.5))]
+        if top > 0
+        else blocks[1]
+        for value in newest
+    )
     return text.rjust(width)

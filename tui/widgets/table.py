@@ -21,8 +21,8 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True)
 class Column(Generic[Row]):
-    """`width` cells, plus a share `flex` of what is left over. Not shown while the table is narrower than `from_width`. `draw` takes the place of
-    `cell` where what is shown depends on how many cells there are for it."""
+    """`width` cells, plus a share `flex` of what is left over. Not shown while the table is narrower than
+    `from_width`. `draw` takes the place of `cell` where what is shown depends on how many cells there are for it."""
 
     title: str
     cell: Callable[[Row], Cell]
@@ -35,7 +35,8 @@ class Column(Generic[Row]):
 
 
 class Table(Pane, Generic[Row]):
-    """`key` identifies a row across refreshes, so that the cursor stays on the same thing; `text` is what search and filter look at."""
+    """`key` identifies a row across refreshes, so that the cursor stays on the same thing; `text` is what search and
+    filter look at."""
 
     kind = "table"
 
@@ -98,8 +99,9 @@ class Table(Pane, Generic[Row]):
         return self._rows[self._order[self._cursor]] if 0 <= self._cursor < len(self._order) else None
 
     def set_rows(self, rows: Sequence[Row], stamp: object = None) -> None:
-        """New data. The cursor stays on the row with the same key, or else at the same place. Nothing is drawn again when neither the rows nor
-        `stamp` differ: `stamp` stands for whatever else the cells depend on, the time for example."""
+        """New data. The cursor stays on the row with the same key, or else at the same place. Nothing is drawn again
+        when neither the rows nor `stamp` differ: `stamp` stands for whatever else the cells depend on, the time for
+        example."""
         if stamp == self._stamp and len(rows) == len(self._rows) and rows == self._rows:
             return
         current = self.current
@@ -171,9 +173,13 @@ class Table(Pane, Generic[Row]):
     def move(self, how: str) -> None:
         page = max(1, self._body // 2)
         target = {
-            "down": self._cursor + 1, "up": self._cursor - 1, "top": 0, "bottom": len(self._order) - 1,
-            "half_down": self._cursor + page, "half_up": self._cursor - page,
-        }.get(how, self._cursor)  # fmt: skip
+            "down": self._cursor + 1,
+            "up": self._cursor - 1,
+            "top": 0,
+            "bottom": len(self._order) - 1,
+            "half_down": self._cursor + page,
+            "half_up": self._cursor - page,
+        }.get(how, self._cursor)
         self._place(target)
         self.refresh()
 
@@ -234,7 +240,11 @@ class Table(Pane, Generic[Row]):
         self.refresh()
 
     def _say_filter(self) -> None:
-        self.border_subtitle = f"filter: {self._filter}  {len(self._order)} of {len(self._rows)}".replace("[", r"\[") if self._filter else ""
+        self.border_subtitle = (
+            f"filter: {self._filter}  {len(self._order)} of {len(self._rows)}".replace("[", r"\[")
+            if self._filter
+            else ""
+        )
 
     def clear(self) -> bool:
         had = bool(self._filter or self._pattern)
@@ -252,7 +262,11 @@ class Table(Pane, Generic[Row]):
                 choices += [(index, False), (index, True)]
         at = choices.index(self._sort) if self._sort in choices else 0
         self._sort_by(choices[(at + 1) % len(choices)])
-        return "as it came" if self._sort is None else f"by {self.columns[self._sort[0]].title.strip() or 'name'}{', turned round' if self._sort[1] else ''}"
+        return (
+            "as it came"
+            if self._sort is None
+            else f"by {self.columns[self._sort[0]].title.strip() or 'name'}{', turned round' if self._sort[1] else ''}"
+        )
 
     def _sort_by(self, choice: tuple[int, bool] | None) -> None:
         current = self.current
@@ -357,7 +371,9 @@ class Table(Pane, Generic[Row]):
             text = safe(text)
             if left <= 0:
                 break
-            piece = text if len(text) <= left and text.isascii() else fit(text, min(left, max(1, cells_of(text))), glyphs)
+            piece = (
+                text if len(text) <= left and text.isascii() else fit(text, min(left, max(1, cells_of(text))), glyphs)
+            )
             spans.append((piece, role))
             left -= cells_of(piece)
         if left > 0:

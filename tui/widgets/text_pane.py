@@ -53,5 +53,7 @@ class TextPane(Pane):
         index = self._top + y
         if index >= len(self._lines):
             return self.blank(width)
-        line = self.strip([(self.glyphs.text(safe(text)), role) for text, role in ((" ", ""), *self._lines[index])], width - 1)
+        line = self.strip(
+            [(self.glyphs.text(safe(text)), role) for text, role in ((" ", ""), *self._lines[index])], width - 1
+        )
         return Strip.join([line, self.strip([scrollbar(self.glyphs, y, height, self._top, len(self._lines))], 1)])

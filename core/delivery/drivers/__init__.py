@@ -1,4 +1,5 @@
-"""Drivers: how a replica is run. `process` runs it on this machine, `docker` in a container; others come by entry points of `podium.drivers`."""
+"""Drivers: how a replica is run. `process` runs it on this machine, `docker` in a container; others come by entry
+points of `podium.drivers`."""
 
 from __future__ import annotations
 
@@ -14,15 +15,16 @@ from ...errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
     from ...journal import Journal
-    from ..proxy import Proxy
-    from ..reach import Reach
+    from ..proxy.proxy import Proxy
+    from ..proxy.transport import Transport
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a driver works for: one environment. `directory` is the environment's own; `say` gets a line for what takes a while.
+    """What a driver works for: one environment. `directory` is the environment's own; `say` gets a line for what
+    takes a while.
 
     `patience` is how many seconds a change waits for an engine that is away; 0 for callers that only look.
     """
@@ -37,9 +39,9 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaSpec:
-    """What a driver has to start. `files` is the directory of the model; `marker` finds the replica again when nobody noted it. `port` is the one
-    that the driver asked for, `container` the one that the row had before, `dirty` whether the commit had changes beside it. A `shadow` gets no
-    traffic and belongs to a replay."""
+    """What a driver has to start. `files` is the directory of the model; `marker` finds the replica again when
+    nobody noted it. `port` is the one that the driver asked for, `container` the one that the row had before,
+    `dirty` whether the commit had changes beside it. A `shadow` gets no traffic and belongs to a replay."""
 
     id: str
     environment: str
@@ -64,8 +66,8 @@ class ReplicaSpec:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What is known of a replica that was just started: pid and start time of a process, or ids of container and image. It answers at
-    `address`, on the port of its spec."""
+    """What is known of a replica that was just started: pid and start time of a process, or ids of container and
+    image. It answers at `address`, on the port of its spec."""
 
     address: str = "127.0.0.1"
     pid: int | None = None
@@ -81,33 +83,39 @@ class Started:
 class Driver(Protocol):
     """Starts and stops replicas, which speak docs/serving.md; `/ping` is 200 once one can predict.
 
-    A driver whose replicas are on an engine or a machine of their own raises Unreachable from every method while that does not answer.
+    A driver whose replicas are on an engine or a machine of their own raises Unreachable from every method while
+    that does not answer.
     """
 
     @property
     def proxy(self) -> Proxy: ...
 
     @property
-    def reach(self) -> Reach: ...
+    def transport(self) -> Transport: ...
 
     def prepare(self, version: int) -> None:
-        """Whatever takes long and changes nothing that serves, such as building an image: called before the environment is locked."""
+        """Whatever takes long and changes nothing that serves, such as building an image: called before the
+        environment is locked."""
         ...
 
     def port(self, wanted: int, taken: Collection[int]) -> int:
-        """The port that a replica will listen on: `wanted` (0 for none) where it is free, else none of `taken` where replicas share an address."""
+        """The port that a replica will listen on: `wanted` (0 for none) where it is free, else none of `taken` where
+        replicas share an address."""
         ...
 
     def start(self, spec: ReplicaSpec) -> Started:
-        """Start it, the kept one again where there is one, and return at once. It must survive the process that started it."""
+        """Start it, the kept one again where there is one, and return at once. It must survive the process that
+        started it."""
         ...
 
     def stop(self, replica: Replica, *, grace: float) -> None:
-        """Let it finish its requests for `grace` seconds, then end it and leave nothing. Not an error when it is gone already."""
+        """Let it finish its requests for `grace` seconds, then end it and leave nothing. Not an error when it is
+        gone already."""
         ...
 
     def stop_keeping(self, replica: Replica, *, grace: float) -> bool:
-        """End it but keep it, to be started again in a few seconds; False, and nothing was done, where a driver has no such thing."""
+        """End it but keep it, to be started again in a few seconds; False, and nothing was done, where a driver has
+        no such thing."""
         ...
 
     def kept(self, replica: Replica) -> bool:
@@ -125,11 +133,13 @@ class Driver(Protocol):
         ...
 
     def whereabouts(self, replica: Replica) -> str:
-        """The address at which it is now, which a restart may have changed; that of its row where nothing better is known."""
+        """The address at which it is now, which a restart may have changed; that of its row where nothing better is
+        known."""
         ...
 
     def ready(self, version: int) -> tuple[float, str]:
-        """(seconds, why) that come before a replica of this version, which neither runs nor is kept, can be started; (0, "") for none."""
+        """(seconds, why) that come before a replica of this version, which neither runs nor is kept, can be started;
+        (0, "") for none."""
         ...
 
     def captures(self) -> Path:
@@ -137,7 +147,8 @@ class Driver(Protocol):
         ...
 
     def evidence(self, replica: Replica, log: Path) -> str:
-        """What it said and how it ended, for an error message; its whole log is in `log` afterwards. Empty when it said nothing."""
+        """What it said and how it ended, for an error message; its whole log is in `log` afterwards. Empty when it
+        said nothing."""
         ...
 
     def stop_lost(self, marker: str) -> int:
@@ -149,7 +160,8 @@ class Driver(Protocol):
         ...
 
     def clear(self) -> list[str]:
-        """The environment was stopped: remove what was there for all its replicas together; what was removed, in words."""
+        """The environment was stopped: remove what was there for all its replicas together; what was removed, in
+        words."""
         ...
 
     def url(self) -> str:
@@ -159,13 +171,14 @@ class Driver(Protocol):
 
 TABLE: dict[str, str] = {
     "process": "podium.core.delivery.drivers.process:ProcessDriver",
-    "docker": "podium.core.delivery.drivers.docker:DockerDriver",
+    "docker": "podium.core.delivery.drivers.docker.driver:DockerDriver",
 }
 GROUP = "podium.drivers"
 
 
 def load(name: str, setting: Setting) -> Driver:
-    """The driver called `name`, for one environment. UsageError for an unknown one, MissingExtra when what it needs is not installed."""
+    """The driver called `name`, for one environment. UsageError for an unknown one, MissingExtra when what it needs
+    is not installed."""
     target = TABLE.get(name) or _entry_points().get(name)
     if target is None:
         known = ", ".join(sorted(TABLE.keys() | _entry_points().keys()))
@@ -174,7 +187,9 @@ def load(name: str, setting: Setting) -> Driver:
     try:
         return cast(Driver, getattr(import_module(module), attribute)(setting))
     except ImportError as error:
-        raise MissingExtra(f"the driver {name} needs {error.name or error}", hint=f"pip install {error.name or name}") from error
+        raise MissingExtra(
+            f"the driver {name} needs {error.name or error}", hint=f"pip install {error.name or name}"
+        ) from error
 
 
 def _entry_points() -> dict[str, str]:

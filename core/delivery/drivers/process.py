@@ -1,4 +1,5 @@
-"""Replicas as processes of this machine: `python -m podium.core.serving.server`, detached. Also the base of drivers that differ in little."""
+"""Replicas as processes of this machine: `python -m podium.core.serving.server`, detached. Also the base of drivers
+that differ in little."""
 
 from __future__ import annotations
 
@@ -11,11 +12,11 @@ from pathlib import Path
 
 from ...domain.delivery import Replica
 from ...journal.processes import alive
-from .. import detached
-from ..paths import private
-from ..ports import kept_port, let_go, reserve
-from ..proxy import Proxy, of_process
-from ..reach import Direct, Reach
+from ..host import daemon
+from ..host.paths import private
+from ..host.ports import kept_port, let_go, reserve
+from ..proxy.proxy import Proxy, of_process
+from ..proxy.transport import Direct, Transport
 from . import ReplicaSpec, Setting, Started
 
 _INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
@@ -32,7 +33,7 @@ class ProcessDriver:
         return of_process(self.setting.directory, self.setting.environment.name)
 
     @property
-    def reach(self) -> Reach:
+    def transport(self) -> Transport:
         return Direct()
 
     def prepare(self, version: int) -> None:
@@ -51,21 +52,49 @@ class ProcessDriver:
 
     def command(self, spec: ReplicaSpec) -> list[str]:
         return [
-            sys.executable, "-m", "podium.core.serving.server",
-            "--model", str(spec.files), "--host", _HOST, "--port", str(spec.port),
-            "--model-name", spec.model, "--version", str(spec.version), "--environment", spec.environment,
-            "--digest", spec.digest, "--commit", spec.commit,
-            "--capture-dir", str(spec.capture_dir), "--capture-rate", str(spec.capture_rate),
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "podium.core.serving.server",
+            "--model",
+            str(spec.files),
+            "--host",
+            _HOST,
+            "--port",
+            str(spec.port),
+            "--model-name",
+            spec.model,
+            "--version",
+            str(spec.version),
+            "--environment",
+            spec.environment,
+            "--digest",
+            spec.digest,
+            "--commit",
+            spec.commit,
+            "--capture-dir",
+            str(spec.capture_dir),
+            "--capture-rate",
+            str(spec.capture_rate),
+        ]
 
     def start(self, spec: ReplicaSpec) -> Started:
         private(spec.capture_dir)
-        inherited = {key: value for key, value in os.environ.items() if key in _INHERITED or key.startswith(("LC_", "OMP_", "MKL_", "OPENBLAS_"))}
-        env = {**inherited, "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONUNBUFFERED": "1", **spec.env, "PODIUM_REPLICA": spec.marker}
+        inherited = {
+            key: value
+            for key, value in os.environ.items()
+            if key in _INHERITED or key.startswith(("LC_", "OMP_", "MKL_", "OPENBLAS_"))
+        }
+        env = {
+            **inherited,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "PYTHONUNBUFFERED": "1",
+            **spec.env,
+            "PODIUM_REPLICA": spec.marker,
+        }
         kept = self._kept_ports.pop(spec.port, None)
         try:
             inherit = [kept.fileno()] if kept is not None else []
-            pid, started = detached.start(self.command(spec), log=spec.log, cwd=spec.log.parent, env=env, inherit=inherit)
+            pid, started = daemon.start(self.command(spec), log=spec.log, cwd=spec.log.parent, env=env, inherit=inherit)
         finally:
             if kept is not None:
                 kept.close()
@@ -73,7 +102,7 @@ class ProcessDriver:
 
     def stop(self, replica: Replica, *, grace: float) -> None:
         if replica.pid is not None and replica.pid_started is not None:
-            detached.stop(replica.pid, replica.pid_started, grace=grace)
+            daemon.stop(replica.pid, replica.pid_started, grace=grace)
 
     def stop_keeping(self, replica: Replica, *, grace: float) -> bool:
         return False
@@ -100,12 +129,12 @@ class ProcessDriver:
         return self.setting.directory / "capture"
 
     def evidence(self, replica: Replica, log: Path) -> str:
-        return detached.tail(log)
+        return daemon.tail(log)
 
     def stop_lost(self, marker: str) -> int:
-        lost = detached.find(marker)
+        lost = daemon.find(marker)
         for pid, started in lost:
-            detached.stop(pid, started, grace=2.0)
+            daemon.stop(pid, started, grace=2.0)
         return len(lost)
 
     def settled(self) -> None:

@@ -1,1 +1,2 @@
-"""Shadow replay: what would a candidate have answered? Its replica and one of the champion get no traffic, only what was captured."""
+"""Shadow replay: what would a candidate have answered? Its replica and one of the champion get no traffic, only what
+was captured."""

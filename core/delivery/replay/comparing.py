@@ -1,4 +1,5 @@
-"""Two answers to one request: are their predictions the same, and how far apart are they? Pure functions over what MLflow's protocol carries."""
+"""Two answers to one request: are their predictions the same, and how far apart are they? Pure functions over what
+MLflow's protocol carries."""
 
 from __future__ import annotations
 
@@ -22,8 +23,9 @@ _Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Of one request. `identical` + `close` + `differing` = `rows`. `labels` of the rows are labels or probabilities of classes, of which `changed` are
-    others. `sizes` has the largest distance of the numbers of each row that has numbers."""
+    """Of one request. `identical` + `close` + `differing` = `rows`. `labels` of the rows are labels or probabilities
+    of classes, of which `changed` are others. `sizes` has the largest distance of the numbers of each row that has
+    numbers."""
 
     rows: int = 0
     identical: int = 0
@@ -74,8 +76,8 @@ def predictions(body: bytes) -> list[Any]:
 
 
 def label(row: Any) -> tuple[str, Any] | None:
-    """The class that a row names, or the place of the one that it gives the greatest probability, with which of these it is; None where it is a
-    quantity or something else."""
+    """The class that a row names, or the place of the one that it gives the greatest probability, with which of
+    these it is; None where it is a quantity or something else."""
     if isinstance(row, str | bool | int):
         return type(row).__name__, row
     if isinstance(row, list) and len(cast("list[Any]", row)) == 1:
@@ -83,7 +85,9 @@ def label(row: Any) -> tuple[str, Any] | None:
     if not isinstance(row, list) or len(cast("list[Any]", row)) < 2:
         return None
     numbers = cast("list[Any]", row)
-    if not all(isinstance(number, float | int) and not isinstance(number, bool) and 0.0 <= number <= 1.0 for number in numbers):
+    if not all(
+        isinstance(number, float | int) and not isinstance(number, bool) and 0.0 <= number <= 1.0 for number in numbers
+    ):
         return None
     if abs(math.fsum(numbers) - 1.0) > _SUM:
         return None
@@ -91,8 +95,8 @@ def label(row: Any) -> tuple[str, Any] | None:
 
 
 def _distance(before: Any, after: Any, tolerance: float | None) -> tuple[bool, float | None]:
-    """(whether they are the same within the tolerance, the largest distance of two numbers in the same place or None). Without a tolerance whole
-    numbers, which may be labels, have to be equal."""
+    """(whether they are the same within the tolerance, the largest distance of two numbers in the same place or
+    None). Without a tolerance whole numbers, which may be labels, have to be equal."""
     theirs, mine = dict(_leaves(before)), dict(_leaves(after))
     same = theirs.keys() == mine.keys()
     size: float | None = None
@@ -117,7 +121,8 @@ def _number(value: Any) -> bool:
 
 
 def _leaves(value: Any, place: _Path = ()) -> Iterator[tuple[_Path, Any]]:
-    """Every single value with where it stands; an empty list or object, and what is nested absurdly deep, stands for itself."""
+    """Every single value with where it stands; an empty list or object, and what is nested absurdly deep, stands for
+    itself."""
     if isinstance(value, dict) and value and len(place) < _MOST_DEPTH:
         for key, inner in cast("Mapping[str, Any]", value).items():
             yield from _leaves(inner, (*place, key))
@@ -138,20 +143,27 @@ def words(status: int, body: bytes, request: bytes) -> str:
         return str(status)
     fields = cast("Mapping[str, Any]", answer)
     code, message = fields.get("error_code"), fields.get("message")
-    told = f"{status} {code}" if isinstance(code, str) and code.isascii() and code.replace("_", "").isalnum() else str(status)
+    told = (
+        f"{status} {code}"
+        if isinstance(code, str) and code.isascii() and code.replace("_", "").isalnum()
+        else str(status)
+    )
     if not isinstance(message, str) or not message.strip():
         return told
     return f"{told}: {_without(' '.join(message.split())[:_LONG], request)[:_SHOWN]}"
 
 
 def _without(text: str, request: bytes) -> str:
-    """`text` without the words of the request's values, and without any number: an error message likes to quote what it did not like."""
+    """`text` without the words of the request's values, and without any number: an error message likes to quote what
+    it did not like."""
     try:
         values = [value for _, value in _leaves(json.loads(request)) if isinstance(value, str)]
     except (ValueError, RecursionError):
         return "(its words may quote the request)"
     secret = {word.lower() for value in values for word in _WORD.findall(value)}
-    beginnings = {word[:length] for word in secret for length in range(_CUT, len(word))}  # a message may quote a value cut short
+    beginnings = {
+        word[:length] for word in secret for length in range(_CUT, len(word))
+    }  # a message may quote a value cut short
 
     def shown(found: re.Match[str]) -> str:
         word = found[0].lower()

@@ -24,7 +24,8 @@ _MOST_WORDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Slowdown:
-    """`value` is (candidate's 95th percentile / champion's) − 1, between `low` and `high` with 95 % confidence. `times` pairs were measured."""
+    """`value` is (candidate's 95th percentile / champion's) − 1, between `low` and `high` with 95 % confidence.
+    `times` pairs were measured."""
 
     value: float
     low: float
@@ -74,17 +75,25 @@ def figures(sent: Sent) -> Figures:
         errors=len(wrong),
         error_words=dict(told.most_common(_MOST_WORDS)),
         champion_errors=sum(pair.champion_status != 200 and pair.candidate_status == 200 for pair in pairs),
-        refused=sum(pair.champion_status != 200 and pair.candidate_status != 200 and not _candidate_failed(pair) for pair in pairs),
+        refused=sum(
+            pair.champion_status != 200 and pair.candidate_status != 200 and not _candidate_failed(pair)
+            for pair in pairs
+        ),
         latency=_quantiles([pair.candidate_seconds for pair in both]),
         champion_latency=_quantiles([pair.champion_seconds for pair in both]),
-        slowdown=slowdown([pair.champion_seconds for pair in both], [pair.candidate_seconds for pair in both]) if both else None,
+        slowdown=(
+            slowdown([pair.champion_seconds for pair in both], [pair.candidate_seconds for pair in both])
+            if both
+            else None
+        ),
         unsteady=sum(not pair.steady for pair in pairs),
         hopeless=frozenset(sent.hopeless),
     )
 
 
 def _candidate_failed(pair: Pair) -> bool:
-    """A request that the champion refuses as well was a bad request; but no answer, or a server's error, is nobody's fault but the candidate's."""
+    """A request that the champion refuses as well was a bad request; but no answer, or a server's error, is nobody's
+    fault but the candidate's."""
     if pair.candidate_status == 200:
         return False
     own_fault = pair.candidate_status == 0 or pair.candidate_status >= 500
@@ -120,11 +129,13 @@ def slowdown(champion: Sequence[float], candidate: Sequence[float]) -> Slowdown:
     return Slowdown(ratio(theirs, mine), low, high, len(theirs))
 
 
-# -- the verdict -----------------------------------------------------------------------------------------------------------------------------------
+# -- the verdict
+# -----------------------------------------------------------------------------------------------------------------------------------
 
 
 def judge(found: Figures, limits: ReplayLimits) -> tuple[CheckResult, ...]:
-    """Enough requests, few enough errors, few enough different predictions, fast enough. What could not be measured is an error."""
+    """Enough requests, few enough errors, few enough different predictions, fast enough. What could not be measured
+    is an error."""
     return (_enough(found, limits), _errors(found, limits), _differing(found, limits), _slow(found, limits))
 
 
@@ -140,19 +151,37 @@ def _enough(found: Figures, limits: ReplayLimits) -> CheckResult:
 def _errors(found: Figures, limits: ReplayLimits) -> CheckResult:
     name, limit = f"errors ≤ {limits.max_errors}", float(limits.max_errors)
     if CHAMPION in found.hopeless:
-        return CheckResult(name, Verdict.ERROR, "the champion's shadow replica stopped answering: nothing can be compared", limit=limit)
+        return CheckResult(
+            name, Verdict.ERROR, "the champion's shadow replica stopped answering: nothing can be compared", limit=limit
+        )
     words = "; ".join(f"{number} × {word}" for word, number in list(found.error_words.items())[:3])
-    message = f"{found.errors} of {found.requests} requests were answered worse than by the champion" + (f": {words}" if words else "")
+    message = f"{found.errors} of {found.requests} requests were answered worse than by the champion" + (
+        f": {words}" if words else ""
+    )
     if CANDIDATE in found.hopeless:
-        return CheckResult(name, Verdict.FAIL, f"the candidate stopped answering; {message}", float(found.errors), limit=limit, rows=found.requests)
+        return CheckResult(
+            name,
+            Verdict.FAIL,
+            f"the candidate stopped answering; {message}",
+            float(found.errors),
+            limit=limit,
+            rows=found.requests,
+        )
     verdict = Verdict.FAIL if found.errors > limits.max_errors else Verdict.PASS if found.requests else Verdict.ERROR
-    return CheckResult(name, verdict, message, float(found.errors), float(found.champion_errors), limit=limit, rows=found.requests)
+    return CheckResult(
+        name, verdict, message, float(found.errors), float(found.champion_errors), limit=limit, rows=found.requests
+    )
 
 
 def _differing(found: Figures, limits: ReplayLimits) -> CheckResult:
     name = f"differing ≤ {_percent(limits.max_differing)} %"
     if not found.rows:
-        return CheckResult(name, Verdict.ERROR, "no request was answered by both: no prediction could be compared", limit=limits.max_differing)
+        return CheckResult(
+            name,
+            Verdict.ERROR,
+            "no request was answered by both: no prediction could be compared",
+            limit=limits.max_differing,
+        )
     share = found.differing / found.rows
     what = f"{found.differing} of {found.rows} predictions differ ({_percent(share)} %)"
     if found.labels:
@@ -167,18 +196,25 @@ def _slow(found: Figures, limits: ReplayLimits) -> CheckResult:
     """Over the limit is a failure only if that is more than chance; else nobody can tell, and that is inconclusive."""
     name, limit, slow = f"slower ≤ {_percent(limits.max_slowdown)} %", limits.max_slowdown, found.slowdown
     if slow is None:
-        return CheckResult(name, Verdict.ERROR, "no request was answered by both: no time could be compared", limit=limit)
+        return CheckResult(
+            name, Verdict.ERROR, "no request was answered by both: no time could be compared", limit=limit
+        )
     mine, theirs = (times["p95"] for times in (found.latency, found.champion_latency))
     faster = slow.value < 0
     what = f"p95 {_ms(mine)} against {_ms(theirs)}: {_percent(abs(slow.value))} % {'faster' if faster else 'slower'}"
     what += f" (95 % interval {100 * slow.low:+.3g} … {100 * slow.high:+.3g} %, {slow.times} pairs)"
     verdict = Verdict.PASS
     if slow.times < LEAST_TIMES:
-        verdict, what = Verdict.INCONCLUSIVE, f"{what}; fewer than {LEAST_TIMES} times say nothing about a 95th percentile"
+        verdict, what = (
+            Verdict.INCONCLUSIVE,
+            f"{what}; fewer than {LEAST_TIMES} times say nothing about a 95th percentile",
+        )
     elif slow.value > limit:
         verdict = Verdict.FAIL if slow.low > limit else Verdict.INCONCLUSIVE
         what += "" if verdict is Verdict.FAIL else ", which cannot be told from chance"
-    return CheckResult(name, verdict, what, value=mine, baseline=theirs, low=slow.low, high=slow.high, limit=limit, rows=slow.times)
+    return CheckResult(
+        name, verdict, what, value=mine, baseline=theirs, low=slow.low, high=slow.high, limit=limit, rows=slow.times
+    )
 
 
 def _percent(share: float) -> str:

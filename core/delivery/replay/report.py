@@ -29,14 +29,25 @@ def to_json(report: ReplayReport) -> str:
 def to_gate(report: ReplayReport) -> GateReport:
     """As the journal keeps it, beside the reports of gates."""
     figures = {
-        "errors": float(report.errors), "champion_errors": float(report.champion_errors), "differing": float(report.differing),
+        "errors": float(report.errors),
+        "champion_errors": float(report.champion_errors),
+        "differing": float(report.differing),
         **{f"latency_{name}": value for name, value in report.latency.items()},
         **{f"champion_latency_{name}": value for name, value in report.champion_latency.items()},
-    }  # fmt: skip
+    }
     return GateReport(
-        f"{PREFIX}{report.environment}", report.model, report.version, report.champion, report.verdict, report.checks, report.at,
-        run_id=report.run_id, data=f"{report.requests} captured requests of {report.environment}", rows=report.rows, metrics=figures,
-    )  # fmt: skip
+        f"{PREFIX}{report.environment}",
+        report.model,
+        report.version,
+        report.champion,
+        report.verdict,
+        report.checks,
+        report.at,
+        run_id=report.run_id,
+        data=f"{report.requests} captured requests of {report.environment}",
+        rows=report.rows,
+        metrics=figures,
+    )
 
 
 def to_markdown(report: ReplayReport) -> str:
@@ -45,7 +56,10 @@ def to_markdown(report: ReplayReport) -> str:
     lines = [
         f"# Replay on {report.environment}: {report.verdict}",
         "",
-        f"{report.model} version {report.version} against {against}, which serves {report.environment}: {report.requests} captured requests, {when}.",
+        (
+            f"{report.model} version {report.version} against {against}, which serves {report.environment}:"
+            f" {report.requests} captured requests, {when}."
+        ),
         "",
         "| verdict | check | what was found |",
         "|---|---|---|",
@@ -53,21 +67,32 @@ def to_markdown(report: ReplayReport) -> str:
         "",
         "| latency | candidate | champion |",
         "|---|---|---|",
-        *(f"| {name} | {_ms(value)} | {_ms(report.champion_latency.get(name))} |" for name, value in report.latency.items()),
+        *(
+            f"| {name} | {_ms(value)} | {_ms(report.champion_latency.get(name))} |"
+            for name, value in report.latency.items()
+        ),
         "",
         "| predictions | |",
         "|---|---|",
         *(f"| {name} | {value} |" for name, value in _predictions(report)),
     ]
     if report.error_words:
-        lines += ["", "| errors of the candidate | |", "|---|---|", *(f"| {_cell(word)} | {count} |" for word, count in report.error_words.items())]
+        lines += [
+            "",
+            "| errors of the candidate | |",
+            "|---|---|",
+            *(f"| {_cell(word)} | {count} |" for word, count in report.error_words.items()),
+        ]
     return "\n".join(lines) + "\n"
 
 
 def _predictions(report: ReplayReport) -> list[tuple[str, object]]:
     found: list[tuple[str, object]] = [
-        ("compared", report.rows), ("identical", report.identical), ("other numbers, the same class", report.close), ("differing", report.differing),
-    ]  # fmt: skip
+        ("compared", report.rows),
+        ("identical", report.identical),
+        ("other numbers, the same class", report.close),
+        ("differing", report.differing),
+    ]
     if report.changed_labels is not None:
         found.append(("changed labels", report.changed_labels))
     return found + [(f"distance of numbers, {name}", f"{value:.6g}") for name, value in report.sizes.items()]

@@ -1,7 +1,8 @@
 """The same requests to both sides, one pair after another: what each answered and how long it took.
 
-A request goes to both sides right after each other, to the champion first and to the candidate first in turn. What slows the machine down for a
-moment then slows both sides alike, and neither is always the one that finds the caches warm.
+A request goes to both sides right after each other, to the champion first and to the candidate first in turn. What
+slows the machine down for a moment then slows both sides alike, and neither is always the one that finds the caches
+warm.
 """
 
 from __future__ import annotations
@@ -19,16 +20,20 @@ from .comparing import Compared, compare, words
 CHAMPION, CANDIDATE = 0, 1
 TIMEOUT = 30.0  # seconds for one answer
 WARM_UP = 20  # requests
-# A side that has not answered so many requests in a row is not asked any more: with a time-out each, a replay would take hours.
+# A side that has not answered so many requests in a row is not asked any more: with a time-out each, a replay would
+# take hours.
 HOPELESS = 10
 _OK = 200
 _ADVANCE = 2.0  # seconds between two lines about how far it is
 
 
 class Timed(Protocol):
-    """A reach that measures beside the replica, for replicas on another machine (core/delivery/drivers/docker_relay.py)."""
+    """A reach that measures beside the replica, for replicas on another machine
+    (core/delivery/drivers/docker/relay.py)."""
 
-    def timed(self, address: str, port: int, path: str, *, body: bytes, content_type: str, timeout: float) -> tuple[int, bytes, float]: ...
+    def timed(
+        self, address: str, port: int, path: str, *, body: bytes, content_type: str, timeout: float
+    ) -> tuple[int, bytes, float]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,8 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What became of one request. `compared` is None unless both sides answered well; `words` is how the candidate did not, empty where it did."""
+    """What became of one request. `compared` is None unless both sides answered well; `words` is how the candidate
+    did not, empty where it did."""
 
     champion_status: int
     candidate_status: int
@@ -80,7 +86,8 @@ class Sent:
 
 
 class Connection:
-    """One kept-alive connection to one side; a fresh one after a failure. A request is never sent twice: that would hide an error."""
+    """One kept-alive connection to one side; a fresh one after a failure. A request is never sent twice: that would
+    hide an error."""
 
     def __init__(self, endpoint: Endpoint, timeout: float) -> None:
         self._endpoint, self._timeout = endpoint, timeout
@@ -89,7 +96,11 @@ class Connection:
     def ask(self, capture: Captured) -> Answered:
         began = time.perf_counter()
         try:
-            return self._ask(capture) if self._endpoint.through is None else self._ask_there(self._endpoint.through, capture)
+            return (
+                self._ask(capture)
+                if self._endpoint.through is None
+                else self._ask_there(self._endpoint.through, capture)
+            )
         except TimeoutError:
             problem = f"no answer within {self._timeout:g} s"
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -100,12 +111,16 @@ class Connection:
     def _ask_there(self, through: Timed, capture: Captured) -> Answered:
         kind = capture.content_type or ""
         at = self._endpoint
-        status, body, seconds = through.timed(at.host, at.port, "/invocations", body=capture.body, content_type=kind, timeout=self._timeout)
+        status, body, seconds = through.timed(
+            at.host, at.port, "/invocations", body=capture.body, content_type=kind, timeout=self._timeout
+        )
         return Answered(status, body, seconds)
 
     def _ask(self, capture: Captured) -> Answered:
         if self._connection is None:
-            self._connection = http.client.HTTPConnection(self._endpoint.host, self._endpoint.port, timeout=self._timeout)
+            self._connection = http.client.HTTPConnection(
+                self._endpoint.host, self._endpoint.port, timeout=self._timeout
+            )
         headers = {"Content-Type": capture.content_type} if capture.content_type is not None else {}
         began = time.perf_counter()
         self._connection.request("POST", "/invocations", capture.body, headers)
@@ -123,9 +138,17 @@ class Connection:
 
 
 class Sender:
-    """Sends to (champion, candidate), `concurrency` requests at a time. `stop` ends it early, within one answer's time."""
+    """Sends to (champion, candidate), `concurrency` requests at a time. `stop` ends it early, within one answer's
+    time."""
 
-    def __init__(self, sides: tuple[Endpoint, Endpoint], *, tolerance: float | None, concurrency: int = 1, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self,
+        sides: tuple[Endpoint, Endpoint],
+        *,
+        tolerance: float | None,
+        concurrency: int = 1,
+        timeout: float = TIMEOUT,
+    ) -> None:
         self._sides, self._tolerance, self._timeout = sides, tolerance, timeout
         self._concurrency = concurrency
         self._lock = threading.Lock()
@@ -135,9 +158,13 @@ class Sender:
         self._sent = Sent()
 
     def send(self, captures: Sequence[Captured], version: str, say: Callable[[str], None]) -> Sent:
-        """All of them, after a warm-up that is not counted. `version` is the champion's: what it answered when captured is compared as well."""
+        """All of them, after a warm-up that is not counted. `version` is the champion's: what it answered when
+        captured is compared as well."""
         self._warm_up(captures[:WARM_UP])
-        threads = [threading.Thread(target=self._work, args=(captures, version), daemon=True) for _ in range(min(self._concurrency, len(captures)))]
+        threads = [
+            threading.Thread(target=self._work, args=(captures, version), daemon=True)
+            for _ in range(min(self._concurrency, len(captures)))
+        ]
         try:
             for thread in threads:
                 thread.start()
@@ -191,7 +218,11 @@ class Sender:
                     self._sent.hopeless.add(side)
 
     def _pair(self, capture: Captured, champion: Answered, candidate: Answered, version: str) -> Pair:
-        compared = compare(champion.body, candidate.body, tolerance=self._tolerance) if champion.good and candidate.good else None
+        compared = (
+            compare(champion.body, candidate.body, tolerance=self._tolerance)
+            if champion.good and candidate.good
+            else None
+        )
         told = "" if candidate.good else candidate.problem or words(candidate.status, candidate.body, capture.body)
         steady = True
         if champion.good and capture.status == _OK and capture.version == version:

@@ -1,7 +1,9 @@
-"""Shadow replicas: one of the candidate and one of the champion, started by the environment's driver for a replay and ended with it.
+"""Shadow replicas: one of the candidate and one of the champion, started by the environment's driver for a replay
+and ended with it.
 
-They are in no row of the journal and the proxy never hears of them, so that nothing counts, heals or routes to them. An environment has one
-replay at a time and its shadows have fixed names: what a killed replay left behind is found by their markers.
+They are in no row of the journal and the proxy never hears of them, so that nothing counts, heals or routes to them.
+An environment has one replay at a time and its shadows have fixed names: what a killed replay left behind is found
+by their markers.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from ...errors import PodiumError, RunFailed
 from ...journal import Journal
 from ...journal.locks import Lock
 from .. import drivers
-from ..paths import private
-from ..site import Site
+from ..environment.runtime import EnvironmentRuntime
+from ..host.paths import private
 
 SIDES = ("champion", "candidate")
 _LOCK = "replay on "
@@ -27,23 +29,26 @@ _GRACE = 0.2  # nobody else waits for their answers
 
 
 class Shadows:
-    """Holds the environment's replay lock while it is open (Refused when another replay has it). Leaving it ends what was started, come what may."""
+    """Holds the environment's replay lock while it is open (Refused when another replay has it). Leaving it ends
+    what was started, come what may."""
 
-    def __init__(self, site: Site, *, who: str, why: str) -> None:
-        self._site, self._who, self._why = site, who, why
+    def __init__(self, runtime: EnvironmentRuntime, *, who: str, why: str) -> None:
+        self._runtime, self._who, self._why = runtime, who, why
         self._lock: Lock | None = None
         self._running: list[Replica] = []
 
     def __enter__(self) -> Self:
-        self._lock = self._site.journal.locks.take(f"{_LOCK}{self._site.name}", self._who, self._why)
+        self._lock = self._runtime.journal.locks.take(f"{_LOCK}{self._runtime.name}", self._who, self._why)
         try:
-            end_strays(self._site)
+            end_strays(self._runtime)
         except BaseException:
             self._lock.release()
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             self._end()
         finally:
@@ -52,60 +57,101 @@ class Shadows:
 
     def start(self, side: str, version: int, digest: str) -> Replica:
         """Start one side's replica and return at once."""
-        site = self._site
-        taken = {row.port for row in [*site.journal.replicas.all(), *self._running]} | {each.port for each in site.project.environments.values()}
-        port = site.driver.port(0, taken)
-        row = Replica(_id(site, side), site.name, version, f"shadow-{side}", port, ReplicaState.STARTING, digest=digest, started=time.time())
-        known = site.version(version)
+        runtime = self._runtime
+        taken = {row.port for row in [*runtime.journal.replicas.all(), *self._running]} | {
+            each.port for each in runtime.project.environments.values()
+        }
+        port = runtime.driver.port(0, taken)
+        row = Replica(
+            _id(runtime, side),
+            runtime.name,
+            version,
+            f"shadow-{side}",
+            port,
+            ReplicaState.STARTING,
+            digest=digest,
+            started=time.time(),
+        )
+        known = runtime.version(version)
         spec = drivers.ReplicaSpec(
-            id=row.id, environment=site.name, model=site.project.mlflow.model, version=version, port=port, files=site.files(version),
-            digest=digest, commit=known.commit, capture_dir=private(site.directory / "shadow"), capture_rate=0.0,
-            log=site.log(row), marker=site.marker(row.id), slot=row.slot, mlflow_run=known.mlflow_run, run_id=known.run_id, shadow=True,
-        )  # fmt: skip
-        site.log(row).unlink(missing_ok=True)
-        seen = site.driver.start(spec)
-        row = replace(row, pid=seen.pid, pid_started=seen.pid_started, address=seen.address, container=seen.container, image=seen.image)
+            id=row.id,
+            environment=runtime.name,
+            model=runtime.project.mlflow.model,
+            version=version,
+            port=port,
+            files=runtime.files(version),
+            digest=digest,
+            commit=known.commit,
+            capture_dir=private(runtime.directory / "shadow"),
+            capture_rate=0.0,
+            log=runtime.log(row),
+            marker=runtime.marker(row.id),
+            slot=row.slot,
+            mlflow_run=known.mlflow_run,
+            run_id=known.run_id,
+            shadow=True,
+        )
+        runtime.log(row).unlink(missing_ok=True)
+        seen = runtime.driver.start(spec)
+        row = replace(
+            row,
+            pid=seen.pid,
+            pid_started=seen.pid_started,
+            address=seen.address,
+            container=seen.container,
+            image=seen.image,
+        )
         self._running.append(row)
-        site.say(f"started a shadow of version {version}, the {side}: it gets no traffic")
+        runtime.say(f"started a shadow of version {version}, the {side}: it gets no traffic")
         return row
 
     def wait(self) -> None:
-        """Until all answer /ping. RunFailed, with the end of its log, when one ends or takes longer than `health_timeout`."""
-        site, deadline = self._site, time.monotonic() + self._site.environment.health_timeout
+        """Until all answer /ping. RunFailed, with the end of its log, when one ends or takes longer than
+        `health_timeout`."""
+        runtime, deadline = self._runtime, time.monotonic() + self._runtime.environment.health_timeout
         for row in self._running:
-            while not site.healthy(row):
-                if not site.driver.alive(row):
-                    raise RunFailed(f"the shadow of version {row.version} ended while it was starting.{site.evidence(row)}", hint=f"its log: {site.log(row)}")
+            while not runtime.healthy(row):
+                if not runtime.driver.alive(row):
+                    raise RunFailed(
+                        f"the shadow of version {row.version} ended while it was starting.{runtime.evidence(row)}",
+                        hint=f"its log: {runtime.log(row)}",
+                    )
                 if time.monotonic() > deadline:
-                    text = f"the shadow of version {row.version} is not healthy after {site.environment.health_timeout:g} s."
-                    raise RunFailed(f"{text}{site.evidence(row)}", hint=f"its log: {site.log(row)}")
+                    text = (
+                        f"the shadow of version {row.version} is not healthy after"
+                        f" {runtime.environment.health_timeout:g} s."
+                    )
+                    raise RunFailed(f"{text}{runtime.evidence(row)}", hint=f"its log: {runtime.log(row)}")
                 time.sleep(0.05)
 
     def _end(self) -> None:
         for row in self._running:
             with contextlib.suppress(PodiumError):
-                self._site.driver.stop(row, grace=_GRACE)
+                self._runtime.driver.stop(row, grace=_GRACE)
         # Whoever interrupted us may have done so between the start of a replica and our noting it.
-        end_strays(self._site)
+        end_strays(self._runtime)
 
 
-def _id(site: Site, side: str) -> str:
-    return f"{site.name}-shadow-{side}"
+def _id(runtime: EnvironmentRuntime, side: str) -> str:
+    return f"{runtime.name}-shadow-{side}"
 
 
-def end_strays(site: Site) -> int:
+def end_strays(runtime: EnvironmentRuntime) -> int:
     """End shadows that nobody uses; how many. The caller has the replay lock."""
-    return sum(site.driver.stop_lost(site.marker(_id(site, side))) for side in SIDES)
+    return sum(runtime.driver.stop_lost(runtime.marker(_id(runtime, side))) for side in SIDES)
 
 
 def sweep(project: Project, journal: Journal) -> list[str]:
-    """End what replays have left behind whose process was killed; what was done, in words. Costs one look at the locks where there is nothing."""
+    """End what replays have left behind whose process was killed; what was done, in words. Costs one look at the
+    locks where there is nothing."""
     done: list[str] = []
     for holder in journal.locks.all():
         if not holder.name.startswith(_LOCK) or holder.alive:
             continue
         config = project.environments.get(holder.name.removeprefix(_LOCK))
-        count = end_strays(Site(project, journal, config)) if config is not None else 0
+        count = end_strays(EnvironmentRuntime(project, journal, config)) if config is not None else 0
         journal.locks.give_back(holder)
-        done.append(f"{holder.name.removeprefix(_LOCK)}: a replay was killed; {count} of its shadow replicas were ended")
+        done.append(
+            f"{holder.name.removeprefix(_LOCK)}: a replay was killed; {count} of its shadow replicas were ended"
+        )
     return done

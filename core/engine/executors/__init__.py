@@ -1,5 +1,5 @@
-"""Where a `run:` step executes. An executor is a class found by name and loaded late; other packages add theirs as entry points of
-`podium.executors` (CONTRIBUTING.md shows how)."""
+"""Where a `run:` step executes. An executor is a class found by name and loaded late; other packages add theirs as
+entry points of `podium.executors` (CONTRIBUTING.md shows how)."""
 
 from __future__ import annotations
 
@@ -18,19 +18,21 @@ if TYPE_CHECKING:
 
 EXECUTORS = {
     "process": "podium.core.engine.executors.process:ProcessExecutor",
-    "docker": "podium.core.engine.executors.docker:DockerExecutor",
+    "docker": "podium.core.engine.executors.container.executor:DockerExecutor",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One attempt at a step. `argv` is never given to a shell by an executor (for a `run:` step it names the shell itself).
+    """One attempt at a step. `argv` is never given to a shell by an executor (for a `run:` step it names the shell
+    itself).
 
-    `stdin` is a file descriptor to read from, None for nothing. `contained` asks that whatever the command leaves running is found and ended.
+    `stdin` is a file descriptor to read from, None for nothing. `contained` asks that whatever the command leaves
+    running is found and ended.
 
-    What follows is for executors that take the command elsewhere: `base` is the step's key without the executor's fingerprint, empty for a step that
-    is never cached; `key` is the whole of it, as far as it was known. `outputs` are paths below `cwd`. `directory` is the run's own, `log` the
-    step's log.
+    What follows is for executors that take the command elsewhere: `base` is the step's key without the executor's
+    fingerprint, empty for a step that is never cached; `key` is the whole of it, as far as it was known. `outputs`
+    are paths below `cwd`. `directory` is the run's own, `log` the step's log.
     """
 
     run_id: int
@@ -53,7 +55,8 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What an executor may look at to know its part of a key. `breathe` is to be called while it waits for anything; what that raises ends the wait."""
+    """What an executor may look at to know its part of a key. `breathe` is to be called while it waits for anything;
+    what that raises ends the wait."""
 
     project: Project
     root: Path
@@ -62,8 +65,8 @@ class Setting:
 
 
 class Execution(Protocol):
-    """A started task. The runner reads the two descriptors until they end, polls after SIGCHLD and now and then, and calls nothing else from
-    another thread."""
+    """A started task. The runner reads the two descriptors until they end, polls after SIGCHLD and now and then, and
+    calls nothing else from another thread."""
 
     stdout: int
     stderr: int
@@ -85,8 +88,9 @@ class Execution(Protocol):
         ...
 
     def findings(self) -> Mapping[str, Any]:
-        """After the end: what is known besides the exit code. `error` and `hint` where something else than the command failed; `fingerprint` where it
-        was not known before the start, or was another one; the rest becomes results of the step."""
+        """After the end: what is known besides the exit code. `error` and `hint` where something else than the
+        command failed; `fingerprint` where it was not known before the start, or was another one; the rest becomes
+        results of the step."""
         ...
 
 
@@ -96,21 +100,27 @@ class Executor(Protocol):
         ...
 
     def fingerprint(self, step: PlannedStep, setting: Setting) -> str:
-        """What of the executor belongs into the step's key (an image's digest); empty for nothing, or when only the start can tell."""
+        """What of the executor belongs into the step's key (an image's digest); empty for nothing, or when only the
+        start can tell."""
         ...
 
 
 def load(name: str) -> Executor:
-    """MissingExtra when no installed package has an executor of that name, or when it needs something that is missing."""
+    """MissingExtra when no installed package has an executor of that name, or when it needs something that is
+    missing."""
     target = EXECUTORS.get(name) or _entry_point(name)
     if target is None:
         known = ", ".join(sorted(EXECUTORS))
-        raise MissingExtra(f"there is no executor {name!r}", hint=f"use one of: {known}; or install the package that brings it")
+        raise MissingExtra(
+            f"there is no executor {name!r}", hint=f"use one of: {known}; or install the package that brings it"
+        )
     module, _, attribute = target.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)()
     except ImportError as error:
-        raise MissingExtra(f"executor {name!r} cannot be loaded: {error}", hint="install what it needs into Podium's environment") from error
+        raise MissingExtra(
+            f"executor {name!r} cannot be loaded: {error}", hint="install what it needs into Podium's environment"
+        ) from error
 
 
 def _entry_point(name: str) -> str | None:

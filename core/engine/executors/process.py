@@ -1,4 +1,5 @@
-"""Steps as processes of this machine: each in a session of its own, so that a signal reaches all of it and no terminal reaches it."""
+"""Steps as processes of this machine: each in a session of its own, so that a signal reaches all of it and no
+terminal reaches it."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from .. import leftovers
+from .. import orphans as leftovers
 from . import Setting, Task
 
 if TYPE_CHECKING:

@@ -79,11 +79,17 @@ def test_a_month_that_cannot_be_tested_is_refused(until: str) -> None:
 
 def test_splits_share_no_month() -> None:
     rows = pd.concat([prepare.table(flight(month=month), observed()) for month in range(1, 13)], ignore_index=True)
-    assert {name: len(part) for name, part in prepare.split(rows, "2013-07").items()} == {"train": 5, "valid": 1, "test": 1}
+    assert {name: len(part) for name, part in prepare.split(rows, "2013-07").items()} == {
+        "train": 5,
+        "valid": 1,
+        "test": 1,
+    }
 
 
 def test_the_encoder_knows_what_it_saw_and_calls_the_rest_missing() -> None:
-    rows = pd.concat([prepare.table(flight(carrier=carrier), observed()) for carrier in ("UA", "DL")], ignore_index=True)
+    rows = pd.concat(
+        [prepare.table(flight(carrier=carrier), observed()) for carrier in ("UA", "DL")], ignore_index=True
+    )
     encoder = features.Encoder(("carrier", "hour"), prepare.TEXT).fit(rows, pd.Series([1, 0]))
     unseen = rows.iloc[[0]].assign(carrier="??")
     matrix = encoder.transform(pd.concat([rows, unseen]))

@@ -1,0 +1,90 @@
+"""Where an engine is: `unix://`, `tcp://` (with TLS) or `ssh://`, as podium.yaml and DOCKER_HOST write it. Loads
+nothing heavy."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ...domain.project import Environment, Project
+from ...errors import UsageError
+
+LOCAL_SOCKET = "/var/run/docker.sock"
+_PORTS = {"ssh": 22, "tcp": 2376}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """`path` is the engine's socket: on this machine for unix, on the other one for ssh. `tls` is a directory of
+    certificates, empty for none."""
+
+    scheme: str
+    host: str = ""
+    port: int = 0
+    user: str = ""
+    path: str = LOCAL_SOCKET
+    tls: str = ""
+
+    @property
+    def local(self) -> bool:
+        """Whether its containers run on this machine, so that their addresses and files can be reached without the
+        engine."""
+        return self.scheme == "unix"
+
+    def __str__(self) -> str:
+        if self.scheme == "unix":
+            return f"unix://{self.path}"
+        at = f"{self.user}@" if self.user else ""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.scheme == "ssh" and self.port == _PORTS["ssh"] else f":{self.port}"
+        path = self.path if self.scheme == "ssh" and self.path != LOCAL_SOCKET else ""
+        return f"{self.scheme}://{at}{host}{port}{path}"
+
+
+def parse(text: str, *, tls: str = "") -> Address:
+    """The address written as `text`. UsageError, naming what is wrong, for anything that is not one."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise UsageError(f"{text!r} is not the address of a Docker engine: {error}") from None
+    if parts.scheme == "unix":
+        path = f"{parts.netloc}{parts.path}"
+        if not path.startswith("/"):
+            raise UsageError(f"{text!r} has no absolute path to a socket", hint=f"for example unix://{LOCAL_SOCKET}")
+        return Address("unix", path=path)
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise UsageError(
+            f"{text!r} is not the address of a Docker engine",
+            hint="write unix:///path, tcp://host:2376 or ssh://user@host:22",
+        )
+    if parts.password:
+        raise UsageError("the address of a Docker engine must not hold a password", hint="use a key, and ssh-agent")
+    words = (parts.hostname, parts.username or "", parts.path)
+    if any(word.startswith("-") for word in words):
+        raise UsageError(f"{text!r} is not the address of a Docker engine: nothing in it may begin with a dash")
+    if parts.scheme == "tcp":
+        return Address("tcp", parts.hostname, port or _PORTS["tcp"], path="", tls=tls)
+    socket = parts.path if parts.path not in ("", "/") else LOCAL_SOCKET
+    return Address("ssh", parts.hostname, port or _PORTS["ssh"], parts.username or "", socket)
+
+
+def of_project(project: Project) -> Address:
+    """The engine for steps and image builds: podium.yaml's, else that of DOCKER_HOST, else this machine's own."""
+    host = project.docker.host or os.environ.get("DOCKER_HOST", "") or f"unix://{LOCAL_SOCKET}"
+    return parse(host, tls=_tls(project, project.docker.tls))
+
+
+def of_environment(project: Project, environment: Environment) -> Address:
+    """The engine that serves an environment: its own, else the project's."""
+    if not environment.host:
+        return of_project(project)
+    return parse(environment.host, tls=_tls(project, environment.tls or project.docker.tls))
+
+
+def _tls(project: Project, written: str) -> str:
+    if written:
+        return str(project.home / Path(written).expanduser())
+    return os.environ.get("DOCKER_CERT_PATH", "") if os.environ.get("DOCKER_TLS_VERIFY") else ""

@@ -1,0 +1,222 @@
+"""One Docker engine: opened with time-outs, asked through the docker package's low-level client, its errors
+explained."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from docker import APIClient
+from docker.tls import TLSConfig
+
+from ...errors import Unreachable, UsageError
+from .address import Address
+from .errors import Away, explained
+
+if TYPE_CHECKING:
+    from .ssh import Tunnel
+
+TIMEOUT = 30
+SLOW = 600.0  # seconds that an engine may be silent while it moves gigabytes on its disk
+PIECE = 2 << 20
+# A machine that is gone without a word is noticed after some 25 s, where nothing else (ssh's own keep-alive) notices it
+# earlier.
+_KEEPALIVE = ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
+# Images were known by their content from here on; older engines are not tried.
+_OLDEST = (1, 40)
+
+
+class _Client(APIClient):
+    """The docker package's client, which asks for the certificates it was told to, whatever REQUESTS_CA_BUNDLE and
+    CURL_CA_BUNDLE say."""
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        return super().merge_environment_settings(url, proxies, stream, self.verify if verify is None else verify, cert)
+
+
+class Engine:
+    """`api` is the docker package's client; use it inside `with engine.doing("a few words"):`, which explains its
+    errors. Close it, or use `with`."""
+
+    def __init__(self, address: Address, api: Any, tunnel: Tunnel | None = None, *, own: bool = True) -> None:
+        """`own` is whether the tunnel is closed with the engine."""
+        self.address = address
+        self.api = api
+        self._tunnel = tunnel
+        self._own = own
+
+    @contextmanager
+    def doing(self, what: str) -> Generator[None]:
+        """What is being done, for the beginning of an error message."""
+        try:
+            with explained(self.address, what):
+                yield
+        except Away as error:
+            # ssh closes its connections first and ends a moment later.
+            if self._tunnel is None or not self._tunnel.ends(0.3):
+                raise
+            cut = self._tunnel.why(cut=True)
+            raise Away(f"{what}: {cut.message}", hint=cut.hint) from error
+
+    @property
+    def alive(self) -> bool:
+        """False once the line to the engine is known to be cut: this object is of no more use then."""
+        return self._tunnel is None or self._tunnel.alive
+
+    def containers(self, labels: list[str], *, stopped: bool = True) -> list[dict[str, Any]]:
+        """The engine's own short description of each container that has all these labels (`key=value`). One request."""
+        with self.doing("listing containers"):
+            return self.api.containers(all=stopped, filters={"label": labels})
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        """All that the engine knows of one container. NotFound when it is gone."""
+        with self.doing(f"looking at container {container[:40]}"):
+            return self.api.inspect_container(container)
+
+    def fetch(self, container: str, path: str) -> Iterator[bytes]:
+        """What lies at `path` in a container: a tar, in pieces. The docker package's NotFound where nothing does.
+        Its own `get_archive` would wait for ever when the engine falls silent in the middle; this waits for the next
+        piece as long as for any answer."""
+        url = self.api._url("/containers/{0}/archive", container)
+        response = self.api._get(url, params={"path": path}, stream=True, headers={"Accept-Encoding": "identity"})
+        self.api._raise_for_status(response)
+        return response.iter_content(PIECE)
+
+    @contextmanager
+    def unhurried(self) -> Generator[None]:
+        """For requests that have the engine move gigabytes before it answers."""
+        before, self.api.timeout = self.api.timeout, SLOW
+        try:
+            yield
+        finally:
+            self.api.timeout = before
+
+    def info(self) -> dict[str, Any]:
+        with self.doing("asking the engine about itself"):
+            return self.api.info()
+
+    def client_environment(self) -> dict[str, str]:
+        """By which another program talks to this engine, as docker's own client would."""
+        address = self.address
+        if address.scheme == "tcp":
+            return {
+                "DOCKER_HOST": f"tcp://{_host(address)}:{address.port}",
+                "DOCKER_TLS_VERIFY": "1",
+                "DOCKER_CERT_PATH": address.tls,
+            }
+        return {
+            "DOCKER_HOST": f"unix://{getattr(self._tunnel, 'socket', address.path)}",
+            "DOCKER_TLS_VERIFY": "",
+            "DOCKER_CONTEXT": "",
+        }
+
+    def dial(self) -> socket.socket:
+        """A connection of its own, for a stream in both directions (attach, exec). OSError when nobody answers."""
+        address = self.address
+        if address.scheme == "tcp":
+            plain = socket.create_connection((address.host, address.port), timeout=TIMEOUT)
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for option, value in _KEEPALIVE:
+                plain.setsockopt(socket.IPPROTO_TCP, option, value)
+            try:
+                return self._trusting().wrap_socket(plain, server_hostname=address.host)
+            except BaseException:
+                plain.close()
+                raise
+        plain = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        plain.settimeout(TIMEOUT)
+        try:
+            plain.connect(str(getattr(self._tunnel, "socket", address.path)))
+        except BaseException:
+            plain.close()
+            raise
+        return plain
+
+    def _trusting(self) -> ssl.SSLContext:
+        directory = Path(self.address.tls)
+        context = ssl.create_default_context(cafile=str(directory / "ca.pem"))
+        context.load_cert_chain(str(directory / "cert.pem"), str(directory / "key.pem"))
+        return context
+
+    def close(self) -> None:
+        self.api.close()
+        if self._tunnel is not None and self._own:
+            self._tunnel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_engine(address: Address, *, timeout: int = TIMEOUT) -> Engine:
+    """A connection to the engine; every request on it waits at most `timeout` seconds. Unreachable, Refused (no
+    permission on the socket)."""
+    with explained(address, "connecting to Docker"):
+        if address.scheme == "ssh":
+            from .ssh import Tunnel
+
+            tunnel = Tunnel(address)
+            try:
+                return through(tunnel, address, timeout=timeout, own=True)
+            except BaseException:
+                tunnel.close()
+                raise
+        if address.scheme == "tcp":
+            api = _Client(
+                base_url=f"https://{_host(address)}:{address.port}", version="auto", timeout=timeout, tls=_tls(address)
+            )
+        else:
+            api = _Client(base_url=str(address), version="auto", timeout=timeout)
+        return _checked(Engine(address, api))
+
+
+def through(tunnel: Tunnel, address: Address, *, timeout: int = TIMEOUT, own: bool = False) -> Engine:
+    """A connection over an open tunnel, which several may share."""
+    with explained(address, "connecting to Docker"):
+        return _checked(
+            Engine(
+                address, _Client(base_url=f"unix://{tunnel.socket}", version="auto", timeout=timeout), tunnel, own=own
+            )
+        )
+
+
+def _checked(engine: Engine) -> Engine:
+    version = tuple(int(part) for part in str(engine.api.api_version).split("."))
+    if version < _OLDEST:
+        engine.close()
+        raise Unreachable(
+            f"the Docker engine at {engine.address} is too old (API {engine.api.api_version})",
+            hint="Docker 19.03 or newer is needed",
+        )
+    return engine
+
+
+def _host(address: Address) -> str:
+    return f"[{address.host}]" if ":" in address.host else address.host
+
+
+def _tls(address: Address) -> TLSConfig:
+    """Both sides prove who they are: an engine that answers anybody hands out its whole machine."""
+    if not address.tls:
+        hint = (
+            "set `tls` to a directory with ca.pem, cert.pem and key.pem (or DOCKER_CERT_PATH with DOCKER_TLS_VERIFY=1),"
+            " or use ssh://"
+        )
+        raise UsageError(
+            f"the engine at {address} needs certificates: Podium does not talk to one without TLS", hint=hint
+        )
+    directory = Path(address.tls)
+    ca, cert, key = (directory / name for name in ("ca.pem", "cert.pem", "key.pem"))
+    for path in (ca, cert, key):
+        if not path.is_file():
+            raise UsageError(f"{path} is missing", hint="`tls` names a directory with ca.pem, cert.pem and key.pem")
+    return TLSConfig(client_cert=(str(cert), str(key)), ca_cert=str(ca), verify=True)

@@ -1,0 +1,122 @@
+"""Engines that a process keeps open and uses from all its threads: one connection, and one ssh, for each address.
+
+A line that was cut is opened again by whoever asks next. An engine that could not be reached is not tried again for
+a moment, so that many askers (a status of ten environments, once a second) do not each wait for it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from ...errors import PodiumError
+from .address import Address
+from .client import TIMEOUT, Engine, open_engine, through
+from .errors import Away
+
+if TYPE_CHECKING:
+    from .ssh import Tunnel
+
+T = TypeVar("T")
+
+# For a look at what there is: who asks once a second must not wait half a minute for an engine that hangs.
+LOOK = 5
+_PAUSE = 1.0
+_RETRY = 0.25
+_PATIENCE = 0.05
+
+
+class _Line:
+    """Everything that is open to one address."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.lock = threading.Lock()
+        self.tunnel: Tunnel | None = None
+        self.engines: dict[int, Engine] = {}
+        self.failed: PodiumError | None = None
+        self.failed_at = 0.0
+
+    def engine(self, timeout: int) -> Engine:
+        with self.lock:
+            if self.tunnel is not None and not self.tunnel.alive:
+                self.close()
+            found = self.engines.get(timeout)
+            if found is not None:
+                return found
+            if self.failed is not None and time.monotonic() - self.failed_at < _PAUSE:
+                raise type(self.failed)(self.failed.message, hint=self.failed.hint)
+            try:
+                made = self.engines[timeout] = self._open(timeout)
+            except PodiumError as error:
+                self.failed, self.failed_at = error, time.monotonic()
+                raise
+            self.failed = None
+            return made
+
+    def _open(self, timeout: int) -> Engine:
+        if self.address.scheme != "ssh":
+            return open_engine(self.address, timeout=timeout)
+        from .ssh import Tunnel
+
+        self.tunnel = self.tunnel or Tunnel(self.address)
+        return through(self.tunnel, self.address, timeout=timeout)
+
+    def close(self) -> None:
+        for engine in self.engines.values():
+            engine.close()
+        self.engines.clear()
+        if self.tunnel is not None:
+            self.tunnel.close()
+            self.tunnel = None
+
+
+_lines: dict[Address, _Line] = {}
+_lock = threading.Lock()
+
+
+def shared(address: Address, *, timeout: int = TIMEOUT) -> Engine:
+    """This process's engine at `address`, opened or opened again where that is needed; it is nobody's to close.
+    Raises what open_engine does."""
+    with _lock:
+        line = _lines.setdefault(address, _Line(address))
+    return line.engine(timeout)
+
+
+@atexit.register
+def close_all() -> None:
+    """End every ssh of this process."""
+    with _lock:
+        lines = list(_lines.values())
+        _lines.clear()
+    for line in lines:
+        # A thread that waits for an engine holds the lock and may do so for seconds, and the end of a process waits for
+        # nobody.
+        held = line.lock.acquire(timeout=_PATIENCE)
+        line.close()
+        if held:
+            line.lock.release()
+
+
+def patiently(work: Callable[[], T], seconds: float, say: Callable[[str], None]) -> T:
+    """`work`, done again and again for at most `seconds` while its engine is away; it must be something that may be
+    done twice."""
+    deadline = time.monotonic() + seconds
+    waited = False
+    while True:
+        try:
+            done = work()
+        except Away as error:
+            if time.monotonic() >= deadline:
+                raise
+            if not waited:
+                say(f"{error.message}; trying again for {seconds:g} s")
+            waited = True
+            time.sleep(_RETRY)
+        else:
+            if waited:
+                say("it answers again")
+            return done

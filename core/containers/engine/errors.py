@@ -1,0 +1,147 @@
+"""What an engine's error means and what to do about it, in Podium's own errors."""
+
+from __future__ import annotations
+
+import errno
+import ssl
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+
+from docker import errors as docker_errors
+from requests import exceptions as http_errors
+from urllib3.exceptions import HTTPError
+
+from ...errors import NotFound, PodiumError, Refused, RunFailed, Unreachable
+from ...logs.text import clean
+from .address import Address
+
+# What the docker package lets through as it is when an answer that goes on ends in the middle of a message, or is
+# silent for too long.
+BROKEN = (HTTPError, docker_errors.StreamParseError, ValueError)
+
+
+class Away(Unreachable):
+    """The engine itself does not answer: it is being restarted, or the line to it is cut. The same may succeed a
+    moment later."""
+
+
+@contextmanager
+def own_files(what: str) -> Generator[None]:
+    """RunFailed for what fails at a file of this machine. Inside of `explained` an OSError would be taken for the
+    engine's. Of the engine's own errors, which are OSErrors too where the HTTP library raises them, none is touched."""
+    try:
+        yield
+    except http_errors.RequestException:
+        raise
+    except OSError as error:
+        name = f"{clean(str(error.filename))[:300]}: " if error.filename else ""
+        raise RunFailed(
+            f"{what}: {name}{error.strerror or clean(str(error))[:300]}",
+            hint="is the disk full, or the file not ours to use?",
+        ) from error
+
+
+@contextmanager
+def explained(address: Address, what: str) -> Generator[None]:
+    """Turn whatever the docker package raises inside into a PodiumError that begins with `what` (a few words:
+    «starting production-v3-1»)."""
+    try:
+        yield
+    except PodiumError:
+        raise
+    except docker_errors.APIError as error:
+        raise refusal(error, what) from error
+    except (docker_errors.DockerException, http_errors.RequestException, OSError) as error:
+        raise unreachable(error, address, what) from error
+
+
+def refusal(error: docker_errors.APIError, what: str) -> PodiumError:
+    """The engine answered, but not with what was asked for."""
+    text = clean(" ".join(str(error.explanation or error).split()))[:600]
+    low = text.lower()
+    status = error.status_code or 0
+    if "no space left on device" in low:
+        return Unreachable(f"{what}: the engine's disk is full: {text}", hint="`docker system df` shows what fills it")
+    if isinstance(error, docker_errors.ImageNotFound) or "no such image" in low or "manifest unknown" in low:
+        return NotFound(
+            f"{what}: the image is neither on the engine nor to be had: {text}",
+            hint="build or pull it, or correct its name",
+        )
+    if (
+        "pull access denied" in low
+        or "unauthorized" in low
+        or "authentication required" in low
+        or "denied:" in low
+        or "no basic auth" in low
+    ):
+        return Refused(
+            f"{what}: the registry refuses: {text}", hint="`docker login` on this machine, or correct the image's name"
+        )
+    if "port is already allocated" in low or "address already in use" in low:
+        return Refused(
+            f"{what}: the port is in use: {text}", hint="stop what uses it, or give the environment another port"
+        )
+    if any(
+        word in low
+        for word in (
+            "dial tcp",
+            "no such host",
+            "tls handshake",
+            "connection refused",
+            "i/o timeout",
+            "context deadline exceeded",
+        )
+    ):
+        return Unreachable(
+            f"{what}: the engine does not reach the registry: {text}",
+            hint="is the registry up, and reachable from the engine's machine?",
+        )
+    if status == 404:
+        return NotFound(f"{what}: {text}")
+    return RunFailed(f"{what}: the engine refuses: {text}")
+
+
+def unreachable(error: BaseException, address: Address, what: str) -> PodiumError:
+    """Nobody answered. Tells «no daemon», «no permission», a time-out and a bad certificate apart."""
+    # An SSLError is an OSError whose number is OpenSSL's own: 1 would read as «no permission».
+    numbers = {
+        cause.errno
+        for cause in _causes(error)
+        if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno
+    }
+    text = clean(" ".join(str(error).split()))[:300]
+    if errno.EACCES in numbers or errno.EPERM in numbers:
+        hint = "add yourself to the group `docker` and log in again, or name another engine in docker.host"
+        return Refused(f"{what}: no permission on the socket of the Docker engine at {address}", hint=hint)
+    if numbers & {errno.ENOENT, errno.ECONNREFUSED}:
+        return Away(
+            f"{what}: no Docker engine answers at {address}",
+            hint="is it running? `docker info` should answer; docker.host names another",
+        )
+    if isinstance(error, http_errors.Timeout) or any(isinstance(cause, TimeoutError) for cause in _causes(error)):
+        return Away(
+            f"{what}: the Docker engine at {address} does not answer in time",
+            hint="it may be overloaded or stopped; try again",
+        )
+    if "certificate" in text.lower() or "ssl" in text.lower():
+        return Away(
+            f"{what}: the Docker engine at {address} is not trusted: {text}",
+            hint="check the directory that `tls` names",
+        )
+    return Away(f"{what}: the Docker engine at {address} cannot be asked: {text}", hint="is it running? try again")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, what it came from, and the errors that the HTTP library wraps as arguments."""
+    pending, seen = [error], set[int]()
+    while pending:
+        cause = pending.pop()
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        pending += [
+            each
+            for each in (cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args)
+            if isinstance(each, BaseException)
+        ]

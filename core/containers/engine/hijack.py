@@ -1,0 +1,94 @@
+"""Streams in both directions to a container: attach and exec. The engine turns the HTTP connection over to us; from
+then on it carries bytes.
+
+Done by hand, because the docker package hands out such a connection without what had already arrived with the
+answer's header: a shell's first prompt, or a step's first line.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any
+from urllib.parse import urlencode
+
+from docker import errors as docker_errors
+
+from .client import Engine
+from .errors import refusal
+
+_LONGEST_HEAD = 64 << 10
+
+
+def hijack(
+    engine: Engine, path: str, *, what: str, query: dict[str, str] | None = None, body: dict[str, Any] | None = None
+) -> tuple[socket.socket, bytes]:
+    """POST to `path` (`/containers/ID/attach`) and take the connection over: it, and what came with the header.
+    PodiumError when refused."""
+    target = f"/v{engine.api.api_version}{path}" + (f"?{urlencode(query)}" if query else "")
+    content = json.dumps(body).encode() if body is not None else b""
+    head = (
+        f"POST {target} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+    )
+    with engine.doing(what):
+        line = engine.dial()
+        try:
+            line.sendall(head.encode() + content)
+            status, rest = _answer(line)
+            if status not in (101, 200):
+                text = _message(line, rest)
+                raise refusal(docker_errors.APIError(text, explanation=text), what)
+            line.settimeout(None)
+        except BaseException:
+            line.close()
+            raise
+    return line, rest
+
+
+def _answer(line: socket.socket) -> tuple[int, bytes]:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        piece = line.recv(4096)
+        if not piece or len(data) > _LONGEST_HEAD:
+            raise ConnectionResetError("the engine ended the connection")
+        data += piece
+    head, _, rest = data.partition(b"\r\n\r\n")
+    words = head.split(None, 2)
+    return (int(words[1]) if len(words) > 1 and words[1].isdigit() else 0), rest
+
+
+def _message(line: socket.socket, data: bytes) -> str:
+    line.settimeout(2.0)
+    try:
+        while len(data) < _LONGEST_HEAD and b"}" not in data and (piece := line.recv(4096)):
+            data += piece
+    except OSError:
+        pass
+    start = data.find(b"{")
+    try:
+        return str(json.loads(data[start : data.rfind(b"}") + 1])["message"])
+    except (ValueError, KeyError, TypeError):
+        return data.decode("utf-8", "replace")[:300]
+
+
+class Frames:
+    """Takes the engine's frames apart: standard output and standard error on one connection, each piece with a
+    header of eight bytes."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[tuple[int, memoryview]]:
+        """The pieces (1 for output, 2 for errors; what is no whole frame yet comes as far as it is there)."""
+        found: list[tuple[int, memoryview]] = []
+        view = memoryview(self._rest + data if self._rest else data)
+        at, size = 0, len(view)
+        while size - at >= 8:
+            length = int.from_bytes(view[at + 4 : at + 8], "big")
+            if size - at - 8 < length:
+                break
+            found.append((view[at], view[at + 8 : at + 8 + length]))
+            at += 8 + length
+        self._rest = bytes(view[at:])
+        return found

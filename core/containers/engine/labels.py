@@ -1,0 +1,66 @@
+"""What Podium writes on everything that it makes on an engine, so that it finds its own again and touches nobody
+else's."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PROJECT = "podium.project"
+HOME = "podium.home"
+ROLE = "podium.role"
+ENVIRONMENT = "podium.environment"
+REPLICA = "podium.replica"
+MODEL = "podium.model"
+VERSION = "podium.version"
+COMMIT = "podium.commit"
+RUN = "podium.run"
+STEP = "podium.step"
+ATTEMPT = "podium.attempt"
+MLFLOW_RUN = "podium.mlflow-run"
+DIGEST = "podium.digest"
+REQUIREMENTS = "podium.requirements"
+WHOLE = "podium.whole-mlflow"
+TRIED = "podium.tried"
+DEPENDENCIES = "podium.dependencies"
+
+# Roles
+STEP_ROLE = "step"
+REPLICA_ROLE = "replica"
+PROXY_ROLE = "proxy"
+RELAY_ROLE = "relay"
+NETWORK_ROLE = "network"
+VOLUME_ROLE = "volume"
+SHADOW_ROLE = "shadow"
+IMAGE_ROLE = "image"
+DEPENDENCIES_ROLE = "dependencies"
+TRIAL_ROLE = "trial"
+
+
+def home_id(home: Path) -> str:
+    """Tells two checkouts of a project on one engine apart without telling the engine where they are: 12 hex digits."""
+    return hashlib.sha256(str(home).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The labels of one thing of one project. `more` are those of its role."""
+
+    project: str
+    home: Path
+    role: str
+    more: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def all(self) -> dict[str, str]:
+        return {
+            PROJECT: self.project,
+            HOME: home_id(self.home),
+            ROLE: self.role,
+            **{key: value for key, value in self.more.items() if value},
+        }
+
+    def filters(self) -> list[str]:
+        """For the `label` filter of a list: all of them have to be there."""
+        return [f"{key}={value}" for key, value in self.all().items()]

@@ -1,0 +1,211 @@
+"""An engine over SSH: the system's own ssh forwards the engine's socket to a private one here.
+
+One ssh process an engine and a Podium process, instead of the docker package's own ways (a Python SSH library at 15
+ms a call, or one ssh process a request at 0.5 s): keys, agent, known hosts and ~/.ssh/config are what the user's ssh
+has always used. A cut line is noticed within four seconds by ssh's own keep-alive; the process then ends, and every
+request on the socket fails at once instead of hanging.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ...errors import MissingExtra, PodiumError, Refused
+from ...logs.text import clean
+from .address import Address
+from .errors import Away
+
+CONNECT_SECONDS = 15.0
+_KEEPALIVE = ("-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=3")
+_PREFIX = "podium-ssh-"
+# Becomes ssh after it has asked the kernel (PR_SET_PDEATHSIG) for a TERM when the process that started it ends in
+# whatever way.
+_WITH_PARENT = (
+    "import ctypes, os, sys\n"
+    "try: ctypes.CDLL(None).prctl(1, 15, 0, 0, 0)\n"
+    "except (OSError, AttributeError): pass\n"
+    "os.getppid() == int(sys.argv[1]) or os._exit(1)\n"
+    "os.execv(sys.argv[2], sys.argv[2:])\n"
+)
+
+
+class Tunnel:
+    """Open until `close`; `socket` is where the other machine's engine answers. Unreachable or Refused, in ssh's own
+    words, when it cannot be."""
+
+    def __init__(self, address: Address) -> None:
+        program = shutil.which("ssh")
+        if program is None:
+            raise MissingExtra(
+                "ssh is not installed, and the engine is reached over it", hint="install OpenSSH's client"
+            )
+        _sweep()
+        self._directory = tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-")
+        self.socket = Path(self._directory.name) / "engine.sock"
+        self._address = address
+        self._errors = Path(self._directory.name) / "ssh.err"
+        try:
+            self._process = self._start(program)
+            self._wait()
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, program: str) -> subprocess.Popen[bytes]:
+        """ssh's parent, for the kernel, is the thread that starts it: one that waits for its end and so lives as
+        long."""
+        address = self._address
+        command = [
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            _WITH_PARENT,
+            str(os.getpid()),
+            program,
+            "-nNT",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "ExitOnForwardFailure=no",
+            "-o",
+            "StreamLocalBindMask=0177",
+            "-o",
+            f"ConnectTimeout={int(CONNECT_SECONDS) - 5}",
+            "-o",
+            "ControlPath=none",
+            "-o",
+            "ControlMaster=no",
+            *_KEEPALIVE,
+            "-p",
+            str(address.port),
+            *(["-l", address.user] if address.user else []),
+            "-L",
+            f"{self.socket}:{address.path}",
+            "--",
+            address.host,
+        ]
+        handed: queue.SimpleQueue[subprocess.Popen[bytes] | OSError] = queue.SimpleQueue()
+
+        def keep() -> None:
+            try:
+                with self._errors.open("wb") as errors:
+                    process = subprocess.Popen(
+                        command,
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.DEVNULL,
+                        stderr=errors,
+                        start_new_session=True,
+                    )
+            except OSError as error:
+                handed.put(error)
+                return
+            handed.put(process)
+            process.wait()
+
+        threading.Thread(target=keep, name=f"ssh {address.host}", daemon=True).start()
+        started = handed.get()
+        if isinstance(started, OSError):
+            raise Away(f"ssh cannot be started: {started}", hint="is the machine out of processes or memory?")
+        return started
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + CONNECT_SECONDS
+        while not self._answers():
+            if self._process.poll() is not None:
+                raise self.why()
+            if time.monotonic() > deadline:
+                # Forwards of the user's own configuration may fail, as they do where another ssh has them already; ours
+                # has not come either.
+                if self._errors.exists() and self._errors.stat().st_size:
+                    raise self.why()
+                raise Away(
+                    f"{self._address} does not answer within {CONNECT_SECONDS:g} s",
+                    hint="is the machine up? try: ssh " + self._address.host,
+                )
+            time.sleep(0.01)
+
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, contextlib.suppress(OSError):
+            probe.connect(str(self.socket))
+            return True
+        return False
+
+    def why(self, *, cut: bool = False) -> PodiumError:
+        """What ssh said when it ended; `cut` when it had been connected."""
+        try:
+            text = clean(" ".join(self._errors.read_text(errors="replace").split()))[:400]
+        except OSError:
+            text = ""
+        text = text or "ssh gave no reason"
+        if cut:
+            return Away(
+                f"the line to {self._address} was cut: {text}", hint="it is opened again by itself; is the machine up?"
+            )
+        if "Permission denied" in text or "Host key verification failed" in text:
+            hint = "log in by hand once (ssh …) to accept the host's key and to see that your key is let in"
+            return Refused(f"{self._address} does not let us in: {text}", hint=hint)
+        return Away(f"{self._address} cannot be reached: {text}", hint="is the machine up, and the address right?")
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def ends(self, seconds: float) -> bool:
+        """Whether ssh has ended, or does within `seconds`."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def close(self) -> None:
+        process = getattr(self, "_process", None)
+        if process is not None and process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(2.0)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(2.0)
+        self._directory.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _sweep() -> None:
+    """Directories of processes that were killed before they could remove them."""
+    base = Path(tempfile.gettempdir())
+    for old in base.glob(f"{_PREFIX}*-*"):
+        number = old.name.removeprefix(_PREFIX).partition("-")[0]
+        with contextlib.suppress(OSError):
+            if number.isdecimal() and old.stat().st_uid == os.getuid() and not _exists(int(number)):
+                shutil.rmtree(old, ignore_errors=True)
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

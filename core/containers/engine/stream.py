@@ -1,0 +1,110 @@
+"""Answers of the engine that go on: events, logs, statistics. Read from a connection of their own, which anybody may
+close at any time.
+
+The docker package's own streams return only when the engine ends them (a thread that waits in one cannot be told to
+stop), and cost several times as much for each piece. Asked with HTTP/1.0, the engine sends the bytes as they are,
+with no chunks to take apart, and ends them by closing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import ssl
+import threading
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlencode
+
+from docker import errors as docker_errors
+from requests import Response
+
+from .client import Engine
+from .errors import refusal
+
+CHUNK = 256 << 10
+_LONGEST_HEAD = 64 << 10
+
+
+class Stream:
+    """A GET of `path` whose answer goes on. PodiumError, beginning with `what`, when the engine refuses or is not
+    there."""
+
+    def __init__(self, engine: Engine, path: str, query: dict[str, Any], *, what: str) -> None:
+        target = f"/v{engine.api.api_version}{path}" + (f"?{urlencode(query)}" if query else "")
+        self._closed = threading.Event()
+        with engine.doing(what):
+            self.socket = engine.dial()
+            try:
+                self.socket.sendall(f"GET {target} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
+                status, self._early = self._head()
+                if status != 200:
+                    text = self._refusal()
+                    raise refusal(docker_errors.APIError(text, explanation=text, response=_response(status)), what)
+                self.socket.settimeout(None)
+            except BaseException:
+                self.socket.close()
+                raise
+
+    def _head(self) -> tuple[int, bytes]:
+        data = b""
+        while b"\r\n\r\n" not in data:
+            piece = self.socket.recv(4096)
+            if not piece or len(data) > _LONGEST_HEAD:
+                raise ConnectionResetError("the engine ended the connection")
+            data += piece
+        head, _, rest = data.partition(b"\r\n\r\n")
+        words = head.split(None, 2)
+        return (int(words[1]) if len(words) > 1 and words[1].isdigit() else 0), rest
+
+    def _refusal(self) -> str:
+        data = self._early
+        with contextlib.suppress(OSError):
+            while len(data) < _LONGEST_HEAD and (piece := self.socket.recv(4096)):
+                data += piece
+        try:
+            return str(json.loads(data)["message"])
+        except (ValueError, KeyError, TypeError):
+            return data.decode("utf-8", "replace")[:300]
+
+    def read(self, timeout: float | None = None) -> bytes | None:
+        """What has come, at most CHUNK bytes; empty when the stream has ended or was closed or cut; None when
+        `timeout` seconds brought nothing."""
+        if self._early:
+            early, self._early = self._early, b""
+            return early
+        try:
+            self.socket.settimeout(timeout)
+            return self.socket.recv(CHUNK)
+        except (TimeoutError, BlockingIOError, ssl.SSLWantReadError):
+            return None
+        except (OSError, ValueError):
+            return b""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was us who ended it."""
+        return self._closed.is_set()
+
+    def close(self) -> None:
+        """From any thread: one that waits in `read` gets its end at once."""
+        self._closed.set()
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _response(status: int) -> Response:
+    """As much of an answer as the docker package's errors look at."""
+    made = Response()
+    made.status_code = status
+    return made

@@ -1,0 +1,1 @@
+"""Images: builds, transfers, registries, contents."""

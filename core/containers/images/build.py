@@ -1,0 +1,275 @@
+"""Building an image from a context: with BuildKit where the engine has it, else with the classic builder. What they
+say becomes lines of a log.
+
+BuildKit is asked through the engine's own API and needs no client program: what a client's session would add (files
+sent on demand, a password for a registry, secrets) is not wanted here. The context is sent whole, the base image is
+fetched before, and no secret enters a build.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, cast
+
+from docker import errors as docker_errors
+
+from ...errors import PodiumError, RunFailed, Unreachable
+from ...logs.text import clean
+from ..engine.client import Engine
+from ..engine.errors import BROKEN, refusal
+from . import buildkit_trace
+
+Say = Callable[[str], None]
+
+BUILDKIT = "buildkit"
+CLASSIC = "classic"
+# How long a builder may be silent: a step that downloads or compiles says nothing for minutes, an engine that is gone
+# says nothing for ever.
+SILENCE = 900  # seconds
+# Words of an engine, or of its frontend, that has no BuildKit to offer; anything else that fails would fail with the
+# classic builder too.
+_NO_BUILDKIT = re.compile(
+    r"buildkit .*not supported|invalid version|no active session|unknown builder|frontend .* not found", re.IGNORECASE
+)
+_STEP = re.compile(r"Step \d+/\d+ : ")
+_TELLING = re.compile(r"\s*ERROR|.*no space left on device", re.IGNORECASE)
+_NOISE = re.compile(r"^( ---> (?!Using cache)|Removing intermediate container|Successfully (built|tagged))")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to build: `context` is called once for each try and gives a tar with a `Dockerfile`. `arguments` are
+    values for its ARG lines, and are kept in the image's history: no secrets. `labels` cost no layer. `fresh` takes
+    nothing from the cache."""
+
+    context: Callable[[], Iterator[bytes]]
+    tag: str = ""
+    labels: Mapping[str, str] | None = None
+    arguments: Mapping[str, str] | None = None
+    fresh: bool = False
+    network: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """`steps` is how many steps the builder carried out or found, `cached` how many of them it found done. `seconds`
+    is the whole of it."""
+
+    image_id: str
+    builder: str
+    seconds: float
+    steps: int = 0
+    cached: int = 0
+
+
+def build(engine: Engine, order: Order, *, say: Say, what: str = "building an image", builder: str = "") -> Built:
+    """Build it; `builder` forces one of the two. RunFailed with the step that failed; Unreachable when the engine
+    goes away or its disk is full."""
+    if builder != CLASSIC:
+        try:
+            return _build(engine, order, say, what, BUILDKIT)
+        except PodiumError as error:
+            if builder or not _NO_BUILDKIT.search(error.message):
+                raise
+            say("this engine has no BuildKit; building with the classic builder")
+    return _build(engine, order, say, what, CLASSIC)
+
+
+def _build(engine: Engine, order: Order, say: Say, what: str, builder: str) -> Built:
+    started = time.monotonic()
+    reader: _Reader = _BuildKit(say) if builder == BUILDKIT else _Classic(say)
+    with engine.doing(what), closing(_request(engine, order, builder)) as response:
+        try:
+            for message in engine.api._stream_helper(response, decode=True):
+                _read(reader, message, what)
+        except BROKEN as error:
+            text = (
+                f"{what}: the connection to the engine at {engine.address} broke in the middle:"
+                f" {clean(str(error))[:200]}"
+            )
+            raise Unreachable(
+                text, hint="is the engine still running? run the step again; what was built is kept in its cache"
+            ) from error
+    reader.flush()
+    if not reader.image_id:
+        raise Unreachable(
+            f"{what}: the engine at {engine.address} stopped in the middle", hint="is it running? run the step again"
+        )
+    return Built(reader.image_id, builder, time.monotonic() - started, reader.steps, reader.cached)
+
+
+def _request(engine: Engine, order: Order, builder: str) -> Any:
+    params: dict[str, Any] = {
+        "version": "2" if builder == BUILDKIT else "1",
+        "rm": True,
+        "forcerm": True,
+        "nocache": order.fresh,
+        "pull": False,
+    }
+    if order.tag:
+        params["t"] = order.tag
+    if order.labels:
+        params["labels"] = json.dumps(dict(order.labels))
+    # As docker does: the way out that ~/.docker/config.json names. These arguments are the ones that no history keeps.
+    proxies: dict[str, str] = engine.api._proxy_configs.get_environment()
+    if order.arguments or proxies:
+        params["buildargs"] = json.dumps({**proxies, **(order.arguments or {})})
+    if not order.network:
+        params["networkmode"] = "none"
+    headers = {"Content-Type": "application/x-tar"}
+    api = engine.api
+    response = api._post(
+        api._url("/build"), data=order.context(), params=params, headers=headers, stream=True, timeout=SILENCE
+    )
+    api._raise_for_status(response)
+    return response
+
+
+class _Lines:
+    """Pieces of text, put together to lines."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._rest = ""
+
+    def add(self, text: str) -> None:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._line(line)
+
+    def flush(self) -> None:
+        if self._rest:
+            self._line(self._rest)
+        self._rest = ""
+
+    def _line(self, line: str) -> None:
+        text = clean(line.rstrip("\r"))
+        if text.strip() and not _NOISE.match(text):
+            self._say(text)
+
+
+class _Reader(ABC):
+    def __init__(self, say: Say) -> None:
+        self.say = say
+        self.image_id = ""
+        self.steps: int = 0
+        self.cached: int = 0
+        self.errors: list[str] = []
+
+    @abstractmethod
+    def read(self, message: Mapping[str, Any]) -> None: ...
+
+    @abstractmethod
+    def flush(self) -> None: ...
+
+
+class _Classic(_Reader):
+    def __init__(self, say: Say) -> None:
+        super().__init__(say)
+        self._lines = _Lines(self._line)
+
+    def read(self, message: Mapping[str, Any]) -> None:
+        if "stream" in message:
+            self._lines.add(str(message["stream"]))
+        elif "aux" in message and "ID" in message["aux"]:
+            self.image_id = str(message["aux"]["ID"])
+        elif "status" in message and "progressDetail" not in message:
+            self._lines.add(f"{message['status']}\n")
+
+    def flush(self) -> None:
+        self._lines.flush()
+
+    def _line(self, text: str) -> None:
+        if _STEP.match(text):
+            self.steps += 1
+        if text.startswith(" ---> Using cache"):
+            self.cached += 1
+        if _TELLING.match(text):
+            self.errors.append(text.strip())
+        self.say(text)
+
+
+class _BuildKit(_Reader):
+    """Each step has a number, said once when it begins and once when it ends, as docker's own plain output does."""
+
+    def __init__(self, say: Say) -> None:
+        super().__init__(say)
+        self._numbers: dict[str, int] = {}
+        self._ended: set[str] = set()
+        self._lines: dict[str, _Lines] = {}
+
+    def read(self, message: Mapping[str, Any]) -> None:
+        if message.get("id") == "moby.image.id":
+            self.image_id = str(message["aux"]["ID"])
+        elif message.get("id") == "moby.buildkit.trace":
+            news = buildkit_trace.decode(base64.b64decode(message["aux"]))
+            for vertex in news.vertexes:
+                self._vertex(vertex)
+            for output in news.outputs:
+                number = self._numbers.setdefault(output.digest, len(self._numbers) + 1)
+                lines = self._lines.setdefault(
+                    output.digest, _Lines(lambda text, number=number: self._line(number, text))
+                )
+                lines.add(output.text.decode("utf-8", "replace"))
+
+    def flush(self) -> None:
+        for lines in self._lines.values():
+            lines.flush()
+
+    def _line(self, number: int, text: str) -> None:
+        if _TELLING.match(text):
+            self.errors.append(text.strip())
+        self.say(f"#{number} {text}")
+
+    def _vertex(self, vertex: buildkit_trace.Vertex) -> None:
+        if not (vertex.started or vertex.cached) or vertex.digest in self._ended:
+            return
+        if vertex.digest not in self._numbers:
+            self._numbers[vertex.digest] = len(self._numbers) + 1
+            self.say(f"#{self._numbers[vertex.digest]} {clean(vertex.name)}")
+        if not vertex.completed and not vertex.cached:
+            return
+        self._ended.add(vertex.digest)
+        number = self._numbers[vertex.digest]
+        if vertex.digest in self._lines:
+            self._lines[vertex.digest].flush()
+        if vertex.error:
+            self.say(f"#{number} failed: {clean(vertex.error)[:500]}")
+            return
+        if not vertex.name.startswith("["):
+            return
+        if not vertex.name.startswith("[internal]"):
+            self.steps += 1
+            self.cached += int(vertex.cached)
+        self.say(
+            f"#{number} {'cached' if vertex.cached else f'done {max(0.0, vertex.completed - vertex.started):.1f} s'}"
+        )
+
+
+def _read(reader: _Reader, message: Any, what: str) -> None:
+    """One message. Raises what the engine's error means."""
+    if not isinstance(message, dict):
+        return
+    told = cast("dict[str, Any]", message)
+    if "error" not in told:
+        reader.read(told)
+        return
+    reader.flush()
+    text = str(told["error"])
+    full = next((line for line in reader.errors if "no space left on device" in line.lower()), "")
+    if full:
+        raise refusal(docker_errors.APIError(full, explanation=full), what)
+    if re.search(r"returned a non-zero code|exit code: \d|did not complete successfully", text):
+        why = f" {clean(reader.errors[-1])[:400]}" if reader.errors else ""
+        raise RunFailed(
+            f"{what}: a step of the build failed: {clean(' '.join(text.split()))[:400]}.{why}",
+            hint="the step's own words stand in the log above",
+        )
+    raise refusal(docker_errors.APIError(text, explanation=text), what)

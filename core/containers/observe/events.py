@@ -1,0 +1,101 @@
+"""What happens on an engine to the containers of one environment, as it happens: the engine's own event stream, and
+no asking meanwhile."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection
+from types import TracebackType
+from typing import Any, Self, cast
+
+from ...domain.project import Environment, Project
+from ..engine import labels
+from ..engine.client import Engine
+from ..engine.stream import Stream
+
+# Not `exec_*`, which an engine tells of every health check.
+_ACTIONS = (
+    "create",
+    "start",
+    "restart",
+    "die",
+    "oom",
+    "pause",
+    "unpause",
+    "destroy",
+    "rename",
+    "update",
+    "health_status",
+    "connect",
+    "disconnect",
+)
+# One thing that is done gives several events (kill, die, stop): they are waited for, so that one look is enough.
+_TOGETHER = 0.15
+
+
+class Events:
+    """Listens from the moment it is made; what happened before has to be looked at afterwards, so that nothing falls
+    in between.
+
+    Unreachable when the engine does not answer. `close` may come from any thread and ends `wait` at once.
+    """
+
+    def __init__(self, engine: Engine, project: Project, environment: Environment) -> None:
+        filters = json.dumps({"type": ["container", "network"], "event": list(_ACTIONS)})
+        self._wanted = {
+            labels.PROJECT: project.name,
+            labels.HOME: labels.home_id(project.home),
+            labels.ENVIRONMENT: environment.name,
+        }
+        self._rest = b""
+        self._stream = Stream(engine, "/events", {"filters": filters}, what="following the engine's events")
+
+    def wait(self, seconds: float, known: Collection[str] = ()) -> set[str] | None:
+        """The ids of containers that something happened to, after at most `seconds`, which gives an empty set; None
+        when the stream has ended.
+
+        `known` are ids of ours: a network's events name a container, but not whose it is.
+        """
+        found: set[str] = set()
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            data = self._stream.read(left)
+            if data == b"":
+                return None
+            if data is None:
+                break
+            before = len(found)
+            found |= self._ours(data, known)
+            if found and not before:
+                deadline = time.monotonic() + _TOGETHER
+        return found
+
+    def _ours(self, data: bytes, known: Collection[str]) -> set[str]:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return {identity for line in lines if line.strip() and (identity := self._one(line, known))}
+
+    def _one(self, line: bytes, known: Collection[str]) -> str:
+        try:
+            event = cast("dict[str, Any]", json.loads(line))
+        except ValueError:
+            return ""
+        actor: dict[str, Any] = event.get("Actor") or {}
+        told: dict[str, str] = actor.get("Attributes") or {}
+        if event.get("Type") == "network":
+            return told.get("container", "") if told.get("container") in known else ""
+        identity = str(actor.get("ID") or "")
+        return (
+            identity if identity in known or all(told.get(key) == value for key, value in self._wanted.items()) else ""
+        )
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,194 @@
+"""The logs of an environment's containers, kept in files as they are written: a thread each, which goes on where the
+file ends.
+
+Nothing is lost or doubled by a cut, a crash or a restart of whoever keeps them: the engine has its own record, and
+is asked for what is newer than the file's last line. A container that was removed keeps its file.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ...domain.containers import Container, EngineSnapshot
+from ...errors import NotFound, PodiumError
+from ..engine.client import Engine
+from ..engine.stream import Stream
+from .log_file import LogStore, Parser, Place, masks, seconds
+
+Say = Callable[[str], None]
+# How often somebody who may not write (another process does) looks whether they may now, and how often a full disk and
+# an engine's error are tried again.
+_AGAIN = 1.0
+# The stream of a container that runs may end (its log was turned over): asked again so soon.
+_SOON = 0.2
+
+
+class LogKeeper:
+    """A companion of a watch (watch.py). `where` says which file a container's log belongs into."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        where: Callable[[Container], Path],
+        *,
+        secrets: tuple[str, ...] = (),
+        say: Say = lambda _: None,
+    ) -> None:
+        self._engine, self._where, self._say = engine, where, say
+        self._secrets = masks(secrets)
+        self._followers: dict[str, _Follower] = {}
+
+    def see(self, picture: EngineSnapshot) -> None:
+        """Follow those that run and are not followed, and read to its end what has just ended."""
+        present = {each.id for each in picture.containers}
+        for identity in [each for each in self._followers if each not in present]:
+            # It was removed: its stream has ended or is about to.
+            if not self._followers[identity].alive:
+                del self._followers[identity]
+        for container in picture.containers:
+            before = self._followers.get(container.id)
+            if container.state == "created" or (
+                before is not None and (before.alive or before.started == container.started)
+            ):
+                continue
+            self._followers[container.id] = _Follower(
+                self._engine, container, self._where(container), self._secrets, self._say
+            )
+
+    def close(self) -> None:
+        for follower in self._followers.values():
+            follower.stop()
+        for follower in self._followers.values():
+            follower.join(2.0)
+
+    def caught_up(self) -> bool:
+        """Whether everything that the engine had when this began is in the files."""
+        return all(follower.caught_up for follower in list(self._followers.values()))
+
+
+class _Follower:
+    def __init__(self, engine: Engine, container: Container, path: Path, secrets: tuple[bytes, ...], say: Say) -> None:
+        self.started = container.started
+        self.caught_up = False
+        self._engine, self._container, self._path, self._secrets, self._say = engine, container, path, secrets, say
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._stream: Stream | None = None
+        self._thread = threading.Thread(target=self._run, name=f"log of {container.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        self._stop.set()
+        with self._lock:
+            if self._stream is not None:
+                self._stream.close()
+
+    def join(self, seconds: float) -> None:
+        self._thread.join(seconds)
+
+    def _run(self) -> None:
+        trouble = ""
+        while not self._stop.is_set():
+            try:
+                with LogStore(self._path) as store:
+                    self._keep(store)
+                return
+            except BlockingIOError:
+                self.caught_up = True  # by somebody else
+            except NotFound:
+                return  # the container is gone
+            except PodiumError:
+                # it may pass; of an engine that is away the watch tells, and ends us when it comes back with another
+                # connection
+                pass
+            except OSError as error:
+                if str(error) != trouble:
+                    trouble = str(error)
+                    self._say(
+                        f"the log of {self._container.name} cannot be kept: {error}; what is missing is read again when"
+                        " it can"
+                    )
+            self._stop.wait(_AGAIN)
+
+    def _keep(self, store: LogStore) -> None:
+        """Until the container has ended and all that it said is kept, or until we are told to stop."""
+        while not self._stop.is_set():
+            inspected = self._engine.inspect(self._container.id)
+            running = bool(inspected["State"].get("Running"))
+            place = _place(store, self._container)
+            with self._open(place) as stream:
+                parser = Parser(place, self._secrets, tty=bool(inspected["Config"].get("Tty")))
+                if self._stop.is_set():
+                    return
+                self._pass_on(stream, parser, store)
+            if not running:
+                self.caught_up = True
+                return
+            self._stop.wait(_SOON)
+
+    def _open(self, place: Place) -> Stream:
+        query = {"follow": 1, "stdout": 1, "stderr": 1, "timestamps": 1, **_since(place)}
+        stream = Stream(
+            self._engine,
+            f"/containers/{self._container.id}/logs",
+            query,
+            what=f"following the log of {self._container.name}",
+        )
+        with self._lock:
+            self._stream = stream
+        return stream
+
+    def _pass_on(self, stream: Stream, parser: Parser, store: LogStore) -> None:
+        while True:
+            data = stream.read(None if self.caught_up else 0.2)
+            if data is None:
+                self.caught_up = True
+            elif data:
+                store.write(parser.feed(data))
+            else:
+                return
+
+
+def _place(store: LogStore, container: Container) -> Place:
+    """Where to go on. A file that ends before this container was made holds another's log: everything of this one is
+    new."""
+    place = store.place()
+    return place if place.newest + 0.001 > container.created else Place()
+
+
+def _since(place: Place) -> dict[str, str]:
+    """As the engine wants it: seconds and nanoseconds, with no rounding in between."""
+    return {"since": f"{int(seconds(place.since))}.{place.since[-3:].decode()}000000"} if place.times else {}
+
+
+def read_all(
+    engine: Engine, container: str, path: Path, *, secrets: tuple[str, ...] = (), patience: float = 10.0
+) -> bool:
+    """Bring the file of a container's log up to date once, without following; whether that was done within `patience`
+    seconds. For a command's or an error's
+    sake: whoever follows it already goes on undisturbed."""
+    from .snapshot import describe
+
+    try:
+        found = describe(engine.inspect(container), "", time.time())
+        store = LogStore(path)
+    except (NotFound, BlockingIOError):
+        return False
+    deadline = time.monotonic() + patience
+    with store:
+        place = _place(store, found)
+        query = {"stdout": 1, "stderr": 1, "timestamps": 1, **_since(place)}
+        parser = Parser(place, masks(secrets))
+        with Stream(engine, f"/containers/{found.id}/logs", query, what=f"reading the log of {found.name}") as stream:
+            while (left := deadline - time.monotonic()) > 0 and (data := stream.read(left)) is not None:
+                if not data:
+                    return True
+                store.write(parser.feed(data))
+    return False

@@ -1,0 +1,231 @@
+"""The file that a container's log is kept in: the format of step logs, with the times that the engine gave the
+lines; bounded by starting anew.
+
+One process at a time writes it, whoever has its lock. Where to go on after a cut or a crash is read from the file
+itself: from the times of its last lines.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ...logs.masking import Masker, encoded
+
+# At this size the file becomes `<name>.1`, and what that was goes.
+CAP = 64 << 20
+_BLOCK = 64 << 10
+_FURTHEST = 8 << 20
+_OVERLAP = 0.1  # seconds
+_RECORD = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})Z ([oeOE]) ", re.ASCII)
+_LETTERS = {1: b"Z o ", 2: b"Z e "}
+_PARTS = {1: b"Z O ", 2: b"Z E "}
+# The engine's header of a frame (stream, 0, 0, 0, size) and its time (`2026-11-25T13:27:17.123456789Z `), of which
+# milliseconds are kept.
+_HEADER = 8
+_TIME = 31
+_KEPT_TIME = 23
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far a log has been kept: `since` is a time a little before its newest line, and `times` those of all lines
+    from then on, in their order. Two streams of a container may come slightly out of order: the engine, asked for
+    what it has since then, gives the same lines in the same order again."""
+
+    since: bytes = b""
+    times: tuple[bytes, ...] = ()
+
+    @property
+    def newest(self) -> float:
+        """Seconds since the epoch."""
+        return seconds(max(self.times)) if self.times else 0.0
+
+
+class Parser:
+    """The engine's answer, piece by piece, to records of a log file. `place` says what is there already. `tty` is
+    for a container with a terminal, whose output comes without frames. Holds no more than one unfinished frame or
+    line."""
+
+    def __init__(self, place: Place, secrets: tuple[bytes, ...] = (), *, tty: bool = False) -> None:
+        self._known = deque(place.times)
+        self._rest = b""
+        self._tty = tty
+        self._secrets = secrets
+        self._maskers = {stream: Masker(secrets) for stream in (1, 2)}
+
+    def feed(self, data: bytes) -> bytes:
+        """Whole records, ready to be written."""
+        if self._rest:
+            data = self._rest + data
+        return self._lines(data) if self._tty else self._frames(data)
+
+    def _frames(self, data: bytes) -> bytes:
+        records: list[bytes] = []
+        add = records.append
+        at, size = 0, len(data)
+        newline = 10
+        careful = bool(self._known or self._secrets)
+        while size - at >= _HEADER:
+            end = at + _HEADER + (data[at + 4] << 24 | data[at + 5] << 16 | data[at + 6] << 8 | data[at + 7])
+            if end > size:
+                break
+            stream = 2 if data[at] == 2 else 1
+            begin = at + _HEADER
+            if careful:
+                add(self._one(stream, data[begin:end]))
+                careful = bool(self._known or self._secrets)
+            elif data[end - 1] == newline:
+                add(data[begin : begin + _KEPT_TIME])
+                add(_LETTERS[stream])
+                add(data[begin + _TIME : end])
+            else:
+                add(data[begin : begin + _KEPT_TIME] + _PARTS[stream] + data[begin + _TIME : end] + b"\n")
+            at = end
+        self._rest = data[at:]
+        return b"".join(records)
+
+    def _lines(self, data: bytes) -> bytes:
+        whole, newline, self._rest = data.rpartition(b"\n")
+        if not newline:
+            return b""
+        return b"".join(self._one(1, line.rstrip(b"\r") + b"\n") for line in whole.split(b"\n"))
+
+    def _one(self, stream: int, frame: bytes) -> bytes:
+        """A record of one frame; empty for one that is in the file already."""
+        at, text = frame[:_KEPT_TIME], frame[_TIME:]
+        if self._known:
+            if at == self._known[0]:
+                self._known.popleft()
+                return b""
+            self._known.clear()  # the engine does not have them any more
+        whole = text.endswith(b"\n")
+        if self._secrets:
+            text = self._maskers[stream].feed(text[:-1] if whole else text)
+            text += (self._maskers[stream].close() + b"\n") if whole else b""
+        return at + _LETTERS[stream] + text if whole else at + _PARTS[stream] + text + b"\n"
+
+
+class LogStore:
+    """The file, ours to write while this object is open. BlockingIOError when another process writes it, OSError
+    when it cannot be written."""
+
+    def __init__(self, path: Path, *, cap: int = CAP) -> None:
+        self.path = path
+        self._cap = cap
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._fd = self._open()
+        with contextlib.suppress(OSError):
+            self._mend()
+
+    def _open(self) -> int:
+        while True:
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Whoever had the lock may have put another file in its place meanwhile.
+                if os.path.samestat(os.fstat(handle), self.path.stat()):
+                    return handle
+            except FileNotFoundError:
+                pass
+            except BaseException:
+                os.close(handle)
+                raise
+            os.close(handle)
+
+    def _mend(self) -> None:
+        """A writer that was killed may have left half a line, which the engine will give again."""
+        size = os.fstat(self._fd).st_size
+        if size and os.pread(self._fd, 1, size - 1) != b"\n":
+            tail = os.pread(self._fd, _BLOCK, max(0, size - _BLOCK))
+            cut = tail.rfind(b"\n") + 1
+            if cut or size <= _BLOCK:
+                os.ftruncate(self._fd, size - len(tail) + cut)
+
+    def place(self) -> Place:
+        """Where the file (or, where that is new, the one before it) ends."""
+        found = _end_of(self._fd)
+        if found.times:
+            return found
+        try:
+            before = os.open(f"{self.path}.1", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return found
+        try:
+            return _end_of(before)
+        finally:
+            os.close(before)
+
+    def write(self, records: bytes) -> None:
+        """Whole records. OSError when they do not fit on the disk; none of them is half there then."""
+        if not records:
+            return
+        if os.fstat(self._fd).st_size >= self._cap:
+            self._turn()
+        written = 0
+        try:
+            while written < len(records):
+                written += os.write(self._fd, records[written:] if written else records)
+        except OSError:
+            whole = records.rfind(b"\n", 0, written) + 1
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, os.fstat(self._fd).st_size - (written - whole))
+            raise
+
+    def _turn(self) -> None:
+        self.path.replace(f"{self.path}.1")
+        old, self._fd = self._fd, self._open()
+        os.close(old)
+
+    def close(self) -> None:
+        handle, self._fd = self._fd, -1
+        if handle >= 0:
+            os.close(handle)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _end_of(handle: int) -> Place:
+    size = os.fstat(handle).st_size
+    length = _BLOCK
+    while True:
+        start = max(0, size - length)
+        lines = os.pread(handle, size - start, start).split(b"\n")[:-1]
+        if start:
+            del lines[:1]  # most likely the end of a line only
+        times = [match[1] for line in lines if (match := _RECORD.match(line))]
+        if not times:
+            return Place()
+        since = written(seconds(max(times)) - _OVERLAP)
+        if times[0] < since or not start or length >= _FURTHEST:
+            return Place(since, tuple(at for at in times if at >= since))
+        length *= 4
+
+
+def seconds(at: bytes) -> float:
+    """Seconds since the epoch of a time as it stands in the file."""
+    return datetime.fromisoformat(at.decode("ascii")).replace(tzinfo=UTC).timestamp()
+
+
+def written(at: float) -> bytes:
+    """The other way round."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00").encode("ascii")
+
+
+def masks(secrets: tuple[str, ...]) -> tuple[bytes, ...]:
+    """Secrets as the parser wants them."""
+    return encoded(secrets)

@@ -1,0 +1,133 @@
+"""What an engine runs for an environment: one list, and a closer look only at what has changed since the last one."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, cast
+
+from ...domain.containers import Container, EngineSnapshot
+from ...domain.project import Environment, Project
+from ...errors import NotFound
+from ..engine import labels
+from ..engine.client import Engine
+
+_HEALTH = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)")
+
+
+def filters(project: Project, environment: str) -> list[str]:
+    """The labels that everything of an environment has, whatever its role."""
+    return [
+        f"{labels.PROJECT}={project.name}",
+        f"{labels.HOME}={labels.home_id(project.home)}",
+        f"{labels.ENVIRONMENT}={environment}",
+    ]
+
+
+def take(
+    engine: Engine,
+    project: Project,
+    environment: Environment,
+    before: EngineSnapshot | None = None,
+    *,
+    dirty: Collection[str] | None = None,
+) -> EngineSnapshot:
+    """Ask the engine. `before` is the picture that it is compared with, and `dirty` are ids of containers that
+    something happened to since; those, and what the list itself shows to be different, are looked at closely.
+    Without `dirty` every container is. Raises what the engine's errors mean."""
+    now = time.time()
+    known = {each.id: each for each in before.containers} if before is not None else {}
+    found: list[Container] = []
+    for entry in engine.containers(filters(project, environment.name)):
+        old = known.get(str(entry["Id"]))
+        if old is not None and dirty is not None and old.id not in dirty and _same(old, entry):
+            found.append(old)
+            continue
+        try:
+            fresh = describe(engine.inspect(str(entry["Id"])), environment.name, now)
+        except NotFound:
+            continue
+        found.append(old if old is not None and replace(fresh, seen=old.seen) == old else fresh)
+    return EngineSnapshot(
+        environment.name, str(engine.address), now, tuple(sorted(found, key=lambda each: (each.role, each.name)))
+    )
+
+
+def _same(old: Container, entry: Mapping[str, Any]) -> bool:
+    """Whether the engine's list says nothing new of it."""
+    health = _HEALTH.search(str(entry.get("Status") or ""))
+    networks = _networks(entry)
+    return (old.state, old.health, old.networks) == (
+        entry.get("State"),
+        health[1] if health else "",
+        tuple(sorted(networks)),
+    ) and (f"/{old.name}" in (entry.get("Names") or []) and old.address == _address(networks))
+
+
+def describe(inspected: Mapping[str, Any], environment: str, now: float) -> Container:
+    """A container from all that the engine knows of it."""
+    state, config = inspected["State"], inspected["Config"]
+    own: Mapping[str, str] = config.get("Labels") or {}
+    networks = _networks(inspected)
+    status = str(state.get("Status") or "")
+    runs = bool(state.get("Running"))
+    return Container(
+        id=str(inspected["Id"]),
+        name=str(inspected.get("Name") or "").lstrip("/"),
+        environment=environment,
+        role=own.get(labels.ROLE, ""),
+        state=status,
+        seen=now,
+        health=_health(state) if runs else "",
+        image_id=str(inspected.get("Image") or ""),
+        image=str(config.get("Image") or ""),
+        version=_number(own.get(labels.VERSION)),
+        replica=own.get(labels.REPLICA, ""),
+        run_id=_number(own.get(labels.RUN)),
+        step=own.get(labels.STEP, ""),
+        restarts=int(inspected.get("RestartCount") or 0),
+        exit_code=None if runs or status == "created" else int(state.get("ExitCode") or 0),
+        out_of_memory=bool(state.get("OOMKilled")),
+        created=moment(inspected.get("Created")) or 0.0,
+        started=moment(state.get("StartedAt")),
+        address=_address(networks),
+        labels={key: value for key, value in own.items() if key.startswith("podium.")},
+        networks=tuple(sorted(networks)),
+    )
+
+
+def _networks(described: Mapping[str, Any]) -> Mapping[str, Any]:
+    settings = cast("Mapping[str, Any]", described.get("NetworkSettings") or {})
+    return cast("Mapping[str, Any]", settings.get("Networks") or {})
+
+
+def _health(state: Mapping[str, Any]) -> str:
+    health = cast("Mapping[str, Any]", state.get("Health") or {})
+    found = str(health.get("Status") or "")
+    return "" if found == "none" else found
+
+
+def _address(networks: Mapping[str, Any]) -> str:
+    """Where it is in its network; of several, in the first by name."""
+    return next(
+        (str(networks[name].get("IPAddress") or "") for name in sorted(networks) if networks[name].get("IPAddress")), ""
+    )
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None
+
+
+def moment(written: object) -> float | None:
+    """Seconds since the epoch of the engine's `2026-11-25T13:27:17.123456789Z`; None for its «never» and for what is
+    no time."""
+    text = str(written or "")
+    if not text or text.startswith("0001-"):
+        return None
+    try:
+        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", text).replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return None

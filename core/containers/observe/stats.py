@@ -1,0 +1,241 @@
+"""What an environment's containers use, once a second: from this machine's cgroup files where they are to be had,
+else one stream of statistics each.
+
+Never one question at a time: an engine takes one to two seconds to answer it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from ...domain.containers import Container, EngineSnapshot
+from ...errors import PodiumError
+from ..engine.client import Engine
+from ..engine.stream import CHUNK, Stream
+from .cgroups import Cgroup, Counters
+
+INTERVAL = 1.0
+_LARGEST = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one container used in the last second: share of one core, bytes, bytes/s, bytes/s."""
+
+    cpu: float
+    memory: float
+    received: float
+    sent: float
+
+
+Put = Callable[[Mapping[str, tuple[Container, Usage]]], None]
+
+
+class Stats:
+    """A companion of a watch (watch.py): `put` is called once a second, in a thread of its own, with what is known,
+    by container id; not while nothing runs.
+
+    `local` False reads streams where files could be had.
+    """
+
+    def __init__(self, engine: Engine, put: Put, *, local: bool = True) -> None:
+        self._engine, self._put = engine, put
+        self._local = local and engine.address.local
+        self._lock = threading.Lock()
+        self._wanted: dict[str, Container] = {}
+        self._changed = threading.Event()
+        self._stop = threading.Event()
+        self._files: dict[str, Cgroup] = {}
+        self._streams = _Streams(engine)
+        self._before: dict[str, Counters] = {}
+        self._thread = threading.Thread(target=self._run, name="statistics", daemon=True)
+        self._thread.start()
+
+    def see(self, picture: EngineSnapshot) -> None:
+        with self._lock:
+            self._wanted = {each.id: each for each in picture.containers if each.state in ("running", "paused")}
+        self._changed.set()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._changed.set()
+        self._streams.wake()
+        self._thread.join(2.0)
+
+    def _run(self) -> None:
+        due = time.monotonic()
+        try:
+            while not self._stop.is_set():
+                if self._changed.is_set():
+                    self._changed.clear()
+                    self._settle()
+                if not self._wanted:
+                    self._changed.wait()
+                    continue
+                due = max(due + INTERVAL, time.monotonic())
+                self._streams.read_until(due, self._stop)
+                if not self._stop.is_set():
+                    self._report()
+        finally:
+            self._streams.close()
+            for each in self._files.values():
+                each.close()
+
+    def _settle(self) -> None:
+        """Open what is new and close what has gone. One that was started again has a process of another number: it
+        is opened anew."""
+        with self._lock:
+            wanted = dict(self._wanted)
+        for identity in [each for each in self._files if each not in wanted]:
+            self._files.pop(identity).close()
+        self._streams.keep(wanted.keys())
+        self._before = {key: value for key, value in self._before.items() if key in wanted}
+        for identity in wanted:
+            if identity in self._files or identity in self._streams:
+                continue
+            try:
+                if not self._local or not self._open_files(identity):
+                    self._streams.add(identity)
+            except PodiumError:
+                continue  # it ended a moment ago: the next picture says so
+
+    def _open_files(self, identity: str) -> bool:
+        """False where there are none to read. One that does not run (any more, or yet) has none either: the next
+        picture brings it back."""
+        pid = int(self._engine.inspect(identity)["State"].get("Pid") or 0)
+        if not pid:
+            return True
+        try:
+            self._files[identity] = Cgroup(identity, pid)
+        except LookupError:
+            return False
+        return True
+
+    def _report(self) -> None:
+        now: dict[str, Counters] = dict(self._streams.latest)
+        for identity, files in list(self._files.items()):
+            try:
+                now[identity] = files.read()
+            except (OSError, ValueError):
+                # It ended, or was started again as another process: found again where it runs.
+                self._files.pop(identity).close()
+                self._before.pop(identity, None)
+                self._changed.set()
+        with self._lock:
+            wanted = dict(self._wanted)
+        found = {
+            identity: (wanted[identity], used)
+            for identity, counters in now.items()
+            if identity in wanted and (used := usage(self._before.get(identity), counters)) is not None
+        }
+        self._before = now
+        if found:
+            self._put(found)
+
+
+def usage(before: Counters | None, now: Counters) -> Usage | None:
+    """None for the first look, and where nothing new came. Counters that went backwards are those of a container
+    that was started again."""
+    if before is None or now.at <= before.at or now.cpu < before.cpu:
+        return None
+    seconds = now.at - before.at
+    received, sent = max(0, now.received - before.received), max(0, now.sent - before.sent)
+    return Usage((now.cpu - before.cpu) / seconds, float(now.memory), received / seconds, sent / seconds)
+
+
+class _Streams:
+    """One connection a container, all of them read by one thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._selector = selectors.DefaultSelector()
+        self._streams: dict[str, Stream] = {}
+        self._parts: dict[str, bytes] = {}
+        self.latest: dict[str, Counters] = {}
+        # A bell for whoever wants `read_until` to return. Sockets and no pipe: one that is closed already must not be
+        # another file's number by now.
+        self._hear, self._ring = socket.socketpair()
+        self._selector.register(self._hear, selectors.EVENT_READ, "")
+
+    def __contains__(self, identity: str) -> bool:
+        return identity in self._streams
+
+    def add(self, identity: str) -> None:
+        stream = Stream(self._engine, f"/containers/{identity}/stats", {"stream": 1}, what="following statistics")
+        self._streams[identity], self._parts[identity] = stream, b""
+        self._selector.register(stream.socket, selectors.EVENT_READ, identity)
+        self._take(identity)
+
+    def keep(self, wanted: Any) -> None:
+        for identity in [each for each in self._streams if each not in wanted]:
+            self._drop(identity)
+
+    def wake(self) -> None:
+        with contextlib.suppress(OSError):
+            self._ring.send(b"x")
+
+    def read_until(self, due: float, stop: threading.Event) -> None:
+        while not stop.is_set() and (left := due - time.monotonic()) > 0:
+            for key, _ in self._selector.select(left):
+                if key.data:
+                    self._take(cast(str, key.data))
+
+    def _take(self, identity: str) -> None:
+        """What has come on this connection. TLS may hold back whole records, so it is read until there is nothing."""
+        stream = self._streams[identity]
+        while (data := stream.read(0.0)) is not None:
+            if not data:
+                self._drop(identity)
+                return
+            *whole, rest = (self._parts[identity] + data).split(b"\n")
+            self._parts[identity] = rest[:_LARGEST]
+            if whole and (found := counters(whole[-1])) is not None:
+                self.latest[identity] = found
+            if len(data) < CHUNK:
+                pending = getattr(stream.socket, "pending", None)
+                if pending is None or not pending():
+                    return
+
+    def _drop(self, identity: str) -> None:
+        stream = self._streams.pop(identity)
+        self._selector.unregister(stream.socket)
+        stream.close()
+        self._parts.pop(identity, None)
+        self.latest.pop(identity, None)
+
+    def close(self) -> None:
+        for identity in list(self._streams):
+            self._drop(identity)
+        self._selector.close()
+        self._hear.close()
+        self._ring.close()
+
+
+def counters(line: bytes) -> Counters | None:
+    """Those of one message of the engine's; None for one of a container that does not run (any more). Its time is
+    the engine's own."""
+    from .snapshot import moment
+
+    try:
+        told = cast("dict[str, Any]", json.loads(line))
+        at = moment(told.get("read"))
+        total = cast("int | None", told.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage"))
+        memory = cast("dict[str, Any]", told.get("memory_stats") or {})
+        used = int(memory.get("usage") or 0)
+        if at is None or not total or not used:
+            return None
+        stats = cast("dict[str, int]", memory.get("stats") or {})
+        inactive = stats.get("total_inactive_file", stats.get("inactive_file", 0))
+        networks = cast("dict[str, dict[str, int]]", told.get("networks") or {}).values()
+        received, sent = (sum(int(each.get(key, 0)) for each in networks) for key in ("rx_bytes", "tx_bytes"))
+        return Counters(at, total / 1e9, used - inactive if inactive < used else used, received, sent)
+    except (ValueError, AttributeError, TypeError):
+        return None

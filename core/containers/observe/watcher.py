@@ -1,0 +1,140 @@
+"""Keeping the picture of one environment true: a thread that follows its engine's events, looks when something
+happened, and comes back after a cut.
+
+What else goes on while the engine answers (statistics, logs) is a `Companion`: made with the connection, told of
+each picture, closed with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from typing import Protocol
+
+from ...domain.containers import EngineSnapshot
+from ...domain.project import Environment, Project
+from ...errors import PodiumError
+from ..engine.address import of_environment
+from ..engine.client import Engine
+from ..engine.connections import shared
+from .events import Events
+from .snapshot import take
+
+# What no event tells of (one that an engine lost) is found by a look so seldom that it costs nothing.
+SANITY_SECONDS = 60.0
+# An engine that does not answer in so many seconds counts as away.
+TIMEOUT = 10
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 5.0
+
+Say = Callable[[str], None]
+
+
+class Companion(Protocol):
+    """Something that goes on while an engine answers. `close` ends it, and returns when it has ended."""
+
+    def see(self, picture: EngineSnapshot) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Watch:
+    """`put` is called, in this thread, with every picture that differs from the one before, and with the first after
+    each connection. An engine that is away gives one picture too: the last one, with a message. `say` gets one line
+    when it goes and one when it is back."""
+
+    def __init__(
+        self,
+        project: Project,
+        environment: Environment,
+        put: Callable[[EngineSnapshot], None],
+        *,
+        say: Say = lambda _: None,
+        companions: Collection[Callable[[Engine], Companion]] = (),
+        before: EngineSnapshot | None = None,
+    ) -> None:
+        self.project, self.environment = project, environment
+        self._put, self._say, self._makers = put, say, tuple(companions)
+        self._picture = before
+        self._trouble: str = ""
+        self._connected = False
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._events: Events | None = None
+        self._thread = threading.Thread(target=self._run, name=f"containers of {environment.name}", daemon=True)
+
+    def start(self) -> Watch:
+        self._thread.start()
+        return self
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def close(self, *, patience: float = 5.0) -> None:
+        """End it, wherever it waits. An engine that is being waited for may keep its thread for a few seconds longer
+        than `patience`."""
+        self._stop.set()
+        with self._lock:
+            if self._events is not None:
+                self._events.close()
+        if self._thread.ident is not None and self._thread is not threading.current_thread():
+            self._thread.join(patience)
+
+    def _run(self) -> None:
+        pause = _FIRST_PAUSE
+        while not self._stop.is_set():
+            self._connected = False
+            try:
+                # It returns when a stream that was there ends: most often the engine was restarted, or the line cut.
+                # That is told when it cannot be had again.
+                self._follow()
+            except PodiumError as error:
+                if not self._stop.is_set():
+                    self._away(error)
+            pause = _FIRST_PAUSE if self._connected else min(_LONGEST_PAUSE, pause * 2)
+            self._stop.wait(pause)
+
+    def _follow(self) -> None:
+        """Until the connection ends. Raises when it cannot be made, or when the engine does not answer any more."""
+        with contextlib.ExitStack() as closing:
+            engine = shared(of_environment(self.project, self.environment), timeout=TIMEOUT)
+            events = closing.enter_context(Events(engine, self.project, self.environment))
+            with self._lock:
+                self._events = events
+            companions = [make(engine) for make in self._makers]
+            for companion in companions:
+                closing.callback(companion.close)
+            self._here(take(engine, self.project, self.environment), companions, first=True)
+            while not self._stop.is_set():
+                assert self._picture is not None
+                dirty = events.wait(SANITY_SECONDS, {each.id for each in self._picture.containers})
+                if dirty is None or self._stop.is_set():
+                    return
+                self._here(take(engine, self.project, self.environment, self._picture, dirty=dirty), companions)
+
+    def _here(self, picture: EngineSnapshot, companions: Collection[Companion], *, first: bool = False) -> None:
+        self._connected = True
+        if self._trouble:
+            self._say(f"{self.environment.name}: the engine at {picture.engine} answers again")
+            self._trouble = ""
+        before, self._picture = self._picture, picture
+        for companion in companions:
+            companion.see(picture)
+        if first or before is None or (before.containers, before.message) != (picture.containers, picture.message):
+            self._put(picture)
+
+    def _away(self, error: PodiumError) -> None:
+        if error.message == self._trouble:
+            return
+        if not self._trouble:
+            self._say(f"{self.environment.name}: {error.message}" + (f" ({error.hint})" if error.hint else ""))
+        self._trouble = error.message
+        last = self._picture or EngineSnapshot(
+            self.environment.name, self.environment.host or self.project.docker.host, time.time()
+        )
+        self._picture = replace(last, at=time.time(), message=error.message)
+        self._put(self._picture)

@@ -1,0 +1,203 @@
+"""Speaking with containers of another machine through the engine: a program inside of a small container there, on
+one long-lived `exec`.
+
+Nothing listens on a network for it: orders and answers go over the engine's own authenticated connection.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import itertools
+import json
+import queue
+import select
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from ...logs.text import clean
+from ..engine.client import Engine
+from ..engine.errors import Away
+from ..engine.hijack import Frames, hijack
+
+PROGRAM = Path(__file__).with_name("program.py")
+# Added to a request's own time-out for the way there and back.
+_WAY = 5.0
+_MOST = 8 << 20
+_LONGEST_LINE = 24 << 20
+
+
+class Kept:
+    """The line to one relay, which outlives those who use it: a process has one, whoever asks."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.line: _Line | None = None
+
+
+class Relay:
+    """`open` finds or starts the container: (its engine, its id). `python` is a Python inside of it. Used from
+    several threads at once."""
+
+    def __init__(self, open: Callable[[], tuple[Engine, str]], python: str, kept: Kept) -> None:
+        self._open = open
+        self._python = python
+        self._kept = kept
+
+    def http(
+        self, address: str, port: int, method: str, path: str, *, body: bytes | None = None, timeout: float = 2.0
+    ) -> tuple[int, bytes]:
+        """As core/delivery/proxy/transport.py has it. OSError from where the relay stands, Away (an Unreachable)
+        when it cannot be reached itself."""
+        status, found, _ = self.timed(address, port, method, path, body=body, timeout=timeout)
+        return status, found
+
+    def timed(
+        self,
+        address: str,
+        port: int,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+        timeout: float = 2.0,
+    ) -> tuple[int, bytes, float]:
+        """(status, body, the seconds that it took there): what the way to the other machine adds is not in them."""
+        given = None if body is None else base64.b64encode(body).decode()
+        order = {
+            "do": "http",
+            "address": address,
+            "port": port,
+            "method": method,
+            "path": path,
+            "body": given,
+            "timeout": timeout,
+            "most": _MOST,
+        }
+        answer = self._call({**order, "content_type": content_type}, timeout)
+        return int(answer["status"]), base64.b64decode(answer["body"]), float(answer["seconds"])
+
+    def ask(self, path: str, command: str, *, timeout: float = 1.0) -> str:
+        """What answers on the Unix socket `path` there. OSError when nothing does."""
+        answer = self._call({"do": "socket", "socket": path, "command": command, "timeout": timeout}, timeout)
+        return base64.b64decode(answer["body"]).decode("utf-8", "replace")
+
+    def _call(self, order: dict[str, Any], timeout: float) -> dict[str, Any]:
+        # A line that had been idle may have ended unnoticed: that is found out by using it, and costs a second try.
+        for last in (False, True):
+            line, fresh = self._connected()
+            try:
+                answer = line.call(order, timeout + _WAY)
+            except Away:
+                if fresh or last:
+                    raise
+                continue
+            if "error" in answer:
+                raise OSError(clean(str(answer["error"]))[:300])
+            return answer
+        raise AssertionError("unreachable")
+
+    def _connected(self) -> tuple[_Line, bool]:
+        with self._kept.lock:
+            if self._kept.line is not None and self._kept.line.open:
+                return self._kept.line, False
+            engine, container = self._open()
+            line = self._kept.line = _Line(
+                engine, container, [self._python, "-I", "-S", "-u", "-c", PROGRAM.read_text()]
+            )
+            return line, True
+
+
+class _Line:
+    """One exec and those who wait for its answers."""
+
+    def __init__(self, engine: Engine, container: str, command: Sequence[str]) -> None:
+        self._engine = engine
+        with engine.doing("speaking with the relay"):
+            made = engine.api.exec_create(container, list(command), stdin=True, stdout=True, stderr=True)["Id"]
+        self._socket, rest = hijack(
+            engine, f"/exec/{made}/start", what="speaking with the relay", body={"Detach": False, "Tty": False}
+        )
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, queue.SimpleQueue[dict[str, Any] | None]] = {}
+        self._lock = threading.Lock()
+        self._said = b""
+        self.open = True
+        threading.Thread(target=self._listen, args=(rest,), name="relay", daemon=True).start()
+
+    def call(self, order: dict[str, Any], seconds: float) -> dict[str, Any]:
+        number = next(self._numbers)
+        answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        data = json.dumps({**order, "id": number}).encode() + b"\n"
+        try:
+            with self._lock:
+                if not self.open:
+                    raise self._gone()
+                self._waiting[number] = answers
+                self._socket.settimeout(seconds)
+                self._socket.sendall(data)
+            found = answers.get(timeout=seconds)
+        except (OSError, queue.Empty) as error:
+            self.close()
+            raise self._gone() from error
+        finally:
+            self._waiting.pop(number, None)
+        if found is None:
+            raise self._gone()
+        return found
+
+    def _gone(self) -> Away:
+        said = clean(self._said.decode("utf-8", "replace").strip().splitlines()[-1]) if self._said.strip() else ""
+        text = f"the relay on {self._engine.address} does not answer" + (f": {said[:200]}" if said else "")
+        return Away(text, hint="the line may be cut, or the relay's container gone; it is opened again by itself")
+
+    def _listen(self, data: bytes) -> None:
+        frames, pending = Frames(), b""
+        try:
+            while True:
+                for stream, piece in frames.feed(data):
+                    if stream == 2:
+                        self._said = (self._said + bytes(piece))[-4000:]
+                        continue
+                    pending += bytes(piece)
+                    *whole, pending = pending.split(b"\n")
+                    for line in whole:
+                        self._answered(cast("dict[str, Any]", json.loads(line)))
+                if len(pending) > _LONGEST_LINE:
+                    break
+                data = self._read()
+                if not data:
+                    break
+        except (OSError, ValueError):
+            pass
+        self.close()
+
+    def _read(self) -> bytes:
+        """Waits without the lock and reads with it: a TLS connection must not be read and written at the same time."""
+        buffered: Callable[[], int] = getattr(self._socket, "pending", int)
+        while True:
+            if not buffered():
+                select.select([self._socket], [], [])
+            with self._lock:
+                self._socket.settimeout(0.05)
+                try:
+                    return self._socket.recv(65_536)
+                except TimeoutError:
+                    continue
+
+    def _answered(self, answer: dict[str, Any]) -> None:
+        waiting = self._waiting.get(int(answer.get("id") or 0))
+        if waiting is not None:
+            waiting.put(answer)
+
+    def close(self) -> None:
+        self.open = False
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        for waiting in list(self._waiting.values()):
+            waiting.put(None)

@@ -1,0 +1,88 @@
+"""Captured requests of replicas on another machine, brought here for a replay: they lie in a volume beside the
+replicas."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+from docker import errors as docker_errors
+
+from ....containers.engine import labels as names
+from ....containers.engine.errors import own_files
+from ....errors import PodiumError
+from ...host.paths import private
+from .create import CAPTURE
+from .place import Place
+
+_WHAT = "bringing captured requests"
+_NAME = re.compile(r"capture-[A-Za-z0-9._-]{1,200}\.jsonl")
+# Far more than replicas keep (capture_bytes each); what is beyond it is not users' requests but a mistake.
+_MOST = 8 << 30
+
+
+def bring(place: Place, into: Path) -> Path:
+    """Replace `into` by what the environment's replicas have captured; private, whole or not at all. Empty where
+    none of them is there."""
+    with own_files(_WHAT):
+        private(into.parent)
+        fresh = Path(tempfile.mkdtemp(prefix=".captured-", dir=into.parent))
+        try:
+            holder = next(iter(sorted(place.find(names.REPLICA_ROLE), key=lambda one: not one.running)), None)
+            if holder is not None:
+                _extract(place, holder.id, fresh)
+            shutil.rmtree(into, ignore_errors=True)
+            fresh.rename(into)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    return into
+
+
+def _extract(place: Place, container: str, into: Path) -> None:
+    """Any replica sees the volume, one that is stopped too. Only plain files with the names that replicas write are
+    taken."""
+    engine = place.engine
+    with engine.doing(_WHAT):
+        try:
+            stream = engine.fetch(container, CAPTURE)
+        except docker_errors.NotFound:
+            return
+        total = 0
+        with own_files(_WHAT), tarfile.open(fileobj=_Stream(stream), mode="r|") as archive:
+            for member in archive:
+                name = PurePosixPath(member.name).name
+                content = archive.extractfile(member) if member.isfile() and _NAME.fullmatch(name) else None
+                total += member.size
+                if total > _MOST:
+                    raise PodiumError(
+                        f"the captures of {place.setting.environment.name} have more than {_MOST >> 30} GiB"
+                    )
+                if content is not None:
+                    with os.fdopen(os.open(into / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                        shutil.copyfileobj(content, file, 1 << 20)
+
+
+class _Stream(io.RawIOBase):
+    """What the engine sends, piece by piece, as a file to read from."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces: Iterator[bytes] = iter(pieces)
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        while size < 0 or len(self._rest) < size:
+            piece = next(self._pieces, None)
+            if piece is None:
+                break
+            self._rest += piece
+        taken, self._rest = (self._rest, b"") if size < 0 else (self._rest[:size], self._rest[size:])
+        return taken

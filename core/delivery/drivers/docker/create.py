@@ -1,0 +1,226 @@
+"""What Podium's serving containers are created with: names, labels, limits and what is taken from them. No engine is
+asked here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import Any
+
+from ....containers import Labels
+from ....containers.engine import labels as names
+from ....domain.project import Environment, Project
+from ....serving.image.recipe import CAPTURE, MODEL, PORT, PYTHON, USER
+from ...host.paths import numbered, safe
+from .. import ReplicaSpec
+
+__all__ = [
+    "CAPTURE",
+    "MODEL",
+    "PORT",
+    "PYTHON",
+    "USER",
+    "Names",
+    "Recipe",
+    "capture_owner",
+    "proxy",
+    "relay",
+    "replica",
+]
+
+SPEC = "podium.spec"
+RUN_DIR = "/run/podium"
+# Enough to look at after a failure, and an end to it: an engine keeps logs for ever otherwise.
+_LOG: dict[str, Any] = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
+_TMPFS = {"/tmp": "rw,nosuid,nodev,noexec,size=256m,mode=1777"}  # noqa: S108 - a container's own
+_MOST_PROCESSES = 512
+# Loading a model takes all the CPU that it can get: until a replica has been healthy, those that serve come first where
+# there is not enough for all.
+SHARES_AT_FIRST, SHARES = 256, 1024
+_RELAY_MEMORY = 128 << 20
+_WAITS = "import threading; threading.Event().wait()"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What an environment's things are called on an engine. The end tells two checkouts of a project apart."""
+
+    project: Project
+    environment: str
+
+    def labels(self, role: str, **more: str) -> Labels:
+        return Labels(self.project.name, self.project.home, role, {names.ENVIRONMENT: self.environment, **more})
+
+    def of(self, what: str = "") -> str:
+        parts = [
+            "podium",
+            _word(self.project.name),
+            _word(self.environment),
+            *([_word(what)] if what else []),
+            names.home_id(self.project.home)[:6],
+        ]
+        return "-".join(parts)
+
+    def proxy(self, instance: int) -> str:
+        return self.of(numbered("proxy", instance))
+
+    def replica(self, spec: ReplicaSpec) -> str:
+        return self.of(
+            "-".join([spec.slot, *([spec.commit[:8]] if spec.commit else []), *(["dirty"] if spec.dirty else [])])
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One container to be created, in the words of the engine's API. `stamp` tells two recipes apart and stands in a
+    label."""
+
+    name: str
+    config: dict[str, Any]
+
+    @property
+    def stamp(self) -> str:
+        return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()[:16]
+
+    def stamped(self) -> Recipe:
+        return replace(self, config={**self.config, "Labels": {**self.config["Labels"], SPEC: self.stamp}})
+
+
+def capture_owner() -> int | None:
+    """Whom the directory of captures has to belong to so that a replica on this machine may write there; None for
+    whoever we are."""
+    return USER if os.getuid() == 0 else None
+
+
+def replica(
+    called: Names, spec: ReplicaSpec, image: str, environment: Environment, *, network: str, capture: str, local: bool
+) -> Recipe:
+    """`image` is what it is started from: an id, or a name with a digest. `capture` is a directory of this machine
+    where the engine is here, else a volume's name. On this machine a replica runs as whoever we are, so that
+    captures are ours. As root it does not: then, and elsewhere, it is the image's own user."""
+    role = names.SHADOW_ROLE if spec.shadow else names.REPLICA_ROLE
+    more = {
+        names.REPLICA: spec.id,
+        names.MODEL: spec.model,
+        names.VERSION: str(spec.version),
+        names.COMMIT: spec.commit,
+        names.MLFLOW_RUN: spec.mlflow_run,
+        names.DIGEST: spec.digest,
+        names.RUN: str(spec.run_id or ""),
+    }
+    told = {
+        "PODIUM_SERVING_ENVIRONMENT": spec.environment,
+        "PODIUM_SERVING_VERSION": str(spec.version),
+        "PODIUM_SERVING_MODEL_NAME": spec.model,
+        "PODIUM_SERVING_DIGEST": spec.digest,
+        "PODIUM_SERVING_COMMIT": spec.commit,
+        "PODIUM_SERVING_REPLICA": spec.slot,
+        "PODIUM_SERVING_CAPTURE_DIR": CAPTURE,
+        "PODIUM_SERVING_CAPTURE_RATE": str(spec.capture_rate),
+        **spec.env,
+    }
+    host = {
+        **_hardened(),
+        "NetworkMode": network,
+        "Tmpfs": _TMPFS,
+        "Mounts": [mount(capture, CAPTURE)],
+        "PidsLimit": _MOST_PROCESSES,
+        "CpuShares": SHARES_AT_FIRST,
+        **_limits(environment.cpus, environment.memory),
+    }
+    config = {
+        "Image": image,
+        "Env": [f"{key}={value}" for key, value in told.items()],
+        "Labels": called.labels(role, **more).all(),
+        "Hostname": re.sub(r"[^a-z0-9-]", "-", spec.slot.lower()),
+        "HostConfig": host,
+    }
+    if local and os.getuid() != 0:
+        config["User"] = f"{os.getuid()}:{os.getgid()}"
+    return Recipe(called.replica(spec), config)
+
+
+def proxy(
+    called: Names, instance: int, image: str, config: PurePath, mounts: list[dict[str, Any]], *, user: str
+) -> Recipe:
+    """An instance of HAProxy on the machine's own network: what it listens on is exactly bind:port, and no packet is
+    translated on its way."""
+    host = {
+        **_hardened(),
+        "Init": False,
+        "NetworkMode": "host",
+        "Mounts": mounts,
+        "RestartPolicy": {"Name": "unless-stopped"},
+    }
+    body = {
+        "Image": image,
+        "Entrypoint": ["haproxy"],
+        "Cmd": ["-W", "-db", "-f", str(config)],
+        "User": user,
+        "HostConfig": host,
+        "Labels": called.labels(names.PROXY_ROLE).all(),
+        "StopSignal": "SIGTERM",
+        "Healthcheck": {"Test": ["NONE"]},
+    }
+    return Recipe(called.proxy(instance), body)
+
+
+def relay(called: Names, image: str, volume: str) -> Recipe:
+    """It waits; what it is for is run inside of it. On the machine's own network, so that it reaches the replicas
+    and the front door alike."""
+    host = {
+        **_hardened(),
+        "NetworkMode": "host",
+        "Mounts": [mount(volume, RUN_DIR)],
+        "RestartPolicy": {"Name": "unless-stopped"},
+        "Memory": _RELAY_MEMORY,
+        "MemorySwap": _RELAY_MEMORY,
+        "PidsLimit": _MOST_PROCESSES,
+    }
+    body = {
+        "Image": image,
+        "Entrypoint": [PYTHON, "-I", "-S", "-c", _WAITS],
+        "Cmd": [],
+        "User": f"{USER}:{USER}",
+        "HostConfig": host,
+        "Labels": called.labels(names.RELAY_ROLE).all(),
+        "Healthcheck": {"Test": ["NONE"]},
+    }
+    return Recipe(called.of("relay"), body)
+
+
+def _hardened() -> dict[str, Any]:
+    return {
+        "ReadonlyRootfs": True,
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges"],
+        "Init": True,
+        "LogConfig": _LOG,
+    }
+
+
+def _limits(cpus: float | None, memory: int | None) -> dict[str, Any]:
+    """No swap on top of the memory: a replica that needs it is too slow to serve, and should be seen to be too
+    large."""
+    found: dict[str, Any] = {"NanoCpus": int(cpus * 1e9)} if cpus else {}
+    return found | ({"Memory": memory, "MemorySwap": memory} if memory else {})
+
+
+def _word(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", safe(text))[:40].strip("-.") or "x"
+
+
+def mount(source: str, target: str) -> dict[str, Any]:
+    """A directory of the engine's machine, or the volume of that name."""
+    return {"Type": "bind" if source.startswith("/") else "volume", "Source": source, "Target": target}
+
+
+def same_place(directory: Path, socket: Path) -> list[dict[str, Any]]:
+    """Mounts that give a container the proxy's directory, and that of its socket where it is another one, under
+    their own names."""
+    found = [directory.resolve(), *([socket.parent] if socket.parent != directory.resolve() else [])]
+    return [mount(str(path), str(path)) for path in found]

@@ -1,0 +1,303 @@
+"""Replicas as containers of a Docker engine, on this machine or another one, with HAProxy beside them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from ....domain.containers import Image
+from ....domain.delivery import Replica
+from ....domain.project import Environment
+from ....errors import NotFound, PodiumError, Refused, UsageError
+from ....logs.reader import LogFile
+from ....logs.text import clean
+from ...host.paths import INSTANCES, private
+from ...proxy.placement import ProcessProxyHost, ProxyHost
+from ...proxy.proxy import Instance, Proxy
+from ...proxy.transport import Direct, Transport
+from .. import ReplicaSpec, Setting, Started
+from . import create
+from .captures import bring
+from .create import PORT, SPEC
+from .place import Place
+from .proxy import LocalProxyHost, RemoteProxyHost
+from .relay import Relayed
+
+# Where a replica that ended at once is said to be: an address that leads nowhere (RFC 5737), never to another
+# container.
+_NOWHERE = "192.0.2.1"
+_LOG_LINES = 15
+_HEALTH_LINES = 3
+_KILLED = 137
+
+
+class DockerDriver:
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.place = Place(setting)
+        self._images: dict[int, Image] = {}
+
+    @property
+    def environment(self) -> Environment:
+        return self.setting.environment
+
+    # How it is spoken with
+
+    def _housing(self, instance: int) -> ProxyHost:
+        if self.environment.proxy == "host":
+            if not self.place.local:
+                hint = "leave `proxy` out: HAProxy then runs beside them"
+                raise UsageError(
+                    f"environments.{self.environment.name}.proxy is `host`, and its replicas are on"
+                    f" {self.place.address}",
+                    hint=hint,
+                )
+            return ProcessProxyHost(self.setting.directory, self.environment.name, instance)
+        return LocalProxyHost(self.place, instance) if self.place.local else RemoteProxyHost(self.place, instance)
+
+    @cached_property
+    def transport(self) -> Transport:
+        return Direct() if self.place.local else Relayed(self.place)
+
+    @cached_property
+    def proxy(self) -> Proxy:
+        return Proxy(
+            [Instance(number, self._housing(number), self.transport) for number in INSTANCES],
+            patiently=self.place.patiently,
+        )
+
+    def url(self) -> str:
+        bind = self.environment.bind
+        everywhere = bind in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+        host = self.place.address.host if everywhere and not self.place.local else bind
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.environment.port}"
+
+    # Before a change
+
+    def prepare(self, version: int) -> None:
+        """The version's image and the proxy's, where they are not there; nothing that runs is touched."""
+        self.place.patiently(self._check)
+        self._image(version)
+        if self.environment.proxy != "host":
+            self.place.patiently(self.place.proxy_image)
+
+    def _check(self) -> None:
+        """UsageError for an engine whose containers live in a machine or a network of their own, where neither we
+        nor the proxy reach them."""
+        if not self.place.local:
+            return
+        about = self.place.engine.info()
+        options: list[str] = about.get("SecurityOptions") or []
+        rootless = any("rootless" in option for option in options)
+        if rootless or "Docker Desktop" in str(about.get("OperatingSystem") or ""):
+            what = "runs without root" if rootless else "is Docker Desktop"
+            hint = (
+                "name an engine that runs as root on Linux (`host: ssh://…` for another machine), or use `driver:"
+                " process` here"
+            )
+            raise UsageError(
+                f"the engine at {self.place.address} {what}: its containers' addresses cannot be reached from this"
+                " machine",
+                hint=hint,
+            )
+
+    def _image(self, version: int) -> Image:
+        from ....serving.image.build import require
+
+        setting = self.setting
+        if version not in self._images:
+            work = partial(require, setting.project, setting.journal, version, self.place.address, say=setting.say)
+            self._images[version] = self.place.patiently(work)
+        return self._images[version]
+
+    def ready(self, version: int) -> tuple[float, str]:
+        from ....containers.images import store
+
+        journal, project = self.setting.journal, self.setting.project
+        known = journal.images.get(project.mlflow.model, version, str(self.place.address))
+        if known is not None and store.inspect(self.place.engine, known.image_id) is not None:
+            return 0.0, "its image is there"
+        built = [image for image in journal.images.of(project.mlflow.model) if image.version == version]
+        if any(image.digest for image in built):
+            return 30.0, "its image has to be pulled"
+        return max([image.seconds for image in built], default=60.0), "its image has to be built"
+
+    # Replicas
+
+    def port(self, wanted: int, taken: Collection[int]) -> int:
+        return PORT
+
+    def start(self, spec: ReplicaSpec) -> Started:
+        return self.place.patiently(lambda: self._start(spec))
+
+    def _start(self, spec: ReplicaSpec) -> Started:
+        self.place.listing.forget()
+        found = self.place.of_replica(spec.id)
+        kept = next((one for one in found if one.id == spec.container and one.image_id), None)
+        for other in found:
+            if other is not kept:
+                self.place.remove(other.id)
+        if kept is not None:
+            known = self.setting.journal.images.get(spec.model, spec.version, str(self.place.address))
+            wanted = self._recipe(spec, known.reference) if known is not None else None
+            if wanted is None or kept.labels.get(SPEC) == wanted.stamp:
+                try:
+                    return self._started(kept.id, kept.image_id)
+                except (NotFound, Refused):
+                    pass  # it was removed a moment ago, or somebody else has its address now
+            self.place.remove(kept.id)
+        image = self._image(spec.version)
+        recipe = self._recipe(spec, image.reference)
+        for last in (False, False, True):
+            container = self.place.create(recipe, address=self.place.free_address())
+            try:
+                return self._started(container, image.image_id)
+            except Refused:  # another process of ours chose the same address and was faster
+                if last:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _recipe(self, spec: ReplicaSpec, reference: str) -> create.Recipe:
+        return create.replica(
+            self.place.called,
+            spec,
+            reference,
+            self.environment,
+            network=self.place.network,
+            capture=self._capture(spec.capture_dir),
+            local=self.place.local,
+        )
+
+    def _capture(self, directory: Path) -> str:
+        """Where replicas leave captures: the environment's own directory where they can reach it, else a volume
+        beside them."""
+        if not self.place.local:
+            return self.place.volume("capture")
+        owner = create.capture_owner()
+        private(directory)
+        if owner is not None and directory.stat().st_uid != owner:
+            os.chown(directory, owner, owner)
+        return str(directory.resolve())
+
+    def _started(self, container: str, image: str) -> Started:
+        found = self.place.start(container)
+        networks: dict[str, dict[str, Any]] = found["NetworkSettings"].get("Networks") or {}
+        address = next((str(one["IPAddress"]) for one in networks.values() if one.get("IPAddress")), "")
+        return Started(address or _NOWHERE, container=container, image=image)
+
+    def trust(self, replica: Replica) -> None:
+        """It has been healthy: from now on the engine itself brings it back, also after a reboot with no agent, and
+        it has its full share of the CPU. Before that a replica that ends has to stay ended, or nobody could read
+        why."""
+        self.place.patiently(lambda: self._trust(replica))
+
+    def _trust(self, replica: Replica) -> None:
+        engine = self.place.engine
+        with engine.doing(f"setting the restart policy of {replica.id}"):
+            engine.api.update_container(
+                replica.container, restart_policy={"Name": "unless-stopped"}, cpu_shares=create.SHARES
+            )
+
+    def stop(self, replica: Replica, *, grace: float) -> None:
+        self.place.patiently(lambda: self._stop(replica, grace))
+
+    def _stop(self, replica: Replica, grace: float) -> None:
+        self.place.listing.forget()
+        for one in {
+            *([replica.container] if replica.container else []),
+            *(each.id for each in self.place.of_replica(replica.id)),
+        }:
+            self.place.stop(one, grace)
+            self.place.remove(one)
+
+    def stop_keeping(self, replica: Replica, *, grace: float) -> bool:
+        if not replica.container or self.place.patiently(lambda: self.place.inspect(replica.container)) is None:
+            return False
+        self.place.patiently(lambda: self.place.stop(replica.container, grace))
+        return True
+
+    def kept(self, replica: Replica) -> bool:
+        return bool(replica.container) and self.place.seen(replica.container) is not None
+
+    def alive(self, replica: Replica) -> bool:
+        found = self.place.seen(replica.container) if replica.container else None
+        return found is not None and found.running
+
+    def whereabouts(self, replica: Replica) -> str:
+        found = self.place.seen(replica.container) if replica.container else None
+        return found.address if found is not None and found.address else replica.address
+
+    def returning(self, replica: Replica) -> bool:
+        found = self.place.seen(replica.container) if replica.container else None
+        return found is not None and found.state == "restarting"
+
+    def stop_lost(self, marker: str) -> int:
+        return self.place.patiently(lambda: self._stop_lost(marker.removeprefix(f"{self.setting.project.home}:")))
+
+    def _stop_lost(self, replica: str) -> int:
+        self.place.listing.forget()
+        lost = self.place.of_replica(replica)
+        for one in lost:
+            self.place.stop(one.id, 2.0)
+            self.place.remove(one.id)
+        return len(lost)
+
+    def settled(self) -> None:
+        """Nothing of a change is left over here: what is not kept was removed with its replica."""
+
+    def clear(self) -> list[str]:
+        return self.place.patiently(self.place.clear)
+
+    def captures(self) -> Path:
+        if self.place.local:
+            return self.setting.directory / "capture"
+        return self.place.patiently(lambda: bring(self.place, self.setting.directory / "captured"))
+
+    # What went wrong
+
+    def evidence(self, replica: Replica, log: Path) -> str:
+        """Its log, kept beside those of processes since the container will be removed, how it ended, and what its
+        health check said."""
+        from ....containers.observe.log_collector import read_all
+
+        try:
+            found = self.place.inspect(replica.container) if replica.container else None
+            if found is None:
+                return ""
+            # In the file that the agent keeps, and where it does, there is nothing left to do.
+            read_all(self.place.engine, replica.container, log, secrets=self.setting.project.secrets)
+        except (PodiumError, OSError) as error:
+            return f"({error})"
+        said = "\n".join(clean(line.text) for line in LogFile(log).tail(_LOG_LINES))
+        lines = [said, self._end(found), *_health(found)]
+        return "\n".join(line for line in lines if line)
+
+    def _end(self, found: dict[str, Any]) -> str:
+        state: dict[str, Any] = found["State"]
+        if state.get("Running"):
+            return ""
+        code = int(state.get("ExitCode") or 0)
+        if state.get("OOMKilled"):
+            limit = self.environment.memory
+            key = f"environments.{self.environment.name}.memory"
+            words = f"than its {limit >> 20} MiB ({key})" if limit else f"than the machine had ({key} sets a limit)"
+            return f"It was killed (exit code {code}) for using more memory {words}."
+        if code == _KILLED:
+            return "It was killed from outside (exit code 137), not for its memory."
+        return f"It ended with exit code {code}." + (
+            f" {clean(str(state['Error']))[:300]}" if state.get("Error") else ""
+        )
+
+
+def _health(found: dict[str, Any]) -> list[str]:
+    """What the image's health check said the last times, where it has one."""
+    health: dict[str, Any] = found["State"].get("Health") or {}
+    checks: list[dict[str, Any]] = health.get("Log") or []
+    shown = [
+        f"  exit code {one.get('ExitCode')}: {clean(' '.join(str(one.get('Output') or 'no output').split()))[:200]}"
+        for one in checks[-_HEALTH_LINES:]
+    ]
+    return ["Its health check said:", *shown] if shown else []

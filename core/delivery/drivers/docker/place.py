@@ -1,0 +1,272 @@
+"""An environment's place on an engine: its containers, its network and its volumes, found by their labels and made
+where they are missing."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from functools import cached_property
+from ipaddress import IPv4Network
+from typing import Any, TypeVar
+
+from docker import errors as docker_errors
+from docker.types import IPAMConfig, IPAMPool
+
+from ....containers import Engine
+from ....containers.engine import labels as names
+from ....containers.engine.address import of_environment
+from ....containers.engine.connections import patiently, shared
+from ....containers.images import registry, store
+from ....containers.observe.listing import Listing, Seen, listing
+from ....errors import NotFound, Refused
+from .. import Setting
+from .create import Names, Recipe
+
+T = TypeVar("T")
+_GONE = (docker_errors.NotFound,)
+
+
+class Place:
+    """Everything here raises what the engine's errors mean. What it finds belongs to this environment of this
+    checkout and to nobody else."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.address = of_environment(setting.project, setting.environment)
+        self.called = Names(setting.project, setting.environment.name)
+        self.listing: Listing = listing(self.address, setting.project.name, setting.project.home)
+
+    @property
+    def engine(self) -> Engine:
+        return shared(self.address)
+
+    @property
+    def local(self) -> bool:
+        return self.address.local
+
+    def patiently(self, work: Callable[[], T]) -> T:
+        return patiently(work, self.setting.patience, self.setting.say)
+
+    def proxy_image(self) -> str:
+        """The proxy's image, pulled where the engine has it not."""
+        wanted = self.setting.environment.proxy_image
+        if store.inspect(self.engine, wanted) is None:
+            registry.pull(self.engine, wanted, say=self.setting.say)
+        return wanted
+
+    # Containers
+
+    def find(self, role: str, replica: str = "") -> list[Seen]:
+        return [
+            one
+            for one in self.patiently(self.listing.all).values()
+            if one.role == role
+            and one.environment == self.setting.environment.name
+            and (not replica or one.replica == replica)
+        ]
+
+    def of_replica(self, replica: str) -> list[Seen]:
+        """What runs under this name, as a replica or as the shadow of a replay."""
+        return [*self.find(names.REPLICA_ROLE, replica), *self.find(names.SHADOW_ROLE, replica)]
+
+    def seen(self, container: str) -> Seen | None:
+        found = self.patiently(self.listing.all).get(container)
+        return found if found is not None and found.environment == self.setting.environment.name else None
+
+    def create(self, recipe: Recipe, *, replace: bool = True, address: str = "") -> str:
+        """The id of a new container, at `address` of its network where one is given. One of ours that has its name
+        is removed first, or taken instead; Refused when it is somebody else's."""
+        config = recipe.stamped().config
+        if address:
+            network = config["HostConfig"]["NetworkMode"]
+            config = {
+                **config,
+                "NetworkingConfig": {"EndpointsConfig": {network: {"IPAMConfig": {"IPv4Address": address}}}},
+            }
+        with self.engine.doing(f"creating {recipe.name}"):
+            try:
+                made = self.engine.api.create_container_from_config(config, recipe.name)
+            except docker_errors.APIError as error:
+                if error.status_code != 409:
+                    raise
+                other = self._ours(recipe)
+                if not replace:
+                    return other
+                self.remove(other)
+                made = self.engine.api.create_container_from_config(config, recipe.name)
+        self.listing.forget()
+        return str(made["Id"])
+
+    def _ours(self, recipe: Recipe) -> str:
+        """The container that has the name already."""
+        other = self.engine.inspect(recipe.name)
+        own: dict[str, str] = other["Config"].get("Labels") or {}
+        ours = recipe.config["Labels"]
+        if any(own.get(key) != ours.get(key) for key in (names.PROJECT, names.HOME, names.ROLE, names.ENVIRONMENT)):
+            raise Refused(
+                f"a container that is not ours is called {recipe.name}",
+                hint=f"remove or rename it: docker rm {recipe.name}",
+            )
+        return str(other["Id"])
+
+    def start(self, container: str) -> dict[str, Any]:
+        """Start it, or let it go on where it is paused; all that the engine knows of it then."""
+        engine = self.engine
+        with engine.doing(f"starting {self.name_of(container)}"):
+            try:
+                engine.api.start(container)
+            except docker_errors.APIError as error:
+                if "paused" not in str(error.explanation).lower():
+                    raise
+                engine.api.unpause(container)
+        self.listing.forget()
+        return engine.inspect(container)
+
+    def stop(self, container: str, grace: float) -> None:
+        """TERM, and KILL after `grace` seconds; not an error when it is gone or has ended."""
+        engine = self.engine
+        with engine.doing(f"stopping {self.name_of(container)}"):
+            try:
+                engine.api.stop(container, timeout=max(1, round(grace)))
+            except _GONE:
+                pass
+            except docker_errors.APIError as error:
+                if "paused" not in str(error.explanation).lower():
+                    raise
+                engine.api.unpause(container)
+                engine.api.stop(container, timeout=max(1, round(grace)))
+        self.listing.forget()
+
+    def remove(self, container: str) -> None:
+        """With its anonymous volumes; not an error when it is gone, or is being removed already."""
+        engine = self.engine
+        with engine.doing(f"removing {self.name_of(container)}"):
+            try:
+                engine.api.remove_container(container, v=True, force=True)
+            except _GONE:
+                pass
+            except docker_errors.APIError as error:
+                if error.status_code != 409 or "already in progress" not in str(error.explanation):
+                    raise
+        self.listing.forget()
+
+    def name_of(self, container: str) -> str:
+        found = self.listing.cached(container)
+        return found.name if found is not None else f"container {container[:12]}"
+
+    def logs(self, container: str, lines: int) -> bytes:
+        engine = self.engine
+        with engine.doing(f"reading the log of {self.name_of(container)}"):
+            try:
+                return bytes(engine.api.logs(container, tail=lines))
+            except _GONE:
+                return b""
+
+    def inspect(self, container: str) -> dict[str, Any] | None:
+        try:
+            return self.engine.inspect(container)
+        except NotFound:
+            return None
+
+    # What containers share
+
+    @cached_property
+    def network(self) -> str:
+        """The id of the environment's own bridge network, made where it is missing."""
+        engine, labels = self.engine, self.called.labels(names.NETWORK_ROLE)
+        with engine.doing("making the environment's network"):
+            found = self.networks()
+            if found:
+                return found[0]
+            try:
+                return self._make_network(engine, labels.all())
+            except docker_errors.APIError as error:
+                text = str(error.explanation)
+                if error.status_code == 409 and (found := self.networks()):
+                    return found[0]  # another process of ours was faster
+                if "address pool" in text:
+                    hint = "`docker network ls` shows them; `docker network prune` removes unused ones"
+                    raise Refused(
+                        f"the engine at {self.address} has no addresses left for another network", hint=hint
+                    ) from error
+                raise
+
+    def _make_network(self, engine: Engine, labels: dict[str, str]) -> str:
+        """The engine chooses the range; but only in one that it was told may a container have an address of its own
+        for good."""
+        name = self.called.of()
+        made = str(engine.api.create_network(name, driver="bridge", check_duplicate=True, labels=labels)["Id"])
+        subnet = _subnet(engine.api.inspect_network(made))
+        if subnet is None:
+            return made
+        engine.api.remove_network(made)
+        ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet))])
+        try:
+            return str(
+                engine.api.create_network(name, driver="bridge", check_duplicate=True, labels=labels, ipam=ipam)["Id"]
+            )
+        except docker_errors.APIError:  # somebody took the range in between
+            return str(engine.api.create_network(name, driver="bridge", check_duplicate=True, labels=labels)["Id"])
+
+    def free_address(self) -> str:
+        """An address of the network that no container has, runs or not; empty where the engine has to choose. It
+        stays the container's whatever is restarted in whatever order: the proxy must not find another version where
+        one was."""
+        engine = self.engine
+        with engine.doing("choosing an address"):
+            network = engine.api.inspect_network(self.network)
+            configured: list[dict[str, Any]] = network["IPAM"].get("Config") or []
+            subnet = _subnet(network)
+            # The gateway stands here only where the range was told; elsewhere the engine refuses a wish.
+            if subnet is None or len(configured) != 1:
+                return ""
+            attached: dict[str, dict[str, Any]] = network.get("Containers") or {}
+            taken = {str(one.get("IPv4Address", "")).partition("/")[0] for one in attached.values()}
+        self.listing.forget()
+        taken |= {one.wanted or one.address for one in self.patiently(self.listing.all).values()}
+        hosts = itertools.islice(subnet.hosts(), 1, 60_000)  # the first is the gateway
+        return next((str(each) for each in hosts if str(each) not in taken), "")
+
+    def networks(self) -> list[str]:
+        found = self.engine.api.networks(filters={"label": self.called.labels(names.NETWORK_ROLE).filters()})
+        return sorted(str(one["Id"]) for one in found)
+
+    def volume(self, what: str) -> str:
+        """The name of the environment's volume for `what`, made where it is missing."""
+        name = self.called.of(what)
+        with self.engine.doing(f"making the volume {name}"):
+            self.engine.api.create_volume(name, labels=self.called.labels(names.VOLUME_ROLE).all())
+        return name
+
+    def volumes(self) -> list[str]:
+        answer = self.engine.api.volumes(filters={"label": self.called.labels(names.VOLUME_ROLE).filters()})
+        found: list[dict[str, Any]] = answer.get("Volumes") or []
+        return sorted(str(one["Name"]) for one in found)
+
+    def clear(self) -> list[str]:
+        """Remove every container of the environment, its network and its volumes; what was removed, in words."""
+        done: list[str] = []
+        self.listing.forget()
+        mine = [one for one in self.listing.all().values() if one.environment == self.setting.environment.name]
+        for one in mine:
+            if one.role in (names.REPLICA_ROLE, names.SHADOW_ROLE, names.PROXY_ROLE, names.RELAY_ROLE):
+                self.remove(one.id)
+                done.append(f"the container {one.name}")
+        engine = self.engine
+        with engine.doing("removing the environment's network and volumes"):
+            for network in self.networks():
+                engine.api.remove_network(network)
+                done.append("its network")
+            for volume in self.volumes():
+                engine.api.remove_volume(volume, force=True)
+                done.append(f"the volume {volume}")
+        self.__dict__.pop("network", None)
+        return done
+
+
+def _subnet(network: dict[str, Any]) -> IPv4Network | None:
+    configured: list[dict[str, Any]] = network["IPAM"].get("Config") or []
+    try:
+        return IPv4Network(str(configured[0]["Subnet"]))
+    except (IndexError, KeyError, ValueError):
+        return None

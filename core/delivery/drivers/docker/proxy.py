@@ -1,0 +1,186 @@
+"""HAProxy in a container: on this machine's engine beside its own files, on another machine's with its files in a
+volume there."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path, PurePath, PurePosixPath
+
+from ....containers.engine import labels as names
+from ....containers.observe.listing import Seen
+from ....errors import NotFound, Unreachable
+from ...host import ports
+from ...host.paths import INSTANCES, numbered, socket_path, write
+from ...proxy.placement import ProcessProxyHost, reason
+from .create import RUN_DIR, USER, Recipe, proxy, same_place
+from .place import Place
+
+_SETTLE = 0.15
+
+
+class ContainerProxyHost(ABC):
+    """What both have in common. An instance that cannot start is removed again, and says why."""
+
+    socket: PurePath
+
+    def __init__(self, place: Place, instance: int) -> None:
+        self.place = place
+        self.instance = instance
+        self.name = place.called.proxy(instance)
+        self.directory = place.setting.directory
+
+    @property
+    def path(self) -> Path:
+        """The configuration as it was last written, here."""
+        return self.directory.resolve() / numbered("haproxy.cfg", self.instance)
+
+    @property
+    def log(self) -> Path:
+        return self.directory / numbered("proxy.log", self.instance)
+
+    @abstractmethod
+    def recipe(self) -> Recipe: ...
+
+    def container(self) -> str | None:
+        return next((one.id for one in self._mine() if one.running), None)
+
+    def _mine(self) -> list[Seen]:
+        return [one for one in self.place.find(names.PROXY_ROLE) if one.name == self.name]
+
+    def alive(self) -> bool:
+        return self.container() is not None
+
+    def config(self) -> str:
+        return self.path.read_text() if self.path.exists() else ""
+
+    def write(self, text: str) -> None:
+        write(self.path, text)
+
+    @abstractmethod
+    def require(self, bind: str, port: int) -> None: ...
+
+    def start(self) -> None:
+        """One that somebody paused goes on: it holds its port, and the connections that it has."""
+        mine = self._mine()
+        paused = next((one.id for one in mine if one.state == "paused"), None)
+        if paused is not None:
+            self.place.start(paused)
+            return
+        self.place.proxy_image()
+        for old in mine:
+            self.place.remove(old.id)
+        container = self.place.create(self.recipe())
+        try:
+            self.fill(container)
+            self.place.start(container)
+            self._settled(container)
+        except BaseException:
+            self.place.remove(container)
+            raise
+
+    @abstractmethod
+    def fill(self, container: str) -> None:
+        """Give the container what it needs before it starts."""
+
+    def _settled(self, container: str) -> None:
+        """HAProxy ends at once when it cannot listen; Docker would try again and again."""
+        deadline = time.monotonic() + _SETTLE
+        while time.monotonic() < deadline:
+            found = self.place.inspect(container)
+            state = found["State"] if found is not None else {"Running": False}
+            if not state["Running"] or (found is not None and found["RestartCount"]):
+                text = self.place.logs(container, 50).decode("utf-8", "replace")
+                write(self.log, text)
+                raise Unreachable(f"the proxy does not start: {reason(text)}", hint=f"{self.log} has all it said")
+            time.sleep(0.03)
+
+    def reload(self) -> None:
+        """SIGUSR2 has HAProxy's master start a new worker, which takes over the sockets of the old one."""
+        container = self.container()
+        if container is None:
+            raise NotFound("the proxy's container is gone")
+        with self.place.engine.doing("telling the proxy to read its configuration"):
+            self.place.engine.api.kill(container, "SIGUSR2")
+
+    def stop(self) -> bool:
+        found = self._mine()
+        for one in found:
+            self.place.remove(one.id)
+        return bool(found)
+
+    def look(self) -> str:
+        return f"see `docker logs {self.name}`"
+
+
+class LocalProxyHost(ContainerProxyHost):
+    """It sees the environment's directory under its own name, and runs as whoever we are: the socket is private to
+    us, as it is without Docker."""
+
+    def __init__(self, place: Place, instance: int) -> None:
+        super().__init__(place, instance)
+        self.socket = socket_path(self.directory, instance)
+
+    def recipe(self) -> Recipe:
+        image = self.place.setting.environment.proxy_image
+        mounts = same_place(self.directory, Path(self.socket))
+        return proxy(self.place.called, self.instance, image, self.path, mounts, user=f"{os.getuid()}:{os.getgid()}")
+
+    def fill(self, container: str) -> None:
+        """It sees all that it needs."""
+
+    def require(self, bind: str, port: int) -> None:
+        """A proxy that an earlier podium.yaml had as a process makes room."""
+        environment = self.place.setting.environment.name
+        if any(one.state == "paused" for one in self.place.find(names.PROXY_ROLE)):
+            return
+        for instance in INSTANCES:
+            ProcessProxyHost(self.directory, environment, instance).stop()
+        ports.require(bind, port, environment=environment)
+
+
+class RemoteProxyHost(ContainerProxyHost):
+    """Its configuration and its socket are in a volume, which nobody has but it and the relay; in a directory of it,
+    since the engine gives the volume itself to root."""
+
+    def __init__(self, place: Place, instance: int) -> None:
+        super().__init__(place, instance)
+        self._home = PurePosixPath(RUN_DIR) / "proxy"
+        self._config = self._home / numbered("haproxy.cfg", instance)
+        self.socket = self._home / numbered("proxy.sock", instance)
+
+    def recipe(self) -> Recipe:
+        image = self.place.setting.environment.proxy_image
+        mounts = [{"Type": "volume", "Source": self.place.volume("proxy"), "Target": RUN_DIR}]
+        return proxy(self.place.called, self.instance, image, self._config, mounts, user=f"{USER}:{USER}")
+
+    def require(self, bind: str, port: int) -> None:
+        """HAProxy itself is the first who can say."""
+
+    def write(self, text: str) -> None:
+        super().write(text)
+        container = self.container()
+        if container is not None:
+            self.fill(container)
+
+    def fill(self, container: str) -> None:
+        with self.place.engine.doing("giving the proxy its configuration"):
+            self.place.engine.api.put_archive(
+                container, RUN_DIR, _archive(self._home.name, self._config.name, self.config().encode())
+            )
+
+
+def _archive(directory: str, name: str, content: bytes) -> bytes:
+    """A tar with the directory, which is to be the proxy's alone, and one file in it."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        root = tarfile.TarInfo(directory)
+        root.type, root.mode, root.uid, root.gid = tarfile.DIRTYPE, 0o700, USER, USER
+        tar.addfile(root)
+        file = tarfile.TarInfo(f"{directory}/{name}")
+        file.size, file.mode, file.uid, file.gid, file.mtime = len(content), 0o600, USER, USER, int(time.time())
+        tar.addfile(file, io.BytesIO(content))
+    return buffer.getvalue()

@@ -1,0 +1,90 @@
+"""The relay of an environment on another machine: a container that stands beside its replicas and its proxy, and
+speaks with them for us."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import PurePath
+
+from ....containers import Engine
+from ....containers.engine import labels as names
+from ....containers.relay.client import Kept, Relay
+from ....errors import NotFound, RunFailed, Unreachable
+from .create import PYTHON, relay
+from .place import Place
+
+_kept: dict[tuple[str, str, str], Kept] = {}
+_lock = threading.Lock()
+
+
+class Relayed:
+    """The Reach (reach.py) of such an environment."""
+
+    def __init__(self, place: Place) -> None:
+        key = (str(place.address), str(place.setting.project.home), place.setting.environment.name)
+        with _lock:
+            kept = _kept.setdefault(key, Kept())
+        self._place = place
+        self._relay = Relay(self._open, PYTHON, kept)
+
+    def http(
+        self, address: str, port: int, method: str, path: str, *, body: bytes | None = None, timeout: float = 2.0
+    ) -> tuple[int, bytes]:
+        try:
+            return self._place.patiently(
+                lambda: self._relay.http(address, port, method, path, body=body, timeout=timeout)
+            )
+        except Unreachable as error:
+            raise OSError(error.message) from error
+
+    def timed(
+        self, address: str, port: int, path: str, *, body: bytes, content_type: str, timeout: float
+    ) -> tuple[int, bytes, float]:
+        """Of a POST: (status, body, seconds as measured beside the replica). OSError as from `http`."""
+        try:
+            return self._relay.timed(address, port, "POST", path, body=body, content_type=content_type, timeout=timeout)
+        except Unreachable as error:
+            raise OSError(error.message) from error
+
+    def ask(self, socket: PurePath, command: str, *, timeout: float = 1.0) -> str:
+        try:
+            return self._relay.ask(str(socket), command, timeout=timeout)
+        except OSError as error:
+            raise Unreachable(
+                f"the proxy on {self._place.address} does not answer: {error}",
+                hint="the agent or the next deploy brings it back",
+            ) from error
+
+    def _open(self) -> tuple[Engine, str]:
+        """The relay's container, started where it is not there."""
+        place = self._place
+        place.listing.forget()
+        for old in place.find(names.RELAY_ROLE):
+            try:
+                if not old.running:
+                    place.start(old.id)
+                return place.engine, old.id
+            except (NotFound, RunFailed):
+                place.remove(old.id)
+        # Somebody else of ours may be about to make it as well: then it is theirs that is used.
+        container = place.create(relay(place.called, image_for(place), place.volume("proxy")), replace=False)
+        place.start(container)
+        return place.engine, container
+
+
+def image_for(place: Place) -> str:
+    """Any image of ours on that engine has the Python that a relay needs: that of a replica there, else the newest
+    that was built."""
+    replicas = sorted(place.find(names.REPLICA_ROLE), key=lambda one: one.labels.get(names.VERSION, ""), reverse=True)
+    if replicas:
+        return replicas[0].image_id
+    setting = place.setting
+    known = [
+        image for image in setting.journal.images.of(setting.project.mlflow.model) if image.engine == str(place.address)
+    ]
+    if not known:
+        raise Unreachable(
+            f"nothing of ours is on {place.address} yet that could speak with the proxy there",
+            hint="deploy a version first",
+        )
+    return known[0].image_id

@@ -1,0 +1,1 @@
+"""One environment at run time."""

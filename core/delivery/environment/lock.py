@@ -1,0 +1,74 @@
+"""Who may change an environment: one operation at a time, and the agent's healing never beside one.
+
+Operations hold the environment's lock in the journal, which says who, when and why. Healing happens every second and
+must neither write to the journal when all is well nor turn away a person's rollback: it holds a file lock for as
+long as it changes something, and looks at the journal's lock only after it has it. An operation takes the journal's
+lock first and then waits out a healing that had begun.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ...errors import Refused
+from ...journal import Journal
+
+_PATIENCE = 30.0
+
+
+def lock_name(environment: str) -> str:
+    return f"environment {environment}"
+
+
+@contextmanager
+def operation(journal: Journal, directory: Path, environment: str, *, who: str, why: str) -> Generator[None]:
+    """Refused, naming who holds it since when and why, when another operation is under way."""
+    with journal.locks.take(lock_name(environment), who, why):
+        _wait_for_healing(directory)
+        yield
+
+
+@contextmanager
+def healing(journal: Journal, directory: Path, environment: str) -> Generator[bool]:
+    """Whether healing may go on; it must not while an operation holds the environment or another healing is under
+    way."""
+    descriptor = _open(directory)
+    try:
+        if not _try_lock(descriptor):
+            yield False
+            return
+        holder = journal.locks.holder(lock_name(environment))
+        yield holder is None or not holder.alive
+    finally:
+        os.close(descriptor)
+
+
+def _wait_for_healing(directory: Path) -> None:
+    descriptor = _open(directory)
+    try:
+        deadline = time.monotonic() + _PATIENCE
+        while not _try_lock(descriptor):
+            if time.monotonic() > deadline:
+                raise Refused(
+                    f"healing has not ended for {_PATIENCE:g} s", hint="see .podium/agent.log, or restart the agent"
+                )
+            time.sleep(0.005)
+    finally:
+        os.close(descriptor)
+
+
+def _open(directory: Path) -> int:
+    return os.open(directory / ".healing", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,63 @@
+"""What an engine runs for an environment, as far as it is known now: what the agent keeps up to date, else a look of
+our own."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from ...domain.containers import EngineSnapshot
+from ...errors import PodiumError
+
+if TYPE_CHECKING:
+    from .runtime import EnvironmentRuntime
+
+_lock = threading.Lock()
+_last: dict[tuple[str, str], EngineSnapshot] = {}
+
+
+def picture(runtime: EnvironmentRuntime, *, fresh: bool = False) -> EngineSnapshot | None:
+    """None for an environment that no engine serves. `fresh` asks the engine in any case, and each container closely.
+
+    While an agent follows the engine, what it wrote is true however long ago that was. Where none does, the engine
+    is asked; one that does not answer gives a picture with a message.
+    """
+    if runtime.environment.driver != "docker":
+        return None
+    kept = runtime.journal.snapshots.get(runtime.name)
+    if not fresh and kept is not None:
+        agent = runtime.journal.agent.status()
+        if agent.alive and agent.started is not None and kept.at >= agent.started:
+            return kept
+    return _look(runtime, kept, fresh=fresh)
+
+
+def _look(runtime: EnvironmentRuntime, kept: EngineSnapshot | None, *, fresh: bool) -> EngineSnapshot:
+    from ...containers.engine.address import of_environment
+    from ...containers.engine.connections import LOOK, shared
+    from ...containers.observe.snapshot import take
+
+    key = (str(runtime.project.home), runtime.name)
+    with _lock:
+        before = _last.get(key)
+    try:
+        address = of_environment(runtime.project, runtime.environment)
+        found = take(
+            shared(address, timeout=LOOK),
+            runtime.project,
+            runtime.environment,
+            before,
+            dirty=None if fresh or before is None else (),
+        )
+    except PodiumError as error:
+        last = kept or before
+        return EngineSnapshot(
+            runtime.name,
+            last.engine if last else runtime.environment.host,
+            last.at if last else 0.0,
+            last.containers if last else (),
+            error.message,
+        )
+    with _lock:
+        _last[key] = found
+    return found

@@ -1,0 +1,104 @@
+"""The logs of an environment's replicas for somebody who looks: up to date while they do, one by one or as one in
+the order of time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...domain.containers import Container, EngineSnapshot
+from ...domain.project import Environment, Project
+from ...errors import NotFound, Unreachable
+from ...journal import Journal
+from ...logs.merging import Merged, Named
+from ..host.paths import environment_dir, safe
+
+if TYPE_CHECKING:
+    from ...containers import Engine
+    from ...containers.observe.log_collector import LogKeeper
+    from ...containers.observe.watcher import Companion, Watch
+
+_SECONDS = 20.0
+
+
+class Following:
+    """Keeps the files up to date until `close`, where nobody else does: those of processes are written by
+    themselves, those of containers by the agent while it runs. `only` is a replica's id, empty for all; `tail` as in
+    Merged. NotFound, when first read, for an environment that runs nothing."""
+
+    def __init__(
+        self, project: Project, journal: Journal, environment: Environment, *, only: str = "", tail: int | None = None
+    ) -> None:
+        self._directory = environment_dir(project, environment.name)
+        self._environment, self._only = environment.name, only
+        self._rows = {row.id for row in journal.replicas.of(environment.name)}
+        self._picture: EngineSnapshot | None = None
+        self._keeper: LogKeeper | None = None
+        self._watch: Watch | None = None
+        self._merged = Merged(tail=tail)
+        self.message = ""
+        if environment.driver == "docker":
+            agent, known = journal.agent.status(), journal.snapshots.get(environment.name)
+            if agent.alive and known is not None and agent.started is not None and known.at >= agent.started:
+                self._picture = known
+            else:
+                self._watch = self._follow(project, environment)
+
+    def _follow(self, project: Project, environment: Environment) -> Watch:
+        from ...containers.observe.log_collector import LogKeeper
+        from ...containers.observe.watcher import Watch
+
+        def keeper(engine: Engine) -> Companion:
+            self._keeper = LogKeeper(engine, self.path, secrets=project.secrets)
+            return self._keeper
+
+        def put(picture: EngineSnapshot) -> None:
+            self._picture, self.message = picture, picture.message
+
+        return Watch(project, environment, put, companions=(keeper,)).start()
+
+    def path(self, container: Container) -> Path:
+        return self._directory / f"{safe(_name(container))}.log"
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """name -> file of what is followed: replicas, and the proxy where it is named."""
+        names = set(self._rows)
+        if self._picture is not None:
+            names |= {
+                _name(each) for each in self._picture.containers if each.role == "replica" or _name(each) == self._only
+            }
+        if self._only:
+            names &= {self._only}
+        return {name: self._directory / f"{safe(name)}.log" for name in sorted(names)}
+
+    def catch_up(self, seconds: float = _SECONDS) -> None:
+        """Until the files hold what was said up to now. NotFound when there is nothing to follow, Unreachable when
+        the engine does not answer."""
+        deadline = time.monotonic() + seconds
+        while self._watch is not None and not self.message and time.monotonic() < deadline:
+            if self._picture is not None and self._keeper is not None and self._keeper.caught_up():
+                break
+            time.sleep(0.02)
+        if self.message and not any(path.exists() for path in self.files.values()):
+            raise Unreachable(self.message, hint="what was kept before is shown as soon as there is some")
+        if not self.files:
+            what = f"no replica {self._only!r}" if self._only else "nothing that runs"
+            raise NotFound(
+                f"{self._environment} has {what}", hint=f"podium status -e {self._environment} shows what it has"
+            )
+
+    def read(self, *, all: bool = False) -> list[Named]:
+        """(replica, line) of every line whose turn has come, in the order of time; `all` does not wait for what may
+        still come before."""
+        return self._merged.read(self.files, all=all)
+
+    def close(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+
+
+def _name(container: Container) -> str:
+    return container.replica or container.name

@@ -1,0 +1,62 @@
+"""A shell in a container that serves, found by the name that people know it by."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ...domain.containers import Container
+from ...errors import NotFound, Refused, Unreachable
+from . import observed
+from .runtime import EnvironmentRuntime
+
+if TYPE_CHECKING:
+    from ...domain.shells import ShellSession
+
+PROXY = "proxy"
+
+
+def open_shell(runtime: EnvironmentRuntime, name: str) -> ShellSession:
+    """`name` is a replica's id, a container's name or its id's beginning, or `proxy`. NotFound when there is no such
+    container, Refused when it does not run or the environment is served by processes, Unreachable when the engine
+    does not answer. Loads Docker; to be closed by the caller."""
+    found = _meant(runtime, name)
+    if found.state != "running":
+        raise Refused(
+            f"{found.name} is {found.state}; a shell needs a running container",
+            hint=f"podium logs -e {runtime.name} {name} shows what it said",
+        )
+    from ...containers import open_engine
+    from ...containers.engine.address import of_environment
+    from ...containers.engine.exec_shell import ExecShell
+
+    words = (
+        f"a shell in {found.name}, which goes on serving {runtime.name} meanwhile; what is changed in there is lost"
+        " with the container"
+    )
+    return ExecShell(
+        open_engine(of_environment(runtime.project, runtime.environment)),
+        found.id,
+        words=words,
+        terminal=os.environ.get("TERM") or "xterm-256color",
+    )
+
+
+def _meant(runtime: EnvironmentRuntime, name: str) -> Container:
+    picture = observed.picture(runtime, fresh=True)
+    if picture is None:
+        raise Refused(
+            f"{runtime.name} is served by processes of this machine, not from containers",
+            hint=f"podium logs -e {runtime.name} shows what they print",
+        )
+    if picture.message:
+        raise Unreachable(picture.message, hint="podium doctor says more")
+    for each in picture.containers:
+        if (
+            name in (each.replica, each.name)
+            or (name == PROXY and each.role == PROXY)
+            or (len(name) >= 12 and each.id.startswith(name))
+        ):
+            return each
+    names = ", ".join(sorted(each.replica or each.name for each in picture.containers)) or "none"
+    raise NotFound(f"{runtime.name} has no container {name!r}", hint=f"it has: {names}")

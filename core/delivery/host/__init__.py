@@ -1,0 +1,1 @@
+"""Processes, ports and paths of environments on this machine."""

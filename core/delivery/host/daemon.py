@@ -1,0 +1,103 @@
+"""Processes that outlive the command that starts them: replicas and the proxy.
+
+They get a session of their own and a parent that ends at once, so that they are nobody's zombie, no terminal's
+hang-up reaches them and killing the process group of the step that started them leaves them alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+
+from ...errors import Unreachable
+from ...journal.processes import alive, started_at
+
+# The script is fixed; what it runs comes in as arguments, which the shell does not look into.
+_LAUNCH = 'log=$1; shift; "$@" >>"$log" 2>&1 </dev/null & echo $!'
+_LOG_LIMIT = 16 * 1024 * 1024
+
+
+def start(
+    command: Sequence[str], *, log: Path, cwd: Path, env: Mapping[str, str], inherit: Collection[int] = ()
+) -> tuple[int, float]:
+    """Start `command` with our descriptors `inherit`, appending its output to `log`.
+
+    Its pid, and the start time that tells it from a later process with the same pid.
+    """
+    if log.exists() and log.stat().st_size > _LOG_LIMIT:
+        log.replace(log.with_name(f"{log.name}.1"))
+    log.touch(mode=0o600)
+    launched = subprocess.run(
+        ["/bin/sh", "-c", _LAUNCH, "sh", str(log), *command],
+        cwd=cwd,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=10,
+        start_new_session=True,
+        check=False,
+        pass_fds=tuple(inherit),
+    )
+    if launched.returncode or not launched.stdout.strip().isdecimal():
+        reason = launched.stderr.strip() or launched.returncode
+        raise Unreachable(f"cannot start {command[0]}: {reason}", hint="is the machine out of processes or memory?")
+    pid = int(launched.stdout)
+    return pid, started_at(pid) or 0.0
+
+
+def stop(pid: int, started: float, *, grace: float) -> bool:
+    """TERM, and KILL after `grace` seconds; whether it is gone. A process that merely has the same pid is left
+    alone."""
+    for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 3.0)):
+        if not alive(pid, started):
+            return True
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline and alive(pid, started):
+            time.sleep(0.01)
+    return not alive(pid, started)
+
+
+def find(marker: str) -> list[tuple[int, float]]:
+    """(pid, start time) of our processes with `PODIUM_REPLICA=marker` in their environment: who started them died
+    before noting the pid."""
+    wanted = f"PODIUM_REPLICA={marker}".encode()
+    return _processes("environ", lambda words: wanted in words)
+
+
+def find_command(program: str, argument: str) -> list[tuple[int, float]]:
+    """(pid, start time) of our processes that run `program`, wherever it is, with this argument."""
+    wanted = os.fsencode(argument)
+    return _processes("cmdline", lambda words: Path(os.fsdecode(words[0])).name == program and wanted in words)
+
+
+def _processes(file: str, test: Callable[[list[bytes]], bool]) -> list[tuple[int, float]]:
+    found: list[tuple[int, float]] = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if test((process / file).read_bytes().split(b"\0")):
+                started = started_at(int(process.name))
+                if started is not None:
+                    found.append((int(process.name), started))
+    return found
+
+
+def tail(log: Path, lines: int = 15) -> str:
+    """The last lines of a log, for an error message: control characters dropped, secrets are not ours to find in
+    here (replicas get none)."""
+    from ...logs.text import clean
+
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 16_384))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return "\n".join(clean(line) for line in text.splitlines()[-lines:])

@@ -1,0 +1,76 @@
+"""Where an environment's files are: `.podium/environments/<environment>/`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+import tempfile
+from pathlib import Path
+
+from ...domain.project import Project
+from ...errors import Refused
+
+# The instances of a proxy. Two: while one is away, the other one has the port.
+INSTANCES = (1, 2)
+# sun_path holds 108 bytes; HAProxy binds `<path>.<pid>.tmp` first and renames it, so some of them are not ours to use.
+_SOCKET_LIMIT = 90
+_PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
+
+
+def safe(name: str) -> str:
+    """`name` as one part of a path: anything but plain letters, digits and `._-` becomes `_`, and names that differ
+    stay different."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "_"
+    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def private(directory: Path) -> Path:
+    """`directory`, made with its parents where they are missing, for the owner's eyes only."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return directory
+
+
+def environment_dir(project: Project, environment: str) -> Path:
+    private(project.state)
+    private(project.state / "environments")
+    return private(project.state / "environments" / safe(environment))
+
+
+def numbered(name: str, instance: int) -> str:
+    """What a thing of an instance is called: the first one's as if there were no other."""
+    stem, dot, ending = name.partition(".")
+    return name if instance == 1 else f"{stem}-{instance}{dot}{ending}"
+
+
+def socket_path(directory: Path, instance: int = 1) -> Path:
+    """The runtime socket of an instance of the proxy: in the environment's directory where the path is short and
+    plain enough for HAProxy, else in a short private one.
+
+    Raises Refused when somebody else owns that short directory.
+    """
+    near = directory.resolve() / numbered("proxy.sock", instance)
+    if len(os.fsencode(near)) <= _SOCKET_LIMIT and _PLAIN.fullmatch(str(near)):
+        return near
+    base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    if len(os.fsencode(base)) > 40 or not _PLAIN.fullmatch(str(base)) or not base.is_dir():
+        base = Path("/tmp")  # noqa: S108 - the directory below it is checked to be ours alone
+    short = base / f"podium-{os.getuid()}"
+    short.mkdir(mode=0o700, exist_ok=True)
+    found = short.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise Refused(
+            f"{short} belongs to somebody else or is open to others",
+            hint="remove it, or set XDG_RUNTIME_DIR to a directory of your own",
+        )
+    return short / f"{hashlib.sha256(os.fsencode(near)).hexdigest()[:16]}.sock"
+
+
+def write(path: Path, text: str) -> None:
+    """Replace `path` by `text` at once (a reader sees the old or the new file), mode 0600."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    fresh.replace(path)

@@ -1,0 +1,131 @@
+"""Free ports for replicas, and who holds one that is taken."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+from ...errors import Unreachable, UsageError
+
+# Below the range that the kernel hands to outgoing connections (32768 and up on Linux): a replica that is restarted
+# finds its port free.
+_FIRST, _LAST = 20_000, 31_999
+_LISTEN = "0A"
+
+
+def free_port(taken: Collection[int] = ()) -> int:
+    """A port of 127.0.0.1 that nobody listens on or has reserved, and that is not in `taken`."""
+    for _ in range(400):
+        port = random.randint(_FIRST, _LAST)
+        if port not in taken and bindable("127.0.0.1", port) and not _reserved(port):
+            return port
+    raise Unreachable(
+        f"no free port between {_FIRST} and {_LAST} on this machine",
+        hint="something is using them all: `ss -ltn` lists who listens",
+    )
+
+
+def kept_port(taken: Collection[int] = ()) -> tuple[int, socket.socket]:
+    """A free port, and what keeps it (`reserve`)."""
+    while True:
+        port = free_port(taken)
+        held = reserve(port)
+        if held is not None:
+            return port, held
+
+
+def reserve(port: int) -> socket.socket | None:
+    """Keep `port` from everybody else who reserves before listening, any user's, until the answer is closed, here
+    and in every process that inherited it.
+
+    None when somebody else has it. Nothing is bound to the port itself: whoever it is kept for may listen on it at
+    any time. The name is one of Linux's abstract sockets (unix(7)), which live in the same network namespace as the
+    ports.
+    """
+    held = socket.socket(socket.AF_UNIX)
+    try:
+        held.bind(f"\0podium-port-{port}")
+    except OSError:
+        held.close()
+        return None
+    return held
+
+
+def _reserved(port: int) -> bool:
+    held = reserve(port)
+    if held is not None:
+        held.close()
+    return held is None
+
+
+def bindable(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def let_go(host: str, port: int) -> bool:
+    """Whether `host:port` can be bound. While nobody is seen who listens there, a second is given for it to become
+    so: a process that was killed a moment ago shows no descriptors any more, and holds them until the last of its
+    threads has ended."""
+    deadline = time.monotonic() + 1.0
+    while not (free := bindable(host, port)) and listener(port) is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return free
+
+
+def require(host: str, port: int, *, environment: str) -> None:
+    """UsageError that names the port, and the process that listens on it where that can be seen, unless `host:port`
+    can be bound."""
+    let_go(host, port)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            owner = listener(port)
+            held = f" by pid {owner[0]} ({owner[1]})" if owner else ""
+            reason = f"is in use{held}" if owner or error.errno == 98 else f"cannot be used: {error.strerror}"
+            hint = f"stop that process, or give environments.{environment}.port another number"
+            raise UsageError(f"port {port} of environment {environment} {reason}", hint=hint) from None
+
+
+def listener(port: int) -> tuple[int, str] | None:
+    """(pid, command) of the process that listens on `port`, as far as /proc shows it to us."""
+    inodes = _listening_inodes(port)
+    if not inodes:
+        return None
+    wanted = {f"socket:[{inode}]" for inode in inodes}
+    for process in Path("/proc").iterdir():
+        if not process.name.isdecimal():
+            continue
+        with contextlib.suppress(OSError):
+            for descriptor in (process / "fd").iterdir():
+                with contextlib.suppress(OSError):
+                    if str(descriptor.readlink()) in wanted:
+                        command = (
+                            (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                        )
+                        return int(process.name), command[:120]
+    return None
+
+
+def _listening_inodes(port: int) -> set[str]:
+    inodes: set[str] = set()
+    for table in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == _LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
+                    inodes.add(fields[9])
+    return inodes

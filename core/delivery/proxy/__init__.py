@@ -1,0 +1,1 @@
+"""The HAProxy in front of an environment."""

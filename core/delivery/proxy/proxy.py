@@ -1,0 +1,266 @@
+"""The proxy of an environment: started, changed without losing a request, stopped, and asked for its figures.
+
+It is made of instances of HAProxy that listen on the same port together, so that the death of one costs no more than
+the requests that it was answering. Their configuration files always have the present weights: one that was started
+again goes on where it was. Where HAProxy runs is a matter of its housing (housing.py, drivers/docker_proxy.py), and
+how it is spoken with of the reach (reach.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from ...errors import Unreachable
+from ..host.paths import INSTANCES
+from .haproxy import Layout, Runtime, Server, ServerStat, fixed_part, render, with_weights
+from .placement import ProcessProxyHost, ProxyHost
+from .transport import Direct, Transport
+
+__all__ = ["Instance", "Layout", "Proxy", "Server", "ServerStat", "of_process"]
+
+_START_SECONDS = 10.0
+T = TypeVar("T")
+
+
+class Patiently(Protocol):
+    def __call__(self, work: Callable[[], T]) -> T: ...
+
+
+def at_once(work: Callable[[], T]) -> T:
+    return work()
+
+
+class Instance:
+    """One HAProxy. The methods that change something raise Unreachable when it, or the engine that it runs on, does
+    not answer."""
+
+    def __init__(self, number: int, housing: ProxyHost, transport: Transport) -> None:
+        """`number` counts from 1."""
+        self.number = number
+        self.housing = housing
+        self.runtime = Runtime(partial(transport.ask, housing.socket))
+
+    def alive(self) -> bool:
+        return self.housing.alive()
+
+    def fits(self, layout: Layout) -> bool:
+        """Whether it runs, and listens where it should: what else differs can be changed by its socket."""
+        return self.alive() and fixed_part(render(layout, self.housing.socket)) == fixed_part(self.housing.config())
+
+    def stats(self) -> list[ServerStat]:
+        """Empty when it does not run or does not answer within 1 s."""
+        try:
+            return self.runtime.stats() if self.housing.alive() else []
+        except Unreachable:
+            return []
+
+    def ensure(self, layout: Layout) -> bool:
+        """Bring it to `layout`: by its socket where it runs, by a new process where it does not or where the address
+        changed. Whether one was started."""
+        text = render(layout, self.housing.socket)
+        if not self.housing.alive():
+            self.housing.write(text)
+            self.housing.start()
+            self._wait_for_another("")
+            return True
+        config = self.housing.config()
+        if fixed_part(text) != fixed_part(config):
+            self.housing.write(text)
+            try:
+                self.reload()
+            except BaseException:
+                self.housing.write(config)  # the file says what runs, so that the next try is one
+                raise
+            return True
+        change(self.runtime, layout)
+        if config != text:
+            self.housing.write(text)
+        return False
+
+    def reload(self) -> None:
+        """A new process with the configuration file as it is; the old one ends when its connections have."""
+        before = ""
+        with contextlib.suppress(Unreachable):
+            before = self._process()
+        self.housing.reload()
+        self._wait_for_another(before)
+
+    def set_weights(self, layout: Layout) -> None:
+        """The configuration file follows, and is all that there is to change for one that does not run."""
+        weights = {server.slot: server.weight for server in layout.servers}
+        try:
+            self.runtime.set_weights(weights)
+        except Unreachable:
+            if self.housing.alive():
+                raise
+        text, config = render(layout, self.housing.socket), self.housing.config()
+        moved = bool(config) and fixed_part(text) != fixed_part(config) and self.housing.alive()
+        self.housing.write(with_weights(config, weights) if moved else text)
+
+    def _process(self) -> str:
+        """The number of the process that answers, as it knows itself."""
+        return next((line for line in self.runtime.ask("show info").splitlines() if line.startswith("Pid:")), "")
+
+    def _wait_for_another(self, before: str) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        trouble = ""
+        while True:
+            try:
+                if self._process() not in ("", before):
+                    return
+                trouble = "it goes on as it was"
+            except Unreachable as error:
+                trouble = error.message
+            if not self.housing.alive() or time.monotonic() > deadline:
+                raise Unreachable(f"the proxy was started but: {trouble}", hint=self.housing.look())
+            time.sleep(0.005)
+
+
+class Proxy:
+    """The instances of one environment. What is asked of it is done to each; one that is away does not keep the
+    others from it."""
+
+    def __init__(self, instances: Sequence[Instance], *, patiently: Patiently = at_once) -> None:
+        """`patiently` does what may be done twice again while the engine that the proxy runs on is away."""
+        self.instances = tuple(instances)
+        self._patiently = patiently
+
+    # Looking
+
+    def alive(self) -> bool:
+        """Whether anything listens."""
+        return bool(self._patiently(self._living))
+
+    def whole(self) -> bool:
+        """Whether all of it runs."""
+        return len(self._patiently(self._living)) == len(self.instances)
+
+    def fits(self, layout: Layout) -> bool:
+        """Whether all of it runs, and listens where it should."""
+        return self._patiently(lambda: all(each.fits(layout) for each in self.instances))
+
+    def readings(self) -> dict[int, list[ServerStat]]:
+        """By the number of the instance, of those that answer: the figures of every server, and of the frontend and
+        backend as wholes."""
+        return {each.number: found for each in self.instances if (found := self._patiently(each.stats))}
+
+    def stats(self) -> list[ServerStat]:
+        """Those of all instances together; empty when none answers. A server is up when all of them find it so."""
+        found: dict[tuple[str, str], ServerStat] = {}
+        for reading in self.readings().values():
+            for stat in reading:
+                key = (stat.kind, stat.name)
+                found[key] = _together(found[key], stat) if key in found else stat
+        return list(found.values())
+
+    def totals(self) -> dict[int, tuple[int, int]]:
+        """By the number of the instance, of those that answer: (requests, those answered with 5xx by whomever) since
+        it started."""
+        return {
+            number: (stat.requests, stat.errors_5xx)
+            for number, stats in self.readings().items()
+            for stat in stats
+            if stat.kind == "frontend"
+        }
+
+    def look(self) -> str:
+        """Where to read what it said, for a hint."""
+        return self.instances[0].housing.look()
+
+    def require(self, bind: str, port: int) -> None:
+        """UsageError, naming who has it where that can be seen, when nothing of ours listens and the proxy could
+        not."""
+        if not self._living():
+            self.instances[0].housing.require(bind, port)
+
+    # Changing
+
+    def ensure(self, layout: Layout) -> bool:
+        """Bring all instances to `layout`; whether a process was started for one.
+
+        UsageError when the port is taken (says by whom), MissingExtra without HAProxy, Unreachable when one does not
+        answer.
+        """
+        return self._patiently(lambda: self._ensure(layout))
+
+    def _ensure(self, layout: Layout) -> bool:
+        self.require(layout.bind, layout.port)
+        return any(self._each(lambda instance: instance.ensure(layout)))
+
+    def set_weights(self, layout: Layout) -> None:
+        """Only the weights, as fast as it goes."""
+        self._patiently(lambda: self._each(lambda instance: instance.set_weights(layout)))
+
+    def fell(self, slot: str) -> None:
+        """This server is being started again: nothing is sent to it until it has passed a health check. Nothing to
+        do where nothing listens."""
+        self._each(lambda instance: instance.runtime.fell(slot), self._patiently(self._living))
+
+    def remove(self, slot: str) -> None:
+        """Out of service at once; forgotten as soon as its last connection is closed (a later call tries again).
+        Nothing to do where nothing listens."""
+        self._each(lambda instance: instance.runtime.remove(slot), self._patiently(self._living))
+
+    def reload(self) -> None:
+        """New processes, one after the other."""
+        self._each(Instance.reload)
+
+    def stop(self) -> bool:
+        """End it: at once, as whoever stops an environment has drained it or does not mind. Whether there was one."""
+        stopped = [self._patiently(each.housing.stop) for each in self.instances]
+        return any(stopped)
+
+    def _living(self) -> list[Instance]:
+        return [each for each in self.instances if each.alive()]
+
+    def _each(self, work: Callable[[Instance], T], instances: Sequence[Instance] | None = None) -> list[T]:
+        """`work` done to all of them, whatever becomes of one; the first failure is raised at the end."""
+        done: list[T] = []
+        failed: Unreachable | None = None
+        for each in self.instances if instances is None else instances:
+            try:
+                done.append(work(each))
+            except Unreachable as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
+        return done
+
+
+def _together(one: ServerStat, other: ServerStat) -> ServerStat:
+    worse = one if not one.up else other
+    return replace(
+        worse,
+        requests=one.requests + other.requests,
+        errors_4xx=one.errors_4xx + other.errors_4xx,
+        errors_5xx=one.errors_5xx + other.errors_5xx,
+        failures=one.failures + other.failures,
+        queue=one.queue + other.queue,
+        sessions=one.sessions + other.sessions,
+    )
+
+
+def change(control: Runtime, layout: Layout) -> None:
+    """Servers added, moved, re-weighted and removed by the socket: no process is replaced, no connection is closed."""
+    now = {stat.name: stat for stat in control.stats() if stat.kind == "server"}
+    wanted = {server.slot: server for server in layout.servers}
+    for server in layout.servers:
+        present = now.get(server.slot)
+        if present is None:
+            control.add(server)
+        elif present.address != server.at or present.status.startswith("MAINT"):
+            control.move(server)
+    control.set_weights({slot: server.weight for slot, server in wanted.items()})
+    for slot in now.keys() - wanted.keys():
+        control.remove(slot)
+
+
+def of_process(directory: Path, environment: str = "") -> Proxy:
+    """The proxy whose instances are processes of this machine, found from the environment's directory alone."""
+    return Proxy([Instance(number, ProcessProxyHost(directory, environment, number), Direct()) for number in INSTANCES])

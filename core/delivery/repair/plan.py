@@ -1,0 +1,249 @@
+"""A repair: shown before, done as a run of its own, and looked at afterwards. Also the restart of one replica, which
+is done in the same way."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...domain.delivery import EnvironmentStatus, Replica, ReplicaState
+from ...domain.project import Environment, Project
+from ...domain.repair import Difference, Kind, RepairPlan, Severity
+from ...errors import NotFound, Refused, RunFailed
+from ...journal import Journal
+from ..environment import history
+from ..environment.lock import operation
+from ..environment.runtime import EnvironmentRuntime
+from ..rollout.change_steps import PATIENCE
+from ..status import status as environments
+from .apply import Mender, others_serve, renew
+
+if TYPE_CHECKING:
+    from ...engine.context import StepContext
+
+_SHORT_SECONDS = 1.0
+_START_SECONDS = 5.0
+# In the order in which a repair does them (mending.py).
+_ORDER = (
+    Kind.INTERRUPTED,
+    Kind.NETWORK,
+    Kind.PAUSED,
+    Kind.STOPPED,
+    Kind.GONE,
+    Kind.MISSING,
+    Kind.PROXY,
+    Kind.WEIGHT,
+    Kind.TRAFFIC,
+    Kind.IMAGE,
+    Kind.LABELS,
+    Kind.UNHEALTHY,
+    Kind.ALIAS,
+    Kind.STRAY,
+)
+_STARTS = frozenset((Kind.STOPPED, Kind.GONE, Kind.MISSING, Kind.IMAGE, Kind.LABELS, Kind.UNHEALTHY))
+_REMOVE = "remove"
+_RESTART = "restart"
+PROXY = "proxy"
+
+
+class StillDifferent(RunFailed):
+    """The repair was done, and not everything is as it should be. `results` are the step's results all the same."""
+
+    def __init__(self, message: str, results: Mapping[str, Any]) -> None:
+        super().__init__(
+            message,
+            hint=f"podium status -e {results['environment']} shows what is left; podium repair can be done again",
+        )
+        self.results = dict(results)
+
+
+# Plans
+
+
+def plan(project: Project, journal: Journal, environment: Environment) -> RepairPlan:
+    """What a repair would do now; the engine is asked. An environment that is as it should be has a plan without
+    steps."""
+    status = environments.status(project, journal, environment, fresh=True)
+    found = status.details
+    ranked = sorted((each for each in found if each.repairable), key=lambda each: _ORDER.index(each.kind))
+    steps = list(dict.fromkeys(each.repair for each in ranked))
+    start = history.typical_seconds(journal, environment.name, "start_seconds", _START_SECONDS)
+    return RepairPlan(
+        environment=environment.name,
+        differences=found,
+        steps=(*steps, "look again, and say what is still different") if steps else (),
+        command=f"podium repair -e {shlex.quote(environment.name)}",
+        warnings=_warnings(found),
+        refusal=_refusal(status),
+        type_to_confirm=environment.name if environment.protected else "",
+        expected_seconds=_SHORT_SECONDS + start * any(each.kind in _STARTS for each in ranked) if steps else None,
+    )
+
+
+def _warnings(found: tuple[Difference, ...]) -> tuple[str, ...]:
+    left = [
+        f"a repair can do nothing about this: {each.words}"
+        for each in found
+        if not each.repairable and each.kind is not Kind.UNREACHABLE
+    ]
+    strays = [each for each in found if each.kind is Kind.STRAY]
+    if strays:
+        left.append(
+            f"{len(strays)} container{'s' * (len(strays) > 1)} with this environment's labels will be removed, whoever"
+            " made them"
+        )
+    return tuple(left)
+
+
+def _refusal(status: EnvironmentStatus) -> str:
+    if status.locked_by:
+        return f"{status.name} is being changed by {status.locked_by}"
+    away = next((each for each in status.details if each.kind is Kind.UNREACHABLE), None)
+    return f"nothing can be mended while the engine does not answer: {away.words}" if away is not None else ""
+
+
+def plan_restart(project: Project, journal: Journal, environment: Environment, name: str) -> RepairPlan:
+    """What the restart of one replica, by its id, or of the proxy (`proxy`, or its container's name) would do.
+    NotFound for any other name."""
+    runtime = EnvironmentRuntime(project, journal, environment)
+    status = environments.status(project, journal, environment)
+    what = _meant(runtime, name)
+    return RepairPlan(
+        environment=environment.name,
+        differences=(),
+        steps=_restart_steps(runtime, what),
+        command=(
+            f"podium repair -e {shlex.quote(environment.name)} --restart"
+            f" {shlex.quote(name if what is None else what.id)}"
+        ),
+        refusal=_refusal(status),
+        type_to_confirm=environment.name if environment.protected else "",
+        expected_seconds=(
+            history.typical_seconds(journal, environment.name, "start_seconds", _START_SECONDS)
+            if what is not None
+            else _SHORT_SECONDS
+        ),
+        restart=PROXY if what is None else what.id,
+    )
+
+
+def _meant(runtime: EnvironmentRuntime, name: str) -> Replica | None:
+    """The replica of that id, or whose container has that name or id; None for the proxy."""
+    from ..environment import observed
+
+    picture = observed.picture(runtime)
+    containers = picture.containers if picture is not None else ()
+    found = next((each for each in containers if name in (each.name, each.id)), None)
+    if name == PROXY or (found is not None and found.role == PROXY):
+        return None
+    rows = runtime.replicas()
+    row = next((row for row in rows if row.id == name or (found is not None and row.container == found.id)), None)
+    if row is None:
+        raise NotFound(
+            f"{runtime.name} has no replica {name!r}", hint=f"it has: {', '.join([*(row.id for row in rows), PROXY])}"
+        )
+    return row
+
+
+def _restart_steps(runtime: EnvironmentRuntime, row: Replica | None) -> tuple[str, ...]:
+    if row is None:
+        return ("start another HAProxy, which takes over the connections of the one that runs",)
+    again = f"stop {row.id} and start it again"
+    if not row.weight:
+        return (again, "wait until it is healthy")
+    first = (
+        ()
+        if others_serve(runtime, row)
+        else (f"start another replica of version {row.version} beside it, as nothing else serves",)
+    )
+    last = () if not first else ("remove the other one again",)
+    return (
+        *first,
+        f"take the traffic from {row.id} and let its requests end",
+        again,
+        "give it its traffic back once it is healthy",
+        *last,
+    )
+
+
+# As parameters of a run, and back
+
+
+def parameters(plan: RepairPlan) -> dict[str, str]:
+    if plan.refusal:
+        raise Refused(plan.refusal)
+    if plan.restart:
+        return {_RESTART: plan.restart}
+    if not plan.steps:
+        raise Refused(f"{plan.environment} is as the ledger says: there is nothing to mend")
+    strays = [each.subject for each in plan.differences if each.kind is Kind.STRAY]
+    return {_REMOVE: " ".join(strays)} if strays else {}
+
+
+def repair(context: StepContext) -> Mapping[str, Any]:
+    """The built-in step. Options: `environment`; `remove`, names of containers to be removed; `restart`, the one
+    replica that is restarted instead."""
+    name = str(context.options.get("environment") or "")
+    config = context.project.environments.get(name)
+    if config is None:
+        raise NotFound(
+            f"there is no environment {name!r}",
+            hint=f"podium.yaml has: {', '.join(context.project.environments) or 'none'}",
+        )
+    runtime = EnvironmentRuntime(context.project, context.journal, config, say=context.log, patience=PATIENCE)
+    restart = str(context.options.get(_RESTART) or "")
+    if restart:
+        return _restart(runtime, restart, who=context.run.who)
+    return carry_out(
+        runtime, who=context.run.who, why=context.run.why, remove=str(context.options.get(_REMOVE) or "").split()
+    )
+
+
+def _restart(runtime: EnvironmentRuntime, name: str, *, who: str) -> Mapping[str, Any]:
+    row = _meant(runtime, name)
+    what = PROXY if row is None else row.id
+    with operation(runtime.journal, runtime.directory, runtime.name, who=who, why=f"restart of {what}"):
+        if row is None:
+            runtime.proxy.reload()
+            runtime.sync()
+        else:
+            if row.state is ReplicaState.STOPPED:
+                raise Refused(f"{row.id} is stopped and kept for a rollback", hint="a rollback starts it")
+            renew(runtime, next(each for each in runtime.replicas() if each.id == row.id), keep=True)
+    return {"environment": runtime.name, "restarted": what}
+
+
+def carry_out(
+    runtime: EnvironmentRuntime, *, who: str, why: str = "", remove: list[str] | None = None
+) -> Mapping[str, Any]:
+    """Do it and look again. StillDifferent when a problem is left or a part could not be done; Refused while
+    something else changes the environment."""
+    said: list[str] = []
+    say = runtime.say
+
+    def note(line: str) -> None:
+        said.append(line)
+        say(line)
+
+    runtime.say = note
+    with operation(runtime.journal, runtime.directory, runtime.name, who=who, why="repair"):
+        before = environments.look(runtime, fresh=True)
+        for each in before.differences:
+            say(f"different: {each.words}")
+        problems = Mender(runtime, before.differences, remove=remove or ()).mend()
+        left = environments.look(runtime, fresh=True).differences
+    runtime.journal.audit.add(who, "repaired", runtime.name, why or "; ".join(said)[:500])
+    results = {
+        "environment": runtime.name,
+        "differences": [each.words for each in before.differences],
+        "done": said,
+        "problems": problems,
+        "left": [each.words for each in left],
+    }
+    for each in left:
+        say(f"still different: {each.words}")
+    wrong = [*problems, *(each.words for each in left if each.severity is Severity.PROBLEM)]
+    if wrong:
+        raise StillDifferent(f"{runtime.name} was mended in part: {'; '.join(wrong)}", results)
+    return results

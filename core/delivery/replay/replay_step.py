@@ -1,0 +1,251 @@
+"""A replay from end to end: as an operation of its own (`podium replay`) and as a check of a gate."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, cast
+
+from ...domain.models import Version
+from ...domain.project import Check
+from ...domain.replay import ReplayLimits, ReplayReport
+from ...domain.verdicts import CheckResult, Verdict, worst
+from ...errors import NotFound, PodiumError, RunFailed
+from ...serving import captures
+from ...serving.captures import Captures
+from ..environment import history
+from ..environment.runtime import EnvironmentRuntime
+from ..proxy.transport import Direct
+from ..rollout import verify
+from ..rollout.saga import fetch
+from .judging import Figures, figures, judge
+from .report import sentence, to_dict, to_gate, to_json, to_markdown
+from .sending import Endpoint, Sender, Timed
+from .shadows import Shadows
+
+if TYPE_CHECKING:
+    from ...engine.context import StepContext
+
+_HINTS = {
+    Verdict.FAIL: "The whole report: podium show last -o json, and podium/ on the MLflow run.",
+    Verdict.ERROR: "Nothing could be concluded.",
+    Verdict.INCONCLUSIVE: "Capture more (environments.*.capture), wait for more traffic, or take a wider limit.",
+}
+
+
+class ReplayRefused(RunFailed):
+    """The verdict is not pass. `results` are the step's results all the same."""
+
+    def __init__(self, report: ReplayReport) -> None:
+        super().__init__(sentence(report), hint=_HINTS[report.verdict])
+        self.results = results_of(report)
+
+
+def results_of(report: ReplayReport) -> dict[str, Any]:
+    return {
+        "environment": report.environment,
+        "verdict": report.verdict.value,
+        "model": report.model,
+        "version": report.version,
+        "champion": report.champion,
+        "requests": report.requests,
+        "differing": report.differing,
+        "errors": report.errors,
+        "report": to_dict(report),
+    }
+
+
+def parameters(limits: ReplayLimits) -> dict[str, str]:
+    """As parameters of a run; `limits_of` reads them back."""
+    return {each.name: str(value) for each in fields(limits) if (value := getattr(limits, each.name)) is not None}
+
+
+def limits_of(options: Mapping[str, Any]) -> ReplayLimits:
+    whole = ("at_least", "limit", "max_errors", "concurrency")
+    given: dict[str, Any] = {}
+    for each in fields(ReplayLimits):
+        if each.name in options:
+            given[each.name] = int(options[each.name]) if each.name in whole else float(options[each.name])
+    return ReplayLimits(**given)
+
+
+def replay(context: StepContext) -> Mapping[str, Any]:
+    """Options: `environment`, `version`, and the fields of ReplayLimits. Raises ReplayRefused unless the verdict is
+    pass; the report is kept first."""
+    runtime = _runtime(context, str(context.options.get("environment") or context.run.name))
+    number = int(str(context.options["version"]))
+    report = carry_out(runtime, number, limits_of(context.options), who=context.run.who, run_id=context.run.id)
+    for check in report.checks:
+        context.log(f"{check.verdict:12} {check.name}: {check.message}")
+    keep(runtime, report)
+    if report.verdict is not Verdict.PASS:
+        raise ReplayRefused(report)
+    return results_of(report)
+
+
+def gate_check(context: StepContext, check: Check, candidate: Version) -> Sequence[CheckResult]:
+    """The check `replay: ENVIRONMENT` of a gate: one result for each of its limits. Nothing served yet, or served by
+    the candidate, passes."""
+    assert check.replay is not None
+    name = f"replay on {check.environment}"
+    try:
+        runtime = _runtime(context, check.environment)
+        serving = history.serving(context.journal, runtime.name)
+        if serving is None:
+            return (
+                CheckResult(name, Verdict.PASS, f"nothing has served {runtime.name} yet: there is nothing to replay"),
+            )
+        if serving == candidate.version:
+            return (CheckResult(name, Verdict.PASS, f"the candidate serves {runtime.name} already"),)
+        report = carry_out(runtime, candidate.version, check.replay, who=context.run.who, run_id=context.run.id)
+        keep(runtime, report)
+    except PodiumError as error:
+        if error.exit_code == 130:
+            raise
+        return (CheckResult(name, Verdict.ERROR, f"{error.message} {error.hint}".strip()),)
+    return [_renamed(each, name) for each in report.checks]
+
+
+def _renamed(check: CheckResult, name: str) -> CheckResult:
+    from dataclasses import replace
+
+    return replace(check, name=f"{name}: {check.name}")
+
+
+def carry_out(
+    runtime: EnvironmentRuntime, version: int, limits: ReplayLimits, *, who: str, run_id: int | None = None
+) -> ReplayReport:
+    """Start both shadows, send what was captured, end them, judge. A shadow that does not work is an error in the
+    report.
+
+    Refused when another replay on the environment is under way. NotFound when the candidate's files are nowhere.
+    """
+    began = time.time()
+    champion = history.serving(runtime.journal, runtime.name)
+    found = captures.newest(
+        runtime.driver.captures(), limit=limits.limit, after=began - limits.since if limits.since is not None else 0.0
+    )
+    problem = _impossible(runtime, champion, found, limits)
+    measured = Figures()
+    if not problem and champion is not None:
+        runtime.say(f"{len(found.chosen)} of {found.found} captured requests, {_span(found)}")
+        try:
+            measured = _measure(runtime, champion, version, found, limits, who)
+        except RunFailed as error:
+            problem = error.message
+    checks = (CheckResult("replay", Verdict.ERROR, problem),) if problem else judge(measured, limits)
+    return _report(runtime, version, champion, found, checks, measured, began, run_id)
+
+
+def _impossible(runtime: EnvironmentRuntime, champion: int | None, found: Captures, limits: ReplayLimits) -> str:
+    if champion is None:
+        return f"nothing serves {runtime.name}: there is no champion to compare with"
+    if found.chosen:
+        return ""
+    if not runtime.environment.capture:
+        return f"{runtime.name} captures no requests: set environments.{runtime.name}.capture above 0"
+    recent = f" in the last {limits.since:g} s" if limits.since is not None else ""
+    return (
+        f"no request to {runtime.name} was captured{recent} (environments.{runtime.name}.capture is"
+        f" {runtime.environment.capture:g})"
+    )
+
+
+def _span(found: Captures) -> str:
+    first, last = found.chosen[0].at, found.chosen[-1].at
+    return (
+        f"from {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(first))} to"
+        f" {time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime(last))}"
+    )
+
+
+def _measure(
+    runtime: EnvironmentRuntime, champion: int, version: int, found: Captures, limits: ReplayLimits, who: str
+) -> Figures:
+    digests = {number: fetch(runtime, number) for number in (champion, version)}
+    for number in digests:
+        runtime.driver.prepare(number)
+    with Shadows(runtime, who=who, why=f"replay of version {version}") as shadows:
+        rows = [
+            shadows.start(side, number, digests[number])
+            for side, number in (("champion", champion), ("candidate", version))
+        ]
+        shadows.wait()
+        for row in rows:
+            verify.warm_up(runtime, [row], runtime.files(row.version))
+        through = None if isinstance(runtime.transport, Direct) else cast("Timed", runtime.transport)
+        first, second = (Endpoint(row.address, row.port, through) for row in rows)
+        sender = Sender((first, second), tolerance=limits.tolerance, concurrency=limits.concurrency)
+        return figures(sender.send(found.chosen, str(champion), runtime.say))
+
+
+def _report(
+    runtime: EnvironmentRuntime,
+    version: int,
+    champion: int | None,
+    found: Captures,
+    checks: tuple[CheckResult, ...],
+    measured: Figures,
+    began: float,
+    run_id: int | None,
+) -> ReplayReport:
+    slow = measured.slowdown
+    return ReplayReport(
+        environment=runtime.name,
+        model=runtime.project.mlflow.model,
+        version=version,
+        champion=champion,
+        verdict=worst(check.verdict for check in checks),
+        checks=checks,
+        at=began,
+        run_id=run_id,
+        captured=found.found,
+        requests=measured.requests,
+        rows=measured.rows,
+        identical=measured.identical,
+        close=measured.close,
+        differing=measured.differing,
+        changed_labels=measured.changed if measured.labels else None,
+        sizes=measured.sizes,
+        errors=measured.errors,
+        error_words=measured.error_words,
+        champion_errors=measured.champion_errors,
+        refused=measured.refused,
+        latency=measured.latency,
+        champion_latency=measured.champion_latency,
+        slowdown=slow.value if slow else None,
+        slowdown_low=slow.low if slow else None,
+        slowdown_high=slow.high if slow else None,
+        unsteady=measured.unsteady,
+        seconds=round(time.time() - began, 3),
+    )
+
+
+def keep(runtime: EnvironmentRuntime, report: ReplayReport) -> None:
+    """In the journal first; on the candidate's MLflow run where the registry can be reached: the report stands
+    without it."""
+    from ...registry import open_registry
+
+    runtime.journal.gates.add(to_gate(report))
+    mlflow_run = runtime.version(report.version).mlflow_run
+    if not mlflow_run:
+        return
+    with contextlib.suppress(PodiumError):
+        registry = open_registry(runtime.project.mlflow, runtime.project.state)
+        try:
+            registry.log_report(mlflow_run, f"podium/replay-{report.environment}.json", to_json(report))
+            registry.log_report(mlflow_run, f"podium/replay-{report.environment}.md", to_markdown(report))
+        finally:
+            registry.close()
+
+
+def _runtime(context: StepContext, name: str) -> EnvironmentRuntime:
+    config = context.project.environments.get(name)
+    if config is None:
+        raise NotFound(
+            f"there is no environment {name!r}",
+            hint=f"podium.yaml has: {', '.join(context.project.environments) or 'none'}",
+        )
+    return EnvironmentRuntime(context.project, context.journal, config, say=context.log)

@@ -1,0 +1,1 @@
+"""Bringing a version to traffic, phase by phase, and undoing it."""

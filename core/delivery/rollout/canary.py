@@ -1,0 +1,277 @@
+"""The watched stages of a canary: held, analysed again and again, and open to what a person asks meanwhile.
+
+The numbers are those that practice has settled on (Argo Rollouts, Flagger): one failed measurement ends it, an error
+is measured again four times, inconclusive waits for a person. What it knows of itself stands in the ledger's `data`,
+so that every screen and command can show it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, cast
+
+from ...domain.delivery import CanaryRequest, CanaryState, CanaryStatus, Deployment, Replica
+from ...domain.verdicts import CheckResult, Verdict, worst
+from ...errors import Refused, RunFailed
+from ...journal import Journal
+from ..environment.runtime import EnvironmentRuntime
+from . import analysis
+from .strategies import Stage
+
+KEY = "canary"
+_RETRIES = 4
+_RETRY_SECONDS = 10.0
+_LOOK_SECONDS = 0.2
+_MEASURE_SECONDS = 1.0
+_BACK = "the version before has all traffic again"
+
+
+def status(journal: Journal, environment: str) -> CanaryStatus | None:
+    """The canary that is under way in an environment; None when there is none."""
+    for row in journal.ledger.open():
+        data = row.data.get(KEY)
+        if row.environment == environment and isinstance(data, dict):
+            return _read(row, cast("Mapping[str, Any]", data))
+    return None
+
+
+def order(journal: Journal, environment: str, what: CanaryRequest, *, who: str, why: str = "") -> CanaryStatus:
+    """Write down what a person asks of the canary under way; what it was doing. Refused when there is none, or when
+    that makes no sense now."""
+    now = status(journal, environment)
+    if now is None:
+        raise Refused(f"no canary is under way in {environment}", hint=f"podium status -e {environment} says what is")
+    if what is CanaryRequest.PAUSE and now.state is CanaryState.PAUSED:
+        raise Refused(
+            f"the canary in {environment} is paused already: {now.message}",
+            hint=f"podium resume -e {environment} goes on",
+        )
+    if what is CanaryRequest.RESUME and now.state is CanaryState.RUNNING:
+        raise Refused(
+            f"the canary in {environment} is not paused: it is judged in {_left(now):.0f} s",
+            hint="podium promote --full does not wait",
+        )
+    journal.orders.add(now.deployment, what, who, environment=environment, why=why)
+    return now
+
+
+def _left(now: CanaryStatus) -> float:
+    return max(0.0, (now.until or 0.0) - time.time())
+
+
+def _read(row: Deployment, data: Mapping[str, Any]) -> CanaryStatus:
+    found = cast("list[dict[str, Any]]", data.get("results") or [])
+    results = tuple(CheckResult(each["name"], Verdict(each["verdict"]), **_rest(each)) for each in found)
+    return CanaryStatus(
+        deployment=row.id,
+        environment=row.environment,
+        version=row.to_version,
+        from_version=row.from_version,
+        stage=data["stage"],
+        weights=tuple(data["weights"]),
+        share=data["share"],
+        state=CanaryState(data["state"]),
+        since=data["since"],
+        until=data["until"],
+        results=results,
+        verdict=Verdict(data["verdict"]) if data.get("verdict") else None,
+        message=data.get("message", ""),
+        run_id=row.run_id,
+    )
+
+
+def _rest(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in result.items() if key not in ("name", "verdict")}
+
+
+@dataclass(slots=True)
+class _Hold:
+    """One stage while it is held. `deadline` (monotonic) is when it is judged, None while a person is waited for;
+    `left` is what was left of its time when it was paused. `message` says who is waited for and why."""
+
+    stage: Stage
+    index: int
+    before: analysis.Reading
+    since: float
+    deadline: float | None
+    left: float | None = None
+    retries: int = 0
+    message: str = ""
+    results: tuple[CheckResult, ...] = ()
+    requests: int = 0
+
+    @property
+    def state(self) -> CanaryState:
+        if self.deadline is not None:
+            return CanaryState.RUNNING
+        return CanaryState.INCONCLUSIVE if self.left is None else CanaryState.PAUSED
+
+    @property
+    def verdict(self) -> Verdict:
+        return worst(result.verdict for result in self.results)
+
+    @property
+    def words(self) -> str:
+        return "; ".join(result.message for result in self.results)
+
+
+class Canary:
+    """The stages of one deployment, in order. `keep` writes what is known into the ledger; `tick` is called about
+    once a second (healing)."""
+
+    def __init__(
+        self,
+        runtime: EnvironmentRuntime,
+        deployment: Deployment,
+        new: Sequence[Replica],
+        old: Sequence[Replica],
+        *,
+        keep: Callable[[Mapping[str, object]], None],
+        tick: Callable[[], object],
+    ) -> None:
+        self._runtime, self._deployment = runtime, deployment
+        self._new, self._old = tuple(new), tuple(old)
+        self._keep, self._tick = keep, tick
+        self._rules = runtime.environment.strategy.analysis
+        self._seen = max((asked.id for asked in runtime.journal.orders.after(deployment.id)), default=0)
+
+    def hold(self, stage: Stage, index: int) -> bool:
+        """Stay at the stage, which has its weights already, until it may go on. False when a person wants all
+        traffic moved now.
+
+        RunFailed, with the numbers, when it has to go back.
+        """
+        hold = _Hold(stage, index, self._reading(), time.time(), time.monotonic() + stage.hold)
+        self._runtime.say(
+            f"version {self._deployment.to_version} has {stage.share} % of the traffic for {stage.hold:g} s"
+        )
+        self._publish(hold)
+        next_look = time.monotonic() + _MEASURE_SECONDS
+        while True:
+            decided = self._obey(hold)
+            if decided is not None:
+                return decided
+            now = time.monotonic()
+            due = hold.deadline is not None and now >= hold.deadline
+            if due or now >= next_look:
+                next_look = now + _MEASURE_SECONDS
+                self._tick()
+                self._measure(hold)
+                if due and self._judged(hold):
+                    # Once more: measuring takes seconds where replicas are slow, which is when people abort.
+                    decided = self._obey(hold)
+                    if decided is not None or hold.deadline is not None:
+                        return decided is not False
+                self._publish(hold)
+            nearest = next_look if hold.deadline is None else min(next_look, hold.deadline)
+            time.sleep(max(0.005, min(_LOOK_SECONDS, nearest - time.monotonic())))
+
+    def heed(self) -> None:
+        """What was asked after the last stage had been judged: RunFailed when that was to go back. Later orders are
+        refused by then."""
+        for asked in self._runtime.journal.orders.after(self._deployment.id, self._seen):
+            if asked.order is CanaryRequest.ABORT:
+                raise RunFailed(
+                    f"aborted by {asked.who} before all traffic had moved{f': {asked.why}' if asked.why else ''}",
+                    hint=_BACK,
+                )
+
+    # What a person asks
+
+    def _obey(self, hold: _Hold) -> bool | None:
+        """True to go on to the next stage, False for all traffic now, None to stay. To abort comes before whatever
+        else was asked for."""
+        waiting = self._runtime.journal.orders.after(self._deployment.id, self._seen)
+        for asked in sorted(waiting, key=lambda each: each.order is not CanaryRequest.ABORT):
+            self._seen = asked.id
+            why = f": {asked.why}" if asked.why else ""
+            if asked.order is CanaryRequest.ABORT:
+                raise RunFailed(f"aborted by {asked.who} at {hold.stage.share} %{why}", hint=_BACK)
+            if asked.order is CanaryRequest.FULL:
+                self._runtime.say(f"{asked.who} sends all traffic to version {self._deployment.to_version}{why}")
+                return False
+            if asked.order is CanaryRequest.PAUSE:
+                self._pause(hold, f"paused by {asked.who}{why}")
+            elif hold.state is CanaryState.INCONCLUSIVE:
+                self._runtime.say(f"{asked.who} goes on although {hold.stage.share} % is {hold.verdict}{why}")
+                return True
+            else:
+                self._resume(hold, asked.who)
+        return None
+
+    def _pause(self, hold: _Hold, message: str) -> None:
+        if hold.deadline is not None:
+            hold.left, hold.deadline, hold.message = max(0.0, hold.deadline - time.monotonic()), None, message
+            self._runtime.say(f"{message}; it stays at {hold.stage.share} %")
+            self._publish(hold)
+
+    def _resume(self, hold: _Hold, who: str) -> None:
+        if hold.left is not None:
+            self._runtime.say(f"{who} goes on; {hold.stage.share} % is judged in {hold.left:.0f} s")
+            hold.deadline, hold.left, hold.message = time.monotonic() + hold.left, None, ""
+            self._publish(hold)
+
+    # What the traffic says
+
+    def _reading(self) -> analysis.Reading:
+        return analysis.read(self._runtime.proxy.readings(), [*self._new, *self._old], self._runtime.transport)
+
+    def _measure(self, hold: _Hold) -> None:
+        """Since the stage began. RunFailed at once when nothing that is still to come could save it."""
+        if not self._rules:
+            return
+        after = self._reading()
+        fresh, before = (
+            analysis.window(hold.before, after, [row.slot for row in rows]) for rows in (self._new, self._old)
+        )
+        hold.results, hold.requests = tuple(analysis.judge(self._rules, fresh, before)), fresh.requests
+        # A replica that did not answer when the stage began counts from its first answer.
+        hold.before = replace(hold.before, latency={**after.latency, **hold.before.latency})
+        elapsed = time.time() - hold.since
+        lost = analysis.beyond_saving(self._rules, fresh, share=min(1.0, elapsed / max(hold.stage.hold, elapsed)))
+        if lost or (hold.deadline is None and hold.verdict is Verdict.FAIL):
+            raise self._failed(hold, Verdict.FAIL, lost or hold.words)
+
+    def _judged(self, hold: _Hold) -> bool:
+        """Whether the stage may go on, now that its time is over. An error is measured again; inconclusive begins to
+        wait for a person."""
+        verdict = hold.verdict if self._rules else Verdict.PASS
+        words = hold.words or "nothing is analysed"
+        if verdict is Verdict.ERROR and hold.retries < _RETRIES:
+            hold.retries += 1
+            hold.deadline = time.monotonic() + min(_RETRY_SECONDS, max(hold.stage.hold, _MEASURE_SECONDS))
+            self._runtime.say(f"{hold.stage.share} %: error, measured again ({hold.retries} of {_RETRIES}): {words}")
+            return False
+        if verdict in (Verdict.FAIL, Verdict.ERROR):
+            raise self._failed(hold, verdict, words)
+        self._runtime.say(f"{hold.stage.share} %: {verdict}: {words}")
+        if verdict is Verdict.PASS or self._deployment.forced:
+            return True
+        hold.deadline, hold.message = None, f"inconclusive at {hold.stage.share} %: a person decides"
+        environment = self._runtime.name
+        self._runtime.say(
+            f"waits for a person: podium resume -e {environment} goes on, podium abort -e {environment} goes back"
+        )
+        return False
+
+    def _failed(self, hold: _Hold, verdict: Verdict, words: str) -> RunFailed:
+        self._publish(hold)
+        return RunFailed(f"the canary ends in {verdict} at {hold.stage.share} %: {words}", hint=_BACK)
+
+    def _publish(self, hold: _Hold) -> None:
+        until = None if hold.deadline is None else time.time() + hold.deadline - time.monotonic()
+        self._keep(
+            {
+                "stage": hold.index,
+                "weights": list(self._runtime.environment.strategy.weights),
+                "share": hold.stage.share,
+                "state": str(hold.state),
+                "since": hold.since,
+                "until": until,
+                "results": [asdict(result) for result in hold.results],
+                "verdict": str(hold.verdict) if hold.results else None,
+                "message": hold.message,
+            }
+        )

@@ -1,0 +1,343 @@
+"""What a change would do, before it is done: read from the journal, without asking the registry or starting
+anything."""
+
+from __future__ import annotations
+
+import shlex
+
+from ...domain.delivery import Change, How, Plan
+from ...domain.models import CHALLENGER, CHAMPION, PREVIOUS, Version
+from ...domain.project import Environment, Project
+from ...domain.verdicts import Verdict, worst
+from ...errors import NotFound, UsageError
+from ...journal import Journal
+from ..environment import history
+from ..environment.lock import lock_name
+from ..environment.runtime import EnvironmentRuntime
+from ..replay.report import PREFIX as REPLAY_PREFIX
+from . import canary
+
+_START_SECONDS = 5.0
+_WARM_SECONDS = 0.5
+
+
+def plan(
+    project: Project,
+    journal: Journal,
+    how: How,
+    environment: str,
+    version: int | None,
+    *,
+    force: bool = False,
+    holding: bool = False,
+) -> Plan:
+    """The plan for `version`, or for the one that is meant when None: the challenger, or for a rollback the last
+    good one.
+
+    `force` is whether a person wants to override; it changes only the equivalent command. `holding` says that the
+    caller has the environment's lock itself. NotFound for an unknown environment or version and for a rollback that
+    has nothing to go back to.
+    """
+    config = project.environments.get(environment)
+    if config is None:
+        raise NotFound(
+            f"there is no environment {environment!r}",
+            hint=f"podium.yaml has: {', '.join(project.environments) or 'none'}",
+        )
+    runtime = EnvironmentRuntime(project, journal, config)
+    serving = history.serving(journal, environment)
+    number = version if version is not None else _meant(project, journal, how, environment)
+    known = {v.version: v for v in journal.versions.of(project.mlflow.model)}
+    candidate = known.get(number)
+    if candidate is None and not _kept(runtime, number, how):
+        raise NotFound(
+            f"model {project.mlflow.model} has no version {number}", hint="`podium versions` lists those there are"
+        )
+    aliases = history.known_aliases(project, journal)
+    refusal, overridable = _refusal(project, journal, how, config, number, candidate, serving)
+    holder = journal.locks.holder(lock_name(environment))
+    if not holding and holder is not None and holder.alive:
+        refusal, overridable = f"{environment} is being changed by {holder}{_way_out(journal, environment)}", False
+    return Plan(
+        how=how,
+        environment=environment,
+        model=project.mlflow.model,
+        version=number,
+        from_version=serving,
+        changes=tuple(_changes(project, journal, how, environment, number, serving, aliases)),
+        steps=tuple(_steps(runtime, how, number, serving)),
+        command=_command(how, environment, number, force=force),
+        warnings=(
+            *_warnings(project, how, config, number, serving, known, aliases),
+            *_unwatched(runtime, how, number, serving),
+        ),
+        refusal=refusal,
+        force=overridable,
+        type_to_confirm=environment if config.protected else "",
+        expected_seconds=_expected(runtime, how, number),
+        candidate=candidate,
+        champion=known.get(aliases.get(CHAMPION, -1)),
+        seen=seen(project, journal, how, environment, number),
+    )
+
+
+def _way_out(journal: Journal, environment: str) -> str:
+    """What whoever is on call can do at once where a canary is in the way."""
+    under_way = canary.status(journal, environment)
+    if under_way is None:
+        return ""
+    return (
+        f"; a canary of version {under_way.version} has {under_way.share} % of the traffic: `podium abort -e"
+        f" {environment}` sends it back"
+    )
+
+
+def seen(project: Project, journal: Journal, how: How, environment: str, version: int) -> dict[str, str]:
+    """What a plan rests on. Read again under the lock; a difference means that somebody was faster."""
+    current = journal.ledger.current(environment)
+    rests = {
+        "serving": str(current.to_version) if current else "none",
+        "deployment": str(current.id) if current else "none",
+    }
+    if how is not How.ROLLBACK:
+        known = journal.versions.get(project.mlflow.model, version)
+        rests["quarantined"] = (
+            "yes" if journal.quarantine.find(project.mlflow.model, version, known.commit if known else None) else "no"
+        )
+    if how is How.PROMOTE:
+        rests["gate"] = str(verdict(project, journal, version) or "none")
+    return rests
+
+
+def verdict(project: Project, journal: Journal, version: int) -> Verdict | None:
+    """The worst of the latest reports of every gate that looked at this version; the registry's tag where the
+    journal has none; else None.
+
+    A replay by hand informs and does not vouch: as a check of a gate it is part of that gate's report.
+    """
+    latest: dict[str, Verdict] = {}
+    for report in journal.gates.of(project.mlflow.model, version):
+        if not report.gate.startswith(REPLAY_PREFIX):
+            latest.setdefault(report.gate, report.verdict)
+    if latest:
+        return worst(latest.values())
+    known = next((v for v in journal.versions.of(project.mlflow.model) if v.version == version), None)
+    return known.verdict if known else None
+
+
+def _meant(project: Project, journal: Journal, how: How, environment: str) -> int:
+    if how is How.ROLLBACK:
+        back = history.good_before(project, journal, environment)
+        if back is None:
+            raise NotFound(
+                f"{environment} has no earlier good version to go back to",
+                hint=f"`podium history -e {environment}` shows what it served",
+            )
+        return back
+    aliases = history.known_aliases(project, journal)
+    names = (CHALLENGER,) if how is How.PROMOTE else (CHALLENGER, CHAMPION)
+    for name in names:
+        if name in aliases:
+            return aliases[name]
+    raise NotFound(
+        f"no version is {' or '.join(names)}", hint="name a version: `podium versions` lists those there are"
+    )
+
+
+def _kept(runtime: EnvironmentRuntime, version: int, how: How) -> bool:
+    """A version that the registry does not know (any more) can still be gone back to while its files or its replicas
+    are here."""
+    return how is How.ROLLBACK and (bool(runtime.running(version)) or runtime.fetched(version) is not None)
+
+
+def _refusal(
+    project: Project,
+    journal: Journal,
+    how: How,
+    config: Environment,
+    number: int,
+    candidate: Version | None,
+    serving: int | None,
+) -> tuple[str, bool]:
+    """(why not, whether a person's reason overrides it); ("", False) when nothing speaks against it."""
+    if candidate is not None and candidate.status != "READY":
+        return f"version {number} is {candidate.status} in the registry, not READY", False
+    if how is How.PROMOTE and not history.carries(project, config.name):
+        return f"{config.name} does not carry the alias {CHAMPION}: deploy to it instead", False
+    if how is How.ROLLBACK and number == serving:
+        return f"version {number} already serves {config.name}", False
+    served = how is How.ROLLBACK and number in history.earlier(journal, config.name)
+    entry = journal.quarantine.find(
+        project.mlflow.model, number, candidate.commit if candidate is not None and not served else None
+    )
+    if entry is not None:
+        return f"version {number} is quarantined{f': {entry.why}' if entry.why else ''} (by {entry.who})", True
+    if how is How.ROLLBACK and not served:
+        return (
+            f"version {number} has never served {config.name}: there is nothing to go back to in it; promote it",
+            True,
+        )
+    if how is How.PROMOTE:
+        found = verdict(project, journal, number)
+        if found is not Verdict.PASS:
+            return (
+                f"version {number} has not passed a gate"
+                + (f": the last verdict is {found}" if found else ": none has looked at it"),
+                True,
+            )
+    return "", False
+
+
+def _changes(
+    project: Project,
+    journal: Journal,
+    how: How,
+    environment: str,
+    number: int,
+    serving: int | None,
+    aliases: dict[str, int],
+) -> list[Change]:
+    changes = [Change(f"traffic of {environment}", _name(serving), _name(number))] if serving != number else []
+    if how is not How.DEPLOY and history.carries(project, environment):
+        after: dict[str, int | None] = {CHAMPION: number}
+        if how is How.ROLLBACK:
+            after[PREVIOUS] = (
+                history.good_before(project, journal, environment, leaving=number) if serving is not None else None
+            )
+        elif serving not in (None, number):
+            after[PREVIOUS] = serving
+        if aliases.get(CHALLENGER) == number:
+            after[CHALLENGER] = None
+        changes += [
+            Change(f"alias {alias}", _name(aliases.get(alias)), _name(to))
+            for alias, to in after.items()
+            if aliases.get(alias) != to
+        ]
+    if how is How.ROLLBACK and serving is not None:
+        changes.append(Change(f"version {serving}", "may be deployed", "quarantined, with its commit"))
+    config = project.environments[environment]
+    if config.driver == "docker" and serving != number:
+        changes.append(Change("image", *(_image(project, journal, config, version) for version in (serving, number))))
+    return changes
+
+
+def _image(project: Project, journal: Journal, config: Environment, version: int | None) -> str:
+    """The image of a version on the environment's engine, as the journal knows it: its digest on a registry, else
+    its id."""
+    from ...containers.engine.address import of_environment
+
+    if version is None:
+        return ""
+    known = journal.images.get(project.mlflow.model, version, str(of_environment(project, config)))
+    if known is None:
+        return "to be brought there, or built"
+    where, algorithm, digest = known.reference.rpartition("sha256:")
+    return f"{where}{algorithm}{digest[:12]}"
+
+
+def _steps(runtime: EnvironmentRuntime, how: How, number: int, serving: int | None) -> list[str]:
+    missing = len(runtime.missing(number))
+    config = runtime.environment
+    steps: list[str] = []
+    if missing:
+        steps += [] if runtime.fetched(number) else ["fetch the model's files"]
+        before, why = _before(runtime, number)
+        steps += [f"bring the version's image to the engine: {why}"] if before else []
+        steps.append(f"start {missing} replica{'s' * (missing > 1)} of version {number} beside what serves")
+        steps.append("wait until they are healthy, and warm them up")
+    if serving != number:
+        steps.append(_shift_words(config, how, number, taken_over=_taken_over(runtime, number)))
+    if how is not How.DEPLOY and history.carries(runtime.project, runtime.name):
+        steps.append("move the aliases in the registry")
+    if how is How.ROLLBACK:
+        return [*steps, f"quarantine version {serving}", "check who answers"]
+    kept = f"; keep {config.keep} earlier version{'s' * (config.keep != 1)} warm" if serving is not None else ""
+    return [*steps, f"let requests in flight end{kept}", "check who answers"]
+
+
+def _before(runtime: EnvironmentRuntime, number: int) -> tuple[float, str]:
+    """What a replica needs before it can be started: nothing where it is kept and only stopped."""
+    return (0.0, "") if len(runtime.stopped(number)) >= runtime.environment.replicas else runtime.driver.ready(number)
+
+
+def _taken_over(runtime: EnvironmentRuntime, number: int) -> bool:
+    """Whether another version has traffic: else there is nobody to take it from by and by, nor to be compared with."""
+    return any(row.weight and row.version != number for row in runtime.replicas())
+
+
+def _shift_words(config: Environment, how: How, number: int, *, taken_over: bool) -> str:
+    kind = config.strategy.kind
+    if not taken_over or how is How.ROLLBACK or kind == "blue-green":
+        return f"give version {number} all traffic at once"
+    if kind == "rolling":
+        return f"give version {number} the traffic replica by replica"
+    shares = ", ".join(f"{weight} %" for weight in config.strategy.weights)
+    return f"give version {number} {shares}, then all traffic; {config.strategy.interval:g} s at each, analysed"
+
+
+def _expected(runtime: EnvironmentRuntime, how: How, number: int) -> float:
+    seconds = _WARM_SECONDS
+    if runtime.missing(number):
+        seconds += (
+            history.typical_seconds(runtime.journal, runtime.name, "start_seconds", _START_SECONDS)
+            + _before(runtime, number)[0]
+        )
+    strategy = runtime.environment.strategy
+    if how is not How.ROLLBACK and _taken_over(runtime, number):
+        seconds += strategy.interval * len(strategy.weights) if strategy.kind == "canary" else 1.0
+    return seconds
+
+
+def _warnings(
+    project: Project,
+    how: How,
+    config: Environment,
+    number: int,
+    serving: int | None,
+    known: dict[int, Version],
+    aliases: dict[str, int],
+) -> list[str]:
+    found: list[str] = []
+    carries = history.carries(project, config.name)
+    if serving == number:
+        found.append(f"version {number} already serves {config.name}")
+    if carries and how is How.DEPLOY:
+        found.append(f"{config.name} carries the alias {CHAMPION}: a deploy leaves it where it is; promote moves it")
+    champion = aliases.get(CHAMPION)
+    if carries and known and serving is not None and champion != serving:
+        where = "points nowhere" if champion is None else f"is on version {champion}"
+        found.append(f"the alias {CHAMPION} {where}, although version {serving} serves")
+    if carries and champion is None and known and serving is None and how is How.PROMOTE:
+        found.append(f"no version is {CHAMPION} yet: there is nothing to go back to")
+    if number not in known:
+        found.append(f"version {number} is not in the registry (any more): its alias cannot be moved")
+    return found
+
+
+def _unwatched(runtime: EnvironmentRuntime, how: How, number: int, serving: int | None) -> list[str]:
+    canary_wanted = how is not How.ROLLBACK and runtime.environment.strategy.kind == "canary"
+    if not canary_wanted or serving in (None, number) or _taken_over(runtime, number):
+        return []
+    return [
+        "no replica has traffic now: there is nothing for a canary to be compared with, and all traffic goes over at"
+        " once"
+    ]
+
+
+def _command(how: How, environment: str, number: int, *, force: bool) -> str:
+    what = f"podium {how} {number}"
+    return f"{what} -e {shlex.quote(environment)}" + (' --force --why "…"' if force else "")
+
+
+def _name(number: int | None) -> str:
+    return "none" if number is None else f"version {number}"
+
+
+def parse_version(text: object) -> int | None:
+    """A step's `version` option: empty, `3`, `v3`. UsageError for anything else."""
+    word = str(text or "").strip().removeprefix("v")
+    if not word:
+        return None
+    if not word.isdecimal():
+        raise UsageError(f"{text!r} is not a version's number", hint="for example 3 or v3")
+    return int(word)

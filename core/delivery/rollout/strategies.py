@@ -1,0 +1,54 @@
+"""How traffic goes over to the new version: a list of stages, each a set of weights to hold for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ...domain.project import Strategy
+
+FULL = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """`weights` by replica id (0..100). `share` is the new version's percentage. `hold` seconds are watched and
+    analysed before going on."""
+
+    share: int
+    weights: Mapping[str, int]
+    hold: float = 0.0
+
+
+def stages(strategy: Strategy, new: Sequence[str], old: Sequence[str]) -> list[Stage]:
+    """From all traffic on `old` to all of it on `new` (replica ids). With nothing to take over from there is one
+    stage, whatever the strategy."""
+    last = Stage(FULL, dict.fromkeys(old, 0) | dict.fromkeys(new, FULL))
+    if not old:
+        return [last]
+    if strategy.kind == "rolling":
+        return [_rolled(new, old, count) for count in range(1, len(new))] + [last]
+    if strategy.kind == "canary":
+        return [
+            Stage(share, split(new, old, share), strategy.interval) for share in strategy.weights if 0 < share < FULL
+        ] + [last]
+    return [last]
+
+
+def _rolled(new: Sequence[str], old: Sequence[str], count: int) -> Stage:
+    """The first `count` new replicas in, as large a part of the old ones out."""
+    out = round(len(old) * count / len(new))
+    weights = {name: FULL * (place < count) for place, name in enumerate(new)} | {
+        name: FULL * (place >= out) for place, name in enumerate(old)
+    }
+    kept = len(old) - out
+    return Stage(round(FULL * count / (count + kept)), weights)
+
+
+def split(new: Sequence[str], old: Sequence[str], share: int) -> dict[str, int]:
+    """Weights that give `new` as a whole `share` percent, as closely as whole weights from 1 to 100 can."""
+    one_new, one_old = share / len(new), (FULL - share) / len(old)
+    scale = FULL / max(one_new, one_old)
+    return {name: max(1, round(one_new * scale)) for name in new} | {
+        name: max(1, round(one_old * scale)) for name in old
+    }

@@ -1,0 +1,1 @@
+"""What an environment serves, and where it differs from the ledger."""

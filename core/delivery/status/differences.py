@@ -1,0 +1,247 @@
+"""Where ledger, journal, proxy, aliases and engine disagree about an environment. The ledger says what should be;
+the others are held against it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ...domain.containers import EngineSnapshot
+from ...domain.delivery import How, Replica, ReplicaState
+from ...domain.models import CHAMPION
+from ...domain.repair import Difference, Kind, Severity
+from ..environment import history
+from ..environment.runtime import EnvironmentRuntime, noted
+from ..proxy.haproxy import ServerStat
+
+_UNKNOWN = "what runs is unknown; what served when it was last seen is left as it is"
+
+
+def find(
+    runtime: EnvironmentRuntime,
+    serving: int | None,
+    replicas: Sequence[Replica],
+    trouble: str,
+    picture: EngineSnapshot | None,
+    *,
+    busy: bool,
+) -> tuple[Difference, ...]:
+    """The worst first. `replicas` are the journal's rows with the state that is true now, `trouble` says why that
+    could not be seen, `picture` is what the engine runs. While a change is under way (`busy`) only what it does not
+    explain."""
+    found = [] if busy else _interrupted(runtime)
+    if serving is None and not replicas:
+        return (
+            *found,
+            *(_containers(runtime, (), picture, busy=busy) if picture is not None and not picture.message else ()),
+        )
+    if trouble:
+        found.append(Difference(Kind.UNREACHABLE, runtime.name, f"{trouble}: {_UNKNOWN}"))
+    else:
+        found += _replicas(runtime, serving, replicas, picture, busy=busy)
+        found += _proxy(runtime, replicas, picture, busy=busy)
+        if picture is not None and not picture.message:
+            found += _containers(runtime, replicas, picture, busy=busy)
+    if not busy and serving is not None:
+        found += _aliases(runtime, serving)
+    return tuple(sorted(found, key=lambda each: each.severity is not Severity.PROBLEM))
+
+
+def _interrupted(runtime: EnvironmentRuntime) -> list[Difference]:
+    return [
+        Difference(
+            Kind.INTERRUPTED,
+            runtime.name,
+            f"the {row.how} of version {row.to_version} was interrupted; the agent or the next change finishes or"
+            " undoes it",
+            repair=f"finish or undo the {row.how} of version {row.to_version}",
+        )
+        for row in runtime.journal.ledger.open()
+        if row.environment == runtime.name
+    ]
+
+
+# Replicas
+
+
+def _replicas(
+    runtime: EnvironmentRuntime,
+    serving: int | None,
+    replicas: Sequence[Replica],
+    picture: EngineSnapshot | None,
+    *,
+    busy: bool,
+) -> list[Difference]:
+    kept = {row.id for row in runtime.replicas() if row.state is ReplicaState.STOPPED}
+    found = [
+        _down(row, picture, kept=row.id in kept) for row in replicas if row.state is ReplicaState.DEAD and noted(row)
+    ]
+    if busy:
+        return found
+    ready = [row for row in replicas if row.version == serving and row.state is ReplicaState.READY and row.weight]
+    wanted = runtime.environment.replicas
+    if serving is not None and len(ready) != wanted:
+        text = f"{len(ready)} of {wanted} replicas of version {serving} serve"
+        more = len(ready) > wanted
+        repair = f"take {len(ready) - wanted} out" if more else f"have {wanted} of them serve"
+        found.insert(
+            0, Difference(Kind.MISSING, runtime.name, text, Severity.WARNING if ready else Severity.PROBLEM, repair)
+        )
+    for version in sorted({row.version for row in replicas if row.weight and row.version != serving}):
+        text = (
+            f"version {version} takes traffic, and the ledger says"
+            f" {f'version {serving} does' if serving is not None else 'nothing does'}"
+        )
+        repair = f"take the traffic from version {version}" if serving is not None else ""
+        found.append(Difference(Kind.TRAFFIC, runtime.name, text, repair=repair))
+    return found
+
+
+def _down(row: Replica, picture: EngineSnapshot | None, *, kept: bool) -> Difference:
+    """A replica that does not run, with what its engine says about it; `kept` when it was not to run, but to be
+    there."""
+    if kept:
+        text = f"{row.id} is gone: it was stopped and kept for a rollback, and its container was removed"
+        return Difference(Kind.GONE, row.id, text, Severity.WARNING, f"forget {row.id}")
+    kind, words = Kind.GONE, "is dead"
+    if picture is not None and row.container and not picture.message:
+        container = next((each for each in picture.containers if each.id == row.container), None)
+        if container is None:
+            words = "is gone: its container was removed"
+        elif container.state == "paused":
+            kind, words = Kind.PAUSED, "is paused"
+        elif container.state != "running":
+            code = f" with exit code {container.exit_code}" if container.exit_code is not None else ""
+            memory = ", out of memory" if container.out_of_memory else ""
+            kind, words = Kind.STOPPED, f"is {container.state}{code}{memory}"
+    repair = f"let {row.id} go on" if kind is Kind.PAUSED else f"start {row.id} again"
+    return Difference(kind, row.id, f"{row.id} {words}", Severity.PROBLEM if row.weight else Severity.WARNING, repair)
+
+
+# The proxy
+
+
+def _proxy(
+    runtime: EnvironmentRuntime, replicas: Sequence[Replica], picture: EngineSnapshot | None, *, busy: bool
+) -> list[Difference]:
+    rows = [row for row in replicas if row.state is not ReplicaState.STOPPED]
+    if not rows:
+        return []
+    readings = runtime.proxy.readings()
+    found = _silent(runtime, readings, picture)
+    for stats in readings.values():
+        seen = _instance(rows, replicas, {stat.name: stat for stat in stats if stat.kind == "server"}, busy=busy)
+        found += [each for each in seen if each not in found]
+    return found
+
+
+def _silent(
+    runtime: EnvironmentRuntime, readings: Mapping[int, object], picture: EngineSnapshot | None
+) -> list[Difference]:
+    """Instances that do not answer. One that is left has all the traffic."""
+    found: list[Difference] = []
+    severity = Severity.WARNING if readings else Severity.PROBLEM
+    silent = [instance for instance in runtime.proxy.instances if instance.number not in readings]
+    for instance in silent:
+        called = "the proxy" if not readings else f"instance {instance.number} of the proxy"
+        words = "does not answer" if instance.alive() else _why_down(runtime, instance.number, picture)
+        found.append(Difference(Kind.PROXY, "proxy", f"{called} {words}", severity, f"start {called} again"))
+    return found if readings else found[:1]
+
+
+def _instance(
+    rows: Sequence[Replica], replicas: Sequence[Replica], servers: Mapping[str, ServerStat], *, busy: bool
+) -> list[Difference]:
+    """What one instance of the proxy does, held against the rows."""
+    found = [each for row in rows if (each := _server(row, servers.get(row.slot), busy=busy)) is not None]
+    known = {row.slot for row in replicas}
+    for name, server in servers.items():
+        if not busy and name not in known and server.weight and not server.status.startswith("MAINT"):
+            text = f"the proxy sends requests to {name} at {server.address}, which the journal does not know"
+            found.append(Difference(Kind.WEIGHT, name, text, repair=f"take {name} out of the proxy"))
+    return found
+
+
+def _why_down(runtime: EnvironmentRuntime, instance: int, picture: EngineSnapshot | None) -> str:
+    if picture is None:
+        return "does not run"
+    from ..drivers.docker.create import Names
+
+    called = Names(runtime.project, runtime.name).proxy(instance)
+    container = next((each for each in picture.containers if each.name == called), None)
+    return f"is {container.state}" if container is not None and container.state != "running" else "does not run"
+
+
+def _server(row: Replica, server: ServerStat | None, *, busy: bool) -> Difference | None:
+    """What the proxy does about one replica, held against its row."""
+    if server is None:
+        if busy or row.state is ReplicaState.STARTING:
+            return None
+        severity = Severity.PROBLEM if row.weight else Severity.WARNING
+        return Difference(
+            Kind.WEIGHT, row.id, f"the proxy does not know {row.id}", severity, f"tell the proxy of {row.id}"
+        )
+    if server.weight != row.weight:
+        text = f"the proxy gives {row.id} weight {server.weight} instead of {row.weight}"
+        return None if busy else Difference(Kind.WEIGHT, row.id, text, repair=f"give {row.id} weight {row.weight}")
+    here = f"[{row.address}]:{row.port}" if ":" in row.address else f"{row.address}:{row.port}"
+    if server.address and server.address != here and not busy and row.state is not ReplicaState.DEAD:
+        text = f"the proxy looks for {row.id} at {server.address}, and it is at {here}"
+        return Difference(Kind.NETWORK, row.id, text, repair=f"tell the proxy where {row.id} is")
+    if not server.up and row.weight and row.state is ReplicaState.READY:
+        text = f"{row.id} fails its health check ({server.status})"
+        return Difference(Kind.UNHEALTHY, row.id, text, repair="" if busy else f"restart {row.id}")
+    return None
+
+
+# Containers
+
+
+def _containers(
+    runtime: EnvironmentRuntime, replicas: Sequence[Replica], picture: EngineSnapshot, *, busy: bool
+) -> list[Difference]:
+    from .container_differences import beside, compare
+
+    found: list[Difference] = []
+    by_id = {each.id: each for each in picture.containers}
+    for row in replicas:
+        container = by_id.get(row.container)
+        if container is not None:
+            found += compare(runtime, row, container, busy=busy)
+    return found if busy else [*found, *beside(runtime, runtime.replicas(), picture)]
+
+
+# Aliases
+
+
+def _aliases(runtime: EnvironmentRuntime, serving: int) -> list[Difference]:
+    versions = {v.version: v for v in runtime.journal.versions.of(runtime.project.mlflow.model)}
+    if not versions:
+        return []
+    found: list[Difference] = []
+    if serving not in versions:
+        found.append(
+            Difference(
+                Kind.REGISTRY,
+                f"version {serving}",
+                f"version {serving} serves but was deleted from the registry",
+                Severity.WARNING,
+            )
+        )
+    if history.carries(runtime.project, runtime.name):
+        champion = history.known_aliases(runtime.project, runtime.journal).get(CHAMPION)
+        where = "points nowhere" if champion is None else f"is on version {champion}"
+        if champion != serving:
+            text = f"the alias {CHAMPION} {where}, and version {serving} serves"
+            current = runtime.journal.ledger.current(runtime.name)
+            # A plain deploy leaves aliases alone on purpose; a version that is not in the registry cannot have one.
+            movable = current is not None and current.how is not How.DEPLOY and serving in versions
+            found.append(
+                Difference(
+                    Kind.ALIAS,
+                    CHAMPION,
+                    text,
+                    Severity.WARNING,
+                    f"move the alias {CHAMPION} to version {serving}" if movable else "",
+                )
+            )
+    return found

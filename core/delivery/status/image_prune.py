@@ -1,0 +1,166 @@
+"""Which serving images nothing needs any more. Never one of another project or checkout, and never one that a
+rollback may ask for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from ...containers import Engine, Labels, open_engine
+from ...containers.engine import labels as names
+from ...containers.engine.address import Address, of_environment, of_project
+from ...containers.images import store
+from ...domain.containers import Unneeded
+from ...domain.delivery import DeploymentState
+from ...domain.project import Project
+from ...errors import Unreachable
+from ...journal import Journal
+from ..environment import history
+from ..environment.runtime import Say
+
+NEWEST = 5
+# A build that is under way has images that nothing stands on yet.
+_YOUNG = 3600  # seconds
+
+
+def needed(project: Project, journal: Journal, *, newest: int = NEWEST) -> dict[int, str]:
+    """Version -> why its images stay: it runs, it serves by the ledger, it may be rolled back to, it has an alias,
+    or it is one of the newest."""
+    found: dict[int, str] = {}
+    for version in sorted({image.version for image in journal.images.of(project.mlflow.model)}, reverse=True)[:newest]:
+        found[version] = f"one of the newest {newest}"
+    for alias, version in history.known_aliases(project, journal).items():
+        found[version] = f"is the {alias}"
+    for environment in project.environments.values():
+        name = environment.name
+        for version in history.earlier(journal, name)[: environment.keep + environment.keep_stopped]:
+            found[version] = f"{name} may go back to it"
+        back = history.good_before(project, journal, name)
+        found |= {} if back is None else {back: f"{name} may go back to it"}
+        for row in journal.ledger.history(name, limit=50):
+            if row.state is DeploymentState.RUNNING:
+                found |= {
+                    version: f"is being deployed on {name}"
+                    for version in (row.to_version, row.from_version)
+                    if version is not None
+                }
+        serving = history.serving(journal, name)
+        found |= {} if serving is None else {serving: f"serves {name}"}
+        found |= {replica.version: f"runs on {name}" for replica in journal.replicas.of(name)}
+    return found
+
+
+def find(project: Project, journal: Journal, *, newest: int = NEWEST, say: Say) -> list[Unneeded]:
+    """On every engine that the project uses; one that does not answer is told and left alone."""
+    stay = needed(project, journal, newest=newest)
+    found: list[Unneeded] = []
+    for address in engines(project):
+        try:
+            with open_engine(address) as engine:
+                found += _on(engine, project, journal, stay)
+        except Unreachable as error:
+            say(f"{error.message}; its images stay")
+    return found
+
+
+def prune(project: Project, journal: Journal, which: Iterable[Unneeded], *, say: Say) -> list[Unneeded]:
+    """Remove these; those that went. What a container uses, and what has come to be needed meanwhile, stays."""
+    chosen, gone = list(which), list[Unneeded]()
+    for address in engines(project):
+        mine = [one for one in chosen if one.engine == str(address)]
+        if not mine:
+            continue
+        with open_engine(address) as engine:
+            still = {one.image_id for one in _on(engine, project, journal, needed(project, journal, newest=0))}
+            for one in mine:
+                if one.image_id in still and _remove(engine, one.image_id):
+                    say(f"removed {one.name} from {one.engine}")
+                    _forget(project, journal, one)
+                    gone.append(one)
+                else:
+                    say(f"kept {one.name}: something uses it")
+    return gone
+
+
+def engines(project: Project) -> list[Address]:
+    """That of the project, and those of its environments."""
+    found = [of_project(project)]
+    for environment in project.environments.values():
+        if environment.driver != "process":
+            address = of_environment(project, environment)
+            found += [address] if str(address) not in {str(one) for one in found} else []
+    return found
+
+
+def _on(engine: Engine, project: Project, journal: Journal, stay: dict[int, str]) -> list[Unneeded]:
+    noted = {image.image_id for image in journal.images.of(project.mlflow.model)}
+    found: list[Unneeded] = []
+    bases: set[str] = set()
+    for one in _listed(engine, project, names.IMAGE_ROLE):
+        marks: dict[str, str] = one.get("Labels") or {}
+        version = _number(marks.get(names.VERSION, ""))
+        if marks.get(names.MODEL) != project.mlflow.model:
+            bases.add(marks.get(names.DEPENDENCIES, ""))
+        elif version not in stay:
+            found.append(_unneeded(engine, one, version, "no environment needs this version"))
+        elif one["Id"] not in noted and not _young(engine, one):
+            found.append(_unneeded(engine, one, version, "another image of this version took its place"))
+        else:
+            bases.add(marks.get(names.DEPENDENCIES, ""))
+    for one in _listed(engine, project, names.DEPENDENCIES_ROLE):
+        if not bases.intersection(one.get("RepoTags") or ()) and not _young(engine, one):
+            found.append(_unneeded(engine, one, None, "no image stands on these dependencies"))
+    return found
+
+
+def _listed(engine: Engine, project: Project, role: str) -> list[dict[str, Any]]:
+    return store.find(engine, Labels(project.name, project.home, role).filters())
+
+
+def _young(engine: Engine, one: dict[str, Any]) -> bool:
+    """Made or named lately. A builder that finds an image in its cache gives it the time of the first build: only
+    its name is new then."""
+    made, named = int(one.get("Created") or 0), store.named(engine, str(one["Id"]))
+    return time.time() - max(made, named) < _YOUNG
+
+
+def _unneeded(engine: Engine, one: dict[str, Any], version: int | None, why: str) -> Unneeded:
+    tags = [tag for tag in one.get("RepoTags") or () if tag != "<none>:<none>"]
+    return Unneeded(
+        str(engine.address),
+        str(one["Id"]),
+        tags[0] if tags else str(one["Id"])[7:19],
+        version,
+        int(one.get("Size") or 0),
+        why,
+    )
+
+
+def _remove(engine: Engine, image_id: str) -> bool:
+    """By all of its names: the last one takes the image along, unless a container was made from it."""
+    found = store.inspect(engine, image_id)
+    if found is None:
+        return True
+    with engine.doing("listing containers"):
+        if engine.api.containers(all=True, filters={"ancestor": image_id}):
+            return False
+    for name in [*(found.get("RepoTags") or ()), *(found.get("RepoDigests") or ())]:
+        store.remove(engine, name)
+    store.remove(engine, image_id)
+    return store.inspect(engine, image_id) is None
+
+
+def _forget(project: Project, journal: Journal, one: Unneeded) -> None:
+    if one.version is None:
+        return
+    known = journal.images.get(project.mlflow.model, one.version, one.engine)
+    if known is not None and known.image_id == one.image_id:
+        journal.images.remove(known.model, known.version, known.engine)
+
+
+def _number(text: str) -> int:
+    with suppress(ValueError):
+        return int(text)
+    return -1

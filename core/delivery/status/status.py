@@ -1,0 +1,183 @@
+"""What an environment serves and whether everything agrees about it; and the end of it. Reads the journal, /proc and
+the proxy's socket, and for containers asks their engine for one list. An engine that does not answer is told, not
+raised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ...domain.delivery import Deployment, EnvironmentStatus, Replica, ReplicaState
+from ...domain.project import Environment, Project
+from ...domain.repair import Difference
+from ...errors import PodiumError, Unreachable
+from ...journal import Journal
+from ...journal.identity import whoami
+from ..environment import history as past
+from ..environment import observed
+from ..environment.lock import lock_name, operation
+from ..environment.runtime import EnvironmentRuntime, Say, quiet
+from ..rollout import canary
+from . import differences
+
+_ROLLBACK_SECONDS = 0.5
+_START_SECONDS = 5.0
+_NOBODY_KNOWS = "the engine that would know does not answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """An environment as it is now. `trouble` says why that could not be seen, empty when it could; `replicas` are
+    the rows with their true state."""
+
+    current: Deployment | None
+    replicas: tuple[Replica, ...]
+    proxy_alive: bool
+    trouble: str
+    differences: tuple[Difference, ...]
+
+
+def look(runtime: EnvironmentRuntime, *, busy: bool = False, fresh: bool = False) -> Look:
+    """`busy`: a change is under way, whose own differences are not told. `fresh`: the engine is asked, whatever the
+    agent knows."""
+    current = runtime.journal.ledger.current(runtime.name)
+    serving = current.to_version if current else None
+    replicas, proxy_alive, trouble = _seen(runtime)
+    try:
+        picture = None if trouble else observed.picture(runtime, fresh=fresh)
+        return Look(
+            current,
+            replicas,
+            proxy_alive,
+            trouble,
+            differences.find(runtime, serving, replicas, trouble, picture, busy=busy),
+        )
+    except Unreachable as error:
+        # The engine went away while it was asked.
+        replicas = tuple(replace(row, state=ReplicaState.UNKNOWN) for row in replicas)
+        found = differences.find(runtime, serving, replicas, error.message, None, busy=busy)
+        return Look(current, replicas, proxy_alive, error.message, found)
+
+
+def status(project: Project, journal: Journal, environment: Environment, *, fresh: bool = False) -> EnvironmentStatus:
+    """Everything a screen shows about one environment, in a few milliseconds. `fresh` as in `look`."""
+    runtime = EnvironmentRuntime(project, journal, environment)
+    holder = journal.locks.holder(lock_name(environment.name))
+    busy = holder is not None and holder.alive
+    seen = look(runtime, busy=busy, fresh=fresh)
+    current, replicas, trouble, found = seen.current, seen.replicas, seen.trouble, seen.differences
+    back = past.good_before(project, journal, environment.name)
+    seconds, note = _readiness(runtime, back, replicas, trouble)
+    return EnvironmentStatus(
+        name=environment.name,
+        driver=environment.driver,
+        url=_url(runtime),
+        protected=environment.protected,
+        carries=past.carries(project, environment.name),
+        strategy=environment.strategy.kind,
+        serving=current.to_version if current else None,
+        previous=next(iter(past.earlier(journal, environment.name)), None),
+        deployment=current,
+        replicas=replicas,
+        differences=tuple(each.words for each in found),
+        details=found,
+        rollback_to=back,
+        rollback_seconds=seconds,
+        rollback_note=note,
+        proxy_alive=seen.proxy_alive,
+        locked_by=str(holder) if busy else "",
+        canary=canary.status(journal, environment.name) if busy else None,
+    )
+
+
+def history(journal: Journal, environment: str, *, limit: int = 50) -> list[Deployment]:
+    """The ledger of an environment, newest first."""
+    return journal.ledger.history(environment, limit=limit)
+
+
+def stop(project: Project, journal: Journal, environment: Environment, *, say: Say = quiet) -> list[str]:
+    """End the proxy and every replica of an environment, and forget them; what was stopped, in words. Refused while
+    something changes it.
+
+    The ledger keeps saying what was served: the next deploy or promote starts it again.
+    """
+    runtime = EnvironmentRuntime(project, journal, environment, say=say)
+    stopped: list[str] = []
+    with operation(journal, runtime.directory, environment.name, who=whoami(), why="stop"):
+        if runtime.proxy.stop():
+            stopped.append(f"the proxy of {environment.name}")
+        for replica in runtime.replicas():
+            runtime.retire([replica], grace=2.0)
+            stopped.append(replica.id)
+        # Taking a replica out tells the proxy its new weights, and starts it for that where it does not run.
+        runtime.proxy.stop()
+        stopped += runtime.driver.clear()
+        if stopped:
+            journal.audit.add(whoami(), "stop", environment.name, ", ".join(stopped))
+    return stopped
+
+
+def _seen(runtime: EnvironmentRuntime) -> tuple[tuple[Replica, ...], bool, str]:
+    """(the rows, with the state that is true now; whether the proxy is known to run; why that could not be seen,
+    empty when it could)."""
+    rows = runtime.replicas()
+    trouble, proxy_alive = "", False
+    try:
+        rows = [_state(runtime, row) for row in rows]
+    except PodiumError as error:
+        trouble = error.message
+        rows = [replace(row, state=ReplicaState.UNKNOWN) for row in rows]
+    try:
+        proxy_alive = runtime.proxy.alive()
+    except PodiumError as error:
+        trouble = trouble or error.message
+    return tuple(rows), proxy_alive, trouble
+
+
+def _state(runtime: EnvironmentRuntime, row: Replica) -> Replica:
+    there = runtime.driver.kept(row) if row.state is ReplicaState.STOPPED else runtime.driver.alive(row)
+    return row if there else replace(row, state=ReplicaState.DEAD)
+
+
+def _url(runtime: EnvironmentRuntime) -> str:
+    try:
+        return runtime.driver.url()
+    except PodiumError:
+        return ""
+
+
+def _readiness(
+    runtime: EnvironmentRuntime, back: int | None, replicas: tuple[Replica, ...], trouble: str
+) -> tuple[float | None, str]:
+    """(expected seconds until it takes traffic, why) for the version that a rollback brings back."""
+    if back is None:
+        return None, "there is no earlier version to go back to"
+    try:
+        return _ready(runtime, back, replicas) if not trouble else (None, _NOBODY_KNOWS)
+    except Unreachable:
+        return None, _NOBODY_KNOWS
+
+
+def _ready(runtime: EnvironmentRuntime, back: int, replicas: tuple[Replica, ...]) -> tuple[float, str]:
+    if _warm(runtime, back, replicas):
+        return past.warm_seconds(runtime.journal, runtime.name, _ROLLBACK_SECONDS), f"version {back} is warm"
+    start = past.typical_seconds(runtime.journal, runtime.name, "start_seconds", _START_SECONDS) + _ROLLBACK_SECONDS
+    if (
+        len([r for r in replicas if r.version == back and r.state is ReplicaState.STOPPED])
+        >= runtime.environment.replicas
+    ):
+        return start, f"version {back} is stopped and kept: it has to be started again first"
+    before, why = runtime.driver.ready(back)
+    if why:
+        return start + before, f"version {back} has to be started first: {why}"
+    if runtime.fetched(back):
+        return start, f"version {back} has to be started first"
+    return start + 2.0, f"version {back} has to be fetched and started first"
+
+
+def _warm(runtime: EnvironmentRuntime, version: int, replicas: tuple[Replica, ...]) -> bool:
+    ready = [
+        r
+        for r in replicas
+        if r.version == version and r.state in (ReplicaState.WARM, ReplicaState.READY, ReplicaState.DRAINING)
+    ]
+    return len(ready) >= runtime.environment.replicas

@@ -1,0 +1,137 @@
+"""The process that carries out one built-in step: `python -P -m podium.core.engine.builtin_process CONTEXT.json`,
+the project on standard input.
+
+A process of its own, so that the worker stays small, and a built-in can be timed out and killed like any command. It
+ends with the worker.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any, cast
+
+from .. import handover
+from ..domain.runs import StepState
+from ..errors import Interrupted, PodiumError
+from . import orphans
+from .context import StepContext, Upstream
+
+
+def describe(context: StepContext, uses: str, result: Path, worker: int) -> str:
+    """The JSON from which the child makes the same context again."""
+    upstream = [
+        [step.name, step.state, dict(step.results), step.key, step.origin_run] for step in context.upstream.values()
+    ]
+    return json.dumps(
+        {
+            "root": str(context.project.root),
+            "home": str(context.project.home),
+            "run": context.run.id,
+            "step": context.step,
+            "uses": uses,
+            "options": dict(context.options),
+            "attempt": context.attempt,
+            "upstream": upstream,
+            "result": str(result),
+            "worker": worker,
+        }
+    )
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """What the child left: `results`, or `error` with `hint` and `exit_code`. Empty when it ended before it could
+    say."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return cast(dict[str, Any], found) if isinstance(found, dict) else {}
+
+
+def main(arguments: list[str]) -> int:
+    document = json.loads(Path(arguments[0]).read_text())
+    orphans.end_with_parent()
+    if os.getppid() != document["worker"]:
+        return Interrupted.exit_code
+    signal.signal(signal.SIGTERM, _interrupt)
+    result = Path(document["result"])
+    try:
+        _write(result, {"results": _carry_out(document)})
+    except PodiumError as error:
+        print(error.message, *([error.hint] if error.hint else []), sep="\n", file=sys.stderr)
+        _write(
+            result,
+            {
+                "error": error.message,
+                "hint": error.hint,
+                "exit_code": error.exit_code,
+                "results": getattr(error, "results", {}),
+            },
+        )
+        return error.exit_code
+    except Exception as error:
+        traceback.print_exc()
+        _write(
+            result,
+            {
+                "error": f"{document['uses']} failed unexpectedly: {type(error).__name__}: {error}",
+                "hint": "",
+                "exit_code": 1,
+            },
+        )
+        return 1
+    return 0
+
+
+def _carry_out(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    from ..domain.project import Project
+    from ..journal import Journal
+    from .builtin_table import load
+
+    project = handover.unpack(Project)
+    if project is None:
+        from ..config import load as load_project
+
+        project = load_project(Path(document["root"]), home=Path(document["home"]))
+    journal = Journal.open(project.state / "journal.db")
+    upstream = {
+        name: Upstream(name, StepState(state), results, key, origin)
+        for name, state, results, key, origin in document["upstream"]
+    }
+    context = StepContext(
+        project,
+        journal.runs.get(document["run"]),
+        document["step"],
+        document["options"],
+        upstream,
+        document["attempt"],
+        journal,
+    )
+    try:
+        return load(document["uses"])(context) or {}
+    finally:
+        context.close()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    # Once: what is being undone because of it must not be interrupted by the next one.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Interrupted("told to end")
+
+
+def _write(path: Path, value: Mapping[str, Any]) -> None:
+    scratch = path.with_suffix(".part")
+    scratch.touch(mode=0o600)
+    scratch.write_text(json.dumps(value, default=str))
+    scratch.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,34 @@
+"""`python -P -m podium.core.engine.executors.container.cleanup_main ADDRESS TLS PROJECT HOME [RUN]`: remove
+containers of steps that nobody needs any more; with RUN all that this run has left running or unclaimed. A process
+of its own, for those that must stay small. Says what it removed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ....containers.engine.address import parse
+from ....containers.engine.client import open_engine
+from ....errors import PodiumError
+from . import orphans as leftover
+
+
+def main(arguments: list[str]) -> int:
+    address, tls, project, home = arguments[:4]
+    run = int(arguments[4]) if len(arguments) > 4 else None
+    try:
+        with open_engine(parse(address, tls=tls)) as engine:
+            for left in leftover.found(engine, project, Path(home)):
+                if left.run == run and not left.kept:
+                    leftover.remove(engine, left.id)
+                    print(left.id)
+            for container in leftover.tidy(engine, project, Path(home)):
+                print(container)
+    except PodiumError as error:
+        print(error.message, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,167 @@
+"""What a step's container is: its image, its limits, what it may and may not do. One description for the engine, in
+the engine's own words."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ....containers.engine.labels import ATTEMPT, RUN, STEP, STEP_ROLE, Labels
+from .mounts import Mount, mounts, on_this_machine
+from .spec import StepSpec
+from .wrapper import ENTRYPOINT
+
+HOME_DIRECTORY = "/home/podium"
+FINGERPRINT = "podium.fingerprint"
+# What follows a container's name once its step has failed and it is only there to be looked at.
+FAILED = "-failed"
+# An engine keeps a container's output in files of its own, from which it is read again when the connection was lost.
+# Without a bound, a step that prints for ever would fill the engine's disk.
+LOG_BYTES = 128 << 20
+_LOG = {"Type": "local", "Config": {"max-size": f"{LOG_BYTES >> 20}m", "max-file": "2", "compress": "false"}}
+# Shared memory, of which the engine's 64 MB are too little for programs that hand arrays to their workers. It is used
+# only when it is filled.
+_SHARED_MEMORY = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What of the engine's machine decides how a container is described. `copies`: the machine is another one, so
+    nothing can be mounted."""
+
+    cpus: int
+    rootless: bool
+    remapped: bool
+    copies: bool
+
+
+def surroundings(info: Mapping[str, Any], *, local: bool) -> Surroundings:
+    options = [str(option) for option in info.get("SecurityOptions") or ()]
+    return Surroundings(
+        int(info.get("NCPU") or 1),
+        any("rootless" in option for option in options),
+        any("userns" in option for option in options),
+        not local,
+    )
+
+
+def name(order: StepSpec) -> str:
+    step = re.sub(r"[^A-Za-z0-9_.-]+", "_", order.step)[:40].strip("_")
+    project = re.sub(r"[^A-Za-z0-9_.-]+", "_", order.project)[:30].strip("_")
+    return f"podium-{project}-{order.run}-{step}-{secrets.token_hex(3)}"
+
+
+def step_labels(project: str, home: Path, run: int, step: str) -> Labels:
+    """What all containers of a step carry."""
+    return Labels(project, home, STEP_ROLE, {RUN: str(run), STEP: step})
+
+
+def fingerprint(order: StepSpec, image_id: str, open_: Mapping[str, str], hidden: Sequence[str]) -> str:
+    """Tells whether a container that an earlier worker has left does what the step would do now. Of secrets it knows
+    the names alone."""
+    argv = [_without(word, order.secrets) for word in order.argv]
+    spec = order.spec
+    own = {key: value for key, value in open_.items() if key not in ("PODIUM_STEP_KEY", "MLFLOW_RUN_CONTEXT")}
+    parts = [
+        order.base,
+        argv,
+        image_id,
+        sorted(own.items()),
+        sorted(hidden),
+        str(order.root),
+        spec.cpus,
+        spec.memory,
+        spec.network,
+    ]
+    return hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _without(text: str, secret_values: Sequence[str]) -> str:
+    for secret in secret_values:
+        if secret:
+            text = text.replace(secret, "")
+    return text
+
+
+def user(around: Surroundings) -> str:
+    """Who the command runs as: the caller, so that what it writes belongs to the caller. A rootless engine maps its
+    root to the caller."""
+    return "0:0" if around.rootless else f"{os.getuid()}:{os.getgid()}"
+
+
+def description(
+    order: StepSpec, around: Surroundings, image_id: str, open_: Mapping[str, str], mark: str
+) -> dict[str, Any]:
+    """The body of the engine's «create» request."""
+    labels = {
+        **step_labels(order.project, order.home, order.run, order.step).all(),
+        ATTEMPT: str(order.attempt),
+        FINGERPRINT: mark,
+    }
+    return {
+        "Image": image_id,
+        "Entrypoint": list(ENTRYPOINT),
+        "Cmd": [],
+        "Env": [f"{key}={value}" for key, value in container_env(open_).items()],
+        "User": user(around),
+        "WorkingDir": str(order.root),
+        "Labels": labels,
+        "OpenStdin": True,
+        "StdinOnce": True,
+        "AttachStdin": True,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "Healthcheck": {"Test": ["NONE"]},
+        "HostConfig": host(order, around),
+    }
+
+
+def container_env(open_: Mapping[str, str]) -> dict[str, str]:
+    return {"HOME": HOME_DIRECTORY, **open_, "TINI_KILL_PROCESS_GROUP": "1"}
+
+
+def host(order: StepSpec, around: Surroundings) -> dict[str, Any]:
+    """The part of the description that is about the engine's machine; a shell in a failed step's container gets the
+    same."""
+    spec = order.spec
+    who = user(around).split(":")
+    found: dict[str, Any] = {
+        "Init": True,
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges"],
+        "NetworkMode": network(order, around),
+        "Tmpfs": {HOME_DIRECTORY: f"rw,nosuid,nodev,exec,mode=0700,uid={who[0]},gid={who[1]}"},
+        "ShmSize": _SHARED_MEMORY,
+        "LogConfig": _LOG,
+        "Mounts": []
+        if around.copies
+        else [_mount(mount) for mount in mounts(order.root, order.state, order.tracking_uri)],
+    }
+    if not around.copies and not around.rootless:
+        found["GroupAdd"] = [str(group) for group in os.getgroups() if group != os.getgid()]
+    if around.remapped and not around.rootless:
+        found["UsernsMode"] = "host"
+    if spec.cpus is not None:
+        found["NanoCpus"] = int(min(spec.cpus, around.cpus) * 1e9)
+    if spec.memory is not None:
+        # No swap beyond it: a step that needs more is to end at its limit, not to crawl.
+        found["Memory"] = found["MemorySwap"] = spec.memory
+    return found
+
+
+def network(order: StepSpec, around: Surroundings) -> str:
+    """A server on this machine's loopback address can only be reached from this machine's own network."""
+    if not order.spec.network:
+        return "none"
+    return "host" if on_this_machine(order.tracking_uri) and not around.copies else "bridge"
+
+
+def _mount(mount: Mount) -> dict[str, Any]:
+    return {"Type": "bind", "Source": str(mount.path), "Target": str(mount.path), "ReadOnly": not mount.writable}

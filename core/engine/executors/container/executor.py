@@ -1,0 +1,226 @@
+"""Steps in containers. A child process of the worker looks after each
+(`core/engine/executors/container/supervisor.py`); what runs here loads no Docker."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from .... import handover
+from ....containers.engine import address as addresses
+from ....containers.engine import unix_http
+from ....containers.engine.address import Address
+from ....domain.project import ContainerSpec
+from ....errors import RunFailed
+from ... import environment, orphans, paths
+from ...hashing import Entry, locate, scan, summary
+from .. import Setting, Task
+from ..process import ProcessExecution
+from .spec import BuildFile, StepSpec
+
+if TYPE_CHECKING:
+    from ...graph import PlannedStep
+
+# How long another machine's engine is waited for before what is remembered of it has to do (seconds).
+_ASK_SECONDS = 30.0
+_LOOK = 0.05
+# The child needs the engine to end a container. When it has not done so by then, it is ended itself, and the container
+# is found by the next worker.
+_STUBBORN = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Build:
+    digest: str
+    files: tuple[BuildFile, ...]
+
+
+class DockerExecutor:
+    def __init__(self) -> None:
+        orphans.adopt_orphans()
+        self._builds: dict[str, _Build] = {}
+        self._known: dict[str, str] = {}
+        self._setting: Setting | None = None
+
+    def fingerprint(self, step: PlannedStep, setting: Setting) -> str:
+        """The image's digest: of a directory to build, a hash of its content; of a name, what the engine has under
+        it now, or had when it was last asked, where it does not answer. Empty when only pulling it can tell."""
+        spec = step.container
+        if spec is None:
+            return ""
+        if spec.build:
+            build = self._builds[spec.build] = _build(setting, spec)
+            return f"build:{build.digest}"
+        if not step.cacheable:
+            return ""
+        self._setting = setting
+        found = self._known.get(spec.image) or _digest(setting, addresses.of_project(setting.project), spec.image)
+        if found:
+            self._known[spec.image] = found
+        return found
+
+    def start(self, task: Task) -> DockerExecution:
+        project, spec = task.project, task.container
+        if project is None or spec is None or task.directory is None or task.log is None:
+            raise RunFailed(f"step {task.step} has no image", hint="add image: or build:")
+        build = self._builds.get(spec.build) if spec.build else None
+        result = task.directory / f"{paths.safe_name(task.step)}.container.json"
+        result.unlink(missing_ok=True)
+        order = StepSpec(
+            address=addresses.of_project(project),
+            project=project.name,
+            home=project.home,
+            state=project.state,
+            root=task.cwd,
+            run=task.run_id,
+            step=task.step,
+            attempt=task.attempt,
+            argv=tuple(task.argv),
+            env=task.env,
+            spec=spec,
+            outputs=task.outputs,
+            tracking_uri=project.mlflow.tracking_uri,
+            secrets=project.secrets,
+            base=task.base,
+            key=task.key,
+            build=build.files if build else (),
+            build_hash=build.digest if build else "",
+            result=result,
+            log=task.log,
+            worker=os.getpid(),
+        )
+        # The names by which what a run left behind is found belong to the child; what the command itself sees is in the
+        # order.
+        env = {
+            **environment.for_builtin(project),
+            "PODIUM_RUN": str(task.run_id),
+            "PODIUM_HOME": str(project.home),
+            "PODIUM_STEP": task.step,
+        }
+        packed = handover.pack(order)
+        try:
+            argv = (sys.executable, "-P", "-m", "podium.core.engine.executors.container.supervisor")
+            return DockerExecution(replace(task, argv=argv, env=env, stdin=packed), result, self._learn)
+        finally:
+            os.close(packed)
+
+    def _learn(self, image: str, digest: str) -> None:
+        """What a name meant when a step ran: the next run needs no engine to know its key."""
+        if image and digest and self._setting is not None:
+            self._known[image] = digest
+            self._setting.store.images.put(str(addresses.of_project(self._setting.project)), image, digest)
+
+
+class DockerExecution(ProcessExecution):
+    """The child, which passes on to the container what it is asked."""
+
+    def __init__(self, task: Task, result: Path, learn: Callable[[str, str], None]) -> None:
+        super().__init__(task)
+        self._image = task.container.image if task.container else ""
+        self._result = result
+        self._learn = learn
+        self._kill_by: float | None = None
+
+    def terminate(self) -> None:
+        if self._code is None:
+            # The child alone: what it has started (an ssh) is what it reaches the engine by.
+            self._tell(signal.SIGTERM)
+        else:
+            super().terminate()
+
+    def kill(self) -> None:
+        now = time.monotonic()
+        if self._code is not None or (self._kill_by is not None and now > self._kill_by):
+            super().kill()
+        elif self._kill_by is None:
+            self._kill_by = now + _STUBBORN
+            self._tell(signal.SIGUSR2)
+
+    def findings(self) -> Mapping[str, Any]:
+        try:
+            found = json.loads(self._result.read_text())
+        except (OSError, ValueError):
+            return {}
+        self._result.unlink(missing_ok=True)
+        facts = cast(dict[str, Any], found) if isinstance(found, dict) else {}
+        self._learn(self._image, facts.get("fingerprint", ""))
+        return facts
+
+    def _tell(self, number: int) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(self.pid, number)
+
+
+def _build(setting: Setting, spec: ContainerSpec) -> _Build:
+    directory = locate(str(setting.root), spec.build, "build")
+    try:
+        entries = scan(directory, setting.store.hashes)
+    except FileNotFoundError:
+        raise RunFailed(
+            f"build: there is no directory {spec.build!r}", hint="it is a directory of the project with a Dockerfile"
+        ) from None
+    return _Build(summary(entries), tuple(map(_file, entries)))
+
+
+def _file(entry: Entry) -> BuildFile:
+    return BuildFile(entry.path, entry.kind, bool(entry.mode & 0o100))
+
+
+def _digest(setting: Setting, address: Address, reference: str) -> str:
+    engine = str(address)
+    found = unix_http.image_id(address, reference) if address.local else _asked_by_a_child(setting, address, reference)
+    if found:
+        setting.store.images.put(engine, reference, found)
+        return found
+    return setting.store.images.digest(engine, reference)
+
+
+def _asked_by_a_child(setting: Setting, address: Address, reference: str) -> str | None:
+    argv = [
+        sys.executable,
+        "-P",
+        "-m",
+        "podium.core.containers.images.image_id_main",
+        str(address),
+        address.tls,
+        reference,
+    ]
+    env = environment.for_builtin(setting.project)
+    child = subprocess.Popen(
+        argv,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + _ASK_SECONDS
+    orphans.leaders.add(child.pid)
+    try:
+        while child.poll() is None and time.monotonic() < deadline:
+            setting.breathe()
+            time.sleep(_LOOK)
+        if child.poll() is None or child.returncode:
+            return None
+        assert child.stdout is not None
+        return child.stdout.read(200).decode().strip()
+    finally:
+        if child.poll() is None:
+            child.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(3.0)
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+        orphans.leaders.discard(child.pid)
+        assert child.stdout is not None
+        child.stdout.close()

@@ -1,0 +1,109 @@
+"""The image of a step's container: on the engine already, pulled, or built from a directory; and what stands for it
+in the step's key."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ....containers.engine.client import Engine
+from ....containers.engine.errors import own_files
+from ....containers.engine.labels import HOME, ROLE, Labels, home_id
+from ....containers.images import build, registry, store
+from ....containers.images.context import EPOCH, exactly
+from ....errors import NotFound
+from .spec import BuildFile, StepSpec
+
+IMAGE_ROLE = "step-image"
+BUILD = "podium.build"
+# Built images of one directory that stay: the newest, and those that a person may go back to.
+_KEPT_BUILDS = 3
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An image that is on the engine. `digest` stands for its content in keys; `words` say to a person which it is."""
+
+    image_id: str
+    digest: str
+    words: str
+
+
+def ready(engine: Engine, order: StepSpec, say: Say) -> Ready:
+    """The step's image, brought to the engine when it is not there. NotFound, Refused, Unreachable or RunFailed in
+    words for a person."""
+    if order.spec.build:
+        return _built(engine, order, say)
+    reference = order.spec.image
+    found = store.inspect(engine, reference)
+    if found is None:
+        found = registry.pull(engine, registry.reference(reference), say=say)
+    image_id = str(found["Id"])
+    return Ready(image_id, image_id, f"{reference} ({image_id.removeprefix('sha256:')[:12]})")
+
+
+def _built(engine: Engine, order: StepSpec, say: Say) -> Ready:
+    directory = order.root / order.spec.build
+    if not (directory / "Dockerfile").is_file():
+        raise NotFound(
+            f"{order.spec.build} has no Dockerfile",
+            hint="`build` names a directory of the project with a Dockerfile in it",
+        )
+    tag = f"podium-step/{home_id(order.home)}:{order.build_hash[:32]}"
+    found = store.inspect(engine, tag)
+    if found is not None:
+        image_id = str(found["Id"])
+    else:
+        say(f"building {order.spec.build}")
+        labels = {**Labels(order.project, order.home, IMAGE_ROLE).all(), BUILD: order.spec.build}
+        wanted = build.Order(lambda: _context(directory, order.build), tag=tag, labels=labels)
+        image_id = build.build(engine, wanted, say=say, what=f"building {order.spec.build}").image_id
+        _forget_old(engine, order, image_id)
+    return Ready(
+        image_id,
+        f"build:{order.build_hash}",
+        f"{order.spec.build}/Dockerfile ({image_id.removeprefix('sha256:')[:12]})",
+    )
+
+
+def _forget_old(engine: Engine, order: StepSpec, newest: str) -> None:
+    """Images of this directory as it was before. One that a container still uses stays by itself. The one just built
+    counts as the newest: made from the builder's cache, it has the date of the first time."""
+    mine = [f"{HOME}={home_id(order.home)}", f"{ROLE}={IMAGE_ROLE}", f"{BUILD}={order.spec.build}"]
+    found = sorted(store.find(engine, mine), key=lambda one: (one["Id"] != newest, -int(one.get("Created") or 0)))
+    for old in found[_KEPT_BUILDS:]:
+        store.remove(engine, str((old.get("RepoTags") or [old["Id"]])[0]))
+
+
+def _context(directory: Path, files: tuple[BuildFile, ...]) -> Iterator[bytes]:
+    """A tar of just what the hash was taken of; the same content makes the same bytes, so that the builder's cache
+    holds."""
+    with own_files(f"reading {directory}"):
+        yield from _members(directory, files)
+
+
+def _members(directory: Path, files: tuple[BuildFile, ...]) -> Iterator[bytes]:
+    for file in files:
+        path = directory / file.path
+        member = tarfile.TarInfo(file.path)
+        member.mtime = EPOCH
+        member.mode = 0o755 if file.executable or file.kind == "directory" else 0o644
+        if file.kind == "file":
+            yield from _file(member, path)
+            continue
+        member.type = tarfile.SYMTYPE if file.kind == "link" else tarfile.DIRTYPE
+        member.linkname = os.readlink(path) if file.kind == "link" else ""  # noqa: PTH115
+        yield member.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+    yield b"\0" * (2 * tarfile.BLOCKSIZE)
+
+
+def _file(member: tarfile.TarInfo, path: Path) -> Iterator[bytes]:
+    with path.open("rb") as stream:
+        member.size = os.fstat(stream.fileno()).st_size
+        yield member.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+        yield from exactly(stream, member.size, path)

@@ -1,0 +1,77 @@
+"""Which directories of this machine a step's container sees, each at its own path: so that a path in a message, in
+MLflow or in a file means the same inside and outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    path: Path
+    writable: bool
+
+
+def mounts(root: Path, state: Path, tracking_uri: str) -> list[Mount]:
+    """The run's directory; the rest of its checkout and git's own directory, to read; the directory of an embedded
+    MLflow store."""
+    found = [Mount(root, True)]
+    top = next((one for one in (root, *root.parents) if (one / ".git").exists()), None)
+    if top is not None:
+        if top != root:
+            found.append(Mount(top, False))
+        found += [Mount(path, False) for path in _git_directories(top / ".git")]
+    store = store_directory(tracking_uri)
+    if store is not None:
+        # Artifacts of an experiment that Podium has made are below its state directory, wherever the store is.
+        found += [Mount(path, True) for path in (state, store) if path.is_dir()]
+    return _needed(found)
+
+
+def _git_directories(git: Path) -> list[Path]:
+    """Where the `.git` of a worktree or a submodule points to: the repository's own directory, which holds all
+    objects."""
+    if git.is_dir():
+        return []
+    try:
+        directory = Path(git.read_text().removeprefix("gitdir:").strip())
+        directory = directory if directory.is_absolute() else (git.parent / directory).resolve()
+        common = directory / "commondir"
+        if common.is_file():
+            directory = (directory / common.read_text().strip()).resolve()
+    except OSError:
+        return []
+    return [directory] if directory.is_dir() else []
+
+
+def store_directory(tracking_uri: str) -> Path | None:
+    """The directory that an embedded MLflow store needs (SQLite writes its journal beside the database); None for a
+    server."""
+    if tracking_uri.startswith("sqlite:///"):
+        return Path(unquote(tracking_uri.removeprefix("sqlite:///").partition("?")[0])).parent
+    if tracking_uri.startswith("file:"):
+        return Path(unquote(urlsplit(tracking_uri).path))
+    return None
+
+
+def on_this_machine(tracking_uri: str) -> bool:
+    """Whether the store is a server that only this machine can reach: from a network of its own, a container cannot."""
+    return tracking_uri.startswith(("http://", "https://")) and (urlsplit(tracking_uri).hostname or "") in _LOOPBACK
+
+
+def _needed(found: list[Mount]) -> list[Mount]:
+    """Without those that lie in another one with at least the same rights."""
+    kept: dict[Path, Mount] = {}
+    for mount in found:
+        before = kept.get(mount.path)
+        if before is None or mount.writable:
+            kept[mount.path] = mount
+    return [one for one in kept.values() if not any(_covers(other, one) for other in kept.values() if other != one)]
+
+
+def _covers(outer: Mount, inner: Mount) -> bool:
+    return outer.path in inner.path.parents and (outer.writable or not inner.writable)

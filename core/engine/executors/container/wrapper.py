@@ -1,0 +1,94 @@
+"""How a step's command is started inside its container: by a few lines of shell that are the same for every step.
+
+What differs, the command and the secret part of its environment, comes over standard input before the command
+begins. So neither is in the container's description, nor in a file, nor in anything that outlives the container.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from ....errors import RunFailed
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Shorter ones would make a secret of every value that contains "1".
+_SHORTEST_INSIDE = 4
+_CREDENTIALS = frozenset({"MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"})
+_PASSWORD_IN_ADDRESS = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+
+# Signals reach the whole group of the command (the init process sends them on). The wrapper notes one and goes on
+# waiting, so that what the command started may clean up after the shell in front of it has ended; what then is still
+# there is told to end, as it is with a step that is a process. What it does, in order: read so many lines, carry them
+# out (they export variables and name the command), run the command, wait for the rest.
+WRAPPER = r"""
+unset TINI_KILL_PROCESS_GROUP
+IFS= read -r n || exit 125
+s=
+while [ "$n" -gt 0 ]; do
+  IFS= read -r l || exit 125
+  s="$s$l
+"
+  n=$((n - 1))
+done
+eval "unset s l n
+$s"
+exec </dev/null
+podium_told=
+trap 'podium_told=1' TERM
+"$@"
+podium_code=$?
+podium_n=0
+while set -- /proc/[0-9]*; [ $# -gt 2 ] && [ $podium_n -lt 50 ]; do
+  if [ $podium_n -eq 1 ] && [ -z "$podium_told" ]; then
+    echo 'the command has ended, but not all that it started: that is told to end' >&2
+    kill -TERM -1
+  fi
+  podium_n=$((podium_n + 1))
+  sleep 0.1 2>/dev/null || sleep 1 || break
+done
+if [ $podium_code -eq 180 ]; then podium_code=179; fi
+if [ -n "$podium_told" ] && [ $podium_code -eq 0 ]; then podium_code=180; fi
+exit $podium_code
+"""
+# What the wrapper ends with when it was told to end and its command left with 0 all the same.
+TOLD_AND_WELL = 180
+ENTRYPOINT = ("/bin/sh", "-c", WRAPPER, "podium")
+
+
+def parted(env: Mapping[str, str], secrets: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """(what the engine may know, what it must not): an environment by whether a value holds a secret. RunFailed for
+    a name that no shell takes."""
+    whole = {secret.strip() for secret in secrets if secret.strip()}
+    inside = [secret for secret in whole if len(secret) >= _SHORTEST_INSIDE]
+    open_: dict[str, str] = {}
+    hidden: dict[str, str] = {}
+    for name, value in env.items():
+        secret = (
+            name in _CREDENTIALS
+            or value.strip() in whole
+            or bool(_PASSWORD_IN_ADDRESS.search(value))
+            or any(one in value for one in inside)
+        )
+        if secret and value and not _NAME.fullmatch(name):
+            raise RunFailed(
+                f"the variable {name!r} holds a secret, and a shell cannot export that name",
+                hint="rename it in podium.yaml",
+            )
+        (hidden if secret and value else open_)[name] = value
+    return open_, hidden
+
+
+def script(argv: Sequence[str], hidden: Mapping[str, str]) -> bytes:
+    """What goes to the wrapper's standard input."""
+    text = (
+        "".join(f"export {name}={quoted(value)}\n" for name, value in hidden.items())
+        + "set -- "
+        + " ".join(map(quoted, argv))
+        + "\n"
+    )
+    return f"{text.count(chr(10))}\n{text}".encode("utf-8", "surrogateescape")
+
+
+def quoted(value: str) -> str:
+    return "'" + value.replace("'", "'\\''") + "'"

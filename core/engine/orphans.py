@@ -1,0 +1,178 @@
+"""Finding and ending processes that a step started and did not wait for, also those that left its process group, and
+those whose worker was killed. On Linux by /proc; elsewhere by process group, and for the dead worker's by psutil."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_PDEATHSIG = 1
+_PROC = Path("/proc")
+# Who looks at a step in a shell has the step's environment, and is nothing that the step left behind.
+SHELL_MARK = "PODIUM_SHELL"
+
+# Processes that executors started and will wait for themselves; every other child was adopted.
+leaders: set[int] = set()
+
+
+def adopt_orphans() -> bool:
+    """Make this process the parent of every descendant whose own parent ends (Linux), so that none escapes by
+    forking twice."""
+    return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_with_parent() -> bool:
+    """Have the kernel send SIGTERM to this process when the one that started it ends in whatever way (Linux)."""
+    return _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _prctl(option: int, value: int) -> bool:
+    if not sys.platform.startswith("linux"):
+        return False
+    import ctypes
+
+    try:
+        return ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) == 0
+    except (OSError, AttributeError):
+        return False
+
+
+def adopted() -> list[int]:
+    """Living children of this process that no executor started. Ended ones are reaped on the way."""
+    found: list[int] = []
+    for pid in _children("self"):
+        if pid in leaders:
+            continue
+        with suppress(ChildProcessError):
+            if os.waitpid(pid, os.WNOHANG) == (0, 0):
+                found.append(pid)
+    return found
+
+
+def belongs(pid: int, session: int, marks: Iterable[bytes]) -> bool:
+    """Whether the process is of that session, or was started with all of `marks` in its environment."""
+    with suppress(OSError):
+        if os.getsid(pid) == session:
+            return True
+    return _marked(pid, marks)
+
+
+def tree(pids: Iterable[int]) -> set[int]:
+    """The processes and all their descendants."""
+    found: set[int] = set()
+    queue = list(pids)
+    while queue:
+        pid = queue.pop()
+        if pid not in found:
+            found.add(pid)
+            queue.extend(_children(str(pid)))
+    return found
+
+
+def send(pids: Iterable[int], number: int) -> None:
+    for pid in pids:
+        if pid > 1:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+
+
+def group_alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def end_orphans(home: Path, run_id: int, *, grace: float = 1.0) -> int:
+    """End whatever the steps of a run left behind whose worker is gone; how many there were. They are known by the
+    environment that every step is started with, so a number that was given to another process in the meantime is
+    never taken for one of them."""
+    marks = run_marks(home, run_id)
+    first = found = [pid for pid in _ours() if _marked(pid, marks) and not _contained(pid)]
+    if not found:
+        return 0
+    send(found, signal.SIGTERM)
+    deadline = time.monotonic() + grace
+    while found and time.monotonic() < deadline:
+        time.sleep(0.02)
+        found = [pid for pid in found if _marked(pid, marks)]
+    for _ in range(20):
+        if not found:
+            break
+        send(found, signal.SIGKILL)
+        time.sleep(0.02)
+        found = [pid for pid in _ours() if _marked(pid, marks) and not _contained(pid)]
+    return len(first)
+
+
+def _contained(pid: int) -> bool:
+    """Whether the process is in a container: a step's container outlives its worker, and is taken over or removed by
+    the next one."""
+    with suppress(OSError):
+        return os.readlink(f"/proc/{pid}/ns/pid") != os.readlink("/proc/self/ns/pid")  # noqa: PTH115
+    return False
+
+
+def run_marks(home: Path, run_id: int) -> tuple[bytes, ...]:
+    return (b"PODIUM_RUN=" + str(run_id).encode(), b"PODIUM_HOME=" + os.fsencode(home))
+
+
+def _children(pid: str) -> list[int]:
+    found: list[int] = []
+    with suppress(OSError):
+        for task in os.listdir(_PROC / pid / "task"):  # noqa: PTH208  (a name is all that is needed, and this runs after each step)
+            with suppress(OSError), open(f"/proc/{pid}/task/{task}/children", "rb") as file:  # noqa: PTH123
+                found.extend(int(word) for word in file.read().split())
+    return found
+
+
+def _ours() -> Iterator[int]:
+    if not _PROC.joinpath("self", "environ").exists():
+        import psutil
+
+        yield from (pid for pid in psutil.pids() if pid != os.getpid())
+        return
+    own = os.getuid()
+    for entry in _PROC.iterdir():
+        if entry.name.isdecimal() and int(entry.name) != os.getpid():
+            with suppress(OSError):
+                if entry.stat().st_uid == own:
+                    yield int(entry.name)
+
+
+def _marked(pid: int, marks: Iterable[bytes]) -> bool:
+    """A process that has ended but was not yet waited for has no environment any more, and so counts as gone."""
+    try:
+        variables = set((_PROC / str(pid) / "environ").read_bytes().split(b"\0"))
+    except FileNotFoundError:
+        if _PROC.joinpath("self").exists():
+            return False
+        return _marked_elsewhere(pid, marks)
+    except OSError:
+        return False
+    return _bears(variables, marks)
+
+
+def _bears(variables: set[bytes], marks: Iterable[bytes]) -> bool:
+    return all(mark in variables for mark in marks) and not any(
+        each.startswith(f"{SHELL_MARK}=".encode()) for each in variables
+    )
+
+
+def _marked_elsewhere(pid: int, marks: Iterable[bytes]) -> bool:
+    import psutil
+
+    try:
+        variables = {os.fsencode(f"{name}={value}") for name, value in psutil.Process(pid).environ().items()}
+    except (psutil.Error, OSError):
+        return False
+    return _bears(variables, marks)

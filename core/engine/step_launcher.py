@@ -1,0 +1,333 @@
+"""From a step that may go to a started command, or to restored outputs; and from an ended command to what is kept of
+it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from .. import handover
+from ..domain.project import Project
+from ..domain.runs import Run
+from ..errors import PodiumError
+from ..logs.masking import masked
+from ..logs.writer import StepLog
+from . import builtin_process, environment, paths
+from .attempt import Ending
+from .cache import Cache, Kept, keyed
+from .context import StepContext, Upstream
+from .executors import Execution, Executor, Setting, Task, load
+from .graph import PlannedStep
+from .hashing import locate
+from .run_graph import Node, RunGraph
+
+SHELL = ("/bin/sh", "-e", "-c")
+_LAST_WORDS = 300
+
+
+class Problem(Exception):
+    """Why a step has failed, in words for a person."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class Launcher:
+    def __init__(
+        self, project: Project, run: Run, root: Path, board: RunGraph, *, isolated: bool, breathe: Callable[[], None]
+    ) -> None:
+        self._project, self._run, self._root, self._board = project, run, root, board
+        self._isolated = isolated
+        self._breathe = breathe
+        self._directory = paths.run_directory(project.state, run.id)
+        self._fresh = paths.fresh_marker(project.state, run.id).exists()
+        self._executors: dict[str, Executor] = {}
+        self._logs: dict[str, StepLog] = {}
+        self._cache: Cache | None = None
+        self._executions: dict[str, Execution] = {}
+        self._shared: dict[bool, dict[str, str]] = {}
+        self._builtin_environment: dict[str, str] | None = None
+
+    def begin(self, node: Node) -> Execution | Problem | None:
+        """The started execution; None when there is nothing to do because all is there already; Problem when it
+        cannot be started. OSError when the log cannot be written."""
+        log = self.log(node)
+        try:
+            return self._begin_builtin(node) if node.step.spec.uses else self._begin_command(node, log)
+        except Problem as problem:
+            found = problem
+        except PodiumError as error:
+            found = Problem(error.message, error.hint)
+        except (OSError, sqlite3.Error) as error:
+            found = Problem(f"cannot be started: {_words(error)}")
+        log.note(found.message)
+        return found
+
+    def finish(self, node: Node, ending: Ending) -> Problem | None:
+        """Keep what an ended command left. The reason when the step has failed."""
+        if node.step.spec.uses:
+            return self._finish_builtin(node, ending)
+        log = self.log(node)
+        found = self._learnt(node)
+        if not ending.good:
+            log.note(ending.describe())
+            if found.get("error") and not ending.reason:
+                return Problem(self._masked(found["error"]), self._masked(found.get("hint") or ""))
+            return Problem(ending.describe(), self._words(ending))
+        try:
+            self._check_outputs(node)
+            self._keep(node, log)
+        except Problem as problem:
+            log.note(f"{problem.message}. {problem.hint}" if problem.hint else problem.message)
+            return problem
+        return None
+
+    def log(self, node: Node) -> StepLog:
+        name = node.step.name
+        log = self._logs.get(name)
+        if log is None:
+            log = self._logs[name] = StepLog(
+                paths.step_log(self._project.state, self._run.id, name), self._project.secrets
+            )
+        return log
+
+    def close_log(self, node: Node) -> str:
+        """What is missing in the log because it could not be written; empty when it is whole."""
+        log = self._logs.pop(node.step.name, None)
+        if log is None:
+            return ""
+        log.close()
+        return log.problem
+
+    def close(self) -> None:
+        for log in self._logs.values():
+            log.close()
+        if self._cache is not None:
+            self._cache.close()
+
+    # Commands
+
+    def _begin_command(self, node: Node, log: StepLog) -> Execution | None:
+        step = node.step
+        if step.cacheable:
+            node.base = self._store().key(step, self._project, self._root)
+            node.key = keyed(node.base, self._fingerprint(step))
+            if node.attempt == 1 and self._restore(node, log):
+                return None
+        else:
+            self._fingerprint(step)
+            node.base, node.key = "", self._own_key(node)
+        if step.outputs:
+            self._make_way(node, step.cacheable)
+        node.cached, node.origin, node.message = False, None, ""
+        log.note(
+            f"$ {self._masked(step.command)}"
+            if node.attempt == 1
+            else f"attempt {node.attempt} of {step.spec.retries + 1}"
+        )
+        execution = self._started(step.spec.executor).start(self._task(node, log))
+        self._executions[step.name] = execution
+        return execution
+
+    def _task(self, node: Node, log: StepLog) -> Task:
+        step = node.step
+        contained = step.container is not None
+        shared = self._shared.get(contained)
+        if shared is None:
+            shared = self._shared[contained] = environment.fixed(self._project, self._run, contained=contained)
+        env = environment.for_step(shared, self._run, step.name, node.key, step.env)
+        return Task(
+            self._run.id,
+            step.name,
+            (*SHELL, step.command),
+            env,
+            self._root,
+            project=self._project,
+            container=step.container,
+            attempt=node.attempt,
+            base=node.base,
+            key=node.key,
+            outputs=step.outputs,
+            directory=self._directory,
+            log=log.path,
+        )
+
+    def _fingerprint(self, step: PlannedStep) -> str:
+        executor = self._executor(step.spec.executor)
+        if executor is None:
+            return ""
+        return executor.fingerprint(step, Setting(self._project, self._root, self._store(), self._breathe))
+
+    def _own_key(self, node: Node) -> str:
+        """The key of a step that is never cached: its own for each run, so that its MLflow runs can be found by it."""
+        return sha256(
+            f"{self._project.home}\0{self._run.id}\0{self._run.created}\0{node.step.name}".encode(
+                "utf-8", "surrogateescape"
+            )
+        ).hexdigest()
+
+    def _restore(self, node: Node, log: StepLog) -> bool:
+        store = self._store()
+        kept = store.find(node.key)
+        if kept is None or (self._fresh and kept.run_id != self._run.id):
+            return False
+        restored = store.restore(kept, self._root, self._directory / "aside", link=self._isolated)
+        if restored is None:
+            log.note(
+                f"run {kept.run_id} has done this, but its outputs are not whole in the cache any more: done again"
+            )
+            return False
+        node.cached, node.origin, node.results = True, kept.run_id, {}
+        log.note(_restored_words(kept, restored.files))
+        if restored.aside:
+            log.note(
+                f"{restored.aside} files with other content stood in the way; they are in {self._directory / 'aside'}"
+            )
+        return True
+
+    def _learnt(self, node: Node) -> Mapping[str, Any]:
+        """What the execution found out besides the exit code; its part of the key may be known only now."""
+        execution = self._executions.pop(node.step.name, None)
+        found = dict(execution.findings()) if execution is not None else {}
+        fingerprint = found.pop("fingerprint", "")
+        if fingerprint and node.base:
+            node.key = keyed(node.base, fingerprint)
+        node.results = {name: value for name, value in found.items() if name not in ("error", "hint")}
+        return found
+
+    def _make_way(self, node: Node, cacheable: bool) -> None:
+        for output in node.step.outputs:
+            Path(locate(str(self._root), output, "output")).parent.mkdir(parents=True, exist_ok=True)
+        if cacheable and self._isolated:
+            self._store().detach(self._root, node.step.outputs)
+
+    def _check_outputs(self, node: Node) -> None:
+        for output in node.step.outputs:
+            if not os.path.exists(locate(str(self._root), output, "output")):  # noqa: PTH110
+                raise Problem(
+                    f"the command ended well but did not write its output {output!r}",
+                    "correct the command, or `outputs` in podium.yaml",
+                )
+
+    def _keep(self, node: Node, log: StepLog) -> None:
+        step = node.step
+        if not step.cacheable:
+            return
+        store = self._store()
+        try:
+            if store.key(step, self._project, self._root) != node.base:
+                node.message = "an input changed while it ran, so the result is not kept in the cache"
+                log.note(node.message)
+                return
+            differing = store.keep(node.key, self._run.id, step, self._root)
+        except PodiumError as error:
+            raise Problem(error.message, error.hint) from error
+        except (OSError, sqlite3.Error) as error:
+            node.message = f"not kept in the cache: {_words(error)}"
+            log.note(node.message)
+            return
+        if differing:
+            shown = ", ".join(differing[:5]) + (f" and {len(differing) - 5} more" if len(differing) > 5 else "")
+            node.message = (
+                f"not deterministic: the same command with the same inputs wrote something else before: {shown}"
+            )
+            log.note(node.message)
+
+    # Built-in steps
+
+    def _begin_builtin(self, node: Node) -> Execution:
+        step = node.step
+        context = StepContext(self._project, self._run, step.name, step.options, self._upstream(node), node.attempt)
+        file, result = self._builtin_files(node)
+        result.unlink(missing_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(builtin_process.describe(context, step.spec.uses, result, os.getpid()))
+        if self._builtin_environment is None:
+            self._builtin_environment = environment.for_builtin(self._project)
+        argv = (sys.executable, "-P", "-m", "podium.core.engine.builtin_process", str(file))
+        project = handover.pack(self._project)
+        try:
+            task = Task(
+                self._run.id,
+                step.name,
+                argv,
+                {**self._builtin_environment, **step.env},
+                self._root,
+                stdin=project,
+                contained=False,
+            )
+            return self._started("process").start(task)
+        finally:
+            os.close(project)
+
+    def _finish_builtin(self, node: Node, ending: Ending) -> Problem | None:
+        file, result = self._builtin_files(node)
+        answer = builtin_process.read_result(result)
+        for path in (file, result):
+            path.unlink(missing_ok=True)
+        node.results = answer.get("results") or {}
+        if "error" in answer:
+            node.results = {**node.results, "exit_code": answer.get("exit_code", 1)}
+            error = self._masked(answer["error"])
+            if ending.reason:
+                return Problem(ending.reason, error)
+            return Problem(error, self._masked(answer.get("hint") or ""))
+        if ending.good and "results" in answer:
+            return None
+        self.log(node).note(ending.describe())
+        return Problem(ending.describe() if not ending.good else "ended without an answer", self._words(ending))
+
+    def _builtin_files(self, node: Node) -> tuple[Path, Path]:
+        name = paths.safe_name(node.step.name)
+        return self._directory / f"{name}.context.json", self._directory / f"{name}.result.json"
+
+    def _upstream(self, node: Node) -> Mapping[str, Upstream]:
+        found: dict[str, Upstream] = {}
+        for other in self._board.ancestors(node):
+            name = other.step.name
+            found[name] = Upstream(name, other.state, other.results, other.key, other.origin if other.cached else None)
+        return found
+
+    # Helpers
+
+    def _executor(self, name: str) -> Executor | None:
+        """None for plain processes as long as none was started: nothing of them belongs into a key, and a run from
+        the cache needs none."""
+        return None if name == "process" else self._started(name)
+
+    def _started(self, name: str) -> Executor:
+        executor = self._executors.get(name)
+        if executor is None:
+            executor = self._executors[name] = load(name)
+        return executor
+
+    def _store(self) -> Cache:
+        if self._cache is None:
+            self._cache = Cache(self._project.state)
+            self._cache.hashes.breathe = self._breathe
+        return self._cache
+
+    def _masked(self, text: str) -> str:
+        return masked(text, self._project.secrets)
+
+    def _words(self, ending: Ending) -> str:
+        return self._masked(ending.last)[:_LAST_WORDS]
+
+
+def _restored_words(kept: Kept, files: int) -> str:
+    if not kept.outputs:
+        return f"unchanged since run {kept.run_id}: not done again"
+    return f"unchanged since run {kept.run_id}: {f'{files} files restored' if files else 'its outputs are in place'}"
+
+
+def _words(error: Any) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error)

@@ -1,0 +1,116 @@
+"""The built-in step `register`: the best MLflow run of the steps before it becomes a version and the challenger."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..domain.models import CHALLENGER, CHAMPION, TAG_COMMIT, TAG_DIGEST, TAG_DIRTY, TAG_KEY, TAG_RUN, TAG_STEP
+from ..errors import RunFailed
+from . import files
+from .aliases import move_alias
+from .records import old_model_paths
+from .snapshot import refresh_here
+from .store import Registry, TrackedRun, open_registry
+
+if TYPE_CHECKING:
+    from ..engine.context import StepContext
+
+# Only used where the step does not say: metrics of which less is better.
+_MINIMIZED = frozenset({"rmse", "mae", "mse", "log_loss", "brier", "loss", "error"})
+
+
+def register(context: StepContext) -> Mapping[str, Any]:
+    """Results: `model`, `version`, `mlflow_run`, `metric`, `value`, `goal`, `digest`, `candidates` (how many runs it
+    chose from)."""
+    metric = str(context.options["metric"])
+    goal = str(context.options.get("goal") or ("minimize" if metric in _MINIMIZED else "maximize"))
+    model = str(context.options.get("model") or context.project.mlflow.model)
+    registry = open_registry(context.project.mlflow, context.project.state)
+    try:
+        runs = _candidates(context, registry)
+        best = choose(runs, metric, goal)
+        name = best.tags.get("mlflow.runName", "")
+        context.log(
+            f"best of {len(runs)} MLflow runs by {metric} ({goal}): {name} {best.id}, {best.metrics[metric]:.6g}"
+        )
+        version = registry.register(model, best.id, tags=_lineage(context, best))
+        digest = registry.fetch(model, version.version, files.directory(context.project.state, model, version.version))
+        if version.digest != digest:
+            registry.set_tag(model, version.version, TAG_DIGEST, digest)
+        _set_challenger(context, registry, model, version.version)
+        context.journal.versions.update(registry.version(model, version.version))
+        refresh_here(context.project, context.journal)
+    finally:
+        registry.close()
+    return {
+        "model": model,
+        "version": version.version,
+        "mlflow_run": best.id,
+        "metric": metric,
+        "value": best.metrics[metric],
+        "goal": goal,
+        "digest": digest,
+        "candidates": len(runs),
+    }
+
+
+def choose(runs: Sequence[TrackedRun], metric: str, goal: str) -> TrackedRun:
+    """The run with the best finite value that also logged a model; of equal ones the newest. RunFailed says what was
+    missing."""
+    if not runs:
+        raise RunFailed(
+            "the steps before this one left no finished MLflow run",
+            hint=(
+                "A training step must call mlflow.start_run() and log to the tracking URI that Podium sets in its"
+                " environment."
+            ),
+        )
+    measured = [run for run in runs if math.isfinite(run.metrics.get(metric, math.nan))]
+    if not measured:
+        seen = ", ".join(sorted({name for run in runs for name in run.metrics})) or "none at all"
+        raise RunFailed(
+            f"none of the {len(runs)} MLflow runs logged a finite metric {metric!r}",
+            hint=f"Metrics that were logged: {seen}.",
+        )
+    whole = [run for run in measured if run.models or old_model_paths(run.tags)]
+    if not whole:
+        hint = "Call mlflow.<flavour>.log_model(…, name='model') in the same run."
+        raise RunFailed(f"no MLflow run with the metric {metric!r} logged a model", hint=hint)
+    sign = -1.0 if goal == "minimize" else 1.0
+    return max(whole, key=lambda run: (sign * run.metrics[metric], run.started))
+
+
+def _candidates(context: StepContext, registry: Registry) -> list[TrackedRun]:
+    """The MLflow runs of every step before this one. A step that was restored from the cache has its runs from the
+    run that carried it out."""
+    origins = {step.key: str(step.origin_run or context.run.id) for step in context.upstream.values() if step.key}
+    found = registry.find_runs(context.project.mlflow.experiment, list(origins))
+    exact = [run for run in found if run.tags.get(TAG_RUN) == origins.get(run.tags.get(TAG_KEY, ""))]
+    answered = {run.tags.get(TAG_KEY) for run in exact}
+    newest: dict[str, TrackedRun] = {}
+    for run in found:  # newest first: where the exact run is gone, the last one with the same inputs stands for it
+        newest.setdefault(run.tags.get(TAG_KEY, ""), run)
+    return exact + [run for key, run in newest.items() if key not in answered]
+
+
+def _lineage(context: StepContext, run: TrackedRun) -> dict[str, str]:
+    """What the training itself noted wins: a cached training belongs to the commit that it ran at."""
+    tags = {
+        TAG_COMMIT: run.tags.get(TAG_COMMIT) or context.run.commit,
+        TAG_RUN: run.tags.get(TAG_RUN) or str(context.run.id),
+        TAG_STEP: run.tags.get(TAG_STEP, ""),
+        TAG_KEY: run.tags.get(TAG_KEY, ""),
+        TAG_DIRTY: run.tags.get(TAG_DIRTY) or ("true" if context.run.dirty else ""),
+    }
+    return {key: value for key, value in tags.items() if value}
+
+
+def _set_challenger(context: StepContext, registry: Registry, model: str, version: int) -> None:
+    if registry.aliases(model).get(CHAMPION) == version:
+        context.log(f"version {version} of {model} is the champion already; the alias challenger stays where it is")
+        return
+    why = f"registered by run {context.run.id}"
+    move_alias(context.project, context.journal, registry, model, CHALLENGER, version, who=context.run.who, why=why)
+    context.log(f"version {version} of {model} is the challenger")

@@ -1,0 +1,411 @@
+"""The serving image of a version: built on the project's engine (`build`), and brought to the engine that serves it
+(`require`)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ...containers import Engine, Labels, open_engine
+from ...containers.engine import labels as names
+from ...containers.engine.address import Address, of_project
+from ...containers.images import build as builder
+from ...containers.images import registry
+from ...containers.images import store as images
+from ...domain.containers import Image
+from ...domain.models import TAG_DIGEST, TAG_IMAGE, Version
+from ...domain.project import Project
+from ...errors import PodiumError, Unreachable
+from ...journal import Journal
+from ...registry import files, open_registry
+from . import recipe as image_recipe
+from . import requirements as image_requirements
+from . import sbom, trial
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What an image is made of and for: the version, its files here and their digest."""
+
+    project: Project
+    journal: Journal
+    version: Version
+    path: Path
+    digest: str
+
+    @property
+    def labels(self) -> Labels:
+        return Labels(self.project.name, self.project.home, names.IMAGE_ROLE)
+
+    @property
+    def repository(self) -> str:
+        """The name that its images have on an engine, where they are not pushed; of this checkout alone, so that no
+        other takes it away."""
+        return f"podium/{_word(self.project.name)}-{names.home_id(self.project.home)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How an image is built: on `base` (whose id is `base_id`), with requirements known by their key, with the whole
+    of MLflow or the small one, and `fresh` where nothing that was built before may be used."""
+
+    base: str
+    base_id: str
+    requirements: str
+    whole: bool
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An image and how it differs from that of the version before: `size` bytes and `seconds` more (negative: less),
+    and how many of its `layers` were built. Without an earlier image `before` is None and the layers are those on
+    top of the base image."""
+
+    image: Image
+    before: Image | None
+    layers: int
+    layers_built: int
+
+    @property
+    def size(self) -> int:
+        return self.image.size - self.before.size if self.before else 0
+
+    @property
+    def seconds(self) -> float:
+        return round(self.image.seconds - self.before.seconds, 2) if self.before else 0.0
+
+
+def build(
+    project: Project,
+    journal: Journal,
+    version: int,
+    *,
+    base: str = "",
+    push: str = "",
+    run_id: int | None = None,
+    say: Say,
+    address: Address | None = None,
+    fresh: bool = False,
+) -> Image:
+    """As `make`; the image alone."""
+    return make(
+        project, journal, version, base=base, push=push, run_id=run_id, say=say, address=address, fresh=fresh
+    ).image
+
+
+def make(
+    project: Project,
+    journal: Journal,
+    version: int,
+    *,
+    base: str = "",
+    push: str = "",
+    run_id: int | None = None,
+    say: Say,
+    address: Address | None = None,
+    fresh: bool = False,
+) -> Made:
+    """Build the image of a version on the project's engine (or the one at `address`), try it, push it where `push`
+    (or docker.push) names a repository, and note it. `fresh` uses nothing that was built before.
+
+    Raises RunFailed when a step of the build or the trial fails, NotFound for a base image or version that is not to
+    be had, Unreachable when the engine, the registry or the model's store does not answer or the engine's disk is
+    full, UsageError for names that are none.
+    """
+    base = registry.reference(base or project.docker.base, "image to build on")
+    into = registry.repository(push or project.docker.push) if push or project.docker.push else ""
+    subject = _subject(project, journal, version, say)
+    address = address or of_project(project)
+    before = _previous(journal, subject.version, str(address))
+    with open_engine(address) as engine:
+        image = replace(_built(engine, subject, base, say, fresh=fresh), run_id=run_id)
+        made = _compared(engine, image, before)
+        _say_how(made, say)
+        image = publish(engine, image, into, say=say) if into else image
+        if project.docker.sbom:
+            image = replace(image, sbom=sbom.keep(engine, image, subject.path, project.state, say=say))
+    journal.images.put(image)
+    if image.digest or address == of_project(
+        project
+    ):  # what only an engine far away knows by an id says nothing to others
+        _tell(subject, image, say)
+    return replace(made, image=image)
+
+
+def publish(engine: Engine, image: Image, into: str, *, say: Say) -> Image:
+    """The image as it is known once it is in the repository `into`: by its digest there."""
+    tag = f"v{image.version}"
+    digest = registry.push(engine, image.image_id, into, tag, say=say)
+    return replace(image, digest=digest, reference=f"{into}@{digest}", tag=f"{into}:{tag}")
+
+
+def require(project: Project, journal: Journal, version: int, address: Address, *, say: Say) -> Image:
+    """The image of a version on the engine at `address`, the quickest way: it is there; it is pulled by its digest;
+    it is sent from the project's engine; it is built there. Raises what `build` does; NotFound for a version that
+    does not exist."""
+    subject = _subject(project, journal, version, say)
+    with open_engine(address) as engine:
+        image = _present(engine, subject) or _pulled(engine, subject, say) or _sent(engine, subject, say)
+    if image is not None:
+        journal.images.put(image)
+        return image
+    return build(project, journal, version, say=say, address=address)
+
+
+def _subject(project: Project, journal: Journal, number: int, say: Say) -> Subject:
+    """Asks the registry only for what is not here."""
+    model = project.mlflow.model
+    path = files.directory(project.state, model, number)
+    version, digest = journal.versions.get(model, number), files.present(path)
+    if version is not None and digest is not None and version.digest in ("", digest):
+        return Subject(project, journal, version, path, digest)
+    say(f"fetching {model} version {number}")
+    store = open_registry(project.mlflow, project.state)
+    try:
+        version = store.version(model, number)
+        digest = store.fetch(model, number, path)
+        if version.digest != digest:
+            store.set_tag(model, number, TAG_DIGEST, digest)
+            version = replace(version, digest=digest)
+    finally:
+        store.close()
+    journal.versions.update(version)
+    return Subject(project, journal, version, path, digest)
+
+
+# Building
+
+
+def _built(engine: Engine, subject: Subject, base: str, say: Say, *, fresh: bool) -> Image:
+    started = time.monotonic()
+    base_id = _base(engine, base, say)
+    small = image_requirements.of_model(subject.path).key()
+    whole = bool(
+        images.find(engine, [*subject.labels.filters(), f"{names.REQUIREMENTS}={small}", f"{names.WHOLE}=yes"])
+    )
+    try:
+        image = _tried(engine, subject, Recipe(base, base_id, small, whole, fresh), say)
+    except trial.Missing as error:
+        if whole:
+            raise
+        say(f"{error.message}; once more with the whole of MLflow")
+        image = _tried(engine, subject, Recipe(base, base_id, small, True, fresh), say)
+    return replace(image, seconds=round(time.monotonic() - started, 2))
+
+
+def _tried(engine: Engine, subject: Subject, recipe: Recipe, say: Say) -> Image:
+    dependencies = _dependencies(engine, subject, recipe, say)
+    tried = trial.key(subject.path, dependencies)
+    proven = not recipe.fresh and bool(tried) and _proven(engine, subject, tried)
+    image = _assembled(engine, subject, recipe, dependencies, tried, say)
+    if proven:
+        say("not tried again: a version with the same dependencies, flavour and code loads")
+        return image
+    try:
+        labels = Labels(subject.project.name, subject.project.home, names.TRIAL_ROLE)
+        trial.run(engine, image.image_id, labels, python=image_requirements.python(subject.path), say=say)
+    except PodiumError:
+        with suppress(PodiumError):  # what went wrong before is what has to be told
+            images.remove(engine, image.tag)
+        raise
+    return image
+
+
+def _proven(engine: Engine, subject: Subject, tried: str) -> bool:
+    """Whether a noted image loaded with the same dependencies, flavour and code; one that failed, or was cut short,
+    was never noted."""
+    noted = {image.image_id for image in subject.journal.images.of(subject.version.model)}
+    return any(one["Id"] in noted for one in images.find(engine, [*subject.labels.filters(), f"{names.TRIED}={tried}"]))
+
+
+def _base(engine: Engine, base: str, say: Say) -> str:
+    """The id of the base image, pulled where it is not there: so both builders use the same one, with the same
+    login, and say the same when it fails."""
+    found = images.inspect(engine, base) or registry.pull(engine, base, say=say)
+    return str(found["Id"])
+
+
+def _assembled(engine: Engine, subject: Subject, recipe: Recipe, dependencies: str, tried: str, say: Say) -> Image:
+    number = subject.version.version
+    context = image_recipe.serving_context(dependencies, subject.path)
+    lineage = image_recipe.labels(subject.version, subject.digest, recipe.base, recipe.base_id, subject.project.name)
+    own = {
+        names.REQUIREMENTS: recipe.requirements,
+        names.WHOLE: "yes" if recipe.whole else "",
+        names.TRIED: tried,
+        names.DEPENDENCIES: dependencies,
+    }
+    labels = {**subject.labels.all(), **lineage, **{key: value for key, value in own.items() if value}}
+    tag = f"{subject.repository}:v{number}"
+    order = builder.Order(
+        context.stream,
+        tag,
+        labels,
+        image_recipe.arguments(subject.version, subject.digest),
+        fresh=recipe.fresh,
+        network=False,
+    )
+    say(f"building {tag}: code and model ({images.megabytes(context.size)}) on {dependencies}")
+    built = builder.build(engine, order, say=say, what=f"building the image of version {number}")
+    return _image(engine, subject, built.image_id, base=recipe.base, tag=tag)
+
+
+def _dependencies(engine: Engine, subject: Subject, recipe: Recipe, say: Say) -> str:
+    """The name of the image with the dependencies, built where it is not there."""
+    project = subject.project
+    requirements = image_requirements.of_model(subject.path, whole=recipe.whole)
+    wheels = project.home / Path(project.docker.wheels).expanduser() if project.docker.wheels else None
+    stamps = (
+        [f"{path.name} {files.file_digest(path).hex()}" for path in image_recipe.wheel_files(wheels)] if wheels else []
+    )
+    key = requirements.key(
+        recipe.base_id, image_recipe.dependencies_dockerfile(""), image_recipe.installer().decode(), *stamps
+    )
+    name = f"{subject.repository}:deps-{key}"
+    if not recipe.fresh and images.inspect(engine, name) is not None:
+        say(f"dependencies: unchanged, {name} is there")
+        return name
+    say(f"dependencies: installing {len(requirements.text.splitlines())} requirements on {recipe.base}")
+    context = image_recipe.dependencies_context(recipe.base, requirements, wheels)
+    labels = Labels(project.name, project.home, names.DEPENDENCIES_ROLE).all()
+    order = builder.Order(context.stream, name, labels, fresh=recipe.fresh, network=wheels is None)
+    builder.build(engine, order, say=say, what="installing the dependencies")
+    return name
+
+
+def _image(engine: Engine, subject: Subject, reference: str, *, base: str = "", tag: str = "") -> Image:
+    found = images.inspect(engine, reference)
+    if found is None:
+        raise Unreachable(
+            f"the engine at {engine.address} does not show the image {reference[:19]} that it has just made",
+            hint="try again",
+        )
+    image_id = str(found["Id"])
+    return Image(
+        model=subject.version.model,
+        version=subject.version.version,
+        engine=str(engine.address),
+        image_id=image_id,
+        reference=image_id,
+        built=time.time(),
+        tag=tag,
+        base=base,
+        model_layer=images.layers(found)[-1],
+        size=int(found.get("Size") or 0),
+    )
+
+
+def _previous(journal: Journal, version: Version, engine: str) -> Image | None:
+    """The image of the nearest version before this one, on the same engine where there is one."""
+    earlier = [image for image in journal.images.of(version.model) if image.version < version.version]
+    return max(earlier, key=lambda image: (image.version, image.engine == engine), default=None)
+
+
+def _compared(engine: Engine, image: Image, before: Image | None) -> Made:
+    own, earlier, base = (
+        images.layers(images.inspect(engine, each) or {})
+        for each in (image.image_id, before.image_id if before else "", image.base)
+    )
+    return Made(image, before, len(own), len(own) - max(images.shared(own, earlier), images.shared(own, base)))
+
+
+def _say_how(made: Made, say: Say) -> None:
+    image, before = made.image, made.before
+    layers = f"{made.layers_built} of {made.layers} layers new"
+    say(f"image {image.image_id[7:19]}: {images.megabytes(image.size)}, {layers}, built in {image.seconds:.1f} s")
+    if before is not None:
+        size = f"{images.megabytes(before.size)} ({made.size / images.MEGABYTE:+.1f} MB now)"
+        say(f"version {before.version} had {size}, built in {before.seconds:.1f} s ({made.seconds:+.1f} s now)")
+
+
+def _tell(subject: Subject, image: Image, say: Say) -> None:
+    """MLflow's own note of it, and the bill of materials beside the training run; a build is not lost because MLflow
+    does not answer."""
+    store = open_registry(subject.project.mlflow, subject.project.state)
+    try:
+        store.set_tag(image.model, image.version, TAG_IMAGE, image.reference)
+        if image.sbom and subject.version.mlflow_run:
+            store.log_report(
+                subject.version.mlflow_run, f"podium/image-v{image.version}.spdx.json", Path(image.sbom).read_text()
+            )
+    except (PodiumError, OSError) as error:
+        say(f"MLflow was not told of the image: {error}")
+    finally:
+        store.close()
+
+
+# Bringing
+
+
+def _present(engine: Engine, subject: Subject) -> Image | None:
+    """What the engine has, whatever the journal believes."""
+    model, number = subject.version.model, subject.version.version
+    noted = subject.journal.images.get(model, number, str(engine.address))
+    if noted is not None:
+        found = images.inspect(engine, noted.image_id)
+        if found is not None and _is_of(found, subject):
+            return noted
+    wanted = [*subject.labels.filters(), f"{names.VERSION}={number}", f"{names.DIGEST}={subject.digest}"]
+    others = images.find(engine, wanted)
+    if not others:
+        return None
+    newest = max(others, key=lambda one: int(one.get("Created") or 0))
+    return _known(_image(engine, subject, str(newest["Id"])), subject)
+
+
+def _is_of(found: dict[str, Any], subject: Subject) -> bool:
+    return images.labels(found).get(names.DIGEST) == subject.digest
+
+
+def _known(image: Image, subject: Subject) -> Image:
+    """With what the journal knows of the same image on another engine."""
+    for other in subject.journal.images.of(image.model):
+        if other.version == image.version and other.image_id == image.image_id:
+            return replace(other, engine=image.engine, reference=image.reference)
+    return image
+
+
+def _pulled(engine: Engine, subject: Subject, say: Say) -> Image | None:
+    for other in subject.journal.images.of(subject.version.model):
+        if other.version != subject.version.version or not other.digest:
+            continue
+        try:
+            found = registry.pull(engine, other.reference, say=say)
+        except PodiumError as error:
+            say(f"{error.message}; trying another way")
+            continue
+        if _is_of(found, subject):
+            return replace(other, engine=str(engine.address), image_id=str(found["Id"]))
+    return None
+
+
+def _sent(engine: Engine, subject: Subject, say: Say) -> Image | None:
+    home = of_project(subject.project)
+    if str(home) == str(engine.address):
+        return None
+    with ExitStack() as stack:
+        try:
+            source = stack.enter_context(open_engine(home))
+        except PodiumError as error:
+            say(f"{error.message}; building on {engine.address}")
+            return None
+        image = _present(source, subject)
+        if image is None:
+            return None
+        images.transfer(source, engine, image.image_id, say=say)
+        return replace(image, engine=str(engine.address), reference=image.image_id)
+
+
+def _word(name: str) -> str:
+    """A project's name as a part of an image's name."""
+    return (
+        "-".join(filter(None, ("".join(c if c.isascii() and c.isalnum() else " " for c in name.lower())).split()))[:60]
+        or "project"
+    )

@@ -1,0 +1,69 @@
+"""The built-in step `image`: the serving image of a version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...domain.models import CHALLENGER
+from ...errors import NotFound, UsageError
+from ...logs.text import clean
+from . import build as images
+
+if TYPE_CHECKING:
+    from ...engine.context import StepContext
+
+
+def image(context: StepContext) -> Mapping[str, Any]:
+    """Options: `version` (default: the one that a step before reported, else the challenger), `base`, `push`.
+
+    Results: `model`, `version`, `image` (what a container is started from), `image_id`, `image_digest` (empty where
+    not pushed), `model_layer`, `size` (bytes), `seconds`, `layers`, `layers_built`; beside an image of an earlier
+    version also `compared_with` (that version), `size_change` and `seconds_change`.
+    """
+    options = context.options
+    made = images.make(
+        context.project,
+        context.journal,
+        _version(context),
+        base=str(options.get("base") or ""),
+        push=str(options.get("push") or ""),
+        run_id=context.run.id,
+        say=context.log,
+    )
+    found = made.image
+    results: dict[str, Any] = {
+        "model": found.model,
+        "version": found.version,
+        "image": found.reference,
+        "image_id": found.image_id,
+        "image_digest": found.digest,
+        "model_layer": found.model_layer,
+        "size": found.size,
+        "seconds": found.seconds,
+        "layers": made.layers,
+        "layers_built": made.layers_built,
+    }
+    if made.before is not None:
+        results |= {"compared_with": made.before.version, "size_change": made.size, "seconds_change": made.seconds}
+    return results
+
+
+def _version(context: StepContext) -> int:
+    written = context.options.get("version") or context.upstream_result("version")
+    if written:
+        number = str(written).removeprefix("v")
+        if not number.isdecimal() or len(number) > 9:
+            raise UsageError(
+                f"{clean(str(written))[:60]!r} is not the number of a version",
+                hint="`version` of `uses: image` is 3 or v3",
+            )
+        return int(number)
+    model = context.project.mlflow.model
+    found = next((one.version for one in context.journal.versions.of(model) if CHALLENGER in one.aliases), None)
+    if found is None:
+        raise NotFound(
+            "there is no version to build an image of",
+            hint="let the step need one that registers a version, or give it `version`",
+        )
+    return found

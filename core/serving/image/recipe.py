@@ -1,0 +1,156 @@
+"""What goes into a serving image: two Dockerfiles and their contexts. Nothing of a model or of podium.yaml is
+written into a Dockerfile but the names of images, which are checked; all else is files, build arguments and labels.
+
+The first image holds the dependencies and is found again by its key, whatever became of the builder's cache; the
+second puts the code and then the model on top, so that a new model with the same requirements is one new layer.
+Directories are copied onto `/` with everything above them in the context, because a directory that the builder has
+to make by itself gets the time of the build, and the layer another digest each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ...containers.engine import labels as names
+from ...containers.images.context import Context
+from ...domain.models import Version
+from ...errors import NotFound, UsageError
+from ...version import VERSION
+from .requirements import Requirements
+
+PORT = 8080
+USER = 10001
+MODEL = "/opt/podium/model"
+PYTHON = "/opt/podium/venv/bin/python"
+CAPTURE = "/var/lib/podium/capture"
+# More than this in a wheels directory is a mistake, not a set of wheels.
+_MOST_WHEELS = 2_000
+
+_DEPENDENCIES = """\
+FROM {base} AS build
+USER 0:0
+COPY build/ /opt/podium/build/
+RUN ["python3", "-I", "/opt/podium/build/install.py"]
+USER 10001:10001
+
+FROM {base}
+USER 0:0
+COPY --from=build --chown=10001:10001 /var/lib/podium/ /var/lib/podium/
+COPY --from=build /opt/podium/ /opt/podium/
+USER 10001:10001
+"""
+
+_SERVING = """\
+FROM {dependencies}
+ENV HOME=/tmp PYTHONPATH=/opt/podium/code PYTHONPYCACHEPREFIX=/opt/podium/pycache PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \\
+    MLFLOW_DISABLE_TELEMETRY=true GIT_PYTHON_REFRESH=quiet MPLCONFIGDIR=/tmp
+USER 10001:10001
+WORKDIR /
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \\
+    CMD ["/opt/podium/venv/bin/python", "-S", "/opt/podium/code/podium/core/serving/health.py", "8080"]
+ENTRYPOINT ["/opt/podium/venv/bin/python", "-m", "podium.core.serving.server", "--host", "0.0.0.0", "--port", "8080", "--model", "/opt/podium/model"]
+CMD []
+COPY code/ /
+COPY model/ /
+ARG PODIUM_MODEL
+ARG PODIUM_VERSION
+ARG PODIUM_DIGEST
+ARG PODIUM_COMMIT
+ENV PODIUM_SERVING_MODEL_NAME=$PODIUM_MODEL PODIUM_SERVING_VERSION=$PODIUM_VERSION PODIUM_SERVING_DIGEST=$PODIUM_DIGEST PODIUM_SERVING_COMMIT=$PODIUM_COMMIT
+"""
+
+# All that a replica imports of Podium.
+_CODE = ("__init__.py", "serving/__init__.py", *(f"serving/{name}.py" for name in (
+    "app", "frames", "health", "metrics", "options", "recorder", "scoring", "server", "trial",
+)))  # fmt: skip
+
+
+def dependencies_dockerfile(base: str) -> str:
+    return _DEPENDENCIES.format(base=base)
+
+
+def serving_dockerfile(dependencies: str) -> str:
+    return _SERVING.format(dependencies=dependencies)
+
+
+def dependencies_context(base: str, requirements: Requirements, wheels: Path | None) -> Context:
+    import json
+
+    context = Context()
+    context.add("Dockerfile", dependencies_dockerfile(base).encode())
+    context.add("build/install.py", installer())
+    context.add("build/requirements.txt", requirements.text.encode("utf-8", "surrogateescape"))
+    context.add("build/modules.json", json.dumps(requirements.modules).encode())
+    if requirements.constraints:
+        context.add("build/constraints.txt", requirements.constraints.encode("utf-8", "surrogateescape"))
+    for path in wheel_files(wheels) if wheels is not None else ():
+        context.add(f"build/wheels/{path.name}", path)
+    if wheels is not None:
+        context.directory("build/wheels")
+    return context
+
+
+def serving_context(dependencies: str, files: Path) -> Context:
+    context = Context()
+    context.add("Dockerfile", serving_dockerfile(dependencies).encode())
+    core = Path(__file__).resolve().parents[2]
+    for name in _CODE:
+        context.add(f"code/opt/podium/code/podium/core/{name}", core / name)
+    context.tree("model/opt/podium/model", files)
+    return context
+
+
+def installer() -> bytes:
+    return Path(__file__).with_name("install.py").read_bytes()
+
+
+def wheel_files(wheels: Path) -> list[Path]:
+    """The wheels and archives in a directory, by name. NotFound where it is none or is empty."""
+    if not wheels.is_dir():
+        raise NotFound(
+            f"docker.wheels: {wheels} is not a directory", hint="`pip download -d wheels -r requirements.txt` fills one"
+        )
+    found = sorted(
+        path for path in wheels.iterdir() if path.is_file() and path.name.endswith((".whl", ".tar.gz", ".zip"))
+    )
+    if not found:
+        raise NotFound(
+            f"docker.wheels: {wheels} holds no wheel", hint="`pip download -d wheels -r requirements.txt` fills it"
+        )
+    if len(found) > _MOST_WHEELS:
+        raise UsageError(f"docker.wheels: {wheels} holds {len(found)} files; at most {_MOST_WHEELS} are sent")
+    return found
+
+
+def labels(version: Version, digest: str, base: str, base_id: str, project: str) -> dict[str, str]:
+    """The lineage row, in Podium's words and in those of the Open Container Initiative."""
+    made = {
+        names.MODEL: version.model,
+        names.VERSION: str(version.version),
+        names.COMMIT: version.commit,
+        names.RUN: str(version.run_id or ""),
+        names.MLFLOW_RUN: version.mlflow_run,
+        names.DIGEST: digest,
+        "org.opencontainers.image.title": version.model,
+        "org.opencontainers.image.version": str(version.version),
+        "org.opencontainers.image.revision": version.commit,
+        "org.opencontainers.image.description": (
+            f"Version {version.version} of the model {version.model} of {project}, served by Podium {VERSION}"
+        ),
+        "org.opencontainers.image.base.name": base,
+        "org.opencontainers.image.base.digest": base_id,
+    }
+    return {key: value for key, value in made.items() if value}
+
+
+def arguments(version: Version, digest: str) -> Mapping[str, str]:
+    """What a container tells of itself when nobody tells it otherwise."""
+    return {
+        "PODIUM_MODEL": version.model,
+        "PODIUM_VERSION": str(version.version),
+        "PODIUM_DIGEST": digest,
+        "PODIUM_COMMIT": version.commit,
+    }

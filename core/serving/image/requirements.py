@@ -1,0 +1,203 @@
+"""What a version's image has to install: the model's own requirements, as MLflow wrote them, and what serving adds
+to them.
+
+MLflow itself goes in as `mlflow-skinny`, the same code of the same version without the tracking server's
+dependencies (and half of the image), with pandas and numpy, which scoring uses whatever the model. A model that
+turns out to need more gets the whole of it (image.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import yaml
+
+from ...errors import NotFound, Refused, RunFailed
+from ...logs.text import clean
+
+SERVING = (
+    "uvicorn>=0.30,<1",
+    "httptools>=0.6,<1",
+    "uvloop>=0.21,<1; sys_platform != 'win32' and implementation_name == 'cpython'",
+)
+_SCORING = ("pandas", "numpy")
+# What serving imports before and while it loads a model.
+_MODULES = (
+    "encodings.idna",
+    "uvicorn.protocols.http.httptools_impl",
+    "uvicorn.loops.uvloop",
+    "uvloop",
+    "mlflow.pyfunc.scoring_server",
+    "pandas",
+    "numpy",
+)
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_URL = re.compile(r"[a-z0-9+]+://[^\s'\"]+", re.IGNORECASE)
+_OPTIONS = (
+    "-i",
+    "--index-url",
+    "--extra-index-url",
+    "-f",
+    "--find-links",
+    "--pre",
+    "--prefer-binary",
+    "--no-binary",
+    "--only-binary",
+    "--trusted-host",
+)
+_CONSTRAINTS = ("-c", "--constraint")
+MOST = 1024 * 1024  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """`text` is the requirements file, `constraints` the one beside it (empty for none), `modules` what is worth
+    being compiled ahead. `whole` says that MLflow comes with everything."""
+
+    text: str
+    constraints: str
+    modules: tuple[str, ...]
+    whole: bool
+
+    def key(self, *more: str) -> str:
+        """16 hex digits that stand for all of it and `more`."""
+        parts = (self.text, self.constraints, *self.modules, *more)
+        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def of_model(files: Path, *, whole: bool = False) -> Requirements:
+    """Of the model in the directory `files`. NotFound where MLflow wrote none, RunFailed for a line that no image
+    can install, Refused for one that holds a password."""
+    lines, described = _lines(files), _described(files)
+    made: list[str] = []
+    for line in lines:
+        made += _checked(line, files, whole=whole)
+    names = {_normal(match[0]) for line in made if (match := _NAME.match(line))}
+    if not names & {"mlflow", "mlflow-skinny"}:
+        version = str(described.get("mlflow_version", ""))
+        made += _mlflow(f"mlflow=={version}" if re.fullmatch(r"[0-9][0-9A-Za-z.]*", version) else "mlflow", whole=whole)
+    made += [
+        line for line in (*(() if whole else _SCORING), *SERVING) if _normal(re.split(r"[<>=;]", line)[0]) not in names
+    ]
+    constraints = _read(files / "constraints.txt") if any(line.split()[0] in _CONSTRAINTS for line in made) else ""
+    return Requirements("\n".join(dict.fromkeys(made)) + "\n", constraints, _modules(described, names), whole)
+
+
+def _lines(files: Path) -> list[str]:
+    path = files / "requirements.txt"
+    if path.is_file():
+        text = _read(path).replace("\\\n", " ")
+        stripped = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in text.splitlines())
+        return [line for line in stripped if line]
+    if not (files / "MLmodel").is_file():
+        raise NotFound(
+            f"{files} holds no MLflow model",
+            hint="its files are not what they were; delete them, and they are fetched again",
+        )
+    return []
+
+
+def _checked(line: str, files: Path, *, whole: bool) -> list[str]:
+    """A line as it is installed. What goes through is data: the file is copied into the image, never put into a
+    command."""
+    shown = clean(line)[:120]
+    for url in cast("list[str]", _URL.findall(line)):
+        parts = urlsplit(url)
+        if parts.password or (parts.username and parts.username != "git"):
+            shown = shown.replace(parts.netloc, "***@" + (parts.hostname or ""))
+            hint = (
+                "an image keeps what it is built from; take the password out and use docker.wheels (pip download) for"
+                " private packages"
+            )
+            raise Refused(f"the model's requirements hold a password: {shown}", hint=hint)
+    first = re.split(r"[\s=]", line, maxsplit=1)[0]
+    if first in _CONSTRAINTS:
+        if re.split(r"[\s=]+", line, maxsplit=1)[-1] != "constraints.txt" or not (files / "constraints.txt").is_file():
+            raise RunFailed(
+                f"the model's requirements name a file that is not beside them: {shown}",
+                hint="MLflow knows constraints.txt alone",
+            )
+        return [line]
+    if line.startswith("-"):
+        if first not in _OPTIONS:
+            raise RunFailed(
+                f"the model's requirements hold an option that an image cannot follow: {shown}",
+                hint="log the model with plain packages",
+            )
+        return [line]
+    if _names_a_file(line):
+        hint = (
+            "files of the training machine are not in the image; put the wheel into docker.wheels and name the package"
+        )
+        raise RunFailed(f"the model's requirements name a file: {shown}", hint=hint)
+    match = _NAME.match(line)
+    return _mlflow(line, whole=whole) if match and _normal(match[0]) == "mlflow" and "://" not in line else [line]
+
+
+def _names_a_file(line: str) -> bool:
+    if re.match(r"(git\+|https?:)", line):
+        return False
+    path = re.match(r"[^\s@\[;]*[/\\]", line) or (line.endswith((".whl", ".tar.gz", ".zip")) and "://" not in line)
+    return not _NAME.match(line) or bool(path) or "file:" in line
+
+
+def _mlflow(line: str, *, whole: bool) -> list[str]:
+    """`mlflow[extras]==1` without extras becomes the small one; with extras, somebody wanted more of it."""
+    return [line] if whole or "[" in line else [f"mlflow-skinny{line[len('mlflow') :]}"]
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _described(files: Path) -> Mapping[str, Any]:
+    try:
+        found = yaml.load(_read(files / "MLmodel"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
+    except (yaml.YAMLError, NotFound):
+        return {}
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def loader(files: Path) -> str:
+    """The module that loads the model, such as `mlflow.sklearn`; empty where the model does not say."""
+    return _loader(_described(files))
+
+
+def python(files: Path) -> str:
+    """The Python that the model was made with, such as `3.11`; empty where the model does not say."""
+    version = re.match(r"\d+\.\d+", str(_function(_described(files)).get("python_version", "")))
+    return version[0] if version else ""
+
+
+def _loader(described: Mapping[str, Any]) -> str:
+    return str(_function(described).get("loader_module", ""))
+
+
+def _function(described: Mapping[str, Any]) -> Mapping[str, Any]:
+    flavours = described.get("flavors")
+    function: Any = cast("dict[str, Any]", flavours).get("python_function") if isinstance(flavours, dict) else None
+    return cast("dict[str, Any]", function) if isinstance(function, dict) else {}
+
+
+def _modules(described: Mapping[str, Any], packages: Collection[str]) -> tuple[str, ...]:
+    """Of the flavour too: its loader imports the library that the model was made with; and of `packages`, those
+    whose module is called like them."""
+    found = _loader(described)
+    library = found.rpartition(".")[2] if found.startswith("mlflow.") and found != "mlflow.pyfunc.model" else ""
+    wanted = dict.fromkeys((*_MODULES, found, library, *(name.replace("-", "_") for name in sorted(packages))))
+    return tuple(name for name in wanted if re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", name))
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > MOST:
+            raise RunFailed(f"{path} is larger than {MOST} bytes", hint="this is not a list of requirements")
+        return path.read_text("utf-8", "surrogateescape")
+    except OSError as error:
+        raise NotFound(f"{path} cannot be read: {error.strerror or error}") from error

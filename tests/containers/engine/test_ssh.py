@@ -1,0 +1,184 @@
+"""An engine over a real sshd, whose line is cut: noticed, told, and opened again, in the middle of whatever is going
+on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from podium.core.containers import Engine
+from podium.core.containers.engine.address import parse
+from podium.core.containers.engine.connections import close_all, patiently, shared
+from podium.core.containers.engine.errors import Away
+from podium.core.delivery.environment.runtime import EnvironmentRuntime
+from podium.core.delivery.rollout import change_steps, recovery, saga
+from podium.core.delivery.status import status as environments
+from podium.core.domain.delivery import How, ReplicaState
+
+from tests.delivery.docker.docked import Docked
+from tests.delivery.light import Load
+from tests.servers import sshd as servers
+from tests.support import wait_until
+
+
+@pytest.fixture
+def sshd(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[servers.Sshd]:
+    missing = servers.missing()
+    if missing:
+        if os.environ.get("PODIUM_REQUIRE_SERVERS"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with servers.Sshd() as made:
+        monkeypatch.setenv("PATH", made.path)
+        yield made
+        close_all()
+
+
+@pytest.fixture
+def docked(tmp_path: Path, engine: Engine, sshd: servers.Sshd, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docked]:
+    monkeypatch.setattr(saga, "WATCH_SECONDS", 0.05)
+    made = Docked(tmp_path, engine, host=sshd.address(), replicas=1)
+    yield made
+    sshd.line.mend()
+    made.close()
+
+
+def status(docked: Docked):
+    return environments.status(docked.project, docked.journal, docked.environment)
+
+
+def test_a_cut_line_is_told_and_opened_again(sshd: servers.Sshd) -> None:
+    address = parse(sshd.address())
+    assert shared(address).info()["ServerVersion"] and shared(address) is shared(address)
+    sshd.line.cut()
+    with pytest.raises(Away, match=r"the line to ssh://.* was cut|cannot be reached"):
+        for _ in range(50):
+            shared(address).info()
+            time.sleep(0.02)
+    sshd.line.mend()
+    said: list[str] = []
+    assert patiently(lambda: shared(address).info(), 10.0, said.append)["ServerVersion"]
+    assert not said or said[-1] == "it answers again"
+
+
+def test_silence_is_noticed_within_five_seconds(sshd: servers.Sshd) -> None:
+    address = parse(sshd.address())
+    engine = shared(address)
+    assert engine.info()
+    sshd.line.freeze()
+    began = time.monotonic()
+    with pytest.raises(Away, match="was cut"):
+        engine.info()
+    assert time.monotonic() - began < 5.5 and not engine.alive
+
+
+def test_ssh_does_not_outlive_a_process_that_was_killed(sshd: servers.Sshd) -> None:
+    program = (
+        "import sys, time\nfrom podium.core.containers.engine.address import parse\nfrom"
+        " podium.core.containers.engine.connections import shared\nline ="
+        " shared(parse(sys.argv[1]))\nprint(line._tunnel._process.pid, line._tunnel.socket.parent,"
+        " flush=True)\ntime.sleep(60)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, sshd.address()], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        pid, directory = process.stdout.readline().split()
+        assert Path(f"/proc/{pid}/cmdline").read_bytes().count(b"ServerAliveInterval") == 1
+        process.send_signal(signal.SIGKILL)
+        wait_until(lambda: not Path(f"/proc/{pid}").exists(), 5.0, what="ssh ends")
+    finally:
+        process.kill()
+        process.wait()
+    assert Path(directory).exists(), "nobody could remove it"
+    shared(parse(sshd.address()))
+    assert not Path(directory).exists(), "the next one does"
+
+
+def test_a_version_is_served_from_another_machine(docked: Docked) -> None:
+    docked.version(1)
+    docked.version(2)
+    docked.deploy(1)
+    assert docked.answers() == "1" and status(docked).differences == ()
+    # A replica, two instances of the proxy, the relay; the proxy's volume and the captures'.
+    assert docked.things() == {"containers": 4, "networks": 1, "volumes": 2}
+    with Load(docked.port) as load:
+        wait_until(lambda: load.total > 20)
+        docked.deploy(2)
+        back = docked.rollback(1)
+        wait_until(lambda: load.total > 200)
+    assert load.failures == [], docked.said
+    assert back.data["traffic_seconds"] < 2.0 and status(docked).differences == ()
+    docked.change(port=docked.port)
+    environments.stop(docked.project, docked.journal, docked.environment)
+    assert docked.things() == {"containers": 0, "networks": 0, "volumes": 0}
+
+
+def test_nothing_listens_for_orders(docked: Docked) -> None:
+    docked.version(1)
+    docked.deploy(1)
+    [relay] = docked.containers("relay")
+    for container in (*docked.containers("proxy"), relay):
+        found = docked.engine.inspect(container["Id"])
+        assert (
+            found["HostConfig"]["ReadonlyRootfs"]
+            and found["HostConfig"]["CapDrop"] == ["ALL"]
+            and not found["HostConfig"]["PortBindings"]
+        )
+        assert found["Config"]["User"] == "10001:10001"
+    for ending in ("", "-2"):
+        made = docked.engine.api.exec_create(
+            relay["Id"], ["sh", "-c", f"exec cat /run/podium/proxy/haproxy{ending}.cfg"]
+        )
+        config = docked.engine.api.exec_start(made["Id"]).decode()
+        assert f"stats socket /run/podium/proxy/proxy{ending}.sock mode 600" in config and config.count("bind ") == 1
+
+
+@pytest.mark.parametrize("moment", ["started", "healthy", "shifted"])
+def test_the_line_is_cut_in_the_middle_of_a_deploy(
+    docked: Docked, sshd: servers.Sshd, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docked.version(1)
+    docked.version(2, start=0.5)
+    docked.deploy(1)
+    real = getattr(saga.Saga, moment)
+
+    def cut(self: saga.Saga) -> None:
+        sshd.line.cut()
+        threading.Timer(1.5, sshd.line.mend).start()
+        real(self)
+
+    with Load(docked.port) as load:
+        monkeypatch.setattr(saga.Saga, moment, cut)
+        runtime = EnvironmentRuntime(
+            docked.project, docked.journal, docked.environment, say=docked.said.append, patience=20.0
+        )
+        change_steps.carry_out(runtime, docked.order(How.DEPLOY, 2))
+        wait_until(lambda: '{"predictions": [2]}' in load.answers)
+    assert load.failures == [], docked.said
+    assert docked.answers() == "2" and status(docked).differences == ()
+    assert any("trying again" in line for line in docked.said) and "it answers again" in docked.said
+
+
+def test_while_the_line_is_cut_status_says_so_and_nothing_is_touched(docked: Docked, sshd: servers.Sshd) -> None:
+    docked.version(1)
+    docked.deploy(1)
+    sshd.line.cut()
+    wait_until(lambda: status(docked).replicas[0].state is ReplicaState.UNKNOWN)
+    began = time.monotonic()
+    now = status(docked)
+    assert time.monotonic() - began < 3.0
+    [why] = now.differences
+    assert "ssh://" in why and "what runs is unknown" in why and now.serving == 1
+    with pytest.raises(Away):
+        recovery.heal(docked.project, docked.journal, docked.environment)
+    assert docked.answers() == "1", "what served goes on serving"
+    sshd.line.mend()
+    wait_until(lambda: status(docked).differences == ())
+    assert recovery.heal(docked.project, docked.journal, docked.environment) == []

@@ -1,0 +1,199 @@
+"""What people do to containers by hand: noticed by events, shown by status, mended by repair with traffic on."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from podium.core.containers import Engine
+from podium.core.containers.engine import labels as names
+from podium.core.delivery.drivers.docker.create import Names
+from podium.core.delivery.repair import plan as repair
+from podium.core.delivery.rollout import saga
+from podium.core.delivery.status import status as environments
+from podium.core.domain.delivery import EnvironmentStatus, ReplicaState
+from podium.core.domain.repair import Kind
+from podium.core.errors import Refused
+from podium.core.journal.identity import whoami
+from podium.core.journal.processes import hostname, started_at
+from podium.core.triggers.containers import Containers
+
+from tests.delivery.docker.docked import Docked
+from tests.delivery.light import Load
+from tests.support import wait_until
+
+NOTICED = 5.0
+
+
+@pytest.fixture
+def docked(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docked]:
+    monkeypatch.setattr(saga, "WATCH_SECONDS", 0.05)
+    made = Docked(tmp_path, engine)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Iterator[Docked]:
+    """With the eyes of an agent, and none of its healing. One for all these tests: each leaves it mended."""
+    made = Docked(tmp_path_factory.mktemp("watched"), engine)
+    job = Containers(made.said.append)
+    try:
+        made.version(1)
+        made.deploy(1)
+        made.journal.agent.claim(os.getpid(), started_at(os.getpid()) or 0.0, hostname(), whoami())
+        job(made.project, made.journal)
+        wait_until(lambda: made.journal.snapshots.get("staging"), what="the first picture")
+        yield made
+    finally:
+        job.close()
+        made.close()
+
+
+def status(docked: Docked) -> EnvironmentStatus:
+    return environments.status(docked.project, docked.journal, docked.environment)
+
+
+def kinds(docked: Docked) -> set[tuple[Kind, str]]:
+    return {(each.kind, each.subject) for each in status(docked).details}
+
+
+def picture_says(docked: Docked, test: Callable[[dict[str, str]], bool], within: float = NOTICED) -> float:
+    """Until the picture's containers, as {name: state}, pass; the seconds that took."""
+    began = time.monotonic()
+
+    def passes() -> bool:
+        picture = docked.journal.snapshots.get("staging")
+        return picture is not None and test({each.replica or each.role: each.state for each in picture.containers})
+
+    wait_until(passes, within, what=str(docked.journal.snapshots.get("staging")))
+    return time.monotonic() - began
+
+
+def mended(docked: Docked, remove: list[str] | None = None) -> None:
+    # What was sent to a replica that is paused is answered when it goes on: nobody waits here for requests to get
+    # through before.
+    with Load(docked.port) as load:
+        assert repair.carry_out(docked.runtime, who="anna", remove=remove)["left"] == []
+        seen = load.total
+        wait_until(lambda: load.total > seen + 20)
+    assert load.failures == [], docked.evidence()
+    # Where an agent follows, its picture of the engine comes a moment after what was done there.
+    wait_until(lambda: status(docked).differences == (), NOTICED, what=str(status(docked).differences))
+    assert {row.state for row in docked.runtime.replicas(1)} == {ReplicaState.READY}
+
+
+@pytest.mark.parametrize("how", ["kill", "stop", "pause", "remove"])
+def test_a_replica_that_somebody_ended_is_noticed_shown_and_mended(watched: Docked, how: str) -> None:
+    first, second = watched.runtime.replicas()
+    api = watched.engine.api
+    do = {
+        "kill": lambda: api.kill(first.container),
+        "stop": lambda: api.stop(first.container, timeout=1),
+        "pause": lambda: api.pause(first.container),
+        "remove": lambda: api.remove_container(first.container, force=True),
+    }[how]
+    do()
+    state = {"kill": "exited", "stop": "exited", "pause": "paused", "remove": None}[how]
+    picture_says(watched, lambda seen: seen.get(first.id) == state and seen.get(second.id) == "running")
+    kind = {"kill": Kind.STOPPED, "stop": Kind.STOPPED, "pause": Kind.PAUSED, "remove": Kind.GONE}[how]
+    wait_until(lambda: {(kind, first.id), (Kind.MISSING, "staging")} <= kinds(watched), 1.0)
+    words = next(each.words for each in status(watched).details if each.kind is kind)
+    assert {"kill": "exit code 137", "stop": "exit code", "pause": "is paused", "remove": "its container was removed"}[
+        how
+    ] in words
+    mended(watched)
+
+
+def test_a_proxy_that_somebody_removed_or_paused_comes_back(watched: Docked) -> None:
+    def remove(container: str) -> None:
+        watched.engine.api.remove_container(container, force=True)
+
+    def proxies() -> list[str]:
+        picture = watched.journal.snapshots.get("staging")
+        return (
+            sorted(each.state for each in picture.containers if each.role == names.PROXY_ROLE)
+            if picture is not None
+            else []
+        )
+
+    for do, words, state in ((watched.engine.api.pause, "is paused", ["paused"]), (remove, "does not run", [])):
+        for number in (1, 2, 0):
+            called = [watched.driver.place.called.proxy(each) for each in ([number] if number else [1, 2])]
+            for name in called:
+                do(name)
+            wait_until(
+                lambda state=state, called=called: (
+                    proxies() == sorted([*state * len(called), *["running"] * (2 - len(called))])
+                ),
+                NOTICED,
+            )
+            told = f"instance {number} of the proxy {words}" if number else f"the proxy {words}"
+            wait_until(lambda told=told: told in status(watched).differences, what=told)
+            assert number == 0 or status(watched).proxy_alive
+            assert repair.carry_out(watched.runtime, who="anna")["left"] == [] and watched.answers() == "1"
+            wait_until(lambda: proxies() == ["running", "running"], NOTICED)
+
+
+def test_a_container_made_by_hand_is_told_and_removed_only_when_it_was_shown(watched: Docked, shell_image: str) -> None:
+    labels = {**Names(watched.project, "staging").labels(names.REPLICA_ROLE).all(), names.REPLICA: "by-hand"}
+    api = watched.engine.api
+    made = api.create_container(
+        shell_image, ["sleep", "1000"], labels=labels, name=f"podium-test-by-hand-{os.getpid()}"
+    )["Id"]
+    api.start(made)
+    took = picture_says(watched, lambda seen: seen.get("by-hand") == "running")
+    assert took < NOTICED
+    name = f"podium-test-by-hand-{os.getpid()}"
+    wait_until(lambda: kinds(watched) == {(Kind.STRAY, name)}, 1.0)
+    plan = repair.plan(watched.project, watched.journal, watched.environment)
+    assert plan.steps[0] == f"remove the container {name}" and "will be removed" in plan.warnings[0]
+    assert repair.parameters(plan) == {"remove": name}
+    assert repair.carry_out(watched.runtime, who="anna")["left"], "nobody agreed to that"
+    mended(watched, remove=[name])
+    assert [each["Id"] for each in watched.containers() if each["Id"] == made] == []
+
+
+def test_a_replica_off_its_network_is_connected_again(watched: Docked) -> None:
+    first = watched.runtime.replicas()[0]
+    network = Names(watched.project, "staging").of()
+    watched.engine.api.disconnect_container_from_network(first.container, network)
+    wait_until(lambda: (Kind.NETWORK, first.id) in kinds(watched), NOTICED, what="an event of a network")
+    # Without traffic: what was underway to it hangs until it times out, as no packet says that it is gone.
+    assert repair.carry_out(watched.runtime, who="anna")["left"] == [] and watched.answers() == "1"
+    assert network in watched.engine.inspect(first.container)["NetworkSettings"]["Networks"]
+
+
+def test_without_an_agent_a_status_looks_for_itself_and_a_change_under_way_is_left_alone(docked: Docked) -> None:
+    docked.version(1)
+    docked.deploy(1)
+    first = docked.runtime.replicas()[0]
+    docked.engine.api.kill(first.container)
+    wait_until(lambda: (Kind.STOPPED, first.id) in kinds(docked), 2.0)
+    assert docked.journal.snapshots.get("staging") is None
+    with docked.journal.locks.take("environment staging", "ben", "a deploy"), pytest.raises(Refused, match="ben"):
+        repair.carry_out(docked.runtime, who="anna")
+
+
+def test_the_only_replica_is_restarted_with_no_request_lost(docked: Docked) -> None:
+    docked.change(replicas=1)
+    docked.version(1)
+    docked.deploy(1)
+    [row] = docked.runtime.replicas()
+    name = docked.engine.inspect(row.container)["Name"].lstrip("/")
+    plan = repair.plan_restart(docked.project, docked.journal, docked.environment, name)
+    assert plan.restart == row.id and len(plan.steps) == 5
+    before = docked.engine.inspect(row.container)["State"]["StartedAt"]
+    with Load(docked.port) as load:
+        wait_until(lambda: load.total > 20)
+        repair._restart(docked.runtime, row.id, who="anna")
+        repair._restart(docked.runtime, "proxy", who="anna")
+        seen = load.total
+        wait_until(lambda: load.total > seen + 20)
+    assert load.failures == [], docked.evidence()
+    [after] = docked.runtime.replicas()
+    assert after.container == row.container and docked.engine.inspect(row.container)["State"]["StartedAt"] != before
+    assert status(docked).differences == () and len(docked.containers("replica")) == 1

@@ -1,0 +1,85 @@
+"""From a step's options to what the saga is asked to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from podium.core.delivery.rollout import aliases, change_steps, plans
+from podium.core.delivery.rollout.saga import Order, begin
+from podium.core.delivery.status import status
+from podium.core.domain.delivery import How
+from podium.core.domain.project import Strategy
+from podium.core.domain.runs import Run, RunKind, RunState, Trigger
+from podium.core.engine.context import StepContext
+from podium.core.errors import UsageError
+
+from tests.delivery.light import World
+
+
+def order(world: World, **options: Any) -> Order:
+    run = Run(7, RunKind.PIPELINE, "release", RunState.RUNNING, Trigger.SCHEDULE, "anna", 0.0, why="nightly")
+    context = StepContext(
+        world.project, run, "ship", {"environment": "staging", "version": "1", **options}, _journal=world.journal
+    )
+    return change_steps._order(context, world.runtime, How.PROMOTE)
+
+
+def test_the_reason_of_a_forced_promotion_stands_in_the_ledger(world: World) -> None:
+    world.version(1)
+    forced = begin(world.runtime, order(world, force=" no gate yet: OPS-12 "), "digest")
+    assert (forced.forced, forced.why) == (True, "no gate yet: OPS-12")
+
+
+@pytest.mark.parametrize("force", [None, "", "  "])
+def test_a_reason_that_is_empty_forces_nothing(world: World, force: str | None) -> None:
+    world.version(1)
+    plain = begin(world.runtime, order(world, force=force), "digest")
+    assert (plain.forced, plain.why) == (False, "nightly")
+
+
+@pytest.mark.parametrize("force", ["true", "False", True])
+def test_a_reason_has_to_be_words(world: World, force: object) -> None:
+    world.version(1)
+    with pytest.raises(UsageError, match="in words"):
+        order(world, force=force)
+
+
+def test_a_rollback_goes_back_only_to_what_served_and_commits_in_quarantine_count(world: World) -> None:
+    for number in (1, 2, 3):
+        world.version(number)
+    world.deploy(1)
+    plan = plans.plan(world.project, world.journal, How.ROLLBACK, "staging", 3)
+    assert plan.force and "version 3 has never served staging" in plan.refusal
+    world.deploy(2)
+    assert plans.plan(world.project, world.journal, How.ROLLBACK, "staging", 1).refusal == ""
+    world.journal.quarantine.add("tiny", 9, f"{3:040x}", "anna", "the commit")
+    plan = plans.plan(world.project, world.journal, How.DEPLOY, "staging", 3)
+    assert plan.force and "version 3 is quarantined: the commit" in plan.refusal
+
+
+def test_a_plan_announces_no_canary_where_nobody_has_traffic(world: World) -> None:
+    world.version(1)
+    world.version(2)
+    world.change(strategy=Strategy("canary", weights=(5, 25), interval=60.0))
+    world.deploy(1)
+    assert "give version 2 5 %, 25 %" in " ".join(
+        plans.plan(world.project, world.journal, How.DEPLOY, "staging", 2).steps
+    )
+    status.stop(world.project, world.journal, world.environment)
+    plan = plans.plan(world.project, world.journal, How.DEPLOY, "staging", 2)
+    assert "give version 2 all traffic at once" in plan.steps
+    assert any("nothing for a canary to be compared with" in warning for warning in plan.warnings)
+    assert plan.expected_seconds is not None and plan.expected_seconds < 60
+
+
+def test_who_moves_aliases_takes_no_module_of_the_projects_and_the_project_as_the_run_has_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (world.project.home / "random.py").write_text("raise RuntimeError('not meant')")
+    (world.project.home / "podium.yaml").write_text("half: [edited")
+    monkeypatch.chdir(world.project.home)
+    world.version(1)
+    row = world.deploy(1)
+    # Another environment is protected, so that this one carries no alias: there is nothing to move.
+    assert aliases.apart(world.project, row, "finish") == []

@@ -1,0 +1,189 @@
+"""`register` and `gate` as the engine calls them, from the user's training to the kept report, over both kinds of
+store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+from podium.core.domain.models import TAG_COMMIT, TAG_KEY, TAG_RUN, TAG_STEP
+from podium.core.domain.project import Check, Gate
+from podium.core.domain.runs import Run, RunKind, RunState, StepState, Trigger
+from podium.core.domain.verdicts import Verdict
+from podium.core.engine.context import StepContext, Upstream
+from podium.core.errors import NotFound, RunFailed, UsageError
+from podium.core.quality.gate_step import gate
+from podium.core.registry.aliases import move_alias
+from podium.core.registry.register_step import choose, register
+from podium.core.registry.store import TrackedRun
+
+from .conftest import Store
+
+RUN = Run(17, RunKind.PIPELINE, "release", RunState.RUNNING, Trigger.PERSON, "anna", 0.0, commit="c0ffee1", dirty=True)
+CHECKS = (
+    Check("metric", metric="roc_auc", at_least=0.6),
+    Check("metric", metric="roc_auc", compare="champion", margin=0.01),
+    Check("schema"),
+)
+
+
+class House:
+    """A project with a gate, and a way to run its built-in steps."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.project = replace(store.project, gates={"quality": Gate("quality", "test.parquet", "late", CHECKS)})
+        self.open: list[StepContext] = []
+        rows(0).to_parquet(self.project.root / "test.parquet")
+
+    def context(self, options: dict[str, Any], **upstream: Upstream) -> StepContext:
+        self.open.append(StepContext(self.project, RUN, "step", options, upstream))
+        return self.open[-1]
+
+    def register(self, *keys: str, origin: int | None = None, **options: Any) -> dict[str, Any]:
+        steps = {key: Upstream(key, StepState.SUCCEEDED, {}, key, origin) for key in keys}
+        return dict(register(self.context({"metric": "roc_auc", **options}, **steps)))
+
+    def gate(self, version: int | None) -> dict[str, Any]:
+        upstream = (
+            {} if version is None else {"candidate": Upstream("candidate", StepState.SUCCEEDED, {"version": version})}
+        )
+        return dict(gate(self.context({"gate": "quality"}, **upstream)))
+
+    def train(self, key: str, columns: list[str], *, run: int = RUN.id, **metrics: float) -> str:
+        import mlflow
+        from mlflow.models import infer_signature
+        from sklearn.linear_model import LogisticRegression
+
+        made = self.store.train(
+            tags={TAG_KEY: key, TAG_RUN: str(run), TAG_STEP: "train", TAG_COMMIT: "c0ffee1"}, model=False, **metrics
+        )
+        data = rows(1)
+        model = LogisticRegression().fit(
+            data[["x", "z"]].assign(**dict.fromkeys({"x", "z"} - set(columns), 0.0)), data.late
+        )
+        inputs = data[["x", "z"]]
+        with mlflow.start_run(run_id=made):
+            signature = infer_signature(inputs, model.predict_proba(inputs))
+            mlflow.sklearn.log_model(
+                model,
+                name="model",
+                signature=signature,
+                pyfunc_predict_fn="predict_proba",
+                pip_requirements=["scikit-learn"],
+                serialization_format="cloudpickle",
+            )
+        return made
+
+
+def rows(seed: int) -> pandas.DataFrame:
+    generator = np.random.default_rng(seed)
+    table = pandas.DataFrame({"x": generator.normal(size=3000), "z": generator.normal(size=3000)})
+    return table.assign(late=(generator.random(3000) < 1 / (1 + np.exp(-(1.2 * table.x + 0.8 * table.z)))).astype(int))
+
+
+@pytest.fixture
+def house(store: Store) -> Iterator[House]:
+    made = House(store)
+    yield made
+    for context in made.open:
+        context.close()
+
+
+def test_the_whole_way_from_training_to_a_refusal_with_numbers(house: House, tmp_path: Path) -> None:
+    house.train("a", ["z"], roc_auc=0.6)
+    best = house.train("b", ["x", "z"], roc_auc=0.8)
+    results = house.register("a", "b")
+    assert {name: results[name] for name in ("version", "mlflow_run", "value", "goal", "candidates")} == {
+        "version": 1,
+        "mlflow_run": best,
+        "value": 0.8,
+        "goal": "maximize",
+        "candidates": 2,
+    }
+    registry, model, journal = house.store.registry, house.store.mlflow.model, house.context({}).journal
+    version = registry.version(model, 1)
+    assert (version.aliases, version.commit, version.run_id, version.tags[TAG_STEP]) == (
+        ("challenger",),
+        "c0ffee1",
+        17,
+        "train",
+    )
+    assert version.digest == results["digest"] != ""
+    assert journal.versions.of(model) == [version]
+
+    assert house.gate(1)["verdict"] == "pass"
+    report = journal.gates.latest(model, 1)
+    assert report is not None and (report.verdict, report.run_id, report.champion) == (Verdict.PASS, 17, None)
+    assert registry.version(model, 1).verdict is Verdict.PASS
+    kept = Path(house.store.client.download_artifacts(best, "podium/gate-quality.json", str(tmp_path)))
+    assert json.loads(kept.read_text())["verdict"] == "pass"
+
+    move_alias(house.project, journal, registry, model, "champion", 1, expected=None, who="anna")
+    house.train("c", ["z"], roc_auc=0.7)
+    assert house.register("c")["version"] == 2
+    with pytest.raises(RunFailed, match="worse than champion 1") as caught:
+        house.gate(2)
+    assert caught.value.results["verdict"] == "fail"  # type: ignore[attr-defined]
+    assert journal.versions.of(model)[0].verdict is Verdict.FAIL
+    assert house.gate(1)["champion"] == 1  # the champion itself may be asked again
+
+
+def test_a_champion_alias_that_points_nowhere_never_passes(embedded: Store) -> None:
+    import sqlite3
+
+    house = House(embedded)
+    house.train("a", ["x", "z"], roc_auc=0.8)
+    house.register("a")
+    embedded.registry.set_alias(embedded.mlflow.model, "champion", 1)
+    with sqlite3.connect(embedded.state / "mlflow.db") as database:
+        database.execute("UPDATE registered_model_aliases SET version = 7 WHERE alias = 'champion'")
+    with pytest.raises(RunFailed, match="points at version 7, which does not exist") as caught:
+        house.gate(1)
+    assert caught.value.results["verdict"] == "error"  # type: ignore[attr-defined]
+
+
+def test_a_cached_training_keeps_its_version_and_its_origin(house: House) -> None:
+    house.train("a", ["x", "z"], run=3, roc_auc=0.8)
+    house.train("a", ["x", "z"], run=9, roc_auc=0.9)
+    results = house.register("a", origin=3)
+    assert (results["version"], results["value"]) == (1, 0.8)
+    assert house.register("a", origin=3)["version"] == 1
+    assert house.store.registry.version(house.store.mlflow.model, 1).run_id == 3
+    assert house.register("a", origin=9)["version"] == 2
+
+
+def test_what_is_missing_is_said(house: House) -> None:
+    with pytest.raises(RunFailed, match="left no finished MLflow run"):
+        house.register("nothing")
+    with pytest.raises(UsageError, match="no version to judge"):
+        house.gate(None)
+    with pytest.raises(NotFound):
+        house.gate(99)
+
+
+def tracked(name: str, models: tuple[str, ...] = ("m-1",), **metrics: float) -> TrackedRun:
+    return TrackedRun(name, "1", "FINISHED", float(len(name)), metrics=metrics, models=models)
+
+
+def test_the_best_is_chosen_in_the_right_direction() -> None:
+    runs = [
+        tracked("a", loss=0.3),
+        tracked("bb", loss=0.1),
+        tracked("ccc", loss=float("nan")),
+        tracked("dd", (), loss=0.01),
+    ]
+    runs.append(tracked("eee", loss=0.3))
+    assert choose(runs, "loss", "minimize").id == "bb"
+    assert choose(runs, "loss", "maximize").id == "eee"
+    with pytest.raises(RunFailed, match="finite metric 'auc'") as caught:
+        choose(runs, "auc", "maximize")
+    assert "loss" in caught.value.hint
+    with pytest.raises(RunFailed, match="logged a model"):
+        choose([tracked("dd", (), loss=0.01)], "loss", "minimize")
