@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from podium.core.engine.paths import step_log  # noqa: E402
+from podium.core.identity.processes import started_at  # noqa: E402
 from podium.core.journal import Journal  # noqa: E402
-from podium.core.journal.processes import started_at  # noqa: E402
 
 from tests.tui.seed import seed  # noqa: E402
 from tests.tui.terminal import Terminal  # noqa: E402
@@ -49,7 +49,7 @@ sys.exit(app.run(Stuck(Path(sys.argv[1]))))
 WRITER = """
 import sys, time
 rate, path = int(sys.argv[1]), sys.argv[2]
-line = "2026-01-01T00:00:00.000Z o round 1234  loss 0.5521  roc_auc 0.7379  the rest of an ordinary line of a training\\n"
+line = "2026-01-01T00:00:00.000Z o round 1234  loss 0.5521  roc_auc 0.7379  the rest of a line of a training\\n"
 with open(path, "a", buffering=1 << 16) as file:
     began, written = time.perf_counter(), 0
     while True:

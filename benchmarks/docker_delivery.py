@@ -48,7 +48,8 @@ project: iris
 docker: {{base: "{base}", sbom: false}}
 pipelines: {{release: {{steps: {{out: {{uses: promote, environment: production, version: 1}}}}}}}}
 environments:
-  production: {{driver: docker, port: {port}, replicas: 2, health_timeout: 3m, {kept}, proxy_image: "{proxy}", strategy: {{blue-green: {{drain: 5s}}}}}}
+  production: {{driver: docker, port: {port}, replicas: 2, health_timeout: 3m, {kept}, proxy_image: "{proxy}",
+               strategy: {{blue-green: {{drain: 5s}}}}}}
   single: {{driver: docker, port: {single}, replicas: 1, health_timeout: 3m, proxy_image: "{proxy}"}}
 """
 

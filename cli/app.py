@@ -57,7 +57,8 @@ class _Commands(typer.core.TyperGroup):
         return [name for name in COMMANDS if name in self.commands]
 
 
-ABOUT = """The terminal cockpit for delivering machine-learning models: from a commit to a served version, and back in a second.
+ABOUT = """\
+The terminal cockpit for delivering machine-learning models: from a commit to a served version, and back in a second.
 
 Without a command it opens the cockpit, or prints `status` where there is no terminal.
 

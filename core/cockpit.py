@@ -30,8 +30,8 @@ from .errors import (
     Unreachable,
     UsageError,
 )
+from .identity.account import whoami
 from .journal import Journal
-from .journal.identity import whoami
 from .logs.reader import LogFile, LogLine
 from .logs.text import clean, parse_sgr
 from .version import VERSION

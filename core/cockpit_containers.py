@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .domain.containers import USAGE, EngineSnapshot, Image, Unneeded, usage_series
 from .domain.runs import Run, RunKind
 from .errors import NotFound, PodiumError
-from .journal.identity import whoami
+from .identity.account import whoami
 
 if TYPE_CHECKING:
     from functools import cached_property

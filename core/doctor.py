@@ -233,7 +233,7 @@ def _locks(cockpit: Cockpit) -> Iterator[Finding]:
 
 
 def _lives(pid: int, started: float | None) -> bool:
-    from .journal.processes import alive
+    from .identity.processes import alive
 
     return alive(pid, started)
 

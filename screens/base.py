@@ -46,9 +46,11 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
     PodiumScreen { background: $background; layers: base; }
     PodiumScreen #body { height: 1fr; width: 1fr; }
     PodiumScreen.-zoomed #body Pane { display: none; }
-    PodiumScreen.-zoomed #body Pane.-zoom { display: block; width: 1fr; height: 1fr; max-height: 100%; max-width: 100%; }
+    PodiumScreen.-zoomed #body Pane.-zoom { display: block; width: 1fr; height: 1fr; max-height: 100%;
+        max-width: 100%; }
     PodiumScreen.-zoomed #body .group { display: none; }
-    PodiumScreen.-zoomed #body .group.-zoom { display: block; width: 1fr; height: 1fr; max-height: 100%; max-width: 100%; }
+    PodiumScreen.-zoomed #body .group.-zoom { display: block; width: 1fr; height: 1fr; max-height: 100%;
+        max-width: 100%; }
     """
 
     def __init__(self) -> None:

@@ -59,7 +59,8 @@ class EnvironmentsScreen(CanaryMixin, MendingMixin, ChangesMixin, PodiumScreen):
     EnvironmentsScreen #signals { height: 1fr; }
     EnvironmentsScreen.-tall #signals { height: 9; }
     EnvironmentsScreen.-zoomed #history.-zoom { display: block; }
-    EnvironmentsScreen #status.-protected { border: round $protected; border-title-color: $protected; border-title-style: bold; }
+    EnvironmentsScreen #status.-protected { border: round $protected; border-title-color: $protected;
+        border-title-style: bold; }
     EnvironmentsScreen.-history #signals { display: none; }
     EnvironmentsScreen.-history #history { display: block; }
     EnvironmentsScreen.-tall.-history #signals { display: block; }

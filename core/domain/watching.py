@@ -36,7 +36,8 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class AgentStatus:
-    """The one long-lived process of a project. `alive` means that its process exists and its heartbeat is fresh."""
+    """The one long-lived process of a project. `alive` means that its process exists and its heartbeat is fresh,
+    `local` that it can be looked up and signalled from here."""
 
     alive: bool
     pid: int | None = None
@@ -45,6 +46,7 @@ class AgentStatus:
     started: float | None = None
     heartbeat: float | None = None
     message: str = ""
+    local: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from ..domain.models import TAG_COMMIT, TAG_DIRTY, TAG_KEY, TAG_RUN, TAG_STEP
 from ..domain.project import ARTIFACT_ROOT, Project
 from ..domain.runs import Run
+from ..http_client import without_proxy_for_loopback
 
 _KEPT = (
     "HOME",
@@ -41,7 +42,7 @@ def inherited(source: Mapping[str, str] | None = None) -> dict[str, str]:
     tools = str(Path(source["VIRTUAL_ENV"]) / "bin") if source.get("VIRTUAL_ENV") else str(Path(sys.executable).parent)
     path = source.get("PATH") or os.defpath
     kept["PATH"] = path if path.split(os.pathsep)[0] == tools else tools + os.pathsep + path
-    return kept
+    return without_proxy_for_loopback(kept)
 
 
 def inherited_by_containers(source: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -105,6 +106,7 @@ def for_builtin(project: Project) -> dict[str, str]:
     `PODIUM_RUN` by which leftovers of a step are found and ended: what a deployment starts is meant to stay."""
     dropped = ("PODIUM_RUN", "PODIUM_STEP", "PODIUM_STEP_KEY", "MLFLOW_RUN_CONTEXT")
     own = {name: value for name, value in os.environ.items() if name not in dropped}
+    own = without_proxy_for_loopback(own)
     return {
         **own,
         **project.env,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ..domain.runs import Run, StepState
 from ..domain.runs import RunState as State
+from ..identity.processes import alive
 from ..journal import Journal
-from ..journal.processes import alive
 from .orphans import end_orphans
 from .paths import worker_log
 

@@ -12,8 +12,8 @@ from dataclasses import replace
 from ..domain.project import Project
 from ..domain.runs import Approval, Run, RunKind, RunState, Step, StepState, Trigger
 from ..errors import NotFound, PodiumError, Refused, RunFailed, UsageError
+from ..identity.processes import alive, started_at
 from ..journal import Journal
-from ..journal.processes import alive, started_at
 from . import paths
 from .graph import build
 from .orphans import end_orphans

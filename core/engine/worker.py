@@ -21,8 +21,8 @@ from .. import handover
 from ..domain.project import Project
 from ..domain.runs import Run, RunKind, RunState, Step, StepState
 from ..errors import JournalError, NotFound, PodiumError, Refused, RunFailed
+from ..identity.processes import alive, started_at
 from ..journal import Journal
-from ..journal.processes import alive, started_at
 from . import paths
 from .graph import PlannedStep, build, parameters
 from .plan import describe_steps, operation_step

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 
 from ..domain.watching import AgentStatus
 from ..errors import Refused
-from .database import Database
-from .processes import alive, hostname
+from ..identity.machine import Machine, Where, here
+from ..identity.processes import alive
+from .database import Database, Row
 
 # Seconds without a heartbeat (the agent writes one a second) after which it counts as not answering.
 STALE = 15.0
+_COLUMNS = "pid, started, who, heartbeat, host, machine, boot, namespace"
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    pid: int
+    started: float
+    who: str
+    heartbeat: float
+    machine: Machine
 
 
 class Agent:
@@ -19,18 +31,21 @@ class Agent:
         self._database = database
         self._mine: tuple[int, float] | None = None
 
-    def claim(self, pid: int, started: float, host: str, who: str) -> None:
-        """Makes the process (pid, started) the agent; Refused while another one lives (on another host: while its
-        heartbeat is fresh)."""
+    def claim(self, pid: int, started: float, who: str, *, machine: Machine | None = None) -> None:
+        """Makes the process (pid, started) of this machine, or of `machine`, the agent. Refused while another one
+        lives; one whose process cannot be looked up from here lives while its heartbeat is fresh."""
+        machine = here() if machine is None else machine
         with self._database.transaction():
             held = self._row()
             if held is not None and (held.pid, held.started) != (pid, started) and _holds(held):
                 raise Refused(
-                    f"an agent already watches this project: process {held.pid} on {held.host}, started by {held.who}",
+                    f"an agent already watches this project: process {held.pid} on {held.machine.host}, started by"
+                    f" {held.who}",
                     hint="One agent per project is enough. `podium watch --stop` ends it.",
                 )
             self._database.run(
-                "INSERT OR REPLACE INTO agent VALUES (1,?,?,?,?,?)", (pid, started, host, who, time.time())
+                f"INSERT OR REPLACE INTO agent (only_row, {_COLUMNS}) VALUES (1,?,?,?,?,?,?,?,?)",  # noqa: S608 - constant columns
+                (pid, started, who, time.time(), machine.host, machine.id, machine.boot, machine.namespace),
             )
         self._mine = (pid, started)
 
@@ -54,24 +69,35 @@ class Agent:
         held = self._row()
         if held is None:
             return AgentStatus(False, message="no agent watches this project")
-        heartbeat = held.heartbeat or 0.0
-        silent = max(0.0, time.time() - heartbeat)
-        here = held.host == hostname()
-        exists = alive(held.pid, held.started) if here else True
-        if not exists:
+        silent = max(0.0, time.time() - held.heartbeat)
+        where = held.machine.seen_from(here())
+        if _gone(held, where):
             message = f"process {held.pid} is gone"
         elif silent > STALE:
-            message = f"process {held.pid} on {held.host} has not answered for {silent:.0f} s"
+            message = f"process {held.pid} on {held.machine.host} has not answered for {silent:.0f} s"
         else:
             message = ""
-        return AgentStatus(not message, held.pid, held.host, held.who, held.started, heartbeat, message)
+        local = where in (Where.HERE, Where.EARLIER_BOOT)
+        return AgentStatus(
+            not message, held.pid, held.machine.host, held.who, held.started, held.heartbeat, message, local
+        )
 
-    def _row(self) -> AgentStatus | None:
-        row = self._database.one("SELECT pid, host, who, started, heartbeat FROM agent")
-        return AgentStatus(False, *row) if row else None
+    def _row(self) -> _Held | None:
+        row = self._database.one(f"SELECT {_COLUMNS} FROM agent")  # noqa: S608 - constant columns
+        return _held(row) if row else None
 
 
-def _holds(held: AgentStatus) -> bool:
-    if held.host == hostname():
-        return held.pid != os.getpid() and alive(held.pid, held.started)
-    return time.time() - (held.heartbeat or 0.0) <= STALE
+def _held(row: Row) -> _Held:
+    pid, started, who, heartbeat, host, machine, boot, namespace = row
+    return _Held(pid, started, who, heartbeat, Machine(host, machine, boot, namespace))
+
+
+def _gone(held: _Held, where: Where) -> bool:
+    return where is Where.EARLIER_BOOT or (where is Where.HERE and not alive(held.pid, held.started))
+
+
+def _holds(held: _Held) -> bool:
+    where = held.machine.seen_from(here())
+    if where in (Where.HERE, Where.EARLIER_BOOT):
+        return held.pid != os.getpid() and not _gone(held, where)
+    return time.time() - held.heartbeat <= STALE

@@ -109,7 +109,18 @@ CREATE TABLE orders (
 CREATE INDEX orders_by_deployment ON orders(deployment, id);
 """
 
-MIGRATIONS: tuple[str, ...] = (_RUNS + _DELIVERY + _REGISTRY + _WATCHING + _AUDIT, _CONTAINERS)
+# A row of an older Podium has the host's name alone, and is judged by that.
+_IDENTITY = """
+ALTER TABLE locks ADD COLUMN machine TEXT NOT NULL DEFAULT '';
+ALTER TABLE locks ADD COLUMN boot TEXT NOT NULL DEFAULT '';
+ALTER TABLE locks ADD COLUMN namespace TEXT NOT NULL DEFAULT '';
+ALTER TABLE locks ADD COLUMN guarded INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE agent ADD COLUMN machine TEXT NOT NULL DEFAULT '';
+ALTER TABLE agent ADD COLUMN boot TEXT NOT NULL DEFAULT '';
+ALTER TABLE agent ADD COLUMN namespace TEXT NOT NULL DEFAULT '';
+"""
+
+MIGRATIONS: tuple[str, ...] = (_RUNS + _DELIVERY + _REGISTRY + _WATCHING + _AUDIT, _CONTAINERS, _IDENTITY)
 
 
 def check(database: Database, migrations: tuple[str, ...] = MIGRATIONS) -> bool:

@@ -33,7 +33,7 @@ def move_alias(
     Unreachable when MLflow does not hold what was written.
     """
     if not who:
-        from ..journal.identity import whoami
+        from ..identity.account import whoami
 
         who = whoami()
     with journal.locks.take(f"alias {model}", who, why or f"{alias} to {_words(to)}"):

@@ -19,8 +19,8 @@ from typing import Any
 from ..domain.models import TAG_KEY, MetricPoint, Model, Version
 from ..domain.project import Mlflow
 from ..errors import MissingExtra, NotFound, PodiumError, Unreachable, UsageError
+from ..http_client import printable, shown
 from . import files, records
-from .http import printable, shown
 from .records import VersionRecord
 from .store import TrackedRun, sqlite_file
 
@@ -118,7 +118,7 @@ class EmbeddedRegistry:
         return self._made
 
     # -- reading
-    # ---------------------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------------------------
 
     def versions(self, model: str, *, known: Sequence[Version] = ()) -> list[Version]:
         with translated(self._uri):
@@ -191,7 +191,7 @@ class EmbeddedRegistry:
             return sorted(points, key=lambda point: (point.step, point.at))
 
     # -- writing
-    # ---------------------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------------------------
 
     def register(self, model: str, mlflow_run: str, *, tags: Mapping[str, str], description: str = "") -> Version:
         with translated(self._uri):
@@ -238,7 +238,7 @@ class EmbeddedRegistry:
             self._client.log_text(mlflow_run, text, relative)
 
     # -- files
-    # -----------------------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------------------------
 
     def fetch(self, model: str, number: int, dest: Path) -> str:
         already = files.present(dest)
@@ -260,7 +260,7 @@ class EmbeddedRegistry:
                 shutil.copytree(got, into, dirs_exist_ok=True)
 
     # -- helpers
-    # ---------------------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------------------------
 
     def _location(self, model: str, number: int) -> str:
         with translated(self._uri):

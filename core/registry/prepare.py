@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ..domain.project import ARTIFACT_ROOT, Mlflow, Project
 from ..errors import PodiumError, Unreachable
-from ..journal.processes import started_at
+from ..identity.processes import started_at
 from .store import sqlite_file
 
 MARKER = "mlflow.ready"

@@ -11,8 +11,9 @@ from typing import Any
 from ..domain.models import TAG_KEY, MetricPoint, Model, Version
 from ..domain.project import Mlflow
 from ..errors import NotFound, Refused, Unreachable
+from ..http_client import escaped, printable
 from . import files, records
-from .http import Server, artifact_path, escaped, printable
+from .http import Server, artifact_path
 from .records import VersionRecord
 from .store import TrackedRun
 
@@ -35,7 +36,7 @@ class RestRegistry:
         self._server.close()
 
     # -- reading
-    # ---------------------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------------------------
 
     def versions(self, model: str, *, known: Sequence[Version] = ()) -> list[Version]:
         try:
@@ -104,7 +105,7 @@ class RestRegistry:
         return sorted(points, key=lambda point: (point.step, point.at))
 
     # -- writing
-    # ---------------------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------------------------
 
     def register(self, model: str, mlflow_run: str, *, tags: Mapping[str, str], description: str = "") -> Version:
         run = self.run(mlflow_run)
@@ -167,7 +168,7 @@ class RestRegistry:
         self._client().log_report(mlflow_run, name, text)
 
     # -- files
-    # -----------------------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------------------------
 
     def fetch(self, model: str, number: int, dest: Path) -> str:
         already = files.present(dest)
@@ -194,7 +195,8 @@ class RestRegistry:
                 self._download_tree(root, path, into)
             else:
                 size = int(item["file_size"]) if "file_size" in item else None
-                self._server.download(f"{ARTIFACTS}/{escaped(f'{root}/{path}')}", into / path, size)
+                with (into / path).open("wb") as file:
+                    self._server.download(f"{ARTIFACTS}/{escaped(f'{root}/{path}')}", file, size)
 
     def _location(self, model: str, number: int) -> str:
         """Where the files of a version lie, with MLflow's own indirections (`models:/m-…`, `runs:/…`) followed."""
@@ -220,7 +222,7 @@ class RestRegistry:
         return EmbeddedRegistry(self._mlflow, Path())
 
     # -- helpers
-    # ---------------------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------------------------
 
     def _pages(self, path: str, query: Mapping[str, Any], field: str) -> Iterator[dict[str, Any]]:
         yield from self._paged(lambda token: self._server.get(path, {**query, **token}), path, field)

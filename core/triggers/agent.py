@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -21,9 +20,9 @@ from typing import TYPE_CHECKING
 
 from ..domain.project import Project
 from ..errors import ConfigError, JournalError, PodiumError
+from ..identity.account import whoami
+from ..identity.processes import started_at
 from ..journal import Journal
-from ..journal.identity import whoami
-from ..journal.processes import started_at
 from .wake import Doorbell
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def run(home: Path, *, say: Say | None = None) -> None:
     project.state.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as closing:
         journal = closing.enter_context(Journal.open(project.state / "journal.db"))
-        journal.agent.claim(os.getpid(), started_at(os.getpid()) or time.time(), socket.gethostname(), whoami())
+        journal.agent.claim(os.getpid(), started_at(os.getpid()) or time.time(), whoami())
         closing.callback(journal.agent.release)
         journal.audit.add(whoami(), "agent started", project.name)
         bell = Doorbell(project.state)

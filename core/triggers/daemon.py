@@ -13,8 +13,8 @@ from pathlib import Path
 from ..domain.project import Project
 from ..domain.watching import AgentStatus
 from ..errors import Refused, RunFailed
+from ..identity.processes import alive
 from ..journal import Journal
-from ..journal.processes import alive, hostname
 
 START_TIMEOUT = 10.0
 STOP_TIMEOUT = 10.0
@@ -62,7 +62,7 @@ def stop(project: Project, journal: Journal) -> bool:
     status = journal.agent.status()
     if status.pid is None:
         return False
-    if status.host != hostname():
+    if not status.local:
         if not status.alive:
             return False
         raise Refused(

@@ -70,7 +70,7 @@ def _wait(world: World, run: Run, kill: Kill) -> None:
     if not kill.phase:
         return
     deadline = time.monotonic() + PATIENCE
-    reached: Callable[[str], bool] = lambda now: (
+    reached: Callable[[str], bool] = lambda now: (  # noqa: E731
         bool(now) and (kill.phase == "begun" or phases.reached(now, kill.phase))
     )
     while time.monotonic() < deadline and not reached(world.phase()):

@@ -210,7 +210,7 @@ def test_a_port_is_kept_for_one_that_will_listen_later() -> None:
     held = ports.reserve(port)
     assert held is not None
     assert ports.bindable("127.0.0.1", port), "the one who has it may listen"
-    other = [sys.executable, "-c", f"from podium.core.delivery import ports; print(ports.reserve({port}))"]
+    other = [sys.executable, "-c", f"from podium.core.delivery.host import ports; print(ports.reserve({port}))"]
     assert subprocess.run(other, capture_output=True, text=True, timeout=30, check=True).stdout.strip() == "None"
     taken = {number for number in range(ports._FIRST, ports._LAST + 1) if number != port}
     with pytest.raises(Unreachable, match="no free port"):

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from podium.core.errors import Refused
+from podium.core.identity.account import whoami
+from podium.core.identity.processes import alive, started_at
 from podium.core.journal import Journal
-from podium.core.journal.identity import whoami
-from podium.core.journal.processes import alive, started_at
 
 from tests.support import wait_until
 

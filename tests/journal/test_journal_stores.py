@@ -14,8 +14,9 @@ from podium.core.domain.models import MetricPoint, Version
 from podium.core.domain.runs import Run, RunKind, RunState, Step, StepState, Trigger
 from podium.core.domain.verdicts import CheckResult, GateReport, Verdict
 from podium.core.errors import NotFound, Refused
+from podium.core.identity.machine import Machine
+from podium.core.identity.processes import started_at
 from podium.core.journal import Journal
-from podium.core.journal.processes import hostname, started_at
 from podium.core.journal.runs import page_query
 
 
@@ -325,18 +326,18 @@ def test_one_agent_at_a_time(journal: Journal, tmp_path: Path) -> None:
     with pytest.raises(Refused):
         journal.agent.heartbeat()
     # A process that is gone does not hold the place.
-    journal.agent.claim(os.getpid(), started - 5000.3, hostname(), "ghost")
+    journal.agent.claim(os.getpid(), started - 5000.3, "ghost")
     assert not journal.agent.status().alive and "gone" in journal.agent.status().message
-    journal.agent.claim(os.getpid(), started, hostname(), "anna")
+    journal.agent.claim(os.getpid(), started, "anna")
     journal.agent.heartbeat()
     status = journal.agent.status()
     assert status.alive and status.pid == os.getpid() and status.who == "anna"
     parent = started_at(os.getppid())
     assert parent is not None
     with Journal.open(tmp_path / "journal.db") as other:
-        other.agent.claim(os.getppid(), parent, hostname(), "ben")
+        other.agent.claim(os.getppid(), parent, "ben")
         with pytest.raises(Refused, match="ben") as caught:
-            journal.agent.claim(os.getpid(), started, hostname(), "anna")
+            journal.agent.claim(os.getpid(), started, "anna")
         assert caught.value.hint
         with pytest.raises(Refused):
             journal.agent.heartbeat()
@@ -348,10 +349,10 @@ def test_one_agent_at_a_time(journal: Journal, tmp_path: Path) -> None:
 
 def test_an_agent_on_another_host_lives_as_long_as_its_heartbeat(journal: Journal) -> None:
     started = started_at(os.getpid()) or 0.0
-    journal.agent.claim(1, 1.0, "elsewhere", "ben")
+    journal.agent.claim(1, 1.0, "ben", machine=Machine("elsewhere", "another", "boot"))
     assert journal.agent.status().alive
     with pytest.raises(Refused):
-        journal.agent.claim(os.getpid(), started, hostname(), "anna")
+        journal.agent.claim(os.getpid(), started, "anna")
     journal._database.run("UPDATE agent SET heartbeat = ?", (time.time() - 60,))
     assert not journal.agent.status().alive
-    journal.agent.claim(os.getpid(), started, hostname(), "anna")
+    journal.agent.claim(os.getpid(), started, "anna")

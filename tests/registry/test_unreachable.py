@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def test_nobody_listens() -> None:
 def test_somebody_listens_and_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 
-    monkeypatch.setattr(wire, "READ_SECONDS", 0.3)
+    monkeypatch.setattr(wire, "LIMITS", replace(wire.LIMITS, read_seconds=0.3))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         error = refused(f"http://127.0.0.1:{silent.getsockname()[1]}")
     assert isinstance(error, Unreachable) and "in time" in error.message
@@ -113,7 +114,7 @@ def test_a_passing_weakness_is_tried_again(answering: Callable[..., str]) -> Non
 
 
 def test_an_answer_without_end(answering: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "ANSWER_BYTES", 1 << 20)
+    monkeypatch.setattr(wire, "LIMITS", replace(wire.LIMITS, answer_bytes=1 << 20))
     assert "more than 1 MiB" in refused(answering((200, "application/json", b" " * (2 << 20)))).message
     again = json.dumps({"registered_model": {}, "model_versions": [], "next_page_token": "same"}).encode()
     assert registry(answering((200, "application/json", again))).versions("m") == []
@@ -146,7 +147,7 @@ import sys
 from pathlib import Path
 from podium.core.domain.project import Mlflow
 from podium.core.errors import Unreachable
-from podium.core.registry import open_registry, snapshot, aliases, compare, steps
+from podium.core.registry import open_registry, snapshot, aliases, compare, register_step
 try:
     open_registry(Mlflow("http://127.0.0.1:{free_port()}", "e", "m"), Path("/x")).versions("m")
 except Unreachable:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from podium.core.domain.runs import Run, RunState, Trigger
 from podium.core.errors import Refused, RunFailed
-from podium.core.journal.processes import hostname, started_at
+from podium.core.identity.machine import Machine
+from podium.core.identity.processes import started_at
 from podium.core.triggers import daemon
 
 from tests.engine.lab import Lab, running, wait_gone
@@ -222,7 +223,7 @@ def test_it_ends_when_another_one_has_taken_its_place(lab: Lab, other: tuple[int
 
 
 def test_one_on_another_host_is_not_ended_by_its_number(lab: Lab, other: tuple[int, float]) -> None:
-    lab.journal.agent.claim(*other, "elsewhere", "ben")
+    lab.journal.agent.claim(*other, "ben", machine=Machine("elsewhere", "another", "boot"))
     with pytest.raises(Refused, match="runs on elsewhere") as caught:
         daemon.stop(lab.project, lab.journal)
     assert "there" in caught.value.hint and running(other[0])
@@ -232,9 +233,9 @@ def test_one_on_another_host_is_not_ended_by_its_number(lab: Lab, other: tuple[i
 
 def test_one_that_hangs_is_ended_and_a_process_with_its_number_is_not(lab: Lab, other: tuple[int, float]) -> None:
     pid, started = other
-    lab.journal.agent.claim(pid, started - 60.3, hostname(), "ben")
+    lab.journal.agent.claim(pid, started - 60.3, "ben")
     assert not daemon.stop(lab.project, lab.journal) and running(pid)
-    lab.journal.agent.claim(pid, started, hostname(), "ben")
+    lab.journal.agent.claim(pid, started, "ben")
     lab.journal._database.run("UPDATE agent SET heartbeat = heartbeat - 60")
     assert daemon.stop(lab.project, lab.journal) and not running(pid)
 
@@ -252,7 +253,7 @@ def nobody() -> Generator[None]:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else for a moment")
 def test_one_of_another_user_is_told(lab: Lab, other: tuple[int, float]) -> None:
     project = lab.project
-    lab.journal.agent.claim(*other, hostname(), "ben")
+    lab.journal.agent.claim(*other, "ben")
     with nobody(), pytest.raises(Refused, match="started by ben, and we may not end it"):
         daemon.stop(project, lab.journal)
     assert running(other[0])

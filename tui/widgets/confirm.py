@@ -15,7 +15,8 @@ from textual.widgets import Button, Input, Static
 from .pane import safe
 
 DIALOG_CSS = """
-    .dialog { width: 84; max-width: 96%; height: auto; max-height: 96%; background: $surface; border: round $warning; padding: 0 2;
+    .dialog { width: 84; max-width: 96%; height: auto; max-height: 96%; background: $surface;
+        border: round $warning; padding: 0 2;
         border-title-color: $warning; border-title-style: bold; border-subtitle-color: $muted; }
     .dialog Input { border: none; height: 1; background: $panel; padding: 0 1; }
     .dialog Input:focus { border: none; background: $cursor-line; }

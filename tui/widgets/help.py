@@ -50,7 +50,8 @@ def _lines(action: Action, words: str, keys: str, refused: str, width: int) -> l
 class HelpScreen(ModalScreen[None]):
     DEFAULT_CSS = """
     HelpScreen { align: center middle; background: $background 70%; }
-    HelpScreen > VerticalScroll { width: 92; max-width: 96%; height: 90%; background: $surface; border: round $frame-focus; padding: 0 2;
+    HelpScreen > VerticalScroll { width: 92; max-width: 96%; height: 90%; background: $surface;
+        border: round $frame-focus; padding: 0 2;
         border-title-color: $accent; border-subtitle-color: $muted; }
     """
     BINDINGS: ClassVar[list[Any]] = [

@@ -46,7 +46,8 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
     ALLOW_SELECT = False
     DEFAULT_CSS = """
     Pane { height: 1fr; width: 1fr; background: $surface; color: $foreground;
-           border: round $frame; border-title-color: $muted; border-title-style: none; border-subtitle-color: $muted; padding: 0; }
+           border: round $frame; border-title-color: $muted; border-title-style: none;
+               border-subtitle-color: $muted; padding: 0; }
     Pane:focus { border: round $frame-focus; border-title-color: $accent; border-title-style: bold; }
     """
 

@@ -3,10 +3,13 @@ else's."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from ...identity.directory import home_id
+
+__all__ = ["Labels", "home_id"]
 
 PROJECT = "podium.project"
 HOME = "podium.home"
@@ -37,11 +40,6 @@ SHADOW_ROLE = "shadow"
 IMAGE_ROLE = "image"
 DEPENDENCIES_ROLE = "dependencies"
 TRIAL_ROLE = "trial"
-
-
-def home_id(home: Path) -> str:
-    """Tells two checkouts of a project on one engine apart without telling the engine where they are: 12 hex digits."""
-    return hashlib.sha256(str(home).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)

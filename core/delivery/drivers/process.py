@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ...domain.delivery import Replica
-from ...journal.processes import alive
+from ...identity.processes import alive
 from ..host import daemon
 from ..host.paths import private
 from ..host.ports import kept_port, let_go, reserve

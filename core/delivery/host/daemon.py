@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from ...errors import Unreachable
-from ...journal.processes import alive, started_at
+from ...identity.processes import alive, started_at
 
 # The script is fixed; what it runs comes in as arguments, which the shell does not look into.
 _LAUNCH = 'log=$1; shift; "$@" >>"$log" 2>&1 </dev/null & echo $!'

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ...domain.project import Project
 from ...errors import Refused
+from ...identity.directory import path_id
 
 # The instances of a proxy. Two: while one is away, the other one has the port.
 INSTANCES = (1, 2)
@@ -64,7 +65,7 @@ def socket_path(directory: Path, instance: int = 1) -> Path:
             f"{short} belongs to somebody else or is open to others",
             hint="remove it, or set XDG_RUNTIME_DIR to a directory of your own",
         )
-    return short / f"{hashlib.sha256(os.fsencode(near)).hexdigest()[:16]}.sock"
+    return short / f"{path_id(near)}.sock"
 
 
 def write(path: Path, text: str) -> None:

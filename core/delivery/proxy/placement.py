@@ -9,8 +9,8 @@ from pathlib import Path, PurePath
 from typing import Protocol
 
 from ...errors import Unreachable
-from ...journal.processes import alive as process_alive
-from ...journal.processes import started_at
+from ...identity.processes import alive as process_alive
+from ...identity.processes import started_at
 from ..host import daemon, ports
 from ..host.paths import numbered, socket_path, write
 from .haproxy import binary

@@ -10,8 +10,8 @@ from ...domain.delivery import Deployment, EnvironmentStatus, Replica, ReplicaSt
 from ...domain.project import Environment, Project
 from ...domain.repair import Difference
 from ...errors import PodiumError, Unreachable
+from ...identity.account import whoami
 from ...journal import Journal
-from ...journal.identity import whoami
 from ..environment import history as past
 from ..environment import observed
 from ..environment.lock import lock_name, operation

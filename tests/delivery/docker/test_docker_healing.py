@@ -17,8 +17,8 @@ from podium.core.delivery.status import status as environments
 from podium.core.domain.delivery import EnvironmentStatus, ReplicaState
 from podium.core.domain.repair import Kind
 from podium.core.errors import Refused
-from podium.core.journal.identity import whoami
-from podium.core.journal.processes import hostname, started_at
+from podium.core.identity.account import whoami
+from podium.core.identity.processes import started_at
 from podium.core.triggers.containers import Containers
 
 from tests.delivery.docker.docked import Docked
@@ -44,7 +44,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Iterato
     try:
         made.version(1)
         made.deploy(1)
-        made.journal.agent.claim(os.getpid(), started_at(os.getpid()) or 0.0, hostname(), whoami())
+        made.journal.agent.claim(os.getpid(), started_at(os.getpid()) or 0.0, whoami())
         job(made.project, made.journal)
         wait_until(lambda: made.journal.snapshots.get("staging"), what="the first picture")
         yield made

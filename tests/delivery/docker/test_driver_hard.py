@@ -184,13 +184,19 @@ def test_captures_of_containers_are_ours_and_told_apart(docked: Docked) -> None:
 
 
 def test_environments_of_processes_do_not_load_docker(tmp_path: Path) -> None:
-    program = (
-        "import sys\nfrom pathlib import Path\nfrom tests.delivery.light import World\nfrom podium.core.delivery import"
-        " environments, reconcile\nworld = World(Path(sys.argv[1]))\nenvironments.status(world.project, world.journal,"
-        " world.environment)\nreconcile.heal(world.project, world.journal,"
-        " world.environment)\nworld.site.proxy.alive()\nprint(sorted({'docker', 'requests', 'podium.core.containers'} &"
-        " sys.modules.keys()))\nworld.close()\n"
-    )
+    program = """
+import sys
+from pathlib import Path
+from tests.delivery.light import World
+from podium.core.delivery.rollout import recovery
+from podium.core.delivery.status import status
+world = World(Path(sys.argv[1]))
+status.status(world.project, world.journal, world.environment)
+recovery.heal(world.project, world.journal, world.environment)
+world.runtime.proxy.alive()
+print(sorted({'docker', 'requests', 'podium.core.containers'} & sys.modules.keys()))
+world.close()
+"""
     root = Path(__file__).resolve().parents[3]
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)], cwd=root, capture_output=True, text=True, timeout=60, check=True

@@ -34,7 +34,7 @@ from tests.delivery.light import World
 from tests.support import wait_until
 
 # -- what was captured
-# -----------------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------------------------
 
 
 def line(
@@ -91,7 +91,7 @@ def test_what_cannot_be_sent_again_is_left_out(tmp_path: Path, bad: str) -> None
 
 
 # -- comparing
-# -------------------------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------------------------
 
 
 def answer(predictions: Any) -> bytes:
@@ -165,7 +165,7 @@ def test_words_of_a_request_that_is_no_json_are_not_told_at_all() -> None:
 
 
 # -- judging
-# ---------------------------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------------------------
 
 
 def pairs(
@@ -187,8 +187,12 @@ def pairs(
     return [Pair(champion_status, status, champion * each, candidate * each, compared, words) for each in wobble]
 
 
+DEFAULT_LIMITS = ReplayLimits()
+SLOW_ALLOWED = ReplayLimits(max_slowdown=100.0)
+
+
 def verdicts(
-    found: list[Pair], limits: ReplayLimits = ReplayLimits(), hopeless: set[int] | None = None
+    found: list[Pair], limits: ReplayLimits = DEFAULT_LIMITS, hopeless: set[int] | None = None
 ) -> list[Verdict]:
     return [check.verdict for check in judging.judge(judging.figures(Sent(found, hopeless or set())), limits)]
 
@@ -247,7 +251,7 @@ def test_limits_survive_the_way_through_a_run() -> None:
 
 
 # -- a replay, with replicas
-# -----------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------------------------
 
 Played = Callable[..., ReplayReport]
 
@@ -260,9 +264,7 @@ def capture_of(world: World) -> Path:
 def play(world: World) -> Played:
     """Version 1 serves; a replay of version 2, which behaves as told, over 120 captured requests."""
 
-    def play(
-        limits: ReplayLimits = ReplayLimits(max_slowdown=100.0), captured: int = 120, **behaviour: Any
-    ) -> ReplayReport:
+    def play(limits: ReplayLimits = SLOW_ALLOWED, captured: int = 120, **behaviour: Any) -> ReplayReport:
         world.version(1, answer=1)
         world.version(2, **{"answer": 1, **behaviour})
         world.deploy(1)

@@ -20,7 +20,8 @@ from podium.core.containers.engine import labels as names
 from podium.core.containers.images import build, store
 from podium.core.domain.containers import Image
 from podium.core.errors import NotFound, RunFailed, Unreachable, UsageError
-from podium.core.serving.image import build, recipe, trial
+from podium.core.serving.image import build as serving_images
+from podium.core.serving.image import recipe, trial
 from podium.core.serving.image import requirements as image_requirements
 
 from tests.support import wait_until
@@ -57,9 +58,9 @@ def built(
     with shop.opened(tmp_path_factory.mktemp("shop"), engine, python_image) as made:
         for number, path in enumerate(models, 1):
             made.add(number, copied(path))
-        first = build.build(made.project, made.journal, 1, run_id=7, say=made.say)
+        first = serving_images.build(made.project, made.journal, 1, run_id=7, say=made.say)
         made.lines.clear()
-        second = build.build(made.project, made.journal, 2, run_id=8, say=made.say)
+        second = serving_images.build(made.project, made.journal, 2, run_id=8, say=made.say)
         yield made, first, second, made.said
 
 
@@ -281,7 +282,7 @@ def test_what_an_image_cannot_hold(built: tuple[Shop, Image, Image, str], models
 
     shop.add(4, download)
     with pytest.raises(RunFailed, match="mean a deletion there"):
-        build.build(shop.project, shop.journal, 4, say=shop.say)
+        serving_images.build(shop.project, shop.journal, 4, say=shop.say)
     shop.add(5, copied(models[0]))
     (shop.files(5) / "passwd").symlink_to("/etc/passwd")
     with pytest.raises(RunFailed, match="neither a file nor a directory"):
@@ -299,7 +300,7 @@ def test_a_model_that_does_not_load_is_no_image(built: tuple[Shop, Image, Image,
 
     shop.add(6, download)
     with pytest.raises(trial.Missing, match="podium_no_such_module") as caught:
-        build.build(shop.project, shop.journal, 6, say=shop.say)
+        serving_images.build(shop.project, shop.journal, 6, say=shop.say)
     assert "made with Python 3.2" in caught.value.hint
     assert "once more with the whole of MLflow" in shop.said
     assert shop.journal.images.get(shop.project.mlflow.model, 6, str(shop.engine.address)) is None
@@ -348,7 +349,7 @@ def test_wheels_instead_of_the_index(built: tuple[Shop, Image, Image, str], mode
 def test_a_base_that_is_not_to_be_had(built: tuple[Shop, Image, Image, str]) -> None:
     shop, _, _, _ = built
     with pytest.raises((NotFound, Unreachable), match="pulling localhost:1/nothing"):
-        build.build(shop.project, shop.journal, 1, base="localhost:1/nothing", say=shop.say)
+        serving_images.build(shop.project, shop.journal, 1, base="localhost:1/nothing", say=shop.say)
 
 
 @pytest.mark.parametrize("base", ["a\nRUN id", "x y", "a:b:c", "A", "a@sha256:12", "--platform=x a", "a AS b", "", "é"])
@@ -357,7 +358,7 @@ def test_what_is_no_base(built: tuple[Shop, Image, Image, str], monkeypatch: pyt
     if not base:
         monkeypatch.setattr(shop, "project", replace(shop.project, docker=replace(shop.project.docker, base="")))
     with pytest.raises(UsageError, match="is not the name"):
-        build.build(shop.project, shop.journal, 1, base=base, say=shop.say)
+        serving_images.build(shop.project, shop.journal, 1, base=base, say=shop.say)
 
 
 def test_no_engine(built: tuple[Shop, Image, Image, str], tmp_path: Path) -> None:
@@ -366,4 +367,4 @@ def test_no_engine(built: tuple[Shop, Image, Image, str], tmp_path: Path) -> Non
         shop.project, docker=replace(shop.project.docker, host=f"unix://{tmp_path}/none.sock", base="python:3.11-slim")
     )
     with pytest.raises(Unreachable, match="no Docker engine answers"):
-        build.build(project, shop.journal, 1, say=shop.say)
+        serving_images.build(project, shop.journal, 1, say=shop.say)

@@ -21,7 +21,8 @@ from podium.core.containers.images.context import Context
 from podium.core.domain.containers import Image
 from podium.core.domain.models import Version
 from podium.core.errors import Interrupted, NotFound, Refused, RunFailed, Unreachable, UsageError
-from podium.core.serving.image import build, recipe
+from podium.core.serving.image import build as serving_images
+from podium.core.serving.image import recipe
 
 from tests.servers import dockerd as engines
 from tests.servers.registry import Registry
@@ -83,7 +84,7 @@ def stand_in(shop: Shop, engine: Engine, of: Version) -> Image:
 
 def test_what_the_engine_has_is_found_without_the_journal(shop: Shop) -> None:
     made = stand_in(shop, shop.engine, version(shop, 1))
-    found = build.require(shop.project, shop.journal, 1, shop.engine.address, say=shop.say)
+    found = serving_images.require(shop.project, shop.journal, 1, shop.engine.address, say=shop.say)
     assert found.image_id == made.image_id
     assert shop.journal.images.get(made.model, 1, str(shop.engine.address)) == found
 
@@ -93,7 +94,7 @@ def test_the_journal_alone_is_not_believed(shop: Shop) -> None:
     of = version(shop, 2)
     made = stand_in(shop, shop.engine, of)
     shop.journal.images.put(made)
-    assert build.require(shop.project, shop.journal, 2, shop.engine.address, say=shop.say) == made
+    assert serving_images.require(shop.project, shop.journal, 2, shop.engine.address, say=shop.say) == made
     store.remove(shop.engine, made.tag)
     assert store.inspect(shop.engine, made.image_id) is None
     wrong = stand_in(shop, shop.engine, replace(of, digest="sha256:" + "0" * 64))
@@ -101,20 +102,20 @@ def test_the_journal_alone_is_not_believed(shop: Shop) -> None:
     with pytest.raises(
         RunFailed, match="installing the dependencies"
     ):  # it came to building one, which this base image cannot
-        build.require(shop.project, shop.journal, 2, shop.engine.address, say=shop.say)
+        serving_images.require(shop.project, shop.journal, 2, shop.engine.address, say=shop.say)
 
 
 def test_it_is_sent_to_the_engine_that_serves(shop: Shop, other: Engine) -> None:
     made = stand_in(shop, shop.engine, version(shop, 3))
     shop.journal.images.put(made)
-    found = build.require(shop.project, shop.journal, 3, other.address, say=shop.say)
+    found = serving_images.require(shop.project, shop.journal, 3, other.address, say=shop.say)
     assert found == replace(made, engine=str(other.address))
     assert store.layers(store.inspect(other, found.reference) or {}) == store.layers(
         store.inspect(shop.engine, made.image_id) or {}
     )
     assert "sending image" in shop.said
     shop.lines.clear()
-    assert build.require(shop.project, shop.journal, 3, other.address, say=shop.say) == found
+    assert serving_images.require(shop.project, shop.journal, 3, other.address, say=shop.say) == found
     assert not shop.lines
 
 
@@ -122,7 +123,7 @@ def test_it_is_pushed_and_pulled_by_its_digest(shop: Shop, other: Engine, depot:
     of = version(shop, 4)
     made = stand_in(shop, shop.engine, of)
     into = f"{depot.address}/team/flight-delay"
-    pushed = build.publish(shop.engine, made, into, say=shop.say)
+    pushed = serving_images.publish(shop.engine, made, into, say=shop.say)
     assert pushed.reference == f"{into}@{pushed.digest}"
     assert depot.get("team/flight-delay/tags/list")["tags"] == ["v4"]
     assert store.inspect(shop.engine, pushed.reference) is not None
@@ -130,7 +131,7 @@ def test_it_is_pushed_and_pulled_by_its_digest(shop: Shop, other: Engine, depot:
     # The tag is moved to something else meanwhile: the digest is what counts.
     registry.push(shop.engine, stand_in(shop, shop.engine, version(shop, 5)).image_id, into, "v4", say=shop.say)
     shop.lines.clear()
-    found = build.require(shop.project, shop.journal, 4, other.address, say=shop.say)
+    found = serving_images.require(shop.project, shop.journal, 4, other.address, say=shop.say)
     assert found == replace(pushed, engine=str(other.address))
     assert store.labels(store.inspect(other, found.reference) or {})[names.DIGEST] == of.digest
     assert "pulling" in shop.said and "sending" not in shop.said
@@ -142,7 +143,7 @@ def test_a_registry_that_does_not_answer_is_no_obstacle(shop: Shop, other: Engin
     gone = replace(made, digest="sha256:" + "1" * 64, reference="127.0.0.1:1/team/flight-delay@sha256:" + "1" * 64)
     shop.journal.images.put(gone)
     shop.lines.clear()
-    found = build.require(shop.project, shop.journal, 6, other.address, say=shop.say)
+    found = serving_images.require(shop.project, shop.journal, 6, other.address, say=shop.say)
     assert found.image_id == found.reference == made.image_id
     assert "trying another way" in shop.said and "sending" in shop.said
 
@@ -153,7 +154,7 @@ def test_who_is_not_let_in_is_told(
     made = stand_in(shop, shop.engine, version(shop, 7))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     with open_engine(shop.engine.address) as stranger, pytest.raises(Refused, match="the registry refuses") as caught:
-        build.publish(stranger, made, f"{depot.address}/team/private", say=shop.say)
+        serving_images.publish(stranger, made, f"{depot.address}/team/private", say=shop.say)
     assert "docker login" in caught.value.hint
     with open_engine(shop.engine.address) as stranger, pytest.raises((Refused, NotFound)):
         registry.pull(stranger, f"{depot.address}/team/flight-delay:v4", say=shop.say)
@@ -164,7 +165,7 @@ def test_who_is_not_let_in_is_told(
 )
 def test_what_is_no_repository(shop: Shop, into: str) -> None:
     with pytest.raises(UsageError, match="is not a repository"):
-        build.build(shop.project, shop.journal, 1, push=into, say=shop.say)
+        serving_images.build(shop.project, shop.journal, 1, push=into, say=shop.say)
 
 
 def slow(shop: Shop, base: str, command: str) -> build.Order:

@@ -13,6 +13,8 @@ import os
 import zlib
 from functools import cache
 
+from .machine import boot_id
+
 # As fine as a fraction may be that a float keeps exactly beside the seconds since the epoch (until 2242).
 _FINGERPRINTS = 1 << 20
 # What was noted by a Podium whose start times had no fingerprint is compared as a time, of which the boot's part is
@@ -50,18 +52,12 @@ def alive(pid: int | None, started: float | None) -> bool:
     return now is not None and (now % 1 == started % 1 or abs(now - started) <= _TOLERANCE)
 
 
-def hostname() -> str:
-    return os.uname().nodename
-
-
 @cache
 def _boot() -> int:
-    """A number for this boot: after the next one the same pid may start at the same tick."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", "rb") as file:  # noqa: PTH123
-            return zlib.crc32(file.read())
-    except OSError:
-        return 0
+    """Returns a number for this boot: after the next one the same pid may start at the same tick."""
+    boot = boot_id()
+    # With the line's end, as it was read before: start times in the journals of running projects were made so.
+    return zlib.crc32(f"{boot}\n".encode()) if boot else 0
 
 
 def _boot_time() -> float:

@@ -1,0 +1,99 @@
+"""Machines, boots, containers and directories are told apart, whatever they are called."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from podium.core.identity.directory import StateDirectory, Whereabouts, home_id, path_id
+from podium.core.identity.machine import Machine, Where, boot_id, here, hostname
+
+HERE = Machine("anna", "m1", "b1", "pid:[1]")
+
+
+@pytest.mark.parametrize(
+    ("noted", "where"),
+    [
+        (Machine("anna", "m1", "b1", "pid:[1]"), Where.HERE),
+        (Machine("renamed", "m1", "b1", "pid:[1]"), Where.HERE),
+        (Machine("anna", "m1", "b1", "pid:[2]"), Where.ANOTHER_CONTAINER),
+        (Machine("renamed", "", "b1", "pid:[2]"), Where.ANOTHER_CONTAINER),
+        (Machine("anna", "m1", "b0", "pid:[1]"), Where.EARLIER_BOOT),
+        (Machine("renamed", "m1", "b0", "pid:[1]"), Where.EARLIER_BOOT),
+        (Machine("anna", "m2", "b2", "pid:[1]"), Where.ELSEWHERE),
+        (Machine("berta", "m2", "b2", "pid:[1]"), Where.ELSEWHERE),
+        (Machine("anna", "", "b2", "pid:[1]"), Where.EARLIER_BOOT),
+        (Machine("berta", "", "b2", "pid:[1]"), Where.ELSEWHERE),
+        (Machine("anna"), Where.HERE),
+        (Machine("berta"), Where.ELSEWHERE),
+    ],
+)
+def test_a_noted_machine_is_judged_by_its_numbers_and_by_its_name_only_without_them(
+    noted: Machine, where: Where
+) -> None:
+    assert noted.seen_from(HERE) is where
+
+
+def test_this_machine_is_here() -> None:
+    assert here() == here() and here().seen_from(here()) is Where.HERE
+    assert here().host == hostname() == os.uname().nodename
+    assert here().boot == boot_id() == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert here().namespace.startswith("pid:[")
+
+
+def test_the_machines_own_id_is_not_shown() -> None:
+    content = Path("/etc/machine-id").read_text().strip() if Path("/etc/machine-id").exists() else ""
+    assert not content or content not in here().id
+
+
+def test_a_machine_in_a_container_has_no_id_of_its_own() -> None:
+    """Its /etc/machine-id came with the image, and another machine may run a container of that too."""
+    code = (
+        "from podium.core.identity.machine import here; one = here(); print(one.id, one.boot, one.namespace, sep='|')"
+    )
+    done = subprocess.run(
+        ["unshare", "--pid", "--fork", sys.executable, "-c", code], capture_output=True, text=True, timeout=60
+    )
+    if done.returncode:
+        pytest.skip(f"no namespace of its own here: {done.stderr.strip()[:80]}")
+    machine, boot, namespace = done.stdout.strip().split("|")
+    assert machine == "" and boot == here().boot and namespace != here().namespace
+
+
+def test_a_copy_of_a_state_directory_is_not_the_directory(tmp_path: Path) -> None:
+    state = tmp_path / "project" / ".podium"
+    state.mkdir(parents=True)
+    noted = StateDirectory.of(state)
+    assert noted.seen(StateDirectory.of(state)) is Whereabouts.SAME
+    shutil.copytree(tmp_path / "project", tmp_path / "copy")
+    assert noted.seen(StateDirectory.of(tmp_path / "copy" / ".podium")) is Whereabouts.COPIED
+    (tmp_path / "project").rename(tmp_path / "moved")
+    assert noted.seen(StateDirectory.of(tmp_path / "moved" / ".podium")) is Whereabouts.MOVED
+    shutil.copytree(tmp_path / "moved", tmp_path / "project")
+    assert noted.seen(StateDirectory.of(state)) is Whereabouts.COPIED, "another one in the same place"
+
+
+def test_a_state_directory_is_the_same_under_a_link_and_after_its_device_got_another_number(tmp_path: Path) -> None:
+    state = tmp_path / "project"
+    state.mkdir()
+    (tmp_path / "link").symlink_to(state)
+    now = StateDirectory.of(tmp_path / "link")
+    assert now == StateDirectory.of(state)
+    assert StateDirectory(now.path, now.device + 1, now.inode, now.machine).seen(now) is Whereabouts.SAME
+    assert StateDirectory(now.path, now.device, now.inode, "another").seen(now) is Whereabouts.UNKNOWN
+
+
+def test_a_state_directory_is_written_down_and_read_again(tmp_path: Path) -> None:
+    one = StateDirectory.of(tmp_path)
+    assert StateDirectory.from_text(one.to_text()) == one
+    for text in ("", "{}", "[]", "null", '{"path": "x", "device": "y", "inode": 1}'):
+        assert StateDirectory.from_text(text) is None
+
+
+def test_labels_and_sockets_of_existing_projects_keep_their_names() -> None:
+    assert home_id(Path("/home/anna/shop")) == "096b95a16b08"
+    assert path_id(Path("/home/anna/shop/proxy.sock")) == "ef363afdcf66d8b9"
