@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from ..core.cockpit import Cockpit, clean
+from ..core.domain.format import ago, moment
 from ..core.domain.watching import AgentStatus
 from ..core.errors import UsageError
 from . import diagnostics, output, shapes
 from .output import Format, Output
-from .words import ago, moment
 
 
 def watch(

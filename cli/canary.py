@@ -6,10 +6,10 @@ import time
 
 from ..core.cockpit import Cockpit, clean
 from ..core.domain.delivery import CanaryRequest, CanaryState, CanaryStatus
+from ..core.domain.format import duration
 from . import diagnostics, output, shapes
 from .changes import EnvironmentName, Why, agree
 from .output import Format, Output
-from .words import duration
 
 
 def pause(
@@ -39,7 +39,7 @@ def abort(
 def full(cockpit: Cockpit, environment: str | None, yes: bool, confirm: str, why: str, output_format: Format) -> int:
     """Give the canary's version all traffic now. A protected environment wants its name."""
     name = environment or cockpit.environments.default()
-    wanted = name if cockpit.project.environment(name).protected else ""
+    wanted = name if cockpit.project.config.environment(name).protected else ""
     found = cockpit.environments.canary(name)
     if found is not None:
         agree(
@@ -55,7 +55,7 @@ def full(cockpit: Cockpit, environment: str | None, yes: bool, confirm: str, why
 
 def tell(cockpit: Cockpit, what: CanaryRequest, environment: str | None, why: str, output_format: Format) -> int:
     name = environment or cockpit.environments.default()
-    cockpit.project.environment(name)
+    cockpit.project.config.environment(name)
     found = cockpit.environments.request(name, what, why=why)
     if output_format is Format.JSON:
         output.document(shapes.canary(found))

@@ -11,6 +11,7 @@ import typer
 
 from ..core.cockpit import Cockpit, clean
 from ..core.domain.delivery import How, Plan
+from ..core.domain.format import duration, figure
 from ..core.domain.runs import RunDetail, RunState
 from ..core.errors import Interrupted, Refused, UsageError
 from . import diagnostics, output, shapes
@@ -20,7 +21,6 @@ from .follow import ending, follow
 from .models import refresh
 from .output import Format, Output
 from .runs import detail_shape
-from .words import duration, figure
 
 EnvironmentName = Annotated[
     str | None,
@@ -162,7 +162,7 @@ def _change(
     if force and not why:
         raise UsageError("--force needs a reason", hint='add --why "…"; it is kept in the ledger')
     name = environment or cockpit.environments.default()
-    cockpit.project.environment(name)
+    cockpit.project.config.environment(name)
     if how is not How.ROLLBACK:  # what a rollback needs is in the ledger: it does not wait for the registry
         refresh(cockpit, offline=False)
     number = cockpit.models.resolve(version).version if version else None

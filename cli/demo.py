@@ -17,12 +17,12 @@ import typer
 
 from ..core.cockpit import clean, demonstration
 from ..core.domain.demo import DemoEvent, DemoImages, DemoResult, Told
+from ..core.domain.format import duration
 from ..core.errors import PodiumError, UsageError
 from . import diagnostics, output, ui
 from .diagnostics import glyph, note, paint
 from .output import Column, Format, Output
 from .session import start
-from .words import duration
 
 if TYPE_CHECKING:
     from ..core.demo.story import Demo

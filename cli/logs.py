@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ..core.cockpit import Cockpit, LogFile, LogLine, clean
+from ..core.domain.format import moment
 from ..core.domain.runs import RunDetail, Step, StepState
 from ..core.errors import NotFound, UsageError
 from . import diagnostics, output
@@ -17,7 +18,6 @@ from .completion import complete_environment
 from .follow import CHUNK, POLL
 from .output import Format, Output
 from .runs import RunArgument, find_run
-from .words import moment
 
 
 class Stream(StrEnum):

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from ..core.cockpit import Cockpit
+from ..core.domain.format import ago, figure, short_commit
 from ..core.domain.models import Version
 from ..core.errors import PodiumError, UsageError
 from . import diagnostics, output, shapes
 from .completion import complete_version
 from .output import Column, Format, Output
-from .words import ago, figure, short
 
 Model = Annotated[
     str | None,
@@ -135,7 +135,7 @@ def _version_row(version: Version, metrics: list[str], quarantined: bool) -> tup
         str(version.version),
         marks,
         version.verdict.value if version.verdict else "",
-        short(version.commit),
+        short_commit(version.commit),
         figure(version.run_id),
         ago(version.created),
         *(figure(version.metrics.get(name)) for name in metrics),
@@ -227,7 +227,7 @@ def lineage(
     found = cockpit.models.lineage(of)
     cells = [
         (
-            short(row.commit),
+            short_commit(row.commit),
             figure(row.run_id),
             row.mlflow_run[:12],
             "" if row.version is None else f"{row.model} {row.version}",

@@ -36,7 +36,7 @@ class Containers:
         from ..delivery.environment.observed import picture
         from ..delivery.environment.runtime import EnvironmentRuntime
 
-        found = self._opened.environment(environment)
+        found = self._opened.config.environment(environment)
         return picture(EnvironmentRuntime(self._opened.config, self._opened.journal, found))
 
     # Images
@@ -69,7 +69,7 @@ class Containers:
         from ..delivery.environment.replica_shell import open_shell
         from ..delivery.environment.runtime import EnvironmentRuntime
 
-        found = self._opened.environment(environment)
+        found = self._opened.config.environment(environment)
         return open_shell(EnvironmentRuntime(self._opened.config, self._opened.journal, found), name)
 
     def shell_command(self, environment: str, name: str, *, program: Sequence[str]) -> Sequence[str]:
@@ -84,7 +84,7 @@ class Containers:
         many of the newest lines of each come first."""
         from ..delivery.environment.replica_logs import Following
 
-        found = self._opened.environment(environment)
+        found = self._opened.config.environment(environment)
         return Following(self._opened.config, self._opened.journal, found, only=replica, tail=tail)
 
     def log(self, environment: str, replica: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..domain.runs import Run, RunKind, Trigger
+from ..domain.runs import Run, Trigger
 from ..errors import Refused, UsageError
 from ..identity.account import whoami
 from .opened import OpenProject
@@ -34,7 +34,7 @@ class Environments:
         """Returns the status of one environment. NotFound when there is none of that name."""
         from ..delivery.status.status import status
 
-        return status(self._opened.config, self._opened.journal, self._opened.environment(name))
+        return status(self._opened.config, self._opened.journal, self._opened.config.environment(name))
 
     def default(self) -> str:
         """Returns the environment that is meant when none is named: the one that carries `champion`. UsageError where
@@ -77,7 +77,7 @@ class Environments:
         rollback. NotFound without the environment."""
         from ..delivery.rollout.plans import plan
 
-        self._opened.environment(environment)
+        self._opened.config.environment(environment)
         return plan(self._opened.config, self._opened.journal, how, environment, version, force=force)
 
     def apply(self, plan: Plan, *, why: str = "", force: bool = False) -> Run:
@@ -100,7 +100,7 @@ class Environments:
         return submit_operation(
             self._opened.config,
             self._opened.journal,
-            RunKind(plan.how.value),
+            plan.how.value,
             plan.environment,
             params=params,
             who=whoami(),
@@ -133,13 +133,15 @@ class Environments:
         without the environment."""
         from ..delivery.repair.plan import plan
 
-        return plan(self._opened.config, self._opened.journal, self._opened.environment(environment))
+        return plan(self._opened.config, self._opened.journal, self._opened.config.environment(environment))
 
     def plan_restart(self, environment: str, name: str) -> RepairPlan:
         """Returns what the restart of one replica (its id, or its container's name), or of the `proxy`, would do."""
         from ..delivery.repair.plan import plan_restart
 
-        return plan_restart(self._opened.config, self._opened.journal, self._opened.environment(environment), name)
+        return plan_restart(
+            self._opened.config, self._opened.journal, self._opened.config.environment(environment), name
+        )
 
     def repair(self, plan: RepairPlan, *, why: str = "") -> Run:
         """Carries out either plan as a run of its own, whose step's results say what was done and what is left.
@@ -149,7 +151,7 @@ class Environments:
 
         project, journal = self._opened.config, self._opened.journal
         return submit_operation(
-            project, journal, RunKind.REPAIR, plan.environment, params=parameters(plan), who=whoami(), why=why
+            project, journal, "repair", plan.environment, params=parameters(plan), who=whoami(), why=why
         )
 
     # Shadow replay
@@ -165,5 +167,6 @@ class Environments:
         from ..engine.submit import submit_operation
 
         project, journal = self._opened.config, self._opened.journal
+        target = project.environment(environment).name
         params = {"version": str(version), **parameters(limits)}
-        return submit_operation(project, journal, RunKind.REPLAY, environment, params=params, who=whoami(), why=why)
+        return submit_operation(project, journal, "replay", target, params=params, who=whoami(), why=why)

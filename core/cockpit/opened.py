@@ -7,11 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import NotFound
 from ..journal import Journal
 
 if TYPE_CHECKING:
-    from ..domain.project import Environment, Project
+    from ..domain.project import Project
 
 
 class OpenProject:
@@ -51,11 +50,3 @@ class OpenProject:
         journal = self._local.__dict__.pop("journal", None)
         if journal is not None:
             journal.close()
-
-    def environment(self, name: str) -> Environment:
-        """Returns the environment of that name as podium.yaml describes it. NotFound when there is none."""
-        found = self.config.environments.get(name)
-        if found is None:
-            names = ", ".join(self.config.environments) or "none"
-            raise NotFound(f"there is no environment {name!r}", hint=f"podium.yaml has: {names}")
-        return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .opened import OpenProject
 
 if TYPE_CHECKING:
-    from ..domain.project import Environment, Project
+    from ..domain.project import Project
     from ..domain.watching import AuditEntry, Finding
 
 
@@ -23,10 +23,6 @@ class ProjectFiles:
         """The project as its podium.yaml described it when it was first asked for. ConfigError with every problem
         found."""
         return self._opened.config
-
-    def environment(self, name: str) -> Environment:
-        """Returns an environment as podium.yaml describes it. NotFound when there is none of that name."""
-        return self._opened.environment(name)
 
     def reload(self) -> Project:
         """Reads podium.yaml again."""

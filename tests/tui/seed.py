@@ -34,7 +34,7 @@ from podium.core.domain.delivery import (
 )
 from podium.core.domain.models import Version
 from podium.core.domain.repair import Difference, Kind, RepairPlan, Severity
-from podium.core.domain.runs import Run, RunKind, RunState, Step, StepState, Trigger
+from podium.core.domain.runs import PIPELINE, Run, RunState, Step, StepState, Trigger
 from podium.core.domain.verdicts import CheckResult, GateReport, Verdict
 from podium.core.domain.watching import SIGNALS, AgentStatus, Sample
 from podium.core.engine.paths import step_log
@@ -215,9 +215,7 @@ class _Environments(Environments):
 
     def repair(self, plan: RepairPlan, *, why: str = "") -> Run:
         self.seeded.repaired.append((plan.environment, plan.restart, why))
-        return _create(
-            self._opened.journal, RunKind.DEPLOY, plan.environment, COMMITS[0], self.seeded.clock_now, why=why
-        )
+        return _create(self._opened.journal, "deploy", plan.environment, COMMITS[0], self.seeded.clock_now, why=why)
 
     def canary(self, environment: str) -> CanaryStatus | None:
         return self.seeded.canaries.get(environment)
@@ -263,7 +261,7 @@ class _Environments(Environments):
         self.seeded.applied.append((plan, why, force))
         return _create(
             self._opened.journal,
-            RunKind(plan.how.value),
+            plan.how.value,
             plan.environment,
             COMMITS[0],
             self.seeded.clock_now,
@@ -327,7 +325,7 @@ def _sql(journal: Journal, sql: str, values: Sequence[object]) -> None:
 
 def _create(
     journal: Journal,
-    kind: RunKind,
+    kind: str,
     name: str,
     commit: str,
     at: float,
@@ -359,7 +357,7 @@ def _runs(journal: Journal, state: Path, count: int, now: float) -> None:
         at = now - 86_400 * 2 - 1800.0 * (count - index)
         run = _create(
             journal,
-            RunKind.PIPELINE,
+            PIPELINE,
             "release",
             COMMITS[index % 4],
             at,
@@ -369,7 +367,7 @@ def _runs(journal: Journal, state: Path, count: int, now: float) -> None:
     at = now - 26 * 3600
     run = _create(
         journal,
-        RunKind.PIPELINE,
+        PIPELINE,
         "release",
         COMMITS[0],
         at,
@@ -381,7 +379,7 @@ def _runs(journal: Journal, state: Path, count: int, now: float) -> None:
     _finish(journal, run, RunState.SUCCEEDED, at, at + 41)
     run = _create(
         journal,
-        RunKind.PROMOTE,
+        "promote",
         "production",
         COMMITS[0],
         now - 25 * 3600,
@@ -392,7 +390,7 @@ def _runs(journal: Journal, state: Path, count: int, now: float) -> None:
     at = now - 5 * 3600
     run = _create(
         journal,
-        RunKind.PIPELINE,
+        PIPELINE,
         "release",
         COMMITS[1],
         at,
@@ -403,12 +401,12 @@ def _runs(journal: Journal, state: Path, count: int, now: float) -> None:
     _steps(journal, state, run, at, {"gate": StepState.FAILED}, cached={"unit", "data"})
     _finish(journal, run, RunState.FAILED, at, at + 24, "gate quality refused v2: roc_auc is lower than the champion's")
     at = now - 3 * 3600
-    run = _create(journal, RunKind.PIPELINE, "nightly", COMMITS[1], at, trigger=Trigger.SCHEDULE, why="0 3 * * *")
+    run = _create(journal, PIPELINE, "nightly", COMMITS[1], at, trigger=Trigger.SCHEDULE, why="0 3 * * *")
     _finish(journal, run, RunState.CANCELLED, at, at + 12, "cancelled by anna from 10.0.0.7")
     at = now - 2 * 3600
     run = _create(
         journal,
-        RunKind.PIPELINE,
+        PIPELINE,
         "release",
         COMMITS[2],
         at,
@@ -421,7 +419,7 @@ def _runs(journal: Journal, state: Path, count: int, now: float) -> None:
     at = now - 300
     run = _create(
         journal,
-        RunKind.PIPELINE,
+        PIPELINE,
         "release",
         COMMITS[3],
         at,
@@ -434,7 +432,7 @@ def _runs(journal: Journal, state: Path, count: int, now: float) -> None:
     at = now - 21
     run = _create(
         journal,
-        RunKind.PIPELINE,
+        PIPELINE,
         "release",
         COMMITS[3],
         at,
