@@ -1,4 +1,5 @@
-"""The ledger: one row per deployment, and the saga's progress on it so that a crash can be finished or undone."""
+"""The ledger: one row per deployment, and the rollout's progress on it, so that it can be finished or undone
+after a crash."""
 
 from __future__ import annotations
 
