@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...domain.delivery import Deployment, How
 from ...domain.rollout import RolloutState
-from ...domain.runs import RunKind
-from ...errors import NotFound, UsageError
+from ...errors import UsageError
 from ..environment.runtime import EnvironmentRuntime
 from . import plans
 from .carry_out import RolloutRequest, carry_out
@@ -48,13 +47,9 @@ def _change(context: StepContext, how: How) -> Mapping[str, Any]:
 
 
 def _runtime(context: StepContext) -> EnvironmentRuntime:
-    name = str(context.options.get("environment") or context.run.params.get("environment") or "")
-    config = context.project.environments.get(name)
-    if config is None:
-        raise NotFound(
-            f"there is no environment {name!r}",
-            hint=f"podium.yaml has: {', '.join(context.project.environments) or 'none'}",
-        )
+    options = context.options
+    name = options.get("environment") or context.run.params.get("environment") or options.get("target") or ""
+    config = context.project.environment(str(name))
     return EnvironmentRuntime(context.project, context.journal, config, say=context.log, patience=ENGINE_TIMEOUT)
 
 
@@ -77,7 +72,7 @@ def request_of(context: StepContext, runtime: EnvironmentRuntime, how: How) -> R
         raise UsageError("force needs a reason in words", hint="force: why it is right to do it all the same")
     seen = {key.removeprefix(SEEN_PREFIX): str(value) for key, value in options.items() if key.startswith(SEEN_PREFIX)}
     run = context.run
-    operation_run = run.kind is not RunKind.PIPELINE
+    operation_run = run.is_operation
     return RolloutRequest(
         how,
         version,
