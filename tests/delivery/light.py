@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from podium.core import plugins
 from podium.core.delivery import drivers
 from podium.core.delivery.drivers.process import ProcessDriver
 from podium.core.delivery.environment.runtime import EnvironmentRuntime
@@ -40,7 +41,7 @@ class LightDriver(ProcessDriver):
 
 
 def install() -> None:
-    drivers.TABLE["light"] = f"{__name__}:LightDriver"
+    plugins.register("drivers", "light", f"{__name__}:LightDriver")
 
 
 class World:
