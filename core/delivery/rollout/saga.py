@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from ...domain.delivery import Deployment, DeploymentState, How, Plan, Replica, ReplicaState
 from ...domain.runs import Trigger
 from ...errors import Interrupted, PodiumError, Refused, Unreachable, UsageError
+from ...telemetry.windows import Reading
 from ..environment import history
 from ..environment.healing import tend
 from ..environment.runtime import EnvironmentRuntime
@@ -125,7 +126,7 @@ class Saga:
         self.asked = asked or deployment.at
         self.aliases = aliases.Apart(runtime.project)
         self.warnings: list[str] = []
-        self.before = analysis.Reading({}, {})
+        self.before = Reading()
 
     @property
     def version(self) -> int:
@@ -255,7 +256,7 @@ class Saga:
         strategy = self.runtime.environment.strategy
         if self.deployment.how is How.ROLLBACK:
             strategy = replace(strategy, kind="blue-green")
-        self.before = analysis.read(self.runtime.proxy.readings(), (), self.runtime.transport, latency=False)
+        self.before = analysis.read(self.runtime)
         self._shift(stages(strategy, [r.id for r in new], [r.id for r in old]), new, old)
         took = time.time() - self.asked
         self.data |= {"share": FULL, "traffic_seconds": round(took, 3)}

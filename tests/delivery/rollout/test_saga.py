@@ -20,7 +20,7 @@ from podium.core.delivery.rollout import change_steps, plans, recovery, saga
 from podium.core.delivery.rollout.saga import Order
 from podium.core.delivery.status import status as environments
 from podium.core.domain.delivery import DeploymentState, How, ReplicaState
-from podium.core.domain.project import Strategy
+from podium.core.domain.project import AnalysisRule, Strategy
 from podium.core.domain.runs import Trigger
 from podium.core.errors import NotFound, Refused, RunFailed, UsageError
 from podium.core.journal import Journal
@@ -192,7 +192,7 @@ def test_rolling_goes_replica_by_replica(world: World) -> None:
 
 
 CANARY = Strategy(
-    "canary", weights=(25, 50), interval=1.0, drain=2.0, analysis=({"signal": "error_rate", "at_most": 0.01},)
+    "canary", weights=(25, 50), interval=1.0, drain=2.0, analysis=(AnalysisRule("error_rate", at_most=0.01),)
 )
 
 
