@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from types import FrameType
 
 from ..core.cockpit import Cockpit, LogFile, clean
+from ..core.domain.format import count, duration
 from ..core.domain.runs import Run, RunDetail, RunKind, RunState, Step, StepState
 from . import diagnostics
 from .diagnostics import glyph, note, paint
-from .words import duration, plural
 
 POLL = 0.08  # seconds between two looks at the journal
 SOON = 0.012  # the same while the run is young: one in which nothing has changed is over in a tenth of a second
@@ -166,7 +166,7 @@ def ending(detail: RunDetail, *, interrupted: bool = False) -> int:
     failed = [step for step in detail.steps if step.state is StepState.FAILED]
     if run.state is RunState.SUCCEEDED:
         cached = sum(step.cached for step in detail.steps)
-        unchanged = f", {plural(cached, 'step')} unchanged" if cached else ""
+        unchanged = f", {count(cached, 'step')} unchanged" if cached else ""
         note(f"{title(run)} succeeded{took}{unchanged}", style="green")
         return diagnostics.DONE
     if run.state is RunState.WAITING:

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from ..core.cockpit import Cockpit, NotFound, Refused, UsageError, clean
+from ..core.domain.format import ago, duration, moment, short_commit
 from ..core.domain.runs import Run, RunDetail, RunState, Step
 from . import diagnostics, output, shapes
 from .completion import complete_pipeline, complete_run
 from .follow import ending, follow, title
 from .output import Column, Format, Output
-from .words import ago, duration, moment, short
 
 RunArgument = Annotated[
     str,
@@ -98,7 +98,7 @@ def attended(
 
 
 def _at(run: Run) -> str:
-    return f" at {short(run.commit, dirty=run.dirty)}" if run.commit else ""
+    return f" at {short_commit(run.commit, dirty=run.dirty)}" if run.commit else ""
 
 
 def _only_pipeline(cockpit: Cockpit) -> str:
@@ -190,7 +190,7 @@ def _ps_row(run: Run) -> tuple[str, ...]:
         run.state.value,
         run.kind.value,
         run.name,
-        short(run.commit, dirty=run.dirty),
+        short_commit(run.commit, dirty=run.dirty),
         run.trigger.value,
         ago(run.started or run.created),
         took,
@@ -241,7 +241,7 @@ def _facts(cockpit: Cockpit, run: Run) -> list[tuple[str, str]]:
     return [
         ("run", f"{run.id} {run.kind.value} {run.name}"),
         ("state", run.state.value + (f" after {took}" if took else "") + (f": {run.message}" if run.message else "")),
-        ("commit", short(run.commit, dirty=run.dirty) + (f" on {run.branch}" if run.branch else "")),
+        ("commit", short_commit(run.commit, dirty=run.dirty) + (f" on {run.branch}" if run.branch else "")),
         ("trigger", run.trigger.value),
         ("who", run.who),
         ("why", run.why),

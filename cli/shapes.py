@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .words import moment
+from ..core.domain.format import moment
 
 if TYPE_CHECKING:
     from ..core.domain.containers import Container, Image, Unneeded

@@ -108,8 +108,8 @@ def test_ps_golden(call: Call, two_runs: list[int]) -> None:
     done = call("ps", "-o", "plain")
     lines = [line.split("\t") for line in done.out.splitlines()]
     assert [[*line[:6], *line[7:]] for line in lines] == [
-        ["2", "failed", "pipeline", "bad", "ccccccccc", "push", "2.50 s", "anna", "after failed"],
-        ["1", "succeeded", "pipeline", "ok", "ccccccccc", "push", "2.50 s", "anna", ""],
+        ["2", "failed", "pipeline", "bad", "ccccccccc", "push", "2.5s", "anna", "after failed"],
+        ["1", "succeeded", "pipeline", "ok", "ccccccccc", "push", "2.5s", "anna", ""],
     ]
     assert done.err == ""
 
@@ -136,7 +136,7 @@ def test_show(call: Call, two_runs: list[int]) -> None:
     assert done.code == 0
     assert done.out.splitlines()[:3] == [
         "run      1 pipeline ok",
-        "state    succeeded after 2.50 s",
+        "state    succeeded after 2.5s",
         "commit   ccccccccc",
     ]
     assert "train[depth=4]  pending" in done.out
