@@ -216,7 +216,9 @@ def _strategy(written: str | Record | None) -> Strategy:
 
 
 def _analysis_rule(record: Record) -> AnalysisRule:
-    return AnalysisRule(**{"signal": "", **_given(record, *(each.name for each in fields(AnalysisRule)))})
+    values = _given(record, *(each.name for each in fields(AnalysisRule)))
+    values.setdefault("signal", "")
+    return AnalysisRule(**values)
 
 
 def _monitor(name: str, record: Record) -> Monitor:
