@@ -188,7 +188,7 @@ def _ps_row(run: Run) -> tuple[str, ...]:
     return (
         str(run.id),
         run.state.value,
-        run.kind.value,
+        run.kind,
         run.name,
         short_commit(run.commit, dirty=run.dirty),
         run.trigger.value,
@@ -239,7 +239,7 @@ def detail_shape(cockpit: Cockpit, detail: RunDetail) -> dict[str, Any]:
 def _facts(cockpit: Cockpit, run: Run) -> list[tuple[str, str]]:
     took = duration(run.ended - run.started) if run.started is not None and run.ended is not None else ""
     return [
-        ("run", f"{run.id} {run.kind.value} {run.name}"),
+        ("run", f"{run.id} {run.kind} {run.name}"),
         ("state", run.state.value + (f" after {took}" if took else "") + (f": {run.message}" if run.message else "")),
         ("commit", short_commit(run.commit, dirty=run.dirty) + (f" on {run.branch}" if run.branch else "")),
         ("trigger", run.trigger.value),

@@ -27,7 +27,7 @@ def seconds(start: float | None, end: float | None) -> float | None:
 def run(run: Run) -> dict[str, Any]:
     return {
         "id": run.id,
-        "kind": run.kind.value,
+        "kind": run.kind,
         "name": run.name,
         "state": run.state.value,
         "trigger": run.trigger.value,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .cockpit_containers import Containers
-from .domain.runs import Approval, Run, RunDetail, RunKind, RunState, Step, Trigger
+from .domain.runs import Approval, Run, RunDetail, RunState, Step, Trigger
 from .errors import (
     ConfigError,
     Interrupted,
@@ -394,7 +394,7 @@ class Cockpit(Containers):
         return submit_operation(
             self.project,
             self.journal,
-            RunKind(plan.how.value),
+            plan.how.value,
             plan.environment,
             params=params,
             who=whoami(),

@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ..domain.runs import Approval, Run, RunKind, RunState, Trigger
+from ..domain.runs import Approval, Run, RunState, Trigger
 from ..errors import NotFound
 from .database import Database, Row
 
@@ -21,7 +21,7 @@ _SEARCHED = ("name", "who", "why", '"commit"', "branch", "message", "params")
 
 def _run(row: Row) -> Run:
     fields = list(row)
-    fields[1], fields[3], fields[4], fields[10] = RunKind(row[1]), RunState(row[3]), Trigger(row[4]), bool(row[10])
+    fields[1], fields[3], fields[4], fields[10] = str(row[1]), RunState(row[3]), Trigger(row[4]), bool(row[10])
     fields[11] = json.loads(row[11]) if row[11] != "{}" else {}
     return Run(*fields)
 
@@ -33,7 +33,7 @@ class Runs:
     def create(
         self,
         *,
-        kind: RunKind,
+        kind: str,
         name: str,
         trigger: Trigger,
         who: str,
@@ -70,7 +70,7 @@ class Runs:
         )
         return Run(
             number,
-            RunKind(kind),
+            kind,
             name,
             RunState.QUEUED,
             Trigger(trigger),
@@ -98,7 +98,7 @@ class Runs:
         before: int | None = None,
         states: Collection[RunState] = (),
         name: str | None = None,
-        kind: RunKind | None = None,
+        kind: str | None = None,
         search: str | None = None,
     ) -> list[Run]:
         """At most `limit` runs, newest first, older than run `before`. `search` is found in any case in the run's
@@ -208,7 +208,7 @@ def page_query(
     before: int | None = None,
     states: Collection[RunState] = (),
     name: str | None = None,
-    kind: RunKind | None = None,
+    kind: str | None = None,
     search: str | None = None,
 ) -> tuple[str, list[Any]]:
     """The statement behind `Runs.page`. Each state is a search of its own in an index that is in the order of ids,
