@@ -27,7 +27,7 @@ from podium.core.domain.delivery import (
     How,
     ReplicaState,
 )
-from podium.core.domain.runs import RunKind, RunState, StepState
+from podium.core.domain.runs import PIPELINE, RunState, StepState
 from podium.core.domain.verdicts import Verdict
 from podium.core.journal.locks import LockHolder
 
@@ -168,12 +168,12 @@ def test_runs_and_their_steps_and_logs(old: Cockpit) -> None:
     ]
     assert (runs[11].state, runs[14].state) == (RunState.WAITING, RunState.RUNNING)
     assert [runs[number].kind for number in (7, 9, 10, 12, 13, 14)] == [
-        RunKind.PIPELINE,
-        RunKind.ROLLBACK,
-        RunKind.DEPLOY,
-        RunKind.REPLAY,
-        RunKind.REPAIR,
-        RunKind.PROMOTE,
+        PIPELINE,
+        "rollback",
+        "deploy",
+        "replay",
+        "repair",
+        "promote",
     ]
     assert runs[7].why == "with a margin of 0.5" and runs[7].params == {"margin": "0.5"} and len(runs[7].commit) == 40
     detail = old.run(7)
