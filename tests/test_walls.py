@@ -24,7 +24,6 @@ from tests.source_tree import (
     crowd,
     function_lengths,
     import_graph,
-    imports,
     module_of,
     modules_in_strings,
     parsed,
