@@ -62,8 +62,8 @@ def start(project: Project, journal: Journal, push: Push, say: Callable[[str], N
     quarantined = journal.quarantine.find(project.mlflow.model, commit=push.commit)
     run_id: int | None = None
     if quarantined is not None:
-        say(f"push {push.commit[:9]} to {push.branch}: quarantined ({quarantined.why or 'no reason given'}), not run")
         journal.audit.add(WHO, "push skipped", push.commit, "the commit is quarantined")
+        say(f"push {push.commit[:9]} to {push.branch}: quarantined ({quarantined.why or 'no reason given'}), not run")
     else:
         try:
             run = submit_pipeline(
