@@ -3,7 +3,7 @@ back, and how long that takes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -70,10 +70,10 @@ class EnvironmentHistory:
         """Versions that served before the present one, each once, the latest first."""
         return tuple(version for version, _ in self.served[1:])
 
-    def good_before(self, *, leaving: int | None = None) -> int | None:
+    def good_before(self, *, leaving: Collection[int] = ()) -> int | None:
         """Returns the version that a rollback brings back: the latest earlier one that is not quarantined and is not
-        `leaving`."""
-        return next((version for version, bad in self.served[1:] if not bad and version != leaving), None)
+        among those being left."""
+        return next((version for version, bad in self.served[1:] if not bad and version not in leaving), None)
 
 
 def start_seconds(journal: Journal, environment: str) -> float | None:
@@ -101,13 +101,3 @@ def carries(project: Project, environment: str) -> str:
     if not carriers and len(project.environments) == 1:
         carriers = set(project.environments)
     return CHAMPION if environment in carriers else ""
-
-
-def earlier(journal: Journal, environment: str) -> list[int]:
-    """Returns the versions that served before the present one, each once, the latest first."""
-    return [version for version, _ in journal.ledger.served(environment, "")[1:]]
-
-
-def good_before(project: Project, journal: Journal, environment: str, *, leaving: int | None = None) -> int | None:
-    """Returns what `EnvironmentHistory.good_before` does, for those who ask nothing else."""
-    return EnvironmentHistory.load(journal, project.mlflow.model, environment).good_before(leaving=leaving)

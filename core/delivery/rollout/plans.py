@@ -197,7 +197,7 @@ def _changes(
     if how is not How.DEPLOY and history.carries(project, environment):
         after: dict[str, int | None] = {CHAMPION: number}
         if how is How.ROLLBACK:
-            after[PREVIOUS] = past.good_before(leaving=number) if serving is not None else None
+            after[PREVIOUS] = past.good_before(leaving=(number,)) if serving is not None else None
         elif serving not in (None, number):
             after[PREVIOUS] = serving
         if aliases.get(CHALLENGER) == number:
