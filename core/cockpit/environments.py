@@ -77,7 +77,6 @@ class Environments:
         rollback. NotFound without the environment."""
         from ..delivery.rollout.plans import plan
 
-        self._opened.config.environment(environment)
         return plan(self._opened.config, self._opened.journal, how, environment, version, force=force)
 
     def apply(self, plan: Plan, *, why: str = "", force: bool = False) -> Run:
