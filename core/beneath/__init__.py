@@ -7,7 +7,7 @@ O_NOFOLLOW.
 """
 
 from .directory import Directory, LinkRefused
-from .links import settled, within
-from .tree import Found, copy_tree, move_out, walk
+from .links import led_to, settled, within
+from .tree import Found, copy_tree, move_out, pour, walk
 
-__all__ = ["Directory", "Found", "LinkRefused", "copy_tree", "move_out", "settled", "walk", "within"]
+__all__ = ["Directory", "Found", "LinkRefused", "copy_tree", "led_to", "move_out", "pour", "settled", "walk", "within"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import stat
 from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -56,14 +56,15 @@ class Directory:
 
     # -- directories below -----------------------------------------------------------------------------------------
 
-    def below(self, relative: str, *, make: bool = False, links: bool = True) -> Directory:
-        """Opens the directory at `relative`; with `make`, it and those above it are made where they are missing.
-        Links on the way are followed where they stay below this directory, or not at all without `links`.
+    def below(self, relative: str, *, make: bool = False, links: bool = True, mode: int = 0o777) -> Directory:
+        """Opens the directory at `relative`; with `make`, it and those above it are made (`mode`) where they are
+        missing. Links on the way are followed where they stay below this directory, or not at all without `links`.
         LinkRefused names one that does not; FileNotFoundError and NotADirectoryError as usual.
         """
-        descent = _Descent(self, links=links)
+        descent = _Descent(self, links=links, mode=mode if make else None)
         try:
-            descent.go(parts_of(relative), make=make)
+            with self._naming(relative):
+                descent.go(parts_of(relative))
             return Directory(descent.taken(), f"{self.path}/{relative}" if relative else self.path)
         finally:
             descent.close()
@@ -97,7 +98,8 @@ class Directory:
     def read(self, name: str) -> BinaryIO:
         """Opens a plain file. LinkRefused for a link; RunFailed for anything else that is no file."""
         try:
-            descriptor = os.open(name, _READ, dir_fd=self.descriptor)
+            with self._naming(name):
+                descriptor = os.open(name, _READ, dir_fd=self.descriptor)
         except OSError:
             self._refuse_link(name)
             raise
@@ -133,8 +135,8 @@ class Directory:
 
     def create(self, name: str, mode: int = 0o600) -> BinaryIO:
         """Makes a new file and opens it for writing. FileExistsError when there is anything of that name."""
-        descriptor = os.open(name, _CREATE, mode, dir_fd=self.descriptor)
-        return os.fdopen(descriptor, "wb")
+        with self._naming(name):
+            return os.fdopen(os.open(name, _CREATE, mode, dir_fd=self.descriptor), "wb")
 
     def make(self, name: str, mode: int = 0o777) -> None:
         """Makes a directory. Nothing happens when there is one."""
@@ -147,6 +149,11 @@ class Directory:
     def link(self, name: str, target: str) -> None:
         """Makes a symbolic link that says `target`."""
         os.symlink(target, name, dir_fd=self.descriptor)
+
+    def rename(self, name: str, new: str) -> None:
+        """Gives `name` a new name in this directory, in the place of what has it."""
+        with self._naming(new):
+            os.rename(name, new, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
 
     def remove(self, name: str) -> None:
         """Removes whatever has that name, a directory with all that is in it. Nothing is followed; nothing happens
@@ -167,6 +174,15 @@ class Directory:
             return False
         return True
 
+    @contextmanager
+    def _naming(self, relative: str) -> Generator[None]:
+        """Has an OSError say the whole path: the system was told a handle and a name."""
+        try:
+            yield
+        except OSError as error:
+            error.filename = f"{self.path}/{relative}"
+            raise
+
     def _refuse_link(self, name: str) -> None:
         with suppress(OSError):
             raise LinkRefused(f"{self.path}/{name}", self.target(name))
@@ -176,9 +192,10 @@ class _Descent:
     """One way down: the handles of all directories that it came through, so that `..` in a link goes back the same
     way."""
 
-    def __init__(self, top: Directory, *, links: bool) -> None:
+    def __init__(self, top: Directory, *, links: bool, mode: int | None) -> None:
         self._top = top
         self._links = links
+        self._mode = mode
         self._stack = [os.dup(top.descriptor)]
         self._names: list[str] = []
         self._followed = 0
@@ -193,7 +210,7 @@ class _Descent:
         """Returns the handle that was reached; it is the caller's to close."""
         return self._stack.pop()
 
-    def go(self, parts: Sequence[str], *, make: bool) -> None:
+    def go(self, parts: Sequence[str]) -> None:
         left = deque(parts)
         while left:
             part = left.popleft()
@@ -203,18 +220,18 @@ class _Descent:
                 os.close(self._stack.pop())
                 self._names.pop()
             else:
-                left.extendleft(reversed(self._enter(part, make=make)))
+                left.extendleft(reversed(self._enter(part)))
 
-    def _enter(self, part: str, *, make: bool) -> list[str]:
+    def _enter(self, part: str) -> list[str]:
         """Goes into `part`. Where that is a link: stays, and returns the names to go by instead."""
         here = self._stack[-1]
         try:
             self._stack.append(os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=here))
         except FileNotFoundError:
-            if not make:
+            if self._mode is None:
                 raise
             with suppress(FileExistsError):
-                os.mkdir(part, dir_fd=here)
+                os.mkdir(part, self._mode, dir_fd=here)
             self._stack.append(os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=here))
         except OSError as error:
             return self._detour(part, error)

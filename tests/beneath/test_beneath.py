@@ -73,7 +73,9 @@ def test_a_path_does_not_lead_up_and_out(top: Path, path: str) -> None:
         directory.below(path)
 
 
-@pytest.mark.parametrize("target", ["../../outside", "{outside}", "../..", "/", "b/../../../outside", "{top}/../outside"])
+@pytest.mark.parametrize(
+    "target", ["../../outside", "{outside}", "../..", "/", "b/../../../outside", "{top}/../outside"]
+)
 def test_a_link_that_leaves_is_an_error_that_names_it(top: Path, target: str) -> None:
     target = target.format(outside=top.parent / "outside", top=top)
     (top / "a/link").symlink_to(target)
@@ -324,12 +326,14 @@ def test_a_directory_that_becomes_a_link_in_between_lets_nobody_out(
     (tmp_path / "copy").mkdir()
     done = 0
     with Directory.open(top) as directory, swapping(top / "a/b", tmp_path / "outside"):
-        for _ in range(600):
+        for number in range(50_000):
             with suppress(OSError, LinkRefused):
                 assert SECRET not in deed(directory, tmp_path / "copy")
                 done += 1
+            if number > 500 and (done or deed is _copied):
+                break
     assert tree(tmp_path / "outside") == {"file": SECRET}
-    assert deed is _copied or done, "some found the directory"
+    assert done or deed is _copied, "it was found as a directory too"
 
 
 # -- what links say ----------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from ....containers.engine.address import Address
 from ....domain.project import ContainerSpec
 from ....errors import RunFailed
 from ... import environment, orphans, paths
-from ...hashing import Entry, locate, scan, summary
+from ...cache.hashing import Entry, locate, scan, summary
 from .. import Setting, Task
 from ..process import ProcessExecution
 from .spec import BuildFile, StepSpec
