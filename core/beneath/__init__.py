@@ -6,8 +6,21 @@ directory is held open (`Directory`), and everything below it is reached from it
 O_NOFOLLOW.
 """
 
+from .archive import unpack
 from .directory import Directory, LinkRefused
 from .links import led_to, settled, within
-from .tree import Found, copy_tree, move_out, pour, walk
+from .tree import Found, copy_tree, move, pour, walk
 
-__all__ = ["Directory", "Found", "LinkRefused", "copy_tree", "led_to", "move_out", "pour", "settled", "walk", "within"]
+__all__ = [
+    "Directory",
+    "Found",
+    "LinkRefused",
+    "copy_tree",
+    "led_to",
+    "move",
+    "pour",
+    "settled",
+    "unpack",
+    "walk",
+    "within",
+]

@@ -8,8 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import IO, BinaryIO, TypeAlias
 
 from ..errors import RunFailed
 from .directory import Directory, LinkRefused
@@ -55,34 +54,44 @@ class Found:
         return self.directory.target(self.name)
 
 
-def walk(top: Directory, *, skip: Callable[[str], bool] | None = None, prefix: str = "") -> Iterator[Found]:
-    """Yields everything below `top`, a directory before what is in it, names sorted. Links are yielded, never
-    followed. What `skip` says of a name is left out with all that is in it. RunFailed for a tree that is too deep."""
-    return _walk(top, _listed(top), prefix, skip, 0)
-
-
-def _walk(
-    top: Directory, items: _Listing, prefix: str, skip: Callable[[str], bool] | None, depth: int
+def walk(
+    top: Directory, *, skip: Callable[[str], bool] | None = None, prefix: str = "", whole: bool = False
 ) -> Iterator[Found]:
-    if depth > MAX_DEPTH:
-        raise RunFailed(
-            f"{top.path} is deeper than {MAX_DEPTH} directories", hint="stop what makes directories in a circle"
-        )
-    for item in items:
-        if skip is not None and skip(item.name):
-            continue
-        try:
-            status = item.stat(follow_symlinks=False)
-        except FileNotFoundError:
-            continue  # gone meanwhile
-        path = f"{prefix}{item.name}"
-        if not stat.S_ISDIR(status.st_mode):
-            yield Found(path, item.name, top, status)
-            continue
-        with top.below(item.name, links=False) as inner:
-            below = _listed(inner)
-            yield Found(path, item.name, top, status, empty=not below)
-            yield from _walk(inner, below, f"{path}/", skip, depth + 1)
+    """Yields everything below `top`, a directory before what is in it, names sorted. Links are yielded, never followed.
+    What `skip` says of a name is left out with all that is in it. What vanishes meanwhile is left out too, or is a
+    FileNotFoundError where the `whole` has to be there. RunFailed for a tree that is too deep."""
+    return _Walk(skip, whole).go(top, _listed(top), prefix, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    skip: Callable[[str], bool] | None
+    whole: bool
+
+    def go(self, top: Directory, items: _Listing, prefix: str, depth: int) -> Iterator[Found]:
+        if depth > MAX_DEPTH:
+            raise RunFailed(
+                f"{top.path} is deeper than {MAX_DEPTH} directories", hint="stop what makes directories in a circle"
+            )
+        for item in items:
+            if self.skip is not None and self.skip(item.name):
+                continue
+            try:
+                status = item.stat(follow_symlinks=False)
+                inner = top.below(item.name, links=False) if stat.S_ISDIR(status.st_mode) else None
+            except FileNotFoundError as error:
+                if self.whole:
+                    error.filename = f"{top.path}/{item.name}"
+                    raise
+                continue
+            path = f"{prefix}{item.name}"
+            if inner is None:
+                yield Found(path, item.name, top, status)
+                continue
+            with inner:
+                below = _listed(inner)
+                yield Found(path, item.name, top, status, empty=not below)
+                yield from self.go(inner, below, f"{path}/", depth + 1)
 
 
 def _listed(directory: Directory) -> _Listing:
@@ -101,7 +110,7 @@ def _copy(source: Directory, top: Directory, prefix: str, dest: Directory, above
     """Copies what is below `top`, which the path `prefix` leads to from `source`. `above` are the inodes of the
     directories that links have led to."""
     above |= {os.fstat(top.descriptor).st_ino}
-    for found in walk(top, prefix=prefix):
+    for found in walk(top, prefix=prefix, whole=True):
         if found.is_directory:
             dest.below(found.path, make=True, links=False).close()
         elif found.is_link:
@@ -134,7 +143,7 @@ def _write(opened: BinaryIO, dest: Directory, path: str) -> None:
         pour(opened, new)
 
 
-def pour(source: BinaryIO, into: BinaryIO) -> None:
+def pour(source: IO[bytes], into: BinaryIO) -> None:
     """Copies what is left of one open file into another, by the kernel where it can, which on some file systems copies
     nothing at all but shares the blocks."""
     into.flush()
@@ -146,17 +155,16 @@ def pour(source: BinaryIO, into: BinaryIO) -> None:
         into.write(block)
 
 
-def move_out(parent: Directory, name: str, dest: Path) -> None:
-    """Moves a file, a link or a whole directory to a path of our own. Across file systems it is copied: links as
-    links, and what is none of the three is left behind."""
+def move(parent: Directory, name: str, into: Directory, new: str) -> None:
+    """Moves a file, a link or a whole directory to another directory. Across file systems it is copied: links as links,
+    and what is none of the three is left behind."""
     try:
-        os.rename(name, dest, src_dir_fd=parent.descriptor)
+        os.rename(name, new, src_dir_fd=parent.descriptor, dst_dir_fd=into.descriptor)
         return
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-    with Directory.open(dest.parent) as into:
-        _copy_exactly(Found(name, name, parent, parent.status(name)), into, dest.name)
+    _copy_exactly(Found(name, name, parent, parent.status(name)), into, new)
     parent.remove(name)
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from podium.core.beneath import Directory, LinkRefused, copy_tree, move_out, settled, walk
+from podium.core.beneath import Directory, LinkRefused, copy_tree, move, settled, walk
 from podium.core.beneath.tree import MAX_DEPTH
 from podium.core.errors import RunFailed
 
@@ -217,7 +217,8 @@ def test_a_link_that_cannot_be_copied_is_named(top: Path, tmp_path: Path, target
 def test_what_is_moved_out_is_moved_as_it_is(top: Path, tmp_path: Path) -> None:
     (top / "a/out").symlink_to(top.parent / "outside")
     with opened(top) as directory:
-        move_out(directory, "a", tmp_path / "moved")
+        with opened(tmp_path) as into:
+            move(directory, "a", into, "moved")
         assert directory.names() == ["plain"]
     assert (tmp_path / "moved/b/file").read_text() == "one" and (tmp_path / "moved/out").is_symlink()
 
@@ -233,8 +234,9 @@ def test_what_is_moved_to_another_disk_is_copied_as_it_is(top: Path) -> None:
     os.utime(top / "a/b/file", (1, 1))
     try:
         with opened(top) as directory:
-            move_out(directory, "a", away / "moved")
-            move_out(directory, "plain", away / "plain")
+            with opened(away) as into:
+                move(directory, "a", into, "moved")
+                move(directory, "plain", into, "plain")
             assert directory.names() == []
         found = (away / "moved/b/file").stat()
         assert (stat.S_IMODE(found.st_mode), found.st_mtime) == (0o750, 1)

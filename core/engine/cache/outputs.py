@@ -113,37 +113,21 @@ class Outputs:
     def _scan(self, place: Place, keep: OnFile) -> list[Entry]:
         with Directory.open(place.top) as top:
             if not place.below:
-                return _sorted(self._entries(top, place.top, keep))
+                return scan_directory(top, place.top, self.hashes, keep)
             parent, name = top.parent(place.below)
             with parent:
                 status = parent.status(name)
                 full = f"{place.top}/{place.below}"
                 if stat.S_ISDIR(status.st_mode):
                     with parent.below(name, links=False) as directory:
-                        return _sorted(self._entries(directory, full, keep))
+                        return scan_directory(directory, full, self.hashes, keep)
                 if stat.S_ISLNK(status.st_mode):
                     return [Entry("", "link", parent.target(name))]
                 if stat.S_ISREG(status.st_mode):
-                    return [self._file("", full, parent, name, status, keep)]
+                    return [_file("", full, parent, name, status, self.hashes, keep)]
         raise RunFailed(
             f"{full} is neither a file nor a directory", hint="a socket, pipe or device cannot be an output"
         )
-
-    def _entries(self, directory: Directory, full: str, keep: OnFile) -> Iterator[Entry]:
-        for found in walk(directory, skip=unwanted):
-            if found.is_file:
-                yield self._file(found.path, f"{full}/{found.path}", found.directory, found.name, found.status, keep)
-            elif found.is_link:
-                yield Entry(found.path, "link", found.target())
-            elif found.is_directory and found.empty:
-                yield Entry(found.path, "directory", "", 0, 0o755)
-
-    def _file(
-        self, path: str, full: str, directory: Directory, name: str, status: os.stat_result, keep: OnFile
-    ) -> Entry:
-        digest = self.hashes.digest(full, status, lambda: directory.read(name))
-        keep(digest, directory, name, status)
-        return Entry(path, "file", digest, status.st_size, stat.S_IMODE(status.st_mode))
 
     def _settled(self, found: Mapping[str, list[Entry]], *, strict: bool) -> dict[str, list[Entry]]:
         places = {path: self.place(path) for path in found}
@@ -174,9 +158,28 @@ class Outputs:
 _OUT = ("which leads out of the project",)
 
 
-def _sorted(entries: Iterator[Entry]) -> list[Entry]:
+def _ignore(digest: str, directory: Directory, name: str, status: os.stat_result) -> None:
+    """Keeps nothing: the files are only looked at."""
+
+
+def scan_directory(directory: Directory, full: str, hashes: FileHashes, keep: OnFile = _ignore) -> list[Entry]:
+    """Returns what is below a directory, sorted, links as what they say. `full` is the path by which hashes of its
+    files are remembered; `keep` is called for each file while its directory is open."""
+    entries: list[Entry] = []
+    for found in walk(directory, skip=unwanted):
+        if found.is_file:
+            path, place = found.path, f"{full}/{found.path}"
+            entries.append(_file(path, place, found.directory, found.name, found.status, hashes, keep))
+        elif found.is_link:
+            entries.append(Entry(found.path, "link", found.target()))
+        elif found.is_directory and found.empty:
+            entries.append(Entry(found.path, "directory", "", 0, 0o755))
     return sorted(entries, key=lambda entry: entry.path)
 
 
-def _ignore(digest: str, directory: Directory, name: str, status: os.stat_result) -> None:
-    """Keeps nothing: the outputs are only looked at."""
+def _file(
+    path: str, full: str, directory: Directory, name: str, status: os.stat_result, hashes: FileHashes, keep: OnFile
+) -> Entry:
+    digest = hashes.digest(full, status, lambda: directory.read(name))
+    keep(digest, directory, name, status)
+    return Entry(path, "file", digest, status.st_size, stat.S_IMODE(status.st_mode))

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...beneath import Directory, move_out
+from ...beneath import Directory, move
 from .hashing import Entry
 from .objects import Objects
 from .outputs import Outputs, Place
@@ -81,7 +81,8 @@ class Restorer:
     def _move_aside(self, parent: Directory, name: str, shown: str) -> None:
         target = self.aside / shown
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        move_out(parent, name, target)
+        with Directory.open(target.parent) as into:
+            move(parent, name, into, target.name)
         self.moved += 1
 
     def _clear_parents(self, top: Directory, place: Place, inner: str) -> None:
