@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from podium.core.domain.runs import RunKind, RunState, Step, StepState, Trigger
+from podium.core.domain.runs import PIPELINE, RunState, Step, StepState, Trigger
 from podium.core.domain.watching import Sample
 from podium.core.journal import Journal
 from podium.core.journal.runs import page_query
@@ -41,7 +41,7 @@ def fill(journal: Journal, runs: int) -> float:
         with journal.transaction():
             for number in range(low, min(low + 1000, runs)):
                 run = journal.runs.create(
-                    kind=RunKind.PIPELINE,
+                    kind=PIPELINE,
                     name=f"p{number % 7}",
                     trigger=Trigger.PUSH,
                     who="anna",
@@ -77,7 +77,7 @@ def pages(journal: Journal, path: Path, runs: int) -> bool:
 
 
 def writes(journal: Journal, path: Path) -> None:
-    run = journal.runs.create(kind=RunKind.PIPELINE, name="x", trigger=Trigger.PERSON, who="anna")
+    run = journal.runs.create(kind=PIPELINE, name="x", trigger=Trigger.PERSON, who="anna")
     journal.steps.add(
         run.id, [Step(run.id, f"s{number}", number, StepState.PENDING, command="true") for number in range(200)]
     )

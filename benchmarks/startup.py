@@ -55,7 +55,7 @@ def fill(home: Path) -> None:
     """A project whose journal knows 10,000 runs and 1,000 versions."""
     from podium.core.config import load
     from podium.core.domain.models import Version
-    from podium.core.domain.runs import RunKind, RunState, Trigger
+    from podium.core.domain.runs import PIPELINE, RunState, Trigger
     from podium.core.journal import Journal
     from podium.core.registry.snapshot import fingerprint
 
@@ -72,7 +72,7 @@ def fill(home: Path) -> None:
         with journal.transaction():
             for number in range(RUNS):
                 run = journal.runs.create(
-                    kind=RunKind.PIPELINE,
+                    kind=PIPELINE,
                     name="release",
                     trigger=Trigger.PUSH,
                     who="anna",

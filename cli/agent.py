@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from ..core.cockpit import Cockpit, UsageError, clean
+from ..core.domain.format import ago, moment
 from ..core.domain.watching import AgentStatus
 from . import diagnostics, output, shapes
 from .output import Format, Output
-from .words import ago, moment
 
 
 def watch(

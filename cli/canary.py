@@ -6,10 +6,10 @@ import time
 
 from ..core.cockpit import Cockpit, clean
 from ..core.domain.delivery import CanaryRequest, CanaryState, CanaryStatus
+from ..core.domain.format import duration
 from . import diagnostics, output, shapes
 from .changes import EnvironmentName, Why, agree
 from .output import Format, Output
-from .words import duration
 
 
 def pause(

@@ -11,6 +11,7 @@ import typer
 
 from ..core.cockpit import Cockpit, Interrupted, Refused, UsageError, clean
 from ..core.domain.delivery import How, Plan
+from ..core.domain.format import duration, figure
 from ..core.domain.runs import RunDetail, RunState
 from . import diagnostics, output, shapes
 from .completion import complete_environment, complete_version
@@ -19,7 +20,6 @@ from .follow import ending, follow
 from .models import refresh
 from .output import Format, Output
 from .runs import detail_shape
-from .words import duration, figure
 
 EnvironmentName = Annotated[
     str | None,

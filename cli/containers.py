@@ -10,6 +10,7 @@ import typer
 from ..core.cockpit import Cockpit, LogLine, UsageError, clean
 from ..core.domain.containers import Container, EngineSnapshot
 from ..core.domain.delivery import EnvironmentStatus, Replica
+from ..core.domain.format import duration, moment, size
 from ..core.domain.repair import RepairPlan
 from ..core.domain.runs import RunState
 from . import diagnostics, output, shapes
@@ -19,7 +20,6 @@ from .diagnostics import note
 from .follow import ending, follow
 from .output import Column, Format, Output
 from .runs import detail_shape
-from .words import duration, moment, size
 
 _COLUMNS = (
     Column("CONTAINER"),

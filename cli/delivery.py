@@ -8,12 +8,12 @@ import typer
 
 from ..core.cockpit import Cockpit, UsageError, clean
 from ..core.domain.delivery import EnvironmentStatus, ReplicaState
+from ..core.domain.format import ago, duration, figure, short_commit
 from . import diagnostics, output, shapes
 from .completion import complete_environment
 from .models import Model
 from .output import Column, Format, Output
 from .session import command
-from .words import ago, duration, figure, short
 
 EnvironmentOption = Annotated[
     str | None,
@@ -104,7 +104,7 @@ def _status_row(status: EnvironmentStatus) -> tuple[str, ...]:
         status.name + (" (protected)" if status.protected else ""),
         "" if status.serving is None else f"v{status.serving}",
         ago(row.ended or row.at) if row else "",
-        short(row.commit) if row else "",
+        short_commit(row.commit) if row else "",
         replicas,
         back,
         status.url,
@@ -151,7 +151,7 @@ def history(
             row.state.value,
             "" if row.from_version is None else f"v{row.from_version}",
             f"v{row.to_version}",
-            short(row.commit),
+            short_commit(row.commit),
             figure(row.run_id),
             duration(row.ended - row.at) if row.ended else "",
             row.who,
@@ -189,7 +189,7 @@ def list_(cockpit: Cockpit, output_format: Output = Format.TABLE) -> int:
       podium quarantine list -o json
     """
     found = cockpit.quarantined()
-    cells = [(row.model, f"v{row.version}", short(row.commit), ago(row.at), row.who, row.why) for row in found]
+    cells = [(row.model, f"v{row.version}", short_commit(row.commit), ago(row.at), row.who, row.why) for row in found]
     output.rows(output_format, _QUARANTINE, cells, map(shapes.quarantined, found))
     if not found:
         diagnostics.note("nothing is quarantined", style="dim")

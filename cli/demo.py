@@ -17,11 +17,11 @@ import typer
 
 from ..core.cockpit import PodiumError, UsageError, clean, demonstration
 from ..core.domain.demo import DemoEvent, DemoImages, DemoResult, Told
+from ..core.domain.format import duration
 from . import diagnostics, output, ui
 from .diagnostics import glyph, note, paint
 from .output import Column, Format, Output
 from .session import start
-from .words import duration
 
 if TYPE_CHECKING:
     from ..core.demo.story import Demo

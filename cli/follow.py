@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from types import FrameType
 
 from ..core.cockpit import Cockpit, LogFile, clean
-from ..core.domain.runs import Run, RunDetail, RunKind, RunState, Step, StepState
+from ..core.domain.format import count, duration
+from ..core.domain.runs import Run, RunDetail, RunState, Step, StepState
 from . import diagnostics
 from .diagnostics import glyph, note, paint
-from .words import duration, plural
 
 POLL = 0.08  # seconds between two looks at the journal
 SOON = 0.012  # the same while the run is young: one in which nothing has changed is over in a tenth of a second
@@ -166,7 +166,7 @@ def ending(detail: RunDetail, *, interrupted: bool = False) -> int:
     failed = [step for step in detail.steps if step.state is StepState.FAILED]
     if run.state is RunState.SUCCEEDED:
         cached = sum(step.cached for step in detail.steps)
-        unchanged = f", {plural(cached, 'step')} unchanged" if cached else ""
+        unchanged = f", {count(cached, 'step')} unchanged" if cached else ""
         note(f"{title(run)} succeeded{took}{unchanged}", style="green")
         return diagnostics.DONE
     if run.state is RunState.WAITING:
@@ -189,7 +189,7 @@ def ending(detail: RunDetail, *, interrupted: bool = False) -> int:
 def _advise(run: Run, failed: list[Step]) -> None:
     if run.state is RunState.INTERRUPTED:
         diagnostics.hint(f"`podium resume {run.id}` goes on after the last finished step")
-    elif failed and run.kind is RunKind.PIPELINE:
+    elif failed and not run.is_operation:
         name = failed[0].name if failed[0].name.isidentifier() else f"'{failed[0].name}'"
         diagnostics.hint(f"`podium logs {run.id} {name}` shows what it printed, `podium resume {run.id}` tries again")
     elif failed:
@@ -198,7 +198,7 @@ def _advise(run: Run, failed: list[Step]) -> None:
 
 def _code(run: Run, failed: list[Step]) -> int:
     """A pipeline that failed is a failed run; an operation that failed ends with the code of what stopped it."""
-    if run.kind is not RunKind.PIPELINE:
+    if run.is_operation:
         for step in failed:
             code = step.results.get("exit_code")
             if isinstance(code, int) and code > 0:
@@ -207,4 +207,4 @@ def _code(run: Run, failed: list[Step]) -> int:
 
 
 def title(run: Run) -> str:
-    return f"run {run.id}" if run.kind is RunKind.PIPELINE else f"run {run.id} ({run.kind.value} {clean(run.name)})"
+    return f"run {run.id}" if not run.is_operation else f"run {run.id} ({run.kind} {clean(run.name)})"

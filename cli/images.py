@@ -8,12 +8,12 @@ import typer
 
 from ..core.cockpit import Cockpit, Interrupted, Refused
 from ..core.domain.containers import Image, Unneeded
+from ..core.domain.format import ago, count, duration, size
 from . import diagnostics, output, shapes
 from .changes import DryRun, Yes
 from .diagnostics import note, paint
 from .models import Model
 from .output import Column, Format, Output
-from .words import ago, duration, plural, size
 
 _IMAGES = (
     Column("VERSION", right=True),
@@ -84,7 +84,7 @@ def _prune(cockpit: Cockpit, newest: int, dry_run: bool, yes: bool, output_forma
         note(
             "nothing to remove: every image is needed"
             if not found
-            else f"{plural(len(found), 'image')} would be removed",
+            else f"{count(len(found), 'image')} would be removed",
             style="dim",
         )
         return diagnostics.DONE
@@ -93,7 +93,7 @@ def _prune(cockpit: Cockpit, newest: int, dry_run: bool, yes: bool, output_forma
     gone = cockpit.prune_images(found, say=note)
     if output_format is Format.JSON:
         output.document([shapes.unneeded(each) for each in gone])
-    note(f"removed {plural(len(gone), 'image')}", style="green")
+    note(f"removed {count(len(gone), 'image')}", style="green")
     return diagnostics.DONE
 
 
@@ -109,7 +109,7 @@ def _ask(found: list[Unneeded]) -> None:
         raise Refused("nobody is at a terminal to agree to it", hint="podium images --prune --yes")
     try:
         print(
-            paint(f"remove {plural(len(found), 'image')}? [y/N] ", "bold"),
+            paint(f"remove {count(len(found), 'image')}? [y/N] ", "bold"),
             end="",
             file=diagnostics.sys.stderr,
             flush=True,

@@ -10,13 +10,13 @@ from typing import Annotated
 import typer
 
 from ..core.cockpit import Cockpit, LogFile, LogLine, NotFound, UsageError, clean
+from ..core.domain.format import moment
 from ..core.domain.runs import RunDetail, Step, StepState
 from . import diagnostics, output
 from .completion import complete_environment
 from .follow import CHUNK, POLL
 from .output import Format, Output
 from .runs import RunArgument, find_run
-from .words import moment
 
 
 class Stream(StrEnum):

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from ..core.cockpit import Cockpit, PodiumError, UsageError
+from ..core.domain.format import ago, figure, short_commit
 from ..core.domain.models import Version
 from . import diagnostics, output, shapes
 from .completion import complete_version
 from .output import Column, Format, Output
-from .words import ago, figure, short
 
 Model = Annotated[
     str | None,
@@ -134,7 +134,7 @@ def _version_row(version: Version, metrics: list[str], quarantined: bool) -> tup
         str(version.version),
         marks,
         version.verdict.value if version.verdict else "",
-        short(version.commit),
+        short_commit(version.commit),
         figure(version.run_id),
         ago(version.created),
         *(figure(version.metrics.get(name)) for name in metrics),
@@ -226,7 +226,7 @@ def lineage(
     found = cockpit.lineage(of)
     cells = [
         (
-            short(row.commit),
+            short_commit(row.commit),
             figure(row.run_id),
             row.mlflow_run[:12],
             "" if row.version is None else f"{row.model} {row.version}",

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from ..core.cockpit import Cockpit, ConfigError, clean, init_project, schema
+from ..core.domain.format import count
 from ..core.domain.watching import Health
 from . import diagnostics, output, shapes
 from .output import Column, Format, Output
 from .session import command, start
-from .words import plural
 
 
 def init(
@@ -34,7 +34,7 @@ def init(
     made = init_project(target, name=name)
     for path in made:
         output.line(str(path))
-    diagnostics.note(f"{plural(len(made), 'file')} written", style="green")
+    diagnostics.note(f"{count(len(made), 'file')} written", style="green")
     if not any((parent / ".git").exists() for parent in (target.resolve(), *target.resolve().parents)):
         diagnostics.hint(
             "this is no git repository yet: `git init -b main && git add . && git commit -m first` lets pushes start"
@@ -65,8 +65,8 @@ def validate(
     if output_format is Format.JSON:
         output.document({"valid": True, "problems": []})
     steps = sum(len(pipeline.steps) for pipeline in project.pipelines.values())
-    parts = [plural(len(project.pipelines), "pipeline"), plural(steps, "step"), plural(len(project.gates), "gate")]
-    environments = plural(len(project.environments), "environment")
+    parts = [count(len(project.pipelines), "pipeline"), count(steps, "step"), count(len(project.gates), "gate")]
+    environments = count(len(project.environments), "environment")
     diagnostics.note(f"podium.yaml is valid: {', '.join(parts)}, {environments}", style="green")
     for line in project.idle:
         diagnostics.note(line, style="yellow")
@@ -128,7 +128,7 @@ def doctor(cockpit: Cockpit, output_format: Output = Format.TABLE) -> int:
     problems = [each for each in findings if each.health is Health.PROBLEM]
     if problems:
         diagnostics.note(
-            f"{plural(len(problems), 'problem')}: {', '.join(clean(each.subject) for each in problems)}", style="red"
+            f"{count(len(problems), 'problem')}: {', '.join(clean(each.subject) for each in problems)}", style="red"
         )
         return diagnostics.FAILED
     return diagnostics.DONE

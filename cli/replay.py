@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from ..core.cockpit import Cockpit, UsageError
+from ..core.domain.durations import parse_duration, parse_percent
+from ..core.domain.format import moment
 from ..core.domain.models import CHALLENGER
 from ..core.domain.replay import ReplayLimits
 from . import diagnostics, output
@@ -17,7 +19,6 @@ from .follow import ending
 from .models import refresh
 from .output import Column, Format, Output
 from .runs import Detach, Quiet, Why, attended
-from .words import moment
 
 _DEFAULT = ReplayLimits()
 VersionOption = Annotated[
@@ -33,18 +34,18 @@ _CHECKS = (Column("VERDICT", states=True), Column("CHECK"), Column("WHAT WAS FOU
 
 
 def share(text: str | float) -> float:
-    """`0.05` or `5%` -> 0.05. The option's default comes as a number."""
-    value = float(text[:-1]) / 100 if isinstance(text, str) and text.endswith("%") else float(text)
+    """Reads `0.05` or `5%` as 0.05. The option's default comes as a number."""
+    percent = parse_percent(text) if isinstance(text, str) else None
+    value = float(text) if percent is None else percent
     if not 0.0 <= value < float("inf"):
         raise ValueError(text)
     return value
 
 
 def seconds(text: str) -> float:
-    """`90s`, `10m`, `1h`, `7d` -> seconds."""
-    units = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-    value = float(text[:-1]) * units[text[-1:]] if text[-1:] in units else -1.0
-    if not 0.0 < value < float("inf"):
+    """Reads `90s`, `10m`, `1h30m`, `7d` as seconds, as podium.yaml has them."""
+    value = parse_duration(text)
+    if not value:
         raise ValueError(text)
     return value
 
@@ -62,7 +63,7 @@ def replay(
             "--since",
             metavar="TIME",
             parser=seconds,
-            help="Only what was captured in this time: 90s, 10m, 1h, 7d.",
+            help="Only what was captured in this time: 90s, 10m, 1h30m, 7d.",
             show_default=False,
         ),
     ] = None,

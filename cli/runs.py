@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from ..core.cockpit import Cockpit, NotFound, Refused, UsageError, clean
+from ..core.domain.format import ago, duration, moment, short_commit
 from ..core.domain.runs import Run, RunDetail, RunState, Step
 from . import diagnostics, output, shapes
 from .completion import complete_pipeline, complete_run
 from .follow import ending, follow, title
 from .output import Column, Format, Output
-from .words import ago, duration, moment, short
 
 RunArgument = Annotated[
     str,
@@ -98,7 +98,7 @@ def attended(
 
 
 def _at(run: Run) -> str:
-    return f" at {short(run.commit, dirty=run.dirty)}" if run.commit else ""
+    return f" at {short_commit(run.commit, dirty=run.dirty)}" if run.commit else ""
 
 
 def _only_pipeline(cockpit: Cockpit) -> str:
@@ -188,9 +188,9 @@ def _ps_row(run: Run) -> tuple[str, ...]:
     return (
         str(run.id),
         run.state.value,
-        run.kind.value,
+        run.kind,
         run.name,
-        short(run.commit, dirty=run.dirty),
+        short_commit(run.commit, dirty=run.dirty),
         run.trigger.value,
         ago(run.started or run.created),
         took,
@@ -239,9 +239,9 @@ def detail_shape(cockpit: Cockpit, detail: RunDetail) -> dict[str, Any]:
 def _facts(cockpit: Cockpit, run: Run) -> list[tuple[str, str]]:
     took = duration(run.ended - run.started) if run.started is not None and run.ended is not None else ""
     return [
-        ("run", f"{run.id} {run.kind.value} {run.name}"),
+        ("run", f"{run.id} {run.kind} {run.name}"),
         ("state", run.state.value + (f" after {took}" if took else "") + (f": {run.message}" if run.message else "")),
-        ("commit", short(run.commit, dirty=run.dirty) + (f" on {run.branch}" if run.branch else "")),
+        ("commit", short_commit(run.commit, dirty=run.dirty) + (f" on {run.branch}" if run.branch else "")),
         ("trigger", run.trigger.value),
         ("who", run.who),
         ("why", run.why),

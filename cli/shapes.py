@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .words import moment
+from ..core.domain.format import moment
 
 if TYPE_CHECKING:
     from ..core.domain.containers import Container, Image, Unneeded
@@ -27,7 +27,7 @@ def seconds(start: float | None, end: float | None) -> float | None:
 def run(run: Run) -> dict[str, Any]:
     return {
         "id": run.id,
-        "kind": run.kind.value,
+        "kind": run.kind,
         "name": run.name,
         "state": run.state.value,
         "trigger": run.trigger.value,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .cockpit_containers import Containers
-from .domain.runs import Approval, Run, RunDetail, RunKind, RunState, Step, Trigger
+from .domain.runs import Approval, Run, RunDetail, RunState, Step, Trigger
 from .errors import (
     ConfigError,
     Interrupted,
@@ -32,7 +32,9 @@ from .errors import (
 )
 from .identity.account import whoami
 from .journal import Journal
-from .logs.reader import LogFile, LogLine
+from .logs.format import LogLine
+from .logs.merging import Entry, Merged
+from .logs.reader import LogFile
 from .logs.text import clean, parse_sgr
 from .version import VERSION
 
@@ -50,10 +52,12 @@ __all__ = [
     "VERSION",
     "Cockpit",
     "ConfigError",
+    "Entry",
     "Interrupted",
     "JournalError",
     "LogFile",
     "LogLine",
+    "Merged",
     "MissingExtra",
     "NotFound",
     "PodiumError",
@@ -394,7 +398,7 @@ class Cockpit(Containers):
         return submit_operation(
             self.project,
             self.journal,
-            RunKind(plan.how.value),
+            plan.how.value,
             plan.environment,
             params=params,
             who=whoami(),

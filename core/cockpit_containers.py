@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .domain.containers import USAGE, EngineSnapshot, Image, Unneeded, usage_series
-from .domain.runs import Run, RunKind
+from .domain.runs import Run
 from .errors import NotFound, PodiumError
 from .identity.account import whoami
 
@@ -142,7 +142,7 @@ class Containers:
         from .engine.submit import submit_operation
 
         return submit_operation(
-            self.project, self.journal, RunKind.REPAIR, plan.environment, params=parameters(plan), who=whoami(), why=why
+            self.project, self.journal, "repair", plan.environment, params=parameters(plan), who=whoami(), why=why
         )
 
     def _environment(self, name: str) -> Environment:
@@ -166,10 +166,9 @@ class Containers:
         from .delivery.replay.replay_step import parameters
         from .engine.submit import submit_operation
 
+        target = self.project.environment(environment).name
         params = {"version": str(version), **parameters(limits)}
-        return submit_operation(
-            self.project, self.journal, RunKind.REPLAY, environment, params=params, who=whoami(), why=why
-        )
+        return submit_operation(self.project, self.journal, "replay", target, params=params, who=whoami(), why=why)
 
     # What runs
 

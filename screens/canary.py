@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..core.domain import format as fmt
 from ..core.domain.delivery import CanaryRequest, CanaryState, CanaryStatus, Change, EnvironmentStatus
 from ..core.domain.verdicts import CheckResult
-from ..tui import format as fmt
 from ..tui.glyphs import Glyphs
 from ..tui.widgets.pane import Span, fit, safe
 from ..tui.widgets.text_pane import Line

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..core.domain import format as fmt
 from ..core.domain.delivery import EnvironmentStatus
 from ..core.domain.models import CHALLENGER, CHAMPION, PREVIOUS, Version
-from ..core.domain.runs import Run, RunKind
-from ..tui import format as fmt
+from ..core.domain.runs import Run
 from ..tui.glyphs import Glyphs
 from ..tui.widgets.pane import Cell, Span
 from ..tui.widgets.table import Column
@@ -19,7 +19,7 @@ _ALIAS_ROLES = {CHAMPION: "ok!", CHALLENGER: "run!", PREVIOUS: "muted"}
 
 def run_name(run: Run) -> str:
     """`release` for a pipeline; `promote production` for an operation."""
-    if run.kind is RunKind.PIPELINE:
+    if not run.is_operation:
         return run.name
     version = run.params.get("version", "")
     return f"{run.kind} {run.name}" + (f" v{version}" if version else "")
@@ -61,7 +61,7 @@ def run_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> tup
         ),
         Column(
             "ago",
-            lambda run: ((fmt.ago(run.created, clock()), "muted"),),
+            lambda run: ((fmt.age(run.created, clock()), "muted"),),
             width=4,
             align="right",
             sort=lambda run: -run.created,

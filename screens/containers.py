@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from textual.app import ComposeResult
 
 from ..core.cockpit import Cockpit
+from ..core.domain import format as fmt
 from ..core.domain.containers import Container, EngineSnapshot
 from ..core.domain.delivery import EnvironmentStatus
 from ..core.domain.watching import AgentStatus, Series
-from ..tui import format as fmt
 from ..tui import queries
 from ..tui.actions import Context
 from ..tui.pool import SLOW

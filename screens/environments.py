@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
+from ..core.domain import format as fmt
 from ..core.domain.delivery import CanaryState, Deployment, EnvironmentStatus, Replica
 from ..core.domain.models import Version
 from ..core.domain.repair import Severity
 from ..core.domain.watching import SIGNALS, Series
-from ..tui import format as fmt
 from ..tui import queries
 from ..tui.actions import Context
 from ..tui.queries import SIGNAL_SECONDS, Query

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 from textual.app import ComposeResult
 
+from ..core.domain import format as fmt
 from ..core.domain.containers import Image
 from ..core.domain.delivery import EnvironmentStatus
 from ..core.domain.models import Model, Version
 from ..core.domain.verdicts import CheckResult, GateReport
-from ..tui import format as fmt
 from ..tui import queries
 from ..tui.actions import Context
 from ..tui.queries import Query
@@ -123,7 +123,7 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
             ),
             Column(
                 "made",
-                lambda version: ((fmt.ago(version.created, clock()), "muted"),),
+                lambda version: ((fmt.age(version.created, clock()), "muted"),),
                 width=4,
                 align="right",
                 sort=lambda version: -version.created,

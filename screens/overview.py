@@ -10,12 +10,12 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from ..core.cockpit import ConfigError
+from ..core.domain import format as fmt
 from ..core.domain.containers import EngineSnapshot
 from ..core.domain.delivery import CanaryState, EnvironmentStatus
 from ..core.domain.models import CHALLENGER, CHAMPION, Version
 from ..core.domain.runs import Run, RunState
 from ..core.domain.watching import AgentStatus, Alert, Series
-from ..tui import format as fmt
 from ..tui import queries
 from ..tui.actions import Context
 from ..tui.queries import Query, RunsView
@@ -46,7 +46,7 @@ class Need:
     run_id: int | None = None
 
 
-def needs(
+def needs(  # noqa: C901 - a table of cases: each thing that needs a person is one branch
     *,
     runs: Iterable[Run],
     environments: Iterable[EnvironmentStatus],
@@ -114,7 +114,7 @@ def needs(
                 Need(1, "warn", "bad", alert.name, alert.message or f"fires on {alert.environment}", "environments")
             )
     if agent is not None and not agent.alive and agent.pid:
-        seen = f", last seen {fmt.ago(agent.heartbeat, now)} ago" if agent.heartbeat else ""
+        seen = f", last seen {fmt.age(agent.heartbeat, now)} ago" if agent.heartbeat else ""
         found.append(
             Need(
                 2, "warn", "warn", "agent", f"is gone{seen}: nothing is healed or triggered; podium watch --daemon", ""
@@ -339,7 +339,7 @@ class OverviewScreen(MendingMixin, ChangesMixin, PodiumScreen):
         return ((f"{running} up", "muted"), (f" {bad} bad" if bad else "", "bad"))
 
     def _since(self, status: EnvironmentStatus) -> Cell:
-        return ((fmt.ago(status.deployment.at, self.podium.clock()) if status.deployment else "", "muted"),)
+        return ((fmt.age(status.deployment.at, self.podium.clock()) if status.deployment else "", "muted"),)
 
     def _ready(self, status: EnvironmentStatus) -> Cell:
         return (

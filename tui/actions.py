@@ -13,7 +13,7 @@ from enum import IntEnum
 from ..core.domain.containers import Container
 from ..core.domain.delivery import CanaryState, EnvironmentStatus
 from ..core.domain.models import Version
-from ..core.domain.runs import Run, RunKind, RunState, Step, StepState
+from ..core.domain.runs import Run, RunState, Step, StepState
 
 
 class Danger(IntEnum):
@@ -193,7 +193,7 @@ def _again(context: Context) -> str:
         return _restart(context)
     if context.run is None:
         return "no run is under the cursor"
-    if context.run.kind is not RunKind.PIPELINE:
+    if context.run.is_operation:
         return f"run {context.run.id} is a {context.run.kind}; start it anew with its own key"
     return "podium.yaml cannot be used; see Overview" if not context.project else ""
 

@@ -4,54 +4,45 @@ from __future__ import annotations
 
 import os
 import tarfile
-from pathlib import Path
 
 from ..errors import RunFailed
-from .directory import Directory, parts_of
+from .directory import Directory, LinkRefused
 from .tree import pour
 
 
-def unpack(archive: Path, into: Directory) -> None:
-    """Makes what a tar holds below `into`: directories, plain files, and links that say what they said in it (where
-    they lead is for the caller to judge). RunFailed for a name that leads elsewhere, for a device and the like;
-    OSError and tarfile's errors as usual."""
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            _take(tar, member, into)
+def unpack(tar: tarfile.TarFile, into: Directory) -> None:
+    """Makes what the archive holds below `into`: directories, plain files, and links that say what they said in it.
+    Where those lead is for the caller to judge; nothing is written through one that leads out. RunFailed for a name
+    that leads out, for a device and the like; OSError and tarfile's errors as usual."""
+    for member in tar:
+        _take(tar, member, into)
 
 
 def _take(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Directory) -> None:
-    path = _path(member.name)
+    path = member.name.lstrip("/")
     if member.isdir():
-        into.below(path, make=True, links=False).close()
+        into.below(path, make=True).close()
         return
-    if not path:
-        raise RunFailed(f"{member.name!r} is a file in the place of the whole")
-    parent, name = into.parent(path, make=True, links=False)
+    parent, name = into.parent(path, make=True)
     with parent:
         parent.remove(name)
         if member.issym():
             parent.link(name, member.linkname)
         elif member.islnk():
-            _same_file(into, _path(member.linkname), parent, name)
+            _same_file(into, member.linkname, parent, name)
         elif member.isfile():
             _file(tar, member, parent, name)
         else:
             raise RunFailed(
-                f"{member.name!r} is neither a file nor a directory", hint="a socket, pipe or device cannot be kept"
+                f"{member.name!r} is neither a file nor a directory", hint="leave devices, pipes and sockets out"
             )
-
-
-def _path(name: str) -> str:
-    parts = parts_of(name) if not name.startswith("/") else [".."]
-    if ".." in parts:
-        raise RunFailed(f"{name!r} leads out of its archive")
-    return "/".join(parts)
 
 
 def _same_file(into: Directory, path: str, parent: Directory, name: str) -> None:
     """Makes a second name of a file that came before in the archive."""
-    first, last = into.parent(path, links=False)
+    if path.startswith("/"):
+        raise LinkRefused(name, path)
+    first, last = into.parent(path)
     with first:
         os.link(last, name, src_dir_fd=first.descriptor, dst_dir_fd=parent.descriptor, follow_symlinks=False)
 

@@ -74,6 +74,8 @@ class Directory:
         parts = parts_of(relative)
         if not parts:
             raise ValueError("the directory itself has no parent here")
+        if parts[-1] == "..":
+            raise LinkRefused(relative, "..", "which is no name")
         return self.below("/".join(parts[:-1]), make=make, links=links), parts[-1]
 
     # -- what lies in it -------------------------------------------------------------------------------------------

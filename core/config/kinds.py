@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ..domain.durations import parse_duration, parse_percent
 from ..domain.project import Scalar
-from .durations import parse_duration, parse_percent
 from .reader import INVALID, Reader, shorten
 from .source import Node
 

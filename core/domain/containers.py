@@ -75,6 +75,16 @@ class Container:
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     networks: tuple[str, ...] = ()
 
+    def why_not_restart(self) -> str:
+        """Why it cannot be restarted; empty where it can."""
+        if self.role in ("replica", "proxy"):
+            return ""
+        return f"{self.name} is a {self.role or 'container of its own'}, which comes and goes with what it belongs to"
+
+    def why_no_shell(self) -> str:
+        """Why no shell can be opened in it now; empty where one can."""
+        return "" if self.state == "running" else f"{self.name} is {self.state}; a shell needs a running container"
+
 
 @dataclass(frozen=True, slots=True)
 class EngineSnapshot:

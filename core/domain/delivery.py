@@ -119,6 +119,21 @@ class CanaryStatus:
     message: str = ""
     run_id: int | None = None
 
+    @property
+    def shares(self) -> tuple[int, ...]:
+        """The shares of traffic that it goes through, in percent; all traffic is the last."""
+        return self.weights if self.weights and self.weights[-1] == 100 else (*self.weights, 100)
+
+    def why_not(self, request: CanaryRequest) -> str:
+        """Why that cannot be asked of it now; empty where it can."""
+        if request is CanaryRequest.PAUSE and self.state is CanaryState.PAUSED:
+            return f"the canary in {self.environment} is already paused: {self.message}"
+        if request is CanaryRequest.PAUSE and self.state is CanaryState.INCONCLUSIVE:
+            return f"the canary in {self.environment} is already waiting for a decision: resume or abort it"
+        if request is CanaryRequest.RESUME and self.state is CanaryState.RUNNING:
+            return f"the canary in {self.environment} is not paused"
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentStatus:
@@ -148,6 +163,31 @@ class EnvironmentStatus:
     locked_by: str = ""
     canary: CanaryStatus | None = None
     details: tuple[Difference, ...] = ()
+
+    # Why something cannot be asked of it now, empty where it can: for those who refuse and for those who offer.
+
+    def why_not_change(self) -> str:
+        """Why nothing about it can be changed: something else changes it."""
+        return f"{self.name} is being changed by {self.locked_by}" if self.locked_by else ""
+
+    def why_not_repair(self) -> str:
+        return "" if self.differences else nothing_to_repair(self.name)
+
+    def why_not_rollback(self) -> str:
+        if self.rollback_to is not None:
+            return ""
+        return self.rollback_note or f"{self.name} has no earlier version to go back to"
+
+    def why_no_canary(self) -> str:
+        return "" if self.canary is not None else no_canary(self.name)
+
+
+def no_canary(environment: str) -> str:
+    return f"no canary is under way in {environment}"
+
+
+def nothing_to_repair(environment: str) -> str:
+    return f"{environment} matches the ledger; there is nothing to repair"
 
 
 class CanaryRequest(StrEnum):

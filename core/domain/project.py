@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import NotFound
+
 if TYPE_CHECKING:
     from .replay import ReplayLimits
 
@@ -270,3 +272,11 @@ class Project:
     @property
     def state(self) -> Path:
         return self.home / ".podium"
+
+    def environment(self, name: str) -> Environment:
+        """Returns the environment of that name. NotFound, with the names that there are, for any other."""
+        found = self.environments.get(name)
+        if found is None:
+            names = ", ".join(self.environments) or "none"
+            raise NotFound(f"there is no environment {name!r}", hint=f"podium.yaml has: {names}")
+        return found

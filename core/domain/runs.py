@@ -41,13 +41,12 @@ class StepState(StrEnum):
         return self not in (StepState.PENDING, StepState.RUNNING, StepState.WAITING)
 
 
-class RunKind(StrEnum):
-    PIPELINE = "pipeline"
-    DEPLOY = "deploy"
-    PROMOTE = "promote"
-    ROLLBACK = "rollback"
-    REPLAY = "replay"
-    REPAIR = "repair"
+_LOOKED_INTO = frozenset({StepState.FAILED, StepState.RUNNING, StepState.INTERRUPTED, StepState.CANCELLED})
+
+
+# The kind of a run of a pipeline. The kind of any other run, an operation, is the name of the built-in step that it
+# consists of.
+PIPELINE = "pipeline"
 
 
 class Trigger(StrEnum):
@@ -62,13 +61,14 @@ class Trigger(StrEnum):
 class Run:
     """One execution of a pipeline or of an operation, at one commit.
 
-    Times are seconds since the epoch (UTC). `name` is the pipeline's name, or the environment's for an operation.
+    Times are seconds since the epoch (UTC). `kind` is `pipeline`, or the operation's: `deploy`, `repair`, … `name` is
+    the pipeline's name, or the operation's target: an environment's name, or whatever else it is about.
     `workspace` is the directory the steps run in: the project itself, or a worktree of the commit. `(worker_pid,
     worker_started)` identify the process that owns the run: a pid alone may have been given to somebody else.
     """
 
     id: int
-    kind: RunKind
+    kind: str
     name: str
     state: RunState
     trigger: Trigger
@@ -87,6 +87,35 @@ class Run:
     worker_pid: int | None = None
     worker_started: float | None = None
     message: str = ""
+
+    @property
+    def is_operation(self) -> bool:
+        """Whether it is a run of one built-in step and not of a pipeline."""
+        return self.kind != PIPELINE
+
+    # Why something cannot be asked of it now, empty where it can: for those who refuse and for those who offer.
+
+    def why_not_cancel(self) -> str:
+        """An interrupted run can be: it is given up."""
+        over = self.state.finished and self.state is not RunState.INTERRUPTED
+        return f"run {self.id} is over: {self.state}" if over else ""
+
+    def why_not_resume(self) -> str:
+        if not self.state.finished:
+            return f"run {self.id} is {self.state}; only a failed, cancelled or interrupted one can be resumed"
+        if self.state is RunState.SUCCEEDED:
+            return f"run {self.id} has succeeded; there is nothing left to do"
+        return ""
+
+    def why_not_again(self) -> str:
+        if not self.is_operation:
+            return ""
+        return f"run {self.id} is a {self.kind} and no pipeline; plan another {self.kind} instead"
+
+    def why_not_approve(self) -> str:
+        if self.state is RunState.WAITING:
+            return ""
+        return f"run {self.id} is not waiting for approval: it is {self.state}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +142,20 @@ class Step:
     ended: float | None = None
     message: str = ""
     results: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def why_not_approve(self) -> str:
+        """Why it cannot be approved now; empty where it can."""
+        if self.state is StepState.WAITING:
+            return ""
+        return f"step {self.name} of run {self.run_id} is not waiting for approval: it is {self.state}"
+
+    def why_no_shell(self) -> str:
+        """Why no shell can be opened where it ran; empty where one can."""
+        if self.uses:
+            return f"step {self.name} of run {self.run_id} is built in: there is no environment to look into"
+        if self.state in _LOOKED_INTO:
+            return ""
+        return f"{self.name} is {self.state}; only a failed or running step can be looked into"
 
 
 @dataclass(frozen=True, slots=True)

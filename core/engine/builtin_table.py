@@ -24,6 +24,11 @@ BUILTINS = {
 }
 
 
+def known(name: str) -> bool:
+    """Whether there is a built-in step of that name. Imports none."""
+    return name in BUILTINS or _entry_point(name) is not None
+
+
 def load(name: str) -> Builtin:
     """MissingExtra when no installed package has a built-in step of that name, or when it needs something that is
     missing."""

@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 
 from ..domain.project import Project
-from ..domain.runs import Run, RunKind
+from ..domain.runs import Run
 from ..errors import PodiumError
 from . import environment
 
@@ -23,7 +23,7 @@ def uses_containers(project: Project) -> bool:
 
 def tidy(project: Project, run: Run | None = None) -> None:
     """Start it. With `run`, what that run has left goes, whatever its state is: its steps are over."""
-    if not uses_containers(project) or (run is not None and run.kind is not RunKind.PIPELINE):
+    if not uses_containers(project) or (run is not None and run.is_operation):
         return
     from ..containers.engine.address import of_project
 

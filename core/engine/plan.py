@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..domain.project import Pipeline, StepSpec
+from ..domain.project import Pipeline, Project, StepSpec
 from ..domain.runs import Run, Step, StepState
 from ..logs.masking import masked
 from .graph import PlannedStep, parameters
@@ -35,8 +35,9 @@ def written_params(pipeline: Pipeline, given: Mapping[str, str], secrets: Sequen
     }
 
 
-def operation_step(run: Run) -> PlannedStep:
-    """The built-in of the operation's name, with the run's parameters as its options."""
-    name = run.kind.value
-    options = {"environment": run.name, **run.params}
-    return PlannedStep(name, StepSpec(name, uses=name, options=options), 0, options=options)
+def operation_step(run: Run, project: Project) -> PlannedStep:
+    """Returns the built-in of the operation's name. Its options are the run's parameters and `target`, which is what
+    the operation is about; also `environment`, where that is one."""
+    about = {"environment": run.name} if run.name in project.environments else {}
+    options = {"target": run.name, **about, **run.params}
+    return PlannedStep(run.kind, StepSpec(run.kind, uses=run.kind, options=options), 0, options=options)

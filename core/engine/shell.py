@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..domain.project import Project
-from ..domain.runs import Run, RunKind, Step, StepState
+from ..domain.runs import Run, Step, StepState
 from ..domain.shells import LocalShell
 from ..errors import NotFound, Refused, UsageError
 from ..journal import Journal
@@ -57,11 +57,8 @@ def _chosen(journal: Journal, run: Run, name: str | None) -> Step:
 
 
 def _planned(project: Project, run: Run, step: Step) -> PlannedStep:
-    if run.kind is not RunKind.PIPELINE or step.uses:
-        raise Refused(
-            f"step {step.name} of run {run.id} is Podium's own: it has no environment to look at",
-            hint=f"podium logs {run.id} {step.name}",
-        )
+    if step.uses:
+        raise Refused(step.why_no_shell(), hint=f"podium logs {run.id} {step.name}")
     pipeline = project.pipelines.get(run.name)
     planned = {each.name: each for each in build(pipeline, run.params)} if pipeline else {}
     if step.name not in planned:

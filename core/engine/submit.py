@@ -10,11 +10,11 @@ from contextlib import suppress
 from dataclasses import replace
 
 from ..domain.project import Project
-from ..domain.runs import Approval, Run, RunKind, RunState, Step, StepState, Trigger
+from ..domain.runs import PIPELINE, Approval, Run, RunState, Step, StepState, Trigger
 from ..errors import NotFound, PodiumError, Refused, RunFailed, UsageError
 from ..identity.processes import alive, started_at
 from ..journal import Journal
-from . import paths
+from . import builtin_table, paths
 from .graph import build
 from .orphans import end_orphans
 from .plan import describe_steps, operation_step, written_params
@@ -56,7 +56,7 @@ def submit_pipeline(
     written = written_params(pipeline, given, project.secrets) if pipeline is not None and commit is None else given
     with journal.transaction():
         run = journal.runs.create(
-            kind=RunKind.PIPELINE,
+            kind=PIPELINE,
             name=name,
             trigger=trigger,
             who=who,
@@ -78,26 +78,28 @@ def submit_pipeline(
 def submit_operation(
     project: Project,
     journal: Journal,
-    kind: RunKind,
-    environment: str,
+    kind: str,
+    target: str,
     *,
     params: Mapping[str, str] | None = None,
     who: str,
     why: str = "",
     trigger: Trigger = Trigger.PERSON,
 ) -> Run:
-    """Write the run of a deployment, promotion or rollback, which has one step named after it, and start its worker."""
-    if kind is RunKind.PIPELINE:
-        raise UsageError("a pipeline is not an operation")
-    if environment not in project.environments:
-        raise NotFound(
-            f"there is no environment {environment!r}",
-            hint=f"podium.yaml has: {', '.join(project.environments) or 'none'}",
+    """Writes the run of an operation and starts its worker. The run has one step: the built-in named `kind`.
+
+    `target` is what the operation is about, an environment or anything else: the step says whether there is such a
+    thing. UsageError where no built-in has that name.
+    """
+    if not builtin_table.known(kind):
+        raise UsageError(
+            f"{kind!r} is not an operation: there is no built-in step of that name",
+            hint=f"name one of: {', '.join(sorted(builtin_table.BUILTINS))}",
         )
     with journal.transaction():
         run = journal.runs.create(
             kind=kind,
-            name=environment,
+            name=target,
             trigger=trigger,
             who=who,
             why=why,
@@ -105,8 +107,8 @@ def submit_operation(
             jobs=1,
             workspace=str(project.home),
         )
-        journal.steps.add(run.id, describe_steps(run.id, (operation_step(run),), project.secrets))
-        journal.audit.add(who, kind.value, f"{environment} (run {run.id})", why)
+        journal.steps.add(run.id, describe_steps(run.id, (operation_step(run, project),), project.secrets))
+        journal.audit.add(who, kind, f"{target} (run {run.id})", why)
     return _launch(project, journal, run)
 
 
@@ -117,16 +119,10 @@ def resume(project: Project, journal: Journal, run_id: int, who: str) -> Run:
         end_orphans(project.home, run_id, grace=5.0)
     with journal.transaction():
         run = journal.runs.get(run_id)
-        if not run.state.finished:
-            raise Refused(
-                f"run {run_id} is {run.state}",
-                hint=f"`podium logs -f {run_id}` follows it, `podium cancel {run_id}` ends it",
-            )
-        if run.state is RunState.SUCCEEDED:
-            raise Refused(
-                f"run {run_id} has succeeded; there is nothing left to do",
-                hint=f"start a new one: podium run {run.name}",
-            )
+        if refusal := run.why_not_resume():
+            succeeded = f"start a new one: podium run {run.name}"
+            running = f"`podium logs -f {run_id}` follows it, `podium cancel {run_id}` ends it"
+            raise Refused(refusal, hint=succeeded if run.state.finished else running)
         for step in journal.steps.of(run_id):
             if not _stays(project, run, step):
                 fields = {
@@ -149,7 +145,7 @@ def resume(project: Project, journal: Journal, run_id: int, who: str) -> Run:
 def _stays(project: Project, run: Run, step: Step) -> bool:
     if step.state is StepState.SUCCEEDED:
         return True
-    pipeline = project.pipelines.get(run.name) if run.kind is RunKind.PIPELINE else None
+    pipeline = project.pipelines.get(run.name) if not run.is_operation else None
     spec = pipeline.steps.get(step.name.split("[")[0]) if pipeline else None
     return step.state is StepState.FAILED and spec is not None and spec.allow_failure
 
@@ -163,8 +159,8 @@ def cancel(journal: Journal, run_id: int, who: str, why: str = "") -> None:
         if run.state is RunState.INTERRUPTED:
             _give_up(journal, run, who, why)
             return
-        if run.state.finished:
-            raise Refused(f"run {run_id} is over already: {run.state}")
+        if refusal := run.why_not_cancel():
+            raise Refused(refusal)
         journal.runs.request_cancel(run_id, who, why)
         journal.audit.add(who, "cancel", f"run {run_id}", why)
     _signal(run, signal.SIGTERM)
@@ -192,15 +188,13 @@ def approve(journal: Journal, run_id: int, step: str | None, *, who: str, why: s
 
 
 def _chosen(journal: Journal, run: Run, waiting: list[str], step: str | None) -> str:
+    hint = f"podium resume {run.id}" if run.state is RunState.INTERRUPTED else ""
     if step is not None:
-        found = journal.steps.get(run.id, step)
-        if found.state is StepState.WAITING:
-            return step
-        hint = f"podium resume {run.id}" if run.state is RunState.INTERRUPTED else ""
-        raise Refused(f"step {step} of run {run.id} does not wait for approval: it is {found.state}", hint=hint)
+        if refusal := journal.steps.get(run.id, step).why_not_approve():
+            raise Refused(refusal, hint=hint)
+        return step
     if not waiting:
-        hint = f"podium resume {run.id}" if run.state is RunState.INTERRUPTED else ""
-        raise Refused(f"no step of run {run.id} waits for approval: it is {run.state}", hint=hint)
+        raise Refused(run.why_not_approve() or f"no step of run {run.id} is waiting for approval", hint=hint)
     if len(waiting) > 1:
         raise UsageError(
             f"{len(waiting)} steps of run {run.id} wait for approval", hint=f"name one: {', '.join(waiting)}"

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from .. import handover
 from ..domain.project import Project
-from ..domain.runs import Run, RunKind, RunState, Step, StepState
+from ..domain.runs import Run, RunState, Step, StepState
 from ..errors import JournalError, NotFound, PodiumError, Refused, RunFailed
 from ..identity.processes import alive, started_at
 from ..journal import Journal
@@ -118,7 +118,7 @@ class Worker:
             self._journal.runs.set_state(self._id, state, message=message)
 
     def _carry_out(self, run: Run, handed: Project | None) -> tuple[RunState, str]:
-        isolated = run.kind is RunKind.PIPELINE and bool(run.workspace) and Path(run.workspace) != self._home
+        isolated = not run.is_operation and bool(run.workspace) and Path(run.workspace) != self._home
         if isolated:
             project = self._check_out(run)
         else:
@@ -126,7 +126,7 @@ class Worker:
             run = self._note_commit(run)
         steps = self._plan(project, run)
         self._prepare_store(project, steps)
-        pipeline = project.pipelines.get(run.name) if run.kind is RunKind.PIPELINE else None
+        pipeline = project.pipelines.get(run.name) if not run.is_operation else None
         run = replace(
             run,
             workspace=str(project.root),
@@ -195,9 +195,7 @@ class Worker:
     def _note_commit(self, run: Run) -> Run:
         """The commit that the working tree stands at, and whether it differs from it. No repository, no commit: then
         there is none to note."""
-        if run.kind is not RunKind.PIPELINE or not any(
-            (parent / ".git").exists() for parent in (self._home, *self._home.parents)
-        ):
+        if run.is_operation or not any((parent / ".git").exists() for parent in (self._home, *self._home.parents)):
             return run
         from ..scm import Repository
 
@@ -215,8 +213,8 @@ class Worker:
         return replace(run, commit=commit, branch=branch, dirty=dirty)
 
     def _plan(self, project: Project, run: Run) -> tuple[PlannedStep, ...]:
-        if run.kind is not RunKind.PIPELINE:
-            return (operation_step(run),)
+        if run.is_operation:
+            return (operation_step(run, project),)
         pipeline = project.pipelines.get(run.name)
         if pipeline is None:
             raise NotFound(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..domain.project import Project
-from ..domain.runs import RunKind, Trigger
+from ..domain.runs import Trigger
 from ..errors import PodiumError
 from ..journal import Journal
 from ..scm import Repository
@@ -58,7 +58,7 @@ def start(project: Project, journal: Journal, push: Push, say: Callable[[str], N
     commit must not run."""
     from ..engine.submit import submit_pipeline
 
-    if any(run.kind is RunKind.PIPELINE and run.name == push.pipeline for run in journal.runs.active()):
+    if any(not run.is_operation and run.name == push.pipeline for run in journal.runs.active()):
         return None
     quarantined = journal.quarantine.find(project.mlflow.model, commit=push.commit)
     run_id: int | None = None

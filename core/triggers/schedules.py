@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from ..domain.project import Pipeline, Project
-from ..domain.runs import RunKind, Trigger
+from ..domain.runs import Trigger
 from ..errors import PodiumError
 from ..journal import Journal
 
@@ -46,7 +46,7 @@ def start(project: Project, journal: Journal, pipeline: Pipeline, now: float, sa
     from ..engine.submit import submit_pipeline
 
     _deal_with(journal, pipeline, now)
-    if any(run.kind is RunKind.PIPELINE and run.name == pipeline.name for run in journal.runs.active()):
+    if any(not run.is_operation and run.name == pipeline.name for run in journal.runs.active()):
         say(f"schedule of {pipeline.name}: a run is still under way, this time is passed over")
         return None
     try:

@@ -36,7 +36,7 @@ def test_the_plan_as_a_person_reads_it(capsys: pytest.CaptureFixture[str]) -> No
         "  1. start 2 replicas of v4",
         "  2. move the traffic",
         "  roc_auc: 0.7000 → 0.7100 (+0.0100)",
-        "  expected to take 9.00 s",
+        "  expected to take 9.0s",
         "  warning: v4 was trained in a dirty tree",
         "  podium promote 4 -e production",
     ]

@@ -28,7 +28,7 @@ from podium.core.domain.delivery import (
 from podium.core.domain.models import Lineage, Model, Version
 from podium.core.domain.repair import Difference, Kind, RepairPlan
 from podium.core.domain.replay import ReplayReport
-from podium.core.domain.runs import Run, RunKind, RunState, Step, StepState, Trigger
+from podium.core.domain.runs import PIPELINE, Run, RunState, Step, StepState, Trigger
 from podium.core.domain.verdicts import Verdict
 from podium.core.domain.watching import AgentStatus, Finding, Health
 from podium.core.errors import Problem
@@ -52,7 +52,7 @@ def documented(name: str) -> list[str]:
 
 REPLICA = Replica("a", "staging", 1, "a", 20000, ReplicaState.READY)
 SAMPLES: dict[str, dict[str, Any]] = {
-    "run": shapes.run(Run(1, RunKind.PIPELINE, "x", RunState.QUEUED, Trigger.PERSON, "anna", 0.0)),
+    "run": shapes.run(Run(1, PIPELINE, "x", RunState.QUEUED, Trigger.PERSON, "anna", 0.0)),
     "step": shapes.step(Step(1, "x", 0, StepState.PENDING)),
     "version": shapes.version(Version("m", 1, 0.0)),
     "model": shapes.model(Model("m", 1, 1, {}, 0.0)),
@@ -91,7 +91,7 @@ def two_runs(journal: Journal) -> list[int]:
     ids = []
     for name, state in (("ok", RunState.SUCCEEDED), ("bad", RunState.FAILED)):
         run = journal.runs.create(
-            kind=RunKind.PIPELINE, name=name, trigger=Trigger.PUSH, who="anna", commit="c" * 40, created=1_763_892_000.0
+            kind=PIPELINE, name=name, trigger=Trigger.PUSH, who="anna", commit="c" * 40, created=1_763_892_000.0
         )
         journal.steps.add(
             run.id, [Step(run.id, "train[depth=4]", 0, StepState.PENDING), Step(run.id, "after", 1, StepState.PENDING)]
@@ -108,8 +108,8 @@ def test_ps_golden(call: Call, two_runs: list[int]) -> None:
     done = call("ps", "-o", "plain")
     lines = [line.split("\t") for line in done.out.splitlines()]
     assert [[*line[:6], *line[7:]] for line in lines] == [
-        ["2", "failed", "pipeline", "bad", "ccccccccc", "push", "2.50 s", "anna", "after failed"],
-        ["1", "succeeded", "pipeline", "ok", "ccccccccc", "push", "2.50 s", "anna", ""],
+        ["2", "failed", "pipeline", "bad", "ccccccccc", "push", "2.5s", "anna", "after failed"],
+        ["1", "succeeded", "pipeline", "ok", "ccccccccc", "push", "2.5s", "anna", ""],
     ]
     assert done.err == ""
 
@@ -136,7 +136,7 @@ def test_show(call: Call, two_runs: list[int]) -> None:
     assert done.code == 0
     assert done.out.splitlines()[:3] == [
         "run      1 pipeline ok",
-        "state    succeeded after 2.50 s",
+        "state    succeeded after 2.5s",
         "commit   ccccccccc",
     ]
     assert "train[depth=4]  pending" in done.out

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from podium.core.cockpit import Cockpit
 from podium.core.domain.delivery import DeploymentState, How
-from podium.core.domain.runs import RunKind, RunState, Trigger
+from podium.core.domain.runs import PIPELINE, RunState, Trigger
 from podium.core.domain.watching import Finding, Health
 
 from tests.support import free_port
@@ -128,7 +128,7 @@ def test_a_server_that_does_not_answer_is_found(cockpit: Cockpit) -> None:
 
 
 def test_a_run_without_its_worker_and_a_lock_without_its_holder(cockpit: Cockpit) -> None:
-    run = cockpit.journal.runs.create(kind=RunKind.PIPELINE, name="p", trigger=Trigger.PERSON, who="anna")
+    run = cockpit.journal.runs.create(kind=PIPELINE, name="p", trigger=Trigger.PERSON, who="anna")
     cockpit.journal.runs.set_worker(run.id, 2**22 + 1, 1.0)
     cockpit.journal.runs.set_state(run.id, RunState.RUNNING)
     cockpit.journal.locks.take("alias m", "anna", "why", pid=2**22 + 1)

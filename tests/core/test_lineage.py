@@ -13,7 +13,7 @@ from podium.core.domain.containers import Image
 from podium.core.domain.delivery import DeploymentState, How, Replica, ReplicaState
 from podium.core.domain.models import Version
 from podium.core.domain.project import Project
-from podium.core.domain.runs import RunKind, Trigger
+from podium.core.domain.runs import PIPELINE, Trigger
 from podium.core.errors import NotFound
 from podium.core.journal import Journal
 
@@ -34,9 +34,7 @@ def journal(project: Project) -> Iterator[Journal]:
     project.state.mkdir(mode=0o700)
     with Journal.open(project.state / "journal.db") as journal:
         for commit in (FIRST, SECOND, "c" * 40):
-            journal.runs.create(
-                kind=RunKind.PIPELINE, name="release", trigger=Trigger.PERSON, who="anna", commit=commit
-            )
+            journal.runs.create(kind=PIPELINE, name="release", trigger=Trigger.PERSON, who="anna", commit=commit)
         versions = [
             Version(
                 "lines", 2, 20.0, aliases=("champion",), commit=SECOND, run_id=2, mlflow_run="m2", digest="sha256:2"

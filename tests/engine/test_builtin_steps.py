@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from podium.core import handover
 from podium.core.domain.project import Environment, Matrix, Project, StepSpec
-from podium.core.domain.runs import RunKind, RunState, StepState
+from podium.core.domain.runs import RunState, StepState
 from podium.core.engine import builtin_process
 from podium.core.engine.graph import PlannedStep
 from podium.core.engine.plan import operation_step
@@ -175,14 +175,16 @@ def test_an_operation_is_one_step_of_that_name(lab: Lab) -> None:
     from podium.core.engine.submit import submit_operation
 
     project = replace(lab.pipeline('a: {run: "true"}'), environments={"prod": Environment("prod")})
-    run = submit_operation(
-        project, lab.journal, RunKind.PROMOTE, "prod", params={"version": "3"}, who="anna", why="better"
+    run = submit_operation(project, lab.journal, "promote", "prod", params={"version": "3"}, who="anna", why="better")
+    step: PlannedStep = operation_step(run, project)
+    assert (step.name, step.spec.uses, step.options) == (
+        "promote",
+        "promote",
+        {"target": "prod", "environment": "prod", "version": "3"},
     )
-    step: PlannedStep = operation_step(run)
-    assert (step.name, step.spec.uses, step.options) == ("promote", "promote", {"environment": "prod", "version": "3"})
     found, steps = lab.finish(run.id)
     assert list(steps) == ["promote"]
-    assert (found.kind, found.name, found.why, found.jobs) == (RunKind.PROMOTE, "prod", "better", 1)
+    assert (found.kind, found.name, found.why, found.jobs) == ("promote", "prod", "better", 1)
     assert any(
         (entry.action, entry.subject) == ("promote", f"prod (run {run.id})") for entry in lab.journal.audit.page()
     )
@@ -213,3 +215,19 @@ def test_an_answer_is_for_the_owners_eyes_only(tmp_path: Path) -> None:
         os.umask(before)
     assert builtin_process.read_result(tmp_path / "one.result.json") == {"results": {"version": 7}}
     assert [(path.name, path.stat().st_mode & 0o777) for path in tmp_path.glob("one.*")] == [("one.result.json", 0o600)]
+
+
+def test_an_operation_may_be_about_anything(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from podium.core.engine.submit import submit_operation
+
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    project = lab.pipeline('a: {run: "true"}')
+    run = submit_operation(project, lab.journal, "t-echo", "stack network", params={"size": "3"}, who="anna")
+    found, steps = lab.finish(run.id)
+    assert (found.kind, found.name, found.is_operation, found.state) == (
+        "t-echo",
+        "stack network",
+        True,
+        RunState.SUCCEEDED,
+    )
+    assert steps["t-echo"].results["options"] == {"target": "stack network", "size": "3"}

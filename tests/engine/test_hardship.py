@@ -74,10 +74,10 @@ def test_recovery_leaves_other_peoples_processes_alone(lab: Lab) -> None:
 
 
 def test_a_worker_that_never_came_is_noticed(lab: Lab) -> None:
-    from podium.core.domain.runs import RunKind, Trigger
+    from podium.core.domain.runs import PIPELINE, Trigger
 
     run = lab.journal.runs.create(
-        kind=RunKind.PIPELINE, name="main", trigger=Trigger.PERSON, who="x", created=time.time() - 3600
+        kind=PIPELINE, name="main", trigger=Trigger.PERSON, who="x", created=time.time() - 3600
     )
     assert recover(lab.journal) == [run.id]
     assert "never reported" in lab.journal.runs.get(run.id).message
@@ -96,12 +96,10 @@ def test_a_second_worker_for_the_same_run_does_nothing(lab: Lab) -> None:
 
 
 def test_a_worker_by_hand_reads_the_project_itself(lab: Lab) -> None:
-    from podium.core.domain.runs import RunKind, Trigger
+    from podium.core.domain.runs import PIPELINE, Trigger
 
     lab.pipeline('a: {run: "echo hello"}')
-    run = lab.journal.runs.create(
-        kind=RunKind.PIPELINE, name="main", trigger=Trigger.PERSON, who="x", workspace=str(lab.home)
-    )
+    run = lab.journal.runs.create(kind=PIPELINE, name="main", trigger=Trigger.PERSON, who="x", workspace=str(lab.home))
     command = [sys.executable, "-P", "-m", "podium.core.engine.worker", str(lab.home), str(run.id)]
     assert subprocess.run(command, timeout=20, stdin=subprocess.DEVNULL, check=False).returncode == 0
     assert lab.log(run.id, "a") == "hello"

@@ -15,14 +15,14 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from podium.core.domain.runs import Run, RunKind, Trigger
+from podium.core.domain.runs import PIPELINE, Run, Trigger
 from podium.core.errors import JournalError
 from podium.core.journal import Journal, schema
 from podium.core.journal.database import connect
 
 
 def add(journal: Journal, why: str = "") -> Run:
-    return journal.runs.create(kind=RunKind.PIPELINE, name="release", trigger=Trigger.PERSON, who="anna", why=why)
+    return journal.runs.create(kind=PIPELINE, name="release", trigger=Trigger.PERSON, who="anna", why=why)
 
 
 @contextlib.contextmanager
@@ -216,7 +216,7 @@ def test_a_lock_that_is_given_back_in_time_is_waited_for(tmp_path: Path) -> None
 _FILL = """
 import resource, sys
 from pathlib import Path
-from podium.core.domain.runs import RunKind, Trigger
+from podium.core.domain.runs import PIPELINE, Trigger
 from podium.core.errors import JournalError
 from podium.core.journal import Journal
 with Journal.open(Path(sys.argv[1])) as journal:
@@ -224,7 +224,7 @@ with Journal.open(Path(sys.argv[1])) as journal:
     done = 0
     try:
         while True:
-            journal.runs.create(kind=RunKind.PIPELINE, name="x", trigger=Trigger.PERSON, who="anna", why="w" * 2000)
+            journal.runs.create(kind=PIPELINE, name="x", trigger=Trigger.PERSON, who="anna", why="w" * 2000)
             done += 1
     except JournalError as error:
         print(done, journal.runs.count(), error.message, "|", error.hint, sep="\\n")

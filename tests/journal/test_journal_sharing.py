@@ -20,7 +20,7 @@ from tests.support import wait_until
 _HEAD = """
 import os, sys, time
 from pathlib import Path
-from podium.core.domain.runs import RunKind, Trigger
+from podium.core.domain.runs import PIPELINE, Trigger
 from podium.core.journal import Journal
 journal = Journal.open(Path(sys.argv[1]))
 """
@@ -51,7 +51,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 for number in range(40):
     with journal.transaction():
-        run = journal.runs.create(kind=RunKind.PIPELINE, name=sys.argv[2], trigger=Trigger.PERSON, who="anna")
+        run = journal.runs.create(kind=PIPELINE, name=sys.argv[2], trigger=Trigger.PERSON, who="anna")
         journal.audit.add("anna", "run", str(run.id))
     journal.values.set(f"{sys.argv[2]}:{number}", "x")
 """

@@ -14,7 +14,7 @@ import pandas
 import pytest
 from podium.core.domain.models import TAG_COMMIT, TAG_KEY, TAG_RUN, TAG_STEP
 from podium.core.domain.project import Check, Gate
-from podium.core.domain.runs import Run, RunKind, RunState, StepState, Trigger
+from podium.core.domain.runs import PIPELINE, Run, RunState, StepState, Trigger
 from podium.core.domain.verdicts import Verdict
 from podium.core.engine.context import StepContext, Upstream
 from podium.core.errors import NotFound, RunFailed, UsageError
@@ -25,7 +25,7 @@ from podium.core.registry.store import TrackedRun
 
 from .conftest import Store
 
-RUN = Run(17, RunKind.PIPELINE, "release", RunState.RUNNING, Trigger.PERSON, "anna", 0.0, commit="c0ffee1", dirty=True)
+RUN = Run(17, PIPELINE, "release", RunState.RUNNING, Trigger.PERSON, "anna", 0.0, commit="c0ffee1", dirty=True)
 CHECKS = (
     Check("metric", metric="roc_auc", at_least=0.6),
     Check("metric", metric="roc_auc", compare="champion", margin=0.01),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from podium.core.domain.delivery import EnvironmentStatus, Replica, ReplicaState
 from podium.core.domain.models import Version
-from podium.core.domain.runs import Run, RunKind, RunState, Trigger
+from podium.core.domain.runs import PIPELINE, Run, RunState, Trigger
 from podium.core.domain.verdicts import Verdict
 from podium.core.domain.watching import AgentStatus, Alert
 from podium.screens.cells import health
@@ -24,7 +24,7 @@ REPLICA = Replica("production-v3-1", "production", 3, "v3-1", 20001, ReplicaStat
 SERVES = EnvironmentStatus(
     "production", "process", "http://127.0.0.1:1", True, "champion", "rolling", 3, 2, None, (REPLICA,), proxy_alive=True
 )
-RUN = Run(1, RunKind.PIPELINE, "release", RunState.SUCCEEDED, Trigger.PUSH, "anna", created=NOW - 60)
+RUN = Run(1, PIPELINE, "release", RunState.SUCCEEDED, Trigger.PUSH, "anna", created=NOW - 60)
 ALIVE = AgentStatus(True, 7)
 
 

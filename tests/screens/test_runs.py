@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from podium.core.cockpit import NotFound
-from podium.core.domain.runs import RunKind, StepState, Trigger
+from podium.core.domain.runs import PIPELINE, StepState, Trigger
 from podium.core.journal import Journal
 from podium.tui.application import PodiumApp
 from podium.tui.widgets.log_view import LogView
@@ -363,7 +363,7 @@ def test_a_run_again_with_many_parameters_shows_its_buttons_and_none_of_their_es
     params = {f"parameter{number}": "x" * 70 for number in range(18)} | {"note": "\x1b]0;owned\x07 it's"}
     with Journal.open(cockpit.home / ".podium" / "journal.db") as journal:
         journal.runs.create(
-            kind=RunKind.PIPELINE, name="release", trigger=Trigger.PERSON, who="anna", params=params, created=NOW
+            kind=PIPELINE, name="release", trigger=Trigger.PERSON, who="anna", params=params, created=NOW
         )
 
     async def script(pilot: Pilot[Any]) -> None:

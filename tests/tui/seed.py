@@ -30,7 +30,7 @@ from podium.core.domain.delivery import (
 )
 from podium.core.domain.models import Version
 from podium.core.domain.repair import Difference, Kind, RepairPlan, Severity
-from podium.core.domain.runs import Run, RunDetail, RunKind, RunState, Step, StepState, Trigger
+from podium.core.domain.runs import PIPELINE, Run, RunDetail, RunState, Step, StepState, Trigger
 from podium.core.domain.verdicts import CheckResult, GateReport, Verdict
 from podium.core.domain.watching import SIGNALS, AgentStatus, Sample
 from podium.core.engine.paths import step_log
@@ -203,7 +203,7 @@ class SeededCockpit(Cockpit):
 
     def repair(self, plan: RepairPlan, *, why: str = "") -> Run:
         self.__dict__.setdefault("repaired", []).append((plan.environment, plan.restart, why))
-        return _create(self.journal, RunKind.DEPLOY, plan.environment, COMMITS[0], self.clock_now, why=why)
+        return _create(self.journal, "deploy", plan.environment, COMMITS[0], self.clock_now, why=why)
 
     def canary(self, environment: str) -> CanaryStatus | None:
         return self.canaries.get(environment)
@@ -250,7 +250,7 @@ class SeededCockpit(Cockpit):
         self.__dict__.setdefault("applied", []).append((plan, why, force))
         return _create(
             self.journal,
-            RunKind(plan.how.value),
+            plan.how.value,
             plan.environment,
             COMMITS[0],
             self.clock_now,
@@ -297,7 +297,7 @@ def _sql(journal: Journal, sql: str, values: Sequence[object]) -> None:
 
 def _create(
     journal: Journal,
-    kind: RunKind,
+    kind: str,
     name: str,
     commit: str,
     at: float,
@@ -329,7 +329,7 @@ def _runs(journal: Journal, state: Path, count: int, now: float) -> None:
         at = now - 86_400 * 2 - 1800.0 * (count - index)
         run = _create(
             journal,
-            RunKind.PIPELINE,
+            PIPELINE,
             "release",
             COMMITS[index % 4],
             at,
@@ -339,7 +339,7 @@ def _runs(journal: Journal, state: Path, count: int, now: float) -> None:
     at = now - 26 * 3600
     run = _create(
         journal,
-        RunKind.PIPELINE,
+        PIPELINE,
         "release",
         COMMITS[0],
         at,
@@ -351,7 +351,7 @@ def _runs(journal: Journal, state: Path, count: int, now: float) -> None:
     _finish(journal, run, RunState.SUCCEEDED, at, at + 41)
     run = _create(
         journal,
-        RunKind.PROMOTE,
+        "promote",
         "production",
         COMMITS[0],
         now - 25 * 3600,
@@ -362,7 +362,7 @@ def _runs(journal: Journal, state: Path, count: int, now: float) -> None:
     at = now - 5 * 3600
     run = _create(
         journal,
-        RunKind.PIPELINE,
+        PIPELINE,
         "release",
         COMMITS[1],
         at,
@@ -373,12 +373,12 @@ def _runs(journal: Journal, state: Path, count: int, now: float) -> None:
     _steps(journal, state, run, at, {"gate": StepState.FAILED}, cached={"unit", "data"})
     _finish(journal, run, RunState.FAILED, at, at + 24, "gate quality refused v2: roc_auc is lower than the champion's")
     at = now - 3 * 3600
-    run = _create(journal, RunKind.PIPELINE, "nightly", COMMITS[1], at, trigger=Trigger.SCHEDULE, why="0 3 * * *")
+    run = _create(journal, PIPELINE, "nightly", COMMITS[1], at, trigger=Trigger.SCHEDULE, why="0 3 * * *")
     _finish(journal, run, RunState.CANCELLED, at, at + 12, "cancelled by anna from 10.0.0.7")
     at = now - 2 * 3600
     run = _create(
         journal,
-        RunKind.PIPELINE,
+        PIPELINE,
         "release",
         COMMITS[2],
         at,
@@ -391,7 +391,7 @@ def _runs(journal: Journal, state: Path, count: int, now: float) -> None:
     at = now - 300
     run = _create(
         journal,
-        RunKind.PIPELINE,
+        PIPELINE,
         "release",
         COMMITS[3],
         at,
@@ -404,7 +404,7 @@ def _runs(journal: Journal, state: Path, count: int, now: float) -> None:
     at = now - 21
     run = _create(
         journal,
-        RunKind.PIPELINE,
+        PIPELINE,
         "release",
         COMMITS[3],
         at,

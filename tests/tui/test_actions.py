@@ -4,12 +4,12 @@ from collections import Counter
 
 import pytest
 from podium.core.cockpit import ConfigError
-from podium.core.domain.runs import Run, RunKind, RunState, Trigger
+from podium.core.domain.runs import PIPELINE, Run, RunState, Trigger
 from podium.tui import keymap
 from podium.tui.actions import ACTIONS, BY_ID, Context, Danger, Keymap, footer_actions
 from podium.tui.glyphs import Glyphs
 
-RUN = Run(3, RunKind.PIPELINE, "release", RunState.RUNNING, Trigger.PERSON, "anna", 1.0)
+RUN = Run(3, PIPELINE, "release", RunState.RUNNING, Trigger.PERSON, "anna", 1.0)
 
 # DESIGN.md, "Keys".
 DESIGNED = {

@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from podium.core.cockpit import PodiumError
 from podium.core.domain.runs import Step, StepState
-from podium.tui import format as fmt
 from podium.tui.glyphs import Glyphs
 from podium.tui.pool import SLOW, Job, Pool
 from podium.tui.store import Store
@@ -167,37 +166,6 @@ def test_plain_glyphs_where_the_terminal_is_not_utf8() -> None:
 
 
 # Words and figures
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (None, ""),
-        (0.04, "0.0s"),
-        (9.96, "10s"),
-        (59.4, "59s"),
-        (59.6, "1m00s"),
-        (3599.7, "1h00m"),
-        (90_000, "1d01h"),
-        (-3, "0.0s"),
-    ],
-)
-def test_durations(seconds: float | None, words: str) -> None:
-    assert fmt.duration(seconds) == words
-
-
-@given(st.floats(allow_nan=True, allow_infinity=False, width=64))
-def test_every_number_is_short(value: float) -> None:
-    assert len(fmt.number(value)) <= 11
-
-
-def test_signals_have_units() -> None:
-    assert fmt.signal("latency_p95", 0.0123) == "12.3 ms" and fmt.signal("error_rate", 0.0123) == "1.2 %"
-    assert (
-        fmt.signal("memory", 161e6) == "161 MB"
-        and fmt.signal("requests", 146.2) == "146/s"
-        and fmt.signal("cpu", None) == "–"
-    )
 
 
 @given(st.text(), st.integers(0, 40), st.sampled_from(["left", "right"]))

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from textual import events
 
+from ...core.domain import format as fmt
 from ...core.domain.runs import Run, Step, StepState
 from ...core.domain.verdicts import Verdict
-from .. import format as fmt
 from .pane import Cell
 from .table import Column, Table
 

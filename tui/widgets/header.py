@@ -6,8 +6,8 @@ from __future__ import annotations
 from textual import events
 from textual.strip import Strip
 
+from ...core.domain import format as fmt
 from ...core.domain.watching import AgentStatus
-from .. import format as fmt
 from ..actions import SCREEN_TITLES
 from .pane import Pane, Span, fit, safe
 

@@ -15,10 +15,10 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Input, Static
 
+from ...core.domain import format as fmt
 from ...core.domain.delivery import Change, How, Plan
 from ...core.domain.models import Version
 from ...core.domain.repair import Difference, Severity
-from .. import format as fmt
 from .confirm import DIALOG_CSS, Dialog
 from .pane import safe
 

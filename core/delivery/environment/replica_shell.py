@@ -21,11 +21,8 @@ def open_shell(runtime: EnvironmentRuntime, name: str) -> ShellSession:
     container, Refused when it does not run or the environment is served by processes, Unreachable when the engine
     does not answer. Loads Docker; to be closed by the caller."""
     found = _meant(runtime, name)
-    if found.state != "running":
-        raise Refused(
-            f"{found.name} is {found.state}; a shell needs a running container",
-            hint=f"podium logs -e {runtime.name} {name} shows what it said",
-        )
+    if refusal := found.why_no_shell():
+        raise Refused(refusal, hint=f"podium logs -e {runtime.name} {name} shows what it printed")
     from ...containers import open_engine
     from ...containers.engine.address import of_environment
     from ...containers.engine.exec_shell import ExecShell

@@ -184,13 +184,7 @@ def parameters(plan: RepairPlan) -> dict[str, str]:
 def repair(context: StepContext) -> Mapping[str, Any]:
     """The built-in step. Options: `environment`; `remove`, names of containers to be removed; `restart`, the one
     replica that is restarted instead."""
-    name = str(context.options.get("environment") or "")
-    config = context.project.environments.get(name)
-    if config is None:
-        raise NotFound(
-            f"there is no environment {name!r}",
-            hint=f"podium.yaml has: {', '.join(context.project.environments) or 'none'}",
-        )
+    config = context.project.environment(str(context.options.get("environment") or context.options.get("target") or ""))
     runtime = EnvironmentRuntime(context.project, context.journal, config, say=context.log, patience=PATIENCE)
     restart = str(context.options.get(_RESTART) or "")
     if restart:

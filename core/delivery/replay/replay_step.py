@@ -12,7 +12,7 @@ from ...domain.models import Version
 from ...domain.project import Check
 from ...domain.replay import ReplayLimits, ReplayReport
 from ...domain.verdicts import CheckResult, Verdict, worst
-from ...errors import NotFound, PodiumError, RunFailed
+from ...errors import PodiumError, RunFailed
 from ...serving import captures
 from ...serving.captures import Captures
 from ..environment import history
@@ -242,10 +242,5 @@ def keep(runtime: EnvironmentRuntime, report: ReplayReport) -> None:
 
 
 def _runtime(context: StepContext, name: str) -> EnvironmentRuntime:
-    config = context.project.environments.get(name)
-    if config is None:
-        raise NotFound(
-            f"there is no environment {name!r}",
-            hint=f"podium.yaml has: {', '.join(context.project.environments) or 'none'}",
-        )
+    config = context.project.environment(name)
     return EnvironmentRuntime(context.project, context.journal, config, say=context.log)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
-from ...domain.delivery import CanaryRequest, CanaryState, CanaryStatus, Deployment, Replica
+from ...domain.delivery import CanaryRequest, CanaryState, CanaryStatus, Deployment, Replica, no_canary
 from ...domain.verdicts import CheckResult, Verdict, worst
 from ...errors import Refused, RunFailed
 from ...journal import Journal
@@ -42,17 +42,10 @@ def order(journal: Journal, environment: str, what: CanaryRequest, *, who: str, 
     that makes no sense now."""
     now = status(journal, environment)
     if now is None:
-        raise Refused(f"no canary is under way in {environment}", hint=f"podium status -e {environment} says what is")
-    if what is CanaryRequest.PAUSE and now.state is CanaryState.PAUSED:
-        raise Refused(
-            f"the canary in {environment} is paused already: {now.message}",
-            hint=f"podium resume -e {environment} goes on",
-        )
-    if what is CanaryRequest.RESUME and now.state is CanaryState.RUNNING:
-        raise Refused(
-            f"the canary in {environment} is not paused: it is judged in {_left(now):.0f} s",
-            hint="podium promote --full does not wait",
-        )
+        raise Refused(no_canary(environment), hint=f"podium status -e {environment} says what is")
+    if refusal := now.why_not(what):
+        running = f"it is judged in {_left(now):.0f} s; podium promote --full does not wait"
+        raise Refused(refusal, hint=running if now.state is CanaryState.RUNNING else f"podium resume -e {environment}")
     journal.orders.add(now.deployment, what, who, environment=environment, why=why)
     return now
 

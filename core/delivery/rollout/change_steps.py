@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...domain.delivery import Deployment, How
-from ...domain.runs import RunKind
-from ...errors import NotFound, UsageError
+from ...errors import UsageError
 from ..environment.healing import tend
 from ..environment.lock import operation
 from ..environment.runtime import EnvironmentRuntime
@@ -65,13 +64,9 @@ def carry_out(runtime: EnvironmentRuntime, order: Order) -> tuple[Deployment, li
 
 
 def _runtime(context: StepContext) -> EnvironmentRuntime:
-    name = str(context.options.get("environment") or context.run.params.get("environment") or "")
-    config = context.project.environments.get(name)
-    if config is None:
-        raise NotFound(
-            f"there is no environment {name!r}",
-            hint=f"podium.yaml has: {', '.join(context.project.environments) or 'none'}",
-        )
+    options = context.options
+    name = options.get("environment") or context.run.params.get("environment") or options.get("target") or ""
+    config = context.project.environment(str(name))
     return EnvironmentRuntime(context.project, context.journal, config, say=context.log, patience=PATIENCE)
 
 
@@ -88,7 +83,7 @@ def _order(context: StepContext, runtime: EnvironmentRuntime, how: How) -> Order
     if force.lower() in ("true", "false"):
         raise UsageError("force needs a reason in words", hint="force: why it is right to do it all the same")
     run = context.run
-    operation_run = run.kind is not RunKind.PIPELINE
+    operation_run = run.is_operation
     return Order(
         how,
         version,

@@ -38,12 +38,7 @@ def plan(
     caller has the environment's lock itself. NotFound for an unknown environment or version and for a rollback that
     has nothing to go back to.
     """
-    config = project.environments.get(environment)
-    if config is None:
-        raise NotFound(
-            f"there is no environment {environment!r}",
-            hint=f"podium.yaml has: {', '.join(project.environments) or 'none'}",
-        )
+    config = project.environment(environment)
     runtime = EnvironmentRuntime(project, journal, config)
     serving = history.serving(journal, environment)
     number = version if version is not None else _meant(project, journal, how, environment)

@@ -23,7 +23,7 @@ from podium.core.delivery.replay.sending import CANDIDATE, CHAMPION, HOPELESS, E
 from podium.core.domain.models import Version
 from podium.core.domain.project import Check
 from podium.core.domain.replay import ReplayLimits, ReplayReport
-from podium.core.domain.runs import Run, RunKind, RunState, Trigger
+from podium.core.domain.runs import PIPELINE, Run, RunState, Trigger
 from podium.core.domain.verdicts import Verdict
 from podium.core.engine.context import StepContext
 from podium.core.errors import Refused, Unreachable
@@ -392,7 +392,7 @@ def test_a_report_is_kept_without_vouching_for_the_version(world: World, play: P
 
 def test_as_a_check_of_a_gate(world: World, play: Played) -> None:
     def judged(number: int) -> dict[str, Verdict]:
-        run = Run(7, RunKind.PIPELINE, "release", RunState.RUNNING, Trigger.PERSON, "anna", 0.0)
+        run = Run(7, PIPELINE, "release", RunState.RUNNING, Trigger.PERSON, "anna", 0.0)
         context = StepContext(world.project, run, "gate", {}, _journal=world.journal)
         check = Check("replay", environment="staging", replay=ReplayLimits(max_slowdown=100.0))
         return {result.name: result.verdict for result in gate_check(context, check, Version("tiny", number, 0.0))}

@@ -99,7 +99,7 @@ def test_pause_holds_and_resume_goes_on(world: World) -> None:
         paused = going.at(25, CanaryState.PAUSED)
         assert paused.until is None
         assert paused.message == "paused by ops: lunch"
-        with pytest.raises(Refused, match="paused already"):
+        with pytest.raises(Refused, match="already paused"):
             going.order(CanaryRequest.PAUSE)
         # Longer than the stage would have lasted, and still there, with the analysis going on.
         still = wait_until(

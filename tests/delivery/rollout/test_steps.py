@@ -10,7 +10,7 @@ from podium.core.delivery.rollout.saga import Order, begin
 from podium.core.delivery.status import status
 from podium.core.domain.delivery import How
 from podium.core.domain.project import Strategy
-from podium.core.domain.runs import Run, RunKind, RunState, Trigger
+from podium.core.domain.runs import PIPELINE, Run, RunState, Trigger
 from podium.core.engine.context import StepContext
 from podium.core.errors import UsageError
 
@@ -18,7 +18,7 @@ from tests.delivery.light import World
 
 
 def order(world: World, **options: Any) -> Order:
-    run = Run(7, RunKind.PIPELINE, "release", RunState.RUNNING, Trigger.SCHEDULE, "anna", 0.0, why="nightly")
+    run = Run(7, PIPELINE, "release", RunState.RUNNING, Trigger.SCHEDULE, "anna", 0.0, why="nightly")
     context = StepContext(
         world.project, run, "ship", {"environment": "staging", "version": "1", **options}, _journal=world.journal
     )

@@ -20,7 +20,7 @@ from podium.core.containers.engine.errors import Away
 from podium.core.containers.images import store
 from podium.core.containers.observe.cgroups import _namespace
 from podium.core.domain.project import ContainerSpec
-from podium.core.domain.runs import RunKind, RunState, Trigger
+from podium.core.domain.runs import PIPELINE, RunState, Trigger
 from podium.core.engine.executors.container import image, orphans, transfer
 from podium.core.engine.executors.container.spec import StepSpec
 from podium.core.engine.executors.container.wrapper import TOLD_AND_WELL, WRAPPER
@@ -196,7 +196,7 @@ def test_a_container_whose_engine_was_away_waits_for_a_resume(
     tmp_path: Path, lost: bool, state: RunState, stays: bool
 ) -> None:
     with Journal.open(tmp_path / "journal.db") as journal:
-        run = journal.runs.create(kind=RunKind.PIPELINE, name="p", trigger=Trigger.PERSON, who="anna")
+        run = journal.runs.create(kind=PIPELINE, name="p", trigger=Trigger.PERSON, who="anna")
         journal.runs.set_state(run.id, state)
         left = orphans.Left("c" * 64, run.id, "a", "running", False, "mark", time.time() - 3600)
         if lost:

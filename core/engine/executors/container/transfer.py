@@ -122,7 +122,8 @@ def _unpack(archive: Path, scratch: Path, target: Path, order: StepSpec) -> None
     scratch.mkdir()
     with Directory.open(scratch) as files:
         try:
-            unpack(archive, files)
+            with tarfile.open(archive) as tar:
+                unpack(tar, files)
         except (tarfile.TarError, OSError) as error:
             raise RunFailed(f"output {target.name} cannot be taken over: {error}") from error
         if not files.exists(target.name):

@@ -1,4 +1,4 @@
-"""How lengths of time and shares are written: `50ms`, `20m`, `1h30m`; `20%`."""
+"""Reads lengths of time (`50ms`, `20m`, `1h30m`) and shares (`20%`), in podium.yaml as on the command line."""
 
 from __future__ import annotations
 

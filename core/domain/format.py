@@ -1,0 +1,146 @@
+"""Writes numbers, durations, sizes, ages and times for people. Pure functions; both front ends use them.
+
+Machines read JSON, where times are `moment` and all else is a plain number.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import UTC, datetime
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+
+def duration(seconds: float | None) -> str:
+    """`0.4s`, `12s`, `3m05s`, `2h10m`, `4d02h`; empty for None. At most six cells below 100 days."""
+    if seconds is None:
+        return ""
+    seconds = max(0.0, seconds)
+    if seconds < 9.95:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    if whole < _MINUTE:
+        return f"{whole}s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE}m{whole % _MINUTE:02d}s"
+    if whole < _DAY:
+        return f"{whole // _HOUR}h{whole % _HOUR // _MINUTE:02d}m"
+    return f"{whole // _DAY}d{whole % _DAY // _HOUR:02d}h"
+
+
+def ago(at: float | None, now: float | None = None) -> str:
+    """`12s ago`, `3h ago`; the date (UTC) from 30 days on; empty for None."""
+    if at is None:
+        return ""
+    seconds = max(0.0, (time.time() if now is None else now) - at)
+    for limit, unit, size in ((_MINUTE, "s", 1), (_HOUR, "m", _MINUTE), (_DAY, "h", _HOUR), (30 * _DAY, "d", _DAY)):
+        if seconds < limit:
+            return f"{int(seconds / size)}{unit} ago"
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
+
+
+def age(at: float | None, now: float) -> str:
+    """`now`, `<1m`, `3m`, `2h`, `9d`, `4mo`: coarse, because it must not change every second on a quiet screen."""
+    if at is None:
+        return ""
+    seconds = max(0, int(now - at))
+    if seconds < _MINUTE:
+        return "now" if seconds < 10 else "<1m"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE}m"
+    if seconds < _DAY:
+        return f"{seconds // _HOUR}h"
+    if seconds < _DAY * 60:
+        return f"{seconds // _DAY}d"
+    return f"{seconds // (_DAY * 30)}mo"
+
+
+def when(at: float | None, now: float | None = None) -> str:
+    """Local date and time; only the time on the same day."""
+    if at is None:
+        return ""
+    local = time.localtime(at)
+    if now is not None and time.localtime(now)[:3] == local[:3]:
+        return time.strftime("%H:%M:%S", local)
+    return time.strftime("%Y-%m-%d %H:%M", local)
+
+
+def moment(at: float | None) -> str | None:
+    """ISO 8601 in UTC with milliseconds, as every JSON field has it."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def number(value: float | None) -> str:
+    """Four significant figures at most, without noise; a dash for None."""
+    if value is None:
+        return "–"
+    if not math.isfinite(value):
+        return "NaN" if value != value else f"{value}"
+    if value == int(value) and abs(value) < 1e6:
+        return str(int(value))
+    if abs(value) >= 1000:
+        return f"{value:,.0f}" if abs(value) < 1e7 else f"{value:.2e}"
+    return f"{value:.4f}" if abs(value) < 10 and abs(value) >= 0.001 else f"{value:.4g}"
+
+
+def figure(value: object) -> str:
+    """A metric or parameter of any type: a float as `number` writes it, empty for None."""
+    if value is None:
+        return ""
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def signed(value: float) -> str:
+    """A difference, with its sign."""
+    return f"{value:+.4f}" if abs(value) < 100 else f"{value:+,.0f}"
+
+
+def signal(name: str, value: float | None) -> str:
+    """A live signal in its unit."""
+    if value is None:
+        return "–"
+    if name == "requests":
+        return f"{value:.0f}/s" if value >= 10 else f"{value:.1f}/s"
+    if name in ("error_rate", "cpu"):
+        return f"{value * 100:.1f} %" if value < 0.1 or name == "error_rate" else f"{value * 100:.0f} %"
+    if name.startswith("latency"):
+        return f"{value * 1000:.1f} ms" if value < 0.1 else f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
+    if name == "memory":
+        return size(value)
+    return number(value)
+
+
+def size(value: float) -> str:
+    """Bytes: `812 B`, `12 kB`, `3.4 MB`, `1.2 GB`, powers of 1000 as engines and registries count."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.0f} {unit}" if unit in ("B", "kB") or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1000
+    return ""
+
+
+def narrow_size(value: float) -> str:
+    """Bytes in at most five cells: `0`, `812`, `12k`, `3.4M`, `612M`, `1.2G`."""
+    for unit in ("", "k", "M", "G"):
+        if value < 999.5 or unit == "G":
+            return f"{value:.1f}{unit}" if unit and value < 9.95 else f"{value:.0f}{unit}"
+        value /= 1000
+    return ""
+
+
+def narrow_share(value: float) -> str:
+    """A share of one core in at most five cells."""
+    return f"{value * 100:.1f}%" if value < 0.0995 else f"{value * 100:.0f}%"
+
+
+def count(value: int, noun: str, plural: str = "") -> str:
+    """`1 run`, `1,204 runs`."""
+    return f"{value:,} {noun if value == 1 else plural or noun + 's'}"
+
+
+def short_commit(commit: str, *, dirty: bool = False) -> str:
+    """Nine characters of a commit; a `+` says that the work tree had changes."""
+    return commit[:9] + ("+" if dirty and commit else "")
