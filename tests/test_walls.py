@@ -129,7 +129,7 @@ CIRCLES: tuple[tuple[str, ...], ...] = (
         "tui.widgets.log_draw", "tui.widgets.log_view", "tui.widgets.pane", "tui.widgets.table",
     ),
 )  # fmt: skip
-UPWARD_STRINGS = {("core/cockpit_containers.py", "podium.cli")}
+UPWARD_STRINGS: set[tuple[str, str]] = set()
 CROWDED = {"cli"}
 # The one table that names rooms of every floor, so that nobody else has to.
 PLUGIN_TABLE = "core/plugins.py"
