@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.runner.scale import scaled
 from tests.source_tree import (
     HOUSE,
     ROOT,
@@ -241,7 +242,7 @@ def loaded(code: str, cwd: Path) -> set[str]:
     """Top-level modules in a fresh process that ran `code`."""
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", REPORT + code], cwd=cwd, env=environ, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", REPORT + code], cwd=cwd, env=environ, capture_output=True, text=True, timeout=scaled(60)
     )
     assert done.stderr.strip(), done.stdout
     return set(json.loads(done.stderr.strip().splitlines()[-1]))
