@@ -28,6 +28,8 @@ from .sweep import LABEL
 IGNORED = "PODIUM_TEST_IGNORED"
 # A set-up that fails for a reason of its own fails again: more attempts would only take time.
 MAX_SETUPS = 2
+# Beyond twice its time-out a test does not come back any more; in seconds.
+LATE = 60.0
 LOG = Path(tempfile.gettempdir()) / f"podium-tests-ended-{os.getuid()}.log"
 
 _reaper: subprocess.Popen[str] | None = None
@@ -115,7 +117,7 @@ def protect(item: pytest.Item) -> Generator[None, object, object]:
     limit = limit_of(item)
     guarded = limit > 0 and hasattr(item.config, "workerinput")
     if guarded:
-        faulthandler.dump_traceback_later(2 * limit + 60, exit=True)
+        faulthandler.dump_traceback_later(2 * limit + LATE, exit=True)
     try:
         return (yield)
     finally:
@@ -135,3 +137,15 @@ def forget_failure(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object
         if fixturedef.scope != "function" and attempts < MAX_SETUPS:
             fixturedef.cached_result = None
         raise
+
+
+# The other tests of a file
+
+
+def scheduler(config: pytest.Config, log: Any) -> Any:
+    """Returns what deals out tests by files (`--dist loadfile`); None for any other way."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from .files import ByFile
+
+    return ByFile(config, log)

@@ -90,10 +90,7 @@ class EnvironmentRuntime:
     def version(self, number: int) -> Version:
         """As the journal last saw it; one that it never saw is known by its number alone."""
         model = self.project.mlflow.model
-        return next(
-            (v for v in self.journal.versions.of(model) if v.version == number),
-            Version(model=model, version=number, created=0.0),
-        )
+        return self.journal.versions.get(model, number) or Version(model=model, version=number, created=0.0)
 
     def files(self, version: int) -> Path:
         from ...registry.files import directory
@@ -312,9 +309,7 @@ class EnvironmentRuntime:
         order = list(dict.fromkeys(version for version in ranked if version != serving))
         warm, aside = set(order[: environment.keep]), set(order[environment.keep :][: environment.keep_stopped])
         idle = [row for row in self.replicas() if not row.weight]
-        surplus = [
-            row for row in idle if row.version == serving and int(row.slot.rpartition("-")[2]) > environment.replicas
-        ]
+        surplus = [row for row in idle if row.version == serving and row.number > environment.replicas]
         others = [row for row in idle if row.version not in warm | {serving}]
         self.put_aside([row for row in others if row.version in aside])
         self.retire([*surplus, *(row for row in others if row.version not in aside)])
