@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Folders (and single modules) of core/ from the ground up. Rooms of one floor do not import each other.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("version", "errors", "handover"),
-    ("identity", "beneath", "http_client"),
+    ("identity", "beneath", "child", "http_client"),
     ("domain",),
     ("config", "journal", "logs", "scm"),
     ("registry", "containers"),

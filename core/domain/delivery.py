@@ -88,6 +88,11 @@ class Replica:
     container: str = ""
     image: str = ""
 
+    @property
+    def number(self) -> int:
+        """The number of this replica among those of its version, from 1 on, as its slot ends."""
+        return int(self.slot.rpartition("-")[2])
+
 
 class CanaryState(StrEnum):
     """INCONCLUSIVE waits for a person to resume, send all traffic, or abort."""

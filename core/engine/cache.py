@@ -25,7 +25,7 @@ from ..errors import JournalError, RunFailed
 from .file_copy import place
 from .graph import PlannedStep
 from .hashing import Entry, FileHashes, locate, matching, scan, summary
-from .remembered import RememberedImages
+from .image_digests import ImageDigests
 
 FORMAT = 1
 # What a long step made is written down at once: its worker may be killed at any time. Short ones are written together.
@@ -64,7 +64,7 @@ class Cache:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._database = _open(self.directory / "cache.db")
         self.hashes = FileHashes(self._database)
-        self.images = RememberedImages(self._database)
+        self.images = ImageDigests(self._database)
         self._new: dict[str, Kept] = {}
         self._used: set[str] = set()
         self._saved = time.monotonic()

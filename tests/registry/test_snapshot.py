@@ -59,7 +59,7 @@ def test_an_unchanged_file_is_not_read_again(
     def forbidden(*_: object) -> None:
         raise AssertionError("MLflow was asked")
 
-    monkeypatch.setattr("podium.core.registry.store.open_registry", forbidden)
+    monkeypatch.setattr("podium.core.registry.open_registry", forbidden)
     assert not snapshot.refresh(embedded.project, journal)
 
 

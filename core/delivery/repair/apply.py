@@ -159,7 +159,7 @@ class Mender:
         version, wanted = self.serving, self.runtime.environment.replicas
         if version is None:
             return
-        rows = [row for row in self.runtime.running(version) if _number(row) <= wanted]
+        rows = [row for row in self.runtime.running(version) if row.number <= wanted]
         if not rows:
             return
         self._wait_for_one(rows)
@@ -173,7 +173,7 @@ class Mender:
             self.runtime.drain(drained)
         for row in drained:
             self.runtime.journal.replicas.put(replace(row, state=ReplicaState.WARM))
-        surplus = [row for row in self.runtime.replicas(version) if _number(row) > wanted]
+        surplus = [row for row in self.runtime.replicas(version) if row.number > wanted]
         if surplus:
             self.runtime.retire(surplus)
 
@@ -234,10 +234,6 @@ def _answers(instance: Instance) -> bool:
     return True
 
 
-def _number(row: Replica) -> int:
-    return int(row.slot.rpartition("-")[2])
-
-
 def others_serve(runtime: EnvironmentRuntime, row: Replica) -> bool:
     return any(
         other.id != row.id and other.weight and other.state is ReplicaState.READY and runtime.driver.alive(other)
@@ -274,7 +270,7 @@ def renew(runtime: EnvironmentRuntime, row: Replica, *, keep: bool) -> None:
 
 def _spare(runtime: EnvironmentRuntime, row: Replica) -> Replica:
     """One more replica of the same version, healthy and with the traffic of `row`."""
-    number = max(_number(each) for each in runtime.replicas(row.version)) + 1
+    number = max(each.number for each in runtime.replicas(row.version)) + 1
     made = runtime.start(row.version, number, row.digest)
     try:
         runtime.wait_healthy([made.id])

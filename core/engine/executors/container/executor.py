@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from .... import handover
+from ....child import adopt_orphans
 from ....containers.engine import address as addresses
 from ....containers.engine import unix_http
 from ....containers.engine.address import Address
@@ -46,7 +47,7 @@ class _Build:
 
 class DockerExecutor:
     def __init__(self) -> None:
-        orphans.adopt_orphans()
+        adopt_orphans()
         self._builds: dict[str, _Build] = {}
         self._known: dict[str, str] = {}
         self._setting: Setting | None = None
