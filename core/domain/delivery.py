@@ -28,7 +28,8 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One row of the ledger. `phase` is the last phase of the saga that was finished; `data` is what its undo needs."""
+    """One row of the ledger. `phase` is the last phase of the rollout that was finished; `data` is
+    its `RolloutState` as JSON."""
 
     id: int
     environment: str
@@ -90,7 +91,7 @@ class Replica:
 
     @property
     def number(self) -> int:
-        """The number of this replica among those of its version, from 1 on, as its slot ends."""
+        """Its number among the replicas of its version, from 1."""
         return int(self.slot.rpartition("-")[2])
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import plugins
 from ..domain.models import CHAMPION, TAG_VERDICT, Version
 from ..domain.project import Check
 from ..domain.verdicts import CheckResult, GateReport, Verdict
@@ -29,12 +29,8 @@ _HINTS = {
 }
 
 
-# Checks that need replicas and traffic belong to rooms above this one: by name and late, as built-in steps are.
-_OUTSIDE = {"replay": "podium.core.delivery.replay.replay_step:gate_check"}
-
-
 class GateRefused(RunFailed):
-    """The verdict is not pass. `results` are the step's results all the same."""
+    """The verdict is not a pass. `results` are the step's results, which are kept."""
 
     def __init__(self, report: GateReport) -> None:
         super().__init__(sentence(report), hint=_HINTS[report.verdict])
@@ -53,8 +49,8 @@ def results_of(report: GateReport) -> dict[str, Any]:
 
 
 def gate(context: StepContext) -> Mapping[str, Any]:
-    """Results: `verdict`, `version`, `model`, `gate`, `champion`, `rows`. Raises GateRefused unless the verdict is
-    pass; the report is kept first."""
+    """Runs the gate. The results are `verdict`, `version`, `model`, `gate`, `champion` and `rows`. Stores the report
+    first, then raises GateRefused unless the verdict is a pass."""
     spec = context.project.gates[str(context.options["gate"])]
     registry = open_registry(context.project.mlflow, context.project.state)
     try:
@@ -75,7 +71,7 @@ def gate(context: StepContext) -> Mapping[str, Any]:
             fetch=fetch,
             run_id=context.run.id,
             champion_problem=problem,
-            outside={kind: _outside(target, context, candidate) for kind, target in _OUTSIDE.items()},
+            outside={kind: _outside(kind, context, candidate) for kind in plugins.names("checks")},
             log=context.log,
         )
         _keep(context, registry, report, candidate)
@@ -88,10 +84,12 @@ def gate(context: StepContext) -> Mapping[str, Any]:
     return results_of(report)
 
 
-def _outside(target: str, context: StepContext, candidate: Version) -> Outside:
+def _outside(kind: str, context: StepContext, candidate: Version) -> Outside:
+    """Returns a check that needs replicas and traffic: it belongs to a room above this one, and is loaded when the
+    gate has such a check."""
+
     def judge(check: Check) -> Sequence[CheckResult]:
-        module, _, name = target.partition(":")
-        return getattr(importlib.import_module(module), name)(context, check, candidate)
+        return plugins.load("checks", kind)(context, check, candidate)
 
     return judge
 
@@ -107,8 +105,8 @@ def _candidate(context: StepContext) -> tuple[str, int]:
 
 
 def champion_of(registry: Registry, model: str) -> tuple[Version | None, str]:
-    """(the champion, "") or (None, why there should be one but is not). No alias at all is no problem: the first
-    version has nobody to beat."""
+    """Returns (the champion, "") or (None, why there should be one but is not). Without any alias there is no
+    problem: the first version has nothing to be compared with."""
     number = registry.aliases(model).get(CHAMPION)
     if number is None:
         return None, ""
@@ -125,7 +123,8 @@ def champion_of(registry: Registry, model: str) -> tuple[Version | None, str]:
 
 
 def _keep(context: StepContext, registry: Registry, report: GateReport, candidate: Version) -> None:
-    """In the journal first: it is what promote asks, and it must not be lost because a server is slow."""
+    """Stores the report, first in the journal: promote asks the journal, and the report must not be lost because a
+    server is slow."""
     context.journal.gates.add(report)
     context.journal.versions.update(
         replace(candidate, verdict=report.verdict, tags={**candidate.tags, TAG_VERDICT: str(report.verdict)})

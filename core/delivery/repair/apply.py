@@ -1,4 +1,4 @@
-"""Making an environment again what the ledger says. For callers that hold it (guard.py).
+"""Making an environment again what the ledger says. For callers that hold it (lock.py).
 
 What is new always comes before what is old goes: while one healthy replica of any version serves, no request is
 lost. A part that fails is told and does not keep the others from being done.
@@ -16,7 +16,7 @@ from ...domain.repair import Difference, Kind
 from ...errors import Interrupted, PodiumError, RunFailed
 from ..environment import history, observed
 from ..environment.runtime import EnvironmentRuntime
-from ..rollout.recovery import settled
+from ..rollout.recovery import recover_all
 from ..rollout.strategies import FULL
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Mender:
     # The parts, in their order
 
     def interrupted(self) -> None:
-        for line in settled(self.runtime):
+        for line in recover_all(self.runtime):
             self.runtime.say(line)
 
     def connect(self) -> None:
@@ -135,7 +135,7 @@ class Mender:
         missing = [number for number in self.runtime.missing(version) if f"v{version}-{number}" not in known]
         if not missing:
             return
-        from ..rollout.saga import fetch
+        from ..rollout.carry_out import fetch
 
         digest = fetch(self.runtime, version)
         for number in missing:
