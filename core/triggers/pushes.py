@@ -11,7 +11,7 @@ files have changed, or when a hook has rung.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,19 +43,19 @@ def watched(project: Project) -> list[tuple[str, str]]:
     return [(pipeline.name, branch) for pipeline in project.pipelines.values() for branch in pipeline.on.push]
 
 
-def mark_seen(project: Project, journal: Journal, repository: Repository) -> None:
+def mark_seen(project: Project, journal: Journal, tips: Mapping[str, str]) -> None:
     """An agent that comes to a project for the first time starts nothing for what is already there."""
     for pipeline, branch in watched(project):
         key = cursor(pipeline, branch)
         if journal.values.get(key) is None:
-            journal.values.set(key, repository.branch_tip(branch) or "")
+            journal.values.set(key, tips.get(branch, ""))
 
 
-def pending(project: Project, journal: Journal, repository: Repository) -> list[Push]:
-    """Branches whose tip has not been dealt with. A branch that does not exist has none."""
+def pending(project: Project, journal: Journal, tips: Mapping[str, str]) -> list[Push]:
+    """Returns the branches whose tip has not been dealt with. A branch that does not exist has none."""
     found: list[Push] = []
     for pipeline, branch in watched(project):
-        tip = repository.branch_tip(branch)
+        tip = tips.get(branch)
         if tip and tip != journal.values.get(cursor(pipeline, branch)):
             found.append(Push(pipeline, branch, tip))
     return found
@@ -71,8 +71,8 @@ def start(project: Project, journal: Journal, push: Push, say: Callable[[str], N
     quarantined = journal.quarantine.find(project.mlflow.model, commit=push.commit)
     run_id: int | None = None
     if quarantined is not None:
-        say(f"push {push.commit[:9]} to {push.branch}: quarantined ({quarantined.why or 'no reason given'}), not run")
         journal.audit.add(WHO, "push skipped", push.commit, "the commit is quarantined")
+        say(f"push {push.commit[:9]} to {push.branch}: quarantined ({quarantined.why or 'no reason given'}), not run")
     else:
         try:
             run = submit_pipeline(
@@ -117,11 +117,11 @@ class Pushes:
             return []
         self._signature, self._asked = signature, time.monotonic()
         self._install_hooks(project, repository)
-        mark_seen(project, self._journal, repository)
-        started = [
-            start(project, self._journal, push, self._say) for push in pending(project, self._journal, repository)
-        ]
-        self._waiting = bool(pending(project, self._journal, repository)) if started else False
+        # Git is asked once. A push that comes after it changes a ref file, which the next look sees.
+        tips = repository.branch_tips({branch for _, branch in pairs})
+        mark_seen(project, self._journal, tips)
+        started = [start(project, self._journal, push, self._say) for push in pending(project, self._journal, tips)]
+        self._waiting = bool(started) and bool(pending(project, self._journal, tips))
         return [run for run in started if run is not None]
 
     def _install_hooks(self, project: Project, repository: Repository) -> None:
