@@ -71,7 +71,7 @@ def _proxy(runtime: EnvironmentRuntime, data: Mapping[str, object]) -> None:
     """A proxy that this change started for nobody else is not left behind."""
     if data.get("proxy") is False and not runtime.replicas():
         runtime.proxy.stop()
-        runtime.driver.clear()
+        runtime.driver.teardown()
 
 
 def _labels(data: Mapping[str, object], deployment: Deployment, labels: Labels) -> None:
