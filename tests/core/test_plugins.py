@@ -83,7 +83,7 @@ def test_all_are_loaded_with_a_warning_for_each_that_does_not_load(toys: None) -
     found, warnings = plugins.load_all("executors")
     assert {"process", "docker", "toy"} <= found.keys()
     assert len(warnings) == 2
-    assert "a_package_that_is_not_there" in warnings[0] and "toys_good:Nothing" in warnings[1]
+    assert "a_package_that_is_not_there" in warnings[0].message and "toys_good:Nothing" in warnings[1].message
 
 
 def test_capabilities_are_known_without_loading_ours_and_from_the_class_of_others(toys: None) -> None:
