@@ -124,3 +124,19 @@ def test_podium_yaml_is_held_against_what_drivers_and_executors_can(tmp_path: Pa
         "environments.three.driver",
     }
     assert problems["environments.one.memory"].hint == "use driver: docker"
+
+
+def test_a_gate_measures_a_metric_of_another_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from podium.core.quality.metrics import Unmeasurable, named
+
+    text = "from podium.core.quality.metrics import METRICS\nGOOD = METRICS['mae']\nBAD = 7\n"
+    entries = {"metrics": {"toy-mae": "toys_metrics:GOOD", "toy-bad": "toys_metrics:BAD"}}
+    monkeypatch.syspath_prepend(package(tmp_path / "site", entries, {"toys_metrics": text}))
+    monkeypatch.setattr(plugins, "_loaded", {})
+    assert named("toy-mae").name == "mae"
+    with pytest.raises(Unmeasurable, match="is no podium"):
+        named("toy-bad")
+    with pytest.raises(Unmeasurable, match="does not know the metric 'luck'") as caught:
+        named("luck")
+    assert "rmse" in caught.value.hint and "toy-mae" in caught.value.hint
+    sys.modules.pop("toys_metrics")
