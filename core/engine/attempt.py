@@ -150,7 +150,7 @@ class Attempt:
             self._log.note("something that it started cannot be ended; it is left alone")
             return False
         if self._kill_at is None:
-            self._log.note("the command has ended, but not all that it started: that is told to end")
+            self._log.note("the command exited but left processes running; terminating them")
             self._kill_at = now + self._grace
             self._execution.terminate()
         self._kill_if_due(now)

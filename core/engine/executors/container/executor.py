@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from ...graph import PlannedStep
 
 # How long another machine's engine is waited for before what is remembered of it has to do (seconds).
-_ASK_SECONDS = 30.0
-_LOOK = 0.05
+IMAGE_ID_TIMEOUT = 30.0
+POLL_INTERVAL = 0.05
 # The child needs the engine to end a container. When it has not done so by then, it is ended itself, and the container
 # is found by the next worker.
-_STUBBORN = 15.0
+KILL_TIMEOUT = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class DockerExecutor:
         build = self._builds.get(spec.build) if spec.build else None
         result = task.directory / f"{paths.safe_name(task.step)}.container.json"
         result.unlink(missing_ok=True)
-        order = StepSpec(
+        step_spec = StepSpec(
             address=addresses.of_project(project),
             project=project.name,
             home=project.home,
@@ -86,7 +86,7 @@ class DockerExecutor:
             attempt=task.attempt,
             argv=tuple(task.argv),
             env=task.env,
-            spec=spec,
+            container=spec,
             outputs=task.outputs,
             tracking_uri=project.mlflow.tracking_uri,
             secrets=project.secrets,
@@ -99,14 +99,14 @@ class DockerExecutor:
             worker=os.getpid(),
         )
         # The names by which what a run left behind is found belong to the child; what the command itself sees is in the
-        # order.
+        # spec.
         env = {
             **environment.for_builtin(project),
             "PODIUM_RUN": str(task.run_id),
             "PODIUM_HOME": str(project.home),
             "PODIUM_STEP": task.step,
         }
-        packed = handover.pack(order)
+        packed = handover.pack(step_spec)
         try:
             argv = (sys.executable, "-P", "-m", "podium.core.engine.executors.container.supervisor")
             return DockerExecution(replace(task, argv=argv, env=env, stdin=packed), result, self._learn)
@@ -142,7 +142,7 @@ class DockerExecution(ProcessExecution):
         if self._code is not None or (self._kill_by is not None and now > self._kill_by):
             super().kill()
         elif self._kill_by is None:
-            self._kill_by = now + _STUBBORN
+            self._kill_by = now + KILL_TIMEOUT
             self._tell(signal.SIGUSR2)
 
     def findings(self) -> Mapping[str, Any]:
@@ -203,12 +203,12 @@ def _asked_by_a_child(setting: Setting, address: Address, reference: str) -> str
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    deadline = time.monotonic() + _ASK_SECONDS
+    deadline = time.monotonic() + IMAGE_ID_TIMEOUT
     orphans.leaders.add(child.pid)
     try:
         while child.poll() is None and time.monotonic() < deadline:
             setting.breathe()
-            time.sleep(_LOOK)
+            time.sleep(POLL_INTERVAL)
         if child.poll() is None or child.returncode:
             return None
         assert child.stdout is not None

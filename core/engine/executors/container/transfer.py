@@ -44,17 +44,17 @@ Say = Callable[[str], None]
 _TIMES = 20
 
 
-def send(engine: Engine, container: str, order: StepSpec, say: Say) -> None:
+def send(engine: Engine, container: str, spec: StepSpec, say: Say) -> None:
     """The run's directory into a container that has not started, at the same path, belonging to the same numbers."""
     sent = [0]
     with engine.doing("sending the run's files"):
         api = engine.api
         url = api._url("/containers/{0}/archive", container)
         answer = api._put(
-            url, params={"path": "/"}, data=_counted(_tree(order.root), sent), timeout=api.timeout * _TIMES
+            url, params={"path": "/"}, data=_counted(_tree(spec.root), sent), timeout=api.timeout * _TIMES
         )
         api._raise_for_status(answer)
-    say(f"sent the run's files to {order.address}: {megabytes(sent[0])}")
+    say(f"sent the run's files to {spec.address}: {megabytes(sent[0])}")
 
 
 def _counted(pieces: Iterable[bytes], total: list[int]) -> Iterator[bytes]:
@@ -98,12 +98,12 @@ def _walk(directory: Path) -> Iterator[tuple[Path, os.stat_result]]:
                 yield Path(item.path), status
 
 
-def bring_back(engine: Engine, container: str, order: StepSpec, say: Say) -> None:
+def bring_back(engine: Engine, container: str, spec: StepSpec, say: Say) -> None:
     """The step's outputs out of its container. An output that is not there is left to the worker, which says so as
     for any step."""
-    for output in order.outputs:
-        target = Path(os.path.normpath(order.root / output))
-        if target != order.root and order.root not in target.parents:
+    for output in spec.outputs:
+        target = Path(os.path.normpath(spec.root / output))
+        if target != spec.root and spec.root not in target.parents:
             raise RunFailed(
                 f"output {output!r} is outside of the project",
                 hint="outputs are paths below the directory of podium.yaml",
@@ -114,7 +114,7 @@ def bring_back(engine: Engine, container: str, order: StepSpec, say: Say) -> Non
                 stream = engine.fetch(container, str(target))
             except docker_errors.NotFound:
                 continue
-            with own_files(what), tempfile.TemporaryDirectory(dir=order.state, prefix="fetched-") as scratch:
+            with own_files(what), tempfile.TemporaryDirectory(dir=spec.state, prefix="fetched-") as scratch:
                 archive = Path(scratch) / "output.tar"
                 with archive.open("wb") as file:
                     for piece in stream:
