@@ -166,7 +166,9 @@ def test_champion_alias_that_points_nowhere_is_told_and_put_right_by_the_next_pr
     client = mlflow.MlflowClient(cockpit.project.mlflow.tracking_uri)
     client.delete_registered_model_alias("iris", "champion")
     refresh(cockpit.project, cockpit.journal)
-    assert "the alias champion points nowhere, and version 1 serves" in cockpit.environment("production").differences
+    assert "the alias champion points nowhere, and version 1 serves" in map(
+        str, cockpit.environment("production").differences
+    )
     plan = cockpit.plan(How.PROMOTE, "production", 1)
     assert any("points nowhere" in warning for warning in plan.warnings)
     carry_out(cockpit, How.PROMOTE, 1)
@@ -211,7 +213,7 @@ def test_deleted_version_that_still_serves_is_told(cockpit: Cockpit) -> None:
     client = mlflow.MlflowClient(cockpit.project.mlflow.tracking_uri)
     client.delete_model_version("iris", "2")
     refresh(cockpit.project, cockpit.journal)
-    differences = cockpit.environment("production").differences
+    differences = [each.words for each in cockpit.environment("production").differences]
     assert "version 2 serves but was deleted from the registry" in differences
     assert "the alias champion points nowhere, and version 2 serves" in differences
     plan = cockpit.plan(How.ROLLBACK, "production")
