@@ -18,10 +18,10 @@ from ...logs.masking import masked
 from ...logs.writer import StepLog
 from .. import builtin_process, environment, paths
 from ..cache import Cache, Kept, keyed
+from ..cache.hashing import locate
 from ..context import StepContext, Upstream
 from ..executors import Execution, Executor, Setting, Task, load
 from ..graph import PlannedStep
-from ..hashing import locate
 from .attempt import Ending
 from .run_graph import Node, RunGraph
 
@@ -203,8 +203,7 @@ class Launcher:
         return found
 
     def _make_way(self, node: Node, cacheable: bool) -> None:
-        for output in node.step.outputs:
-            Path(locate(str(self._root), output, "output")).parent.mkdir(parents=True, exist_ok=True)
+        self._store().make_way(self._root, node.step.outputs)
         if cacheable and self._isolated:
             self._store().detach(self._root, node.step.outputs)
 
@@ -310,7 +309,7 @@ class Launcher:
 
     def _store(self) -> Cache:
         if self._cache is None:
-            self._cache = Cache(self._project.state)
+            self._cache = Cache(self._project.state, links_out=not has_containers(self._project))
             self._cache.hashes.breathe = self._breathe
         return self._cache
 
@@ -327,6 +326,13 @@ def _why_not_started(error: Exception) -> StepFailed:
     if isinstance(error, PodiumError):
         return StepFailed(error.message, error.hint)
     return StepFailed(f"cannot be started: {_words(error)}")
+
+
+def has_containers(project: Project) -> bool:
+    """Whether any step of the project runs in a container, which could put a link where outputs are written."""
+    return any(
+        step.container is not None for pipeline in project.pipelines.values() for step in pipeline.steps.values()
+    )
 
 
 def _restored_words(kept: Kept, files: int) -> str:
