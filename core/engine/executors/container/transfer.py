@@ -112,11 +112,11 @@ def bring_back(engine: Engine, container: str, spec: StepSpec, say: Say) -> None
                     for piece in stream:
                         file.write(piece)
                 size = archive.stat().st_size
-                _unpack(archive, Path(scratch) / "files", target, order)
+                _unpack(archive, Path(scratch) / "files", target, spec)
         say(f"fetched {output}: {megabytes(size)}")
 
 
-def _unpack(archive: Path, scratch: Path, target: Path, order: StepSpec) -> None:
+def _unpack(archive: Path, scratch: Path, target: Path, spec: StepSpec) -> None:
     """Puts what the archive holds in the place of what is there. Names and links that lead elsewhere, devices and the
     like are refused before anything is touched."""
     scratch.mkdir()
@@ -128,9 +128,9 @@ def _unpack(archive: Path, scratch: Path, target: Path, order: StepSpec) -> None
             raise RunFailed(f"output {target.name} cannot be taken over: {error}") from error
         if not files.exists(target.name):
             raise RunFailed(f"the engine sent something else than output {target.name}")
-        shown = str(target.relative_to(order.root)) if target != order.root else ""
-        _settle(files, target.name, shown, order)
-        with Directory.open(order.root) as root:
+        shown = str(target.relative_to(spec.root)) if target != spec.root else ""
+        _settle(files, target.name, shown, spec)
+        with Directory.open(spec.root) as root:
             if not shown:
                 with files.below(target.name, links=False) as found:
                     _merge(found, root)
@@ -140,11 +140,11 @@ def _unpack(archive: Path, scratch: Path, target: Path, order: StepSpec) -> None
                 _put(files, name, parent)
 
 
-def _settle(files: Directory, name: str, shown: str, order: StepSpec) -> None:
+def _settle(files: Directory, name: str, shown: str, spec: StepSpec) -> None:
     """Has each link of the output say what it means on this machine too."""
     places = {f"{shown}/{found.path}".strip("/"): found.path for found in _links(files, name)}
     links = {place: _target(files, f"{name}/{path}".rstrip("/")) for place, path in places.items()}
-    for place, target in settled(links, order.outputs, str(order.root)).items():
+    for place, target in settled(links, spec.outputs, str(spec.root)).items():
         if target != links[place]:
             parent, last = files.parent(f"{name}/{places[place]}".rstrip("/"), links=False)
             with parent:
