@@ -34,7 +34,7 @@ from tests.source_tree import (
 # Folders (and single modules) of core/ from the ground up. Rooms of one floor do not import each other.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("version", "errors", "handover"),
-    ("identity", "beneath", "http_client"),
+    ("identity", "beneath", "child", "http_client"),
     ("domain",),
     ("plugins",),
     ("config", "journal", "logs", "scm"),
@@ -122,8 +122,6 @@ def test_the_table_of_plug_ins_names_what_exists() -> None:
 
 # What is still in the way. A list only gets shorter: what is gone from the house has to go from here too.
 CIRCLES: tuple[tuple[str, ...], ...] = (
-    ("core.registry.embedded", "core.registry.records", "core.registry.rest", "core.registry.store"),
-    ("core.engine.start", "core.engine.worker"),
     ("cli.canary", "cli.changes", "cli.runs"),
     (
         "screens.base", "screens.navigation", "tui.application", "tui.palette", "tui.widgets.footer", "tui.widgets.header",

@@ -7,8 +7,6 @@ heartbeat. SIGTERM cancels the run; SIGUSR1 makes it look at the journal. It loa
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import sys
 import traceback
 from collections.abc import Sequence
@@ -24,28 +22,7 @@ from . import paths
 from .run import checkout, planning
 from .run.mlflow_store import prepare_store
 from .run.runner import Runner
-from .start import TOLD
-
-
-class Signals:
-    """Signals end up as bytes in a socket that the runner's selector watches; SIGTERM and SIGINT are remembered
-    besides."""
-
-    def __init__(self) -> None:
-        self.reading, self._writing = socket.socketpair()
-        self.reading.setblocking(False)
-        self._writing.setblocking(False)
-        self.told = False
-        signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._tell)
-        for number in (signal.SIGUSR1, signal.SIGCHLD):
-            signal.signal(number, lambda number, frame: None)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, TOLD)
-
-    def _tell(self, number: int, frame: object) -> None:
-        self.told = True
+from .signals import Signals
 
 
 class Worker:

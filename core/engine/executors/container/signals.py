@@ -7,18 +7,15 @@ thread is in the middle of.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import queue
 import signal
-import sys
 import threading
 from types import FrameType
 
+from ....child import end_with_parent
 from ....containers.engine.client import Engine
 from ....errors import Interrupted, PodiumError
-
-_PR_SET_PDEATHSIG = 1
 
 
 class WorkerGone(BaseException):
@@ -43,8 +40,7 @@ class Control:
             (signal.SIGHUP, self._orphaned),
         ):
             signal.signal(number, handler)
-        if sys.platform.startswith("linux"):
-            ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGHUP, 0, 0, 0)
+        end_with_parent(signal.SIGHUP)
         if os.getppid() != worker:
             raise WorkerGone
 

@@ -25,6 +25,7 @@ from ....containers.engine.hijack import hijack
 from ....domain.containers import step_key
 from ....domain.models import TAG_KEY
 from ....errors import Interrupted, PodiumError
+from ..supervised import write_result
 from . import orphans
 from .create import description, fingerprint, name, surroundings
 from .ending import End, ExitCode, explain, step_exit_code
@@ -258,7 +259,8 @@ def main() -> int:
         step = ContainerStep(spec, Control(spec.worker))
         _carry_out(step)
         step.clean_up()
-        _write(spec, step.outcome)
+        outcome = step.outcome
+        write_result(spec.result, {"error": outcome.error, "hint": outcome.hint, **outcome.facts})
         return step.outcome.code
     except (WorkerGone, BrokenPipeError):
         return Interrupted.exit_code
@@ -283,13 +285,6 @@ def _carry_out(step: ContainerStep) -> None:
         outcome.code, outcome.error = ExitCode.ENGINE_FAILED, f"failed unexpectedly: {type(error).__name__}: {error}"
     if outcome.error:
         os.write(2, "\n".join(filter(None, (outcome.error, outcome.hint))).encode("utf-8", "replace") + b"\n")
-
-
-def _write(spec: StepSpec, outcome: Outcome) -> None:
-    scratch = spec.result.with_suffix(".part")
-    scratch.touch(mode=0o600)
-    scratch.write_text(json.dumps({"error": outcome.error, "hint": outcome.hint, **outcome.facts}))
-    scratch.replace(spec.result)
 
 
 if __name__ == "__main__":
