@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.runner.scale import scaled
 from tests.source_tree import (
     HOUSE,
     ROOT,
@@ -179,6 +180,19 @@ def test_functions_are_short() -> None:
     assert lengths[len(lengths) * 9 // 10] <= 25
 
 
+def test_no_test_measures_how_long_something_takes() -> None:
+    """On a busy machine everything takes longer: a test asks what happened, how often, and what came before what."""
+    clocks = ("perf_counter", "monotonic", "process_time", "thread_time")
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sources("tests")
+        if path.name.startswith("test_")
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Attribute) and node.attr.removesuffix("_ns") in clocks
+    ]
+    assert wrong == []
+
+
 def test_what_is_complex_says_why() -> None:
     """Ruff refuses a function with more than ten ways through (C901) unless a comment takes it out."""
     taken_out = [
@@ -231,7 +245,7 @@ def loaded(code: str, cwd: Path) -> set[str]:
     """Top-level modules in a fresh process that ran `code`."""
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", REPORT + code], cwd=cwd, env=environ, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", REPORT + code], cwd=cwd, env=environ, capture_output=True, text=True, timeout=scaled(60)
     )
     assert done.stderr.strip(), done.stdout
     return set(json.loads(done.stderr.strip().splitlines()[-1]))
