@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ....beneath import Directory
+from ....child import adopt_orphans
 from ....containers.engine import address as addresses
 from ....containers.engine import unix_http
 from ....containers.engine.address import Address
@@ -41,7 +42,7 @@ class _Build:
 
 class DockerExecutor:
     def __init__(self) -> None:
-        orphans.adopt_orphans()
+        adopt_orphans()
         self._builds: dict[str, _Build] = {}
         self._known: dict[str, str] = {}
         self._setting: Setting | None = None
