@@ -26,34 +26,6 @@ _STATES = {
 }
 
 
-def stages(canary: CanaryStatus) -> tuple[int, ...]:
-    """The shares it goes through, the whole traffic last."""
-    return canary.weights if canary.weights and canary.weights[-1] == 100 else (*canary.weights, 100)
-
-
-def left(canary: CanaryStatus, now: float) -> float | None:
-    """Seconds until the stage is judged; None while it is paused or waits for a person."""
-    return None if canary.until is None or canary.state is not CanaryState.RUNNING else max(0.0, canary.until - now)
-
-
-def headline(canary: CanaryStatus, now: float) -> str:
-    """Where it stands, in a few words: for a badge and for the frame."""
-    seconds = left(canary, now)
-    if canary.state is CanaryState.INCONCLUSIVE:
-        return f"canary v{canary.version} at {canary.share} % waits for a person"
-    if canary.state is CanaryState.PAUSED:
-        return f"canary v{canary.version} paused at {canary.share} %"
-    return f"canary v{canary.version} at {canary.share} %" + (
-        f", {fmt.duration(seconds)} left" if seconds is not None else ""
-    )
-
-
-def brief(canary: CanaryStatus) -> str:
-    """The same for a table's cell, with nothing in it that changes by itself."""
-    words = {CanaryState.PAUSED: "paused", CanaryState.INCONCLUSIVE: "waits"}.get(canary.state)
-    return f"v{canary.version} {canary.share} % {words}" if words else f"canary v{canary.version} {canary.share} %"
-
-
 def role(canary: CanaryStatus) -> str:
     return _STATES[canary.state][1]
 
@@ -65,14 +37,14 @@ def lines(canary: CanaryStatus, now: float, glyphs: Glyphs, *, height: int, widt
     if not checks:
         checks = [(("  nothing was measured in this stage yet", "faint"),)]
     head = _state_lines(canary, now, glyphs)
-    shares = stages(canary)
+    shares = canary.shares
     if len(shares) + len(head) + len(checks) <= height:
         return [*(_stage_line(canary, index, now, glyphs) for index in range(len(shares))), *head, *checks]
     return [_one_line(canary, glyphs, width), *head, *checks]
 
 
 def _stage_line(canary: CanaryStatus, index: int, now: float, glyphs: Glyphs) -> Line:
-    share = stages(canary)[index]
+    share = canary.shares[index]
     cells = max(1, round(share * _BAR / 100))
     bar = glyphs["bar"] * cells
     if index < canary.stage:
@@ -80,14 +52,14 @@ def _stage_line(canary: CanaryStatus, index: int, now: float, glyphs: Glyphs) ->
     if index > canary.stage:
         return ((f" {share:>3} %  ", "faint"), (f"{bar:<{_BAR}}", "faint"))
     glyph, colour = _STATES[canary.state]
-    seconds = left(canary, now)
+    seconds = canary.seconds_left(now)
     words = f"{fmt.duration(seconds)} left" if seconds is not None else str(canary.state)
     return ((f" {share:>3} %  ", "text!"), (f"{bar:<{_BAR}}  ", colour), (f"{glyphs[glyph]} {words}", f"{colour}!"))
 
 
 def _one_line(canary: CanaryStatus, glyphs: Glyphs, width: int) -> Line:
     spans: list[Span] = [(" ", "")]
-    for index, share in enumerate(stages(canary)):
+    for index, share in enumerate(canary.shares):
         if index:
             spans.append((f" {glyphs['arrow']} ", "faint"))
         if index < canary.stage:
@@ -106,7 +78,7 @@ def _one_line(canary: CanaryStatus, glyphs: Glyphs, width: int) -> Line:
 
 def _state_lines(canary: CanaryStatus, now: float, glyphs: Glyphs) -> list[Line]:
     glyph, colour = _STATES[canary.state]
-    began = f"stage {canary.stage + 1} of {len(stages(canary))}, since {fmt.when(canary.since, now)}"
+    began = f"stage {canary.stage + 1} of {len(canary.shares)}, since {fmt.when(canary.since, now)}"
     verdict: tuple[Span, ...] = ()
     if canary.verdict is not None:
         mark, painted = glyphs.state(canary.verdict)
@@ -148,7 +120,7 @@ def proposal(status: EnvironmentStatus, canary: CanaryStatus, order: CanaryReque
         f"v{canary.from_version}" if canary.from_version is not None else "nothing",
     )
     here, rest = f"{canary.share} %", f"{100 - canary.share} %"
-    shares = stages(canary)
+    shares = canary.shares
     after = shares[min(canary.stage + 1, len(shares) - 1)]
     confirm = f" --confirm {name}" if status.protected else ""
     titles = {

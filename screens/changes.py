@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from ..core.cockpit import Cockpit
 from ..core.domain.delivery import How, Plan
 from ..core.domain.runs import Run
-from .cells import run_name
 
 if TYPE_CHECKING:
     from ..tui.widgets.plan_dialog import Decision
@@ -34,7 +33,7 @@ class ChangesMixin(_Base):
         lines = ("What its steps have finished is kept; U resumes it later.",)
         self._confirm(
             decided,
-            f"Cancel run {run.id}, {run_name(run)}?",
+            f"Cancel run {run.id}, {run.title}?",
             lines,
             "Cancel the run",
             keep="Let it run",
@@ -79,7 +78,7 @@ class ChangesMixin(_Base):
         lines = ("It goes on after its last finished step, in the same workspace.",)
         self._confirm(
             decided,
-            f"Resume run {run.id}, {run_name(run)}?",
+            f"Resume run {run.id}, {run.title}?",
             lines,
             "Resume",
             keep="Do not",
@@ -148,4 +147,4 @@ class ChangesMixin(_Base):
     def _started(self, run: Any) -> None:
         if isinstance(run, Run):
             self.podium.go_to_run(run.id)
-            self.podium.say(f"run {run.id} started: {run_name(run)}")
+            self.podium.say(f"run {run.id} started: {run.title}")

@@ -46,7 +46,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("monitoring",),
     ("infra",),
     ("triggers",),
-    ("lineage", "template", "doctor", "demo"),
+    ("lineage", "template", "doctor", "demo", "attention"),
     ("cockpit",),
 )
 LEVEL = {room: level for level, floor in enumerate(FLOORS) for room in floor}
