@@ -30,6 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("delivery",),
     ("monitoring",),
     ("infra",),
+    ("changes",),
     ("triggers",),
     ("lineage", "template", "doctor", "demo"),
     ("cockpit_containers",),
