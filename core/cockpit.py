@@ -32,7 +32,9 @@ from .errors import (
 )
 from .identity.account import whoami
 from .journal import Journal
-from .logs.reader import LogFile, LogLine
+from .logs.format import LogLine
+from .logs.merging import Entry, Merged
+from .logs.reader import LogFile
 from .logs.text import clean, parse_sgr
 from .version import VERSION
 
@@ -50,10 +52,12 @@ __all__ = [
     "VERSION",
     "Cockpit",
     "ConfigError",
+    "Entry",
     "Interrupted",
     "JournalError",
     "LogFile",
     "LogLine",
+    "Merged",
     "MissingExtra",
     "NotFound",
     "PodiumError",

@@ -11,34 +11,18 @@ import threading
 import time
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from functools import lru_cache
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-from .writer import LONGEST, PREFIX
+from .format import MAX_TEXT, PREFIX, LogLine, parse
 
 BLOCK = 64 << 10
 _CHUNK = 16 * BLOCK
-_LONGEST_LINE = PREFIX + LONGEST
+MAX_LINE = PREFIX + MAX_TEXT
 # An end without a line feed is a line once nothing has been added for so many seconds; until then the writer may be in
 # the middle of it.
 _SETTLED = 1.0
 _POLL = 0.03
-
-
-class LogLine(NamedTuple):
-    """One line as it was printed, escapes included (`clean` and `parse_sgr` are for showing it). `at` is seconds
-    since the epoch and `stream` o, e or p; None and "" for a line that StepLog did not write. `continues`: the line
-    goes on in the next record of its stream. (A named tuple and no dataclass: hundreds of thousands a second are
-    made.)"""
-
-    number: int
-    at: float | None
-    stream: str
-    text: str
-    continues: bool = False
 
 
 class LogFile:
@@ -137,7 +121,7 @@ class LogFile:
         data = b"".join(reversed(pieces))
         raw = (data[:-1] if final else data).split(b"\n")[-count:]
         first = self.line_count() - len(raw) if self.indexed else -len(raw)
-        return [parse(first + index, line[:_LONGEST_LINE]) for index, line in enumerate(raw)]
+        return [parse(first + index, line[:MAX_LINE]) for index, line in enumerate(raw)]
 
     def search(
         self,
@@ -219,7 +203,7 @@ class LogFile:
         data = self._read(offset, min(self._end - offset, 4 * BLOCK))
         cut = data.rfind(b"\n") + 1
         if not cut and offset + len(data) < self._end:
-            return [data[:_LONGEST_LINE]], self._next_break(offset + len(data))
+            return [data[:MAX_LINE]], self._next_break(offset + len(data))
         if not data:
             # The file was cut since the last refresh.
             return [], self._end
@@ -230,7 +214,7 @@ class LogFile:
         if len(raw) > count:
             rest = len(raw.pop())
             cut -= rest + (1 if body.endswith(b"\n") else 0)
-        return [line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] for line in raw], offset + cut
+        return [line if len(line) <= MAX_LINE else line[:MAX_LINE] for line in raw], offset + cut
 
     def _next_break(self, offset: int) -> int:
         while offset < self._end:
@@ -302,48 +286,3 @@ class LogFile:
             pieces.append(data)
             done += len(data)
         return b"".join(pieces)
-
-
-def written_by_us(line: bytes) -> bool:
-    """Whether a line begins as StepLog writes them."""
-    return line[23:25] == b"Z " and line[26:27] == b" " and line[10:11] == b"T"
-
-
-def parse(number: int, line: bytes) -> LogLine:
-    if written_by_us(line):
-        known = _STREAMS.get(line[25])
-        second = _second(line[:19])
-        fraction = line[20:23]
-        if known is not None and second is not None and fraction.isdigit():
-            return LogLine(
-                number, second + int(fraction) / 1000, known[0], line[PREFIX:].decode("utf-8", "replace"), known[1]
-            )
-    return LogLine(number, None, "", line.decode("utf-8", "replace"))
-
-
-_STREAMS = {ord(letter): (letter.lower(), letter.isupper()) for letter in "oepOEP"}
-
-
-@lru_cache(maxsize=64)
-def _second(written: bytes) -> float | None:
-    try:
-        return datetime.fromisoformat(written.decode("ascii")).replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        return None
-
-
-def merge(files: Mapping[str, LogFile]) -> Iterator[tuple[str, LogLine]]:
-    """The lines of several logs in the order of their times, each with its log's name. A line without a time stays
-    behind the one before it."""
-    from heapq import merge as merged
-
-    def timed(name: str, file: LogFile) -> Iterator[tuple[float, str, LogLine]]:
-        at, number = 0.0, 0
-        while batch := file.lines(number, 2000):
-            for line in batch:
-                at = max(at, line.at or at)
-                yield at, name, line
-            number += len(batch)
-
-    for _, name, line in merged(*(timed(name, file) for name, file in files.items()), key=lambda item: item[0]):
-        yield name, line

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from .writer import PREFIX
+from .format import PREFIX, is_record
 
 if TYPE_CHECKING:
     from .reader import LogFile
@@ -109,7 +109,7 @@ def _literal(wanted: bytes, *, ignore_case: bool) -> Finder:
         at = text.rfind(wanted) if backwards else text.find(wanted)
         while at >= 0:
             begin = data.rfind(b"\n", 0, at) + 1
-            if at - begin >= PREFIX or not _ours(data, begin):
+            if at - begin >= PREFIX or not is_record(data, begin):
                 yield begin
                 at = text.rfind(wanted, 0, begin) if backwards else text.find(wanted, _line_end(data, at))
             elif backwards:
@@ -123,7 +123,7 @@ def _literal(wanted: bytes, *, ignore_case: bool) -> Finder:
 
 def _regex(compiled: re.Pattern[str], *, quick: bool) -> Finder:
     def matches(line: bytes) -> bool:
-        text = line[PREFIX:] if _ours(line, 0) else line
+        text = line[PREFIX:] if is_record(line, 0) else line
         return compiled.search(text.decode("utf-8", "replace")) is not None
 
     def by_line(data: bytes) -> Iterator[int]:
@@ -153,11 +153,3 @@ def _split(data: bytes) -> Iterator[bytes]:
 def _line_end(data: bytes, at: int) -> int:
     end = data.find(b"\n", at)
     return len(data) if end < 0 else end + 1
-
-
-def _ours(data: bytes, begin: int) -> bool:
-    return (
-        data[begin + 23 : begin + 25] == b"Z "
-        and data[begin + 26 : begin + 27] == b" "
-        and data[begin + 10 : begin + 11] == b"T"
-    )

@@ -1,9 +1,5 @@
 """Writes a step's log: each line with its time and its stream, secrets masked, bounded in size, on disk as soon as
-it is whole.
-
-A line is `2026-11-23T10:11:12.345Z o text`: UTC to the millisecond; `o` standard output, `e` standard error, `p` a
-note of Podium's own. A capital letter says that the line goes on in the next record of its stream: it was longer
-than 64 KiB, or a part was shown before its end came.
+it is whole. format.py says what a line looks like.
 """
 
 from __future__ import annotations
@@ -16,10 +12,9 @@ from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
+from .format import LETTERS, MAX_TEXT, Stamper
 from .masking import Masker, encoded
 
-PREFIX = 27  # bytes before a line's text
-LONGEST = 64 << 10  # bytes of one record's text
 CAP = 256 << 20
 TAIL = 4 << 20  # bytes of the end that are kept once the cap is reached
 _RETRY = 1.0
@@ -37,9 +32,9 @@ class StepLog:
         self.problem = ""
         self._lock = threading.RLock()
         known = encoded(secrets)
-        self._maskers = {stream: Masker(known) for stream in "oep"} if known else {}
+        self._maskers = {stream: Masker(known) for stream in LETTERS} if known else {}
         self._parts: dict[str, bytes] = {}
-        self._second, self._clock = -1, ""
+        self._prefix = Stamper().prefix
         self._kept: deque[bytes] = deque()
         self._kept_bytes = self._dropped_lines = self._dropped_bytes = 0
         self._tail, self._retry_at, self._closed = tail, 0.0, False
@@ -112,8 +107,8 @@ class StepLog:
         self._parts[stream] = rest = data[end:] if end else data
         if end:
             self._lines(stream, data[:end] if rest else data, end)
-        if len(rest) >= LONGEST:
-            whole = len(rest) // LONGEST * LONGEST
+        if len(rest) >= MAX_TEXT:
+            whole = len(rest) // MAX_TEXT * MAX_TEXT
             self._cut(stream, rest[:whole])
             self._parts[stream] = rest[whole:]
 
@@ -121,7 +116,7 @@ class StepLog:
         """Whole lines: `data` ends with a line feed."""
         prefix = self._prefix(stream)
         # Replacing in one go is what makes this fast; only a block with a very long line is taken apart.
-        if size > LONGEST and max(map(len, data.split(b"\n"))) > LONGEST:
+        if size > MAX_TEXT and max(map(len, data.split(b"\n"))) > MAX_TEXT:
             data = self._split_long(stream, data)
             self._write(data)
         else:
@@ -131,22 +126,15 @@ class StepLog:
         prefix, going_on = self._prefix(stream), self._prefix(stream.upper())
         records: list[bytes] = []
         for line in data[:-1].split(b"\n"):
-            cut = max(0, (len(line) - 1) // LONGEST * LONGEST)
-            records += [going_on + line[at : at + LONGEST] for at in range(0, cut, LONGEST)]
+            cut = max(0, (len(line) - 1) // MAX_TEXT * MAX_TEXT)
+            records += [going_on + line[at : at + MAX_TEXT] for at in range(0, cut, MAX_TEXT)]
             records.append(prefix + line[cut:])
         return b"\n".join(records) + b"\n"
 
     def _cut(self, stream: str, part: bytes) -> None:
         """Parts of a line that goes on."""
         prefix = self._prefix(stream.upper())
-        self._write(b"".join(prefix + part[at : at + LONGEST] + b"\n" for at in range(0, len(part), LONGEST)))
-
-    def _prefix(self, stream: str) -> bytes:
-        now = time.time()
-        second = int(now)
-        if second != self._second:
-            self._second, self._clock = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return f"{self._clock}.{int((now - second) * 1000):03d}Z {stream} ".encode()
+        self._write(b"".join(prefix + part[at : at + MAX_TEXT] + b"\n" for at in range(0, len(part), MAX_TEXT)))
 
     def _write(self, data: bytes) -> None:
         if self._closed:

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from podium.core.errors import UsageError
 from podium.core.logs import reader
-from podium.core.logs.reader import LogFile, merge
+from podium.core.logs.merging import Merged
+from podium.core.logs.reader import LogFile
 from podium.core.logs.writer import StepLog
 
 from tests.support import wait_until
@@ -172,8 +173,8 @@ def test_a_line_without_end_costs_neither_memory_nor_the_lines_after_it(tmp_path
     os.utime(path, (1.0, 1.0))
     file = LogFile(path)
     lines = file.lines(0, 9)
-    assert [len(line.text) for line in lines] == [5, reader.LONGEST + reader.PREFIX, 11]
-    assert file.line_count() == 3 and [len(line.text) for line in file.lines(1, 1)] == [reader.LONGEST + reader.PREFIX]
+    assert [len(line.text) for line in lines] == [5, reader.MAX_LINE, 11]
+    assert file.line_count() == 3 and [len(line.text) for line in file.lines(1, 1)] == [reader.MAX_LINE]
     assert (
         file.search("needle") == 2
         and file.search("need.e", regex=True) == 2
@@ -270,7 +271,8 @@ def test_several_logs_by_time(tmp_path: Path) -> None:
     for name, seconds in (("a", (1, 4, 5)), ("b", (2, 3, 6))):
         (tmp_path / name).write_text("".join(f"2026-11-23T10:11:{second:02d}.000Z o {second}\n" for second in seconds))
     (tmp_path / "b").write_text((tmp_path / "b").read_text().replace(" 3\n", " 3\nand more\n"))
-    found = [(name, line.text) for name, line in merge({name: LogFile(tmp_path / name) for name in "ab"})]
+    read = Merged().read({name: tmp_path / name for name in "ab"}, all=True)
+    found = [(name, line.text) for name, line in read]
     assert found == [("a", "1"), ("b", "2"), ("b", "3"), ("b", "and more"), ("a", "4"), ("a", "5"), ("b", "6")]
 
 

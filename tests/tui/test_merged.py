@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from podium.tui.widgets import log_merge
+from podium.core.logs import merging
 from podium.tui.widgets.log_merge import MergedLog, MergedReader
 
 
@@ -63,7 +63,7 @@ def test_a_log_that_comes_later_and_one_that_is_begun_anew(tmp_path: Path) -> No
 
 
 def test_it_is_bounded_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_merge, "LIMIT", 1000)
+    monkeypatch.setattr(merging, "MAX_LINES", 1000)
     write(tmp_path / "a.log", *((second, f"a{second}") for second in range(2000)))
     write(tmp_path / "b.log", *((second + 0.5, f"b{second}") for second in range(2000)))
     both = reader(tmp_path, "a", "b")

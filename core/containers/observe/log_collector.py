@@ -14,9 +14,10 @@ from pathlib import Path
 
 from ...domain.containers import Container, EngineSnapshot
 from ...errors import NotFound, PodiumError
+from ...logs.format import seconds_of
 from ..engine.client import Engine
 from ..engine.stream import Stream
-from .log_file import LogStore, Parser, Place, masks, seconds
+from .log_file import LogStore, Parser, Place, masks
 
 Say = Callable[[str], None]
 # How often somebody who may not write (another process does) looks whether they may now, and how often a full disk and
@@ -165,7 +166,7 @@ def _place(store: LogStore, container: Container) -> Place:
 
 def _since(place: Place) -> dict[str, str]:
     """As the engine wants it: seconds and nanoseconds, with no rounding in between."""
-    return {"since": f"{int(seconds(place.since))}.{place.since[-3:].decode()}000000"} if place.times else {}
+    return {"since": f"{int(seconds_of(place.since))}.{place.since[-3:].decode()}000000"} if place.times else {}
 
 
 def read_all(

@@ -13,11 +13,11 @@ import os
 import re
 from collections import deque
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ...logs.format import CONTINUED_MARKS, MARKS, TIME, seconds_of, written_time
 from ...logs.masking import Masker, encoded
 
 # At this size the file becomes `<name>.1`, and what that was goes.
@@ -26,13 +26,10 @@ _BLOCK = 64 << 10
 _FURTHEST = 8 << 20
 _OVERLAP = 0.1  # seconds
 _RECORD = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})Z ([oeOE]) ", re.ASCII)
-_LETTERS = {1: b"Z o ", 2: b"Z e "}
-_PARTS = {1: b"Z O ", 2: b"Z E "}
 # The engine's header of a frame (stream, 0, 0, 0, size) and its time (`2026-11-25T13:27:17.123456789Z `), of which
 # milliseconds are kept.
 _HEADER = 8
 _TIME = 31
-_KEPT_TIME = 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +44,7 @@ class Place:
     @property
     def newest(self) -> float:
         """Seconds since the epoch."""
-        return seconds(max(self.times)) if self.times else 0.0
+        return seconds_of(max(self.times)) if self.times else 0.0
 
 
 class Parser:
@@ -84,11 +81,11 @@ class Parser:
                 add(self._one(stream, data[begin:end]))
                 careful = bool(self._known or self._secrets)
             elif data[end - 1] == newline:
-                add(data[begin : begin + _KEPT_TIME])
-                add(_LETTERS[stream])
+                add(data[begin : begin + TIME])
+                add(MARKS[stream])
                 add(data[begin + _TIME : end])
             else:
-                add(data[begin : begin + _KEPT_TIME] + _PARTS[stream] + data[begin + _TIME : end] + b"\n")
+                add(data[begin : begin + TIME] + CONTINUED_MARKS[stream] + data[begin + _TIME : end] + b"\n")
             at = end
         self._rest = data[at:]
         return b"".join(records)
@@ -101,7 +98,7 @@ class Parser:
 
     def _one(self, stream: int, frame: bytes) -> bytes:
         """A record of one frame; empty for one that is in the file already."""
-        at, text = frame[:_KEPT_TIME], frame[_TIME:]
+        at, text = frame[:TIME], frame[_TIME:]
         if self._known:
             if at == self._known[0]:
                 self._known.popleft()
@@ -111,7 +108,7 @@ class Parser:
         if self._secrets:
             text = self._maskers[stream].feed(text[:-1] if whole else text)
             text += (self._maskers[stream].close() + b"\n") if whole else b""
-        return at + _LETTERS[stream] + text if whole else at + _PARTS[stream] + text + b"\n"
+        return at + MARKS[stream] + text if whole else at + CONTINUED_MARKS[stream] + text + b"\n"
 
 
 class LogStore:
@@ -210,20 +207,10 @@ def _end_of(handle: int) -> Place:
         times = [match[1] for line in lines if (match := _RECORD.match(line))]
         if not times:
             return Place()
-        since = written(seconds(max(times)) - _OVERLAP)
+        since = written_time(seconds_of(max(times)) - _OVERLAP)
         if times[0] < since or not start or length >= _FURTHEST:
             return Place(since, tuple(at for at in times if at >= since))
         length *= 4
-
-
-def seconds(at: bytes) -> float:
-    """Seconds since the epoch of a time as it stands in the file."""
-    return datetime.fromisoformat(at.decode("ascii")).replace(tzinfo=UTC).timestamp()
-
-
-def written(at: float) -> bytes:
-    """The other way round."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00").encode("ascii")
 
 
 def masks(secrets: tuple[str, ...]) -> tuple[bytes, ...]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ....logs.writer import PREFIX
+from ....logs.format import output_of
 from .create import LOG_BYTES
 from .output import Passed
-
-_STREAMS = {b"o": 1, b"e": 2}
 
 
 def passed_before(log: Path, container: str) -> Passed:
@@ -22,11 +20,11 @@ def passed_before(log: Path, container: str) -> Passed:
         status = log.stat()
         with log.open("rb") as file:
             for record in file:
-                text, stream = record[PREFIX:], record[PREFIX - 2 : PREFIX - 1]
-                if text.startswith(mark) and stream == b"o":
+                number, continues, text = output_of(record)
+                if text.startswith(mark) and number == 1 and not continues:
                     begun = True
-                elif begun and (number := _STREAMS.get(stream.lower())):
-                    if stream.islower():
+                elif begun and number:
+                    if not continues:
                         passed.lines[number] += 1
                         passed.begun[number] = b""
                     else:
