@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.cockpit import Cockpit, clean
-from ..core.domain.format import short
+from ..core.domain.format import short_commit
 from ..core.domain.runs import Run, RunDetail, RunState, Step
 from ..core.errors import Refused
-from . import diagnostics, output, shapes
+from . import output, shapes
 from .diagnostics import note
 from .follow import ending, follow, title
 from .output import Format
@@ -62,7 +62,7 @@ def attend(
         if cancels:
             interrupted = True
             with contextlib.suppress(Refused):  # it ended in the same moment
-                cockpit.cancel(run.id, why="Ctrl-C")
+                cockpit.runs.cancel(run.id, why="Ctrl-C")
 
     detail = follow(cockpit, run, lines=not quiet, on_interrupt=cancel)
     if document and output_format is Format.JSON:
@@ -71,7 +71,7 @@ def attend(
 
 
 def run_headline(run: Run) -> str:
-    at = f" at {short(run.commit, dirty=run.dirty)}" if run.commit else ""
+    at = f" at {short_commit(run.commit, dirty=run.dirty)}" if run.commit else ""
     return f"{title(run)}: {clean(run.name)}{at}"
 
 
@@ -79,7 +79,7 @@ def run_document(cockpit: Cockpit, detail: RunDetail) -> dict[str, Any]:
     """Returns a run and its steps as JSON has them."""
 
     def log(step: Step) -> str:
-        path = cockpit.step_log(detail.run.id, step.name)
+        path = cockpit.runs.log(detail.run.id, step.name)
         return str(path) if path.exists() else ""
 
     return {**shapes.run(detail.run), "steps": [shapes.step(step, log(step)) for step in detail.steps]}

@@ -38,7 +38,7 @@ class StepLines:
     def _file(self, step: str) -> LogFile | None:
         file = self._files.get(step)
         if file is None:
-            path = self._cockpit.step_log(self._run_id, step)
+            path = self._cockpit.runs.log(self._run_id, step)
             if not path.exists():
                 return None
             file = self._files[step] = LogFile(path)

@@ -67,6 +67,8 @@ class Plan:
     """Why it must not be done; empty: it may."""
     overridable: bool = False
     """Whether a person's reason overrides the refusal."""
+    hint: str = ""
+    """What to do about the refusal, where a reason does not override it."""
     nothing_to_do: str = ""
     """Why there is nothing to do; empty where there is something."""
     type_to_confirm: str = ""
@@ -88,10 +90,10 @@ class Plan:
         nothing is missing. `confirmed` is the word they typed."""
         if self.refusal and not (self.overridable and force and why):
             override = "give --force and --why REASON to do it anyway; both are kept in the ledger"
-            return self.refusal, override if self.overridable else ""
+            return self.refusal, override if self.overridable else self.hint
         if self.nothing_to_do and not self.refusal:
             return self.nothing_to_do, ""
         if self.type_to_confirm and confirmed != self.type_to_confirm:
-            given = f"{confirmed!r} was given to confirm this" if confirmed else "its name was not typed to confirm this"
-            return f"{self.type_to_confirm} is protected, and {given}", f"--confirm {self.type_to_confirm}"
+            given = f"{confirmed!r} was given" if confirmed else "its name was not typed"
+            return f"{self.type_to_confirm} is protected, and {given} to confirm", f"--confirm {self.type_to_confirm}"
         return None

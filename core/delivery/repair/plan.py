@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...domain.delivery import EnvironmentStatus, Replica, ReplicaState
-from ...domain.project import Environment, Project
 from ...domain.plans import Plan
+from ...domain.project import Project
 from ...domain.repair import Difference, Kind, Severity
 from ...errors import NotFound, Refused, RunFailed
 from ...journal import Journal
@@ -130,9 +130,7 @@ def plan_restart(project: Project, journal: Journal, target: str, *, replica: st
         title=f"Restart the proxy of {target}" if row is None else f"Restart {row.id}",
         action="Restart",
         steps=_restart_steps(runtime, row),
-        command=(
-            f"podium repair -e {shlex.quote(target)} --restart {shlex.quote(replica if row is None else row.id)}"
-        ),
+        command=(f"podium repair -e {shlex.quote(target)} --restart {shlex.quote(replica if row is None else row.id)}"),
         refusal=_refusal(status),
         type_to_confirm=target if environment.protected else "",
         kept_in="audit",

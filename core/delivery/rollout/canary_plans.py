@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ...domain.delivery import CanaryRequest, CanaryState, CanaryStatus, no_canary
 from ...domain.format import when
 from ...domain.plans import Change, Plan
-from ...domain.project import Project
+from ...domain.project import Environment, Project
 from ...domain.verdicts import Verdict
 from ...errors import Refused
 from ...journal import Journal
@@ -49,7 +49,12 @@ def plan(project: Project, journal: Journal, target: str, request: CanaryRequest
     now = canary.status(journal, target)
     if now is None:
         raise Refused(no_canary(target), hint=f"podium status -e {target} says what is under way")
-    kind = _KINDS[request]
+    return planned(environment, now, request)
+
+
+def planned(environment: Environment, now: CanaryStatus, request: CanaryRequest) -> Plan:
+    """Returns the plan for a canary that stands like this."""
+    target, kind = environment.name, _KINDS[request]
     # Whoever sends a canary back must not be held up; whoever gives it all traffic unjudged must mean it.
     typed = target if environment.protected and request is CanaryRequest.FULL else ""
     return Plan(
@@ -61,6 +66,7 @@ def plan(project: Project, journal: Journal, target: str, request: CanaryRequest
         changes=kind.changes(now),
         warnings=_warnings(now, request),
         refusal=now.why_not(request),
+        hint=f"podium {'promote --full' if now.state is CanaryState.RUNNING else 'resume'} -e {shlex.quote(target)}",
         type_to_confirm=typed,
         kept_in="audit",
     )
@@ -106,6 +112,6 @@ def _moved(now: CanaryStatus, new: str, old: str) -> tuple[Change, ...]:
 _KINDS = {
     CanaryRequest.PAUSE: _Kind("Pause", "Pause the canary of {0}", "podium pause -e {0}", _pause),
     CanaryRequest.RESUME: _Kind("Resume", "Resume the canary of {0}", "podium resume -e {0}", _resume),
-    CanaryRequest.FULL: _Kind("All traffic", "Give {1} all traffic of {0}", "podium promote --full -e {0}", _full),
+    CanaryRequest.FULL: _Kind("Give all traffic", "Give {1} all traffic of {0}", "podium promote --full -e {0}", _full),
     CanaryRequest.ABORT: _Kind("Abort", "Abort the canary of {0}", "podium abort -e {0}", _abort),
 }

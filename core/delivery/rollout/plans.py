@@ -71,9 +71,7 @@ def plan(
         overridable=overridable,
         type_to_confirm=environment if config.protected else "",
         expected_seconds=_expected(runtime, how, number),
-        versions=VersionChange(
-            project.mlflow.model, number, serving, candidate, known.get(aliases.get(CHAMPION, -1))
-        ),
+        versions=VersionChange(project.mlflow.model, number, serving, candidate, known.get(aliases.get(CHAMPION, -1))),
         arguments={"version": str(number), "environment": environment},
         rests_on=rests_on(project, journal, how, environment, number),
     )
