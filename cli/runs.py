@@ -9,6 +9,7 @@ import typer
 
 from ..core.cockpit import Cockpit, clean
 from ..core.domain.format import ago, duration, moment, short_commit
+from ..core.domain.plans import RESTS_ON_PREFIX
 from ..core.domain.runs import Run, RunState, Step
 from ..core.errors import NotFound, UsageError
 from . import diagnostics, output, shapes
@@ -207,7 +208,10 @@ def _facts(cockpit: Cockpit, run: Run) -> list[tuple[str, str]]:
         ("trigger", run.trigger.value),
         ("who", run.who),
         ("why", run.why),
-        ("params", ", ".join(f"{name}={value}" for name, value in run.params.items() if not name.startswith("seen."))),
+        (
+            "params",
+            ", ".join(f"{name}={value}" for name, value in run.params.items() if not name.startswith(RESTS_ON_PREFIX)),
+        ),
         ("started", moment(run.started) or ""),
         ("workspace", run.workspace if Path(run.workspace or ".").absolute() != cockpit.home else ""),
     ]

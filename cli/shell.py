@@ -13,6 +13,7 @@ from ..core.domain.shells import LocalShell
 from ..core.errors import Refused
 from . import diagnostics
 from .completion import complete_run
+from .options import environment_option
 from .runs import find_run
 
 TargetArgument = Annotated[

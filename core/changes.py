@@ -13,6 +13,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from .domain.delivery import CanaryRequest
+from .domain.plans import RESTS_ON_PREFIX
 from .errors import NotFound, Refused
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def apply(
         return None
     from .engine.submit import submit_operation
 
-    params = {**plan.arguments, **{f"seen.{key}": value for key, value in plan.rests_on.items()}}
+    params = {**plan.arguments, **{RESTS_ON_PREFIX + key: value for key, value in plan.rests_on.items()}}
     if force:
         params["force"] = why
     return submit_operation(project, journal, plan.step or plan.verb, plan.target, params=params, who=who, why=why)

@@ -45,7 +45,7 @@ class Need:
     run_id: int | None = None
 
 
-def needs(
+def needs(  # noqa: C901 - a table of cases: each thing that needs a person is one branch
     *,
     runs: Iterable[Run],
     environments: Iterable[EnvironmentStatus],

@@ -27,7 +27,8 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One row of the ledger. `phase` is the last phase of the saga that was finished; `data` is what its undo needs."""
+    """One row of the ledger. `phase` is the last phase of the rollout that was finished; `data` is
+    its `RolloutState` as JSON."""
 
     id: int
     environment: str
@@ -86,6 +87,11 @@ class Replica:
     address: str = "127.0.0.1"
     container: str = ""
     image: str = ""
+
+    @property
+    def number(self) -> int:
+        """Its number among the replicas of its version, from 1."""
+        return int(self.slot.rpartition("-")[2])
 
 
 class CanaryState(StrEnum):

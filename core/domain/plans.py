@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from .repair import Difference
 
 
+# A run's parameters have what its plan rests on under its names, behind this.
+RESTS_ON_PREFIX = "seen."
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One line of a plan: `subject` goes from `before` to `after`."""

@@ -1,5 +1,4 @@
-"""The journal: one SQLite file per project that remembers runs, deployments, samples and who did what
-(docs/journal.md)."""
+"""The journal: one SQLite file per project with its runs, deployments, samples and audit (docs/journal.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which process is the project's agent: at most one."""
+"""Records which process is the project's agent: at most one."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Agent:
         self._mine: tuple[int, float] | None = None
 
     def claim(self, pid: int, started: float, who: str, *, machine: Machine | None = None) -> None:
-        """Makes the process (pid, started) of this machine, or of `machine`, the agent. Refused while another one
-        lives; one whose process cannot be looked up from here lives while its heartbeat is fresh."""
+        """Makes the process (pid, started) of this machine, or of `machine`, the agent. Raises Refused while another
+        one is alive; one whose process cannot be looked up from here counts as alive while its heartbeat is fresh."""
         machine = here() if machine is None else machine
         with self._database.transaction():
             held = self._row()
@@ -50,7 +50,7 @@ class Agent:
         self._mine = (pid, started)
 
     def heartbeat(self) -> None:
-        """Says that the agent lives. Refused when another process has taken its place meanwhile."""
+        """Records that the agent is alive. Raises Refused if another process has taken its place."""
         if self._mine is None or not self._database.run(
             "UPDATE agent SET heartbeat = ? WHERE pid = ? AND started = ?", (time.time(), *self._mine)
         ):
@@ -60,7 +60,7 @@ class Agent:
             )
 
     def release(self) -> None:
-        """Gives the place back; nothing happens when it is another's."""
+        """Gives up the place. Does nothing if it belongs to another process."""
         if self._mine is not None:
             self._database.run("DELETE FROM agent WHERE pid = ? AND started = ?", self._mine)
             self._mine = None

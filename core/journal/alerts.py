@@ -1,4 +1,4 @@
-"""Alerts that fired and resolved."""
+"""Stores alerts that fired and resolved."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Alerts:
         message: str = "",
         at: float | None = None,
     ) -> Alert:
-        """Keeps the alert; of more than 10,000 the oldest go."""
+        """Stores the alert; beyond 10,000 the oldest are removed."""
         when = time.time() if at is None else at
         with self._database.transaction():
             number = self._database.insert(
@@ -36,6 +36,6 @@ class Alerts:
         return Alert(number, name, environment, monitor, state, when, value, message)
 
     def recent(self, limit: int = 50) -> list[Alert]:
-        """Newest first."""
+        """Returns the newest alerts, newest first."""
         sql = "SELECT id, name, environment, monitor, state, at, value, message FROM alerts ORDER BY id DESC LIMIT ?"
         return [Alert(*row) for row in self._database.all(sql, (limit,))]

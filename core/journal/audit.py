@@ -1,8 +1,8 @@
-"""The audit: who did what, when and why; append-only, each row chained to the one before it.
+"""The audit: who did what, when and why; append-only, with each row chained to the one before it.
 
-A row's digest covers its content and the digest before it, and the number of rows and the last digest are kept
-apart, so that an edited, removed, re-ordered or cut-off row shows. Whoever can write the file can also compute a
-whole new chain: copy `head()` elsewhere to catch that.
+A row's digest covers its content and the digest before it, and the number of rows and the last digest are stored
+separately, so that an edited, removed, reordered or truncated row is noticed. A person who can write the file can
+also compute a whole new chain: copy `head()` elsewhere to notice that.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MOST_PROBLEMS = 20
 
 
 def digest_of(before: str, id: int, at: float, who: str, action: str, subject: str, why: str) -> str:
-    """SHA-256, in hex, of the digest before and this row's content."""
+    """Returns the SHA-256, in hex, of the digest before and this row's content."""
     from hashlib import sha256
 
     return sha256(json.dumps([before, id, at, who, action, subject, why]).encode()).hexdigest()
@@ -46,17 +46,17 @@ class Audit:
         return entry
 
     def head(self) -> tuple[int, str]:
-        """(number of rows, digest of the last)."""
+        """Returns (number of rows, digest of the last one)."""
         row = self._database.one("SELECT number, digest FROM audit_head")
         return (int(row[0]), str(row[1])) if row else (0, "")
 
     def page(self, limit: int = 50, before: int | None = None) -> list[AuditEntry]:
-        """Newest first, older than entry `before`."""
+        """Returns entries older than entry `before`, newest first."""
         sql = f"SELECT {_COLUMNS} FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?"  # noqa: S608 - constant columns
         return [AuditEntry(*row) for row in self._database.all(sql, (before if before is not None else 1 << 62, limit))]
 
     def verify(self) -> list[str]:
-        """Every place where the chain does not hold, in words; empty when it does."""
+        """Returns a sentence for every place where the chain is broken; empty if it is intact."""
         # One read transaction, or an entry that is added meanwhile would look like a difference.
         with self._database.reading():
             return self._verify()

@@ -1,4 +1,4 @@
-"""One connection to the journal's file: how it is opened, its transactions, and its errors in words.
+"""One connection to the journal's file: opening, transactions, and errors in plain words.
 
 Statements are prepared once: sqlite3 keeps the last 256 by their text, and every text here is constant or one of a
 few shapes.
@@ -27,7 +27,7 @@ _WAL_BYTES = 16 << 20
 
 
 class Database:
-    """A connection of one thread. Every method raises JournalError where SQLite fails; nothing half-done stays
+    """A connection for one thread. Every method raises JournalError if SQLite fails; nothing half-done is left
     behind."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
@@ -42,15 +42,15 @@ class Database:
             raise translate(error, self.path) from error
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
-        """Carries out one statement; the number of rows that it changed."""
+        """Executes one statement and returns the number of rows it changed."""
         try:
             return self._execute(sql, values).rowcount
         except sqlite3.DatabaseError as error:
             raise self._problem(error) from error
 
     def _execute(self, sql: str, values: Sequence[Any]) -> sqlite3.Cursor:
-        """Words that are not UTF-8 (from a file's name, or a command line) are kept with their wrong bytes as
-        question marks."""
+        """Executes a statement. Text that is not UTF-8 (from a file name or a command line) is stored with its wrong
+        bytes as question marks."""
         try:
             return self.connection.execute(sql, values)
         except UnicodeEncodeError:
@@ -60,14 +60,14 @@ class Database:
             )
 
     def insert(self, sql: str, values: Sequence[Any] = ()) -> int:
-        """Inserts one row; its id."""
+        """Inserts one row and returns its id."""
         try:
             return self._execute(sql, values).lastrowid or 0
         except sqlite3.DatabaseError as error:
             raise self._problem(error) from error
 
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """One statement over many rows, in one transaction."""
+        """Executes one statement for many rows, in one transaction."""
         with self.transaction():
             try:
                 for values in rows:
@@ -82,7 +82,7 @@ class Database:
             raise self._problem(error) from error
 
     def each(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Row]:
-        """Rows one by one, for tables that may be large."""
+        """Yields rows one by one, for tables that may be large."""
         try:
             yield from self.connection.execute(sql, values)
         except sqlite3.DatabaseError as error:
@@ -97,8 +97,8 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Generator[None]:
-        """All or nothing. The outermost takes the write lock at once (a later upgrade could fail half-way); inner
-        ones are savepoints."""
+        """Opens a transaction: all or nothing. The outermost one takes the write lock at once (a later upgrade could
+        fail half-way); inner ones are savepoints."""
         depth = self._depth
         begin, commit, undo = (
             ("BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",))
@@ -121,7 +121,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Generator[None]:
-        """Several reads of one state of the journal, whatever others write meanwhile."""
+        """Makes several reads see one state of the journal, whatever others write meanwhile."""
         if self.connection.in_transaction:
             yield
             return
@@ -137,8 +137,7 @@ class Database:
 
 
 def connect(path: Path, *, create: bool, read_only: bool, timeout: float) -> Database:
-    """Opens the file, creating it (0600, its directory 0700) and bringing its schema up to date where that is
-    allowed."""
+    """Opens the file, creating it (0600, its directory 0700) and migrating its schema where that is allowed."""
     _prepare(path, create=create and not read_only)
     deadline = time.monotonic() + timeout
     try:
@@ -180,8 +179,8 @@ def _prepare(path: Path, *, create: bool) -> None:
 
 
 def _open_reader(path: Path, timeout: float) -> sqlite3.Connection:
-    """A connection that cannot write. Where not even the -shm file can be made (read-only medium), the file is read
-    as it stands."""
+    """Opens a connection that cannot write. Where not even the -shm file can be created (read-only medium), the file
+    is read as it is."""
     quoted = os.fsdecode(os.fsencode(path.absolute())).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     connection = sqlite3.connect(
         f"file:{quoted}?mode=ro", uri=True, timeout=timeout, isolation_level=None, cached_statements=256

@@ -1,4 +1,4 @@
-"""Reports of gates, whole, as JSON."""
+"""Stores complete reports of gates, as JSON."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Gates:
         )
 
     def latest(self, model: str, version: int, gate: str | None = None) -> GateReport | None:
-        """The last report about a version, of one gate or of any."""
+        """Returns the last report about a version, of one gate or of any."""
         sql = (
             "SELECT report FROM gates WHERE model = ?1 AND version = ?2 AND (?3 IS NULL OR gate = ?3) ORDER BY id DESC"
             " LIMIT 1"
@@ -43,7 +43,7 @@ class Gates:
         return _report(row[0]) if row else None
 
     def of(self, model: str, version: int) -> list[GateReport]:
-        """Every report about a version, newest first."""
+        """Returns every report about a version, newest first."""
         rows = self._database.all(
             "SELECT report FROM gates WHERE model = ? AND version = ? ORDER BY id DESC", (model, version)
         )

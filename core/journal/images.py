@@ -1,4 +1,4 @@
-"""Serving images: which version is in which image on which engine."""
+"""Stores serving images: which version is in which image on which engine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Images:
         self._database = database
 
     def put(self, image: Image) -> None:
-        """Adds the image, or writes it over the one of its version on its engine."""
+        """Stores the image, replacing the one of its version on its engine."""
         values = tuple(getattr(image, name) for name in _COLUMNS.split(", "))
         self._database.run(f"INSERT OR REPLACE INTO images ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", values)  # noqa: S608
 
@@ -27,7 +27,7 @@ class Images:
         return Image(*row) if row else None
 
     def of(self, model: str) -> list[Image]:
-        """Of every version on every engine, the newest version first."""
+        """Returns the images of every version on every engine, newest version first."""
         rows = self._database.all(
             f"SELECT {_COLUMNS} FROM images WHERE model = ? ORDER BY version DESC, engine",  # noqa: S608
             (model,),

@@ -1,7 +1,6 @@
-"""The journal as one object: a connection and a store per subject.
+"""The journal as one object: a connection and one store per subject.
 
-A store and the values that it deals in are loaded on first use: the worker of a run needs three of them, and starts
-with every run.
+A store and its values are loaded on first use: the worker of a run needs three of them, and starts with every run.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Journal:
-    """Everything that Podium remembers about one project. Belongs to the thread that opened it; open another for
+    """Everything that Podium stores about one project. Belongs to the thread that opened it; open another one for
     another thread."""
 
     def __init__(self, database: Database) -> None:
@@ -44,7 +43,7 @@ class Journal:
     @classmethod
     def open(cls, path: Path, *, create: bool = True, read_only: bool = False, timeout: float = 5.0) -> Self:
         """Opens `path`; `timeout` is how many seconds to wait for another process's write. JournalError says what is
-        wrong with it."""
+        wrong with the file."""
         return cls(connect(Path(path), create=create, read_only=read_only, timeout=timeout))
 
     @property
@@ -56,7 +55,8 @@ class Journal:
 
     @contextmanager
     def suspended(self) -> Generator[None]:
-        """Inside, no connection is open: SQLite's must never be carried across a fork. Not within a transaction."""
+        """Closes the connection inside the block: SQLite's must never be carried across a fork. Not within a
+        transaction."""
         path = self._database.path
         self._database.close()
         try:
@@ -73,19 +73,19 @@ class Journal:
         self.close()
 
     def data_version(self) -> int:
-        """A number that grows whenever anybody, this object included, has written. Costs a few microseconds: made
-        for polling."""
+        """Returns a number that grows whenever any process, this object included, has written. Costs a few
+        microseconds and is made for polling."""
         row = self._database.one("PRAGMA data_version")
         # SQLite's number moves for other connections' commits only; total_changes counts our own. Both only grow, so
         # does the sum.
         return int(row[0] if row else 0) + self._database.connection.total_changes
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Several writes as one: all or nothing, and one wait for the disk. May be nested."""
+        """Combines several writes: all or nothing, and one wait for the disk. May be nested."""
         return self._database.transaction()
 
     def check(self) -> list[str]:
-        """What SQLite finds wrong with the file itself, in its own words; empty when it is sound. Reads the whole
+        """Returns what SQLite finds wrong with the file, in its own words; empty if it is intact. Reads the whole
         file."""
         return [str(row[0]) for row in self._database.all("PRAGMA quick_check(20)") if row[0] != "ok"]
 

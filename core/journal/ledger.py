@@ -1,4 +1,5 @@
-"""The ledger: one row per deployment, and the saga's progress on it so that a crash can be finished or undone."""
+"""The ledger: one row per deployment, with the rollout's progress, so that a rollout cut by a crash can be finished
+or undone."""
 
 from __future__ import annotations
 
@@ -47,7 +48,7 @@ class Ledger:
         strategy: str = "",
         forced: bool = False,
     ) -> Deployment:
-        """A deployment in state running."""
+        """Adds a deployment in state running."""
         number = self._database.insert(
             "INSERT INTO deployments (environment, how, state, model, to_version, from_version, at, who, why, run_id,"
             ' "commit", digest, strategy, forced) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)',
@@ -91,13 +92,13 @@ class Ledger:
         return _deployment(row)
 
     def history(self, environment: str, limit: int = 50) -> list[Deployment]:
-        """Deployments of an environment, newest first."""
+        """Returns the deployments of an environment, newest first."""
         sql = f"SELECT {_COLUMNS} FROM deployments WHERE environment = ? ORDER BY id DESC LIMIT ?"  # noqa: S608
         rows = self._database.all(sql, (environment, limit))
         return [_deployment(row) for row in rows]
 
     def current(self, environment: str) -> Deployment | None:
-        """The latest that succeeded: what the environment should serve."""
+        """Returns the latest deployment that succeeded: what the environment should serve."""
         row = self._database.one(
             f"SELECT {_COLUMNS} FROM deployments WHERE environment = ? AND state = 'succeeded' ORDER BY id DESC"  # noqa: S608
             " LIMIT 1",
@@ -106,7 +107,7 @@ class Ledger:
         return _deployment(row) if row else None
 
     def open(self) -> list[Deployment]:
-        """Deployments that are under way, or were when their worker died; oldest first."""
+        """Returns deployments in progress, including those whose worker died; oldest first."""
         return [
             _deployment(row)
             for row in self._database.all(f"SELECT {_COLUMNS} FROM deployments WHERE state = 'running' ORDER BY id")  # noqa: S608

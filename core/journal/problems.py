@@ -1,4 +1,4 @@
-"""What SQLite's errors mean to a person, and what to do about each."""
+"""Explains SQLite's errors and says what to do about each."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ _HINTS: tuple[tuple[str, str, str], ...] = (
 
 
 def translate(error: sqlite3.Error, path: Path) -> JournalError:
-    """The JournalError that says in words what SQLite's code means for the file at `path`."""
+    """Returns the JournalError that explains SQLite's code for the file at `path`."""
     name = str(getattr(error, "sqlite_errorname", "") or "")
     for prefix, words, hint in _HINTS:
         if name.startswith(prefix):

@@ -1,4 +1,4 @@
-"""Versions and commits that no trigger may deploy until a person lifts it."""
+"""Stores versions and commits that no trigger may deploy until a person lifts the quarantine."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Quarantine:
         return [Quarantined(*row) for row in self._database.all(f"SELECT {_COLUMNS} FROM quarantine ORDER BY at DESC")]  # noqa: S608
 
     def find(self, model: str, version: int | None = None, commit: str | None = None) -> Quarantined | None:
-        """The entry for this version, or for any version that was made from this commit."""
+        """Returns the entry for this version, or for any version that was made from this commit."""
         row = self._database.one(
             f"SELECT {_COLUMNS} FROM quarantine WHERE model = ?1 AND (version = ?2 OR (?3 <> '' AND \"commit\" = ?3))"  # noqa: S608
             " ORDER BY at DESC LIMIT 1",

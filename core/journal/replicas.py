@@ -1,4 +1,4 @@
-"""Serving processes that should exist, with what is needed to find each again."""
+"""Stores replicas that should exist, with what is needed to find each of them again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Replicas:
         self._database = database
 
     def put(self, replica: Replica) -> None:
-        """Adds the replica, or writes it over the one with its id."""
+        """Stores the replica, replacing the one with its id."""
         self._database.run(
             f"INSERT OR REPLACE INTO replicas ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608 - constant columns
             (

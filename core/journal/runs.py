@@ -1,4 +1,4 @@
-"""Runs: their states, their workers, requests to cancel them, approvals of their steps."""
+"""Stores runs: their states, workers, cancel requests and approvals."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Runs:
         workspace: str = "",
         created: float | None = None,
     ) -> Run:
-        """A new run in state queued."""
+        """Adds a run in state queued."""
         at = time.time() if created is None else created
         written = dict(params or {})
         number = self._database.insert(
@@ -101,13 +101,13 @@ class Runs:
         kind: str | None = None,
         search: str | None = None,
     ) -> list[Run]:
-        """At most `limit` runs, newest first, older than run `before`. `search` is found in any case in the run's
-        words, or is its number."""
+        """Returns at most `limit` runs older than run `before`, newest first. `search` is found in the run's texts,
+        ignoring case, or is its number."""
         sql, values = page_query(limit=limit, before=before, states=states, name=name, kind=kind, search=search)
         return [_run(row) for row in self._database.all(sql, values)]
 
     def active(self) -> list[Run]:
-        """Runs that are queued, running or waiting, newest first."""
+        """Returns runs that are queued, running or waiting, newest first."""
         return self.page(limit=-1, states=ACTIVE)
 
     def count(self) -> int:
@@ -123,9 +123,9 @@ class Runs:
         at: float | None = None,
         only_from: Collection[RunState] = (),
     ) -> bool:
-        """Changes the state, and `started` and `ended` with it. With `only_from` it changes nothing (and says False)
-        when the state is another by now, so that whoever looks after dead workers cannot overwrite what the worker
-        said in its last moment."""
+        """Changes the state, and `started` and `ended` with it. With `only_from` it changes nothing (and returns
+        False) if the state is another one by now, so that recovery cannot overwrite what a worker wrote in its last
+        moment."""
         now = time.time() if at is None else at
         state = RunState(state)
         values: list[Any] = [
@@ -163,7 +163,7 @@ class Runs:
         self._update(id, '"commit" = ?, branch = ?, dirty = ?', commit, branch, int(dirty))
 
     def request_cancel(self, id: int, who: str, why: str = "") -> None:
-        """Asks the run's worker to stop. The first who asked stays on record."""
+        """Asks the run's worker to stop. The first request stays on record."""
         self._update(
             id,
             "cancel_why = CASE WHEN cancel_who IS NULL THEN ? ELSE cancel_why END, cancel_at = COALESCE(cancel_at, ?), "
@@ -174,7 +174,7 @@ class Runs:
         )
 
     def cancel_request(self, id: int) -> tuple[str, str] | None:
-        """(who, why) of a request to cancel; None when nobody asked."""
+        """Returns (who, why) of a request to cancel; None if there is none."""
         row = self._database.one(
             "SELECT cancel_who, cancel_why FROM runs WHERE id = ? AND cancel_who IS NOT NULL", (id,)
         )
@@ -184,7 +184,7 @@ class Runs:
         self._update(id, "cancel_who = NULL, cancel_why = NULL, cancel_at = NULL")
 
     def approve(self, run_id: int, step: str, who: str, why: str = "") -> Approval:
-        """Lets a waiting step go on. Approving twice keeps the first."""
+        """Lets a waiting step continue. Approving twice keeps the first approval."""
         self.get(run_id)
         self._database.run("INSERT OR IGNORE INTO approvals VALUES (?,?,?,?,?)", (run_id, step, who, time.time(), why))
         found = self.approval(run_id, step)
@@ -211,8 +211,8 @@ def page_query(
     kind: str | None = None,
     search: str | None = None,
 ) -> tuple[str, list[Any]]:
-    """The statement behind `Runs.page`. Each state is a search of its own in an index that is in the order of ids,
-    so that SQLite stops after `limit` rows instead of sorting all that match."""
+    """Returns the statement behind `Runs.page`. Each state is a search of its own in an index in the order of ids,
+    so that SQLite stops after `limit` rows instead of sorting all matches."""
     terms: list[str] = []
     values: list[Any] = []
     if name is not None:

@@ -1,8 +1,8 @@
 """Live signals, kept at 1 Hz for an hour, then every 10 s for a day, then every minute for two weeks.
 
-That bounds each signal of an environment to 3,600 + 8,280 + 18,720 rows of some 30 bytes: about 1 MB, 7 MB for an
-environment's seven signals. Those of its containers, of which each version brings new ones, are kept for a day: 0.4
-MB a signal. `MOST_ROWS` bounds the table as a whole, whatever the number of environments.
+That bounds each signal of an environment to 3,600 + 8,280 + 18,720 rows of about 30 bytes: 1 MB, or 7 MB for an
+environment's seven signals. Signals of containers, of which each version brings new ones, are kept for a day: 0.4 MB
+each. The table as a whole is bounded too, whatever the number of environments.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Samples:
         self._database = database
 
     def add(self, samples: Iterable[Sample]) -> None:
-        """Several samples of one second become their mean. Values that are not finite numbers were not measured and
-        are left out."""
+        """Stores samples. Several samples of one second become their mean. Values that are not finite numbers were
+        not measured and are left out."""
         measured = [sample for sample in samples if math.isfinite(sample.value) and math.isfinite(sample.at)]
         if not measured:
             return
@@ -43,10 +43,10 @@ class Samples:
             )
 
     def series(self, environment: str, signal: str, *, start: float, end: float, points: int) -> Series:
-        """At most `points` means over [start, end], oldest first, None where nothing was measured.
+        """Returns at most `points` means over [start, end], oldest first, None where nothing was measured.
 
-        Steps are whole seconds and stand at multiples of themselves, so that a picture that moves on does not change
-        what it showed before.
+        Intervals are whole seconds and start at multiples of themselves, so that a chart that moves on does not
+        change what it showed before.
         """
         points = max(1, points)
         step = max(1, math.ceil((end - start) / points))
@@ -70,8 +70,8 @@ class Samples:
         )
 
     def compact(self, now: float) -> None:
-        """Folds what has grown old into coarser rows and drops the oldest. Cheap when there is little to do: call it
-        every minute or so."""
+        """Merges old samples into coarser rows and drops the oldest. Cheap if there is little to do: call it every
+        minute or so."""
         with self._database.transaction():
             for key, name in self._database.all("SELECT id, environment FROM sample_series"):
                 levels = CONTAINER_LEVELS if "/" in name else LEVELS
@@ -126,7 +126,8 @@ class Samples:
         return int(row[0]) if row else None
 
     def _series(self, environment: str, signal: str) -> int:
-        """The number of a series, made on first use. Not remembered: another process's compaction may remove it."""
+        """Returns the number of a series, created on first use. It is not cached, because another process's
+        compaction may remove it."""
         found = self._known(environment, signal)
         if found is not None:
             return found

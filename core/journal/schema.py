@@ -124,7 +124,7 @@ MIGRATIONS: tuple[str, ...] = (_RUNS + _DELIVERY + _REGISTRY + _WATCHING + _AUDI
 
 
 def check(database: Database, migrations: tuple[str, ...] = MIGRATIONS) -> bool:
-    """Whether the schema is current. Refuses a file that is not ours and one that a newer Podium wrote."""
+    """Tells whether the schema is current. Refuses a file that is not a journal and one that a newer Podium wrote."""
     current = _number(database, "PRAGMA user_version")
     if current > len(migrations):
         raise JournalError(
@@ -142,7 +142,7 @@ def check(database: Database, migrations: tuple[str, ...] = MIGRATIONS) -> bool:
 
 
 def migrate(database: Database, migrations: tuple[str, ...] = MIGRATIONS) -> None:
-    """Brings the schema up to date in one transaction, so that a crash or a full disk leaves the old one whole."""
+    """Brings the schema up to date in one transaction, so that a crash or a full disk leaves the old one intact."""
     with database.transaction():
         if check(database, migrations):
             return
@@ -155,8 +155,7 @@ def migrate(database: Database, migrations: tuple[str, ...] = MIGRATIONS) -> Non
 
 
 def statements(script: str) -> list[str]:
-    """The statements of a script one by one: sqlite3's own executescript would commit the transaction that we are
-    in."""
+    """Splits a script into its statements: sqlite3's own executescript would commit the current transaction."""
     import sqlite3
 
     found: list[str] = []

@@ -1,5 +1,5 @@
-"""Steps of runs. The worker writes here most often: one prepared statement per change, and `Journal.transaction()`
-to batch them."""
+"""Stores steps of runs. The worker writes here most often: one prepared statement per change, and
+`Journal.transaction()` to batch them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _step(row: Row) -> Step:
 
 
 def _written(field: str, value: Any) -> Any:
-    """A field as its column holds it."""
+    """Returns a field as its column stores it."""
     match field:
         case "state":
             return str(StepState(value))
@@ -46,7 +46,7 @@ class Steps:
         self._database = database
 
     def add(self, run_id: int, steps: Sequence[Step]) -> None:
-        """Writes the steps of a run's plan, once."""
+        """Writes the steps of a run, once."""
         self._database.many(
             f"INSERT INTO steps ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608 - constant columns
             [
@@ -73,13 +73,13 @@ class Steps:
         )
 
     def replace(self, run_id: int, steps: Sequence[Step]) -> None:
-        """Writes another plan in place of the one that the run has."""
+        """Replaces the steps of a run."""
         with self._database.transaction():
             self._database.run("DELETE FROM steps WHERE run_id = ?", (run_id,))
             self.add(run_id, steps)
 
     def of(self, run_id: int) -> list[Step]:
-        """The steps of a run in the order of its plan."""
+        """Returns the steps of a run in their order."""
         return [
             _step(row)
             for row in self._database.all(f"SELECT {_COLUMNS} FROM steps WHERE run_id = ? ORDER BY position", (run_id,))  # noqa: S608

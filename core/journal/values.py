@@ -1,4 +1,4 @@
-"""Small values by key: cursors, such as the last commit of a branch that a trigger has seen."""
+"""Stores small values by key, such as the last commit of a branch that a trigger handled."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Values:
         return str(row[0]) if row else None
 
     def set(self, key: str, value: str | None) -> None:
-        """None forgets the key."""
+        """Stores a value; None removes the key."""
         if value is None:
             self._database.run('DELETE FROM "values" WHERE "key" = ?', (key,))
         else:
             self._database.run('INSERT OR REPLACE INTO "values" VALUES (?,?)', (key, value))
 
     def all(self, prefix: str = "") -> dict[str, str]:
-        """Every value whose key starts with `prefix`."""
+        """Returns every value whose key starts with `prefix`."""
         rows = self._database.all('SELECT "key", value FROM "values" ORDER BY "key"')
         return {key: value for key, value in rows if key.startswith(prefix)}

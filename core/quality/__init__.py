@@ -1,2 +1,2 @@
-"""Gates: metrics, significance, slices, latency and schema, and the verdict that they come to. Nothing is imported
-here: numpy is late."""
+"""Gates: metrics, significance, slices, latency, schema, and the verdict. Nothing is imported here, because numpy is
+slow to load."""

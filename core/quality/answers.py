@@ -1,5 +1,4 @@
-"""From what a pyfunc model returns to Answers: labels, scores, probabilities or numbers, whatever shape they come
-in."""
+"""Turns what a pyfunc model returns into Answers: labels, scores, probabilities or numbers."""
 
 from __future__ import annotations
 
@@ -15,10 +14,10 @@ _CLASSES = 2
 
 
 def truth_of(column: Any, name: str) -> tuple[NDArray[Any], tuple[Any, ...]]:
-    """The target as an array, and its two classes in order (the positive one last), or no classes where it is a
+    """Returns the target as an array, and its two classes in order (the positive one last), or no classes if it is a
     quantity.
 
-    Raises Unmeasurable for a target that has gaps, or more than two classes that are no numbers.
+    Raises Unmeasurable if the target has gaps, or more than two classes that are not numbers.
     """
     import numpy as np
 
@@ -44,7 +43,8 @@ def truth_of(column: Any, name: str) -> tuple[NDArray[Any], tuple[Any, ...]]:
 
 
 def answers_of(output: Any, truth: NDArray[Any], classes: tuple[Any, ...]) -> Answers:
-    """What the model said, one answer a row. Raises Unmeasurable for missing, too few or uninterpretable ones."""
+    """Returns the model's answers, one per row. Raises Unmeasurable if they are missing, too few or cannot be
+    interpreted."""
     import numpy as np
 
     values = np.asarray(output)

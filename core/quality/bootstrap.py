@@ -1,12 +1,11 @@
-"""Paired, stratified bootstrap of (candidate − champion): how far may the difference lie from what these rows show?
+"""Paired, stratified bootstrap of the difference between candidate and champion.
 
-Both models are measured on the same resampled rows, so that what makes a row hard for both cancels out. Classes keep
-their share in every resample, so the interval speaks of data with this mix of classes. A percentile interval is
+Both models are measured on the same resampled rows, so that rows that are hard for both cancel out. Classes keep
+their share in every resample, so the interval holds for data with this class balance. A percentile interval is
 reported.
 
-Above LARGE rows each resample draws only LARGE of them, and the deviations from the point estimate are shrunk by
-sqrt(drawn / rows): the m-out-of-n bootstrap, which is consistent for all metrics here and keeps the cost of a gate
-bounded.
+Above LARGE rows each resample draws only LARGE of them, and the deviations from the point estimate are scaled by
+sqrt(drawn / rows): the m-out-of-n bootstrap, which is consistent for all metrics here and bounds the cost of a gate.
 """
 
 from __future__ import annotations
@@ -34,24 +33,26 @@ _POWER_Z = 0.8416
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """(candidate − champion) in the direction where more is better: a positive one is an improvement whatever the
-    metric.
-
-    `low` and `high` bound the interval; `error` is the standard error; `detectable` is the smallest true difference
-    that rows like these would show in four cases out of five. `least` is how many rows the smallest class has.
-    """
+    """The difference (candidate − champion) in the direction in which more is better: a positive one is an
+    improvement, whatever the metric."""
 
     value: float
+    """The difference on all rows."""
     low: float
+    """Lower bound of the interval."""
     high: float
+    """Upper bound of the interval."""
     error: float
+    """Standard error of the difference."""
     detectable: float
+    """Smallest true difference that this number of rows would detect in four cases out of five."""
     rows: int
     least: int = 1
+    """Number of rows of the smallest class."""
 
     def p_below(self, bound: float) -> float:
-        """How plausible it is that the true difference is at least `bound` and this one came about by chance: small
-        means significantly below."""
+        """Returns the p-value of the hypothesis that the true difference is at least `bound`: small means
+        significantly below."""
         if self.error == 0:
             return by_chance(self.least) if self.value < bound else 1.0
         return 0.5 * math.erfc((bound - self.value) / self.error / math.sqrt(2))
@@ -66,7 +67,7 @@ def differences(
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> Mapping[str, Difference]:
-    """One Difference per metric, all from the same resamples. Raises Unmeasurable when one of them cannot be
+    """Returns one Difference per metric, all from the same resamples. Raises Unmeasurable if one of them cannot be
     computed for either model."""
     import numpy as np
 
@@ -81,7 +82,7 @@ def differences(
 
 
 def spread_of(metric: Metric, answers: Answers, *, resamples: int = RESAMPLES, seed: int = SEED) -> float:
-    """The standard error of one model's metric on these rows."""
+    """Returns the standard error of one model's metric on these rows."""
     import numpy as np
 
     drawn = np.asarray([values[0] for values in _one(metric, answers, resamples, seed)])
@@ -90,7 +91,8 @@ def spread_of(metric: Metric, answers: Answers, *, resamples: int = RESAMPLES, s
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p-values, in the order given: comparing many slices must not find a difference by mere number."""
+    """Returns Holm's adjusted p-values in the given order, so that many slices do not produce a finding by their
+    number alone."""
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
     adjusted = [0.0] * len(p_values)
     highest = 0.0
@@ -101,7 +103,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def smallest_class(answers: Answers) -> int:
-    """Rows of the class that has the fewest, of those that occur; all rows where the target is no class."""
+    """Returns the number of rows of the rarest class that occurs; all rows if the target is not a class."""
     if not answers.binary:
         return answers.rows
     positive = int((answers.truth == 1).sum())
@@ -109,8 +111,8 @@ def smallest_class(answers: Answers) -> int:
 
 
 def by_chance(rows: int) -> float:
-    """How plausible it is that `rows` rows came out alike by chance (a sign test). A resampling of rows that are all
-    alike has no width, which is no certainty: of one row there is nothing else to draw."""
+    """Returns the p-value that `rows` rows have the same outcome by chance (a sign test). Resampling rows that are
+    all equal has no spread, which is not certainty."""
     return 0.5**rows
 
 
@@ -147,7 +149,7 @@ def _one(metric: Metric, answers: Answers, resamples: int, seed: int) -> Iterato
 
 
 def _draws(answers: Answers, resamples: int, seed: int) -> Iterator[tuple[NDArray[np.intp], float]]:
-    """Row numbers drawn with replacement, class by class, and how much their deviation shrinks."""
+    """Returns row numbers drawn with replacement, class by class, and the factor that scales their deviation."""
     import numpy as np
 
     generator: Generator = np.random.default_rng(seed)
@@ -170,7 +172,7 @@ def _draws(answers: Answers, resamples: int, seed: int) -> Iterator[tuple[NDArra
 
 
 class _Resampler:
-    """One metric of one model on resampled rows. `point` is its exact value; `whole` its value on all rows as the
+    """One metric of one model on resampled rows. `point` is its exact value; `whole` is its value on all rows as the
     resamples see them, with close scores grouped."""
 
     def __init__(self, metric: Metric, answers: Answers) -> None:
@@ -201,7 +203,7 @@ class _Resampler:
         return float(self._metric.combine(self._terms[rows].sum(axis=0)))
 
     def shrunk(self, rows: NDArray[np.intp], shrink: float, other: _Resampler, sign: float) -> float:
-        """The resampled difference to `other`, recentred on the exact one."""
+        """Returns the resampled difference to `other`, centred on the exact one."""
         moved = (self.value(rows) - self.whole) - (other.value(rows) - other.whole)
         return sign * (self.point - other.point + shrink * moved)
 

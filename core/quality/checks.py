@@ -1,5 +1,4 @@
-"""The kinds of checks. Each returns one result, or one per slice, and raises Unmeasurable when it has nothing to
-judge by."""
+"""The kinds of checks. Each returns one result, or one per slice, and raises Unmeasurable if it cannot be judged."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ MOST_SLICES = 200
 @dataclass(frozen=True, slots=True)
 class Bench:
     """Everything that checks look at. `problem` says why there is no champion although there should be one; `itself`
-    that the candidate is it."""
+    is true if the candidate is the champion."""
 
     data: Data
     candidate: Subject
@@ -58,7 +57,7 @@ def name_of(check: Check) -> str:
 
 
 def bounds(check: Check, bench: Bench) -> Sequence[CheckResult]:
-    """A metric against fixed limits, on all rows or per slice."""
+    """Judges a metric against fixed limits, on all rows or per slice."""
     metric = named(check.metric, check.goal)
     if not check.slices:
         value = measure(metric, bench.candidate.answers)
@@ -78,7 +77,7 @@ def bounds(check: Check, bench: Bench) -> Sequence[CheckResult]:
 
 
 def _broken(check: Check, value: float) -> tuple[str, float | None]:
-    """(which limit it breaks in words or "", the limit that counts)."""
+    """Returns (the broken limit in words or "", the limit that applies)."""
     if check.at_least is not None and not value >= check.at_least:
         return f"below {check.at_least:g}", check.at_least
     if check.at_most is not None and not value <= check.at_most:
@@ -87,8 +86,8 @@ def _broken(check: Check, value: float) -> tuple[str, float | None]:
 
 
 def _slice_bounds(check: Check, metric: Metric, bench: Bench, slices: Sequence[Slice]) -> list[CheckResult]:
-    """A slice below its limit fails if that is more than chance, else it is inconclusive. Holm keeps many slices
-    from finding one by number."""
+    """Judges slices: one below its limit fails if that is significant after Holm's correction, otherwise it is
+    inconclusive."""
     from statistics import NormalDist
 
     judged: list[tuple[Slice, float, str, float | None]] = []
@@ -125,7 +124,7 @@ def _slice_bounds(check: Check, metric: Metric, bench: Bench, slices: Sequence[S
 
 
 def comparison(check: Check, bench: Bench) -> Sequence[CheckResult]:
-    """Non-inferiority: is the candidate, on the same rows, at most `margin` worse than the champion?"""
+    """Tests non-inferiority: is the candidate, on the same rows, at most `margin` worse than the champion?"""
     metric = named(check.metric, check.goal)
     if not check.slices:
         return bench.nobody(name_of(check)) or (_compared(check, metric, bench, None),)
@@ -135,7 +134,7 @@ def comparison(check: Check, bench: Bench) -> Sequence[CheckResult]:
 
 
 def judge(difference: Difference, margin: float, significant: bool | None = None) -> Verdict:
-    """PASS when the whole interval lies above −margin, FAIL when the whole of it lies below, else INCONCLUSIVE.
+    """Returns PASS if the whole interval is above −margin, FAIL if the whole of it is below, else INCONCLUSIVE.
 
     Two models that answer alike have an interval of no width; equal to −margin counts as above it. `significant`
     overrides the second question.
@@ -195,8 +194,8 @@ def _difference_words(
 
 
 def _slice_comparisons(check: Check, metric: Metric, bench: Bench, slices: Sequence[Slice]) -> list[CheckResult]:
-    """A slice fails only if it is significantly worse after Holm. Passing needs no correction, because every slice
-    has to pass."""
+    """Compares slices: one fails only if it is significantly worse after Holm's correction. Passing needs no
+    correction, because every slice has to pass."""
     found: list[tuple[Slice, Difference]] = []
     results: list[CheckResult] = []
     for one in slices:
@@ -264,8 +263,8 @@ def _slices(check: Check, data: Data) -> Iterator[Slice]:
 
 
 def latency(check: Check, bench: Bench) -> Sequence[CheckResult]:
-    """A percentile of single-row predictions in this process. What the network and the server add is the canary's to
-    measure."""
+    """Judges a percentile of single-row predictions in this process. The cost of network and server is measured by
+    the canary."""
     import numpy as np
 
     taken = latencies(bench.candidate, bench.data)
@@ -279,7 +278,7 @@ def latency(check: Check, bench: Bench) -> Sequence[CheckResult]:
 
 
 def schema(check: Check, bench: Bench) -> Sequence[CheckResult]:
-    """Whether clients of the champion can call the candidate: the same columns and types in and out."""
+    """Judges whether clients of the champion can call the candidate: the same input and output columns and types."""
     name = name_of(check)
     other = bench.nobody(name)
     if other is not None:

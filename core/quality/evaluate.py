@@ -37,9 +37,10 @@ def evaluate(
 ) -> GateReport:
     """Judges `candidate` by `gate`.
 
-    `fetch` brings a version's files and returns their directory. `champion` None means that there is none to compare
-    with, which passes; `champion_problem` says that there should be one but it cannot be had (an alias that points
-    nowhere), which does not. `outside` has the judges of kinds of checks that are not about the gate's rows.
+    `fetch` downloads a version's files and returns their directory. `champion` None means that there is none to
+    compare with, which passes; `champion_problem` says that there should be one but it cannot be loaded (an alias
+    that points nowhere), which does not pass. `outside` has the judges for kinds of checks that are not about the
+    gate's rows.
     """
     started = time.time()
     try:
@@ -123,7 +124,7 @@ def _report(
 
 
 def _all_metrics(answers: Answers) -> dict[str, float]:
-    """Every metric that these answers allow, whether or not a check asked for it."""
+    """Returns every metric that these answers allow, whether or not a check asked for it."""
     found: dict[str, float] = {}
     for name, metric in METRICS.items():
         try:

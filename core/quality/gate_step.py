@@ -34,7 +34,7 @@ _OUTSIDE = {"replay": "podium.core.delivery.replay.replay_step:gate_check"}
 
 
 class GateRefused(RunFailed):
-    """The verdict is not pass. `results` are the step's results all the same."""
+    """The verdict is not a pass. `results` are the step's results, which are kept."""
 
     def __init__(self, report: GateReport) -> None:
         super().__init__(sentence(report), hint=_HINTS[report.verdict])
@@ -53,8 +53,8 @@ def results_of(report: GateReport) -> dict[str, Any]:
 
 
 def gate(context: StepContext) -> Mapping[str, Any]:
-    """Results: `verdict`, `version`, `model`, `gate`, `champion`, `rows`. Raises GateRefused unless the verdict is
-    pass; the report is kept first."""
+    """Runs the gate. The results are `verdict`, `version`, `model`, `gate`, `champion` and `rows`. Stores the report
+    first, then raises GateRefused unless the verdict is a pass."""
     spec = context.project.gates[str(context.options["gate"])]
     registry = open_registry(context.project.mlflow, context.project.state)
     try:
@@ -107,8 +107,8 @@ def _candidate(context: StepContext) -> tuple[str, int]:
 
 
 def champion_of(registry: Registry, model: str) -> tuple[Version | None, str]:
-    """(the champion, "") or (None, why there should be one but is not). No alias at all is no problem: the first
-    version has nobody to beat."""
+    """Returns (the champion, "") or (None, why there should be one but is not). Without any alias there is no
+    problem: the first version has nothing to be compared with."""
     number = registry.aliases(model).get(CHAMPION)
     if number is None:
         return None, ""
@@ -125,7 +125,8 @@ def champion_of(registry: Registry, model: str) -> tuple[Version | None, str]:
 
 
 def _keep(context: StepContext, registry: Registry, report: GateReport, candidate: Version) -> None:
-    """In the journal first: it is what promote asks, and it must not be lost because a server is slow."""
+    """Stores the report, first in the journal: promote asks the journal, and the report must not be lost because a
+    server is slow."""
     context.journal.gates.add(report)
     context.journal.versions.update(
         replace(candidate, verdict=report.verdict, tags={**candidate.tags, TAG_VERDICT: str(report.verdict)})

@@ -1,7 +1,7 @@
 """The metrics that a gate knows, each with the direction in which it is better.
 
-All but the area under the curve are functions of sums over rows, so a resample of the rows is a weighted sum:
-`bootstrap.py` lives on that. Checked against scikit-learn's in the tests.
+All but the area under the curve are functions of sums over rows, so that a resample of the rows is a weighted sum,
+which `bootstrap.py` relies on. The tests compare them with scikit-learn's.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _EPSILON = 2.220446049250313e-16
 
 
 class Unmeasurable(PodiumError):
-    """A metric cannot be computed from these answers. The gate records it as an error."""
+    """Raised when a metric cannot be computed from these answers. The gate records it as an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What one model said about the rows, beside the truth.
+    """One model's answers for the rows, beside the truth.
 
-    Classification (`binary`): `truth` is 1 where the row is of the positive class, else 0; `labels` is 0 or 1,
-    `scores` are numbers that grow with the model's belief in the positive class. `labels` is None for scores outside
-    0..1, where no threshold is known; `scores` is None for a model that answers with labels only. Regression:
-    `truth` and `scores` are the numbers themselves.
+    Classification (`binary`): `truth` is 1 if the row is of the positive class, else 0; `labels` is 0 or 1; `scores`
+    are numbers that grow with the model's belief in the positive class. `labels` is None for scores outside 0..1,
+    where no threshold is known; `scores` is None for a model that returns labels only. Regression: `truth` and
+    `scores` are the numbers themselves.
     """
 
     truth: Floats
@@ -52,7 +52,7 @@ class Answers:
         return int(self.truth.shape[0])
 
     def only(self, rows: Flags) -> Answers:
-        """The same for the rows where `rows` is true."""
+        """Returns the answers of the rows where `rows` is true."""
         return Answers(
             self.truth[rows],
             None if self.scores is None else self.scores[rows],
@@ -64,19 +64,20 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """`sums` gives per-row terms of shape (rows, k); `combine` turns their weighted sums of shape (…, k) into values
-    of shape (…).
-
-    `ranks` marks the area under the curve, which is no function of sums. `needs` is what it needs of the answers:
-    labels, scores, probabilities or numbers.
-    """
+    """A metric: per-row terms and how their weighted sums become a value."""
 
     name: str
+    """Name in podium.yaml."""
     goal: str
+    """MAXIMIZE or MINIMIZE: the direction in which it is better."""
     needs: str
+    """What it needs of the answers: labels, scores, probabilities or numbers."""
     sums: Callable[[Answers], Floats] | None = None
+    """Per-row terms, of shape (rows, k)."""
     combine: Callable[[Floats], Floats] | None = None
+    """Turns weighted sums of the terms, of shape (…, k), into values of shape (…)."""
     ranks: bool = False
+    """True for the area under the curve, which is not a function of sums."""
 
     @property
     def sign(self) -> float:
@@ -84,7 +85,7 @@ class Metric:
 
 
 def measure(metric: Metric, answers: Answers) -> float:
-    """The metric's value. Raises Unmeasurable where it is not defined."""
+    """Returns the metric's value. Raises Unmeasurable where it is not defined."""
     check(metric, answers)
     if metric.ranks:
         return area(answers)
@@ -96,7 +97,7 @@ def measure(metric: Metric, answers: Answers) -> float:
 
 
 def check(metric: Metric, answers: Answers) -> None:
-    """Raises Unmeasurable, saying why, when `metric` makes no sense of these answers."""
+    """Raises Unmeasurable, with the reason, if `metric` cannot be computed from these answers."""
     if answers.rows == 0:
         raise Unmeasurable("there are no rows to measure on")
     if (metric.needs == "numbers") == answers.binary:
@@ -120,8 +121,8 @@ PROBABILITIES_HINT = "Log a scikit-learn model with pyfunc_predict_fn='predict_p
 
 
 def area(answers: Answers) -> float:
-    """The area under the ROC curve: the share of (positive, negative) pairs in which the positive has the higher
-    score, ties counting half."""
+    """Returns the area under the ROC curve: the share of (positive, negative) pairs in which the positive one has
+    the higher score, ties counting half."""
     import numpy as np
 
     assert answers.scores is not None
@@ -132,7 +133,7 @@ def area(answers: Answers) -> float:
 
 
 def area_of_counts(positive: Floats, negative: Floats) -> float:
-    """The same from how many positives and negatives have each score, scores ascending."""
+    """Returns the same area from the number of positives and negatives per score, scores ascending."""
     below = negative.cumsum() - negative / 2
     # Not `positive @ below`: BLAS would start threads for so small a product, and on a busy machine wait for them.
     return float((positive * below).sum() / (positive.sum() * negative.sum()))
@@ -150,7 +151,7 @@ def _hits(answers: Answers) -> Floats:
 
 
 def _confusion(answers: Answers) -> Floats:
-    """Columns: true positives, predicted positives, positives."""
+    """Returns the columns true positives, predicted positives, positives."""
     assert answers.labels is not None
     return _columns(answers.labels * answers.truth, answers.labels, answers.truth)
 
@@ -174,15 +175,15 @@ def _absolutes(answers: Answers) -> Floats:
 
 
 def _variances(answers: Answers) -> Floats:
-    """Columns: squared error, 1, y, y²; y is centred first, so that a large mean does not eat the digits of the
-    variance."""
+    """Returns the columns squared error, 1, y, y²; y is centred first, so that a large mean does not cost the
+    variance its digits."""
     assert answers.scores is not None
     centred = answers.truth - answers.truth.mean()
     return _columns((answers.scores - answers.truth) ** 2, answers.truth * 0 + 1, centred, centred**2)
 
 
 def _ratio(top: Any, bottom: Any) -> Any:
-    """top / bottom, and 0 where nothing was to be found: scikit-learn's convention for precision without
+    """Returns top / bottom, and 0 where the bottom is 0: scikit-learn's convention for precision without
     predictions."""
     import numpy as np
 
@@ -221,7 +222,7 @@ METRICS: Mapping[str, Metric] = {
 
 
 def named(name: str, goal: str = "") -> Metric:
-    """The metric of that name. Raises Unmeasurable for a name that is not known, and for a `goal` that contradicts
+    """Returns the metric of that name. Raises Unmeasurable for an unknown name, and for a `goal` that contradicts
     it."""
     metric = METRICS.get(name)
     if metric is None:

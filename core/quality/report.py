@@ -1,4 +1,4 @@
-"""A gate's report for people (Markdown), for programs (JSON), and in one sentence for a log line or an error."""
+"""A gate's report for people (Markdown), for programs (JSON), and as one sentence for a log line or an error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..domain.verdicts import CheckResult, GateReport, Verdict
 
 
 def to_json(report: GateReport) -> str:
-    """Every field, with numbers that JSON does not know (an unbounded interval) as null."""
+    """Returns every field, with numbers that JSON does not have (an unbounded interval) as null."""
     return json.dumps(_plain(asdict(report)), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -55,8 +55,8 @@ def _cell(text: str) -> str:
 
 
 def sentence(report: GateReport) -> str:
-    """`gate quality: fail for flights version 3: roc_auc ≥ 0.65: 0.6120 is below 0.65; …`, worst first, at most
-    three reasons."""
+    """Returns a sentence such as `gate quality: fail for flights version 3: roc_auc ≥ 0.65: 0.6120 is below 0.65;
+    …`, worst first, with at most three reasons."""
     head = f"gate {report.gate}: {report.verdict} for {report.model} version {report.version}"
     bad = [check for check in report.checks if check.verdict is not Verdict.PASS]
     order = {Verdict.FAIL: 0, Verdict.ERROR: 1, Verdict.INCONCLUSIVE: 2}

@@ -1,4 +1,4 @@
-"""What a gate works on: the data, and a version's model with its answers to every row of it."""
+"""What a gate works on: the data, and a version's model with its answers to every row."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ Fetch = Callable[[Version], Path]
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The gate's rows. `frame` is the table with the target still in it; `classes` is empty where the target is a
-    quantity."""
+    """The gate's rows. `frame` is the table including the target; `classes` is empty if the target is a quantity."""
 
     frame: Any
     target: str
@@ -43,8 +42,8 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One version under judgement. `predict` answers a table; `signature` is the model's own (inputs, outputs), None
-    where it has none."""
+    """A version under judgement. `predict` predicts a table; `signature` is the model's own (inputs, outputs), None
+    if it has none."""
 
     version: Version
     answers: Answers
@@ -54,7 +53,7 @@ class Subject:
 
 
 def read_data(project: Project, gate: Gate) -> Data:
-    """Raises Unmeasurable when the file is missing, cannot be read, is empty or lacks the target."""
+    """Reads the gate's file. Raises Unmeasurable if it is missing, cannot be read, is empty or lacks the target."""
     path = project.root / gate.data
     if not path.is_file():
         raise Unmeasurable(
@@ -91,8 +90,8 @@ def _read(path: Path, shown: str) -> Any:
 
 
 def load(version: Version, data: Data, fetch: Fetch) -> Subject:
-    """Loads the version's model and lets it answer every row, once. Raises Unmeasurable, naming the version, when
-    any of it fails."""
+    """Loads the version's model and lets it predict every row, once. Raises Unmeasurable, naming the version, if any
+    of it fails."""
     who = f"version {version.version}"
     try:
         directory = fetch(version)
@@ -116,7 +115,7 @@ def _pyfunc(directory: Path) -> Any:
 
 
 def _columns(model: Any, data: Data) -> tuple[str, ...]:
-    """What the model is shown: the columns of its signature, else all but the target."""
+    """Returns the columns that the model gets: those of its signature, else all but the target."""
     schema = model.metadata.get_input_schema()
     wanted = schema.input_names() if schema is not None and schema.has_input_names() else None
     present = [str(name) for name in data.frame.columns if name != data.target]
@@ -135,7 +134,7 @@ def _signature(model: Any) -> tuple[str, str] | None:
 
 
 def guarded(what: str, call: Callable[[], Any]) -> Any:
-    """Runs a model's code. Whatever it raises (an attempt to exit included) and prints stays inside."""
+    """Runs a model's code and contains whatever it raises (including an attempt to exit) and prints."""
     try:
         with _quiet():
             return call()
@@ -156,8 +155,8 @@ def _quiet() -> Generator[None, None, None]:
 def latencies(
     subject: Subject, data: Data, *, calls: int = 200, warm_up: int = 10, seconds: float = 10.0
 ) -> Sequence[float]:
-    """Seconds that single-row predictions took in this process, at most `calls` of them and no longer than `seconds`
-    in all."""
+    """Returns the seconds that single-row predictions took in this process: at most `calls` of them, for at most
+    `seconds` in all."""
     table = data.frame[list(subject.columns)]
     rows = [table.iloc[[number % len(table)]] for number in range(calls + warm_up)]
 

@@ -1,9 +1,8 @@
-"""Makes an embedded MLflow store ready before the first step writes to it: the migrated database, and the experiment
+"""Prepares an embedded MLflow store before the first step writes to it: the migrated database, and the experiment
 with a place for artifacts.
 
 Without this the first training scripts of a fan would all migrate the same new database at once, and artifacts would
-land in whatever directory a script happens to run in. `python -m podium.core.registry.prepare HOME` is what the
-worker runs.
+be written to whatever directory a script runs in. The worker runs `python -m podium.core.registry.prepare HOME`.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _UNFINISHED = ".unfinished"
 
 
 def ready(mlflow: Mlflow, state: Path) -> bool:
-    """Whether prepare() has nothing to do. Reads one small file; a server prepares itself."""
+    """Tells whether prepare() has nothing to do. Reads one small file; a server needs no preparation."""
     if not mlflow.embedded:
         return True
     path = sqlite_file(mlflow.tracking_uri)
@@ -38,8 +37,8 @@ def ready(mlflow: Mlflow, state: Path) -> bool:
 
 
 def prepare(mlflow: Mlflow, state: Path) -> bool:
-    """True if there was something to do. Safe to call by several processes at once: MLflow migrates under a lock of
-    its own."""
+    """Prepares the store; True if there was something to do. Several processes may call it at once: MLflow migrates
+    under its own lock."""
     if ready(mlflow, state):
         return False
     from .embedded import connected, translated  # late: ready() is asked by every worker
@@ -69,7 +68,7 @@ def prepare(mlflow: Mlflow, state: Path) -> bool:
 
 
 def _make(path: Path) -> None:
-    """A new database, put in its place when it is whole: MLflow can do nothing any more with one whose first
+    """Creates a new database and moves it into place when it is complete: MLflow cannot use one whose first
     migration was cut short."""
     from .embedded import connected
 
@@ -85,7 +84,7 @@ def _make(path: Path) -> None:
 
 
 def _remove_unfinished(path: Path) -> None:
-    """With their rollback journals, of processes that are gone."""
+    """Removes unfinished databases, and their rollback journals, of processes that are gone."""
     for scratch in path.parent.glob(f"{glob.escape(path.name)}.*{_UNFINISHED}*"):
         pid = scratch.name.removeprefix(f"{path.name}.").partition(".")[0]
         if not (pid.isdecimal() and started_at(int(pid))):
@@ -94,9 +93,8 @@ def _remove_unfinished(path: Path) -> None:
 
 @contextmanager
 def _artifact_root(directory: Path) -> Generator[None, None, None]:
-    """Where a new store's own experiment, `Default`, keeps its artifacts. MLflow would take ./mlruns, and writes
-    that path into SQL in a way that fails where the directory's name holds both kinds of quotes; in a URI there are
-    none."""
+    """Sets where the `Default` experiment of a new store keeps its artifacts. MLflow would use ./mlruns, and writes
+    that path into SQL in a way that fails if it contains both kinds of quotes; a URI contains none."""
     name = ARTIFACT_ROOT
     given = name in os.environ
     os.environ.setdefault(name, directory.resolve().as_uri())

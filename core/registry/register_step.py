@@ -22,8 +22,8 @@ _MINIMIZED = frozenset({"rmse", "mae", "mse", "log_loss", "brier", "loss", "erro
 
 
 def register(context: StepContext) -> Mapping[str, Any]:
-    """Results: `model`, `version`, `mlflow_run`, `metric`, `value`, `goal`, `digest`, `candidates` (how many runs it
-    chose from)."""
+    """Registers the best run. Results: `model`, `version`, `mlflow_run`, `metric`, `value`, `goal`, `digest`,
+    `candidates` (the number of runs it chose from)."""
     metric = str(context.options["metric"])
     goal = str(context.options.get("goal") or ("minimize" if metric in _MINIMIZED else "maximize"))
     model = str(context.options.get("model") or context.project.mlflow.model)
@@ -57,8 +57,8 @@ def register(context: StepContext) -> Mapping[str, Any]:
 
 
 def choose(runs: Sequence[TrackedRun], metric: str, goal: str) -> TrackedRun:
-    """The run with the best finite value that also logged a model; of equal ones the newest. RunFailed says what was
-    missing."""
+    """Returns the run with the best finite value that also logged a model; of equally good ones the newest.
+    RunFailed says what was missing."""
     if not runs:
         raise RunFailed(
             "the steps before this one left no finished MLflow run",
@@ -83,8 +83,8 @@ def choose(runs: Sequence[TrackedRun], metric: str, goal: str) -> TrackedRun:
 
 
 def _candidates(context: StepContext, registry: Registry) -> list[TrackedRun]:
-    """The MLflow runs of every step before this one. A step that was restored from the cache has its runs from the
-    run that carried it out."""
+    """Returns the MLflow runs of every step before this one. A step restored from the cache has its runs from the
+    run that executed it."""
     origins = {step.key: str(step.origin_run or context.run.id) for step in context.upstream.values() if step.key}
     found = registry.find_runs(context.project.mlflow.experiment, list(origins))
     exact = [run for run in found if run.tags.get(TAG_RUN) == origins.get(run.tags.get(TAG_KEY, ""))]
@@ -96,7 +96,8 @@ def _candidates(context: StepContext, registry: Registry) -> list[TrackedRun]:
 
 
 def _lineage(context: StepContext, run: TrackedRun) -> dict[str, str]:
-    """What the training itself noted wins: a cached training belongs to the commit that it ran at."""
+    """Returns the lineage tags. What the training itself recorded wins: a cached training belongs to the commit that
+    it ran at."""
     tags = {
         TAG_COMMIT: run.tags.get(TAG_COMMIT) or context.run.commit,
         TAG_RUN: run.tags.get(TAG_RUN) or str(context.run.id),

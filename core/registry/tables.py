@@ -1,7 +1,7 @@
-"""Whether a SQLite store's registry has changed, told without MLflow.
+"""Finds out whether a SQLite store's registry has changed, without MLflow.
 
-A training writes to the store many times a second, and hardly any of that concerns a registered version. MLflow
-takes seconds to load only to find that out; a hash over the rows that the picture is made of takes milliseconds.
+A training script writes to the store many times a second, and hardly any of that concerns a registered version.
+Loading MLflow just to find that out takes seconds; a hash over the rows of the snapshot takes milliseconds.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _BUSY_SECONDS = 1.0
 
 
 def digest(mlflow: Mlflow) -> str | None:
-    """A hash that differs whenever the picture could; None where the store is not SQLite, is not there or looks
-    unfamiliar: ask MLflow then."""
+    """Returns a hash that differs whenever the snapshot could; None if the store is not SQLite, does not exist or
+    has an unknown layout, so that MLflow has to be asked."""
     path = sqlite_file(mlflow.tracking_uri)
     if path is None or not path.exists():
         return None

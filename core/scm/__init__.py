@@ -1,4 +1,4 @@
-"""The local git repository."""
+"""The local git repository: commits, branches, worktrees and hooks."""
 
 from .repository import Repository
 

@@ -1,4 +1,4 @@
-"""Calling the `git` binary: never through a shell, never waiting for a person, never for longer than a time-out."""
+"""Runs the `git` program: never through a shell, never with a prompt, never for longer than a time-out."""
 
 from __future__ import annotations
 
@@ -35,9 +35,11 @@ class Answer:
 
 
 def git(directory: Path, *arguments: str, timeout: float = TIMEOUT, hooks: bool = False) -> Answer:
-    """What git answers. MissingExtra without git; Unreachable after `timeout` seconds. Any exit code is an answer.
+    """Runs git and returns its answer, whatever the exit code. Raises MissingExtra without git, Unreachable after
+    `timeout` seconds.
 
-    `hooks` leaves the repository's hooks setting alone (to ask where they are).
+    `hooks` keeps the repository's hooks setting, which is otherwise overridden (it is needed to ask where the hooks
+    are).
     """
     settings = [part for setting in _SETTINGS if not (hooks and "hooksPath" in setting) for part in ("-c", setting)]
     command = ["git", "--no-pager", *settings, *arguments]
@@ -75,7 +77,7 @@ def git(directory: Path, *arguments: str, timeout: float = TIMEOUT, hooks: bool 
 
 
 def checked(directory: Path, *arguments: str, timeout: float = TIMEOUT) -> Answer:
-    """Like `git`, but an exit code other than 0 is a PodiumError with git's own words."""
+    """Runs git like `git`, but raises PodiumError with git's message for an exit code other than 0."""
     answer = git(directory, *arguments, timeout=timeout)
     if answer.code:
         raise failure(answer, arguments)
@@ -98,8 +100,8 @@ def failure(answer: Answer, arguments: Sequence[str]) -> PodiumError:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, without what a calling git (a hook, `git rebase --exec`) set to say which repository it is in: we name
-    our own."""
+    """Returns our environment without the variables by which a calling git (a hook, `git rebase --exec`) names its
+    repository: we name ours explicitly."""
     kept = ("GIT_CONFIG_", "GIT_EXEC_PATH")
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name.startswith(kept)

@@ -1,7 +1,7 @@
-"""A marked block in git's hooks that wakes the agent.
+"""Puts a marked block that wakes the agent into git's hooks.
 
-The block goes to the top of a hook, not to its end: a user's hook may end in `exit` or `exec`, its exit code stays
-its own, and it still finds its standard input unread.
+The block goes to the top of a hook, not to its end: the user's hook may end in `exit` or `exec`. The hook's exit
+code stays its own, and it still finds its standard input unread.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _SHELL = re.compile(rb"#![ \t]*(/usr/bin/env[ \t]+(-S[ \t]+)?)?(/\S*/)?(ba|da|k|
 
 
 def install(directory: Path, project: str, command: str) -> list[str]:
-    """Puts the block of one project (named by its path in the repository) into each hook. The hooks left alone, in
-    sentences."""
+    """Puts the block of one project (named by its path in the repository) into each hook. Returns a sentence for
+    each hook that was left alone."""
     if "\0" in command or "podium <<<" in command:
         raise UsageError("this command cannot be written into a hook")
     left: list[str] = []
@@ -80,7 +80,7 @@ def _block(project: str, command: str) -> bytes:
 
 
 def _without(content: bytes, project: str) -> bytes:
-    """The hook as it was before the block came."""
+    """Returns the hook without the project's block."""
     begin, end = _marks(project)
     start = content.find(begin)
     stop = content.find(end, start)
@@ -90,7 +90,7 @@ def _without(content: bytes, project: str) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Atomically, with the mode that the hook had."""
+    """Replaces the hook atomically and keeps its mode."""
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o755
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

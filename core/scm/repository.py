@@ -1,4 +1,4 @@
-"""A local git repository, seen from a directory inside it."""
+"""A local git repository, opened from a directory inside it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Repository:
 
     @classmethod
     def open(cls, path: Path) -> Repository:
-        """NotFound when `path` is not in a repository."""
+        """Opens the repository that `path` is in. Raises NotFound if there is none."""
         directory = Path(path).resolve()
         answer = git(directory, "rev-parse", "--is-bare-repository", "--path-format=absolute", "--git-common-dir")
         if answer.code and "not a git repository" in answer.err:
@@ -55,22 +55,23 @@ class Repository:
 
     @classmethod
     def find(cls, path: Path) -> Repository | None:
-        """None when `path` is not in a repository."""
+        """Opens the repository that `path` is in; None if there is none."""
         try:
             return cls.open(path)
         except NotFound:
             return None
 
     def head(self) -> Commit:
-        """NotFound while the branch has no commit."""
+        """Returns the commit that is checked out. Raises NotFound if the branch has no commit yet."""
         return self.resolve("HEAD")
 
     def branch(self) -> str:
-        """The branch that is checked out, also while it has no commit; "" for a detached HEAD."""
+        """Returns the name of the checked-out branch, even if it has no commit yet; "" for a detached HEAD."""
         return git(self.directory, "symbolic-ref", "--quiet", "--short", "HEAD").text
 
     def resolve(self, rev: str) -> Commit:
-        """The commit that a branch, tag, (short) hash or `HEAD~1` names. NotFound when there is none."""
+        """Returns the commit that a branch, tag, (short) hash or expression such as `HEAD~1` names. Raises NotFound
+        if there is none."""
         if not rev or rev.startswith("-") or "\0" in rev or "\n" in rev:
             raise UsageError(f"{rev!r} cannot name a commit", hint="give a branch, a tag or a hash")
         answer = git(self.directory, "rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}")
@@ -84,25 +85,26 @@ class Repository:
         return self._commits(answer.text, limit=1)[0]
 
     def log(self, limit: int = 50, branch: str = "") -> list[Commit]:
-        """The newest commits of a branch (of HEAD), newest first; none for a branch without one."""
+        """Returns the newest commits of a branch (default: of HEAD), newest first; an empty list if the branch has
+        none."""
         tip = (
             self.branch_tip(branch) if branch else git(self.directory, "rev-parse", "--verify", "--quiet", "HEAD").text
         )
         return self._commits(tip, limit=limit) if tip else []
 
     def commits_between(self, a: str, b: str) -> list[Commit]:
-        """Commits of `b` that `a` does not have, newest first."""
+        """Returns the commits of `b` that `a` does not have, newest first."""
         return self._commits(f"{self.resolve(a).sha}..{self.resolve(b).sha}", limit=None)
 
     def branch_tip(self, branch: str) -> str | None:
-        """The hash of a local branch's newest commit; None when there is no such branch."""
+        """Returns the hash of a local branch's newest commit; None if there is no such branch."""
         if not branch or "\0" in branch:
             return None
         answer = git(self.directory, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")
         return answer.text if answer.code == 0 else None
 
     def changed_files(self, a: str, b: str) -> list[str]:
-        """Paths, relative to the top, that differ between two commits."""
+        """Returns the paths, relative to the top, that differ between two commits."""
         answer = checked(
             self.directory,
             "diff",
@@ -116,8 +118,8 @@ class Repository:
         return [os.fsdecode(path) for path in answer.out.split(b"\0") if path]
 
     def dirty(self) -> bool:
-        """Whether the project's files differ from HEAD: changed, staged, or new and not ignored. Podium's own state
-        does not count."""
+        """Tells whether the project's files differ from HEAD: changed, staged, or new and not ignored. Podium's own
+        state does not count."""
         if self.bare:
             return False
         mine = (".", ":(exclude,glob)**/.podium/**", ":(exclude).podium")
@@ -134,7 +136,7 @@ class Repository:
         ]
 
     def worktree_add(self, commit: str, path: Path) -> None:
-        """Checks `commit` out into `path`, which must not exist (or be empty), detached from any branch."""
+        """Checks `commit` out into `path`, which must not exist or must be empty, detached from any branch."""
         found = self.resolve(commit)
         if path.exists() and any(path.iterdir()):
             raise Refused(f"{path} is not empty", hint="remove it, or `git worktree remove` it")
@@ -145,7 +147,7 @@ class Repository:
             checked(self.git_dir, *arguments, timeout=CHECKOUT_TIMEOUT)
 
     def worktree_remove(self, path: Path) -> None:
-        """Removes a worktree and what lies in it. Nothing happens when it is gone already."""
+        """Removes a worktree and its files. Does nothing if it is gone already."""
         with self._worktrees():
             if path.exists():
                 answer = git(
@@ -163,7 +165,7 @@ class Repository:
 
     @contextmanager
     def _worktrees(self) -> Generator[None, None, None]:
-        """One at a time: a git that adds a worktree stumbles over the half-written entry of another that does."""
+        """Serialises changes of worktrees: a git that adds one fails on the half-written entry of another."""
         try:
             file = (self.git_dir / "podium.worktrees.lock").open("w")
         except OSError as error:
@@ -185,15 +187,16 @@ class Repository:
             yield  # closing the file gives the lock up, and so does dying
 
     def install_hooks(self, wake_command: str) -> list[str]:
-        """Has git run a shell line after commits, merges and received pushes. Says which hooks were left alone, and
-        why (usually none).
+        """Makes git run a shell line after commits, merges and received pushes. Returns a sentence for each hook
+        that was left alone (usually none).
 
-        Doing it again replaces the line. Refused when the hooks are not the repository's own (`core.hooksPath`).
+        Installing again replaces the line. Raises Refused if the hooks are not the repository's own
+        (`core.hooksPath`).
         """
         return hooks.install(self._hooks(), self.prefix, wake_command)
 
     def remove_hooks(self) -> None:
-        """Takes out what `install_hooks` put in, and nothing else."""
+        """Removes what `install_hooks` put in, and nothing else."""
         hooks.remove(self._hooks(), self.prefix)
 
     def _hooks(self) -> Path:

@@ -1,9 +1,9 @@
-"""The ASGI app of a replica. Bare ASGI: routing six fixed paths needs no framework, and one costs a tenth of the
-requests per second.
+"""The ASGI app of a replica.
 
-Where a prediction runs: on the event loop while the model's predictions are short (their moving mean is below
-`Options.inline`), because a hand-over to a thread costs more than such a prediction; else in one worker thread, so
-that /ping and /metrics are answered meanwhile. Either way the model sees one request at a time.
+Bare ASGI: routing six fixed paths needs no framework, and a framework costs a tenth of the requests per second. A
+prediction runs on the event loop while the model's predictions are short (their moving mean is below
+`Options.inline`), because a hand-over to a thread costs more than such a prediction; otherwise in one worker thread,
+so that /ping and /metrics are answered meanwhile. Either way the model sees one request at a time.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _is_feedback(entry: Any) -> bool:
 
 
 class Disconnected(Exception):
-    """The client went away before its request was complete."""
+    """The client disconnected before its request was complete."""
 
 
 class App:
@@ -180,7 +180,8 @@ class App:
             self.mean += _MEMORY * (time.perf_counter() - started - self.mean)
 
     def _headers(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[str | None, bytes, int]:
-        """Content type, request id (the client's where it is a plain word, else a new one), and content length or 0."""
+        """Returns the content type, the request id (the client's if it is a plain word, else a new one), and the
+        content length or 0."""
         content_type: str | None = None
         request_id = b""
         length = 0
@@ -194,7 +195,7 @@ class App:
         return content_type, request_id or self._prefix + b"%x" % next(self._numbers), length
 
     async def _body(self, receive: Receive, length: int, most: int) -> bytes | Answer:
-        """The whole body, or the answer to one that is too large or too slow."""
+        """Returns the whole body, or the answer to a body that is too large or too slow."""
         if length > most:
             return problem(
                 413, "REQUEST_LIMIT_EXCEEDED", f"The request has {length} bytes; at most {most} are accepted."

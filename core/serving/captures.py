@@ -1,4 +1,4 @@
-"""Reading back what replicas have captured (recorder.py): the newest requests, whichever replica answered them.
+"""Reads what replicas have captured (recorder.py): the newest requests, whichever replica answered them.
 
 Captured requests are users' data. Nothing of them goes into a log, a message or a report.
 """
@@ -20,28 +20,33 @@ _LOST = "\ufffd"
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """One request as it came and as it was answered then. `at` is seconds since the epoch, `content_type` None where
-    the client named none."""
+    """One request as it was sent, and as it was answered then."""
 
     at: float
+    """Seconds since the epoch."""
     version: str
+    """The version that answered it."""
     status: int
+    """HTTP status of the answer."""
     content_type: str | None
+    """None if the client sent none."""
     body: bytes
+    """The request's body."""
     output: str
+    """The answer's body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Captures:
-    """`found` is how many there were to choose from, `chosen` the newest of them, oldest first."""
+    """`found` is the number of requests to choose from; `chosen` are the newest of them, oldest first."""
 
     found: int
     chosen: tuple[Captured, ...]
 
 
 def newest(directory: Path, *, limit: int, after: float = 0.0) -> Captures:
-    """The newest `limit` requests captured after `after` (seconds since the epoch). A line that is cut short is
-    passed over: it is being written."""
+    """Returns the newest `limit` requests captured after `after` (seconds since the epoch). A truncated line is
+    skipped: it is being written."""
     kept: list[tuple[float, int, Captured]] = []
     found = 0
     for number, capture in enumerate(_all(directory, after)):

@@ -1,9 +1,9 @@
-"""The fast way from a JSON table to the DataFrame that MLflow's parsing and signature enforcement would have made.
+"""The fast path from a JSON table to the DataFrame that MLflow's parsing and signature enforcement would make.
 
-It takes only what it can make identically: a signature of named scalar columns, and cells whose JSON types need no
-thought. Anything else raises Slow, and MLflow itself does the work. `Frames.of` tries itself against MLflow when a
-model is loaded, so that a release of MLflow or pandas that behaves otherwise turns this off rather than changing an
-answer.
+It handles only what it can make identically: a signature of named scalar columns, and cells with unambiguous JSON
+types. Anything else raises Slow, and MLflow itself does the work. `Frames.of` compares itself with MLflow when a
+model is loaded, so that a release of MLflow or pandas that behaves differently disables the fast path instead of
+changing an answer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BOOL: frozenset[type] = frozenset({bool})
 
 
 class Slow(Exception):
-    """This request is for MLflow's own code."""
+    """Raised for a request that MLflow's own code has to handle."""
 
 
 def _numbers(name: str, exact: int) -> Callable[[Sequence[Any]], Any]:
@@ -62,7 +62,7 @@ def _booleans(values: Sequence[Any]) -> Any:
 
 
 def _strings() -> Callable[[Sequence[Any]], Any]:
-    """What pandas makes of a list of strings: objects before pandas 3, its string type since."""
+    """Returns what pandas makes of a list of strings: objects before pandas 3, its string type since."""
     import pandas as pd
 
     dtype = cast("Any", pd.DataFrame({"": ["a"]})[""]).dtype
@@ -76,7 +76,7 @@ def _strings() -> Callable[[Sequence[Any]], Any]:
 
 
 def _converters() -> dict[str, tuple[Callable[[Sequence[Any]], Any], tuple[Any, ...]]]:
-    """MLflow's type name -> (converter, cells to try it with)."""
+    """Returns MLflow's type name -> (converter, cells to try it with)."""
     return {
         "double": (_numbers("float64", _EXACT_DOUBLE), (1.5, 2, None)),
         "float": (_numbers("float32", _EXACT_FLOAT), (1.5, 2, None)),
@@ -91,7 +91,8 @@ class Frames:
     def __init__(
         self, names: Sequence[str], converters: Sequence[Callable[[Sequence[Any]], Any]], *, uniform: bool
     ) -> None:
-        """`uniform` says that every column has the same type, one that numpy holds."""
+        """Takes the columns' names and converters. `uniform` is true if every column has the same type, and one that
+        numpy holds."""
         import pandas as pd
 
         self.names = list(names)
@@ -103,8 +104,8 @@ class Frames:
 
     @classmethod
     def of(cls, schema: Any) -> Frames | None:
-        """None where the signature is not one of named scalar columns, or where MLflow makes something else of the
-        trial rows."""
+        """Returns the fast path for a schema; None if it is not a signature of named scalar columns, or if MLflow
+        makes something else of the trial rows."""
         if schema is None or schema.is_tensor_spec() or not schema.has_input_names():
             return None
         table = _converters()
@@ -134,7 +135,7 @@ class Frames:
         return {"columns": self.names, "data": rows}, [dict(zip(self.names, row, strict=True)) for row in rows]
 
     def make(self, form: str, payload: Any) -> Any:
-        """The DataFrame of one request; Slow when it is not of the plain kind."""
+        """Returns the DataFrame of one request. Raises Slow if the request is not of the plain kind."""
         columns = self._split(payload) if form == "dataframe_split" else self._records(payload)
         if self._uniform is not None:
             # One block laid out as MLflow's is, column by column: a model that sums along it rounds the same way.

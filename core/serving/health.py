@@ -1,5 +1,5 @@
-"""The health check of a serving image: exit code 0 when the replica can predict, 1 when not. Imports next to
-nothing, since it runs every few seconds."""
+"""The health check of a serving image: exit code 0 if the replica can predict, otherwise 1. It imports almost
+nothing, because it runs every few seconds."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ def labels(pairs: Mapping[str, str]) -> str:
 
 
 class Metrics:
-    """Only /invocations is counted: health checks and scrapes would drown what a person asks about. Belongs to the
-    event loop's thread."""
+    """Counts only /invocations: health checks and scrapes would hide what matters. Belongs to the event loop's
+    thread."""
 
     def __init__(self, info: Mapping[str, str]) -> None:
         self.info = labels(info)
@@ -78,7 +78,7 @@ class Metrics:
 
 
 def resident() -> int:
-    """Bytes; 0 where /proc does not tell."""
+    """Returns the resident bytes of this process; 0 if /proc does not say."""
     try:
         return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):

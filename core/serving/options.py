@@ -1,4 +1,4 @@
-"""What a replica is told on its command line."""
+"""The command-line options of a replica."""
 
 from __future__ import annotations
 
@@ -15,31 +15,44 @@ PREFIX = "PODIUM_SERVING_"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`capture_rate` is a share 0..1 of requests. Sizes are bytes, times seconds. `loop` and `http` are uvicorn's
-    names, `auto` the fastest installed.
-
-    `inline` is how long a prediction may take, on average, and still run on the event loop; see app.py. 0 sends
-    every one to a thread.
-    """
+    """The options of a replica. Sizes are in bytes, times in seconds."""
 
     model: Path
+    """Directory of the model."""
     port: int
+    """Port to listen on."""
     host: str = "127.0.0.1"
+    """Address to listen on."""
     version: str = ""
+    """Version to report."""
     model_name: str = ""
+    """Model name to report."""
     environment: str = ""
+    """Environment to report."""
     digest: str = ""
+    """Digest of the model's files to report."""
     commit: str = ""
+    """Commit to report."""
     capture_dir: Path | None = None
+    """Directory of captures; None captures nothing."""
     capture_rate: float = 0.0
+    """Share 0..1 of requests to capture."""
     capture_bytes: int = 64 * MEBIBYTE
+    """Most bytes of each kind of capture file."""
     max_body: int = 64 * MEBIBYTE
+    """Most bytes of a request."""
     timeout: float = 60.0
+    """Seconds in which a request has to arrive."""
     drain: float = 30.0
+    """Seconds that requests in flight get after TERM."""
     inline: float = 0.005
+    """Mean seconds below which predictions run on the event loop (app.py); 0 sends every prediction to a thread."""
     fd: int | None = None
+    """File descriptor of a socket that is bound already."""
     loop: str = "auto"
+    """uvicorn's name of the event loop; `auto` is the fastest one installed."""
     http: str = "auto"
+    """uvicorn's name of the HTTP parser; `auto` is the fastest one installed."""
 
 
 def _share(text: str) -> float:
@@ -50,9 +63,11 @@ def _share(text: str) -> float:
 
 
 def parse(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> Options:
-    """argparse ends the process with 2 and a usage line when something is missing or wrong. What is told about a
-    replica may also stand in the environment: PODIUM_SERVING_VERSION for --version, and so on; likewise
-    --capture-dir and --capture-rate."""
+    """Parses the command line. argparse ends the process with 2 and a usage line if something is missing or wrong.
+
+    What a replica reports may also be set in the environment: PODIUM_SERVING_VERSION for --version, and so on;
+    likewise --capture-dir and --capture-rate.
+    """
 
     def told(option: str) -> str:
         return environ.get(PREFIX + option.removeprefix("--").replace("-", "_").upper(), "")

@@ -1,7 +1,7 @@
-"""Sampled requests with their predictions, and feedback, as lines of JSON in files of bounded size.
+"""Writes sampled requests with their predictions, and feedback, as lines of JSON in files of bounded size.
 
-The event loop only appends to a queue; a thread of its own writes. A full queue drops captures, and counts them:
-serving comes first.
+The event loop only appends to a queue; a separate thread writes. When the queue is full, captures are dropped and
+counted: serving comes first.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Rotated:
         return self.directory / (f"{self.name}.{age}.jsonl" if age else f"{self.name}.jsonl")
 
     def write(self, lines: list[bytes]) -> None:
-        """Whole lines or none of one: OSError where one does not fit on the disk, and what was written of it is
-        taken back."""
+        """Writes lines, each completely or not at all. Raises OSError if one does not fit on the disk; its written
+        part is removed."""
         rest = deque(lines)
         while rest:
             with open(self.path(0), "ab+", buffering=0, opener=_private) as file:
@@ -58,7 +58,8 @@ def _private(path: str, flags: int) -> int:
 
 
 def _end_torn_line(file: FileIO) -> int:
-    """The file's size. A line that a killed replica did not finish is ended, so that it takes no other one with it."""
+    """Ends a line that a killed replica left unfinished, so that the next one stays readable. Returns the file's
+    size."""
     size = file.seek(0, os.SEEK_END)
     if size and os.pread(file.fileno(), 1, size - 1) != b"\n":
         size += file.write(b"\n")
@@ -78,8 +79,8 @@ def _append(file: FileIO, size: int, line: bytes) -> int:
 
 
 class Recorder:
-    """`wanted()` says whether a request is in the sample. A capture that finds no room is dropped and counted;
-    feedback is refused instead."""
+    """Queues captures and feedback. `wanted()` tells whether a request is in the sample. A capture without room is
+    dropped and counted; feedback without room is refused."""
 
     def __init__(self, directory: Path, *, name: str, rate: float, limit: int) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -98,20 +99,20 @@ class Recorder:
         return self.rate > 0.0 and random.random() < self.rate
 
     def capture(self, record: Mapping[str, Any], size: int) -> None:
-        """`size` is about how many bytes the record holds on to. One that alone would fill a file is not kept: four
-        of them would be all there is."""
+        """Queues a capture. `size` is roughly the bytes that the record keeps in memory. A record that would fill a
+        file by itself is dropped, because four of them would displace everything else."""
         if size <= self._files["capture"].limit and self._put("capture", record, size):
             self.counts["captured"] += 1
         else:
             self.drop()
 
     def drop(self) -> None:
-        """One that was wanted and cannot be kept. Called by both threads."""
+        """Counts a capture that was wanted and cannot be kept. Called by both threads."""
         with self._lock:
             self.counts["capture_dropped"] += 1
 
     def feedback(self, record: Mapping[str, Any], size: int) -> bool:
-        """False when there is no room: the caller is told and can send it again."""
+        """Queues feedback; False if there is no room, so that the caller can send it again."""
         taken = self._put("feedback", record, size)
         self.counts["feedback"] += taken
         return taken
@@ -146,7 +147,7 @@ class Recorder:
                 self._complain(f"{kind}: {len(encoded)} records lost: {error}")
 
     def _complain(self, message: str) -> None:
-        """Once for each kind of trouble, not four times a second while the disk is full."""
+        """Logs each kind of trouble once, not four times a second while the disk is full."""
         if message.partition(":")[2] != self._failed:
             self._failed = message.partition(":")[2]
             print(f"serving: {message}", file=sys.stderr, flush=True)

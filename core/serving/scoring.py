@@ -1,9 +1,9 @@
 """A loaded model, and what MLflow's scoring server would answer to a request.
 
-Two ways lead to the same answer. The long way is MLflow's own `scoring_server.invocations`, called as its server
-calls it. The short way, for JSON alone in its form, skips MLflow's copies and repeated checks; tables of plain cells
-are made by frames.py. An error on the short way sends the request the long way, so that every error is worded by
-MLflow; a failing prediction is therefore tried twice.
+Two paths give the same answer. The slow path is MLflow's own `scoring_server.invocations`, called as its server
+calls it. The fast path, for JSON only, skips MLflow's copies and repeated checks; frames.py makes tables of plain
+cells. An error on the fast path sends the request to the slow path, so that every error message is MLflow's; a
+failing prediction is therefore tried twice.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ALL_FORMS = (*FORMS, "inputs", "instances")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`rows` is how many rows were predicted; 0 for an error."""
+    """An HTTP answer. `rows` is the number of predicted rows; 0 for an error."""
 
     status: int
     body: bytes
@@ -41,8 +41,8 @@ INTERNAL = Answer(500, b"Internal Server Error", TEXT)
 
 
 class Scorer:
-    """Has no state of its own between requests, so it may be called from any one thread at a time; MLflow's server
-    gives a model no more."""
+    """Predicts requests. It has no state between requests, so one thread at a time may call it; MLflow's server
+    promises a model no more."""
 
     def __init__(self, model: Any) -> None:
         from mlflow.exceptions import MlflowException
@@ -62,7 +62,7 @@ class Scorer:
         self._jsonable: Callable[..., Any] = cast("Any", proto_json_utils)._get_jsonable_obj
 
     def _direct(self) -> Callable[[Any], Any] | None:
-        """The model's own predict function, where MLflow's `predict` would add nothing but checks that frames.py has
+        """Returns the model's own predict function if MLflow's `predict` would only add checks that frames.py has
         made."""
         model, metadata = self.model, self.model.metadata
         predict = getattr(model, "_predict_fn", None)
@@ -88,7 +88,7 @@ class Scorer:
 
     @property
     def short(self) -> bool:
-        """Whether there is a short way for this model at all."""
+        """Tells whether this model has a fast path at all."""
         return self._predict is not None
 
     def answer(self, body: bytes, content_type: str | None) -> Answer:
@@ -98,7 +98,7 @@ class Scorer:
         return self._long(body, content_type)
 
     def _short(self, body: bytes) -> Answer:
-        """Any exception means: the long way."""
+        """Answers on the fast path. Any exception means: take the slow path."""
         request = json.loads(body)
         if type(request) is not dict or len(cast("dict[str, Any]", request)) != 1:
             raise Slow
@@ -109,8 +109,8 @@ class Scorer:
         return Answer(200, self._encode(self._predict(data)), JSON, _rows(data))
 
     def _data(self, form: str, payload: Any) -> Any:
-        """What MLflow would hand to the model. Arrays, and tables without a signature, are made by MLflow's own
-        functions, which cost little."""
+        """Returns what MLflow would pass to the model. Arrays, and tables without a signature, are made by MLflow's
+        own functions, which cost little."""
         if self.frames is not None:
             if form not in FORMS:
                 raise Slow
@@ -139,13 +139,14 @@ class Scorer:
 
 
 def _rows(data: Any) -> int:
-    """Of a table or an array; 1 for a single value, and for named arrays those of the first."""
+    """Returns the number of rows of a table or an array; 1 for a single value; for named arrays the rows of the
+    first."""
     first = next(iter(cast("dict[str, Any]", data).values()), ()) if isinstance(data, dict) else data
     return len(first) if getattr(first, "ndim", 0) else 1
 
 
 def load(path: Path) -> Scorer:
-    """Takes seconds: imports MLflow and the model's own libraries. Raises whatever they raise."""
+    """Loads a model. Takes seconds: it imports MLflow and the model's own libraries, and raises whatever they raise."""
     if not (path / "MLmodel").is_file():
         raise FileNotFoundError(f"{path} has no MLmodel file")
     import mlflow.pyfunc

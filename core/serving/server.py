@@ -1,8 +1,8 @@
 """One replica: `python -m podium.core.serving.server --model DIR --port N`.
 
-Listens first and loads then, so that a health check is answered (503) from the first second and a taken port is
-known before seconds are spent. TERM lets the requests in flight end. Exit codes: 0 ended when told, 1 the model
-cannot be loaded, 2 usage, 5 the address cannot be listened on.
+It listens first and loads the model afterwards, so that health checks are answered (503) from the first second and a
+taken port is known before seconds are spent. TERM lets the requests in flight finish. Exit codes: 0 stopped on
+request, 1 the model cannot be loaded, 2 usage, 5 the address cannot be listened on.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def say(message: str) -> None:
 
 
 def libc(call: Callable[[ctypes.CDLL], object]) -> None:
-    """Calls glibc where there is one; other systems do without."""
+    """Calls glibc if there is one; other systems do without."""
     with contextlib.suppress(OSError, AttributeError):
         call(ctypes.CDLL(None))
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which otherwise ends by raising the signal again: a replica that was told to end and did has
+    """uvicorn's server, which would otherwise end by raising the signal again: a replica that stopped on request has
     succeeded."""
 
     @contextlib.contextmanager
@@ -95,8 +95,8 @@ def configure(app: App, options: Options) -> uvicorn.Config:
 
 
 def load(app: App, server: Server, path: Path, codes: list[int]) -> None:
-    """Runs in a thread of its own. A model that cannot be loaded ends the server; the code to end with goes into
-    `codes`."""
+    """Loads the model in a thread of its own. A model that cannot be loaded stops the server; the exit code goes
+    into `codes`."""
     try:
         from . import scoring
 

@@ -1,8 +1,9 @@
-"""Loads a model where it is going to be served, and asks it about its own example: `python -m
-podium.core.serving.trial DIR [SECONDS]`.
+"""Loads a model where it will be served, and predicts its own input example: `python -m podium.core.serving.trial
+DIR [SECONDS]`.
 
 The last line on standard output is JSON: `python`, `seconds`, `example` (its HTTP status; null without one), and
-where it went wrong `error` and `missing` (the module that is not installed). Exit codes: 0 it loads, 1 it does not.
+after a failure `error` and `missing` (the module that is not installed). Exit codes: 0 the model loads, 1 it does
+not.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from podium.core.cockpit import Cockpit
+from podium.core.delivery.environment import healing
 from podium.core.delivery.proxy import proxy
 from podium.core.delivery.rollout import aliases as labels
 from podium.core.delivery.rollout import recovery
@@ -200,7 +201,7 @@ def test_step_killed_after_traffic_moved_is_finished_with_its_aliases_without_ml
     assert journal.ledger.get(deployment.id).state is DeploymentState.SUCCEEDED
     assert aliases(cockpit) == {"champion": 2, "previous": 1}
     # And its way back, as an undo would go it.
-    labels.apart(project, journal.ledger.get(deployment.id), "undo")
+    labels.AliasProcess(project).move_back(journal.ledger.get(deployment.id))
     refresh(project, journal)
     assert aliases(cockpit)["champion"] == 1
     labels.finish(project, journal, journal.ledger.get(deployment.id))
@@ -244,9 +245,13 @@ def test_killed_real_replica_is_healed(cockpit: Cockpit) -> None:
     [victim] = [row for row in journal.replicas.of("production") if row.weight]
     assert victim.pid
     os.kill(victim.pid, signal.SIGKILL)
-    wait_until(lambda: recovery.heal(project, journal, environment))
+    wait_until(lambda: healing.heal_environment(project, journal, environment))
     wait_until(
-        lambda: not recovery.heal(project, journal, environment) and cockpit.environments.get("production").replicas, 20
+        lambda: (
+            not healing.heal_environment(project, journal, environment)
+            and cockpit.environments.get("production").replicas
+        ),
+        20,
     )
     port = environment.port
 

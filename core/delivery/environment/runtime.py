@@ -312,9 +312,7 @@ class EnvironmentRuntime:
         order = list(dict.fromkeys(version for version in ranked if version != serving))
         warm, aside = set(order[: environment.keep]), set(order[environment.keep :][: environment.keep_stopped])
         idle = [row for row in self.replicas() if not row.weight]
-        surplus = [
-            row for row in idle if row.version == serving and int(row.slot.rpartition("-")[2]) > environment.replicas
-        ]
+        surplus = [row for row in idle if row.version == serving and row.number > environment.replicas]
         others = [row for row in idle if row.version not in warm | {serving}]
         self.put_aside([row for row in others if row.version in aside])
         self.retire([*surplus, *(row for row in others if row.version not in aside)])

@@ -1,4 +1,4 @@
-"""Making an environment again what the ledger says. For callers that hold it (guard.py).
+"""Making an environment again what the ledger says. For callers that hold it (lock.py).
 
 What is new always comes before what is old goes: while one healthy replica of any version serves, no request is
 lost. A part that fails is told and does not keep the others from being done.
@@ -16,7 +16,7 @@ from ...domain.repair import Difference, Kind
 from ...errors import Interrupted, PodiumError, RunFailed
 from ..environment import history, observed
 from ..environment.runtime import EnvironmentRuntime
-from ..rollout.recovery import settled
+from ..rollout.recovery import recover_all
 from ..rollout.strategies import FULL
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Mender:
     # The parts, in their order
 
     def interrupted(self) -> None:
-        for line in settled(self.runtime):
+        for line in recover_all(self.runtime):
             self.runtime.say(line)
 
     def connect(self) -> None:
@@ -135,7 +135,7 @@ class Mender:
         missing = [number for number in self.runtime.missing(version) if f"v{version}-{number}" not in known]
         if not missing:
             return
-        from ..rollout.saga import fetch
+        from ..rollout.carry_out import fetch
 
         digest = fetch(self.runtime, version)
         for number in missing:
@@ -159,7 +159,7 @@ class Mender:
         version, wanted = self.serving, self.runtime.environment.replicas
         if version is None:
             return
-        rows = [row for row in self.runtime.running(version) if _number(row) <= wanted]
+        rows = [row for row in self.runtime.running(version) if row.number <= wanted]
         if not rows:
             return
         self._wait_for_one(rows)
@@ -173,7 +173,7 @@ class Mender:
             self.runtime.drain(drained)
         for row in drained:
             self.runtime.journal.replicas.put(replace(row, state=ReplicaState.WARM))
-        surplus = [row for row in self.runtime.replicas(version) if _number(row) > wanted]
+        surplus = [row for row in self.runtime.replicas(version) if row.number > wanted]
         if surplus:
             self.runtime.retire(surplus)
 
@@ -234,10 +234,6 @@ def _answers(instance: Instance) -> bool:
     return True
 
 
-def _number(row: Replica) -> int:
-    return int(row.slot.rpartition("-")[2])
-
-
 def others_serve(runtime: EnvironmentRuntime, row: Replica) -> bool:
     return any(
         other.id != row.id and other.weight and other.state is ReplicaState.READY and runtime.driver.alive(other)
@@ -274,7 +270,7 @@ def renew(runtime: EnvironmentRuntime, row: Replica, *, keep: bool) -> None:
 
 def _spare(runtime: EnvironmentRuntime, row: Replica) -> Replica:
     """One more replica of the same version, healthy and with the traffic of `row`."""
-    number = max(_number(each) for each in runtime.replicas(row.version)) + 1
+    number = max(each.number for each in runtime.replicas(row.version)) + 1
     made = runtime.start(row.version, number, row.digest)
     try:
         runtime.wait_healthy([made.id])

@@ -16,7 +16,7 @@ from ...journal import Journal
 from ..environment import history
 from ..environment.lock import operation
 from ..environment.runtime import EnvironmentRuntime
-from ..rollout.change_steps import PATIENCE
+from ..rollout.change_steps import ENGINE_TIMEOUT
 from ..status import status as environments
 from .apply import Mender, others_serve, renew
 
@@ -186,7 +186,7 @@ def repair(context: StepContext) -> Mapping[str, Any]:
     """The built-in step. Options: `environment`; `remove`, names of containers to be removed; `restart`, the one
     replica that is restarted instead."""
     config = context.project.environment(str(context.options.get("environment") or context.options.get("target") or ""))
-    runtime = EnvironmentRuntime(context.project, context.journal, config, say=context.log, patience=PATIENCE)
+    runtime = EnvironmentRuntime(context.project, context.journal, config, say=context.log, patience=ENGINE_TIMEOUT)
     restart = str(context.options.get(_RESTART) or "")
     if restart:
         return _restart(runtime, restart, who=context.run.who)

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
 from ...domain.delivery import CanaryRequest, CanaryState, CanaryStatus, Deployment, Replica, no_canary
+from ...domain.rollout import RolloutState
 from ...domain.verdicts import CheckResult, Verdict, worst
 from ...errors import Refused, RunFailed
 from ...journal import Journal
@@ -20,7 +21,6 @@ from ..environment.runtime import EnvironmentRuntime
 from . import analysis
 from .strategies import Stage
 
-KEY = "canary"
 _RETRIES = 4
 _RETRY_SECONDS = 10.0
 _LOOK_SECONDS = 0.2
@@ -31,9 +31,9 @@ _BACK = "the version before has all traffic again"
 def status(journal: Journal, environment: str) -> CanaryStatus | None:
     """The canary that is under way in an environment; None when there is none."""
     for row in journal.ledger.open():
-        data = row.data.get(KEY)
-        if row.environment == environment and isinstance(data, dict):
-            return _read(row, cast("Mapping[str, Any]", data))
+        stage = RolloutState.from_json(row.data).canary
+        if row.environment == environment and stage is not None:
+            return _read(row, stage)
     return None
 
 

@@ -43,7 +43,7 @@ def plan(
     config = project.environment(environment)
     runtime = EnvironmentRuntime(project, journal, config)
     serving = history.serving(journal, environment)
-    number = version if version is not None else _meant(project, journal, how, environment)
+    number = version if version is not None else meant_version(project, journal, how, environment)
     known = {v.version: v for v in journal.versions.of(project.mlflow.model)}
     candidate = known.get(number)
     if candidate is None and not _kept(runtime, number, how):
@@ -147,7 +147,8 @@ def verdict(project: Project, journal: Journal, version: int) -> Verdict | None:
     return known.verdict if known else None
 
 
-def _meant(project: Project, journal: Journal, how: How, environment: str) -> int:
+def meant_version(project: Project, journal: Journal, how: How, environment: str) -> int:
+    """Returns the version that is meant where none is named. NotFound where none is."""
     if how is How.ROLLBACK:
         back = history.good_before(project, journal, environment)
         if back is None:

@@ -31,7 +31,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What an image is made of and for: the version, its files here and their digest."""
+    """What an image is built from: the version, its files on this machine and their digest."""
 
     project: Project
     journal: Journal
@@ -45,15 +45,15 @@ class Subject:
 
     @property
     def repository(self) -> str:
-        """The name that its images have on an engine, where they are not pushed; of this checkout alone, so that no
-        other takes it away."""
+        """Returns the name of its unpushed images on an engine. It includes the checkout, so that another checkout
+        does not take the name over."""
         return f"podium/{_word(self.project.name)}-{names.home_id(self.project.home)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How an image is built: on `base` (whose id is `base_id`), with requirements known by their key, with the whole
-    of MLflow or the small one, and `fresh` where nothing that was built before may be used."""
+    """How an image is built: on `base` (whose id is `base_id`), with requirements identified by their key, with the
+    full MLflow or the skinny one; `fresh` uses nothing that was built before."""
 
     base: str
     base_id: str
@@ -64,9 +64,9 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """An image and how it differs from that of the version before: `size` bytes and `seconds` more (negative: less),
-    and how many of its `layers` were built. Without an earlier image `before` is None and the layers are those on
-    top of the base image."""
+    """An image, and how it differs from the image of the version before: `size` in bytes and `seconds` (negative:
+    less), and how many of its `layers` were built. Without an earlier image `before` is None and the layers are
+    those on top of the base image."""
 
     image: Image
     before: Image | None
@@ -94,7 +94,7 @@ def build(
     address: Address | None = None,
     fresh: bool = False,
 ) -> Image:
-    """As `make`; the image alone."""
+    """Builds an image like `make` and returns only the image."""
     return make(
         project, journal, version, base=base, push=push, run_id=run_id, say=say, address=address, fresh=fresh
     ).image
@@ -112,12 +112,12 @@ def make(
     address: Address | None = None,
     fresh: bool = False,
 ) -> Made:
-    """Build the image of a version on the project's engine (or the one at `address`), try it, push it where `push`
-    (or docker.push) names a repository, and note it. `fresh` uses nothing that was built before.
+    """Builds the image of a version on the project's engine (or the one at `address`), tries it, pushes it if `push`
+    (or docker.push) names a repository, and records it. `fresh` uses nothing that was built before.
 
-    Raises RunFailed when a step of the build or the trial fails, NotFound for a base image or version that is not to
-    be had, Unreachable when the engine, the registry or the model's store does not answer or the engine's disk is
-    full, UsageError for names that are none.
+    Raises RunFailed if a step of the build or the trial fails, NotFound for a base image or version that does not
+    exist, Unreachable if the engine, the registry or the model's store does not answer or the engine's disk is full,
+    UsageError for invalid names.
     """
     base = registry.reference(base or project.docker.base, "image to build on")
     into = registry.repository(push or project.docker.push) if push or project.docker.push else ""
@@ -140,16 +140,16 @@ def make(
 
 
 def publish(engine: Engine, image: Image, into: str, *, say: Say) -> Image:
-    """The image as it is known once it is in the repository `into`: by its digest there."""
+    """Pushes an image to the repository `into` and returns it with its digest there."""
     tag = f"v{image.version}"
     digest = registry.push(engine, image.image_id, into, tag, say=say)
     return replace(image, digest=digest, reference=f"{into}@{digest}", tag=f"{into}:{tag}")
 
 
 def require(project: Project, journal: Journal, version: int, address: Address, *, say: Say) -> Image:
-    """The image of a version on the engine at `address`, the quickest way: it is there; it is pulled by its digest;
-    it is sent from the project's engine; it is built there. Raises what `build` does; NotFound for a version that
-    does not exist."""
+    """Brings the image of a version to the engine at `address` in the fastest way: it is there; it is pulled by its
+    digest; it is sent from the project's engine; it is built there. Raises what `build` does; NotFound for a version
+    that does not exist."""
     subject = _subject(project, journal, version, say)
     with open_engine(address) as engine:
         image = _present(engine, subject) or _pulled(engine, subject, say) or _sent(engine, subject, say)
@@ -160,7 +160,7 @@ def require(project: Project, journal: Journal, version: int, address: Address, 
 
 
 def _subject(project: Project, journal: Journal, number: int, say: Say) -> Subject:
-    """Asks the registry only for what is not here."""
+    """Collects what an image is built from. Asks the registry only for what is not on this machine."""
     model = project.mlflow.model
     path = files.directory(project.state, model, number)
     version, digest = journal.versions.get(model, number), files.present(path)
@@ -219,15 +219,15 @@ def _tried(engine: Engine, subject: Subject, recipe: Recipe, say: Say) -> Image:
 
 
 def _proven(engine: Engine, subject: Subject, tried: str) -> bool:
-    """Whether a noted image loaded with the same dependencies, flavour and code; one that failed, or was cut short,
-    was never noted."""
+    """Tells whether a recorded image loaded with the same dependencies, flavour and code. An image that failed, or
+    was cut short, is never recorded."""
     noted = {image.image_id for image in subject.journal.images.of(subject.version.model)}
     return any(one["Id"] in noted for one in images.find(engine, [*subject.labels.filters(), f"{names.TRIED}={tried}"]))
 
 
 def _base(engine: Engine, base: str, say: Say) -> str:
-    """The id of the base image, pulled where it is not there: so both builders use the same one, with the same
-    login, and say the same when it fails."""
+    """Returns the id of the base image, pulled if it is missing, so that both builders use the same one with the
+    same login and report the same errors."""
     found = images.inspect(engine, base) or registry.pull(engine, base, say=say)
     return str(found["Id"])
 
@@ -258,7 +258,7 @@ def _assembled(engine: Engine, subject: Subject, recipe: Recipe, dependencies: s
 
 
 def _dependencies(engine: Engine, subject: Subject, recipe: Recipe, say: Say) -> str:
-    """The name of the image with the dependencies, built where it is not there."""
+    """Returns the name of the image with the dependencies, built if it is missing."""
     project = subject.project
     requirements = image_requirements.of_model(subject.path, whole=recipe.whole)
     wheels = project.home / Path(project.docker.wheels).expanduser() if project.docker.wheels else None
@@ -303,7 +303,7 @@ def _image(engine: Engine, subject: Subject, reference: str, *, base: str = "", 
 
 
 def _previous(journal: Journal, version: Version, engine: str) -> Image | None:
-    """The image of the nearest version before this one, on the same engine where there is one."""
+    """Returns the image of the nearest version before this one, preferably on the same engine."""
     earlier = [image for image in journal.images.of(version.model) if image.version < version.version]
     return max(earlier, key=lambda image: (image.version, image.engine == engine), default=None)
 
@@ -326,8 +326,8 @@ def _say_how(made: Made, say: Say) -> None:
 
 
 def _tell(subject: Subject, image: Image, say: Say) -> None:
-    """MLflow's own note of it, and the bill of materials beside the training run; a build is not lost because MLflow
-    does not answer."""
+    """Tags the version in MLflow and stores the bill of materials beside the training run. A build does not fail
+    because MLflow does not answer."""
     store = open_registry(subject.project.mlflow, subject.project.state)
     try:
         store.set_tag(image.model, image.version, TAG_IMAGE, image.reference)
@@ -345,7 +345,7 @@ def _tell(subject: Subject, image: Image, say: Say) -> None:
 
 
 def _present(engine: Engine, subject: Subject) -> Image | None:
-    """What the engine has, whatever the journal believes."""
+    """Returns the image that the engine has, whatever the journal says."""
     model, number = subject.version.model, subject.version.version
     noted = subject.journal.images.get(model, number, str(engine.address))
     if noted is not None:
@@ -365,7 +365,7 @@ def _is_of(found: dict[str, Any], subject: Subject) -> bool:
 
 
 def _known(image: Image, subject: Subject) -> Image:
-    """With what the journal knows of the same image on another engine."""
+    """Returns the image with what the journal knows of the same image on another engine."""
     for other in subject.journal.images.of(image.model):
         if other.version == image.version and other.image_id == image.image_id:
             return replace(other, engine=image.engine, reference=image.reference)
@@ -404,7 +404,7 @@ def _sent(engine: Engine, subject: Subject, say: Say) -> Image | None:
 
 
 def _word(name: str) -> str:
-    """A project's name as a part of an image's name."""
+    """Returns a project's name as a part of an image's name."""
     return (
         "-".join(filter(None, ("".join(c if c.isascii() and c.isalnum() else " " for c in name.lower())).split()))[:60]
         or "project"

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 
 def image(context: StepContext) -> Mapping[str, Any]:
-    """Options: `version` (default: the one that a step before reported, else the challenger), `base`, `push`.
+    """Builds the serving image. Options: `version` (default: the one that an earlier step reported, else the
+    challenger), `base`, `push`.
 
-    Results: `model`, `version`, `image` (what a container is started from), `image_id`, `image_digest` (empty where
-    not pushed), `model_layer`, `size` (bytes), `seconds`, `layers`, `layers_built`; beside an image of an earlier
-    version also `compared_with` (that version), `size_change` and `seconds_change`.
+    Results: `model`, `version`, `image` (what a container is started from), `image_id`, `image_digest` (empty if not
+    pushed), `model_layer`, `size` (bytes), `seconds`, `layers`, `layers_built`; if an earlier version has an image
+    also `compared_with` (that version), `size_change` and `seconds_change`.
     """
     options = context.options
     made = images.make(

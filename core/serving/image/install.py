@@ -1,8 +1,7 @@
-"""Runs inside of a serving image while it is built, alone, with whatever Python the base image has: makes
-/opt/podium/venv out of /opt/podium/build.
+"""Makes /opt/podium/venv from /opt/podium/build. Runs inside a serving image while it is built, with the base
+image's Python and the standard library only.
 
-An environment on top of the base image's own packages, so that what is there is neither downloaded nor stored twice.
-Standard library only.
+The environment is on top of the base image's own packages, so that these are neither downloaded nor stored twice.
 """
 
 from __future__ import annotations
@@ -65,15 +64,15 @@ def install() -> int:
 
 
 def settle(root: Path) -> None:
-    """One time for everything, so that the same packages make the same layer, and byte code made now is still good
-    in the image."""
+    """Gives all files the same time, so that the same packages make the same layer and byte code made now stays
+    valid in the image."""
     for path in [root, *root.rglob("*")]:
         os.utime(path, (EPOCH, EPOCH), follow_symlinks=False)
 
 
 def warm(modules: list[str]) -> None:
-    """Import what serving imports, once, so that its byte code is in the image: a replica with a read-only file
-    system compiles at every start."""
+    """Imports once what serving imports, so that its byte code is in the image: a replica with a read-only file
+    system would compile at every start."""
     CACHE.mkdir()
     environ = {
         **os.environ,

@@ -1,10 +1,10 @@
-"""What goes into a serving image: two Dockerfiles and their contexts. Nothing of a model or of podium.yaml is
-written into a Dockerfile but the names of images, which are checked; all else is files, build arguments and labels.
+"""What goes into a serving image: two Dockerfiles and their contexts.
 
-The first image holds the dependencies and is found again by its key, whatever became of the builder's cache; the
-second puts the code and then the model on top, so that a new model with the same requirements is one new layer.
-Directories are copied onto `/` with everything above them in the context, because a directory that the builder has
-to make by itself gets the time of the build, and the layer another digest each time.
+Only image names, which are checked, are written into a Dockerfile; everything else of a model or of podium.yaml goes
+in as files, build arguments and labels. The first image has the dependencies and is found by its key even if the
+builder's cache is gone; the second adds the code and then the model, so that a new model with the same requirements
+is one new layer. Directories are copied onto `/` with all their parents in the context, because a directory that the
+builder makes by itself gets the time of the build, which changes the layer's digest each time.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def installer() -> bytes:
 
 
 def wheel_files(wheels: Path) -> list[Path]:
-    """The wheels and archives in a directory, by name. NotFound where it is none or is empty."""
+    """Returns the wheels and archives in a directory, by name. Raises NotFound if it is not a directory or is empty."""
     if not wheels.is_dir():
         raise NotFound(
             f"docker.wheels: {wheels} is not a directory", hint="`pip download -d wheels -r requirements.txt` fills one"
@@ -126,7 +126,7 @@ def wheel_files(wheels: Path) -> list[Path]:
 
 
 def labels(version: Version, digest: str, base: str, base_id: str, project: str) -> dict[str, str]:
-    """The lineage row, in Podium's words and in those of the Open Container Initiative."""
+    """Returns the lineage row as labels, in Podium's names and in those of the Open Container Initiative."""
     made = {
         names.MODEL: version.model,
         names.VERSION: str(version.version),
@@ -147,7 +147,7 @@ def labels(version: Version, digest: str, base: str, base_id: str, project: str)
 
 
 def arguments(version: Version, digest: str) -> Mapping[str, str]:
-    """What a container tells of itself when nobody tells it otherwise."""
+    """Returns what a container reports about itself if it is started by hand."""
     return {
         "PODIUM_MODEL": version.model,
         "PODIUM_VERSION": str(version.version),

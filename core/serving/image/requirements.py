@@ -1,9 +1,8 @@
-"""What a version's image has to install: the model's own requirements, as MLflow wrote them, and what serving adds
-to them.
+"""What a version's image installs: the model's requirements, as MLflow wrote them, and what serving adds.
 
-MLflow itself goes in as `mlflow-skinny`, the same code of the same version without the tracking server's
-dependencies (and half of the image), with pandas and numpy, which scoring uses whatever the model. A model that
-turns out to need more gets the whole of it (image.py).
+MLflow is installed as `mlflow-skinny`, the same code and version without the tracking server's dependencies (and
+half the size), with pandas and numpy, which scoring always uses. A model that turns out to need more gets the full
+MLflow (build.py).
 """
 
 from __future__ import annotations
@@ -57,8 +56,8 @@ MOST = 1024 * 1024  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """`text` is the requirements file, `constraints` the one beside it (empty for none), `modules` what is worth
-    being compiled ahead. `whole` says that MLflow comes with everything."""
+    """`text` is the requirements file, `constraints` the constraints file (empty for none), `modules` what should be
+    compiled ahead. `whole` installs the full MLflow."""
 
     text: str
     constraints: str
@@ -66,14 +65,14 @@ class Requirements:
     whole: bool
 
     def key(self, *more: str) -> str:
-        """16 hex digits that stand for all of it and `more`."""
+        """Returns 16 hex digits that identify all of it and `more`."""
         parts = (self.text, self.constraints, *self.modules, *more)
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def of_model(files: Path, *, whole: bool = False) -> Requirements:
-    """Of the model in the directory `files`. NotFound where MLflow wrote none, RunFailed for a line that no image
-    can install, Refused for one that holds a password."""
+    """Returns the requirements of the model in the directory `files`. Raises NotFound if MLflow wrote none,
+    RunFailed for a line that no image can install, Refused for one that contains a password."""
     lines, described = _lines(files), _described(files)
     made: list[str] = []
     for line in lines:
@@ -104,7 +103,7 @@ def _lines(files: Path) -> list[str]:
 
 
 def _checked(line: str, files: Path, *, whole: bool) -> list[str]:
-    """A line as it is installed. What goes through is data: the file is copied into the image, never put into a
+    """Returns a line as it is installed. The result is data: the file is copied into the image and never put into a
     command."""
     shown = clean(line)[:120]
     for url in cast("list[str]", _URL.findall(line)):
@@ -148,7 +147,7 @@ def _names_a_file(line: str) -> bool:
 
 
 def _mlflow(line: str, *, whole: bool) -> list[str]:
-    """`mlflow[extras]==1` without extras becomes the small one; with extras, somebody wanted more of it."""
+    """Returns the skinny variant of `mlflow==1`; with extras, as in `mlflow[extras]==1`, the full one was asked for."""
     return [line] if whole or "[" in line else [f"mlflow-skinny{line[len('mlflow') :]}"]
 
 
@@ -165,12 +164,12 @@ def _described(files: Path) -> Mapping[str, Any]:
 
 
 def loader(files: Path) -> str:
-    """The module that loads the model, such as `mlflow.sklearn`; empty where the model does not say."""
+    """Returns the module that loads the model, such as `mlflow.sklearn`; empty if the model does not say."""
     return _loader(_described(files))
 
 
 def python(files: Path) -> str:
-    """The Python that the model was made with, such as `3.11`; empty where the model does not say."""
+    """Returns the Python version that the model was made with, such as `3.11`; empty if the model does not say."""
     version = re.match(r"\d+\.\d+", str(_function(_described(files)).get("python_version", "")))
     return version[0] if version else ""
 
@@ -186,8 +185,8 @@ def _function(described: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _modules(described: Mapping[str, Any], packages: Collection[str]) -> tuple[str, ...]:
-    """Of the flavour too: its loader imports the library that the model was made with; and of `packages`, those
-    whose module is called like them."""
+    """Returns the modules worth compiling: the flavour's, whose loader imports the library that the model was made
+    with, and those of `packages` whose module has the package's name."""
     found = _loader(described)
     library = found.rpartition(".")[2] if found.startswith("mlflow.") and found != "mlflow.pyfunc.model" else ""
     wanted = dict.fromkeys((*_MODULES, found, library, *(name.replace("-", "_") for name in sorted(packages))))

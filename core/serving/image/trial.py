@@ -1,8 +1,8 @@
-"""A new image is tried before anybody relies on it: a container of it loads the model, on a read-only file system
-and without rights, as a replica will.
+"""Tries a new image before it is used: a container of it loads the model, on a read-only file system and without
+privileges, as a replica will.
 
-Once for everything that decides whether a model loads at all; the next version with the same dependencies, flavour
-and code is not tried again, since that would take ten times as long as building it.
+This is done once for everything that decides whether a model loads; the next version with the same dependencies,
+flavour and code is not tried again, because that would take ten times as long as building it.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ _ENDS = {
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """`seconds` is how long loading took, `example` the HTTP status of the model's own example, None where it has
-    none."""
+    """The result. `seconds` is how long loading took, `example` the HTTP status of the model's input example, None
+    if it has none."""
 
     seconds: float
     example: int | None
 
 
 class Missing(RunFailed):
-    """A module is not in the image."""
+    """Raised when a module is missing in the image."""
 
 
 def key(files: Path, dependencies: str) -> str:
-    """16 hex digits: what a model is loaded with and how, without its parameters. Empty where code may be inside of
-    a pickle: that is always tried."""
+    """Returns 16 hex digits that identify how a model is loaded, without its parameters. Empty if its pickle may
+    contain code: such a model is always tried."""
     loader = requirements.loader(files)
     if not loader or loader == "mlflow.pyfunc.model":
         return ""
@@ -63,8 +63,8 @@ def key(files: Path, dependencies: str) -> str:
 
 
 def run(engine: Engine, image_id: str, labels: Labels, *, python: str = "", say: Say) -> Trial:
-    """Missing or RunFailed, with what the container wrote, when the model cannot be loaded. `python` is the version
-    that the model was made with."""
+    """Tries the image. Raises Missing or RunFailed, with the container's output, if the model cannot be loaded.
+    `python` is the version that the model was made with."""
     what = "trying the image"
     for left in engine.containers(labels.filters()):  # of a build that was killed
         if left.get("State") != "running":

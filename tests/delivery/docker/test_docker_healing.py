@@ -12,7 +12,7 @@ from podium.core.containers import Engine
 from podium.core.containers.engine import labels as names
 from podium.core.delivery.drivers.docker.create import Names
 from podium.core.delivery.repair import plan as repair
-from podium.core.delivery.rollout import saga
+from podium.core.delivery.rollout import phases
 from podium.core.delivery.status import status as environments
 from podium.core.domain.delivery import EnvironmentStatus, ReplicaState
 from podium.core.domain.repair import Kind
@@ -30,7 +30,7 @@ NOTICED = 5.0
 
 @pytest.fixture
 def docked(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docked]:
-    monkeypatch.setattr(saga, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(phases, "WATCH_SECONDS", 0.05)
     made = Docked(tmp_path, engine)
     yield made
     made.close()

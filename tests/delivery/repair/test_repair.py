@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from podium.core.delivery.environment.lock import operation
 from podium.core.delivery.repair import plan as repair
-from podium.core.delivery.rollout.saga import begin
+from podium.core.delivery.rollout.carry_out import begin
 from podium.core.delivery.status import status as environments
 from podium.core.domain.delivery import DeploymentState, How, ReplicaState
 from podium.core.domain.repair import Kind, RepairPlan

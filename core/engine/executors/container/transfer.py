@@ -19,6 +19,7 @@ from ....containers.images.context import exactly
 from ....containers.images.store import megabytes
 from ....errors import RunFailed
 from .spec import StepSpec
+from .unpack import extract
 
 # Neither needed in a container nor, mostly, of any use in one: caches, histories, environments of this machine's own
 # Python.
@@ -129,7 +130,7 @@ def _unpack(archive: Path, scratch: Path, target: Path) -> None:
     scratch.mkdir()
     try:
         with tarfile.open(archive) as tar:
-            tar.extractall(scratch, filter="data")
+            extract(tar, scratch)
     except (tarfile.TarError, OSError) as error:
         raise RunFailed(f"output {target.name} cannot be taken over: {error}") from error
     found = scratch / target.name
