@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..journal import Journal
-from ..logs.reader import LogFile, LogLine
+from ..logs.format import LogLine
+from ..logs.merging import Entry, Merged
+from ..logs.reader import LogFile
 from ..logs.text import clean, parse_sgr
 from .opened import OpenProject
 
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Cockpit",
+    "Entry",
     "LogFile",
     "LogLine",
+    "Merged",
     "clean",
     "demonstration",
     "find_project",

@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from .. import handover
+from .. import handover, plugins
 from ..domain.project import Project
 from ..domain.runs import Run
 from ..errors import PodiumError
@@ -300,7 +300,7 @@ class Launcher:
     def _executor(self, name: str) -> Executor | None:
         """None for plain processes as long as none was started: nothing of them belongs into a key, and a run from
         the cache needs none."""
-        return None if name == "process" else self._started(name)
+        return None if plugins.executor_capabilities(name).local else self._started(name)
 
     def _started(self, name: str) -> Executor:
         executor = self._executors.get(name)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from podium.core import plugins
 from podium.core.delivery import drivers
 from podium.core.delivery.drivers.process import ProcessDriver
 from podium.core.delivery.environment.runtime import EnvironmentRuntime
@@ -45,7 +46,7 @@ class LightDriver(ProcessDriver):
 
 
 def install() -> None:
-    drivers.TABLE["light"] = f"{__name__}:LightDriver"
+    plugins.register("drivers", "light", f"{__name__}:LightDriver")
 
 
 def replace_phase(monkeypatch: pytest.MonkeyPatch, name: str, wrap: Callable[[Verb], Verb]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from podium.core import plugins
 from podium.core.delivery import drivers
 from podium.core.delivery.host import paths, ports
 from podium.core.delivery.proxy import haproxy
@@ -180,7 +181,7 @@ def test_unknown_driver_and_one_whose_package_is_missing(world: World, monkeypat
     with pytest.raises(UsageError, match="no driver 'nomad'") as caught:
         drivers.load("nomad", setting)
     assert "process" in caught.value.hint
-    monkeypatch.setitem(drivers.TABLE, "odd", "a_package_that_is_not_there:Driver")
+    monkeypatch.setitem(plugins.TABLE["drivers"], "odd", plugins.Plugin("a_package_that_is_not_there:Driver"))
     with pytest.raises(MissingExtra, match="a_package_that_is_not_there"):
         drivers.load("odd", setting)
 

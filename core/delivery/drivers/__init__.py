@@ -1,17 +1,16 @@
 """Drivers: how a replica is run. `process` runs it on this machine, `docker` in a container; others come by entry
-points of `podium.drivers`."""
+points of `podium.drivers` (`core/plugins.py` finds them all)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
+from ... import plugins
 from ...domain.delivery import Replica
 from ...domain.project import Environment, Project
-from ...errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
     from ...journal import Journal
@@ -169,30 +168,7 @@ class Driver(Protocol):
         ...
 
 
-TABLE: dict[str, str] = {
-    "process": "podium.core.delivery.drivers.process:ProcessDriver",
-    "docker": "podium.core.delivery.drivers.docker.driver:DockerDriver",
-}
-GROUP = "podium.drivers"
-
-
 def load(name: str, setting: Setting) -> Driver:
-    """The driver called `name`, for one environment. UsageError for an unknown one, MissingExtra when what it needs
-    is not installed."""
-    target = TABLE.get(name) or _entry_points().get(name)
-    if target is None:
-        known = ", ".join(sorted(TABLE.keys() | _entry_points().keys()))
-        raise UsageError(f"there is no driver {name!r}", hint=f"known: {known}")
-    module, _, attribute = target.partition(":")
-    try:
-        return cast(Driver, getattr(import_module(module), attribute)(setting))
-    except ImportError as error:
-        raise MissingExtra(
-            f"the driver {name} needs {error.name or error}", hint=f"pip install {error.name or name}"
-        ) from error
-
-
-def _entry_points() -> dict[str, str]:
-    from importlib.metadata import entry_points
-
-    return {point.name: point.value for point in entry_points(group=GROUP)}
+    """Returns the driver of that name for one environment. Raises UsageError for an unknown one, MissingExtra when
+    what it needs is not installed."""
+    return cast(Driver, plugins.load("drivers", name)(setting))
