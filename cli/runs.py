@@ -199,6 +199,11 @@ def show(cockpit: Cockpit, run: RunName = "last", output_format: Output = Format
     return diagnostics.DONE
 
 
+def _params(run: Run) -> dict[str, str]:
+    """What a person gave, without what a plan rested on."""
+    return {name: value for name, value in run.params.items() if not name.startswith(RESTS_ON_PREFIX)}
+
+
 def _facts(cockpit: Cockpit, run: Run) -> list[tuple[str, str]]:
     took = duration(run.ended - run.started) if run.started is not None and run.ended is not None else ""
     return [
@@ -208,10 +213,7 @@ def _facts(cockpit: Cockpit, run: Run) -> list[tuple[str, str]]:
         ("trigger", run.trigger.value),
         ("who", run.who),
         ("why", run.why),
-        (
-            "params",
-            ", ".join(f"{name}={value}" for name, value in run.params.items() if not name.startswith(RESTS_ON_PREFIX)),
-        ),
+        ("params", ", ".join(f"{name}={value}" for name, value in _params(run).items())),
         ("started", moment(run.started) or ""),
         ("workspace", run.workspace if Path(run.workspace or ".").absolute() != cockpit.home else ""),
     ]

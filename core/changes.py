@@ -1,20 +1,17 @@
 """Every change that a person can make: planned, then applied.
 
-A kind of change is a verb with two parts: a planner, found by the verb in the table below, and a built-in step that
-carries the plan out as a run of its own (`Plan.step`). Other packages add planners as entry points of
-`podium.planners`, and steps as those of `podium.steps`.
+A kind of change is a verb with two parts: a planner, found by the verb in core/plugins.py, and a built-in step that
+carries the plan out as a run of its own (`Plan.step`). Both may come from other packages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
+from . import plugins
 from .domain.delivery import CanaryRequest
 from .domain.plans import RESTS_ON_PREFIX
-from .errors import NotFound, Refused
+from .errors import Refused
 
 if TYPE_CHECKING:
     from .domain.plans import Plan
@@ -22,24 +19,11 @@ if TYPE_CHECKING:
     from .domain.runs import Run
     from .journal import Journal
 
-PLANNERS: Mapping[str, str] = {
-    "deploy": "podium.core.delivery.rollout.plans:plan_deploy",
-    "promote": "podium.core.delivery.rollout.plans:plan_promote",
-    "rollback": "podium.core.delivery.rollout.plans:plan_rollback",
-    "pause": "podium.core.delivery.rollout.canary_plans:plan_pause",
-    "resume": "podium.core.delivery.rollout.canary_plans:plan_resume",
-    "full": "podium.core.delivery.rollout.canary_plans:plan_full",
-    "abort": "podium.core.delivery.rollout.canary_plans:plan_abort",
-    "repair": "podium.core.delivery.repair.plan:plan",
-    "restart": "podium.core.delivery.repair.plan:plan_restart",
-    "shell": "podium.core.delivery.environment.replica_shell:plan_shell",
-}
-
 
 def plan(project: Project, journal: Journal, verb: str, target: str, **arguments: Any) -> Plan:
     """Returns what the change would do; `arguments` are its planner's own. NotFound for a verb that nothing plans, and
     for a target that is not there."""
-    return _planner(verb)(project, journal, target, **arguments)
+    return plugins.load("planners", verb)(project, journal, target, **arguments)
 
 
 def apply(
@@ -70,14 +54,3 @@ def ensure_agreed(plan: Plan, *, confirmed: str = "", why: str = "", force: bool
     if objection is not None:
         message, hint = objection
         raise Refused(message, hint=hint)
-
-
-def _planner(verb: str) -> Callable[..., Plan]:
-    target = PLANNERS.get(verb)
-    if target is None:
-        point = next(iter(entry_points(group="podium.planners", name=verb)), None)
-        if point is None:
-            raise NotFound(f"nothing plans {verb!r}", hint=f"it is one of: {', '.join(PLANNERS)}")
-        return point.load()
-    module, _, name = target.partition(":")
-    return getattr(import_module(module), name)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from podium.core import changes
+from podium.core import plugins
 from podium.core.cockpit import Cockpit
 from podium.core.domain.delivery import CanaryRequest, How
 from podium.core.domain.models import Version
@@ -132,9 +132,9 @@ def test_only_a_refusal_that_may_be_overridden_is_and_only_with_a_reason(cockpit
 
 
 def test_what_is_not_there_cannot_be_planned(cockpit: Cockpit) -> None:
-    with pytest.raises(NotFound, match="nothing plans 'levitate'"):
+    with pytest.raises(NotFound, match="there is no change 'levitate'"):
         cockpit.changes.plan("levitate", "production")
-    for verb in changes.PLANNERS:
+    for verb in plugins.names("planners"):
         given = {"restart": {"replica": "x"}, "shell": {"name": "x"}}.get(verb, {})
         with pytest.raises(NotFound, match="no environment 'nowhere'"):
             cockpit.changes.plan(verb, "nowhere", **given)

@@ -49,7 +49,7 @@ class RolloutRequest:
     """A person's reason to override a refusal; empty without one."""
 
     seen: Mapping[str, str] = field(default_factory=dict[str, str])
-    """What the person's plan rested on (`plans.seen`); a difference refuses the request."""
+    """What the person's plan rested on (`Plan.rests_on`); a difference refuses the request."""
 
     asked: float = 0.0
     """When it was asked for (seconds since the epoch), for measuring how long it takes until traffic has moved."""

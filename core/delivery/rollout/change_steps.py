@@ -18,7 +18,6 @@ from .carry_out import RolloutRequest, carry_out
 if TYPE_CHECKING:
     from ...engine.context import StepContext
 
-# The plan's `seen` stands among the options under this prefix.
 # How many seconds a change waits for an engine that does not answer: one that restarts, or whose connection was cut.
 ENGINE_TIMEOUT = 30.0
 
