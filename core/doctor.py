@@ -287,7 +287,7 @@ def _environments(project: Examined) -> Iterator[Finding]:
             yield Finding(
                 Health.WARNING,
                 status.name,
-                difference,
+                difference.words,
                 "the agent puts it right (`podium watch --daemon`), or deploy again",
             )
         if status.serving is not None and not status.proxy_alive:

@@ -65,7 +65,7 @@ def needs(  # noqa: C901 - a table of cases: each thing that needs a person is o
                 mends += " (podium watch --daemon)"
             found.append(Need(0, "bad", "bad", status.name, f"{words}{mends}", "environments"))
         found += [
-            Need(1, "warn", "warn", status.name, f"{difference}: M plans the repair", "environments")
+            Need(1, "warn", "warn", status.name, f"{difference.words}: M plans the repair", "environments")
             for difference in status.differences
         ]
         if status.canary is not None and status.canary.state is not CanaryState.RUNNING:

@@ -35,20 +35,22 @@ class Models:
 
     def version(self, number: int, model: str | None = None) -> Version:
         """Returns one version. NotFound when there is none of that number."""
-        for version in self.versions(model):
-            if version.version == number:
-                return version
-        raise NotFound(f"model {self._model(model)} has no version {number}", hint=_LIST_VERSIONS)
+        name = self._model(model)
+        found = self._opened.journal.versions.get(name, number)
+        if found is None:
+            raise NotFound(f"model {name} has no version {number}", hint=_LIST_VERSIONS)
+        return found
 
     def resolve(self, text: str, model: str | None = None) -> Version:
         """Returns the version that `3`, `v3`, an alias or the beginning of a commit names. NotFound when none does."""
         number = text.removeprefix("v")
         if number.isdecimal():
             return self.version(int(number), model)
-        for version in self.versions(model):
-            if text in version.aliases or (len(text) >= 7 and version.commit.startswith(text)):
-                return version
-        raise NotFound(f"model {self._model(model)} has no version, alias or commit {text!r}", hint=_LIST_VERSIONS)
+        name = self._model(model)
+        found = self._opened.journal.versions.named(name, text)
+        if found is None:
+            raise NotFound(f"model {name} has no version, alias or commit {text!r}", hint=_LIST_VERSIONS)
+        return found
 
     def refresh(self, *, force: bool = False) -> bool:
         """Brings the journal's snapshot of the registry up to date where it has changed; returns whether it had.

@@ -179,6 +179,21 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class AnalysisRule:
+    """One limit that a canary has to keep to at each weight: `signal` is one of CANARY_SIGNALS (domain/watching.py).
+
+    `at_most` and `at_least` bound its value (a share, or seconds). `compare` is `champion` or empty; `margin` is how
+    much worse than the champion's the value may be, as a share of it.
+    """
+
+    signal: str
+    at_most: float | None = None
+    at_least: float | None = None
+    compare: str = ""
+    margin: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Strategy:
     """`kind` is rolling, blue-green or canary. `weights` are percentages, `interval` is seconds between them,
     `drain` is how long (seconds) an old replica may take to finish what it has begun."""
@@ -187,7 +202,7 @@ class Strategy:
     weights: tuple[int, ...] = ()
     interval: float = 60.0
     drain: float = 30.0
-    analysis: tuple[Mapping[str, Any], ...] = ()
+    analysis: tuple[AnalysisRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from ..domain.project import Project
 from ..domain.watching import Sample
 from ..errors import PodiumError
 from ..journal import Journal
-from ..monitoring.signals import ProxyCounts, Sampler
+from ..monitoring.signals import Sampler
 from . import schedules
 
 Say = Callable[[str], None]
@@ -112,11 +112,7 @@ class Sampling:
                 answer = runtime.proxy.totals()
             except PodiumError:
                 continue  # the engine is away: healing, which cannot do without it, says so
-            samples += sampler.sample(
-                {number: ProxyCounts(*counts) for number, counts in answer.items()},
-                replicas,
-                transport=runtime.transport,
-            )
+            samples += sampler.sample(answer, replicas, transport=runtime.transport)
         if samples:
             journal.samples.add(samples)
 

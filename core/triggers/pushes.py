@@ -7,14 +7,13 @@ run, of the newest.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ..domain.project import Project
 from ..domain.runs import Trigger
 from ..errors import PodiumError
 from ..journal import Journal
-from ..scm import Repository
 
 WHO = "podium watch"
 
@@ -35,19 +34,19 @@ def watched(project: Project) -> list[tuple[str, str]]:
     return [(pipeline.name, branch) for pipeline in project.pipelines.values() for branch in pipeline.on.push]
 
 
-def mark_seen(project: Project, journal: Journal, repository: Repository) -> None:
+def mark_seen(project: Project, journal: Journal, tips: Mapping[str, str]) -> None:
     """An agent that comes to a project for the first time starts nothing for what is already there."""
     for pipeline, branch in watched(project):
         key = cursor(pipeline, branch)
         if journal.values.get(key) is None:
-            journal.values.set(key, repository.branch_tip(branch) or "")
+            journal.values.set(key, tips.get(branch, ""))
 
 
-def pending(project: Project, journal: Journal, repository: Repository) -> list[Push]:
-    """Branches whose tip has not been dealt with. A branch that does not exist has none."""
+def pending(project: Project, journal: Journal, tips: Mapping[str, str]) -> list[Push]:
+    """Returns the branches whose tip has not been dealt with. A branch that does not exist has none."""
     pushes: list[Push] = []
     for pipeline, branch in watched(project):
-        tip = repository.branch_tip(branch)
+        tip = tips.get(branch)
         if tip and tip != journal.values.get(cursor(pipeline, branch)):
             pushes.append(Push(pipeline, branch, tip))
     return pushes
@@ -63,8 +62,8 @@ def start(project: Project, journal: Journal, push: Push, say: Callable[[str], N
     quarantined = journal.quarantine.find(project.mlflow.model, commit=push.commit)
     run_id: int | None = None
     if quarantined is not None:
-        say(f"push {push.commit[:9]} to {push.branch}: quarantined ({quarantined.why or 'no reason given'}), not run")
         journal.audit.add(WHO, "push skipped", push.commit, "the commit is quarantined")
+        say(f"push {push.commit[:9]} to {push.branch}: quarantined ({quarantined.why or 'no reason given'}), not run")
     else:
         try:
             run = submit_pipeline(

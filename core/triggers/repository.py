@@ -41,12 +41,14 @@ class Pushes:
             return []
         self._signature, self._asked = signature, time.monotonic()
         self._install_hooks(project, repository)
-        pushes.mark_seen(project, self._journal, repository)
+        # Git is asked once. A push that comes after it changes a ref file, which the next look sees.
+        tips = repository.branch_tips({branch for _, branch in watched})
+        pushes.mark_seen(project, self._journal, tips)
         started = [
             pushes.start(project, self._journal, push, self._say)
-            for push in pushes.pending(project, self._journal, repository)
+            for push in pushes.pending(project, self._journal, tips)
         ]
-        self._waiting = bool(pushes.pending(project, self._journal, repository)) if started else False
+        self._waiting = bool(started) and bool(pushes.pending(project, self._journal, tips))
         return [run for run in started if run is not None]
 
     def _install_hooks(self, project: Project, repository: Repository) -> None:

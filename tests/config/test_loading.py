@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from podium.core.config import find_root, load
 from podium.core.config.variables import looks_secret
-from podium.core.delivery.rollout.analysis import Window
-from podium.core.domain.project import Project
+from podium.core.domain.project import AnalysisRule, Project
 from podium.core.domain.watching import CANARY_SIGNALS
 from podium.core.errors import UsageError
+from podium.core.telemetry.windows import Window
 
 from tests.plugin_package import package
 
@@ -110,7 +110,7 @@ def test_the_whole_of_the_design(read: Read, tmp_path: Path) -> None:
         (5, 25, 50),
         120.0,
     )
-    assert production.strategy.analysis[1] == {"signal": "latency_p95", "compare": "champion", "margin": 0.2}
+    assert production.strategy.analysis[1] == AnalysisRule("latency_p95", compare="champion", margin=0.2)
     assert project.environments["staging"].strategy.kind == "blue-green"
     assert (project.alerts["input-drift"].for_, project.alerts["input-drift"].cooldown) == (2, 21600.0)
     assert (project.infra["serving"].kind, project.infra["serving"].path) == ("terraform", "infra/")

@@ -166,8 +166,8 @@ def test_champion_alias_that_points_nowhere_is_told_and_put_right_by_the_next_pr
     client = mlflow.MlflowClient(cockpit.project.config.mlflow.tracking_uri)
     client.delete_registered_model_alias("iris", "champion")
     refresh(cockpit.project.config, cockpit.journal)
-    assert (
-        "the alias champion points nowhere, and version 1 serves" in cockpit.environments.get("production").differences
+    assert "the alias champion points nowhere, and version 1 serves" in map(
+        str, cockpit.environments.get("production").differences
     )
     plan = cockpit.changes.plan(How.PROMOTE, "production", version=1)
     assert any("points nowhere" in warning for warning in plan.warnings)
@@ -213,7 +213,7 @@ def test_deleted_version_that_still_serves_is_told(cockpit: Cockpit) -> None:
     client = mlflow.MlflowClient(cockpit.project.config.mlflow.tracking_uri)
     client.delete_model_version("iris", "2")
     refresh(cockpit.project.config, cockpit.journal)
-    differences = cockpit.environments.get("production").differences
+    differences = [each.words for each in cockpit.environments.get("production").differences]
     assert "version 2 serves but was deleted from the registry" in differences
     assert "the alias champion points nowhere, and version 2 serves" in differences
     plan = cockpit.changes.plan(How.ROLLBACK, "production")

@@ -154,7 +154,11 @@ class _Environments(Environments):
             back,
             current,
             replicas,
-            differences=self.seeded.differences if spec.protected else (),
+            differences=tuple(
+                Difference(Kind.ALIAS, name, words, Severity.WARNING)
+                for words in self.seeded.differences
+                if spec.protected
+            ),
             rollback_to=back,
             rollback_seconds=0.4 if back else None,
             rollback_note=f"version {back} is warm" if back else "there is no earlier version to go back to",

@@ -90,10 +90,7 @@ class EnvironmentRuntime:
     def version(self, number: int) -> Version:
         """As the journal last saw it; one that it never saw is known by its number alone."""
         model = self.project.mlflow.model
-        return next(
-            (v for v in self.journal.versions.of(model) if v.version == number),
-            Version(model=model, version=number, created=0.0),
-        )
+        return self.journal.versions.get(model, number) or Version(model=model, version=number, created=0.0)
 
     def files(self, version: int) -> Path:
         from ...registry.files import directory

@@ -13,7 +13,7 @@ from ...domain.project import Project
 from ...domain.repair import Difference, Kind, Severity
 from ...errors import NotFound, Refused, RunFailed
 from ...journal import Journal
-from ..environment import history
+from ..environment.history import start_seconds
 from ..environment.lock import operation
 from ..environment.runtime import EnvironmentRuntime
 from ..rollout.change_steps import ENGINE_TIMEOUT
@@ -67,10 +67,10 @@ def plan(project: Project, journal: Journal, target: str) -> Plan:
     without steps."""
     environment = project.environment(target)
     status = environments.status(project, journal, environment, fresh=True)
-    found = status.details
+    found = status.differences
     ranked = sorted((each for each in found if each.repairable), key=lambda each: _ORDER.index(each.kind))
     steps = list(dict.fromkeys(each.repair for each in ranked))
-    start = history.typical_seconds(journal, target, "start_seconds", _START_SECONDS)
+    start = start_seconds(journal, target) or _START_SECONDS
     strays = [each.subject for each in found if each.kind is Kind.STRAY]
     return Plan(
         target=target,
@@ -112,7 +112,7 @@ def _warnings(found: tuple[Difference, ...]) -> tuple[str, ...]:
 def _refusal(status: EnvironmentStatus) -> str:
     if status.locked_by:
         return status.why_not_change()
-    away = next((each for each in status.details if each.kind is Kind.UNREACHABLE), None)
+    away = next((each for each in status.differences if each.kind is Kind.UNREACHABLE), None)
     return f"nothing can be repaired while the engine does not answer: {away.words}" if away is not None else ""
 
 
@@ -123,7 +123,7 @@ def plan_restart(project: Project, journal: Journal, target: str, *, replica: st
     runtime = EnvironmentRuntime(project, journal, environment)
     status = environments.status(project, journal, environment)
     row = _meant(runtime, replica)
-    start = history.typical_seconds(journal, target, "start_seconds", _START_SECONDS)
+    start = start_seconds(journal, target) or _START_SECONDS
     return Plan(
         target=target,
         verb="restart",

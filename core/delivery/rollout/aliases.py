@@ -45,15 +45,9 @@ def wanted(project: Project, journal: Journal, deployment: Deployment, now: Mapp
         return {}
     moves: dict[str, int | None] = {CHAMPION: deployment.to_version}
     if deployment.how is How.ROLLBACK:
-        before = [v for v in history.earlier(journal, deployment.environment) if v != deployment.to_version]
-        moves[PREVIOUS] = next(
-            (
-                v
-                for v in before
-                if v != deployment.from_version and journal.quarantine.find(deployment.model, v) is None
-            ),
-            None,
-        )
+        past = history.EnvironmentHistory.load(journal, deployment.model, deployment.environment)
+        left = () if deployment.from_version is None else (deployment.from_version,)
+        moves[PREVIOUS] = past.good_before(leaving=(deployment.to_version, *left))
     elif deployment.from_version not in (None, deployment.to_version):
         moves[PREVIOUS] = deployment.from_version
     if now.get(CHALLENGER) == deployment.to_version:

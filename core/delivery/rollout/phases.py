@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from ...domain.delivery import How, ReplicaState
 from ...errors import Interrupted, PodiumError
-from ..environment import history
 from ..environment.healing import heal
+from ..environment.history import EnvironmentHistory
 from . import analysis, verify
 from .shift import shift_traffic
 from .strategies import FULL, stages
@@ -98,7 +98,7 @@ def shift(rollout: Rollout) -> None:
     strategy = runtime.environment.strategy
     if rollout.deployment.how is How.ROLLBACK:
         strategy = replace(strategy, kind="blue-green")
-    rollout.reading_before = analysis.read(runtime.proxy.readings(), (), runtime.transport, latency=False)
+    rollout.reading_before = analysis.read(runtime)
     shift_traffic(rollout, stages(strategy, [row.id for row in new], [row.id for row in old]), new, old)
     took = time.time() - rollout.asked
     rollout.update(share=FULL, traffic_seconds=round(took, 3))
@@ -146,9 +146,9 @@ def clean_up(rollout: Rollout) -> None:
     """Stops earlier versions beyond `keep` and removes those beyond `keep_stopped`; never the one that a rollback
     would bring back first."""
     runtime = rollout.runtime
-    back = history.good_before(runtime.project, runtime.journal, runtime.name, leaving=rollout.version)
-    serving = history.serving(runtime.journal, runtime.name)
-    ranked = [_next_back(rollout, back, serving), serving, *history.earlier(runtime.journal, runtime.name)]
+    past = EnvironmentHistory.load(runtime.journal, runtime.project.mlflow.model, runtime.name)
+    back = past.good_before(leaving=(rollout.version,))
+    ranked = [_next_back(rollout, back, past.serving), past.serving, *past.earlier]
     try:
         runtime.settle_kept([version for version in ranked if version is not None], serving=rollout.version)
     except Interrupted:

@@ -13,7 +13,9 @@ from ...domain.verdicts import Verdict, worst
 from ...errors import NotFound, UsageError
 from ...journal import Journal
 from ..environment import history
+from ..environment.history import EnvironmentHistory
 from ..environment.lock import lock_name
+from ..environment.registry_view import RegistryView
 from ..environment.runtime import EnvironmentRuntime
 from ..replay.report import PREFIX as REPLAY_PREFIX
 from . import canary
@@ -42,16 +44,16 @@ def plan(
     """
     config = project.environment(environment)
     runtime = EnvironmentRuntime(project, journal, config)
-    serving = history.serving(journal, environment)
-    number = version if version is not None else meant_version(project, journal, how, environment)
-    known = {v.version: v for v in journal.versions.of(project.mlflow.model)}
-    candidate = known.get(number)
+    past = EnvironmentHistory.load(journal, project.mlflow.model, environment)
+    registry = RegistryView.load(journal, project.mlflow.model)
+    serving = past.serving
+    number = version if version is not None else _meant(how, past, registry)
+    candidate = registry.version(number)
     if candidate is None and not _kept(runtime, number, how):
         raise NotFound(
             f"model {project.mlflow.model} has no version {number}", hint="`podium versions` lists those there are"
         )
-    aliases = history.known_aliases(project, journal)
-    refusal, overridable = _refusal(project, journal, how, config, number, candidate, serving)
+    refusal, overridable = _refusal(project, journal, how, config, number, candidate, past)
     holder = journal.locks.holder(lock_name(environment))
     if not holding and holder is not None and holder.alive:
         refusal, overridable = f"{environment} is being changed by {holder}{_way_out(journal, environment)}", False
@@ -60,18 +62,18 @@ def plan(
         verb=how.value,
         title=_title(how, environment, project.mlflow.model, number),
         action=_ACTIONS[how],
-        changes=tuple(_changes(project, journal, how, environment, number, serving, aliases)),
+        changes=tuple(_changes(project, journal, how, number, past, registry)),
         steps=tuple(_steps(runtime, how, number, serving)),
         command=_command(how, environment, number, force=force),
         warnings=(
-            *_warnings(project, how, config, number, serving, known, aliases),
+            *_warnings(project, how, config, number, serving, registry),
             *_unwatched(runtime, how, number, serving),
         ),
         refusal=refusal,
         overridable=overridable,
         type_to_confirm=environment if config.protected else "",
-        expected_seconds=_expected(runtime, how, number),
-        versions=VersionChange(project.mlflow.model, number, serving, candidate, known.get(aliases.get(CHAMPION, -1))),
+        expected_seconds=_expected(runtime, how, number, past),
+        versions=VersionChange(project.mlflow.model, number, serving, candidate, registry.carrier(CHAMPION)),
         arguments={"version": str(number), "environment": environment},
         rests_on=rests_on(project, journal, how, environment, number),
     )
@@ -143,25 +145,29 @@ def verdict(project: Project, journal: Journal, version: int) -> Verdict | None:
             latest.setdefault(report.gate, report.verdict)
     if latest:
         return worst(latest.values())
-    known = next((v for v in journal.versions.of(project.mlflow.model) if v.version == version), None)
+    known = journal.versions.get(project.mlflow.model, version)
     return known.verdict if known else None
 
 
 def meant_version(project: Project, journal: Journal, how: How, environment: str) -> int:
     """Returns the version that is meant where none is named. NotFound where none is."""
+    model = project.mlflow.model
+    return _meant(how, EnvironmentHistory.load(journal, model, environment), RegistryView.load(journal, model))
+
+
+def _meant(how: How, past: EnvironmentHistory, registry: RegistryView) -> int:
     if how is How.ROLLBACK:
-        back = history.good_before(project, journal, environment)
+        back = past.good_before()
         if back is None:
             raise NotFound(
-                f"{environment} has no earlier good version to go back to",
-                hint=f"`podium history -e {environment}` shows what it served",
+                f"{past.environment} has no earlier good version to go back to",
+                hint=f"`podium history -e {past.environment}` shows what it served",
             )
         return back
-    aliases = history.known_aliases(project, journal)
     names = (CHALLENGER,) if how is How.PROMOTE else (CHALLENGER, CHAMPION)
     for name in names:
-        if name in aliases:
-            return aliases[name]
+        if name in registry.aliases:
+            return registry.aliases[name]
     raise NotFound(
         f"no version is {' or '.join(names)}", hint="name a version: `podium versions` lists those there are"
     )
@@ -180,16 +186,16 @@ def _refusal(
     config: Environment,
     number: int,
     candidate: Version | None,
-    serving: int | None,
+    past: EnvironmentHistory,
 ) -> tuple[str, bool]:
     """(why not, whether a person's reason overrides it); ("", False) when nothing speaks against it."""
     if candidate is not None and candidate.status != "READY":
         return f"version {number} is {candidate.status} in the registry, not READY", False
     if how is How.PROMOTE and not history.carries(project, config.name):
         return f"{config.name} does not carry the alias {CHAMPION}: deploy to it instead", False
-    if how is How.ROLLBACK and number == serving:
+    if how is How.ROLLBACK and number == past.serving:
         return f"version {number} already serves {config.name}", False
-    served = how is How.ROLLBACK and number in history.earlier(journal, config.name)
+    served = how is How.ROLLBACK and number in past.earlier
     entry = journal.quarantine.find(
         project.mlflow.model, number, candidate.commit if candidate is not None and not served else None
     )
@@ -215,18 +221,16 @@ def _changes(
     project: Project,
     journal: Journal,
     how: How,
-    environment: str,
     number: int,
-    serving: int | None,
-    aliases: dict[str, int],
+    past: EnvironmentHistory,
+    registry: RegistryView,
 ) -> list[Change]:
+    environment, serving, aliases = past.environment, past.serving, registry.aliases
     changes = [Change(f"traffic of {environment}", _name(serving), _name(number))] if serving != number else []
     if how is not How.DEPLOY and history.carries(project, environment):
         after: dict[str, int | None] = {CHAMPION: number}
         if how is How.ROLLBACK:
-            after[PREVIOUS] = (
-                history.good_before(project, journal, environment, leaving=number) if serving is not None else None
-            )
+            after[PREVIOUS] = past.good_before(leaving=(number,)) if serving is not None else None
         elif serving not in (None, number):
             after[PREVIOUS] = serving
         if aliases.get(CHALLENGER) == number:
@@ -298,13 +302,10 @@ def _shift_words(config: Environment, how: How, number: int, *, taken_over: bool
     return f"give version {number} {shares}, then all traffic; {config.strategy.interval:g} s at each, analysed"
 
 
-def _expected(runtime: EnvironmentRuntime, how: How, number: int) -> float:
+def _expected(runtime: EnvironmentRuntime, how: How, number: int, past: EnvironmentHistory) -> float:
     seconds = _WARM_SECONDS
     if runtime.missing(number):
-        seconds += (
-            history.typical_seconds(runtime.journal, runtime.name, "start_seconds", _START_SECONDS)
-            + _before(runtime, number)[0]
-        )
+        seconds += (past.start_seconds or _START_SECONDS) + _before(runtime, number)[0]
     strategy = runtime.environment.strategy
     if how is not How.ROLLBACK and _taken_over(runtime, number):
         seconds += strategy.interval * len(strategy.weights) if strategy.kind == "canary" else 1.0
@@ -317,22 +318,22 @@ def _warnings(
     config: Environment,
     number: int,
     serving: int | None,
-    known: dict[int, Version],
-    aliases: dict[str, int],
+    registry: RegistryView,
 ) -> list[str]:
     found: list[str] = []
+    known = not registry.empty
     carries = history.carries(project, config.name)
     if serving == number:
         found.append(f"version {number} already serves {config.name}")
     if carries and how is How.DEPLOY:
         found.append(f"{config.name} carries the alias {CHAMPION}: a deploy leaves it where it is; promote moves it")
-    champion = aliases.get(CHAMPION)
+    champion = registry.aliases.get(CHAMPION)
     if carries and known and serving is not None and champion != serving:
         where = "points nowhere" if champion is None else f"is on version {champion}"
         found.append(f"the alias {CHAMPION} {where}, although version {serving} serves")
     if carries and champion is None and known and serving is None and how is How.PROMOTE:
         found.append(f"no version is {CHAMPION} yet: there is nothing to go back to")
-    if number not in known:
+    if registry.version(number) is None:
         found.append(f"version {number} is not in the registry (any more): its alias cannot be moved")
     return found
 

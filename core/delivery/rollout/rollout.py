@@ -12,9 +12,10 @@ from typing import Any
 
 from ...domain.delivery import Deployment, DeploymentState, How
 from ...domain.rollout import RolloutState
+from ...telemetry.windows import Reading
 from ..environment import history
 from ..environment.runtime import EnvironmentRuntime
-from . import analysis, phases
+from . import phases
 from .abort import abort
 from .aliases import AliasProcess
 
@@ -51,7 +52,7 @@ class Rollout:
         self.asked = asked or deployment.at
         self.alias_process = AliasProcess(runtime.project)
         self.warnings: list[str] = []
-        self.reading_before = analysis.Reading({}, {})
+        self.reading_before = Reading()
 
     def run(self) -> Deployment:
         """Does the phases that are left and returns the finished row. Whatever goes wrong is raised again after

@@ -178,7 +178,7 @@ def test_while_the_line_is_cut_status_says_so_and_nothing_is_touched(docked: Doc
     began = time.monotonic()
     now = status(docked)
     assert time.monotonic() - began < 3.0
-    [why] = now.differences
+    [why] = map(str, now.differences)
     assert "ssh://" in why and "what runs is unknown" in why and now.serving == 1
     with pytest.raises(Away):
         healing.heal_environment(docked.project, docked.journal, docked.environment)

@@ -158,7 +158,9 @@ def test_an_engine_that_is_gone(docked: Docked, tmp_path: Path) -> None:
     docked.change(host=f"unix://{tmp_path}/nowhere.sock")
     now = status(docked)
     assert [row.state for row in now.replicas] == [ReplicaState.UNKNOWN] and not now.proxy_alive
-    assert f"no Docker engine answers at unix://{tmp_path}/nowhere.sock" in now.differences[0] and now.serving == 1
+    assert (
+        f"no Docker engine answers at unix://{tmp_path}/nowhere.sock" in now.differences[0].words and now.serving == 1
+    )
     with pytest.raises(PodiumError, match="no Docker engine answers"):
         healing.heal_environment(docked.project, docked.journal, docked.environment)
     docked.change(host="")

@@ -121,7 +121,7 @@ def test_next_change_settles_the_interrupted_one_first(world: World) -> None:
     world.deploy(1)
     crash(world, "deploy", 2, "after", phases.WARMED)
     status = environments.status(world.project, world.journal, world.environment)
-    assert any("was interrupted" in line for line in status.differences)
+    assert any("was interrupted" in each.words for each in status.differences)
     world.deploy(3)
     assert [row.state for row in world.journal.ledger.history("staging")] == [
         DeploymentState.SUCCEEDED,

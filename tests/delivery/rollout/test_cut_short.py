@@ -298,7 +298,7 @@ def test_another_kind_of_driver_takes_nothing_over(serving: World) -> None:
         assert "set environments.staging.driver to process again" in caught.value.hint
     status = environments.status(serving.project, serving.journal, serving.environment)
     serving.change(driver="light")
-    assert any("was started with driver: process" in words for words in status.differences), status
+    assert any("was started with driver: process" in each.words for each in status.differences), status
     assert [row.pid for row in serving.runtime.replicas()] == pids and serving.answers() == "1"
 
 

@@ -20,7 +20,7 @@ from podium.core.delivery.rollout import carry_out, phases, plans
 from podium.core.delivery.rollout.carry_out import RolloutRequest
 from podium.core.delivery.status import status as environments
 from podium.core.domain.delivery import DeploymentState, How, ReplicaState
-from podium.core.domain.project import Strategy
+from podium.core.domain.project import AnalysisRule, Strategy
 from podium.core.domain.runs import Trigger
 from podium.core.errors import NotFound, Refused, RunFailed, UsageError
 from podium.core.journal import Journal
@@ -192,7 +192,7 @@ def test_rolling_goes_replica_by_replica(world: World) -> None:
 
 
 CANARY = Strategy(
-    "canary", weights=(25, 50), interval=1.0, drain=2.0, analysis=({"signal": "error_rate", "at_most": 0.01},)
+    "canary", weights=(25, 50), interval=1.0, drain=2.0, analysis=(AnalysisRule("error_rate", at_most=0.01),)
 )
 
 
@@ -290,7 +290,7 @@ def test_killed_replica_loses_no_request_and_comes_back(world: World) -> None:
         wait_until(
             lambda: (
                 f"{victim.id} is dead"
-                in environments.status(world.project, world.journal, world.environment).differences
+                in map(str, environments.status(world.project, world.journal, world.environment).differences)
             )
         )
         assert healing.heal_environment(world.project, world.journal, world.environment) == [
@@ -343,7 +343,10 @@ def test_an_instance_of_the_proxy_that_is_killed_costs_what_it_was_answering_at_
         os.kill(world.proxy_pids()[number], signal.SIGKILL)
         wait_until(lambda: not world.runtime.proxy.whole())
         status = environments.status(world.project, world.journal, world.environment)
-        assert status.differences == (f"instance {number + 1} of the proxy does not run",) and status.proxy_alive
+        assert (
+            tuple(map(str, status.differences)) == (f"instance {number + 1} of the proxy does not run",)
+            and status.proxy_alive
+        )
         # What is changed meanwhile is done by the one that is left, and known to the other one when it is back.
         world.runtime.weigh({row.id: 50 if row.slot == "v1-1" else 100 for row in world.runtime.replicas()})
         seen = load.total
@@ -379,7 +382,7 @@ def test_weights_that_somebody_changed_behind_our_back_are_told_and_put_right(wo
     for instance in world.runtime.proxy.instances:
         instance.runtime.set_weights({"v1-1": 3})
         status = environments.status(world.project, world.journal, world.environment)
-        assert status.differences == ("the proxy gives staging-v1-1 weight 3 instead of 100",)
+        assert tuple(map(str, status.differences)) == ("the proxy gives staging-v1-1 weight 3 instead of 100",)
         healing.heal_environment(world.project, world.journal, world.environment)
         assert world.weights() == {"v1-1": 100, "v1-2": 100}
 
@@ -392,7 +395,7 @@ def test_stop_ends_everything_and_the_next_deploy_starts_it_again(world: World) 
     assert not any(world.runtime.driver.alive(r) for r in rows) and not world.runtime.proxy.alive()
     assert healing.heal_environment(world.project, world.journal, world.environment) == []
     status = environments.status(world.project, world.journal, world.environment)
-    assert "0 of 2 replicas of version 1 serve" in status.differences
+    assert "0 of 2 replicas of version 1 serve" in map(str, status.differences)
     world.deploy(1)
     assert world.answers() == "1"
 

@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from .... import handover
+from ....beneath import Directory
 from ....containers.engine import address as addresses
 from ....containers.engine import unix_http
 from ....containers.engine.address import Address
 from ....domain.project import ContainerSpec
 from ....errors import RunFailed
 from ... import environment, orphans, paths
-from ...hashing import Entry, locate, scan, summary
+from ...cache.hashing import Entry, locate, summary
+from ...cache.outputs import scan_directory
 from .. import Setting, Task
 from ..process import ProcessExecution
 from .spec import BuildFile, StepSpec
@@ -161,10 +163,13 @@ class DockerExecution(ProcessExecution):
 
 
 def _build(setting: Setting, spec: ContainerSpec) -> _Build:
-    directory = locate(str(setting.root), spec.build, "build")
+    """Returns what the build directory holds. A link in it stays a link: what it points to is not sent to the
+    engine."""
+    full = locate(str(setting.root), spec.build, "build")
     try:
-        entries = scan(directory, setting.store.hashes)
-    except FileNotFoundError:
+        with Directory.open(setting.root) as root, root.below(os.path.relpath(full, setting.root)) as directory:
+            entries = scan_directory(directory, full, setting.store.hashes)
+    except (FileNotFoundError, NotADirectoryError):
         raise RunFailed(
             f"build: there is no directory {spec.build!r}", hint="it is a directory of the project with a Dockerfile"
         ) from None
