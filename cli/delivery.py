@@ -132,11 +132,8 @@ def history(
     Example:
       podium history -e production -n 5
     """
-    names = (
-        [cockpit.project.config.environment(environment).name]
-        if environment
-        else list(cockpit.project.config.environments)
-    )
+    project = cockpit.project.config
+    names = [project.environment(environment).name] if environment else list(project.environments)
     found = sorted(
         (row for name in names for row in cockpit.environments.history(name, limit=limit)), key=lambda row: -row.id
     )

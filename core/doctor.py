@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from . import plugins
 from .domain.watching import Finding, Health
 from .errors import ConfigError, PodiumError
 
@@ -163,7 +164,8 @@ def _git(project: Examined) -> Iterator[Finding]:
 
 
 def _haproxy(project: Examined) -> Iterator[Finding]:
-    if not any(environment.driver == "process" for environment in project.config.environments.values()):
+    drivers = {environment.driver for environment in project.config.environments.values()}
+    if not any(plugins.driver_capabilities(driver).local_proxy for driver in drivers):
         return
     from .delivery.proxy.haproxy import binary
 
@@ -266,7 +268,7 @@ def _ports(project: Examined) -> Iterator[Finding]:
     statuses = {status.name: status for status in _statuses(project)}
     for environment in project.config.environments.values():
         if (
-            environment.driver != "process"
+            not plugins.driver_capabilities(environment.driver).local_proxy
             or statuses[environment.name].proxy_alive
             or bindable(environment.bind, environment.port)
         ):

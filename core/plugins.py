@@ -63,7 +63,7 @@ TABLE: dict[Kind, dict[str, Plugin]] = {
         "process": Plugin("podium.core.engine.executors.process:ProcessExecutor", ExecutorCapabilities(local=True)),
         "docker": Plugin(
             "podium.core.engine.executors.container.executor:DockerExecutor",
-            ExecutorCapabilities(image=True, needs_image=True),
+            ExecutorCapabilities(image=True, needs_image=True, survives_worker=True),
         ),
         "ray": Plugin(),
     },

@@ -70,13 +70,12 @@ a: {{image: "{shell_image}", run: "sh -c 'trap \\"sleep 0.5; echo cleaned >clean
 """)
     run = lab.start()
     lab.wait_for_log(run.id, "a", "ready")
-    began = time.monotonic()
     cancel(lab.journal, run.id, "tester")
     found, steps = lab.finish(run.id)
     assert found.state is RunState.CANCELLED
     assert steps["a"].state is StepState.CANCELLED
     assert (lab.home / "cleaned").read_text() == "cleaned\n"
-    assert time.monotonic() - began < 5
+    assert "killed" not in lab.log(run.id, "a", "p")
     assert lab.containers() == []
 
 
@@ -84,12 +83,10 @@ def test_who_ignores_being_told_to_end_is_killed(lab: StepLab, shell_image: str)
     lab.pipeline(f'a: {{image: "{shell_image}", run: "trap \'\' TERM; echo ready; while :; do sleep 1; done"}}')
     run = lab.start()
     lab.wait_for_log(run.id, "a", "ready")
-    began = time.monotonic()
     cancel(lab.journal, run.id, "tester")
     found, _ = lab.finish(run.id)
     assert found.state is RunState.CANCELLED
     assert "still running after 5 s: killed" in lab.log(run.id, "a", "p")
-    assert 5 <= time.monotonic() - began < 15
     assert lab.containers() == []
 
 

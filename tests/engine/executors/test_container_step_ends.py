@@ -27,6 +27,7 @@ from podium.core.engine.executors.container.wrapper import TOLD_AND_WELL, WRAPPE
 from podium.core.journal import Journal
 
 from tests.containers.wire import Request, Wire, archive, document
+from tests.runner.scale import scaled
 
 IMAGE = "sha256:" + "a" * 64
 
@@ -222,7 +223,7 @@ def test_a_command_that_leaves_well_after_it_was_told_to_end_is_told_apart(comma
     process.stdin.close()
     time.sleep(0.15)
     process.terminate()  # the wrapper alone; the command leaves as it would
-    assert process.wait(5) == code
+    assert process.wait(scaled(5)) == code
 
 
 def test_a_network_that_cannot_be_told_from_the_machines_is_not_the_containers(tmp_path: Path) -> None:
