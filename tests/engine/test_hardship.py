@@ -150,7 +150,7 @@ def test_children_left_behind_are_ended_and_do_not_hold_the_step(lab: Lab, how: 
     run, _steps = lab.run()
     assert run.state is RunState.SUCCEEDED
     wait_gone(int((lab.home / "pid").read_text()))
-    assert "not all that it started" in lab.log(run.id, "a", "p")
+    assert "left processes running" in lab.log(run.id, "a", "p")
 
 
 def test_a_time_out_reaches_children_that_left_the_group(lab: Lab) -> None:

@@ -32,7 +32,7 @@ from tests.servers import images
 from tests.servers import sshd as servers
 from tests.support import wait_until
 
-REPLAYING = Path(__file__).resolve().parents[2] / "replaying.py"
+REPLAYING = Path(__file__).resolve().parents[1] / "replaying.py"
 LIMITS = ReplayLimits(max_slowdown=100.0)
 
 

@@ -14,7 +14,7 @@ import pytest
 from podium.core.cockpit import Cockpit
 from podium.core.containers import Engine
 from podium.core.domain.runs import RunState, StepState
-from podium.core.engine.executors.container import orphans as leftover
+from podium.core.engine.executors.container import orphans
 from podium.core.engine.recovery import recover
 from podium.core.engine.submit import cancel, resume
 
@@ -105,7 +105,7 @@ def test_what_the_command_leaves_running_is_told_to_end(lab: StepLab, shell_imag
     )
     run, _ = lab.run()
     assert run.state is RunState.SUCCEEDED
-    assert "not all that it started" in lab.log(run.id, "a")
+    assert "left processes running" in lab.log(run.id, "a")
     assert (lab.home / "told").read_text() == "told\n"
 
 
@@ -310,8 +310,8 @@ def test_a_resumed_run_that_has_no_use_for_the_container_has_it_removed(lab: Ste
 
 
 def test_what_is_kept_has_bounds(lab: StepLab, shell_image: str) -> None:
-    cells = ", ".join(map(str, range(leftover.KEPT + 2)))
+    cells = ", ".join(map(str, range(orphans.MAX_KEPT + 2)))
     lab.pipeline(f'a: {{image: "{shell_image}", network: false, matrix: {{n: [{cells}]}}, run: "exit 1"}}')
     run, _ = lab.run(jobs=4, timeout=60)
     assert run.state is RunState.FAILED
-    assert len(lab.containers()) == leftover.KEPT
+    assert len(lab.containers()) == orphans.MAX_KEPT
