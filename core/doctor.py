@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from . import plugins
 from .domain.watching import Finding, Health
 from .errors import ConfigError, PodiumError
 
@@ -56,6 +57,20 @@ def _python(_: Cockpit) -> Iterator[Finding]:
         except metadata.PackageNotFoundError:
             yield Finding(Health.PROBLEM, "packages", f"{name} is not installed", f"pip install {name}")
     yield _ok("packages", ", ".join(there))
+
+
+def _plugins(_: Cockpit) -> Iterator[Finding]:
+    """Says which plug-ins of other packages load; there is nothing to say where none is installed."""
+    for kind in plugins.KINDS:
+        added = plugins.added(kind)
+        if not added:
+            continue
+        found, warnings = plugins.load_all(kind)
+        for error in warnings:
+            yield Finding(Health.WARNING, "plug-ins", error.message, error.hint)
+        loaded = [name for name in added if name in found]
+        if loaded:
+            yield _ok("plug-ins", f"{kind}: {', '.join(loaded)}")
 
 
 def _configuration(cockpit: Cockpit) -> Iterator[Finding]:
@@ -148,7 +163,10 @@ def _git(cockpit: Cockpit) -> Iterator[Finding]:
 
 
 def _haproxy(cockpit: Cockpit) -> Iterator[Finding]:
-    if not any(environment.driver == "process" for environment in cockpit.project.environments.values()):
+    if not any(
+        plugins.driver_capabilities(environment.driver).local_proxy
+        for environment in cockpit.project.environments.values()
+    ):
         return
     from .delivery.proxy.haproxy import binary
 
@@ -244,7 +262,7 @@ def _ports(cockpit: Cockpit) -> Iterator[Finding]:
     statuses = {status.name: status for status in cockpit.environments()}
     for environment in cockpit.project.environments.values():
         if (
-            environment.driver != "process"
+            not plugins.driver_capabilities(environment.driver).local_proxy
             or statuses[environment.name].proxy_alive
             or bindable(environment.bind, environment.port)
         ):
@@ -285,5 +303,6 @@ def _environments(cockpit: Cockpit) -> Iterator[Finding]:
 
 
 _CHECKS: tuple[Callable[[Cockpit], Iterable[Finding]], ...] = (
-    _python, _configuration, _state, _space, _journal, _git, _haproxy, _mlflow, _agent, _locks, _ports, _environments,
+    _python, _plugins, _configuration, _state, _space, _journal, _git, _haproxy, _mlflow, _agent, _locks, _ports,
+    _environments,
 )  # fmt: skip

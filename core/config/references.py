@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import plugins
 from ..domain.graphs import find_cycle, reaches
-from ..domain.project import Pipeline, Project, StepSpec
+from ..domain.project import MAX_CELLS, Pipeline, Project, StepSpec
 from ..errors import UsageError
 from .build import BUILTINS
 from .kinds import has_placeholder
@@ -18,8 +18,6 @@ from .reader import Reader, Record
 from .sections import join
 from .source import Node
 from .table import METRIC_GOALS
-
-MAX_CELLS = 1000
 
 
 def check(record: Record, project: Project, reader: Reader) -> None:
@@ -262,9 +260,8 @@ class _Steps:
         if step.matrix is None:
             return frozenset()
         written: Record = record.get("matrix")
-        axes, cells = step.matrix.axes, 1
+        axes = step.matrix.axes
         for name, values in axes.items():
-            cells *= len(values)
             path = join(written.path, name)
             if not name.isidentifier() or not name.isascii():
                 self.reader.problem(
@@ -276,7 +273,7 @@ class _Steps:
             twice = _double(map(text_of, values))
             if twice is not None:
                 self.reader.problem(written.at(name), path, f"holds `{twice}` twice")
-        count = (cells if axes else 0) + len(step.matrix.include)
+        count = step.matrix.size
         if count > MAX_CELLS or (count == 0 and not written.nodes):
             message = "has no values" if count == 0 else f"makes {count:,} steps; at most {MAX_CELLS:,} are run"
             self.reader.problem(written.node, written.path, message)

@@ -35,3 +35,6 @@ class ExecutorCapabilities:
     local: bool = False
     """Its steps are plain processes of this machine: nothing of the executor belongs in a step's key, and a run whose
     steps are all cached never starts it."""
+
+    survives_worker: bool = False
+    """A step goes on when its worker is killed, and the next worker takes it over instead of starting it again."""

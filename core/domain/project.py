@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,10 @@ class On:
 Scalar = str | int | float | bool
 
 
+# Steps that one matrix may make. More is a slip of the pen (two axes of a hundred), not a plan.
+MAX_CELLS = 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Matrix:
     """Axes in the order written; `include` adds cells, `exclude` removes those that match."""
@@ -86,6 +91,11 @@ class Matrix:
     axes: Mapping[str, tuple[Scalar, ...]]
     include: tuple[Mapping[str, Scalar], ...] = ()
     exclude: tuple[Mapping[str, Scalar], ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Cells before `exclude`."""
+        return (prod(map(len, self.axes.values())) if self.axes else 0) + len(self.include)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from types import FrameType
 from typing import Any, cast
 
 from .. import handover, plugins
+from ..child import end_with_parent
 from ..domain.runs import StepState
 from ..errors import Interrupted, PodiumError
-from . import orphans
 from .context import Builtin, StepContext, Upstream
 
 
@@ -57,7 +57,7 @@ def read_result(path: Path) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     document = json.loads(Path(arguments[0]).read_text())
-    orphans.end_with_parent()
+    end_with_parent()
     if os.getppid() != document["worker"]:
         return Interrupted.exit_code
     signal.signal(signal.SIGTERM, _interrupt)

@@ -25,6 +25,7 @@ from podium.core.errors import PodiumError
 from podium.core.registry.files import bring, directory
 
 from tests.chaos.light import ROOT
+from tests.runner.scale import scaled
 from tests.servers.mlflow import MlflowServer
 from tests.support import free_port, wait_until
 
@@ -92,10 +93,10 @@ class Client:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
-                self._process.wait(15)
+                self._process.wait(scaled(15))
             except subprocess.TimeoutExpired:
                 self._process.kill()
-                self._process.wait(5)
+                self._process.wait(scaled(5))
         return self._read()
 
 
@@ -134,7 +135,7 @@ class World:
             "port": self.port,
             "replicas": self.replicas,
             "keep": 1,
-            "health_timeout": "20s",
+            "health_timeout": f"{scaled(20):g}s",
             **self.more,
         }
         lines = "".join(f"    {key}: {value}\n" for key, value in environment.items())
@@ -166,7 +167,7 @@ class World:
     def kill_agent(self) -> None:
         if self.agent_process is not None:
             self.agent_process.kill()
-            self.agent_process.wait(10)
+            self.agent_process.wait(scaled(10))
             self.agent_process = None
 
     def promote(self, version: int) -> Run:
@@ -284,7 +285,7 @@ class World:
             worker = self.worker(run)
             if worker is not None:
                 worker.kill()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + scaled(10)
         while time.monotonic() < deadline:
             try:
                 self.cockpit.stop_environments()

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from podium.core.demo.traffic import Count, Traffic
 from podium.core.domain.runs import StepState
 from podium.core.errors import Refused, RunFailed
 
+from tests.runner.scale import scaled
 from tests.support import wait_until
 
 
@@ -152,14 +152,12 @@ def test_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
             what="it runs",
         )
         assert cockpit.agent().alive
-        began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=scaled(60))
     finally:
         if process.poll() is None:
             process.kill()
     assert (process.returncode, out) == (130, ""), err
-    assert time.monotonic() - began < 45
     assert not cockpit.agent().alive
     assert not cockpit.active_runs()
     cockpit.close()

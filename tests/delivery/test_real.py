@@ -134,8 +134,10 @@ def test_promote_promote_again_under_load_and_roll_back(cockpit: Cockpit) -> Non
     assert json.loads(get(port, "/version"))["version"] == "1"
     assert aliases(cockpit) == {"champion": 1}
     assert [q.version for q in cockpit.quarantined()] == [2]
-    # Measured exactly by benchmarks/rollback.py; here only that no import of MLflow stands before the weights.
-    assert rolled["traffic_seconds"] < 3.0 and rolled["seconds"] > rolled["traffic_seconds"]
+    # Measured by benchmarks/rollback.py; here only that the aliases, for which MLflow is imported, come after the weights.
+    assert rolled["seconds"] > rolled["traffic_seconds"]
+    deployment = cockpit.environment("production").deployment
+    assert deployment is not None and "start_seconds" not in deployment.data, "what was warm had nothing to start"
 
 
 def test_an_alias_that_somebody_moved_is_told_and_mended(cockpit: Cockpit) -> None:

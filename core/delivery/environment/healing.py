@@ -54,7 +54,7 @@ def _heal_proxy(runtime: EnvironmentRuntime) -> list[str]:
 
 def _heal_replica(runtime: EnvironmentRuntime, row: Replica, *, hung: bool) -> list[str]:
     if runtime.driver.alive(row):
-        found = runtime.driver.whereabouts(row)
+        found = runtime.driver.current_address(row)
         if found != row.address:
             runtime.journal.replicas.put(replace(row, address=found))
             return [f"{runtime.name}: {row.id} was started again and is now at {found}"]
@@ -65,7 +65,7 @@ def _heal_replica(runtime: EnvironmentRuntime, row: Replica, *, hung: bool) -> l
             return []
         runtime.driver.stop(row, grace=1.0)
         return [*_restart(runtime, row), f"{runtime.name}: {row.id} lived but did not answer"]
-    if runtime.driver.returning(row):
+    if runtime.driver.is_restarting(row):
         return []
     if not noted(row) and row.state is ReplicaState.STARTING and time.time() - (row.started or 0.0) < START_GRACE:
         return []
@@ -74,7 +74,7 @@ def _heal_replica(runtime: EnvironmentRuntime, row: Replica, *, hung: bool) -> l
 
 def _check_starting(runtime: EnvironmentRuntime, row: Replica) -> list[str]:
     if runtime.healthy(row, timeout=0.3):
-        runtime.driver.trust(row)
+        runtime.driver.enable_restart(row)
         runtime.journal.replicas.put(replace(row, state=ReplicaState.READY if row.weight else ReplicaState.WARM))
         return [f"{runtime.name}: {row.id} is healthy again"]
     if time.time() - (row.started or 0.0) > runtime.environment.health_timeout:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from ... import plugins
 from ...domain.delivery import Replica, ReplicaState
 from ...domain.models import TAG_DIRTY, Version
 from ...domain.project import Environment, Project
@@ -48,12 +49,14 @@ class EnvironmentRuntime:
 
     @cached_property
     def driver(self) -> drivers.Driver:
-        """Refused when what runs was started by a driver of the other kind: this one would find nothing of it, and
-        start it all once more."""
+        """Raises Refused when what runs was started by a driver of the other kind (with an engine, or without): this
+        one would find nothing of it, and start it all once more."""
         wanted = self.environment.driver
-        running = {"docker" if row.container else "process" for row in self.replicas() if noted(row)} - {wanted}
-        if running and wanted in ("docker", "process"):
-            other = running.pop()
+        engine = plugins.driver_capabilities(wanted).engine
+        if any(bool(row.container) is not engine for row in self.replicas() if noted(row)):
+            other = " or ".join(
+                name for name in plugins.names("drivers") if plugins.driver_capabilities(name).engine is not engine
+            )
             raise Refused(
                 f"{self.name} was started with driver: {other}, and podium.yaml says {wanted} now",
                 hint=(
@@ -218,7 +221,7 @@ class EnvironmentRuntime:
         while waiting:
             for replica in list(waiting.values()):
                 if self.healthy(replica):
-                    self.driver.trust(replica)
+                    self.driver.enable_restart(replica)
                     self.journal.replicas.put(replace(replica, state=ReplicaState.WARM))
                     del waiting[replica.id]
                 elif not self.driver.alive(replica):
@@ -265,7 +268,7 @@ class EnvironmentRuntime:
 
     def evidence(self, replica: Replica) -> str:
         """The end of its log, to go into an error message."""
-        text = self.driver.evidence(replica, self.log(replica))
+        text = self.driver.failure_report(replica, self.log(replica))
         return f" Its log ends with:\n{text}" if text else " It wrote no log."
 
     def look(self, replica: Replica) -> str:
@@ -313,7 +316,7 @@ class EnvironmentRuntime:
         others = [row for row in idle if row.version not in warm | {serving}]
         self.put_aside([row for row in others if row.version in aside])
         self.retire([*surplus, *(row for row in others if row.version not in aside)])
-        self.driver.settled()
+        self.driver.after_rollout()
 
 
 def noted(replica: Replica) -> bool:

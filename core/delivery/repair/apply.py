@@ -78,23 +78,14 @@ class Mender:
 
     def connect(self) -> None:
         """Containers that somebody took off their network get back on it, before anybody looks for their address."""
-        if self.runtime.environment.driver != "docker" or not self._of(Kind.NETWORK):
+        picture = observed.picture(self.runtime, fresh=True) if self._of(Kind.NETWORK) else None
+        if picture is None or picture.message:
             return
-        from ..drivers.docker.driver import DockerDriver
-
-        driver = self.runtime.driver
-        picture = observed.picture(self.runtime, fresh=True)
-        if not isinstance(driver, DockerDriver) or picture is None or picture.message:
-            return
-        from ..status.container_differences import network
-
-        off = {each.id: each for each in picture.containers if network(self.runtime) not in each.networks}
+        network = self.runtime.driver.owned_names().network
+        off = {each.id for each in picture.containers if network not in each.networks}
         for row in self.runtime.replicas():
             if row.container in off and row.state is not ReplicaState.STOPPED:
-                engine = driver.place.engine
-                with engine.doing(f"connecting {row.id} to its network"):
-                    engine.api.connect_container_to_network(row.container, driver.place.network)
-                driver.place.listing.forget()
+                self.runtime.driver.connect(row)
                 self.runtime.say(f"connected {row.id} to its network again")
 
     def bring_up(self) -> None:
@@ -109,7 +100,7 @@ class Mender:
                 self._try(lambda row=row: started.append(self._again(row)))
             elif row.state is ReplicaState.STARTING:
                 started.append(row)  # left so by a change that had no patience for it
-            elif (found := self.runtime.driver.whereabouts(row)) != row.address:
+            elif (found := self.runtime.driver.current_address(row)) != row.address:
                 self.runtime.journal.replicas.put(replace(row, address=found))
                 self.runtime.say(f"{row.id} is at {found} now")
         for row in started:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ... import handover
+from ...child import run_main
 from ...domain.delivery import Deployment, How
 from ...domain.models import CHALLENGER, CHAMPION, PREVIOUS
 from ...domain.project import Project
@@ -217,28 +218,21 @@ def _words(number: int | None) -> str:
     return "none" if number is None else f"version {number}"
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> None:
     from ...config import load
 
     os.nice(NICENESS)
-    try:
-        # The project as the run has it: a pushed commit's is not the one that somebody edits in the working tree.
-        project = (handover.unpack(Project, int(arguments[1])) if len(arguments) > 1 else None) or load(
-            Path(arguments[0])
-        )
-        _warm_up(project)
-        number, _, what = sys.stdin.readline().strip().partition(" ")
-        if not number:
-            return 0
-        with Journal.open(project.state / "journal.db") as journal:
-            deployment = journal.ledger.get(int(number))
-            for line in (undo if what == "undo" else finish)(project, journal, deployment):
-                print(line)
-    except PodiumError as error:
-        print(error.message, file=sys.stderr)
-        return error.exit_code
-    return 0
+    # The project as the run has it: a pushed commit's is not the one that is edited in the working tree.
+    project = (handover.unpack(Project, int(arguments[1])) if len(arguments) > 1 else None) or load(Path(arguments[0]))
+    _warm_up(project)
+    number, _, what = sys.stdin.readline().strip().partition(" ")
+    if not number:
+        return
+    with Journal.open(project.state / "journal.db") as journal:
+        deployment = journal.ledger.get(int(number))
+        for line in (undo if what == "undo" else finish)(project, journal, deployment):
+            print(line)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_main(lambda: main(sys.argv[1:])))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shlex
 
+from ... import plugins
 from ...domain.delivery import Change, How, Plan
 from ...domain.models import CHALLENGER, CHAMPION, PREVIOUS, Version
 from ...domain.project import Environment, Project
@@ -210,7 +211,7 @@ def _changes(
     if how is How.ROLLBACK and serving is not None:
         changes.append(Change(f"version {serving}", "may be deployed", "quarantined, with its commit"))
     config = project.environments[environment]
-    if config.driver == "docker" and serving != number:
+    if plugins.driver_capabilities(config.driver).engine and serving != number:
         changes.append(Change("image", *(_image(project, journal, config, version) for version in (serving, number))))
     return changes
 
@@ -251,7 +252,9 @@ def _steps(runtime: EnvironmentRuntime, how: How, number: int, serving: int | No
 
 def _before(runtime: EnvironmentRuntime, number: int) -> tuple[float, str]:
     """What a replica needs before it can be started: nothing where it is kept and only stopped."""
-    return (0.0, "") if len(runtime.stopped(number)) >= runtime.environment.replicas else runtime.driver.ready(number)
+    return (
+        (0.0, "") if len(runtime.stopped(number)) >= runtime.environment.replicas else runtime.driver.start_cost(number)
+    )
 
 
 def _taken_over(runtime: EnvironmentRuntime, number: int) -> bool:

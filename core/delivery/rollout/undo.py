@@ -112,4 +112,4 @@ def _new_replicas(runtime: EnvironmentRuntime, state: RolloutState) -> None:
 def _proxy(runtime: EnvironmentRuntime, state: RolloutState) -> None:
     if state.proxy_ran is False and not runtime.replicas():
         runtime.proxy.stop()
-        runtime.driver.clear()
+        runtime.driver.teardown()

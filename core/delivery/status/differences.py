@@ -167,9 +167,7 @@ def _instance(
 def _why_down(runtime: EnvironmentRuntime, instance: int, picture: EngineSnapshot | None) -> str:
     if picture is None:
         return "does not run"
-    from ..drivers.docker.create import Names
-
-    called = Names(runtime.project, runtime.name).proxy(instance)
+    called = runtime.driver.owned_names().proxies.get(instance)
     container = next((each for each in picture.containers if each.name == called), None)
     return f"is {container.state}" if container is not None and container.state != "running" else "does not run"
 

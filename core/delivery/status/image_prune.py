@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+from ... import plugins
 from ...containers import Engine, Labels, open_engine
 from ...containers.engine import labels as names
 from ...containers.engine.address import Address, of_environment, of_project
@@ -89,7 +90,7 @@ def engines(project: Project) -> list[Address]:
     """That of the project, and those of its environments."""
     found = [of_project(project)]
     for environment in project.environments.values():
-        if environment.driver != "process":
+        if plugins.driver_capabilities(environment.driver).engine:
             address = of_environment(project, environment)
             found += [address] if str(address) not in {str(one) for one in found} else []
     return found

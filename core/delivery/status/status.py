@@ -111,7 +111,7 @@ def stop(project: Project, journal: Journal, environment: Environment, *, say: S
             stopped.append(replica.id)
         # Taking a replica out tells the proxy its new weights, and starts it for that where it does not run.
         runtime.proxy.stop()
-        stopped += runtime.driver.clear()
+        stopped += runtime.driver.teardown()
         if stopped:
             journal.audit.add(whoami(), "stop", environment.name, ", ".join(stopped))
     return stopped
@@ -168,7 +168,7 @@ def _ready(
         >= runtime.environment.replicas
     ):
         return start, f"version {back} is stopped and kept: it has to be started again first"
-    before, why = runtime.driver.ready(back)
+    before, why = runtime.driver.start_cost(back)
     if why:
         return start + before, f"version {back} has to be started first: {why}"
     if runtime.fetched(back):

@@ -25,7 +25,7 @@ from ...errors import JournalError, RunFailed
 from ..graph import PlannedStep
 from .file_copy import place
 from .hashing import Entry, FileHashes, matching, scan, summary
-from .image_digests import RememberedImages
+from .image_digests import ImageDigests
 from .objects import Objects
 from .outputs import Outputs, Place
 from .restoring import Restorer
@@ -70,7 +70,7 @@ class Cache:
         self._database = _open(self.directory / "cache.db")
         self.hashes = FileHashes(self._database)
         self._objects = Objects(objects, self.hashes)
-        self.images = RememberedImages(self._database)
+        self.images = ImageDigests(self._database)
         self._ways: dict[tuple[Path, str], Place] = {}
         self._new: dict[str, Kept] = {}
         self._used: set[str] = set()

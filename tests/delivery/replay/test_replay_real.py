@@ -19,6 +19,7 @@ from podium.core.domain.verdicts import Verdict
 from podium.core.registry.snapshot import refresh
 
 from tests.delivery.light import Load
+from tests.runner.scale import scaled
 from tests.support import free_port, wait_until
 
 PODIUM = """\
@@ -106,7 +107,7 @@ def podium(cockpit: Cockpit, *words: str) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=scaled(110),
     )
 
 

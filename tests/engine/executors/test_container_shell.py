@@ -12,7 +12,6 @@ import struct
 import subprocess
 import sys
 import termios
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +25,7 @@ from podium.core.domain.shells import LocalShell
 from podium.core.engine.submit import cancel
 
 from tests.engine.executors.step_lab import StepLab
+from tests.runner.scale import scaled
 from tests.support import wait_until
 
 
@@ -61,12 +61,15 @@ class Terminal:
 
     def expect(self, text: str, timeout: float = 20.0) -> str:
         """Everything up to and with `text`; what comes after stays for the next call."""
-        deadline = time.monotonic() + timeout
-        while text not in self.seen:
-            assert time.monotonic() < deadline, f"{text!r} never came; there was: {self.seen!r}"
+
+        def came() -> bool:
             if select.select([self.main], [], [], 0.1)[0]:
                 with suppress(OSError):
                     self.seen += os.read(self.main, 65536).decode("utf-8", "replace")
+            return text in self.seen
+
+        if text not in self.seen:
+            wait_until(came, timeout, what=f"{text!r} on the terminal")
         before, _, self.seen = self.seen.partition(text)
         return before + text
 
@@ -76,7 +79,7 @@ class Terminal:
 
     def close(self) -> int:
         try:
-            return self.process.wait(20)
+            return self.process.wait(scaled(20))
         finally:
             self.process.kill()
             os.close(self.main)
@@ -196,7 +199,7 @@ def test_why_there_is_no_shell(lab: StepLab, shell_image: str) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=scaled(20),
         check=False,
     )
     assert (done.returncode, done.stdout) == (4, "")

@@ -1,34 +1,29 @@
-"""`python -P -m podium.core.engine.executors.container.cleanup_main ADDRESS TLS PROJECT HOME [RUN]`: remove
-containers of steps that nobody needs any more; with RUN all that this run has left running or unclaimed. A process
-of its own, for those that must stay small. Says what it removed."""
+"""`python -P -m podium.core.engine.executors.container.cleanup_main ADDRESS TLS PROJECT HOME [RUN]`: removes
+containers of steps that no run needs any more; with RUN also all that this run has left. A process of its own, so that
+its callers load no Docker. Prints what it removed."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
+from ....child import run_main
 from ....containers.engine.address import parse
 from ....containers.engine.client import open_engine
-from ....errors import PodiumError
-from . import orphans as leftover
+from . import orphans
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> None:
     address, tls, project, home = arguments[:4]
     run = int(arguments[4]) if len(arguments) > 4 else None
-    try:
-        with open_engine(parse(address, tls=tls)) as engine:
-            for left in leftover.found(engine, project, Path(home)):
-                if left.run == run and not left.kept:
-                    leftover.remove(engine, left.id)
-                    print(left.id)
-            for container in leftover.tidy(engine, project, Path(home)):
-                print(container)
-    except PodiumError as error:
-        print(error.message, file=sys.stderr)
-        return error.exit_code
-    return 0
+    with open_engine(parse(address, tls=tls)) as engine:
+        for orphan in orphans.find(engine, project, Path(home)):
+            if orphan.run == run and not orphan.kept:
+                orphans.remove(engine, orphan.id)
+                print(orphan.id)
+        for container in orphans.remove_unneeded(engine, project, Path(home)):
+            print(container)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_main(lambda: main(sys.argv[1:])))
