@@ -16,18 +16,17 @@ from podium.core.domain.containers import Container, Image, Unneeded
 from podium.core.domain.delivery import (
     CanaryState,
     CanaryStatus,
-    Change,
     Deployment,
     DeploymentState,
     EnvironmentStatus,
     How,
-    Plan,
     Quarantined,
     Replica,
     ReplicaState,
 )
 from podium.core.domain.models import Lineage, Model, Version
-from podium.core.domain.repair import Difference, Kind, RepairPlan
+from podium.core.domain.plans import Change, Plan, VersionChange
+from podium.core.domain.repair import Difference, Kind
 from podium.core.domain.replay import ReplayReport
 from podium.core.domain.runs import PIPELINE, Run, RunState, Step, StepState, Trigger
 from podium.core.domain.verdicts import Verdict
@@ -64,13 +63,15 @@ SAMPLES: dict[str, dict[str, Any]] = {
     ),
     "canary": shapes.canary(CanaryStatus(1, "e", 2, 1, 0, (5, 50), 5, CanaryState.RUNNING, 0.0, 60.0)),
     "deployment": shapes.deployment(Deployment(1, "e", How.DEPLOY, DeploymentState.RUNNING, "m", 1, None, 0.0, "anna")),
-    "plan": shapes.plan(Plan(How.DEPLOY, "e", "m", 1, None, (Change("a", "b", "c"),), (), "")),
+    "plan": shapes.plan(
+        Plan("e", "deploy", "", "", "", changes=(Change("a", "b", "c"),), versions=VersionChange("m", 1, None))
+    ),
     "replay": replay.shape(to_dict(ReplayReport("e", "m", 2, 1, Verdict.PASS, (), 0.0))),
     "image": shapes.image(Image("m", 1, "unix:///x", "sha256:1", "sha256:1", 0.0)),
     "unneeded": shapes.unneeded(Unneeded("unix:///x", "sha256:1", "m:v1", 1, 0, "")),
     "need": shapes.need(Need(0, Reason.DOWN, "e", "proxy is gone")),
     "difference": shapes.difference(Difference(Kind.GONE, "a", "a is gone")),
-    "repair": shapes.repair(RepairPlan("e", (), (), "")),
+    "repair": shapes.repair(Plan("e", "repair", "", "", "")),
     "container": shapes.container(Container("1", "a", "e", "replica", "running", 0.0), REPLICA, {}),
     "quarantined": shapes.quarantined(Quarantined("m", 1, "", 0.0, "anna")),
     "agent": shapes.agent(AgentStatus(False)),
@@ -248,12 +249,10 @@ def test_status_says_what_waits_for_a_person_as_the_overview_does(call: Call, jo
     journal.runs.set_state(run.id, RunState.RUNNING)
     journal.steps.add(run.id, [Step(run.id, "gated", 0, StepState.PENDING)])
     journal.runs.set_state(run.id, RunState.FAILED, message="gated failed")
-    row = journal.ledger.begin(environment="staging", how=How.DEPLOY, model="m", to_version=3, from_version=2, who="a")
-    journal.ledger.finish(row.id, DeploymentState.SUCCEEDED)
     done = call("status", "-o", "json")
     value = json.loads(done.out)
     assert [(need["reason"], need["run"]) for need in value["needs"]] == [("failed", run.id)]
-    assert [each["health"] for each in value["environments"]] == ["empty", "stopped"]
+    assert [each["health"] for each in value["environments"]] == ["empty", "empty"]
     said = call("status").err
     assert f"run {run.id}: asks failed: gated failed (`podium logs {run.id}`)" in said
     assert json.loads(call("status", "-e", "production", "-o", "json").out)["needs"] == []
