@@ -59,6 +59,20 @@ def _python(_: Cockpit) -> Iterator[Finding]:
     yield _ok("packages", ", ".join(there))
 
 
+def _plugins(_: Cockpit) -> Iterator[Finding]:
+    """Says which plug-ins of other packages load; there is nothing to say where none is installed."""
+    for kind in plugins.KINDS:
+        added = plugins.added(kind)
+        if not added:
+            continue
+        found, warnings = plugins.load_all(kind)
+        for error in warnings:
+            yield Finding(Health.WARNING, "plug-ins", error.message, error.hint)
+        loaded = [name for name in added if name in found]
+        if loaded:
+            yield _ok("plug-ins", f"{kind}: {', '.join(loaded)}")
+
+
 def _configuration(cockpit: Cockpit) -> Iterator[Finding]:
     try:
         project = cockpit.project
@@ -289,5 +303,6 @@ def _environments(cockpit: Cockpit) -> Iterator[Finding]:
 
 
 _CHECKS: tuple[Callable[[Cockpit], Iterable[Finding]], ...] = (
-    _python, _configuration, _state, _space, _journal, _git, _haproxy, _mlflow, _agent, _locks, _ports, _environments,
+    _python, _plugins, _configuration, _state, _space, _journal, _git, _haproxy, _mlflow, _agent, _locks, _ports,
+    _environments,
 )  # fmt: skip

@@ -169,6 +169,51 @@ def upward(path: Path, module: str) -> bool:
     return own != other and LEVEL[other] >= LEVEL[own]
 
 
+# The drivers and executors themselves, and the table that lists them.
+STILL_COMPARED = {"cli/containers.py", "tui/queries.py", "core/cockpit_containers.py", "core/cockpit/containers.py"}
+KNOW_THE_NAMES = ("core/delivery/drivers/", "core/engine/executors/", "core/plugins.py")
+
+
+def test_nothing_compares_the_names_of_drivers_and_executors() -> None:
+    """They say what they can (`plugins.driver_capabilities`, `plugins.executor_capabilities`), so that a new one has to
+    touch no other file."""
+    from podium.core import plugins
+
+    names = {*plugins.TABLE["drivers"], *plugins.TABLE["executors"]}
+    wrong = {
+        file
+        for folder in HOUSE
+        for path in sources(folder)
+        if not (file := str(path.relative_to(ROOT))).startswith(KNOW_THE_NAMES)
+        for node in ast.walk(parsed(path))
+        if compares(node, names) or (folder == "core" and asks_for_the_class(node))
+    }
+    assert wrong - STILL_COMPARED == set(), "ask for the capability"
+
+
+def compares(node: ast.AST, names: set[str]) -> bool:
+    """Whether the node compares something with one of the names."""
+    if isinstance(node, ast.Compare):
+        parts = (each for part in (node.left, *node.comparators) for each in ast.walk(part))
+        return any(isinstance(each, ast.Constant) and each.value in names for each in parts)
+    return isinstance(node, ast.MatchValue) and isinstance(node.value, ast.Constant) and node.value.value in names
+
+
+def asks_for_the_class(node: ast.AST) -> bool:
+    """Whether the node is an isinstance() of a driver or an executor."""
+    if not isinstance(node, ast.Call) or ast.unparse(node.func) != "isinstance":
+        return False
+    classes = (each for each in ast.walk(node.args[1]) if isinstance(each, ast.Name | ast.Attribute))
+    return any(ast.unparse(each).endswith(("Driver", "Executor")) for each in classes)
+
+
+def test_a_comparison_of_names_would_be_seen() -> None:
+    for text in ('driver != "docker"', 'x in ("process", "docker")'):
+        assert compares(ast.parse(text, mode="eval").body, {"docker", "process"})
+    assert asks_for_the_class(ast.parse("isinstance(driver, docker.DockerDriver)", mode="eval").body)
+    assert not compares(ast.parse('kind == "moon"', mode="eval").body, {"docker"})
+
+
 def test_no_folder_is_crowded() -> None:
     found = {folder for folder, files in crowd().items() if files > 22}
     assert found - CROWDED == set(), "a folder of more than 22 files shows no structure"
