@@ -75,7 +75,7 @@ def _wait(world: World, run: Run, kill: Kill) -> None:
         bool(now) and (kill.phase == "begun" or phases.reached(now, kill.phase))
     )
     while time.monotonic() < deadline and not reached(world.phase()):
-        if world.cockpit.run(run.id).run.state.finished:
+        if world.cockpit.runs.get(run.id).run.state.finished:
             return
         time.sleep(0.002)
 

@@ -33,7 +33,7 @@ AWAY = 2.0  # seconds
 
 def until_phase(world: World, run: Run, phase: str) -> None:
     wait_until(
-        lambda: world.phase() == phase or world.cockpit.run(run.id).run.state.finished,
+        lambda: world.phase() == phase or world.cockpit.runs.get(run.id).run.state.finished,
         30,
         interval=0.005,
         what=f"phase {phase}",
@@ -44,7 +44,9 @@ def until_share(world: World, run: Run) -> None:
     """Until the canary has its first share of the traffic."""
     ledger = world.cockpit.journal.ledger
     wait_until(
-        lambda: any(row.data.get("share") for row in ledger.open()) or world.cockpit.run(run.id).run.state.finished,
+        lambda: (
+            any(row.data.get("share") for row in ledger.open()) or world.cockpit.runs.get(run.id).run.state.finished
+        ),
         30,
         interval=0.005,
     )

@@ -147,18 +147,18 @@ def test_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
         wait_until((directory / ".podium" / "journal.db").exists, timeout=20, what="the project is made")
         cockpit = Cockpit.open(directory)
         wait_until(
-            lambda: cockpit.run_count() and any(step.state is StepState.RUNNING for step in cockpit.steps(1)),
+            lambda: cockpit.runs.count() and any(step.state is StepState.RUNNING for step in cockpit.runs.steps(1)),
             timeout=90,
             what="it runs",
         )
-        assert cockpit.agent().alive
+        assert cockpit.agent.status().alive
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=scaled(60))
     finally:
         if process.poll() is None:
             process.kill()
     assert (process.returncode, out) == (130, ""), err
-    assert not cockpit.agent().alive
-    assert not cockpit.active_runs()
+    assert not cockpit.agent.status().alive
+    assert not cockpit.runs.active()
     cockpit.close()
     wait_until(lambda: not left_behind(directory), timeout=15, what=f"processes: {left_behind(directory)}")

@@ -81,7 +81,7 @@ def test_the_whole_demonstration_in_docker(
                     compared.append(environment["serving"])
             stages = [result.outcome for result in played.results]
             results = {result.what.partition(":")[0]: result for result in played.results}
-            history = Cockpit.open(directory).history("production")
+            history = Cockpit.open(directory).environments.history("production")
         finally:
             stopped = played.stop()
     assert stages == ["v1 serves", "v2 serves", "taken back by its canary", "v1 serves", "done"]

@@ -75,7 +75,7 @@ def test_m_merges_the_logs_of_all_replicas_in_the_order_of_time(docked: SeededCo
 
 
 def test_merged_logs_are_followed_searched_and_filtered(docked: SeededCockpit) -> None:
-    log = docked.replica_log("production", "production-v3-2")
+    log = docked.containers.log("production", "production-v3-2")
 
     async def script(pilot: Pilot[Any]) -> None:
         await pilot.press("m")

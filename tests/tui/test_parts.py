@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podium.core.cockpit import PodiumError
 from podium.core.domain.runs import Step, StepState
+from podium.core.errors import PodiumError
 from podium.tui.glyphs import Glyphs
 from podium.tui.pool import SLOW, Job, Pool
 from podium.tui.store import Store

@@ -70,10 +70,11 @@ while True:
         sys.exit(7)
     print("heard", line, flush=True)
 '''
-class WithShell(SeededCockpit):
-    def container_shell(self, environment, container):
-        return [sys.executable, "-c", PROGRAM] if container.endswith("-1") else ["/no/such/program"]
-sys.exit(app.run(WithShell(Path(sys.argv[1])), screen="containers"))
+def command(environment, container, *, program):
+    return [sys.executable, "-c", PROGRAM] if container.endswith("-1") else ["/no/such/program"]
+cockpit = SeededCockpit(Path(sys.argv[1]))
+cockpit.containers.shell_command = command
+sys.exit(app.run(cockpit, screen="containers"))
 """
 
 

@@ -281,10 +281,10 @@ def test_an_interrupted_run_can_be_given_up_with_its_container(lab: StepLab, she
     lab.wait_for_log(run.id, "a", "begun")
     lab.kill_worker(run.id)
     cockpit = Cockpit(lab.home)
-    assert cockpit.recover() == [run.id]
+    assert cockpit.runs.recover() == [run.id]
     assert lab.running()
-    cockpit.cancel(run.id, why="not needed")
-    found = cockpit.run(run.id)
+    cockpit.runs.cancel(run.id, why="not needed")
+    found = cockpit.runs.get(run.id)
     assert found.run.state is RunState.CANCELLED
     assert {step.state for step in found.steps} == {StepState.CANCELLED}
     wait_until(lambda: not lab.containers(), what="its container is gone")

@@ -17,12 +17,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from podium.core.cockpit import Cockpit, NotFound, Refused, UsageError
+from podium.core.cockpit import Cockpit
 from podium.core.containers import Engine
 from podium.core.containers.engine.labels import home_id
 from podium.core.domain.runs import RunState
 from podium.core.domain.shells import LocalShell
 from podium.core.engine.submit import cancel
+from podium.core.errors import NotFound, Refused, UsageError
+from podium.tui.external_program import PODIUM
 
 from tests.engine.executors.step_lab import StepLab
 from tests.runner.scale import scaled
@@ -104,7 +106,7 @@ def test_a_shell_in_the_container_of_a_failed_step(
 ) -> None:
     monkeypatch.setenv("API_TOKEN", "correct-horse-battery")
     run_id = failed(lab, shell_image, extra='  env: {TOKEN: "${API_TOKEN}", DEPTH: "8"}\n  memory: 64m\n')
-    terminal = Terminal(Cockpit(lab.home).shell_command(run_id, "a"))
+    terminal = Terminal(Cockpit(lab.home).runs.shell_command(run_id, "a", program=PODIUM))
     try:
         terminal.expect("a shell in a copy of the container of step a")
         terminal.type("PS1='[$LINES x $COLUMNS]> '; cat /tmp/trace; echo $PODIUM_STEP-$DEPTH-${#TOKEN}-; pwd\n")
@@ -137,7 +139,7 @@ def test_a_shell_in_the_container_of_a_failed_step(
 
 
 def test_the_copy_goes_when_whoever_opened_it_is_killed(lab: StepLab, shell_image: str) -> None:
-    terminal = Terminal(Cockpit(lab.home).shell_command(failed(lab, shell_image), "a"))
+    terminal = Terminal(Cockpit(lab.home).runs.shell_command(failed(lab, shell_image), "a", program=PODIUM))
     terminal.expect("a shell in a copy")
     terminal.type("echo re''ady\n")
     terminal.expect("ready\r\n")
@@ -154,7 +156,7 @@ def test_a_shell_in_a_container_that_runs(lab: StepLab, shell_image: str) -> Non
     )
     run = lab.start()
     lab.running()
-    terminal = Terminal(Cockpit(lab.home).shell_command(run.id, "a"))
+    terminal = Terminal(Cockpit(lab.home).runs.shell_command(run.id, "a", program=PODIUM))
     terminal.expect("which runs; leaving it does not end the step")
     terminal.type("cat /tmp/trace; exit\n")
     terminal.expect("mine\r\n")
@@ -171,7 +173,7 @@ def test_a_shell_for_a_step_that_was_a_process(lab: StepLab) -> None:
     terminal.type("echo $PODIUM_STEP-$DEPTH-$(pwd); exit 9\n")
     terminal.expect(f"a-8-{lab.home}\r\n")
     assert terminal.close() == 0
-    found = Cockpit(lab.home).shell(run.id)
+    found = Cockpit(lab.home).runs.shell(run.id)
     assert isinstance(found, LocalShell)
     assert (found.directory, found.env["PODIUM_RUN"]) == (lab.home, str(run.id))
 
@@ -189,11 +191,11 @@ def test_why_there_is_no_shell(lab: StepLab, shell_image: str) -> None:
     lab.finish(run.id)
     cockpit = Cockpit(lab.home)
     with pytest.raises(NotFound, match="nothing is left of the container of step a of run 1"):
-        cockpit.shell(run.id, "a")
+        cockpit.runs.shell(run.id, "a")
     with pytest.raises(Refused, match="is built in"):
-        cockpit.shell(run.id, "b")
+        cockpit.runs.shell(run.id, "b")
     with pytest.raises(NotFound):
-        cockpit.shell(run.id, "c")
+        cockpit.runs.shell(run.id, "c")
     done = subprocess.run(
         [sys.executable, "-m", "podium.cli", "-C", str(lab.home), "shell", "1", "a"],
         stdin=subprocess.DEVNULL,
@@ -210,7 +212,7 @@ def test_which_step_is_meant(lab: StepLab) -> None:
     lab.pipeline('a: {run: "exit 3"}\nb: {run: "exit 3"}')
     run, _ = lab.run()
     with pytest.raises(UsageError, match="2 steps of run 1 failed: which one") as caught:
-        Cockpit(lab.home).shell(run.id)
+        Cockpit(lab.home).runs.shell(run.id)
     assert caught.value.hint == "name one of: a, b"
 
 
