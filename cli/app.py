@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
+from ..core.errors import ExitCode
 from . import diagnostics, session
 
 # name -> (module, what it has there, its line in the help). The order is the order in `podium --help`.
@@ -69,14 +70,7 @@ Example:
 
 \b
 Exit codes:
-  0    done
-  1    a run failed, or its gate refused the version
-  2    wrong usage or configuration
-  3    what was named does not exist
-  4    refused: a gate not passed, a lock, a protection, a missing approval, a quarantine
-  5    a server, store or program that is needed cannot be reached
-  130  interrupted
-"""
+""" + "\n".join(f"  {code:<5}{code.meaning}" for code in ExitCode)
 
 Version = Annotated[bool, typer.Option("--version", "-V", help="Print the version and end.")]
 Directory = Annotated[

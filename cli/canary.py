@@ -39,7 +39,7 @@ def abort(
 def full(cockpit: Cockpit, environment: str | None, yes: bool, confirm: str, why: str, output_format: Format) -> int:
     """Give the canary's version all traffic now. A protected environment wants its name."""
     name = environment or cockpit.champion_environment()
-    wanted = name if cockpit.environment(name).protected else ""
+    wanted = name if cockpit.project.environment(name).protected else ""
     found = cockpit.canary(name)
     if found is not None:
         agree(
@@ -55,7 +55,7 @@ def full(cockpit: Cockpit, environment: str | None, yes: bool, confirm: str, why
 
 def tell(cockpit: Cockpit, what: CanaryRequest, environment: str | None, why: str, output_format: Format) -> int:
     name = environment or cockpit.champion_environment()
-    cockpit.environment(name)
+    cockpit.project.environment(name)
     found = cockpit.order(name, what, why=why)
     if output_format is Format.JSON:
         output.document(shapes.canary(found))

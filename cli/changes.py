@@ -161,7 +161,7 @@ def _change(
     if force and not why:
         raise UsageError("--force needs a reason", hint='add --why "…"; it is kept in the ledger')
     name = environment or cockpit.champion_environment()
-    cockpit.environment(name)
+    cockpit.project.environment(name)
     if how is not How.ROLLBACK:  # what a rollback needs is in the ledger: it does not wait for the registry
         refresh(cockpit, offline=False)
     number = cockpit.resolve_version(version).version if version else None

@@ -88,7 +88,8 @@ def _status_row(status: EnvironmentStatus) -> tuple[str, ...]:
         if status.rollback_to is None
         else f"v{status.rollback_to}" + (f" in {duration(status.rollback_seconds)}" if status.rollback_seconds else "")
     )
-    notes = [f"locked by {status.locked_by}" if status.locked_by and not status.canary else "", *status.differences]
+    notes = [f"locked by {status.locked_by}" if status.locked_by and not status.canary else ""]
+    notes += [each.words for each in status.differences]
     if status.canary:
         from .canary import words
 
@@ -141,7 +142,7 @@ def history(
     Example:
       podium history -e production -n 5
     """
-    names = [cockpit.environment(environment).name] if environment else list(cockpit.project.environments)
+    names = [cockpit.project.environment(environment).name] if environment else list(cockpit.project.environments)
     found = sorted((row for name in names for row in cockpit.history(name, limit=limit)), key=lambda row: -row.id)
     cells = [
         (

@@ -12,15 +12,11 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from ..core.errors import ConfigError, PodiumError
+from ..core.errors import ConfigError, ExitCode, PodiumError
 
-DONE = 0
-FAILED = 1
-USAGE = 2
-NOT_FOUND = 3
-REFUSED = 4
-UNREACHABLE = 5
-INTERRUPTED = 130
+DONE, FAILED, USAGE = ExitCode.DONE, ExitCode.FAILED, ExitCode.USAGE
+NOT_FOUND, REFUSED, UNREACHABLE = ExitCode.NOT_FOUND, ExitCode.REFUSED, ExitCode.UNREACHABLE
+INTERRUPTED = ExitCode.INTERRUPTED
 PIPE_CLOSED = 141  # what a shell reports for a process that SIGPIPE ended
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}

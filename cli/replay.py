@@ -132,7 +132,7 @@ def replay(
             f"--at-least {at_least} is above --limit {limit}: nothing could pass", hint="raise --limit, or ask for less"
         )
     name = environment or cockpit.champion_environment()
-    cockpit.environment(name)
+    cockpit.project.environment(name)
     refresh(cockpit, offline=False)
     number = cockpit.resolve_version(version).version
     limits = ReplayLimits(

@@ -287,10 +287,10 @@ class Cockpit(Containers):
 
     def version(self, number: int, model: str | None = None) -> Version:
         name = model or self.project.mlflow.model
-        for version in self.journal.versions.of(name):
-            if version.version == number:
-                return version
-        raise NotFound(f"model {name} has no version {number}", hint="`podium versions` lists those there are")
+        found = self.journal.versions.get(name, number)
+        if found is None:
+            raise NotFound(f"model {name} has no version {number}", hint="`podium versions` lists those there are")
+        return found
 
     def resolve_version(self, text: str, model: str | None = None) -> Version:
         """`3`, `v3`, an alias or a commit's beginning -> the version."""
@@ -298,12 +298,12 @@ class Cockpit(Containers):
         number = text.removeprefix("v")
         if number.isdecimal():
             return self.version(int(number), name)
-        for version in self.journal.versions.of(name):
-            if text in version.aliases or (len(text) >= 7 and version.commit.startswith(text)):
-                return version
-        raise NotFound(
-            f"model {name} has no version, alias or commit {text!r}", hint="`podium versions` lists those there are"
-        )
+        found = self.journal.versions.named(name, text)
+        if found is None:
+            raise NotFound(
+                f"model {name} has no version, alias or commit {text!r}", hint="`podium versions` lists those there are"
+            )
+        return found
 
     def models(self) -> list[Model]:
         return self.journal.versions.models()
@@ -375,7 +375,6 @@ class Cockpit(Containers):
         rollback."""
         from .delivery.rollout.plans import plan
 
-        self.environment(environment)
         return plan(self.project, self.journal, how, environment, version, force=force)
 
     def apply(self, plan: Plan, *, why: str = "", force: bool = False) -> Run:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from . import plugins
 from .domain.watching import Finding, Health
 from .errors import ConfigError, PodiumError
 
@@ -148,7 +149,10 @@ def _git(cockpit: Cockpit) -> Iterator[Finding]:
 
 
 def _haproxy(cockpit: Cockpit) -> Iterator[Finding]:
-    if not any(environment.driver == "process" for environment in cockpit.project.environments.values()):
+    if not any(
+        plugins.driver_capabilities(environment.driver).local_proxy
+        for environment in cockpit.project.environments.values()
+    ):
         return
     from .delivery.proxy.haproxy import binary
 
@@ -244,7 +248,7 @@ def _ports(cockpit: Cockpit) -> Iterator[Finding]:
     statuses = {status.name: status for status in cockpit.environments()}
     for environment in cockpit.project.environments.values():
         if (
-            environment.driver != "process"
+            not plugins.driver_capabilities(environment.driver).local_proxy
             or statuses[environment.name].proxy_alive
             or bindable(environment.bind, environment.port)
         ):
@@ -265,7 +269,7 @@ def _environments(cockpit: Cockpit) -> Iterator[Finding]:
             yield Finding(
                 Health.WARNING,
                 status.name,
-                difference,
+                difference.words,
                 "the agent puts it right (`podium watch --daemon`), or deploy again",
             )
         if status.serving is not None and not status.proxy_alive:

@@ -8,12 +8,34 @@ codes).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
+from typing import Self
+
+
+class ExitCode(IntEnum):
+    """What a headless command ends with. `meaning` is the line of `podium --help`."""
+
+    DONE = 0, "done"
+    FAILED = 1, "a run failed, or its gate refused the version"
+    USAGE = 2, "wrong usage or configuration"
+    NOT_FOUND = 3, "what was named does not exist"
+    REFUSED = 4, "refused: a gate not passed, a lock, a protection, a missing approval, a quarantine"
+    UNREACHABLE = 5, "a server, store or program that is needed cannot be reached"
+    INTERRUPTED = 130, "interrupted"
+
+    meaning: str
+
+    def __new__(cls, value: int, meaning: str) -> Self:
+        code = int.__new__(cls, value)
+        code._value_ = value
+        code.meaning = meaning
+        return code
 
 
 class PodiumError(Exception):
     """Something that a person has to know about. `exit_code` is what a headless command ends with."""
 
-    exit_code = 1
+    exit_code: int = ExitCode.FAILED
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -27,13 +49,13 @@ class PodiumError(Exception):
 class RunFailed(PodiumError):
     """A run or one of its steps ended badly: a gate that refused a version is such a step."""
 
-    exit_code = 1
+    exit_code = ExitCode.FAILED
 
 
 class UsageError(PodiumError):
     """The call cannot be carried out as it was written."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +78,7 @@ class Problem:
 class ConfigError(PodiumError):
     """podium.yaml cannot be used. Holds every problem found, not only the first."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
     def __init__(self, problems: tuple[Problem, ...], *, hint: str = "") -> None:
         lines = [f"{problem}\n  {problem.hint}" if problem.hint else str(problem) for problem in problems]
@@ -67,35 +89,35 @@ class ConfigError(PodiumError):
 class NotFound(PodiumError):
     """A run, version, environment, step or file that was named does not exist."""
 
-    exit_code = 3
+    exit_code = ExitCode.NOT_FOUND
 
 
 class Refused(PodiumError):
     """Podium could do it but must not: a gate that was not passed, a lock, a protection, a missing approval, a
     quarantine."""
 
-    exit_code = 4
+    exit_code = ExitCode.REFUSED
 
 
 class Unreachable(PodiumError):
     """A server, daemon or store that is needed does not answer."""
 
-    exit_code = 5
+    exit_code = ExitCode.UNREACHABLE
 
 
 class JournalError(PodiumError):
     """The journal cannot be opened, read or written (locked, read-only, damaged, disk full)."""
 
-    exit_code = 5
+    exit_code = ExitCode.UNREACHABLE
 
 
 class MissingExtra(PodiumError):
     """An optional part needs a package or program that is not installed."""
 
-    exit_code = 5
+    exit_code = ExitCode.UNREACHABLE
 
 
 class Interrupted(PodiumError):
     """A person pressed Ctrl-C, or the process was told to end."""
 
-    exit_code = 130
+    exit_code = ExitCode.INTERRUPTED

@@ -174,7 +174,7 @@ def _nothing(_row: Row) -> Cell:
     return ""
 
 
-def columns(
+def columns(  # noqa: C901 - a table: one small function a column
     glyphs: Callable[[], Glyphs], clock: Callable[[], float], several: Callable[[], bool]
 ) -> tuple[Column[Row], ...]:
     def name(row: Row) -> Cell:

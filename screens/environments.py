@@ -260,10 +260,9 @@ class EnvironmentsScreen(CanaryMixin, MendingMixin, ChangesMixin, PodiumScreen):
             lines.append(
                 ((f" {differ.upper()} ", "badge"), ("  between the ledger and what runs: M plans the repair", "muted"))
             )
-            grave = {detail.words for detail in status.details if detail.severity is Severity.PROBLEM}
             lines += [
-                ((f"{glyphs['warn']} {safe(words)}", "bad" if words in grave else "warn"),)
-                for words in status.differences
+                ((f"{glyphs['warn']} {safe(each.words)}", "bad" if each.severity is Severity.PROBLEM else "warn"),)
+                for each in status.differences
             ]
         deployment = status.deployment
         if deployment is not None:

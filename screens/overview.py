@@ -46,7 +46,7 @@ class Need:
     run_id: int | None = None
 
 
-def needs(
+def needs(  # noqa: C901 - a table of cases: each thing that needs a person is one branch
     *,
     runs: Iterable[Run],
     environments: Iterable[EnvironmentStatus],
@@ -66,7 +66,7 @@ def needs(
                 mends += " (podium watch --daemon)"
             found.append(Need(0, "bad", "bad", status.name, f"{words}{mends}", "environments"))
         found += [
-            Need(1, "warn", "warn", status.name, f"{difference}: M plans the repair", "environments")
+            Need(1, "warn", "warn", status.name, f"{difference.words}: M plans the repair", "environments")
             for difference in status.differences
         ]
         if status.canary is not None and status.canary.state is not CanaryState.RUNNING:

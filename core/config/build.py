@@ -10,6 +10,7 @@ from typing import Any
 
 from ..domain.project import (
     AlertRule,
+    AnalysisRule,
     Check,
     ContainerSpec,
     Docker,
@@ -211,7 +212,13 @@ def _strategy(written: str | Record | None) -> Strategy:
     if kind == "canary":
         values.setdefault("weights", DEFAULT_WEIGHTS)
     analysis: tuple[Record, ...] = inner.get("analysis", ())
-    return Strategy(kind, **values, analysis=tuple(dict(each.values) for each in analysis))
+    return Strategy(kind, **values, analysis=tuple(map(_analysis_rule, analysis)))
+
+
+def _analysis_rule(record: Record) -> AnalysisRule:
+    values = _given(record, *(each.name for each in fields(AnalysisRule)))
+    values.setdefault("signal", "")
+    return AnalysisRule(**values)
 
 
 def _monitor(name: str, record: Record) -> Monitor:

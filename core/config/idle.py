@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+from .. import plugins
 from ..domain.project import Project
-from .kinds import plugins
 from .reader import Record
 
 _SECTIONS = ("git", "monitors", "alerts", "infra")
@@ -23,14 +23,15 @@ def idle(record: Record, project: Project) -> tuple[str, ...]:
         for name, pipeline in project.pipelines.items()
         for step in pipeline.steps.values()
     ]
-    rays = [
-        f"{where}.executor: ray: {_NOBODY}, so the step will fail" for where, executor in steps if executor == "ray"
-    ]
     drivers = [(f"environments.{name}", environment.driver) for name, environment in project.environments.items()]
-    swarms = [
-        f"{where}.driver: swarm: {_NOBODY}, so a change there will fail"
-        for where, driver in drivers
-        if driver == "swarm"
+    lines += [
+        f"{where}.executor: {name}: {_NOBODY}, so the step will fail"
+        for where, name in steps
+        if not plugins.installed("executors", name)
     ]
-    lines += rays if rays and "ray" not in plugins("podium.executors") else []
-    return (*lines, *(swarms if swarms and "swarm" not in plugins("podium.drivers") else []))
+    lines += [
+        f"{where}.driver: {name}: {_NOBODY}, so a change there will fail"
+        for where, name in drivers
+        if not plugins.installed("drivers", name)
+    ]
+    return tuple(lines)

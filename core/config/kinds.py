@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from .. import plugins
 from ..domain.durations import parse_duration, parse_percent
 from ..domain.project import Scalar
 from .reader import INVALID, Reader, shorten
@@ -283,28 +284,38 @@ class Size:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Choice:
-    """One of a few words. `group` names entry points by which other packages add words of their own."""
+    """One of a few words."""
 
     words: Sequence[str]
-    group: str = ""
 
     def read(self, node: Node, key: str, reader: Reader) -> Any:
-        text = Text().read(node, key, reader)
-        if text is INVALID or text in self.words or (self.group and text in plugins(self.group)):
-            return text
-        return reader.problem(node, key, f"{_shown(node, text)} is not known", reader.suggest(text, self.words))
+        return _one_of(self.words, node, key, reader)
 
     def schema(self) -> Schema:
-        words = [*self.words, *(plugins(self.group) if self.group else ())]
-        return {"anyOf": [{"enum": words}, _VARIABLE]}
+        return {"anyOf": [{"enum": list(self.words)}, _VARIABLE]}
 
 
-def plugins(group: str) -> list[str]:
-    """Names that installed packages add to a group. Looked up only for a name that Podium itself does not know: it
-    takes milliseconds."""
-    from importlib.metadata import entry_points
+@dataclass(frozen=True, eq=False, repr=False)
+class PluginName:
+    """The name of a plug-in of `core/plugins.py`, ours or another package's."""
 
-    return [entry.name for entry in entry_points(group=group)]
+    kind: plugins.Kind
+
+    def read(self, node: Node, key: str, reader: Reader) -> Any:
+        return _one_of(plugins.choices(self.kind), node, key, reader, also=lambda text: plugins.known(self.kind, text))
+
+    def schema(self) -> Schema:
+        words = dict.fromkeys([*plugins.choices(self.kind), *plugins.added(self.kind)])
+        return {"anyOf": [{"enum": list(words)}, _VARIABLE]}
+
+
+def _one_of(
+    words: Sequence[str], node: Node, key: str, reader: Reader, also: Callable[[str], bool] = lambda _: False
+) -> Any:
+    text = Text().read(node, key, reader)
+    if text is INVALID or text in words or also(text):
+        return text
+    return reader.problem(node, key, f"{_shown(node, text)} is not known", reader.suggest(text, words))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

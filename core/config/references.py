@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from .. import plugins
 from ..domain.graphs import find_cycle, reaches
-from ..domain.project import Pipeline, Project, StepSpec
+from ..domain.project import MAX_CELLS, Pipeline, Project, StepSpec
 from ..errors import UsageError
 from .build import BUILTINS
 from .kinds import has_placeholder
@@ -17,8 +18,6 @@ from .reader import Reader, Record
 from .sections import join
 from .source import Node
 from .table import METRIC_GOALS
-
-MAX_CELLS = 1000
 
 
 def check(record: Record, project: Project, reader: Reader) -> None:
@@ -119,38 +118,38 @@ def _environments(record: Record, project: Project, reader: Reader) -> None:
                 "give each its own",
             )
         others.append((name, found.bind))
-        if found.host and found.driver == "process":
-            reader.problem(
-                each.at("host"),
-                join(each.path, "host"),
-                "the driver `process` serves on this machine only",
-                "use driver: docker",
-            )
-        _docker(each, found.driver, found.host or project.docker.host, reader)
+        _driver_keys(each, found.driver, found.host or project.docker.host, reader)
         _canary(each, reader)
 
 
-_DOCKER_ONLY = ("tls", "proxy", "proxy_image", "cpus", "memory", "keep_stopped")
+# Keys that only some drivers act on; which, they say in their capabilities.
+_DRIVER_KEYS = ("host", "tls", "proxy", "proxy_image", "cpus", "memory", "keep_stopped")
 
 
-def _docker(record: Record, driver: str, host: str, reader: Reader) -> None:
-    """Keys that need the driver docker, and a proxy beside Podium whose replicas are on another machine."""
-    if driver == "process":
-        for key in _DOCKER_ONLY:
-            if record.has(key):
-                reader.problem(
-                    record.at(key),
-                    join(record.path, key),
-                    "means nothing to the driver `process`",
-                    "add driver: docker",
-                )
-    elif record.get("proxy") == "host" and host.startswith(("ssh:", "tcp:")):
+def _driver_keys(record: Record, driver: str, host: str, reader: Reader) -> None:
+    """Notes keys that the driver does not act on, and a proxy beside Podium whose replicas are on another machine."""
+    written = [key for key in _DRIVER_KEYS if record.has(key)]
+    if not written or not plugins.installed("drivers", driver):
+        return
+    can = plugins.driver_capabilities(driver)
+    for key in written:
+        if can.keys is not None and key not in can.keys:
+            words = "serves on this machine only" if key == "host" else f"does nothing with `{key}`"
+            reader.problem(
+                record.at(key), join(record.path, key), f"the driver `{driver}` {words}", f"use {_drivers_with(key)}"
+            )
+    if can.engine and record.get("proxy") == "host" and host.startswith(("ssh:", "tcp:")):
         reader.problem(
             record.at("proxy"),
             join(record.path, "proxy"),
             f"the replicas are on another machine ({host})",
             "use proxy: container",
         )
+
+
+def _drivers_with(key: str) -> str:
+    names = [name for name in plugins.choices("drivers") if plugins.installed("drivers", name)]
+    return " or ".join(f"driver: {name}" for name in names if key in (plugins.driver_capabilities(name).keys or ()))
 
 
 def _canary(record: Record, reader: Reader) -> None:
@@ -225,17 +224,16 @@ class _Steps:
                     record.at(key), join(record.path, key), "only means something beside `image` or `build`"
                 )
         if step.container is not None:
-            if record.has("executor") and step.executor != "docker":
-                hint = "leave `executor` out, or take the image away"
+            if record.has("executor") and not plugins.executor_capabilities(step.executor).image:
                 self.reader.problem(
                     record.at("executor"),
                     join(record.path, "executor"),
-                    "a step with `image` or `build` runs in Docker",
-                    hint,
+                    f"the executor `{step.executor}` runs no step with `image` or `build`",
+                    "leave `executor` out, or take the image away",
                 )
             self._template(step.container.image, "image", record, cells)
             self._template(step.container.build, "build", record, cells)
-        elif step.executor == "docker":
+        elif record.has("executor") and plugins.executor_capabilities(step.executor).needs_image:
             self.reader.problem(
                 record.at("executor"), join(record.path, "executor"), "has no image", "add image: or build:"
             )
@@ -262,9 +260,8 @@ class _Steps:
         if step.matrix is None:
             return frozenset()
         written: Record = record.get("matrix")
-        axes, cells = step.matrix.axes, 1
+        axes = step.matrix.axes
         for name, values in axes.items():
-            cells *= len(values)
             path = join(written.path, name)
             if not name.isidentifier() or not name.isascii():
                 self.reader.problem(
@@ -276,7 +273,7 @@ class _Steps:
             twice = _double(map(text_of, values))
             if twice is not None:
                 self.reader.problem(written.at(name), path, f"holds `{twice}` twice")
-        count = (cells if axes else 0) + len(step.matrix.include)
+        count = step.matrix.size
         if count > MAX_CELLS or (count == 0 and not written.nodes):
             message = "has no values" if count == 0 else f"makes {count:,} steps; at most {MAX_CELLS:,} are run"
             self.reader.problem(written.node, written.path, message)

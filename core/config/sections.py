@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .kinds import Kind, Schema, plugins
+from .. import plugins
+from .kinds import Kind, Schema
 from .reader import INVALID, Reader, Record, article, shorten
 from .source import Node
 
@@ -194,14 +195,14 @@ class Chosen:
     """A mapping whose form follows from one of its keys: a step by `run` or `uses`, a check by `metric`, `latency`
     or `schema`.
 
-    `otherwise` gives the section for a word that the options do not know (a plug-in's of the entry points `group`),
-    or None.
+    `otherwise` gives the section for a word that the options do not know (another package's plug-in of
+    this `kind`), or None.
     """
 
     what: str
     options: Sequence[Option]
     otherwise: Callable[[str], Section | None] | None = None
-    group: str = ""
+    kind: plugins.Kind | None = None
 
     def read(self, node: Node, key: str, reader: Reader) -> Any:
         choices = list(dict.fromkeys(option.key for option in self.options))
@@ -265,7 +266,7 @@ class Chosen:
                 }
             )
         for key, known in words.items():
-            properties[key] = {**properties[key], "enum": [*known, *(plugins(self.group) if self.group else ())]}
+            properties[key] = {**properties[key], "enum": [*known, *(plugins.added(self.kind) if self.kind else ())]}
         keys = dict.fromkeys(option.key for option in self.options)
         return {
             "type": "object",

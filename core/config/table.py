@@ -7,14 +7,12 @@ the key in config.example.yaml.
 
 from __future__ import annotations
 
+from .. import plugins
 from ..domain.watching import CANARY_SIGNALS, SIGNALS
-from .kinds import Amount, Choice, Duration, Flag, Integer, Number, Share, Size, Text, Value, plugins
+from .kinds import Amount, Choice, Duration, Flag, Integer, Number, PluginName, Share, Size, Text, Value
 from .patterns import bad_branch, bad_local, bad_path, bad_reason, bad_schedule
 from .sections import NAME, VARIABLE_NAME, Chosen, Either, Key, ListOf, MapOf, Option, Plain, Section
 
-EXECUTORS = ("process", "docker", "ray")
-DRIVERS = ("process", "docker", "swarm")
-HOSTS = ("github", "gitlab", "gitea")
 GOALS = ("maximize", "minimize")
 PERCENTILES = ("p50", "p95", "p99")
 # Metrics whose direction is known; core/quality computes them.
@@ -68,7 +66,7 @@ DOCKER = Section(
 HOST = Section(
     "host",
     (
-        Key("kind", Choice(HOSTS, group="podium.hosts"), "github, gitlab or gitea", required=True),
+        Key("kind", PluginName("hosts"), "github, gitlab or gitea", required=True),
         Key("repo", Text(), "owner/name on the host", required=True),
         Key("token", Text(), "access token; take it from the environment: ${GITHUB_TOKEN}"),
         Key("url", Text(pattern=r"https?://\S+", what="an http(s) address"), "address of a host of your own"),
@@ -145,7 +143,7 @@ _RUN: tuple[Key, ...] = (
     Key("cache", Flag(), "false: always run (true)"),
     Key(
         "executor",
-        Choice(EXECUTORS, group="podium.executors"),
+        PluginName("executors"),
         "where it runs: process, docker (with `image` or `build`), ray (no package brings it yet)",
     ),
     Key(
@@ -187,7 +185,7 @@ BUILTINS: dict[str, tuple[Key, ...]] = {
 
 
 def _plugin_step(word: str) -> Section | None:
-    return Section(f"step.{word}", (_USES, *_STEP), others=Plain()) if word in plugins("podium.steps") else None
+    return Section(f"step.{word}", (_USES, *_STEP), others=Plain()) if word in plugins.added("steps") else None
 
 
 STEP = Chosen(
@@ -197,7 +195,7 @@ STEP = Chosen(
         *(Option("uses", Section(f"step.{word}", (_USES, *keys, *_STEP)), word) for word, keys in BUILTINS.items()),
     ),
     otherwise=_plugin_step,
-    group="podium.steps",
+    kind="steps",
 )
 
 PIPELINE = Section(
@@ -374,7 +372,7 @@ ENVIRONMENT = Section(
     (
         Key(
             "driver",
-            Choice(DRIVERS, group="podium.drivers"),
+            PluginName("drivers"),
             "process or docker (process); swarm (no package brings it yet)",
         ),
         Key("port", Integer(1, 65535), "port that answers requests (5100)"),

@@ -58,7 +58,7 @@ def compared(project: Project, status: EnvironmentStatus) -> tuple[str, list[str
         replicas, proxies = running(engine, labels.REPLICA_ROLE), running(engine, labels.PROXY_ROLE)
     seen = {row["id"]: f"{row.get(labels.REPLICA)} v{row.get(labels.VERSION)}" for row in replicas}
     known = {row.container: f"{row.id} v{row.version}" for row in status.replicas if row.state not in _NOT_RUNNING}
-    differences = [*status.differences]
+    differences = [each.words for each in status.differences]
     differences += [f"only docker ps has {seen.get(each)}" for each in seen.keys() - known.keys()]
     differences += [f"only podium status has {known[each]}" for each in known.keys() - seen.keys()]
     differences += [

@@ -104,10 +104,19 @@ class EngineSnapshot:
 USAGE = ("cpu", "memory", "received", "sent")
 
 
+# No environment has it in its name (config/sections.py).
+_OF = "/"
+
+
 def usage_series(environment: str, container: str) -> str:
     """Under which name the samples of one container are kept, beside those of its environment. `container` is its
     replica's id, or its name where it has none (the proxy)."""
-    return f"{environment}/{container}"
+    return f"{environment}{_OF}{container}"
+
+
+def of_container(series: str) -> bool:
+    """Returns whether samples of this name are those of a container, not of an environment."""
+    return _OF in series
 
 
 def step_key(base: str, digest: str) -> str:

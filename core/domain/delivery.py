@@ -28,7 +28,8 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One row of the ledger. `phase` is the last phase of the saga that was finished; `data` is what its undo needs."""
+    """One row of the ledger. `phase` is the last phase of the rollout that was finished; `data` is
+    its `RolloutState` as JSON."""
 
     id: int
     environment: str
@@ -88,6 +89,11 @@ class Replica:
     container: str = ""
     image: str = ""
 
+    @property
+    def number(self) -> int:
+        """Its number among the replicas of its version, from 1."""
+        return int(self.slot.rpartition("-")[2])
+
 
 class CanaryState(StrEnum):
     """INCONCLUSIVE waits for a person to resume, send all traffic, or abort."""
@@ -139,10 +145,9 @@ class CanaryStatus:
 class EnvironmentStatus:
     """What an environment serves, and what it should.
 
-    `serving` and `previous` are version numbers by the ledger; `differences` says, in words, where the ledger, the
-    registry's aliases and the running replicas disagree (empty: they agree), the worst first; `details` are the
-    same, each with what a repair would do about it. `rollback_ready` names the version that one key brings back,
-    with the expected seconds.
+    `serving` and `previous` are version numbers by the ledger; `differences` are where the ledger, the registry's
+    aliases and the running replicas disagree (empty: they agree), the worst first, each with what a repair would do
+    about it. `rollback_to` is the version that one key brings back, with the expected seconds.
     """
 
     name: str
@@ -155,14 +160,13 @@ class EnvironmentStatus:
     previous: int | None
     deployment: Deployment | None
     replicas: tuple[Replica, ...]
-    differences: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()
     rollback_to: int | None = None
     rollback_seconds: float | None = None
     rollback_note: str = ""
     proxy_alive: bool = False
     locked_by: str = ""
     canary: CanaryStatus | None = None
-    details: tuple[Difference, ...] = ()
 
     # Why something cannot be asked of it now, empty where it can: for those who refuse and for those who offer.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,10 @@ class On:
 Scalar = str | int | float | bool
 
 
+# Steps that one matrix may make. More is a slip of the pen (two axes of a hundred), not a plan.
+MAX_CELLS = 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Matrix:
     """Axes in the order written; `include` adds cells, `exclude` removes those that match."""
@@ -86,6 +91,11 @@ class Matrix:
     axes: Mapping[str, tuple[Scalar, ...]]
     include: tuple[Mapping[str, Scalar], ...] = ()
     exclude: tuple[Mapping[str, Scalar], ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Cells before `exclude`."""
+        return (prod(map(len, self.axes.values())) if self.axes else 0) + len(self.include)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +189,21 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class AnalysisRule:
+    """One limit that a canary has to keep to at each weight: `signal` is one of CANARY_SIGNALS (domain/watching.py).
+
+    `at_most` and `at_least` bound its value (a share, or seconds). `compare` is `champion` or empty; `margin` is how
+    much worse than the champion's the value may be, as a share of it.
+    """
+
+    signal: str
+    at_most: float | None = None
+    at_least: float | None = None
+    compare: str = ""
+    margin: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Strategy:
     """`kind` is rolling, blue-green or canary. `weights` are percentages, `interval` is seconds between them,
     `drain` is how long (seconds) an old replica may take to finish what it has begun."""
@@ -187,7 +212,7 @@ class Strategy:
     weights: tuple[int, ...] = ()
     interval: float = 60.0
     drain: float = 30.0
-    analysis: tuple[Mapping[str, Any], ...] = ()
+    analysis: tuple[AnalysisRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

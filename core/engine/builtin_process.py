@@ -17,11 +17,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
-from .. import handover
+from .. import handover, plugins
+from ..child import end_with_parent
 from ..domain.runs import StepState
 from ..errors import Interrupted, PodiumError
-from . import orphans
-from .context import StepContext, Upstream
+from .context import Builtin, StepContext, Upstream
 
 
 def describe(context: StepContext, uses: str, result: Path, worker: int) -> str:
@@ -57,7 +57,7 @@ def read_result(path: Path) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     document = json.loads(Path(arguments[0]).read_text())
-    orphans.end_with_parent()
+    end_with_parent()
     if os.getppid() != document["worker"]:
         return Interrupted.exit_code
     signal.signal(signal.SIGTERM, _interrupt)
@@ -93,7 +93,6 @@ def main(arguments: list[str]) -> int:
 def _carry_out(document: Mapping[str, Any]) -> Mapping[str, Any]:
     from ..domain.project import Project
     from ..journal import Journal
-    from .builtin_table import load
 
     project = handover.unpack(Project)
     if project is None:
@@ -115,7 +114,8 @@ def _carry_out(document: Mapping[str, Any]) -> Mapping[str, Any]:
         journal,
     )
     try:
-        return load(document["uses"])(context) or {}
+        builtin: Builtin = plugins.load("steps", document["uses"])
+        return builtin(context) or {}
     finally:
         context.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -65,3 +65,7 @@ class StepContext:
         if self._journal is not None:
             self._journal.close()
             self._journal = None
+
+
+# A built-in step; its answer (JSON) becomes the step's results.
+Builtin = Callable[[StepContext], Mapping[str, Any] | None]

@@ -14,13 +14,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..config.expressions import render
-from ..domain.project import ContainerSpec, Matrix, Pipeline, Scalar, StepSpec
+from ..domain.project import MAX_CELLS, ContainerSpec, Matrix, Pipeline, Scalar, StepSpec
 from ..errors import ConfigError, Problem, UsageError
 
 Values = Mapping[str, Mapping[str, Scalar]]
-
-# More cells than this in one matrix is a slip of the pen (two axes of a thousand), not a plan.
-MOST_CELLS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +80,8 @@ def expand(spec: StepSpec) -> list[Mapping[str, Scalar]]:
     matrix = spec.matrix
     if matrix is None:
         return [{}]
-    size = 1
-    for values in matrix.axes.values():
-        size *= len(values)
-    if size > MOST_CELLS:
-        raise _problem(spec, f"its matrix has {size:,} cells", f"at most {MOST_CELLS:,} are possible")
+    if matrix.size > MAX_CELLS:
+        raise _problem(spec, f"its matrix has {matrix.size:,} cells", f"at most {MAX_CELLS:,} are possible")
     cells = {
         cell_name(spec.name, cell): cell
         for cell in _product(matrix)

@@ -5,42 +5,17 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-_PR_SET_CHILD_SUBREAPER = 36
-_PR_SET_PDEATHSIG = 1
 _PROC = Path("/proc")
 # Who looks at a step in a shell has the step's environment, and is nothing that the step left behind.
 SHELL_MARK = "PODIUM_SHELL"
 
 # Processes that executors started and will wait for themselves; every other child was adopted.
 leaders: set[int] = set()
-
-
-def adopt_orphans() -> bool:
-    """Make this process the parent of every descendant whose own parent ends (Linux), so that none escapes by
-    forking twice."""
-    return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-
-
-def end_with_parent() -> bool:
-    """Have the kernel send SIGTERM to this process when the one that started it ends in whatever way (Linux)."""
-    return _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _prctl(option: int, value: int) -> bool:
-    if not sys.platform.startswith("linux"):
-        return False
-    import ctypes
-
-    try:
-        return ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) == 0
-    except (OSError, AttributeError):
-        return False
 
 
 def adopted() -> list[int]:

@@ -18,13 +18,10 @@ from .. import handover
 from ..domain.project import Project
 from ..journal import Journal
 from . import paths
+from .signals import WORKER_SIGNALS
 
 if TYPE_CHECKING:
     import subprocess
-
-# What a worker may be told. Held back until it listens: it would end at the first word otherwise, and its run would
-# have no end.
-TOLD = (signal.SIGTERM, signal.SIGUSR1)
 
 # Workers that this process has started and that nobody has waited for yet: a long-lived front end must not collect
 # zombies.
@@ -38,7 +35,7 @@ def start_worker(project: Project, journal: Journal, run_id: int) -> int:
     """The worker's process number. OSError when it cannot be started."""
     _workers[:] = [worker for worker in _workers if worker.poll() is None]
     log = os.open(paths.worker_log(project.state, run_id), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, TOLD)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, WORKER_SIGNALS)
     try:
         return _fork(project, journal, run_id, log) if _may_fork() else _spawn(project, run_id, log)
     finally:

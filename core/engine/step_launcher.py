@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from .. import handover
+from .. import handover, plugins
 from ..domain.project import Project
 from ..domain.runs import Run
 from ..errors import PodiumError
@@ -20,10 +20,10 @@ from ..logs.writer import StepLog
 from . import builtin_process, environment, paths
 from .attempt import Ending
 from .cache import Cache, Kept, keyed
+from .cache.hashing import locate
 from .context import StepContext, Upstream
 from .executors import Execution, Executor, Setting, Task, load
 from .graph import PlannedStep
-from .hashing import locate
 from .run_graph import Node, RunGraph
 
 SHELL = ("/bin/sh", "-e", "-c")
@@ -203,8 +203,7 @@ class Launcher:
         return found
 
     def _make_way(self, node: Node, cacheable: bool) -> None:
-        for output in node.step.outputs:
-            Path(locate(str(self._root), output, "output")).parent.mkdir(parents=True, exist_ok=True)
+        self._store().make_way(self._root, node.step.outputs)
         if cacheable and self._isolated:
             self._store().detach(self._root, node.step.outputs)
 
@@ -300,7 +299,7 @@ class Launcher:
     def _executor(self, name: str) -> Executor | None:
         """None for plain processes as long as none was started: nothing of them belongs into a key, and a run from
         the cache needs none."""
-        return None if name == "process" else self._started(name)
+        return None if plugins.executor_capabilities(name).local else self._started(name)
 
     def _started(self, name: str) -> Executor:
         executor = self._executors.get(name)
@@ -310,7 +309,7 @@ class Launcher:
 
     def _store(self) -> Cache:
         if self._cache is None:
-            self._cache = Cache(self._project.state)
+            self._cache = Cache(self._project.state, links_out=not has_containers(self._project))
             self._cache.hashes.breathe = self._breathe
         return self._cache
 
@@ -319,6 +318,13 @@ class Launcher:
 
     def _words(self, ending: Ending) -> str:
         return self._masked(ending.last)[:_LAST_WORDS]
+
+
+def has_containers(project: Project) -> bool:
+    """Whether any step of the project runs in a container, which could put a link where outputs are written."""
+    return any(
+        step.container is not None for pipeline in project.pipelines.values() for step in pipeline.steps.values()
+    )
 
 
 def _restored_words(kept: Kept, files: int) -> str:

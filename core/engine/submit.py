@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
+from .. import plugins
 from ..domain.project import Project
 from ..domain.runs import PIPELINE, Approval, Run, RunState, Step, StepState, Trigger
 from ..errors import NotFound, PodiumError, Refused, RunFailed, UsageError
 from ..identity.processes import alive, started_at
 from ..journal import Journal
-from . import builtin_table, paths
+from . import paths
 from .graph import build
 from .orphans import end_orphans
 from .plan import describe_steps, operation_step, written_params
@@ -91,10 +92,10 @@ def submit_operation(
     `target` is what the operation is about, an environment or anything else: the step says whether there is such a
     thing. UsageError where no built-in has that name.
     """
-    if not builtin_table.known(kind):
+    if not plugins.known("steps", kind):
         raise UsageError(
             f"{kind!r} is not an operation: there is no built-in step of that name",
-            hint=f"name one of: {', '.join(sorted(builtin_table.BUILTINS))}",
+            hint=f"name one of: {', '.join(plugins.names('steps'))}",
         )
     with journal.transaction():
         run = journal.runs.create(

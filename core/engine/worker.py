@@ -7,8 +7,6 @@ heartbeat. SIGTERM cancels the run; SIGUSR1 makes it look at the journal. It loa
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import sys
 import traceback
 from collections.abc import Sequence
@@ -27,33 +25,12 @@ from . import paths
 from .graph import PlannedStep, build, parameters
 from .plan import describe_steps, operation_step
 from .runner import Runner
-from .start import TOLD
+from .signals import Signals
 
 if TYPE_CHECKING:
     import subprocess
 
 PREPARE_TIMEOUT = 180.0
-
-
-class Signals:
-    """Signals end up as bytes in a socket that the runner's selector watches; SIGTERM and SIGINT are remembered
-    besides."""
-
-    def __init__(self) -> None:
-        self.reading, self._writing = socket.socketpair()
-        self.reading.setblocking(False)
-        self._writing.setblocking(False)
-        self.told = False
-        signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._tell)
-        for number in (signal.SIGUSR1, signal.SIGCHLD):
-            signal.signal(number, lambda number, frame: None)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, TOLD)
-
-    def _tell(self, number: int, frame: object) -> None:
-        self.told = True
 
 
 class Worker:

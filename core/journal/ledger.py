@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ..domain.delivery import Deployment, DeploymentState, How
 from ..errors import NotFound
@@ -14,6 +14,11 @@ from .database import Database, Row
 _COLUMNS = (
     'id, environment, how, state, model, to_version, from_version, at, who, why, run_id, "commit", digest, strategy,'
     " forced, phase, ended, message, data"
+)
+# Those that succeeded among the last 500 deployments of the environment ?1.
+_RECENT = (
+    "environment = ?1 AND state = 'succeeded' AND id >= (SELECT min(id) FROM (SELECT id FROM deployments WHERE"
+    " environment = ?1 ORDER BY id DESC LIMIT 500))"
 )
 
 
@@ -105,6 +110,28 @@ class Ledger:
             (environment,),
         )
         return _deployment(row) if row else None
+
+    def served(self, environment: str, model: str) -> list[tuple[int, bool]]:
+        """Returns every version that has served the environment, the latest first and each once, and whether it is
+        quarantined."""
+        rows = self._database.all(
+            "SELECT to_version, EXISTS (SELECT 1 FROM quarantine WHERE model = ?2 AND version = to_version) FROM"  # noqa: S608
+            f" (SELECT to_version, max(id) AS last FROM deployments WHERE {_RECENT} GROUP BY to_version)"
+            " ORDER BY last DESC",
+            (environment, model),
+        )
+        return [(int(version), bool(quarantined)) for version, quarantined in rows]
+
+    def notes(self, environment: str, *, limit: int, how: How | None = None) -> Iterator[Mapping[str, object]]:
+        """Yields the `data` of the last `limit` deployments that succeeded, newest first; with `how` only of those of
+        this kind among them. A row that is not asked for is not read."""
+        rows = self._database.each(
+            f"SELECT data FROM (SELECT id, how, data FROM deployments WHERE {_RECENT} ORDER BY id DESC LIMIT ?2)"  # noqa: S608
+            " WHERE ?3 IN ('', how) ORDER BY id DESC",
+            (environment, limit, str(how or "")),
+        )
+        for row in rows:
+            yield json.loads(row[0])
 
     def open(self) -> list[Deployment]:
         """Returns deployments in progress, including those whose worker died; oldest first."""

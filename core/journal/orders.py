@@ -1,4 +1,4 @@
-"""What people have asked of deployments that are under way; the saga reads it between two looks at the traffic."""
+"""What people have asked of deployments that are under way; the rollout reads it between two looks at the traffic."""
 
 from __future__ import annotations
 

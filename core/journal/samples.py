@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable
 from itertools import pairwise
 
+from ..domain.containers import of_container
 from ..domain.watching import Sample, Series
 from .database import Database
 
@@ -74,7 +75,7 @@ class Samples:
         minute or so."""
         with self._database.transaction():
             for key, name in self._database.all("SELECT id, environment FROM sample_series"):
-                levels = CONTAINER_LEVELS if "/" in name else LEVELS
+                levels = CONTAINER_LEVELS if of_container(name) else LEVELS
                 for (fine, kept), (coarse, _) in pairwise(levels):
                     self._fold(key, fine, coarse, math.floor((now - kept) / coarse) * coarse)
                 step, kept = levels[-1]

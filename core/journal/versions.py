@@ -17,6 +17,10 @@ _COLUMNS = (
 )
 # Metric histories are a cache of what MLflow holds: the ones read longest ago go first.
 _MOST_HISTORIES = 5000
+# How much of a commit's hash names it.
+SHORTEST_COMMIT = 7
+# What fits into SQLite's integers.
+_MAX_NUMBER = 1 << 63
 
 
 def _version(row: Row) -> Version:
@@ -84,8 +88,33 @@ class Versions:
         return [_version(row) for row in self._database.all(sql, (model,))]
 
     def get(self, model: str, version: int) -> Version | None:
+        """Returns one version, None when the registry has none of that number."""
+        if not 0 <= version < _MAX_NUMBER:
+            return None
         row = self._database.one(f"SELECT {_COLUMNS} FROM versions WHERE model = ? AND version = ?", (model, version))  # noqa: S608
         return _version(row) if row else None
+
+    def aliases(self, model: str) -> dict[str, int]:
+        """Returns alias -> version number."""
+        rows = self._database.all(
+            "SELECT version, aliases FROM versions WHERE model = ? AND aliases <> '[]' ORDER BY version DESC", (model,)
+        )
+        return {alias: version for version, written in rows for alias in json.loads(written)}
+
+    def any(self, model: str) -> bool:
+        """Returns whether the registry has any version of the model."""
+        return self._database.one("SELECT 1 FROM versions WHERE model = ? LIMIT 1", (model,)) is not None
+
+    def named(self, model: str, text: str) -> Version | None:
+        """Returns the newest version that has the alias `text`, or was made from a commit that begins with it (seven
+        characters or more)."""
+        row = self._database.one(
+            'SELECT max(version) FROM versions WHERE model = ?1 AND length(?2) >= ?3 AND substr("commit", 1,'
+            " length(?2)) = ?2",
+            (model, text, SHORTEST_COMMIT),
+        )
+        found = [number for number in (row[0] if row else None, self.aliases(model).get(text)) if number is not None]
+        return self.get(model, max(found)) if found else None
 
     def models(self) -> list[Model]:
         """Every model, by name; one without versions too."""

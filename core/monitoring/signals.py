@@ -9,34 +9,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..delivery.proxy.transport import Direct, Transport
 from ..domain.delivery import Replica, ReplicaState
 from ..domain.watching import Sample
-from . import exposition
-from .exposition import Buckets
-
-LATENCY = "podium_request_seconds"
-TIMEOUT = 0.5
-QUANTILES = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
-
-
-@dataclass(frozen=True, slots=True)
-class ProxyCounts:
-    """Totals since an instance of the proxy started: requests that it answered, and those answered with 5xx, by
-    itself or by a replica."""
-
-    requests: int
-    errors: int
+from ..telemetry.scrape import scrape
+from ..telemetry.windows import QUANTILES, Counts, Reading, window
 
 
 @dataclass(slots=True)
 class _Before:
     at: float
-    counts: Mapping[int, ProxyCounts] = field(default_factory=dict[int, ProxyCounts])
-    buckets: dict[str, Buckets] = field(default_factory=dict[str, Buckets])
+    reading: Reading
     cpu: dict[str, float] = field(default_factory=dict[str, float])
 
 
@@ -49,7 +34,7 @@ class Sampler:
 
     def sample(
         self,
-        counts: Mapping[int, ProxyCounts],
+        counts: Mapping[int, Counts],
         replicas: Iterable[Replica],
         *,
         transport: Transport | None = None,
@@ -57,76 +42,40 @@ class Sampler:
     ) -> list[Sample]:
         """What can be said about the time since the last call; the first call only takes the totals.
 
-        `counts` are those of the instances of the proxy that answer, by their number. `reach` is how the replicas
-        are spoken with, None for directly.
+        `counts` are those of the instances of the proxy that answer, by their number. `transport` reaches the
+        replicas, None for directly.
         """
         now = time.time() if at is None else at
         living = [
             r for r in replicas if r.state in (ReplicaState.READY, ReplicaState.DRAINING) and (r.pid or r.container)
         ]
-        current = _Before(now, counts, scrape(living, transport or Direct()))
+        totals = {(number, ""): each for number, each in counts.items()}
+        current = _Before(now, Reading(totals, scrape(living, transport or Direct())))
         memory = _resources([r for r in living if r.pid], current)
         before, self._before = self._before, current
         if before is None:
             return []
         # A replica that did not answer this time is compared with its last answer the next time: the totals of its
         # whole life are no second's.
-        for replica in living:
-            if replica.id in before.buckets:
-                current.buckets.setdefault(replica.id, before.buckets[replica.id])
+        slots = {replica.slot for replica in living}
+        last = {slot: buckets for slot, buckets in before.reading.latency.items() if slot in slots}
+        current.reading = replace(current.reading, latency=last | dict(current.reading.latency))
         if now <= before.at:
             return []
-        values = _traffic(before, current) | _latency(before, current) | _cpu(before, current)
+        values = _served(before, current) | _cpu(before, current)
         if memory:
             values["memory"] = float(memory)
         return [Sample(self.environment, signal, now, value) for signal, value in values.items()]
 
 
-def scrape(replicas: list[Replica], transport: Transport) -> dict[str, Buckets]:
-    """Replica id -> latency histogram; replicas that do not answer within half a second are left out."""
-    if not replicas:
-        return {}
-    with ThreadPoolExecutor(max_workers=min(8, len(replicas))) as pool:
-        answers = pool.map(_metrics, replicas, [transport] * len(replicas))
-        return {
-            replica.id: exposition.histogram(exposition.parse(text), LATENCY)
-            for replica, text in zip(replicas, answers, strict=True)
-            if text
-        }
-
-
-def _metrics(replica: Replica, transport: Transport) -> str:
-    try:
-        status, body = transport.http(replica.address, replica.port, "GET", "/metrics", timeout=TIMEOUT)
-    except OSError:
-        return ""
-    return body[: 1 << 20].decode("utf-8", "replace") if status == 200 else ""
-
-
-def _traffic(before: _Before, now: _Before) -> dict[str, float]:
-    if not before.counts or not now.counts:
-        return {}
-    requests = errors = 0
-    for number, counts in now.counts.items():
-        old = before.counts.get(number)
-        if old is None:
-            continue  # when it was last asked it did not answer: nobody knows since when it has counted
-        if counts.requests < old.requests or counts.errors < old.errors:
-            old = ProxyCounts(0, 0)
-        requests, errors = requests + counts.requests - old.requests, errors + counts.errors - old.errors
-    values = {"requests": requests / (now.at - before.at)}
-    if requests:
-        values["error_rate"] = min(1.0, errors / requests)
+def _served(before: _Before, now: _Before) -> dict[str, float]:
+    seen = window(before.reading, now.reading)
+    values = {signal: value for signal in ("error_rate", *QUANTILES) if (value := seen.value(signal)) is not None}
+    if before.reading.counts and now.reading.counts:
+        values["requests"] = seen.requests / (now.at - before.at)
+    else:
+        values.pop("error_rate", None)
     return values
-
-
-def _latency(before: _Before, now: _Before) -> dict[str, float]:
-    total: Buckets = {}
-    for replica, buckets in now.buckets.items():
-        if replica in before.buckets:
-            total = exposition.add(total, exposition.difference(buckets, before.buckets[replica]))
-    measured = {signal: exposition.quantile(total, q) for signal, q in QUANTILES.items()}
-    return {signal: value for signal, value in measured.items() if value is not None}
 
 
 def _cpu(before: _Before, now: _Before) -> dict[str, float]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import plugins
 from ..domain.models import CHAMPION, TAG_VERDICT, Version
 from ..domain.project import Check
 from ..domain.verdicts import CheckResult, GateReport, Verdict
@@ -27,10 +27,6 @@ _HINTS = {
         "Give the gate more rows or a wider margin, or let a person decide: podium promote --force --why …"
     ),
 }
-
-
-# Checks that need replicas and traffic belong to rooms above this one: by name and late, as built-in steps are.
-_OUTSIDE = {"replay": "podium.core.delivery.replay.replay_step:gate_check"}
 
 
 class GateRefused(RunFailed):
@@ -75,7 +71,7 @@ def gate(context: StepContext) -> Mapping[str, Any]:
             fetch=fetch,
             run_id=context.run.id,
             champion_problem=problem,
-            outside={kind: _outside(target, context, candidate) for kind, target in _OUTSIDE.items()},
+            outside={kind: _outside(kind, context, candidate) for kind in plugins.names("checks")},
             log=context.log,
         )
         _keep(context, registry, report, candidate)
@@ -88,10 +84,12 @@ def gate(context: StepContext) -> Mapping[str, Any]:
     return results_of(report)
 
 
-def _outside(target: str, context: StepContext, candidate: Version) -> Outside:
+def _outside(kind: str, context: StepContext, candidate: Version) -> Outside:
+    """Returns a check that needs replicas and traffic: it belongs to a room above this one, and is loaded when the
+    gate has such a check."""
+
     def judge(check: Check) -> Sequence[CheckResult]:
-        module, _, name = target.partition(":")
-        return getattr(importlib.import_module(module), name)(context, check, candidate)
+        return plugins.load("checks", kind)(context, check, candidate)
 
     return judge
 

@@ -1,5 +1,21 @@
 """MLflow as Podium sees it: versions, aliases, lineage tags, metric histories, comparison."""
 
-from .store import Registry, TrackedRun, open_registry
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..domain.project import Mlflow
+from .store import Registry, TrackedRun
 
 __all__ = ["Registry", "TrackedRun", "open_registry"]
+
+
+def open_registry(mlflow: Mlflow, state: Path) -> Registry:
+    """Returns the registry of a project, without talking to it yet. `state` is the project's `.podium` directory."""
+    if mlflow.embedded:
+        from .embedded import EmbeddedRegistry
+
+        return EmbeddedRegistry(mlflow, state)
+    from .rest import RestRegistry
+
+    return RestRegistry(mlflow, state)

@@ -196,7 +196,7 @@ class EmbeddedRegistry:
     def register(self, model: str, mlflow_run: str, *, tags: Mapping[str, str], description: str = "") -> Version:
         with translated(self._uri):
             run = self.run(mlflow_run)
-            source, logged = self._source(run)
+            source, logged = records.source_of(run)
             existing = self._registered(model, run.id, source)
             if existing is not None:
                 for key, value in tags.items():
@@ -226,11 +226,6 @@ class EmbeddedRegistry:
     def set_tag(self, model: str, number: int, key: str, value: str) -> None:
         with translated(self._uri):
             self._client.set_model_version_tag(model, str(number), key, value)
-
-    def set_run_tags(self, mlflow_run: str, tags: Mapping[str, str]) -> None:
-        with translated(self._uri):
-            for key, value in tags.items():
-                self._client.set_tag(mlflow_run, key, value)
 
     def log_report(self, mlflow_run: str, name: str, text: str) -> None:
         relative = files.safe_relative(name).as_posix()
@@ -301,26 +296,7 @@ class EmbeddedRegistry:
             listed = ", ".join(records.quoted(run_id) for run_id in batch)
             return self._search_runs(experiment, f"attributes.run_id IN ({listed})")
 
-        def experiment_of(run_id: str) -> str | None:
-            try:
-                return self.run(run_id).experiment_id
-            except NotFound:
-                return None
-
-        return records.collect_runs(ids, self._experiment(self._mlflow.experiment), search, experiment_of)
-
-    def _source(self, run: TrackedRun) -> tuple[str, str]:
-        """What to register of a run: (source, id of the logged model or ""). MLflow 3 keeps models beside runs,
-        MLflow 2 among their artifacts."""
-        if run.models:
-            return f"models:/{run.models[-1]}", run.models[-1]
-        paths = records.old_model_paths(run.tags)
-        if paths:
-            return f"{run.artifact_uri}/{paths[-1]}", ""
-        raise NotFound(
-            f"MLflow run {printable(run.id)} logged no model",
-            hint="Call mlflow.<flavour>.log_model(…, name='model') in the step that trains.",
-        )
+        return records.collect_runs(ids, self._experiment(self._mlflow.experiment), search, self.run)
 
     def _registered(self, model: str, run_id: str, source: str) -> VersionRecord | None:
         for record in map(_record, self._search_versions(f"run_id={records.quoted(run_id)}")):

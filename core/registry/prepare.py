@@ -15,8 +15,9 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ..child import run_main
 from ..domain.project import ARTIFACT_ROOT, Mlflow, Project
-from ..errors import PodiumError, Unreachable
+from ..errors import Unreachable
 from ..identity.processes import started_at
 from .store import sqlite_file
 
@@ -122,22 +123,17 @@ def prepare_project(project: Project) -> bool:
     return prepare(project.mlflow, project.state)
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> None:
     from ..config import load  # late: a test of prepare() needs no podium.yaml
     from ..journal import Journal
     from .snapshot import refresh_here
 
-    try:
-        project = load(Path(arguments[0]))
-        if prepare_project(project):
-            print("The MLflow store is ready.")
-            with Journal.open(project.state / "journal.db") as journal:
-                refresh_here(project, journal)
-    except PodiumError as error:
-        print(f"{error.message}\n{error.hint}".rstrip(), file=sys.stderr)
-        return error.exit_code
-    return 0
+    project = load(Path(arguments[0]))
+    if prepare_project(project):
+        print("The MLflow store is ready.")
+        with Journal.open(project.state / "journal.db") as journal:
+            refresh_here(project, journal)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_main(lambda: main(sys.argv[1:])))

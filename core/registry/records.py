@@ -10,6 +10,8 @@ from typing import Any, TypeVar, cast
 
 from ..domain.models import TAG_COMMIT, TAG_DIGEST, TAG_RUN, TAG_VERDICT, Version
 from ..domain.verdicts import Verdict
+from ..errors import NotFound, UsageError
+from ..http_client import printable
 from .store import TrackedRun
 
 T = TypeVar("T")
@@ -133,7 +135,7 @@ def collect_runs(
     ids: Sequence[str],
     first_experiment: str | None,
     search: Callable[[str, Sequence[str]], Iterable[TrackedRun]],
-    experiment_of: Callable[[str], str | None],
+    run: Callable[[str], TrackedRun],
 ) -> dict[str, TrackedRun]:
     """The runs with these ids, in as few requests as possible: MLflow searches by experiment only, and a version's
     run may lie in any.
@@ -146,15 +148,16 @@ def collect_runs(
     experiment = first_experiment
     while missing:
         if experiment is None:
-            experiment = experiment_of(missing[0])
-            if experiment is None:
+            try:
+                experiment = run(missing[0]).experiment_id
+            except NotFound:
                 missing.pop(0)
                 continue
             lonely = missing[0]
         else:
             lonely = ""
         for batch in batches(missing, RUN_BATCH):
-            found.update({run.id: run for run in search(experiment, batch)})
+            found.update({each.id: each for each in search(experiment, batch)})
         missing = [run_id for run_id in missing if run_id not in found and run_id != lonely]
         experiment = None
     return found
@@ -167,10 +170,22 @@ def quoted(value: str) -> str:
         return f"'{value}'"
     if '"' not in value:
         return f'"{value}"'
-    from ..errors import UsageError
-
     raise UsageError(
         f"MLflow cannot search for {value!r}: it holds both kinds of quotes", hint="Rename it without quotes."
+    )
+
+
+def source_of(run: TrackedRun) -> tuple[str, str]:
+    """Returns what to register of a run: (source, id of the logged model or ""). MLflow 3 keeps models beside runs,
+    MLflow 2 among their artifacts."""
+    if run.models:
+        return f"models:/{run.models[-1]}", run.models[-1]
+    paths = old_model_paths(run.tags)
+    if paths:
+        return f"{run.artifact_uri}/{paths[-1]}", ""
+    raise NotFound(
+        f"MLflow run {printable(run.id)} logged no model",
+        hint="Call mlflow.<flavour>.log_model(…, name='model') in the step that trains.",
     )
 
 

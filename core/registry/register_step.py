@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..domain.models import CHALLENGER, CHAMPION, TAG_COMMIT, TAG_DIGEST, TAG_DIRTY, TAG_KEY, TAG_RUN, TAG_STEP
 from ..errors import RunFailed
-from . import files
+from . import Registry, TrackedRun, files, open_registry
 from .aliases import move_alias
 from .records import old_model_paths
 from .snapshot import refresh_here
-from .store import Registry, TrackedRun, open_registry
 
 if TYPE_CHECKING:
     from ..engine.context import StepContext

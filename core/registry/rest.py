@@ -109,7 +109,7 @@ class RestRegistry:
 
     def register(self, model: str, mlflow_run: str, *, tags: Mapping[str, str], description: str = "") -> Version:
         run = self.run(mlflow_run)
-        source, logged = self._source(run)
+        source, logged = records.source_of(run)
         existing = self._registered(model, run.id, source)
         if existing is not None:
             for key, value in tags.items():
@@ -146,10 +146,6 @@ class RestRegistry:
             {"name": model, "version": str(number), "key": key, "value": value},
             retry=True,
         )
-
-    def set_run_tags(self, mlflow_run: str, tags: Mapping[str, str]) -> None:
-        if tags:
-            self._server.post(f"{API}/runs/log-batch", {"run_id": mlflow_run, "tags": _pairs(tags)}, retry=True)
 
     def log_report(self, mlflow_run: str, name: str, text: str) -> None:
         relative = files.safe_relative(name).as_posix()
@@ -268,26 +264,7 @@ class RestRegistry:
             body = {"experiment_ids": [experiment], "filter": f"attributes.run_id IN ({listed})", "max_results": PAGE}
             return [_run(item) for item in self._posted(f"{API}/runs/search", body, "runs")]
 
-        def experiment_of(run_id: str) -> str | None:
-            try:
-                return self.run(run_id).experiment_id
-            except NotFound:
-                return None
-
-        return records.collect_runs(ids, self._experiment(self._mlflow.experiment), search, experiment_of)
-
-    def _source(self, run: TrackedRun) -> tuple[str, str]:
-        """What to register of a run: (source, id of the logged model or ""). MLflow 3 keeps models beside runs,
-        MLflow 2 among their artifacts."""
-        if run.models:
-            return f"models:/{run.models[-1]}", run.models[-1]
-        paths = records.old_model_paths(run.tags)
-        if paths:
-            return f"{run.artifact_uri}/{paths[-1]}", ""
-        raise NotFound(
-            f"MLflow run {printable(run.id)} logged no model",
-            hint="Call mlflow.<flavour>.log_model(…, name='model') in the step that trains.",
-        )
+        return records.collect_runs(ids, self._experiment(self._mlflow.experiment), search, self.run)
 
     def _registered(self, model: str, run_id: str, source: str) -> VersionRecord | None:
         query = {"filter": f"run_id={records.quoted(run_id)}", "max_results": PAGE}

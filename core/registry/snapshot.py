@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..child import run_main
 from ..domain.models import Version
 from ..domain.project import Mlflow, Project
 from ..errors import PodiumError, Unreachable
@@ -94,7 +95,7 @@ def refresh(project: Project, journal: Journal, *, force: bool = False) -> bool:
     found = tables.digest(project.mlflow)
     if mark == ABSENT:
         return _store(journal, project.mlflow.model, journal.versions.of(project.mlflow.model), [], ABSENT)
-    from .store import open_registry
+    from . import open_registry
 
     registry = open_registry(project.mlflow, project.state)
     try:
@@ -182,19 +183,14 @@ def _store(journal: Journal, model: str, before: list[Version], versions: list[V
     return not same
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> None:
     from ..config import load
     from ..journal import Journal
 
-    try:
-        project = load(Path(arguments[0]))
-        with Journal.open(project.state / "journal.db") as journal:
-            refresh(project, journal)
-    except PodiumError as error:
-        print(f"{error.message}\n{error.hint}".rstrip(), file=sys.stderr)
-        return error.exit_code
-    return 0
+    project = load(Path(arguments[0]))
+    with Journal.open(project.state / "journal.db") as journal:
+        refresh(project, journal)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_main(lambda: main(sys.argv[1:])))

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Protocol
 
 from ..domain.models import MetricPoint, Model, Version
-from ..domain.project import Mlflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +61,6 @@ class Registry(Protocol):
 
     def set_tag(self, model: str, number: int, key: str, value: str) -> None: ...
 
-    def set_run_tags(self, mlflow_run: str, tags: Mapping[str, str]) -> None: ...
-
     def log_report(self, mlflow_run: str, name: str, text: str) -> None:
         """Keeps `text` as the artifact `name` (a relative path) of the MLflow run."""
         ...
@@ -89,14 +86,3 @@ class Registry(Protocol):
 def sqlite_file(uri: str) -> Path | None:
     """The file of a SQLite tracking URI, or None for any other store."""
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
-
-
-def open_registry(mlflow: Mlflow, state: Path) -> Registry:
-    """The registry of a project. Opening does not yet talk to it. `state` is the project's `.podium` directory."""
-    if mlflow.embedded:
-        from .embedded import EmbeddedRegistry
-
-        return EmbeddedRegistry(mlflow, state)
-    from .rest import RestRegistry
-
-    return RestRegistry(mlflow, state)

@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +102,17 @@ class Repository:
             return None
         answer = git(self.directory, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")
         return answer.text if answer.code == 0 else None
+
+    def branch_tips(self, branches: Collection[str]) -> dict[str, str]:
+        """Returns branch -> hash of its newest commit, of those local branches that exist. Asks Git once."""
+        names = sorted(branch for branch in branches if branch and "\0" not in branch)
+        if not names:
+            return {}
+        # A name may be a pattern for Git, or the beginning of another one: what was not asked for is left out.
+        wanted = [f"refs/heads/{name}" for name in names]
+        answer = checked(self.directory, "for-each-ref", "--format=%(refname) %(objectname)", *wanted)
+        rows = (line.rpartition(" ") for line in answer.text.splitlines())
+        return {ref.removeprefix("refs/heads/"): sha for ref, _, sha in rows if ref in wanted}
 
     def changed_files(self, a: str, b: str) -> list[str]:
         """Returns the paths, relative to the top, that differ between two commits."""

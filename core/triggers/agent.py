@@ -26,7 +26,7 @@ from ..journal import Journal
 from .wake import Doorbell
 
 if TYPE_CHECKING:
-    from .repository import Pushes
+    from .pushes import Pushes
 
 TICK = 1.0
 SLOWEST_RETRY = 30.0
@@ -109,7 +109,7 @@ def run(home: Path, *, say: Say | None = None) -> None:
 def _follow_pushes(settings: Settings, journal: Journal, bell: Doorbell, stop: threading.Event, say: Say) -> None:
     """The main thread's own job: it sleeps on the doorbell, so that a git hook starts a run at once. Refused when
     another agent has this one's place: two would start every run twice, and mend against each other."""
-    from .repository import Pushes
+    from .pushes import Pushes
 
     pushes = Pushes(journal, say)
     trouble, rung = "", False
@@ -194,19 +194,9 @@ def _print(text: str) -> None:
         print(f"{stamp} {text}", flush=True)
 
 
-def main(argv: list[str]) -> int:
-    """`python -m podium.core.triggers.agent HOME`: what `podium watch --daemon` starts."""
-    import sys
-
-    try:
-        run(Path(argv[0]))
-    except PodiumError as error:
-        print(f"{error.message}\n{error.hint}".strip(), file=sys.stderr)
-        return error.exit_code
-    return 0
-
-
 if __name__ == "__main__":
     import sys
 
-    raise SystemExit(main(sys.argv[1:]))
+    from ..child import run_main
+
+    sys.exit(run_main(lambda: run(Path(sys.argv[1]))))

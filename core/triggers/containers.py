@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import plugins
 from ..domain.containers import USAGE, Container, EngineSnapshot, usage_series
 from ..domain.project import Environment, Project
 from ..domain.watching import Sample
@@ -49,7 +50,7 @@ class Containers:
         wanted = {
             name: each
             for name, each in project.environments.items()
-            if each.driver == "docker" and _used(journal, name)
+            if plugins.driver_capabilities(each.driver).engine and _used(journal, name)
         }
         for name, watched in list(self._watched.items()):
             if not watched.watch.alive or (watched.environment, watched.secrets) != (wanted.get(name), project.secrets):

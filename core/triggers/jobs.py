@@ -9,7 +9,7 @@ from ..domain.project import Project
 from ..domain.watching import Sample
 from ..errors import PodiumError
 from ..journal import Journal
-from ..monitoring.signals import ProxyCounts, Sampler
+from ..monitoring.signals import Sampler
 from . import schedules
 
 Say = Callable[[str], None]
@@ -28,18 +28,18 @@ class Scheduling:
 
 
 class Recovery:
-    """Finds runs and sagas whose process is gone, marks the runs interrupted and finishes or undoes the sagas."""
+    """Finds runs and rollouts whose process is gone; marks the runs interrupted and finishes or undoes the rollouts."""
 
     def __init__(self, say: Say) -> None:
         self._say = say
 
     def __call__(self, project: Project, journal: Journal) -> None:
-        from ..delivery.rollout.recovery import recover as recover_sagas
+        from ..delivery.rollout.recovery import recover as recover_rollouts
         from ..engine.recovery import recover as recover_runs
 
         for run in recover_runs(journal):
             self._say(f"run {run}: its worker is gone; marked interrupted, `podium resume {run}` goes on")
-        for line in recover_sagas(project, journal):
+        for line in recover_rollouts(project, journal):
             self._say(line)
 
 
@@ -75,11 +75,11 @@ class Healing:
         self._trouble: dict[str, str] = {}
 
     def __call__(self, project: Project, journal: Journal) -> None:
-        from ..delivery.rollout.recovery import heal
+        from ..delivery.environment.healing import heal_environment
 
         for name, environment in project.environments.items():
             try:
-                lines = heal(project, journal, environment)
+                lines = heal_environment(project, journal, environment)
             except (PodiumError, OSError) as error:
                 if self._trouble.get(name) != str(error):
                     self._say(f"{name}: {error}")
@@ -112,11 +112,7 @@ class Sampling:
                 answer = runtime.proxy.totals()
             except PodiumError:
                 continue  # the engine is away: healing, which cannot do without it, says so
-            samples += sampler.sample(
-                {number: ProxyCounts(*counts) for number, counts in answer.items()},
-                replicas,
-                transport=runtime.transport,
-            )
+            samples += sampler.sample(answer, replicas, transport=runtime.transport)
         if samples:
             journal.samples.add(samples)
 

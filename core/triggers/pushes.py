@@ -3,20 +3,28 @@
 The last commit that was dealt with is kept in the journal per pipeline and branch, so nothing is started twice and a
 push that came while the agent was away is found when it returns. Several pushes while a run is under way start one
 run, of the newest.
+
+Branch tips are looked at every second without starting a git process every second: git is asked only when its ref
+files have changed, or when a hook has rung.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..domain.project import Project
 from ..domain.runs import Trigger
 from ..errors import PodiumError
 from ..journal import Journal
 from ..scm import Repository
+from .wake import hook_command
 
 WHO = "podium watch"
+# Refs can live in files that are not looked at (reftable, linked worktrees): git itself is asked at least this often.
+MAX_TRUST = 10.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +43,22 @@ def watched(project: Project) -> list[tuple[str, str]]:
     return [(pipeline.name, branch) for pipeline in project.pipelines.values() for branch in pipeline.on.push]
 
 
-def mark_seen(project: Project, journal: Journal, repository: Repository) -> None:
+def mark_seen(project: Project, journal: Journal, tips: Mapping[str, str]) -> None:
     """An agent that comes to a project for the first time starts nothing for what is already there."""
     for pipeline, branch in watched(project):
         key = cursor(pipeline, branch)
         if journal.values.get(key) is None:
-            journal.values.set(key, repository.branch_tip(branch) or "")
+            journal.values.set(key, tips.get(branch, ""))
 
 
-def pending(project: Project, journal: Journal, repository: Repository) -> list[Push]:
-    """Branches whose tip has not been dealt with. A branch that does not exist has none."""
-    pushes: list[Push] = []
+def pending(project: Project, journal: Journal, tips: Mapping[str, str]) -> list[Push]:
+    """Returns the branches whose tip has not been dealt with. A branch that does not exist has none."""
+    found: list[Push] = []
     for pipeline, branch in watched(project):
-        tip = repository.branch_tip(branch)
+        tip = tips.get(branch)
         if tip and tip != journal.values.get(cursor(pipeline, branch)):
-            pushes.append(Push(pipeline, branch, tip))
-    return pushes
+            found.append(Push(pipeline, branch, tip))
+    return found
 
 
 def start(project: Project, journal: Journal, push: Push, say: Callable[[str], None]) -> int | None:
@@ -63,8 +71,8 @@ def start(project: Project, journal: Journal, push: Push, say: Callable[[str], N
     quarantined = journal.quarantine.find(project.mlflow.model, commit=push.commit)
     run_id: int | None = None
     if quarantined is not None:
-        say(f"push {push.commit[:9]} to {push.branch}: quarantined ({quarantined.why or 'no reason given'}), not run")
         journal.audit.add(WHO, "push skipped", push.commit, "the commit is quarantined")
+        say(f"push {push.commit[:9]} to {push.branch}: quarantined ({quarantined.why or 'no reason given'}), not run")
     else:
         try:
             run = submit_pipeline(
@@ -84,3 +92,59 @@ def start(project: Project, journal: Journal, push: Push, say: Callable[[str], N
             journal.audit.add(WHO, "push failed", push.commit, error.message)
     journal.values.set(cursor(push.pipeline, push.branch), push.commit)
     return run_id
+
+
+class Pushes:
+    """Notices pushes and starts their runs."""
+
+    def __init__(self, journal: Journal, say: Callable[[str], None]) -> None:
+        self._journal, self._say = journal, say
+        self._signature: object = None
+        self._asked = 0.0
+        self._waiting = False
+        self._hooked = False
+
+    def look(self, project: Project, *, rung: bool = False) -> list[int]:
+        """Starts the runs that are due and returns their ids. A project outside any repository has no pushes. `rung`:
+        a hook says that there is one."""
+        pairs = watched(project)
+        signature = (tuple(pairs), ref_signature(project.home, {branch for _, branch in pairs}))
+        recent = time.monotonic() - self._asked < MAX_TRUST
+        if not pairs or (signature == self._signature and recent and not self._waiting and not rung):
+            return []
+        repository = Repository.find(project.home)
+        if repository is None:
+            return []
+        self._signature, self._asked = signature, time.monotonic()
+        self._install_hooks(project, repository)
+        # Git is asked once. A push that comes after it changes a ref file, which the next look sees.
+        tips = repository.branch_tips({branch for _, branch in pairs})
+        mark_seen(project, self._journal, tips)
+        started = [start(project, self._journal, push, self._say) for push in pending(project, self._journal, tips)]
+        self._waiting = bool(started) and bool(pending(project, self._journal, tips))
+        return [run for run in started if run is not None]
+
+    def _install_hooks(self, project: Project, repository: Repository) -> None:
+        """Once. Where it cannot be done, looking at the branches is enough: a push is then noticed a little later."""
+        if self._hooked:
+            return
+        self._hooked = True
+        try:
+            left = repository.install_hooks(hook_command(project.home))
+        except PodiumError as error:
+            left = [error.message]
+        for reason in left:
+            self._say(f"no git hook wakes the agent, pushes are noticed by looking: {reason}")
+
+
+def ref_signature(home: Path, branches: set[str]) -> tuple[tuple[str, int, int], ...]:
+    """Modification time and size of the files that hold the branches' tips."""
+    git = home / ".git"
+    marks: list[tuple[str, int, int]] = []
+    for name in ("packed-refs", *(f"refs/heads/{branch}" for branch in sorted(branches))):
+        try:
+            status = (git / name).stat()
+            marks.append((name, status.st_mtime_ns, status.st_size))
+        except OSError:
+            marks.append((name, 0, 0))
+    return tuple(marks)

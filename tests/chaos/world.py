@@ -205,7 +205,7 @@ class World:
         status = self.cockpit.environment(ENVIRONMENT)
         # That something was started again stays to be read for a while, and is no difference between what is and what
         # should be.
-        differences = [each.words for each in status.details if each.kind is not Kind.RESTARTED]
+        differences = [each.words for each in status.differences if each.kind is not Kind.RESTARTED]
         if differences or status.locked_by:
             return "; ".join([*differences, status.locked_by])
         restless = [

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from podium.core.config import find_root, idle, load
+from podium.core.config import find_root, load
 from podium.core.config.variables import looks_secret
-from podium.core.delivery.rollout.analysis import Window
-from podium.core.domain.project import Project
+from podium.core.domain.project import AnalysisRule, Project
 from podium.core.domain.watching import CANARY_SIGNALS
 from podium.core.errors import UsageError
+from podium.core.telemetry.windows import Window
+
+from tests.plugin_package import package
 
 Read = Callable[..., Project]
 
@@ -108,7 +110,7 @@ def test_the_whole_of_the_design(read: Read, tmp_path: Path) -> None:
         (5, 25, 50),
         120.0,
     )
-    assert production.strategy.analysis[1] == {"signal": "latency_p95", "compare": "champion", "margin": 0.2}
+    assert production.strategy.analysis[1] == AnalysisRule("latency_p95", compare="champion", margin=0.2)
     assert project.environments["staging"].strategy.kind == "blue-green"
     assert (project.alerts["input-drift"].for_, project.alerts["input-drift"].cooldown) == (2, 21600.0)
     assert (project.infra["serving"].kind, project.infra["serving"].path) == ("terraform", "infra/")
@@ -256,7 +258,7 @@ def test_the_reason_of_a_forced_promotion_is_kept_as_written(read: Read) -> None
     assert "force" not in steps["none"].options
 
 
-def test_what_nothing_acts_on_yet_is_told(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_nothing_acts_on_yet_is_told(read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read("project: p\npipelines: {p: {on: {push: main}, steps: {s: {run: x}}}}\n").idle == ()
     text = FLIGHTS.replace("{driver: process, port: 5101}", "{driver: swarm, port: 5101}").replace(
         "{run: pytest -q tests}", "{run: x, executor: ray}"
@@ -271,9 +273,8 @@ def test_what_nothing_acts_on_yet_is_told(read: Read, monkeypatch: pytest.Monkey
         f"pipelines.release.steps.unit.executor: ray: {nobody} the step will fail",
         f"environments.staging.driver: swarm: {nobody} a change there will fail",
     )
-    monkeypatch.setattr(
-        idle, "plugins", lambda group: {"podium.executors": ["ray"], "podium.drivers": ["swarm"]}[group]
-    )
+    package(tmp_path / "site", {"executors": {"ray": "far:Ray"}, "drivers": {"swarm": "far:Swarm"}})
+    monkeypatch.syspath_prepend(tmp_path / "site")
     assert len(read(text, GITHUB_TOKEN="x").idle) == 5, "a package that brings it acts on it"
 
 

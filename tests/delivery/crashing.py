@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from podium.core.delivery.drivers.process import ProcessDriver
 from podium.core.delivery.environment.runtime import EnvironmentRuntime
-from podium.core.delivery.rollout import change_steps, saga
-from podium.core.delivery.rollout.saga import Order
+from podium.core.delivery.rollout import carry_out, phases
+from podium.core.delivery.rollout.carry_out import RolloutRequest
 from podium.core.domain.delivery import How
 from podium.core.journal import Journal
 from podium.core.journal.ledger import Ledger
@@ -64,8 +64,8 @@ if when == "spawn" and environment.driver == "docker":
         die()
 
     DockerDriver._started = started
-saga.WATCH_SECONDS = 0.05
+phases.WATCH_SECONDS = 0.05
 journal = Journal.open(project.state / "journal.db")
 runtime = EnvironmentRuntime(project, journal, environment, say=print)
-change_steps.carry_out(runtime, Order(How(how), int(version), "anna", asked=time.time()))
+carry_out.carry_out(runtime, RolloutRequest(How(how), int(version), "anna", asked=time.time()))
 print("heavy:", sorted({"mlflow", "pandas", "numpy", "textual", "docker", "httpx", "sklearn"} & sys.modules.keys()))

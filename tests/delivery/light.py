@@ -1,4 +1,4 @@
-"""A small world for sagas: a journal, an environment, replicas that start in a tenth of a second, a real HAProxy, a
+"""A small world for rollouts: a journal, an environment, replicas that start in a tenth of a second, a real HAProxy, a
 load from outside."""
 
 from __future__ import annotations
@@ -9,18 +9,20 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from podium.core import plugins
 from podium.core.delivery import drivers
 from podium.core.delivery.drivers.process import ProcessDriver
 from podium.core.delivery.environment.runtime import EnvironmentRuntime
 from podium.core.delivery.host.paths import INSTANCES
 from podium.core.delivery.proxy.placement import ProcessProxyHost
 from podium.core.delivery.proxy.proxy import of_process
-from podium.core.delivery.rollout import change_steps
-from podium.core.delivery.rollout.saga import Order
+from podium.core.delivery.rollout import carry_out, rollout
+from podium.core.delivery.rollout.carry_out import RolloutRequest
 from podium.core.domain.delivery import Deployment, How
 from podium.core.domain.models import Version
 from podium.core.domain.project import Environment, Git, Mlflow, Project, Strategy
@@ -29,6 +31,10 @@ from podium.core.registry.files import bring
 
 from tests.support import free_port
 
+if TYPE_CHECKING:
+    import pytest
+
+Verb = Callable[[rollout.Rollout], None]
 SERVER = Path(__file__).with_name("light_server.py")
 MODEL = "tiny"
 
@@ -40,7 +46,13 @@ class LightDriver(ProcessDriver):
 
 
 def install() -> None:
-    drivers.TABLE["light"] = f"{__name__}:LightDriver"
+    plugins.register("drivers", "light", f"{__name__}:LightDriver")
+
+
+def replace_phase(monkeypatch: pytest.MonkeyPatch, name: str, wrap: Callable[[Verb], Verb]) -> None:
+    """A phase of every rollout does what `wrap` makes of its verb."""
+    made = [replace(each, carry_out=wrap(each.carry_out)) if each.name == name else each for each in rollout.PHASES]
+    monkeypatch.setattr(rollout, "PHASES", tuple(made))
 
 
 class World:
@@ -94,14 +106,14 @@ class World:
         bring(self.runtime.files(number), download)
         self.journal.versions.update(Version(MODEL, number, time.time(), commit=f"{number:040x}"))
 
-    def order(self, how: How, number: int, **more: Any) -> Order:
-        return Order(how, number, **{"who": "anna", "asked": time.time(), **more})
+    def order(self, how: How, number: int, **more: Any) -> RolloutRequest:
+        return RolloutRequest(how, number, **{"who": "anna", "asked": time.time(), **more})
 
     def deploy(self, number: int, **more: Any) -> Deployment:
-        return change_steps.carry_out(self.runtime, self.order(How.DEPLOY, number, **more))[0]
+        return carry_out.carry_out(self.runtime, self.order(How.DEPLOY, number, **more))[0]
 
     def rollback(self, number: int, **more: Any) -> Deployment:
-        return change_steps.carry_out(self.runtime, self.order(How.ROLLBACK, number, **more))[0]
+        return carry_out.carry_out(self.runtime, self.order(How.ROLLBACK, number, **more))[0]
 
     def answers(self) -> int:
         return json.loads(get(self.port, "/version"))["version"]

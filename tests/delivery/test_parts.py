@@ -7,10 +7,12 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from podium.core import plugins
 from podium.core.delivery import drivers
 from podium.core.delivery.host import paths, ports
 from podium.core.delivery.proxy import haproxy
@@ -18,9 +20,10 @@ from podium.core.delivery.proxy.haproxy import Layout, Server
 from podium.core.delivery.rollout import analysis, phases
 from podium.core.delivery.rollout.strategies import FULL, split, stages
 from podium.core.demo.project import Ports
-from podium.core.domain.project import Strategy
-from podium.core.domain.verdicts import Verdict
+from podium.core.domain.project import AnalysisRule, Strategy
+from podium.core.domain.verdicts import Verdict, worst
 from podium.core.errors import MissingExtra, Refused, Unreachable, UsageError
+from podium.core.telemetry.windows import Counts, Reading, Window, window
 
 from tests.delivery.light import World
 
@@ -52,11 +55,11 @@ def test_every_strategy_keeps_serving_and_ends_with_all_traffic_on_the_new_versi
     assert [stage.share for stage in made] == sorted(stage.share for stage in made) and made[-1].share == FULL
 
 
-def reading(requests: int, errors: int, **buckets: float) -> analysis.Reading:
+def reading(requests: int, errors: int, **buckets: float) -> Reading:
     latency = {
         "v2-1": {0.01: buckets.get("fast", 0.0), 0.1: buckets.get("slow", 0.0), float("inf"): buckets.get("slow", 0.0)}
     }
-    return analysis.Reading({(1, "v2-1"): requests}, {(1, "v2-1"): errors}, latency)
+    return Reading({(1, "v2-1"): Counts(requests, errors)}, latency)
 
 
 @pytest.mark.parametrize(
@@ -71,25 +74,25 @@ def reading(requests: int, errors: int, **buckets: float) -> analysis.Reading:
         (100, 1, {"compare": "champion", "margin": 0.5}, Verdict.PASS),
     ],
 )
-def test_judging_an_error_rate(requests: int, errors: int, rule: dict[str, object], verdict: Verdict) -> None:
-    new = analysis.window(reading(0, 0), reading(requests, errors), ["v2-1"])
-    old = analysis.window(reading(0, 0), reading(1000, 20), ["v2-1"])
-    assert analysis.verdict(analysis.judge([{"signal": "error_rate", **rule}], new, old)) is verdict
+def test_judging_an_error_rate(requests: int, errors: int, rule: dict[str, Any], verdict: Verdict) -> None:
+    new = window(reading(0, 0), reading(requests, errors), ["v2-1"])
+    old = window(reading(0, 0), reading(1000, 20), ["v2-1"])
+    assert [each.verdict for each in analysis.judge([AnalysisRule("error_rate", **rule)], new, old)] == [verdict]
 
 
 @pytest.mark.parametrize(("errors", "before"), [(1, 0), (60, 1)])
 def test_a_version_before_with_two_requests_is_nothing_to_compare_with(errors: int, before: int) -> None:
-    new = analysis.window(reading(0, 0), reading(200, errors), ["v2-1"])
-    old = analysis.window(reading(0, 0), reading(2, before), ["v2-1"])
-    [result] = analysis.judge([{"signal": "error_rate", "compare": "champion", "margin": 0.2}], new, old)
+    new = window(reading(0, 0), reading(200, errors), ["v2-1"])
+    old = window(reading(0, 0), reading(2, before), ["v2-1"])
+    [result] = analysis.judge([AnalysisRule("error_rate", compare="champion", margin=0.2)], new, old)
     assert result.verdict is Verdict.INCONCLUSIVE
     assert "2 to the version before: fewer than 20" in result.message
 
 
 def test_latency_is_compared_and_nothing_measured_is_an_error() -> None:
-    old = analysis.window(reading(0, 0), reading(100, 0, fast=100, slow=100), ["v2-1"])
-    new = analysis.window(reading(0, 0), reading(100, 0, fast=10, slow=100), ["v2-1"])
-    rule = {"signal": "latency_p95", "compare": "champion", "margin": 0.2}
+    old = window(reading(0, 0), reading(100, 0, fast=100, slow=100), ["v2-1"])
+    new = window(reading(0, 0), reading(100, 0, fast=10, slow=100), ["v2-1"])
+    rule = AnalysisRule("latency_p95", compare="champion", margin=0.2)
     [result] = analysis.judge([rule], new, old)
     assert (
         result.verdict is Verdict.FAIL
@@ -97,30 +100,30 @@ def test_latency_is_compared_and_nothing_measured_is_an_error() -> None:
         and result.value is not None
         and result.value > result.baseline
     )
-    [unmeasured] = analysis.judge([rule], new, analysis.Window(0, 0, {}))
+    [unmeasured] = analysis.judge([rule], new, Window(0, 0, {}))
     assert unmeasured.verdict is Verdict.ERROR
-    [unknown] = analysis.judge([{"signal": "cpu", "at_most": 1}], new, old)
+    [unknown] = analysis.judge([AnalysisRule("cpu", at_most=1)], new, old)
     assert unknown.verdict is Verdict.ERROR
-    assert analysis.verdict([]) is Verdict.ERROR
+    assert worst([]) is Verdict.ERROR
 
 
 def test_counters_of_a_restarted_proxy_begin_at_nothing_all_together() -> None:
-    seen = analysis.window(reading(500, 3), reading(10, 0), ["v2-1"])
+    seen = window(reading(500, 3), reading(10, 0), ["v2-1"])
     assert (seen.requests, seen.errors) == (10, 0)
     # The errors are more than before, and still none of them belongs to the requests that were counted before.
-    again = analysis.window(reading(1000, 1), reading(400, 4), ["v2-1"])
+    again = window(reading(1000, 1), reading(400, 4), ["v2-1"])
     assert (again.requests, again.errors) == (400, 4)
 
 
 def test_instances_of_the_proxy_are_counted_each_for_itself() -> None:
     """One that is started again begins at nothing: that must not hide what the other one has seen."""
-    before = analysis.Reading({(1, "v2-1"): 100, (2, "v2-1"): 100}, {(1, "v2-1"): 50, (2, "v2-1"): 0})
-    after = analysis.Reading({(1, "v2-1"): 3, (2, "v2-1"): 300}, {(1, "v2-1"): 0, (2, "v2-1"): 10})
-    seen = analysis.window(before, after, ["v2-1"])
+    before = Reading({(1, "v2-1"): Counts(100, 50), (2, "v2-1"): Counts(100, 0)})
+    after = Reading({(1, "v2-1"): Counts(3, 0), (2, "v2-1"): Counts(300, 10)})
+    seen = window(before, after, ["v2-1"])
     assert (seen.requests, seen.errors) == (203, 10)
     # One that did not answer before may have counted for hours.
-    alone = analysis.Reading({(2, "v2-1"): 100}, {(2, "v2-1"): 0})
-    late = analysis.window(alone, after, ["v2-1"])
+    alone = Reading({(2, "v2-1"): Counts(100, 0)})
+    late = window(alone, after, ["v2-1"])
     assert (late.requests, late.errors) == (200, 10)
 
 
@@ -180,7 +183,7 @@ def test_unknown_driver_and_one_whose_package_is_missing(world: World, monkeypat
     with pytest.raises(UsageError, match="no driver 'nomad'") as caught:
         drivers.load("nomad", setting)
     assert "process" in caught.value.hint
-    monkeypatch.setitem(drivers.TABLE, "odd", "a_package_that_is_not_there:Driver")
+    monkeypatch.setitem(plugins.TABLE["drivers"], "odd", plugins.Plugin("a_package_that_is_not_there:Driver"))
     with pytest.raises(MissingExtra, match="a_package_that_is_not_there"):
         drivers.load("odd", setting)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from podium.core.cockpit import Cockpit
+from podium.core.delivery.environment import healing
 from podium.core.delivery.proxy import proxy
 from podium.core.delivery.rollout import aliases as labels
 from podium.core.delivery.rollout import recovery
@@ -165,7 +166,9 @@ def test_champion_alias_that_points_nowhere_is_told_and_put_right_by_the_next_pr
     client = mlflow.MlflowClient(cockpit.project.mlflow.tracking_uri)
     client.delete_registered_model_alias("iris", "champion")
     refresh(cockpit.project, cockpit.journal)
-    assert "the alias champion points nowhere, and version 1 serves" in cockpit.environment("production").differences
+    assert "the alias champion points nowhere, and version 1 serves" in map(
+        str, cockpit.environment("production").differences
+    )
     plan = cockpit.plan(How.PROMOTE, "production", 1)
     assert any("points nowhere" in warning for warning in plan.warnings)
     carry_out(cockpit, How.PROMOTE, 1)
@@ -198,7 +201,7 @@ def test_step_killed_after_traffic_moved_is_finished_with_its_aliases_without_ml
     assert journal.ledger.get(deployment.id).state is DeploymentState.SUCCEEDED
     assert aliases(cockpit) == {"champion": 2, "previous": 1}
     # And its way back, as an undo would go it.
-    labels.apart(project, journal.ledger.get(deployment.id), "undo")
+    labels.AliasProcess(project).move_back(journal.ledger.get(deployment.id))
     refresh(project, journal)
     assert aliases(cockpit)["champion"] == 1
     labels.finish(project, journal, journal.ledger.get(deployment.id))
@@ -210,7 +213,7 @@ def test_deleted_version_that_still_serves_is_told(cockpit: Cockpit) -> None:
     client = mlflow.MlflowClient(cockpit.project.mlflow.tracking_uri)
     client.delete_model_version("iris", "2")
     refresh(cockpit.project, cockpit.journal)
-    differences = cockpit.environment("production").differences
+    differences = [each.words for each in cockpit.environment("production").differences]
     assert "version 2 serves but was deleted from the registry" in differences
     assert "the alias champion points nowhere, and version 2 serves" in differences
     plan = cockpit.plan(How.ROLLBACK, "production")
@@ -242,9 +245,12 @@ def test_killed_real_replica_is_healed(cockpit: Cockpit) -> None:
     [victim] = [row for row in journal.replicas.of("production") if row.weight]
     assert victim.pid
     os.kill(victim.pid, signal.SIGKILL)
-    wait_until(lambda: recovery.heal(project, journal, environment))
+    wait_until(lambda: healing.heal_environment(project, journal, environment))
     wait_until(
-        lambda: not recovery.heal(project, journal, environment) and cockpit.environment("production").replicas, 20
+        lambda: (
+            not healing.heal_environment(project, journal, environment) and cockpit.environment("production").replicas
+        ),
+        20,
     )
     port = environment.port
 

@@ -122,7 +122,7 @@ def test_a_built_in_sees_all_that_came_before_it(lab: Lab) -> None:
         ("gate", "gate quality: fail", 1),
         ("crash", "t-crash failed unexpectedly: ZeroDivisionError: oops", 1),
         ("die", "exit code 7", None),
-        ("unknown", "there is no built-in step 't-unknown' in this version", 5),
+        ("unknown", "there is no built-in step 't-unknown'", 5),
     ],
 )
 def test_how_built_ins_fail(lab: Lab, what: str, message: str, code: int | None) -> None:

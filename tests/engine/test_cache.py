@@ -12,8 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from podium.core.domain.runs import RunState, StepState
-from podium.core.engine import file_copy, hashing
-from podium.core.engine.cache import Cache, Restored
+from podium.core.engine.cache import Cache, Restored, file_copy, hashing
 from podium.core.engine.graph import PlannedStep, build
 
 from tests.engine.lab import Lab

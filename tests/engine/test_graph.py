@@ -161,7 +161,7 @@ def test_written_order_is_kept_where_it_can_be() -> None:
             [StepSpec("a", run="true", matrix=Matrix({"x": tuple(range(200)), "y": tuple(range(200))}))],
             {},
             "40,000 cells",
-            "10,000",
+            "1,000",
         ),
     ],
 )

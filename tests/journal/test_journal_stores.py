@@ -354,3 +354,17 @@ def test_an_agent_on_another_host_lives_as_long_as_its_heartbeat(journal: Journa
     journal._database.run("UPDATE agent SET heartbeat = ?", (time.time() - 60,))
     assert not journal.agent.status().alive
     journal.agent.claim(os.getpid(), started, "anna")
+
+
+def test_a_version_is_found_by_its_number_its_alias_or_its_commit(journal: Journal) -> None:
+    first = Version("m", 1, 1.0, commit="a" * 40, aliases=("champion",))
+    second = Version("m", 2, 2.0, commit="a" * 39 + "b", aliases=("challenger", "aaaaaaa"))
+    other = Version("other", 9, 2.0, commit="a" * 40, aliases=("champion",))
+    journal.versions.replace("m", [first, second], "f")
+    journal.versions.replace("other", [other], "f")
+    assert [journal.versions.get("m", number) for number in (1, 9, -1, 1 << 63, 10**30)] == [first, *[None] * 4]
+    named = journal.versions.named
+    assert [named("m", text) for text in ("champion", "challenger", "a" * 40)] == [first, second, first]
+    assert named("m", "a" * 7) == second, "the newest of that commit's beginning"
+    assert [named("m", text) for text in ("a" * 6, "A" * 7, "%" * 7, "previous", "", "b" * 40)] == [None] * 6
+    assert journal.versions.aliases("m") == {"champion": 1, "challenger": 2, "aaaaaaa": 2}

@@ -247,7 +247,7 @@ def test_environments_as_they_were_left(old: Cockpit) -> None:
     )
     assert {(row.version, row.state) for row in staging.replicas} == {(3, ReplicaState.DEAD), (1, ReplicaState.DEAD)}
     assert not staging.proxy_alive and production.carries == "champion" and production.serving == 1
-    assert any("was interrupted" in line for line in production.differences) and production.locked_by == ""
+    assert any("was interrupted" in str(line) for line in production.differences) and production.locked_by == ""
     canary = old.canary("production")
     assert canary is not None and (canary.version, canary.from_version, canary.share, canary.state) == (
         3,

@@ -7,7 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from podium.core.domain.delivery import Replica, ReplicaState
-from podium.core.monitoring.signals import ProxyCounts, Sampler
+from podium.core.monitoring.signals import Sampler
+from podium.core.telemetry.windows import Counts
 
 
 class Metrics(ThreadingHTTPServer):
@@ -62,9 +63,9 @@ def as_dict(samples: list) -> dict[str, float]:
 def test_rates_are_differences_between_two_looks(server: Metrics) -> None:
     sampler = Sampler("prod")
     replicas = [replica(server.server_port)]
-    assert sampler.sample({1: ProxyCounts(100, 0)}, replicas, at=10.0) == []
+    assert sampler.sample({1: Counts(100, 0)}, replicas, at=10.0) == []
     server.fast, server.slow = 90, 10
-    measured = as_dict(sampler.sample({1: ProxyCounts(300, 20)}, replicas, at=12.0))
+    measured = as_dict(sampler.sample({1: Counts(300, 20)}, replicas, at=12.0))
     assert measured["requests"] == 100.0
     assert measured["error_rate"] == 0.1
     assert measured["latency_p50"] <= 0.01 < measured["latency_p95"] <= 1.0
@@ -75,8 +76,8 @@ def test_rates_are_differences_between_two_looks(server: Metrics) -> None:
 def test_silence_is_not_a_zero(server: Metrics) -> None:
     sampler = Sampler("prod")
     replicas = [replica(server.server_port)]
-    sampler.sample({1: ProxyCounts(100, 0)}, replicas, at=10.0)
-    quiet = as_dict(sampler.sample({1: ProxyCounts(100, 0)}, replicas, at=11.0))
+    sampler.sample({1: Counts(100, 0)}, replicas, at=10.0)
+    quiet = as_dict(sampler.sample({1: Counts(100, 0)}, replicas, at=11.0))
     assert quiet["requests"] == 0.0
     assert "error_rate" not in quiet
     assert "latency_p95" not in quiet
@@ -86,21 +87,19 @@ def test_silence_is_not_a_zero(server: Metrics) -> None:
 
 def test_a_restarted_proxy_does_not_give_negative_rates(server: Metrics) -> None:
     sampler = Sampler("prod")
-    sampler.sample({1: ProxyCounts(1000, 10)}, [], at=10.0)
-    measured = as_dict(sampler.sample({1: ProxyCounts(50, 1)}, [], at=11.0))
+    sampler.sample({1: Counts(1000, 10)}, [], at=10.0)
+    measured = as_dict(sampler.sample({1: Counts(50, 1)}, [], at=11.0))
     assert measured["requests"] == 50.0
 
 
 def test_instances_of_the_proxy_that_come_and_go_give_no_rate_that_never_was(server: Metrics) -> None:
     sampler = Sampler("prod")
-    sampler.sample({1: ProxyCounts(1000, 10), 2: ProxyCounts(5000, 0)}, [], at=10.0)
-    both = as_dict(sampler.sample({1: ProxyCounts(1100, 10), 2: ProxyCounts(5100, 20)}, [], at=12.0))
+    sampler.sample({1: Counts(1000, 10), 2: Counts(5000, 0)}, [], at=10.0)
+    both = as_dict(sampler.sample({1: Counts(1100, 10), 2: Counts(5100, 20)}, [], at=12.0))
     assert both == {"requests": 100.0, "error_rate": 0.1}
-    assert as_dict(sampler.sample({1: ProxyCounts(1150, 10)}, [], at=13.0))["requests"] == 50.0
+    assert as_dict(sampler.sample({1: Counts(1150, 10)}, [], at=13.0))["requests"] == 50.0
     # It answers again: what it counted while nobody saw it is no rate of this second.
-    assert (
-        as_dict(sampler.sample({1: ProxyCounts(1160, 10), 2: ProxyCounts(5400, 20)}, [], at=14.0))["requests"] == 10.0
-    )
+    assert as_dict(sampler.sample({1: Counts(1160, 10), 2: Counts(5400, 20)}, [], at=14.0))["requests"] == 10.0
 
 
 def test_replicas_that_are_warm_or_gone_are_not_measured(server: Metrics) -> None:

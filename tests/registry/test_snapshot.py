@@ -59,7 +59,7 @@ def test_an_unchanged_file_is_not_read_again(
     def forbidden(*_: object) -> None:
         raise AssertionError("MLflow was asked")
 
-    monkeypatch.setattr("podium.core.registry.store.open_registry", forbidden)
+    monkeypatch.setattr("podium.core.registry.open_registry", forbidden)
     assert not snapshot.refresh(embedded.project, journal)
 
 
@@ -235,7 +235,12 @@ def test_runs_are_read_by_experiment_in_few_requests() -> None:
         asked.append((experiment, len(wanted)))
         return [TrackedRun(name, experiment, "FINISHED", 0.0) for name in wanted if homes.get(name) == experiment]
 
-    found = collect_runs([*homes, "deleted"], "0", search, homes.get)
+    def run(name: str) -> TrackedRun:
+        if name not in homes:
+            raise NotFound(name)
+        return TrackedRun(name, homes[name], "FINISHED", 0.0)
+
+    found = collect_runs([*homes, "deleted"], "0", search, run)
     assert set(found) == set(homes)
     assert len(asked) == 3 + 2 + 1
     assert all(size <= 500 for _, size in asked)

@@ -94,7 +94,8 @@ def test_tags_of_versions_and_runs(store: Store) -> None:
     run = store.train(roc_auc=0.6)
     store.registry.register(store.mlflow.model, run, tags={})
     store.registry.set_tag(store.mlflow.model, 1, TAG_VERDICT, "pass")
-    store.registry.set_run_tags(run, {"one": "1", "two": "2"})
+    for key, value in (("one", "1"), ("two", "2")):
+        store.client.set_tag(run, key, value)
     version = store.registry.version(store.mlflow.model, 1)
     assert (version.verdict, version.tags["one"], version.tags["two"]) == (Verdict.PASS, "1", "2")
     store.registry.set_tag(store.mlflow.model, 1, TAG_VERDICT, "nonsense")

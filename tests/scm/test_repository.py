@@ -103,6 +103,18 @@ def test_resolve(tree: Path) -> None:
     assert repository.log(branch="nope") == []
 
 
+def test_the_tips_of_several_branches_at_once(empty: Path) -> None:
+    repository = Repository.open(empty)
+    assert repository.branch_tips(["main"]) == {}, "no commit yet"
+    sha = commit(empty, "first", file="1")
+    git(empty, "branch", "feature/one")
+    git(empty, "branch", "feature/two")
+    git(empty, "tag", "v1")
+    asked = ["main", "feature/one", "feature", "feature/*", "v1", "nope", "", "a\0b", "--all", "x y"]
+    assert repository.branch_tips(asked) == {"main": sha, "feature/one": sha}
+    assert repository.branch_tips([]) == {}
+
+
 def test_not_a_repository(tmp_path: Path) -> None:
     assert Repository.find(tmp_path) is None
     with pytest.raises(NotFound) as caught:

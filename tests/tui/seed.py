@@ -124,7 +124,9 @@ class SeededCockpit(Cockpit):
             back,
             current,
             replicas,
-            differences=self.differences if spec.protected else (),
+            differences=tuple(
+                Difference(Kind.ALIAS, name, words, Severity.WARNING) for words in self.differences if spec.protected
+            ),
             rollback_to=back,
             rollback_seconds=0.4 if back else None,
             rollback_note=f"version {back} is warm" if back else "there is no earlier version to go back to",

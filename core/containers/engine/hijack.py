@@ -16,8 +16,7 @@ from docker import errors as docker_errors
 
 from .client import Engine
 from .errors import refusal
-
-_LONGEST_HEAD = 64 << 10
+from .http_head import MAX_HEAD, http_head
 
 
 def hijack(
@@ -35,7 +34,7 @@ def hijack(
         line = engine.dial()
         try:
             line.sendall(head.encode() + content)
-            status, rest = _answer(line)
+            status, rest = http_head(line)
             if status not in (101, 200):
                 text = _message(line, rest)
                 raise refusal(docker_errors.APIError(text, explanation=text), what)
@@ -46,22 +45,10 @@ def hijack(
     return line, rest
 
 
-def _answer(line: socket.socket) -> tuple[int, bytes]:
-    data = b""
-    while b"\r\n\r\n" not in data:
-        piece = line.recv(4096)
-        if not piece or len(data) > _LONGEST_HEAD:
-            raise ConnectionResetError("the engine ended the connection")
-        data += piece
-    head, _, rest = data.partition(b"\r\n\r\n")
-    words = head.split(None, 2)
-    return (int(words[1]) if len(words) > 1 and words[1].isdigit() else 0), rest
-
-
 def _message(line: socket.socket, data: bytes) -> str:
     line.settimeout(2.0)
     try:
-        while len(data) < _LONGEST_HEAD and b"}" not in data and (piece := line.recv(4096)):
+        while len(data) < MAX_HEAD and b"}" not in data and (piece := line.recv(4096)):
             data += piece
     except OSError:
         pass

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ...child import EXEC_WITH_PARENT
 from ...errors import MissingExtra, PodiumError, Refused
 from ...logs.text import clean
 from .address import Address
@@ -30,15 +31,6 @@ from .errors import Away
 CONNECT_SECONDS = 15.0
 _KEEPALIVE = ("-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=3")
 _PREFIX = "podium-ssh-"
-# Becomes ssh after it has asked the kernel (PR_SET_PDEATHSIG) for a TERM when the process that started it ends in
-# whatever way.
-_WITH_PARENT = (
-    "import ctypes, os, sys\n"
-    "try: ctypes.CDLL(None).prctl(1, 15, 0, 0, 0)\n"
-    "except (OSError, AttributeError): pass\n"
-    "os.getppid() == int(sys.argv[1]) or os._exit(1)\n"
-    "os.execv(sys.argv[2], sys.argv[2:])\n"
-)
 
 
 class Tunnel:
@@ -72,7 +64,7 @@ class Tunnel:
             "-I",
             "-S",
             "-c",
-            _WITH_PARENT,
+            EXEC_WITH_PARENT,
             str(os.getpid()),
             program,
             "-nNT",

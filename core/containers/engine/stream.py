@@ -22,9 +22,9 @@ from requests import Response
 
 from .client import Engine
 from .errors import refusal
+from .http_head import MAX_HEAD, http_head
 
 CHUNK = 256 << 10
-_LONGEST_HEAD = 64 << 10
 
 
 class Stream:
@@ -38,7 +38,7 @@ class Stream:
             self.socket = engine.dial()
             try:
                 self.socket.sendall(f"GET {target} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
-                status, self._early = self._head()
+                status, self._early = http_head(self.socket)
                 if status != 200:
                     text = self._refusal()
                     raise refusal(docker_errors.APIError(text, explanation=text, response=_response(status)), what)
@@ -47,21 +47,10 @@ class Stream:
                 self.socket.close()
                 raise
 
-    def _head(self) -> tuple[int, bytes]:
-        data = b""
-        while b"\r\n\r\n" not in data:
-            piece = self.socket.recv(4096)
-            if not piece or len(data) > _LONGEST_HEAD:
-                raise ConnectionResetError("the engine ended the connection")
-            data += piece
-        head, _, rest = data.partition(b"\r\n\r\n")
-        words = head.split(None, 2)
-        return (int(words[1]) if len(words) > 1 and words[1].isdigit() else 0), rest
-
     def _refusal(self) -> str:
         data = self._early
         with contextlib.suppress(OSError):
-            while len(data) < _LONGEST_HEAD and (piece := self.socket.recv(4096)):
+            while len(data) < MAX_HEAD and (piece := self.socket.recv(4096)):
                 data += piece
         try:
             return str(json.loads(data)["message"])

@@ -7,13 +7,14 @@ engine's cache hit and a layer reproducible, whoever builds, wherever, whenever.
 
 from __future__ import annotations
 
-import io
-import stat
+import os
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
+from ...beneath import Directory, walk
 from ...errors import RunFailed
 from ...logs.text import clean
 
@@ -24,15 +25,33 @@ _CHUNK = 1024 * 1024
 _WHITEOUT = ".wh."
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    """Is a file of this machine: found when the context was put together, opened when it is sent."""
+
+    root: Path
+    path: str
+    size: int
+
+    @property
+    def full(self) -> Path:
+        return self.root / self.path
+
+    def open(self) -> BinaryIO:
+        with Directory.open(self.root) as root:
+            return root.read_below(self.path, links=False)
+
+
 @dataclass(slots=True)
 class Context:
     """Files by their path inside of the context. Directories above a file are made by themselves."""
 
-    _files: dict[str, bytes | Path] = field(default_factory=dict[str, bytes | Path])
+    _files: dict[str, bytes | _File] = field(default_factory=dict[str, bytes | _File])
     _directories: set[str] = field(default_factory=set[str])
 
-    def add(self, name: str, content: bytes | Path) -> None:
-        """`content` as the file `name`. RunFailed where an image cannot hold a file of that name."""
+    def add(self, name: str, content: bytes | Path | _File) -> None:
+        """Adds `content`, or the file at that path, as the file `name`. RunFailed where an image cannot hold a file
+        of that name."""
         parts = PurePosixPath(name).parts
         for part in parts:
             if part.startswith(_WHITEOUT):
@@ -40,6 +59,8 @@ class Context:
                     f"an image cannot hold the file {clean(name)[:200]!r}: names that begin with {_WHITEOUT} mean a"
                     " deletion there"
                 )
+        if isinstance(content, Path):
+            content = _File(content.parent, content.name, content.lstat().st_size)
         self._files[name] = content
         self.directory(str(PurePosixPath(name).parent))
 
@@ -51,25 +72,23 @@ class Context:
         """Every file below `root`, as `prefix/…`. RunFailed for anything that is neither a file nor a directory, and
         for a link: what it points to would be another thing inside of the image."""
         self.directory(prefix)
-        for path in sorted(root.rglob("*")):
-            name = f"{prefix}/{path.relative_to(root).as_posix()}"
-            kind = path.lstat().st_mode
-            if stat.S_ISDIR(kind):
-                self.directory(name)
-            elif stat.S_ISREG(kind):
-                self.add(name, path)
-            else:
-                raise RunFailed(
-                    f"{clean(str(path))} is neither a file nor a directory",
-                    hint="an image is built of plain files alone",
-                )
+        with Directory.open(root) as top:
+            for found in walk(top, whole=True):
+                name = f"{prefix}/{found.path}"
+                if found.is_directory:
+                    self.directory(name)
+                elif found.is_file:
+                    self.add(name, _File(root, found.path, found.status.st_size))
+                else:
+                    raise RunFailed(
+                        f"{clean(str(root / found.path))} is neither a file nor a directory",
+                        hint="an image is built of plain files alone",
+                    )
 
     @property
     def size(self) -> int:
         """Bytes of all files."""
-        return sum(
-            content.stat().st_size if isinstance(content, Path) else len(content) for content in self._files.values()
-        )
+        return sum(len(content) if isinstance(content, bytes) else content.size for content in self._files.values())
 
     def stream(self) -> Iterator[bytes]:
         """The tar, in pieces. RunFailed when a file changes while it is read, or cannot be read."""
@@ -85,18 +104,18 @@ class Context:
         yield b"\0" * (2 * tarfile.BLOCKSIZE)
 
 
-def _file(name: str, path: Path) -> Iterator[bytes]:
+def _file(name: str, file: _File) -> Iterator[bytes]:
     try:
-        with path.open("rb") as stream:
-            size = path.stat().st_size
+        with file.open() as stream:
+            size = os.fstat(stream.fileno()).st_size
             yield _header(name, size=size)
-            yield from exactly(stream, size, path)
+            yield from exactly(stream, size, file.full)
     except OSError as error:
         # While it is sent, an OSError would be taken for the engine's.
-        raise RunFailed(f"{clean(str(path))} cannot be read: {error.strerror or error}") from error
+        raise RunFailed(f"{clean(str(file.full))} cannot be read: {error.strerror or error}") from error
 
 
-def exactly(stream: io.BufferedReader, size: int, path: Path) -> Iterator[bytes]:
+def exactly(stream: BinaryIO, size: int, path: Path) -> Iterator[bytes]:
     """`size` bytes of a file and the padding that a tar wants. RunFailed when it has become shorter."""
     left = size
     while left:

@@ -6,23 +6,18 @@ from __future__ import annotations
 
 import sys
 
-from ...errors import PodiumError
+from ...child import run_main
 from ..engine.address import parse
 from ..engine.client import open_engine
 from . import store
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> None:
     address, tls, reference = arguments
-    try:
-        with open_engine(parse(address, tls=tls)) as engine:
-            found = store.inspect(engine, reference)
-    except PodiumError as error:
-        print(error.message, file=sys.stderr)
-        return error.exit_code
+    with open_engine(parse(address, tls=tls)) as engine:
+        found = store.inspect(engine, reference)
     print(found["Id"] if found else "")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_main(lambda: main(sys.argv[1:])))

@@ -1,17 +1,16 @@
 """Drivers: how a replica is run. `process` runs it on this machine, `docker` in a container; others come by entry
-points of `podium.drivers`."""
+points of `podium.drivers` (`core/plugins.py` finds them all)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
+from ... import plugins
 from ...domain.delivery import Replica
 from ...domain.project import Environment, Project
-from ...errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
     from ...journal import Journal
@@ -67,7 +66,7 @@ class ReplicaSpec:
 @dataclass(frozen=True, slots=True)
 class Started:
     """What is known of a replica that was just started: pid and start time of a process, or ids of container and
-    image. It answers at `address`, on the port of its spec."""
+    image, which are for drivers with an engine. It answers at `address`, on the port of its spec."""
 
     address: str = "127.0.0.1"
     pid: int | None = None
@@ -80,8 +79,24 @@ class Started:
         return f"container {self.container[:12]}, {self.address}" if self.container else f"pid {self.pid}"
 
 
+@dataclass(frozen=True, slots=True)
+class OwnedNames:
+    """What belongs to an environment on an engine, besides its replicas."""
+
+    network: str = ""
+    """The network that its containers are on; empty for one that it shares."""
+
+    proxies: Mapping[int, str] = field(default_factory=dict[int, str])
+    """The container of each instance of the proxy, by its number."""
+
+    helpers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The roles (`containers/engine/labels.py`) of all other containers of its own, by name."""
+
+
 class Driver(Protocol):
     """Starts and stops replicas, which speak docs/serving.md; `/ping` is 200 once one can predict.
+
+    What others have to know before a driver is loaded is in its capabilities (`domain/capabilities.py`).
 
     A driver whose replicas are on an engine or a machine of their own raises Unreachable from every method while
     that does not answer.
@@ -124,44 +139,52 @@ class Driver(Protocol):
 
     def alive(self, replica: Replica) -> bool: ...
 
-    def trust(self, replica: Replica) -> None:
-        """It has been seen healthy: where the driver knows how, it comes back by itself from now on."""
+    def enable_restart(self, replica: Replica) -> None:
+        """Lets a replica come back by itself from now on, where the driver knows how; it has been seen healthy."""
         ...
 
-    def returning(self, replica: Replica) -> bool:
-        """Whether it is down and being started again already, by somebody other than us."""
+    def is_restarting(self, replica: Replica) -> bool:
+        """Whether it is down and its engine is starting it again already."""
         ...
 
-    def whereabouts(self, replica: Replica) -> str:
-        """The address at which it is now, which a restart may have changed; that of its row where nothing better is
-        known."""
+    def current_address(self, replica: Replica) -> str:
+        """Returns the address at which it is now, which a restart may have changed; that of its row where nothing
+        better is known."""
         ...
 
-    def ready(self, version: int) -> tuple[float, str]:
-        """(seconds, why) that come before a replica of this version, which neither runs nor is kept, can be started;
-        (0, "") for none."""
+    def start_cost(self, version: int) -> tuple[float, str]:
+        """Returns (seconds, why) that come before a replica of this version, which neither runs nor is kept, can be
+        started; (0, "") for none."""
         ...
 
     def captures(self) -> Path:
         """The directory with what replicas have captured; brought here first where they are on another machine."""
         ...
 
-    def evidence(self, replica: Replica, log: Path) -> str:
-        """What it said and how it ended, for an error message; its whole log is in `log` afterwards. Empty when it
-        said nothing."""
+    def failure_report(self, replica: Replica, log: Path) -> str:
+        """Returns what it wrote and how it ended, for an error message; its whole log is in `log` afterwards. Empty
+        when it wrote nothing."""
         ...
 
     def stop_lost(self, marker: str) -> int:
         """End replicas that were started under this marker but never noted; how many."""
         ...
 
-    def settled(self) -> None:
-        """A change of the environment has succeeded, and what it keeps is settled: waste may be cleared away."""
+    def owned_names(self) -> OwnedNames:
+        """Returns what belongs to the environment on its engine; asks nothing. Empty where there is no engine."""
         ...
 
-    def clear(self) -> list[str]:
-        """The environment was stopped: remove what was there for all its replicas together; what was removed, in
-        words."""
+    def connect(self, replica: Replica) -> None:
+        """Puts a running replica back on the environment's network, which somebody took it off."""
+        ...
+
+    def after_rollout(self) -> None:
+        """Clears away what a rollout that succeeded has left; what the environment keeps is decided by now."""
+        ...
+
+    def teardown(self) -> list[str]:
+        """Removes what was there for all replicas together, after the environment was stopped; returns what was
+        removed, in words."""
         ...
 
     def url(self) -> str:
@@ -169,30 +192,7 @@ class Driver(Protocol):
         ...
 
 
-TABLE: dict[str, str] = {
-    "process": "podium.core.delivery.drivers.process:ProcessDriver",
-    "docker": "podium.core.delivery.drivers.docker.driver:DockerDriver",
-}
-GROUP = "podium.drivers"
-
-
 def load(name: str, setting: Setting) -> Driver:
-    """The driver called `name`, for one environment. UsageError for an unknown one, MissingExtra when what it needs
-    is not installed."""
-    target = TABLE.get(name) or _entry_points().get(name)
-    if target is None:
-        known = ", ".join(sorted(TABLE.keys() | _entry_points().keys()))
-        raise UsageError(f"there is no driver {name!r}", hint=f"known: {known}")
-    module, _, attribute = target.partition(":")
-    try:
-        return cast(Driver, getattr(import_module(module), attribute)(setting))
-    except ImportError as error:
-        raise MissingExtra(
-            f"the driver {name} needs {error.name or error}", hint=f"pip install {error.name or name}"
-        ) from error
-
-
-def _entry_points() -> dict[str, str]:
-    from importlib.metadata import entry_points
-
-    return {point.name: point.value for point in entry_points(group=GROUP)}
+    """Returns the driver of that name for one environment. Raises UsageError for an unknown one, MissingExtra when
+    what it needs is not installed."""
+    return cast(Driver, plugins.load("drivers", name)(setting))

@@ -17,7 +17,7 @@ from ..host.paths import private
 from ..host.ports import kept_port, let_go, reserve
 from ..proxy.proxy import Proxy, of_process
 from ..proxy.transport import Direct, Transport
-from . import ReplicaSpec, Setting, Started
+from . import OwnedNames, ReplicaSpec, Setting, Started
 
 _INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
 _HOST = "127.0.0.1"
@@ -113,22 +113,22 @@ class ProcessDriver:
     def alive(self, replica: Replica) -> bool:
         return replica.pid is not None and replica.pid_started is not None and alive(replica.pid, replica.pid_started)
 
-    def trust(self, replica: Replica) -> None:
+    def enable_restart(self, replica: Replica) -> None:
         """Only the agent brings a process back."""
 
-    def returning(self, replica: Replica) -> bool:
+    def is_restarting(self, replica: Replica) -> bool:
         return False
 
-    def whereabouts(self, replica: Replica) -> str:
+    def current_address(self, replica: Replica) -> str:
         return replica.address
 
-    def ready(self, version: int) -> tuple[float, str]:
+    def start_cost(self, version: int) -> tuple[float, str]:
         return 0.0, ""
 
     def captures(self) -> Path:
         return self.setting.directory / "capture"
 
-    def evidence(self, replica: Replica, log: Path) -> str:
+    def failure_report(self, replica: Replica, log: Path) -> str:
         return daemon.tail(log)
 
     def stop_lost(self, marker: str) -> int:
@@ -137,10 +137,16 @@ class ProcessDriver:
             daemon.stop(pid, started, grace=2.0)
         return len(lost)
 
-    def settled(self) -> None:
+    def owned_names(self) -> OwnedNames:
+        return OwnedNames()
+
+    def connect(self, replica: Replica) -> None:
+        """Processes share this machine's network."""
+
+    def after_rollout(self) -> None:
         """A process leaves nothing behind."""
 
-    def clear(self) -> list[str]:
+    def teardown(self) -> list[str]:
         return []
 
     def url(self) -> str:

@@ -1,5 +1,4 @@
-"""Bringing back what has died: replicas with their weight, and the proxy. For callers that hold the environment
-(guard.py)."""
+"""Heals an environment: replicas that died are started again, with their weight, and so is the proxy."""
 
 from __future__ import annotations
 
@@ -8,29 +7,44 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from ...domain.delivery import Replica, ReplicaState
+from ...domain.project import Environment, Project
+from ...journal import Journal
+from .lock import healing
 from .runtime import EnvironmentRuntime, noted
 
-# A replica that lives but fails its health check for this long is ended and started again.
-_HUNG_SECONDS = 20
-_STABLE_SECONDS = 60.0
-_LONGEST_PAUSE = 60.0
+# A replica that runs but fails its health check for this long is stopped and started again.
+HUNG_SECONDS = 20
+# One that has run for this long counts as stable: its restarts are counted from one again.
+STABLE_SECONDS = 60.0
+MAX_RESTART_DELAY = 60.0
+# How long a replica without a process or container in its row may be one that is being started at this moment.
+START_GRACE = 1.0
 
 
-def tend(runtime: EnvironmentRuntime, *, skip: Collection[str] = ()) -> list[str]:
-    """What was done, in words; empty when all was well, and then nothing was written. `skip` are ids that somebody
-    else looks after."""
+def heal_environment(project: Project, journal: Journal, environment: Environment) -> list[str]:
+    """Heals an environment unless an operation changes it; returns what was done, in words."""
+    if not journal.replicas.of(environment.name):
+        return []
+    runtime = EnvironmentRuntime(project, journal, environment)
+    with healing(journal, runtime.directory, environment.name) as allowed:
+        return heal(runtime) if allowed else []
+
+
+def heal(runtime: EnvironmentRuntime, *, skip: Collection[str] = ()) -> list[str]:
+    """Starts again what died; the caller holds the environment (`lock.py`). Returns what was done, in words; empty
+    when all was well, and then nothing was written. `skip` are ids of replicas that the caller waits for itself."""
     rows = [row for row in runtime.replicas() if row.id not in skip and row.state is not ReplicaState.STOPPED]
-    done = _tend_proxy(runtime)
+    done = _heal_proxy(runtime)
     servers = [stat for stat in runtime.proxy.stats() if stat.kind == "server"]
-    down = {stat.name for stat in servers if stat.status.startswith("DOWN") and stat.lasting > _HUNG_SECONDS}
+    down = {stat.name for stat in servers if stat.status.startswith("DOWN") and stat.lasting > HUNG_SECONDS}
     for row in rows:
-        done += _tend_replica(runtime, row, hung=row.slot in down)
+        done += _heal_replica(runtime, row, hung=row.slot in down)
     if rows and (done or _drifted(runtime)):
         runtime.sync()
     return done
 
 
-def _tend_proxy(runtime: EnvironmentRuntime) -> list[str]:
+def _heal_proxy(runtime: EnvironmentRuntime) -> list[str]:
     if runtime.proxy.whole() or not any(row.state is not ReplicaState.STOPPED for row in runtime.replicas()):
         return []
     part = "an instance of the proxy" if runtime.proxy.alive() else "the proxy"
@@ -38,29 +52,29 @@ def _tend_proxy(runtime: EnvironmentRuntime) -> list[str]:
     return [f"{runtime.name}: {part} was gone; started it again"]
 
 
-def _tend_replica(runtime: EnvironmentRuntime, row: Replica, *, hung: bool) -> list[str]:
+def _heal_replica(runtime: EnvironmentRuntime, row: Replica, *, hung: bool) -> list[str]:
     if runtime.driver.alive(row):
-        found = runtime.driver.whereabouts(row)
+        found = runtime.driver.current_address(row)
         if found != row.address:
             runtime.journal.replicas.put(replace(row, address=found))
             return [f"{runtime.name}: {row.id} was started again and is now at {found}"]
         if row.state is ReplicaState.STARTING:
-            return _starting(runtime, row)
+            return _check_starting(runtime, row)
         lived = time.time() - (row.started or 0.0)
-        if not (hung and lived > _HUNG_SECONDS and row.state is not ReplicaState.DRAINING and not runtime.healthy(row)):
+        if not (hung and lived > HUNG_SECONDS and row.state is not ReplicaState.DRAINING and not runtime.healthy(row)):
             return []
         runtime.driver.stop(row, grace=1.0)
-        return [*_again(runtime, row), f"{runtime.name}: {row.id} lived but did not answer"]
-    if runtime.driver.returning(row):
+        return [*_restart(runtime, row), f"{runtime.name}: {row.id} lived but did not answer"]
+    if runtime.driver.is_restarting(row):
         return []
-    if not noted(row) and row.state is ReplicaState.STARTING and time.time() - (row.started or 0.0) < 1.0:
+    if not noted(row) and row.state is ReplicaState.STARTING and time.time() - (row.started or 0.0) < START_GRACE:
         return []
-    return _again(runtime, row) if time.time() >= _not_before(row) else []
+    return _restart(runtime, row) if time.time() >= _restart_at(row) else []
 
 
-def _starting(runtime: EnvironmentRuntime, row: Replica) -> list[str]:
+def _check_starting(runtime: EnvironmentRuntime, row: Replica) -> list[str]:
     if runtime.healthy(row, timeout=0.3):
-        runtime.driver.trust(row)
+        runtime.driver.enable_restart(row)
         runtime.journal.replicas.put(replace(row, state=ReplicaState.READY if row.weight else ReplicaState.WARM))
         return [f"{runtime.name}: {row.id} is healthy again"]
     if time.time() - (row.started or 0.0) > runtime.environment.health_timeout:
@@ -68,21 +82,21 @@ def _starting(runtime: EnvironmentRuntime, row: Replica) -> list[str]:
     return []
 
 
-def _again(runtime: EnvironmentRuntime, row: Replica) -> list[str]:
-    stable = row.started is not None and time.time() - row.started > _STABLE_SECONDS
+def _restart(runtime: EnvironmentRuntime, row: Replica) -> list[str]:
+    stable = row.started is not None and time.time() - row.started > STABLE_SECONDS
     runtime.proxy.fell(row.slot)
     runtime.launch(replace(row, restarts=1 if stable else row.restarts + 1))
     return [f"{runtime.name}: {row.id} was gone; started it again"]
 
 
-def _not_before(row: Replica) -> float:
-    """One that dies again and again is started ever more seldom: at once, at once, then after 2, 4, 8 … 60 s."""
-    pause = 0.0 if row.restarts < 2 else min(_LONGEST_PAUSE, 2.0 ** (row.restarts - 1))
+def _restart_at(row: Replica) -> float:
+    """Returns when a dead replica may be started: at once, at once, then after 2, 4, 8 … 60 s."""
+    pause = 0.0 if row.restarts < 2 else min(MAX_RESTART_DELAY, 2.0 ** (row.restarts - 1))
     return (row.started or 0.0) + pause
 
 
 def _drifted(runtime: EnvironmentRuntime) -> bool:
-    """Whether the proxy does something else than the rows say."""
+    """Returns whether the proxy has other servers or weights than the rows say."""
     wanted = {server.slot: (server.weight, server.at) for server in runtime.layout().servers}
     for stats in runtime.proxy.readings().values():
         servers = [stat for stat in stats if stat.kind == "server" and not stat.status.startswith("MAINT")]

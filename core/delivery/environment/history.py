@@ -1,38 +1,93 @@
-"""What the ledger says about an environment: which version serves, which came before, and which one a rollback
-brings back."""
+"""The history of an environment, by the ledger: which version serves, which served before, which one a rollback brings
+back, and how long that takes."""
 
 from __future__ import annotations
 
-from ...domain.delivery import Deployment, DeploymentState, How
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from ...domain.delivery import Deployment, How
 from ...domain.models import CHAMPION
 from ...domain.project import Project
 from ...journal import Journal
 
-_FAR = 500
+# How many deployments are looked at for how long a start, and a rollback to a warm version, took.
+MAX_STARTS = 20
+MAX_ROLLBACKS = 50
 
 
 def serving(journal: Journal, environment: str) -> int | None:
+    """Returns the version that an environment serves by the ledger, for those who ask nothing else."""
     current = journal.ledger.current(environment)
     return current.to_version if current else None
 
 
-def succeeded(journal: Journal, environment: str) -> list[Deployment]:
-    """Newest first."""
-    return [row for row in journal.ledger.history(environment, limit=_FAR) if row.state is DeploymentState.SUCCEEDED]
+@dataclass(frozen=True, slots=True)
+class EnvironmentHistory:
+    """What the ledger knew of an environment when it was read, for all that one question asks of it."""
+
+    environment: str
+
+    current: Deployment | None
+    """The latest deployment that succeeded: what the environment should serve."""
+
+    served: tuple[tuple[int, bool], ...]
+    """Every version that has served, the latest first and each once, and whether it is quarantined."""
+
+    start_seconds: float | None
+    """How long the last start of new replicas took."""
+
+    warm_seconds: float | None
+    """How long the last rollback to a version that was warm took until traffic had moved."""
+
+    @classmethod
+    def load(cls, journal: Journal, model: str, environment: str) -> Self:
+        """Reads the ledger."""
+        ledger = journal.ledger
+        return cls(
+            environment,
+            ledger.current(environment),
+            tuple(ledger.served(environment, model)),
+            start_seconds(journal, environment),
+            _seconds(
+                (
+                    data
+                    for data in ledger.notes(environment, limit=MAX_ROLLBACKS, how=How.ROLLBACK)
+                    if not data.get("new")
+                ),
+                "traffic_seconds",
+            ),
+        )
+
+    @property
+    def serving(self) -> int | None:
+        """The version that serves by the ledger."""
+        return self.current.to_version if self.current else None
+
+    @property
+    def earlier(self) -> tuple[int, ...]:
+        """Versions that served before the present one, each once, the latest first."""
+        return tuple(version for version, _ in self.served[1:])
+
+    def good_before(self, *, leaving: Collection[int] = ()) -> int | None:
+        """Returns the version that a rollback brings back: the latest earlier one that is not quarantined and is not
+        among those being left."""
+        return next((version for version, bad in self.served[1:] if not bad and version not in leaving), None)
 
 
-def earlier(journal: Journal, environment: str) -> list[int]:
-    """Versions that served before the present one, each once, the latest first."""
-    rows = succeeded(journal, environment)
-    return list(dict.fromkeys(row.to_version for row in rows[1:] if row.to_version != rows[0].to_version))
+def start_seconds(journal: Journal, environment: str) -> float | None:
+    """Returns how long the last start of new replicas took."""
+    return _seconds(journal.ledger.notes(environment, limit=MAX_STARTS), "start_seconds")
 
 
-def good_before(project: Project, journal: Journal, environment: str, *, leaving: int | None = None) -> int | None:
-    """The version that a rollback brings back: the latest earlier one that is not quarantined and is not `leaving`."""
-    model = project.mlflow.model
-    return next(
-        (v for v in earlier(journal, environment) if v != leaving and journal.quarantine.find(model, v) is None), None
-    )
+def _seconds(notes: Iterable[Mapping[str, object]], key: str) -> float | None:
+    """The first value of `key` that was measured."""
+    for data in notes:
+        value = data.get(key)
+        if isinstance(value, int | float) and value > 0:
+            return float(value)
+    return None
 
 
 def carries(project: Project, environment: str) -> str:
@@ -46,26 +101,3 @@ def carries(project: Project, environment: str) -> str:
     if not carriers and len(project.environments) == 1:
         carriers = set(project.environments)
     return CHAMPION if environment in carriers else ""
-
-
-def known_aliases(project: Project, journal: Journal) -> dict[str, int]:
-    """The model's aliases as the journal last saw them."""
-    return {alias: v.version for v in journal.versions.of(project.mlflow.model) for alias in v.aliases}
-
-
-def typical_seconds(journal: Journal, environment: str, key: str, default: float) -> float:
-    """The last measured `key` of this environment's deployments (`start_seconds`, `traffic_seconds`)."""
-    for row in succeeded(journal, environment)[:20]:
-        value = row.data.get(key)
-        if isinstance(value, int | float) and value > 0:
-            return float(value)
-    return default
-
-
-def warm_seconds(journal: Journal, environment: str, default: float) -> float:
-    """How long the last rollback to a version that was warm took until traffic had moved."""
-    for row in succeeded(journal, environment)[:50]:
-        value = row.data.get("traffic_seconds")
-        if row.how is How.ROLLBACK and not row.data.get("new") and isinstance(value, int | float) and value > 0:
-            return float(value)
-    return default

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from ... import plugins
 from ...domain.containers import EngineSnapshot
 from ...errors import PodiumError
 
@@ -22,7 +23,7 @@ def picture(runtime: EnvironmentRuntime, *, fresh: bool = False) -> EngineSnapsh
     While an agent follows the engine, what it wrote is true however long ago that was. Where none does, the engine
     is asked; one that does not answer gives a picture with a message.
     """
-    if runtime.environment.driver != "docker":
+    if not plugins.driver_capabilities(runtime.environment.driver).engine:
         return None
     kept = runtime.journal.snapshots.get(runtime.name)
     if not fresh and kept is not None:

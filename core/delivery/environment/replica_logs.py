@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ... import plugins
 from ...domain.containers import Container, EngineSnapshot
 from ...domain.project import Environment, Project
 from ...errors import NotFound, Unreachable
@@ -39,7 +40,7 @@ class Following:
         self._watch: Watch | None = None
         self._merged = Merged(tail=tail)
         self.message = ""
-        if environment.driver == "docker":
+        if plugins.driver_capabilities(environment.driver).engine:
             agent, known = journal.agent.status(), journal.snapshots.get(environment.name)
             if agent.alive and known is not None and agent.started is not None and known.at >= agent.started:
                 self._picture = known

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from ... import plugins
 from ...domain.delivery import Replica, ReplicaState
 from ...domain.models import TAG_DIRTY, Version
 from ...domain.project import Environment, Project
@@ -48,12 +49,14 @@ class EnvironmentRuntime:
 
     @cached_property
     def driver(self) -> drivers.Driver:
-        """Refused when what runs was started by a driver of the other kind: this one would find nothing of it, and
-        start it all once more."""
+        """Raises Refused when what runs was started by a driver of the other kind (with an engine, or without): this
+        one would find nothing of it, and start it all once more."""
         wanted = self.environment.driver
-        running = {"docker" if row.container else "process" for row in self.replicas() if noted(row)} - {wanted}
-        if running and wanted in ("docker", "process"):
-            other = running.pop()
+        engine = plugins.driver_capabilities(wanted).engine
+        if any(bool(row.container) is not engine for row in self.replicas() if noted(row)):
+            other = " or ".join(
+                name for name in plugins.names("drivers") if plugins.driver_capabilities(name).engine is not engine
+            )
             raise Refused(
                 f"{self.name} was started with driver: {other}, and podium.yaml says {wanted} now",
                 hint=(
@@ -90,10 +93,7 @@ class EnvironmentRuntime:
     def version(self, number: int) -> Version:
         """As the journal last saw it; one that it never saw is known by its number alone."""
         model = self.project.mlflow.model
-        return next(
-            (v for v in self.journal.versions.of(model) if v.version == number),
-            Version(model=model, version=number, created=0.0),
-        )
+        return self.journal.versions.get(model, number) or Version(model=model, version=number, created=0.0)
 
     def files(self, version: int) -> Path:
         from ...registry.files import directory
@@ -221,7 +221,7 @@ class EnvironmentRuntime:
         while waiting:
             for replica in list(waiting.values()):
                 if self.healthy(replica):
-                    self.driver.trust(replica)
+                    self.driver.enable_restart(replica)
                     self.journal.replicas.put(replace(replica, state=ReplicaState.WARM))
                     del waiting[replica.id]
                 elif not self.driver.alive(replica):
@@ -268,7 +268,7 @@ class EnvironmentRuntime:
 
     def evidence(self, replica: Replica) -> str:
         """The end of its log, to go into an error message."""
-        text = self.driver.evidence(replica, self.log(replica))
+        text = self.driver.failure_report(replica, self.log(replica))
         return f" Its log ends with:\n{text}" if text else " It wrote no log."
 
     def look(self, replica: Replica) -> str:
@@ -312,13 +312,11 @@ class EnvironmentRuntime:
         order = list(dict.fromkeys(version for version in ranked if version != serving))
         warm, aside = set(order[: environment.keep]), set(order[environment.keep :][: environment.keep_stopped])
         idle = [row for row in self.replicas() if not row.weight]
-        surplus = [
-            row for row in idle if row.version == serving and int(row.slot.rpartition("-")[2]) > environment.replicas
-        ]
+        surplus = [row for row in idle if row.version == serving and row.number > environment.replicas]
         others = [row for row in idle if row.version not in warm | {serving}]
         self.put_aside([row for row in others if row.version in aside])
         self.retire([*surplus, *(row for row in others if row.version not in aside)])
-        self.driver.settled()
+        self.driver.after_rollout()
 
 
 def noted(replica: Replica) -> bool:

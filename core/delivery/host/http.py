@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 import http.client
+import time
+
+# As much as a relay passes on (core/containers/relay/client.py).
+MAX_BODY = 8 << 20
 
 
 def request(
     port: int, method: str, path: str, *, host: str = "127.0.0.1", body: bytes | None = None, timeout: float = 2.0
 ) -> tuple[int, bytes]:
-    """(status, body). OSError when nobody answers in `timeout` seconds, and for an answer that is not HTTP."""
+    """(status, body). OSError when the whole answer is not here in `timeout` seconds, is not HTTP or has no end."""
+    deadline = time.monotonic() + timeout
     connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
         headers = {"Content-Type": "application/json"} if body is not None else {}
         connection.request(method, path, body=body, headers={**headers, "Connection": "close"})
         answer = connection.getresponse()
-        return answer.status, answer.read()
+        return answer.status, _body(answer, deadline, timeout)
     except http.client.HTTPException as error:
         raise OSError(f"not HTTP: {error!r}") from error
     finally:
         connection.close()
+
+
+def _body(answer: http.client.HTTPResponse, deadline: float, timeout: float) -> bytes:
+    """The time-out of a socket is for each piece: one that drips would never reach it."""
+    body, length = bytearray(), answer.length
+    while length is None or len(body) < length:
+        piece = answer.read1(65_536 if length is None else min(65_536, length - len(body)))
+        if not piece:
+            break
+        body += piece
+        if len(body) > MAX_BODY:
+            raise OSError(f"the answer is longer than {MAX_BODY >> 20} MiB")
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the answer was not complete within {timeout:g} s")
+    if length is not None and len(body) < length:
+        raise http.client.IncompleteRead(bytes(body), length - len(body))
+    return bytes(body)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ...errors import Unreachable
+from ...telemetry.windows import Counts
 from ..host.paths import INSTANCES
 from .haproxy import Layout, Runtime, Server, ServerStat, fixed_part, render, with_weights
 from .placement import ProcessProxyHost, ProxyHost
@@ -159,14 +160,24 @@ class Proxy:
                 found[key] = _together(found[key], stat) if key in found else stat
         return list(found.values())
 
-    def totals(self) -> dict[int, tuple[int, int]]:
-        """By the number of the instance, of those that answer: (requests, those answered with 5xx by whomever) since
-        it started."""
+    def totals(self) -> dict[int, Counts]:
+        """Returns, by the number of each instance that answers, its requests and those answered with 5xx, by itself
+        or by a replica."""
         return {
-            number: (stat.requests, stat.errors_5xx)
+            number: Counts(stat.requests, stat.errors_5xx)
             for number, stats in self.readings().items()
             for stat in stats
             if stat.kind == "frontend"
+        }
+
+    def counts(self) -> dict[tuple[int, str], Counts]:
+        """Returns, by the number of each instance that answers and by server, the requests that the server got and
+        those that failed: answered with 5xx, or cut off."""
+        return {
+            (number, stat.name): Counts(stat.requests, stat.errors_5xx + stat.failures)
+            for number, stats in self.readings().items()
+            for stat in stats
+            if stat.kind == "server"
         }
 
     def look(self) -> str:

@@ -1,4 +1,4 @@
-"""Making an environment again what the ledger says. For callers that hold it (guard.py).
+"""Making an environment again what the ledger says. For callers that hold it (lock.py).
 
 What is new always comes before what is old goes: while one healthy replica of any version serves, no request is
 lost. A part that fails is told and does not keep the others from being done.
@@ -16,7 +16,7 @@ from ...domain.repair import Difference, Kind
 from ...errors import Interrupted, PodiumError, RunFailed
 from ..environment import history, observed
 from ..environment.runtime import EnvironmentRuntime
-from ..rollout.recovery import settled
+from ..rollout.recovery import recover_all
 from ..rollout.strategies import FULL
 
 if TYPE_CHECKING:
@@ -73,28 +73,19 @@ class Mender:
     # The parts, in their order
 
     def interrupted(self) -> None:
-        for line in settled(self.runtime):
+        for line in recover_all(self.runtime):
             self.runtime.say(line)
 
     def connect(self) -> None:
         """Containers that somebody took off their network get back on it, before anybody looks for their address."""
-        if self.runtime.environment.driver != "docker" or not self._of(Kind.NETWORK):
+        picture = observed.picture(self.runtime, fresh=True) if self._of(Kind.NETWORK) else None
+        if picture is None or picture.message:
             return
-        from ..drivers.docker.driver import DockerDriver
-
-        driver = self.runtime.driver
-        picture = observed.picture(self.runtime, fresh=True)
-        if not isinstance(driver, DockerDriver) or picture is None or picture.message:
-            return
-        from ..status.container_differences import network
-
-        off = {each.id: each for each in picture.containers if network(self.runtime) not in each.networks}
+        network = self.runtime.driver.owned_names().network
+        off = {each.id for each in picture.containers if network not in each.networks}
         for row in self.runtime.replicas():
             if row.container in off and row.state is not ReplicaState.STOPPED:
-                engine = driver.place.engine
-                with engine.doing(f"connecting {row.id} to its network"):
-                    engine.api.connect_container_to_network(row.container, driver.place.network)
-                driver.place.listing.forget()
+                self.runtime.driver.connect(row)
                 self.runtime.say(f"connected {row.id} to its network again")
 
     def bring_up(self) -> None:
@@ -109,7 +100,7 @@ class Mender:
                 self._try(lambda row=row: started.append(self._again(row)))
             elif row.state is ReplicaState.STARTING:
                 started.append(row)  # left so by a change that had no patience for it
-            elif (found := self.runtime.driver.whereabouts(row)) != row.address:
+            elif (found := self.runtime.driver.current_address(row)) != row.address:
                 self.runtime.journal.replicas.put(replace(row, address=found))
                 self.runtime.say(f"{row.id} is at {found} now")
         for row in started:
@@ -135,7 +126,7 @@ class Mender:
         missing = [number for number in self.runtime.missing(version) if f"v{version}-{number}" not in known]
         if not missing:
             return
-        from ..rollout.saga import fetch
+        from ..rollout.carry_out import fetch
 
         digest = fetch(self.runtime, version)
         for number in missing:
@@ -159,7 +150,7 @@ class Mender:
         version, wanted = self.serving, self.runtime.environment.replicas
         if version is None:
             return
-        rows = [row for row in self.runtime.running(version) if _number(row) <= wanted]
+        rows = [row for row in self.runtime.running(version) if row.number <= wanted]
         if not rows:
             return
         self._wait_for_one(rows)
@@ -173,7 +164,7 @@ class Mender:
             self.runtime.drain(drained)
         for row in drained:
             self.runtime.journal.replicas.put(replace(row, state=ReplicaState.WARM))
-        surplus = [row for row in self.runtime.replicas(version) if _number(row) > wanted]
+        surplus = [row for row in self.runtime.replicas(version) if row.number > wanted]
         if surplus:
             self.runtime.retire(surplus)
 
@@ -234,10 +225,6 @@ def _answers(instance: Instance) -> bool:
     return True
 
 
-def _number(row: Replica) -> int:
-    return int(row.slot.rpartition("-")[2])
-
-
 def others_serve(runtime: EnvironmentRuntime, row: Replica) -> bool:
     return any(
         other.id != row.id and other.weight and other.state is ReplicaState.READY and runtime.driver.alive(other)
@@ -274,7 +261,7 @@ def renew(runtime: EnvironmentRuntime, row: Replica, *, keep: bool) -> None:
 
 def _spare(runtime: EnvironmentRuntime, row: Replica) -> Replica:
     """One more replica of the same version, healthy and with the traffic of `row`."""
-    number = max(_number(each) for each in runtime.replicas(row.version)) + 1
+    number = max(each.number for each in runtime.replicas(row.version)) + 1
     made = runtime.start(row.version, number, row.digest)
     try:
         runtime.wait_healthy([made.id])

@@ -12,10 +12,10 @@ from ...domain.project import Environment, Project
 from ...domain.repair import Difference, Kind, RepairPlan, Severity
 from ...errors import NotFound, Refused, RunFailed
 from ...journal import Journal
-from ..environment import history
+from ..environment.history import start_seconds
 from ..environment.lock import operation
 from ..environment.runtime import EnvironmentRuntime
-from ..rollout.change_steps import PATIENCE
+from ..rollout.change_steps import ENGINE_TIMEOUT
 from ..status import status as environments
 from .apply import Mender, others_serve, renew
 
@@ -65,10 +65,10 @@ def plan(project: Project, journal: Journal, environment: Environment) -> Repair
     """What a repair would do now; the engine is asked. An environment that is as it should be has a plan without
     steps."""
     status = environments.status(project, journal, environment, fresh=True)
-    found = status.details
+    found = status.differences
     ranked = sorted((each for each in found if each.repairable), key=lambda each: _ORDER.index(each.kind))
     steps = list(dict.fromkeys(each.repair for each in ranked))
-    start = history.typical_seconds(journal, environment.name, "start_seconds", _START_SECONDS)
+    start = start_seconds(journal, environment.name) or _START_SECONDS
     return RepairPlan(
         environment=environment.name,
         differences=found,
@@ -99,7 +99,7 @@ def _warnings(found: tuple[Difference, ...]) -> tuple[str, ...]:
 def _refusal(status: EnvironmentStatus) -> str:
     if status.locked_by:
         return f"{status.name} is being changed by {status.locked_by}"
-    away = next((each for each in status.details if each.kind is Kind.UNREACHABLE), None)
+    away = next((each for each in status.differences if each.kind is Kind.UNREACHABLE), None)
     return f"nothing can be mended while the engine does not answer: {away.words}" if away is not None else ""
 
 
@@ -120,9 +120,7 @@ def plan_restart(project: Project, journal: Journal, environment: Environment, n
         refusal=_refusal(status),
         type_to_confirm=environment.name if environment.protected else "",
         expected_seconds=(
-            history.typical_seconds(journal, environment.name, "start_seconds", _START_SECONDS)
-            if what is not None
-            else _SHORT_SECONDS
+            (start_seconds(journal, environment.name) or _START_SECONDS) if what is not None else _SHORT_SECONDS
         ),
         restart=PROXY if what is None else what.id,
     )
@@ -185,7 +183,7 @@ def repair(context: StepContext) -> Mapping[str, Any]:
     """The built-in step. Options: `environment`; `remove`, names of containers to be removed; `restart`, the one
     replica that is restarted instead."""
     config = context.project.environment(str(context.options.get("environment") or context.options.get("target") or ""))
-    runtime = EnvironmentRuntime(context.project, context.journal, config, say=context.log, patience=PATIENCE)
+    runtime = EnvironmentRuntime(context.project, context.journal, config, say=context.log, patience=ENGINE_TIMEOUT)
     restart = str(context.options.get(_RESTART) or "")
     if restart:
         return _restart(runtime, restart, who=context.run.who)

@@ -19,7 +19,7 @@ from ..environment import history
 from ..environment.runtime import EnvironmentRuntime
 from ..proxy.transport import Direct
 from ..rollout import verify
-from ..rollout.saga import fetch
+from ..rollout.carry_out import fetch
 from .judging import Figures, figures, judge
 from .report import sentence, to_dict, to_gate, to_json, to_markdown
 from .sending import Endpoint, Sender, Timed

@@ -1,9 +1,8 @@
 """The alias moves that belong to a promotion or a rollback, and their way back.
 
-The registry is asked after traffic has moved, by a process of its own (`python -m
-podium.core.delivery.rollout.aliases HOME`, told DEPLOYMENT finish|undo on its standard input). MLflow, where it has
-to be loaded for that, takes a second and more of a core: what serves comes first, and it is loaded while replicas
-start.
+A child process (`python -m podium.core.delivery.rollout.aliases HOME`, which reads `DEPLOYMENT finish|undo` from its
+standard input) asks the registry, after traffic has moved. Loading MLflow, where that is needed, takes a second and
+more of a core: what serves comes first, and MLflow is loaded while replicas start.
 """
 
 from __future__ import annotations
@@ -14,13 +13,16 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from ... import handover
+from ...child import run_main
 from ...domain.delivery import Deployment, How
 from ...domain.models import CHALLENGER, CHAMPION, PREVIOUS
 from ...domain.project import Project
+from ...domain.rollout import RolloutState
 from ...errors import PodiumError, Unreachable
 from ...journal import Journal
 from ..environment import history
@@ -28,30 +30,25 @@ from ..environment import history
 if TYPE_CHECKING:
     from ...registry import Registry
 
-_SECONDS = 120.0
-_PATIENCE = 10.0
-# Of 19: how much it leaves to others.
-_NICE = 10
+MOVE_TIMEOUT = 120.0
+# How long an alias that another step is moving is waited for.
+ALIAS_LOCK_TIMEOUT = 10.0
+# Of 19: what serves goes first.
+NICENESS = 10
 
 Moves = Mapping[str, int | None]
 
 
 def wanted(project: Project, journal: Journal, deployment: Deployment, now: Mapping[str, int]) -> dict[str, int | None]:
-    """Alias -> version (None: taken away) once this deployment is done; empty where the environment carries no alias
-    or a plain deploy leaves it."""
+    """Returns the aliases that differ once this deployment is done: alias -> version (None: removed). Empty where the
+    environment carries no alias, and for a deploy, which moves none."""
     if deployment.how is How.DEPLOY or not history.carries(project, deployment.environment):
         return {}
     moves: dict[str, int | None] = {CHAMPION: deployment.to_version}
     if deployment.how is How.ROLLBACK:
-        before = [v for v in history.earlier(journal, deployment.environment) if v != deployment.to_version]
-        moves[PREVIOUS] = next(
-            (
-                v
-                for v in before
-                if v != deployment.from_version and journal.quarantine.find(deployment.model, v) is None
-            ),
-            None,
-        )
+        past = history.EnvironmentHistory.load(journal, deployment.model, deployment.environment)
+        left = () if deployment.from_version is None else (deployment.from_version,)
+        moves[PREVIOUS] = past.good_before(leaving=(deployment.to_version, *left))
     elif deployment.from_version not in (None, deployment.to_version):
         moves[PREVIOUS] = deployment.from_version
     if now.get(CHALLENGER) == deployment.to_version:
@@ -60,23 +57,26 @@ def wanted(project: Project, journal: Journal, deployment: Deployment, now: Mapp
 
 
 def finish(project: Project, journal: Journal, deployment: Deployment) -> list[str]:
-    """Move the aliases; what was moved, in words. What they were is kept in the ledger before the first is moved."""
+    """Moves the aliases; returns what was moved, in words. What they were is noted in the ledger before the first is
+    moved."""
     registry = _open(project)
     try:
         now = _aliases(registry, deployment.model)
         moves = wanted(project, journal, deployment, now)
         if moves:
-            known = journal.ledger.get(deployment.id)
-            before: dict[str, int | None] = {alias: now.get(alias) for alias in moves}
-            journal.ledger.phase(deployment.id, known.phase, {"aliases": before, **known.data})
+            row = journal.ledger.get(deployment.id)
+            state = RolloutState.from_json(row.data)
+            if state.aliases_before is None:
+                state = replace(state, aliases_before={alias: now.get(alias) for alias in moves})
+                journal.ledger.phase(deployment.id, row.phase, state.to_json())
         return _move(project, journal, registry, deployment, moves, now)
     finally:
         registry.close()
 
 
 def undo(project: Project, journal: Journal, deployment: Deployment) -> list[str]:
-    """Put back the aliases that `finish` may have moved."""
-    before = cast("Moves", journal.ledger.get(deployment.id).data.get("aliases") or {})
+    """Moves back the aliases that `finish` may have moved; returns what was moved, in words."""
+    before = RolloutState.from_json(journal.ledger.get(deployment.id).data).aliases_before
     if not before:
         return []
     registry = _open(project)
@@ -94,16 +94,15 @@ def undo(project: Project, journal: Journal, deployment: Deployment) -> list[str
         registry.close()
 
 
-class Apart:
-    """`finish` or `undo` by a process of its own, which may be started before there is something to do. To be
-    closed."""
+class AliasProcess:
+    """Moves aliases in a child process, which may be started before there is something to move. To be closed."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
         self._process: subprocess.Popen[str] | None = None
 
     def prepare(self) -> None:
-        """Start the process; it waits for an order, and ends with whoever would give it."""
+        """Starts the process; it loads what it needs, waits for one request, and ends when this process ends."""
         if self._process is None:
             pipe, handed = subprocess.PIPE, handover.pack(self._project)
             # -P: it starts in the project's directory, whose modules are not meant.
@@ -115,28 +114,36 @@ class Apart:
             finally:
                 os.close(handed)
 
-    def order(self, deployment: Deployment, what: str) -> list[str]:
-        """What was moved, in words. Unreachable with the process's words when it fails."""
+    def move(self, deployment: Deployment) -> list[str]:
+        """Moves the aliases that belong to the deployment (`finish`); returns what was moved, in words. Unreachable
+        with the process's message when it fails."""
+        return self._request(f"{deployment.id} finish")
+
+    def move_back(self, deployment: Deployment) -> list[str]:
+        """Moves the aliases back (`undo`), as `move` does."""
+        return self._request(f"{deployment.id} undo")
+
+    def close(self) -> None:
+        """Ends the process, where one was prepared and nothing was moved."""
+        process, self._process = self._process, None
+        if process is not None:
+            _end(process)
+
+    def _request(self, line: str) -> list[str]:
         self.prepare()
         process, self._process = self._process, None
         assert process is not None
         try:
-            out, err = process.communicate(f"{deployment.id} {what}\n", timeout=_SECONDS)
+            out, err = process.communicate(f"{line}\n", timeout=MOVE_TIMEOUT)
         except subprocess.TimeoutExpired as error:
             raise Unreachable(
-                f"the registry took more than {_SECONDS:.0f} s to move aliases", hint="`podium doctor` looks at it"
+                f"the registry took more than {MOVE_TIMEOUT:.0f} s to move aliases", hint="`podium doctor` looks at it"
             ) from error
         finally:
             _end(process)
         if process.returncode:
             raise Unreachable((err.strip().splitlines() or ["the aliases could not be moved"])[-1])
         return out.splitlines()
-
-    def close(self) -> None:
-        """Not an error when nothing was ever ordered."""
-        process, self._process = self._process, None
-        if process is not None:
-            _end(process)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -146,11 +153,6 @@ def _end(process: subprocess.Popen[str]) -> None:
         pass
 
 
-def apart(project: Project, deployment: Deployment, what: str) -> list[str]:
-    """One order, with nothing prepared."""
-    return Apart(project).order(deployment, what)
-
-
 def _open(project: Project) -> Registry:
     from ...registry import open_registry
 
@@ -158,7 +160,7 @@ def _open(project: Project) -> Registry:
 
 
 def _warm_up(project: Project) -> None:
-    """Has all of MLflow loaded that an order will need. What is wrong is told when there is one."""
+    """Loads all of MLflow that a move will need. What is wrong is reported by the move."""
     with suppress(PodiumError):
         registry = _open(project)
         try:
@@ -204,8 +206,8 @@ def _move(
 
 
 def _wait_for_others(journal: Journal, model: str) -> None:
-    """Another step may be moving an alias of this model right now; that takes a moment."""
-    deadline = time.monotonic() + _PATIENCE
+    """Waits while another step moves an alias of this model: that takes a moment."""
+    deadline = time.monotonic() + ALIAS_LOCK_TIMEOUT
     while (
         (holder := journal.locks.holder(f"alias {model}")) is not None and holder.alive and time.monotonic() < deadline
     ):
@@ -216,28 +218,21 @@ def _words(number: int | None) -> str:
     return "none" if number is None else f"version {number}"
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> None:
     from ...config import load
 
-    os.nice(_NICE)
-    try:
-        # The project as the run has it: a pushed commit's is not the one that somebody edits in the working tree.
-        project = (handover.unpack(Project, int(arguments[1])) if len(arguments) > 1 else None) or load(
-            Path(arguments[0])
-        )
-        _warm_up(project)
-        number, _, what = sys.stdin.readline().strip().partition(" ")
-        if not number:
-            return 0
-        with Journal.open(project.state / "journal.db") as journal:
-            deployment = journal.ledger.get(int(number))
-            for line in (undo if what == "undo" else finish)(project, journal, deployment):
-                print(line)
-    except PodiumError as error:
-        print(error.message, file=sys.stderr)
-        return error.exit_code
-    return 0
+    os.nice(NICENESS)
+    # The project as the run has it: a pushed commit's is not the one that is edited in the working tree.
+    project = (handover.unpack(Project, int(arguments[1])) if len(arguments) > 1 else None) or load(Path(arguments[0]))
+    _warm_up(project)
+    number, _, what = sys.stdin.readline().strip().partition(" ")
+    if not number:
+        return
+    with Journal.open(project.state / "journal.db") as journal:
+        deployment = journal.ledger.get(int(number))
+        for line in (undo if what == "undo" else finish)(project, journal, deployment):
+            print(line)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_main(lambda: main(sys.argv[1:])))

@@ -13,14 +13,15 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
 from ...domain.delivery import CanaryRequest, CanaryState, CanaryStatus, Deployment, Replica, no_canary
+from ...domain.rollout import RolloutState
 from ...domain.verdicts import CheckResult, Verdict, worst
 from ...errors import Refused, RunFailed
 from ...journal import Journal
+from ...telemetry.windows import Reading, window
 from ..environment.runtime import EnvironmentRuntime
 from . import analysis
 from .strategies import Stage
 
-KEY = "canary"
 _RETRIES = 4
 _RETRY_SECONDS = 10.0
 _LOOK_SECONDS = 0.2
@@ -31,9 +32,9 @@ _BACK = "the version before has all traffic again"
 def status(journal: Journal, environment: str) -> CanaryStatus | None:
     """The canary that is under way in an environment; None when there is none."""
     for row in journal.ledger.open():
-        data = row.data.get(KEY)
-        if row.environment == environment and isinstance(data, dict):
-            return _read(row, cast("Mapping[str, Any]", data))
+        stage = RolloutState.from_json(row.data).canary
+        if row.environment == environment and stage is not None:
+            return _read(row, stage)
     return None
 
 
@@ -86,7 +87,7 @@ class _Hold:
 
     stage: Stage
     index: int
-    before: analysis.Reading
+    before: Reading
     since: float
     deadline: float | None
     left: float | None = None
@@ -208,17 +209,15 @@ class Canary:
 
     # What the traffic says
 
-    def _reading(self) -> analysis.Reading:
-        return analysis.read(self._runtime.proxy.readings(), [*self._new, *self._old], self._runtime.transport)
+    def _reading(self) -> Reading:
+        return analysis.read(self._runtime, [*self._new, *self._old])
 
     def _measure(self, hold: _Hold) -> None:
         """Since the stage began. RunFailed at once when nothing that is still to come could save it."""
         if not self._rules:
             return
         after = self._reading()
-        fresh, before = (
-            analysis.window(hold.before, after, [row.slot for row in rows]) for rows in (self._new, self._old)
-        )
+        fresh, before = (window(hold.before, after, [row.slot for row in rows]) for rows in (self._new, self._old))
         hold.results, hold.requests = tuple(analysis.judge(self._rules, fresh, before)), fresh.requests
         # A replica that did not answer when the stage began counts from its first answer.
         hold.before = replace(hold.before, latency={**after.latency, **hold.before.latency})

@@ -1,10 +1,26 @@
-"""The phases of a change in the order in which they are done, and which of them is the point of no return for a crash.
+"""The phases of a rollout: what each does. `rollout.PHASES` has them in the order in which they are done.
 
-The ledger's `phase` is the last one that was finished. A saga whose process is gone before `shifted` was finished is
-undone; after it, it is carried on: the new version was healthy, warm and had all the traffic.
+The ledger's `phase` is the last phase that was finished, under the names below: they stand in the journals of
+projects, so they stay. A rollout whose process is gone before `SHIFTED` was finished is undone; after it, it is
+carried on: the new version was healthy, warm and had all the traffic.
 """
 
 from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ...domain.delivery import How, ReplicaState
+from ...errors import Interrupted, PodiumError
+from ..environment.healing import heal
+from ..environment.history import EnvironmentHistory
+from . import analysis, verify
+from .shift import shift_traffic
+from .strategies import FULL, stages
+
+if TYPE_CHECKING:
+    from .rollout import Rollout
 
 READ = "read"
 STARTED = "started"
@@ -18,12 +34,134 @@ KEPT = "kept"
 
 ORDER = (READ, STARTED, HEALTHY, WARMED, SHIFTED, ALIASED, DRAINED, VERIFIED, KEPT)
 
+# How long live traffic on the new version is looked at before it counts as verified.
+WATCH_SECONDS = 0.5
+
 
 def reached(phase: str, wanted: str) -> bool:
-    """Whether `phase` is `wanted` or a later one."""
+    """Returns whether `phase` is `wanted` or a later one."""
     return phase in ORDER and ORDER.index(phase) >= ORDER.index(wanted)
 
 
 def after(phase: str) -> tuple[str, ...]:
-    """The phases still to be done."""
+    """Returns the phases still to be done."""
     return ORDER[ORDER.index(phase) + 1 :] if phase in ORDER else ORDER
+
+
+def note_before(rollout: Rollout) -> None:
+    """Notes what an undo needs, before anything is changed."""
+    runtime = rollout.runtime
+    rows = runtime.replicas()
+    missing = [runtime.replica_id(rollout.version, number) for number in runtime.missing(rollout.version)]
+    rollout.update(
+        weights_before={row.id: row.weight for row in rows if row.weight or row.id not in missing},
+        new_replicas=tuple(missing),
+        proxy_ran=runtime.proxy.alive(),
+        stopped_before=tuple(row.id for row in rows if row.id in missing and row.state is ReplicaState.STOPPED),
+    )
+
+
+def start(rollout: Rollout) -> None:
+    """Starts the replicas that are missing, beside those that serve."""
+    for number in rollout.runtime.missing(rollout.version):
+        rollout.runtime.start(rollout.version, number, rollout.deployment.digest)
+    # A rollback is in a hurry: its replicas have all of the CPU.
+    if rollout.deployment.how is How.PROMOTE and rollout.moves_aliases and rollout.state.new_replicas:
+        rollout.alias_process.prepare()
+
+
+def wait_healthy(rollout: Rollout) -> None:
+    """Waits until the new replicas answer, and makes them known to the proxy, with weight 0."""
+    runtime, new = rollout.runtime, rollout.state.new_replicas
+    began = time.monotonic()
+    if new:
+        runtime.wait_healthy(new, tick=lambda: heal(runtime, skip=new))
+        rollout.update(start_seconds=round(time.monotonic() - began, 3))
+    if new or not runtime.proxy.fits(runtime.layout()):
+        runtime.sync()
+
+
+def warm_up(rollout: Rollout) -> None:
+    """Sends the model's input example to each new replica, so that no client waits for the first prediction."""
+    runtime = rollout.runtime
+    new = [row for row in runtime.replicas(rollout.version) if row.id in rollout.state.new_replicas]
+    if new:
+        runtime.say(f"warm-up: {verify.warm_up(runtime, new, runtime.files(rollout.version))}")
+
+
+def shift(rollout: Rollout) -> None:
+    """Gives the traffic to the new version, stage by stage."""
+    runtime = rollout.runtime
+    new = [row for row in runtime.replicas(rollout.version) if row.number <= runtime.environment.replicas]
+    old = [row for row in runtime.replicas() if row.weight and row.version != rollout.version]
+    runtime.wait_up([row.slot for row in new])
+    strategy = runtime.environment.strategy
+    if rollout.deployment.how is How.ROLLBACK:
+        strategy = replace(strategy, kind="blue-green")
+    rollout.reading_before = analysis.read(runtime)
+    shift_traffic(rollout, stages(strategy, [row.id for row in new], [row.id for row in old]), new, old)
+    took = time.time() - rollout.asked
+    rollout.update(share=FULL, traffic_seconds=round(took, 3))
+    runtime.say(f"version {rollout.version} has all traffic of {runtime.name}, {took:.2f} s after it was asked for")
+
+
+def move_aliases(rollout: Rollout) -> None:
+    """Quarantines the version that a rollback leaves, and moves the aliases. A rollback goes on where the registry
+    does not answer."""
+    rollback = rollout.deployment.how is How.ROLLBACK
+    if rollback:
+        rollout.quarantine()
+    if not rollout.moves_aliases:
+        return
+    try:
+        for line in rollout.alias_process.move(rollout.deployment):
+            rollout.runtime.say(line)
+    except PodiumError as error:
+        if not rollback:
+            raise
+        rollout.warn(f"the aliases were not moved: {error}")
+
+
+def drain(rollout: Rollout) -> None:
+    """Waits until the old replicas have answered the requests that they have, `drain` seconds at most."""
+    runtime = rollout.runtime
+    busy = runtime.drain([row for row in runtime.replicas() if row.state is ReplicaState.DRAINING])
+    if busy:
+        slots, seconds = ", ".join(sorted(busy)), runtime.environment.strategy.drain
+        rollout.warn(f"{slots} still answered requests after {seconds:g} s")
+    for row in runtime.replicas():
+        if row.state is ReplicaState.DRAINING:
+            runtime.journal.replicas.put(replace(row, state=ReplicaState.WARM))
+
+
+def verify_version(rollout: Rollout) -> None:
+    """Checks that the new version answers live traffic without errors, and that nothing else answers."""
+    rows = [row for row in rollout.runtime.replicas(rollout.version) if row.weight]
+    if rollout.deployment.how is not How.ROLLBACK and rows:
+        verify.watch(rollout.runtime, rows, rollout.reading_before, seconds=WATCH_SECONDS)
+    rollout.runtime.say(f"verified: {verify.verify(rollout.runtime, rollout.version)}")
+
+
+def clean_up(rollout: Rollout) -> None:
+    """Stops earlier versions beyond `keep` and removes those beyond `keep_stopped`; never the one that a rollback
+    would bring back first."""
+    runtime = rollout.runtime
+    past = EnvironmentHistory.load(runtime.journal, runtime.project.mlflow.model, runtime.name)
+    back = past.good_before(leaving=(rollout.version,))
+    ranked = [_next_back(rollout, back, past.serving), past.serving, *past.earlier]
+    try:
+        runtime.settle_kept([version for version in ranked if version is not None], serving=rollout.version)
+    except Interrupted:
+        raise
+    except PodiumError as error:
+        rollout.warn(f"earlier versions were not all put away: {error}")
+
+
+def _next_back(rollout: Rollout, back: int | None, serving: int | None) -> int | None:
+    """Returns what a rollback from the new version will bring back: the version that served until now, unless it is
+    quarantined (it is the one being left)."""
+    if serving in (None, rollout.version):
+        return back
+    if rollout.runtime.journal.quarantine.find(rollout.deployment.model, serving):
+        return back
+    return serving

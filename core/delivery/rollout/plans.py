@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shlex
 
+from ... import plugins
 from ...domain.delivery import Change, How, Plan
 from ...domain.models import CHALLENGER, CHAMPION, PREVIOUS, Version
 from ...domain.project import Environment, Project
@@ -12,7 +13,9 @@ from ...domain.verdicts import Verdict, worst
 from ...errors import NotFound, UsageError
 from ...journal import Journal
 from ..environment import history
+from ..environment.history import EnvironmentHistory
 from ..environment.lock import lock_name
+from ..environment.registry_view import RegistryView
 from ..environment.runtime import EnvironmentRuntime
 from ..replay.report import PREFIX as REPLAY_PREFIX
 from . import canary
@@ -40,16 +43,16 @@ def plan(
     """
     config = project.environment(environment)
     runtime = EnvironmentRuntime(project, journal, config)
-    serving = history.serving(journal, environment)
-    number = version if version is not None else _meant(project, journal, how, environment)
-    known = {v.version: v for v in journal.versions.of(project.mlflow.model)}
-    candidate = known.get(number)
+    past = EnvironmentHistory.load(journal, project.mlflow.model, environment)
+    registry = RegistryView.load(journal, project.mlflow.model)
+    serving = past.serving
+    number = version if version is not None else _meant(how, past, registry)
+    candidate = registry.version(number)
     if candidate is None and not _kept(runtime, number, how):
         raise NotFound(
             f"model {project.mlflow.model} has no version {number}", hint="`podium versions` lists those there are"
         )
-    aliases = history.known_aliases(project, journal)
-    refusal, overridable = _refusal(project, journal, how, config, number, candidate, serving)
+    refusal, overridable = _refusal(project, journal, how, config, number, candidate, past)
     holder = journal.locks.holder(lock_name(environment))
     if not holding and holder is not None and holder.alive:
         refusal, overridable = f"{environment} is being changed by {holder}{_way_out(journal, environment)}", False
@@ -59,19 +62,19 @@ def plan(
         model=project.mlflow.model,
         version=number,
         from_version=serving,
-        changes=tuple(_changes(project, journal, how, environment, number, serving, aliases)),
+        changes=tuple(_changes(project, journal, how, number, past, registry)),
         steps=tuple(_steps(runtime, how, number, serving)),
         command=_command(how, environment, number, force=force),
         warnings=(
-            *_warnings(project, how, config, number, serving, known, aliases),
+            *_warnings(project, how, config, number, serving, registry),
             *_unwatched(runtime, how, number, serving),
         ),
         refusal=refusal,
         force=overridable,
         type_to_confirm=environment if config.protected else "",
-        expected_seconds=_expected(runtime, how, number),
+        expected_seconds=_expected(runtime, how, number, past),
         candidate=candidate,
-        champion=known.get(aliases.get(CHAMPION, -1)),
+        champion=registry.carrier(CHAMPION),
         seen=seen(project, journal, how, environment, number),
     )
 
@@ -116,24 +119,23 @@ def verdict(project: Project, journal: Journal, version: int) -> Verdict | None:
             latest.setdefault(report.gate, report.verdict)
     if latest:
         return worst(latest.values())
-    known = next((v for v in journal.versions.of(project.mlflow.model) if v.version == version), None)
+    known = journal.versions.get(project.mlflow.model, version)
     return known.verdict if known else None
 
 
-def _meant(project: Project, journal: Journal, how: How, environment: str) -> int:
+def _meant(how: How, past: EnvironmentHistory, registry: RegistryView) -> int:
     if how is How.ROLLBACK:
-        back = history.good_before(project, journal, environment)
+        back = past.good_before()
         if back is None:
             raise NotFound(
-                f"{environment} has no earlier good version to go back to",
-                hint=f"`podium history -e {environment}` shows what it served",
+                f"{past.environment} has no earlier good version to go back to",
+                hint=f"`podium history -e {past.environment}` shows what it served",
             )
         return back
-    aliases = history.known_aliases(project, journal)
     names = (CHALLENGER,) if how is How.PROMOTE else (CHALLENGER, CHAMPION)
     for name in names:
-        if name in aliases:
-            return aliases[name]
+        if name in registry.aliases:
+            return registry.aliases[name]
     raise NotFound(
         f"no version is {' or '.join(names)}", hint="name a version: `podium versions` lists those there are"
     )
@@ -152,16 +154,16 @@ def _refusal(
     config: Environment,
     number: int,
     candidate: Version | None,
-    serving: int | None,
+    past: EnvironmentHistory,
 ) -> tuple[str, bool]:
     """(why not, whether a person's reason overrides it); ("", False) when nothing speaks against it."""
     if candidate is not None and candidate.status != "READY":
         return f"version {number} is {candidate.status} in the registry, not READY", False
     if how is How.PROMOTE and not history.carries(project, config.name):
         return f"{config.name} does not carry the alias {CHAMPION}: deploy to it instead", False
-    if how is How.ROLLBACK and number == serving:
+    if how is How.ROLLBACK and number == past.serving:
         return f"version {number} already serves {config.name}", False
-    served = how is How.ROLLBACK and number in history.earlier(journal, config.name)
+    served = how is How.ROLLBACK and number in past.earlier
     entry = journal.quarantine.find(
         project.mlflow.model, number, candidate.commit if candidate is not None and not served else None
     )
@@ -187,18 +189,16 @@ def _changes(
     project: Project,
     journal: Journal,
     how: How,
-    environment: str,
     number: int,
-    serving: int | None,
-    aliases: dict[str, int],
+    past: EnvironmentHistory,
+    registry: RegistryView,
 ) -> list[Change]:
+    environment, serving, aliases = past.environment, past.serving, registry.aliases
     changes = [Change(f"traffic of {environment}", _name(serving), _name(number))] if serving != number else []
     if how is not How.DEPLOY and history.carries(project, environment):
         after: dict[str, int | None] = {CHAMPION: number}
         if how is How.ROLLBACK:
-            after[PREVIOUS] = (
-                history.good_before(project, journal, environment, leaving=number) if serving is not None else None
-            )
+            after[PREVIOUS] = past.good_before(leaving=(number,)) if serving is not None else None
         elif serving not in (None, number):
             after[PREVIOUS] = serving
         if aliases.get(CHALLENGER) == number:
@@ -211,7 +211,7 @@ def _changes(
     if how is How.ROLLBACK and serving is not None:
         changes.append(Change(f"version {serving}", "may be deployed", "quarantined, with its commit"))
     config = project.environments[environment]
-    if config.driver == "docker" and serving != number:
+    if plugins.driver_capabilities(config.driver).engine and serving != number:
         changes.append(Change("image", *(_image(project, journal, config, version) for version in (serving, number))))
     return changes
 
@@ -252,7 +252,9 @@ def _steps(runtime: EnvironmentRuntime, how: How, number: int, serving: int | No
 
 def _before(runtime: EnvironmentRuntime, number: int) -> tuple[float, str]:
     """What a replica needs before it can be started: nothing where it is kept and only stopped."""
-    return (0.0, "") if len(runtime.stopped(number)) >= runtime.environment.replicas else runtime.driver.ready(number)
+    return (
+        (0.0, "") if len(runtime.stopped(number)) >= runtime.environment.replicas else runtime.driver.start_cost(number)
+    )
 
 
 def _taken_over(runtime: EnvironmentRuntime, number: int) -> bool:
@@ -270,13 +272,10 @@ def _shift_words(config: Environment, how: How, number: int, *, taken_over: bool
     return f"give version {number} {shares}, then all traffic; {config.strategy.interval:g} s at each, analysed"
 
 
-def _expected(runtime: EnvironmentRuntime, how: How, number: int) -> float:
+def _expected(runtime: EnvironmentRuntime, how: How, number: int, past: EnvironmentHistory) -> float:
     seconds = _WARM_SECONDS
     if runtime.missing(number):
-        seconds += (
-            history.typical_seconds(runtime.journal, runtime.name, "start_seconds", _START_SECONDS)
-            + _before(runtime, number)[0]
-        )
+        seconds += (past.start_seconds or _START_SECONDS) + _before(runtime, number)[0]
     strategy = runtime.environment.strategy
     if how is not How.ROLLBACK and _taken_over(runtime, number):
         seconds += strategy.interval * len(strategy.weights) if strategy.kind == "canary" else 1.0
@@ -289,22 +288,22 @@ def _warnings(
     config: Environment,
     number: int,
     serving: int | None,
-    known: dict[int, Version],
-    aliases: dict[str, int],
+    registry: RegistryView,
 ) -> list[str]:
     found: list[str] = []
+    known = not registry.empty
     carries = history.carries(project, config.name)
     if serving == number:
         found.append(f"version {number} already serves {config.name}")
     if carries and how is How.DEPLOY:
         found.append(f"{config.name} carries the alias {CHAMPION}: a deploy leaves it where it is; promote moves it")
-    champion = aliases.get(CHAMPION)
+    champion = registry.aliases.get(CHAMPION)
     if carries and known and serving is not None and champion != serving:
         where = "points nowhere" if champion is None else f"is on version {champion}"
         found.append(f"the alias {CHAMPION} {where}, although version {serving} serves")
     if carries and champion is None and known and serving is None and how is How.PROMOTE:
         found.append(f"no version is {CHAMPION} yet: there is nothing to go back to")
-    if number not in known:
+    if registry.version(number) is None:
         found.append(f"version {number} is not in the registry (any more): its alias cannot be moved")
     return found
 

@@ -1,31 +1,72 @@
-"""Taking a change back: weights as they were, aliases as they were, the new replicas gone. Used by a saga that fails
-and after a crash."""
+"""Undoes a rollout: weights and aliases as they were, the new replicas gone. Used when a rollout fails and after a
+crash.
+
+What is done with each thing, by what was noted before the rollout changed anything (`RolloutState`):
+
+    thing                   noted before               now                 undo
+    ----------------------  -------------------------  ------------------  ------------------------------------
+    weight of a replica     the same                                       (nothing)
+                            another, or none (0)                           set back, all of them at once
+    replica that drains     there                                          warm again
+    new replica             with weight                                    LEAVE: it should serve; healing
+                                                                           starts it
+                            stopped and kept           has a row           KEEP: stopped again, and kept
+                            not there                  has a row           REMOVE
+                            any but with weight        has no row          a process or container without a row
+                                                                           is ended
+    proxy                   ran, or not noted                              (nothing)
+                            did not run                replicas are left   (nothing)
+                            did not run                no replica is left  stopped, with what the driver keeps
+    aliases                 none moved                                     (nothing)
+                            some moved                                     moved back
+
+Each part is tried, whatever another came to. A rollout that noted nothing has changed nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import cast
+from enum import StrEnum
 
 from ...domain.delivery import Deployment, ReplicaState
+from ...domain.rollout import RolloutState
 from ...errors import Interrupted, PodiumError, Unreachable
 from ..environment.runtime import EnvironmentRuntime
 
-Labels = Callable[[Deployment], list[str]]
+MoveAliasesBack = Callable[[Deployment], list[str]]
+# A new replica that has had no traffic, or has none any more, is not waited for long.
+STOP_GRACE = 3.0
 
 
-def undo(runtime: EnvironmentRuntime, deployment: Deployment, labels: Labels) -> list[str]:
-    """What could not be taken back, in words: empty when everything could. `labels` puts the aliases back.
+class Fate(StrEnum):
+    """What an undo does with a replica that the rollout started."""
 
-    Unreachable when the engine that serves the environment, or its proxy, is away or goes away meanwhile,
-    Interrupted when the process is told to end: it has to be done again, as a whole, later."""
+    LEAVE = "leave"
+    KEEP = "keep"
+    REMOVE = "remove"
+
+
+def fate(state: RolloutState, replica_id: str) -> Fate:
+    """Returns what the table says of a new replica."""
+    if state.weights_before.get(replica_id):
+        return Fate.LEAVE
+    return Fate.KEEP if replica_id in state.stopped_before else Fate.REMOVE
+
+
+def undo(runtime: EnvironmentRuntime, deployment: Deployment, move_aliases_back: MoveAliasesBack) -> list[str]:
+    """Undoes the rollout; returns what could not be undone, in words: empty when everything could.
+
+    Unreachable when the engine that serves the environment, or its proxy, is away or goes away meanwhile, and
+    Interrupted when a signal arrives: all of it has to be done again later.
+    """
     runtime.proxy.alive()
-    data = runtime.journal.ledger.get(deployment.id).data
+    state = RolloutState.from_json(runtime.journal.ledger.get(deployment.id).data)
     problems: list[str] = []
     away: Unreachable | None = None
     for part in (_weights, _new_replicas, _proxy):
         try:
-            part(runtime, data)
+            part(runtime, state)
         except Interrupted:
             raise
         except Unreachable as error:
@@ -33,18 +74,20 @@ def undo(runtime: EnvironmentRuntime, deployment: Deployment, labels: Labels) ->
         except (PodiumError, OSError) as error:
             problems.append(str(error))
     try:
-        _labels(data, deployment, labels)
+        if state.aliases_before:
+            move_aliases_back(deployment)
     except Interrupted:
         raise
     except (PodiumError, OSError) as error:
+        # A registry that does not answer is said, and not waited for: traffic is right without it.
         problems.append(str(error))
     if away is not None:
         raise away
     return problems
 
 
-def _weights(runtime: EnvironmentRuntime, data: Mapping[str, object]) -> None:
-    before = cast("Mapping[str, int]", data.get("weights") or {})
+def _weights(runtime: EnvironmentRuntime, state: RolloutState) -> None:
+    before = state.weights_before
     if not before:
         return
     rows = runtime.replicas()
@@ -55,25 +98,18 @@ def _weights(runtime: EnvironmentRuntime, data: Mapping[str, object]) -> None:
             runtime.journal.replicas.put(replace(row, state=ReplicaState.WARM))
 
 
-def _new_replicas(runtime: EnvironmentRuntime, data: Mapping[str, object]) -> None:
-    before = cast("Mapping[str, int]", data.get("weights") or {})
-    # One that had traffic was there before, dead or starting, and should serve: it stays, for whoever brings it up.
-    new = [name for name in cast("list[str]", data.get("new") or []) if not before.get(name)]
-    kept = cast("list[str]", data.get("stopped") or [])
-    rows = [row for row in runtime.replicas() if row.id in new]
-    runtime.put_aside([row for row in rows if row.id in kept], grace=3.0)
-    runtime.retire([row for row in rows if row.id not in kept], grace=3.0)
-    for name in set(new) - {row.id for row in rows}:
-        runtime.driver.stop_lost(runtime.marker(name))
+def _new_replicas(runtime: EnvironmentRuntime, state: RolloutState) -> None:
+    fates = {name: fate(state, name) for name in state.new_replicas}
+    rows = [row for row in runtime.replicas() if row.id in fates]
+    runtime.put_aside([row for row in rows if fates[row.id] is Fate.KEEP], grace=STOP_GRACE)
+    runtime.retire([row for row in rows if fates[row.id] is Fate.REMOVE], grace=STOP_GRACE)
+    with_row = {row.id for row in rows}
+    for name in fates:
+        if name not in with_row and fates[name] is not Fate.LEAVE:
+            runtime.driver.stop_lost(runtime.marker(name))
 
 
-def _proxy(runtime: EnvironmentRuntime, data: Mapping[str, object]) -> None:
-    """A proxy that this change started for nobody else is not left behind."""
-    if data.get("proxy") is False and not runtime.replicas():
+def _proxy(runtime: EnvironmentRuntime, state: RolloutState) -> None:
+    if state.proxy_ran is False and not runtime.replicas():
         runtime.proxy.stop()
-        runtime.driver.clear()
-
-
-def _labels(data: Mapping[str, object], deployment: Deployment, labels: Labels) -> None:
-    if data.get("aliases"):
-        labels(deployment)
+        runtime.driver.teardown()

@@ -10,6 +10,7 @@ from pathlib import Path
 from ...domain.delivery import Replica
 from ...errors import RunFailed
 from ...logs.text import clean
+from ...telemetry.windows import Reading, window
 from ..environment.runtime import EnvironmentRuntime
 from ..proxy.transport import get_json
 from . import analysis
@@ -55,16 +56,12 @@ def warm_up(runtime: EnvironmentRuntime, replicas: Sequence[Replica], files: Pat
     return f"{_ROUNDS} predictions on each of {len(replicas)} replicas"
 
 
-def watch(
-    runtime: EnvironmentRuntime, replicas: Sequence[Replica], before: analysis.Reading, *, seconds: float
-) -> None:
+def watch(runtime: EnvironmentRuntime, replicas: Sequence[Replica], before: Reading, *, seconds: float) -> None:
     """Look for a moment at how the new version answers live traffic. RunFailed when most of its answers are errors."""
     deadline = time.monotonic() + seconds
     slots = [replica.slot for replica in replicas]
     while True:
-        seen = analysis.window(
-            before, analysis.read(runtime.proxy.readings(), (), runtime.transport, latency=False), slots
-        )
+        seen = window(before, analysis.read(runtime), slots)
         if seen.requests >= _LEAST and seen.errors > seen.requests * _WORST:
             first = replicas[0]
             text = (

@@ -10,7 +10,6 @@ from ...domain.containers import Container, EngineSnapshot
 from ...domain.delivery import Replica, ReplicaState
 from ...domain.repair import Difference, Kind, Severity
 from ..environment.runtime import EnvironmentRuntime, noted
-from ..host.paths import INSTANCES
 
 _SHOWN = {names.VERSION: "version", names.MODEL: "model", names.COMMIT: "commit", names.DIGEST: "digest"}
 # The engine starts a replica again after a reboot or a fault; this often is no accident any more.
@@ -83,18 +82,11 @@ def _brief(text: str) -> str:
 
 
 def _network(runtime: EnvironmentRuntime, row: Replica, container: Container) -> list[Difference]:
-    wanted = network(runtime)
-    if wanted in container.networks:
+    wanted = runtime.driver.owned_names().network
+    if not wanted or wanted in container.networks:
         return []
     text = f"{row.id} is not on the environment's network {wanted}"
     return [Difference(Kind.NETWORK, row.id, text, _grave(row), f"connect {row.id} to its network")]
-
-
-def network(runtime: EnvironmentRuntime) -> str:
-    """What the environment's network is called."""
-    from ..drivers.docker.create import Names
-
-    return Names(runtime.project, runtime.name).of()
 
 
 def beside(runtime: EnvironmentRuntime, rows: Sequence[Replica], picture: EngineSnapshot) -> list[Difference]:
@@ -112,14 +104,11 @@ def beside(runtime: EnvironmentRuntime, rows: Sequence[Replica], picture: Engine
 
 
 def strays(runtime: EnvironmentRuntime, rows: Sequence[Replica], picture: EngineSnapshot) -> list[Container]:
-    from ..drivers.docker.create import Names
-
-    called = Names(runtime.project, runtime.name)
     mine = {row.container for row in rows if row.container}
     # One that is being started, or was when its process died, is not noted yet: whoever tends the environment finds it
     # by its label.
     coming = {row.id for row in rows if not noted(row)}
-    own = {called.of("relay"): names.RELAY_ROLE, **{called.proxy(number): names.PROXY_ROLE for number in INSTANCES}}
+    own = runtime.driver.owned_names().helpers
     return [
         each
         for each in picture.containers

@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ...domain.containers import EngineSnapshot
-from ...domain.delivery import How, Replica, ReplicaState
+from ...domain.delivery import Deployment, How, Replica, ReplicaState
 from ...domain.models import CHAMPION
 from ...domain.repair import Difference, Kind, Severity
-from ..environment import history
+from ..environment.history import EnvironmentHistory, carries
+from ..environment.registry_view import RegistryView
 from ..environment.runtime import EnvironmentRuntime, noted
 from ..proxy.haproxy import ServerStat
 
@@ -18,7 +19,8 @@ _UNKNOWN = "what runs is unknown; what served when it was last seen is left as i
 
 def find(
     runtime: EnvironmentRuntime,
-    serving: int | None,
+    history: EnvironmentHistory,
+    registry: RegistryView,
     replicas: Sequence[Replica],
     trouble: str,
     picture: EngineSnapshot | None,
@@ -28,6 +30,7 @@ def find(
     """The worst first. `replicas` are the journal's rows with the state that is true now, `trouble` says why that
     could not be seen, `picture` is what the engine runs. While a change is under way (`busy`) only what it does not
     explain."""
+    serving = history.serving
     found = [] if busy else _interrupted(runtime)
     if serving is None and not replicas:
         return (
@@ -41,8 +44,8 @@ def find(
         found += _proxy(runtime, replicas, picture, busy=busy)
         if picture is not None and not picture.message:
             found += _containers(runtime, replicas, picture, busy=busy)
-    if not busy and serving is not None:
-        found += _aliases(runtime, serving)
+    if not busy and history.current is not None:
+        found += _aliases(runtime, history.current, registry)
     return tuple(sorted(found, key=lambda each: each.severity is not Severity.PROBLEM))
 
 
@@ -164,9 +167,7 @@ def _instance(
 def _why_down(runtime: EnvironmentRuntime, instance: int, picture: EngineSnapshot | None) -> str:
     if picture is None:
         return "does not run"
-    from ..drivers.docker.create import Names
-
-    called = Names(runtime.project, runtime.name).proxy(instance)
+    called = runtime.driver.owned_names().proxies.get(instance)
     container = next((each for each in picture.containers if each.name == called), None)
     return f"is {container.state}" if container is not None and container.state != "running" else "does not run"
 
@@ -213,12 +214,12 @@ def _containers(
 # Aliases
 
 
-def _aliases(runtime: EnvironmentRuntime, serving: int) -> list[Difference]:
-    versions = {v.version: v for v in runtime.journal.versions.of(runtime.project.mlflow.model)}
-    if not versions:
+def _aliases(runtime: EnvironmentRuntime, current: Deployment, registry: RegistryView) -> list[Difference]:
+    if registry.empty:
         return []
+    serving, known = current.to_version, registry.version(current.to_version) is not None
     found: list[Difference] = []
-    if serving not in versions:
+    if not known:
         found.append(
             Difference(
                 Kind.REGISTRY,
@@ -227,14 +228,13 @@ def _aliases(runtime: EnvironmentRuntime, serving: int) -> list[Difference]:
                 Severity.WARNING,
             )
         )
-    if history.carries(runtime.project, runtime.name):
-        champion = history.known_aliases(runtime.project, runtime.journal).get(CHAMPION)
+    if carries(runtime.project, runtime.name):
+        champion = registry.aliases.get(CHAMPION)
         where = "points nowhere" if champion is None else f"is on version {champion}"
         if champion != serving:
             text = f"the alias {CHAMPION} {where}, and version {serving} serves"
-            current = runtime.journal.ledger.current(runtime.name)
             # A plain deploy leaves aliases alone on purpose; a version that is not in the registry cannot have one.
-            movable = current is not None and current.how is not How.DEPLOY and serving in versions
+            movable = current.how is not How.DEPLOY and known
             found.append(
                 Difference(
                     Kind.ALIAS,

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+from ... import plugins
 from ...containers import Engine, Labels, open_engine
 from ...containers.engine import labels as names
 from ...containers.engine.address import Address, of_environment, of_project
@@ -17,7 +18,7 @@ from ...domain.delivery import DeploymentState
 from ...domain.project import Project
 from ...errors import Unreachable
 from ...journal import Journal
-from ..environment import history
+from ..environment.history import EnvironmentHistory
 from ..environment.runtime import Say
 
 NEWEST = 5
@@ -31,13 +32,14 @@ def needed(project: Project, journal: Journal, *, newest: int = NEWEST) -> dict[
     found: dict[int, str] = {}
     for version in sorted({image.version for image in journal.images.of(project.mlflow.model)}, reverse=True)[:newest]:
         found[version] = f"one of the newest {newest}"
-    for alias, version in history.known_aliases(project, journal).items():
+    for alias, version in journal.versions.aliases(project.mlflow.model).items():
         found[version] = f"is the {alias}"
     for environment in project.environments.values():
         name = environment.name
-        for version in history.earlier(journal, name)[: environment.keep + environment.keep_stopped]:
+        history = EnvironmentHistory.load(journal, project.mlflow.model, name)
+        for version in history.earlier[: environment.keep + environment.keep_stopped]:
             found[version] = f"{name} may go back to it"
-        back = history.good_before(project, journal, name)
+        back = history.good_before()
         found |= {} if back is None else {back: f"{name} may go back to it"}
         for row in journal.ledger.history(name, limit=50):
             if row.state is DeploymentState.RUNNING:
@@ -46,7 +48,7 @@ def needed(project: Project, journal: Journal, *, newest: int = NEWEST) -> dict[
                     for version in (row.to_version, row.from_version)
                     if version is not None
                 }
-        serving = history.serving(journal, name)
+        serving = history.serving
         found |= {} if serving is None else {serving: f"serves {name}"}
         found |= {replica.version: f"runs on {name}" for replica in journal.replicas.of(name)}
     return found
@@ -88,7 +90,7 @@ def engines(project: Project) -> list[Address]:
     """That of the project, and those of its environments."""
     found = [of_project(project)]
     for environment in project.environments.values():
-        if environment.driver != "process":
+        if plugins.driver_capabilities(environment.driver).engine:
             address = of_environment(project, environment)
             found += [address] if str(address) not in {str(one) for one in found} else []
     return found

@@ -12,9 +12,10 @@ from ...domain.repair import Difference
 from ...errors import PodiumError, Unreachable
 from ...identity.account import whoami
 from ...journal import Journal
-from ..environment import history as past
 from ..environment import observed
+from ..environment.history import EnvironmentHistory, carries
 from ..environment.lock import lock_name, operation
+from ..environment.registry_view import RegistryView
 from ..environment.runtime import EnvironmentRuntime, Say, quiet
 from ..rollout import canary
 from . import differences
@@ -29,7 +30,7 @@ class Look:
     """An environment as it is now. `trouble` says why that could not be seen, empty when it could; `replicas` are
     the rows with their true state."""
 
-    current: Deployment | None
+    history: EnvironmentHistory
     replicas: tuple[Replica, ...]
     proxy_alive: bool
     trouble: str
@@ -39,23 +40,24 @@ class Look:
 def look(runtime: EnvironmentRuntime, *, busy: bool = False, fresh: bool = False) -> Look:
     """`busy`: a change is under way, whose own differences are not told. `fresh`: the engine is asked, whatever the
     agent knows."""
-    current = runtime.journal.ledger.current(runtime.name)
-    serving = current.to_version if current else None
+    model = runtime.project.mlflow.model
+    past = EnvironmentHistory.load(runtime.journal, model, runtime.name)
+    registry = RegistryView.load(runtime.journal, model)
     replicas, proxy_alive, trouble = _seen(runtime)
     try:
         picture = None if trouble else observed.picture(runtime, fresh=fresh)
         return Look(
-            current,
+            past,
             replicas,
             proxy_alive,
             trouble,
-            differences.find(runtime, serving, replicas, trouble, picture, busy=busy),
+            differences.find(runtime, past, registry, replicas, trouble, picture, busy=busy),
         )
     except Unreachable as error:
         # The engine went away while it was asked.
         replicas = tuple(replace(row, state=ReplicaState.UNKNOWN) for row in replicas)
-        found = differences.find(runtime, serving, replicas, error.message, None, busy=busy)
-        return Look(current, replicas, proxy_alive, error.message, found)
+        found = differences.find(runtime, past, registry, replicas, error.message, None, busy=busy)
+        return Look(past, replicas, proxy_alive, error.message, found)
 
 
 def status(project: Project, journal: Journal, environment: Environment, *, fresh: bool = False) -> EnvironmentStatus:
@@ -64,22 +66,21 @@ def status(project: Project, journal: Journal, environment: Environment, *, fres
     holder = journal.locks.holder(lock_name(environment.name))
     busy = holder is not None and holder.alive
     seen = look(runtime, busy=busy, fresh=fresh)
-    current, replicas, trouble, found = seen.current, seen.replicas, seen.trouble, seen.differences
-    back = past.good_before(project, journal, environment.name)
-    seconds, note = _readiness(runtime, back, replicas, trouble)
+    past = seen.history
+    back = past.good_before()
+    seconds, note = _readiness(runtime, past, seen)
     return EnvironmentStatus(
         name=environment.name,
         driver=environment.driver,
         url=_url(runtime),
         protected=environment.protected,
-        carries=past.carries(project, environment.name),
+        carries=carries(project, environment.name),
         strategy=environment.strategy.kind,
-        serving=current.to_version if current else None,
-        previous=next(iter(past.earlier(journal, environment.name)), None),
-        deployment=current,
-        replicas=replicas,
-        differences=tuple(each.words for each in found),
-        details=found,
+        serving=past.serving,
+        previous=next(iter(past.earlier), None),
+        deployment=past.current,
+        replicas=seen.replicas,
+        differences=seen.differences,
         rollback_to=back,
         rollback_seconds=seconds,
         rollback_note=note,
@@ -110,7 +111,7 @@ def stop(project: Project, journal: Journal, environment: Environment, *, say: S
             stopped.append(replica.id)
         # Taking a replica out tells the proxy its new weights, and starts it for that where it does not run.
         runtime.proxy.stop()
-        stopped += runtime.driver.clear()
+        stopped += runtime.driver.teardown()
         if stopped:
             journal.audit.add(whoami(), "stop", environment.name, ", ".join(stopped))
     return stopped
@@ -145,28 +146,29 @@ def _url(runtime: EnvironmentRuntime) -> str:
         return ""
 
 
-def _readiness(
-    runtime: EnvironmentRuntime, back: int | None, replicas: tuple[Replica, ...], trouble: str
-) -> tuple[float | None, str]:
+def _readiness(runtime: EnvironmentRuntime, past: EnvironmentHistory, seen: Look) -> tuple[float | None, str]:
     """(expected seconds until it takes traffic, why) for the version that a rollback brings back."""
+    back = past.good_before()
     if back is None:
         return None, "there is no earlier version to go back to"
     try:
-        return _ready(runtime, back, replicas) if not trouble else (None, _NOBODY_KNOWS)
+        return _ready(runtime, back, past, seen.replicas) if not seen.trouble else (None, _NOBODY_KNOWS)
     except Unreachable:
         return None, _NOBODY_KNOWS
 
 
-def _ready(runtime: EnvironmentRuntime, back: int, replicas: tuple[Replica, ...]) -> tuple[float, str]:
+def _ready(
+    runtime: EnvironmentRuntime, back: int, past: EnvironmentHistory, replicas: tuple[Replica, ...]
+) -> tuple[float, str]:
     if _warm(runtime, back, replicas):
-        return past.warm_seconds(runtime.journal, runtime.name, _ROLLBACK_SECONDS), f"version {back} is warm"
-    start = past.typical_seconds(runtime.journal, runtime.name, "start_seconds", _START_SECONDS) + _ROLLBACK_SECONDS
+        return past.warm_seconds or _ROLLBACK_SECONDS, f"version {back} is warm"
+    start = (past.start_seconds or _START_SECONDS) + _ROLLBACK_SECONDS
     if (
         len([r for r in replicas if r.version == back and r.state is ReplicaState.STOPPED])
         >= runtime.environment.replicas
     ):
         return start, f"version {back} is stopped and kept: it has to be started again first"
-    before, why = runtime.driver.ready(back)
+    before, why = runtime.driver.start_cost(back)
     if why:
         return start + before, f"version {back} has to be started first: {why}"
     if runtime.fetched(back):

@@ -1,25 +1,19 @@
-"""Where a `run:` step executes. An executor is a class found by name and loaded late; other packages add theirs as
-entry points of `podium.executors` (CONTRIBUTING.md shows how)."""
+"""Where a `run:` step executes. An executor is a class found by name in `core/plugins.py` and loaded late; other
+packages add theirs as entry points of `podium.executors` (CONTRIBUTING.md shows how)."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from ... import plugins
 from ...domain.project import ContainerSpec, Project
-from ...errors import MissingExtra
 
 if TYPE_CHECKING:
     from ..cache import Cache
     from ..graph import PlannedStep
-
-EXECUTORS = {
-    "process": "podium.core.engine.executors.process:ProcessExecutor",
-    "docker": "podium.core.engine.executors.container.executor:DockerExecutor",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,24 +100,6 @@ class Executor(Protocol):
 
 
 def load(name: str) -> Executor:
-    """MissingExtra when no installed package has an executor of that name, or when it needs something that is
-    missing."""
-    target = EXECUTORS.get(name) or _entry_point(name)
-    if target is None:
-        known = ", ".join(sorted(EXECUTORS))
-        raise MissingExtra(
-            f"there is no executor {name!r}", hint=f"use one of: {known}; or install the package that brings it"
-        )
-    module, _, attribute = target.partition(":")
-    try:
-        return getattr(importlib.import_module(module), attribute)()
-    except ImportError as error:
-        raise MissingExtra(
-            f"executor {name!r} cannot be loaded: {error}", hint="install what it needs into Podium's environment"
-        ) from error
-
-
-def _entry_point(name: str) -> str | None:
-    from importlib.metadata import entry_points
-
-    return next((point.value for point in entry_points(group="podium.executors", name=name)), None)
+    """Returns an executor of that name. Raises MissingExtra when nothing installed brings it, or it needs something
+    that is missing."""
+    return cast(Executor, plugins.load("executors", name)())

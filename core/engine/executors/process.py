@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from .. import orphans as leftovers
+from ...child import adopt_orphans
+from .. import orphans
 from . import Setting, Task
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 class ProcessExecutor:
     def __init__(self) -> None:
-        leftovers.adopt_orphans()
+        adopt_orphans()
 
     def start(self, task: Task) -> ProcessExecution:
         return ProcessExecution(task)
@@ -54,19 +55,19 @@ class ProcessExecution:
             os.close(out)
             os.close(err)
         self.pid = self._process.pid
-        leftovers.leaders.add(self.pid)
+        orphans.leaders.add(self.pid)
         self._code: int | None = None
 
     def poll(self) -> int | None:
         if self._code is None:
             self._code = self._process.poll()
             if self._code is not None:
-                leftovers.leaders.discard(self.pid)
+                orphans.leaders.discard(self.pid)
         return self._code
 
     def leftovers(self) -> int:
         strays = len(self._strays())
-        return strays or (1 if self._contained and leftovers.group_alive(self.pid) else 0)
+        return strays or (1 if self._contained and orphans.group_alive(self.pid) else 0)
 
     def terminate(self) -> None:
         self._signal(signal.SIGTERM)
@@ -82,12 +83,12 @@ class ProcessExecution:
         if self._contained and self._code is None:
             roots.append(self.pid)
         # Collected before the first signal: a child whose parent has just ended is no longer below it.
-        known = leftovers.tree(roots)
+        known = orphans.tree(roots)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
-        leftovers.send(known - {self.pid}, number)
+        orphans.send(known - {self.pid}, number)
 
     def _strays(self) -> list[int]:
         if not self._contained:
             return []
-        return [pid for pid in leftovers.adopted() if leftovers.belongs(pid, self.pid, self._marks)]
+        return [pid for pid in orphans.adopted() if orphans.belongs(pid, self.pid, self._marks)]

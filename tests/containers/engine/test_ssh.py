@@ -17,13 +17,15 @@ from podium.core.containers import Engine
 from podium.core.containers.engine.address import parse
 from podium.core.containers.engine.connections import close_all, patiently, shared
 from podium.core.containers.engine.errors import Away
+from podium.core.delivery.environment import healing
 from podium.core.delivery.environment.runtime import EnvironmentRuntime
-from podium.core.delivery.rollout import change_steps, recovery, saga
+from podium.core.delivery.rollout import carry_out, phases
+from podium.core.delivery.rollout.rollout import Rollout
 from podium.core.delivery.status import status as environments
 from podium.core.domain.delivery import How, ReplicaState
 
 from tests.delivery.docker.docked import Docked
-from tests.delivery.light import Load
+from tests.delivery.light import Load, Verb, replace_phase
 from tests.servers import sshd as servers
 from tests.support import wait_until
 
@@ -43,7 +45,7 @@ def sshd(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[servers.Ss
 
 @pytest.fixture
 def docked(tmp_path: Path, engine: Engine, sshd: servers.Sshd, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docked]:
-    monkeypatch.setattr(saga, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(phases, "WATCH_SECONDS", 0.05)
     made = Docked(tmp_path, engine, host=sshd.address(), replicas=1)
     yield made
     sshd.line.mend()
@@ -147,19 +149,21 @@ def test_the_line_is_cut_in_the_middle_of_a_deploy(
     docked.version(1)
     docked.version(2, start=0.5)
     docked.deploy(1)
-    real = getattr(saga.Saga, moment)
 
-    def cut(self: saga.Saga) -> None:
-        sshd.line.cut()
-        threading.Timer(1.5, sshd.line.mend).start()
-        real(self)
+    def cut(real: Verb) -> Verb:
+        def carry_out(rollout: Rollout) -> None:
+            sshd.line.cut()
+            threading.Timer(1.5, sshd.line.mend).start()
+            real(rollout)
+
+        return carry_out
 
     with Load(docked.port) as load:
-        monkeypatch.setattr(saga.Saga, moment, cut)
+        replace_phase(monkeypatch, moment, cut)
         runtime = EnvironmentRuntime(
             docked.project, docked.journal, docked.environment, say=docked.said.append, patience=20.0
         )
-        change_steps.carry_out(runtime, docked.order(How.DEPLOY, 2))
+        carry_out.carry_out(runtime, docked.order(How.DEPLOY, 2))
         wait_until(lambda: '{"predictions": [2]}' in load.answers)
     assert load.failures == [], docked.said
     assert docked.answers() == "2" and status(docked).differences == ()
@@ -174,11 +178,11 @@ def test_while_the_line_is_cut_status_says_so_and_nothing_is_touched(docked: Doc
     began = time.monotonic()
     now = status(docked)
     assert time.monotonic() - began < 3.0
-    [why] = now.differences
+    [why] = map(str, now.differences)
     assert "ssh://" in why and "what runs is unknown" in why and now.serving == 1
     with pytest.raises(Away):
-        recovery.heal(docked.project, docked.journal, docked.environment)
+        healing.heal_environment(docked.project, docked.journal, docked.environment)
     assert docked.answers() == "1", "what served goes on serving"
     sshd.line.mend()
     wait_until(lambda: status(docked).differences == ())
-    assert recovery.heal(docked.project, docked.journal, docked.environment) == []
+    assert healing.heal_environment(docked.project, docked.journal, docked.environment) == []

@@ -12,7 +12,7 @@ from podium.core.containers import Engine
 from podium.core.containers.engine import labels as names
 from podium.core.delivery.drivers.docker.create import Names
 from podium.core.delivery.repair import plan as repair
-from podium.core.delivery.rollout import saga
+from podium.core.delivery.rollout import phases
 from podium.core.delivery.status import status as environments
 from podium.core.domain.delivery import EnvironmentStatus, ReplicaState
 from podium.core.domain.repair import Kind
@@ -30,7 +30,7 @@ NOTICED = 5.0
 
 @pytest.fixture
 def docked(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docked]:
-    monkeypatch.setattr(saga, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(phases, "WATCH_SECONDS", 0.05)
     made = Docked(tmp_path, engine)
     yield made
     made.close()
@@ -58,7 +58,7 @@ def status(docked: Docked) -> EnvironmentStatus:
 
 
 def kinds(docked: Docked) -> set[tuple[Kind, str]]:
-    return {(each.kind, each.subject) for each in status(docked).details}
+    return {(each.kind, each.subject) for each in status(docked).differences}
 
 
 def picture_says(docked: Docked, test: Callable[[dict[str, str]], bool], within: float = NOTICED) -> float:
@@ -101,7 +101,7 @@ def test_a_replica_that_somebody_ended_is_noticed_shown_and_mended(watched: Dock
     picture_says(watched, lambda seen: seen.get(first.id) == state and seen.get(second.id) == "running")
     kind = {"kill": Kind.STOPPED, "stop": Kind.STOPPED, "pause": Kind.PAUSED, "remove": Kind.GONE}[how]
     wait_until(lambda: {(kind, first.id), (Kind.MISSING, "staging")} <= kinds(watched), 1.0)
-    words = next(each.words for each in status(watched).details if each.kind is kind)
+    words = next(each.words for each in status(watched).differences if each.kind is kind)
     assert {"kill": "exit code 137", "stop": "exit code", "pause": "is paused", "remove": "its container was removed"}[
         how
     ] in words
@@ -132,7 +132,7 @@ def test_a_proxy_that_somebody_removed_or_paused_comes_back(watched: Docked) -> 
                 NOTICED,
             )
             told = f"instance {number} of the proxy {words}" if number else f"the proxy {words}"
-            wait_until(lambda told=told: told in status(watched).differences, what=told)
+            wait_until(lambda told=told: told in map(str, status(watched).differences), what=told)
             assert number == 0 or status(watched).proxy_alive
             assert repair.carry_out(watched.runtime, who="anna")["left"] == [] and watched.answers() == "1"
             wait_until(lambda: proxies() == ["running", "running"], NOTICED)

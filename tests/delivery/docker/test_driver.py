@@ -11,7 +11,8 @@ import pytest
 from podium.core.containers import Engine
 from podium.core.containers.engine import labels as names
 from podium.core.containers.engine.address import of_environment
-from podium.core.delivery.rollout import plans, recovery, saga
+from podium.core.delivery.environment import healing
+from podium.core.delivery.rollout import phases, plans
 from podium.core.delivery.status import status as environments
 from podium.core.domain.delivery import How, ReplicaState
 from podium.core.errors import RunFailed
@@ -23,7 +24,7 @@ from tests.support import wait_until
 
 @pytest.fixture
 def docked(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docked]:
-    monkeypatch.setattr(saga, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(phases, "WATCH_SECONDS", 0.05)
     made = Docked(tmp_path, engine)
     yield made
     made.close()
@@ -132,7 +133,10 @@ def test_versions_are_kept_warm_then_stopped_then_removed(docked: Docked) -> Non
         "staging-v2-1": ReplicaState.STOPPED,
     }
     assert len(docked.containers("replica")) == 3 and len(docked.containers("replica", stopped=False)) == 2
-    assert status(docked).differences == () and recovery.heal(docked.project, docked.journal, docked.environment) == []
+    assert (
+        status(docked).differences == ()
+        and healing.heal_environment(docked.project, docked.journal, docked.environment) == []
+    )
     [kept] = [row for row in docked.runtime.replicas() if row.state is ReplicaState.STOPPED]
     with Load(docked.port) as load:
         wait_until(lambda: load.total > 20)

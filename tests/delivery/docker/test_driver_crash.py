@@ -8,20 +8,21 @@ from pathlib import Path
 
 import pytest
 from podium.core.containers import Engine
-from podium.core.delivery.environment import history
-from podium.core.delivery.rollout import phases, recovery, saga
+from podium.core.delivery.environment import healing, history
+from podium.core.delivery.rollout import phases, recovery
+from podium.core.delivery.rollout.rollout import Rollout
 from podium.core.delivery.status import status
 from podium.core.domain.delivery import DeploymentState
 
 from tests.delivery.docker.docked import Docked
-from tests.delivery.light import Load
+from tests.delivery.light import Load, Verb, replace_phase
 from tests.delivery.rollout.test_crash import crash, settled
 from tests.support import wait_until
 
 
 @pytest.fixture
 def docked(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docked]:
-    monkeypatch.setattr(saga, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(phases, "WATCH_SECONDS", 0.05)
     made = Docked(tmp_path, engine, replicas=1)
     yield made
     made.close()
@@ -89,7 +90,7 @@ def test_a_replica_that_was_killed_comes_back_and_one_that_lost_its_address_is_f
 def settles(docked: Docked) -> bool:
     # What was done to a container behind our back is seen when the last look at the engine is forgotten.
     docked.driver.place.listing.forget()
-    done = recovery.heal(docked.project, docked.journal, docked.environment)
+    done = healing.heal_environment(docked.project, docked.journal, docked.environment)
     return not done and status.status(docked.project, docked.journal, docked.environment).differences == ()
 
 
@@ -119,18 +120,20 @@ def test_an_engine_that_is_away_leaves_a_failed_change_to_whoever_looks_next(
     docked.version(1)
     docked.version(2)
     docked.deploy(1)
-    started = saga.Saga.started
 
     def gone(*_: object) -> None:
         raise Away("the engine is away")
 
-    def cut(self: saga.Saga) -> None:
-        started(self)
-        away.setattr(Place, "find", gone)
-        raise Away("the engine is away")
+    def cut(real: Verb) -> Verb:
+        def start(rollout: Rollout) -> None:
+            real(rollout)
+            away.setattr(Place, "find", gone)
+            raise Away("the engine is away")
+
+        return start
 
     with pytest.MonkeyPatch.context() as away:
-        monkeypatch.setattr(saga.Saga, "started", cut)
+        replace_phase(monkeypatch, phases.STARTED, cut)
         with pytest.raises(Away):
             docked.deploy(2)
         assert recovery.recover(docked.project, docked.journal) == [] and len(docked.journal.ledger.open()) == 1

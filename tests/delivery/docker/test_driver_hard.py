@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -11,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from podium.core import plugins
 from podium.core.containers import Engine
 from podium.core.containers.engine.connections import close_all
-from podium.core.delivery import drivers
+from podium.core.delivery.environment import healing
 from podium.core.delivery.proxy.placement import ProcessProxyHost
-from podium.core.delivery.rollout import recovery, saga
+from podium.core.delivery.rollout import phases
 from podium.core.delivery.status import status as environments
 from podium.core.domain.delivery import ReplicaState
 from podium.core.errors import NotFound, PodiumError, Refused, RunFailed, UsageError
@@ -29,7 +29,7 @@ from tests.support import wait_until
 
 @pytest.fixture
 def docked(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docked]:
-    monkeypatch.setattr(saga, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(phases, "WATCH_SECONDS", 0.05)
     made = Docked(tmp_path, engine, replicas=1)
     yield made
     made.close()
@@ -158,9 +158,11 @@ def test_an_engine_that_is_gone(docked: Docked, tmp_path: Path) -> None:
     docked.change(host=f"unix://{tmp_path}/nowhere.sock")
     now = status(docked)
     assert [row.state for row in now.replicas] == [ReplicaState.UNKNOWN] and not now.proxy_alive
-    assert f"no Docker engine answers at unix://{tmp_path}/nowhere.sock" in now.differences[0] and now.serving == 1
+    assert (
+        f"no Docker engine answers at unix://{tmp_path}/nowhere.sock" in now.differences[0].words and now.serving == 1
+    )
     with pytest.raises(PodiumError, match="no Docker engine answers"):
-        recovery.heal(docked.project, docked.journal, docked.environment)
+        healing.heal_environment(docked.project, docked.journal, docked.environment)
     docked.change(host="")
     assert status(docked).differences == () and docked.answers() == "1"
 
@@ -188,11 +190,12 @@ def test_environments_of_processes_do_not_load_docker(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from tests.delivery.light import World
-from podium.core.delivery.rollout import recovery
+from podium.core.delivery.environment import healing
+from podium.core.delivery.rollout import carry_out
 from podium.core.delivery.status import status
 world = World(Path(sys.argv[1]))
 status.status(world.project, world.journal, world.environment)
-recovery.heal(world.project, world.journal, world.environment)
+healing.heal_environment(world.project, world.journal, world.environment)
 world.runtime.proxy.alive()
 print(sorted({'docker', 'requests', 'podium.core.containers'} & sys.modules.keys()))
 world.close()
@@ -205,4 +208,4 @@ world.close()
 
 
 def test_the_table_has_both() -> None:
-    assert set(drivers.TABLE) >= {"process", "docker"} and json.dumps(sorted(drivers.TABLE))
+    assert {"process", "docker"} <= set(plugins.names("drivers"))

@@ -20,7 +20,7 @@ from podium.core.containers.engine.connections import close_all
 from podium.core.delivery.drivers.docker.create import CAPTURE
 from podium.core.delivery.replay import shadows
 from podium.core.delivery.replay.replay_step import carry_out
-from podium.core.delivery.rollout import saga
+from podium.core.delivery.rollout import phases
 from podium.core.delivery.status import status as environments
 from podium.core.domain.replay import ReplayLimits, ReplayReport
 from podium.core.domain.verdicts import Verdict
@@ -37,7 +37,7 @@ LIMITS = ReplayLimits(max_slowdown=100.0)
 
 @pytest.fixture
 def docked(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docked]:
-    monkeypatch.setattr(saga, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(phases, "WATCH_SECONDS", 0.05)
     made = Docked(tmp_path, engine)
     yield made
     made.close()
@@ -128,7 +128,7 @@ def away(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Ite
         if os.environ.get("PODIUM_REQUIRE_SERVERS"):
             pytest.fail(missing)
         pytest.skip(missing)
-    monkeypatch.setattr(saga, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(phases, "WATCH_SECONDS", 0.05)
     with servers.Sshd() as sshd:
         monkeypatch.setenv("PATH", sshd.path)
         made = Docked(tmp_path, engine, host=sshd.address(), replicas=1)

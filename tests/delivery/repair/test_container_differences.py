@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from podium.core.containers.engine import labels as names
 from podium.core.delivery.environment.runtime import EnvironmentRuntime
-from podium.core.delivery.status.container_differences import beside, compare, network
+from podium.core.delivery.status.container_differences import beside, compare
 from podium.core.domain.containers import Container, EngineSnapshot
 from podium.core.domain.delivery import Replica, ReplicaState
 from podium.core.domain.repair import Kind, Severity
@@ -34,6 +34,7 @@ ROW = Replica(
 @pytest.fixture
 def runtime(world: World, tmp_path: Path) -> EnvironmentRuntime:
     world.version(1)
+    world.change(driver="docker")  # which asks its engine nothing here
     return world.runtime
 
 
@@ -49,7 +50,7 @@ def container(runtime: EnvironmentRuntime, **more: Any) -> Container:
         image_id="sha256:right",
         replica=ROW.id,
         labels=labels,
-        networks=(network(runtime),),
+        networks=(runtime.driver.owned_names().network,),
     )
     return replace(known, **more)
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from podium.core.delivery.environment.lock import operation
 from podium.core.delivery.repair import plan as repair
-from podium.core.delivery.rollout.saga import begin
+from podium.core.delivery.rollout.carry_out import begin
 from podium.core.delivery.status import status as environments
 from podium.core.domain.delivery import DeploymentState, How, ReplicaState
 from podium.core.domain.repair import Kind, RepairPlan
@@ -102,7 +102,7 @@ def test_traffic_that_goes_to_another_version_than_the_ledgers_comes_back(world:
     rows = world.runtime.replicas()
     world.runtime.weigh({row.id: 100 if row.version == 1 else 0 for row in rows})
     status = environments.status(world.project, world.journal, world.environment)
-    assert any("version 1 takes traffic" in text for text in status.differences)
+    assert any("version 1 takes traffic" in each.words for each in status.differences)
     with Load(world.port) as load:
         wait_until(lambda: load.total > 20)
         assert mended(world) == []

@@ -15,18 +15,19 @@ from pathlib import Path
 import pytest
 from podium.core.delivery.rollout import analysis, canary, plans
 from podium.core.domain.delivery import CanaryRequest, CanaryState, CanaryStatus, DeploymentState, How
-from podium.core.domain.project import Strategy
+from podium.core.domain.project import AnalysisRule, Strategy
 from podium.core.domain.verdicts import Verdict
 from podium.core.errors import PodiumError, Refused, RunFailed
 from podium.core.journal import Journal
+from podium.core.telemetry.windows import Reading, Window
 
 from ...support import wait_until
 from ..light import Load, World
 
-ERRORS = {"signal": "error_rate", "at_most": 0.01}
+ERRORS = AnalysisRule("error_rate", at_most=0.01)
 
 
-def strategy(*weights: int, interval: float = 30.0, rules: tuple[dict[str, object], ...] = (ERRORS,)) -> Strategy:
+def strategy(*weights: int, interval: float = 30.0, rules: tuple[AnalysisRule, ...] = (ERRORS,)) -> Strategy:
     return Strategy("canary", weights=weights, interval=interval, drain=2.0, analysis=rules)
 
 
@@ -160,14 +161,14 @@ def test_a_replica_that_missed_the_first_look_counts_from_its_first_answer(
 ) -> None:
     reading, looks = canary.Canary._reading, count()
 
-    def missing(self: canary.Canary) -> analysis.Reading:
+    def missing(self: canary.Canary) -> Reading:
         answered = 100.0 * next(
             looks
         )  # in the tests' replicas nothing is measured: a histogram of 100 requests more each time, but for the first
         return replace(reading(self), latency={"v2-1": {0.1: answered, math.inf: answered}} if answered else {})
 
     monkeypatch.setattr(canary.Canary, "_reading", missing)
-    rule = {"signal": "latency_p95", "at_most": 5.0}
+    rule = AnalysisRule("latency_p95", at_most=5.0)
     with promotion(world, strategy(50, interval=3.0, rules=(rule,))) as going, Load(world.port):
         assert going.ended() is DeploymentState.SUCCEEDED, going.error
 
@@ -238,8 +239,8 @@ def test_without_a_canary_there_is_nothing_to_order(world: World) -> None:
             canary.order(world.journal, "staging", what, who="ops")
 
 
-def window(requests: int, errors: int) -> analysis.Window:
-    return analysis.Window(requests, errors, {})
+def window(requests: int, errors: int) -> Window:
+    return Window(requests, errors, {})
 
 
 @pytest.mark.parametrize(
@@ -258,5 +259,5 @@ def test_beyond_saving(requests: int, errors: int, share: float, lost: bool) -> 
 
 
 def test_other_signals_are_never_beyond_saving() -> None:
-    rule = {"signal": "latency_p95", "at_most": 0.001}
+    rule = AnalysisRule("latency_p95", at_most=0.001)
     assert not analysis.beyond_saving([rule], window(1000, 1000), share=0.9)

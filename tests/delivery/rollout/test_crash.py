@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from podium.core.delivery.environment import history
+from podium.core.delivery.environment import healing, history
 from podium.core.delivery.rollout import phases, recovery
 from podium.core.delivery.status import status as environments
 from podium.core.domain.delivery import DeploymentState, ReplicaState
@@ -34,7 +34,7 @@ def crash(world: World, how: str, version: int, when: str, phase: str) -> str:
 
 def settled(world: World) -> None:
     """Nothing differs, every replica that is there lives, and nothing runs that nobody knows of."""
-    wait_until(lambda: not recovery.heal(world.project, world.journal, world.environment))
+    wait_until(lambda: not healing.heal_environment(world.project, world.journal, world.environment))
     status = environments.status(world.project, world.journal, world.environment)
     assert status.differences == () and status.locked_by == "" and world.journal.ledger.open() == []
     assert not [
@@ -121,7 +121,7 @@ def test_next_change_settles_the_interrupted_one_first(world: World) -> None:
     world.deploy(1)
     crash(world, "deploy", 2, "after", phases.WARMED)
     status = environments.status(world.project, world.journal, world.environment)
-    assert any("was interrupted" in line for line in status.differences)
+    assert any("was interrupted" in each.words for each in status.differences)
     world.deploy(3)
     assert [row.state for row in world.journal.ledger.history("staging")] == [
         DeploymentState.SUCCEEDED,
@@ -140,6 +140,6 @@ def test_proxy_killed_with_the_process_comes_back_with_the_weights_of_before(wor
     crash(world, "deploy", 2, "before", phases.SHIFTED)
     world.runtime.proxy.stop()
     recovery.recover(world.project, world.journal)
-    wait_until(lambda: not recovery.heal(world.project, world.journal, world.environment))
+    wait_until(lambda: not healing.heal_environment(world.project, world.journal, world.environment))
     assert world.answers() == "1"
     settled(world)

@@ -12,16 +12,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from podium.core.delivery.environment import history
+from podium.core.delivery.environment import healing, history
 from podium.core.delivery.environment import lock as guard
-from podium.core.delivery.rollout import canary, phases, recovery, saga, undo
+from podium.core.delivery.rollout import canary, phases, recovery, undo
 from podium.core.delivery.status import status as environments
 from podium.core.domain.delivery import CanaryRequest, DeploymentState, ReplicaState
 from podium.core.errors import Interrupted, PodiumError, Refused, RunFailed, Unreachable
 from podium.core.journal import Journal
 from podium.core.triggers.jobs import Healing
 
-from tests.delivery.light import Load, World
+from tests.delivery.light import Load, World, replace_phase
 from tests.delivery.rollout.test_canary import promotion, strategy
 from tests.delivery.rollout.test_crash import crash
 from tests.support import free_port, wait_until
@@ -67,7 +67,7 @@ def at(phase: str) -> Callable[[Journal], object]:
 
 
 def healed(world: World) -> None:
-    wait_until(lambda: not recovery.heal(world.project, world.journal, world.environment))
+    wait_until(lambda: not healing.heal_environment(world.project, world.journal, world.environment))
 
 
 def test_a_verified_version_serves_on_when_the_old_one_is_slow_to_end(world: World) -> None:
@@ -145,7 +145,7 @@ def test_a_redeploy_that_fails_forgets_no_replica(world: World) -> None:
     needed.touch()
 
     def serves() -> bool:
-        recovery.heal(world.project, world.journal, world.environment)
+        healing.heal_environment(world.project, world.journal, world.environment)
         return world.runtime.replicas()[0].state is ReplicaState.READY
 
     wait_until(serves, 20)
@@ -247,8 +247,8 @@ def test_no_change_begins_over_one_that_could_not_be_settled(serving: World, mon
         if away:
             raise Unreachable("the engine does not answer")
 
-    drained, weights = saga.Saga.drained, undo._weights
-    monkeypatch.setattr(saga.Saga, "drained", lambda self: (gone(), drained(self)))
+    weights = undo._weights
+    replace_phase(monkeypatch, phases.DRAINED, lambda drain: lambda rollout: (gone(), drain(rollout))[1])
     monkeypatch.setattr(undo, "_weights", lambda *all_: (gone(), weights(*all_)))
     with pytest.raises(Unreachable, match="the interrupted deploy of version 3 could not be finished"):
         serving.rollback(1)
@@ -288,7 +288,7 @@ def test_another_kind_of_driver_takes_nothing_over(serving: World) -> None:
     pids = [row.pid for row in serving.runtime.replicas()]
     serving.change(driver="docker")
     for change in (
-        lambda: recovery.heal(serving.project, serving.journal, serving.environment),
+        lambda: healing.heal_environment(serving.project, serving.journal, serving.environment),
         lambda: serving.deploy(1),
     ):
         with pytest.raises(
@@ -298,7 +298,7 @@ def test_another_kind_of_driver_takes_nothing_over(serving: World) -> None:
         assert "set environments.staging.driver to process again" in caught.value.hint
     status = environments.status(serving.project, serving.journal, serving.environment)
     serving.change(driver="light")
-    assert any("was started with driver: process" in words for words in status.differences), status
+    assert any("was started with driver: process" in each.words for each in status.differences), status
     assert [row.pid for row in serving.runtime.replicas()] == pids and serving.answers() == "1"
 
 

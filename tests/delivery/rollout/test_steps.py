@@ -1,4 +1,4 @@
-"""From a step's options to what the saga is asked to do."""
+"""From a step's options to what a rollout is asked to do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from podium.core.delivery.rollout import aliases, change_steps, plans
-from podium.core.delivery.rollout.saga import Order, begin
+from podium.core.delivery.rollout.carry_out import RolloutRequest, begin
 from podium.core.delivery.status import status
 from podium.core.domain.delivery import How
 from podium.core.domain.project import Strategy
@@ -17,12 +17,12 @@ from podium.core.errors import UsageError
 from tests.delivery.light import World
 
 
-def order(world: World, **options: Any) -> Order:
+def order(world: World, **options: Any) -> RolloutRequest:
     run = Run(7, PIPELINE, "release", RunState.RUNNING, Trigger.SCHEDULE, "anna", 0.0, why="nightly")
     context = StepContext(
         world.project, run, "ship", {"environment": "staging", "version": "1", **options}, _journal=world.journal
     )
-    return change_steps._order(context, world.runtime, How.PROMOTE)
+    return change_steps.request_of(context, world.runtime, How.PROMOTE)
 
 
 def test_the_reason_of_a_forced_promotion_stands_in_the_ledger(world: World) -> None:
@@ -82,4 +82,4 @@ def test_who_moves_aliases_takes_no_module_of_the_projects_and_the_project_as_th
     world.version(1)
     row = world.deploy(1)
     # Another environment is protected, so that this one carries no alias: there is nothing to move.
-    assert aliases.apart(world.project, row, "finish") == []
+    assert aliases.AliasProcess(world.project).move(row) == []

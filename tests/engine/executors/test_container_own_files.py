@@ -141,7 +141,9 @@ def test_a_file_that_vanishes_while_it_is_sent(wire: Wire, answering: Engine, or
 
 
 def _image(directory: Path) -> Callable[[], Iterator[bytes]]:
-    return lambda: image._context(directory, (BuildFile("a.bin", "file"), BuildFile("b.bin", "file")))
+    return lambda: image._context(
+        directory.parent, directory.name, (BuildFile("a.bin", "file"), BuildFile("b.bin", "file"))
+    )
 
 
 def _model(directory: Path) -> Callable[[], Iterator[bytes]]:

@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from ....containers.engine import labels
 from ....domain.containers import Image
 from ....domain.delivery import Replica
 from ....domain.project import Environment
@@ -18,7 +19,7 @@ from ...host.paths import INSTANCES, private
 from ...proxy.placement import ProcessProxyHost, ProxyHost
 from ...proxy.proxy import Instance, Proxy
 from ...proxy.transport import Direct, Transport
-from .. import ReplicaSpec, Setting, Started
+from .. import OwnedNames, ReplicaSpec, Setting, Started
 from . import create
 from .captures import bring
 from .create import PORT, SPEC
@@ -113,7 +114,7 @@ class DockerDriver:
             self._images[version] = self.place.patiently(work)
         return self._images[version]
 
-    def ready(self, version: int) -> tuple[float, str]:
+    def start_cost(self, version: int) -> tuple[float, str]:
         from ....containers.images import store
 
         journal, project = self.setting.journal, self.setting.project
@@ -188,13 +189,13 @@ class DockerDriver:
         address = next((str(one["IPAddress"]) for one in networks.values() if one.get("IPAddress")), "")
         return Started(address or _NOWHERE, container=container, image=image)
 
-    def trust(self, replica: Replica) -> None:
+    def enable_restart(self, replica: Replica) -> None:
         """It has been healthy: from now on the engine itself brings it back, also after a reboot with no agent, and
         it has its full share of the CPU. Before that a replica that ends has to stay ended, or nobody could read
         why."""
-        self.place.patiently(lambda: self._trust(replica))
+        self.place.patiently(lambda: self._enable_restart(replica))
 
-    def _trust(self, replica: Replica) -> None:
+    def _enable_restart(self, replica: Replica) -> None:
         engine = self.place.engine
         with engine.doing(f"setting the restart policy of {replica.id}"):
             engine.api.update_container(
@@ -226,11 +227,11 @@ class DockerDriver:
         found = self.place.seen(replica.container) if replica.container else None
         return found is not None and found.running
 
-    def whereabouts(self, replica: Replica) -> str:
+    def current_address(self, replica: Replica) -> str:
         found = self.place.seen(replica.container) if replica.container else None
         return found.address if found is not None and found.address else replica.address
 
-    def returning(self, replica: Replica) -> bool:
+    def is_restarting(self, replica: Replica) -> bool:
         found = self.place.seen(replica.container) if replica.container else None
         return found is not None and found.state == "restarting"
 
@@ -245,10 +246,22 @@ class DockerDriver:
             self.place.remove(one.id)
         return len(lost)
 
-    def settled(self) -> None:
+    def owned_names(self) -> OwnedNames:
+        called = self.place.called
+        proxies = {number: called.proxy(number) for number in INSTANCES}
+        helpers = {called.of("relay"): labels.RELAY_ROLE, **dict.fromkeys(proxies.values(), labels.PROXY_ROLE)}
+        return OwnedNames(called.of(), proxies, helpers)
+
+    def connect(self, replica: Replica) -> None:
+        engine = self.place.engine
+        with engine.doing(f"connecting {replica.id} to its network"):
+            engine.api.connect_container_to_network(replica.container, self.place.network)
+        self.place.listing.forget()
+
+    def after_rollout(self) -> None:
         """Nothing of a change is left over here: what is not kept was removed with its replica."""
 
-    def clear(self) -> list[str]:
+    def teardown(self) -> list[str]:
         return self.place.patiently(self.place.clear)
 
     def captures(self) -> Path:
@@ -258,7 +271,7 @@ class DockerDriver:
 
     # What went wrong
 
-    def evidence(self, replica: Replica, log: Path) -> str:
+    def failure_report(self, replica: Replica, log: Path) -> str:
         """Its log, kept beside those of processes since the container will be removed, how it ended, and what its
         health check said."""
         from ....containers.observe.log_collector import read_all

@@ -7,28 +7,23 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from ....child import run_main
 from ....containers.engine.address import parse
 from ....containers.engine.client import open_engine
-from ....errors import PodiumError
-from . import orphans as leftover
+from . import orphans
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> None:
     address, tls, project, home = arguments[:4]
     run = int(arguments[4]) if len(arguments) > 4 else None
-    try:
-        with open_engine(parse(address, tls=tls)) as engine:
-            for left in leftover.found(engine, project, Path(home)):
-                if left.run == run and not left.kept:
-                    leftover.remove(engine, left.id)
-                    print(left.id)
-            for container in leftover.tidy(engine, project, Path(home)):
-                print(container)
-    except PodiumError as error:
-        print(error.message, file=sys.stderr)
-        return error.exit_code
-    return 0
+    with open_engine(parse(address, tls=tls)) as engine:
+        for left in orphans.found(engine, project, Path(home)):
+            if left.run == run and not left.kept:
+                orphans.remove(engine, left.id)
+                print(left.id)
+        for container in orphans.tidy(engine, project, Path(home)):
+            print(container)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_main(lambda: main(sys.argv[1:])))

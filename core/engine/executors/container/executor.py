@@ -3,28 +3,26 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from .... import handover
+from ....beneath import Directory
+from ....child import adopt_orphans
 from ....containers.engine import address as addresses
 from ....containers.engine import unix_http
 from ....containers.engine.address import Address
 from ....domain.project import ContainerSpec
 from ....errors import RunFailed
-from ... import environment, orphans, paths
-from ...hashing import Entry, locate, scan, summary
+from ... import environment, orphans
+from ...cache.hashing import Entry, locate, summary
+from ...cache.outputs import scan_directory
 from .. import Setting, Task
-from ..process import ProcessExecution
+from ..supervised import Facts, SupervisedExecution, result_file, supervise
 from .spec import BuildFile, StepSpec
 
 if TYPE_CHECKING:
@@ -33,9 +31,7 @@ if TYPE_CHECKING:
 # How long another machine's engine is waited for before what is remembered of it has to do (seconds).
 _ASK_SECONDS = 30.0
 _LOOK = 0.05
-# The child needs the engine to end a container. When it has not done so by then, it is ended itself, and the container
-# is found by the next worker.
-_STUBBORN = 15.0
+SUPERVISOR = "podium.core.engine.executors.container.supervisor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +42,7 @@ class _Build:
 
 class DockerExecutor:
     def __init__(self) -> None:
-        orphans.adopt_orphans()
+        adopt_orphans()
         self._builds: dict[str, _Build] = {}
         self._known: dict[str, str] = {}
         self._setting: Setting | None = None
@@ -68,14 +64,13 @@ class DockerExecutor:
             self._known[spec.image] = found
         return found
 
-    def start(self, task: Task) -> DockerExecution:
+    def start(self, task: Task) -> SupervisedExecution:
         project, spec = task.project, task.container
         if project is None or spec is None or task.directory is None or task.log is None:
             raise RunFailed(f"step {task.step} has no image", hint="add image: or build:")
         build = self._builds.get(spec.build) if spec.build else None
-        result = task.directory / f"{paths.safe_name(task.step)}.container.json"
-        result.unlink(missing_ok=True)
-        order = StepSpec(
+        result = result_file(task, "container")
+        step = StepSpec(
             address=addresses.of_project(project),
             project=project.name,
             home=project.home,
@@ -98,20 +93,11 @@ class DockerExecutor:
             log=task.log,
             worker=os.getpid(),
         )
-        # The names by which what a run left behind is found belong to the child; what the command itself sees is in the
-        # order.
-        env = {
-            **environment.for_builtin(project),
-            "PODIUM_RUN": str(task.run_id),
-            "PODIUM_HOME": str(project.home),
-            "PODIUM_STEP": task.step,
-        }
-        packed = handover.pack(order)
-        try:
-            argv = (sys.executable, "-P", "-m", "podium.core.engine.executors.container.supervisor")
-            return DockerExecution(replace(task, argv=argv, env=env, stdin=packed), result, self._learn)
-        finally:
-            os.close(packed)
+
+        def learn(facts: Facts) -> None:
+            self._learn(spec.image, facts.get("fingerprint", ""))
+
+        return supervise(task, project, SUPERVISOR, step, result, learn=learn)
 
     def _learn(self, image: str, digest: str) -> None:
         """What a name meant when a step ran: the next run needs no engine to know its key."""
@@ -120,51 +106,14 @@ class DockerExecutor:
             self._setting.store.images.put(str(addresses.of_project(self._setting.project)), image, digest)
 
 
-class DockerExecution(ProcessExecution):
-    """The child, which passes on to the container what it is asked."""
-
-    def __init__(self, task: Task, result: Path, learn: Callable[[str, str], None]) -> None:
-        super().__init__(task)
-        self._image = task.container.image if task.container else ""
-        self._result = result
-        self._learn = learn
-        self._kill_by: float | None = None
-
-    def terminate(self) -> None:
-        if self._code is None:
-            # The child alone: what it has started (an ssh) is what it reaches the engine by.
-            self._tell(signal.SIGTERM)
-        else:
-            super().terminate()
-
-    def kill(self) -> None:
-        now = time.monotonic()
-        if self._code is not None or (self._kill_by is not None and now > self._kill_by):
-            super().kill()
-        elif self._kill_by is None:
-            self._kill_by = now + _STUBBORN
-            self._tell(signal.SIGUSR2)
-
-    def findings(self) -> Mapping[str, Any]:
-        try:
-            found = json.loads(self._result.read_text())
-        except (OSError, ValueError):
-            return {}
-        self._result.unlink(missing_ok=True)
-        facts = cast(dict[str, Any], found) if isinstance(found, dict) else {}
-        self._learn(self._image, facts.get("fingerprint", ""))
-        return facts
-
-    def _tell(self, number: int) -> None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(self.pid, number)
-
-
 def _build(setting: Setting, spec: ContainerSpec) -> _Build:
-    directory = locate(str(setting.root), spec.build, "build")
+    """Returns what the build directory holds. A link in it stays a link: what it points to is not sent to the
+    engine."""
+    full = locate(str(setting.root), spec.build, "build")
     try:
-        entries = scan(directory, setting.store.hashes)
-    except FileNotFoundError:
+        with Directory.open(setting.root) as root, root.below(os.path.relpath(full, setting.root)) as directory:
+            entries = scan_directory(directory, full, setting.store.hashes)
+    except (FileNotFoundError, NotADirectoryError):
         raise RunFailed(
             f"build: there is no directory {spec.build!r}", hint="it is a directory of the project with a Dockerfile"
         ) from None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ....beneath import Directory
 from ....containers.engine.client import Engine
 from ....containers.engine.errors import own_files
 from ....containers.engine.labels import HOME, ROLE, Labels, home_id
@@ -61,7 +62,7 @@ def _built(engine: Engine, order: StepSpec, say: Say) -> Ready:
     else:
         say(f"building {order.spec.build}")
         labels = {**Labels(order.project, order.home, IMAGE_ROLE).all(), BUILD: order.spec.build}
-        wanted = build.Order(lambda: _context(directory, order.build), tag=tag, labels=labels)
+        wanted = build.Order(lambda: _context(order.root, order.spec.build, order.build), tag=tag, labels=labels)
         image_id = build.build(engine, wanted, say=say, what=f"building {order.spec.build}").image_id
         _forget_old(engine, order, image_id)
     return Ready(
@@ -80,30 +81,27 @@ def _forget_old(engine: Engine, order: StepSpec, newest: str) -> None:
         store.remove(engine, str((old.get("RepoTags") or [old["Id"]])[0]))
 
 
-def _context(directory: Path, files: tuple[BuildFile, ...]) -> Iterator[bytes]:
+def _context(root: Path, build: str, files: tuple[BuildFile, ...]) -> Iterator[bytes]:
     """A tar of just what the hash was taken of; the same content makes the same bytes, so that the builder's cache
     holds."""
-    with own_files(f"reading {directory}"):
-        yield from _members(directory, files)
+    with own_files(f"reading {root / build}"), Directory.open(root) as top, top.below(build) as directory:
+        for file in files:
+            yield from _member(directory, file)
+        yield b"\0" * (2 * tarfile.BLOCKSIZE)
 
 
-def _members(directory: Path, files: tuple[BuildFile, ...]) -> Iterator[bytes]:
-    for file in files:
-        path = directory / file.path
-        member = tarfile.TarInfo(file.path)
-        member.mtime = EPOCH
-        member.mode = 0o755 if file.executable or file.kind == "directory" else 0o644
+def _member(directory: Directory, file: BuildFile) -> Iterator[bytes]:
+    member = tarfile.TarInfo(file.path)
+    member.mtime = EPOCH
+    member.mode = 0o755 if file.executable or file.kind == "directory" else 0o644
+    parent, name = directory.parent(file.path, links=False)
+    with parent:
         if file.kind == "file":
-            yield from _file(member, path)
-            continue
+            with parent.read(name) as stream:
+                member.size = os.fstat(stream.fileno()).st_size
+                yield member.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+                yield from exactly(stream, member.size, Path(directory.path) / file.path)
+            return
         member.type = tarfile.SYMTYPE if file.kind == "link" else tarfile.DIRTYPE
-        member.linkname = os.readlink(path) if file.kind == "link" else ""  # noqa: PTH115
+        member.linkname = parent.target(name) if file.kind == "link" else ""
         yield member.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
-    yield b"\0" * (2 * tarfile.BLOCKSIZE)
-
-
-def _file(member: tarfile.TarInfo, path: Path) -> Iterator[bytes]:
-    with path.open("rb") as stream:
-        member.size = os.fstat(stream.fileno()).st_size
-        yield member.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
-        yield from exactly(stream, member.size, path)

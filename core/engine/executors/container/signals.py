@@ -8,18 +8,15 @@ signal never interrupts what the main thread is in the middle of.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import queue
 import signal
-import sys
 import threading
 from types import FrameType
 
+from ....child import end_with_parent
 from ....containers.engine.client import Engine
 from ....errors import Interrupted, PodiumError
-
-_PR_SET_PDEATHSIG = 1
 
 
 class LetGo(BaseException):
@@ -41,8 +38,7 @@ class Control:
             (signal.SIGHUP, self._orphaned),
         ):
             signal.signal(number, handler)
-        if sys.platform.startswith("linux"):
-            ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGHUP, 0, 0, 0)
+        end_with_parent(signal.SIGHUP)
         if os.getppid() != worker:
             raise LetGo
 

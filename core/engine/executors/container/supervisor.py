@@ -25,6 +25,7 @@ from ....containers.engine.hijack import hijack
 from ....domain.containers import step_key
 from ....domain.models import TAG_KEY
 from ....errors import Interrupted, PodiumError
+from ..supervised import write_result
 from . import orphans as leftover
 from .create import description, fingerprint, name, surroundings
 from .image import Ready, ready
@@ -298,7 +299,8 @@ def main() -> int:
         step = ContainerStep(order, Control(order.worker))
         _carried_out(step)
         step.put_away()
-        _write(order, step.outcome)
+        outcome = step.outcome
+        write_result(order.result, {"error": outcome.error, "hint": outcome.hint, **outcome.facts})
         return step.outcome.code
     except (LetGo, BrokenPipeError):
         return Interrupted.exit_code
@@ -323,13 +325,6 @@ def _carried_out(step: ContainerStep) -> None:
         outcome.code, outcome.error = ENGINE_FAILED, f"failed unexpectedly: {type(error).__name__}: {error}"
     if outcome.error:
         os.write(2, "\n".join(filter(None, (outcome.error, outcome.hint))).encode("utf-8", "replace") + b"\n")
-
-
-def _write(order: StepSpec, outcome: Outcome) -> None:
-    scratch = order.result.with_suffix(".part")
-    scratch.touch(mode=0o600)
-    scratch.write_text(json.dumps({"error": outcome.error, "hint": outcome.hint, **outcome.facts}))
-    scratch.replace(order.result)
 
 
 if __name__ == "__main__":

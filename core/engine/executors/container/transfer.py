@@ -4,7 +4,6 @@ container before it starts, and the step's outputs are copied back when it has s
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import tarfile
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from docker import errors as docker_errors
 
+from ....beneath import Directory, Found, move, settled, unpack, walk
 from ....containers.engine.client import Engine
 from ....containers.engine.errors import own_files
 from ....containers.images.context import exactly
@@ -63,43 +63,36 @@ def _counted(pieces: Iterable[bytes], total: list[int]) -> Iterator[bytes]:
 
 
 def _tree(root: Path) -> Iterator[bytes]:
-    with own_files("sending the run's files"):
-        yield from _members(root)
+    """The run's directory as a tar, with what nobody needs in a container left out. Links go as links."""
+    with own_files("sending the run's files"), Directory.open(root) as top:
+        yield _header(root, os.fstat(top.descriptor))
+        for found in walk(top, skip=LEFT_OUT.__contains__, whole=True):
+            path = root / found.path
+            if found.is_file:
+                with found.open() as stream:
+                    status = os.fstat(stream.fileno())
+                    yield _header(path, status)
+                    yield from exactly(stream, status.st_size, path)
+            elif found.is_directory or found.is_link:
+                yield _header(path, found.status, target=found.target() if found.is_link else "")
+        yield b"\0" * (2 * tarfile.BLOCKSIZE)
 
 
-def _members(root: Path) -> Iterator[bytes]:
-    for path, status in _walk(root):
-        member = tarfile.TarInfo(str(path).lstrip("/"))
-        member.mtime, member.mode = int(status.st_mtime), stat.S_IMODE(status.st_mode)
-        member.uid, member.gid = os.getuid(), os.getgid()
-        if stat.S_ISREG(status.st_mode):
-            with path.open("rb") as stream:
-                member.size = status.st_size
-                yield member.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
-                yield from exactly(stream, status.st_size, path)
-            continue
+def _header(path: Path, status: os.stat_result, *, target: str = "") -> bytes:
+    member = tarfile.TarInfo(str(path).lstrip("/"))
+    member.mtime, member.mode = int(status.st_mtime), stat.S_IMODE(status.st_mode)
+    member.uid, member.gid = os.getuid(), os.getgid()
+    if stat.S_ISREG(status.st_mode):
+        member.size = status.st_size
+    else:
         member.type = tarfile.DIRTYPE if stat.S_ISDIR(status.st_mode) else tarfile.SYMTYPE
-        member.linkname = os.readlink(path) if stat.S_ISLNK(status.st_mode) else ""  # noqa: PTH115
-        yield member.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
-    yield b"\0" * (2 * tarfile.BLOCKSIZE)
-
-
-def _walk(directory: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    yield directory, directory.lstat()
-    with os.scandir(directory) as found:
-        for item in sorted(found, key=lambda item: item.name):
-            status = item.stat(follow_symlinks=False)
-            if item.name in LEFT_OUT:
-                continue
-            if stat.S_ISDIR(status.st_mode):
-                yield from _walk(Path(item.path))
-            elif stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
-                yield Path(item.path), status
+        member.linkname = target
+    return member.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
 
 
 def bring_back(engine: Engine, container: str, order: StepSpec, say: Say) -> None:
     """The step's outputs out of its container. An output that is not there is left to the worker, which says so as
-    for any step."""
+    for any step. RunFailed names a link that leaves the outputs."""
     for output in order.outputs:
         target = Path(os.path.normpath(order.root / output))
         if target != order.root and order.root not in target.parents:
@@ -119,47 +112,81 @@ def bring_back(engine: Engine, container: str, order: StepSpec, say: Say) -> Non
                     for piece in stream:
                         file.write(piece)
                 size = archive.stat().st_size
-                _unpack(archive, Path(scratch) / "files", target)
+                _unpack(archive, Path(scratch) / "files", target, order)
         say(f"fetched {output}: {megabytes(size)}")
 
 
-def _unpack(archive: Path, scratch: Path, target: Path) -> None:
-    """Put what the archive holds in the place of what is there. Names that lead elsewhere, devices and the like are
-    refused."""
+def _unpack(archive: Path, scratch: Path, target: Path, order: StepSpec) -> None:
+    """Puts what the archive holds in the place of what is there. Names and links that lead elsewhere, devices and the
+    like are refused before anything is touched."""
     scratch.mkdir()
-    try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(scratch, filter="data")
-    except (tarfile.TarError, OSError) as error:
-        raise RunFailed(f"output {target.name} cannot be taken over: {error}") from error
-    found = scratch / target.name
-    if not os.path.lexists(found):
-        raise RunFailed(f"the engine sent something else than output {target.name}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _put(found, target)
+    with Directory.open(scratch) as files:
+        try:
+            with tarfile.open(archive) as tar:
+                unpack(tar, files)
+        except (tarfile.TarError, OSError) as error:
+            raise RunFailed(f"output {target.name} cannot be taken over: {error}") from error
+        if not files.exists(target.name):
+            raise RunFailed(f"the engine sent something else than output {target.name}")
+        shown = str(target.relative_to(order.root)) if target != order.root else ""
+        _settle(files, target.name, shown, order)
+        with Directory.open(order.root) as root:
+            if not shown:
+                with files.below(target.name, links=False) as found:
+                    _merge(found, root)
+                return
+            parent, name = root.parent(shown, make=True)
+            with parent:
+                _put(files, name, parent)
 
 
-def _put(found: Path, target: Path) -> None:
-    """`found` in the place of `target`. Of directories what was never sent stays: the archive cannot have it."""
-    if not _real_directory(found) or not _real_directory(target):
-        _remove(target)
-        shutil.move(found, target)
+def _settle(files: Directory, name: str, shown: str, order: StepSpec) -> None:
+    """Has each link of the output say what it means on this machine too."""
+    places = {f"{shown}/{found.path}".strip("/"): found.path for found in _links(files, name)}
+    links = {place: _target(files, f"{name}/{path}".rstrip("/")) for place, path in places.items()}
+    for place, target in settled(links, order.outputs, str(order.root)).items():
+        if target != links[place]:
+            parent, last = files.parent(f"{name}/{places[place]}".rstrip("/"), links=False)
+            with parent:
+                parent.remove(last)
+                parent.link(last, target)
+
+
+def _links(files: Directory, name: str) -> Iterator[Found]:
+    itself = Found("", name, files, files.status(name))
+    if itself.is_link:
+        yield itself
+    elif itself.is_directory:
+        with files.below(name, links=False) as directory:
+            yield from (found for found in walk(directory) if found.is_link)
+
+
+def _target(files: Directory, path: str) -> str:
+    parent, name = files.parent(path, links=False)
+    with parent:
+        return parent.target(name)
+
+
+def _put(source: Directory, name: str, into: Directory) -> None:
+    """Puts `name` of `source` in the place of what has that name in `into`. Of directories what was never sent
+    stays: the archive cannot have it."""
+    if not (_is_directory(source, name) and _is_directory(into, name)):
+        into.remove(name)
+        move(source, name, into, name)
         return
-    names = {item.name for item in found.iterdir()}
-    for item in target.iterdir():
-        if item.name not in names | LEFT_OUT:
-            _remove(item)
+    with source.below(name, links=False) as found, into.below(name, links=False) as target:
+        _merge(found, target)
+
+
+def _merge(found: Directory, target: Directory) -> None:
+    names = set(found.names())
+    for name in target.names():
+        if name not in names | LEFT_OUT:
+            target.remove(name)
     for name in names - _NEVER_TAKEN:
-        _put(found / name, target / name)
-    target.chmod(stat.S_IMODE(found.stat().st_mode))
+        _put(found, name, target)
+    os.fchmod(target.descriptor, stat.S_IMODE(os.fstat(found.descriptor).st_mode))
 
 
-def _real_directory(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
-
-
-def _remove(path: Path) -> None:
-    if _real_directory(path):
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _is_directory(directory: Directory, name: str) -> bool:
+    return directory.exists(name) and stat.S_ISDIR(directory.status(name).st_mode)

@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from ..errors import RunFailed
+from ...errors import RunFailed
 
 # Made by tools as a side effect of running, and different each time: neither input nor output of anything.
 IGNORED = frozenset(
@@ -53,14 +54,15 @@ class FileHashes:
             " digest TEXT) WITHOUT ROWID"
         )
 
-    def digest(self, path: str, status: os.stat_result) -> str:
-        """The SHA-256 of the file's content, in hex. OSError when it cannot be read."""
+    def digest(self, path: str, status: os.stat_result, opened: Callable[[], BinaryIO] | None = None) -> str:
+        """Returns the SHA-256 of the file's content, in hex. `opened` opens it where its path is not to be believed.
+        OSError when it cannot be read."""
         seen = (status.st_size, status.st_mtime_ns, status.st_ino)
         known = self._new.get(path) or self._known(path)
         if known is not None and tuple(known[:3]) == seen:
             return known[3]
         began = time.time_ns()
-        digest = _read(path, self.breathe)
+        digest = _read(path if opened is None else opened, self.breathe)
         if status.st_mtime_ns < began - _SETTLED_NS:
             self._new[path] = (*seen, digest)
         return digest
@@ -82,10 +84,15 @@ def _bound(path: str) -> str | bytes:
     return path if path.isascii() else os.fsencode(path)
 
 
+def unwanted(name: str) -> bool:
+    """Whether a file or directory of that name is never an input or output of anything."""
+    return name in IGNORED or name.endswith(".pyc")
+
+
 def scan(path: str, hashes: FileHashes) -> list[Entry]:
-    """What is at and below `path`, sorted. FileNotFoundError when there is nothing. A link given as the path itself
-    is followed; links below are taken as links where they point to directories, and as the file's content in all
-    other cases."""
+    """Returns what is at and below an input, sorted. FileNotFoundError when there is nothing. Inputs are only
+    hashed, so links are followed: one given as the path itself, and those below it that point to files. (One to a
+    directory is taken as a link.) What steps leave is read by `outputs`, which follows none."""
     status = os.stat(path)  # noqa: PTH116  (thousands of calls: pathlib doubles their cost)
     if not stat.S_ISDIR(status.st_mode):
         if not stat.S_ISREG(status.st_mode):
@@ -135,7 +142,7 @@ def _walk(top: str, prefix: str, hashes: FileHashes) -> Iterator[Entry]:
     with os.scandir(top) as found:
         for item in sorted(found, key=lambda item: item.name):
             empty = False
-            if item.name in IGNORED or item.name.endswith(".pyc"):
+            if unwanted(item.name):
                 continue
             relative = f"{prefix}{item.name}"
             if item.is_dir(follow_symlinks=False):
@@ -151,10 +158,10 @@ def _walk(top: str, prefix: str, hashes: FileHashes) -> Iterator[Entry]:
         yield Entry(prefix.rstrip("/"), "directory", "", 0, 0o755)
 
 
-def _read(path: str, breathe: Callable[[], None]) -> str:
+def _read(source: str | Callable[[], BinaryIO], breathe: Callable[[], None]) -> str:
     digest = hashlib.sha256()
     count = 0
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+    with open(source, "rb", buffering=0) if isinstance(source, str) else source() as file:  # noqa: PTH123
         while block := file.read(_CHUNK):
             digest.update(block)
             count += len(block)

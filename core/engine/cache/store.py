@@ -19,13 +19,16 @@ from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from ..domain.containers import step_key
-from ..domain.project import Project
-from ..errors import JournalError, RunFailed
+from ...domain.containers import step_key
+from ...domain.project import Project
+from ...errors import JournalError, RunFailed
+from ..graph import PlannedStep
 from .file_copy import place
-from .graph import PlannedStep
-from .hashing import Entry, FileHashes, locate, matching, scan, summary
-from .remembered import RememberedImages
+from .hashing import Entry, FileHashes, matching, scan, summary
+from .image_digests import ImageDigests
+from .objects import Objects
+from .outputs import Outputs
+from .restoring import Restorer
 
 FORMAT = 1
 # What a long step made is written down at once: its worker may be killed at any time. Short ones are written together.
@@ -57,14 +60,17 @@ class Restored:
 class Cache:
     """One process's view of the store; not for several threads. Several processes may use one store."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, *, links_out: bool = False) -> None:
+        """`links_out` as in `Outputs`."""
         self.directory = state / "cache"
-        self._objects = self.directory / "objects"
-        for directory in (state, self.directory, self._objects):
+        self._links_out = links_out
+        objects = self.directory / "objects"
+        for directory in (state, self.directory, objects):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._database = _open(self.directory / "cache.db")
         self.hashes = FileHashes(self._database)
-        self.images = RememberedImages(self._database)
+        self._objects = Objects(objects, self.hashes)
+        self.images = ImageDigests(self._database)
         self._new: dict[str, Kept] = {}
         self._used: set[str] = set()
         self._saved = time.monotonic()
@@ -112,127 +118,45 @@ class Cache:
         """Keep the step's outputs under `key`. Returns the files that differ from what was kept under the same key
         before: then the step is not deterministic. RunFailed when a declared output is not there; OSError when the
         disk is full."""
-        outputs = {path: self._collect(root, path) for path in step.outputs}
+        outputs = self._outputs(root, step.outputs).collect(self._objects.put)
         before = self.find(key)
         self._new[key] = Kept(key, run_id, step.name, time.time(), outputs)
         if time.monotonic() - self._saved > _SAVE_EVERY:
             self.save()
         return _differences(before.outputs, outputs) if before else []
 
-    def _collect(self, root: Path, path: str) -> list[Entry]:
-        full = Path(locate(str(root), path, "output"))
-        entries = scan(str(full), self.hashes)
-        for entry in entries:
-            if entry.kind == "file":
-                target = self._object(entry.digest)
-                if not target.exists():
-                    target.parent.mkdir(mode=0o700, exist_ok=True)
-                    place(full / entry.path if entry.path else full, target, link=False, mode=0o600)
-        return entries
-
     def restore(self, kept: Kept, root: Path, aside: Path, *, link: bool) -> Restored | None:
         """Bring the outputs under `root` to what they were; None when the store no longer holds all of it undamaged.
         `link` allows hard links, which is right only where nobody edits the files by hand (a run's own worktree)."""
-        stale = [
-            path
-            for path, entries in kept.outputs.items()
-            if summary(self._present(root, path)) != summary(list(entries))
-        ]
+        outputs = self._outputs(root, tuple(kept.outputs))
+        stale = [path for path, entries in kept.outputs.items() if not _equal(outputs.present(path), entries)]
         wanted = [entry for path in stale for entry in kept.outputs[path] if entry.kind == "file"]
-        if not all(self._intact(entry) for entry in wanted):
+        if not all(self._objects.intact(entry.digest) for entry in wanted):
             self._forget(kept.key)
             return None
-        files = moved = 0
+        restorer = Restorer(outputs, self._objects, aside, link)
         for path in stale:
-            changed, displaced = self._restore_path(root, path, kept.outputs[path], aside, link)
-            files, moved = files + changed, moved + displaced
+            restorer.restore(path, kept.outputs[path])
         self._used.add(kept.key)
-        return Restored(files, moved)
+        return Restored(restorer.files, restorer.moved)
 
-    def _present(self, root: Path, path: str) -> list[Entry]:
-        try:
-            return scan(locate(str(root), path, "output"), self.hashes)
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-
-    def _restore_path(
-        self, root: Path, path: str, entries: Sequence[Entry], aside: Path, link: bool
-    ) -> tuple[int, int]:
-        full = Path(locate(str(root), path, "output"))
-        present = {entry.path: entry for entry in self._present(root, path)}
-        files = moved = 0
-        wanted = {entry.path for entry in entries}
-        for relative, entry in present.items():
-            if relative not in wanted and entry.kind != "directory":
-                moved += self._displace(root, full / relative if relative else full, entry, aside)
-        for entry in entries:
-            target = full / entry.path if entry.path else full
-            now = present.get(entry.path)
-            if now is not None and (now.kind, now.digest, now.mode & 0o100) == (
-                entry.kind,
-                entry.digest,
-                entry.mode & 0o100,
-            ):
-                continue
-            moved += self._displace(root, target, now, aside)
-            moved += self._clear_parents(root, target, aside)
-            self._put(entry, target, link)
-            files += 1
-        if not entries:
-            full.mkdir(parents=True, exist_ok=True)
-        for relative in present.keys() - wanted:
-            _remove_empty(full / relative, below=full)
-        return files, moved
-
-    def _put(self, entry: Entry, target: Path, link: bool) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if entry.kind == "directory":
-            target.mkdir(exist_ok=True)
-        elif entry.kind == "link":
-            target.symlink_to(entry.digest)
-        else:
-            # A link has the mode of the object, which nobody may execute.
-            place(self._object(entry.digest), target, link=link and not entry.mode & 0o111, mode=entry.mode)
-
-    def _displace(self, root: Path, target: Path, now: Entry | None, aside: Path) -> int:
-        """Take away what stands at `target`; whether it had to be moved aside because nothing else holds it."""
-        if not os.path.lexists(target):
-            return 0
-        if target.is_symlink() or (now is not None and now.kind == "file" and self._object(now.digest).exists()):
-            target.unlink()
-            return 0
-        if target.is_dir() and not any(target.iterdir()):
-            target.rmdir()
-            return 0
-        place_for = aside / target.relative_to(root)
-        place_for.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        import shutil  # late, like everything that an unchanged run does not need
-
-        shutil.move(target, place_for)
-        return 1
-
-    def _clear_parents(self, root: Path, target: Path, aside: Path) -> int:
-        """A file where a directory has to be."""
-        for parent in reversed(target.parents):
-            if root in parent.parents and os.path.lexists(parent) and not parent.is_dir():
-                return self._displace(root, parent, None, aside)
-        return 0
+    def make_way(self, root: Path, outputs: Sequence[str]) -> None:
+        """Makes the directories that a step's outputs lie in. RunFailed when they cannot be written to without leaving
+        the project."""
+        self._outputs(root, outputs).make_way()
 
     def detach(self, root: Path, outputs: Sequence[str]) -> None:
-        """Before a step writes its outputs: give files that share their content with the store (hard links) a life
-        of their own."""
+        """Gives files that share their content with the store (hard links) a life of their own, before a step writes
+        its outputs."""
+        found = self._outputs(root, outputs)
         for path in outputs:
-            full = Path(locate(str(root), path, "output"))
-            files = (
-                (Path(parent) / name for parent, _, names in os.walk(full) for name in names)
-                if full.is_dir()
-                else (full,)
-            )
-            for file in files:
-                with suppress(FileNotFoundError):
-                    status = file.lstat()
-                    if status.st_nlink > 1 and not file.is_symlink():
-                        place(file, file, link=False, mode=status.st_mode & 0o777)
+            for directory, name, status in found.files(path):
+                if status.st_nlink > 1:
+                    with directory.read(name) as source:
+                        place(source, directory, name, mode=status.st_mode & 0o777)
+
+    def _outputs(self, root: Path, declared: Sequence[str]) -> Outputs:
+        return Outputs(str(root), declared, self.hashes, self._links_out)
 
     def save(self) -> None:
         """Write down what was learnt since the last time. A store that cannot be written only costs time later."""
@@ -255,21 +179,8 @@ class Cache:
 
     def close(self) -> None:
         self.save()
+        self._objects.close()
         self._database.close()
-
-    def _object(self, digest: str) -> Path:
-        return self._objects / digest[:2] / digest[2:]
-
-    def _intact(self, entry: Entry) -> bool:
-        """An object that was damaged, or changed through a hard link, is thrown away rather than restored."""
-        target = self._object(entry.digest)
-        try:
-            if self.hashes.digest(str(target), target.stat()) == entry.digest:
-                return True
-        except OSError:
-            return False
-        target.unlink(missing_ok=True)
-        return False
 
     def _forget(self, key: str) -> None:
         self._new.pop(key, None)
@@ -277,17 +188,8 @@ class Cache:
             self._database.execute("DELETE FROM entries WHERE key = ?", (key,))
 
 
-def _remove_empty(path: Path, *, below: Path) -> None:
-    """The directories, up to `below`, in which nothing is left once what was at `path` has gone."""
-    for directory in (path, *path.parents):
-        if directory == below or below not in directory.parents:
-            return
-        try:
-            directory.rmdir()
-        except FileNotFoundError:
-            continue
-        except OSError:
-            return
+def _equal(now: Sequence[Entry], kept: Sequence[Entry]) -> bool:
+    return summary(list(now)) == summary(list(kept))
 
 
 def keyed(base: str, fingerprint: str) -> str:

@@ -1,4 +1,4 @@
-"""Sagas with light replicas and a real HAProxy."""
+"""Rollouts with light replicas and a real HAProxy."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from dataclasses import replace
 
 import psutil
 import pytest
-from podium.core.delivery.environment import history
+from podium.core.delivery.environment import healing, history
 from podium.core.delivery.environment.lock import lock_name
 from podium.core.delivery.environment.runtime import EnvironmentRuntime
 from podium.core.delivery.host import ports
-from podium.core.delivery.rollout import change_steps, plans, recovery, saga
-from podium.core.delivery.rollout.saga import Order
+from podium.core.delivery.rollout import carry_out, phases, plans
+from podium.core.delivery.rollout.carry_out import RolloutRequest
 from podium.core.delivery.status import status as environments
 from podium.core.domain.delivery import DeploymentState, How, ReplicaState
-from podium.core.domain.project import Strategy
+from podium.core.domain.project import AnalysisRule, Strategy
 from podium.core.domain.runs import Trigger
 from podium.core.errors import NotFound, Refused, RunFailed, UsageError
 from podium.core.journal import Journal
@@ -123,7 +123,7 @@ def test_model_that_cannot_serve_leaves_the_old_one_serving(
 def test_model_without_example_that_answers_errors_is_taken_out_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(saga, "WATCH_SECONDS", 5.0)
+    monkeypatch.setattr(phases, "WATCH_SECONDS", 5.0)
     world.version(1)
     world.version(2, example=False, status=500)
     world.deploy(1)
@@ -192,7 +192,7 @@ def test_rolling_goes_replica_by_replica(world: World) -> None:
 
 
 CANARY = Strategy(
-    "canary", weights=(25, 50), interval=1.0, drain=2.0, analysis=({"signal": "error_rate", "at_most": 0.01},)
+    "canary", weights=(25, 50), interval=1.0, drain=2.0, analysis=(AnalysisRule("error_rate", at_most=0.01),)
 )
 
 
@@ -252,7 +252,7 @@ def test_of_two_changes_at_once_one_is_refused_and_the_other_done(world: World) 
         with Journal.open(world.journal.path) as journal:
             runtime = EnvironmentRuntime(world.project, journal, world.environment)
             try:
-                outcomes[number] = change_steps.carry_out(runtime, Order(How.DEPLOY, number, f"person {number}"))[
+                outcomes[number] = carry_out.carry_out(runtime, RolloutRequest(How.DEPLOY, number, f"person {number}"))[
                     0
                 ].state
             except Refused as error:
@@ -290,16 +290,16 @@ def test_killed_replica_loses_no_request_and_comes_back(world: World) -> None:
         wait_until(
             lambda: (
                 f"{victim.id} is dead"
-                in environments.status(world.project, world.journal, world.environment).differences
+                in map(str, environments.status(world.project, world.journal, world.environment).differences)
             )
         )
-        assert recovery.heal(world.project, world.journal, world.environment) == [
+        assert healing.heal_environment(world.project, world.journal, world.environment) == [
             f"staging: {victim.id} was gone; started it again"
         ]
         wait_until(lambda: all(world.runtime.healthy(replica) for replica in world.runtime.replicas()))
     # A request that the replica had begun to answer may end with it; HAProxy repeats all others.
     assert load.failures == [], world.evidence()
-    wait_until(lambda: not recovery.heal(world.project, world.journal, world.environment))
+    wait_until(lambda: not healing.heal_environment(world.project, world.journal, world.environment))
     back = next(r for r in world.runtime.replicas() if r.id == victim.id)
     assert back.state is ReplicaState.READY and back.restarts == 1 and back.port == victim.port
     assert ports.reserve(back.port) is None, "it is kept from others who look for a free one, as it was before"
@@ -314,7 +314,7 @@ def test_killed_proxy_is_back_within_two_seconds_with_its_weights(world: World) 
         os.kill(number, signal.SIGKILL)
     wait_until(lambda: not world.runtime.proxy.alive())
     began = time.monotonic()
-    assert recovery.heal(world.project, world.journal, world.environment) == [
+    assert healing.heal_environment(world.project, world.journal, world.environment) == [
         "staging: the proxy was gone; started it again"
     ]
     assert world.answers() == "2" and time.monotonic() - began < 2
@@ -326,7 +326,7 @@ def test_a_proxy_whose_pid_nobody_noted_is_not_left_beside_the_next_one(world: W
     world.deploy(1)
     lost = world.proxy_pids()[1]
     (world.runtime.directory / "haproxy-2.pid").unlink()
-    assert recovery.heal(world.project, world.journal, world.environment) == [
+    assert healing.heal_environment(world.project, world.journal, world.environment) == [
         "staging: an instance of the proxy was gone; started it again"
     ]
     assert lost not in world.proxy_pids() and len(world.proxy_pids()) == 2
@@ -343,12 +343,15 @@ def test_an_instance_of_the_proxy_that_is_killed_costs_what_it_was_answering_at_
         os.kill(world.proxy_pids()[number], signal.SIGKILL)
         wait_until(lambda: not world.runtime.proxy.whole())
         status = environments.status(world.project, world.journal, world.environment)
-        assert status.differences == (f"instance {number + 1} of the proxy does not run",) and status.proxy_alive
+        assert (
+            tuple(map(str, status.differences)) == (f"instance {number + 1} of the proxy does not run",)
+            and status.proxy_alive
+        )
         # What is changed meanwhile is done by the one that is left, and known to the other one when it is back.
         world.runtime.weigh({row.id: 50 if row.slot == "v1-1" else 100 for row in world.runtime.replicas()})
         seen = load.total
         wait_until(lambda: load.total > seen + 50)
-        assert recovery.heal(world.project, world.journal, world.environment) == [
+        assert healing.heal_environment(world.project, world.journal, world.environment) == [
             "staging: an instance of the proxy was gone; started it again"
         ]
         assert world.weights() == {"v1-1": 50, "v1-2": 100} and len(world.proxy_pids()) == 2
@@ -361,16 +364,16 @@ def test_an_instance_of_the_proxy_that_is_killed_costs_what_it_was_answering_at_
 def test_healing_writes_nothing_when_all_is_well_and_waits_for_operations(world: World) -> None:
     world.version(1)
     world.deploy(1)
-    wait_until(lambda: not recovery.heal(world.project, world.journal, world.environment))
+    wait_until(lambda: not healing.heal_environment(world.project, world.journal, world.environment))
     before = world.journal.data_version()
-    assert recovery.heal(world.project, world.journal, world.environment) == []
+    assert healing.heal_environment(world.project, world.journal, world.environment) == []
     assert world.journal.data_version() == before
     victim = world.runtime.replicas()[0]
     assert victim.pid
     os.kill(victim.pid, signal.SIGKILL)
     wait_until(lambda: not world.runtime.driver.alive(victim))
     with world.journal.locks.take(lock_name("staging"), "anna", "promote"):
-        assert recovery.heal(world.project, world.journal, world.environment) == []
+        assert healing.heal_environment(world.project, world.journal, world.environment) == []
 
 
 def test_weights_that_somebody_changed_behind_our_back_are_told_and_put_right(world: World) -> None:
@@ -379,8 +382,8 @@ def test_weights_that_somebody_changed_behind_our_back_are_told_and_put_right(wo
     for instance in world.runtime.proxy.instances:
         instance.runtime.set_weights({"v1-1": 3})
         status = environments.status(world.project, world.journal, world.environment)
-        assert status.differences == ("the proxy gives staging-v1-1 weight 3 instead of 100",)
-        recovery.heal(world.project, world.journal, world.environment)
+        assert tuple(map(str, status.differences)) == ("the proxy gives staging-v1-1 weight 3 instead of 100",)
+        healing.heal_environment(world.project, world.journal, world.environment)
         assert world.weights() == {"v1-1": 100, "v1-2": 100}
 
 
@@ -390,9 +393,9 @@ def test_stop_ends_everything_and_the_next_deploy_starts_it_again(world: World) 
     rows = world.runtime.replicas()
     assert len(environments.stop(world.project, world.journal, world.environment)) == 3
     assert not any(world.runtime.driver.alive(r) for r in rows) and not world.runtime.proxy.alive()
-    assert recovery.heal(world.project, world.journal, world.environment) == []
+    assert healing.heal_environment(world.project, world.journal, world.environment) == []
     status = environments.status(world.project, world.journal, world.environment)
-    assert "0 of 2 replicas of version 1 serve" in status.differences
+    assert "0 of 2 replicas of version 1 serve" in map(str, status.differences)
     world.deploy(1)
     assert world.answers() == "1"
 

@@ -1,5 +1,5 @@
-"""Which image a name meant when it was last asked for, a table in the cache's database: a result that is in the
-cache needs no engine to be found."""
+"""Remembers which image a name meant when an engine was last asked, in a table of the cache's database: a result that
+is in the cache is found without an engine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 
 
-class RememberedImages:
+class ImageDigests:
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         database.execute(

@@ -1,0 +1,55 @@
+"""What the processes that Podium starts for itself have in common: how they end, and with whom."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+
+from .errors import PodiumError
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+# `python -c EXEC_WITH_PARENT PARENT PROGRAM ARGUMENTS`: becomes PROGRAM, which the kernel sends SIGTERM (15) when the
+# process PARENT ends in whatever way.
+EXEC_WITH_PARENT = (
+    "import ctypes, os, sys\n"
+    f"try: ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, 15, 0, 0, 0)\n"
+    "except (OSError, AttributeError): pass\n"
+    "os.getppid() == int(sys.argv[1]) or os._exit(1)\n"
+    "os.execv(sys.argv[2], sys.argv[2:])\n"
+)
+
+
+def run_main(work: Callable[[], object]) -> int:
+    """Runs the work of a child process and returns its exit code. A PodiumError goes to standard error, its message
+    in the first line and its hint in the second."""
+    try:
+        work()
+    except PodiumError as error:
+        print(f"{error.message}\n{error.hint}".rstrip(), file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def end_with_parent(number: signal.Signals = signal.SIGTERM) -> bool:
+    """Has the kernel send a signal to this process when the one that started it ends in whatever way (Linux)."""
+    return _prctl(_PR_SET_PDEATHSIG, number)
+
+
+def adopt_orphans() -> bool:
+    """Makes this process the parent of every descendant whose own parent ends (Linux), so that none escapes by
+    forking twice."""
+    return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> bool:
+    if not sys.platform.startswith("linux"):
+        return False
+    import ctypes
+
+    try:
+        return ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) == 0
+    except (OSError, AttributeError):
+        return False

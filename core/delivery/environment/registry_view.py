@@ -1,0 +1,41 @@
+"""The registry's versions and aliases as one question needs them, read from the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from ...domain.models import Version
+from ...journal import Journal
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryView:
+    """A model's versions and aliases as the journal last saw them. `empty` means that it knows no version at all.
+
+    Each version is read when it is asked for, and once.
+    """
+
+    journal: Journal = field(repr=False)
+    model: str
+    aliases: Mapping[str, int]
+    empty: bool
+    _read: dict[int, Version | None] = field(default_factory=dict[int, Version | None], repr=False)
+
+    @classmethod
+    def load(cls, journal: Journal, model: str) -> Self:
+        """Reads the aliases."""
+        aliases = journal.versions.aliases(model)
+        return cls(journal, model, aliases, not aliases and not journal.versions.any(model))
+
+    def version(self, number: int) -> Version | None:
+        """Returns the version of that number, None when the registry has none."""
+        if number not in self._read:
+            self._read[number] = self.journal.versions.get(self.model, number)
+        return self._read[number]
+
+    def carrier(self, alias: str) -> Version | None:
+        """Returns the version that has the alias."""
+        number = self.aliases.get(alias)
+        return None if number is None else self.version(number)

@@ -1,0 +1,131 @@
+"""A rollout: a deploy, promote or rollback, carried out phase by phase.
+
+Each finished phase is noted in the ledger, so that neither a failure (`abort.py`) nor a crash (`recovery.py`) leaves
+anything half done. The version that served before is never stopped before the new one has been verified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...domain.delivery import Deployment, DeploymentState, How
+from ...domain.rollout import RolloutState
+from ...telemetry.windows import Reading
+from ..environment import history
+from ..environment.runtime import EnvironmentRuntime
+from . import phases
+from .abort import abort
+from .aliases import AliasProcess
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One phase: the name under which the ledger notes it when it is finished, and the verb that does it."""
+
+    name: str
+    carry_out: Callable[[Rollout], None]
+
+
+PHASES = (
+    Phase(phases.READ, phases.note_before),
+    Phase(phases.STARTED, phases.start),
+    Phase(phases.HEALTHY, phases.wait_healthy),
+    Phase(phases.WARMED, phases.warm_up),
+    Phase(phases.SHIFTED, phases.shift),
+    Phase(phases.ALIASED, phases.move_aliases),
+    Phase(phases.DRAINED, phases.drain),
+    Phase(phases.VERIFIED, phases.verify_version),
+    Phase(phases.KEPT, phases.clean_up),
+)
+
+
+class Rollout:
+    """One deployment under way; the caller holds the environment. `asked` is when it was asked for (seconds since
+    the epoch), for measuring how long it takes until traffic has moved."""
+
+    def __init__(self, runtime: EnvironmentRuntime, deployment: Deployment, *, asked: float = 0.0) -> None:
+        self.runtime = runtime
+        self.deployment = deployment
+        self.state = RolloutState.from_json(deployment.data)
+        self.asked = asked or deployment.at
+        self.alias_process = AliasProcess(runtime.project)
+        self.warnings: list[str] = []
+        self.reading_before = Reading()
+
+    def run(self) -> Deployment:
+        """Does the phases that are left and returns the finished row. Whatever goes wrong is raised again after
+        `abort` has undone, kept or finished the rollout."""
+        try:
+            self.carry_on()
+        except BaseException as error:
+            abort(self, error)
+            raise
+        finally:
+            self.alias_process.close()
+        self.finish(DeploymentState.SUCCEEDED, "; ".join(self.warnings))
+        return self.runtime.journal.ledger.get(self.deployment.id)
+
+    def carry_on(self) -> None:
+        """Does the phases that are left, and notes each in the ledger when it is finished."""
+        left = phases.after(self.deployment.phase)
+        for phase in PHASES:
+            if phase.name in left:
+                phase.carry_out(self)
+                self.save(phase.name)
+
+    @property
+    def version(self) -> int:
+        """The version that gets the traffic."""
+        return self.deployment.to_version
+
+    @property
+    def moves_aliases(self) -> bool:
+        """Whether aliases are to be moved."""
+        carries = history.carries(self.runtime.project, self.runtime.name)
+        return self.deployment.how is not How.DEPLOY and bool(carries)
+
+    # What the phases note
+
+    def update(self, **fields: Any) -> None:
+        """Changes fields of the state; `save` writes it to the ledger."""
+        self.state = replace(self.state, **fields)
+
+    def save(self, phase: str | None = None) -> None:
+        """Writes the state to the ledger, and the phase that was just finished."""
+        # The one field that another process writes: AliasProcess notes it before it moves the first alias.
+        aliases = self._in_ledger().aliases_before
+        self.update(aliases_before=self.state.aliases_before if aliases is None else aliases)
+        finished = phase or self.deployment.phase
+        self.runtime.journal.ledger.phase(self.deployment.id, finished, self.state.to_json())
+        # Only after it is written: a signal that arrives in between must not count the phase as finished.
+        self.deployment = replace(self.deployment, phase=finished)
+
+    def give_up(self, reason: str) -> None:
+        """Notes why the rollout failed and leaves its row open: recovery undoes it when the engine is there again."""
+        row = self.runtime.journal.ledger.get(self.deployment.id)
+        state = replace(RolloutState.from_json(row.data), given_up=reason)
+        self.runtime.journal.ledger.phase(self.deployment.id, row.phase, state.to_json())
+
+    def finish(self, state: DeploymentState, message: str) -> None:
+        """Notes how the rollout ended."""
+        self.runtime.journal.ledger.finish(self.deployment.id, state, message)
+
+    def warn(self, text: str) -> None:
+        """Logs a warning that also goes into the ledger and the step's result."""
+        self.warnings.append(text)
+        self.runtime.say(f"warning: {text}")
+
+    def quarantine(self) -> None:
+        """Quarantines the version that a rollback leaves, with its commit."""
+        left = self.deployment.from_version
+        if left is None or left == self.version:
+            return
+        why = self.deployment.why or f"rolled back from {self.runtime.name}"
+        commit = self.runtime.version(left).commit
+        self.runtime.journal.quarantine.add(self.deployment.model, left, commit, self.deployment.who, why)
+        self.runtime.say(f"version {left} is quarantined")
+
+    def _in_ledger(self) -> RolloutState:
+        return RolloutState.from_json(self.runtime.journal.ledger.get(self.deployment.id).data)

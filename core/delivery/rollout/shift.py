@@ -1,0 +1,65 @@
+"""Traffic goes over to the new version: the stages of a strategy, one after the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ...domain.delivery import Replica
+from ..environment.healing import heal
+from .canary import Canary
+from .strategies import FULL, Stage
+
+if TYPE_CHECKING:
+    from ..environment.runtime import EnvironmentRuntime
+    from .rollout import Rollout
+
+# Between two stages that nobody watches (rolling): the proxy takes the weights, and requests in flight spread.
+STAGE_PAUSE = 0.2
+HEAL_INTERVAL = 1.0
+
+
+def shift_traffic(rollout: Rollout, stages: Sequence[Stage], new: Sequence[Replica], old: Sequence[Replica]) -> None:
+    """Sets the weights of one stage after the other; holds and analyses those of a canary. RunFailed when the canary
+    has to go back."""
+
+    def keep(known: Mapping[str, object]) -> None:
+        rollout.update(canary=known)
+        rollout.save()
+
+    runtime = rollout.runtime
+    canary = Canary(runtime, rollout.deployment, new, old, keep=keep, tick=lambda: heal(runtime))
+    all_now = False
+    for index, stage in enumerate(stages):
+        if stage.share == FULL:
+            if rollout.state.canary is not None:
+                rollout.update(canary=None)
+                rollout.save()
+                canary.heed()
+            runtime.weigh({**_surplus(rollout, new), **stage.weights})
+        elif not all_now:
+            runtime.weigh(stage.weights)
+            rollout.update(share=stage.share)
+            rollout.save()
+            if stage.hold:
+                all_now = not canary.hold(stage, index)
+            else:
+                _pause(runtime, STAGE_PAUSE)
+
+
+def _surplus(rollout: Rollout, wanted: Sequence[Replica]) -> dict[str, int]:
+    """Returns weight 0 for the version's replicas beyond those wanted: there were more of them once."""
+    ids = {row.id for row in wanted}
+    return {row.id: 0 for row in rollout.runtime.replicas(rollout.version) if row.id not in ids}
+
+
+def _pause(runtime: EnvironmentRuntime, seconds: float) -> None:
+    """Waits, and heals meanwhile."""
+    deadline = time.monotonic() + seconds
+    while True:
+        heal(runtime)
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(left, HEAL_INTERVAL))

@@ -1,0 +1,40 @@
+"""What a driver or an executor can do, said beside its name in `core/plugins.py` (or by the class attribute
+`capabilities` of another package's class), so that nothing has to compare names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DriverCapabilities:
+    """What the rest of Podium may expect of a driver before it has been loaded."""
+
+    engine: bool = False
+    """Replicas are containers of an engine that speaks Docker's API. The environment then has an engine's address
+    (`of_environment`), a snapshot of what runs, images, and container logs."""
+
+    keys: tuple[str, ...] | None = None
+    """Keys of an environment in podium.yaml, of those that not every driver knows (host, tls, proxy, proxy_image,
+    cpus, memory, keep_stopped), that it acts on; the others are refused. None refuses none."""
+
+    local_proxy: bool = True
+    """HAProxy runs as a process of this machine, which has to have the program and the environment's port free."""
+
+
+@dataclass(frozen=True)
+class ExecutorCapabilities:
+    """What the rest of Podium may expect of an executor before it has been loaded."""
+
+    image: bool = False
+    """It runs steps that have `image` or `build`."""
+
+    needs_image: bool = False
+    """It runs no others."""
+
+    local: bool = False
+    """Its steps are plain processes of this machine: nothing of the executor belongs in a step's key, and a run whose
+    steps are all cached never starts it."""
+
+    survives_worker: bool = False
+    """A step goes on when its worker is killed, and the next worker takes it over instead of starting it again."""

@@ -1,0 +1,221 @@
+"""The one table of everything that is found by name: executors, drivers, built-in steps, gate checks, Git hosts,
+infrastructure tools, notifiers and metrics, ours and those of other packages (entry points `podium.<kind>`).
+
+Three grains, from cheap to dear: `names` imports nothing, `load` imports one and says what is missing and how to
+install it, `load_all` imports all and collects a warning for each that does not load. Ours are found without looking
+at installed packages, which takes milliseconds, and have precedence over entry points of the same name.
+
+This is the only place where a text may name a room above the one that uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+from .domain.capabilities import DriverCapabilities, ExecutorCapabilities
+from .errors import MissingExtra, PodiumError, UsageError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+Kind = Literal["executors", "drivers", "steps", "checks", "hosts", "infra", "notifiers", "metrics"]
+Capabilities = DriverCapabilities | ExecutorCapabilities
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """`target` is `module:attribute`; empty for a name that podium.yaml knows and that only another package brings
+    today."""
+
+    target: str = ""
+    capabilities: Capabilities | None = None
+
+
+@dataclass(frozen=True)
+class _About:
+    """What errors call one of the kind, what they are when there is none of a name, and whether other packages may
+    add to it."""
+
+    word: str
+    unknown: type[PodiumError] = MissingExtra
+    open: bool = True
+
+
+KINDS: Mapping[Kind, _About] = {
+    "executors": _About("executor"),
+    "drivers": _About("driver", UsageError),
+    "steps": _About("built-in step"),
+    # What a check may say in podium.yaml is in config/table.py, by its key: no other package can add to that.
+    "checks": _About("gate check", open=False),
+    "hosts": _About("Git host"),
+    "infra": _About("infrastructure tool"),
+    "notifiers": _About("notifier"),
+    "metrics": _About("metric"),
+}
+
+TABLE: dict[Kind, dict[str, Plugin]] = {
+    "executors": {
+        "process": Plugin("podium.core.engine.executors.process:ProcessExecutor", ExecutorCapabilities(local=True)),
+        "docker": Plugin(
+            "podium.core.engine.executors.container.executor:DockerExecutor",
+            ExecutorCapabilities(image=True, needs_image=True, survives_worker=True),
+        ),
+        "ray": Plugin(),
+    },
+    "drivers": {
+        "process": Plugin("podium.core.delivery.drivers.process:ProcessDriver", DriverCapabilities(keys=())),
+        "docker": Plugin(
+            "podium.core.delivery.drivers.docker.driver:DockerDriver",
+            DriverCapabilities(
+                engine=True,
+                keys=("host", "tls", "proxy", "proxy_image", "cpus", "memory", "keep_stopped"),
+                local_proxy=False,
+            ),
+        ),
+        "swarm": Plugin(),
+    },
+    "steps": {
+        "register": Plugin("podium.core.registry.register_step:register"),
+        "gate": Plugin("podium.core.quality.gate_step:gate"),
+        "image": Plugin("podium.core.serving.image.image_step:image"),
+        "deploy": Plugin("podium.core.delivery.rollout.change_steps:deploy"),
+        "promote": Plugin("podium.core.delivery.rollout.change_steps:promote"),
+        "rollback": Plugin("podium.core.delivery.rollout.change_steps:rollback"),
+        "repair": Plugin("podium.core.delivery.repair.plan:repair"),
+        "replay": Plugin("podium.core.delivery.replay.replay_step:replay"),
+    },
+    "checks": {"replay": Plugin("podium.core.delivery.replay.replay_step:gate_check")},
+    "hosts": {"github": Plugin(), "gitlab": Plugin(), "gitea": Plugin()},
+    "infra": {},
+    "notifiers": {},
+    "metrics": {},
+}  # fmt: skip
+
+_DEFAULTS: Mapping[Kind, Capabilities] = {"executors": ExecutorCapabilities(), "drivers": DriverCapabilities()}
+# What entry points of other packages were resolved to: looking for them takes milliseconds, and screens ask often.
+_loaded: dict[tuple[Kind, str], Any] = {}
+
+
+def names(kind: Kind) -> tuple[str, ...]:
+    """Returns the names that something installed brings, ours first. Imports no plug-in, but looks at the installed
+    packages."""
+    ours = [name for name, plugin in TABLE[kind].items() if plugin.target]
+    return tuple(dict.fromkeys([*ours, *added(kind)]))
+
+
+def choices(kind: Kind) -> tuple[str, ...]:
+    """Returns the names that podium.yaml knows of itself, without a look at the installed packages. Some may be
+    brought by nothing yet: `installed` tells."""
+    return tuple(TABLE[kind])
+
+
+def added(kind: Kind) -> tuple[str, ...]:
+    """Returns the names that other packages add by entry points."""
+    return tuple(dict.fromkeys(point.name for point in _entry_points(kind)))
+
+
+def known(kind: Kind, name: str) -> bool:
+    """Whether podium.yaml may have the name; looks at the installed packages only for one that is not ours."""
+    return name in TABLE[kind] or name in added(kind)
+
+
+def installed(kind: Kind, name: str) -> bool:
+    """Whether something installed brings it."""
+    ours = TABLE[kind].get(name)
+    return bool(ours and ours.target) or name in added(kind)
+
+
+def load(kind: Kind, name: str) -> Any:
+    """Imports one plug-in and returns what its target names. Raises MissingExtra with what is missing and how to
+    install it (UsageError for a driver that does not exist)."""
+    ours = TABLE[kind].get(name)
+    if ours is not None and ours.target:
+        return _imported(kind, name, ours.target, package="")
+    if (kind, name) not in _loaded:
+        point = next((each for each in _entry_points(kind) if each.name == name), None)
+        if point is None:
+            about = KINDS[kind]
+            hint = f"use one of: {', '.join(names(kind)) or 'none yet'}; or install the package that brings it"
+            raise about.unknown(f"there is no {about.word} {name!r}", hint=hint)
+        package = point.dist.name if point.dist is not None else ""
+        _loaded[kind, name] = _imported(kind, name, point.value, package=package)
+    return _loaded[kind, name]
+
+
+def load_all(kind: Kind) -> tuple[dict[str, Any], list[str]]:
+    """Imports all that something installed brings; returns them by name, and a warning for each that does not load."""
+    found: dict[str, Any] = {}
+    warnings: list[str] = []
+    for name in names(kind):
+        try:
+            found[name] = load(kind, name)
+        except PodiumError as error:
+            warnings.append(f"{error.message} ({error.hint})" if error.hint else error.message)
+    return found, warnings
+
+
+def driver_capabilities(name: str) -> DriverCapabilities:
+    """Returns what the driver can; that of a plain one where nothing brings it, or it cannot be loaded."""
+    found = _capabilities("drivers", name)
+    return found if isinstance(found, DriverCapabilities) else DriverCapabilities()
+
+
+def executor_capabilities(name: str) -> ExecutorCapabilities:
+    """Returns what the executor can; that of a plain one where nothing brings it, or it cannot be loaded."""
+    found = _capabilities("executors", name)
+    return found if isinstance(found, ExecutorCapabilities) else ExecutorCapabilities()
+
+
+def register(kind: Kind, name: str, target: str, capabilities: Capabilities | None = None) -> Callable[[], None]:
+    """Adds a plug-in for this process alone, as a test or a notebook may; returns what takes it out again."""
+    before = TABLE[kind].get(name)
+    TABLE[kind][name] = Plugin(target, capabilities)
+
+    def remove() -> None:
+        TABLE[kind].pop(name, None)
+        if before is not None:
+            TABLE[kind][name] = before
+
+    return remove
+
+
+def _capabilities(kind: Kind, name: str) -> object:
+    ours = TABLE[kind].get(name)
+    if ours is not None and ours.capabilities is not None:
+        return ours.capabilities
+    try:
+        return getattr(load(kind, name), "capabilities", None)
+    except PodiumError:
+        return None
+
+
+def _entry_points(kind: Kind) -> list[EntryPoint]:
+    if not KINDS[kind].open:
+        return []
+    from importlib.metadata import entry_points
+
+    return list(entry_points(group=f"podium.{kind}"))
+
+
+def _imported(kind: Kind, name: str, target: str, *, package: str) -> Any:
+    word = KINDS[kind].word
+    module_name, _, attribute = target.partition(":")
+    try:
+        module = import_module(module_name)
+    except Exception as error:  # another package's module may raise anything
+        raise _broken(word, name, package, error) from error
+    if not hasattr(module, attribute):
+        hint = f"install another version of {package or name}, or correct its entry point"
+        raise MissingExtra(f"the {word} {name!r} cannot be loaded: there is no {target}", hint=hint)
+    return getattr(module, attribute)
+
+
+def _broken(word: str, name: str, package: str, error: Exception) -> MissingExtra:
+    what = f"the {word} {name!r}{f' of the package {package}' if package else ''} cannot be loaded"
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return MissingExtra(f"{what}: it needs {error.name}", hint=f"pip install {error.name.partition('.')[0]}")
+    hint = f"install another version of {package}" if package else "install what it needs into Podium's environment"
+    return MissingExtra(f"{what}: {type(error).__name__}: {error}", hint=hint)

@@ -1,0 +1,126 @@
+"""The table of plug-ins: names without imports, one by name with what is missing, all with warnings."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from podium.core import plugins
+from podium.core.config import load
+from podium.core.domain.capabilities import DriverCapabilities, ExecutorCapabilities
+from podium.core.errors import ConfigError, MissingExtra, UsageError
+
+from tests.plugin_package import package
+
+MODULES = {
+    "toys_good": "class Executor:\n    capabilities = None\nclass Driver: ...\n",
+    "toys_broken": "import a_package_that_is_not_there.part\n",
+    "toys_wrong": "1 / 0\n",
+}
+PLUGINS = {
+    "executors": {"toy": "toys_good:Executor", "broken": "toys_broken:Executor", "nothing": "toys_good:Nothing"},
+    "drivers": {"toy": "toys_good:Driver", "process": "toys_good:Driver"},
+    "notifiers": {"bell": "toys_wrong:Bell"},
+    "checks": {"toy": "toys_good:Driver"},
+}
+
+
+@pytest.fixture
+def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.syspath_prepend(package(tmp_path / "site", PLUGINS, MODULES))
+    monkeypatch.setattr(plugins, "_loaded", {})
+    yield
+    for module in MODULES:
+        sys.modules.pop(module, None)
+
+
+def test_names_are_ours_and_those_of_packages_and_import_nothing(toys: None) -> None:
+    assert plugins.names("executors")[:2] == ("process", "docker")
+    assert set(plugins.names("executors")) >= {"toy", "broken", "nothing"}
+    assert plugins.names("drivers").count("process") == 1
+    assert set(plugins.added("notifiers")) == {"bell"}
+    assert plugins.names("checks") == ("replay",), "nobody else can add a check: podium.yaml would not know its keys"
+    assert not MODULES.keys() & sys.modules.keys()
+    assert plugins.known("drivers", "toy") and not plugins.known("drivers", "nomad")
+
+
+def test_names_that_nothing_brings_yet_are_known_but_not_installed() -> None:
+    assert plugins.known("executors", "ray") and not plugins.installed("executors", "ray")
+    assert "ray" in plugins.choices("executors") and "ray" not in plugins.names("executors")
+    with pytest.raises(MissingExtra, match="no executor 'ray'"):
+        plugins.load("executors", "ray")
+
+
+def test_one_is_loaded_and_ours_have_precedence(toys: None) -> None:
+    assert plugins.load("executors", "toy").__name__ == "Executor"
+    assert plugins.load("drivers", "process").__name__ == "ProcessDriver"
+
+
+def test_a_broken_one_says_what_is_missing_and_how_to_install_it(toys: None) -> None:
+    with pytest.raises(MissingExtra, match=r"'broken' of the package podium-toys .* needs a_package") as caught:
+        plugins.load("executors", "broken")
+    assert caught.value.hint == "pip install a_package_that_is_not_there"
+    with pytest.raises(MissingExtra, match="there is no toys_good:Nothing") as caught:
+        plugins.load("executors", "nothing")
+    assert "install another version of podium-toys" in caught.value.hint
+    with pytest.raises(MissingExtra, match=r"the notifier 'bell' of the package podium-toys .*ZeroDivisionError"):
+        plugins.load("notifiers", "bell")
+
+
+def test_an_unknown_one_names_those_that_there_are(toys: None) -> None:
+    with pytest.raises(UsageError, match="there is no driver 'nomad'") as caught:
+        plugins.load("drivers", "nomad")
+    assert {"process", "docker", "toy"} <= set(re.findall(r"\w+", caught.value.hint))
+    with pytest.raises(MissingExtra, match="there is no metric 'luck'") as missing:
+        plugins.load("metrics", "luck")
+    assert "none yet" in missing.value.hint
+
+
+def test_all_are_loaded_with_a_warning_for_each_that_does_not_load(toys: None) -> None:
+    found, warnings = plugins.load_all("executors")
+    assert {"process", "docker", "toy"} <= found.keys()
+    assert len(warnings) == 2
+    assert "a_package_that_is_not_there" in warnings[0] and "toys_good:Nothing" in warnings[1]
+
+
+def test_capabilities_are_known_without_loading_ours_and_from_the_class_of_others(toys: None) -> None:
+    assert plugins.executor_capabilities("docker").image
+    assert plugins.driver_capabilities("docker").engine
+    assert not plugins.driver_capabilities("process").engine
+    assert plugins.executor_capabilities("toy") == ExecutorCapabilities()
+    plugins.load("drivers", "toy").capabilities = DriverCapabilities(engine=True)
+    assert plugins.driver_capabilities("toy").engine
+    assert plugins.driver_capabilities("nomad") == DriverCapabilities()
+
+
+def test_what_is_registered_for_a_process_can_be_taken_out_again() -> None:
+    remove = plugins.register("drivers", "mine", f"{__name__}:Mine", DriverCapabilities(engine=True))
+    try:
+        assert plugins.known("drivers", "mine") and plugins.driver_capabilities("mine").engine
+    finally:
+        remove()
+    assert not plugins.known("drivers", "mine")
+
+
+def test_podium_yaml_is_held_against_what_drivers_and_executors_can(tmp_path: Path, toys: None) -> None:
+    (tmp_path / "podium.yaml").write_text(
+        "project: p\n"
+        "pipelines: {p: {steps: {a: {run: x, image: python, executor: toy}, b: {run: x, executor: docker}}}}\n"
+        "environments:\n"
+        "  one: {driver: process, memory: 1g, port: 5101}\n"
+        "  two: {driver: toy, memory: 1g, port: 5102}\n"
+        "  three: {driver: nomad, port: 5103}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path)
+    problems = {problem.key: problem for problem in caught.value.problems}
+    assert set(problems) == {
+        "pipelines.p.steps.a.executor",
+        "pipelines.p.steps.b.executor",
+        "environments.one.memory",
+        "environments.three.driver",
+    }
+    assert problems["environments.one.memory"].hint == "use driver: docker"

@@ -1,0 +1,168 @@
+"""The decision tables of `abort.py` and `undo.py`, row by row: how far it came, what it is, why it stops; and what the
+ledger says then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from podium.core.delivery.rollout import abort, phases, rollout, undo
+from podium.core.delivery.rollout.rollout import Phase, Rollout
+from podium.core.delivery.rollout.undo import Fate
+from podium.core.domain.delivery import Deployment, DeploymentState, How
+from podium.core.domain.rollout import RolloutState
+from podium.core.errors import Interrupted, PodiumError, RunFailed, Unreachable
+
+from tests.delivery.light import World
+
+# The last finished phase, and what becomes of a rollout that stops then.
+BY_PHASE = {
+    # phase           deploy   promote  rollback
+    "": ("undone", "undone", "undone"),
+    phases.READ: ("undone", "undone", "undone"),
+    phases.STARTED: ("undone", "undone", "undone"),
+    phases.HEALTHY: ("undone", "undone", "undone"),
+    phases.WARMED: ("undone", "undone", "undone"),
+    phases.SHIFTED: ("undone", "undone", "stays"),
+    phases.ALIASED: ("undone", "undone", "stays"),
+    phases.DRAINED: ("undone", "undone", "stays"),
+    phases.VERIFIED: ("stays", "stays", "stays"),
+}
+VERBS = (How.DEPLOY, How.PROMOTE, How.ROLLBACK)
+CASES = [(phase, verb, row[place]) for phase, row in BY_PHASE.items() for place, verb in enumerate(VERBS)]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """`left_open`: whether recovery has to look at the row again, and whether it is noted as given up; `finishes`:
+    whether the phases that were left are done."""
+
+    state: DeploymentState
+    message: str
+    left_open: bool = False
+    given_up: str = ""
+    finishes: bool = False
+
+
+FAILED, UNDONE, SUCCEEDED, RUNNING = (
+    DeploymentState.FAILED,
+    DeploymentState.UNDONE,
+    DeploymentState.SUCCEEDED,
+    DeploymentState.RUNNING,
+)
+# fmt: off
+ENDINGS = {
+    ("undone", "failed"):            Ending(FAILED, "no"),
+    ("undone", "cannot be undone"):  Ending(FAILED, "no (not all could be put back: disk full)"),
+    ("undone", "unreachable"):       Ending(RUNNING, "", left_open=True, given_up="away"),
+    ("undone", "interrupted"):       Ending(UNDONE, "Ctrl-C"),
+    ("undone", "interrupted twice"): Ending(RUNNING, "", left_open=True, given_up="Ctrl-C"),
+    ("undone", "a bug"):             Ending(UNDONE, "ZeroDivisionError"),
+    ("stays", "failed"):             Ending(SUCCEEDED, "traffic has moved, but: no"),
+    ("stays", "cannot be undone"):   Ending(SUCCEEDED, "traffic has moved, but: no"),
+    ("stays", "unreachable"):        Ending(SUCCEEDED, "traffic has moved, but: away"),
+    ("stays", "interrupted"):        Ending(SUCCEEDED, "Ctrl-C when traffic had moved", finishes=True),
+    ("stays", "interrupted twice"):  Ending(RUNNING, "", left_open=True),
+    ("stays", "a bug"):              Ending(SUCCEEDED, "traffic has moved, but: ZeroDivisionError"),
+}
+# Kind of error -> what stops the rollout, and what comes in the way when it is undone or finished.
+ERRORS: dict[str, tuple[BaseException, PodiumError | None]] = {
+    "failed":            (RunFailed("no"), None),
+    "cannot be undone":  (RunFailed("no"), PodiumError("disk full")),
+    "unreachable":       (Unreachable("away"), Unreachable("away")),
+    "interrupted":       (Interrupted("Ctrl-C"), None),
+    "interrupted twice": (Interrupted("Ctrl-C"), Interrupted("Ctrl-C")),
+    "a bug":             (ZeroDivisionError(), None),
+}
+# fmt: on
+
+
+def row(world: World, phase: str, verb: How) -> Deployment:
+    ledger = world.journal.ledger
+    made = ledger.begin(environment="staging", how=verb, model="tiny", to_version=1, from_version=2, who="anna")
+    ledger.phase(made.id, phase, {})
+    return ledger.get(made.id)
+
+
+def stop_at_next_phase(monkeypatch: pytest.MonkeyPatch, error: BaseException, then: PodiumError | None) -> list[str]:
+    """The first phase that is left raises `error`; what comes after that, to undo or to finish, raises `then`, or is
+    done and noted in the list. The aliases' phase is the real one: nothing here carries aliases, a rollback
+    quarantines."""
+    done: list[str] = []
+    raised: list[BaseException] = []
+
+    def phase(name: str) -> Callable[[Rollout], None]:
+        def carry_out(each: Rollout) -> None:
+            problem = then if raised else error
+            if problem is not None:
+                raised.append(problem)
+                raise problem
+            done.append(name)
+            if name == phases.ALIASED:
+                phases.move_aliases(each)
+
+        return carry_out
+
+    def part(*_: object) -> None:
+        if then is not None:
+            raise then
+
+    monkeypatch.setattr(rollout, "PHASES", tuple(Phase(name, phase(name)) for name in phases.ORDER))
+    monkeypatch.setattr(undo, "_weights", part)
+    return done
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+@pytest.mark.parametrize(("phase", "verb", "outcome"), CASES)
+def test_what_becomes_of_a_rollout_that_stops(
+    world: World, monkeypatch: pytest.MonkeyPatch, phase: str, verb: How, outcome: str, kind: str
+) -> None:
+    error, then = ERRORS[kind]
+    ending = ENDINGS[outcome, kind]
+    done = stop_at_next_phase(monkeypatch, error, then)
+    made = row(world, phase, verb)
+    with pytest.raises(type(error)) as caught:
+        Rollout(world.runtime, made).run()
+    assert str(caught.value) == str(error)
+    now = world.journal.ledger.get(made.id)
+    assert (now.state, now.message) == (ending.state, ending.message)
+    assert [each.id for each in world.journal.ledger.open()] == ([made.id] if ending.left_open else [])
+    assert RolloutState.from_json(now.data).given_up == ending.given_up
+    assert done == (list(phases.after(phase)) if ending.finishes else [])
+    assert now.phase == (phases.KEPT if ending.finishes else phase)
+    stays = verb is How.ROLLBACK and outcome == "stays" and not ending.left_open
+    quarantined_now = stays and not phases.reached(phase, phases.ALIASED)
+    assert (world.journal.quarantine.find("tiny", 2) is not None) == quarantined_now
+
+
+def test_what_is_left_and_fails_is_said_and_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_at_next_phase(monkeypatch, Interrupted("Ctrl-C"), RunFailed("disk full"))
+    made = row(world, phases.VERIFIED, How.DEPLOY)
+    with pytest.raises(Interrupted):
+        Rollout(world.runtime, made).run()
+    now = world.journal.ledger.get(made.id)
+    assert (now.state, now.message) == (SUCCEEDED, "traffic has moved, but: Ctrl-C; disk full")
+
+
+def test_the_decision_needs_no_more_than_the_table_says() -> None:
+    for phase, verb, outcome in CASES:
+        for kind, (error, _) in ERRORS.items():
+            wanted = "undo" if outcome == "undone" else "finish" if kind.startswith("interrupted") else "keep"
+            assert abort.decide(verb, phase, error) == wanted, (phase, verb, kind)
+
+
+@pytest.mark.parametrize(
+    ("weights", "stopped", "wanted"),
+    [
+        ({}, (), Fate.REMOVE),
+        ({"v2-1": 0}, (), Fate.REMOVE),
+        ({"v1-1": 100}, (), Fate.REMOVE),
+        ({}, ("v2-1",), Fate.KEEP),
+        ({"v2-1": 100}, (), Fate.LEAVE),
+        ({"v2-1": 100}, ("v2-1",), Fate.LEAVE),
+    ],
+)
+def test_what_becomes_of_a_new_replica(weights: dict[str, int], stopped: tuple[str, ...], wanted: Fate) -> None:
+    state = RolloutState(weights_before=weights, new_replicas=("v2-1",), stopped_before=stopped, proxy_ran=True)
+    assert undo.fate(state, "v2-1") is wanted
