@@ -7,19 +7,19 @@ from typing import Annotated
 
 import typer
 
-from ..core.cockpit import Cockpit, LogLine, UsageError, clean
+from ..core.cockpit import Cockpit, LogLine, clean
 from ..core.domain.containers import Container, EngineSnapshot
 from ..core.domain.delivery import EnvironmentStatus, Replica
 from ..core.domain.format import duration, moment, size
-from ..core.domain.repair import RepairPlan
-from ..core.domain.runs import RunState
+from ..core.domain.plans import Plan
+from ..core.errors import UsageError
 from . import diagnostics, output, shapes
-from .changes import Confirm, Detach, DryRun, EnvironmentName, Why, Yes, agree
-from .delivery import EnvironmentOption
+from .attend import attend
+from .changes import show_plan
+from .confirm import agree
 from .diagnostics import note
-from .follow import ending, follow
+from .options import AnyEnvironment, ChangeOptions, EnvironmentName
 from .output import Column, Format, Output
-from .runs import detail_shape
 
 _COLUMNS = (
     Column("CONTAINER"),
@@ -38,7 +38,7 @@ _POLL = 0.1
 _LATELY = 5.0  # seconds: what was measured before that says nothing about now
 
 
-def containers(cockpit: Cockpit, environment: EnvironmentOption = None, output_format: Output = Format.TABLE) -> int:
+def containers(cockpit: Cockpit, environment: AnyEnvironment = None, output_format: Output = Format.TABLE) -> int:
     """List the containers of each environment that an engine serves, with what they use.
 
     \b
@@ -48,13 +48,13 @@ def containers(cockpit: Cockpit, environment: EnvironmentOption = None, output_f
     names = (
         [environment]
         if environment
-        else [each.name for each in cockpit.project.environments.values() if each.driver == "docker"]
+        else [each.name for each in cockpit.project.config.environments.values() if each.driver == "docker"]
     )
     found: list[tuple[Container, Replica | None, dict[str, float | None]]] = []
     away: list[EngineSnapshot] = []
     for name in names:
-        status = cockpit.environment(name)
-        picture = cockpit.look_at_containers(name)
+        status = cockpit.environments.get(name)
+        picture = cockpit.containers.look(name)
         if picture is None:
             note(
                 f"{clean(name)} is served by processes of this machine: `podium status -e {clean(name)}` shows them",
@@ -67,7 +67,7 @@ def containers(cockpit: Cockpit, environment: EnvironmentOption = None, output_f
     output.rows(output_format, _COLUMNS, cells, (shapes.container(one, row, used) for one, row, used in found))
     for picture in away:
         note(f"{clean(picture.environment)}: {clean(picture.message)}; as it was last seen", style="yellow")
-    if not cockpit.agent().alive and found:
+    if not cockpit.agent.status().alive and found:
         note("the agent does not run: CPU and memory are not measured (`podium watch --daemon`)", style="dim")
     return diagnostics.UNREACHABLE if away else diagnostics.DONE
 
@@ -79,7 +79,7 @@ def _replica(status: EnvironmentStatus, container: Container) -> Replica | None:
 def _used(cockpit: Cockpit, environment: str, container: Container) -> dict[str, float | None]:
     """The latest of each signal; None for what was not measured lately."""
     name, now = container.replica or container.name, time.time()
-    series = cockpit.usage(environment, [name], start=now - _LATELY, end=now, points=int(_LATELY))[name]
+    series = cockpit.containers.usage(environment, [name], start=now - _LATELY, end=now, points=int(_LATELY))[name]
     return {
         signal: next((value for value in reversed(each.values) if value is not None), None)
         for signal, each in series.items()
@@ -106,21 +106,16 @@ def _cells(container: Container, row: Replica | None, used: dict[str, float | No
 
 def repair(
     cockpit: Cockpit,
+    options: ChangeOptions,
     environment: EnvironmentName = None,
-    yes: Yes = False,
-    confirm: Confirm = "",
-    dry_run: DryRun = False,
     restart: Annotated[
         str,
         typer.Option(
             "--restart", metavar="REPLICA", help="Restart one replica, or the `proxy`, instead.", show_default=False
         ),
     ] = "",
-    why: Why = "",
-    detach: Detach = False,
-    output_format: Output = Format.TABLE,
 ) -> int:
-    """Make an environment again what the ledger says, after showing what differs and what will be done.
+    """Make an environment match the ledger again, after showing what differs and what will be done.
 
     \b
     Example:
@@ -128,73 +123,49 @@ def repair(
       podium repair -e production --yes --confirm production
       podium repair -e staging --restart staging-v3-1 --yes
     """
-    name = environment or cockpit.champion_environment()
-    plan = cockpit.plan_restart(name, restart) if restart else cockpit.plan_repair(name)
-    if dry_run:
-        if output_format is Format.JSON:
-            output.document(shapes.repair(plan))
-        else:
-            for line in plan_lines(plan):
-                output.line(line)
-        return diagnostics.REFUSED if plan.refusal else diagnostics.DONE
-    if not plan.steps and not plan.refusal:
-        return _nothing(plan, output_format)
-    if not plan.refusal:
-        verb = "restart" if plan.restart else "repair"
-        agree(plan_lines(plan), verb, plan.type_to_confirm, plan.command, yes=yes, confirm=confirm)
-    run = cockpit.repair(plan, why=why)
-    if detach:
-        output.document(shapes.run(run)) if output_format is Format.JSON else output.line(str(run.id))
-        return diagnostics.DONE
+    name = environment or cockpit.environments.default()
+    changes = cockpit.changes
+    plan = changes.plan("restart", name, replica=restart) if restart else changes.plan("repair", name)
+    if options.dry_run:
+        return show_plan(plan, shapes.repair(plan), options.output_format, refused=bool(plan.refusal))
+    if plan.nothing_to_do and not plan.refusal:
+        return _nothing(plan, options.output_format)
+    typed = "" if plan.refusal else agree(plan, yes=options.yes, confirm=options.confirm)
     began = time.monotonic()
-    detail = follow(
+    run = changes.apply(plan, confirmed=typed, why=options.why)
+    assert run is not None
+    attended = attend(
         cockpit,
         run,
-        on_interrupt=lambda: note("it goes on by itself: what was begun is not left half done", style="yellow"),
+        detach=options.detach,
+        output_format=options.output_format,
+        on_cancel="the repair continues without this command: stopping halfway would leave more to repair",
+        cancels=False,
     )
-    if output_format is Format.JSON:
-        output.document(detail_shape(cockpit, detail))
-    if detail.run.state is not RunState.SUCCEEDED:
-        return ending(detail, interrupted=False)
-    left = [str(words) for step in detail.steps for words in step.results.get("left", ())]
+    if attended is None:
+        return diagnostics.DONE
+    if not attended.succeeded:
+        return attended.ending()
+    left = [str(words) for step in attended.detail.steps for words in step.results.get("left", ())]
     for words in left:
-        note(f"still so: {clean(words)}", style="yellow")
-    what = (
-        f"{plan.restart} was restarted"
-        if plan.restart
-        else f"{name} is as the ledger says"
-        if not left
-        else f"{name} was mended as far as a repair can"
-    )
-    note(f"{clean(what)}, done in {duration(time.monotonic() - began)}", style="green")
+        note(f"still different: {clean(words)}", style="yellow")
+    note(f"{clean(_repaired(plan, left))}, done in {duration(time.monotonic() - began)}", style="green")
     return diagnostics.DONE
 
 
-def _nothing(plan: RepairPlan, output_format: Format) -> int:
+def _repaired(plan: Plan, left: list[str]) -> str:
+    if plan.verb == "restart":
+        return f"{plan.arguments['restart']} was restarted"
+    return f"{plan.target} is repaired as far as possible" if left else f"{plan.target} matches the ledger"
+
+
+def _nothing(plan: Plan, output_format: Format) -> int:
     if output_format is Format.JSON:
         output.document(shapes.repair(plan))
     for warning in plan.warnings:
         note(clean(warning), style="yellow")
-    note(
-        f"{clean(plan.environment)}: there is nothing to mend"
-        if plan.differences
-        else f"{clean(plan.environment)} is as the ledger says",
-        style="green",
-    )
+    note(clean(plan.nothing_to_do), style="green")
     return diagnostics.DONE
-
-
-def plan_lines(plan: RepairPlan) -> list[str]:
-    """The plan as a person reads it before agreeing."""
-    lines = [f"{'restart' if plan.restart else 'repair'} {clean(plan.environment)}"]
-    lines += [f"  {each.severity.value}: {clean(each.words)}" for each in plan.differences]
-    lines += [f"  {number}. {clean(step)}" for number, step in enumerate(plan.steps, 1)]
-    if plan.expected_seconds is not None:
-        lines.append(f"  expected to take {duration(plan.expected_seconds)}")
-    lines += [f"  warning: {clean(text)}" for text in plan.warnings]
-    if plan.refusal:
-        lines.append(f"  refused: {clean(plan.refusal)}")
-    return [*lines, f"  {plan.command}"]
 
 
 # Logs of replicas, for `podium logs -e`
@@ -215,7 +186,7 @@ def replica_logs(
     log, empty for all."""
     if output_format is Format.PLAIN:
         raise UsageError("logs are text already", hint="leave -o out, or -o json for one object a line")
-    following = cockpit.follow_logs(environment, replica=replica, tail=tail)
+    following = cockpit.containers.follow_logs(environment, replica=replica, tail=tail)
     try:
         following.catch_up()
         several = not replica

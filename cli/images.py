@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from ..core.cockpit import Cockpit, Interrupted, Refused
+from ..core.cockpit import Cockpit
 from ..core.domain.containers import Image, Unneeded
 from ..core.domain.format import ago, count, duration, size
 from . import diagnostics, output, shapes
-from .changes import DryRun, Yes
-from .diagnostics import note, paint
+from .confirm import ask
+from .diagnostics import note
 from .models import Model
+from .options import DryRun, Yes
 from .output import Column, Format, Output
 
 _IMAGES = (
@@ -57,7 +58,7 @@ def images(
     """
     if prune:
         return _prune(cockpit, newest, dry_run, yes, output_format)
-    found = cockpit.images(model)
+    found = cockpit.containers.images(model)
     output.rows(output_format, _IMAGES, [_row(each) for each in found], map(shapes.image, found))
     if not found:
         note("no images yet: a step with `uses: image` builds the first", style="dim")
@@ -78,7 +79,7 @@ def _row(image: Image) -> tuple[str, ...]:
 
 
 def _prune(cockpit: Cockpit, newest: int, dry_run: bool, yes: bool, output_format: Format) -> int:
-    found = cockpit.unneeded_images(newest, say=lambda line: note(line, style="yellow"))
+    found = cockpit.containers.unneeded_images(newest, say=lambda line: note(line, style="yellow"))
     if not found or dry_run:
         _show(found, output_format)
         note(
@@ -88,9 +89,14 @@ def _prune(cockpit: Cockpit, newest: int, dry_run: bool, yes: bool, output_forma
             style="dim",
         )
         return diagnostics.DONE
-    if not yes:
-        _ask(found)
-    gone = cockpit.prune_images(found, say=note)
+    ask(
+        [f"{each.name}: {each.why}" for each in found],
+        f"remove {count(len(found), 'image')}",
+        "podium images --prune",
+        yes=yes,
+        otherwise="nothing was removed",
+    )
+    gone = cockpit.containers.prune_images(found, say=note)
     if output_format is Format.JSON:
         output.document([shapes.unneeded(each) for each in gone])
     note(f"removed {count(len(gone), 'image')}", style="green")
@@ -100,23 +106,3 @@ def _prune(cockpit: Cockpit, newest: int, dry_run: bool, yes: bool, output_forma
 def _show(found: list[Unneeded], output_format: Format) -> None:
     cells = [(str(each.version or ""), each.name, size(each.size), each.why, each.engine) for each in found]
     output.rows(output_format, _UNNEEDED, cells, map(shapes.unneeded, found))
-
-
-def _ask(found: list[Unneeded]) -> None:
-    for each in found:
-        note(f"{each.name}: {each.why}")
-    if not diagnostics.interactive():
-        raise Refused("nobody is at a terminal to agree to it", hint="podium images --prune --yes")
-    try:
-        print(
-            paint(f"remove {count(len(found), 'image')}? [y/N] ", "bold"),
-            end="",
-            file=diagnostics.sys.stderr,
-            flush=True,
-        )
-        answer = diagnostics.sys.stdin.readline().strip()
-    except KeyboardInterrupt:
-        note()
-        raise Interrupted("nothing was removed") from None
-    if answer.lower() not in ("y", "yes"):
-        raise Refused("not confirmed; nothing was removed")

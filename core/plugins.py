@@ -16,12 +16,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from .domain.capabilities import DriverCapabilities, ExecutorCapabilities
-from .errors import MissingExtra, PodiumError, UsageError
+from .errors import MissingExtra, NotFound, PodiumError, UsageError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-Kind = Literal["executors", "drivers", "steps", "checks", "hosts", "infra", "notifiers", "metrics"]
+Kind = Literal["executors", "drivers", "steps", "planners", "checks", "hosts", "infra", "notifiers", "metrics"]
 Capabilities = DriverCapabilities | ExecutorCapabilities
 
 
@@ -48,6 +48,8 @@ KINDS: Mapping[Kind, _About] = {
     "executors": _About("executor"),
     "drivers": _About("driver", UsageError),
     "steps": _About("built-in step"),
+    # By the verb of a change: what makes its plan. The plan names the step that carries it out.
+    "planners": _About("change", NotFound),
     # What a check may say in podium.yaml is in config/table.py, by its key: no other package can add to that.
     "checks": _About("gate check", open=False),
     "hosts": _About("Git host"),
@@ -86,6 +88,18 @@ TABLE: dict[Kind, dict[str, Plugin]] = {
         "rollback": Plugin("podium.core.delivery.rollout.change_steps:rollback"),
         "repair": Plugin("podium.core.delivery.repair.plan:repair"),
         "replay": Plugin("podium.core.delivery.replay.replay_step:replay"),
+    },
+    "planners": {
+        "deploy": Plugin("podium.core.delivery.rollout.plans:plan_deploy"),
+        "promote": Plugin("podium.core.delivery.rollout.plans:plan_promote"),
+        "rollback": Plugin("podium.core.delivery.rollout.plans:plan_rollback"),
+        "pause": Plugin("podium.core.delivery.rollout.canary_plans:plan_pause"),
+        "resume": Plugin("podium.core.delivery.rollout.canary_plans:plan_resume"),
+        "full": Plugin("podium.core.delivery.rollout.canary_plans:plan_full"),
+        "abort": Plugin("podium.core.delivery.rollout.canary_plans:plan_abort"),
+        "repair": Plugin("podium.core.delivery.repair.plan:plan"),
+        "restart": Plugin("podium.core.delivery.repair.plan:plan_restart"),
+        "shell": Plugin("podium.core.delivery.environment.replica_shell:plan_shell"),
     },
     "checks": {"replay": Plugin("podium.core.delivery.replay.replay_step:gate_check")},
     "hosts": {"github": Plugin(), "gitlab": Plugin(), "gitea": Plugin()},
@@ -145,15 +159,15 @@ def load(kind: Kind, name: str) -> Any:
     return _loaded[kind, name]
 
 
-def load_all(kind: Kind) -> tuple[dict[str, Any], list[str]]:
+def load_all(kind: Kind) -> tuple[dict[str, Any], list[PodiumError]]:
     """Imports all that something installed brings; returns them by name, and a warning for each that does not load."""
     found: dict[str, Any] = {}
-    warnings: list[str] = []
+    warnings: list[PodiumError] = []
     for name in names(kind):
         try:
             found[name] = load(kind, name)
         except PodiumError as error:
-            warnings.append(f"{error.message} ({error.hint})" if error.hint else error.message)
+            warnings.append(error)
     return found, warnings
 
 

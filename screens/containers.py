@@ -15,6 +15,7 @@ from ..core.domain.delivery import EnvironmentStatus
 from ..core.domain.watching import AgentStatus, Series
 from ..tui import queries
 from ..tui.actions import Context
+from ..tui.external_program import PODIUM
 from ..tui.pool import SLOW
 from ..tui.queries import Query
 from ..tui.widgets.log_merge import MergedLog
@@ -23,15 +24,14 @@ from ..tui.widgets.pane import Span, safe
 from ..tui.widgets.table import Table
 from ..tui.widgets.text_pane import TextPane
 from .base import PodiumScreen
-from .changes import ChangesMixin
+from .changes import ChangeKeys
 from .container_rows import GONE, REPLICA, Row, columns, rows_of
-from .repair import MendingMixin
-from .shells import ShellMixin
+from .shells import ShellKeys
 
 _TRUE_FOR = 20.0  # seconds that a look of our own counts for, where no agent follows the engine
 
 
-class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
+class ContainersScreen(PodiumScreen):
     title_id = "containers"
     first_pane = "list"
     DEFAULT_CSS = """
@@ -47,6 +47,8 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
 
     def __init__(self) -> None:
         super().__init__()
+        self.changes = ChangeKeys(self)
+        self.shells = ShellKeys(self)
         self._merged = False
         self._wanted = ""
         self._looked = False
@@ -241,12 +243,12 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
                 for each in self.table.rows
                 if each.container.environment == environment and each.container.role == REPLICA
             ]
-            files = tuple(sorted((each.short, cockpit.replica_log(environment, each.name)) for each in names))
+            files = tuple(sorted((each.short, cockpit.containers.log(environment, each.name)) for each in names))
             title = f"Logs of {environment}: {fmt.count(len(files), 'replica')} in the order of time"
             self.log_view.open(MergedLog(environment, files), title, ("No replica has written anything yet.", "muted"))
         else:
             self.log_view.open(
-                cockpit.replica_log(environment, row.name), f"Log of {row.name}", *self._why_silent(row.container)
+                cockpit.containers.log(environment, row.name), f"Log of {row.name}", *self._why_silent(row.container)
             )
 
     def _why_silent(self, container: Container) -> tuple[Span, ...]:
@@ -284,6 +286,9 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
     def on_table_opened(self, message: Table.Opened) -> None:
         message.stop()
         self.do_open()
+
+    def do_repair(self) -> None:
+        self.changes.repair()
 
     def do_open(self) -> None:
         self.log_view.focus()
@@ -329,21 +334,12 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
     def do_again(self) -> None:
         row = self.row
         if row is not None:
-            self.plan_restart(row.container.environment, "proxy" if row.container.role == "proxy" else row.name)
+            self.changes.restart(row.container.environment, "proxy" if row.container.role == "proxy" else row.name)
 
     def do_shell(self) -> None:
-        row, status = self.row, self.context().environment
-        if row is None:
-            return
-        environment, name = row.container.environment, row.name
-
-        def open_it() -> None:
-            self.open_shell(name, lambda cockpit: cockpit.container_shell(environment, name))
-
-        if status is not None and status.protected:
-            self.agree_to_shell(name, environment, open_it)
-        else:
-            open_it()
+        row = self.row
+        if row is not None:
+            self.shells.open_in_container(row.container.environment, row.name, program=PODIUM)
 
     def do_merge(self) -> None:
         self._merged = not self._merged
@@ -366,4 +362,4 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
 
 
 def _look(cockpit: Cockpit, names: tuple[str, ...]) -> tuple[EngineSnapshot, ...]:
-    return tuple(picture for name in names if (picture := cockpit.look_at_containers(name)) is not None)
+    return tuple(picture for name in names if (picture := cockpit.containers.look(name)) is not None)

@@ -20,13 +20,13 @@ from ..tui.widgets.table import Column, Table
 from ..tui.widgets.text_pane import Line, TextPane
 from .base import PodiumScreen
 from .cells import alias_spans, verdict_cell
-from .changes import ChangesMixin
+from .changes import ChangeKeys
 
 _METRIC_COLUMNS = 3
 _MOST_MARKED = 12
 
 
-class ModelsScreen(ChangesMixin, PodiumScreen):
+class ModelsScreen(PodiumScreen):
     title_id = "models"
     first_pane = "versions"
     DEFAULT_CSS = """
@@ -43,6 +43,7 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
 
     def __init__(self) -> None:
         super().__init__()
+        self.changes = ChangeKeys(self)
         self._metrics: tuple[str, ...] = ()
         self._marks: dict[str, frozenset[int]] = {}
 
@@ -286,6 +287,9 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
         message.stop()
         self.ask_new()
 
+    def do_promote(self) -> None:
+        self.changes.promote()
+
     def do_open(self) -> None:
         pane = self.pane
         if pane is not None and pane.id == "models":
@@ -316,7 +320,7 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
         cockpit = self.podium.cockpit
         self.carry_out(
             "compare",
-            lambda _cockpit: cockpit.compare(marked),
+            lambda _cockpit: cockpit.models.compare(marked),
             lambda comparison: self.app.push_screen(CompareScreen(comparison)),
         )
 

@@ -11,6 +11,7 @@ from ..core.domain import format as fmt
 from ..core.domain.runs import Run, RunDetail, RunState, Step, StepState
 from ..tui import queries
 from ..tui.actions import Context
+from ..tui.external_program import PODIUM
 from ..tui.queries import RUNS_PAGE, Query, RunsView
 from ..tui.widgets.graph import Graph
 from ..tui.widgets.log_view import LogView
@@ -18,11 +19,11 @@ from ..tui.widgets.pane import Span
 from ..tui.widgets.table import Table
 from .base import PodiumScreen
 from .cells import run_columns, run_name, run_text
-from .changes import ChangesMixin
-from .shells import ShellMixin
+from .changes import RunKeys
+from .shells import ShellKeys
 
 
-class RunsScreen(ShellMixin, ChangesMixin, PodiumScreen):
+class RunsScreen(PodiumScreen):
     title_id = "runs"
     DEFAULT_CSS = """
     RunsScreen #body { layout: vertical; }
@@ -42,6 +43,8 @@ class RunsScreen(ShellMixin, ChangesMixin, PodiumScreen):
 
     def __init__(self) -> None:
         super().__init__()
+        self.run_keys = RunKeys(self)
+        self.shells = ShellKeys(self)
         self._limit = RUNS_PAGE
         self._wanted: int | None = None
         self._pending_logs = False
@@ -154,14 +157,14 @@ class RunsScreen(ShellMixin, ChangesMixin, PodiumScreen):
             return
         cockpit, run = self.podium.cockpit, detail.run
         if step is None:
-            self.log_view.open(cockpit.worker_log(run.id), f"Worker of run {run.id}", *self._why_empty(run, None))
+            self.log_view.open(cockpit.runs.worker_log(run.id), f"Worker of run {run.id}", *self._why_empty(run, None))
             return
         took = fmt.duration((step.ended or self.podium.clock()) - step.started) if step.started is not None else ""
         name = f"Log of {step.name}" + (
             f", from run {step.origin} (cached)" if step.cached and step.origin else f", {took}" if took else ""
         )
         # A cached step ran nothing here: what was said when it did run is in that run's log.
-        path = cockpit.step_log(step.origin if step.cached and step.origin is not None else run.id, step.name)
+        path = cockpit.runs.log(step.origin if step.cached and step.origin is not None else run.id, step.name)
         self.log_view.open(path, name, *self._why_empty(run, step))
 
     def _why_empty(self, run: Run, step: Step | None) -> tuple[Span, ...]:
@@ -226,6 +229,18 @@ class RunsScreen(ShellMixin, ChangesMixin, PodiumScreen):
         message.stop()
         self.do_open()
 
+    def do_cancel(self) -> None:
+        self.run_keys.cancel()
+
+    def do_again(self) -> None:
+        self.run_keys.again()
+
+    def do_resume(self) -> None:
+        self.run_keys.resume()
+
+    def do_approve(self) -> None:
+        self.run_keys.approve()
+
     def do_open(self) -> None:
         pane = self.pane
         if pane is None or pane.id == "list":
@@ -242,7 +257,10 @@ class RunsScreen(ShellMixin, ChangesMixin, PodiumScreen):
     def do_shell(self) -> None:
         run, step = self.run, self.step
         if run is not None and step is not None:
-            self.open_shell(f"{step.name} of run {run.id}", lambda cockpit: cockpit.shell_command(run.id, step.name))
+            self.shells.open(
+                f"{step.name} of run {run.id}",
+                lambda cockpit: cockpit.runs.shell_command(run.id, step.name, program=PODIUM),
+            )
 
     def _to_log(self) -> None:
         zoomed = self.has_class("-zoomed")

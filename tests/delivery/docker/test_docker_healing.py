@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -61,16 +60,14 @@ def kinds(docked: Docked) -> set[tuple[Kind, str]]:
     return {(each.kind, each.subject) for each in status(docked).differences}
 
 
-def picture_says(docked: Docked, test: Callable[[dict[str, str]], bool], within: float = NOTICED) -> float:
-    """Until the picture's containers, as {name: state}, pass; the seconds that took."""
-    began = time.monotonic()
+def picture_says(docked: Docked, test: Callable[[dict[str, str]], bool], within: float = NOTICED) -> None:
+    """Until the picture's containers, as {name: state}, pass."""
 
     def passes() -> bool:
         picture = docked.journal.snapshots.get("staging")
         return picture is not None and test({each.replica or each.role: each.state for each in picture.containers})
 
     wait_until(passes, within, what=str(docked.journal.snapshots.get("staging")))
-    return time.monotonic() - began
 
 
 def mended(docked: Docked, remove: list[str] | None = None) -> None:
@@ -145,13 +142,12 @@ def test_a_container_made_by_hand_is_told_and_removed_only_when_it_was_shown(wat
         shell_image, ["sleep", "1000"], labels=labels, name=f"podium-test-by-hand-{os.getpid()}"
     )["Id"]
     api.start(made)
-    took = picture_says(watched, lambda seen: seen.get("by-hand") == "running")
-    assert took < NOTICED
+    picture_says(watched, lambda seen: seen.get("by-hand") == "running")
     name = f"podium-test-by-hand-{os.getpid()}"
     wait_until(lambda: kinds(watched) == {(Kind.STRAY, name)}, 1.0)
-    plan = repair.plan(watched.project, watched.journal, watched.environment)
+    plan = repair.plan(watched.project, watched.journal, watched.environment.name)
     assert plan.steps[0] == f"remove the container {name}" and "will be removed" in plan.warnings[0]
-    assert repair.parameters(plan) == {"remove": name}
+    assert plan.arguments == {"remove": name}
     assert repair.carry_out(watched.runtime, who="anna")["left"], "nobody agreed to that"
     mended(watched, remove=[name])
     assert [each["Id"] for each in watched.containers() if each["Id"] == made] == []
@@ -184,8 +180,8 @@ def test_the_only_replica_is_restarted_with_no_request_lost(docked: Docked) -> N
     docked.deploy(1)
     [row] = docked.runtime.replicas()
     name = docked.engine.inspect(row.container)["Name"].lstrip("/")
-    plan = repair.plan_restart(docked.project, docked.journal, docked.environment, name)
-    assert plan.restart == row.id and len(plan.steps) == 5
+    plan = repair.plan_restart(docked.project, docked.journal, docked.environment.name, replica=name)
+    assert plan.arguments == {"restart": row.id} and len(plan.steps) == 5
     before = docked.engine.inspect(row.container)["State"]["StartedAt"]
     with Load(docked.port) as load:
         wait_until(lambda: load.total > 20)

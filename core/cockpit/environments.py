@@ -1,0 +1,95 @@
+"""`cockpit.environments`: what serves where. `cockpit.changes` changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..domain.runs import Run
+from ..errors import UsageError
+from ..identity.account import whoami
+from .opened import OpenProject
+
+if TYPE_CHECKING:
+    from ..domain.delivery import CanaryStatus, Deployment, EnvironmentStatus
+    from ..domain.replay import ReplayLimits
+    from ..domain.watching import Alert, Series
+
+
+class Environments:
+    """Reads the state of environments, stops them, and replays requests to a candidate."""
+
+    def __init__(self, opened: OpenProject) -> None:
+        self._opened = opened
+
+    def list(self) -> Sequence[EnvironmentStatus]:
+        """Returns the status of every environment of podium.yaml, in its order."""
+        from ..delivery.status.status import status
+
+        project, journal = self._opened.config, self._opened.journal
+        return [status(project, journal, environment) for environment in project.environments.values()]
+
+    def get(self, name: str) -> EnvironmentStatus:
+        """Returns the status of one environment. NotFound when there is none of that name."""
+        from ..delivery.status.status import status
+
+        return status(self._opened.config, self._opened.journal, self._opened.config.environment(name))
+
+    def default(self) -> str:
+        """Returns the environment that is meant when none is named: the one that carries `champion`. UsageError where
+        that is not one."""
+        from ..delivery.environment.history import carries
+
+        project = self._opened.config
+        names = list(project.environments)
+        candidates = [name for name in names if carries(project, name)] or names
+        if len(candidates) == 1:
+            return candidates[0]
+        raise UsageError(
+            "more than one environment could be meant",
+            hint=f"name one with -e: {', '.join(candidates) or 'podium.yaml has none'}",
+        )
+
+    def history(self, environment: str, *, limit: int = 50) -> Sequence[Deployment]:
+        """Returns the ledger of an environment, newest first."""
+        return self._opened.journal.ledger.history(environment, limit=limit)
+
+    def series(self, environment: str, signal: str, *, start: float, end: float, points: int) -> Series:
+        """Returns one live signal of an environment over time."""
+        return self._opened.journal.samples.series(environment, signal, start=start, end=end, points=points)
+
+    def alerts(self, *, limit: int = 50) -> Sequence[Alert]:
+        """Returns the newest alerts of all environments."""
+        return self._opened.journal.alerts.recent(limit)
+
+    def stop(self) -> Sequence[str]:
+        """Stops every proxy and replica of this project; returns what was stopped, in words."""
+        from ..delivery.status.status import stop
+
+        project, journal = self._opened.config, self._opened.journal
+        return [line for environment in project.environments.values() for line in stop(project, journal, environment)]
+
+    # Canaries
+
+    def canary(self, environment: str) -> CanaryStatus | None:
+        """Returns the canary under way in an environment, from the journal; None when there is none."""
+        from ..delivery.rollout.canary import status
+
+        return status(self._opened.journal, environment)
+
+    # Shadow replay
+
+    def replay(self, environment: str, version: int, limits: ReplayLimits, *, why: str = "") -> Run:
+        """Sends captured requests to a replica of `version` that has no traffic, beside one of what serves, as a run
+        of its own.
+
+        The report is in the results of its one step, under `report`, whatever its verdict. NotFound without the
+        environment.
+        """
+        from ..delivery.replay.replay_step import parameters
+        from ..engine.submit import submit_operation
+
+        project, journal = self._opened.config, self._opened.journal
+        target = project.environment(environment).name
+        params = {"version": str(version), **parameters(limits)}
+        return submit_operation(project, journal, "replay", target, params=params, who=whoami(), why=why)
