@@ -1,5 +1,5 @@
-"""Which serving images nothing needs any more. Never one of another project or checkout, and never one that a
-rollback may ask for."""
+"""Finds serving images that are not needed any more: never of another project or checkout, and never one that a
+rollback may need."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _YOUNG = 3600  # seconds
 
 
 def needed(project: Project, journal: Journal, *, newest: int = NEWEST) -> dict[int, str]:
-    """Version -> why its images stay: it runs, it serves by the ledger, it may be rolled back to, it has an alias,
-    or it is one of the newest."""
+    """Returns version -> why its images stay: it is running, it serves by the ledger, it may be rolled back to, it
+    has an alias, or it is one of the newest."""
     found: dict[int, str] = {}
     for version in sorted({image.version for image in journal.images.of(project.mlflow.model)}, reverse=True)[:newest]:
         found[version] = f"one of the newest {newest}"
