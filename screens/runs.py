@@ -17,7 +17,7 @@ from ..tui.widgets.log_view import LogView
 from ..tui.widgets.pane import Span
 from ..tui.widgets.table import Table
 from .base import PodiumScreen
-from .cells import run_columns, run_name, run_text
+from .cells import run_columns, run_text
 from .changes import ChangesMixin
 from .shells import ShellMixin
 
@@ -268,8 +268,3 @@ class RunsScreen(ShellMixin, ChangesMixin, PodiumScreen):
         if run is None or project is None or project.embedded:
             return ""
         return project.tracking_uri
-
-    def describe(self) -> str:
-        """The run under the cursor, in words."""
-        run = self.run
-        return "" if run is None else f"run {run.id} {run_name(run)} {run.state}"

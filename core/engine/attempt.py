@@ -105,10 +105,6 @@ class Attempt:
             self._kill_at = time.monotonic() + self._grace
             self._execution.terminate()
 
-    def kill(self) -> None:
-        """Have it end at once."""
-        self._kill_at = time.monotonic()
-
     def advance(self) -> Ending | None:
         """To be called after a child has ended and whenever `next_look` says so; the ending, once everything is
         over."""

@@ -87,7 +87,7 @@ class Cache:
             sorted(declared.items()),
             sorted(step.outputs),
             step.spec.executor,
-            "",
+            "",  # stood for a part that is gone: without it every cache that exists would be lost
             project.mlflow.tracking_uri,
             project.mlflow.experiment,
         ]

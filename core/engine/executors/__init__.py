@@ -36,7 +36,6 @@ class Task:
     cwd: Path
     stdin: int | None = None
     contained: bool = True
-    options: Mapping[str, str] = field(default_factory=dict[str, str])
     project: Project | None = None
     container: ContainerSpec | None = None
     attempt: int = 1
