@@ -41,9 +41,9 @@ def podium_rate(home: Path, lines: int) -> float:
     done = subprocess.run(with_path, capture_output=True, text=True, timeout=600, check=False)
     cockpit = Cockpit.open(home)
     try:
-        run = cockpit.runs(limit=1)[0]
-        [step] = cockpit.steps(run.id)
-        log = cockpit.step_log(run.id, "talk")
+        run = cockpit.runs.list(limit=1)[0]
+        [step] = cockpit.runs.steps(run.id)
+        log = cockpit.runs.log(run.id, "talk")
     finally:
         cockpit.close()
     if str(step.state) != "succeeded" or step.started is None or step.ended is None:

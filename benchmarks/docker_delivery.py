@@ -96,7 +96,7 @@ def stop(home: Path) -> None:
     from podium.core.cockpit import Cockpit
 
     cockpit = Cockpit.open(home)
-    cockpit.stop_environments()
+    cockpit.environments.stop()
     cockpit.close()
 
 
@@ -117,8 +117,8 @@ def switching(home: Path, port: int, version: int, rate: float, seconds: float) 
     heard = load.end()
     cockpit = Cockpit.open(home)
     try:
-        [row, *_] = cockpit.history("production")
-        run = next(run for run in cockpit.runs(limit=5) if run.id == row.run_id)
+        [row, *_] = cockpit.environments.history("production")
+        run = next(run for run in cockpit.runs.list(limit=5) if run.id == row.run_id)
     finally:
         cockpit.close()
     shifted = run.created + float(str(row.data["traffic_seconds"]))
@@ -172,7 +172,7 @@ def proxy_cost(home: Path, port: int, rounds: int, seconds: float) -> tuple[floa
     podium(home, "deploy", "2", "-e", "single", "--yes")
     cockpit = Cockpit.open(home)
     try:
-        [row] = [row for row in cockpit.environment("single").replicas if row.weight]
+        [row] = [row for row in cockpit.environments.get("single").replicas if row.weight]
     finally:
         cockpit.close()
     direct, through = [], []

@@ -227,7 +227,7 @@ def within(home: Path, action: Callable[[], int]) -> int:
         from podium.core.cockpit import Cockpit
 
         cockpit = Cockpit.open(home)
-        cockpit.stop_environments()
+        cockpit.environments.stop()
         cockpit.close()
 
 

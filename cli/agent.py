@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from ..core.cockpit import Cockpit, UsageError, clean
+from ..core.cockpit import Cockpit, clean
 from ..core.domain.format import ago, moment
 from ..core.domain.watching import AgentStatus
+from ..core.errors import UsageError
 from . import diagnostics, output, shapes
 from .output import Format, Output
 
@@ -34,20 +35,20 @@ def watch(
     if daemon + stop + status > 1:
         raise UsageError("--daemon, --stop and --status exclude each other")
     if status:
-        return _status(cockpit.agent(), output_format)
+        return _status(cockpit.agent.status(), output_format)
     if stop:
-        stopped = cockpit.stop_agent()
+        stopped = cockpit.agent.stop()
         diagnostics.note(
             "the agent was stopped; what is deployed goes on serving" if stopped else "the agent does not run"
         )
         return diagnostics.DONE
     if daemon:
-        started = cockpit.start_agent()
+        started = cockpit.agent.start()
         diagnostics.note(f"the agent runs (pid {started.pid})", style="green")
         if output_format is Format.JSON:
             output.document(shapes.agent(started))
         return diagnostics.DONE
-    cockpit.watch()
+    cockpit.agent.run()
     return diagnostics.DONE
 
 

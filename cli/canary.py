@@ -38,9 +38,9 @@ def abort(
 
 def full(cockpit: Cockpit, environment: str | None, yes: bool, confirm: str, why: str, output_format: Format) -> int:
     """Give the canary's version all traffic now. A protected environment wants its name."""
-    name = environment or cockpit.champion_environment()
-    wanted = name if cockpit.project.environment(name).protected else ""
-    found = cockpit.canary(name)
+    name = environment or cockpit.environments.default()
+    wanted = name if cockpit.project.config.environment(name).protected else ""
+    found = cockpit.environments.canary(name)
     if found is not None:
         agree(
             [words(found), f"give it all traffic of {clean(name)} now"],
@@ -54,9 +54,9 @@ def full(cockpit: Cockpit, environment: str | None, yes: bool, confirm: str, why
 
 
 def tell(cockpit: Cockpit, what: CanaryRequest, environment: str | None, why: str, output_format: Format) -> int:
-    name = environment or cockpit.champion_environment()
-    cockpit.project.environment(name)
-    found = cockpit.order(name, what, why=why)
+    name = environment or cockpit.environments.default()
+    cockpit.project.config.environment(name)
+    found = cockpit.environments.request(name, what, why=why)
     if output_format is Format.JSON:
         output.document(shapes.canary(found))
     diagnostics.note(f"{words(found)}; asked to {_ASKED[what]}", style="green")

@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
-from ..core.cockpit import Cockpit, Interrupted, Refused, UsageError, clean
+from ..core.cockpit import Cockpit, clean
 from ..core.domain.delivery import How, Plan
 from ..core.domain.format import duration, figure
 from ..core.domain.runs import RunDetail, RunState
+from ..core.errors import Interrupted, Refused, UsageError
 from . import diagnostics, output, shapes
 from .completion import complete_environment, complete_version
 from .diagnostics import glyph, note, paint
@@ -84,7 +85,7 @@ def deploy(
             "which version?", hint="`podium deploy challenger -e staging`; `podium versions` lists those there are"
         )
     if environment is None:
-        raise UsageError("which environment?", hint=f"-e with one of: {', '.join(cockpit.project.environments)}")
+        raise UsageError("which environment?", hint=f"-e with one of: {', '.join(cockpit.project.config.environments)}")
     return _change(cockpit, How.DEPLOY, version, environment, yes, confirm, dry_run, force, why, detach, output_format)
 
 
@@ -160,20 +161,20 @@ def _change(
     began = time.monotonic()
     if force and not why:
         raise UsageError("--force needs a reason", hint='add --why "…"; it is kept in the ledger')
-    name = environment or cockpit.champion_environment()
-    cockpit.project.environment(name)
+    name = environment or cockpit.environments.default()
+    cockpit.project.config.environment(name)
     if how is not How.ROLLBACK:  # what a rollback needs is in the ledger: it does not wait for the registry
         refresh(cockpit, offline=False)
-    number = cockpit.resolve_version(version).version if version else None
-    plan = cockpit.plan(how, name, number, force=force)
+    number = cockpit.models.resolve(version).version if version else None
+    plan = cockpit.environments.plan(how, name, number, force=force)
     if dry_run:
         output.document(shapes.plan(plan)) if output_format is Format.JSON else _print_plan(plan)
         return diagnostics.REFUSED if plan.refusal and not (plan.force and force) else diagnostics.DONE
     if plan.refusal and not (plan.force and force):
-        cockpit.apply(plan, why=why, force=force)  # raises the refusal in the façade's words
+        cockpit.environments.apply(plan, why=why, force=force)  # raises the refusal in the façade's words
     _ask(plan, yes, confirm)
     began = time.monotonic() if not yes else began
-    run = cockpit.apply(plan, why=why, force=force)
+    run = cockpit.environments.apply(plan, why=why, force=force)
     if detach:
         output.document(shapes.run(run)) if output_format is Format.JSON else output.line(str(run.id))
         return diagnostics.DONE
@@ -189,7 +190,7 @@ def _attend(cockpit: Cockpit, plan: Plan, run_id: int, began: float, output_form
         note("stopping, and putting back what was; Ctrl-C again returns at once", style="yellow")
         _cancel(cockpit, run_id)
 
-    detail = follow(cockpit, cockpit.run(run_id).run, on_interrupt=on_interrupt)
+    detail = follow(cockpit, cockpit.runs.get(run_id).run, on_interrupt=on_interrupt)
     took = time.monotonic() - began
     if output_format is Format.JSON:
         output.document(detail_shape(cockpit, detail))
@@ -220,7 +221,7 @@ def _traffic(detail: RunDetail) -> str:
 def _cancel(cockpit: Cockpit, run_id: int) -> None:
     """A run that ended in the same moment needs no cancelling."""
     with contextlib.suppress(Refused):
-        cockpit.cancel(run_id, why="Ctrl-C")
+        cockpit.runs.cancel(run_id, why="Ctrl-C")
 
 
 def _ask(plan: Plan, yes: bool, confirm: str) -> None:

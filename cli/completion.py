@@ -25,20 +25,20 @@ def _offered(names: Callable[[Cockpit], Iterable[str]], incomplete: str) -> list
 
 
 def complete_pipeline(incomplete: str) -> list[str]:
-    return _offered(lambda cockpit: cockpit.project.pipelines, incomplete)
+    return _offered(lambda cockpit: cockpit.project.config.pipelines, incomplete)
 
 
 def complete_environment(incomplete: str) -> list[str]:
-    return _offered(lambda cockpit: cockpit.project.environments, incomplete)
+    return _offered(lambda cockpit: cockpit.project.config.environments, incomplete)
 
 
 def complete_run(incomplete: str) -> list[str]:
-    return _offered(lambda cockpit: ["last", *(str(run.id) for run in cockpit.runs(limit=50))], incomplete)
+    return _offered(lambda cockpit: ["last", *(str(run.id) for run in cockpit.runs.list(limit=50))], incomplete)
 
 
 def complete_version(incomplete: str) -> list[str]:
     def names(cockpit: Cockpit) -> list[str]:
-        versions = cockpit.versions()
+        versions = cockpit.models.versions()
         return [
             *(alias for version in versions for alias in version.aliases),
             *(str(version.version) for version in versions[:50]),

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from ..core.cockpit import Cockpit, LogLine, UsageError, clean
+from ..core.cockpit import Cockpit, LogLine, clean
 from ..core.domain.containers import Container, EngineSnapshot
 from ..core.domain.delivery import EnvironmentStatus, Replica
 from ..core.domain.format import duration, moment, size
 from ..core.domain.repair import RepairPlan
 from ..core.domain.runs import RunState
+from ..core.errors import UsageError
 from . import diagnostics, output, shapes
 from .changes import Confirm, Detach, DryRun, EnvironmentName, Why, Yes, agree
 from .delivery import EnvironmentOption
@@ -48,13 +49,13 @@ def containers(cockpit: Cockpit, environment: EnvironmentOption = None, output_f
     names = (
         [environment]
         if environment
-        else [each.name for each in cockpit.project.environments.values() if each.driver == "docker"]
+        else [each.name for each in cockpit.project.config.environments.values() if each.driver == "docker"]
     )
     found: list[tuple[Container, Replica | None, dict[str, float | None]]] = []
     away: list[EngineSnapshot] = []
     for name in names:
-        status = cockpit.environment(name)
-        picture = cockpit.look_at_containers(name)
+        status = cockpit.environments.get(name)
+        picture = cockpit.containers.look(name)
         if picture is None:
             note(
                 f"{clean(name)} is served by processes of this machine: `podium status -e {clean(name)}` shows them",
@@ -67,7 +68,7 @@ def containers(cockpit: Cockpit, environment: EnvironmentOption = None, output_f
     output.rows(output_format, _COLUMNS, cells, (shapes.container(one, row, used) for one, row, used in found))
     for picture in away:
         note(f"{clean(picture.environment)}: {clean(picture.message)}; as it was last seen", style="yellow")
-    if not cockpit.agent().alive and found:
+    if not cockpit.agent.status().alive and found:
         note("the agent does not run: CPU and memory are not measured (`podium watch --daemon`)", style="dim")
     return diagnostics.UNREACHABLE if away else diagnostics.DONE
 
@@ -79,7 +80,7 @@ def _replica(status: EnvironmentStatus, container: Container) -> Replica | None:
 def _used(cockpit: Cockpit, environment: str, container: Container) -> dict[str, float | None]:
     """The latest of each signal; None for what was not measured lately."""
     name, now = container.replica or container.name, time.time()
-    series = cockpit.usage(environment, [name], start=now - _LATELY, end=now, points=int(_LATELY))[name]
+    series = cockpit.containers.usage(environment, [name], start=now - _LATELY, end=now, points=int(_LATELY))[name]
     return {
         signal: next((value for value in reversed(each.values) if value is not None), None)
         for signal, each in series.items()
@@ -128,8 +129,8 @@ def repair(
       podium repair -e production --yes --confirm production
       podium repair -e staging --restart staging-v3-1 --yes
     """
-    name = environment or cockpit.champion_environment()
-    plan = cockpit.plan_restart(name, restart) if restart else cockpit.plan_repair(name)
+    name = environment or cockpit.environments.default()
+    plan = cockpit.environments.plan_restart(name, restart) if restart else cockpit.environments.plan_repair(name)
     if dry_run:
         if output_format is Format.JSON:
             output.document(shapes.repair(plan))
@@ -142,7 +143,7 @@ def repair(
     if not plan.refusal:
         verb = "restart" if plan.restart else "repair"
         agree(plan_lines(plan), verb, plan.type_to_confirm, plan.command, yes=yes, confirm=confirm)
-    run = cockpit.repair(plan, why=why)
+    run = cockpit.environments.repair(plan, why=why)
     if detach:
         output.document(shapes.run(run)) if output_format is Format.JSON else output.line(str(run.id))
         return diagnostics.DONE
@@ -215,7 +216,7 @@ def replica_logs(
     log, empty for all."""
     if output_format is Format.PLAIN:
         raise UsageError("logs are text already", hint="leave -o out, or -o json for one object a line")
-    following = cockpit.follow_logs(environment, replica=replica, tail=tail)
+    following = cockpit.containers.follow_logs(environment, replica=replica, tail=tail)
     try:
         following.catch_up()
         several = not replica

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from ..core.cockpit import Cockpit, UsageError, clean
+from ..core.cockpit import Cockpit, clean
 from ..core.domain.delivery import EnvironmentStatus, ReplicaState
 from ..core.domain.format import ago, duration, figure, short_commit
+from ..core.errors import UsageError
 from . import diagnostics, output, shapes
 from .completion import complete_environment
 from .models import Model
@@ -45,14 +46,14 @@ def status(cockpit: Cockpit, environment: EnvironmentOption = None, output_forma
     Example:
       podium status -o json
     """
-    environments = [cockpit.environment(environment)] if environment else cockpit.environments()
-    cockpit.recover()
-    active = cockpit.active_runs()
+    environments = [cockpit.environments.get(environment)] if environment else cockpit.environments.list()
+    cockpit.runs.recover()
+    active = cockpit.runs.active()
     if output_format is Format.JSON:
         value = {
-            "project": cockpit.project.name,
+            "project": cockpit.project.config.name,
             "home": str(cockpit.home),
-            "agent": shapes.agent(cockpit.agent()),
+            "agent": shapes.agent(cockpit.agent.status()),
             "environments": [shapes.environment(each) for each in environments],
             "active_runs": [shapes.run(each) for each in active],
         }
@@ -63,7 +64,7 @@ def status(cockpit: Cockpit, environment: EnvironmentOption = None, output_forma
         diagnostics.note("podium.yaml has no environments", style="dim")
     for run in active:
         diagnostics.note(f"run {run.id} {clean(run.name)} is {run.state.value}", style="cyan")
-    if not cockpit.agent().alive:
+    if not cockpit.agent.status().alive:
         diagnostics.note(
             "the agent does not run: pushes start nothing and nothing is watched (`podium watch --daemon`)", style="dim"
         )
@@ -142,8 +143,11 @@ def history(
     Example:
       podium history -e production -n 5
     """
-    names = [cockpit.project.environment(environment).name] if environment else list(cockpit.project.environments)
-    found = sorted((row for name in names for row in cockpit.history(name, limit=limit)), key=lambda row: -row.id)
+    project = cockpit.project.config
+    names = [project.environment(environment).name] if environment else list(project.environments)
+    found = sorted(
+        (row for name in names for row in cockpit.environments.history(name, limit=limit)), key=lambda row: -row.id
+    )
     cells = [
         (
             shapes.moment(row.at) or "",
@@ -189,7 +193,7 @@ def list_(cockpit: Cockpit, output_format: Output = Format.TABLE) -> int:
     Example:
       podium quarantine list -o json
     """
-    found = cockpit.quarantined()
+    found = cockpit.models.quarantined()
     cells = [(row.model, f"v{row.version}", short_commit(row.commit), ago(row.at), row.who, row.why) for row in found]
     output.rows(output_format, _QUARANTINE, cells, map(shapes.quarantined, found))
     if not found:
@@ -212,7 +216,7 @@ def lift(
     number = version.removeprefix("v")
     if not number.isdecimal():
         raise UsageError(f"{version!r} is not a version's number", hint="`podium quarantine list` has them")
-    cockpit.lift_quarantine(int(number), why=why, model=model)
+    cockpit.models.lift_quarantine(int(number), why=why, model=model)
     diagnostics.note(f"v{number} is no longer quarantined", style="green")
     return diagnostics.DONE
 
@@ -229,8 +233,8 @@ def add(
     Example:
       podium quarantine add 4 --why "wrong on holidays"
     """
-    found = cockpit.resolve_version(version, model)
-    cockpit.quarantine(found, why=why)
+    found = cockpit.models.resolve(version, model)
+    cockpit.models.quarantine(found, why=why)
     diagnostics.note(f"v{found.version} is quarantined", style="yellow")
     return diagnostics.DONE
 

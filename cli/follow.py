@@ -46,7 +46,7 @@ class Follower:
         """Tell what is new and return what the journal says now."""
         seen = self.cockpit.changed()
         if self._detail is None or seen != self._seen or self._stale():
-            self._detail = self.cockpit.run(self.run_id)
+            self._detail = self.cockpit.runs.get(self.run_id)
             # Read after run(): marking an interrupted run is itself a change.
             self._seen = seen
         for step in self._detail.steps:
@@ -71,7 +71,7 @@ class Follower:
             return
         log = self._logs.get(step.name)
         if log is None:
-            path = self.cockpit.step_log(self.run_id, step.name)
+            path = self.cockpit.runs.log(self.run_id, step.name)
             if not path.exists():
                 return
             log = self._logs[step.name] = LogFile(path)

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from ..core.cockpit import Cockpit, Interrupted, Refused
+from ..core.cockpit import Cockpit
 from ..core.domain.containers import Image, Unneeded
 from ..core.domain.format import ago, count, duration, size
+from ..core.errors import Interrupted, Refused
 from . import diagnostics, output, shapes
 from .changes import DryRun, Yes
 from .diagnostics import note, paint
@@ -57,7 +58,7 @@ def images(
     """
     if prune:
         return _prune(cockpit, newest, dry_run, yes, output_format)
-    found = cockpit.images(model)
+    found = cockpit.containers.images(model)
     output.rows(output_format, _IMAGES, [_row(each) for each in found], map(shapes.image, found))
     if not found:
         note("no images yet: a step with `uses: image` builds the first", style="dim")
@@ -78,7 +79,7 @@ def _row(image: Image) -> tuple[str, ...]:
 
 
 def _prune(cockpit: Cockpit, newest: int, dry_run: bool, yes: bool, output_format: Format) -> int:
-    found = cockpit.unneeded_images(newest, say=lambda line: note(line, style="yellow"))
+    found = cockpit.containers.unneeded_images(newest, say=lambda line: note(line, style="yellow"))
     if not found or dry_run:
         _show(found, output_format)
         note(
@@ -90,7 +91,7 @@ def _prune(cockpit: Cockpit, newest: int, dry_run: bool, yes: bool, output_forma
         return diagnostics.DONE
     if not yes:
         _ask(found)
-    gone = cockpit.prune_images(found, say=note)
+    gone = cockpit.containers.prune_images(found, say=note)
     if output_format is Format.JSON:
         output.document([shapes.unneeded(each) for each in gone])
     note(f"removed {count(len(gone), 'image')}", style="green")

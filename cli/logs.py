@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from ..core.cockpit import Cockpit, LogFile, LogLine, NotFound, UsageError, clean
+from ..core.cockpit import Cockpit, LogFile, LogLine, clean
 from ..core.domain.format import moment
 from ..core.domain.runs import RunDetail, Step, StepState
+from ..core.errors import NotFound, UsageError
 from . import diagnostics, output
 from .completion import complete_environment
 from .follow import CHUNK, POLL
@@ -94,7 +95,7 @@ def logs(
     if replica:
         raise UsageError("--replica needs an environment", hint="podium logs -e ENVIRONMENT --replica NAME")
     number = find_run(cockpit, run)
-    detail = cockpit.run(number)
+    detail = cockpit.runs.get(number)
     if worker:
         return _worker(cockpit, number)
     names = [each.name for each in _chosen(detail, step)]
@@ -113,7 +114,7 @@ def _follow(cockpit: Cockpit, number: int, names: list[str], printer: _Printer, 
     for name in names:
         printer.show(name, tail=tail)
     while True:
-        detail = cockpit.run(number)
+        detail = cockpit.runs.get(number)
         states = {step.name: step.state for step in detail.steps}
         for name in names:
             if states.get(name) is not StepState.PENDING:
@@ -136,7 +137,7 @@ def _chosen(detail: RunDetail, step: str | None) -> list[Step]:
 
 
 def _worker(cockpit: Cockpit, number: int) -> int:
-    path = cockpit.worker_log(number)
+    path = cockpit.runs.worker_log(number)
     if path.exists():
         with path.open(encoding="utf-8", errors="backslashreplace") as file:
             for line in file:
@@ -162,7 +163,7 @@ class _Printer:
     def show(self, step: str, *, tail: int | None = None) -> None:
         file = self._files.get(step)
         if file is None:
-            path = self.cockpit.step_log(self.run_id, step)
+            path = self.cockpit.runs.log(self.run_id, step)
             if not path.exists():
                 return
             file = self._files[step] = LogFile(path)

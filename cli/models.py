@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from ..core.cockpit import Cockpit, PodiumError, UsageError
+from ..core.cockpit import Cockpit
 from ..core.domain.format import ago, figure, short_commit
 from ..core.domain.models import Version
+from ..core.errors import PodiumError, UsageError
 from . import diagnostics, output, shapes
 from .completion import complete_version
 from .output import Column, Format, Output
@@ -36,9 +37,9 @@ def refresh(cockpit: Cockpit, offline: bool) -> None:
     if offline:
         return
     try:
-        cockpit.refresh_versions_apart() if cockpit.project.mlflow.embedded else cockpit.refresh_versions()
+        cockpit.models.refresh_apart() if cockpit.project.config.mlflow.embedded else cockpit.models.refresh()
     except PodiumError as error:
-        if not cockpit.models():
+        if not cockpit.models.list():
             raise
         diagnostics.note(f"podium: {error.message}; this is what was seen last", style="yellow")
 
@@ -60,7 +61,7 @@ def models(cockpit: Cockpit, offline: Offline = False, output_format: Output = F
       podium models -o json
     """
     refresh(cockpit, offline)
-    found = cockpit.models()
+    found = cockpit.models.list()
     cells = [
         (
             each.name,
@@ -96,7 +97,7 @@ def versions(
       podium versions --metric roc_auc -o json
     """
     refresh(cockpit, offline)
-    found = cockpit.versions(model)[:limit]
+    found = cockpit.models.versions(model)[:limit]
     if output_format is Format.JSON:
         output.document([shapes.version(each) for each in found])
         return diagnostics.DONE
@@ -110,7 +111,7 @@ def versions(
         Column("CREATED"),
         *(Column(name.upper(), right=True) for name in metrics),
     ]
-    quarantined = {(row.model, row.version) for row in cockpit.quarantined()}
+    quarantined = {(row.model, row.version) for row in cockpit.models.quarantined()}
     output.rows(
         output_format,
         columns,
@@ -118,7 +119,7 @@ def versions(
         (),
     )
     if not found:
-        diagnostics.note(f"model {model or cockpit.project.mlflow.model} has no versions yet", style="dim")
+        diagnostics.note(f"model {model or cockpit.project.config.mlflow.model} has no versions yet", style="dim")
     return diagnostics.DONE
 
 
@@ -174,8 +175,8 @@ def compare(
     if len(versions) < 2:
         raise UsageError("a comparison needs at least two versions", hint="podium compare champion challenger")
     refresh(cockpit, offline)
-    chosen = [cockpit.resolve_version(text, model) for text in versions]
-    comparison = cockpit.compare(chosen)
+    chosen = [cockpit.models.resolve(text, model) for text in versions]
+    comparison = cockpit.models.compare(chosen)
     if output_format is Format.JSON:
         output.document(shapes.comparison(comparison))
         return diagnostics.DONE
@@ -223,7 +224,7 @@ def lineage(
       podium lineage run:12 -o json
     """
     refresh(cockpit, offline)
-    found = cockpit.lineage(of)
+    found = cockpit.models.lineage(of)
     cells = [
         (
             short_commit(row.commit),

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from ..core.cockpit import Cockpit, ConfigError, clean, init_project, schema
+from ..core.cockpit import Cockpit, clean, init_project, schema
 from ..core.domain.format import count
 from ..core.domain.watching import Health
+from ..core.errors import ConfigError
 from . import diagnostics, output, shapes
 from .output import Column, Format, Output
 from .session import command, start
@@ -56,7 +57,7 @@ def validate(
       podium validate -o json
     """
     try:
-        project = cockpit.project
+        project = cockpit.project.config
     except ConfigError as error:
         if output_format is not Format.JSON:
             raise
@@ -99,7 +100,7 @@ def show(cockpit: Cockpit) -> int:
     """
     from dataclasses import asdict
 
-    project = cockpit.project
+    project = cockpit.project.config
     value = asdict(project)
     for key in ("secrets", "idle"):
         value.pop(key)
@@ -120,7 +121,7 @@ def doctor(cockpit: Cockpit, output_format: Output = Format.TABLE) -> int:
     Example:
       podium doctor -o json
     """
-    findings = cockpit.doctor()
+    findings = cockpit.project.doctor()
     cells = [
         (each.health.value, each.subject, each.message + (f"; {each.hint}" if each.hint else "")) for each in findings
     ]

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from ..core.cockpit import Cockpit, UsageError
+from ..core.cockpit import Cockpit
 from ..core.domain.durations import parse_duration, parse_percent
 from ..core.domain.format import moment
 from ..core.domain.models import CHALLENGER
 from ..core.domain.replay import ReplayLimits
+from ..core.errors import UsageError
 from . import diagnostics, output
 from .changes import EnvironmentName
 from .completion import complete_version
@@ -131,10 +132,10 @@ def replay(
         raise UsageError(
             f"--at-least {at_least} is above --limit {limit}: nothing could pass", hint="raise --limit, or ask for less"
         )
-    name = environment or cockpit.champion_environment()
-    cockpit.project.environment(name)
+    name = environment or cockpit.environments.default()
+    cockpit.project.config.environment(name)
     refresh(cockpit, offline=False)
-    number = cockpit.resolve_version(version).version
+    number = cockpit.models.resolve(version).version
     limits = ReplayLimits(
         at_least=min(_DEFAULT.at_least, limit) if at_least is None else at_least,
         limit=limit,
@@ -145,7 +146,7 @@ def replay(
         max_slowdown=max_slowdown,
         concurrency=concurrency,
     )
-    run = cockpit.replay(name, number, limits, why=why)
+    run = cockpit.environments.replay(name, number, limits, why=why)
     detail, interrupted = attended(cockpit, run, detach=detach, quiet=quiet, output_format=output_format)
     if detail is None:
         return diagnostics.DONE

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from ..core.cockpit import Cockpit, NotFound, Refused, UsageError, clean
+from ..core.cockpit import Cockpit, clean
 from ..core.domain.format import ago, duration, moment, short_commit
 from ..core.domain.runs import Run, RunDetail, RunState, Step
+from ..core.errors import NotFound, Refused, UsageError
 from . import diagnostics, output, shapes
 from .completion import complete_pipeline, complete_run
 from .follow import ending, follow, title
@@ -62,7 +63,7 @@ def run(
       podium run -d | xargs podium logs -f
     """
     name = pipeline or _only_pipeline(cockpit)
-    started = cockpit.start(name, params=parameters(param or []), jobs=jobs, why=why, commit=commit, fresh=fresh)
+    started = cockpit.runs.start(name, params=parameters(param or []), jobs=jobs, why=why, commit=commit, fresh=fresh)
     return attend(cockpit, started, detach=detach, quiet=quiet, output_format=output_format)
 
 
@@ -91,7 +92,7 @@ def attended(
         cancelled = True
         diagnostics.note(f"cancelling run {run.id}; Ctrl-C again returns at once", style="yellow")
         with contextlib.suppress(Refused):  # it ended in the same moment
-            cockpit.cancel(run.id, why="Ctrl-C")
+            cockpit.runs.cancel(run.id, why="Ctrl-C")
 
     detail = follow(cockpit, run, lines=not quiet, on_interrupt=cancel)
     return detail, cancelled
@@ -102,7 +103,7 @@ def _at(run: Run) -> str:
 
 
 def _only_pipeline(cockpit: Cockpit) -> str:
-    names = list(cockpit.project.pipelines)
+    names = list(cockpit.project.config.pipelines)
     if len(names) == 1:
         return names[0]
     raise UsageError(
@@ -124,7 +125,7 @@ def parameters(texts: list[str]) -> dict[str, str]:
 def find_run(cockpit: Cockpit, text: str) -> int:
     """`12` or `last` -> a run's number."""
     if text in ("last", "latest"):
-        newest = cockpit.runs(limit=1)
+        newest = cockpit.runs.list(limit=1)
         if not newest:
             raise NotFound("there are no runs yet", hint="`podium run` starts one")
         return newest[0].id
@@ -171,15 +172,15 @@ def ps(
     Example:
       podium ps --state failed -o json
     """
-    if cockpit.active_runs():
-        cockpit.recover()
-    found = cockpit.runs(
-        limit=max(cockpit.run_count(), 1) if all_ else limit, states=tuple(state or ()), name=name, search=search
+    if cockpit.runs.active():
+        cockpit.runs.recover()
+    found = cockpit.runs.list(
+        limit=max(cockpit.runs.count(), 1) if all_ else limit, states=tuple(state or ()), name=name, search=search
     )
     cells = [] if output_format is Format.JSON else [_ps_row(each) for each in found]
     output.rows(output_format, _PS, cells, (shapes.run(each) for each in found))
     if not found:
-        diagnostics.note("no runs" if cockpit.run_count() else "no runs yet: `podium run` starts one", style="dim")
+        diagnostics.note("no runs" if cockpit.runs.count() else "no runs yet: `podium run` starts one", style="dim")
     return diagnostics.DONE
 
 
@@ -217,7 +218,7 @@ def show(cockpit: Cockpit, run: RunArgument = "last", output_format: Output = Fo
       podium show 12
       podium show last -o json
     """
-    detail = cockpit.run(find_run(cockpit, run))
+    detail = cockpit.runs.get(find_run(cockpit, run))
     if output_format is Format.JSON:
         output.document(detail_shape(cockpit, detail))
         return diagnostics.DONE
@@ -230,7 +231,7 @@ def show(cockpit: Cockpit, run: RunArgument = "last", output_format: Output = Fo
 
 def detail_shape(cockpit: Cockpit, detail: RunDetail) -> dict[str, Any]:
     def log(step: Step) -> str:
-        path = cockpit.step_log(detail.run.id, step.name)
+        path = cockpit.runs.log(detail.run.id, step.name)
         return str(path) if path.exists() else ""
 
     return {**shapes.run(detail.run), "steps": [shapes.step(step, log(step)) for step in detail.steps]}
@@ -278,7 +279,7 @@ def cancel(cockpit: Cockpit, run: RunArgument, why: Why = "") -> int:
       podium cancel 12 --why "wrong parameters"
     """
     number = find_run(cockpit, run)
-    cockpit.cancel(number, why=why)
+    cockpit.runs.cancel(number, why=why)
     diagnostics.note(f"run {number} is being cancelled")
     return diagnostics.DONE
 
@@ -320,7 +321,7 @@ def resume(
         from .canary import CanaryRequest, tell
 
         return tell(cockpit, CanaryRequest.RESUME, environment, why, output_format)
-    resumed = cockpit.resume(find_run(cockpit, run))
+    resumed = cockpit.runs.resume(find_run(cockpit, run))
     return attend(cockpit, resumed, detach=detach, quiet=quiet, output_format=output_format)
 
 
@@ -339,7 +340,7 @@ def approve(
     Example:
       podium approve 12 production --why "checked the report"
     """
-    approval = cockpit.approve(find_run(cockpit, run), step, why=why)
+    approval = cockpit.runs.approve(find_run(cockpit, run), step, why=why)
     if output_format is Format.JSON:
         output.document(
             {

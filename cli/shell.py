@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from ..core.cockpit import Cockpit, Refused, clean
+from ..core.cockpit import Cockpit, clean
 from ..core.domain.shells import LocalShell
+from ..core.errors import Refused
 from . import diagnostics
 from .completion import complete_run
 from .runs import find_run
@@ -53,7 +54,9 @@ def shell(
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Refused("a shell needs a terminal, and there is none", hint="over ssh: ssh -t HOST podium shell RUN STEP")
-    found = cockpit.replica_shell(environment, run) if environment else cockpit.shell(find_run(cockpit, run), step)
+    found = (
+        cockpit.containers.shell(environment, run) if environment else cockpit.runs.shell(find_run(cockpit, run), step)
+    )
     diagnostics.note(clean(found.words), style="dim")
     if isinstance(found, LocalShell):
         subprocess.run(list(found.argv), env=dict(found.env), cwd=found.directory, check=False)

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ..core.cockpit import Cockpit, UsageError
+from ..core.cockpit import Cockpit
+from ..core.errors import UsageError
 from . import diagnostics, session
 
 

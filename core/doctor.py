@@ -9,15 +9,19 @@ import socket
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from importlib import metadata
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from . import plugins
 from .domain.watching import Finding, Health
 from .errors import ConfigError, PodiumError
 
 if TYPE_CHECKING:
-    from .cockpit import Cockpit
+    from .domain.delivery import EnvironmentStatus
+    from .domain.project import Project
+    from .journal import Journal
 
 _PACKAGES = ("mlflow", "textual", "typer", "uvicorn", "httpx", "PyYAML")
 _LITTLE_SPACE = 1 << 30  # bytes: less than this and the next model may not fit
@@ -25,13 +29,24 @@ _NO_SPACE = 100 << 20
 _REGISTRY_SECONDS = 3.0
 
 
-def examine(cockpit: Cockpit) -> list[Finding]:
-    """Every finding, the good ones too, in a stable order. A check that breaks is itself a finding."""
+class Examined(Protocol):
+    """The opened project that is looked at. Reading `config` raises ConfigError where podium.yaml is broken."""
+
+    @property
+    def home(self) -> Path: ...
+    @cached_property
+    def config(self) -> Project: ...
+    @property
+    def journal(self) -> Journal: ...
+
+
+def examine(project: Examined) -> list[Finding]:
+    """Returns every finding, the good ones too, in a stable order. A check that breaks is itself a finding."""
     found: list[Finding] = []
     for check in _CHECKS:
         subject = check.__name__.lstrip("_")
         try:
-            found += check(cockpit)
+            found += check(project)
         except ConfigError:
             # Said once, by the check of the configuration; the others need it and cannot look.
             if check is _configuration:
@@ -47,7 +62,7 @@ def _ok(subject: str, message: str) -> Finding:
     return Finding(Health.OK, subject, message)
 
 
-def _python(_: Cockpit) -> Iterator[Finding]:
+def _python(_: Examined) -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     yield _ok("python", f"Python {version} in {sys.prefix}")
     there: list[str] = []
@@ -59,22 +74,36 @@ def _python(_: Cockpit) -> Iterator[Finding]:
     yield _ok("packages", ", ".join(there))
 
 
-def _configuration(cockpit: Cockpit) -> Iterator[Finding]:
+def _plugins(_: Examined) -> Iterator[Finding]:
+    """Says which plug-ins of other packages load; there is nothing to say where none is installed."""
+    for kind in plugins.KINDS:
+        added = plugins.added(kind)
+        if not added:
+            continue
+        found, warnings = plugins.load_all(kind)
+        for error in warnings:
+            yield Finding(Health.WARNING, "plug-ins", error.message, error.hint)
+        loaded = [name for name in added if name in found]
+        if loaded:
+            yield _ok("plug-ins", f"{kind}: {', '.join(loaded)}")
+
+
+def _configuration(project: Examined) -> Iterator[Finding]:
     try:
-        project = cockpit.project
+        config = project.config
     except ConfigError as error:
         for problem in error.problems:
             yield Finding(Health.PROBLEM, "podium.yaml", str(problem), problem.hint)
         return
-    counts = {"pipeline": len(project.pipelines), "gate": len(project.gates), "environment": len(project.environments)}
+    counts = {"pipeline": len(config.pipelines), "gate": len(config.gates), "environment": len(config.environments)}
     yield _ok(
         "podium.yaml",
         "valid: " + ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for word, count in counts.items()),
     )
 
 
-def _state(cockpit: Cockpit) -> Iterator[Finding]:
-    state = cockpit.home / ".podium"
+def _state(project: Examined) -> Iterator[Finding]:
+    state = project.home / ".podium"
     if not state.exists():
         yield _ok("state", "nothing is kept yet: the first run makes .podium/")
         return
@@ -97,9 +126,9 @@ def _state(cockpit: Cockpit) -> Iterator[Finding]:
     yield _ok("state", f"{state} is private")
 
 
-def _space(cockpit: Cockpit) -> Iterator[Finding]:
-    free = shutil.disk_usage(cockpit.home).free
-    message = f"{free / (1 << 30):.1f} GiB free for {cockpit.home}"
+def _space(project: Examined) -> Iterator[Finding]:
+    free = shutil.disk_usage(project.home).free
+    message = f"{free / (1 << 30):.1f} GiB free for {project.home}"
     if free < _NO_SPACE:
         yield Finding(Health.PROBLEM, "disk", message, "make room: a run cannot keep its log or outputs")
     elif free < _LITTLE_SPACE:
@@ -108,11 +137,11 @@ def _space(cockpit: Cockpit) -> Iterator[Finding]:
         yield _ok("disk", message)
 
 
-def _journal(cockpit: Cockpit) -> Iterator[Finding]:
-    if not (cockpit.home / ".podium" / "journal.db").exists():
+def _journal(project: Examined) -> Iterator[Finding]:
+    if not (project.home / ".podium" / "journal.db").exists():
         yield _ok("journal", "empty")
         return
-    journal = cockpit.journal
+    journal = project.journal
     damage = journal.check()
     for line in damage:
         yield Finding(
@@ -127,13 +156,13 @@ def _journal(cockpit: Cockpit) -> Iterator[Finding]:
         yield _ok("audit", "unbroken")
 
 
-def _git(cockpit: Cockpit) -> Iterator[Finding]:
+def _git(project: Examined) -> Iterator[Finding]:
     from .scm import Repository
 
     if shutil.which("git") is None:
         yield Finding(Health.PROBLEM, "git", "the program git is not on PATH", "install git")
         return
-    repository = Repository.find(cockpit.home)
+    repository = Repository.find(project.home)
     if repository is None:
         hint = "git init -b main && git add . && git commit"
         yield Finding(
@@ -148,26 +177,24 @@ def _git(cockpit: Cockpit) -> Iterator[Finding]:
     yield _ok("git", f"{repository.branch() or 'detached'} at {head.sha[:9]}")
 
 
-def _haproxy(cockpit: Cockpit) -> Iterator[Finding]:
-    if not any(
-        plugins.driver_capabilities(environment.driver).local_proxy
-        for environment in cockpit.project.environments.values()
-    ):
+def _haproxy(project: Examined) -> Iterator[Finding]:
+    drivers = {environment.driver for environment in project.config.environments.values()}
+    if not any(plugins.driver_capabilities(driver).local_proxy for driver in drivers):
         return
     from .delivery.proxy.haproxy import binary
 
     yield _ok("haproxy", binary())
 
 
-def _mlflow(cockpit: Cockpit) -> Iterator[Finding]:
-    mlflow = cockpit.project.mlflow
+def _mlflow(project: Examined) -> Iterator[Finding]:
+    mlflow = project.config.mlflow
     if not mlflow.embedded:
         yield _server(mlflow.tracking_uri)
         return
     from .registry.snapshot import stale
 
-    known = len(cockpit.journal.versions.of(mlflow.model))
-    seen = "not looked at since it changed" if stale(cockpit.project, cockpit.journal) else "as last seen"
+    known = len(project.journal.versions.of(mlflow.model))
+    seen = "not looked at since it changed" if stale(project.config, project.journal) else "as last seen"
     yield _ok("mlflow", f"{mlflow.tracking_uri.rpartition('@')[2]}, {known} versions of {mlflow.model} ({seen})")
 
 
@@ -194,8 +221,8 @@ def _server(uri: str) -> Finding:
     return _ok("mlflow", f"{host}:{port} answers")
 
 
-def _agent(cockpit: Cockpit) -> Iterator[Finding]:
-    status = cockpit.agent()
+def _agent(project: Examined) -> Iterator[Finding]:
+    status = project.journal.agent.status()
     if status.alive:
         yield _ok("agent", f"process {status.pid} on {status.host}")
     else:
@@ -208,10 +235,10 @@ def _agent(cockpit: Cockpit) -> Iterator[Finding]:
         )
 
 
-def _locks(cockpit: Cockpit) -> Iterator[Finding]:
+def _locks(project: Examined) -> Iterator[Finding]:
     stuck = [
         run
-        for run in cockpit.active_runs()
+        for run in project.journal.runs.active()
         if run.worker_pid is not None and not _lives(run.worker_pid, run.worker_started)
     ]
     for run in stuck:
@@ -221,7 +248,7 @@ def _locks(cockpit: Cockpit) -> Iterator[Finding]:
             f"run {run.id} is {run.state.value}, but its worker is gone",
             f"podium resume {run.id}",
         )
-    held = cockpit.journal.locks.all()
+    held = project.journal.locks.all()
     for holder in held:
         if holder.alive:
             yield _ok("locks", f"{holder.name} is locked by {holder}")
@@ -242,11 +269,18 @@ def _lives(pid: int, started: float | None) -> bool:
     return alive(pid, started)
 
 
-def _ports(cockpit: Cockpit) -> Iterator[Finding]:
+def _statuses(project: Examined) -> list[EnvironmentStatus]:
+    from .delivery.status.status import status
+
+    config = project.config
+    return [status(config, project.journal, environment) for environment in config.environments.values()]
+
+
+def _ports(project: Examined) -> Iterator[Finding]:
     from .delivery.host.ports import bindable, listener
 
-    statuses = {status.name: status for status in cockpit.environments()}
-    for environment in cockpit.project.environments.values():
+    statuses = {status.name: status for status in _statuses(project)}
+    for environment in project.config.environments.values():
         if (
             not plugins.driver_capabilities(environment.driver).local_proxy
             or statuses[environment.name].proxy_alive
@@ -259,8 +293,8 @@ def _ports(cockpit: Cockpit) -> Iterator[Finding]:
         yield Finding(Health.PROBLEM, "ports", f"port {environment.port} of {environment.name} is taken{by}", hint)
 
 
-def _environments(cockpit: Cockpit) -> Iterator[Finding]:
-    for status in cockpit.environments():
+def _environments(project: Examined) -> Iterator[Finding]:
+    for status in _statuses(project):
         if status.serving is not None and not status.replicas and not status.proxy_alive:
             hint = f"podium deploy {status.serving} -e {status.name}"
             yield Finding(Health.WARNING, status.name, f"v{status.serving} was served, and then all was stopped", hint)
@@ -288,6 +322,7 @@ def _environments(cockpit: Cockpit) -> Iterator[Finding]:
             )
 
 
-_CHECKS: tuple[Callable[[Cockpit], Iterable[Finding]], ...] = (
-    _python, _configuration, _state, _space, _journal, _git, _haproxy, _mlflow, _agent, _locks, _ports, _environments,
+_CHECKS: tuple[Callable[[Examined], Iterable[Finding]], ...] = (
+    _python, _plugins, _configuration, _state, _space, _journal, _git, _haproxy, _mlflow, _agent, _locks, _ports,
+    _environments,
 )  # fmt: skip

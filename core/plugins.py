@@ -145,15 +145,15 @@ def load(kind: Kind, name: str) -> Any:
     return _loaded[kind, name]
 
 
-def load_all(kind: Kind) -> tuple[dict[str, Any], list[str]]:
+def load_all(kind: Kind) -> tuple[dict[str, Any], list[PodiumError]]:
     """Imports all that something installed brings; returns them by name, and a warning for each that does not load."""
     found: dict[str, Any] = {}
-    warnings: list[str] = []
+    warnings: list[PodiumError] = []
     for name in names(kind):
         try:
             found[name] = load(kind, name)
         except PodiumError as error:
-            warnings.append(f"{error.message} ({error.hint})" if error.hint else error.message)
+            warnings.append(error)
     return found, warnings
 
 

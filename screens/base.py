@@ -16,8 +16,8 @@ from textual.containers import Container
 from textual.screen import Screen
 from textual.timer import Timer
 
-from ..core.cockpit import ConfigError, PodiumError
 from ..core.domain.runs import Run, RunState
+from ..core.errors import ConfigError, PodiumError
 from ..tui.actions import BY_ID, Context
 from ..tui.glyphs import Glyphs
 from ..tui.pool import CHANGE, SLOW
@@ -342,7 +342,7 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
                 )
 
         cockpit = self.podium.cockpit
-        self.podium.pool.submit("refresh-versions", lambda _job: cockpit.refresh_versions_apart(), done, lane=SLOW)
+        self.podium.pool.submit("refresh-versions", lambda _job: cockpit.models.refresh_apart(), done, lane=SLOW)
 
     def do_browser(self) -> None:
         address = self.address()

@@ -223,7 +223,7 @@ class CanaryMixin(_Base):
                 return
             self.carry_out(
                 f"{order} {status.name}",
-                lambda cockpit: cockpit.order(status.name, order, why=decision.why),
+                lambda cockpit: cockpit.environments.request(status.name, order, why=decision.why),
                 lambda _: self.podium.say(f"the canary of {status.name} was told to {_SAID[order]}"),
             )
 

@@ -27,7 +27,7 @@ class ChangesMixin(_Base):
             if why is not None:
                 self.carry_out(
                     f"cancel run {run.id}",
-                    lambda cockpit: cockpit.cancel(run.id, why=why),
+                    lambda cockpit: cockpit.runs.cancel(run.id, why=why),
                     lambda _: self.podium.say(f"run {run.id} was told to stop"),
                 )
 
@@ -50,7 +50,7 @@ class ChangesMixin(_Base):
                 return
             self.carry_out(
                 f"run {run.name}",
-                lambda cockpit: cockpit.start(
+                lambda cockpit: cockpit.runs.start(
                     run.name, params=dict(run.params), jobs=run.jobs, why=why or f"run {run.id} again"
                 ),
                 self._started,
@@ -74,7 +74,7 @@ class ChangesMixin(_Base):
 
         def decided(why: str | None) -> None:
             if why is not None:
-                self.carry_out(f"resume run {run.id}", lambda cockpit: cockpit.resume(run.id), self._started)
+                self.carry_out(f"resume run {run.id}", lambda cockpit: cockpit.runs.resume(run.id), self._started)
 
         lines = ("It goes on after its last finished step, in the same workspace.",)
         self._confirm(
@@ -97,7 +97,7 @@ class ChangesMixin(_Base):
             if why is not None:
                 self.carry_out(
                     f"approve run {run.id}",
-                    lambda cockpit: cockpit.approve(run.id, step, why=why),
+                    lambda cockpit: cockpit.runs.approve(run.id, step, why=why),
                     lambda _: self.podium.say(f"run {run.id} goes on"),
                 )
 
@@ -118,7 +118,7 @@ class ChangesMixin(_Base):
 
     def _plan(self, how: How, environment: str | None, version: int | None) -> None:
         def make(cockpit: Cockpit) -> Plan:
-            return cockpit.plan(how, environment or cockpit.champion_environment(), version)
+            return cockpit.environments.plan(how, environment or cockpit.environments.default(), version)
 
         self.carry_out(f"{how}", make, self._planned)
 
@@ -129,7 +129,7 @@ class ChangesMixin(_Base):
                 return
             self.carry_out(
                 f"{plan.how} v{plan.version} to {plan.environment}",
-                lambda cockpit: cockpit.apply(plan, why=decision.why, force=decision.force),
+                lambda cockpit: cockpit.environments.apply(plan, why=decision.why, force=decision.force),
                 self._started,
             )
 

@@ -15,6 +15,7 @@ from ..core.domain.delivery import EnvironmentStatus
 from ..core.domain.watching import AgentStatus, Series
 from ..tui import queries
 from ..tui.actions import Context
+from ..tui.external_program import PODIUM
 from ..tui.pool import SLOW
 from ..tui.queries import Query
 from ..tui.widgets.log_merge import MergedLog
@@ -241,12 +242,12 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
                 for each in self.table.rows
                 if each.container.environment == environment and each.container.role == REPLICA
             ]
-            files = tuple(sorted((each.short, cockpit.replica_log(environment, each.name)) for each in names))
+            files = tuple(sorted((each.short, cockpit.containers.log(environment, each.name)) for each in names))
             title = f"Logs of {environment}: {fmt.count(len(files), 'replica')} in the order of time"
             self.log_view.open(MergedLog(environment, files), title, ("No replica has written anything yet.", "muted"))
         else:
             self.log_view.open(
-                cockpit.replica_log(environment, row.name), f"Log of {row.name}", *self._why_silent(row.container)
+                cockpit.containers.log(environment, row.name), f"Log of {row.name}", *self._why_silent(row.container)
             )
 
     def _why_silent(self, container: Container) -> tuple[Span, ...]:
@@ -338,7 +339,7 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
         environment, name = row.container.environment, row.name
 
         def open_it() -> None:
-            self.open_shell(name, lambda cockpit: cockpit.container_shell(environment, name))
+            self.open_shell(name, lambda cockpit: cockpit.containers.shell_command(environment, name, program=PODIUM))
 
         if status is not None and status.protected:
             self.agree_to_shell(name, environment, open_it)
@@ -366,4 +367,4 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
 
 
 def _look(cockpit: Cockpit, names: tuple[str, ...]) -> tuple[EngineSnapshot, ...]:
-    return tuple(picture for name in names if (picture := cockpit.look_at_containers(name)) is not None)
+    return tuple(picture for name in names if (picture := cockpit.containers.look(name)) is not None)

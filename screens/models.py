@@ -316,7 +316,7 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
         cockpit = self.podium.cockpit
         self.carry_out(
             "compare",
-            lambda _cockpit: cockpit.compare(marked),
+            lambda _cockpit: cockpit.models.compare(marked),
             lambda comparison: self.app.push_screen(CompareScreen(comparison)),
         )
 

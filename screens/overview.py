@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from ..core.cockpit import ConfigError
 from ..core.domain import format as fmt
 from ..core.domain.containers import EngineSnapshot
 from ..core.domain.delivery import CanaryState, EnvironmentStatus
 from ..core.domain.models import CHALLENGER, CHAMPION, Version
 from ..core.domain.runs import Run, RunState
 from ..core.domain.watching import AgentStatus, Alert, Series
+from ..core.errors import ConfigError
 from ..tui import queries
 from ..tui.actions import Context
 from ..tui.queries import Query, RunsView

@@ -40,11 +40,15 @@ class MendingMixin(_Base):
     def do_repair(self) -> None:
         status = self.context().environment
         assert status is not None
-        self.carry_out(f"repair {status.name}", lambda cockpit: cockpit.plan_repair(status.name), self._repair_planned)
+        self.carry_out(
+            f"repair {status.name}", lambda cockpit: cockpit.environments.plan_repair(status.name), self._repair_planned
+        )
 
     def plan_restart(self, environment: str, replica: str) -> None:
         self.carry_out(
-            f"restart {replica}", lambda cockpit: cockpit.plan_restart(environment, replica), self._repair_planned
+            f"restart {replica}",
+            lambda cockpit: cockpit.environments.plan_restart(environment, replica),
+            self._repair_planned,
         )
 
     def _repair_planned(self, plan: RepairPlan) -> None:
@@ -54,7 +58,9 @@ class MendingMixin(_Base):
             if decision is None:
                 self.podium.say("nothing was changed")
                 return
-            self.carry_out(what, lambda cockpit: cockpit.repair(plan, why=decision.why), self._repair_begun)
+            self.carry_out(
+                what, lambda cockpit: cockpit.environments.repair(plan, why=decision.why), self._repair_begun
+            )
 
         from ..tui.widgets.plan_dialog import PlanDialog
 

@@ -11,6 +11,7 @@ from ..core.domain import format as fmt
 from ..core.domain.runs import Run, RunDetail, RunState, Step, StepState
 from ..tui import queries
 from ..tui.actions import Context
+from ..tui.external_program import PODIUM
 from ..tui.queries import RUNS_PAGE, Query, RunsView
 from ..tui.widgets.graph import Graph
 from ..tui.widgets.log_view import LogView
@@ -154,14 +155,14 @@ class RunsScreen(ShellMixin, ChangesMixin, PodiumScreen):
             return
         cockpit, run = self.podium.cockpit, detail.run
         if step is None:
-            self.log_view.open(cockpit.worker_log(run.id), f"Worker of run {run.id}", *self._why_empty(run, None))
+            self.log_view.open(cockpit.runs.worker_log(run.id), f"Worker of run {run.id}", *self._why_empty(run, None))
             return
         took = fmt.duration((step.ended or self.podium.clock()) - step.started) if step.started is not None else ""
         name = f"Log of {step.name}" + (
             f", from run {step.origin} (cached)" if step.cached and step.origin else f", {took}" if took else ""
         )
         # A cached step ran nothing here: what was said when it did run is in that run's log.
-        path = cockpit.step_log(step.origin if step.cached and step.origin is not None else run.id, step.name)
+        path = cockpit.runs.log(step.origin if step.cached and step.origin is not None else run.id, step.name)
         self.log_view.open(path, name, *self._why_empty(run, step))
 
     def _why_empty(self, run: Run, step: Step | None) -> tuple[Span, ...]:
@@ -242,7 +243,10 @@ class RunsScreen(ShellMixin, ChangesMixin, PodiumScreen):
     def do_shell(self) -> None:
         run, step = self.run, self.step
         if run is not None and step is not None:
-            self.open_shell(f"{step.name} of run {run.id}", lambda cockpit: cockpit.shell_command(run.id, step.name))
+            self.open_shell(
+                f"{step.name} of run {run.id}",
+                lambda cockpit: cockpit.runs.shell_command(run.id, step.name, program=PODIUM),
+            )
 
     def _to_log(self) -> None:
         zoomed = self.has_class("-zoomed")

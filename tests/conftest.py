@@ -10,14 +10,16 @@ import gc
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from podium.core.containers import Engine, open_engine
 from podium.core.containers.engine.address import LOCAL_SOCKET, parse
 from podium.core.errors import PodiumError
 
+from .runner import hooks
 from .servers import dockerd, images, registry, sshd, tls
 from .support import free_port
 
@@ -40,12 +42,37 @@ LONG = (
 )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    hooks.configure(config)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(
         key=lambda item: next(
             (place for place, name in enumerate(LONG) if item.path.as_posix().endswith(name)), len(LONG)
         )
     )
+    hooks.scale_timeouts(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    return hooks.scheduler(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    return (yield from hooks.protect(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
+    return (yield from hooks.forget_failure(fixturedef))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _session(tmp_path_factory: pytest.TempPathFactory) -> None:
+    hooks.temporary(tmp_path_factory.getbasetemp())
 
 
 def required(missing: str) -> None:
@@ -75,6 +102,7 @@ def engine() -> Iterator[Engine]:
     except PodiumError as error:
         required(f"{ENGINE_MISSING} ({error.message})" if os.environ.get("PODIUM_REQUIRE_SERVERS") else ENGINE_MISSING)
         raise
+    hooks.say("engine", found.address)
     with found:
         yield found
 

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
 from typing import TypeVar
 
 from podium.core.delivery.host.ports import kept_port
+
+from tests.runner.scale import scaled
 
 T = TypeVar("T")
 _held: list[socket.socket] = []
 
 
 def wait_until(predicate: Callable[[], T], timeout: float = 10.0, *, interval: float = 0.02, what: str = "") -> T:
-    """The first true value of `predicate`; AssertionError with `what` when it stays false for `timeout` seconds."""
-    deadline = time.monotonic() + timeout
+    """Returns the first true value of `predicate`. Raises AssertionError with `what` when it stays false for `timeout`
+    seconds of a quiet machine, which are more on a busy one (`tests/runner/scale.py`)."""
+    limit = scaled(timeout)
+    deadline = time.monotonic() + limit
     while True:
         value = predicate()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"still not so after {timeout} s: {what or predicate}")
+            raise AssertionError(f"still not so after {limit:g} s: {what or predicate}")
         time.sleep(interval)
 
 
@@ -30,3 +37,27 @@ def free_port() -> int:
     port, held = kept_port()
     _held.append(held)
     return port
+
+
+def calls(work: Callable[[], object]) -> int:
+    """Returns how many functions `work` calls in this thread, those of C among them: how much it does, whatever else the
+    machine does meanwhile."""
+    count = 0
+
+    def counted(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(counted)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def bytes_read() -> int:
+    """Returns how much this process has read so far, from files and whatever else there is."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("rchar:"))

@@ -13,7 +13,8 @@ def main() -> int:
     if reason:
         print(f"podium: {reason}", file=sys.stderr)
         return 2
-    from ..core.cockpit import PodiumError, find_project
+    from ..core.cockpit import find_project
+    from ..core.errors import PodiumError
     from .app import run
 
     try:

@@ -8,7 +8,8 @@ import signal
 import sys
 from pathlib import Path
 
-from ..core.cockpit import Cockpit, UsageError
+from ..core.cockpit import Cockpit
+from ..core.errors import UsageError
 from .terminal import prepare_environment
 
 SCREENS = ("overview", "runs", "models", "environments", "containers")
@@ -33,7 +34,7 @@ def run(home: Path | Cockpit, *, read_only: bool = False, screen: str | None = N
     from .shutdown import ENDING
 
     keys = keymap.load()
-    cockpit = home if isinstance(home, Cockpit) else Cockpit(home, read_only=read_only)
+    cockpit = home if isinstance(home, Cockpit) else Cockpit(home)
     app = PodiumApp(cockpit, read_only=read_only, screen=screen, theme=theme, keymap=keys)
     before = {number: signal.getsignal(number) for number in ENDING}
     try:

@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
 
-from ..core.cockpit import Cockpit, PodiumError, UsageError
+from ..core.cockpit import Cockpit
+from ..core.errors import PodiumError, UsageError
 from .actions import SCREEN_TITLES, Keymap
 from .glyphs import Glyphs
 from .palette import ActionProvider
@@ -24,7 +25,7 @@ from .pool import POLL, Job, Pool
 from .queries import Query
 from .shutdown import EndingApp
 from .store import Store
-from .terminal import clipboard_sequence, plain_glyphs
+from .terminal import clipboard_sequence, over_ssh, plain_glyphs
 from .theme import DARK, LIGHT, THEMES, theme_name
 from .widgets.footer import Footer
 
@@ -84,7 +85,7 @@ class PodiumApp(EndingApp):
         self.pool = Pool()
         self.store = Store(clock, self._store_changed)
         self._first = screen or "overview"
-        self._interval = (_INTERVAL_SSH if cockpit.over_ssh() else _INTERVAL) if interval is None else interval
+        self._interval = (_INTERVAL_SSH if over_ssh() else _INTERVAL) if interval is None else interval
         self._read_at: dict[str, float] = {}
         self._due: dict[str, Query] = {}
         self._seen: int | None = None
@@ -248,7 +249,7 @@ class PodiumApp(EndingApp):
 
     def open_address(self, address: str) -> None:
         """Over SSH, or with no display, a browser here is of no use to anybody: show the address and copy it."""
-        if self.cockpit.over_ssh() or not (
+        if over_ssh() or not (
             os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin"
         ):
             self.copy(address)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from textual.app import App
 
 NOT_FOUND = 127
+# What starts Podium's command line, whatever is on PATH.
+PODIUM = (sys.executable, "-P", "-m", "podium.cli")
 
 
 def run_outside(app: App[int], argv: Sequence[str], words: str) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from textual.keys import _character_to_key
 
-from ..core.cockpit import ConfigError, Problem
+from ..core.errors import ConfigError, Problem
 from .actions import ACTIONS, BY_ID, Keymap, shown_key
 
 _NAMED = frozenset(

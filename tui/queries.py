@@ -56,7 +56,7 @@ class RunsView:
 
 
 def _project(cockpit: Cockpit) -> ProjectView:
-    project = cockpit.project
+    project = cockpit.project.config
     return ProjectView(
         project.name,
         project.mlflow.model,
@@ -69,22 +69,22 @@ def _project(cockpit: Cockpit) -> ProjectView:
 
 
 def _runs(cockpit: Cockpit, limit: int) -> RunsView:
-    runs = cockpit.runs(limit=limit)
+    runs = cockpit.runs.list(limit=limit)
     # A run whose worker died says "running" for ever unless somebody looks; it is cheap while nothing runs.
-    if any(not run.state.finished for run in runs) and cockpit.recover():
-        runs = cockpit.runs(limit=limit)
-    return RunsView(tuple(runs), len(runs) if len(runs) < limit else cockpit.run_count())
+    if any(not run.state.finished for run in runs) and cockpit.runs.recover():
+        runs = cockpit.runs.list(limit=limit)
+    return RunsView(tuple(runs), len(runs) if len(runs) < limit else cockpit.runs.count())
 
 
 PROJECT = Query("project", _project, every=2.0)
-AGENT = Query("agent", lambda cockpit: cockpit.agent(), every=0.5)
+AGENT = Query("agent", lambda cockpit: cockpit.agent.status(), every=0.5)
 # Those served from containers are asked of their engine, which may take its time to say that it is away.
-ENVIRONMENTS = Query("environments", lambda cockpit: tuple(cockpit.environments()), every=0.5, lane=SLOW)
-VERSIONS = Query("versions", lambda cockpit: tuple(cockpit.versions()), every=1.0)
-MODELS = Query("models", lambda cockpit: tuple(cockpit.models()), every=1.0)
-ALERTS = Query("alerts", lambda cockpit: tuple(cockpit.alerts(limit=20)), every=1.0)
-PICTURES = Query("pictures", lambda cockpit: tuple(cockpit.snapshots()), every=0.25)
-QUARANTINED = Query("quarantined", lambda cockpit: tuple(cockpit.quarantined()), every=1.0)
+ENVIRONMENTS = Query("environments", lambda cockpit: tuple(cockpit.environments.list()), every=0.5, lane=SLOW)
+VERSIONS = Query("versions", lambda cockpit: tuple(cockpit.models.versions()), every=1.0)
+MODELS = Query("models", lambda cockpit: tuple(cockpit.models.list()), every=1.0)
+ALERTS = Query("alerts", lambda cockpit: tuple(cockpit.environments.alerts(limit=20)), every=1.0)
+PICTURES = Query("pictures", lambda cockpit: tuple(cockpit.containers.snapshots()), every=0.25)
+QUARANTINED = Query("quarantined", lambda cockpit: tuple(cockpit.models.quarantined()), every=1.0)
 
 
 def runs(limit: int = RUNS_PAGE) -> Query:
@@ -92,25 +92,29 @@ def runs(limit: int = RUNS_PAGE) -> Query:
 
 
 def run(run_id: int) -> Query:
-    return Query(f"run:{run_id}", lambda cockpit: cockpit.run(run_id))
+    return Query(f"run:{run_id}", lambda cockpit: cockpit.runs.get(run_id))
 
 
 def versions_of(model: str) -> Query:
-    return Query(f"versions:{model}", lambda cockpit: tuple(cockpit.versions(model)), every=1.0)
+    return Query(f"versions:{model}", lambda cockpit: tuple(cockpit.models.versions(model)), every=1.0)
 
 
 def reports(version: Any) -> Query:
     return Query(
-        f"reports:{version.model}:{version.version}", lambda cockpit: tuple(cockpit.gate_reports(version)), every=0.5
+        f"reports:{version.model}:{version.version}",
+        lambda cockpit: tuple(cockpit.models.gate_reports(version)),
+        every=0.5,
     )
 
 
 def history(environment: str) -> Query:
-    return Query(f"history:{environment}", lambda cockpit: tuple(cockpit.history(environment, limit=50)), every=0.5)
+    return Query(
+        f"history:{environment}", lambda cockpit: tuple(cockpit.environments.history(environment, limit=50)), every=0.5
+    )
 
 
 def lineage(environment: str) -> Query:
-    return Query(f"lineage:{environment}", lambda cockpit: tuple(cockpit.lineage(environment)), every=0.5)
+    return Query(f"lineage:{environment}", lambda cockpit: tuple(cockpit.models.lineage(environment)), every=0.5)
 
 
 def signals(
@@ -123,14 +127,15 @@ def signals(
         end = now()
         step = max(1, -(-SIGNAL_SECONDS // max(1, points)))
         return {
-            name: cockpit.series(environment, name, start=end - step * points, end=end, points=points) for name in names
+            name: cockpit.environments.series(environment, name, start=end - step * points, end=end, points=points)
+            for name in names
         }
 
     return Query(f"{key}:{environment}", read, every=0.9)
 
 
 def images(model: str) -> Query:
-    return Query(f"images:{model}", lambda cockpit: tuple(cockpit.images(model)), every=1.0)
+    return Query(f"images:{model}", lambda cockpit: tuple(cockpit.containers.images(model)), every=1.0)
 
 
 def usage(environment: str, containers: tuple[str, ...], now: Callable[[], float]) -> Query:
@@ -138,6 +143,8 @@ def usage(environment: str, containers: tuple[str, ...], now: Callable[[], float
 
     def read(cockpit: Cockpit) -> dict[str, dict[str, Any]]:
         end = now()
-        return cockpit.usage(environment, containers, start=end - USAGE_SECONDS, end=end, points=USAGE_POINTS)
+        return cockpit.containers.usage(
+            environment, containers, start=end - USAGE_SECONDS, end=end, points=USAGE_POINTS
+        )
 
     return Query(f"usage:{environment}", read, every=USAGE_SECONDS / USAGE_POINTS - 0.1)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..core.cockpit import PodiumError
+from ..core.errors import PodiumError
 
 
 @dataclass(frozen=True, slots=True)

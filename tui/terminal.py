@@ -36,6 +36,11 @@ def check(
     return None
 
 
+def over_ssh() -> bool:
+    """Whether this terminal is at the far end of an SSH connection."""
+    return bool(os.environ.get("SSH_CONNECTION"))
+
+
 def prepare_environment() -> None:
     """Forget LINES and COLUMNS: Textual believes them more than the terminal, and then a resize is never seen."""
     for name in ("LINES", "COLUMNS"):

@@ -143,7 +143,7 @@ _RUN: tuple[Key, ...] = (
     Key(
         "executor",
         PluginName("executors"),
-        "where it runs: process, docker (with `image` or `build`), ray (no package brings it yet)",
+        "where it runs: process, docker (with `image` or `build`), or one that another package brings (process)",
     ),
     Key(
         "image",
@@ -372,7 +372,7 @@ ENVIRONMENT = Section(
         Key(
             "driver",
             PluginName("drivers"),
-            "process or docker (process); swarm (no package brings it yet)",
+            "process, docker, or one that another package brings (process)",
         ),
         Key("port", Integer(1, 65535), "port that answers requests (5100)"),
         Key("bind", Text(pattern=r"[0-9A-Za-z.:-]+", what="an address"), "address to listen on (127.0.0.1)"),

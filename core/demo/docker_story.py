@@ -20,7 +20,7 @@ from .story import ENVIRONMENT, PIPELINE, POLL, RATE, Demo
 from .traffic import Traffic
 
 if TYPE_CHECKING:
-    from ..cockpit import Cockpit
+    from .stage import Stage
 
 COMMAND = "podium demo --docker"
 CONFIGURATION = "podium.docker.yaml"
@@ -31,7 +31,7 @@ _MOST_RESUMED = 3
 
 
 class DockerDemo(Demo):
-    def __init__(self, directory: Path, opened: Callable[[Path], Cockpit], images: DemoImages) -> None:
+    def __init__(self, directory: Path, opened: Callable[[Path], Stage], images: DemoImages) -> None:
         super().__init__(directory, opened)
         self.images = images
         self._stage = (0, 0)
@@ -78,9 +78,9 @@ class DockerDemo(Demo):
             "From commit 1 to a served model",
             "tests, data and training in containers, a gate, an image, two replicas",
         )
-        ended = yield from self._follow(self.cockpit.start(PIPELINE, why="the first release"))
+        ended = yield from self._follow(self.cockpit.runs.start(PIPELINE, why="the first release"))
         self._must_succeed(ended)
-        serving = self.cockpit.environment(ENVIRONMENT)
+        serving = self.cockpit.environments.get(ENVIRONMENT)
         yield DemoEvent(Told.DONE, f"version {serving.serving} is champion and serves", serving.url)
         yield from self._image()
         yield from self._agree()
@@ -90,13 +90,13 @@ class DockerDemo(Demo):
         yield DemoEvent(
             Told.CHAPTER, "A better model, through a canary", f"{RATE:.0f} requests a second, replayed from August"
         )
-        self._traffic = Traffic(self.directory, self.cockpit.environment(ENVIRONMENT).url, RATE)
+        self._traffic = Traffic(self.directory, self.cockpit.environments.get(ENVIRONMENT).url, RATE)
         self._traffic.wait_until_flowing()
         before = self._traffic.count()
         ended = yield from self._push("better")
         self._must_succeed(ended)
         yield from self._image()
-        serving = self.cockpit.environment(ENVIRONMENT)
+        serving = self.cockpit.environments.get(ENVIRONMENT)
         count = self._settled() - before
         yield DemoEvent(
             Told.BAD if count.failed else Told.DONE, f"version {serving.serving} has all traffic", str(count)
@@ -110,15 +110,15 @@ class DockerDemo(Demo):
             "A model that the gate likes and its users would not",
             "slow where a request lacks the air pressure",
         )
-        serving = self.cockpit.environment(ENVIRONMENT).serving
+        serving = self.cockpit.environments.get(ENVIRONMENT).serving
         before = self._counted
         ended = yield from self._push("slow", failing="production")
-        refused = next((step for step in self.cockpit.steps(ended.id) if step.name == "production"), None)
+        refused = next((step for step in self.cockpit.runs.steps(ended.id) if step.name == "production"), None)
         if ended.state is not RunState.FAILED or refused is None or refused.state is not StepState.FAILED:
             raise RunFailed("the canary let the slow model through", hint=f"podium -C {self.directory} show {ended.id}")
         yield DemoEvent(Told.BAD, refused.message.partition("\n")[0])
         count = self._settled() - before
-        if self.cockpit.environment(ENVIRONMENT).serving != serving:
+        if self.cockpit.environments.get(ENVIRONMENT).serving != serving:
             raise RunFailed(f"version {serving} does not serve any more", hint=f"podium -C {self.directory} status")
         yield DemoEvent(
             Told.BAD if count.failed else Told.DONE, f"it went back by itself: version {serving} serves on", str(count)
@@ -128,7 +128,7 @@ class DockerDemo(Demo):
 
     def _rollback(self) -> Iterator[DemoEvent]:
         yield DemoEvent(Told.CHAPTER, "Back to version 1", "the traffic goes on")
-        older = self.cockpit.environment(ENVIRONMENT).rollback_to
+        older = self.cockpit.environments.get(ENVIRONMENT).rollback_to
         if older is None:
             raise RunFailed("there is no version to go back to", hint=f"podium -C {self.directory} status")
         yield from self._switch(How.ROLLBACK, older, "shown in the demonstration")
@@ -147,7 +147,7 @@ class DockerDemo(Demo):
     def _image(self) -> Iterator[DemoEvent]:
         """How large the newest image is, and how long it took: the second one shares all but its model with the
         first."""
-        images = self.cockpit.images()
+        images = self.cockpit.containers.images()
         if images:
             newest = max(images, key=lambda image: image.built)
             yield DemoEvent(
@@ -156,7 +156,7 @@ class DockerDemo(Demo):
 
     def _meanwhile(self) -> Iterator[DemoEvent]:
         """The canary under way: each of its stages once, with what was found at the one before."""
-        canary = self.cockpit.canary(ENVIRONMENT)
+        canary = self.cockpit.environments.canary(ENVIRONMENT)
         if canary is None:
             return
         if (canary.deployment, canary.share) != self._stage:
@@ -165,14 +165,14 @@ class DockerDemo(Demo):
         if canary.state is CanaryState.INCONCLUSIVE and self._resumed < _MOST_RESUMED:
             self._resumed += 1
             yield DemoEvent(Told.BAD, f"  {canary.message}", "it goes on")
-            self.cockpit.order(ENVIRONMENT, CanaryRequest.RESUME, why="shown in the demonstration")
+            self.cockpit.environments.request(ENVIRONMENT, CanaryRequest.RESUME, why="shown in the demonstration")
 
     def _agree(self) -> Iterator[DemoEvent]:
         """`docker ps` and `podium status` tell the same. RunFailed, with both, when they do not after a moment."""
         deadline = time.monotonic() + AGREE_SECONDS
         while True:
-            status = self.cockpit.environment(ENVIRONMENT)
-            words, differences = engine.compared(self.cockpit.project, status)
+            status = self.cockpit.environments.get(ENVIRONMENT)
+            words, differences = engine.compared(self.cockpit.project.config, status)
             if not differences:
                 yield DemoEvent(Told.DONE, "docker ps and podium status agree", words)
                 return
@@ -184,7 +184,7 @@ class DockerDemo(Demo):
             time.sleep(POLL)
 
     def stop(self) -> list[str]:
-        project = self._cockpit.project if self._cockpit is not None else None
+        project = self._cockpit.project.config if self._cockpit is not None else None
         try:
             stopped = super().stop()
         finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -25,7 +25,7 @@ from .project import Changes, make, possible
 from .traffic import Count, Traffic
 
 if TYPE_CHECKING:
-    from ..cockpit import Cockpit
+    from .stage import Stage
 
 POLL = 0.05
 PIPELINE = "release"
@@ -41,18 +41,18 @@ class Demo:
     """One demonstration in `directory`, which must not be there yet (Refused). Leaving it as a context manager stops
     everything it started."""
 
-    def __init__(self, directory: Path, opened: Callable[[Path], Cockpit]) -> None:
+    def __init__(self, directory: Path, opened: Callable[[Path], Stage]) -> None:
         self.directory = directory.absolute()
         self.results: list[DemoResult] = []
         self._opened = opened
-        self._cockpit: Cockpit | None = None
+        self._cockpit: Stage | None = None
         self._changes: Changes | None = None
         self._traffic: Traffic | None = None
         self._counted = Count()
         self._agent_starting = False
 
     @property
-    def cockpit(self) -> Cockpit:
+    def cockpit(self) -> Stage:
         if self._cockpit is None:
             raise RunFailed("the demonstration has not begun")
         return self._cockpit
@@ -94,7 +94,7 @@ class Demo:
         for note in self._changes.ports.notes:
             yield DemoEvent(Told.DONE, note)
         self._agent_starting = True
-        agent = self.cockpit.start_agent()
+        agent = self.cockpit.agent.start()
         self._agent_starting = False
         yield DemoEvent(Told.DONE, "the agent watches the repository and what is served", f"process {agent.pid}")
 
@@ -104,10 +104,10 @@ class Demo:
             "From commit 1 to a served model",
             "tests, data, training, registration, gate, staging, smoke test, production",
         )
-        run = self.cockpit.start(PIPELINE, why="the first release")
+        run = self.cockpit.runs.start(PIPELINE, why="the first release")
         ended = yield from self._follow(run)
         self._must_succeed(ended)
-        serving = self.cockpit.environment(ENVIRONMENT)
+        serving = self.cockpit.environments.get(ENVIRONMENT)
         yield DemoEvent(Told.DONE, f"version {serving.serving} is champion and serves", serving.url)
         self._result("commit 1: first model", f"v{serving.serving} serves", ended)
 
@@ -117,7 +117,7 @@ class Demo:
             "A better model, promoted under traffic",
             f"{RATE:.0f} requests a second, replayed from August",
         )
-        self._traffic = Traffic(self.directory, self.cockpit.environment(ENVIRONMENT).url, RATE)
+        self._traffic = Traffic(self.directory, self.cockpit.environments.get(ENVIRONMENT).url, RATE)
         self._traffic.wait_until_flowing()
         before = self._traffic.count()
         commit, subject = self.changes.apply("better")
@@ -126,20 +126,20 @@ class Demo:
         ended = yield from self._follow(run)
         self._must_succeed(ended)
         yield from self._verdicts(ended)
-        serving = self.cockpit.environment(ENVIRONMENT)
+        serving = self.cockpit.environments.get(ENVIRONMENT)
         count = self._settled() - before
         yield _traffic_event(f"version {serving.serving} serves", count)
         self._result("commit 2: better model, promoted", f"v{serving.serving} serves", ended, count)
 
     def _worse(self) -> Iterator[DemoEvent]:
         yield DemoEvent(Told.CHAPTER, "A worse model, refused")
-        serving = self.cockpit.environment(ENVIRONMENT).serving
+        serving = self.cockpit.environments.get(ENVIRONMENT).serving
         before = self._counted
         commit, subject = self.changes.apply("worse")
         yield DemoEvent(Told.DONE, f"committed and pushed to main: {subject}", commit[:9])
         run = yield from self._noticed(commit)
         ended = yield from self._follow(run, failing="gate")
-        gate = next((step for step in self.cockpit.steps(ended.id) if step.name == "gate"), None)
+        gate = next((step for step in self.cockpit.runs.steps(ended.id) if step.name == "gate"), None)
         if ended.state is not RunState.FAILED or gate is None or gate.state is not StepState.FAILED:
             raise RunFailed("the gate let the worse model through", hint=f"podium -C {self.directory} show {ended.id}")
         yield from self._verdicts(ended)
@@ -149,28 +149,28 @@ class Demo:
 
     def _back_and_forth(self) -> Iterator[DemoEvent]:
         yield DemoEvent(Told.CHAPTER, "Back to version 1, and forward again", "the traffic goes on")
-        status = self.cockpit.environment(ENVIRONMENT)
+        status = self.cockpit.environments.get(ENVIRONMENT)
         newer, older = status.serving, status.rollback_to
         if newer is None or older is None:
             raise RunFailed("there is no version to go back to", hint=f"podium -C {self.directory} status")
         yield from self._switch(How.ROLLBACK, older, "shown in the demonstration")
-        held = [row for row in self.cockpit.quarantined() if row.version == newer]
+        held = [row for row in self.cockpit.models.quarantined() if row.version == newer]
         if held:
             yield DemoEvent(
                 Told.DONE,
                 f"version {newer} and its commit are quarantined: no push deploys them again until a person lifts it",
             )
-            self.cockpit.lift_quarantine(newer, why="it was only shown")
+            self.cockpit.models.lift_quarantine(newer, why="it was only shown")
         yield from self._switch(How.PROMOTE, newer, "forward again")
 
     def _switch(self, how: How, version: int, why: str) -> Iterator[DemoEvent]:
         verb = "rollback" if how is How.ROLLBACK else "promotion"
         before = self._counted
-        url = self.cockpit.environment(ENVIRONMENT).url
+        url = self.cockpit.environments.get(ENVIRONMENT).url
         began = time.monotonic()
-        plan = self.cockpit.plan(how, ENVIRONMENT, version)
-        run = self.cockpit.apply(plan, why=why)
-        moved = _wait_for_version(url, version, began, lambda: self.cockpit.run(run.id).run.state)
+        plan = self.cockpit.environments.plan(how, ENVIRONMENT, version)
+        run = self.cockpit.environments.apply(plan, why=why)
+        moved = _wait_for_version(url, version, began, lambda: self.cockpit.runs.get(run.id).run.state)
         ended = yield from self._follow(run)
         self._must_succeed(ended)
         count = self._settled() - before
@@ -191,7 +191,7 @@ class Demo:
         """The run that the agent starts for `commit`; RunFailed when it does not."""
         began = time.monotonic()
         while time.monotonic() - began < NOTICED_SECONDS:
-            for run in self.cockpit.runs(limit=5, name=PIPELINE):
+            for run in self.cockpit.runs.list(limit=5, name=PIPELINE):
                 if run.commit == commit:
                     yield DemoEvent(
                         Told.DONE, f"the agent noticed the push and started run {run.id}", "", time.monotonic() - began
@@ -206,7 +206,7 @@ class Demo:
         """Tell how each step of the run goes; the run as it ended. A step named `failing` is expected to fail."""
         told: dict[str, StepState] = {}
         while True:
-            detail = self.cockpit.run(run.id)
+            detail = self.cockpit.runs.get(run.id)
             for step in detail.steps:
                 if told.get(step.name) is not step.state:
                     told[step.name] = step.state
@@ -229,7 +229,7 @@ class Demo:
 
     def _must_succeed(self, run: Run) -> None:
         if run.state is not RunState.SUCCEEDED:
-            failed = next((step for step in self.cockpit.steps(run.id) if step.state is StepState.FAILED), None)
+            failed = next((step for step in self.cockpit.runs.steps(run.id) if step.state is StepState.FAILED), None)
             because = f": {failed.name}: {failed.message}" if failed else f": {run.message}" if run.message else ""
             name = f" '{failed.name}'" if failed else ""
             raise RunFailed(
@@ -257,12 +257,12 @@ class Demo:
     def _reports(self, run: Run) -> list[GateReport]:
         numbers = [
             step.results["version"]
-            for step in self.cockpit.steps(run.id)
+            for step in self.cockpit.runs.steps(run.id)
             if isinstance(step.results.get("version"), int)
         ]
-        model = self.cockpit.project.mlflow.model
+        model = self.cockpit.project.config.mlflow.model
         for number in dict.fromkeys(numbers):
-            reports = self.cockpit.gate_reports(Version(model=model, version=number, created=0.0))
+            reports = self.cockpit.models.gate_reports(Version(model=model, version=number, created=0.0))
             if reports:
                 return [report for report in reports if report.run_id in (run.id, None)][:1]
         return []
@@ -286,12 +286,12 @@ class Demo:
         traffic, self._traffic = self._traffic, None
         cockpit, self._cockpit = self._cockpit, None
         # The agent before the rest: it would start runs, and bring back what is stopped.
-        jobs: list[Callable[[], list[str]]] = [traffic.stop] if traffic else []
+        jobs: list[Callable[[], Sequence[str]]] = [traffic.stop] if traffic else []
         if cockpit is not None:
             jobs += [
                 lambda: _end_agent(cockpit, self._agent_starting),
                 lambda: _end_runs(cockpit),
-                cockpit.stop_environments,
+                cockpit.environments.stop,
             ]
         stopped: list[str] = []
         errors: list[PodiumError] = []
@@ -309,24 +309,24 @@ class Demo:
         return stopped
 
 
-def _end_agent(cockpit: Cockpit, starting: bool) -> list[str]:
+def _end_agent(cockpit: Stage, starting: bool) -> list[str]:
     """An agent whose start was interrupted has yet to report; not waiting for it would leave it behind."""
     deadline = time.monotonic() + (AGENT_SECONDS if starting else 0.0)
-    while not cockpit.agent().alive and time.monotonic() < deadline:
+    while not cockpit.agent.status().alive and time.monotonic() < deadline:
         time.sleep(POLL)
-    return ["the agent"] if cockpit.stop_agent() else []
+    return ["the agent"] if cockpit.agent.stop() else []
 
 
-def _end_runs(cockpit: Cockpit) -> list[str]:
-    active = cockpit.active_runs()
+def _end_runs(cockpit: Stage) -> list[str]:
+    active = cockpit.runs.active()
     for run in active:
         try:
-            cockpit.cancel(run.id, why="the demonstration ends")
+            cockpit.runs.cancel(run.id, why="the demonstration ends")
         except Refused:  # it ended meanwhile
             continue
     deadline = time.monotonic() + END_SECONDS
-    while cockpit.active_runs() and time.monotonic() < deadline:
-        cockpit.recover()
+    while cockpit.runs.active() and time.monotonic() < deadline:
+        cockpit.runs.recover()
         time.sleep(POLL)
     return [f"run {run.id}" for run in active]
 

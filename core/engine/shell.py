@@ -75,7 +75,7 @@ def _in_container(project: Project, run: Run, planned: PlannedStep, env: dict[st
     from .executors.container.spec import StepSpec
 
     assert planned.container is not None
-    order = StepSpec(
+    step_spec = StepSpec(
         address=address.of_project(project),
         project=project.name,
         home=project.home,
@@ -86,7 +86,7 @@ def _in_container(project: Project, run: Run, planned: PlannedStep, env: dict[st
         attempt=0,
         argv=(),
         env=env,
-        spec=planned.container,
+        container=planned.container,
         outputs=(),
         tracking_uri=project.mlflow.tracking_uri,
         secrets=project.secrets,
@@ -98,4 +98,4 @@ def _in_container(project: Project, run: Run, planned: PlannedStep, env: dict[st
         log=paths.step_log(project.state, run.id, planned.name),
         worker=os.getpid(),
     )
-    return open_shell(order, terminal=os.environ.get("TERM") or "xterm-256color")
+    return open_shell(step_spec, terminal=os.environ.get("TERM") or "xterm-256color")

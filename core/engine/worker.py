@@ -10,30 +10,24 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .. import handover
 from ..domain.project import Project
-from ..domain.runs import Run, RunState, Step, StepState
-from ..errors import JournalError, NotFound, PodiumError, Refused, RunFailed
+from ..domain.runs import Run, RunState, StepState
+from ..errors import JournalError, PodiumError, Refused
 from ..identity.processes import alive, started_at
 from ..journal import Journal
 from . import paths
-from .graph import PlannedStep, build, parameters
-from .plan import describe_steps, operation_step
-from .runner import Runner
+from .run import checkout, planning
+from .run.mlflow_store import prepare_store
+from .run.runner import Runner
 from .signals import Signals
-
-if TYPE_CHECKING:
-    import subprocess
-
-PREPARE_TIMEOUT = 180.0
 
 
 class Worker:
+    """Carries out one run, from the claim to the last word in the journal."""
+
     def __init__(self, home: Path, journal: Journal, run_id: int, signals: Signals) -> None:
         self._home = home
         self._journal = journal
@@ -42,8 +36,10 @@ class Worker:
         self._resumed = False
 
     def work(self, handed: Project | None) -> RunState:
-        """Carry the run out. Whatever goes wrong is the run's message; JournalError when not even that can be
-        written."""
+        """Carries the run out; returns its final state. Whatever goes wrong becomes the run's message.
+
+        JournalError when not even that can be written.
+        """
         run = self._claim()
         try:
             paths.prepare_directory(self._home / ".podium", self._id)
@@ -82,7 +78,7 @@ class Worker:
         return self._journal.runs.get(self._id)
 
     def _close(self, state: RunState, message: str) -> None:
-        """The last word. Steps that were cut short when the run could not go on are marked so."""
+        """Notes how the run ended, and marks steps that were cut short when it could not go on."""
         with self._journal.transaction():
             for step in self._journal.steps.of(self._id):
                 if not step.state.finished:
@@ -95,176 +91,40 @@ class Worker:
             self._journal.runs.set_state(self._id, state, message=message)
 
     def _carry_out(self, run: Run, handed: Project | None) -> tuple[RunState, str]:
-        isolated = not run.is_operation and bool(run.workspace) and Path(run.workspace) != self._home
+        isolated = checkout.is_isolated(run, self._home)
         if isolated:
-            project = self._check_out(run)
+            project = checkout.check_out(self._home, self._journal, run)
         else:
-            project = handed or _load(self._home, self._home)
-            run = self._note_commit(run)
-        steps = self._plan(project, run)
-        self._prepare_store(project, steps)
-        pipeline = project.pipelines.get(run.name) if not run.is_operation else None
-        run = replace(
-            run,
-            workspace=str(project.root),
-            params=parameters(pipeline, run.params) if pipeline is not None else run.params,
-        )
+            project = handed or checkout.load_project(self._home, self._home)
+            run = checkout.note_commit(self._home, self._journal, run, resumed=self._resumed)
+        steps = planning.plan_steps(self._journal, project, run)
+        prepare_store(project, self._journal, run, steps, cancelled=self._told_to_end)
         runner = Runner(
             project,
             self._journal,
-            run,
+            planning.with_parameters(project, run),
             steps,
             wake=self._signals.reading,
-            told_to_end=lambda: self._signals.told,
-            resumed=self._finished(run, steps, isolated),
+            told_to_end=self._told_to_end,
+            resumed=planning.finished_steps(self._journal, run, steps, isolated=isolated),
             isolated=isolated,
         )
         state, message = runner.run()
         if self._resumed and any(step.spec.container for step in steps):
             from .container_cleanup import tidy
 
-            # What an earlier worker had begun and this one had no use for.
+            # Containers that an earlier worker started and this one had no use for.
             tidy(project, run)
         if isolated and state is RunState.SUCCEEDED:
-            self._remove_worktree(run)
+            checkout.remove_worktree(self._home, run)
         return state, message
 
-    def _finished(self, run: Run, steps: Sequence[PlannedStep], isolated: bool) -> list[Step]:
-        """The steps as an earlier worker left them. In the working tree others may have written since: there, what a
-        step left is looked at once more, and restored from the cache or done again where it is something else by
-        now."""
-        before = self._journal.steps.of(run.id)
-        if isolated:
-            return before
-        looked_at = {step.name for step in steps if step.cacheable}
-        for step in before:
-            if step.name in looked_at and step.state is StepState.SUCCEEDED:
-                self._journal.steps.update(
-                    run.id, step.name, state=StepState.PENDING, started=None, ended=None, attempt=0
-                )
-        return self._journal.steps.of(run.id)
-
-    def _check_out(self, run: Run) -> Project:
-        """The run's own worktree of its commit, made when it is not there yet, and the project as it stands in it."""
-        from ..scm import Repository
-
-        top = paths.worktree(self._home / ".podium", run.id)
-        repository = Repository.open(self._home)
-        whole = paths.checked_out_marker(self._home / ".podium", run.id)
-        if not (top.exists() and whole.exists()):
-            # What a worker that was killed had checked out of it is not the commit.
-            repository.worktree_remove(top)
-            repository.worktree_add(run.commit, top)
-            whole.touch(mode=0o600)
-        root = top / repository.prefix if repository.prefix else top
-        self._journal.runs.set_workspace(run.id, root)
-        if not (root / "podium.yaml").is_file():
-            raise NotFound(f"commit {run.commit[:9]} has no podium.yaml", hint="commit it: `git add podium.yaml`")
-        return _load(root, self._home)
-
-    def _remove_worktree(self, run: Run) -> None:
-        """What it had is kept in the cache and in MLflow. After a failure it stays, to be looked at and resumed."""
-        from ..scm import Repository
-
-        with suppress(PodiumError):
-            Repository.open(self._home).worktree_remove(paths.worktree(self._home / ".podium", run.id))
-
-    def _note_commit(self, run: Run) -> Run:
-        """The commit that the working tree stands at, and whether it differs from it. No repository, no commit: then
-        there is none to note."""
-        if run.is_operation or not any((parent / ".git").exists() for parent in (self._home, *self._home.parents)):
-            return run
-        from ..scm import Repository
-
-        try:
-            repository = Repository.open(self._home)
-            commit, branch, dirty = repository.head().sha, repository.branch(), repository.dirty()
-        except PodiumError as error:
-            print(f"no commit is noted: {error.message}", flush=True)
-            return run
-        if self._resumed and run.commit:
-            # Steps before this one ran at the commit that is noted: another one now makes it a mixture, and that is
-            # what dirty says.
-            commit, branch, dirty = run.commit, run.branch, run.dirty or dirty or commit != run.commit
-        self._journal.runs.set_commit(run.id, commit, branch=branch, dirty=dirty)
-        return replace(run, commit=commit, branch=branch, dirty=dirty)
-
-    def _plan(self, project: Project, run: Run) -> tuple[PlannedStep, ...]:
-        if run.is_operation:
-            return (operation_step(run, project),)
-        pipeline = project.pipelines.get(run.name)
-        if pipeline is None:
-            raise NotFound(
-                f"there is no pipeline {run.name!r}", hint=f"podium.yaml has: {', '.join(project.pipelines) or 'none'}"
-            )
-        steps = build(pipeline, run.params)
-        before = self._journal.steps.of(run.id)
-        if not before:
-            self._journal.steps.add(run.id, describe_steps(run.id, steps, project.secrets))
-        elif [step.name for step in before] != [step.name for step in steps]:
-            raise RunFailed(
-                "podium.yaml has other steps now than when this run began",
-                hint=f"start a new one: podium run {run.name}",
-            )
-        else:
-            self._rewrite(before, describe_steps(run.id, steps, project.secrets))
-        return steps
-
-    def _rewrite(self, before: Sequence[Step], steps: Sequence[Step]) -> None:
-        """A resumed run uses the commands as they are written now."""
-        for old, new in zip(before, steps, strict=True):
-            if (old.command, old.needs) != (new.command, new.needs) and old.state is not StepState.SUCCEEDED:
-                self._journal.steps.update(old.run_id, old.name, command=new.command, needs=new.needs)
-
-    def _prepare_store(self, project: Project, steps: Sequence[PlannedStep]) -> None:
-        """Before the first training script: an embedded MLflow store is made once, not by four scripts at the same
-        time."""
-        if not project.mlflow.embedded or not any(step.spec.uses == "register" for step in steps):
-            return
-        from ..registry.prepare import ready
-
-        if ready(project.mlflow, project.state):
-            return
-        import subprocess
-
-        self._journal.runs.set_state(self._id, RunState.RUNNING, message="making the MLflow store ready")
-        command = [sys.executable, "-P", "-m", "podium.core.registry.prepare", str(project.home)]
-        child = subprocess.Popen(command, cwd=self._home, stdin=subprocess.DEVNULL)
-        try:
-            code = self._wait_for(child)
-        finally:
-            if child.poll() is None:
-                child.kill()
-                child.wait()
-        if code:
-            raise RunFailed(
-                "the MLflow store cannot be made ready", hint=f"{paths.worker_log(project.state, self._id)} says why"
-            )
-        self._journal.runs.set_state(self._id, RunState.RUNNING)
-
-    def _wait_for(self, child: subprocess.Popen[bytes]) -> int:
-        """Its exit code; 0 when the run is cancelled meanwhile, which the runner will see."""
-        import subprocess
-
-        for _ in range(int(PREPARE_TIMEOUT / 0.1)):
-            with suppress(subprocess.TimeoutExpired):
-                return child.wait(0.1)
-            if self._signals.told:
-                return 0
-        raise RunFailed(
-            f"the MLflow store was not ready after {PREPARE_TIMEOUT:g} s",
-            hint="is its disk slow, or its database locked?",
-        )
-
-
-def _load(root: Path, home: Path) -> Project:
-    from ..config import load
-
-    return load(root, home=home)
+    def _told_to_end(self) -> bool:
+        return self._signals.told
 
 
 def serve(home: Path, run_id: int, project: Project | None) -> int:
-    """Be the worker of a run in this process; the exit code. `project` None: read it from podium.yaml."""
+    """Carries a run out in this process; returns the exit code. `project` None: read it from podium.yaml."""
     signals = Signals()
     try:
         with Journal.open(home / ".podium" / "journal.db", create=False, timeout=30.0) as journal:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from .. import plugins
 from ..errors import PodiumError
 
 if TYPE_CHECKING:
@@ -224,12 +225,22 @@ METRICS: Mapping[str, Metric] = {
 def named(name: str, goal: str = "") -> Metric:
     """Returns the metric of that name. Raises Unmeasurable for an unknown name, and for a `goal` that contradicts
     it."""
-    metric = METRICS.get(name)
-    if metric is None:
-        raise Unmeasurable(f"the gate does not know the metric {name!r}", hint=f"It knows {', '.join(METRICS)}.")
+    metric = METRICS.get(name) or _of_a_package(name)
     if goal and goal != metric.goal:
         raise Unmeasurable(
             f"{name} is better the {'higher' if metric.goal == MAXIMIZE else 'lower'} it is, but the check says goal:"
             f" {goal}"
         )
     return metric
+
+
+def _of_a_package(name: str) -> Metric:
+    """Returns a Metric that another package brings by an entry point of `podium.metrics`."""
+    added = plugins.added("metrics")
+    if name not in added:
+        hint = f"It knows {', '.join([*METRICS, *added])}."
+        raise Unmeasurable(f"the gate does not know the metric {name!r}", hint=hint)
+    found = plugins.load("metrics", name)
+    if not isinstance(found, Metric):
+        raise Unmeasurable(f"the metric {name!r} that a package brings is no podium.core.quality.metrics.Metric")
+    return found

@@ -19,7 +19,7 @@ def furnish(world: World, engine: Engine, behaviour: Mapping[int, bytes] | None 
     """HAProxy's image, and one for each version, as `uses: image` would have left them."""
     images.ensure(engine.api, images.HAPROXY)
     light_image.base(engine.api)
-    project = world.cockpit.project
+    project = world.cockpit.project.config
     own = Labels(project.name, project.home, names.IMAGE_ROLE).all()
     for number, digest in world.digests.items():
         labels = {**own, names.MODEL: world.model, names.VERSION: str(number), names.DIGEST: digest}

@@ -43,7 +43,7 @@ def fire(world: World, docker: Engine | None) -> None:
 
 def one_round(world: World, client: Client, docker: Engine | None, dice: random.Random, where: str) -> str:
     kill = kills.draw(dice, world.driver)
-    serving = world.cockpit.environment(ENVIRONMENT).serving
+    serving = world.cockpit.environments.get(ENVIRONMENT).serving
     version = dice.choice([number for number in (1, 2, 3) if number != serving])
     world.configure(kill.strategy)
     before = client.look()

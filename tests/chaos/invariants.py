@@ -21,13 +21,13 @@ def broken(world: World, client: Client, docker: Engine | None = None) -> list[s
 def _champion(world: World, client: Client) -> list[str]:
     """Exactly one champion; ledger, registry, the journal's picture of it, the proxy's weights and the answers agree
     on it."""
-    serving = world.cockpit.environment(ENVIRONMENT).serving
+    serving = world.cockpit.environments.get(ENVIRONMENT).serving
     found: list[str] = []
     real = world.server.aliases(world.model)
     if real.get(CHAMPION) != serving:
         found.append(f"the registry's aliases are {real}, and the ledger says version {serving} serves")
-    world.cockpit.refresh_versions()
-    believed = [version.version for version in world.cockpit.versions() if CHAMPION in version.aliases]
+    world.cockpit.models.refresh()
+    believed = [version.version for version in world.cockpit.models.versions() if CHAMPION in version.aliases]
     if believed != [serving]:
         found.append(f"the journal's picture has {believed} as champion instead of version {serving}")
     weighed = {row.version for row in world.cockpit.journal.replicas.of(ENVIRONMENT) if row.weight}

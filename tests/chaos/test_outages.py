@@ -19,6 +19,7 @@ from tests.chaos import invariants
 from tests.chaos.engine import containers, evidence
 from tests.chaos.world import ENVIRONMENT, World
 from tests.engine.lab import running
+from tests.runner.scale import scaled
 from tests.support import wait_until
 
 
@@ -99,7 +100,7 @@ def test_a_killed_instance_of_the_proxy_costs_no_more_than_it_was_answering(
     assert problems == [], f"{problems}\n{told(world, docker)}"
     # `at` is when a request was begun. A connection has one request underway at most, and there are eight, half of them
     # the other one's.
-    assert all(killed - 1.5 < at <= killed + 0.05 for at in moments) and seen.failed <= 4, (
+    assert all(killed - scaled(1.5) < at <= killed + 0.05 for at in moments) and seen.failed <= 4, (
         f"{killed}: {seen.failures}\n{told(world, docker)}"
     )
 
@@ -121,10 +122,7 @@ def test_a_proxy_killed_as_a_whole_is_back_at_once_and_loses_only_what_came_mean
         f" {max(moments, default=killed) - killed:.2f} s after the proxy was killed"
     )
     assert problems == [], f"{problems}\n{told(world, docker)}"
-    assert all(killed - 1.5 < at < back for at in moments), seen.failures
-    assert max(moments, default=killed) - killed < 4.0, (
-        f"{max(moments) - killed:.1f} s without a proxy\n{told(world, docker)}"
-    )
+    assert all(killed - scaled(1.5) < at < back for at in moments), f"{seen.failures}\n{told(world, docker)}"
 
 
 def kill(world: World, docker: Engine | None, victims: Sequence[int]) -> float:
@@ -152,6 +150,6 @@ def kill(world: World, docker: Engine | None, victims: Sequence[int]) -> float:
             return False
         return len(now) == wanted and not set(now) & set(victims)
 
-    wait_until(others, 30, what="another proxy")
+    wait_until(others, 10, what="another proxy")
     world.settled()
     return killed

@@ -41,4 +41,4 @@ def test_a_canary_whose_process_is_killed_goes_back(make_world: Callable[..., Wo
     problems = invariants.broken(world, client)
     seen = client.close()
     assert problems == [] and seen.failed == 0, f"{problems} {seen.failures[:3]}\n{world.evidence()}"
-    assert world.history()[0] is DeploymentState.UNDONE and world.cockpit.environment("production").serving == 1
+    assert world.history()[0] is DeploymentState.UNDONE and world.cockpit.environments.get("production").serving == 1

@@ -25,6 +25,7 @@ from podium.core.errors import PodiumError
 from podium.core.registry.files import bring, directory
 
 from tests.chaos.light import ROOT
+from tests.runner.scale import scaled
 from tests.servers.mlflow import MlflowServer
 from tests.support import free_port, wait_until
 
@@ -92,10 +93,10 @@ class Client:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
-                self._process.wait(15)
+                self._process.wait(scaled(15))
             except subprocess.TimeoutExpired:
                 self._process.kill()
-                self._process.wait(5)
+                self._process.wait(scaled(5))
         return self._read()
 
 
@@ -117,11 +118,11 @@ class World:
         self.cockpit = Cockpit.open(self.home)
         self.clients: list[Client] = []
         self.agent_process: subprocess.Popen[bytes] | None = None
-        place = self.cockpit.project.state
+        place = self.cockpit.project.config.state
         self.digests = {
             number: bring(directory(place, self.model, number), self._files) for number in range(1, VERSIONS + 1)
         }
-        self.cockpit.refresh_versions(force=True)
+        self.cockpit.models.refresh(force=True)
 
     @staticmethod
     def _files(into: Path) -> None:
@@ -134,7 +135,7 @@ class World:
             "port": self.port,
             "replicas": self.replicas,
             "keep": 1,
-            "health_timeout": "20s",
+            "health_timeout": f"{scaled(20):g}s",
             **self.more,
         }
         lines = "".join(f"    {key}: {value}\n" for key, value in environment.items())
@@ -161,27 +162,29 @@ class World:
             self.agent_process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        wait_until(lambda: self.cockpit.agent().alive, 20, what="the agent reports for duty")
+        wait_until(lambda: self.cockpit.agent.status().alive, 20, what="the agent reports for duty")
 
     def kill_agent(self) -> None:
         if self.agent_process is not None:
             self.agent_process.kill()
-            self.agent_process.wait(10)
+            self.agent_process.wait(scaled(10))
             self.agent_process = None
 
     def promote(self, version: int) -> Run:
-        self.cockpit.reload()
-        plan = self.cockpit.plan(How.PROMOTE, ENVIRONMENT, version, force=True)
-        return self.cockpit.apply(plan, force=True, why="chaos")
+        self.cockpit.project.reload()
+        plan = self.cockpit.environments.plan(How.PROMOTE, ENVIRONMENT, version, force=True)
+        return self.cockpit.environments.apply(plan, force=True, why="chaos")
 
     def done(self, run: Run, seconds: float = 60.0) -> None:
         detail = wait_until(
-            lambda: (found := self.cockpit.run(run.id)).run.state.finished and found, seconds, what=f"run {run.id} ends"
+            lambda: (found := self.cockpit.runs.get(run.id)).run.state.finished and found,
+            seconds,
+            what=f"run {run.id} ends",
         )
         assert detail.run.state.name == "SUCCEEDED", f"{detail.run.message}\n{self.evidence()}"
 
     def worker(self, run: Run) -> psutil.Process | None:
-        pid = self.cockpit.run(run.id).run.worker_pid
+        pid = self.cockpit.runs.get(run.id).run.worker_pid
         try:
             return psutil.Process(pid) if pid else None
         except psutil.NoSuchProcess:
@@ -199,10 +202,10 @@ class World:
         open_rows = journal.ledger.open()
         if open_rows:
             return f"deployment {open_rows[0].id} is open at phase {open_rows[0].phase!r}"
-        active = self.cockpit.active_runs()
+        active = self.cockpit.runs.active()
         if active:
             return f"run {active[0].id} is {active[0].state}"
-        status = self.cockpit.environment(ENVIRONMENT)
+        status = self.cockpit.environments.get(ENVIRONMENT)
         # That something was started again stays to be read for a while, and is no difference between what is and what
         # should be.
         differences = [each.words for each in status.differences if each.kind is not Kind.RESTARTED]
@@ -250,9 +253,9 @@ class World:
         journal = self.cockpit.journal
         lines = [f"ledger: {row}" for row in journal.ledger.history(ENVIRONMENT, limit=4)]
         lines += [f"replica: {row}" for row in journal.replicas.of(ENVIRONMENT)]
-        lines += [f"run: {run}" for run in self.cockpit.runs(limit=3)]
+        lines += [f"run: {run}" for run in self.cockpit.runs.list(limit=3)]
         for look in (
-            lambda: f"status: {self.cockpit.environment(ENVIRONMENT)}",
+            lambda: f"status: {self.cockpit.environments.get(ENVIRONMENT)}",
             lambda: f"aliases: {self.server.aliases(self.model)}",
         ):
             try:
@@ -267,27 +270,27 @@ class World:
         log = self.home / ".podium/agent.log"
         if log.exists():
             lines += ["the agent's log ends with:", *log.read_text(errors="replace").splitlines()[-25:]]
-        for run in self.cockpit.runs(limit=2):
-            step = self.cockpit.step_log(run.id, "promote")
+        for run in self.cockpit.runs.list(limit=2):
+            step = self.cockpit.runs.log(run.id, "promote")
             if step.exists():
                 lines += [f"the log of run {run.id} ends with:", *step.read_text(errors="replace").splitlines()[-15:]]
         return "\n".join(lines)
 
     def history(self) -> list[DeploymentState]:
-        return [row.state for row in self.cockpit.history(ENVIRONMENT)]
+        return [row.state for row in self.cockpit.environments.history(ENVIRONMENT)]
 
     def close(self) -> None:
         for client in self.clients:
             client.close()
         self.kill_agent()
-        for run in self.cockpit.active_runs():
+        for run in self.cockpit.runs.active():
             worker = self.worker(run)
             if worker is not None:
                 worker.kill()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + scaled(10)
         while time.monotonic() < deadline:
             try:
-                self.cockpit.stop_environments()
+                self.cockpit.environments.stop()
                 break
             except PodiumError:
                 time.sleep(0.2)

@@ -15,6 +15,8 @@ from podium.cli import session
 from podium.cli.main import main
 from podium.core.journal import Journal
 
+from tests.runner.scale import scaled
+
 PODIUM = """\
 project: small
 pipelines:
@@ -98,7 +100,7 @@ def shell(home: Path) -> Call:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=scaled(60),
         )
         return Done(done.returncode, done.stdout, done.stderr)
 

@@ -11,6 +11,8 @@ import pytest
 from podium.cli import diagnostics, session
 from podium.core import errors
 
+from tests.runner.scale import scaled
+
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +107,7 @@ def test_a_reader_that_goes_away_is_nobodys_error(tmp_path: Path) -> None:
     assert process.stderr is not None
     said = process.stderr.read()
     process.stderr.close()
-    assert process.wait(timeout=20) == diagnostics.PIPE_CLOSED
+    assert process.wait(timeout=scaled(20)) == diagnostics.PIPE_CLOSED
     assert said == b""
 
 

@@ -14,6 +14,7 @@ import pytest
 from podium.core.domain.runs import RunState, StepState
 from podium.core.journal import Journal
 
+from tests.runner.scale import scaled
 from tests.support import wait_until
 
 from .conftest import Call
@@ -97,7 +98,7 @@ def test_ctrl_c_cancels_the_run(running: Callable[..., subprocess.Popen[str]], j
         what="the step runs",
     )
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=scaled(20))
     assert process.returncode == 130, err
     assert "cancelling run 1" in err
     assert state_of(journal, 1) is RunState.CANCELLED
@@ -111,7 +112,7 @@ def test_a_lost_terminal_does_not(running: Callable[..., subprocess.Popen[str]],
         what="the step runs",
     )
     os.killpg(process.pid, signal.SIGHUP)
-    process.communicate(timeout=10)
+    process.communicate(timeout=scaled(10))
     assert state_of(journal, 1) is RunState.RUNNING
     done = shell("cancel", "1", "--why", "enough")
     assert (done.code, done.out) == (0, "")
@@ -152,7 +153,7 @@ def test_a_killed_worker_is_found_while_following(
     pid = journal.runs.get(1).worker_pid
     assert pid
     os.kill(pid, signal.SIGKILL)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=scaled(20))
     assert process.returncode == 1
     assert "interrupted" in err
     assert "podium resume 1" in err

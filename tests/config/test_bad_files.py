@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,8 @@ from hypothesis import strategies as st
 from podium.core.config import load
 from podium.core.config.loading import from_text
 from podium.core.errors import ConfigError, PodiumError, Problem
+
+from tests.support import bytes_read
 
 from .test_loading import FLIGHTS
 
@@ -368,10 +369,10 @@ def test_a_file_that_is_too_big_is_not_read(problems: Problems, tmp_path: Path) 
     huge = tmp_path / "podium.yaml"
     with huge.open("wb") as file:
         file.truncate(100_000_000)
-    start = time.perf_counter()
+    before = bytes_read()
     with pytest.raises(ConfigError, match=r"100\.0 MB"):
         load(tmp_path, environ={})
-    assert time.perf_counter() - start < 0.5
+    assert bytes_read() - before < 10_000_000
 
 
 def test_files_that_are_no_files(tmp_path: Path) -> None:
@@ -397,6 +398,7 @@ def bomb() -> str:
     return "\n".join(lines) + "\n"
 
 
+@pytest.mark.timeout(20)  # what goes off takes hours, not seconds
 @pytest.mark.parametrize(
     "text",
     [
@@ -422,12 +424,10 @@ def bomb() -> str:
     ids=lambda text: text[:20].replace("\n", " ") + f" {len(text)}",
 )
 def test_bombs_are_refused_quickly(tmp_path: Path, text: str) -> None:
-    start = time.perf_counter()
     try:
         from_text(text, "podium.yaml", tmp_path, tmp_path, {})
     except ConfigError as error:
         assert len(str(error)) < 30_000
-    assert time.perf_counter() - start < 10
 
 
 def damaged(text: str) -> st.SearchStrategy[str]:

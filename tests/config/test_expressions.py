@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from podium.core.config.expressions import evaluate_when, looks_at_outcome, placeholders, render, when_names
 from podium.core.errors import PodiumError, UsageError
 
+from tests.runner.scale import scaled
+
 NASTY = [
     "", " ", "a b", "'", '"', "''", '"\'"', "\\", "\\'", '\\"', "$HOME", "$(echo hit)", "`echo hit`", "${HOME}",
     "; echo hit", "&& echo hit", "| cat", "> /x",
@@ -60,7 +62,7 @@ def output(shell: str, command: str) -> str:
     done = subprocess.run(
         [shell, "-c", command],
         capture_output=True,
-        timeout=10,
+        timeout=scaled(10),
         env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
         cwd="/",
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +16,8 @@ from podium.core.errors import UsageError
 from podium.core.telemetry.windows import Window
 
 from tests.plugin_package import package
+from tests.runner.scale import scaled
+from tests.support import calls
 
 Read = Callable[..., Project]
 
@@ -346,17 +347,13 @@ def test_find_root(tmp_path: Path) -> None:
 
 def test_it_is_quick_and_loads_nothing_big(read: Read, tmp_path: Path) -> None:
     read(FLIGHTS, GITHUB_TOKEN="x")
-    fastest = 1.0
-    for _ in range(5):
-        start = time.perf_counter()
-        load(tmp_path, environ={"GITHUB_TOKEN": "x"})
-        fastest = min(fastest, time.perf_counter() - start)
-    assert fastest < 0.03
+    # 10 ms on a quiet machine.
+    assert calls(lambda: load(tmp_path, environ={"GITHUB_TOKEN": "x"})) < 60_000
     code = (
         "import sys, pathlib, podium.core.config as config\nassert 'yaml' not in"
         f" sys.modules\nconfig.load(pathlib.Path({str(tmp_path)!r}), environ={{'GITHUB_TOKEN': 'x'}})\nbad ="
         " {'mlflow', 'pandas', 'numpy', 'httpx', 'textual', 'rich', 'typer', 'importlib.metadata'} &"
         " set(sys.modules)\nassert not bad, bad"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=scaled(60))
     assert done.returncode == 0, done.stderr

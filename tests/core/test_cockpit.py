@@ -32,8 +32,8 @@ def test_the_environment_that_is_meant_when_none_is_named(
     (tmp_path / "podium.yaml").write_text(f"project: p\n{pipelines}\nenvironments: {environments}\n")
     cockpit = Cockpit(tmp_path)
     if meant:
-        assert cockpit.champion_environment() == meant
+        assert cockpit.environments.default() == meant
         return
     with pytest.raises(UsageError, match="more than one") as caught:
-        cockpit.champion_environment()
+        cockpit.environments.default()
     assert "a, b" in caught.value.hint

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from podium.core.demo.traffic import Count, Traffic
 from podium.core.domain.runs import StepState
 from podium.core.errors import Refused, RunFailed
 
+from tests.runner.scale import scaled
 from tests.support import wait_until
 
 
@@ -147,20 +147,18 @@ def test_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
         wait_until((directory / ".podium" / "journal.db").exists, timeout=20, what="the project is made")
         cockpit = Cockpit.open(directory)
         wait_until(
-            lambda: cockpit.run_count() and any(step.state is StepState.RUNNING for step in cockpit.steps(1)),
+            lambda: cockpit.runs.count() and any(step.state is StepState.RUNNING for step in cockpit.runs.steps(1)),
             timeout=90,
             what="it runs",
         )
-        assert cockpit.agent().alive
-        began = time.monotonic()
+        assert cockpit.agent.status().alive
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=scaled(60))
     finally:
         if process.poll() is None:
             process.kill()
     assert (process.returncode, out) == (130, ""), err
-    assert time.monotonic() - began < 45
-    assert not cockpit.agent().alive
-    assert not cockpit.active_runs()
+    assert not cockpit.agent.status().alive
+    assert not cockpit.runs.active()
     cockpit.close()
     wait_until(lambda: not left_behind(directory), timeout=15, what=f"processes: {left_behind(directory)}")

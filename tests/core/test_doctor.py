@@ -29,11 +29,11 @@ def cockpit(tmp_path: Path) -> Iterator[Cockpit]:
 
 
 def found(cockpit: Cockpit, subject: str) -> list[Finding]:
-    return [finding for finding in cockpit.doctor() if finding.subject == subject]
+    return [finding for finding in cockpit.project.doctor() if finding.subject == subject]
 
 
 def test_a_fresh_project_has_no_problem(cockpit: Cockpit) -> None:
-    findings = cockpit.doctor()
+    findings = cockpit.project.doctor()
     assert not [finding for finding in findings if finding.health is Health.PROBLEM]
     assert {
         "python",
@@ -52,12 +52,12 @@ def test_a_fresh_project_has_no_problem(cockpit: Cockpit) -> None:
 
 
 def test_whatever_is_not_well_has_a_hint(cockpit: Cockpit) -> None:
-    assert all(finding.hint for finding in cockpit.doctor() if finding.health is not Health.OK)
+    assert all(finding.hint for finding in cockpit.project.doctor() if finding.health is not Health.OK)
 
 
 def test_a_broken_configuration_is_said_once_and_the_rest_is_still_examined(cockpit: Cockpit) -> None:
     (cockpit.home / "podium.yaml").write_text("project: x\npipelines: {p: {steps: {s: {rum: 1}}}}\n")
-    findings = cockpit.doctor()
+    findings = cockpit.project.doctor()
     broken = [finding for finding in findings if finding.health is Health.PROBLEM]
     assert {finding.subject for finding in broken} == {"podium.yaml"}
     assert "podium.yaml:2:" in broken[0].message
@@ -79,7 +79,7 @@ def test_an_edited_audit_is_found(cockpit: Cockpit) -> None:
 
 
 def test_an_open_state_directory_is_found(cockpit: Cockpit) -> None:
-    assert cockpit.run_count() == 0
+    assert cockpit.runs.count() == 0
     assert found(cockpit, "state")[0].health is Health.OK
     (cockpit.home / ".podium").chmod(0o755)
     (finding,) = found(cockpit, "state")
@@ -111,7 +111,7 @@ def test_git(cockpit: Cockpit) -> None:
 
 def test_a_taken_port_is_found(cockpit: Cockpit) -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", cockpit.project.environments["staging"].port))
+        taken.bind(("127.0.0.1", cockpit.project.config.environments["staging"].port))
         taken.listen()
         (finding,) = found(cockpit, "ports")
     assert finding.health is Health.PROBLEM
@@ -122,7 +122,7 @@ def test_a_taken_port_is_found(cockpit: Cockpit) -> None:
 def test_a_server_that_does_not_answer_is_found(cockpit: Cockpit) -> None:
     text = (cockpit.home / "podium.yaml").read_text()
     (cockpit.home / "podium.yaml").write_text(text + f'mlflow: {{tracking_uri: "http://127.0.0.1:{free_port()}"}}\n')
-    cockpit.reload()
+    cockpit.project.reload()
     (finding,) = found(cockpit, "mlflow")
     assert finding.health is Health.PROBLEM
 

@@ -22,6 +22,7 @@ from podium.core import http_client
 from podium.core.errors import Refused, Unreachable
 from podium.core.http_client import Credentials, HttpClient, Limits, Origin, Trust, is_loopback, origin_of, shown
 
+from tests.runner.scale import scaled
 from tests.servers import tls
 from tests.support import free_port
 
@@ -507,7 +508,7 @@ def test_an_answer_over_tls_is_cut_off_when_it_is_late(web: Callable[..., Web], 
     server, ended = web(context=serving(authority, clients=False)), threading.Event()
 
     def reply(_: BaseHTTPRequestHandler) -> tuple[int, dict[str, str], bytes]:
-        ended.wait(20)
+        ended.wait(scaled(20))
         return 200, {}, b""
 
     server.reply = reply
@@ -523,7 +524,7 @@ def test_the_module_is_light_until_something_is_asked() -> None:
         [sys.executable, "-S", "-c", "import site; site.main(); " + code],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=scaled(60),
         check=True,
     )
     assert "httpx" not in done.stdout and "ssl" not in done.stdout

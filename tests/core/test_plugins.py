@@ -83,7 +83,7 @@ def test_all_are_loaded_with_a_warning_for_each_that_does_not_load(toys: None) -
     found, warnings = plugins.load_all("executors")
     assert {"process", "docker", "toy"} <= found.keys()
     assert len(warnings) == 2
-    assert "a_package_that_is_not_there" in warnings[0] and "toys_good:Nothing" in warnings[1]
+    assert "a_package_that_is_not_there" in warnings[0].message and "toys_good:Nothing" in warnings[1].message
 
 
 def test_capabilities_are_known_without_loading_ours_and_from_the_class_of_others(toys: None) -> None:
@@ -124,3 +124,19 @@ def test_podium_yaml_is_held_against_what_drivers_and_executors_can(tmp_path: Pa
         "environments.three.driver",
     }
     assert problems["environments.one.memory"].hint == "use driver: docker"
+
+
+def test_a_gate_measures_a_metric_of_another_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from podium.core.quality.metrics import Unmeasurable, named
+
+    text = "from podium.core.quality.metrics import METRICS\nGOOD = METRICS['mae']\nBAD = 7\n"
+    entries = {"metrics": {"toy-mae": "toys_metrics:GOOD", "toy-bad": "toys_metrics:BAD"}}
+    monkeypatch.syspath_prepend(package(tmp_path / "site", entries, {"toys_metrics": text}))
+    monkeypatch.setattr(plugins, "_loaded", {})
+    assert named("toy-mae").name == "mae"
+    with pytest.raises(Unmeasurable, match="is no podium"):
+        named("toy-bad")
+    with pytest.raises(Unmeasurable, match="does not know the metric 'luck'") as caught:
+        named("luck")
+    assert "rmse" in caught.value.hint and "toy-mae" in caught.value.hint
+    sys.modules.pop("toys_metrics")

@@ -11,6 +11,8 @@ from podium.core import template
 from podium.core.config import load
 from podium.core.errors import Refused, UsageError
 
+from tests.runner.scale import scaled
+
 
 def test_the_project_is_valid_and_named_after_its_directory(tmp_path: Path) -> None:
     home = tmp_path / "churn model"
@@ -34,7 +36,7 @@ def test_its_own_tests_pass(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=scaled(60),
     )
     assert done.returncode == 0, done.stderr
     assert "Ran 1 test" in done.stderr

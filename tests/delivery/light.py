@@ -29,6 +29,7 @@ from podium.core.domain.project import Environment, Git, Mlflow, Project, Strate
 from podium.core.journal import Journal
 from podium.core.registry.files import bring
 
+from tests.runner.scale import scaled
 from tests.support import free_port
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class World:
             "driver": "light",
             "replicas": 2,
             "port": free_port(),
-            "health_timeout": 10.0,
+            "health_timeout": scaled(10.0),
             "strategy": Strategy(drain=2.0),
             **environment,
         }
@@ -194,7 +195,6 @@ class Load:
         self.body = body
         self.answers: Counter[str] = Counter()
         self.failures: list[str] = []
-        self.first_seen: dict[str, float] = {}
         self._pause = clients / rate
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -208,14 +208,14 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(scaled(10))
 
     @property
     def total(self) -> int:
         return sum(self.answers.values())
 
     def _client(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=scaled(10))
         due = time.monotonic()
         while not self._stop.is_set():
             due += self._pause
@@ -226,7 +226,6 @@ class Load:
                 with self._lock:
                     if answer.status == 200:
                         self.answers[text] += 1
-                        self.first_seen.setdefault(text, time.time())
                     else:
                         self.failures.append(f"{answer.status} {text[:80]}")
             except (OSError, http.client.HTTPException) as error:

@@ -26,6 +26,7 @@ from podium.core.errors import MissingExtra, Refused, Unreachable, UsageError
 from podium.core.telemetry.windows import Counts, Reading, Window, window
 
 from tests.delivery.light import World
+from tests.runner.scale import scaled
 
 NAMES = st.integers(1, 6)
 
@@ -214,7 +215,9 @@ def test_a_port_is_kept_for_one_that_will_listen_later() -> None:
     assert held is not None
     assert ports.bindable("127.0.0.1", port), "the one who has it may listen"
     other = [sys.executable, "-c", f"from podium.core.delivery.host import ports; print(ports.reserve({port}))"]
-    assert subprocess.run(other, capture_output=True, text=True, timeout=30, check=True).stdout.strip() == "None"
+    assert (
+        subprocess.run(other, capture_output=True, text=True, timeout=scaled(30), check=True).stdout.strip() == "None"
+    )
     taken = {number for number in range(ports._FIRST, ports._LAST + 1) if number != port}
     with pytest.raises(Unreachable, match="no free port"):
         ports.free_port(taken)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from podium.core.engine.submit import cancel, submit_pipeline
 from podium.core.errors import PodiumError
 from podium.core.journal import Journal
 
+from tests.runner.scale import scaled
 from tests.support import wait_until
 
 
@@ -101,7 +101,7 @@ class Lab:
             "GIT_COMMITTER_EMAIL": "t@example.org",
         }
         return subprocess.run(
-            ["git", *arguments], cwd=self.home, env=env, check=True, capture_output=True, text=True, timeout=30
+            ["git", *arguments], cwd=self.home, env=env, check=True, capture_output=True, text=True, timeout=scaled(30)
         ).stdout.strip()
 
     def commit(self, message: str) -> str:
@@ -124,7 +124,3 @@ def wait_for_file(path: Path, timeout: float = 20.0) -> str:
 
 def wait_gone(pid: int, timeout: float = 10.0) -> None:
     wait_until(lambda: not running(pid), timeout, what=f"process {pid} is gone")
-
-
-def now() -> float:
-    return time.monotonic()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from podium.core.engine.graph import build
-from podium.core.engine.workspace_locks import Claims, meet
+from podium.core.engine.run.workspace_locks import Claims, meet
 
 from tests.engine.lab import Lab
 
@@ -40,7 +40,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from podium.core.config import load
-from podium.core.engine.workspace_locks import Claims
+from podium.core.engine.run.workspace_locks import Claims
 from podium.core.engine.graph import build
 home = Path(sys.argv[1])
 claims = Claims(home / ".podium", build(load(home).pipelines["main"]), 1)

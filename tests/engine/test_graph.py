@@ -12,6 +12,8 @@ from podium.core.domain.project import Matrix, Pipeline, StepSpec
 from podium.core.engine.graph import ancestors, build, cell_name, expand, text
 from podium.core.errors import ConfigError, UsageError
 
+from tests.runner.scale import scaled
+
 
 def pipeline(*steps: StepSpec, **params: str) -> Pipeline:
     return Pipeline("main", {step.name: step for step in steps}, params=params)
@@ -105,7 +107,7 @@ def test_a_value_reaches_the_command_as_itself(value: str) -> None:
         pipeline(StepSpec("s", run='printf %s "${{ params.x }}"; printf %s ${{ params.x }}'), x="1"), {"x": value}
     )
     printed = subprocess.run(
-        ["/bin/sh", "-e", "-c", steps[0].command], capture_output=True, timeout=10, check=True
+        ["/bin/sh", "-e", "-c", steps[0].command], capture_output=True, timeout=scaled(10), check=True
     ).stdout
     assert printed == (value * 2).encode()
 

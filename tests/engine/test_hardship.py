@@ -18,6 +18,7 @@ from podium.core.engine.submit import cancel, resume
 from podium.core.journal import Journal
 
 from tests.engine.lab import Lab, running, wait_for_file, wait_gone
+from tests.runner.scale import scaled
 from tests.support import wait_until
 
 DAEMON = """
@@ -88,7 +89,7 @@ def test_a_second_worker_for_the_same_run_does_nothing(lab: Lab) -> None:
     run = lab.start()
     wait_for_file(lab.home / "started")
     command = [sys.executable, "-P", "-m", "podium.core.engine.worker", str(lab.home), str(run.id)]
-    second = subprocess.run(command, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+    second = subprocess.run(command, capture_output=True, text=True, timeout=scaled(20), stdin=subprocess.DEVNULL)
     assert second.returncode == 4
     assert "has a worker already" in second.stderr
     assert lab.finish(run.id)[0].state is RunState.SUCCEEDED
@@ -101,7 +102,7 @@ def test_a_worker_by_hand_reads_the_project_itself(lab: Lab) -> None:
     lab.pipeline('a: {run: "echo hello"}')
     run = lab.journal.runs.create(kind=PIPELINE, name="main", trigger=Trigger.PERSON, who="x", workspace=str(lab.home))
     command = [sys.executable, "-P", "-m", "podium.core.engine.worker", str(lab.home), str(run.id)]
-    assert subprocess.run(command, timeout=20, stdin=subprocess.DEVNULL, check=False).returncode == 0
+    assert subprocess.run(command, timeout=scaled(20), stdin=subprocess.DEVNULL, check=False).returncode == 0
     assert lab.log(run.id, "a") == "hello"
 
 
@@ -114,11 +115,12 @@ def test_a_time_out_ends_the_whole_group(lab: Lab) -> None:
 
 
 def test_who_ignores_term_is_killed(lab: Lab) -> None:
-    lab.pipeline("""a: {run: "trap '' TERM; echo $$ > pid; while :; do sleep 0.2; done", timeout: 200ms}""")
-    began = time.monotonic()
+    lab.pipeline(
+        """a: {run: "trap 'echo asked' TERM; echo $$ > pid; while :; do sleep 0.2 || true; echo goes on; done", timeout: 200ms}"""
+    )
     run, _steps = lab.run()
     assert run.state is RunState.FAILED
-    assert 5.0 < time.monotonic() - began < 12.0
+    assert "goes on" in lab.log(run.id, "a").partition("asked")[2], "it had time to end by itself"
     assert "killed" in lab.log(run.id, "a", "p")
     wait_gone(int((lab.home / "pid").read_text()))
 
@@ -140,17 +142,15 @@ def test_a_second_cancel_is_harmless_and_a_step_may_clean_up(lab: Lab) -> None:
 def test_children_left_behind_are_ended_and_do_not_hold_the_step(lab: Lab, how: str) -> None:
     lab.write("daemon.py", DAEMON)
     command = (
-        "sleep 60 & echo $! > pid"
+        "sleep 100000 & echo $! > pid"
         if how == "background"
         else f"{sys.executable} daemon.py pid; while ! test -s pid; do sleep 0.01; done"
     )
     lab.pipeline(f'a: {{run: "{command}"}}\nb: {{run: "true", needs: [a]}}')
-    began = time.monotonic()
     run, _steps = lab.run()
     assert run.state is RunState.SUCCEEDED
-    assert time.monotonic() - began < 5
     wait_gone(int((lab.home / "pid").read_text()))
-    assert "not all that it started" in lab.log(run.id, "a", "p")
+    assert "left processes running" in lab.log(run.id, "a", "p")
 
 
 def test_a_time_out_reaches_children_that_left_the_group(lab: Lab) -> None:
@@ -322,7 +322,8 @@ def test_the_worker_is_light_and_has_no_terminal(lab: Lab) -> None:
     heavy = ("mlflow", "docker", "textual", "pandas", "numpy", "httpx", "yaml", "psutil")
     code = f"import sys, podium.core.engine.worker; print([m for m in {heavy} if m in sys.modules])"
     assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20).stdout.strip() == "[]"
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=scaled(20)).stdout.strip()
+        == "[]"
     )
 
 

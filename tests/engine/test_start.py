@@ -13,6 +13,7 @@ import pytest
 from podium.core.domain.runs import RunState
 
 from tests.engine.lab import Lab, running
+from tests.runner.scale import scaled
 from tests.support import wait_until
 
 STARTER = """
@@ -57,7 +58,7 @@ def test_the_run_is_the_same_either_way(lab: Lab, words: tuple[str, ...], env: d
         f'a: {{run: "{wait}; for f in /proc/$$/fd/*; do readlink $f || true; done"}}\nb: {{run: "true", needs: [a]}}'
     )
     child = start(lab, *words, **env)
-    out, _ = child.communicate(timeout=20)
+    out, _ = child.communicate(timeout=scaled(20))
     assert out.split()[0] == "before", "what was buffered is printed once"
     assert len(out.split()) == 3
     wait_until((lab.home / "started").exists)
@@ -81,7 +82,7 @@ def test_a_forked_worker_survives_whoever_started_it(lab: Lab) -> None:
     run = wait_until(lambda: (found := lab.journal.runs.page()[0]).worker_pid and found)
     os.killpg(child.pid, signal.SIGINT)
     os.killpg(child.pid, signal.SIGKILL)
-    child.wait(10)
+    child.wait(scaled(10))
     child.stdout.close()
     assert running(run.worker_pid)
     lab.write("go", "")
@@ -95,7 +96,7 @@ def test_a_defect_in_a_forked_worker_is_found_in_its_log(lab: Lab) -> None:
         'print("before"', 'import podium.core.engine.worker as w; w.serve = lambda *a: 1 / 0; print("before"'
     )
     out = subprocess.run(
-        [sys.executable, "-c", code, str(lab.home)], capture_output=True, text=True, timeout=20, check=False
+        [sys.executable, "-c", code, str(lab.home)], capture_output=True, text=True, timeout=scaled(20), check=False
     )
     assert out.stderr == ""
     from podium.core.engine.recovery import recover
@@ -109,5 +110,5 @@ def test_the_starter_is_not_held_by_its_worker(lab: Lab) -> None:
     """`podium run -d | cat` must end when the command does: the worker may not keep the pipe open."""
     lab.pipeline('a: {run: "echo > started; sleep 30"}')
     code = textwrap.dedent(STARTER)
-    subprocess.run([sys.executable, "-c", code, str(lab.home)], capture_output=True, timeout=15, check=True)
+    subprocess.run([sys.executable, "-c", code, str(lab.home)], capture_output=True, timeout=scaled(15), check=True)
     wait_until((lab.home / "started").exists)

@@ -12,6 +12,8 @@ import pytest
 from podium.core.identity.directory import StateDirectory, Whereabouts, home_id, path_id
 from podium.core.identity.machine import Machine, Where, boot_id, here, hostname
 
+from tests.runner.scale import scaled
+
 HERE = Machine("anna", "m1", "b1", "pid:[1]")
 
 
@@ -56,7 +58,7 @@ def test_a_machine_in_a_container_has_no_id_of_its_own() -> None:
         "from podium.core.identity.machine import here; one = here(); print(one.id, one.boot, one.namespace, sep='|')"
     )
     done = subprocess.run(
-        ["unshare", "--pid", "--fork", sys.executable, "-c", code], capture_output=True, text=True, timeout=60
+        ["unshare", "--pid", "--fork", sys.executable, "-c", code], capture_output=True, text=True, timeout=scaled(60)
     )
     if done.returncode:
         pytest.skip(f"no namespace of its own here: {done.stderr.strip()[:80]}")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.runner.scale import scaled
 from tests.support import wait_until
 from tests.tui.terminal import Terminal
 
@@ -18,7 +19,9 @@ from tests.tui.terminal import Terminal
 def test_the_whole_demonstration(tmp_path: Path) -> None:
     directory = tmp_path / "flights demo"
     command = [sys.executable, "-m", "podium.cli", "demo", str(directory), "--no-ui", "-o", "json"]
-    done = subprocess.run(command, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=540)
+    done = subprocess.run(
+        command, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=scaled(540)
+    )
     assert done.returncode == 0, done.stderr
     first, better, worse, back, forth, _ = json.loads(done.stdout)
     assert first["outcome"] == "v1 serves"
@@ -28,19 +31,21 @@ def test_the_whole_demonstration(tmp_path: Path) -> None:
     for part in (better, worse, back, forth):
         assert part["requests"] > 0
         assert part["lost"] == 0, part
-    assert back["seconds"] < 5, "traffic moves at once, also on a machine that is busy with other tests"
+    assert back["seconds"] < better["seconds"], "what is warm needs nothing started before the traffic moves"
     assert "fail" in done.stderr
     assert "stopped:" in done.stderr
     assert not _mentioned(directory)
 
-    again = subprocess.run(command, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+    again = subprocess.run(
+        command, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=scaled(30)
+    )
     assert (again.returncode, again.stdout) == (4, "")
     assert "is there already" in again.stderr
     shown = subprocess.run(
         [sys.executable, "-m", "podium.cli", "history", "-C", str(directory), "-o", "json"],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=scaled(30),
     )
     rows = [(row["environment"], row["how"], row["to"]) for row in json.loads(shown.stdout)]
     assert rows[:2] == [("production", "promote", 2), ("production", "rollback", 1)]

@@ -20,6 +20,8 @@ from podium.core.errors import JournalError
 from podium.core.journal import Journal, schema
 from podium.core.journal.database import connect
 
+from tests.runner.scale import scaled
+
 
 def add(journal: Journal, why: str = "") -> Run:
     return journal.runs.create(kind=PIPELINE, name="release", trigger=Trigger.PERSON, who="anna", why=why)
@@ -234,7 +236,7 @@ with Journal.open(Path(sys.argv[1])) as journal:
 def test_a_file_size_limit_loses_nothing_that_was_written(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     found = subprocess.run(
-        [sys.executable, "-c", _FILL, str(path)], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", _FILL, str(path)], capture_output=True, text=True, timeout=scaled(60), check=True
     )
     done, count, message, _, hint = found.stdout.splitlines()
     assert int(done) > 5 and done == count and str(path) in message and "not made" in hint
@@ -287,7 +289,7 @@ def test_importing_the_journal_loads_nothing_heavy() -> None:
     )
     loaded = set(
         subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=scaled(60)
         ).stdout.split()
     )
     heavy = {

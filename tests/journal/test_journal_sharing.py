@@ -15,6 +15,7 @@ from podium.core.identity.account import whoami
 from podium.core.identity.processes import alive, started_at
 from podium.core.journal import Journal
 
+from tests.runner.scale import scaled
 from tests.support import wait_until
 
 _HEAD = """
@@ -41,7 +42,7 @@ def line(process: subprocess.Popen[str]) -> str:
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    out, _ = process.communicate("\n", timeout=60)
+    out, _ = process.communicate("\n", timeout=scaled(60))
     assert process.returncode == 0
     return out
 
@@ -79,26 +80,32 @@ def test_writers_of_several_processes_lose_nothing(tmp_path: Path) -> None:
 _WATCHER = """
 seen = journal.data_version()
 print("ready", flush=True)
-while journal.data_version() == seen:
-    time.sleep(0.05)
-print(repr(time.time()), journal.values.get("news"), flush=True)
+for _ in sys.stdin:
+    now = journal.data_version()
+    print("nothing" if now == seen else journal.values.get("news"), flush=True)
+    seen = now
 """
 
 
-def test_a_change_is_noticed_by_another_process_within_a_quarter_of_a_second(tmp_path: Path) -> None:
+def test_a_change_is_noticed_by_another_process_at_its_next_look(tmp_path: Path) -> None:
+    """It looks a few times a second: that is how late a screen is."""
     path = tmp_path / "journal.db"
-    delays: list[float] = []
     with Journal.open(path) as journal:
+        watcher = start(path, _WATCHER)
+        assert line(watcher) == "ready"
+        assert watcher.stdin is not None
+
+        def look() -> str:
+            watcher.stdin.write("\n")
+            watcher.stdin.flush()
+            return line(watcher)
+
+        assert look() == "nothing"
         for number in range(3):
-            watcher = start(path, _WATCHER)
-            assert line(watcher) == "ready"
-            written = time.time()
             journal.values.set("news", str(number))
-            at, value = finish(watcher).split()
-            assert value == str(number)
-            delays.append(float(at) - written)
-    # The best of three: a machine that is busy with something else says nothing about the feed.
-    assert min(delays) < 0.25, delays
+            assert look() == str(number)
+            assert look() == "nothing"
+        finish(watcher)
 
 
 def test_the_feed_moves_for_own_writes_and_rests_otherwise(tmp_path: Path) -> None:
@@ -202,7 +209,7 @@ def test_start_times_tell_processes_apart() -> None:
     before = time.time()
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     started = started_at(child.pid)
-    assert started is not None and abs(started - before) < 3
+    assert started is not None and before - 2 <= started <= time.time() + 1
     assert (
         alive(child.pid, started)
         and not alive(child.pid, started - 10.3)
@@ -242,9 +249,10 @@ def test_a_process_may_be_called_anything(tmp_path: Path) -> None:
     program = tmp_path / "a) R 1 (b"
     program.write_text("#!/bin/sh\nread x\n")
     program.chmod(0o755)
+    before = time.time()
     child = subprocess.Popen([program], stdin=subprocess.PIPE)
     started = started_at(child.pid)
-    assert started is not None and abs(started - time.time()) < 5
+    assert started is not None and before - 2 <= started <= time.time() + 1
     child.communicate(b"\n")
 
 

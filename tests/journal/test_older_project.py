@@ -89,7 +89,7 @@ def old(unpacked: Path) -> Iterator[Cockpit]:
 
 
 def while_it_ran(cockpit: Cockpit) -> dict[str, Any]:
-    last = cockpit.runs(limit=1)[0].created
+    last = cockpit.runs.list(limit=1)[0].created
     return {"start": last - 60, "end": last + 60, "points": 3}
 
 
@@ -290,33 +290,33 @@ def test_a_new_run_uses_what_the_old_version_kept_and_the_cut_one_is_resumed(hom
     )
     cockpit = Cockpit(home)
     (home / "out" / "word.txt").write_text("not the tide\n")
-    run = cockpit.start("light", why="by the new version")
+    run = cockpit.runs.start("light", why="by the new version")
     finish_after_asking(cockpit, run.id)
-    steps = {step.name: step for step in cockpit.run(run.id).steps}
+    steps = {step.name: step for step in cockpit.runs.get(run.id).steps}
     assert run.id == 15 and steps["words"].cached and steps["words"].origin == 1 and steps["shout[times=2]"].cached
     assert (home / "out" / "word.txt").read_text() == "tide\n"
 
-    assert cockpit.run(6).run.state is RunState.INTERRUPTED
-    assert cockpit.resume(6).id == 6
+    assert cockpit.runs.get(6).run.state is RunState.INTERRUPTED
+    assert cockpit.runs.resume(6).id == 6
     finish_after_asking(cockpit, 6)
-    assert "ebb" in cockpit.step_log(6, "ask").read_text()
-    assert cockpit.journal.audit.verify() == [] and cockpit.run_count() == 15
+    assert "ebb" in cockpit.runs.log(6, "ask").read_text()
+    assert cockpit.journal.audit.verify() == [] and cockpit.runs.count() == 15
     cockpit.close()
 
 
 def finish_after_asking(cockpit: Cockpit, run: int) -> None:
     wait_until(
-        lambda: cockpit.run(run).run.state in (RunState.WAITING, RunState.FAILED), 30, what="it waits for approval"
+        lambda: cockpit.runs.get(run).run.state in (RunState.WAITING, RunState.FAILED), 30, what="it waits for approval"
     )
-    cockpit.approve(run)
-    wait_until(lambda: cockpit.run(run).run.state.finished, 30)
-    assert cockpit.run(run).run.state is RunState.SUCCEEDED, cockpit.run(run)
+    cockpit.runs.approve(run)
+    wait_until(lambda: cockpit.runs.get(run).run.state.finished, 30)
+    assert cockpit.runs.get(run).run.state is RunState.SUCCEEDED, cockpit.runs.get(run)
 
 
 def healed(cockpit: Cockpit) -> EnvironmentStatus:
     """After a look by what the agent does every second."""
-    recovery.heal(cockpit.project, cockpit.journal, cockpit.project.environments["production"])
-    return cockpit.environment("production")
+    recovery.heal(cockpit.project.config, cockpit.journal, cockpit.project.config.environments["production"])
+    return cockpit.environments.get("production")
 
 
 def answers(port: int) -> tuple[str, str]:
@@ -336,14 +336,16 @@ def test_a_canary_that_was_cut_is_undone_and_the_version_before_serves_again(hom
     )
     cockpit = Cockpit(home)
     try:
-        [line] = recovery.recover(cockpit.project, cockpit.journal)
+        [line] = recovery.recover(cockpit.project.config, cockpit.journal)
         assert (
-            line.endswith("was undone") and cockpit.canary("production") is None and cockpit.journal.locks.all() == []
+            line.endswith("was undone")
+            and cockpit.environments.canary("production") is None
+            and cockpit.journal.locks.all() == []
         )
         wait_until(lambda: healed(cockpit).differences == (), 60, what="nothing differs")
         wait_until(lambda: answers(port) == ("1", "production"), 30, what="it answers")
-        plan = cockpit.plan(How.ROLLBACK, "staging")
+        plan = cockpit.environments.plan(How.ROLLBACK, "staging")
         assert plan.version == 1 and not plan.refusal
     finally:
-        cockpit.stop_environments()
+        cockpit.environments.stop()
         cockpit.close()

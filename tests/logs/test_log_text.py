@@ -117,10 +117,8 @@ def test_colours(text: str, spans: list[tuple[int, int, Style]]) -> None:
     assert parse_sgr(text)[1] == spans
 
 
+@pytest.mark.timeout(20)  # a second on a quiet machine; the square of its length would take hours
 def test_a_megabyte_of_escapes_takes_no_longer_than_its_length() -> None:
-    import time
-
-    begin = time.perf_counter()
     for text in (
         "\x1b[" * 300_000,
         "\x1b]" * 300_000,
@@ -130,4 +128,3 @@ def test_a_megabyte_of_escapes_takes_no_longer_than_its_length() -> None:
         "\x1bP" + "x" * 600_000,
     ):
         assert clean(text) == parse_sgr(text)[0]
-    assert time.perf_counter() - begin < 10

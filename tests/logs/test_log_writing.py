@@ -21,6 +21,8 @@ from podium.core.logs.masking import Masker, encoded
 from podium.core.logs.reader import LogFile
 from podium.core.logs.writer import StepLog
 
+from tests.runner.scale import scaled
+
 relaxed = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -246,7 +248,7 @@ os.kill(os.getpid(), 9)
 
 def test_a_killed_worker_leaves_every_line_that_it_was_given(tmp_path: Path) -> None:
     path = tmp_path / "step.log"
-    assert subprocess.run([sys.executable, "-c", _KILLED, str(path)], timeout=60, check=False).returncode == -9
+    assert subprocess.run([sys.executable, "-c", _KILLED, str(path)], timeout=scaled(60), check=False).returncode == -9
     assert LogFile(path).line_count() == 1000
 
 

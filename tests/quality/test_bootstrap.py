@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,6 +12,8 @@ from podium.core.quality.answers import answers_of
 from podium.core.quality.bootstrap import Difference, differences, holm
 from podium.core.quality.checks import judge
 from podium.core.quality.metrics import METRICS, Answers, measure
+
+from tests.support import calls
 
 
 def classifier(generator: np.random.Generator, truth: np.ndarray, hardness: np.ndarray, skill: float) -> Answers:
@@ -89,10 +89,9 @@ def test_drawing_fewer_rows_gives_the_same_interval(monkeypatch: pytest.MonkeyPa
 
 
 def test_two_thousand_resamples_of_twenty_thousand_rows_take_seconds() -> None:
+    """Since rows are counted by NumPy: nothing is called for each of the forty million that are drawn."""
     one, other = pair(7, 20_000, 0.9, 0.8)
-    start = time.process_time()
-    differences([METRICS["roc_auc"]], one, other)
-    assert time.process_time() - start < 5.0
+    assert calls(lambda: differences([METRICS["roc_auc"]], one, other)) < 200_000
 
 
 @pytest.mark.parametrize(

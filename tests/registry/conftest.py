@@ -18,6 +18,7 @@ from podium.core.domain.project import Git, Mlflow, Project
 from podium.core.registry import Registry, open_registry
 from podium.core.registry.prepare import prepare
 
+from tests.runner.scale import scaled
 from tests.support import free_port, wait_until
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -58,7 +59,7 @@ def server(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     def healthy() -> bool:
         assert process.poll() is None, (home / "server.log").read_text()
         try:
-            with urllib.request.urlopen(f"{address}/health", timeout=2) as answer:
+            with urllib.request.urlopen(f"{address}/health", timeout=scaled(2)) as answer:
                 return answer.status == 200
         except OSError:
             return False
@@ -69,10 +70,10 @@ def server(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     finally:
         os.killpg(process.pid, 15)
         try:
-            process.wait(10)
+            process.wait(scaled(10))
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, 9)
-            process.wait(10)
+            process.wait(scaled(10))
         log.close()
 
 

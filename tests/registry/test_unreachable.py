@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +18,7 @@ from podium.core.registry import http as wire
 from podium.core.registry import open_registry
 from podium.core.registry.rest import RestRegistry
 
+from tests.runner.scale import scaled
 from tests.support import free_port
 
 Answer = tuple[int, str, bytes]
@@ -66,12 +66,11 @@ def refused(uri: str) -> PodiumError:
     return caught.value
 
 
+@pytest.mark.timeout(30)  # MLflow's own client would try for minutes
 def test_nobody_listens() -> None:
-    start = time.monotonic()
     error = refused(f"http://anna:secret@127.0.0.1:{free_port()}")
     assert isinstance(error, Unreachable) and "cannot be reached" in error.message and "tracking_uri" in error.hint
     assert "secret" not in error.message + error.hint
-    assert time.monotonic() - start < 5
 
 
 def test_somebody_listens_and_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,13 +129,12 @@ def test_files_outside_the_model_are_not_written(answering: Callable[..., str], 
     assert [path.name for path in (tmp_path / "m").iterdir()] == []
 
 
+@pytest.mark.timeout(60)
 def test_a_database_that_cannot_be_used(tmp_path: Path) -> None:
     broken = tmp_path / "mlflow.db"
     broken.write_bytes(b"this is no database, and long enough to be looked at" * 40)
-    start = time.monotonic()
     with pytest.raises(Unreachable, match="cannot be used"):
         open_registry(Mlflow(f"sqlite:///{broken}", "e", "m"), tmp_path).versions("m")
-    assert time.monotonic() - start < 20
     with pytest.raises(PodiumError):
         open_registry(Mlflow("nonsense+driver://nowhere/db", "e", "m"), tmp_path).versions("m")
 
@@ -153,7 +151,7 @@ try:
 except Unreachable:
     print([name for name in ("mlflow", "pandas", "numpy", "requests", "sqlalchemy") if name in sys.modules])
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=scaled(60), check=True)
     assert done.stdout.strip() == "[]"
 
 
@@ -163,5 +161,5 @@ import sys
 import podium.core.registry, podium.core.registry.snapshot, podium.core.registry.aliases, podium.core.quality.gate_step
 print([name for name in ("mlflow", "pandas", "numpy", "httpx", "sklearn", "yaml") if name in sys.modules])
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=scaled(60), check=True)
     assert done.stdout.strip() == "[]"

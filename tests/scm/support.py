@@ -7,6 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.runner.scale import scaled
+
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
     "GIT_CONFIG_GLOBAL": os.devnull,
@@ -21,7 +23,7 @@ ENVIRONMENT = {
 
 def git(directory: Path, *arguments: str) -> str:
     done = subprocess.run(
-        ["git", *arguments], cwd=directory, env=ENVIRONMENT, capture_output=True, text=True, timeout=30
+        ["git", *arguments], cwd=directory, env=ENVIRONMENT, capture_output=True, text=True, timeout=scaled(30)
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

@@ -12,6 +12,8 @@ from podium.core.errors import Refused, UsageError
 from podium.core.scm import Repository
 from podium.core.scm.hooks import HOOKS
 
+from tests.runner.scale import scaled
+
 from .support import commit, git
 
 
@@ -165,7 +167,7 @@ def test_what_the_agent_really_installs_rings_its_doorbell(tree: Path) -> None:
     doorbell = wake_module.Doorbell(tree / ".podium")
     try:
         commit(tree, file="2")
-        assert doorbell.wait(5)
+        assert doorbell.wait(scaled(5))
     finally:
         doorbell.close()
-    subprocess.run(["git", "status"], cwd=tree, check=True, capture_output=True, timeout=30)
+    subprocess.run(["git", "status"], cwd=tree, check=True, capture_output=True, timeout=scaled(30))

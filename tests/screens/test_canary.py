@@ -79,7 +79,7 @@ def test_each_order_is_confirmed_first(
         assert pilot.app.focused.id == "keep", "the focus is on Cancel"
         await pilot.press("enter")
         await until(pilot, lambda: "nothing was changed" in text(pilot.app), "left")
-        assert not docked.__dict__.get("ordered")
+        assert not docked.requested
         await pilot.press(key)
         await until(pilot, lambda: words in text(pilot.app), words)
         dialog = pilot.app.screen
@@ -90,8 +90,8 @@ def test_each_order_is_confirmed_first(
             dialog.query_one("#typed").value = typed
             await until(pilot, lambda: not yes.disabled, "confirmed")
         yes.press()
-        await until(pilot, lambda: docked.__dict__.get("ordered"), "ordered")
-        assert docked.ordered == [("production", order, "the customers are happy")]
+        await until(pilot, lambda: docked.requested, "ordered")
+        assert docked.requested == [("production", order, "the customers are happy")]
         await until(pilot, lambda: "the canary of production was told to" in text(pilot.app), "said")
 
     drive(make_app(docked, screen="environments"), script)
@@ -155,7 +155,7 @@ def test_a_repair_shows_what_differs_and_wants_the_name(docked: SeededCockpit) -
         dialog.query_one("#typed").value = "production"
         await until(pilot, lambda: not yes.disabled, "confirmed")
         yes.press()
-        await until(pilot, lambda: docked.__dict__.get("repaired"), "repaired")
+        await until(pilot, lambda: docked.repaired, "repaired")
         assert docked.repaired == [("production", "", "")]
 
     drive(make_app(docked, screen="environments"), script, size=(120, 50))
@@ -179,7 +179,7 @@ def test_a_restart_is_planned_and_wants_the_name(docked: SeededCockpit) -> None:
         yes = dialog.query_one("#yes", Button)
         await until(pilot, lambda: not yes.disabled, "confirmed")
         yes.press()
-        await until(pilot, lambda: docked.__dict__.get("repaired"), "restarted")
+        await until(pilot, lambda: docked.repaired, "restarted")
         assert docked.repaired == [("production", "production-v3-1", "")]
         await until(
             pilot,

@@ -45,11 +45,11 @@ def test_a_rollback_needs_the_plan_the_name_and_the_button(cockpit: SeededCockpi
         await pilot.press("n")
         assert not yes.disabled
         await pilot.press("enter")  # in the field: goes on, does nothing
-        assert not cockpit.__dict__.get("applied")
+        assert not cockpit.applied
         await pilot.press("tab")
         assert pilot.app.focused.id == "yes"
         await pilot.press("enter")
-        await until(pilot, lambda: cockpit.__dict__.get("applied"), "applied")
+        await until(pilot, lambda: cockpit.applied, "applied")
         plan, why, force = cockpit.applied[0]
         assert (plan.version, why, force) == (2, "", False)
         await until(
@@ -68,7 +68,7 @@ def test_leaving_a_plan_changes_nothing(cockpit: SeededCockpit) -> None:
             await until(pilot, lambda: "Roll back production" in text(pilot.app), "the plan")
             await pilot.press(*keys)
             await until(pilot, lambda: "nothing was changed" in text(pilot.app), "left")
-        assert not cockpit.__dict__.get("applied")
+        assert not cockpit.applied
 
     drive(make_app(cockpit, screen="environments"), script)
 
@@ -90,7 +90,7 @@ def test_a_refused_plan_says_why_and_a_reason_overrides_only_what_may_be(cockpit
         why.value = "the gate's data is broken, checked by hand"
         await until(pilot, lambda: not yes.disabled, "a reason and the name are")
         yes.press()
-        await until(pilot, lambda: cockpit.__dict__.get("applied"), "applied")
+        await until(pilot, lambda: cockpit.applied, "applied")
         assert cockpit.applied[0][1:] == ("the gate's data is broken, checked by hand", True)
 
     drive(make_app(cockpit, screen="environments"), script)

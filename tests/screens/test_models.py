@@ -89,12 +89,12 @@ def test_escapes_in_tags_and_reasons_cannot_steer_the_terminal_and_an_infinite_m
 
 
 def test_a_dead_registry_leaves_the_last_picture_and_says_so(cockpit: SeededCockpit) -> None:
-    from podium.core.cockpit import Unreachable
+    from podium.core.errors import Unreachable
 
     def refuse() -> None:
         raise Unreachable("the tracking server at http://127.0.0.1:9 does not answer")
 
-    cockpit.refresh_versions_apart = refuse  # type: ignore[method-assign]
+    cockpit.models.refresh_apart = refuse  # type: ignore[method-assign]
 
     async def script(pilot: Pilot[Any]) -> None:
         await pilot.press("r")

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from podium.core.cockpit import NotFound
 from podium.core.domain.runs import PIPELINE, StepState, Trigger
+from podium.core.errors import NotFound
 from podium.core.journal import Journal
 from podium.tui.application import PodiumApp
 from podium.tui.widgets.log_view import LogView
@@ -90,7 +90,7 @@ def test_filter_of_a_log_shows_only_what_matches_and_escape_shows_all(app: App) 
 
 
 def test_a_growing_log_is_followed_and_scrolling_up_stops_it(cockpit: SeededCockpit) -> None:
-    path = cockpit.step_log(14, "train[depth=8,rate=0.05]")
+    path = cockpit.runs.log(14, "train[depth=8,rate=0.05]")
 
     async def script(pilot: Pilot[Any]) -> None:
         log = pilot.app.screen.query_one(LogView)
@@ -110,7 +110,7 @@ def test_a_growing_log_is_followed_and_scrolling_up_stops_it(cockpit: SeededCock
 
 
 def test_wrap_and_timestamps(cockpit: SeededCockpit) -> None:
-    path = cockpit.step_log(14, "train[depth=8,rate=0.05]")
+    path = cockpit.runs.log(14, "train[depth=8,rate=0.05]")
     with path.open("a") as file:
         file.write("2025-11-23T10:10:00.250Z o " + "abcdefghij" * 40 + "END\n")
 
@@ -127,7 +127,7 @@ def test_wrap_and_timestamps(cockpit: SeededCockpit) -> None:
 
 
 def test_escapes_in_a_log_cannot_steer_the_terminal(cockpit: SeededCockpit) -> None:
-    path = cockpit.step_log(14, "train[depth=8,rate=0.05]")
+    path = cockpit.runs.log(14, "train[depth=8,rate=0.05]")
     with path.open("a") as file:
         file.write("2025-11-23T10:10:00.000Z o \x1b]52;c;aGFja2Vk\x07\x1b[2J\x1b[31mred\x1b[0m plain\x9b1m\n")
         file.write("2025-11-23T10:10:00.000Z o [link=x]markup[/link]\n")
@@ -168,7 +168,7 @@ def test_list_filter_and_search(app: App) -> None:
 
 def test_cancel_asks_first_and_enter_alone_changes_nothing(cockpit: SeededCockpit) -> None:
     called: list[tuple[int, str]] = []
-    cockpit.cancel = lambda run_id, *, why="": called.append((run_id, why))  # type: ignore[method-assign]
+    cockpit.runs.cancel = lambda run_id, *, why="": called.append((run_id, why))  # type: ignore[method-assign]
 
     async def script(pilot: Pilot[Any]) -> None:
         await pilot.press("X")
@@ -198,7 +198,7 @@ def test_what_cannot_be_done_says_why(app: App) -> None:
 
 def test_approve_names_the_waiting_step(cockpit: SeededCockpit) -> None:
     called: list[tuple[int, str | None, str]] = []
-    cockpit.approve = lambda run_id, step=None, *, why="": called.append((run_id, step, why))  # type: ignore[method-assign,assignment,return-value]
+    cockpit.runs.approve = lambda run_id, step=None, *, why="": called.append((run_id, step, why))  # type: ignore[method-assign,assignment,return-value]
 
     async def script(pilot: Pilot[Any]) -> None:
         await pilot.press("j")
@@ -338,10 +338,10 @@ def test_a_failed_step_offers_a_shell_and_others_say_why_not(cockpit: SeededCock
 
 
 def test_a_shell_that_cannot_be_had_says_why(cockpit: SeededCockpit) -> None:
-    def refuse(run: int, step: str) -> list[str]:
+    def refuse(run: int, step: str, *, program: Sequence[str]) -> list[str]:
         raise NotFound(f"nothing is left of the container of step {step}", hint="podium resume does it again")
 
-    cockpit.shell_command = refuse  # type: ignore[method-assign]
+    cockpit.runs.shell_command = refuse  # type: ignore[method-assign]
 
     async def script(pilot: Pilot[Any]) -> None:
         await pilot.press("j", "j")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from podium.tui.widgets.table import Column, Table
@@ -15,8 +14,14 @@ ROWS = tuple((number, f"row {number * 7919 % 100_000}") for number in range(100_
 
 
 def test_a_hundred_thousand_rows_are_shown_sorted_filtered_and_walked_through(cockpit: SeededCockpit) -> None:
+    drawn: list[int] = []
+
+    def number(row: tuple[int, str]) -> str:
+        drawn.append(row[0])
+        return str(row[0])
+
     columns: tuple[Column[tuple[int, str]], ...] = (
-        Column("number", lambda row: str(row[0]), width=8, align="right", sort=lambda row: row[0]),
+        Column("number", number, width=8, align="right", sort=lambda row: row[0]),
         Column("name", lambda row: row[1], width=12, flex=1, sort=lambda row: row[1]),
     )
 
@@ -24,10 +29,9 @@ def test_a_hundred_thousand_rows_are_shown_sorted_filtered_and_walked_through(co
         table = Table("Many", columns, key=lambda row: row[0], text=lambda row: row[1])
         await pilot.app.screen.query_one("#body").mount(table, before=0)
         table.focus()
-        began = time.monotonic()
         table.set_rows(ROWS)
-        assert time.monotonic() - began < 1.0, "a DataTable takes ten seconds"
         await pilot.pause()
+        assert len(drawn) < 1000, "only what is seen is drawn: a DataTable draws all, and takes ten seconds for it"
         assert "row 7919" in text(pilot.app)
         await pilot.press("G")
         assert table.current == ROWS[-1]

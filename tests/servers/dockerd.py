@@ -29,6 +29,8 @@ from typing import Any
 
 import psutil
 
+from tests.runner.scale import scaled
+
 from .docker0 import Docker0
 from .ranges import Range, run
 from .server import Started
@@ -94,7 +96,7 @@ class Dockerd(Started):
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
             try:
-                self._process.wait(STOP_SECONDS)
+                self._process.wait(scaled(STOP_SECONDS))
             except subprocess.TimeoutExpired:
                 self.kill()
 
@@ -106,7 +108,7 @@ class Dockerd(Started):
         numbers = self.root / "exec/containerd/containerd.pid"
         containerd = int(numbers.read_text()) if numbers.exists() else 0
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(scaled(10))
         with contextlib.suppress(psutil.Error):
             psutil.Process(containerd).kill()
         # Where nobody buries orphans its number stays taken, and dockerd would take it for alive.
@@ -150,7 +152,7 @@ def spawn(root: Path, socket_path: Path, arguments: Sequence[str]) -> subprocess
 def wait_for(
     socket_path: Path, process: subprocess.Popen[bytes], log: Path, meanwhile: Callable[[], None] = lambda: None
 ) -> None:
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + scaled(START_SECONDS)
     up = False
     while not up:
         up = answers(socket_path)
@@ -162,7 +164,7 @@ def wait_for(
 
 class _Connection(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=20)
+        super().__init__("localhost", timeout=scaled(20))
         self._path = path
 
     def connect(self) -> None:
@@ -219,7 +221,7 @@ def clear(root: Path) -> None:
     for process in left.values():
         with contextlib.suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs([*left.values()], timeout=10)
+    psutil.wait_procs([*left.values()], timeout=scaled(10))
     for _ in range(3):  # a mount may lie on another one at the same place
         mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
         for mount in sorted((mount for mount in mounts if mount.startswith(f"{root}/")), reverse=True):
@@ -277,13 +279,13 @@ def stop(root: Path) -> None:
         process = psutil.Process(int(pid.read_text()))
         if any(str(root) in word for word in process.cmdline()):
             process.terminate()
-            process.wait(STOP_SECONDS)
+            process.wait(scaled(STOP_SECONDS))
     if (root / "links").exists():
         before = {*(root / "links").read_text().split()}
         for link in _links():
             if link not in before and (link == "docker0" or link.startswith(("br-", "veth"))):
                 run("ip", "link", "del", link, check=False)
-        subprocess.run(["iptables-restore", str(root / "iptables")], timeout=30, check=False)
+        subprocess.run(["iptables-restore", str(root / "iptables")], timeout=scaled(30), check=False)
     clear(root)
 
 

@@ -17,6 +17,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.runner.scale import scaled
+
 SHELL = "podium-test/shell:1"
 HAPROXY = "podium-test/haproxy:1"
 PYTHON = f"podium-test/python:{sys.version_info.major}.{sys.version_info.minor}"
@@ -236,7 +238,7 @@ def _libraries(root: Path, *, python: Path | None = None) -> None:
         (root / "etc/ld.so.conf").write_text("/usr/local/lib\n")
     ldconfig = shutil.which("ldconfig", path="/sbin:/usr/sbin:/bin:/usr/bin")
     if ldconfig:
-        subprocess.run([ldconfig, "-r", str(root)], check=True, timeout=60, capture_output=True)
+        subprocess.run([ldconfig, "-r", str(root)], check=True, timeout=scaled(60), capture_output=True)
 
 
 def _linked(root: Path, python: Path | None) -> Iterator[Path]:
@@ -244,7 +246,12 @@ def _linked(root: Path, python: Path | None) -> Iterator[Path]:
     environ = {"LD_LIBRARY_PATH": str(python)} if python else {}
     for start in range(0, len(files), 200):
         done = subprocess.run(
-            ["ldd", *files[start : start + 200]], env=environ, capture_output=True, text=True, timeout=120, check=False
+            ["ldd", *files[start : start + 200]],
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=scaled(120),
+            check=False,
         )
         for match in re.finditer(r"(?:=> |^\t)(/\S+) \(0x", done.stdout, re.MULTILINE):
             if not match[1].startswith(str(root)):

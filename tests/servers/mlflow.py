@@ -9,6 +9,8 @@ import sys
 import urllib.request
 from typing import Any
 
+from tests.runner.scale import scaled
+
 from ..support import free_port
 from .server import Server
 
@@ -52,7 +54,7 @@ class MlflowServer(Server):
 
     def answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.address}/health", timeout=2) as answer:
+            with urllib.request.urlopen(f"{self.address}/health", timeout=scaled(2)) as answer:
                 return answer.status == 200
         except OSError:
             return False
@@ -60,7 +62,7 @@ class MlflowServer(Server):
     def post(self, what: str, **values: Any) -> dict[str, Any]:
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.address}/api/2.0/mlflow/{what}", json.dumps(values).encode(), headers)
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=scaled(30)) as answer:
             return json.load(answer)
 
     def model(self, name: str, versions: int) -> None:
@@ -71,7 +73,7 @@ class MlflowServer(Server):
 
     def aliases(self, name: str) -> dict[str, int]:
         with urllib.request.urlopen(
-            f"{self.address}/api/2.0/mlflow/registered-models/get?name={name}", timeout=30
+            f"{self.address}/api/2.0/mlflow/registered-models/get?name={name}", timeout=scaled(30)
         ) as answer:
             return {
                 each["alias"]: int(each["version"]) for each in json.load(answer)["registered_model"].get("aliases", [])

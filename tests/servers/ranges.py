@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from tests.runner.scale import scaled
+
 NUMBERS = range(201, 250)
 
 
 def run(*command: str, check: bool = True) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=scaled(30), check=False)
     if check and done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
     return done.stdout
@@ -38,18 +40,32 @@ class Range:
         process."""
         used = set(re.findall(r"\binet 10\.(\d+)\.", run("ip", "-o", "-4", "addr")))
         for number in NUMBERS:
-            lock = Path(tempfile.gettempdir(), f"podium-test-range-{os.getuid()}-{number}.lock").open("w")  # noqa: SIM115
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                lock.close()
-                continue
-            made = cls(number, lock)
-            if str(number) not in used:
+            made = cls._hold(number)
+            if made is not None and str(number) not in used:
                 made._open()
                 return made
-            lock.close()
+            if made is not None:
+                made._lock.close()
         raise RuntimeError("no free address range for an engine")
+
+    @classmethod
+    def _hold(cls, number: int) -> Range | None:
+        """Returns the range, or None while somebody has it."""
+        lock = Path(tempfile.gettempdir(), f"podium-test-range-{os.getuid()}-{number}.lock").open("w")  # noqa: SIM115
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            return None
+        return cls(number, lock)
+
+    @classmethod
+    def forsaken(cls) -> Iterator[Range]:
+        """Yields the ranges whose bridge is still there although the process that held them is gone; to be closed."""
+        links = run("ip", "-o", "link")
+        for number in NUMBERS:
+            if re.search(rf"\bpodium{number}\b", links) and (found := cls._hold(number)) is not None:
+                yield found
 
     @property
     def bridge(self) -> str:

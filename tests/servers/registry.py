@@ -14,6 +14,8 @@ import subprocess
 import urllib.request
 from pathlib import Path
 
+from tests.runner.scale import scaled
+
 from ..support import free_port
 from .server import Server
 
@@ -60,7 +62,7 @@ class Registry(Server):
         return config
 
     def _status(self) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=scaled(2))
         try:
             connection.request("GET", "/v2/")
             return connection.getresponse().status
@@ -74,7 +76,7 @@ class Registry(Server):
         request = urllib.request.Request(f"http://{self.address}/v2/{path}")
         if self.user:
             request.add_header("Authorization", "Basic " + self.secret)
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=scaled(10)) as answer:
             return json.load(answer)
 
     @property
@@ -93,5 +95,5 @@ def _bcrypt(password: str) -> str:
     """The registry takes nothing else. Perl is on every Debian and asks the C library, which Python no longer does."""
     script = 'print crypt($ARGV[0], q($2b$05$) . "podiumpodiumpodiumpodi")'
     return subprocess.run(
-        ["perl", "-e", script, password], capture_output=True, text=True, timeout=10, check=True
+        ["perl", "-e", script, password], capture_output=True, text=True, timeout=scaled(10), check=True
     ).stdout

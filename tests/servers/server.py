@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.runner.scale import scaled
+
 
 class Started(ABC):
     """As a context manager it is started, and ended with all that it left."""
@@ -65,7 +67,7 @@ class Server(Started):
                 cwd=self.directory,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + self.start_seconds
+        deadline = time.monotonic() + scaled(self.start_seconds)
         while not self.answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{self.name} did not start:\n{self.log.read_text(errors='replace')[-2000:]}")
@@ -78,7 +80,7 @@ class Server(Started):
         for number in (signal.SIGTERM, signal.SIGKILL):
             os.killpg(self._process.pid, number)
             try:
-                self._process.wait(10)
+                self._process.wait(scaled(10))
             except subprocess.TimeoutExpired:
                 continue
             return

@@ -14,6 +14,8 @@ import socket
 import subprocess
 from pathlib import Path
 
+from tests.runner.scale import scaled
+
 from ..support import free_port
 from .line import Line
 from .server import Server
@@ -82,7 +84,7 @@ class Sshd(Server):
                 "-f",
                 str(self.directory / name),
             ]
-            subprocess.run(command, check=True, timeout=20, stdin=subprocess.DEVNULL)
+            subprocess.run(command, check=True, timeout=scaled(20), stdin=subprocess.DEVNULL)
         shutil.copy(self.directory / "user.pub", self.directory / "authorized_keys")
         host = " ".join((self.directory / "host.pub").read_text().split()[:2])
         (self.directory / "known_hosts").write_text(f"[127.0.0.1]:{self.port} {host}\n")
@@ -120,7 +122,7 @@ class Sshd(Server):
 
     def answers(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self._port), timeout=2) as probe:
+            with socket.create_connection(("127.0.0.1", self._port), timeout=scaled(2)) as probe:
                 return probe.recv(4) == b"SSH-"
         except OSError:
             return False

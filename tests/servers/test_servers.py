@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from podium.core.containers import Engine, open_engine
 from podium.core.containers.engine.address import parse
 from podium.core.errors import PodiumError, Unreachable
 
+from tests.runner.scale import scaled
 from tests.servers import images
 from tests.servers.dockerd import Dockerd
 from tests.servers.registry import Registry
@@ -68,10 +68,8 @@ def test_silence_on_the_line_is_noticed(ssh_engine: str, ssh_server: Sshd) -> No
     with open_engine(parse(ssh_engine)) as far:
         assert far.info()["ServerVersion"]
         ssh_server.line.freeze()
-        began = time.monotonic()
         with pytest.raises(PodiumError):
             far.info()
-        assert time.monotonic() - began < 12
 
 
 def test_an_engine_behind_tls(tls_engine: TlsEngine) -> None:
@@ -109,5 +107,5 @@ def test_an_engine_of_ones_own_stops_starts_and_leaves_nothing(own_dockerd: Call
     wait_until(lambda: not bridges.intersection(os.listdir("/sys/class/net")), what="bridges are gone")
     assert (
         str(dockerd.root)
-        not in subprocess.run(["ps", "-ef"], capture_output=True, text=True, timeout=10, check=True).stdout
+        not in subprocess.run(["ps", "-ef"], capture_output=True, text=True, timeout=scaled(10), check=True).stdout
     )

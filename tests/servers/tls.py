@@ -7,6 +7,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.runner.scale import scaled
+
 from .dockerd import Dockerd
 
 
@@ -31,7 +33,7 @@ def make(directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True, timeout=30)
+        subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True, timeout=scaled(30))
 
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-sha256")
     authority = ("-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign")

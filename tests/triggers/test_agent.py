@@ -19,6 +19,7 @@ from podium.core.identity.processes import started_at
 from podium.core.triggers import daemon
 
 from tests.engine.lab import Lab, running, wait_gone
+from tests.runner.scale import scaled
 from tests.support import wait_until
 
 STEPS = 'show: {run: "cat word.txt"}'
@@ -189,7 +190,7 @@ def test_it_finds_a_run_whose_worker_was_killed(lab: Lab) -> None:
 def test_a_second_one_says_who_holds_the_place(lab: Lab) -> None:
     pid = start(lab)
     command = [sys.executable, "-m", "podium.cli", "-C", str(lab.home), "watch"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=scaled(30), stdin=subprocess.DEVNULL)
     assert (done.returncode, done.stdout) == (4, "")
     assert f"process {pid}" in done.stderr
     with pytest.raises(Refused, match=f"pid {pid}"):

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.runner.scale import scaled
+
 _CODE = """
 import json, sys
 from pathlib import Path
@@ -31,7 +33,12 @@ def loaded(home: Path, driver: str) -> set[str]:
     )
     (home / "podium.yaml").write_text(text)
     done = subprocess.run(
-        [sys.executable, "-c", _CODE, str(home)], capture_output=True, text=True, timeout=60, env=os.environ, check=True
+        [sys.executable, "-c", _CODE, str(home)],
+        capture_output=True,
+        text=True,
+        timeout=scaled(60),
+        env=os.environ,
+        check=True,
     )
     return set(json.loads(done.stdout.splitlines()[-1]))
 

@@ -11,6 +11,8 @@ from podium.core.cockpit import Cockpit
 from podium.tui.application import PodiumApp
 from textual.pilot import Pilot
 
+from tests.runner.scale import scaled
+
 from .seed import NOW
 
 
@@ -23,7 +25,7 @@ def make_app(cockpit: Cockpit, **options: Any) -> PodiumApp:
 
 async def until(pilot: Pilot[Any], predicate: Callable[[], Any], what: str = "", timeout: float = 8.0) -> Any:
     """The first true value of `predicate`, with the app running on."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + scaled(timeout)
     while True:
         value = predicate()
         if value:

@@ -15,6 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from podium.core.cockpit import Cockpit
+from podium.core.cockpit.agent import Agent
+from podium.core.cockpit.containers import Containers
+from podium.core.cockpit.environments import Environments
+from podium.core.cockpit.runs import Runs
 from podium.core.domain.containers import EngineSnapshot
 from podium.core.domain.delivery import (
     CanaryRequest,
@@ -30,7 +34,7 @@ from podium.core.domain.delivery import (
 )
 from podium.core.domain.models import Version
 from podium.core.domain.repair import Difference, Kind, RepairPlan, Severity
-from podium.core.domain.runs import PIPELINE, Run, RunDetail, RunState, Step, StepState, Trigger
+from podium.core.domain.runs import PIPELINE, Run, RunState, Step, StepState, Trigger
 from podium.core.domain.verdicts import CheckResult, GateReport, Verdict
 from podium.core.domain.watching import SIGNALS, AgentStatus, Sample
 from podium.core.engine.paths import step_log
@@ -83,35 +87,55 @@ _STEPS: tuple[tuple[str, tuple[str, ...], str, float], ...] = (
 )
 
 
-class SeededCockpit(Cockpit):
-    """The façade on a seeded journal; `environment_states` may be replaced by a test. Runs count as alive, for no
-    worker stands behind them."""
-
-    agent_status = AgentStatus(True, 4242, "build-1", "anna from 10.0.0.7", NOW - 86_400, NOW)
-    differences: tuple[str, ...] = ()
-    canaries: Mapping[str, CanaryStatus] = {}
-    plan_made: Plan | None = None
-    clock_now = NOW
+class _Runs(Runs):
+    """Runs count as alive, for no worker stands behind them."""
 
     def recover(self) -> list[int]:
         return []
 
-    def run(self, run_id: int) -> RunDetail:
-        return RunDetail(self.journal.runs.get(run_id), tuple(self.journal.steps.of(run_id)))
+    def shell_command(self, run: int, step: str, *, program: Sequence[str]) -> list[str]:
+        return ["shell-of", str(run), step]
 
-    def agent(self) -> AgentStatus:
-        return self.agent_status
 
-    def environments(self) -> list[EnvironmentStatus]:
-        return [self._status(name) for name in self.project.environments]
+class _Agent(Agent):
+    def __init__(self, seeded: SeededCockpit) -> None:
+        super().__init__(seeded._opened)
+        self.seeded = seeded
 
-    def environment(self, name: str) -> EnvironmentStatus:
+    def status(self) -> AgentStatus:
+        return self.seeded.agent_status
+
+
+class _Containers(Containers):
+    def __init__(self, seeded: SeededCockpit) -> None:
+        super().__init__(seeded._opened)
+        self.seeded = seeded
+
+    def shell_command(self, environment: str, container: str, *, program: Sequence[str]) -> list[str]:
+        return ["shell-in", f"{environment}/{container}"]
+
+    def look(self, environment: str) -> EngineSnapshot | None:
+        picture = self._opened.journal.snapshots.get(environment)
+        return (
+            None if picture is None or not self.seeded.looks else replace(picture, at=self.seeded.clock_now, message="")
+        )
+
+
+class _Environments(Environments):
+    def __init__(self, seeded: SeededCockpit) -> None:
+        super().__init__(seeded._opened)
+        self.seeded = seeded
+
+    def list(self) -> Sequence[EnvironmentStatus]:
+        return [self._status(name) for name in self._opened.config.environments]
+
+    def get(self, name: str) -> EnvironmentStatus:
         return self._status(name)
 
     def _status(self, name: str) -> EnvironmentStatus:
-        spec = self.project.environments[name]
-        current = self.journal.ledger.current(name)
-        replicas = tuple(self.journal.replicas.of(name))
+        spec = self._opened.config.environments[name]
+        current = self._opened.journal.ledger.current(name)
+        replicas = tuple(self._opened.journal.replicas.of(name))
         back = next((r.version for r in replicas if r.state is ReplicaState.WARM), None)
         return EnvironmentStatus(
             name,
@@ -125,20 +149,16 @@ class SeededCockpit(Cockpit):
             current,
             replicas,
             differences=tuple(
-                Difference(Kind.ALIAS, name, words, Severity.WARNING) for words in self.differences if spec.protected
+                Difference(Kind.ALIAS, name, words, Severity.WARNING)
+                for words in self.seeded.differences
+                if spec.protected
             ),
             rollback_to=back,
             rollback_seconds=0.4 if back else None,
             rollback_note=f"version {back} is warm" if back else "there is no earlier version to go back to",
             proxy_alive=current is not None,
-            canary=self.canaries.get(name),
+            canary=self.seeded.canaries.get(name),
         )
-
-    def container_shell(self, environment: str, container: str) -> list[str]:
-        return ["shell-in", f"{environment}/{container}"]
-
-    def shell_command(self, run: int, step: str) -> list[str]:
-        return ["shell-of", str(run), step]
 
     def plan_repair(self, environment: str) -> RepairPlan:
         found = (
@@ -179,12 +199,6 @@ class SeededCockpit(Cockpit):
             expected_seconds=6.0,
         )
 
-    looks = True
-
-    def look_at_containers(self, environment: str) -> EngineSnapshot | None:
-        picture = self.journal.snapshots.get(environment)
-        return None if picture is None or not self.looks else replace(picture, at=self.clock_now, message="")
-
     def plan_restart(self, environment: str, replica: str) -> RepairPlan:
         steps = (
             "take its traffic away",
@@ -204,18 +218,18 @@ class SeededCockpit(Cockpit):
         )
 
     def repair(self, plan: RepairPlan, *, why: str = "") -> Run:
-        self.__dict__.setdefault("repaired", []).append((plan.environment, plan.restart, why))
-        return _create(self.journal, "deploy", plan.environment, COMMITS[0], self.clock_now, why=why)
+        self.seeded.repaired.append((plan.environment, plan.restart, why))
+        return _create(self._opened.journal, "deploy", plan.environment, COMMITS[0], self.seeded.clock_now, why=why)
 
     def canary(self, environment: str) -> CanaryStatus | None:
-        return self.canaries.get(environment)
+        return self.seeded.canaries.get(environment)
 
-    def order(self, environment: str, what: CanaryRequest, *, why: str = "") -> CanaryStatus:
-        self.__dict__.setdefault("ordered", []).append((environment, what, why))
-        return self.canaries[environment]
+    def request(self, environment: str, what: CanaryRequest, *, why: str = "") -> CanaryStatus:
+        self.seeded.requested.append((environment, what, why))
+        return self.seeded.canaries[environment]
 
     def plan(self, how: How, environment: str, version: int | None = None, *, force: bool = False) -> Plan:
-        versions = {v.version: v for v in self.versions()}
+        versions = {v.version: v for v in self.seeded.models.versions()}
         target = version or (4 if how is How.PROMOTE else 2)
         plan = Plan(
             how,
@@ -243,27 +257,43 @@ class SeededCockpit(Cockpit):
             champion=versions.get(3),
             type_to_confirm=environment if environment == "production" else "",
         )
-        return replace(plan, refusal=self.refusal, force=bool(self.refusal)) if self.refusal else plan
-
-    refusal = ""
-    applied: list[tuple[Plan, str, bool]]
+        return (
+            replace(plan, refusal=self.seeded.refusal, force=bool(self.seeded.refusal)) if self.seeded.refusal else plan
+        )
 
     def apply(self, plan: Plan, *, why: str = "", force: bool = False) -> Run:
-        self.__dict__.setdefault("applied", []).append((plan, why, force))
+        self.seeded.applied.append((plan, why, force))
         return _create(
-            self.journal,
+            self._opened.journal,
             plan.how.value,
             plan.environment,
             COMMITS[0],
-            self.clock_now,
+            self.seeded.clock_now,
             why=why,
             params={"version": str(plan.version)},
         )
 
-    def compare(self, versions):
-        from podium.core.registry.compare import compare
 
-        return compare(tuple(versions))
+class SeededCockpit(Cockpit):
+    """The façade on a seeded journal. A test may replace what is said of agent, differences and canaries, and finds
+    in `applied`, `repaired` and `requested` what was asked."""
+
+    agent_status = AgentStatus(True, 4242, "build-1", "anna from 10.0.0.7", NOW - 86_400, NOW)
+    differences: tuple[str, ...] = ()
+    canaries: Mapping[str, CanaryStatus] = {}
+    clock_now = NOW
+    looks = True
+    refusal = ""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home)
+        self.applied: list[tuple[Plan, str, bool]] = []
+        self.repaired: list[tuple[str, str, str]] = []
+        self.requested: list[tuple[str, CanaryRequest, str]] = []
+        self.runs = _Runs(self._opened)
+        self.agent = _Agent(self)
+        self.containers = _Containers(self)
+        self.environments = _Environments(self)
 
 
 def seed(home: Path, *, runs: int = 14, config: str = PROJECT, now: float = NOW) -> SeededCockpit:

@@ -16,6 +16,7 @@ import threading
 import time
 from pathlib import Path
 
+from tests.runner.scale import scaled
 from tests.support import wait_until
 
 _ESCAPES = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|\x1b[PX^_][^\x1b]*\x1b\\|\x1b.")
@@ -99,7 +100,7 @@ class Terminal:
     def stop_reading(self) -> None:
         """As a line that stalls: nothing is read, and nothing ends."""
         self._closing = True
-        self._thread.join(1)
+        self._thread.join(scaled(1))
 
     def hang_up(self) -> None:
         """As a window that is closed, or a line that is cut for good."""
@@ -125,7 +126,7 @@ class Terminal:
         )
 
     def wait_exit(self, timeout: float = 5.0) -> int:
-        return self.process.wait(timeout)
+        return self.process.wait(scaled(timeout))
 
     def restored(self) -> bool:
         """Whether the modes are as before and the alternate screen, the mouse and the hidden cursor are off."""

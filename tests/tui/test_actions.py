@@ -3,8 +3,8 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from podium.core.cockpit import ConfigError
 from podium.core.domain.runs import PIPELINE, Run, RunState, Trigger
+from podium.core.errors import ConfigError
 from podium.tui import keymap
 from podium.tui.actions import ACTIONS, BY_ID, Context, Danger, Keymap, footer_actions
 from podium.tui.glyphs import Glyphs

@@ -13,7 +13,7 @@ from rich.segment import Segment
 from textual.message import Message
 from textual.strip import Strip
 
-from ...core.cockpit import PodiumError
+from ...core.errors import PodiumError
 from ..pool import SLOW, Job
 from .log_draw import Look, names_width, shifted, wrapped
 from .log_merge import MergedLog, MergedReader

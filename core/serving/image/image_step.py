@@ -61,7 +61,7 @@ def _version(context: StepContext) -> int:
             )
         return int(number)
     model = context.project.mlflow.model
-    found = next((one.version for one in context.journal.versions.of(model) if CHALLENGER in one.aliases), None)
+    found = context.journal.versions.aliases(model).get(CHALLENGER)
     if found is None:
         raise NotFound(
             "there is no version to build an image of",

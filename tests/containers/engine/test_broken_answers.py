@@ -23,6 +23,7 @@ from podium.core.domain.containers import EngineSnapshot
 from podium.core.errors import Unreachable
 
 from tests.containers.wire import Request, Wire, breaks, document, half, messages
+from tests.runner.scale import scaled
 from tests.support import wait_until
 
 CREATE, PUSH, BUILD = "POST /images/create", "POST /images/team/tools/push", "POST /build"
@@ -46,8 +47,9 @@ def answering(wire: Wire) -> Iterator[Engine]:
 
 @pytest.fixture
 def silent() -> Iterator[Callable[[Request], None]]:
+    """Says nothing until the test is over: who ends a wait for it has ended it himself."""
     end = threading.Event()
-    yield lambda request: end.wait(20.0) and None
+    yield lambda request: end.wait() and None
     end.set()
 
 
@@ -84,10 +86,8 @@ def test_an_engine_that_falls_silent_during_a_transfer_is_away(
     for answer in (messages(LAYER, then=silent), silent):
         wire.tell(CREATE, answer)
         wire.tell(PUSH, answer)
-        began = time.monotonic()
         with pytest.raises(Away, match="team/tools:1"):
             work(answering)
-        assert time.monotonic() - began < 5.0
 
 
 def test_a_registry_may_take_longer_than_an_engine_may_for_anything_else(wire: Wire, answering: Engine) -> None:
@@ -186,7 +186,7 @@ def lines(*texts: str) -> Callable[[Request], None]:
         for number, text in enumerate(texts):
             frame = f"2026-05-01T12:00:0{number}.000000000Z {text}\n".encode()
             request.wfile.write(bytes([1, 0, 0, 0]) + len(frame).to_bytes(4, "big") + frame)
-        request.connection.settimeout(20.0)
+        request.connection.settimeout(scaled(20.0))
         request.rfile.read(1)
 
     return answer
@@ -213,9 +213,8 @@ def test_a_passing_fault_of_the_engine_does_not_end_the_keeping_of_a_log(
     keeper.see(PICTURE)
     wait_until(lambda: (tmp_path / "one.log").exists() and "second" in (tmp_path / "one.log").read_text())
     wait_until(keeper.caught_up)
-    began = time.monotonic()
     keeper.close()
-    assert time.monotonic() - began < 1.0 and not any(each.alive for each in keeper._followers.values())
+    assert not any(each.alive for each in keeper._followers.values())
 
 
 def test_a_follower_ends_with_its_container_and_when_told_to_whatever_the_engine_says(

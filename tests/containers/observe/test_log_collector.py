@@ -56,6 +56,7 @@ def test_streams_times_secrets_long_lines_and_the_end(yard: Yard, tmp_path: Path
         "echo out; echo err >&2; printf 'no end'; echo; echo key=hush-hush; head -c 40000 /dev/zero | sed 's/\\x0/x/g';"
         " echo; echo last; exit 3"
     )
+    before = time.time()
     yard.run("a", script)
     kept = keeper(yard, tmp_path)
     wait_until(lambda: picture(yard).containers[0].state == "exited")
@@ -74,7 +75,7 @@ def test_streams_times_secrets_long_lines_and_the_end(yard: Yard, tmp_path: Path
         len(long) - 1
     ) + [False]
     assert [line.text for line in lines if line.stream == "o"][-1] == "last" and all(
-        line.at and abs(line.at - time.time()) < 120 for line in lines
+        line.at and before - 1 <= line.at <= time.time() + 1 for line in lines
     )
     assert (tmp_path / "a.log").stat().st_mode & 0o777 == 0o600
 
@@ -135,9 +136,8 @@ def test_a_follower_ends_when_it_is_told_to_and_when_the_container_goes(yard: Ya
     yard.run("b")
     kept.see(picture(yard))
     wait_until(kept.caught_up)
-    began = time.monotonic()
     kept.close()
-    assert time.monotonic() - began < 1.0 and not any(each.alive for each in kept._followers.values())
+    assert not any(each.alive for each in kept._followers.values())
 
 
 def test_one_writer_at_a_time_and_the_next_takes_over(yard: Yard, tmp_path: Path) -> None:

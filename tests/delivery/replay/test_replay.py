@@ -31,6 +31,7 @@ from podium.core.serving import captures
 from podium.core.serving.captures import Captured
 
 from tests.delivery.light import World
+from tests.runner.scale import scaled
 from tests.support import wait_until
 
 # -- what was captured
@@ -445,7 +446,7 @@ def test_a_killed_replay_leaves_shadows_that_the_next_sweep_ends(world: World) -
 def test_a_replay_that_is_told_to_end_ends_its_shadows(world: World) -> None:
     with replaying(world) as process:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 130
+        assert process.wait(scaled(20)) == 130
     assert not shadows_of(world)
     assert world.journal.locks.all() == []
 

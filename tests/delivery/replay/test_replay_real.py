@@ -19,6 +19,7 @@ from podium.core.domain.verdicts import Verdict
 from podium.core.registry.snapshot import refresh
 
 from tests.delivery.light import Load
+from tests.runner.scale import scaled
 from tests.support import free_port, wait_until
 
 PODIUM = """\
@@ -54,7 +55,7 @@ def cockpit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cockpit]:
         _serve(made)
         yield made
     finally:
-        made.stop_environments()
+        made.environments.stop()
         made.close()
 
 
@@ -65,7 +66,7 @@ def _register(cockpit: Cockpit) -> None:
     from sklearn.datasets import load_iris
     from sklearn.linear_model import LogisticRegression
 
-    project = cockpit.project
+    project = cockpit.project.config
     prepare(project.mlflow, project.state)
     mlflow.set_tracking_uri(project.mlflow.tracking_uri)
     mlflow.set_experiment(project.mlflow.experiment)
@@ -89,10 +90,12 @@ def _register(cockpit: Cockpit) -> None:
 
 
 def _serve(cockpit: Cockpit) -> None:
-    run = cockpit.apply(cockpit.plan(How.PROMOTE, "production", 1, force=True), why="the first", force=True)
-    wait_until(lambda: cockpit.run(run.id).run.state.finished, 60)
-    assert cockpit.run(run.id).run.state is RunState.SUCCEEDED, cockpit.run(run.id)
-    with Load(cockpit.project.environments["production"].port, body=QUESTION) as load:
+    run = cockpit.environments.apply(
+        cockpit.environments.plan(How.PROMOTE, "production", 1, force=True), why="the first", force=True
+    )
+    wait_until(lambda: cockpit.runs.get(run.id).run.state.finished, 60)
+    assert cockpit.runs.get(run.id).run.state is RunState.SUCCEEDED, cockpit.runs.get(run.id)
+    with Load(cockpit.project.config.environments["production"].port, body=QUESTION) as load:
         wait_until(lambda: load.total >= 80, 30)
     captured = cockpit.home / ".podium" / "environments" / "production" / "capture"
     wait_until(lambda: sum(path.read_bytes().count(b"\n") for path in captured.glob("capture-*.jsonl")) >= 80)
@@ -106,7 +109,7 @@ def podium(cockpit: Cockpit, *words: str) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=scaled(110),
     )
 
 
@@ -128,14 +131,14 @@ def test_one_like_the_champion_passes_and_the_report_is_on_its_mlflow_run(cockpi
     assert 0 < found["latency"]["p50"] <= found["latency"]["p99"] < 1
     assert "of 80 captured" not in done.stderr or found["captured"] == 80
     assert "5.1234567" not in done.stderr + done.stdout, "captured inputs are users' data"
-    (mlflow_run,) = {version.mlflow_run for version in cockpit.versions() if version.version == 2}
-    client = mlflow.MlflowClient(cockpit.project.mlflow.tracking_uri)
+    (mlflow_run,) = {version.mlflow_run for version in cockpit.models.versions() if version.version == 2}
+    client = mlflow.MlflowClient(cockpit.project.config.mlflow.tracking_uri)
     assert {item.path for item in client.list_artifacts(mlflow_run, "podium")} == {
         "podium/replay-production.json",
         "podium/replay-production.md",
     }
-    assert [report.gate for report in cockpit.gate_reports(cockpit.version(2))] == ["replay:production"]
-    assert cockpit.environment("production").differences == () and quiet(cockpit)
+    assert [report.gate for report in cockpit.models.gate_reports(cockpit.models.version(2))] == ["replay:production"]
+    assert cockpit.environments.get("production").differences == () and quiet(cockpit)
 
 
 def test_one_that_cannot_answer_fails_with_the_words_and_without_the_data(cockpit: Cockpit) -> None:
@@ -160,10 +163,12 @@ def test_what_does_not_exist_is_not_started(cockpit: Cockpit) -> None:
 
 
 def test_as_a_check_of_a_gate(cockpit: Cockpit) -> None:
-    run = cockpit.start("judge", params={"version": "3"})
-    wait_until(lambda: cockpit.run(run.id).run.state.finished, 90)
-    assert cockpit.run(run.id).run.state is RunState.FAILED
-    report = next(report for report in cockpit.gate_reports(cockpit.version(3)) if report.gate == "quality")
+    run = cockpit.runs.start("judge", params={"version": "3"})
+    wait_until(lambda: cockpit.runs.get(run.id).run.state.finished, 90)
+    assert cockpit.runs.get(run.id).run.state is RunState.FAILED
+    report = next(
+        report for report in cockpit.models.gate_reports(cockpit.models.version(3)) if report.gate == "quality"
+    )
     found = {check.name: check for check in report.checks}
     assert len(found) == 5 and found["replay on production: requests ≥ 40"].verdict is Verdict.PASS
     assert found["replay on production: differing ≤ 30 %"].verdict is Verdict.FAIL

@@ -21,6 +21,8 @@ from podium.core.errors import PodiumError, Refused, RunFailed
 from podium.core.journal import Journal
 from podium.core.telemetry.windows import Reading, Window
 
+from tests.runner.scale import scaled
+
 from ...support import wait_until
 from ..light import Load, World
 
@@ -65,7 +67,7 @@ class Promotion:
         canary.order(self.journal, "staging", what, who="ops", why=why)
 
     def ended(self) -> DeploymentState:
-        self.thread.join(20.0)
+        self.thread.join(scaled(20.0))
         assert not self.thread.is_alive()
         assert self.status() is None
         return self.journal.ledger.history("staging")[0].state
@@ -89,7 +91,7 @@ def promotion(world: World, how: Strategy, *, example: bool = True, **behaviour:
     try:
         yield made
     finally:
-        made.thread.join(20.0)
+        made.thread.join(scaled(20.0))
         made.journal.close()
 
 
@@ -174,12 +176,10 @@ def test_a_replica_that_missed_the_first_look_counts_from_its_first_answer(
 
 
 def test_full_does_not_wait(world: World) -> None:
-    with promotion(world, strategy(10, 50, interval=300.0)) as going:
+    with promotion(world, strategy(10, 50, interval=scaled(300.0))) as going:
         going.at(10)
-        began = time.monotonic()
         going.order(CanaryRequest.FULL, "it is fine")
-        assert going.ended() is DeploymentState.SUCCEEDED
-        assert time.monotonic() - began < 10.0
+        assert going.ended() is DeploymentState.SUCCEEDED, "long before the stage would have been over"
     assert world.answers() == "2"
     assert any("ops sends all traffic to version 2: it is fine" in line for line in world.said)
 
@@ -224,11 +224,10 @@ def test_a_waiting_canary_that_begins_to_fail_goes_back_by_itself(world: World) 
 
 
 def test_what_cannot_be_saved_does_not_wait_for_its_time(world: World) -> None:
-    with promotion(world, strategy(50, interval=60.0), example=False, status=500) as going, Load(world.port):
+    patient = strategy(50, interval=scaled(60.0))
+    with promotion(world, patient, example=False, status=500) as going, Load(world.port):
         going.at(50)
-        began = time.monotonic()
-        assert going.ended() is DeploymentState.FAILED
-        assert time.monotonic() - began < 15.0
+        assert going.ended() is DeploymentState.FAILED, "long before the stage would have been over"
     assert "out of reach already" in str(going.error)
     assert world.answers() == "1"
 

@@ -15,6 +15,7 @@ from podium.core.delivery.status import status as environments
 from podium.core.domain.delivery import DeploymentState, ReplicaState
 
 from tests.delivery.light import Load, World
+from tests.runner.scale import scaled
 from tests.support import wait_until
 
 
@@ -25,7 +26,7 @@ def crash(world: World, how: str, version: int, when: str, phase: str) -> str:
         [sys.executable, str(Path(__file__).parents[1] / "crashing.py"), str(handed), when, phase, how, str(version)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=scaled(60),
         check=False,
     )
     assert done.returncode == (0 if when == "never" else -9), done.stdout + done.stderr

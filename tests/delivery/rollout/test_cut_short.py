@@ -24,6 +24,7 @@ from podium.core.triggers.jobs import Healing
 from tests.delivery.light import Load, World, replace_phase
 from tests.delivery.rollout.test_canary import promotion, strategy
 from tests.delivery.rollout.test_crash import crash
+from tests.runner.scale import scaled
 from tests.support import free_port, wait_until
 
 
@@ -231,7 +232,7 @@ def test_stopping_waits_for_a_healing_that_has_begun(serving: World) -> None:
         wait_until(lambda: serving.journal.locks.holder(guard.lock_name("staging")))
         time.sleep(0.2)
         assert serving.runtime.replicas() and serving.runtime.proxy.alive()
-    thread.join(20)
+    thread.join(scaled(20))
     assert serving.runtime.replicas() == [] and not serving.runtime.proxy.alive()
 
 

@@ -15,6 +15,7 @@ from podium.core.containers import Engine
 from podium.core.domain.runs import RunState, StepState
 
 from tests.engine.executors.step_lab import StepLab
+from tests.runner.scale import scaled
 
 SECRET = "correct-horse-battery"
 
@@ -207,7 +208,9 @@ def as_somebody(lab: StepLab, *groups: str) -> subprocess.CompletedProcess[str]:
     who = ("--reuid", "12345", "--regid", "23456", *(("--groups", ",".join(groups)) if groups else ("--clear-groups",)))
     environ = {"PATH": os.environ["PATH"], "HOME": str(lab.home), "PYTHONDONTWRITEBYTECODE": "1"}
     argv = [setpriv, *who, *reading, sys.executable, "-m", "podium.cli", "run"]
-    return subprocess.run(argv, cwd=lab.home, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        argv, cwd=lab.home, env=environ, capture_output=True, text=True, timeout=scaled(60), check=False
+    )
 
 
 def test_outputs_belong_to_the_caller(lab: StepLab, shell_image: str) -> None:

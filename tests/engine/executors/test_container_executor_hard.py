@@ -14,7 +14,7 @@ import pytest
 from podium.core.cockpit import Cockpit
 from podium.core.containers import Engine
 from podium.core.domain.runs import RunState, StepState
-from podium.core.engine.executors.container import orphans as leftover
+from podium.core.engine.executors.container import orphans
 from podium.core.engine.recovery import recover
 from podium.core.engine.submit import cancel, resume
 
@@ -70,13 +70,12 @@ a: {{image: "{shell_image}", run: "sh -c 'trap \\"sleep 0.5; echo cleaned >clean
 """)
     run = lab.start()
     lab.wait_for_log(run.id, "a", "ready")
-    began = time.monotonic()
     cancel(lab.journal, run.id, "tester")
     found, steps = lab.finish(run.id)
     assert found.state is RunState.CANCELLED
     assert steps["a"].state is StepState.CANCELLED
     assert (lab.home / "cleaned").read_text() == "cleaned\n"
-    assert time.monotonic() - began < 5
+    assert "killed" not in lab.log(run.id, "a", "p")
     assert lab.containers() == []
 
 
@@ -84,12 +83,10 @@ def test_who_ignores_being_told_to_end_is_killed(lab: StepLab, shell_image: str)
     lab.pipeline(f'a: {{image: "{shell_image}", run: "trap \'\' TERM; echo ready; while :; do sleep 1; done"}}')
     run = lab.start()
     lab.wait_for_log(run.id, "a", "ready")
-    began = time.monotonic()
     cancel(lab.journal, run.id, "tester")
     found, _ = lab.finish(run.id)
     assert found.state is RunState.CANCELLED
     assert "still running after 5 s: killed" in lab.log(run.id, "a", "p")
-    assert 5 <= time.monotonic() - began < 15
     assert lab.containers() == []
 
 
@@ -108,7 +105,7 @@ def test_what_the_command_leaves_running_is_told_to_end(lab: StepLab, shell_imag
     )
     run, _ = lab.run()
     assert run.state is RunState.SUCCEEDED
-    assert "not all that it started" in lab.log(run.id, "a")
+    assert "left processes running" in lab.log(run.id, "a")
     assert (lab.home / "told").read_text() == "told\n"
 
 
@@ -284,10 +281,10 @@ def test_an_interrupted_run_can_be_given_up_with_its_container(lab: StepLab, she
     lab.wait_for_log(run.id, "a", "begun")
     lab.kill_worker(run.id)
     cockpit = Cockpit(lab.home)
-    assert cockpit.recover() == [run.id]
+    assert cockpit.runs.recover() == [run.id]
     assert lab.running()
-    cockpit.cancel(run.id, why="not needed")
-    found = cockpit.run(run.id)
+    cockpit.runs.cancel(run.id, why="not needed")
+    found = cockpit.runs.get(run.id)
     assert found.run.state is RunState.CANCELLED
     assert {step.state for step in found.steps} == {StepState.CANCELLED}
     wait_until(lambda: not lab.containers(), what="its container is gone")
@@ -313,8 +310,8 @@ def test_a_resumed_run_that_has_no_use_for_the_container_has_it_removed(lab: Ste
 
 
 def test_what_is_kept_has_bounds(lab: StepLab, shell_image: str) -> None:
-    cells = ", ".join(map(str, range(leftover.KEPT + 2)))
+    cells = ", ".join(map(str, range(orphans.MAX_KEPT + 2)))
     lab.pipeline(f'a: {{image: "{shell_image}", network: false, matrix: {{n: [{cells}]}}, run: "exit 1"}}')
     run, _ = lab.run(jobs=4, timeout=60)
     assert run.state is RunState.FAILED
-    assert len(lab.containers()) == leftover.KEPT
+    assert len(lab.containers()) == orphans.MAX_KEPT

@@ -9,7 +9,6 @@ import re
 import resource
 import tarfile
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -191,15 +190,13 @@ def test_an_engine_that_goes_away_while_an_output_is_fetched_is_away(
 
 def test_an_engine_that_falls_silent_while_an_output_is_fetched_is_away(wire: Wire, order: StepSpec) -> None:
     end = threading.Event()
-    wire.tell(ARCHIVE, cut("out.bin", 4 << 20, then=lambda _: end.wait(20.0)))
-    began = time.monotonic()
+    wire.tell(ARCHIVE, cut("out.bin", 4 << 20, then=lambda _: end.wait()))
     with (
         wire.engine(timeout=1) as answering,
         pytest.raises(Away, match=r"^fetching output out.bin: the Docker engine at "),
     ):
         bring_back(answering, "c1", order, lambda _: None)
     end.set()
-    assert time.monotonic() - began < 10.0
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from podium.core.domain.runs import RunState
 from podium.core.registry.prepare import prepare
 
 from tests.engine.executors.step_lab import StepLab
+from tests.runner.scale import scaled
 from tests.servers import dockerd, images
 from tests.servers import registry as registries
 from tests.servers import sshd as servers
@@ -231,7 +232,7 @@ def test_an_engine_that_does_not_see_this_machines_files_gets_copies(
         ' && "$3" -m podium.cli run && cat out.txt && "$3" -m podium.cli logs last a'
     )
     argv = ["unshare", "-m", "sh", "-c", script, "sh", str(away), str(lab.home / "podium.yaml"), sys.executable]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=scaled(60), check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("77")
     assert "does not see this machine's files: they are copied" in done.stdout

@@ -12,20 +12,22 @@ import struct
 import subprocess
 import sys
 import termios
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from podium.core.cockpit import Cockpit, NotFound, Refused, UsageError
+from podium.core.cockpit import Cockpit
 from podium.core.containers import Engine
 from podium.core.containers.engine.labels import home_id
 from podium.core.domain.runs import RunState
 from podium.core.domain.shells import LocalShell
 from podium.core.engine.submit import cancel
+from podium.core.errors import NotFound, Refused, UsageError
+from podium.tui.external_program import PODIUM
 
 from tests.engine.executors.step_lab import StepLab
+from tests.runner.scale import scaled
 from tests.support import wait_until
 
 
@@ -61,12 +63,15 @@ class Terminal:
 
     def expect(self, text: str, timeout: float = 20.0) -> str:
         """Everything up to and with `text`; what comes after stays for the next call."""
-        deadline = time.monotonic() + timeout
-        while text not in self.seen:
-            assert time.monotonic() < deadline, f"{text!r} never came; there was: {self.seen!r}"
+
+        def came() -> bool:
             if select.select([self.main], [], [], 0.1)[0]:
                 with suppress(OSError):
                     self.seen += os.read(self.main, 65536).decode("utf-8", "replace")
+            return text in self.seen
+
+        if text not in self.seen:
+            wait_until(came, timeout, what=f"{text!r} on the terminal")
         before, _, self.seen = self.seen.partition(text)
         return before + text
 
@@ -76,7 +81,7 @@ class Terminal:
 
     def close(self) -> int:
         try:
-            return self.process.wait(20)
+            return self.process.wait(scaled(20))
         finally:
             self.process.kill()
             os.close(self.main)
@@ -101,7 +106,7 @@ def test_a_shell_in_the_container_of_a_failed_step(
 ) -> None:
     monkeypatch.setenv("API_TOKEN", "correct-horse-battery")
     run_id = failed(lab, shell_image, extra='  env: {TOKEN: "${API_TOKEN}", DEPTH: "8"}\n  memory: 64m\n')
-    terminal = Terminal(Cockpit(lab.home).shell_command(run_id, "a"))
+    terminal = Terminal(Cockpit(lab.home).runs.shell_command(run_id, "a", program=PODIUM))
     try:
         terminal.expect("a shell in a copy of the container of step a")
         terminal.type("PS1='[$LINES x $COLUMNS]> '; cat /tmp/trace; echo $PODIUM_STEP-$DEPTH-${#TOKEN}-; pwd\n")
@@ -134,7 +139,7 @@ def test_a_shell_in_the_container_of_a_failed_step(
 
 
 def test_the_copy_goes_when_whoever_opened_it_is_killed(lab: StepLab, shell_image: str) -> None:
-    terminal = Terminal(Cockpit(lab.home).shell_command(failed(lab, shell_image), "a"))
+    terminal = Terminal(Cockpit(lab.home).runs.shell_command(failed(lab, shell_image), "a", program=PODIUM))
     terminal.expect("a shell in a copy")
     terminal.type("echo re''ady\n")
     terminal.expect("ready\r\n")
@@ -151,7 +156,7 @@ def test_a_shell_in_a_container_that_runs(lab: StepLab, shell_image: str) -> Non
     )
     run = lab.start()
     lab.running()
-    terminal = Terminal(Cockpit(lab.home).shell_command(run.id, "a"))
+    terminal = Terminal(Cockpit(lab.home).runs.shell_command(run.id, "a", program=PODIUM))
     terminal.expect("which runs; leaving it does not end the step")
     terminal.type("cat /tmp/trace; exit\n")
     terminal.expect("mine\r\n")
@@ -168,7 +173,7 @@ def test_a_shell_for_a_step_that_was_a_process(lab: StepLab) -> None:
     terminal.type("echo $PODIUM_STEP-$DEPTH-$(pwd); exit 9\n")
     terminal.expect(f"a-8-{lab.home}\r\n")
     assert terminal.close() == 0
-    found = Cockpit(lab.home).shell(run.id)
+    found = Cockpit(lab.home).runs.shell(run.id)
     assert isinstance(found, LocalShell)
     assert (found.directory, found.env["PODIUM_RUN"]) == (lab.home, str(run.id))
 
@@ -186,17 +191,17 @@ def test_why_there_is_no_shell(lab: StepLab, shell_image: str) -> None:
     lab.finish(run.id)
     cockpit = Cockpit(lab.home)
     with pytest.raises(NotFound, match="nothing is left of the container of step a of run 1"):
-        cockpit.shell(run.id, "a")
+        cockpit.runs.shell(run.id, "a")
     with pytest.raises(Refused, match="is built in"):
-        cockpit.shell(run.id, "b")
+        cockpit.runs.shell(run.id, "b")
     with pytest.raises(NotFound):
-        cockpit.shell(run.id, "c")
+        cockpit.runs.shell(run.id, "c")
     done = subprocess.run(
         [sys.executable, "-m", "podium.cli", "-C", str(lab.home), "shell", "1", "a"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=scaled(20),
         check=False,
     )
     assert (done.returncode, done.stdout) == (4, "")
@@ -207,7 +212,7 @@ def test_which_step_is_meant(lab: StepLab) -> None:
     lab.pipeline('a: {run: "exit 3"}\nb: {run: "exit 3"}')
     run, _ = lab.run()
     with pytest.raises(UsageError, match="2 steps of run 1 failed: which one") as caught:
-        Cockpit(lab.home).shell(run.id)
+        Cockpit(lab.home).runs.shell(run.id)
     assert caught.value.hint == "name one of: a, b"
 
 

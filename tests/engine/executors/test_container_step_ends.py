@@ -22,11 +22,13 @@ from podium.core.containers.observe.cgroups import _namespace
 from podium.core.domain.project import ContainerSpec
 from podium.core.domain.runs import PIPELINE, RunState, Trigger
 from podium.core.engine.executors.container import image, orphans, transfer
+from podium.core.engine.executors.container.ending import ExitCode
 from podium.core.engine.executors.container.spec import StepSpec
-from podium.core.engine.executors.container.wrapper import TOLD_AND_WELL, WRAPPER
+from podium.core.engine.executors.container.wrapper import WRAPPER
 from podium.core.journal import Journal
 
 from tests.containers.wire import Request, Wire, archive, document
+from tests.runner.scale import scaled
 
 IMAGE = "sha256:" + "a" * 64
 
@@ -57,7 +59,7 @@ def ordered(root: Path, *outputs: str, **changes: Any) -> StepSpec:
         attempt=1,
         argv=("true",),
         env={},
-        spec=ContainerSpec(),
+        container=ContainerSpec(),
         outputs=outputs,
         tracking_uri="http://127.0.0.1:1",
         secrets=(),
@@ -146,7 +148,7 @@ def test_an_image_that_was_just_built_is_not_the_oldest_one(wire: Wire, engine: 
     wire.tell("GET /images/json", document([{"Id": IMAGE, "Created": 1, "RepoTags": ["x:a"]}, *old]))
     for each in ("a", "b", "c", "d"):
         wire.tell(f"DELETE /images/x:{each}", gone)
-    image._forget_old(engine, ordered(tmp_path, spec=ContainerSpec(build="image")), IMAGE)
+    image._forget_old(engine, ordered(tmp_path, container=ContainerSpec(build="image")), IMAGE)
     assert [path.rpartition("/")[2].partition("?")[0] for path in removed] == ["x:b"]
 
 
@@ -198,7 +200,7 @@ def test_a_container_whose_engine_was_away_waits_for_a_resume(
     with Journal.open(tmp_path / "journal.db") as journal:
         run = journal.runs.create(kind=PIPELINE, name="p", trigger=Trigger.PERSON, who="anna")
         journal.runs.set_state(run.id, state)
-        left = orphans.Left("c" * 64, run.id, "a", "running", False, "mark", time.time() - 3600)
+        left = orphans.Orphan("c" * 64, run.id, "a", "running", False, "mark", time.time() - 3600)
         if lost:
             marker = orphans.lost_marker(tmp_path, run.id, left.id)
             marker.parent.mkdir(parents=True)
@@ -209,7 +211,7 @@ def test_a_container_whose_engine_was_away_waits_for_a_resume(
 
 @pytest.mark.parametrize(
     ("command", "code"),
-    [("sleep 0.3", TOLD_AND_WELL), ("sleep 0.3; exit 3", 3), ("sleep 0.3; exit 180", 179)],
+    [("sleep 0.3", ExitCode.TERMINATED_WELL), ("sleep 0.3; exit 3", 3), ("sleep 0.3; exit 180", 179)],
 )
 def test_a_command_that_leaves_well_after_it_was_told_to_end_is_told_apart(command: str, code: int) -> None:
     """The wrapper without its part that waits for a container's other processes, which here are the machine's."""
@@ -222,7 +224,7 @@ def test_a_command_that_leaves_well_after_it_was_told_to_end_is_told_apart(comma
     process.stdin.close()
     time.sleep(0.15)
     process.terminate()  # the wrapper alone; the command leaves as it would
-    assert process.wait(5) == code
+    assert process.wait(scaled(5)) == code
 
 
 def test_a_network_that_cannot_be_told_from_the_machines_is_not_the_containers(tmp_path: Path) -> None:

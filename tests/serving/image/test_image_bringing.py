@@ -24,6 +24,7 @@ from podium.core.errors import Interrupted, NotFound, Refused, RunFailed, Unreac
 from podium.core.serving.image import build as serving_images
 from podium.core.serving.image import recipe
 
+from tests.runner.scale import scaled
 from tests.servers import dockerd as engines
 from tests.servers.registry import Registry
 from tests.servers.registry import missing as registry_missing
@@ -191,7 +192,7 @@ def test_an_engine_that_dies_in_the_middle(shop: Shop, engine: Engine, shell_ima
             killer.start()
             with pytest.raises(Unreachable, match=r"in the middle|no Docker engine answers"):
                 build.build(dying, slow(shop, shell_image, "echo begun; sleep 60"), say=lines.append, builder=kind)
-            killer.join(20)
+            killer.join(scaled(20))
 
 
 def _sleeping(seconds: int) -> list[int]:

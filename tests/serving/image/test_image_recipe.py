@@ -21,6 +21,8 @@ from podium.core.serving.image import recipe
 from podium.core.serving.image import requirements as image_requirements
 from podium.core.serving.options import parse
 
+from tests.runner.scale import scaled
+
 CORE = Path(recipe.__file__).resolve().parents[2]
 REQUIRED = os.environ.get("PODIUM_REQUIRE_SERVERS")
 
@@ -194,7 +196,7 @@ def test_all_that_a_replica_imports_is_in_the_image(tmp_path: Path) -> None:
         " print(t.__file__)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=scaled(60), check=False
     )
     assert done.stdout.startswith(str(code)), done.stderr
 
@@ -213,7 +215,7 @@ def test_hadolint_finds_nothing(tmp_path: Path) -> None:
             [hadolint, "--no-color", "--failure-threshold", "style", str(path)],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=scaled(60),
             check=False,
         )
         assert (done.returncode, done.stdout) == (0, "")

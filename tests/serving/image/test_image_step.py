@@ -16,6 +16,8 @@ from podium.core.containers import Engine
 from podium.core.containers.engine import labels as names
 from podium.core.containers.images import store
 
+from tests.runner.scale import scaled
+
 from . import shop as shops
 
 pytestmark = pytest.mark.timeout(400)
@@ -57,7 +59,7 @@ def podium(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=scaled(300),
         check=False,
     )
 

@@ -1,6 +1,6 @@
-"""`python -P -m podium.core.engine.executors.container.cleanup_main ADDRESS TLS PROJECT HOME [RUN]`: remove
-containers of steps that nobody needs any more; with RUN all that this run has left running or unclaimed. A process
-of its own, for those that must stay small. Says what it removed."""
+"""`python -P -m podium.core.engine.executors.container.cleanup_main ADDRESS TLS PROJECT HOME [RUN]`: removes
+containers of steps that no run needs any more; with RUN also all that this run has left. A process of its own, so that
+its callers load no Docker. Prints what it removed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def main(arguments: list[str]) -> None:
     address, tls, project, home = arguments[:4]
     run = int(arguments[4]) if len(arguments) > 4 else None
     with open_engine(parse(address, tls=tls)) as engine:
-        for left in orphans.found(engine, project, Path(home)):
-            if left.run == run and not left.kept:
-                orphans.remove(engine, left.id)
-                print(left.id)
-        for container in orphans.tidy(engine, project, Path(home)):
+        for orphan in orphans.find(engine, project, Path(home)):
+            if orphan.run == run and not orphan.kept:
+                orphans.remove(engine, orphan.id)
+                print(orphan.id)
+        for container in orphans.remove_unneeded(engine, project, Path(home)):
             print(container)
 
 

@@ -52,10 +52,10 @@ def surroundings(info: Mapping[str, Any], *, local: bool) -> Surroundings:
     )
 
 
-def name(order: StepSpec) -> str:
-    step = re.sub(r"[^A-Za-z0-9_.-]+", "_", order.step)[:40].strip("_")
-    project = re.sub(r"[^A-Za-z0-9_.-]+", "_", order.project)[:30].strip("_")
-    return f"podium-{project}-{order.run}-{step}-{secrets.token_hex(3)}"
+def name(spec: StepSpec) -> str:
+    step = re.sub(r"[^A-Za-z0-9_.-]+", "_", spec.step)[:40].strip("_")
+    project = re.sub(r"[^A-Za-z0-9_.-]+", "_", spec.project)[:30].strip("_")
+    return f"podium-{project}-{spec.run}-{step}-{secrets.token_hex(3)}"
 
 
 def step_labels(project: str, home: Path, run: int, step: str) -> Labels:
@@ -63,22 +63,22 @@ def step_labels(project: str, home: Path, run: int, step: str) -> Labels:
     return Labels(project, home, STEP_ROLE, {RUN: str(run), STEP: step})
 
 
-def fingerprint(order: StepSpec, image_id: str, open_: Mapping[str, str], hidden: Sequence[str]) -> str:
+def fingerprint(spec: StepSpec, image_id: str, open_: Mapping[str, str], hidden: Sequence[str]) -> str:
     """Tells whether a container that an earlier worker has left does what the step would do now. Of secrets it knows
     the names alone."""
-    argv = [_without(word, order.secrets) for word in order.argv]
-    spec = order.spec
+    argv = [_without(word, spec.secrets) for word in spec.argv]
+    container = spec.container
     own = {key: value for key, value in open_.items() if key not in ("PODIUM_STEP_KEY", "MLFLOW_RUN_CONTEXT")}
     parts = [
-        order.base,
+        spec.base,
         argv,
         image_id,
         sorted(own.items()),
         sorted(hidden),
-        str(order.root),
-        spec.cpus,
-        spec.memory,
-        spec.network,
+        str(spec.root),
+        container.cpus,
+        container.memory,
+        container.network,
     ]
     return hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -97,12 +97,12 @@ def user(around: Surroundings) -> str:
 
 
 def description(
-    order: StepSpec, around: Surroundings, image_id: str, open_: Mapping[str, str], mark: str
+    spec: StepSpec, around: Surroundings, image_id: str, open_: Mapping[str, str], mark: str
 ) -> dict[str, Any]:
     """The body of the engine's «create» request."""
     labels = {
-        **step_labels(order.project, order.home, order.run, order.step).all(),
-        ATTEMPT: str(order.attempt),
+        **step_labels(spec.project, spec.home, spec.run, spec.step).all(),
+        ATTEMPT: str(spec.attempt),
         FINGERPRINT: mark,
     }
     return {
@@ -111,7 +111,7 @@ def description(
         "Cmd": [],
         "Env": [f"{key}={value}" for key, value in container_env(open_).items()],
         "User": user(around),
-        "WorkingDir": str(order.root),
+        "WorkingDir": str(spec.root),
         "Labels": labels,
         "OpenStdin": True,
         "StdinOnce": True,
@@ -119,7 +119,7 @@ def description(
         "AttachStdout": True,
         "AttachStderr": True,
         "Healthcheck": {"Test": ["NONE"]},
-        "HostConfig": host(order, around),
+        "HostConfig": host(spec, around),
     }
 
 
@@ -127,40 +127,40 @@ def container_env(open_: Mapping[str, str]) -> dict[str, str]:
     return {"HOME": HOME_DIRECTORY, **open_, "TINI_KILL_PROCESS_GROUP": "1"}
 
 
-def host(order: StepSpec, around: Surroundings) -> dict[str, Any]:
+def host(spec: StepSpec, around: Surroundings) -> dict[str, Any]:
     """The part of the description that is about the engine's machine; a shell in a failed step's container gets the
     same."""
-    spec = order.spec
+    container = spec.container
     who = user(around).split(":")
     found: dict[str, Any] = {
         "Init": True,
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges"],
-        "NetworkMode": network(order, around),
+        "NetworkMode": network(spec, around),
         "Tmpfs": {HOME_DIRECTORY: f"rw,nosuid,nodev,exec,mode=0700,uid={who[0]},gid={who[1]}"},
         "ShmSize": _SHARED_MEMORY,
         "LogConfig": _LOG,
         "Mounts": []
         if around.copies
-        else [_mount(mount) for mount in mounts(order.root, order.state, order.tracking_uri)],
+        else [_mount(mount) for mount in mounts(spec.root, spec.state, spec.tracking_uri)],
     }
     if not around.copies and not around.rootless:
         found["GroupAdd"] = [str(group) for group in os.getgroups() if group != os.getgid()]
     if around.remapped and not around.rootless:
         found["UsernsMode"] = "host"
-    if spec.cpus is not None:
-        found["NanoCpus"] = int(min(spec.cpus, around.cpus) * 1e9)
-    if spec.memory is not None:
+    if container.cpus is not None:
+        found["NanoCpus"] = int(min(container.cpus, around.cpus) * 1e9)
+    if container.memory is not None:
         # No swap beyond it: a step that needs more is to end at its limit, not to crawl.
-        found["Memory"] = found["MemorySwap"] = spec.memory
+        found["Memory"] = found["MemorySwap"] = container.memory
     return found
 
 
-def network(order: StepSpec, around: Surroundings) -> str:
+def network(spec: StepSpec, around: Surroundings) -> str:
     """A server on this machine's loopback address can only be reached from this machine's own network."""
-    if not order.spec.network:
+    if not spec.container.network:
         return "none"
-    return "host" if on_this_machine(order.tracking_uri) and not around.copies else "bridge"
+    return "host" if on_this_machine(spec.tracking_uri) and not around.copies else "bridge"
 
 
 def _mount(mount: Mount) -> dict[str, Any]:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from ...graph import PlannedStep
 
 # How long another machine's engine is waited for before what is remembered of it has to do (seconds).
-_ASK_SECONDS = 30.0
-_LOOK = 0.05
+IMAGE_ID_TIMEOUT = 30.0
+POLL_INTERVAL = 0.05
 SUPERVISOR = "podium.core.engine.executors.container.supervisor"
 
 
@@ -81,7 +81,7 @@ class DockerExecutor:
             attempt=task.attempt,
             argv=tuple(task.argv),
             env=task.env,
-            spec=spec,
+            container=spec,
             outputs=task.outputs,
             tracking_uri=project.mlflow.tracking_uri,
             secrets=project.secrets,
@@ -152,12 +152,12 @@ def _asked_by_a_child(setting: Setting, address: Address, reference: str) -> str
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    deadline = time.monotonic() + _ASK_SECONDS
+    deadline = time.monotonic() + IMAGE_ID_TIMEOUT
     orphans.leaders.add(child.pid)
     try:
         while child.poll() is None and time.monotonic() < deadline:
             setting.breathe()
-            time.sleep(_LOOK)
+            time.sleep(POLL_INTERVAL)
         if child.poll() is None or child.returncode:
             return None
         assert child.stdout is not None

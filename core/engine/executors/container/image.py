@@ -35,12 +35,12 @@ class Ready:
     words: str
 
 
-def ready(engine: Engine, order: StepSpec, say: Say) -> Ready:
+def ready(engine: Engine, spec: StepSpec, say: Say) -> Ready:
     """The step's image, brought to the engine when it is not there. NotFound, Refused, Unreachable or RunFailed in
     words for a person."""
-    if order.spec.build:
-        return _built(engine, order, say)
-    reference = order.spec.image
+    if spec.container.build:
+        return _built(engine, spec, say)
+    reference = spec.container.image
     found = store.inspect(engine, reference)
     if found is None:
         found = registry.pull(engine, registry.reference(reference), say=say)
@@ -48,34 +48,34 @@ def ready(engine: Engine, order: StepSpec, say: Say) -> Ready:
     return Ready(image_id, image_id, f"{reference} ({image_id.removeprefix('sha256:')[:12]})")
 
 
-def _built(engine: Engine, order: StepSpec, say: Say) -> Ready:
-    directory = order.root / order.spec.build
+def _built(engine: Engine, spec: StepSpec, say: Say) -> Ready:
+    directory = spec.root / spec.container.build
     if not (directory / "Dockerfile").is_file():
         raise NotFound(
-            f"{order.spec.build} has no Dockerfile",
+            f"{spec.container.build} has no Dockerfile",
             hint="`build` names a directory of the project with a Dockerfile in it",
         )
-    tag = f"podium-step/{home_id(order.home)}:{order.build_hash[:32]}"
+    tag = f"podium-step/{home_id(spec.home)}:{spec.build_hash[:32]}"
     found = store.inspect(engine, tag)
     if found is not None:
         image_id = str(found["Id"])
     else:
-        say(f"building {order.spec.build}")
-        labels = {**Labels(order.project, order.home, IMAGE_ROLE).all(), BUILD: order.spec.build}
-        wanted = build.Order(lambda: _context(order.root, order.spec.build, order.build), tag=tag, labels=labels)
-        image_id = build.build(engine, wanted, say=say, what=f"building {order.spec.build}").image_id
-        _forget_old(engine, order, image_id)
+        say(f"building {spec.container.build}")
+        labels = {**Labels(spec.project, spec.home, IMAGE_ROLE).all(), BUILD: spec.container.build}
+        wanted = build.Order(lambda: _context(spec.root, spec.container.build, spec.build), tag=tag, labels=labels)
+        image_id = build.build(engine, wanted, say=say, what=f"building {spec.container.build}").image_id
+        _forget_old(engine, spec, image_id)
     return Ready(
         image_id,
-        f"build:{order.build_hash}",
-        f"{order.spec.build}/Dockerfile ({image_id.removeprefix('sha256:')[:12]})",
+        f"build:{spec.build_hash}",
+        f"{spec.container.build}/Dockerfile ({image_id.removeprefix('sha256:')[:12]})",
     )
 
 
-def _forget_old(engine: Engine, order: StepSpec, newest: str) -> None:
+def _forget_old(engine: Engine, spec: StepSpec, newest: str) -> None:
     """Images of this directory as it was before. One that a container still uses stays by itself. The one just built
     counts as the newest: made from the builder's cache, it has the date of the first time."""
-    mine = [f"{HOME}={home_id(order.home)}", f"{ROLE}={IMAGE_ROLE}", f"{BUILD}={order.spec.build}"]
+    mine = [f"{HOME}={home_id(spec.home)}", f"{ROLE}={IMAGE_ROLE}", f"{BUILD}={spec.container.build}"]
     found = sorted(store.find(engine, mine), key=lambda one: (one["Id"] != newest, -int(one.get("Created") or 0)))
     for old in found[_KEPT_BUILDS:]:
         store.remove(engine, str((old.get("RepoTags") or [old["Id"]])[0]))

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from ....logs.format import output_of
 from .create import LOG_BYTES
-from .output import Passed
+from .output import Forwarded
 
 
-def passed_before(log: Path, container: str) -> Passed:
-    """`container` is the beginning of its id, as the line says that its output begins after. Nothing was passed on
-    where there is no such line."""
-    passed = Passed()
+def forwarded_before(log: Path, container: str) -> Forwarded:
+    """Returns how much of the container's output stands in the log. `container` is the beginning of its id, in the line
+    after which its output begins; where there is no such line, nothing of it stands there."""
+    forwarded = Forwarded()
     mark = f"container {container}".encode()
     begun = False
     try:
@@ -25,13 +25,13 @@ def passed_before(log: Path, container: str) -> Passed:
                     begun = True
                 elif begun and number:
                     if not continues:
-                        passed.lines[number] += 1
-                        passed.begun[number] = b""
+                        forwarded.lines[number] += 1
+                        forwarded.begun[number] = b""
                     else:
-                        passed.begun[number] += text.removesuffix(b"\n")
+                        forwarded.begun[number] += text.removesuffix(b"\n")
     except OSError:
-        return Passed()
+        return Forwarded()
     if status.st_size > LOG_BYTES:
         # The engine keeps less than that: counting from its beginning would count lines that are gone.
-        return Passed(since=status.st_mtime - 1.0)
-    return passed
+        return Forwarded(since=status.st_mtime - 1.0)
+    return forwarded

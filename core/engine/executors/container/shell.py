@@ -20,13 +20,13 @@ from ....containers.engine.labels import HOME, PROJECT, ROLE, RUN, STEP, Labels,
 from ....containers.images import store
 from ....errors import NotFound, PodiumError
 from .create import description, name, surroundings
-from .orphans import KEPT, KEPT_SECONDS, SHELL_ROLE, Left, found
+from .orphans import KEEP_SECONDS, MAX_KEPT, SHELL_ROLE, Orphan, find
 from .spec import StepSpec
-from .wrapper import parted
+from .wrapper import split_secrets
 
 # Ends when nobody holds its standard input any more.
 _PLACEHOLDER = ("/bin/sh", "-c", "read -r line || true")
-_GOES_BY_ITSELF = 5.0
+AUTO_REMOVE_TIMEOUT = 5.0
 
 
 class CopyShell(ExecShell):
@@ -55,55 +55,57 @@ class CopyShell(ExecShell):
         super().close()
 
 
-def open_shell(order: StepSpec, *, terminal: str = "xterm-256color") -> ExecShell:
+def open_shell(spec: StepSpec, *, terminal: str = "xterm-256color") -> ExecShell:
     """NotFound when nothing is left of the step's container."""
-    engine = open_engine(order.address)
+    engine = open_engine(spec.address)
     try:
-        left = _newest(engine, order)
-        where = f"the container of step {order.step} of run {order.run}"
-        if left.state == "running":
+        orphan = _newest(engine, spec)
+        where = f"the container of step {spec.step} of run {spec.run}"
+        if orphan.state == "running":
             words = f"a shell in {where}, which runs; leaving it does not end the step"
             return ExecShell(
-                engine, left.id, words=words, terminal=terminal, env=_hidden(order), directory=str(order.root)
+                engine, orphan.id, words=words, terminal=terminal, env=_hidden(spec), directory=str(spec.root)
             )
         return _in_a_copy(
             engine,
-            left,
-            order,
+            orphan,
+            spec,
             terminal,
-            f"a shell in a copy of {where}; what it writes outside of {order.root} is gone afterwards",
+            f"a shell in a copy of {where}; what it writes outside of {spec.root} is gone afterwards",
         )
     except BaseException:
         engine.close()
         raise
 
 
-def _newest(engine: Engine, order: StepSpec) -> Left:
+def _newest(engine: Engine, spec: StepSpec) -> Orphan:
     mine = [
-        left for left in found(engine, order.project, order.home) if (left.run, left.step) == (order.run, order.step)
+        orphan for orphan in find(engine, spec.project, spec.home) if (orphan.run, orphan.step) == (spec.run, spec.step)
     ]
-    chosen = next((left for left in mine if left.state == "running" or left.kept or left.state == "exited"), None)
+    chosen = next(
+        (orphan for orphan in mine if orphan.state == "running" or orphan.kept or orphan.state == "exited"), None
+    )
     if chosen is None:
         hint = (
-            f"the containers of the last {KEPT} failed steps are kept, for {KEPT_SECONDS / 86400:g} days; `podium"
-            f" resume {order.run}` does the step again"
+            f"the containers of the last {MAX_KEPT} failed steps are kept, for {KEEP_SECONDS / 86400:g} days; `podium"
+            f" resume {spec.run}` does the step again"
         )
-        raise NotFound(f"nothing is left of the container of step {order.step} of run {order.run}", hint=hint)
+        raise NotFound(f"nothing is left of the container of step {spec.step} of run {spec.run}", hint=hint)
     return chosen
 
 
-def _in_a_copy(engine: Engine, left: Left, order: StepSpec, terminal: str, words: str) -> ExecShell:
-    labels = Labels(order.project, order.home, SHELL_ROLE, {RUN: str(order.run), STEP: order.step}).all()
+def _in_a_copy(engine: Engine, orphan: Orphan, spec: StepSpec, terminal: str, words: str) -> ExecShell:
+    labels = Labels(spec.project, spec.home, SHELL_ROLE, {RUN: str(spec.run), STEP: spec.step}).all()
     with engine.doing("making a copy of the step's container"):
         changes = [f"LABEL {key}={_quoted(labels[key])}" for key in (PROJECT, HOME, ROLE)]
         image = str(
             engine.api.commit(
-                left.id, repository=f"podium-shell/{home_id(order.home)}", tag=left.id[:12], changes=changes
+                orphan.id, repository=f"podium-shell/{home_id(spec.home)}", tag=orphan.id[:12], changes=changes
             )["Id"]
         )
     line: socket.socket | None = None
     try:
-        container = _placeholder(engine, image, order, labels)
+        container = _placeholder(engine, image, spec, labels)
         line, _ = hijack(
             engine,
             f"/containers/{container}/attach",
@@ -119,8 +121,8 @@ def _in_a_copy(engine: Engine, left: Left, order: StepSpec, terminal: str, words
             image=image,
             words=words,
             terminal=terminal,
-            env=_hidden(order),
-            directory=str(order.root),
+            env=_hidden(spec),
+            directory=str(spec.root),
         )
     except BaseException:
         if line is not None:
@@ -130,24 +132,24 @@ def _in_a_copy(engine: Engine, left: Left, order: StepSpec, terminal: str, words
         raise
 
 
-def _hidden(order: StepSpec) -> dict[str, str]:
-    return parted(order.env, order.secrets)[1]
+def _hidden(spec: StepSpec) -> dict[str, str]:
+    return split_secrets(spec.env, spec.secrets)[1]
 
 
-def _placeholder(engine: Engine, image: str, order: StepSpec, labels: dict[str, str]) -> str:
-    around = surroundings(engine.info(), local=order.address.local)
-    open_, _ = parted(order.env, order.secrets)
-    body: dict[str, Any] = description(order, around, image, open_, "")
+def _placeholder(engine: Engine, image: str, spec: StepSpec, labels: dict[str, str]) -> str:
+    around = surroundings(engine.info(), local=spec.address.local)
+    open_, _ = split_secrets(spec.env, spec.secrets)
+    body: dict[str, Any] = description(spec, around, image, open_, "")
     body.update(Entrypoint=list(_PLACEHOLDER), Labels=labels, AttachStdout=False, AttachStderr=False)
     body["HostConfig"]["AutoRemove"] = True
     with engine.doing("creating the shell's container"):
-        return str(engine.api.create_container_from_config(body, f"{name(order)}-shell")["Id"])
+        return str(engine.api.create_container_from_config(body, f"{name(spec)}-shell")["Id"])
 
 
 def _remove_image(engine: Engine, image: str) -> None:
     """Once its container is gone, which goes by itself as soon as nobody holds it; else that is removed first."""
     with engine.doing("removing the shell's container"):
-        deadline = time.monotonic() + _GOES_BY_ITSELF
+        deadline = time.monotonic() + AUTO_REMOVE_TIMEOUT
         while left := engine.api.containers(all=True, filters={"ancestor": image}):
             if time.monotonic() > deadline:
                 for container in left:

@@ -1,9 +1,8 @@
-"""What a worker may tell the process that looks after a step's container, and how: by signals, because they always
-arrive.
+"""The signals by which a worker controls the supervisor of a step's container.
 
-TERM: have the step end. USR2: end it now. HUP, which the kernel sends when the worker is gone: let go of the
-container, for the next worker to take over. Requests to the engine are made by a thread of their own, so that a
-signal never interrupts what the main thread is in the middle of.
+SIGTERM: end the step. SIGUSR2: kill it. SIGHUP, which the kernel sends when the worker is gone: leave the container to
+the next worker. A thread of its own sends the requests to the engine, so that a signal never interrupts what the main
+thread is in the middle of.
 """
 
 from __future__ import annotations
@@ -19,13 +18,16 @@ from ....containers.engine.client import Engine
 from ....errors import Interrupted, PodiumError
 
 
-class LetGo(BaseException):
+class WorkerGone(BaseException):
     """The worker is gone; the container stays as it is."""
 
 
 class Control:
+    """Receives the worker's signals and passes them on to the container. `signalled` is whether the worker had the step
+    end."""
+
     def __init__(self, worker: int) -> None:
-        self.told = False
+        self.signalled = False
         self._worker = worker
         self._preparing = True
         self._asked: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -40,15 +42,15 @@ class Control:
             signal.signal(number, handler)
         end_with_parent(signal.SIGHUP)
         if os.getppid() != worker:
-            raise LetGo
+            raise WorkerGone
 
-    def hold(self) -> None:
-        """From here on there is something to lose: being told to end is remembered instead of raised."""
+    def defer_signals(self) -> None:
+        """From here on a signal is remembered instead of raised: there may be a container to end, or work to lose."""
         self._preparing = False
 
-    def attend(self, engine: Engine, container: str) -> None:
-        """The container runs: pass on what was asked, and what will be. Called again after the engine was lost and
-        found."""
+    def control(self, engine: Engine, container: str) -> None:
+        """Passes signals on to the container: one that came before, and those to come. Called again after the engine
+        was lost and answers again."""
         first = self._engine is None
         self._engine, self._container = engine, container
         if first:
@@ -58,15 +60,15 @@ class Control:
 
     def _term(self, number: int, frame: FrameType | None) -> None:
         if os.getppid() != self._worker:
-            raise LetGo
-        self.told = True
+            raise WorkerGone
+        self.signalled = True
         if self._preparing:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             raise Interrupted("told to end")
         self._ask("SIGTERM")
 
     def _kill(self, number: int, frame: FrameType | None) -> None:
-        self.told = True
+        self.signalled = True
         if self._preparing:
             signal.signal(signal.SIGUSR2, signal.SIG_IGN)
             raise Interrupted("told to end")
@@ -74,7 +76,7 @@ class Control:
 
     def _orphaned(self, number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise LetGo
+        raise WorkerGone
 
     def _ask(self, what: str) -> None:
         self._pending = what

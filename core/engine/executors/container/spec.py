@@ -1,5 +1,5 @@
-"""What the child process of a step in a container is told: everything, in memory, so that no secret touches a disk
-or a command line."""
+"""The spec of a step in a container, handed to its supervisor in memory, so that no secret touches a disk or a command
+line."""
 
 from __future__ import annotations
 
@@ -23,33 +23,68 @@ class BuildFile:
 
 @dataclass(frozen=True, slots=True)
 class StepSpec:
-    """One attempt at a step in a container.
-
-    `root` is the run's directory, where `argv` starts; `state` the project's `.podium`. `env` holds whole values;
-    those that hold one of `secrets` never become part of the container's description. `base` is the step's key
-    without its image, empty for a step that is never cached, and `key` the key as far as it was known. `build` is
-    what the image's directory contains and `build_hash` its hash. `result` is the file for the answer, `log` the
-    step's log so far. `worker` is the process that must be alive for this to go on.
-    """
+    """One attempt at a step in a container."""
 
     address: Address
+    """The engine."""
+
     project: str
+    """The project's name."""
+
     home: Path
+    """The project's directory, where podium.yaml is."""
+
     state: Path
+    """The project's `.podium`."""
+
     root: Path
+    """The run's directory, where `argv` starts."""
+
     run: int
+    """The run's number."""
+
     step: str
+    """The step's full name."""
+
     attempt: int
+    """Counts from 1."""
+
     argv: tuple[str, ...]
+    """The command."""
+
     env: Mapping[str, str] = field(repr=False)
-    spec: ContainerSpec
+    """The command's environment, whole values; those that hold one of `secrets` never become part of the container's
+    description."""
+
+    container: ContainerSpec
+    """Image or build, limits, mounts and network, as podium.yaml has them."""
+
     outputs: tuple[str, ...]
+    """What the command writes, below `root`."""
+
     tracking_uri: str
+    """MLflow's address."""
+
     secrets: tuple[str, ...] = field(repr=False)
+    """Values that must not become visible."""
+
     base: str
+    """The step's cache key without its image; empty for a step that is never cached."""
+
     key: str
+    """The step's cache key, as far as it is known."""
+
     build: tuple[BuildFile, ...]
+    """What the image's build directory contains; empty for an image that is not built."""
+
     build_hash: str
+    """The hash of the build directory."""
+
     result: Path
+    """The file for the supervisor's answer."""
+
     log: Path
+    """The step's log so far."""
+
     worker: int
+    """The process that must be alive for this to go on."""

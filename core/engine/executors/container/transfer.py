@@ -43,17 +43,17 @@ Say = Callable[[str], None]
 _TIMES = 20
 
 
-def send(engine: Engine, container: str, order: StepSpec, say: Say) -> None:
+def send(engine: Engine, container: str, spec: StepSpec, say: Say) -> None:
     """The run's directory into a container that has not started, at the same path, belonging to the same numbers."""
     sent = [0]
     with engine.doing("sending the run's files"):
         api = engine.api
         url = api._url("/containers/{0}/archive", container)
         answer = api._put(
-            url, params={"path": "/"}, data=_counted(_tree(order.root), sent), timeout=api.timeout * _TIMES
+            url, params={"path": "/"}, data=_counted(_tree(spec.root), sent), timeout=api.timeout * _TIMES
         )
         api._raise_for_status(answer)
-    say(f"sent the run's files to {order.address}: {megabytes(sent[0])}")
+    say(f"sent the run's files to {spec.address}: {megabytes(sent[0])}")
 
 
 def _counted(pieces: Iterable[bytes], total: list[int]) -> Iterator[bytes]:
@@ -90,12 +90,12 @@ def _header(path: Path, status: os.stat_result, *, target: str = "") -> bytes:
     return member.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
 
 
-def bring_back(engine: Engine, container: str, order: StepSpec, say: Say) -> None:
+def bring_back(engine: Engine, container: str, spec: StepSpec, say: Say) -> None:
     """The step's outputs out of its container. An output that is not there is left to the worker, which says so as
     for any step. RunFailed names a link that leaves the outputs."""
-    for output in order.outputs:
-        target = Path(os.path.normpath(order.root / output))
-        if target != order.root and order.root not in target.parents:
+    for output in spec.outputs:
+        target = Path(os.path.normpath(spec.root / output))
+        if target != spec.root and spec.root not in target.parents:
             raise RunFailed(
                 f"output {output!r} is outside of the project",
                 hint="outputs are paths below the directory of podium.yaml",
@@ -106,17 +106,17 @@ def bring_back(engine: Engine, container: str, order: StepSpec, say: Say) -> Non
                 stream = engine.fetch(container, str(target))
             except docker_errors.NotFound:
                 continue
-            with own_files(what), tempfile.TemporaryDirectory(dir=order.state, prefix="fetched-") as scratch:
+            with own_files(what), tempfile.TemporaryDirectory(dir=spec.state, prefix="fetched-") as scratch:
                 archive = Path(scratch) / "output.tar"
                 with archive.open("wb") as file:
                     for piece in stream:
                         file.write(piece)
                 size = archive.stat().st_size
-                _unpack(archive, Path(scratch) / "files", target, order)
+                _unpack(archive, Path(scratch) / "files", target, spec)
         say(f"fetched {output}: {megabytes(size)}")
 
 
-def _unpack(archive: Path, scratch: Path, target: Path, order: StepSpec) -> None:
+def _unpack(archive: Path, scratch: Path, target: Path, spec: StepSpec) -> None:
     """Puts what the archive holds in the place of what is there. Names and links that lead elsewhere, devices and the
     like are refused before anything is touched."""
     scratch.mkdir()
@@ -128,9 +128,9 @@ def _unpack(archive: Path, scratch: Path, target: Path, order: StepSpec) -> None
             raise RunFailed(f"output {target.name} cannot be taken over: {error}") from error
         if not files.exists(target.name):
             raise RunFailed(f"the engine sent something else than output {target.name}")
-        shown = str(target.relative_to(order.root)) if target != order.root else ""
-        _settle(files, target.name, shown, order)
-        with Directory.open(order.root) as root:
+        shown = str(target.relative_to(spec.root)) if target != spec.root else ""
+        _settle(files, target.name, shown, spec)
+        with Directory.open(spec.root) as root:
             if not shown:
                 with files.below(target.name, links=False) as found:
                     _merge(found, root)
@@ -140,11 +140,11 @@ def _unpack(archive: Path, scratch: Path, target: Path, order: StepSpec) -> None
                 _put(files, name, parent)
 
 
-def _settle(files: Directory, name: str, shown: str, order: StepSpec) -> None:
+def _settle(files: Directory, name: str, shown: str, spec: StepSpec) -> None:
     """Has each link of the output say what it means on this machine too."""
     places = {f"{shown}/{found.path}".strip("/"): found.path for found in _links(files, name)}
     links = {place: _target(files, f"{name}/{path}".rstrip("/")) for place, path in places.items()}
-    for place, target in settled(links, order.outputs, str(order.root)).items():
+    for place, target in settled(links, spec.outputs, str(spec.root)).items():
         if target != links[place]:
             parent, last = files.parent(f"{name}/{places[place]}".rstrip("/"), links=False)
             with parent:

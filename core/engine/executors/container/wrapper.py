@@ -13,14 +13,14 @@ from ....errors import RunFailed
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Shorter ones would make a secret of every value that contains "1".
-_SHORTEST_INSIDE = 4
+MIN_SECRET_LENGTH = 4
 _CREDENTIALS = frozenset({"MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"})
 _PASSWORD_IN_ADDRESS = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 
 # Signals reach the whole group of the command (the init process sends them on). The wrapper notes one and goes on
-# waiting, so that what the command started may clean up after the shell in front of it has ended; what then is still
-# there is told to end, as it is with a step that is a process. What it does, in order: read so many lines, carry them
-# out (they export variables and name the command), run the command, wait for the rest.
+# waiting, so that what the command started may clean up after the shell in front of it has ended; what then still runs
+# is sent SIGTERM, as with a step that is a process. What it does, in order: read so many lines, carry them out (they
+# export variables and name the command), run the command, wait for the rest. Its exit codes are those of `ExitCode`.
 WRAPPER = r"""
 unset TINI_KILL_PROCESS_GROUP
 IFS= read -r n || exit 125
@@ -34,33 +34,31 @@ done
 eval "unset s l n
 $s"
 exec </dev/null
-podium_told=
-trap 'podium_told=1' TERM
+podium_term=
+trap 'podium_term=1' TERM
 "$@"
 podium_code=$?
 podium_n=0
 while set -- /proc/[0-9]*; [ $# -gt 2 ] && [ $podium_n -lt 50 ]; do
-  if [ $podium_n -eq 1 ] && [ -z "$podium_told" ]; then
-    echo 'the command has ended, but not all that it started: that is told to end' >&2
+  if [ $podium_n -eq 1 ] && [ -z "$podium_term" ]; then
+    echo 'the command exited but left processes running; terminating them' >&2
     kill -TERM -1
   fi
   podium_n=$((podium_n + 1))
   sleep 0.1 2>/dev/null || sleep 1 || break
 done
 if [ $podium_code -eq 180 ]; then podium_code=179; fi
-if [ -n "$podium_told" ] && [ $podium_code -eq 0 ]; then podium_code=180; fi
+if [ -n "$podium_term" ] && [ $podium_code -eq 0 ]; then podium_code=180; fi
 exit $podium_code
 """
-# What the wrapper ends with when it was told to end and its command left with 0 all the same.
-TOLD_AND_WELL = 180
 ENTRYPOINT = ("/bin/sh", "-c", WRAPPER, "podium")
 
 
-def parted(env: Mapping[str, str], secrets: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """(what the engine may know, what it must not): an environment by whether a value holds a secret. RunFailed for
-    a name that no shell takes."""
+def split_secrets(env: Mapping[str, str], secrets: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Splits an environment into (what the engine may know, what holds a secret). RunFailed for a secret's name that no
+    shell can export."""
     whole = {secret.strip() for secret in secrets if secret.strip()}
-    inside = [secret for secret in whole if len(secret) >= _SHORTEST_INSIDE]
+    inside = [secret for secret in whole if len(secret) >= MIN_SECRET_LENGTH]
     open_: dict[str, str] = {}
     hidden: dict[str, str] = {}
     for name, value in env.items():
@@ -80,7 +78,7 @@ def parted(env: Mapping[str, str], secrets: Sequence[str]) -> tuple[dict[str, st
 
 
 def script(argv: Sequence[str], hidden: Mapping[str, str]) -> bytes:
-    """What goes to the wrapper's standard input."""
+    """Returns what the wrapper reads from its standard input."""
     text = (
         "".join(f"export {name}={quoted(value)}\n" for name, value in hidden.items())
         + "set -- "

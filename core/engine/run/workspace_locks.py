@@ -18,7 +18,7 @@ from fnmatch import fnmatch
 from itertools import takewhile
 from pathlib import Path
 
-from .graph import PlannedStep
+from ..graph import PlannedStep
 
 
 @dataclass(frozen=True, slots=True)

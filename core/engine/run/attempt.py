@@ -1,8 +1,8 @@
-"""One attempt at a step, from the started command to its last line: reads what it prints, ends it when it must end,
-and what it left behind.
+"""One attempt at a step, from the started command to its last line: reads what it prints, and ends it, and what it
+left running, when it must end.
 
-A step is over when its command has ended. Processes that it left running are told to end (TERM), then ended (KILL):
-a step that could leave something running would not be a step.
+A step is over when its command has ended. Processes that it left running get SIGTERM, then SIGKILL: a step that could
+leave something running would not be a step.
 """
 
 from __future__ import annotations
@@ -13,18 +13,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..logs.writer import StepLog
-from .executors import Execution
+from ...logs.writer import StepLog
+from ..executors import Execution
 
+# How long an attempt may take to end after SIGTERM before it gets SIGKILL.
 GRACE = 5.0
-# After KILL only a process that is stuck in the kernel is still there; nobody waits for it longer than this.
-_GIVE_UP = 3.0
-_CHUNK = 1 << 18
-_TAIL = 8192
-_POLL = 0.05
+# After SIGKILL only a process that is stuck in the kernel is still there; it is waited for no longer than this.
+KILL_TIMEOUT = 3.0
+CHUNK_BYTES = 1 << 18
+# How much of the end of standard error is kept for the last words, and how many chunks a pipe can still hold.
+TAIL_BYTES = 8192
+MAX_LAST_CHUNKS = 64
+POLL_INTERVAL = 0.05
 # A line without an end (a prompt, a progress bar) is shown when nothing has come for so long. Less would tear lines on
 # a busy machine.
-_SILENCE = 1.0
+LINE_TIMEOUT = 1.0
 
 
 @dataclass(slots=True)
@@ -65,6 +68,7 @@ class Attempt:
         self._grace = grace
         self._timeout = timeout
         self._timeout_at = None if timeout is None else time.monotonic() + timeout
+        # Set by `stop`: when SIGKILL follows; and by SIGKILL: when the attempt is left alone.
         self._kill_at: float | None = None
         self._give_up_at: float | None = None
         self._reason = ""
@@ -79,12 +83,12 @@ class Attempt:
         return list(self._streams)
 
     def read(self, descriptor: int) -> bool:
-        """Take over what is there, at most a chunk. False when there is nothing (more) to read now."""
+        """Reads what is there, at most a chunk; returns False when there is nothing (more) to read now."""
         stream = self._streams.get(descriptor)
         if stream is None:
             return False
         try:
-            data = os.read(descriptor, _CHUNK)
+            data = os.read(descriptor, CHUNK_BYTES)
         except BlockingIOError:
             return False
         except OSError:
@@ -93,23 +97,23 @@ class Attempt:
             self._close(descriptor)
             return False
         if stream == "e":
-            self._tail = (self._tail + data)[-_TAIL:]
+            self._tail = (self._tail + data)[-TAIL_BYTES:]
         self._log.feed(stream, data)
         self._heard_at = time.monotonic()
         return True
 
     def stop(self, reason: str) -> None:
-        """Have it end: TERM now, KILL after the grace period. A second call does not start the grace period again."""
+        """Has it end: SIGTERM now, SIGKILL after the grace period, which a second call does not start again."""
         if self._kill_at is None:
             self._reason = self._reason or reason
             self._kill_at = time.monotonic() + self._grace
             self._execution.terminate()
 
     def advance(self) -> Ending | None:
-        """To be called after a child has ended and whenever `next_look` says so; the ending, once everything is
-        over."""
+        """Does what is due; returns the ending once everything is over. To be called after a child has ended and
+        whenever `next_look` says so."""
         now = time.monotonic()
-        if self._log.unfinished and now >= self._heard_at + _SILENCE:
+        if self._log.unfinished and now >= self._heard_at + LINE_TIMEOUT:
             self._log.flush()
         if self.code is None:
             self.code = self._execution.poll()
@@ -125,16 +129,16 @@ class Attempt:
         return self._finish()
 
     def next_look(self) -> float | None:
-        """When `advance` has something to do even if nothing happens, on the monotonic clock."""
+        """Returns when `advance` has something to do even if nothing happens, on the monotonic clock."""
         if self.code is not None or (self._kill_at is not None and self._give_up_at is not None):
-            return time.monotonic() + _POLL
-        silence = self._heard_at + _SILENCE if self._log.unfinished else None
+            return time.monotonic() + POLL_INTERVAL
+        silence = self._heard_at + LINE_TIMEOUT if self._log.unfinished else None
         return min((at for at in (self._timeout_at, self._kill_at, silence) if at is not None), default=None)
 
     def _kill_if_due(self, now: float) -> None:
         if self._kill_at is not None and now >= self._kill_at:
             if self._give_up_at is None:
-                self._give_up_at = now + _GIVE_UP
+                self._give_up_at = now + KILL_TIMEOUT
                 self._log.note(f"still running after {_seconds(self._grace)}: killed")
             self._execution.kill()
 
@@ -146,7 +150,7 @@ class Attempt:
             self._log.note("something that it started cannot be ended; it is left alone")
             return False
         if self._kill_at is None:
-            self._log.note("the command has ended, but not all that it started: that is told to end")
+            self._log.note("the command exited but left processes running; terminating them")
             self._kill_at = now + self._grace
             self._execution.terminate()
         self._kill_if_due(now)
@@ -156,7 +160,7 @@ class Attempt:
         # Whoever still holds the other end of a pipe could write for ever: only what is there already is taken, and no
         # more than a pipe can hold.
         for descriptor in self.descriptors:
-            for _ in range(64):
+            for _ in range(MAX_LAST_CHUNKS):
                 if not self.read(descriptor):
                     break
             self._close(descriptor)
@@ -164,7 +168,7 @@ class Attempt:
         return Ending(self.code, self._reason, _last_words(self._tail))
 
     def abandon(self) -> None:
-        """The worker cannot go on (a full disk): end it without looking back."""
+        """Kills it without looking back: the worker cannot go on (a full disk)."""
         self._execution.kill()
         for descriptor in self.descriptors:
             self._close(descriptor)
@@ -176,13 +180,13 @@ class Attempt:
 
 
 def _last_words(tail: bytes) -> str:
-    """The last line. Of one that does not begin within the tail, the words from the second on: the first may be the
-    end of a secret."""
+    """Returns the last line. Of one that does not begin within the tail, the words from the second on: the first may be
+    the end of a secret."""
     text = tail.decode("utf-8", "replace")
     lines = text.strip().splitlines()
     if not lines:
         return ""
-    if len(tail) == _TAIL and len(text.lstrip().splitlines()) == 1:
+    if len(tail) == TAIL_BYTES and len(text.lstrip().splitlines()) == 1:
         return lines[0].partition(" ")[2].strip()
     return lines[-1].strip()
 

@@ -1,5 +1,4 @@
-"""From a step that may go to a started command, or to restored outputs; and from an ended command to what is kept of
-it."""
+"""Starts a ready step or restores its cached outputs, and keeps the result when its command ends."""
 
 from __future__ import annotations
 
@@ -11,27 +10,27 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from .. import handover, plugins
-from ..domain.project import Project
-from ..domain.runs import Run
-from ..errors import PodiumError
-from ..logs.masking import masked
-from ..logs.writer import StepLog
-from . import builtin_process, environment, paths
+from ... import handover, plugins
+from ...domain.project import Project
+from ...domain.runs import Run
+from ...errors import PodiumError
+from ...logs.masking import masked
+from ...logs.writer import StepLog
+from .. import builtin_process, environment, paths
+from ..cache import Cache, Kept, keyed
+from ..cache.hashing import locate
+from ..context import StepContext, Upstream
+from ..executors import Execution, Executor, Setting, Task, load
+from ..graph import PlannedStep
 from .attempt import Ending
-from .cache import Cache, Kept, keyed
-from .cache.hashing import locate
-from .context import StepContext, Upstream
-from .executors import Execution, Executor, Setting, Task, load
-from .graph import PlannedStep
 from .run_graph import Node, RunGraph
 
 SHELL = ("/bin/sh", "-e", "-c")
-_LAST_WORDS = 300
+MAX_LAST_WORDS = 300
 
 
-class Problem(Exception):
-    """Why a step has failed, in words for a person."""
+class StepFailed(Exception):
+    """Raised when an attempt at a step has failed; why, in words for a person."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -40,10 +39,13 @@ class Problem(Exception):
 
 
 class Launcher:
+    """Starts and finishes the steps of one run. `root` is where commands start; `breathe` is called while a large file
+    is read, and may raise to end that."""
+
     def __init__(
-        self, project: Project, run: Run, root: Path, board: RunGraph, *, isolated: bool, breathe: Callable[[], None]
+        self, project: Project, run: Run, root: Path, graph: RunGraph, *, isolated: bool, breathe: Callable[[], None]
     ) -> None:
-        self._project, self._run, self._root, self._board = project, run, root, board
+        self._project, self._run, self._root, self._graph = project, run, root, graph
         self._isolated = isolated
         self._breathe = breathe
         self._directory = paths.run_directory(project.state, run.id)
@@ -55,39 +57,37 @@ class Launcher:
         self._shared: dict[bool, dict[str, str]] = {}
         self._builtin_environment: dict[str, str] | None = None
 
-    def begin(self, node: Node) -> Execution | Problem | None:
-        """The started execution; None when there is nothing to do because all is there already; Problem when it
-        cannot be started. OSError when the log cannot be written."""
+    def begin(self, node: Node) -> Execution | None:
+        """Returns the started execution; None when there is nothing to do because the outputs were restored.
+
+        StepFailed when it cannot be started. OSError when the log cannot be written.
+        """
         log = self.log(node)
         try:
             return self._begin_builtin(node) if node.step.spec.uses else self._begin_command(node, log)
-        except Problem as problem:
-            found = problem
-        except PodiumError as error:
-            found = Problem(error.message, error.hint)
-        except (OSError, sqlite3.Error) as error:
-            found = Problem(f"cannot be started: {_words(error)}")
-        log.note(found.message)
-        return found
+        except (StepFailed, PodiumError, OSError, sqlite3.Error) as error:
+            problem = _why_not_started(error)
+            log.note(problem.message)
+            raise problem from None
 
-    def finish(self, node: Node, ending: Ending) -> Problem | None:
-        """Keep what an ended command left. The reason when the step has failed."""
+    def finish(self, node: Node, ending: Ending) -> None:
+        """Keeps what an ended command left. StepFailed when the step has failed."""
         if node.step.spec.uses:
-            return self._finish_builtin(node, ending)
+            self._finish_builtin(node, ending)
+            return
         log = self.log(node)
         found = self._learnt(node)
         if not ending.good:
             log.note(ending.describe())
             if found.get("error") and not ending.reason:
-                return Problem(self._masked(found["error"]), self._masked(found.get("hint") or ""))
-            return Problem(ending.describe(), self._words(ending))
+                raise StepFailed(self._masked(found["error"]), self._masked(found.get("hint") or ""))
+            raise StepFailed(ending.describe(), self._words(ending))
         try:
             self._check_outputs(node)
             self._keep(node, log)
-        except Problem as problem:
+        except StepFailed as problem:
             log.note(f"{problem.message}. {problem.hint}" if problem.hint else problem.message)
-            return problem
-        return None
+            raise
 
     def log(self, node: Node) -> StepLog:
         name = node.step.name
@@ -99,7 +99,7 @@ class Launcher:
         return log
 
     def close_log(self, node: Node) -> str:
-        """What is missing in the log because it could not be written; empty when it is whole."""
+        """Closes the step's log; returns what could not be written to it, in words, empty when it is whole."""
         log = self._logs.pop(node.step.name, None)
         if log is None:
             return ""
@@ -210,7 +210,7 @@ class Launcher:
     def _check_outputs(self, node: Node) -> None:
         for output in node.step.outputs:
             if not os.path.exists(locate(str(self._root), output, "output")):  # noqa: PTH110
-                raise Problem(
+                raise StepFailed(
                     f"the command ended well but did not write its output {output!r}",
                     "correct the command, or `outputs` in podium.yaml",
                 )
@@ -227,7 +227,7 @@ class Launcher:
                 return
             differing = store.keep(node.key, self._run.id, step, self._root)
         except PodiumError as error:
-            raise Problem(error.message, error.hint) from error
+            raise StepFailed(error.message, error.hint) from error
         except (OSError, sqlite3.Error) as error:
             node.message = f"not kept in the cache: {_words(error)}"
             log.note(node.message)
@@ -266,7 +266,7 @@ class Launcher:
         finally:
             os.close(project)
 
-    def _finish_builtin(self, node: Node, ending: Ending) -> Problem | None:
+    def _finish_builtin(self, node: Node, ending: Ending) -> None:
         file, result = self._builtin_files(node)
         answer = builtin_process.read_result(result)
         for path in (file, result):
@@ -276,12 +276,12 @@ class Launcher:
             node.results = {**node.results, "exit_code": answer.get("exit_code", 1)}
             error = self._masked(answer["error"])
             if ending.reason:
-                return Problem(ending.reason, error)
-            return Problem(error, self._masked(answer.get("hint") or ""))
+                raise StepFailed(ending.reason, error)
+            raise StepFailed(error, self._masked(answer.get("hint") or ""))
         if ending.good and "results" in answer:
-            return None
+            return
         self.log(node).note(ending.describe())
-        return Problem(ending.describe() if not ending.good else "ended without an answer", self._words(ending))
+        raise StepFailed(ending.describe() if not ending.good else "ended without an answer", self._words(ending))
 
     def _builtin_files(self, node: Node) -> tuple[Path, Path]:
         name = paths.safe_name(node.step.name)
@@ -289,7 +289,7 @@ class Launcher:
 
     def _upstream(self, node: Node) -> Mapping[str, Upstream]:
         found: dict[str, Upstream] = {}
-        for other in self._board.ancestors(node):
+        for other in self._graph.ancestors(node):
             name = other.step.name
             found[name] = Upstream(name, other.state, other.results, other.key, other.origin if other.cached else None)
         return found
@@ -297,7 +297,7 @@ class Launcher:
     # Helpers
 
     def _executor(self, name: str) -> Executor | None:
-        """None for plain processes as long as none was started: nothing of them belongs into a key, and a run from
+        """None for plain processes as long as none was started: nothing of them belongs in a key, and a run from
         the cache needs none."""
         return None if plugins.executor_capabilities(name).local else self._started(name)
 
@@ -317,7 +317,15 @@ class Launcher:
         return masked(text, self._project.secrets)
 
     def _words(self, ending: Ending) -> str:
-        return self._masked(ending.last)[:_LAST_WORDS]
+        return self._masked(ending.last)[:MAX_LAST_WORDS]
+
+
+def _why_not_started(error: Exception) -> StepFailed:
+    if isinstance(error, StepFailed):
+        return error
+    if isinstance(error, PodiumError):
+        return StepFailed(error.message, error.hint)
+    return StepFailed(f"cannot be started: {_words(error)}")
 
 
 def has_containers(project: Project) -> bool:

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..config.expressions import evaluate_when, looks_at_outcome
-from ..domain.project import Scalar
-from ..domain.runs import Step, StepState
-from .graph import PlannedStep
+from ...config.expressions import evaluate_when, looks_at_outcome
+from ...domain.project import Scalar
+from ...domain.runs import Step, StepState
+from ..graph import PlannedStep
 
 _SEVERITY = {
     StepState.SUCCEEDED: 0,

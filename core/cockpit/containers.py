@@ -1,0 +1,108 @@
+"""`cockpit.containers`: what engines run, images, shells, and what replicas write and use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..domain.containers import USAGE, EngineSnapshot, Image, Unneeded, usage_series
+from ..identity.account import whoami
+from .opened import OpenProject
+
+if TYPE_CHECKING:
+    from ..delivery.environment.replica_logs import Following
+    from ..domain.shells import ShellSession
+    from ..domain.watching import Series
+
+
+class Containers:
+    """Reads what was last seen of engines from the journal, which costs nothing and works while an engine does not;
+    `look` and the methods about unneeded images ask the engines."""
+
+    def __init__(self, opened: OpenProject) -> None:
+        self._opened = opened
+
+    def snapshots(self) -> Sequence[EngineSnapshot]:
+        """Returns what was last seen of each environment with containers; the agent looks whenever something
+        changes."""
+        journal = self._opened.journal
+        names = [one.name for one in self._opened.config.environments.values() if one.driver != "process"]
+        return [snapshot for name in names if (snapshot := journal.snapshots.get(name)) is not None]
+
+    def look(self, environment: str) -> EngineSnapshot | None:
+        """Returns what an environment's engine runs now: as the agent knows it, else asked. None where no engine
+        serves it; a snapshot with a message where the engine does not answer."""
+        from ..delivery.environment.observed import picture
+        from ..delivery.environment.runtime import EnvironmentRuntime
+
+        found = self._opened.config.environment(environment)
+        return picture(EnvironmentRuntime(self._opened.config, self._opened.journal, found))
+
+    # Images
+
+    def images(self, model: str | None = None) -> Sequence[Image]:
+        """Returns the serving images of every version on every engine, the newest version first."""
+        return self._opened.journal.images.of(model or self._opened.config.mlflow.model)
+
+    def unneeded_images(self, newest: int, *, say: Callable[[str], None]) -> Sequence[Unneeded]:
+        """Returns the serving images that nothing needs any more, on every engine of the project; the `newest`
+        versions stay in any case. Asks the engines: loads Docker's package into this process."""
+        from ..delivery.status.image_prune import find
+
+        return find(self._opened.config, self._opened.journal, newest=newest, say=say)
+
+    def prune_images(self, which: Sequence[Unneeded], *, say: Callable[[str], None]) -> Sequence[Unneeded]:
+        """Removes these images; returns those that went. What has come to be needed meanwhile stays."""
+        from ..delivery.status.image_prune import prune
+
+        journal = self._opened.journal
+        gone = prune(self._opened.config, journal, which, say=say)
+        journal.audit.add(whoami(), "prune", f"{len(gone)} images", ", ".join(one.name for one in gone)[:500])
+        return gone
+
+    # Shells
+
+    def shell(self, environment: str, name: str) -> ShellSession:
+        """Opens a shell in a running container of an environment: a replica's id, a container's name, or `proxy`.
+        Loads Docker; to be closed."""
+        from ..delivery.environment.replica_shell import open_shell
+        from ..delivery.environment.runtime import EnvironmentRuntime
+
+        found = self._opened.config.environment(environment)
+        return open_shell(EnvironmentRuntime(self._opened.config, self._opened.journal, found), name)
+
+    def shell_command(self, environment: str, name: str, *, program: Sequence[str]) -> Sequence[str]:
+        """Returns the command that gives a person that shell on a terminal of their own. `program` starts Podium's
+        command line, which the front end knows."""
+        return [*program, "-C", str(self._opened.home), "shell", "-e", environment, name]
+
+    # Logs and usage
+
+    def follow_logs(self, environment: str, *, replica: str = "", tail: int | None = None) -> Following:
+        """Returns the logs of an environment's replicas as one, kept up to date until it is closed; `tail` is how
+        many of the newest lines of each come first."""
+        from ..delivery.environment.replica_logs import Following
+
+        found = self._opened.config.environment(environment)
+        return Following(self._opened.config, self._opened.journal, found, only=replica, tail=tail)
+
+    def log(self, environment: str, replica: str) -> Path:
+        """Returns where the log of a replica (or of the proxy) is, or will be."""
+        from ..delivery.host.paths import safe
+
+        return self._opened.config.state / "environments" / safe(environment) / f"{safe(replica)}.log"
+
+    def usage(
+        self, environment: str, containers: Collection[str], *, start: float, end: float, points: int
+    ) -> dict[str, dict[str, Series]]:
+        """Returns {container: {signal: series}} of what the containers of an environment used;
+        `domain.containers.USAGE` names the signals."""
+        series = self._opened.journal.samples.series
+        return {
+            name: {
+                signal: series(usage_series(environment, name), signal, start=start, end=end, points=points)
+                for signal in USAGE
+            }
+            for name in containers
+        }

@@ -1,0 +1,122 @@
+"""`cockpit.models`: what the registry holds, as the journal last saw it, and what Podium knows about each version."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ..errors import NotFound
+from ..identity.account import whoami
+from .opened import OpenProject
+
+if TYPE_CHECKING:
+    from ..domain.delivery import Quarantined
+    from ..domain.models import Comparison, Lineage, MetricPoint, Model, Version
+    from ..domain.verdicts import GateReport
+    from ..registry import Registry
+
+_LIST_VERSIONS = "`podium versions` lists those there are"
+
+
+class Models:
+    """Reads the registry's snapshot in the journal; only what says so asks the registry itself."""
+
+    def __init__(self, opened: OpenProject) -> None:
+        self._opened = opened
+
+    def list(self) -> Sequence[Model]:
+        """Returns every registered model."""
+        return self._opened.journal.versions.models()
+
+    def versions(self, model: str | None = None) -> Sequence[Version]:
+        """Returns the versions of a model (default: the project's), newest first, as the journal last saw them."""
+        return self._opened.journal.versions.of(self._model(model))
+
+    def version(self, number: int, model: str | None = None) -> Version:
+        """Returns one version. NotFound when there is none of that number."""
+        name = self._model(model)
+        found = self._opened.journal.versions.get(name, number)
+        if found is None:
+            raise NotFound(f"model {name} has no version {number}", hint=_LIST_VERSIONS)
+        return found
+
+    def resolve(self, text: str, model: str | None = None) -> Version:
+        """Returns the version that `3`, `v3`, an alias or the beginning of a commit names. NotFound when none does."""
+        number = text.removeprefix("v")
+        if number.isdecimal():
+            return self.version(int(number), model)
+        name = self._model(model)
+        found = self._opened.journal.versions.named(name, text)
+        if found is None:
+            raise NotFound(f"model {name} has no version, alias or commit {text!r}", hint=_LIST_VERSIONS)
+        return found
+
+    def refresh(self, *, force: bool = False) -> bool:
+        """Brings the journal's snapshot of the registry up to date where it has changed; returns whether it had.
+        Loads MLflow when the store is embedded and changed."""
+        from ..registry.snapshot import refresh
+
+        return refresh(self._opened.config, self._opened.journal, force=force)
+
+    def refresh_apart(self) -> None:
+        """Does the same in a process of its own, for front ends that must stay light. Returns at once when nothing
+        changed, else when it is done."""
+        from ..registry.snapshot import refresh_apart
+
+        refresh_apart(self._opened.config, self._opened.journal)
+
+    def compare(self, versions: Collection[Version]) -> Comparison:
+        """Returns what differs between versions."""
+        from ..registry.compare import compare
+
+        return compare(tuple(versions))
+
+    def gate_reports(self, version: Version) -> Sequence[GateReport]:
+        """Returns what gates said about a version."""
+        return self._opened.journal.gates.of(version.model, version.version)
+
+    def metric_history(self, version: Version, metric: str) -> Sequence[MetricPoint]:
+        """Returns the curve of a training metric from the journal; empty when it was never fetched (see
+        `fetch_metric_history`)."""
+        return self._opened.journal.versions.history(version.mlflow_run, metric)
+
+    def fetch_metric_history(self, version: Version, metric: str) -> Sequence[MetricPoint]:
+        """Asks the registry for the curve and keeps the answer. Loads MLflow when the store is embedded."""
+        with self._registry() as registry:
+            points = registry.metric_history(version.mlflow_run, metric)
+        self._opened.journal.versions.put_history(version.mlflow_run, metric, points)
+        return points
+
+    def lineage(self, of: str) -> Sequence[Lineage]:
+        """Returns the lineage rows of a version (`v3`, an alias), a commit, `run:12` or an environment's name.
+        NotFound when nothing matches."""
+        from ..lineage import rows
+
+        return rows(self._opened.journal, self._opened.config, of)
+
+    def quarantined(self) -> Sequence[Quarantined]:
+        """Returns the versions that must not be served."""
+        return self._opened.journal.quarantine.all()
+
+    def quarantine(self, version: Version, *, why: str) -> None:
+        """Keeps a version from being served again."""
+        self._opened.journal.quarantine.add(version.model, version.version, version.commit, whoami(), why)
+
+    def lift_quarantine(self, version: int, *, why: str = "", model: str | None = None) -> None:
+        """Lets a version be served again. NotFound when it is not quarantined."""
+        self._opened.journal.quarantine.lift(self._model(model), version, whoami(), why)
+
+    def _model(self, model: str | None) -> str:
+        return model or self._opened.config.mlflow.model
+
+    @contextmanager
+    def _registry(self) -> Generator[Registry]:
+        from ..registry import open_registry
+
+        project = self._opened.config
+        registry = open_registry(project.mlflow, project.state)
+        try:
+            yield registry
+        finally:
+            registry.close()

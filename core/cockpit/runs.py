@@ -1,0 +1,145 @@
+"""`cockpit.runs`: pipelines and operations, their steps, logs and shells."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..domain.runs import Approval, Run, RunDetail, RunState, Step, Trigger
+from ..errors import PodiumError
+from ..identity.account import whoami
+from .opened import OpenProject
+
+if TYPE_CHECKING:
+    from ..domain.shells import LocalShell, ShellSession
+
+
+class Runs:
+    """Reads runs from the journal; starts, stops and answers them."""
+
+    def __init__(self, opened: OpenProject) -> None:
+        self._opened = opened
+
+    def list(
+        self,
+        *,
+        limit: int = 50,
+        before: int | None = None,
+        states: Collection[RunState] = (),
+        name: str | None = None,
+        search: str | None = None,
+    ) -> Sequence[Run]:
+        """Returns runs newest first, those with an id below `before`."""
+        return self._opened.journal.runs.page(limit=limit, before=before, states=states, name=name, search=search)
+
+    def active(self) -> Sequence[Run]:
+        """Returns the runs that are not over."""
+        return self._opened.journal.runs.active()
+
+    def count(self) -> int:
+        """Returns how many runs there are."""
+        return self._opened.journal.runs.count()
+
+    def get(self, run_id: int) -> RunDetail:
+        """Returns a run with its steps; one whose worker is gone is marked interrupted first. NotFound when there is
+        no such run."""
+        journal = self._opened.journal
+        run = journal.runs.get(run_id)
+        if not run.state.finished:
+            self.recover()
+            run = journal.runs.get(run_id)
+        return RunDetail(run, tuple(journal.steps.of(run_id)))
+
+    def steps(self, run_id: int) -> Sequence[Step]:
+        """Returns the steps of a run."""
+        return self._opened.journal.steps.of(run_id)
+
+    def recover(self) -> Sequence[int]:
+        """Marks runs whose worker is gone as interrupted; returns their ids."""
+        from ..engine.recovery import recover
+
+        return recover(self._opened.journal)
+
+    def start(
+        self,
+        pipeline: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        jobs: int | None = None,
+        why: str = "",
+        commit: str | None = None,
+        fresh: bool = False,
+    ) -> Run:
+        """Writes a run of `pipeline` into the journal and starts its worker. `commit` runs it in a worktree of that
+        commit; `fresh` ignores the cache."""
+        from ..engine.submit import submit_pipeline
+
+        return submit_pipeline(
+            self._opened.config,
+            self._opened.journal,
+            pipeline,
+            params=params or {},
+            jobs=jobs,
+            trigger=Trigger.PERSON,
+            who=whoami(),
+            why=why,
+            commit=commit,
+            fresh=fresh,
+        )
+
+    def cancel(self, run_id: int, *, why: str = "") -> None:
+        """Asks the run's worker to stop; a run that was interrupted is given up. Refused when the run is already
+        over."""
+        from ..engine.submit import cancel
+
+        cancel(self._opened.journal, run_id, who=whoami(), why=why)
+        self._remove_containers(run_id)
+
+    def resume(self, run_id: int) -> Run:
+        """Continues after the last finished step. Refused when the run is still running or succeeded."""
+        from ..engine.submit import resume
+
+        return resume(self._opened.config, self._opened.journal, run_id, who=whoami())
+
+    def approve(self, run_id: int, step: str | None = None, *, why: str = "") -> Approval:
+        """Lets a waiting step continue; `step` may be left out when only one waits."""
+        from ..engine.submit import approve
+
+        return approve(self._opened.journal, run_id, step, who=whoami(), why=why)
+
+    def log(self, run_id: int, step: str) -> Path:
+        """Returns where the step's log is, or will be."""
+        from ..engine.paths import step_log
+
+        return step_log(self._opened.state, run_id, step)
+
+    def worker_log(self, run_id: int) -> Path:
+        """Returns where the log of the run's worker is, or will be."""
+        from ..engine.paths import worker_log
+
+        return worker_log(self._opened.state, run_id)
+
+    def shell(self, run_id: int, step: str | None = None) -> LocalShell | ShellSession:
+        """Opens a shell in a step's container (the one that runs, or a copy of the one that its failure left), or
+        returns how to start one in the directory of a step that was a process. `step` None: the only one that failed.
+        NotFound when nothing is left. Loads Docker. A session is to be closed."""
+        from ..engine.shell import shell
+
+        return shell(self._opened.config, self._opened.journal, run_id, step)
+
+    def shell_command(self, run_id: int, step: str, *, program: Sequence[str]) -> Sequence[str]:
+        """Returns the command that gives a person that shell on a terminal of their own. `program` starts Podium's
+        command line, which the front end knows."""
+        return [*program, "-C", str(self._opened.home), "shell", str(run_id), step]
+
+    def _remove_containers(self, run_id: int) -> None:
+        """Has the containers removed that a run kept for a later worker, once it is over for good. In the background;
+        needs podium.yaml."""
+        from ..engine.container_cleanup import tidy
+
+        run = self._opened.journal.runs.get(run_id)
+        if run.state.finished:
+            with suppress(PodiumError):
+                tidy(self._opened.config, run)

@@ -1,0 +1,95 @@
+"""The attempts of a run that are under way: their pipes on one selector, and the socket into which signals are
+written."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+from ...logs.writer import StepLog
+from ..executors import Execution
+from .attempt import Attempt, Ending
+
+# More than the signals of any moment: what is left in the socket wakes the loop once more.
+WAKE_BYTES = 4096
+
+
+class Attempts:
+    """Attempts by the name of their step. `wake` is the end of a socket pair into which signals are written; `grace`
+    is how long an attempt may take to end before it is killed."""
+
+    def __init__(self, wake: socket.socket, *, grace: float) -> None:
+        self._wake, self._grace = wake, grace
+        self._attempts: dict[str, Attempt] = {}
+        self._readers: dict[int, Attempt] = {}
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(wake, selectors.EVENT_READ)
+
+    def __len__(self) -> int:
+        return len(self._attempts)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._attempts
+
+    def add(self, name: str, execution: Execution, log: StepLog, *, timeout: float | None) -> Attempt:
+        """Takes over a started execution: from now on its output is read."""
+        attempt = Attempt(execution, log, timeout=timeout, unwatch=self._unwatch, grace=self._grace)
+        self._attempts[name] = attempt
+        for descriptor in attempt.descriptors:
+            self._readers[descriptor] = attempt
+            self._selector.register(descriptor, selectors.EVENT_READ)
+        return attempt
+
+    def next_look(self) -> float | None:
+        """Returns when an attempt has something to do even if nothing happens (a time-out, a kill)."""
+        looks = (attempt.next_look() for attempt in self._attempts.values())
+        return min((at for at in looks if at is not None), default=None)
+
+    def wait(self, until: float) -> bool:
+        """Reads what comes, `until` (monotonic) at most; returns whether an attempt may have ended: a signal came
+        (SIGCHLD), it is time for a look, or no pipe is open any more."""
+        events = self._selector.select(max(0.0, until - time.monotonic()))
+        self._take(events)
+        signalled = any(key.fileobj is self._wake for key, _ in events)
+        return signalled or time.monotonic() >= until or not self._readers
+
+    def read_now(self) -> None:
+        """Reads what is there, without waiting: pipes must not fill up while something else takes long."""
+        self._take(self._selector.select(0))
+
+    def take_ended(self) -> Iterator[tuple[str, Ending]]:
+        """Has every attempt do what is due, and yields those that are over; they are no longer among the attempts."""
+        for name, attempt in list(self._attempts.items()):
+            ending = attempt.advance()
+            if ending is not None:
+                del self._attempts[name]
+                yield name, ending
+
+    def stop(self, reason: str) -> None:
+        """Has all of them end."""
+        for attempt in self._attempts.values():
+            attempt.stop(reason)
+
+    def abandon(self) -> None:
+        """Kills all of them without looking back: the runner cannot go on."""
+        for attempt in self._attempts.values():
+            attempt.abandon()
+
+    def close(self) -> None:
+        """Closes the selector."""
+        self._selector.close()
+
+    def _take(self, events: list[tuple[selectors.SelectorKey, int]]) -> None:
+        for key, _ in events:
+            if key.fileobj is self._wake:
+                with suppress(BlockingIOError):
+                    self._wake.recv(WAKE_BYTES)
+            elif attempt := self._readers.get(key.fd):
+                attempt.read(key.fd)
+
+    def _unwatch(self, descriptor: int) -> None:
+        self._readers.pop(descriptor, None)
+        self._selector.unregister(descriptor)

@@ -1,0 +1,74 @@
+"""Where a run's files are: a worktree of its commit, or the working tree and the commit that it stands at."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from ...domain.project import Project
+from ...domain.runs import Run
+from ...errors import NotFound, PodiumError
+from ...journal import Journal
+from .. import paths
+
+
+def is_isolated(run: Run, home: Path) -> bool:
+    """Returns whether the run has a worktree of its own."""
+    return not run.is_operation and bool(run.workspace) and Path(run.workspace) != home
+
+
+def check_out(home: Path, journal: Journal, run: Run) -> Project:
+    """Makes the run's own worktree of its commit, where it is not there yet; returns the project as it stands in it."""
+    from ...scm import Repository
+
+    top = paths.worktree(home / ".podium", run.id)
+    repository = Repository.open(home)
+    whole = paths.checked_out_marker(home / ".podium", run.id)
+    if not (top.exists() and whole.exists()):
+        # What a worker that was killed had checked out of it is not the commit.
+        repository.worktree_remove(top)
+        repository.worktree_add(run.commit, top)
+        whole.touch(mode=0o600)
+    root = top / repository.prefix if repository.prefix else top
+    journal.runs.set_workspace(run.id, root)
+    if not (root / "podium.yaml").is_file():
+        raise NotFound(f"commit {run.commit[:9]} has no podium.yaml", hint="commit it: `git add podium.yaml`")
+    return load_project(root, home)
+
+
+def load_project(root: Path, home: Path) -> Project:
+    """Reads podium.yaml of a directory, for the project at `home`."""
+    from ...config import load
+
+    return load(root, home=home)
+
+
+def remove_worktree(home: Path, run: Run) -> None:
+    """Removes the worktree of a run that succeeded: the cache and MLflow keep what it made. After a failure it stays,
+    to be looked at and resumed."""
+    from ...scm import Repository
+
+    with suppress(PodiumError):
+        Repository.open(home).worktree_remove(paths.worktree(home / ".podium", run.id))
+
+
+def note_commit(home: Path, journal: Journal, run: Run, *, resumed: bool) -> Run:
+    """Notes the commit that the working tree stands at, and whether it differs from it; returns the run with both. A
+    project without a repository has no commit."""
+    if run.is_operation or not any((parent / ".git").exists() for parent in (home, *home.parents)):
+        return run
+    from ...scm import Repository
+
+    try:
+        repository = Repository.open(home)
+        commit, branch, dirty = repository.head().sha, repository.branch(), repository.dirty()
+    except PodiumError as error:
+        print(f"no commit is noted: {error.message}", flush=True)
+        return run
+    if resumed and run.commit:
+        # Steps before this one ran at the commit that is noted: another one now makes it a mixture, and that is what
+        # dirty says.
+        commit, branch, dirty = run.commit, run.branch, run.dirty or dirty or commit != run.commit
+    journal.runs.set_commit(run.id, commit, branch=branch, dirty=dirty)
+    return replace(run, commit=commit, branch=branch, dirty=dirty)

@@ -1,0 +1,64 @@
+"""Makes an embedded MLflow store ready before the first training script: once, not by four scripts at the same
+time."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ...domain.project import Project
+from ...domain.runs import Run, RunState
+from ...errors import RunFailed
+from ...journal import Journal
+from .. import paths
+from ..graph import PlannedStep
+
+if TYPE_CHECKING:
+    import subprocess
+
+PREPARE_TIMEOUT = 180.0
+POLL_INTERVAL = 0.1
+
+
+def prepare_store(
+    project: Project, journal: Journal, run: Run, steps: Sequence[PlannedStep], *, cancelled: Callable[[], bool]
+) -> None:
+    """Prepares the store, in a child process, where a step will need it and it is not ready."""
+    if not project.mlflow.embedded or not any(step.spec.uses == "register" for step in steps):
+        return
+    from ...registry.prepare import ready
+
+    if ready(project.mlflow, project.state):
+        return
+    import subprocess
+
+    journal.runs.set_state(run.id, RunState.RUNNING, message="making the MLflow store ready")
+    command = [sys.executable, "-P", "-m", "podium.core.registry.prepare", str(project.home)]
+    child = subprocess.Popen(command, cwd=project.home, stdin=subprocess.DEVNULL)
+    try:
+        code = _wait_for(child, cancelled)
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+    if code:
+        log = paths.worker_log(project.state, run.id)
+        raise RunFailed("the MLflow store cannot be made ready", hint=f"{log} says why")
+    journal.runs.set_state(run.id, RunState.RUNNING)
+
+
+def _wait_for(child: subprocess.Popen[bytes], cancelled: Callable[[], bool]) -> int:
+    """Returns its exit code; 0 when the run is cancelled meanwhile, which the runner will see."""
+    import subprocess
+
+    for _ in range(int(PREPARE_TIMEOUT / POLL_INTERVAL)):
+        with suppress(subprocess.TimeoutExpired):
+            return child.wait(POLL_INTERVAL)
+        if cancelled():
+            return 0
+    raise RunFailed(
+        f"the MLflow store was not ready after {PREPARE_TIMEOUT:g} s",
+        hint="is its disk slow, or its database locked?",
+    )

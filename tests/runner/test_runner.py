@@ -1,0 +1,205 @@
+"""The tests' own house: what happens around tests that hang, fail early, start what outlives them, or are killed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from podium.core.identity.processes import alive, started_at
+
+from tests.runner import scale
+from tests.runner.scale import scaled
+from tests.support import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFTEST = """
+from tests.conftest import (
+    _session, pytest_collection_modifyitems, pytest_configure, pytest_fixture_setup, pytest_runtest_protocol,
+    pytest_xdist_make_scheduler,
+)
+from tests.runner import hooks
+hooks.LATE = 0.0
+"""
+# Daemons as the product starts them: in a session of their own, with and without our environment.
+DAEMONS = """
+import os, subprocess, sys, time
+def daemon(name, tmp_path, **how):
+    code = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(1000)"
+    out = tmp_path / name
+    words = [sys.executable, "-S", "-c", code, name]
+    how.setdefault("cwd", "/" if "env" not in how else str(tmp_path))
+    words[-1] = str(out) if how["cwd"] == "/" else name
+    subprocess.Popen(words, start_new_session=True, stdin=subprocess.DEVNULL, **how)
+    while not out.exists() or not out.read_text():
+        time.sleep(0.01)
+def start_them(tmp_path):
+    daemon("marked", tmp_path)
+    daemon("bare", tmp_path, env={})
+"""
+
+Pytest = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def run_pytest(tmp_path: Path) -> Pytest:
+    """Starts pytest on a file of its own, with our hooks; `tmp_path / "temporary"` is where its tests have theirs."""
+
+    def start(code: str, *words: str, seconds: float = 1.0, shell: str = "") -> subprocess.Popen[str]:
+        (tmp_path / "conftest.py").write_text(CONFTEST)
+        (tmp_path / "test_it.py").write_text(DAEMONS + code)
+        command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", str(tmp_path), *words]
+        command += ["-p", "no:cacheprovider", f"--timeout={seconds / scale.factor()}"]
+        command += [f"--basetemp={tmp_path / 'temporary'}", str(tmp_path / "test_it.py")]
+        if shell:
+            command = ["sh", "-c", f'{shell}; exec "$@"', "sh", *command]
+        environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, text=True)
+
+    return start
+
+
+def outcome(process: subprocess.Popen[str]) -> dict[str, int]:
+    """Returns how many tests ended in which way."""
+    out, _ = process.communicate(timeout=scaled(100))
+    lines = [line for line in out.splitlines() if re.search(r"\d+ (passed|failed|error)", line)]
+    assert lines, out
+    return {word.rstrip("s"): int(count) for count, word in re.findall(r"(\d+) (passed|failed|errors?)", lines[-1])}
+
+
+def test_the_scale_is_measured_once_and_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert scale.factor() >= 1.0 and scaled(3.0) == 3.0 * scale.factor()
+    monkeypatch.setenv(scale.VARIABLE, "7.5")
+    assert scale.settle() == 7.5 and scaled(2.0) == 15.0
+    monkeypatch.setattr(scale, "slowness", lambda: 3.0)
+    monkeypatch.setenv(scale.VARIABLE, "")
+    assert scale.settle() == 6.0 and os.environ[scale.VARIABLE] == "6.00"
+    monkeypatch.setattr(scale, "slowness", lambda: 1000.0)
+    monkeypatch.setenv(scale.VARIABLE, "")
+    assert scale.settle() == 20.0, "a machine that does not get anywhere is no reason to wait for ever"
+
+
+def test_this_machine_is_not_quicker_than_a_quiet_one() -> None:
+    assert scale.slowness() >= 1.0
+
+
+HANGS = """
+import signal, threading
+def test_before(): pass
+def test_hangs(): threading.Event().wait()
+def test_hangs_beyond_reach():
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+    threading.Event().wait()
+def test_after(): pass
+def test_last(): pass
+"""
+
+
+def test_a_test_that_hangs_is_one_failure(run_pytest: Pytest) -> None:
+    assert outcome(run_pytest(HANGS, "-n", "0", "-k", "not reach")) == {"passed": 3, "failed": 1}
+
+
+def test_a_process_that_cannot_be_interrupted_is_replaced(run_pytest: Pytest) -> None:
+    assert outcome(run_pytest(HANGS, "-n", "1", "--dist", "loadfile")) == {"passed": 3, "failed": 2}
+
+
+FAILS_FIRST = """
+import pytest
+tries = []
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    tries.append(1)
+    if len(tries) == 1:
+        raise RuntimeError("not yet")
+    return len(tries)
+def test_one(once): pass
+def test_two(once): assert once == 2
+def test_three(once): assert once == 2
+@pytest.fixture(scope="module")
+def never():
+    tries.append(1)
+    raise RuntimeError("never")
+def test_four(never): pass
+def test_five(never): pass
+def test_six(never): pass
+def test_seven(): assert len(tries) == 4, "it is not tried for ever"
+"""
+
+
+def test_a_fixture_of_a_file_that_failed_once_is_tried_again(run_pytest: Pytest) -> None:
+    assert outcome(run_pytest(FAILS_FIRST, "-n", "0", seconds=60)) == {"passed": 3, "error": 4}
+
+
+def daemons(home: Path) -> dict[str, tuple[int, float | None]]:
+    """Returns pid and start time of each, once all have said so."""
+    files = wait_until(
+        lambda: (
+            [path for path in home.rglob("*") if path.name in ("marked", "bare") and path.read_text()][1:]
+            and [path for path in home.rglob("*") if path.name in ("marked", "bare")]
+        ),
+        30,
+        what="both daemons run",
+    )
+    pids = {path.name: int(path.read_text()) for path in files if "current" not in str(path)}
+    return {name: (pid, started_at(pid)) for name, pid in pids.items()}
+
+
+def all_gone(found: dict[str, tuple[int, float | None]]) -> bool:
+    return not any(alive(pid, started) for pid, started in found.values())
+
+
+LEAVES = """
+def test_leaves_them(tmp_path):
+    start_them(tmp_path)
+    if WAITS: time.sleep(1000)
+def test_other(): pass
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_what_was_started_ends_when_its_runner_is_killed(run_pytest: Pytest, tmp_path: Path, workers: str) -> None:
+    process = run_pytest(LEAVES.replace("WAITS", "True"), "-n", workers, seconds=500)
+    found = daemons(tmp_path / "temporary")
+    assert not all_gone(found) and set(found) == {"marked", "bare"}
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=scaled(20))
+    wait_until(lambda: all_gone(found), 30, what=f"they have ended: {found}")
+
+
+def test_what_was_started_ends_when_a_worker_of_xdist_is_killed(run_pytest: Pytest, tmp_path: Path) -> None:
+    code = LEAVES.replace("if WAITS: time.sleep(1000)", "os.kill(os.getpid(), 9)")
+    process = run_pytest(code, "-n", "1", "--dist", "loadfile", seconds=500)
+    found = daemons(tmp_path / "temporary")
+    assert outcome(process) == {"passed": 1, "failed": 1}
+    wait_until(lambda: all_gone(found), 30, what=f"they have ended: {found}")
+
+
+def test_what_was_forgotten_ends_with_the_session(run_pytest: Pytest, tmp_path: Path) -> None:
+    process = run_pytest(LEAVES.replace("WAITS", "False"), "-n", "0", seconds=500)
+    found = daemons(tmp_path / "temporary")
+    assert outcome(process) == {"passed": 2}
+    wait_until(lambda: all_gone(found), 30, what=f"they have ended: {found}")
+
+
+SIGNALS = """
+def ignored(**how):
+    code = "print(open('/proc/self/status').read())"
+    text = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, **how).stdout
+    [mask] = [int(line.split()[1], 16) for line in text.splitlines() if line.startswith("SigIgn:")]
+    return {number for number in (1, 2, 3, 15) if mask >> (number - 1) & 1}
+def test_children_have_all_signals():
+    assert ignored() == set()
+def test_we_go_on_ignoring():
+    os.kill(os.getpid(), 1)
+    os.kill(os.getpid(), 2)
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_whoever_ignores_signals_does_not_do_so_for_what_tests_start(run_pytest: Pytest, workers: str) -> None:
+    assert outcome(run_pytest(SIGNALS, "-n", workers, seconds=60, shell="trap '' INT HUP")) == {"passed": 2}
