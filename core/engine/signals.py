@@ -21,9 +21,10 @@ class Signals:
         signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._tell)
-        for number in (signal.SIGUSR1, signal.SIGCHLD):
+        # By a handler that does nothing, not by SIG_IGN: what a process ignores, every program that it starts ignores
+        # too, and a shell cannot even trap it any more.
+        for number in (signal.SIGUSR1, signal.SIGCHLD, signal.SIGHUP):
             signal.signal(number, lambda number, frame: None)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, WORKER_SIGNALS)
 
     def _tell(self, number: int, frame: object) -> None:

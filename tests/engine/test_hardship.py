@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -123,6 +124,19 @@ def test_who_ignores_term_is_killed(lab: Lab) -> None:
     assert "goes on" in lab.log(run.id, "a").partition("asked")[2], "it had time to end by itself"
     assert "killed" in lab.log(run.id, "a", "p")
     wait_gone(int((lab.home / "pid").read_text()))
+
+
+@pytest.mark.parametrize("name", ["HUP", "INT", "TERM", "PIPE"])
+def test_a_step_ignores_no_signal_whatever_its_worker_and_who_started_that_do(lab: Lab, name: str) -> None:
+    """A shell cannot trap what was ignored when it started."""
+    lab.pipeline(f"""a: {{run: "trap 'echo trapped' {name}; kill -{name} $$; echo after"}}""")
+    before = signal.signal(getattr(signal, f"SIG{name}"), signal.SIG_IGN)
+    try:
+        run, _ = lab.run()
+    finally:
+        signal.signal(getattr(signal, f"SIG{name}"), before)
+    assert run.state is RunState.SUCCEEDED
+    assert lab.log(run.id, "a").split() == ["trapped", "after"]
 
 
 def test_a_second_cancel_is_harmless_and_a_step_may_clean_up(lab: Lab) -> None:
