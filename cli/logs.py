@@ -15,7 +15,7 @@ from ..core.domain.runs import RunDetail, Step, StepState
 from ..core.errors import NotFound, UsageError
 from . import diagnostics, output
 from .completion import complete_environment
-from .follow import CHUNK, POLL
+from .follow import CHUNK, POLL_INTERVAL
 from .output import Format, Output
 from .runs import RunArgument, find_run
 
@@ -122,7 +122,7 @@ def _follow(cockpit: Cockpit, number: int, names: list[str], printer: _Printer, 
         output.flush()
         if detail.run.state.finished or all(states[name].finished for name in names if name in states):
             return diagnostics.DONE
-        time.sleep(POLL)
+        time.sleep(POLL_INTERVAL)
 
 
 def _chosen(detail: RunDetail, step: str | None) -> list[Step]:

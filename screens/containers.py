@@ -29,7 +29,7 @@ from .container_rows import GONE, REPLICA, Row, columns, rows_of
 from .repair import MendingMixin
 from .shells import ShellMixin
 
-_TRUE_FOR = 20.0  # seconds that a look of our own counts for, where no agent follows the engine
+_FRESH_SECONDS = 20.0  # seconds that a look of our own counts for, where no agent follows the engine
 
 
 class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
@@ -114,7 +114,7 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
             picture.environment: self.store.value(f"usage:{picture.environment}", {}) for picture in self._pictures
         }
         rows = rows_of(
-            self._pictures, self._statuses, usage, since=None if self._watched else self.podium.clock() - _TRUE_FOR
+            self._pictures, self._statuses, usage, since=None if self._watched else self.podium.clock() - _FRESH_SECONDS
         )
         before = len(self.table.rows)
         if rows and not before and not self._wanted:

@@ -23,7 +23,7 @@ from .confirm import DIALOG_CSS, Dialog
 from .pane import safe
 
 _VERBS = {How.PROMOTE: "Promote", How.ROLLBACK: "Roll back", How.DEPLOY: "Deploy"}
-_MOST_METRICS = 8
+_MAX_METRICS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def _metrics(champion: Version, candidate: Version) -> list[str | tuple[str, str
             "bold $muted",
         )
     ]
-    for name in shared[:_MOST_METRICS]:
+    for name in shared[:_MAX_METRICS]:
         old, new = champion.metrics[name], candidate.metrics[name]
         parts.append((f"  {safe(name)[:20]:<21}", "$foreground"))
         parts += [
@@ -144,8 +144,8 @@ def _metrics(champion: Version, candidate: Version) -> list[str | tuple[str, str
             (f"{fmt.number(new):>12}", "$foreground"),
             (f"{fmt.signed(new - old):>13}\n", "$accent"),
         ]
-    if len(shared) > _MOST_METRICS:
-        parts.append((f"  and {len(shared) - _MOST_METRICS} more: podium compare\n", "$muted"))
+    if len(shared) > _MAX_METRICS:
+        parts.append((f"  and {len(shared) - _MAX_METRICS} more: podium compare\n", "$muted"))
     return parts
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from ...errors import Refused
 from ...journal import Journal
 
-_PATIENCE = 30.0
+_LOCK_TIMEOUT = 30.0
 
 
 def lock_name(environment: str) -> str:
@@ -51,11 +51,11 @@ def healing(journal: Journal, directory: Path, environment: str) -> Generator[bo
 def _wait_for_healing(directory: Path) -> None:
     descriptor = _open(directory)
     try:
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _LOCK_TIMEOUT
         while not _try_lock(descriptor):
             if time.monotonic() > deadline:
                 raise Refused(
-                    f"healing has not ended for {_PATIENCE:g} s", hint="see .podium/agent.log, or restart the agent"
+                    f"healing has not ended for {_LOCK_TIMEOUT:g} s", hint="see .podium/agent.log, or restart the agent"
                 )
             time.sleep(0.005)
     finally:

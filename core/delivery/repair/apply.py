@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ...containers import Engine
     from ..proxy.proxy import Instance
 
-_GRACE = 5.0
+_STOP_GRACE = 5.0
 _PROXY_SECONDS = 3.0
 
 
@@ -244,9 +244,9 @@ def renew(runtime: EnvironmentRuntime, row: Replica, *, keep: bool) -> None:
         runtime.weigh({row.id: 0})
         runtime.drain([row])
     now = next(each for each in runtime.replicas() if each.id == row.id)
-    kept = keep and runtime.driver.stop_keeping(now, grace=_GRACE)
+    kept = keep and runtime.driver.stop_keeping(now, grace=_STOP_GRACE)
     if not kept:
-        runtime.driver.stop(now, grace=_GRACE)
+        runtime.driver.stop(now, grace=_STOP_GRACE)
     runtime.proxy.fell(row.slot)
     runtime.launch(replace(now, restarts=1, container=row.container if kept else ""))
     runtime.wait_healthy([row.id])
