@@ -1,14 +1,15 @@
-"""pause, abort, and what resume and promote say to a canary that is under way."""
+"""pause, abort, and what resume and promote ask of a canary that is under way."""
 
 from __future__ import annotations
 
 import time
 
 from ..core.cockpit import Cockpit, clean
-from ..core.domain.delivery import CanaryRequest, CanaryState, CanaryStatus
+from ..core.domain.delivery import CanaryState, CanaryStatus
 from ..core.domain.format import duration
 from . import diagnostics, output, shapes
-from .changes import EnvironmentName, Why, agree
+from .confirm import agree
+from .options import ChangeOptions, EnvironmentName, Why
 from .output import Format, Output
 
 
@@ -21,54 +22,50 @@ def pause(
     Example:
       podium pause -e production --why "waiting for the evening's traffic"
     """
-    return tell(cockpit, CanaryRequest.PAUSE, environment, why, output_format)
+    return request(cockpit, "pause", environment, _unasked(why, output_format))
 
 
 def abort(
     cockpit: Cockpit, environment: EnvironmentName = None, why: Why = "", output_format: Output = Format.TABLE
 ) -> int:
-    """Send the canary under way back: the version before gets all traffic again.
+    """Abort the canary under way: the version before gets all traffic again.
 
     \b
     Example:
       podium abort -e production --why "complaints from two customers"
     """
-    return tell(cockpit, CanaryRequest.ABORT, environment, why, output_format)
+    return request(cockpit, "abort", environment, _unasked(why, output_format))
 
 
-def full(cockpit: Cockpit, environment: str | None, yes: bool, confirm: str, why: str, output_format: Format) -> int:
-    """Give the canary's version all traffic now. A protected environment wants its name."""
+def resume(cockpit: Cockpit, environment: str, why: str, output_format: Format) -> int:
+    """Lets a paused or undecided canary continue."""
+    return request(cockpit, "resume", environment, _unasked(why, output_format))
+
+
+def full(cockpit: Cockpit, environment: str | None, options: ChangeOptions) -> int:
+    """Gives the canary's version all traffic now. A protected environment wants its name."""
+    return request(cockpit, "full", environment, options)
+
+
+def _unasked(why: str, output_format: Format) -> ChangeOptions:
+    return ChangeOptions(yes=True, why=why, output_format=output_format)
+
+
+def request(cockpit: Cockpit, verb: str, environment: str | None, options: ChangeOptions) -> int:
+    """Asks that of the canary under way and says what it was doing."""
     name = environment or cockpit.environments.default()
-    wanted = name if cockpit.project.config.environment(name).protected else ""
+    plan = cockpit.changes.plan(verb, name)
     found = cockpit.environments.canary(name)
+    typed = "" if plan.refusal else agree(plan, yes=options.yes, confirm=options.confirm)
+    cockpit.changes.apply(plan, confirmed=typed, why=options.why)
     if found is not None:
-        agree(
-            [words(found), f"give it all traffic of {clean(name)} now"],
-            "promote",
-            wanted,
-            f"podium promote --full -e {name}",
-            yes=yes,
-            confirm=confirm,
-        )
-    return tell(cockpit, CanaryRequest.FULL, name, why, output_format)
-
-
-def tell(cockpit: Cockpit, what: CanaryRequest, environment: str | None, why: str, output_format: Format) -> int:
-    name = environment or cockpit.environments.default()
-    cockpit.project.config.environment(name)
-    found = cockpit.environments.request(name, what, why=why)
-    if output_format is Format.JSON:
-        output.document(shapes.canary(found))
-    diagnostics.note(f"{words(found)}; asked to {_ASKED[what]}", style="green")
+        if options.output_format is Format.JSON:
+            output.document(shapes.canary(found))
+        diagnostics.note(f"{words(found)}; asked to {_ASKED[verb]}", style="green")
     return diagnostics.DONE
 
 
-_ASKED = {
-    CanaryRequest.PAUSE: "stay there",
-    CanaryRequest.RESUME: "go on",
-    CanaryRequest.FULL: "take all traffic",
-    CanaryRequest.ABORT: "go back",
-}
+_ASKED = {"pause": "pause", "resume": "resume", "full": "take all traffic", "abort": "abort"}
 
 
 def words(status: CanaryStatus) -> str:

@@ -11,16 +11,15 @@ from ..core.cockpit import Cockpit, LogLine, clean
 from ..core.domain.containers import Container, EngineSnapshot
 from ..core.domain.delivery import EnvironmentStatus, Replica
 from ..core.domain.format import duration, moment, size
-from ..core.domain.repair import RepairPlan
-from ..core.domain.runs import RunState
+from ..core.domain.plans import Plan
 from ..core.errors import UsageError
 from . import diagnostics, output, shapes
-from .changes import Confirm, Detach, DryRun, EnvironmentName, Why, Yes, agree
-from .delivery import EnvironmentOption
+from .attend import attend
+from .changes import show_plan
+from .confirm import agree
 from .diagnostics import note
-from .follow import ending, follow
+from .options import AnyEnvironment, ChangeOptions, EnvironmentName
 from .output import Column, Format, Output
-from .runs import detail_shape
 
 _COLUMNS = (
     Column("CONTAINER"),
@@ -39,7 +38,7 @@ _POLL_INTERVAL = 0.1
 _FRESH_SECONDS = 5.0  # seconds: what was measured before that says nothing about now
 
 
-def containers(cockpit: Cockpit, environment: EnvironmentOption = None, output_format: Output = Format.TABLE) -> int:
+def containers(cockpit: Cockpit, environment: AnyEnvironment = None, output_format: Output = Format.TABLE) -> int:
     """List the containers of each environment that an engine serves, with what they use.
 
     \b
@@ -109,21 +108,16 @@ def _cells(container: Container, row: Replica | None, used: dict[str, float | No
 
 def repair(
     cockpit: Cockpit,
+    options: ChangeOptions,
     environment: EnvironmentName = None,
-    yes: Yes = False,
-    confirm: Confirm = "",
-    dry_run: DryRun = False,
     restart: Annotated[
         str,
         typer.Option(
             "--restart", metavar="REPLICA", help="Restart one replica, or the `proxy`, instead.", show_default=False
         ),
     ] = "",
-    why: Why = "",
-    detach: Detach = False,
-    output_format: Output = Format.TABLE,
 ) -> int:
-    """Make an environment again what the ledger says, after showing what differs and what will be done.
+    """Make an environment match the ledger again, after showing what differs and what will be done.
 
     \b
     Example:
@@ -132,72 +126,48 @@ def repair(
       podium repair -e staging --restart staging-v3-1 --yes
     """
     name = environment or cockpit.environments.default()
-    plan = cockpit.environments.plan_restart(name, restart) if restart else cockpit.environments.plan_repair(name)
-    if dry_run:
-        if output_format is Format.JSON:
-            output.document(shapes.repair(plan))
-        else:
-            for line in plan_lines(plan):
-                output.line(line)
-        return diagnostics.REFUSED if plan.refusal else diagnostics.DONE
-    if not plan.steps and not plan.refusal:
-        return _nothing(plan, output_format)
-    if not plan.refusal:
-        verb = "restart" if plan.restart else "repair"
-        agree(plan_lines(plan), verb, plan.type_to_confirm, plan.command, yes=yes, confirm=confirm)
-    run = cockpit.environments.repair(plan, why=why)
-    if detach:
-        output.document(shapes.run(run)) if output_format is Format.JSON else output.line(str(run.id))
-        return diagnostics.DONE
+    changes = cockpit.changes
+    plan = changes.plan("restart", name, replica=restart) if restart else changes.plan("repair", name)
+    if options.dry_run:
+        return show_plan(plan, shapes.repair(plan), options.output_format, refused=bool(plan.refusal))
+    if plan.nothing_to_do and not plan.refusal:
+        return _nothing(plan, options.output_format)
+    typed = "" if plan.refusal else agree(plan, yes=options.yes, confirm=options.confirm)
     began = time.monotonic()
-    detail = follow(
+    run = changes.apply(plan, confirmed=typed, why=options.why)
+    assert run is not None
+    attended = attend(
         cockpit,
         run,
-        on_interrupt=lambda: note("it goes on by itself: what was begun is not left half done", style="yellow"),
+        detach=options.detach,
+        output_format=options.output_format,
+        on_cancel="the repair continues without this command: stopping halfway would leave more to repair",
+        cancels=False,
     )
-    if output_format is Format.JSON:
-        output.document(detail_shape(cockpit, detail))
-    if detail.run.state is not RunState.SUCCEEDED:
-        return ending(detail, interrupted=False)
-    left = [str(words) for step in detail.steps for words in step.results.get("left", ())]
+    if attended is None:
+        return diagnostics.DONE
+    if not attended.succeeded:
+        return attended.ending()
+    left = [str(words) for step in attended.detail.steps for words in step.results.get("left", ())]
     for words in left:
-        note(f"still so: {clean(words)}", style="yellow")
-    what = (
-        f"{plan.restart} was restarted"
-        if plan.restart
-        else f"{name} is as the ledger says"
-        if not left
-        else f"{name} was mended as far as a repair can"
-    )
-    note(f"{clean(what)}, done in {duration(time.monotonic() - began)}", style="green")
+        note(f"still different: {clean(words)}", style="yellow")
+    note(f"{clean(_repaired(plan, left))}, done in {duration(time.monotonic() - began)}", style="green")
     return diagnostics.DONE
 
 
-def _nothing(plan: RepairPlan, output_format: Format) -> int:
+def _repaired(plan: Plan, left: list[str]) -> str:
+    if plan.verb == "restart":
+        return f"{plan.arguments['restart']} was restarted"
+    return f"{plan.target} is repaired as far as possible" if left else f"{plan.target} matches the ledger"
+
+
+def _nothing(plan: Plan, output_format: Format) -> int:
     if output_format is Format.JSON:
         output.document(shapes.repair(plan))
     for warning in plan.warnings:
         note(clean(warning), style="yellow")
-    note(
-        f"{clean(plan.environment)}: there is nothing to mend"
-        if plan.differences
-        else f"{clean(plan.environment)} is as the ledger says",
-        style="green",
-    )
+    note(clean(plan.nothing_to_do), style="green")
     return diagnostics.DONE
-
-
-def plan_lines(plan: RepairPlan) -> list[str]:
-    """The plan as a person reads it before agreeing."""
-    lines = [f"{'restart' if plan.restart else 'repair'} {clean(plan.environment)}"]
-    lines += [f"  {each.severity.value}: {clean(each.words)}" for each in plan.differences]
-    lines += [f"  {number}. {clean(step)}" for number, step in enumerate(plan.steps, 1)]
-    if plan.expected_seconds is not None:
-        lines.append(f"  expected to take {duration(plan.expected_seconds)}")
-    lines += [f"  warning: {clean(text)}" for text in plan.warnings]
-    if plan.refusal:
-        lines.append(f"  refused: {clean(plan.refusal)}")
-    return [*lines, f"  {plan.command}"]
 
 
 # Logs of replicas, for `podium logs -e`

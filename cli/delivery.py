@@ -11,22 +11,11 @@ from ..core.domain.delivery import EnvironmentStatus, ReplicaState
 from ..core.domain.format import ago, duration, figure, short_commit
 from ..core.errors import UsageError
 from . import diagnostics, output, shapes
-from .completion import complete_environment
 from .models import Model
+from .options import AnyEnvironment
 from .output import Column, Format, Output
 from .session import command
 
-EnvironmentOption = Annotated[
-    str | None,
-    typer.Option(
-        "-e",
-        "--environment",
-        metavar="NAME",
-        autocompletion=complete_environment,
-        show_default=False,
-        help="One environment.",
-    ),
-]
 _STATUS = (
     Column("ENVIRONMENT"),
     Column("SERVES", right=True),
@@ -39,7 +28,7 @@ _STATUS = (
 )
 
 
-def status(cockpit: Cockpit, environment: EnvironmentOption = None, output_format: Output = Format.TABLE) -> int:
+def status(cockpit: Cockpit, environment: AnyEnvironment = None, output_format: Output = Format.TABLE) -> int:
     """Show what each environment serves, and what is going on.
 
     \b
@@ -131,7 +120,7 @@ _HISTORY = (
 
 def history(
     cockpit: Cockpit,
-    environment: EnvironmentOption = None,
+    environment: AnyEnvironment = None,
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=1, help="At most so many of each environment, newest first.")
     ] = 50,

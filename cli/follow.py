@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from ..core.cockpit import Cockpit, LogFile, clean
+from ..core.cockpit import Cockpit, clean
 from ..core.domain.format import count, duration
 from ..core.domain.runs import Run, RunDetail, RunState, Step, StepState
 from . import diagnostics
 from .diagnostics import glyph, note, paint
+from .step_lines import StepLines
 
 POLL_INTERVAL = 0.08  # seconds between two looks at the journal
 # The same while the run is young: one in which nothing has changed is over in a tenth of a second.
 FAST_POLL_INTERVAL = 0.012
 FAST_POLL_SECONDS = 0.4
-CHUNK = 2000  # log lines read at once
 _MARKS = {
     StepState.SUCCEEDED: ("✓", "ok", "green"),
     StepState.FAILED: ("✗", "FAILED", "red"),
@@ -36,8 +36,7 @@ class Follower:
         self.cockpit = cockpit
         self.run_id = run_id
         self.lines = lines
-        self._logs: dict[str, LogFile] = {}
-        self._read: dict[str, int] = {}
+        self._printed = StepLines(cockpit, run_id)
         self._told: dict[str, StepState] = {}
         self._seen = -1
         self._looked = 0.0
@@ -70,19 +69,9 @@ class Follower:
             or (step.state.finished and self._told.get(step.name) is step.state)
         ):
             return
-        log = self._logs.get(step.name)
-        if log is None:
-            path = self.cockpit.runs.log(self.run_id, step.name)
-            if not path.exists():
-                return
-            log = self._logs[step.name] = LogFile(path)
-        log.refresh()
         prefix = f"{paint(clean(step.name), 'cyan')} {glyph('│', '|')} "
-        while batch := log.lines(self._read.get(step.name, 0), CHUNK):
-            self._read[step.name] = self._read.get(step.name, 0) + len(batch)
+        for batch in self._printed.new(step.name):
             diagnostics.notes(f"{prefix}{clean(each.text)}" for each in batch)
-            if len(batch) < CHUNK:
-                break
 
     def _tell(self, step: Step) -> None:
         if self._told.get(step.name) is step.state:

@@ -9,11 +9,11 @@ import typer
 from ..core.cockpit import Cockpit
 from ..core.domain.containers import Image, Unneeded
 from ..core.domain.format import ago, count, duration, size
-from ..core.errors import Interrupted, Refused
 from . import diagnostics, output, shapes
-from .changes import DryRun, Yes
-from .diagnostics import note, paint
+from .confirm import ask
+from .diagnostics import note
 from .models import Model
+from .options import DryRun, Yes
 from .output import Column, Format, Output
 
 _IMAGES = (
@@ -89,8 +89,13 @@ def _prune(cockpit: Cockpit, newest: int, dry_run: bool, yes: bool, output_forma
             style="dim",
         )
         return diagnostics.DONE
-    if not yes:
-        _ask(found)
+    ask(
+        [f"{each.name}: {each.why}" for each in found],
+        f"remove {count(len(found), 'image')}",
+        "podium images --prune",
+        yes=yes,
+        otherwise="nothing was removed",
+    )
     gone = cockpit.containers.prune_images(found, say=note)
     if output_format is Format.JSON:
         output.document([shapes.unneeded(each) for each in gone])
@@ -101,23 +106,3 @@ def _prune(cockpit: Cockpit, newest: int, dry_run: bool, yes: bool, output_forma
 def _show(found: list[Unneeded], output_format: Format) -> None:
     cells = [(str(each.version or ""), each.name, size(each.size), each.why, each.engine) for each in found]
     output.rows(output_format, _UNNEEDED, cells, map(shapes.unneeded, found))
-
-
-def _ask(found: list[Unneeded]) -> None:
-    for each in found:
-        note(f"{each.name}: {each.why}")
-    if not diagnostics.interactive():
-        raise Refused("nobody is at a terminal to agree to it", hint="podium images --prune --yes")
-    try:
-        print(
-            paint(f"remove {count(len(found), 'image')}? [y/N] ", "bold"),
-            end="",
-            file=diagnostics.sys.stderr,
-            flush=True,
-        )
-        answer = diagnostics.sys.stdin.readline().strip()
-    except KeyboardInterrupt:
-        note()
-        raise Interrupted("nothing was removed") from None
-    if answer.lower() not in ("y", "yes"):
-        raise Refused("not confirmed; nothing was removed")

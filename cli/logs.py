@@ -9,15 +9,16 @@ from typing import Annotated
 
 import typer
 
-from ..core.cockpit import Cockpit, LogFile, LogLine, clean
+from ..core.cockpit import Cockpit, LogLine, clean
 from ..core.domain.format import moment
 from ..core.domain.runs import RunDetail, Step, StepState
 from ..core.errors import NotFound, UsageError
 from . import diagnostics, output
-from .completion import complete_environment
-from .follow import CHUNK, POLL_INTERVAL
+from .follow import POLL_INTERVAL
+from .options import RunName, environment_option
 from .output import Format, Output
-from .runs import RunArgument, find_run
+from .runs import find_run
+from .step_lines import StepLines
 
 
 class Stream(StrEnum):
@@ -32,7 +33,7 @@ _LETTERS = {"o": Stream.OUT, "e": Stream.ERR, "p": Stream.PODIUM}
 
 def logs(
     cockpit: Cockpit,
-    run: RunArgument = "last",
+    run: RunName = "last",
     step: Annotated[
         str | None,
         typer.Argument(help="One step; `train` also means the cells of its matrix. Default: all.", show_default=False),
@@ -50,15 +51,7 @@ def logs(
     ] = Stream.ALL,
     worker: Annotated[bool, typer.Option("--worker", help="What the run's worker itself said.")] = False,
     environment: Annotated[
-        str | None,
-        typer.Option(
-            "-e",
-            "--environment",
-            metavar="NAME",
-            help="What an environment's replicas print, in the order of time, instead.",
-            autocompletion=complete_environment,
-            show_default=False,
-        ),
+        str | None, environment_option("What an environment's replicas print, in the order of time, instead.")
     ] = None,
     replica: Annotated[
         str, typer.Option("--replica", metavar="REPLICA", help="With -e: one of them.", show_default=False)
@@ -151,37 +144,18 @@ class _Printer:
     def __init__(
         self, cockpit: Cockpit, run_id: int, *, several: bool, timestamps: bool, stream: Stream, json: bool
     ) -> None:
-        self.cockpit = cockpit
-        self.run_id = run_id
         self.several = several
         self.timestamps = timestamps
         self.stream = stream
         self.json = json
-        self._files: dict[str, LogFile] = {}
-        self._next: dict[str, int] = {}
+        self._lines = StepLines(cockpit, run_id)
 
     def show(self, step: str, *, tail: int | None = None) -> None:
-        file = self._files.get(step)
-        if file is None:
-            path = self.cockpit.runs.log(self.run_id, step)
-            if not path.exists():
-                return
-            file = self._files[step] = LogFile(path)
-        file.refresh()
         if tail is not None:
-            last = [
-                line
-                for line in file.tail(tail if self.stream is Stream.ALL else file.line_count())
-                if self._wanted(line)
-            ][-tail or CHUNK * CHUNK :]
-            self._print(step, last if tail else [])
-            self._next[step] = file.line_count()
+            self._print(step, self._lines.tail(step, tail, None if self.stream is Stream.ALL else self._wanted))
             return
-        while batch := file.lines(self._next.get(step, 0), CHUNK):
-            self._next[step] = self._next.get(step, 0) + len(batch)
+        for batch in self._lines.new(step):
             self._print(step, batch)
-            if len(batch) < CHUNK:
-                break
 
     def _wanted(self, line: LogLine) -> bool:
         return self.stream is Stream.ALL or _LETTERS.get(line.stream) is self.stream

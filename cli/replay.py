@@ -14,12 +14,11 @@ from ..core.domain.models import CHALLENGER
 from ..core.domain.replay import ReplayLimits
 from ..core.errors import UsageError
 from . import diagnostics, output
-from .changes import EnvironmentName
+from .attend import attend, run_headline
 from .completion import complete_version
-from .follow import ending
 from .models import refresh
-from .output import Column, Format, Output
-from .runs import Detach, Quiet, Why, attended
+from .options import EnvironmentName, FollowOptions
+from .output import Column, Format
 
 _DEFAULT = ReplayLimits()
 VersionOption = Annotated[
@@ -53,6 +52,7 @@ def seconds(text: str) -> float:
 
 def replay(
     cockpit: Cockpit,
+    options: FollowOptions,
     environment: EnvironmentName = None,
     version: VersionOption = CHALLENGER,
     limit: Annotated[
@@ -115,10 +115,6 @@ def replay(
     concurrency: Annotated[
         int, typer.Option("--concurrency", metavar="N", min=1, max=64, help="Requests sent at the same time.")
     ] = _DEFAULT.concurrency,
-    why: Why = "",
-    detach: Detach = False,
-    quiet: Quiet = False,
-    output_format: Output = Format.TABLE,
 ) -> int:
     """Send captured production requests to a candidate that gets no traffic, and compare it with what serves:
     predictions, errors, latency.
@@ -146,16 +142,23 @@ def replay(
         max_slowdown=max_slowdown,
         concurrency=concurrency,
     )
-    run = cockpit.environments.replay(name, number, limits, why=why)
-    detail, interrupted = attended(cockpit, run, detach=detach, quiet=quiet, output_format=output_format)
-    if detail is None:
-        return diagnostics.DONE
-    report = next(
-        (step.results["report"] for step in detail.steps if isinstance(step.results.get("report"), dict)), None
+    run = cockpit.environments.replay(name, number, limits, why=options.why)
+    attended = attend(
+        cockpit,
+        run,
+        detach=options.detach,
+        quiet=options.quiet,
+        output_format=options.output_format,
+        headline=run_headline(run),
+        document=False,
     )
+    if attended is None:
+        return diagnostics.DONE
+    found = (step.results.get("report") for step in attended.detail.steps)
+    report = next((each for each in found if isinstance(each, dict)), None)
     if report is not None:
-        _show(report, output_format)
-    return ending(detail, interrupted=interrupted)
+        _show(report, options.output_format)
+    return attended.ending()
 
 
 def _show(report: Mapping[str, Any], output_format: Format) -> None:

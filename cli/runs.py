@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ..core.cockpit import Cockpit, clean
 from ..core.domain.format import ago, duration, moment, short_commit
-from ..core.domain.runs import Run, RunDetail, RunState, Step
-from ..core.errors import NotFound, Refused, UsageError
+from ..core.domain.plans import RESTS_ON_PREFIX
+from ..core.domain.runs import Run, RunState, Step
+from ..core.errors import NotFound, UsageError
 from . import diagnostics, output, shapes
+from .attend import attend, run_document, run_headline
+from .canary import resume as resume_canary
 from .completion import complete_pipeline, complete_run
-from .follow import ending, follow, title
+from .options import FollowOptions, RunName, Why, environment_option
 from .output import Column, Format, Output
-
-RunArgument = Annotated[
-    str,
-    typer.Argument(metavar="RUN", help="The run's number, or `last`.", autocompletion=complete_run, show_default=False),
-]
-Why = Annotated[str, typer.Option("--why", metavar="REASON", help="Kept with it in the journal.", show_default=False)]
-Detach = Annotated[bool, typer.Option("-d", "--detach", help="Return at once and print the run's number.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show how steps end, not what they print.")]
 
 
 def run(
     cockpit: Cockpit,
+    options: FollowOptions,
     pipeline: Annotated[
         str | None,
         typer.Argument(
@@ -50,10 +45,6 @@ def run(
         ),
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Do every step again, whatever is in the cache.")] = False,
-    why: Why = "",
-    detach: Detach = False,
-    quiet: Quiet = False,
-    output_format: Output = Format.TABLE,
 ) -> int:
     """Run a pipeline and follow it. Ctrl-C cancels the run; a lost terminal does not.
 
@@ -63,43 +54,22 @@ def run(
       podium run -d | xargs podium logs -f
     """
     name = pipeline or _only_pipeline(cockpit)
-    started = cockpit.runs.start(name, params=parameters(param or []), jobs=jobs, why=why, commit=commit, fresh=fresh)
-    return attend(cockpit, started, detach=detach, quiet=quiet, output_format=output_format)
+    given = parameters(param or [])
+    started = cockpit.runs.start(name, params=given, jobs=jobs, why=options.why, commit=commit, fresh=fresh)
+    return follow_run(cockpit, started, options)
 
 
-def attend(cockpit: Cockpit, run: Run, *, detach: bool, quiet: bool, output_format: Format) -> int:
-    """Follow a run that was just started, or say its number and leave it alone."""
-    detail, cancelled = attended(cockpit, run, detach=detach, quiet=quiet, output_format=output_format)
-    if detail is None:
-        return diagnostics.DONE
-    if output_format is Format.JSON:
-        output.document(detail_shape(cockpit, detail))
-    return ending(detail, interrupted=cancelled)
-
-
-def attended(
-    cockpit: Cockpit, run: Run, *, detach: bool, quiet: bool, output_format: Format
-) -> tuple[RunDetail | None, bool]:
-    """(how it ended, whether a person cancelled it here); None when it was left alone, and then its number was said."""
-    if detach:
-        output.document(shapes.run(run)) if output_format is Format.JSON else output.line(str(run.id))
-        return None, False
-    diagnostics.note(f"{title(run)}: {clean(run.name)}{_at(run)}", style="bold")
-    cancelled = False
-
-    def cancel() -> None:
-        nonlocal cancelled
-        cancelled = True
-        diagnostics.note(f"cancelling run {run.id}; Ctrl-C again returns at once", style="yellow")
-        with contextlib.suppress(Refused):  # it ended in the same moment
-            cockpit.runs.cancel(run.id, why="Ctrl-C")
-
-    detail = follow(cockpit, run, lines=not quiet, on_interrupt=cancel)
-    return detail, cancelled
-
-
-def _at(run: Run) -> str:
-    return f" at {short_commit(run.commit, dirty=run.dirty)}" if run.commit else ""
+def follow_run(cockpit: Cockpit, run: Run, options: FollowOptions) -> int:
+    """Follows a run that was just started and says how it ended; or says its number and leaves it alone."""
+    attended = attend(
+        cockpit,
+        run,
+        detach=options.detach,
+        quiet=options.quiet,
+        output_format=options.output_format,
+        headline=run_headline(run),
+    )
+    return diagnostics.DONE if attended is None else attended.ending()
 
 
 def _only_pipeline(cockpit: Cockpit) -> str:
@@ -210,7 +180,7 @@ _STEPS = (
 )
 
 
-def show(cockpit: Cockpit, run: RunArgument = "last", output_format: Output = Format.TABLE) -> int:
+def show(cockpit: Cockpit, run: RunName = "last", output_format: Output = Format.TABLE) -> int:
     """Show one run and its steps.
 
     \b
@@ -220,7 +190,7 @@ def show(cockpit: Cockpit, run: RunArgument = "last", output_format: Output = Fo
     """
     detail = cockpit.runs.get(find_run(cockpit, run))
     if output_format is Format.JSON:
-        output.document(detail_shape(cockpit, detail))
+        output.document(run_document(cockpit, detail))
         return diagnostics.DONE
     if output_format is Format.TABLE:
         output.pairs(_facts(cockpit, detail.run))
@@ -229,12 +199,9 @@ def show(cockpit: Cockpit, run: RunArgument = "last", output_format: Output = Fo
     return diagnostics.DONE
 
 
-def detail_shape(cockpit: Cockpit, detail: RunDetail) -> dict[str, Any]:
-    def log(step: Step) -> str:
-        path = cockpit.runs.log(detail.run.id, step.name)
-        return str(path) if path.exists() else ""
-
-    return {**shapes.run(detail.run), "steps": [shapes.step(step, log(step)) for step in detail.steps]}
+def _params(run: Run) -> dict[str, str]:
+    """What a person gave, without what a plan rested on."""
+    return {name: value for name, value in run.params.items() if not name.startswith(RESTS_ON_PREFIX)}
 
 
 def _facts(cockpit: Cockpit, run: Run) -> list[tuple[str, str]]:
@@ -246,7 +213,7 @@ def _facts(cockpit: Cockpit, run: Run) -> list[tuple[str, str]]:
         ("trigger", run.trigger.value),
         ("who", run.who),
         ("why", run.why),
-        ("params", ", ".join(f"{name}={value}" for name, value in run.params.items() if not name.startswith("seen."))),
+        ("params", ", ".join(f"{name}={value}" for name, value in _params(run).items())),
         ("started", moment(run.started) or ""),
         ("workspace", run.workspace if Path(run.workspace or ".").absolute() != cockpit.home else ""),
     ]
@@ -271,7 +238,7 @@ def _step_row(step: Step) -> tuple[str, ...]:
     )
 
 
-def cancel(cockpit: Cockpit, run: RunArgument, why: Why = "") -> int:
+def cancel(cockpit: Cockpit, run: RunName, why: Why = "") -> int:
     """Stop a run: its steps are asked to end, then made to.
 
     \b
@@ -286,26 +253,14 @@ def cancel(cockpit: Cockpit, run: RunArgument, why: Why = "") -> int:
 
 def resume(
     cockpit: Cockpit,
+    options: FollowOptions,
     run: Annotated[
         str | None,
         typer.Argument(
             metavar="[RUN]", help="The run's number, or `last`.", autocompletion=complete_run, show_default=False
         ),
     ] = None,
-    environment: Annotated[
-        str | None,
-        typer.Option(
-            "-e",
-            "--environment",
-            metavar="NAME",
-            help="Instead of a run: the canary in this environment.",
-            show_default=False,
-        ),
-    ] = None,
-    why: Why = "",
-    detach: Detach = False,
-    quiet: Quiet = False,
-    output_format: Output = Format.TABLE,
+    environment: Annotated[str | None, environment_option("Instead of a run: the canary in this environment.")] = None,
 ) -> int:
     """Take up a run that failed, was cancelled or was interrupted, after its last finished step. With -e: let a
     waiting canary go on.
@@ -317,17 +272,15 @@ def resume(
     """
     if (run is None) == (environment is None):
         raise UsageError("resume what?", hint="a run: `podium resume 12`, or a canary: `podium resume -e production`")
-    if run is None:
-        from .canary import CanaryRequest, tell
-
-        return tell(cockpit, CanaryRequest.RESUME, environment, why, output_format)
-    resumed = cockpit.runs.resume(find_run(cockpit, run))
-    return attend(cockpit, resumed, detach=detach, quiet=quiet, output_format=output_format)
+    if environment is not None:
+        return resume_canary(cockpit, environment, options.why, options.output_format)
+    assert run is not None
+    return follow_run(cockpit, cockpit.runs.resume(find_run(cockpit, run)), options)
 
 
 def approve(
     cockpit: Cockpit,
-    run: RunArgument,
+    run: RunName,
     step: Annotated[
         str | None, typer.Argument(help="The waiting step; may be left out when only one waits.", show_default=False)
     ] = None,

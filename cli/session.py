@@ -6,8 +6,9 @@ import functools
 import inspect
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -22,18 +23,24 @@ _DIRECTORY = Annotated[
 
 
 def command(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `-C DIR`, and the opened project where its first parameter is called `cockpit`. What it returns
-    is the exit code."""
+    """Gives a command `-C DIR`, and the opened project where its first parameter is called `cockpit`. A parameter whose
+    type is a dataclass of `options.py` becomes an option for each of its fields. What the command returns is the exit
+    code."""
     signature = inspect.signature(function, eval_str=True)
     parameters = list(signature.parameters.values())
     wants_cockpit = bool(parameters) and parameters[0].name == "cockpit"
-    shown = parameters[1:] if wants_cockpit else parameters
+    own_parameters = parameters[1:] if wants_cockpit else parameters
+    spread = {each.name: each.annotation for each in own_parameters if is_dataclass(each.annotation)}
+    shown = [each for each in own_parameters if each.name not in spread]
+    shown += [option for kind in spread.values() for option in _options(kind)]
     own = inspect.Parameter("directory_", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_DIRECTORY)
 
     @functools.wraps(function)
     def call(*, directory_: Path | None = None, **values: Any) -> Any:
         if directory_ is not None:
             directory.set(directory_)
+        for name, kind in spread.items():
+            values[name] = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
         if not wants_cockpit:
             return function(**values)
         cockpit = opened()
@@ -45,6 +52,15 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
     call.__signature__ = signature.replace(parameters=[*shown, own])  # type: ignore[attr-defined]
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in [*shown, own]}
     return call
+
+
+def _options(kind: Any) -> list[inspect.Parameter]:
+    """A parameter for each field of a dataclass, with the field's default and annotation."""
+    hints = get_type_hints(kind, include_extras=True)
+    return [
+        inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=hints[each.name])
+        for each in fields(kind)
+    ]
 
 
 def start() -> Path:

@@ -11,9 +11,10 @@ from ..core.domain.format import moment
 
 if TYPE_CHECKING:
     from ..core.domain.containers import Container, Image, Unneeded
-    from ..core.domain.delivery import CanaryStatus, Deployment, EnvironmentStatus, Plan, Quarantined, Replica
+    from ..core.domain.delivery import CanaryStatus, Deployment, EnvironmentStatus, Quarantined, Replica
     from ..core.domain.models import Comparison, Lineage, MetricPoint, Model, Version
-    from ..core.domain.repair import Difference, RepairPlan
+    from ..core.domain.plans import Plan
+    from ..core.domain.repair import Difference
     from ..core.domain.runs import Run, Step
     from ..core.domain.verdicts import GateReport
     from ..core.domain.watching import AgentStatus, Finding
@@ -266,10 +267,11 @@ def difference(each: Difference) -> dict[str, Any]:
     }
 
 
-def repair(plan: RepairPlan) -> dict[str, Any]:
+def repair(plan: Plan) -> dict[str, Any]:
+    """A plan to repair an environment or to restart one replica."""
     return {
-        "environment": plan.environment,
-        "restart": plan.restart,
+        "environment": plan.target,
+        "restart": plan.arguments.get("restart", ""),
         "differences": [difference(each) for each in plan.differences],
         "steps": list(plan.steps),
         "command": plan.command,
@@ -308,18 +310,20 @@ def container(one: Container, row: Replica | None, used: Mapping[str, float | No
 
 
 def plan(plan: Plan) -> dict[str, Any]:
+    """A plan to change what an environment serves."""
+    versions = plan.versions
     return {
-        "how": plan.how.value,
-        "environment": plan.environment,
-        "model": plan.model,
-        "version": plan.version,
-        "from": plan.from_version,
+        "how": plan.verb,
+        "environment": plan.target,
+        "model": versions.model if versions else "",
+        "version": versions.version if versions else None,
+        "from": versions.from_version if versions else None,
         "changes": [asdict(change) for change in plan.changes],
         "steps": list(plan.steps),
         "command": plan.command,
         "warnings": list(plan.warnings),
         "refusal": plan.refusal,
-        "force": plan.force,
+        "force": plan.overridable,
         "type_to_confirm": plan.type_to_confirm,
         "expected_seconds": plan.expected_seconds,
     }

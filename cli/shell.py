@@ -13,6 +13,7 @@ from ..core.domain.shells import LocalShell
 from ..core.errors import Refused
 from . import diagnostics
 from .completion import complete_run
+from .options import environment_option
 from .runs import find_run
 
 TargetArgument = Annotated[
@@ -27,21 +28,14 @@ TargetArgument = Annotated[
 StepArgument = Annotated[
     str | None, typer.Argument(help="The step; may be left out when only one failed.", show_default=False)
 ]
-EnvironmentOption = Annotated[
-    str | None,
-    typer.Option(
-        "-e",
-        "--environment",
-        metavar="NAME",
-        help="In a container of this environment: a replica's, or `proxy`.",
-        show_default=False,
-    ),
+
+
+InEnvironment = Annotated[
+    str | None, environment_option("In a container of this environment: a replica's, or `proxy`.")
 ]
 
 
-def shell(
-    cockpit: Cockpit, run: TargetArgument, step: StepArgument = None, environment: EnvironmentOption = None
-) -> int:
+def shell(cockpit: Cockpit, run: TargetArgument, step: StepArgument = None, environment: InEnvironment = None) -> int:
     """Open a shell where a step ran: in its container, in a copy of the container that it left when it failed, or,
     for a step that was a process, in its directory with its environment. With `-e`, in a container that serves.
     `exit` or Ctrl-D leaves it.

@@ -16,12 +16,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from .domain.capabilities import DriverCapabilities, ExecutorCapabilities
-from .errors import MissingExtra, PodiumError, UsageError
+from .errors import MissingExtra, NotFound, PodiumError, UsageError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-Kind = Literal["executors", "drivers", "steps", "checks", "hosts", "infra", "notifiers", "metrics"]
+Kind = Literal["executors", "drivers", "steps", "planners", "checks", "hosts", "infra", "notifiers", "metrics"]
 Capabilities = DriverCapabilities | ExecutorCapabilities
 
 
@@ -48,6 +48,8 @@ KINDS: Mapping[Kind, _About] = {
     "executors": _About("executor"),
     "drivers": _About("driver", UsageError),
     "steps": _About("built-in step"),
+    # By the verb of a change: what makes its plan. The plan names the step that carries it out.
+    "planners": _About("change", NotFound),
     # What a check may say in podium.yaml is in config/table.py, by its key: no other package can add to that.
     "checks": _About("gate check", open=False),
     "hosts": _About("Git host"),
@@ -86,6 +88,18 @@ TABLE: dict[Kind, dict[str, Plugin]] = {
         "rollback": Plugin("podium.core.delivery.rollout.change_steps:rollback"),
         "repair": Plugin("podium.core.delivery.repair.plan:repair"),
         "replay": Plugin("podium.core.delivery.replay.replay_step:replay"),
+    },
+    "planners": {
+        "deploy": Plugin("podium.core.delivery.rollout.plans:plan_deploy"),
+        "promote": Plugin("podium.core.delivery.rollout.plans:plan_promote"),
+        "rollback": Plugin("podium.core.delivery.rollout.plans:plan_rollback"),
+        "pause": Plugin("podium.core.delivery.rollout.canary_plans:plan_pause"),
+        "resume": Plugin("podium.core.delivery.rollout.canary_plans:plan_resume"),
+        "full": Plugin("podium.core.delivery.rollout.canary_plans:plan_full"),
+        "abort": Plugin("podium.core.delivery.rollout.canary_plans:plan_abort"),
+        "repair": Plugin("podium.core.delivery.repair.plan:plan"),
+        "restart": Plugin("podium.core.delivery.repair.plan:plan_restart"),
+        "shell": Plugin("podium.core.delivery.environment.replica_shell:plan_shell"),
     },
     "checks": {"replay": Plugin("podium.core.delivery.replay.replay_step:gate_check")},
     "hosts": {"github": Plugin(), "gitlab": Plugin(), "gitea": Plugin()},

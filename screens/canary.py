@@ -1,22 +1,13 @@
-"""A canary under way: what it looks like, and what a person can tell it. Each order is put as a change first, like a
-plan."""
+"""Draws a canary under way: its stages, its state, the checks of this stage."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ..core.domain import format as fmt
-from ..core.domain.delivery import CanaryRequest, CanaryState, CanaryStatus, Change, EnvironmentStatus
+from ..core.domain.delivery import CanaryState, CanaryStatus
 from ..core.domain.verdicts import CheckResult
 from ..tui.glyphs import Glyphs
 from ..tui.widgets.pane import Span, fit, safe
 from ..tui.widgets.text_pane import Line
-
-if TYPE_CHECKING:
-    from ..tui.widgets.plan_dialog import Decision, Proposal
-    from .base import PodiumScreen as _Base
-else:
-    _Base = object
 
 _BAR_WIDTH = 30
 _STATES = {
@@ -24,11 +15,6 @@ _STATES = {
     CanaryState.PAUSED: ("stop", "warn"),
     CanaryState.INCONCLUSIVE: ("wait", "wait"),
 }
-
-
-def stages(canary: CanaryStatus) -> tuple[int, ...]:
-    """The shares it goes through, the whole traffic last."""
-    return canary.weights if canary.weights and canary.weights[-1] == 100 else (*canary.weights, 100)
 
 
 def left(canary: CanaryStatus, now: float) -> float | None:
@@ -65,14 +51,14 @@ def lines(canary: CanaryStatus, now: float, glyphs: Glyphs, *, height: int, widt
     if not checks:
         checks = [(("  nothing was measured in this stage yet", "faint"),)]
     head = _state_lines(canary, now, glyphs)
-    shares = stages(canary)
+    shares = canary.shares
     if len(shares) + len(head) + len(checks) <= height:
         return [*(_stage_line(canary, index, now, glyphs) for index in range(len(shares))), *head, *checks]
     return [_one_line(canary, glyphs, width), *head, *checks]
 
 
 def _stage_line(canary: CanaryStatus, index: int, now: float, glyphs: Glyphs) -> Line:
-    share = stages(canary)[index]
+    share = canary.shares[index]
     cells = max(1, round(share * _BAR_WIDTH / 100))
     bar = glyphs["bar"] * cells
     if index < canary.stage:
@@ -91,7 +77,7 @@ def _stage_line(canary: CanaryStatus, index: int, now: float, glyphs: Glyphs) ->
 
 def _one_line(canary: CanaryStatus, glyphs: Glyphs, width: int) -> Line:
     spans: list[Span] = [(" ", "")]
-    for index, share in enumerate(stages(canary)):
+    for index, share in enumerate(canary.shares):
         if index:
             spans.append((f" {glyphs['arrow']} ", "faint"))
         if index < canary.stage:
@@ -110,7 +96,7 @@ def _one_line(canary: CanaryStatus, glyphs: Glyphs, width: int) -> Line:
 
 def _state_lines(canary: CanaryStatus, now: float, glyphs: Glyphs) -> list[Line]:
     glyph, colour = _STATES[canary.state]
-    began = f"stage {canary.stage + 1} of {len(stages(canary))}, since {fmt.when(canary.since, now)}"
+    began = f"stage {canary.stage + 1} of {len(canary.shares)}, since {fmt.when(canary.since, now)}"
     verdict: tuple[Span, ...] = ()
     if canary.verdict is not None:
         mark, painted = glyphs.state(canary.verdict)
@@ -140,105 +126,3 @@ def _check_line(result: CheckResult, glyphs: Glyphs) -> Line:
         ("" if result.value is None else f"{value:>9}  ", "text!"),
         (words, "muted" if colour == "ok" else colour),
     )
-
-
-def proposal(status: EnvironmentStatus, canary: CanaryStatus, order: CanaryRequest) -> Proposal:
-    """What an order would do, to be confirmed."""
-    from ..tui.widgets.plan_dialog import Proposal
-
-    name, new, old = (
-        status.name,
-        f"v{canary.version}",
-        f"v{canary.from_version}" if canary.from_version is not None else "nothing",
-    )
-    here, rest = f"{canary.share} %", f"{100 - canary.share} %"
-    shares = stages(canary)
-    after = shares[min(canary.stage + 1, len(shares) - 1)]
-    confirm = f" --confirm {name}" if status.protected else ""
-    titles = {
-        CanaryRequest.PAUSE: ("Hold", f"Hold the canary of {name}", f"podium pause -e {name}"),
-        CanaryRequest.RESUME: ("Go on", f"Let the canary of {name} go on", f"podium resume -e {name}"),
-        CanaryRequest.FULL: (
-            "All traffic",
-            f"Give {new} all traffic of {name}",
-            f"podium promote --full -e {name}{confirm}",
-        ),
-        CanaryRequest.ABORT: ("Abort", f"Abort the canary of {name}", f"podium abort -e {name}"),
-    }
-    changes = {
-        CanaryRequest.PAUSE: (
-            Change(f"{new} keeps", here, here),
-            Change("next judgement", _due(canary), "none until it is resumed"),
-        ),
-        CanaryRequest.RESUME: (
-            Change(f"{new} gets", here, f"{after} %" if canary.state is CanaryState.INCONCLUSIVE else here),
-        ),
-        CanaryRequest.FULL: (Change(f"{new} gets", here, "100 %"), Change(f"{old} gets", rest, "nothing; kept warm")),
-        CanaryRequest.ABORT: (
-            Change(f"{new} gets", here, "nothing; it is stopped"),
-            Change(f"{old} gets", rest, "100 %"),
-        ),
-    }
-    warnings: tuple[str, ...] = ()
-    bad = [result for result in canary.results if result.verdict != "pass"]
-    if order in (CanaryRequest.FULL, CanaryRequest.RESUME) and bad:
-        warnings = tuple(f"{result.name} is {result.verdict}: {result.message}" for result in bad)
-    elif order is CanaryRequest.FULL:
-        warnings = (
-            (f"the stages after {canary.share} % are left out and not analysed",)
-            if canary.stage < len(shares) - 2
-            else ()
-        )
-    verb, title, command = titles[order]
-    # Whoever sends a canary back must not be held up; who gives it everything unjudged must mean it.
-    typed = name if status.protected and order is CanaryRequest.FULL else ""
-    return Proposal(
-        title, verb, command, changes[order], warnings=warnings, type_to_confirm=typed, reason="kept in the audit"
-    )
-
-
-def _due(canary: CanaryStatus) -> str:
-    return "when a person decides" if canary.until is None else f"at {fmt.when(canary.until, canary.until)}"
-
-
-class CanaryMixin(_Base):
-    """The keys of a canary, on whatever screen has an environment with one under the cursor."""
-
-    def do_pause(self) -> None:
-        self._order(CanaryRequest.PAUSE)
-
-    def do_resume(self) -> None:
-        self._order(CanaryRequest.RESUME)
-
-    def do_full(self) -> None:
-        self._order(CanaryRequest.FULL)
-
-    def do_cancel(self) -> None:
-        self._order(CanaryRequest.ABORT)
-
-    def _order(self, order: CanaryRequest) -> None:
-        status = self.context().environment
-        canary = status.canary if status is not None else None
-        assert status is not None and canary is not None
-
-        def decided(decision: Decision | None) -> None:
-            if decision is None:
-                self.podium.say("nothing was changed")
-                return
-            self.carry_out(
-                f"{order} {status.name}",
-                lambda cockpit: cockpit.environments.request(status.name, order, why=decision.why),
-                lambda _: self.podium.say(f"the canary of {status.name} was told to {_SAID[order]}"),
-            )
-
-        from ..tui.widgets.plan_dialog import PlanDialog
-
-        self.app.push_screen(PlanDialog(proposal(status, canary, order)), decided)
-
-
-_SAID = {
-    CanaryRequest.PAUSE: "hold",
-    CanaryRequest.RESUME: "go on",
-    CanaryRequest.FULL: "take all traffic",
-    CanaryRequest.ABORT: "go back",
-}

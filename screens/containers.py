@@ -24,15 +24,14 @@ from ..tui.widgets.pane import Span, safe
 from ..tui.widgets.table import Table
 from ..tui.widgets.text_pane import TextPane
 from .base import PodiumScreen
-from .changes import ChangesMixin
+from .changes import ChangeKeys
 from .container_rows import GONE, REPLICA, Row, columns, rows_of
-from .repair import MendingMixin
-from .shells import ShellMixin
+from .shells import ShellKeys
 
 _FRESH_SECONDS = 20.0  # seconds that a look of our own counts for, where no agent follows the engine
 
 
-class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
+class ContainersScreen(PodiumScreen):
     title_id = "containers"
     first_pane = "list"
     DEFAULT_CSS = """
@@ -48,6 +47,8 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
 
     def __init__(self) -> None:
         super().__init__()
+        self.changes = ChangeKeys(self)
+        self.shells = ShellKeys(self)
         self._merged = False
         self._wanted = ""
         self._looked = False
@@ -286,6 +287,9 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
         message.stop()
         self.do_open()
 
+    def do_repair(self) -> None:
+        self.changes.repair()
+
     def do_open(self) -> None:
         self.log_view.focus()
 
@@ -330,21 +334,12 @@ class ContainersScreen(ShellMixin, MendingMixin, ChangesMixin, PodiumScreen):
     def do_again(self) -> None:
         row = self.row
         if row is not None:
-            self.plan_restart(row.container.environment, "proxy" if row.container.role == "proxy" else row.name)
+            self.changes.restart(row.container.environment, "proxy" if row.container.role == "proxy" else row.name)
 
     def do_shell(self) -> None:
-        row, status = self.row, self.context().environment
-        if row is None:
-            return
-        environment, name = row.container.environment, row.name
-
-        def open_it() -> None:
-            self.open_shell(name, lambda cockpit: cockpit.containers.shell_command(environment, name, program=PODIUM))
-
-        if status is not None and status.protected:
-            self.agree_to_shell(name, environment, open_it)
-        else:
-            open_it()
+        row = self.row
+        if row is not None:
+            self.shells.open_in_container(row.container.environment, row.name, program=PODIUM)
 
     def do_merge(self) -> None:
         self._merged = not self._merged

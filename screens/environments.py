@@ -22,11 +22,9 @@ from ..tui.widgets.table import Column, Table
 from ..tui.widgets.text_pane import Line, TextPane
 from . import canary
 from .base import PodiumScreen
-from .canary import CanaryMixin
 from .cells import health_cell
-from .changes import ChangesMixin
+from .changes import ChangeKeys
 from .models import lineage_line
-from .repair import MendingMixin
 
 _POINTS = 90
 _CANARY_LINES = 11  # lines at most of a canary's pane, where the signals and the ledger stand below it
@@ -42,7 +40,7 @@ _LABELS = {
 _ROLES = {"requests": "run", "error_rate": "bad", "cpu": "wait", "memory": "wait"}
 
 
-class EnvironmentsScreen(CanaryMixin, MendingMixin, ChangesMixin, PodiumScreen):
+class EnvironmentsScreen(PodiumScreen):
     title_id = "environments"
     DEFAULT_CSS = """
     EnvironmentsScreen #body { layout: vertical; }
@@ -73,6 +71,7 @@ class EnvironmentsScreen(CanaryMixin, MendingMixin, ChangesMixin, PodiumScreen):
 
     def __init__(self) -> None:
         super().__init__()
+        self.changes = ChangeKeys(self)
         self._wanted = ""
 
     def body(self) -> ComposeResult:
@@ -392,6 +391,27 @@ class EnvironmentsScreen(CanaryMixin, MendingMixin, ChangesMixin, PodiumScreen):
     def on_table_opened(self, message: Table.Opened) -> None:
         message.stop()
         self.do_open()
+
+    def do_pause(self) -> None:
+        self.changes.pause()
+
+    def do_resume(self) -> None:
+        self.changes.resume()
+
+    def do_full(self) -> None:
+        self.changes.full()
+
+    def do_cancel(self) -> None:
+        self.changes.abort()
+
+    def do_promote(self) -> None:
+        self.changes.promote()
+
+    def do_rollback(self) -> None:
+        self.changes.rollback()
+
+    def do_repair(self) -> None:
+        self.changes.repair()
 
     def do_open(self) -> None:
         """From the list to the history; from a row of the history to its run."""

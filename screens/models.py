@@ -20,13 +20,13 @@ from ..tui.widgets.table import Column, Table
 from ..tui.widgets.text_pane import Line, TextPane
 from .base import PodiumScreen
 from .cells import alias_spans, verdict_cell
-from .changes import ChangesMixin
+from .changes import ChangeKeys
 
 _METRIC_COLUMNS = 3
 _MAX_MARKED = 12
 
 
-class ModelsScreen(ChangesMixin, PodiumScreen):
+class ModelsScreen(PodiumScreen):
     title_id = "models"
     first_pane = "versions"
     DEFAULT_CSS = """
@@ -43,6 +43,7 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
 
     def __init__(self) -> None:
         super().__init__()
+        self.changes = ChangeKeys(self)
         self._metrics: tuple[str, ...] = ()
         self._marks: dict[str, frozenset[int]] = {}
 
@@ -285,6 +286,9 @@ class ModelsScreen(ChangesMixin, PodiumScreen):
     def on_table_moved(self, message: Table.Moved) -> None:
         message.stop()
         self.ask_new()
+
+    def do_promote(self) -> None:
+        self.changes.promote()
 
     def do_open(self) -> None:
         pane = self.pane

@@ -25,9 +25,8 @@ from ..tui.widgets.table import Column, Table
 from . import canary
 from .base import PodiumScreen, error_lines
 from .cells import UNSEEN, health, health_cell, run_columns, run_name, run_text
-from .changes import ChangesMixin
+from .changes import ChangeKeys, RunKeys
 from .container_rows import counts
-from .repair import MendingMixin
 
 _POINTS = 30
 _RECENT = 6 * 3600.0
@@ -132,7 +131,7 @@ def needs(  # noqa: C901 - a table of cases: each thing that needs a person is o
     return sorted(found, key=lambda need: need.rank)
 
 
-class OverviewScreen(MendingMixin, ChangesMixin, PodiumScreen):
+class OverviewScreen(PodiumScreen):
     title_id = "overview"
     first_pane = "recent"
     DEFAULT_CSS = """
@@ -146,6 +145,11 @@ class OverviewScreen(MendingMixin, ChangesMixin, PodiumScreen):
     OverviewScreen.-huge #needs { height: 12; width: 2fr; }
     OverviewScreen.-huge #serving { height: 12; width: 3fr; }
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.changes = ChangeKeys(self)
+        self.run_keys = RunKeys(self)
 
     def body(self) -> ComposeResult:
         clock = self.podium.clock
@@ -374,6 +378,27 @@ class OverviewScreen(MendingMixin, ChangesMixin, PodiumScreen):
         if environment is None:
             environment = next((status for status in self._environments if status.carries), None)
         return self.make_context(run=run, environment=environment)
+
+    def do_cancel(self) -> None:
+        self.run_keys.cancel()
+
+    def do_again(self) -> None:
+        self.run_keys.again()
+
+    def do_resume(self) -> None:
+        self.run_keys.resume()
+
+    def do_approve(self) -> None:
+        self.run_keys.approve()
+
+    def do_promote(self) -> None:
+        self.changes.promote()
+
+    def do_rollback(self) -> None:
+        self.changes.rollback()
+
+    def do_repair(self) -> None:
+        self.changes.repair()
 
     def do_open(self) -> None:
         current = self.pane.current if isinstance(self.pane, Table) else None

@@ -19,11 +19,11 @@ from ..tui.widgets.pane import Span
 from ..tui.widgets.table import Table
 from .base import PodiumScreen
 from .cells import run_columns, run_text
-from .changes import ChangesMixin
-from .shells import ShellMixin
+from .changes import RunKeys
+from .shells import ShellKeys
 
 
-class RunsScreen(ShellMixin, ChangesMixin, PodiumScreen):
+class RunsScreen(PodiumScreen):
     title_id = "runs"
     DEFAULT_CSS = """
     RunsScreen #body { layout: vertical; }
@@ -43,6 +43,8 @@ class RunsScreen(ShellMixin, ChangesMixin, PodiumScreen):
 
     def __init__(self) -> None:
         super().__init__()
+        self.run_keys = RunKeys(self)
+        self.shells = ShellKeys(self)
         self._limit = RUNS_PAGE
         self._wanted: int | None = None
         self._pending_logs = False
@@ -227,6 +229,18 @@ class RunsScreen(ShellMixin, ChangesMixin, PodiumScreen):
         message.stop()
         self.do_open()
 
+    def do_cancel(self) -> None:
+        self.run_keys.cancel()
+
+    def do_again(self) -> None:
+        self.run_keys.again()
+
+    def do_resume(self) -> None:
+        self.run_keys.resume()
+
+    def do_approve(self) -> None:
+        self.run_keys.approve()
+
     def do_open(self) -> None:
         pane = self.pane
         if pane is None or pane.id == "list":
@@ -243,7 +257,7 @@ class RunsScreen(ShellMixin, ChangesMixin, PodiumScreen):
     def do_shell(self) -> None:
         run, step = self.run, self.step
         if run is not None and step is not None:
-            self.open_shell(
+            self.shells.open(
                 f"{step.name} of run {run.id}",
                 lambda cockpit: cockpit.runs.shell_command(run.id, step.name, program=PODIUM),
             )

@@ -2,51 +2,63 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..core.cockpit import Cockpit
+from ..core.domain.plans import Plan
+from .changes import ask
 
 if TYPE_CHECKING:
-    from .base import PodiumScreen as _Base
-else:
-    _Base = object
+    from ..tui.widgets.plan_dialog import Decision
+    from .base import PodiumScreen
+
+__all__ = ["ShellKeys"]
 
 
-class ShellMixin(_Base):
-    def open_shell(self, what: str, command: Callable[[Cockpit], Sequence[str]]) -> None:
-        """Ask the façade for the command (in the pool: it may look at an engine), then hand the terminal over to it."""
+class ShellKeys:
+    """Opens shells for a screen."""
+
+    def __init__(self, screen: PodiumScreen) -> None:
+        self._screen = screen
+
+    def open(self, what: str, command: Callable[[Cockpit], Sequence[str]]) -> None:
+        """Asks the façade for the command (in the pool: it may look at an engine), then hands the terminal over to
+        it."""
+        podium = self._screen.podium
 
         def found(argv: Sequence[str]) -> None:
-            code = self.podium.run_outside(
+            code = podium.run_outside(
                 list(argv), f"{what}: a shell of its own; leaving it (exit, ctrl+d) comes back to the cockpit"
             )
             if code:
-                self.podium.say(f"the shell in {what} ended with {code}", "warn")
+                podium.say(f"the shell in {what} ended with {code}", "warn")
             else:
-                self.podium.say(f"back from {what}")
+                podium.say(f"back from {what}")
 
-        self.carry_out(f"shell in {what}", command, found)
+        self._screen.carry_out(f"shell in {what}", command, found)
 
-    def agree_to_shell(self, what: str, environment: str, open_it: Callable[[], None]) -> None:
-        """Ask first, where the environment is protected: what a shell does there is in no ledger and may reach
-        whoever is served."""
-        from ..tui.widgets.plan_dialog import PlanDialog, Proposal
+    def open_in_container(self, environment: str, name: str, *, program: Sequence[str]) -> None:
+        """Opens a shell in a container of an environment. Asks first where that is protected: what is done in there
+        is in no ledger, and it may be serving."""
 
-        proposal = Proposal(
-            f"Open a shell in {what}",
-            "Open",
-            f"podium shell -e {shlex.quote(environment)} {shlex.quote(what)}",
-            warnings=("What is done in there is in no ledger, and this one may be serving.",),
-            type_to_confirm=environment,
-            reason="",
+        def open_it(confirmed: str) -> None:
+            self.open(
+                name,
+                lambda cockpit: cockpit.containers.shell_command(
+                    environment, name, program=program, confirmed=confirmed
+                ),
+            )
+
+        def planned(plan: Plan) -> None:
+            def agreed(decision: Decision) -> None:
+                open_it(decision.confirmed)
+
+            if plan.type_to_confirm:
+                ask(self._screen, plan, agreed)
+            else:
+                open_it("")
+
+        self._screen.carry_out(
+            f"shell in {name}", lambda cockpit: cockpit.changes.plan("shell", environment, name=name), planned
         )
-
-        def decided(decision: object) -> None:
-            if decision is None:
-                self.podium.say("nothing was opened")
-            else:
-                open_it()
-
-        self.app.push_screen(PlanDialog(proposal), decided)

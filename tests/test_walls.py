@@ -45,6 +45,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("delivery",),
     ("monitoring",),
     ("infra",),
+    ("changes",),
     ("triggers",),
     ("lineage", "template", "doctor", "demo"),
     ("cockpit",),
@@ -122,7 +123,6 @@ def test_the_table_of_plug_ins_names_what_exists() -> None:
 
 # What is still in the way. A list only gets shorter: what is gone from the house has to go from here too.
 CIRCLES: tuple[tuple[str, ...], ...] = (
-    ("cli.canary", "cli.changes", "cli.runs"),
     (
         "screens.base", "screens.navigation", "tui.application", "tui.palette", "tui.widgets.footer", "tui.widgets.header",
         "tui.widgets.log_draw", "tui.widgets.log_view", "tui.widgets.pane", "tui.widgets.table",
@@ -145,7 +145,7 @@ def test_a_circle_would_be_seen() -> None:
     graph = {"a": {"b"}, "b": {"c", "d"}, "c": {"a"}, "d": {"e"}, "e": {"d"}, "f": {"a", "d"}}
     assert circles(graph) == {frozenset("abc"), frozenset("de")}
     assert "podium.core.journal" in import_graph()["podium.core.cockpit.opened"]
-    assert "podium.core.delivery.rollout.plans" in import_graph()["podium.core.cockpit.environments"], (
+    assert "podium.core.delivery.status.status" in import_graph()["podium.core.cockpit.environments"], (
         "late imports too"
     )
 
@@ -250,7 +250,7 @@ def test_what_is_complex_says_why() -> None:
 def test_the_walls_see_imports() -> None:
     seen = {(file, module) for file, module, _ in all_imports("core")}
     assert ("core/cockpit/opened.py", "podium.core.journal.Journal") in seen
-    assert ("core/cockpit/environments.py", "podium.core.delivery.rollout.plans") in seen, "late imports too"
+    assert ("core/cockpit/environments.py", "podium.core.delivery.status.status") in seen, "late imports too"
 
 
 def test_only_output_prints_on_standard_output() -> None:

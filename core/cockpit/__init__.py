@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..demo.story import Demo
     from ..domain.demo import DemoImages
     from .agent import Agent
+    from .changes import Changes
     from .containers import Containers
     from .environments import Environments
     from .models import Models
@@ -133,10 +134,17 @@ class Cockpit:
 
     @cached_property
     def environments(self) -> Environments:
-        """What serves where, and every change to it: plans, rollouts, canaries, repairs, replays."""
+        """What serves where, and what it answered: status, history, signals, canaries, replays."""
         from .environments import Environments
 
         return Environments(self._opened)
+
+    @cached_property
+    def changes(self) -> Changes:
+        """Every change that is shown before it is made: rollouts, requests to canaries, repairs, restarts."""
+        from .changes import Changes
+
+        return Changes(self._opened)
 
     @cached_property
     def containers(self) -> Containers:

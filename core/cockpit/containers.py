@@ -72,9 +72,16 @@ class Containers:
         found = self._opened.config.environment(environment)
         return open_shell(EnvironmentRuntime(self._opened.config, self._opened.journal, found), name)
 
-    def shell_command(self, environment: str, name: str, *, program: Sequence[str]) -> Sequence[str]:
+    def shell_command(
+        self, environment: str, name: str, *, program: Sequence[str], confirmed: str = ""
+    ) -> Sequence[str]:
         """Returns the command that gives a person that shell on a terminal of their own. `program` starts Podium's
-        command line, which the front end knows."""
+        command line, which the front end knows. Refused where the environment is protected and `confirmed` is not
+        its name."""
+        from ..changes import ensure_agreed, plan
+
+        agreed = plan(self._opened.config, self._opened.journal, "shell", environment, name=name)
+        ensure_agreed(agreed, confirmed=confirmed)
         return [*program, "-C", str(self._opened.home), "shell", "-e", environment, name]
 
     # Logs and usage

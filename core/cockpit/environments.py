@@ -1,24 +1,23 @@
-"""`cockpit.environments`: what serves where, and every change to it."""
+"""`cockpit.environments`: what serves where. `cockpit.changes` changes it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..domain.runs import Run, Trigger
-from ..errors import Refused, UsageError
+from ..domain.runs import Run
+from ..errors import UsageError
 from ..identity.account import whoami
 from .opened import OpenProject
 
 if TYPE_CHECKING:
-    from ..domain.delivery import CanaryRequest, CanaryStatus, Deployment, EnvironmentStatus, How, Plan
-    from ..domain.repair import RepairPlan
+    from ..domain.delivery import CanaryStatus, Deployment, EnvironmentStatus
     from ..domain.replay import ReplayLimits
     from ..domain.watching import Alert, Series
 
 
 class Environments:
-    """Reads the state of environments; plans changes and has them carried out, each as a run of its own."""
+    """Reads the state of environments, stops them, and replays requests to a candidate."""
 
     def __init__(self, opened: OpenProject) -> None:
         self._opened = opened
@@ -70,43 +69,6 @@ class Environments:
         project, journal = self._opened.config, self._opened.journal
         return [line for environment in project.environments.values() for line in stop(project, journal, environment)]
 
-    # Rollouts
-
-    def plan(self, how: How, environment: str, version: int | None = None, *, force: bool = False) -> Plan:
-        """Returns what a change would do. `version` None: the challenger for a promotion, the last good one for a
-        rollback. NotFound without the environment."""
-        from ..delivery.rollout.plans import plan
-
-        return plan(self._opened.config, self._opened.journal, how, environment, version, force=force)
-
-    def apply(self, plan: Plan, *, why: str = "", force: bool = False) -> Run:
-        """Carries a plan out as a run of its own. Refused when the plan says so and `force` (with a reason) does not
-        override it."""
-        from ..engine.submit import submit_operation
-
-        if plan.refusal and not (plan.force and force and why):
-            hint = (
-                "give --force and --why REASON to do it all the same; both are kept in the ledger" if plan.force else ""
-            )
-            raise Refused(plan.refusal, hint=hint)
-        params = {
-            "version": str(plan.version),
-            "environment": plan.environment,
-            **{f"seen.{key}": value for key, value in plan.seen.items()},
-        }
-        if force:
-            params["force"] = why
-        return submit_operation(
-            self._opened.config,
-            self._opened.journal,
-            plan.how.value,
-            plan.environment,
-            params=params,
-            who=whoami(),
-            why=why,
-            trigger=Trigger.PERSON,
-        )
-
     # Canaries
 
     def canary(self, environment: str) -> CanaryStatus | None:
@@ -114,44 +76,6 @@ class Environments:
         from ..delivery.rollout.canary import status
 
         return status(self._opened.journal, environment)
-
-    def request(self, environment: str, what: CanaryRequest, *, why: str = "") -> CanaryStatus:
-        """Asks the canary under way to pause, resume, take all traffic, or abort; returns what it was doing. Refused
-        when there is none.
-
-        It obeys within a second; `canary` shows it.
-        """
-        from ..delivery.rollout.canary import order
-
-        return order(self._opened.journal, environment, what, who=whoami(), why=why)
-
-    # Repair
-
-    def plan_repair(self, environment: str) -> RepairPlan:
-        """Returns what would make an environment match the ledger again: asks its engine, changes nothing. NotFound
-        without the environment."""
-        from ..delivery.repair.plan import plan
-
-        return plan(self._opened.config, self._opened.journal, self._opened.config.environment(environment))
-
-    def plan_restart(self, environment: str, name: str) -> RepairPlan:
-        """Returns what the restart of one replica (its id, or its container's name), or of the `proxy`, would do."""
-        from ..delivery.repair.plan import plan_restart
-
-        return plan_restart(
-            self._opened.config, self._opened.journal, self._opened.config.environment(environment), name
-        )
-
-    def repair(self, plan: RepairPlan, *, why: str = "") -> Run:
-        """Carries out either plan as a run of its own, whose step's results say what was done and what is left.
-        Refused when the plan says so."""
-        from ..delivery.repair.plan import parameters
-        from ..engine.submit import submit_operation
-
-        project, journal = self._opened.config, self._opened.journal
-        return submit_operation(
-            project, journal, "repair", plan.environment, params=parameters(plan), who=whoami(), why=why
-        )
 
     # Shadow replay
 

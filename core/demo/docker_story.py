@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..domain.delivery import CanaryRequest, CanaryState, How
+from ..domain.delivery import CanaryState, How
 from ..domain.demo import DemoEvent, DemoImages, DemoResult, Told
 from ..domain.runs import Run, RunState, StepState
 from ..errors import RunFailed
@@ -165,7 +165,8 @@ class DockerDemo(Demo):
         if canary.state is CanaryState.INCONCLUSIVE and self._resumed < _MAX_RESUMED:
             self._resumed += 1
             yield DemoEvent(Told.BAD, f"  {canary.message}", "it goes on")
-            self.cockpit.environments.request(ENVIRONMENT, CanaryRequest.RESUME, why="shown in the demonstration")
+            changes = self.cockpit.changes
+            changes.apply(changes.plan("resume", ENVIRONMENT), why="shown in the demonstration")
 
     def _agree(self) -> Iterator[DemoEvent]:
         """`docker ps` and `podium status` tell the same. RunFailed, with both, when they do not after a moment."""

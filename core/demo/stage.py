@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..domain.containers import Image
-from ..domain.delivery import CanaryRequest, CanaryStatus, EnvironmentStatus, How, Plan, Quarantined
+from ..domain.delivery import CanaryStatus, EnvironmentStatus, Quarantined
 from ..domain.models import Version
+from ..domain.plans import Plan
 from ..domain.project import Project
 from ..domain.runs import Run, RunDetail, Step
 from ..domain.verdicts import GateReport
@@ -34,11 +35,13 @@ class _Models(Protocol):
 
 class _Environments(Protocol):
     def get(self, name: str) -> EnvironmentStatus: ...
-    def plan(self, how: How, environment: str, version: int | None = ..., *, force: bool = ...) -> Plan: ...
-    def apply(self, plan: Plan, *, why: str = ..., force: bool = ...) -> Run: ...
     def canary(self, environment: str) -> CanaryStatus | None: ...
-    def request(self, environment: str, what: CanaryRequest, *, why: str = ...) -> CanaryStatus: ...
     def stop(self) -> Sequence[str]: ...
+
+
+class _Changes(Protocol):
+    def plan(self, verb: str, target: str, **arguments: Any) -> Plan: ...
+    def apply(self, plan: Plan, *, confirmed: str = ..., why: str = ..., force: bool = ...) -> Run | None: ...
 
 
 class _Containers(Protocol):
@@ -67,6 +70,8 @@ class Stage(Protocol):
     def models(self) -> _Models: ...
     @cached_property
     def environments(self) -> _Environments: ...
+    @cached_property
+    def changes(self) -> _Changes: ...
     @cached_property
     def containers(self) -> _Containers: ...
     @cached_property

@@ -168,8 +168,9 @@ class Demo:
         before = self._counted
         url = self.cockpit.environments.get(ENVIRONMENT).url
         began = time.monotonic()
-        plan = self.cockpit.environments.plan(how, ENVIRONMENT, version)
-        run = self.cockpit.environments.apply(plan, why=why)
+        plan = self.cockpit.changes.plan(how, ENVIRONMENT, version=version)
+        run = self.cockpit.changes.apply(plan, confirmed=plan.type_to_confirm, why=why)
+        assert run is not None
         moved = _wait_for_version(url, version, began, lambda: self.cockpit.runs.get(run.id).run.state)
         ended = yield from self._follow(run)
         self._must_succeed(ended)

@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .models import Version
     from .repair import Difference
     from .verdicts import CheckResult, Verdict
 
@@ -214,43 +213,6 @@ class Asked:
     who: str
     at: float
     why: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One line of a plan: `subject` goes from `before` to `after`."""
-
-    subject: str
-    before: str
-    after: str
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a change would do, shown before it is done.
-
-    `refusal` says why it must not be done (empty: it may); `force` says whether a reason overrides the refusal.
-    `type_to_confirm` is the word a person has to type, empty where Enter is enough. `command` is the equivalent
-    headless command. `seen` is what the plan was made from; it is re-read just before writing and a difference
-    refuses the change.
-    """
-
-    how: How
-    environment: str
-    model: str
-    version: int
-    from_version: int | None
-    changes: tuple[Change, ...]
-    steps: tuple[str, ...]
-    command: str
-    warnings: tuple[str, ...] = ()
-    refusal: str = ""
-    force: bool = False
-    type_to_confirm: str = ""
-    expected_seconds: float | None = None
-    candidate: Version | None = None
-    champion: Version | None = None
-    seen: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,20 +53,3 @@ class Difference:
 
     def __str__(self) -> str:
         return self.words
-
-
-@dataclass(frozen=True, slots=True)
-class RepairPlan:
-    """What a repair of `environment` will do, in the order of `steps`; nothing when there are none. `restart` names
-    the one replica that is to be restarted instead, empty for a repair. The other fields are those of
-    `delivery.Plan`."""
-
-    environment: str
-    differences: tuple[Difference, ...]
-    steps: tuple[str, ...]
-    command: str
-    warnings: tuple[str, ...] = ()
-    refusal: str = ""
-    type_to_confirm: str = ""
-    expected_seconds: float | None = None
-    restart: str = ""

@@ -172,8 +172,10 @@ class World:
 
     def promote(self, version: int) -> Run:
         self.cockpit.project.reload()
-        plan = self.cockpit.environments.plan(How.PROMOTE, ENVIRONMENT, version, force=True)
-        return self.cockpit.environments.apply(plan, force=True, why="chaos")
+        plan = self.cockpit.changes.plan(How.PROMOTE, ENVIRONMENT, version=version, force=True)
+        run = self.cockpit.changes.apply(plan, confirmed=plan.type_to_confirm, force=True, why="chaos")
+        assert run is not None
+        return run
 
     def done(self, run: Run, seconds: float = 60.0) -> None:
         detail = wait_until(

@@ -7,30 +7,37 @@ import sys
 from dataclasses import replace
 
 import pytest
-from podium.cli import changes, diagnostics
-from podium.core.domain.delivery import Change, How, Plan
+from podium.cli import diagnostics
+from podium.cli.confirm import agree
+from podium.cli.plan_text import plan_lines
+from podium.core.changes import ensure_agreed
 from podium.core.domain.models import Version
+from podium.core.domain.plans import Change, Plan, VersionChange
 from podium.core.errors import Refused
 
 PLAN = Plan(
-    How.PROMOTE,
     "production",
-    "flights",
-    4,
-    3,
-    (Change("alias champion", "v3", "v4"), Change("alias previous", "", "v3")),
-    ("start 2 replicas of v4", "move the traffic"),
+    "promote",
+    "Promote flights v4 to production",
+    "Promote",
     "podium promote 4 -e production",
+    changes=(Change("alias champion", "v3", "v4"), Change("alias previous", "", "v3")),
+    steps=("start 2 replicas of v4", "move the traffic"),
     warnings=("v4 was trained in a dirty tree",),
     expected_seconds=9.0,
-    candidate=Version("flights", 4, 0.0, metrics={"roc_auc": 0.71}),
-    champion=Version("flights", 3, 0.0, metrics={"roc_auc": 0.7}),
+    versions=VersionChange(
+        "flights",
+        4,
+        3,
+        Version("flights", 4, 0.0, metrics={"roc_auc": 0.71}),
+        Version("flights", 3, 0.0, metrics={"roc_auc": 0.7}),
+    ),
 )
 
 
 def test_the_plan_as_a_person_reads_it(capsys: pytest.CaptureFixture[str]) -> None:
-    assert changes.plan_lines(PLAN) == [
-        "promote flights v4 on production (serves v3 now)",
+    assert plan_lines(PLAN) == [
+        "Promote flights v4 to production",
         "  alias champion  v3 → v4",
         "  alias previous  none → v3",
         "  1. start 2 replicas of v4",
@@ -57,17 +64,18 @@ def test_without_a_terminal(
 ) -> None:
     plan = replace(PLAN, type_to_confirm=typed)
     if agreed:
-        changes._ask(plan, yes, confirm)
+        agree(plan, yes=yes, confirm=confirm)
         return
     with pytest.raises(Refused) as caught:
-        changes._ask(plan, yes, confirm)
+        agree(plan, yes=yes, confirm=confirm)
     assert caught.value.hint == ("podium promote 4 -e production --yes" + (" --confirm production" if typed else ""))
     assert capsys.readouterr().out == ""
 
 
 def test_a_wrong_name_is_refused_even_with_yes() -> None:
+    plan = replace(PLAN, type_to_confirm="production")
     with pytest.raises(Refused, match="staging"):
-        changes._ask(replace(PLAN, type_to_confirm="production"), True, "staging")
+        ensure_agreed(plan, confirmed=agree(plan, yes=True, confirm="staging"))
 
 
 @pytest.mark.parametrize(
@@ -90,10 +98,10 @@ def test_on_a_terminal(
     monkeypatch.setattr(sys, "stdin", io.StringIO(answer + "\n"))
     plan = replace(PLAN, type_to_confirm=typed)
     if agreed:
-        changes._ask(plan, False, "")
+        agree(plan, yes=False, confirm="")
     else:
         with pytest.raises(Refused, match="nothing was changed"):
-            changes._ask(plan, False, "")
+            agree(plan, yes=False, confirm="")
     printed = capsys.readouterr()
     assert printed.out == ""
     assert ("type production to promote" if typed else "promote? [y/N]") in printed.err

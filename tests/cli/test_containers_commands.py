@@ -24,7 +24,7 @@ def interrupted(journal: Journal) -> Journal:
 
 def test_there_may_be_nothing_to_mend(call: Call) -> None:
     done = call("repair", "-e", "staging", "--yes")
-    assert (done.code, done.out) == (0, "") and "staging is as the ledger says" in done.err
+    assert (done.code, done.out) == (0, "") and "staging matches the ledger" in done.err
     assert json.loads(call("repair", "-e", "staging", "--yes", "-o", "json").out)["steps"] == []
     assert call("repair", "-e", "nowhere").code == 3
     assert call("repair", "-e", "staging", "--restart", "nobody").code == 3

@@ -15,18 +15,17 @@ from podium.core.domain.containers import Container, Image, Unneeded
 from podium.core.domain.delivery import (
     CanaryState,
     CanaryStatus,
-    Change,
     Deployment,
     DeploymentState,
     EnvironmentStatus,
     How,
-    Plan,
     Quarantined,
     Replica,
     ReplicaState,
 )
 from podium.core.domain.models import Lineage, Model, Version
-from podium.core.domain.repair import Difference, Kind, RepairPlan
+from podium.core.domain.plans import Change, Plan, VersionChange
+from podium.core.domain.repair import Difference, Kind
 from podium.core.domain.replay import ReplayReport
 from podium.core.domain.runs import PIPELINE, Run, RunState, Step, StepState, Trigger
 from podium.core.domain.verdicts import Verdict
@@ -63,12 +62,14 @@ SAMPLES: dict[str, dict[str, Any]] = {
     ),
     "canary": shapes.canary(CanaryStatus(1, "e", 2, 1, 0, (5, 50), 5, CanaryState.RUNNING, 0.0, 60.0)),
     "deployment": shapes.deployment(Deployment(1, "e", How.DEPLOY, DeploymentState.RUNNING, "m", 1, None, 0.0, "anna")),
-    "plan": shapes.plan(Plan(How.DEPLOY, "e", "m", 1, None, (Change("a", "b", "c"),), (), "")),
+    "plan": shapes.plan(
+        Plan("e", "deploy", "", "", "", changes=(Change("a", "b", "c"),), versions=VersionChange("m", 1, None))
+    ),
     "replay": replay.shape(to_dict(ReplayReport("e", "m", 2, 1, Verdict.PASS, (), 0.0))),
     "image": shapes.image(Image("m", 1, "unix:///x", "sha256:1", "sha256:1", 0.0)),
     "unneeded": shapes.unneeded(Unneeded("unix:///x", "sha256:1", "m:v1", 1, 0, "")),
     "difference": shapes.difference(Difference(Kind.GONE, "a", "a is gone")),
-    "repair": shapes.repair(RepairPlan("e", (), (), "")),
+    "repair": shapes.repair(Plan("e", "repair", "", "", "")),
     "container": shapes.container(Container("1", "a", "e", "replica", "running", 0.0), REPLICA, {}),
     "quarantined": shapes.quarantined(Quarantined("m", 1, "", 0.0, "anna")),
     "agent": shapes.agent(AgentStatus(False)),

@@ -82,8 +82,8 @@ def passed(cockpit: Cockpit, version: int, verdict: Verdict = Verdict.PASS) -> N
 
 
 def carry_out(cockpit: Cockpit, how: How, version: int | None = None, **more: Any) -> dict[str, Any]:
-    plan = cockpit.environments.plan(how, "production", version)
-    run = cockpit.environments.apply(plan, **more)
+    plan = cockpit.changes.plan(how, "production", version=version)
+    run = cockpit.changes.apply(plan, confirmed="production", **more)
     detail = wait_until(lambda: (d := cockpit.runs.get(run.id)).run.state.finished and d, 60)
     text = (
         cockpit.runs.log(run.id, str(how)).read_text(errors="replace")
@@ -106,10 +106,10 @@ def aliases(cockpit: Cockpit) -> dict[str, int]:
 
 def test_promote_promote_again_under_load_and_roll_back(cockpit: Cockpit) -> None:
     port = cockpit.project.config.environments["production"].port
-    plan = cockpit.environments.plan(How.PROMOTE, "production")
-    assert plan.version == 1 and plan.type_to_confirm == "production" and plan.force
+    plan = cockpit.changes.plan(How.PROMOTE, "production")
+    assert plan.versions.version == 1 and plan.type_to_confirm == "production" and plan.overridable
     with pytest.raises(Refused, match="has not passed a gate: none has looked at it"):
-        cockpit.environments.apply(plan)
+        cockpit.changes.apply(plan)
     passed(cockpit, 1)
     first = carry_out(cockpit, How.PROMOTE)
     assert first["version"] == 1 and first["digest"].startswith("sha256:")
@@ -119,7 +119,7 @@ def test_promote_promote_again_under_load_and_roll_back(cockpit: Cockpit) -> Non
 
     passed(cockpit, 2, Verdict.FAIL)
     with pytest.raises(Refused, match="last verdict is fail"):
-        cockpit.environments.apply(cockpit.environments.plan(How.PROMOTE, "production", 2))
+        cockpit.changes.apply(cockpit.changes.plan(How.PROMOTE, "production", version=2))
     with Load(port, body=QUESTION) as load:
         wait_until(lambda: load.total > 50)
         carry_out(cockpit, How.PROMOTE, 2, force=True, why="the data was wrong")
@@ -145,15 +145,15 @@ def test_an_alias_that_somebody_moved_is_told_and_mended(cockpit: Cockpit) -> No
     assert serving is not None
     _set_alias("champion", 3 - serving)
     refresh(cockpit.project.config, cockpit.journal)
-    plan = cockpit.environments.plan_repair("production")
+    plan = cockpit.changes.plan("repair", "production")
     assert [each.kind for each in plan.differences] == [Kind.ALIAS] and plan.type_to_confirm == "production"
     assert plan.steps[0] == f"move the alias champion to version {serving}"
-    run = cockpit.environments.repair(plan, why="somebody moved it")
+    run = cockpit.changes.apply(plan, confirmed="production", why="somebody moved it")
     detail = wait_until(lambda: (d := cockpit.runs.get(run.id)).run.state.finished and d, 60)
     assert detail.run.state is RunState.SUCCEEDED, detail.run.message
     assert detail.steps[0].results["left"] == [] and cockpit.environments.get("production").differences == ()
     assert {alias: v.version for v in cockpit.models.versions() for alias in v.aliases}["champion"] == serving
-    assert cockpit.environments.plan_repair("production").steps == ()
+    assert cockpit.changes.plan("repair", "production").steps == ()
 
 
 def _set_alias(alias: str, version: int) -> None:
@@ -171,7 +171,7 @@ def test_champion_alias_that_points_nowhere_is_told_and_put_right_by_the_next_pr
     assert "the alias champion points nowhere, and version 1 serves" in map(
         str, cockpit.environments.get("production").differences
     )
-    plan = cockpit.environments.plan(How.PROMOTE, "production", 1)
+    plan = cockpit.changes.plan(How.PROMOTE, "production", version=1)
     assert any("points nowhere" in warning for warning in plan.warnings)
     carry_out(cockpit, How.PROMOTE, 1)
     assert aliases(cockpit) == {"champion": 1} and cockpit.environments.get("production").differences == ()
@@ -218,8 +218,8 @@ def test_deleted_version_that_still_serves_is_told(cockpit: Cockpit) -> None:
     differences = [each.words for each in cockpit.environments.get("production").differences]
     assert "version 2 serves but was deleted from the registry" in differences
     assert "the alias champion points nowhere, and version 2 serves" in differences
-    plan = cockpit.environments.plan(How.ROLLBACK, "production")
-    assert plan.version == 1 and plan.refusal == ""
+    plan = cockpit.changes.plan(How.ROLLBACK, "production")
+    assert plan.versions.version == 1 and plan.refusal == ""
     carry_out(cockpit, How.ROLLBACK)
     assert aliases(cockpit) == {"champion": 1}
 

@@ -55,14 +55,14 @@ def test_the_time_left_goes_on_by_itself(docked: SeededCockpit) -> None:
 @pytest.mark.parametrize(
     ("key", "state", "order", "words", "typed"),
     [
-        ("H", CanaryState.RUNNING, CanaryRequest.PAUSE, "Hold the canary of production", ""),
-        ("U", CanaryState.PAUSED, CanaryRequest.RESUME, "Let the canary of production go on", ""),
+        ("H", CanaryState.RUNNING, CanaryRequest.PAUSE, "Pause the canary of production", ""),
+        ("U", CanaryState.PAUSED, CanaryRequest.RESUME, "Resume the canary of production", ""),
         ("U", CanaryState.INCONCLUSIVE, CanaryRequest.RESUME, "error_rate is inconclusive", ""),
         (
             "F",
             CanaryState.RUNNING,
             CanaryRequest.FULL,
-            "podium promote --full -e production --confirm production",
+            "podium promote --full -e production",
             "production",
         ),
         ("X", CanaryState.INCONCLUSIVE, CanaryRequest.ABORT, "nothing; it is stopped", ""),
@@ -92,7 +92,7 @@ def test_each_order_is_confirmed_first(
         yes.press()
         await until(pilot, lambda: docked.requested, "ordered")
         assert docked.requested == [("production", order, "the customers are happy")]
-        await until(pilot, lambda: "the canary of production was told to" in text(pilot.app), "said")
+        await until(pilot, lambda: "requested: " in text(pilot.app), "said")
 
     drive(make_app(docked, screen="environments"), script)
 

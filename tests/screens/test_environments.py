@@ -51,7 +51,7 @@ def test_a_rollback_needs_the_plan_the_name_and_the_button(cockpit: SeededCockpi
         await pilot.press("enter")
         await until(pilot, lambda: cockpit.applied, "applied")
         plan, why, force = cockpit.applied[0]
-        assert (plan.version, why, force) == (2, "", False)
+        assert (plan.versions.version, why, force) == (2, "", False)
         await until(
             pilot,
             lambda: pilot.app.podium_screen.title_id == "runs" and "rollback production v2" in text(pilot.app),
@@ -82,7 +82,7 @@ def test_a_refused_plan_says_why_and_a_reason_overrides_only_what_may_be(cockpit
             pilot, lambda: "Refused: version 4 has not passed its gate" in text(pilot.app), "the refusal comes first"
         )
         yes = pilot.app.screen.query_one("#yes", Button)
-        assert yes.disabled and "all the same" in str(yes.label)
+        assert yes.disabled and "anyway" in str(yes.label)
         typed, why = pilot.app.screen.query_one("#typed"), pilot.app.screen.query_one("#why")
         typed.value = "production"
         await pilot.pause()

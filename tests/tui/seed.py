@@ -13,27 +13,30 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from podium.core.changes import ensure_agreed
 from podium.core.cockpit import Cockpit
 from podium.core.cockpit.agent import Agent
+from podium.core.cockpit.changes import Changes
 from podium.core.cockpit.containers import Containers
 from podium.core.cockpit.environments import Environments
 from podium.core.cockpit.runs import Runs
+from podium.core.delivery.rollout import canary_plans
 from podium.core.domain.containers import EngineSnapshot
 from podium.core.domain.delivery import (
     CanaryRequest,
     CanaryStatus,
-    Change,
     Deployment,
     DeploymentState,
     EnvironmentStatus,
     How,
-    Plan,
     Replica,
     ReplicaState,
 )
 from podium.core.domain.models import Version
-from podium.core.domain.repair import Difference, Kind, RepairPlan, Severity
+from podium.core.domain.plans import Change, Plan, VersionChange
+from podium.core.domain.repair import Difference, Kind, Severity
 from podium.core.domain.runs import PIPELINE, Run, RunState, Step, StepState, Trigger
 from podium.core.domain.verdicts import CheckResult, GateReport, Verdict
 from podium.core.domain.watching import SIGNALS, AgentStatus, Sample
@@ -111,7 +114,10 @@ class _Containers(Containers):
         super().__init__(seeded._opened)
         self.seeded = seeded
 
-    def shell_command(self, environment: str, container: str, *, program: Sequence[str]) -> list[str]:
+    def shell_command(
+        self, environment: str, container: str, *, program: Sequence[str], confirmed: str = ""
+    ) -> list[str]:
+        super().shell_command(environment, container, program=program, confirmed=confirmed)
         return ["shell-in", f"{environment}/{container}"]
 
     def look(self, environment: str) -> EngineSnapshot | None:
@@ -160,18 +166,39 @@ class _Environments(Environments):
             canary=self.seeded.canaries.get(name),
         )
 
-    def plan_repair(self, environment: str) -> RepairPlan:
+    def canary(self, environment: str) -> CanaryStatus | None:
+        return self.seeded.canaries.get(environment)
+
+
+class _Changes(Changes):
+    """Plans are made up, except those for a canary and a shell; what is applied is written down."""
+
+    def __init__(self, seeded: SeededCockpit) -> None:
+        super().__init__(seeded._opened)
+        self.seeded = seeded
+
+    def plan(self, verb: str, target: str, **arguments: Any) -> Plan:
+        config = self._opened.config.environment(target)
+        if verb in set(CanaryRequest):
+            return canary_plans.planned(config, self.seeded.canaries[target], CanaryRequest(verb))
+        if verb == "shell":
+            return super().plan(verb, target, **arguments)
+        made = {"repair": self._repair, "restart": self._restart}.get(verb)
+        plan = made(target, **arguments) if made is not None else self._rollout(verb, target, **arguments)
+        return replace(plan, type_to_confirm=target if config.protected else "")
+
+    def _repair(self, target: str) -> Plan:
         found = (
             Difference(
                 Kind.GONE,
-                f"{environment}-v3-1",
-                f"{environment}-v3-1 is gone: its container was removed",
+                f"{target}-v3-1",
+                f"{target}-v3-1 is gone: its container was removed",
                 repair="start it again",
             ),
             Difference(
                 Kind.WEIGHT,
-                f"{environment}-v3-2",
-                f"the proxy gives {environment}-v3-2 weight 50 instead of 100",
+                f"{target}-v3-2",
+                f"the proxy gives {target}-v3-2 weight 50 instead of 100",
                 Severity.WARNING,
                 "set it to 100",
             ),
@@ -183,67 +210,62 @@ class _Environments(Environments):
             ),
         )
         steps = (
-            f"start {environment}-v3-1 again from e3b0c44298fc",
+            f"start {target}-v3-1 again from e3b0c44298fc",
             "wait until it is healthy",
             "tell the proxy the weights",
         )
-        typed = environment if environment == "production" else ""
         left = "a repair can do nothing about this: quirky_euler has this environment's labels and is not known"
-        return RepairPlan(
-            environment,
-            found,
-            steps,
-            f"podium repair -e {environment}",
-            (left,),
-            type_to_confirm=typed,
+        return Plan(
+            target,
+            "repair",
+            f"Repair {target}",
+            "Repair",
+            f"podium repair -e {target}",
+            differences=found,
+            steps=steps,
+            warnings=(left,),
             expected_seconds=6.0,
+            kept_in="audit",
         )
 
-    def plan_restart(self, environment: str, replica: str) -> RepairPlan:
+    def _restart(self, target: str, *, replica: str) -> Plan:
         steps = (
             "take its traffic away",
             f"restart the container of {replica}",
             "wait until it is healthy",
             "give it its traffic back",
         )
-        typed = environment if environment == "production" else ""
-        return RepairPlan(
-            environment,
-            (),
-            steps,
-            f"podium repair -e {environment} --restart {replica}",
-            type_to_confirm=typed,
+        what = f"the proxy of {target}" if replica == "proxy" else replica
+        return Plan(
+            target,
+            "restart",
+            f"Restart {what}",
+            "Restart",
+            f"podium repair -e {target} --restart {replica}",
+            steps=steps,
             expected_seconds=4.0,
-            restart=replica,
+            step="repair",
+            arguments={"restart": replica},
+            kept_in="audit",
         )
 
-    def repair(self, plan: RepairPlan, *, why: str = "") -> Run:
-        self.seeded.repaired.append((plan.environment, plan.restart, why))
-        return _create(self._opened.journal, "deploy", plan.environment, COMMITS[0], self.seeded.clock_now, why=why)
-
-    def canary(self, environment: str) -> CanaryStatus | None:
-        return self.seeded.canaries.get(environment)
-
-    def request(self, environment: str, what: CanaryRequest, *, why: str = "") -> CanaryStatus:
-        self.seeded.requested.append((environment, what, why))
-        return self.seeded.canaries[environment]
-
-    def plan(self, how: How, environment: str, version: int | None = None, *, force: bool = False) -> Plan:
+    def _rollout(self, verb: str, target: str, *, version: int | None = None, force: bool = False) -> Plan:
         versions = {v.version: v for v in self.seeded.models.versions()}
-        target = version or (4 if how is How.PROMOTE else 2)
-        plan = Plan(
-            how,
-            environment,
-            MODEL,
+        promotes = verb == "promote"
+        number = version or (4 if promotes else 2)
+        return Plan(
             target,
-            3,
-            (
-                Change(f"{environment} serves", "v3", f"v{target}"),
-                Change("alias champion", "v3", f"v{target}"),
+            verb,
+            f"Promote {MODEL} v{number} to {target}" if promotes else f"Roll back {target} to v{number}",
+            "Promote" if promotes else "Roll back",
+            f"podium {verb} v{number} -e {target}",
+            changes=(
+                Change(f"{target} serves", "v3", f"v{number}"),
+                Change("alias champion", "v3", f"v{number}"),
                 Change("alias previous", "v2", "v3"),
                 Change("warm", "v2", "v3"),
             ),
-            (
+            steps=(
                 "start 2 replicas of v4 beside v3",
                 "wait until they are healthy, warm them up",
                 "move traffic at once (blue-green)",
@@ -251,27 +273,26 @@ class _Environments(Environments):
                 "drain v3 and keep it warm",
                 "verify",
             ),
-            f"podium {how} v{target} -e {environment}",
-            expected_seconds=6.0 if how is How.PROMOTE else 0.4,
-            candidate=versions.get(target),
-            champion=versions.get(3),
-            type_to_confirm=environment if environment == "production" else "",
-        )
-        return (
-            replace(plan, refusal=self.seeded.refusal, force=bool(self.seeded.refusal)) if self.seeded.refusal else plan
+            expected_seconds=6.0 if promotes else 0.4,
+            versions=VersionChange(MODEL, number, 3, versions.get(number), versions.get(3)),
+            arguments={"version": str(number)},
+            refusal=self.seeded.refusal,
+            overridable=bool(self.seeded.refusal),
         )
 
-    def apply(self, plan: Plan, *, why: str = "", force: bool = False) -> Run:
-        self.seeded.applied.append((plan, why, force))
-        return _create(
-            self._opened.journal,
-            plan.how.value,
-            plan.environment,
-            COMMITS[0],
-            self.seeded.clock_now,
-            why=why,
-            params={"version": str(plan.version)},
-        )
+    def apply(self, plan: Plan, *, confirmed: str = "", why: str = "", force: bool = False) -> Run | None:
+        ensure_agreed(plan, confirmed=confirmed, why=why, force=force)
+        if plan.verb in set(CanaryRequest):
+            self.seeded.requested.append((plan.target, CanaryRequest(plan.verb), why))
+            return None
+        if plan.versions is not None:
+            self.seeded.applied.append((plan, why, force))
+            kind = plan.verb
+        else:
+            self.seeded.repaired.append((plan.target, plan.arguments.get("restart", ""), why))
+            kind = "deploy"
+        journal, now = self._opened.journal, self.seeded.clock_now
+        return _create(journal, kind, plan.target, COMMITS[0], now, why=why, params=plan.arguments)
 
 
 class SeededCockpit(Cockpit):
@@ -294,6 +315,7 @@ class SeededCockpit(Cockpit):
         self.agent = _Agent(self)
         self.containers = _Containers(self)
         self.environments = _Environments(self)
+        self.changes = _Changes(self)
 
 
 def seed(home: Path, *, runs: int = 14, config: str = PROJECT, now: float = NOW) -> SeededCockpit:

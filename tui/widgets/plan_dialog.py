@@ -1,5 +1,5 @@
-"""A plan before a change of traffic: what goes from what to what, in which steps, how the candidate compares, and
-what it is as a command.
+"""A plan before it is applied: what goes from what to what, in which steps, how the candidate compares, and what it is
+as a command.
 
 The focus is on Cancel. A protected environment's name has to be typed. A refusal is said first, and only a reason
 overrides one that can be.
@@ -7,6 +7,7 @@ overrides one that can be.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,79 +17,38 @@ from textual.content import Content
 from textual.widgets import Button, Input, Static
 
 from ...core.domain import format as fmt
-from ...core.domain.delivery import Change, How, Plan
 from ...core.domain.models import Version
+from ...core.domain.plans import Plan
 from ...core.domain.repair import Difference, Severity
 from .confirm import DIALOG_CSS, Dialog
 from .pane import safe
 
-_VERBS = {How.PROMOTE: "Promote", How.ROLLBACK: "Roll back", How.DEPLOY: "Deploy"}
-_MAX_METRICS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A change as it is put before a person: a plan of the ledger's, an order to a canary, a repair, a restart. What
-    each field means is said in `Plan`; `title` is `verb` with its object, `reason` says what becomes of the person's
-    words, empty where none are asked for."""
-
-    title: str
-    verb: str
-    command: str
-    changes: tuple[Change, ...] = ()
-    steps: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    refusal: str = ""
-    force: bool = False
-    type_to_confirm: str = ""
-    expected_seconds: float | None = None
-    versions: tuple[Version, Version] | None = None
-    reason: str = "kept in the ledger"
-    differences: tuple[Difference, ...] = ()
-
-
-def proposed(plan: Plan) -> Proposal:
-    verb = _VERBS[plan.how]
-    what = (
-        f"{plan.environment} to v{plan.version}"
-        if plan.how is How.ROLLBACK
-        else f"{plan.model} v{plan.version} to {plan.environment}"
-    )
-    both = (plan.champion, plan.candidate) if plan.champion is not None and plan.candidate is not None else None
-    return Proposal(
-        f"{verb} {what}",
-        verb,
-        plan.command,
-        plan.changes,
-        plan.steps,
-        plan.warnings,
-        plan.refusal,
-        plan.force,
-        plan.type_to_confirm,
-        plan.expected_seconds,
-        both if both and both[0].version != both[1].version else None,
-    )
+MAX_METRICS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
+    """What a person gave who agreed; `confirmed` is the word that they typed."""
+
     why: str
     force: bool
+    confirmed: str = ""
 
 
-def plan_text(plan: Proposal, *, arrow: str = "→") -> Content:
+def plan_text(plan: Plan, *, arrow: str = "→") -> Content:
     """Everything that is said of the change, as text."""
     parts: list[str | tuple[str, str]] = []
-    if plan.refusal:
-        parts += [("Refused: ", "bold $error"), (safe(plan.refusal) + "\n", "$error")]
-        if plan.force:
+    if refusal := plan.refusal or plan.nothing_to_do:
+        parts += [("Refused: ", "bold $error"), (safe(refusal) + "\n", "$error")]
+        if plan.overridable:
             parts.append(("A reason below overrides this; it is kept in the ledger.\n", "$muted"))
         parts.append("\n")
     for warning in plan.warnings:
         parts += [("! ", "bold $warning"), (safe(warning) + "\n", "$warning")]
     if plan.warnings:
         parts.append("\n")
-    parts += _differences(plan.differences, arrow)
+    # What a repair can do nothing about is among the warnings.
+    parts += _differences([each for each in plan.differences if each.repairable], arrow)
     if plan.changes:
         parts.append(("What changes\n", "bold $muted"))
         width = max(len(change.subject) for change in plan.changes)
@@ -100,7 +60,8 @@ def plan_text(plan: Proposal, *, arrow: str = "→") -> Content:
                 (safe(change.after) or "–", "bold $foreground"),
                 "\n",
             ]
-    parts += _metrics(*plan.versions) if plan.versions is not None else []
+    compared = plan.versions.compared if plan.versions is not None else None
+    parts += _metrics(*compared) if compared is not None else []
     if plan.steps:
         expected = f", about {fmt.duration(plan.expected_seconds)}" if plan.expected_seconds is not None else ""
         parts.append((("\n" if len(parts) else "") + f"Steps{expected}\n", "bold $muted"))
@@ -111,7 +72,7 @@ def plan_text(plan: Proposal, *, arrow: str = "→") -> Content:
     return Content.assemble(*parts)
 
 
-def _differences(differences: tuple[Difference, ...], arrow: str) -> list[str | tuple[str, str]]:
+def _differences(differences: Sequence[Difference], arrow: str) -> list[str | tuple[str, str]]:
     """What is not as the ledger says, and what would be done about each."""
     if not differences:
         return []
@@ -119,8 +80,7 @@ def _differences(differences: tuple[Difference, ...], arrow: str) -> list[str | 
     for difference in differences:
         bad = difference.severity is Severity.PROBLEM
         parts += [("  ! ", "bold $error" if bad else "bold $warning"), (safe(difference.words) + "\n", "$foreground")]
-        if difference.repairable:
-            parts.append((f"    {arrow} {safe(difference.repair)}\n", "$muted"))
+        parts.append((f"    {arrow} {safe(difference.repair)}\n", "$muted"))
     return parts
 
 
@@ -136,7 +96,7 @@ def _metrics(champion: Version, candidate: Version) -> list[str | tuple[str, str
             "bold $muted",
         )
     ]
-    for name in shared[:_MAX_METRICS]:
+    for name in shared[:MAX_METRICS]:
         old, new = champion.metrics[name], candidate.metrics[name]
         parts.append((f"  {safe(name)[:20]:<21}", "$foreground"))
         parts += [
@@ -144,8 +104,8 @@ def _metrics(champion: Version, candidate: Version) -> list[str | tuple[str, str
             (f"{fmt.number(new):>12}", "$foreground"),
             (f"{fmt.signed(new - old):>13}\n", "$accent"),
         ]
-    if len(shared) > _MAX_METRICS:
-        parts.append((f"  and {len(shared) - _MAX_METRICS} more: podium compare\n", "$muted"))
+    if len(shared) > MAX_METRICS:
+        parts.append((f"  and {len(shared) - MAX_METRICS} more: podium compare\n", "$muted"))
     return parts
 
 
@@ -164,17 +124,17 @@ class PlanDialog(Dialog):
     )
     VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-low"), (32, "-tall")]
 
-    def __init__(self, plan: Plan | Proposal) -> None:
+    def __init__(self, plan: Plan) -> None:
         super().__init__()
-        self.plan = proposed(plan) if isinstance(plan, Plan) else plan
+        self.plan = plan
 
     @property
     def _forcing(self) -> bool:
-        return bool(self.plan.refusal) and self.plan.force
+        return bool(self.plan.refusal) and self.plan.overridable
 
     @property
     def _hopeless(self) -> bool:
-        return bool(self.plan.refusal) and not self.plan.force
+        return bool(self.plan.refusal or self.plan.nothing_to_do) and not self._forcing
 
     def compose(self) -> ComposeResult:
         plan = self.plan
@@ -184,11 +144,11 @@ class PlanDialog(Dialog):
             with VerticalScroll(can_focus=False):
                 yield Static(plan_text(plan, arrow=self.app.glyphs["arrow"]))  # type: ignore[attr-defined]
             if not self._hopeless:
-                if plan.reason:
+                if plan.kept_in:
                     words = (
                         "why (needed: it overrides the refusal)"
                         if self._forcing
-                        else f"why ({plan.reason}; may be empty)"
+                        else f"why (kept in the {plan.kept_in}; may be empty)"
                     )
                     yield Static(words, classes="label")
                     yield self._entry("why")
@@ -201,7 +161,7 @@ class PlanDialog(Dialog):
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="keep", compact=True)
                 if not self._hopeless:
-                    label = f"{plan.verb} all the same" if self._forcing else plan.verb
+                    label = f"{plan.action} anyway" if self._forcing else plan.action
                     yield Button(label, id="yes", classes="danger", disabled=protected or self._forcing, compact=True)
 
     def _entry(self, name: str) -> Input:
@@ -213,15 +173,18 @@ class PlanDialog(Dialog):
         self.query_one("#keep", Button).focus()
 
     @property
+    def decision(self) -> Decision:
+        """What a person has given up to now."""
+        return Decision(self._given("why"), self._forcing, self._given("typed"))
+
+    def _given(self, name: str) -> str:
+        return next((entry.value.strip() for entry in self.query(f"#{name}").results(Input)), "")
+
+    @property
     def confirmed(self) -> bool:
         """Whether all that the plan asks of a person was given."""
-        if self._hopeless:
-            return False
-        if self._forcing and not self.query_one("#why", Input).value.strip():
-            return False
-        return (
-            not self.plan.type_to_confirm or self.query_one("#typed", Input).value.strip() == self.plan.type_to_confirm
-        )
+        given = self.decision
+        return self.plan.objection(confirmed=given.confirmed, why=given.why, force=given.force) is None
 
     def on_input_changed(self) -> None:
         self.query_one("#yes", Button).disabled = not self.confirmed
@@ -234,8 +197,6 @@ class PlanDialog(Dialog):
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
         if event.button.id == "yes" and self.confirmed:
-            self.dismiss(
-                Decision(self.query_one("#why", Input).value.strip() if self.plan.reason else "", self._forcing)
-            )
+            self.dismiss(self.decision)
         else:
             self.dismiss(None)

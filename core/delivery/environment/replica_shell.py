@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING
 
 from ...domain.containers import Container
+from ...domain.plans import Plan
+from ...domain.project import Project
 from ...errors import NotFound, Refused, Unreachable
+from ...journal import Journal
 from . import observed
 from .runtime import EnvironmentRuntime
 
@@ -14,6 +18,20 @@ if TYPE_CHECKING:
     from ...domain.shells import ShellSession
 
 PROXY = "proxy"
+
+
+def plan_shell(project: Project, journal: Journal, target: str, *, name: str) -> Plan:
+    """Returns what a person agrees to who opens a shell in a container of an environment."""
+    return Plan(
+        target=target,
+        verb="shell",
+        title=f"Open a shell in {name}",
+        action="Open",
+        command=f"podium shell -e {shlex.quote(target)} {shlex.quote(name)}",
+        warnings=("what is done in there is in no ledger, and it may be serving",),
+        type_to_confirm=target if project.environment(target).protected else "",
+        kept_in="",
+    )
 
 
 def open_shell(runtime: EnvironmentRuntime, name: str) -> ShellSession:

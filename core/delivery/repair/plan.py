@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...domain.delivery import EnvironmentStatus, Replica, ReplicaState
-from ...domain.project import Environment, Project
-from ...domain.repair import Difference, Kind, RepairPlan, Severity
+from ...domain.plans import Plan
+from ...domain.project import Project
+from ...domain.repair import Difference, Kind, Severity
 from ...errors import NotFound, Refused, RunFailed
 from ...journal import Journal
 from ..environment.history import start_seconds
@@ -61,24 +62,36 @@ class StillDifferent(RunFailed):
 # Plans
 
 
-def plan(project: Project, journal: Journal, environment: Environment) -> RepairPlan:
-    """What a repair would do now; the engine is asked. An environment that is as it should be has a plan without
-    steps."""
+def plan(project: Project, journal: Journal, target: str) -> Plan:
+    """Returns what a repair would do now; the engine is asked. An environment that matches the ledger has a plan
+    without steps."""
+    environment = project.environment(target)
     status = environments.status(project, journal, environment, fresh=True)
     found = status.differences
     ranked = sorted((each for each in found if each.repairable), key=lambda each: _ORDER.index(each.kind))
     steps = list(dict.fromkeys(each.repair for each in ranked))
-    start = start_seconds(journal, environment.name) or _START_SECONDS
-    return RepairPlan(
-        environment=environment.name,
+    start = start_seconds(journal, target) or _START_SECONDS
+    strays = [each.subject for each in found if each.kind is Kind.STRAY]
+    return Plan(
+        target=target,
+        verb="repair",
+        title=f"Repair {target}",
+        action="Repair",
         differences=found,
         steps=(*steps, "look again, and say what is still different") if steps else (),
-        command=f"podium repair -e {shlex.quote(environment.name)}",
+        command=f"podium repair -e {shlex.quote(target)}",
         warnings=_warnings(found),
         refusal=_refusal(status),
-        type_to_confirm=environment.name if environment.protected else "",
+        nothing_to_do="" if steps else _nothing(status),
+        type_to_confirm=target if environment.protected else "",
+        kept_in="audit",
         expected_seconds=_SHORT_SECONDS + start * any(each.kind in _STARTS for each in ranked) if steps else None,
+        arguments={_REMOVE: " ".join(strays)} if strays else {},
     )
+
+
+def _nothing(status: EnvironmentStatus) -> str:
+    return status.why_not_repair() or f"there is nothing that a repair of {status.name} could do"
 
 
 def _warnings(found: tuple[Difference, ...]) -> tuple[str, ...]:
@@ -98,31 +111,32 @@ def _warnings(found: tuple[Difference, ...]) -> tuple[str, ...]:
 
 def _refusal(status: EnvironmentStatus) -> str:
     if status.locked_by:
-        return f"{status.name} is being changed by {status.locked_by}"
+        return status.why_not_change()
     away = next((each for each in status.differences if each.kind is Kind.UNREACHABLE), None)
-    return f"nothing can be mended while the engine does not answer: {away.words}" if away is not None else ""
+    return f"nothing can be repaired while the engine does not answer: {away.words}" if away is not None else ""
 
 
-def plan_restart(project: Project, journal: Journal, environment: Environment, name: str) -> RepairPlan:
-    """What the restart of one replica, by its id, or of the proxy (`proxy`, or its container's name) would do.
-    NotFound for any other name."""
+def plan_restart(project: Project, journal: Journal, target: str, *, replica: str) -> Plan:
+    """Returns what the restart of one replica, by its id, or of the proxy (`proxy`, or its container's name) would
+    do. NotFound for any other name."""
+    environment = project.environment(target)
     runtime = EnvironmentRuntime(project, journal, environment)
     status = environments.status(project, journal, environment)
-    what = _meant(runtime, name)
-    return RepairPlan(
-        environment=environment.name,
-        differences=(),
-        steps=_restart_steps(runtime, what),
-        command=(
-            f"podium repair -e {shlex.quote(environment.name)} --restart"
-            f" {shlex.quote(name if what is None else what.id)}"
-        ),
+    row = _meant(runtime, replica)
+    start = start_seconds(journal, target) or _START_SECONDS
+    return Plan(
+        target=target,
+        verb="restart",
+        title=f"Restart the proxy of {target}" if row is None else f"Restart {row.id}",
+        action="Restart",
+        steps=_restart_steps(runtime, row),
+        command=(f"podium repair -e {shlex.quote(target)} --restart {shlex.quote(replica if row is None else row.id)}"),
         refusal=_refusal(status),
-        type_to_confirm=environment.name if environment.protected else "",
-        expected_seconds=(
-            (start_seconds(journal, environment.name) or _START_SECONDS) if what is not None else _SHORT_SECONDS
-        ),
-        restart=PROXY if what is None else what.id,
+        type_to_confirm=target if environment.protected else "",
+        kept_in="audit",
+        expected_seconds=_SHORT_SECONDS if row is None else start,
+        step="repair",
+        arguments={_RESTART: PROXY if row is None else row.id},
     )
 
 
@@ -165,18 +179,7 @@ def _restart_steps(runtime: EnvironmentRuntime, row: Replica | None) -> tuple[st
     )
 
 
-# As parameters of a run, and back
-
-
-def parameters(plan: RepairPlan) -> dict[str, str]:
-    if plan.refusal:
-        raise Refused(plan.refusal)
-    if plan.restart:
-        return {_RESTART: plan.restart}
-    if not plan.steps:
-        raise Refused(f"{plan.environment} is as the ledger says: there is nothing to mend")
-    strays = [each.subject for each in plan.differences if each.kind is Kind.STRAY]
-    return {_REMOVE: " ".join(strays)} if strays else {}
+# The step
 
 
 def repair(context: StepContext) -> Mapping[str, Any]:

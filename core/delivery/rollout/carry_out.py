@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ...domain.delivery import Deployment, How, Plan
+from ...domain.delivery import Deployment, How
+from ...domain.plans import Plan
 from ...domain.runs import Trigger
 from ...errors import Refused, UsageError
 from ..environment import history
@@ -48,7 +49,7 @@ class RolloutRequest:
     """A person's reason to override a refusal; empty without one."""
 
     seen: Mapping[str, str] = field(default_factory=dict[str, str])
-    """What the person's plan rested on (`plans.seen`); a difference refuses the request."""
+    """What the person's plan rested on (`Plan.rests_on`); a difference refuses the request."""
 
     asked: float = 0.0
     """When it was asked for (seconds since the epoch), for measuring how long it takes until traffic has moved."""
@@ -80,17 +81,15 @@ def check(runtime: EnvironmentRuntime, request: RolloutRequest, *, holding: bool
     """
     plan = plans.plan(runtime.project, runtime.journal, request.how, runtime.name, request.version, holding=holding)
     for key, before in request.seen.items():
-        now = plan.seen.get(key, before)
+        now = plan.rests_on.get(key, before)
         if now != before:
             raise Refused(
                 f"{runtime.name} changed since this was planned: {key} was {before} and is {now}",
                 hint="look again, then plan anew",
             )
-    _check_quarantine(runtime, request, plan.model)
-    if plan.refusal and not (plan.force and request.force):
-        hint = (
-            "a person can do it all the same: --force --why REASON; both are kept in the ledger" if plan.force else ""
-        )
+    _check_quarantine(runtime, request, runtime.project.mlflow.model)
+    if plan.refusal and not (plan.overridable and request.force):
+        hint = "a person can override it: --force --why REASON; both are kept in the ledger" if plan.overridable else ""
         raise Refused(plan.refusal, hint=hint)
     return plan
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...domain.delivery import Deployment, How
+from ...domain.plans import RESTS_ON_PREFIX
 from ...domain.rollout import RolloutState
 from ...errors import UsageError
 from ..environment.runtime import EnvironmentRuntime
@@ -17,8 +18,6 @@ from .carry_out import RolloutRequest, carry_out
 if TYPE_CHECKING:
     from ...engine.context import StepContext
 
-# The plan's `seen` stands among the options under this prefix.
-SEEN_PREFIX = "seen."
 # How many seconds a change waits for an engine that does not answer: one that restarts, or whose connection was cut.
 ENGINE_TIMEOUT = 30.0
 
@@ -66,11 +65,12 @@ def request_of(context: StepContext, runtime: EnvironmentRuntime, how: How) -> R
     if how is not How.ROLLBACK:
         _refresh_unknown(runtime, version)
     if version is None:
-        version = plans.plan(runtime.project, runtime.journal, how, runtime.name, None).version
+        version = plans.meant_version(runtime.project, runtime.journal, how, runtime.name)
     force = str(options.get("force") or "").strip()
     if force.lower() in ("true", "false"):
         raise UsageError("force needs a reason in words", hint="force: why it is right to do it all the same")
-    seen = {key.removeprefix(SEEN_PREFIX): str(value) for key, value in options.items() if key.startswith(SEEN_PREFIX)}
+    prefix = RESTS_ON_PREFIX
+    seen = {key.removeprefix(prefix): str(value) for key, value in options.items() if key.startswith(prefix)}
     run = context.run
     operation_run = run.is_operation
     return RolloutRequest(

@@ -6,8 +6,9 @@ from __future__ import annotations
 import shlex
 
 from ... import plugins
-from ...domain.delivery import Change, How, Plan
+from ...domain.delivery import How
 from ...domain.models import CHALLENGER, CHAMPION, PREVIOUS, Version
+from ...domain.plans import Change, Plan, VersionChange
 from ...domain.project import Environment, Project
 from ...domain.verdicts import Verdict, worst
 from ...errors import NotFound, UsageError
@@ -22,6 +23,7 @@ from . import canary
 
 _START_SECONDS = 5.0
 _WARM_SECONDS = 0.5
+_ACTIONS = {How.PROMOTE: "Promote", How.ROLLBACK: "Roll back", How.DEPLOY: "Deploy"}
 
 
 def plan(
@@ -57,11 +59,10 @@ def plan(
     if not holding and holder is not None and holder.alive:
         refusal, overridable = f"{environment} is being changed by {holder}{_way_out(journal, environment)}", False
     return Plan(
-        how=how,
-        environment=environment,
-        model=project.mlflow.model,
-        version=number,
-        from_version=serving,
+        target=environment,
+        verb=how.value,
+        title=_title(how, environment, project.mlflow.model, number),
+        action=_ACTIONS[how],
         changes=tuple(_changes(project, journal, how, number, past, registry)),
         steps=tuple(_steps(runtime, how, number, serving)),
         command=_command(how, environment, number, force=force),
@@ -70,13 +71,39 @@ def plan(
             *_unwatched(runtime, how, number, serving),
         ),
         refusal=refusal,
-        force=overridable,
+        overridable=overridable,
         type_to_confirm=environment if config.protected else "",
         expected_seconds=_expected(runtime, how, number, past),
-        candidate=candidate,
-        champion=registry.carrier(CHAMPION),
-        seen=seen(project, journal, how, environment, number),
+        versions=VersionChange(project.mlflow.model, number, serving, candidate, registry.carrier(CHAMPION)),
+        arguments={"version": str(number), "environment": environment},
+        rests_on=rests_on(project, journal, how, environment, number),
     )
+
+
+# The planners of the table in core/plugins.py.
+
+
+def plan_deploy(
+    project: Project, journal: Journal, target: str, *, version: int | None = None, force: bool = False
+) -> Plan:
+    return plan(project, journal, How.DEPLOY, target, version, force=force)
+
+
+def plan_promote(
+    project: Project, journal: Journal, target: str, *, version: int | None = None, force: bool = False
+) -> Plan:
+    return plan(project, journal, How.PROMOTE, target, version, force=force)
+
+
+def plan_rollback(
+    project: Project, journal: Journal, target: str, *, version: int | None = None, force: bool = False
+) -> Plan:
+    return plan(project, journal, How.ROLLBACK, target, version, force=force)
+
+
+def _title(how: How, environment: str, model: str, number: int) -> str:
+    what = f"{environment} to v{number}" if how is How.ROLLBACK else f"{model} v{number} to {environment}"
+    return f"{_ACTIONS[how]} {what}"
 
 
 def _way_out(journal: Journal, environment: str) -> str:
@@ -90,21 +117,21 @@ def _way_out(journal: Journal, environment: str) -> str:
     )
 
 
-def seen(project: Project, journal: Journal, how: How, environment: str, version: int) -> dict[str, str]:
-    """What a plan rests on. Read again under the lock; a difference means that somebody was faster."""
+def rests_on(project: Project, journal: Journal, how: How, environment: str, version: int) -> dict[str, str]:
+    """Returns what a plan was made from. Read again under the lock; a difference means that somebody was faster."""
     current = journal.ledger.current(environment)
-    rests = {
+    found = {
         "serving": str(current.to_version) if current else "none",
         "deployment": str(current.id) if current else "none",
     }
     if how is not How.ROLLBACK:
         known = journal.versions.get(project.mlflow.model, version)
-        rests["quarantined"] = (
+        found["quarantined"] = (
             "yes" if journal.quarantine.find(project.mlflow.model, version, known.commit if known else None) else "no"
         )
     if how is How.PROMOTE:
-        rests["gate"] = str(verdict(project, journal, version) or "none")
-    return rests
+        found["gate"] = str(verdict(project, journal, version) or "none")
+    return found
 
 
 def verdict(project: Project, journal: Journal, version: int) -> Verdict | None:
@@ -121,6 +148,12 @@ def verdict(project: Project, journal: Journal, version: int) -> Verdict | None:
         return worst(latest.values())
     known = journal.versions.get(project.mlflow.model, version)
     return known.verdict if known else None
+
+
+def meant_version(project: Project, journal: Journal, how: How, environment: str) -> int:
+    """Returns the version that is meant where none is named. NotFound where none is."""
+    model = project.mlflow.model
+    return _meant(how, EnvironmentHistory.load(journal, model, environment), RegistryView.load(journal, model))
 
 
 def _meant(how: How, past: EnvironmentHistory, registry: RegistryView) -> int:

@@ -145,9 +145,9 @@ def test_a_container_made_by_hand_is_told_and_removed_only_when_it_was_shown(wat
     picture_says(watched, lambda seen: seen.get("by-hand") == "running")
     name = f"podium-test-by-hand-{os.getpid()}"
     wait_until(lambda: kinds(watched) == {(Kind.STRAY, name)}, 1.0)
-    plan = repair.plan(watched.project, watched.journal, watched.environment)
+    plan = repair.plan(watched.project, watched.journal, watched.environment.name)
     assert plan.steps[0] == f"remove the container {name}" and "will be removed" in plan.warnings[0]
-    assert repair.parameters(plan) == {"remove": name}
+    assert plan.arguments == {"remove": name}
     assert repair.carry_out(watched.runtime, who="anna")["left"], "nobody agreed to that"
     mended(watched, remove=[name])
     assert [each["Id"] for each in watched.containers() if each["Id"] == made] == []
@@ -180,8 +180,8 @@ def test_the_only_replica_is_restarted_with_no_request_lost(docked: Docked) -> N
     docked.deploy(1)
     [row] = docked.runtime.replicas()
     name = docked.engine.inspect(row.container)["Name"].lstrip("/")
-    plan = repair.plan_restart(docked.project, docked.journal, docked.environment, name)
-    assert plan.restart == row.id and len(plan.steps) == 5
+    plan = repair.plan_restart(docked.project, docked.journal, docked.environment.name, replica=name)
+    assert plan.arguments == {"restart": row.id} and len(plan.steps) == 5
     before = docked.engine.inspect(row.container)["State"]["StartedAt"]
     with Load(docked.port) as load:
         wait_until(lambda: load.total > 20)

@@ -8,20 +8,22 @@ import signal
 from dataclasses import replace
 
 import pytest
+from podium.core.changes import ensure_agreed
 from podium.core.delivery.environment.lock import operation
 from podium.core.delivery.repair import plan as repair
 from podium.core.delivery.rollout.carry_out import begin
 from podium.core.delivery.status import status as environments
 from podium.core.domain.delivery import DeploymentState, How, ReplicaState
-from podium.core.domain.repair import Kind, RepairPlan
+from podium.core.domain.plans import Plan
+from podium.core.domain.repair import Kind
 from podium.core.errors import NotFound, Refused
 
 from tests.delivery.light import Load, World
 from tests.support import wait_until
 
 
-def planned(world: World) -> RepairPlan:
-    return repair.plan(world.project, world.journal, world.environment)
+def planned(world: World) -> Plan:
+    return repair.plan(world.project, world.journal, world.environment.name)
 
 
 def mended(world: World) -> list[str]:
@@ -34,8 +36,8 @@ def test_nothing_to_mend(world: World) -> None:
     world.deploy(1)
     plan = planned(world)
     assert (plan.steps, plan.differences, plan.refusal) == ((), (), "")
-    with pytest.raises(Refused, match="nothing to mend"):
-        repair.parameters(plan)
+    with pytest.raises(Refused, match="nothing to repair"):
+        ensure_agreed(plan)
 
 
 def test_a_dead_replica_is_started_again_while_the_other_serves(world: World) -> None:
@@ -115,10 +117,8 @@ def test_a_restart_of_the_only_replica_loses_nothing(world: World) -> None:
     world.version(1)
     world.deploy(1)
     before = world.runtime.replicas()[0]
-    plan = repair.plan_restart(world.project, world.journal, world.environment, before.id)
-    assert plan.steps[0].startswith("start another replica of version 1") and repair.parameters(plan) == {
-        "restart": before.id
-    }
+    plan = repair.plan_restart(world.project, world.journal, world.environment.name, replica=before.id)
+    assert plan.steps[0].startswith("start another replica of version 1") and plan.arguments == {"restart": before.id}
     with Load(world.port) as load:
         wait_until(lambda: load.total > 20)
         repair._restart(world.runtime, before.id, who="anna")
@@ -129,7 +129,7 @@ def test_a_restart_of_the_only_replica_loses_nothing(world: World) -> None:
     )
     assert environments.status(world.project, world.journal, world.environment).differences == ()
     with pytest.raises(NotFound, match="no replica 'nobody'"):
-        repair.plan_restart(world.project, world.journal, world.environment, "nobody")
+        repair.plan_restart(world.project, world.journal, world.environment.name, replica="nobody")
 
 
 def test_what_is_being_changed_is_not_mended(world: World) -> None:
@@ -140,7 +140,7 @@ def test_what_is_being_changed_is_not_mended(world: World) -> None:
         plan = planned(world)
         assert "ben" in plan.refusal
         with pytest.raises(Refused, match="ben"):
-            repair.parameters(plan)
+            ensure_agreed(plan)
         with pytest.raises(Refused, match="ben"):
             repair.carry_out(runtime, who="anna")
 

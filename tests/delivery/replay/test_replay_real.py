@@ -90,9 +90,8 @@ def _register(cockpit: Cockpit) -> None:
 
 
 def _serve(cockpit: Cockpit) -> None:
-    run = cockpit.environments.apply(
-        cockpit.environments.plan(How.PROMOTE, "production", 1, force=True), why="the first", force=True
-    )
+    plan = cockpit.changes.plan(How.PROMOTE, "production", version=1, force=True)
+    run = cockpit.changes.apply(plan, confirmed=plan.type_to_confirm, why="the first", force=True)
     wait_until(lambda: cockpit.runs.get(run.id).run.state.finished, 60)
     assert cockpit.runs.get(run.id).run.state is RunState.SUCCEEDED, cockpit.runs.get(run.id)
     with Load(cockpit.project.config.environments["production"].port, body=QUESTION) as load:

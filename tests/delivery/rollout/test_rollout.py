@@ -275,7 +275,7 @@ def test_world_that_changed_since_the_plan_is_refused(world: World) -> None:
     plan = plans.plan(world.project, world.journal, How.DEPLOY, "staging", 3)
     world.deploy(2)
     with pytest.raises(Refused, match="serving was 1 and is 2"):
-        world.deploy(3, seen=plan.seen)
+        world.deploy(3, seen=plan.rests_on)
 
 
 def test_killed_replica_loses_no_request_and_comes_back(world: World) -> None:

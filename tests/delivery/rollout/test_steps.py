@@ -50,12 +50,12 @@ def test_a_rollback_goes_back_only_to_what_served_and_commits_in_quarantine_coun
         world.version(number)
     world.deploy(1)
     plan = plans.plan(world.project, world.journal, How.ROLLBACK, "staging", 3)
-    assert plan.force and "version 3 has never served staging" in plan.refusal
+    assert plan.overridable and "version 3 has never served staging" in plan.refusal
     world.deploy(2)
     assert plans.plan(world.project, world.journal, How.ROLLBACK, "staging", 1).refusal == ""
     world.journal.quarantine.add("tiny", 9, f"{3:040x}", "anna", "the commit")
     plan = plans.plan(world.project, world.journal, How.DEPLOY, "staging", 3)
-    assert plan.force and "version 3 is quarantined: the commit" in plan.refusal
+    assert plan.overridable and "version 3 is quarantined: the commit" in plan.refusal
 
 
 def test_a_plan_announces_no_canary_where_nobody_has_traffic(world: World) -> None:

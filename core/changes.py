@@ -1,0 +1,56 @@
+"""Every change that a person can make: planned, then applied.
+
+A kind of change is a verb with two parts: a planner, found by the verb in core/plugins.py, and a built-in step that
+carries the plan out as a run of its own (`Plan.step`). Both may come from other packages.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import plugins
+from .domain.delivery import CanaryRequest
+from .domain.plans import RESTS_ON_PREFIX
+from .errors import Refused
+
+if TYPE_CHECKING:
+    from .domain.plans import Plan
+    from .domain.project import Project
+    from .domain.runs import Run
+    from .journal import Journal
+
+
+def plan(project: Project, journal: Journal, verb: str, target: str, **arguments: Any) -> Plan:
+    """Returns what the change would do; `arguments` are its planner's own. NotFound for a verb that nothing plans, and
+    for a target that is not there."""
+    return plugins.load("planners", verb)(project, journal, target, **arguments)
+
+
+def apply(
+    project: Project, journal: Journal, plan: Plan, *, who: str, confirmed: str = "", why: str = "", force: bool = False
+) -> Run | None:
+    """Carries a plan out; returns its run, or None for a request to a canary, which obeys within a second.
+
+    Refused when the plan says so and `force` (with a reason) does not override it, and when `confirmed` is not the
+    word that it asks a person to type.
+    """
+    ensure_agreed(plan, confirmed=confirmed, why=why, force=force)
+    if plan.verb in set(CanaryRequest):
+        from .delivery.rollout.canary import order
+
+        order(journal, plan.target, CanaryRequest(plan.verb), who=who, why=why)
+        return None
+    from .engine.submit import submit_operation
+
+    params = {**plan.arguments, **{RESTS_ON_PREFIX + key: value for key, value in plan.rests_on.items()}}
+    if force:
+        params["force"] = why
+    return submit_operation(project, journal, plan.step or plan.verb, plan.target, params=params, who=who, why=why)
+
+
+def ensure_agreed(plan: Plan, *, confirmed: str = "", why: str = "", force: bool = False) -> None:
+    """Raises Refused where the plan refuses itself, or lacks what it asks of a person."""
+    objection = plan.objection(confirmed=confirmed, why=why, force=force)
+    if objection is not None:
+        message, hint = objection
+        raise Refused(message, hint=hint)

@@ -1,0 +1,103 @@
+"""What a change will do, shown before it is done: one kind of plan for every kind of change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .models import Version
+    from .repair import Difference
+
+
+# A run's parameters have what its plan rests on under its names, behind this.
+RESTS_ON_PREFIX = "seen."
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of a plan: `subject` goes from `before` to `after`."""
+
+    subject: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionChange:
+    """The version of a model that a target gets."""
+
+    model: str
+    version: int
+    from_version: int | None
+    """The version that serves now; None for none."""
+    candidate: Version | None = None
+    """What the registry says of `version`; None where it does not know it (any more)."""
+    champion: Version | None = None
+
+    @property
+    def compared(self) -> tuple[Version, Version] | None:
+        """Champion and candidate, where both are known and differ."""
+        champion, candidate = self.champion, self.candidate
+        if champion is None or candidate is None or champion.version == candidate.version:
+            return None
+        return champion, candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a change will do to its target, shown before it is done and carried out as it stands here.
+
+    Whoever carries it out looks at the world again, with the target locked: what has changed meanwhile refuses it.
+    """
+
+    target: str
+    """What the change is about: an environment, or anything else that the verb's planner and step know."""
+    verb: str
+    """The name of the change, by which core/plugins.py finds its planner: `promote`, `restart`, …"""
+    title: str
+    """The whole change in a few words: `Promote flights v3 to production`."""
+    action: str
+    """What is done, as a button says it: `Promote`."""
+    command: str
+    """The command that makes the same change."""
+    changes: tuple[Change, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    """Where the target is not what it should be, the worst first."""
+    steps: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    refusal: str = ""
+    """Why it must not be done; empty: it may."""
+    overridable: bool = False
+    """Whether a person's reason overrides the refusal."""
+    hint: str = ""
+    """What to do about the refusal, where a reason does not override it."""
+    nothing_to_do: str = ""
+    """Why there is nothing to do; empty where there is something."""
+    type_to_confirm: str = ""
+    """The word that a person has to type; empty where agreeing is enough."""
+    kept_in: str = "ledger"
+    """Where the reason that a person gives is kept; empty where none is asked for."""
+    expected_seconds: float | None = None
+    versions: VersionChange | None = None
+    """The version that the target gets; None for a change that is about something else."""
+    step: str = ""
+    """The built-in step that carries it out; empty: the one named like the verb."""
+    arguments: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What that step needs to know beside its target."""
+    rests_on: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What the plan was made from. It is read again just before the change, and a difference refuses that."""
+
+    def objection(self, *, confirmed: str = "", why: str = "", force: bool = False) -> tuple[str, str] | None:
+        """Returns why it must not be applied with what a person has given, and what to do about it; None where
+        nothing is missing. `confirmed` is the word they typed."""
+        if self.refusal and not (self.overridable and force and why):
+            override = "give --force and --why REASON to do it anyway; both are kept in the ledger"
+            return self.refusal, override if self.overridable else self.hint
+        if self.nothing_to_do and not self.refusal:
+            return self.nothing_to_do, ""
+        if self.type_to_confirm and confirmed != self.type_to_confirm:
+            given = f"{confirmed!r} was given" if confirmed else "its name was not typed"
+            return f"{self.type_to_confirm} is protected, and {given} to confirm", f"--confirm {self.type_to_confirm}"
+        return None
