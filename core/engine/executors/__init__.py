@@ -4,7 +4,7 @@ packages add theirs as entry points of `podium.executors` (CONTRIBUTING.md shows
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -35,8 +35,6 @@ class Task:
     """File descriptor to read from, None for nothing."""
     contained: bool = True
     """Whether processes that the command leaves running are found and ended."""
-    options: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Options of the executor."""
     project: Project | None = None
     """The project; None for a built-in step."""
     container: ContainerSpec | None = None

@@ -97,9 +97,6 @@ class RunGraph:
                 return node
         return None
 
-    def give_back(self, node: Node) -> None:
-        heapq.heappush(self._ready, (node.step.position, node.step.name))
-
     def reason_to_skip(self, node: Node, run_values: Mapping[str, Scalar], params: Mapping[str, str]) -> str:
         """Returns why the step must not run; empty if it may. Raises UsageError if its condition names an unknown
         value."""
