@@ -144,15 +144,15 @@ def test_what_is_asked_while_the_last_stage_is_judged_is_obeyed(
 
 
 def test_what_was_asked_before_all_traffic_moves_is_obeyed_still(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    heed = canary.Canary.heed
+    check_abort = canary.Canary.check_abort
 
     def late(self: canary.Canary) -> None:
         with pytest.raises(Refused, match="no canary is under way"):
             canary.order(self._runtime.journal, "staging", CanaryRequest.PAUSE, who="ops")
         self._runtime.journal.orders.add(self._deployment.id, CanaryRequest.ABORT, "ops", environment="staging", why="")
-        heed(self)
+        check_abort(self)
 
-    monkeypatch.setattr(canary.Canary, "heed", late)
+    monkeypatch.setattr(canary.Canary, "check_abort", late)
     with promotion(world, strategy(50, interval=0.5, rules=())) as going:
         assert going.ended() is DeploymentState.FAILED
     assert "aborted by ops before all traffic had moved" in str(going.error) and world.answers() == "1"
