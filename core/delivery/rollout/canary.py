@@ -39,9 +39,9 @@ def status(journal: Journal, environment: str) -> CanaryStatus | None:
     return None
 
 
-def order(journal: Journal, environment: str, what: CanaryRequest, *, who: str, why: str = "") -> CanaryStatus:
-    """Write down what a person asks of the canary under way; what it was doing. Refused when there is none, or when
-    that makes no sense now."""
+def request(journal: Journal, environment: str, what: CanaryRequest, *, who: str, why: str = "") -> CanaryStatus:
+    """Writes down what a person asks of the canary under way; returns what it was doing. Refused when there is none,
+    or when the request makes no sense now."""
     now = status(journal, environment)
     if now is None:
         raise Refused(no_canary(environment), hint=f"podium status -e {environment} says what is")

@@ -187,12 +187,12 @@ def test_a_canary_that_has_all_traffic_takes_no_more_orders(world: World) -> Non
     world.change(replicas=1)
     with promotion(world, strategy(10, interval=300.0)) as going:
         going.at(10)
-        going.order(CanaryRequest.FULL)
+        going.request(CanaryRequest.FULL)
         # It is watched for half a second yet.
         wait_until(lambda: at(phases.DRAINED)(going.journal), interval=0.001)
         assert going.status() is None and going.journal.ledger.open()
         with pytest.raises(Refused, match="no canary is under way"):
-            going.order(CanaryRequest.ABORT)
+            going.request(CanaryRequest.ABORT)
         assert going.ended() is DeploymentState.SUCCEEDED
 
 
@@ -201,8 +201,8 @@ def test_to_abort_comes_before_all_traffic(world: World) -> None:
     with promotion(world, strategy(10, interval=300.0)) as going:
         going.at(10)
         with going.journal.transaction():
-            canary.order(going.journal, "staging", CanaryRequest.FULL, who="ops")
-            canary.order(going.journal, "staging", CanaryRequest.ABORT, who="ops", why="no, wait")
+            canary.request(going.journal, "staging", CanaryRequest.FULL, who="ops")
+            canary.request(going.journal, "staging", CanaryRequest.ABORT, who="ops", why="no, wait")
         assert going.ended() is DeploymentState.FAILED
         assert "aborted by ops at 10 %: no, wait" in str(going.error)
 
