@@ -52,7 +52,7 @@ _OPTIONS = (
     "--trusted-host",
 )
 _CONSTRAINTS = ("-c", "--constraint")
-MOST = 1024 * 1024  # bytes
+MAX_BYTES = 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +198,9 @@ def _read(path: Path) -> str:
     """Returns the text of a file of the model: of the file itself, never of one that a link in the model leads to."""
     try:
         with Directory.open(path.parent) as directory, directory.read(path.name) as file:
-            content = file.read(MOST + 1)
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise NotFound(f"{path} cannot be read: {error.strerror or error}") from error
-    if len(content) > MOST:
-        raise RunFailed(f"{path} is larger than {MOST} bytes", hint="this is not a list of requirements")
+    if len(content) > MAX_BYTES:
+        raise RunFailed(f"{path} is larger than {MAX_BYTES} bytes", hint="this is not a list of requirements")
     return content.decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", "\n")
