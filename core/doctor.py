@@ -1,5 +1,5 @@
-"""`podium doctor`: looks at everything that a project stands on and says what is wrong with it and what to do.
-Changes nothing."""
+"""`podium doctor`: examines everything that a project depends on and reports problems and what to do about them. It
+changes nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _REGISTRY_SECONDS = 3.0
 
 
 class Examined(Protocol):
-    """The opened project that is looked at. Reading `config` raises ConfigError where podium.yaml is broken."""
+    """The opened project to examine. Reading `config` raises ConfigError if podium.yaml is broken."""
 
     @property
     def home(self) -> Path: ...
@@ -41,7 +41,7 @@ class Examined(Protocol):
 
 
 def examine(project: Examined) -> list[Finding]:
-    """Returns every finding, the good ones too, in a stable order. A check that breaks is itself a finding."""
+    """Returns every finding, the good ones too, in a stable order. A check that raises an error is itself a finding."""
     found: list[Finding] = []
     for check in _CHECKS:
         subject = check.__name__.lstrip("_")
@@ -75,7 +75,7 @@ def _python(_: Examined) -> Iterator[Finding]:
 
 
 def _plugins(_: Examined) -> Iterator[Finding]:
-    """Says which plug-ins of other packages load; there is nothing to say where none is installed."""
+    """Yields a finding for each kind of plug-in from other packages; none if none is installed."""
     for kind in plugins.KINDS:
         added = plugins.added(kind)
         if not added:
@@ -199,7 +199,7 @@ def _mlflow(project: Examined) -> Iterator[Finding]:
 
 
 def _server(uri: str) -> Finding:
-    """Whether somebody listens there: one TCP connection, which needs neither MLflow nor credentials."""
+    """Tells whether the server listens: it opens one TCP connection, which needs neither MLflow nor credentials."""
     from urllib.parse import urlsplit
 
     try:

@@ -56,7 +56,7 @@ def project(record: Record, root: Path, home: Path, secrets: tuple[str, ...]) ->
 
 
 def _given(record: Record | None, *names: str, **renamed: str) -> dict[str, Any]:
-    """The written keys as keyword arguments; what is not written is left to the dataclass."""
+    """Returns the written keys as keyword arguments; the dataclass provides the rest."""
     pairs = {name: name for name in names} | renamed
     if record is None:
         return {}
@@ -80,7 +80,8 @@ def _mlflow(record: Record | None, name: str, home: Path) -> Mlflow:
 
 
 def absolute_uri(uri: str, home: Path) -> str:
-    """Local stores are named relative to the project, not to wherever a command was called."""
+    """Returns the URI of a local store as an absolute one: it is relative to the project, not to the current
+    directory."""
     scheme, colon, rest = uri.partition(":")
     if scheme == "sqlite" and rest.startswith("///") and not rest.startswith("////"):
         return f"sqlite:///{home / rest[3:]}"

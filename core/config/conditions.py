@@ -45,7 +45,7 @@ class Parsed:
 
 
 def parse(expression: str) -> Parsed:
-    """UsageError, with the column, when it is not an expression."""
+    """Parses an expression. Raises UsageError, with the column, if it is not one."""
     if "${{" in expression:
         raise UsageError("`when:` is an expression already", hint="leave ${{ and }} out")
     if len(expression) > _MAX_LENGTH:
@@ -155,7 +155,7 @@ class _Parser:
 
 
 def evaluate(parsed: Parsed, values: Mapping[str, Mapping[str, Scalar]], text_of: Callable[[Scalar], str]) -> bool:
-    """UsageError for a name that has no value."""
+    """Evaluates a parsed expression. Raises UsageError for a name that has no value."""
     return _Evaluation(values, text_of).holds(parsed.root)
 
 

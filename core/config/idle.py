@@ -1,5 +1,5 @@
-"""Keys that are read and checked, and that nothing acts on yet: a sentence about each that a project uses, for
-`podium validate`."""
+"""Keys that are read and checked but have no effect yet: a sentence about each that a project uses, for `podium
+validate`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NOBODY = "read and checked, but no installed package brings it yet"
 
 
 def idle(record: Record, project: Project) -> tuple[str, ...]:
-    """Sections first, then single keys, in the order of the file."""
+    """Returns the sentences: sections first, then single keys, in the order of the file."""
     lines = [f"{key}: {_NOTHING}" for key in _SECTIONS if record.has(key)]
     lines += [
         f"pipelines.{name}.on.alert: {_NOTHING}" for name, pipeline in project.pipelines.items() if pipeline.on.alerts

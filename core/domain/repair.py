@@ -1,4 +1,4 @@
-"""Where an environment is not what the ledger says, and what a repair would do about it."""
+"""Differences between an environment and its ledger, and what a repair does about each."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """PROBLEM: requests are lost, or could be, or the wrong thing answers. WARNING: it serves as it should, and
-    something beside that is not right."""
+    """PROBLEM: requests are lost, or could be, or the wrong version answers. WARNING: the environment serves
+    correctly, but something else is wrong."""
 
     PROBLEM = "problem"
     WARNING = "warning"
 
 
 class Kind(StrEnum):
-    """What differs. The names are part of what commands print; they are only ever added to."""
+    """The kind of a difference. Commands print the names, so names are only ever added."""
 
     INTERRUPTED = "interrupted"  # a change whose process is gone
     UNREACHABLE = "unreachable"  # the engine does not answer
@@ -38,8 +38,8 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`subject` is a replica's id, a container's name, an alias, or the environment. `words` says the whole of it;
-    `repair` what a repair does about it, empty where it can do nothing."""
+    """One difference. `subject` is a replica's id, a container's name, an alias, or the environment. `words`
+    describe it completely; `repair` is what a repair does about it, empty if it can do nothing."""
 
     kind: Kind
     subject: str

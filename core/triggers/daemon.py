@@ -1,4 +1,4 @@
-"""Starting the agent in the background, and stopping it."""
+"""Starts the agent in the background, and stops it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ STOP_TIMEOUT = 10.0
 
 
 def start(project: Project, journal: Journal) -> AgentStatus:
-    """Start the agent in a session of its own and wait until it has reported. Refused when one lives; RunFailed when
-    it does not come up."""
+    """Starts the agent in a session of its own and waits until it has reported. Raises Refused if one is running and
+    RunFailed if it does not start."""
     status = journal.agent.status()
     if status.alive:
         raise Refused(
@@ -57,8 +57,8 @@ def start(project: Project, journal: Journal) -> AgentStatus:
 
 
 def stop(project: Project, journal: Journal) -> bool:
-    """End the agent, by SIGTERM and after ten seconds by SIGKILL; whether there was one. One that hangs is ended
-    too. Refused when it runs on another host, or as somebody whose processes we may not end."""
+    """Stops the agent with SIGTERM, and after ten seconds with SIGKILL, even if it hangs; returns whether there was
+    one. Raises Refused if it is running on another host, or as a user whose processes this one may not end."""
     status = journal.agent.status()
     if status.pid is None:
         return False
@@ -95,7 +95,7 @@ def _send(status: AgentStatus, pid: int, number: int) -> None:
 
 
 def _reap(pid: int) -> None:
-    """An agent that this very process started stays a zombie until it is waited for."""
+    """Waits for an agent that this process started itself; without that it stays a zombie."""
     with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
 
