@@ -27,7 +27,7 @@ def rows(journal: Journal, project: Project, of: str) -> list[Lineage]:
         found = _in_environment(journal, project, of, known)
         if not found:
             raise NotFound(
-                f"environment {of} serves nothing yet", hint="`podium deploy` or `podium promote` puts a version there"
+                f"environment {of} serves nothing yet", hint="deploy a version with `podium deploy` or `podium promote`"
             )
         return found
     run = _run(journal, of)

@@ -155,7 +155,7 @@ def create(directory: Path, *, name: str = "") -> list[Path]:
     if directory.exists() and not directory.is_dir():
         raise UsageError(f"{directory} is not a directory")
     if (directory / "podium.yaml").exists():
-        raise UsageError(f"{directory} has a podium.yaml already", hint="`podium validate` checks it")
+        raise UsageError(f"{directory} already has a podium.yaml", hint="check it with `podium validate`")
     chosen = project_name(name or directory.resolve().name, given=bool(name))
     files = {
         directory / "podium.yaml": _PODIUM.replace("@NAME@", chosen),
@@ -165,7 +165,7 @@ def create(directory: Path, *, name: str = "") -> list[Path]:
     for path in files:
         if path.exists():
             raise Refused(
-                f"{path} is there already and is left alone", hint="choose an empty directory: `podium init DIR`"
+                f"{path} already exists and is not overwritten", hint="choose an empty directory: `podium init DIR`"
             )
     try:
         for path, text in files.items():
@@ -188,7 +188,7 @@ def project_name(text: str, *, given: bool) -> str:
     if given:
         raise UsageError(
             f"{text!r} cannot be a project's name",
-            hint="letters, digits and . _ -, at most 63, beginning with a letter or digit",
+            hint="use at most 63 letters, digits and . _ -, beginning with a letter or digit",
         )
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:63] or "project"
 

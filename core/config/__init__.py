@@ -42,7 +42,9 @@ def find_root(start: Path) -> Path:
     other = next(
         (directory / "podium.yml" for directory in (here, *here.parents) if (directory / "podium.yml").is_file()), None
     )
-    hint = f"rename {other} to {FILE}" if other else "`podium init` writes one; `-C DIR` works in another directory"
+    hint = (
+        f"rename {other} to {FILE}" if other else "create one with `podium init`, or pass -C DIR for another directory"
+    )
     raise UsageError(f"there is no {FILE} in {here} or in a directory above it", hint=hint)
 
 

@@ -134,7 +134,7 @@ class _Parser:
 
     def _call(self, name: str) -> Term:
         if name not in FUNCTIONS:
-            raise UsageError(f"`{name}()` is not known", hint="there are always() and failed()")
+            raise UsageError(f"`{name}()` is not known", hint="use always() or failed()")
         self.at += 2
         if not self._take(")"):
             raise self._unexpected("`)`")
@@ -191,6 +191,6 @@ class _Evaluation:
         if key not in found:
             raise UsageError(
                 f"`{term.text}` has no value in `when:`",
-                hint="there are params.…, matrix.…, needs.STEP.state, trigger and branch",
+                hint="use params.…, matrix.…, needs.STEP.state, trigger or branch",
             )
         return self.text_of(found[key])

@@ -25,7 +25,7 @@ def from_text(text: str, name: str, root: Path, home: Path, environ: Mapping[str
     reader = Reader(name, environ)
     node = source.parse(text, name)
     if node is None:
-        raise ConfigError((Problem(name, 0, 0, "", "is empty"),), hint="`podium init` writes one to begin with")
+        raise ConfigError((Problem(name, 0, 0, "", "is empty"),), hint="create one with `podium init`")
     record = read(node, reader)
     found = build.project(record, root, home, tuple(dict.fromkeys(reader.secrets)))
     check(record, found, reader)

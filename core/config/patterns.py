@@ -33,7 +33,7 @@ def bad_branch(text: str) -> str:
 def bad_reason(text: str) -> str:
     """Checks a reason that people read later: `true` says that there is a reason, but not which."""
     if text.strip().lower() in ("true", "false", "yes", "no", "on", "off") or not any(char.isalpha() for char in text):
-        return "is no reason in words: write why it is right to do it all the same, or leave the key out"
+        return "is not a reason: write why it is right to do it, or leave the key out"
     return ""
 
 

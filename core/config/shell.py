@@ -43,7 +43,7 @@ def quoted(value: str, place: Place, name: str) -> str:
         hint = 'give it to the step as a variable (`env: {X: …}`) and write "$X" here'
         raise UsageError(f"`${{{{ {name} }}}}` stands {place.value}, where no quoting keeps a value a value", hint=hint)
     if "\0" in value:
-        raise UsageError(f"the value of {name} holds a NUL byte", hint="no command can be given one")
+        raise UsageError(f"the value of {name} holds a NUL byte", hint="remove it: no command accepts one")
     around = _QUOTES[place]
     return around + "'" + value.replace("'", "'\"'\"'") + "'" + around
 

@@ -58,16 +58,16 @@ def read_text(path: Path) -> str:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     except FileNotFoundError:
         raise ConfigError(
-            (Problem(name, 0, 0, "", f"there is no such file in {path.parent}"),), hint="`podium init` writes one"
+            (Problem(name, 0, 0, "", f"there is no such file in {path.parent}"),), hint="create one with `podium init`"
         ) from None
     except OSError as error:
         raise ConfigError(
-            (Problem(name, 0, 0, "", f"cannot be read: {error.strerror}"),), hint=f"look at the permissions of {path}"
+            (Problem(name, 0, 0, "", f"cannot be read: {error.strerror}"),), hint=f"check the permissions of {path}"
         ) from None
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise ConfigError((Problem(name, 0, 0, "", "is not a regular file"),), hint=f"{path} has to be a text file")
+            raise ConfigError((Problem(name, 0, 0, "", "is not a regular file"),), hint=f"make {path} a text file")
         if status.st_size > MAX_BYTES:
             raise _too_big(name, status.st_size)
         data = b""

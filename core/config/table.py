@@ -175,7 +175,7 @@ BUILTINS: dict[str, tuple[Key, ...]] = {
     "promote": (
         _ENVIRONMENT,
         _VERSION,
-        Key("force", _reason, "why it is promoted without a passed gate all the same; kept in the ledger (it is not)"),
+        Key("force", _reason, "why it is promoted without a passed gate; kept in the ledger (not promoted)"),
     ),
     "rollback": (_ENVIRONMENT,),
     "image": (
@@ -438,7 +438,7 @@ MONITOR = Chosen(
 ALERT = Section(
     "alert",
     (
-        Key("monitor", _name, "monitor that it looks at", required=True),
+        Key("monitor", _name, "monitor whose value it checks", required=True),
         Key("above", Amount(), "fires above this value"),
         Key("below", Amount(), "fires below this value"),
         Key("for", Integer(1, 10000), "measurements in a row (1)"),

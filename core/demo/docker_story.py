@@ -163,7 +163,7 @@ class DockerDemo(Demo):
             yield DemoEvent(Told.DONE, f"  canary: version {canary.version} has {canary.share} % of the traffic")
         if canary.state is CanaryState.INCONCLUSIVE and self._resumed < _MOST_RESUMED:
             self._resumed += 1
-            yield DemoEvent(Told.BAD, f"  {canary.message}", "it goes on")
+            yield DemoEvent(Told.BAD, f"  {canary.message}", "resumed")
             changes = self.cockpit.changes
             changes.apply(changes.plan("resume", ENVIRONMENT), why="shown in the demonstration")
 

@@ -36,7 +36,7 @@ def bring(engine: Engine, name: str, *, what: str, option: str) -> str:
     try:
         registry.pull(engine, name, say=lambda _: None)
     except PodiumError as error:
-        hint = f"{option} IMAGE names another one that is there or can be pulled: {what} in it"
+        hint = f"pass {option} IMAGE for another one with {what}"
         raise Unreachable(
             f"the image {name} is not on the engine, and it cannot be pulled: {error.message}", hint=hint
         ) from error
@@ -86,6 +86,6 @@ def end_all(project: Project) -> list[str]:
     with open_engine(of_project(project)) as engine:
         left = engine.containers([f"{labels.PROJECT}={project.name}", f"{labels.HOME}={labels.home_id(project.home)}"])
         for row in left:
-            with engine.doing("removing a container that was left"):
+            with engine.doing("removing a remaining container"):
                 engine.api.remove_container(row["Id"], v=True, force=True)
-    return [f"a container that was left ({row['Names'][0].lstrip('/')})" for row in left]
+    return [f"a remaining container ({row['Names'][0].lstrip('/')})" for row in left]

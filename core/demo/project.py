@@ -116,10 +116,10 @@ def possible(directory: Path, command: str = "podium demo") -> None:
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         shown = os.path.relpath(directory)
         hint = (
-            f"look at it: podium -C {shown} ui\nbegin anew:  rm -r {shown} && {command} {shown}\nor elsewhere:"
+            f"look at it: podium -C {shown} ui\nstart over:  rm -r {shown} && {command} {shown}\nor elsewhere:"
             f" {command} OTHER"
         )
-        raise Refused(f"{shown} is there already", hint=hint)
+        raise Refused(f"{shown} already exists", hint=hint)
     if shutil.which("git") is None:
         raise MissingExtra("the demonstration needs git", hint="install git")
     missing = [package for module, package in _NEEDED.items() if importlib.util.find_spec(module) is None]

@@ -198,7 +198,7 @@ class Demo:
                     return run
             time.sleep(POLL)
         raise RunFailed(
-            "the agent did not notice the push", hint=f"its log: {self.directory / '.podium' / 'agent.log'}"
+            "the agent did not notice the push", hint=f"read its log: {self.directory / '.podium' / 'agent.log'}"
         )
 
     def _follow(self, run: Run, *, failing: str = "") -> Generator[DemoEvent, None, Run]:
@@ -366,4 +366,4 @@ def _wait_for_version(url: str, version: int, began: float, state: Callable[[], 
         if state() in (RunState.FAILED, RunState.CANCELLED, RunState.INTERRUPTED):
             break
         time.sleep(0.01)
-    raise RunFailed(f"version {version} did not take over", hint="`podium show last` says what happened")
+    raise RunFailed(f"version {version} did not take over", hint="run `podium show last`")

@@ -115,12 +115,12 @@ class Traffic:
             seen = self._lines
             while self._lines == seen and self._lines >= 0:
                 if not self._told.wait(max(0.0, deadline - time.monotonic())) and time.monotonic() >= deadline:
-                    raise RunFailed("the traffic does not flow", hint=self._errors)
+                    raise RunFailed("the traffic does not start", hint=self._errors)
             if self._lines < 0:
                 last = self._errors.strip().splitlines()
                 raise RunFailed(
-                    f"the traffic ended: {last[-1] if last else 'it said nothing'}",
-                    hint="examples/flights/replay.py sends it",
+                    f"the traffic ended: {last[-1] if last else 'no output'}",
+                    hint="run examples/flights/replay.py by itself to see why",
                 )
 
     def stop(self) -> list[str]:

@@ -118,7 +118,7 @@ class Run:
     def why_not_again(self) -> str:
         if not self.is_operation:
             return ""
-        return f"run {self.id} is a {self.kind} and no pipeline; plan another {self.kind} instead"
+        return f"run {self.id} is a {self.kind}, not a pipeline; plan another {self.kind} instead"
 
     def why_not_approve(self) -> str:
         if self.state is RunState.WAITING:

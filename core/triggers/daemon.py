@@ -26,7 +26,8 @@ def start(project: Project, journal: Journal) -> AgentStatus:
     status = journal.agent.status()
     if status.alive:
         raise Refused(
-            f"the agent already runs: pid {status.pid}, started by {status.who}", hint="`podium watch --stop` ends it"
+            f"the agent is already running: pid {status.pid}, started by {status.who}",
+            hint="stop it with `podium watch --stop`",
         )
     project.state.mkdir(mode=0o700, exist_ok=True)
     log = project.state / "agent.log"
@@ -49,11 +50,12 @@ def start(project: Project, journal: Journal) -> AgentStatus:
             return status
         if process.poll() is not None:
             raise RunFailed(
-                f"the agent ended at once (exit code {process.returncode}): {_last_line(log)}", hint=f"its log is {log}"
+                f"the agent ended at once (exit code {process.returncode}): {_last_line(log)}",
+                hint=f"read its log: {log}",
             )
         time.sleep(0.05)
     process.terminate()
-    raise RunFailed(f"the agent did not report within {START_TIMEOUT:.0f} s", hint=f"its log is {log}")
+    raise RunFailed(f"the agent did not report within {START_TIMEOUT:.0f} s", hint=f"read its log: {log}")
 
 
 def stop(project: Project, journal: Journal) -> bool:
@@ -66,8 +68,8 @@ def stop(project: Project, journal: Journal) -> bool:
         if not status.alive:
             return False
         raise Refused(
-            f"the agent runs on {status.host} (process {status.pid}, started by {status.who})",
-            hint="`podium watch --stop` there ends it",
+            f"the agent is running on {status.host} (process {status.pid}, started by {status.who})",
+            hint="run `podium watch --stop` there",
         )
     if not alive(status.pid, status.started):
         return False
@@ -88,9 +90,9 @@ def _send(status: AgentStatus, pid: int, number: int) -> None:
     except ProcessLookupError:
         pass
     except PermissionError as error:
-        hint = f"{status.who} may, or whoever else owns the process"
+        hint = f"stop it as {status.who}, or as the owner of the process"
         raise Refused(
-            f"the agent, process {pid}, was started by {status.who}, and we may not end it", hint=hint
+            f"the agent, process {pid}, was started by {status.who}, and this user may not stop it", hint=hint
         ) from error
 
 
@@ -103,4 +105,4 @@ def _reap(pid: int) -> None:
 def _last_line(log: Path) -> str:
     with log.open("rb") as stream:
         lines = stream.read()[-4096:].decode("utf-8", "replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "no output"

@@ -38,7 +38,7 @@ class Recovery:
         from ..engine.recovery import recover as recover_runs
 
         for run in recover_runs(journal):
-            self._say(f"run {run}: its worker is gone; marked interrupted, `podium resume {run}` goes on")
+            self._say(f"run {run}: its worker is gone; marked interrupted, continue it with `podium resume {run}`")
         for line in recover_rollouts(project, journal):
             self._say(line)
 
@@ -86,7 +86,7 @@ class Healing:
                 self._trouble[name] = str(error)
                 continue
             if self._trouble.pop(name, ""):
-                self._say(f"{name}: can be looked after again")
+                self._say(f"{name}: healing works again")
             for line in lines:
                 self._say(line)
 

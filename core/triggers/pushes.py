@@ -132,7 +132,7 @@ class Pushes:
         except PodiumError as error:
             left = [error.message]
         for reason in left:
-            self._say(f"no git hook wakes the agent, pushes are noticed by looking: {reason}")
+            self._say(f"no git hook wakes the agent, pushes are found by checking the branches: {reason}")
 
 
 def ref_signature(home: Path, branches: set[str]) -> tuple[tuple[str, int, int], ...]:

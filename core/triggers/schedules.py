@@ -46,7 +46,7 @@ def start(project: Project, journal: Journal, pipeline: Pipeline, now: float, sa
 
     _deal_with(journal, pipeline, now)
     if any(not run.is_operation and run.name == pipeline.name for run in journal.runs.active()):
-        say(f"schedule of {pipeline.name}: a run is still under way, this time is passed over")
+        say(f"schedule of {pipeline.name}: skipped, because a run is still under way")
         return None
     try:
         run = submit_pipeline(
