@@ -15,7 +15,7 @@ from .actions import ACTIONS
 if TYPE_CHECKING:
     from .protocol import CockpitApp, CockpitScreen
 
-LIMIT = 100
+MAX_ENTRIES = 100
 
 
 class ActionProvider(Provider):
@@ -40,7 +40,7 @@ class ActionProvider(Provider):
             (refused if reason else possible).append(
                 (words, (reason and f"not now: {reason}") or action.help_on(context.screen), action.id)
             )
-        return [*possible, *refused][:LIMIT]
+        return [*possible, *refused][:MAX_ENTRIES]
 
     def _perform(self, action_id: str) -> None:
         screen = self._screen()

@@ -1,8 +1,8 @@
-"""Every key of podium.yaml: what it may hold and what it is for.
+"""Every key of podium.yaml: its kind and its purpose.
 
-This table is the only place that knows the keys. The reader checks by it, the JSON Schema is made from it
-(schema.py), and the test of config.example.yaml walks it. To add a key, add a line here, its value in build.py, and
-the key in config.example.yaml.
+The reader checks by this table, the JSON Schema is made from it (json_schema.py), and the test of
+config.example.yaml walks it. To add a key, add a line here, its field in core/domain/project.py, and the key in
+config.example.yaml.
 """
 
 from __future__ import annotations
@@ -95,6 +95,11 @@ MLFLOW = Section(
             Text(pattern=r"[^/:]{1,200}", what="a model's name (no `/` or `:`)"),
             "registered model (the project's name)",
         ),
+        Key(
+            "artifacts",
+            Text(check=bad_local),
+            "directory where a server of this machine keeps artifacts that it does not serve itself (none)",
+        ),
     ),
 )
 
@@ -173,7 +178,7 @@ BUILTINS: dict[str, tuple[Key, ...]] = {
     "promote": (
         _ENVIRONMENT,
         _VERSION,
-        Key("force", _reason, "why it is promoted without a passed gate all the same; kept in the ledger (it is not)"),
+        Key("force", _reason, "why it is promoted without a passed gate; kept in the ledger (not promoted)"),
     ),
     "rollback": (_ENVIRONMENT,),
     "image": (
@@ -436,7 +441,7 @@ MONITOR = Chosen(
 ALERT = Section(
     "alert",
     (
-        Key("monitor", _name, "monitor that it looks at", required=True),
+        Key("monitor", _name, "monitor whose value it checks", required=True),
         Key("above", Amount(), "fires above this value"),
         Key("below", Amount(), "fires below this value"),
         Key("for", Integer(1, 10000), "measurements in a row (1)"),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
@@ -27,7 +26,7 @@ from .store import TrackedRun, sqlite_file
 PAGE = 1000
 
 # MLflow's own retries may last more than an hour. Whoever set these on purpose keeps them.
-_PATIENCE = {
+_MLFLOW_LIMITS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -64,7 +63,7 @@ def translated(uri: str) -> Generator[None, None, None]:
 def connected(uri: str) -> Any:
     """An MlflowClient, with MLflow made quiet and impatient. Sets the process's global tracking URI, because
     MLflow's SQL registry asks the global one where a logged model lies."""
-    for name, value in _PATIENCE.items():
+    for name, value in _MLFLOW_LIMITS.items():
         os.environ.setdefault(name, value)
     _probe(uri)
     import mlflow
@@ -252,7 +251,7 @@ class EmbeddedRegistry:
 
             with tempfile.TemporaryDirectory(dir=into.parent) as holder:
                 got = Path(download_artifacts(artifact_uri=uri, dst_path=holder, tracking_uri=self._uri))
-                shutil.copytree(got, into, dirs_exist_ok=True)
+                files.copy_tree(got, into)
 
     # -- helpers
     # ----------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from podium.tui.screens import BY_NAME, MAIN, RESERVED, SCREENS
 
 RUN = Run(3, PIPELINE, "release", RunState.RUNNING, Trigger.PERSON, "anna", 1.0)
 
-# As the design has them.
+# docs/cockpit.md, "Keys".
 DESIGNED = {
     "help": "question_mark f1",
     "search": "slash",

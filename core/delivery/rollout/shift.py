@@ -1,4 +1,4 @@
-"""Traffic goes over to the new version: the stages of a strategy, one after the other."""
+"""Moves the traffic to the new version: the stages of a strategy, one after the other."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def shift_traffic(rollout: Rollout, stages: Sequence[Stage], new: Sequence[Repli
             if rollout.state.canary is not None:
                 rollout.update(canary=None)
                 rollout.save()
-                canary.heed()
+                canary.check_abort()
             runtime.traffic.weigh({**_surplus(rollout, new), **stage.weights})
         elif not all_now:
             runtime.traffic.weigh(stage.weights)

@@ -25,7 +25,7 @@ MODEL = "/opt/podium/model"
 PYTHON = "/opt/podium/venv/bin/python"
 CAPTURE = "/var/lib/podium/capture"
 # More than this in a wheels directory is a mistake, not a set of wheels.
-_MOST_WHEELS = 2_000
+_MAX_WHEELS = 2_000
 
 _DEPENDENCIES = """\
 FROM {base} AS build
@@ -98,7 +98,7 @@ def serving_context(dependencies: str, files: Path) -> Context:
     context.add("Dockerfile", serving_dockerfile(dependencies).encode())
     core = Path(__file__).resolve().parents[2]
     for name in _CODE:
-        context.add(f"code/opt/podium/code/podium/core/{name}", core / name)
+        context.add(f"code/opt/podium/code/podium/core/{name}", (core / name).resolve())
     context.tree("model/opt/podium/model", files)
     return context
 
@@ -120,8 +120,8 @@ def wheel_files(wheels: Path) -> list[Path]:
         raise NotFound(
             f"docker.wheels: {wheels} holds no wheel", hint="`pip download -d wheels -r requirements.txt` fills it"
         )
-    if len(found) > _MOST_WHEELS:
-        raise UsageError(f"docker.wheels: {wheels} holds {len(found)} files; at most {_MOST_WHEELS} are sent")
+    if len(found) > _MAX_WHEELS:
+        raise UsageError(f"docker.wheels: {wheels} holds {len(found)} files; at most {_MAX_WHEELS} are sent")
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Any
 from docker import errors as docker_errors
 from requests import exceptions as http_errors
 
+from ...beneath import Directory, walk
 from ...containers import Engine, Labels
 from ...containers.images.build import SILENCE
 from ...errors import RunFailed
@@ -25,11 +27,11 @@ from ...logs.text import clean
 from . import recipe, requirements
 
 Say = Callable[[str], None]
-SECONDS = 300
+TRIAL_TIMEOUT = 300
 _SCRATCH = "/tmp"  # noqa: S108 - inside of the container
-_LINES = 20
+_MAX_LINES = 20
 _ENDS = {
-    128 + 14: f"it is not loaded after {SECONDS} s",
+    128 + 14: f"it is not loaded after {TRIAL_TIMEOUT} s",
     128 + 9: "it was killed: most likely the engine's machine has too little memory",
 }
 
@@ -54,11 +56,13 @@ def key(files: Path, dependencies: str) -> str:
     if not loader or loader == "mlflow.pyfunc.model":
         return ""
     whole = hashlib.sha256(f"{dependencies}\0{loader}".encode())
-    for path in sorted(files.rglob("*")):
-        if path.is_file():
-            whole.update(path.relative_to(files).as_posix().encode("utf-8", "surrogateescape") + b"\0")
-            if path.suffix == ".py":
-                whole.update(path.read_bytes())
+    with Directory.open(files) as top:
+        for found in walk(top):
+            if found.is_file:
+                whole.update(os.fsencode(found.path) + b"\0")
+                if found.name.endswith(".py"):
+                    with found.open() as code:
+                        whole.update(code.read())
     return whole.hexdigest()[:16]
 
 
@@ -78,19 +82,20 @@ def run(engine: Engine, image_id: str, labels: Labels, *, python: str = "", say:
             security_opt=["no-new-privileges"],
             init=True,
         )
-        command = ["-m", "podium.core.serving.trial", recipe.MODEL, str(SECONDS)]
+        command = ["-m", "podium.core.serving.trial", recipe.MODEL, str(TRIAL_TIMEOUT)]
         made = api.create_container(
             image_id, command, entrypoint=[recipe.PYTHON], host_config=host, labels=labels.all()
         )
         try:
             api.start(made["Id"])
-            code = int(api.wait(made["Id"], timeout=min(SILENCE, SECONDS + 30))["StatusCode"])
+            code = int(api.wait(made["Id"], timeout=min(SILENCE, TRIAL_TIMEOUT + 30))["StatusCode"])
             # Apart: what libraries write on the other stream may arrive after the answer.
             answer = api.logs(made["Id"], stderr=False, tail=20).decode("utf-8", "replace")
             words = api.logs(made["Id"], stdout=False, tail=200).decode("utf-8", "replace")
         except http_errors.Timeout as error:
             raise RunFailed(
-                f"the model is not loaded after {SECONDS} s in its image", hint="what does it do when it is loaded?"
+                f"the model is not loaded after {TRIAL_TIMEOUT} s in its image",
+                hint="what does it do when it is loaded?",
             ) from error
         finally:
             _remove(engine, made["Id"])
@@ -114,7 +119,7 @@ def _judged(answer: str, words: str, code: int, python: str, say: Say) -> Trial:
         else ""
     )
     if code or "error" in found or not found:
-        for line in lines[-_LINES:]:
+        for line in lines[-_MAX_LINES:]:
             say(f"  {clean(line)}")
         why = _ENDS.get(code) or clean(str(found.get("error") or lines[-1]))[:400] or f"exit code {code}"
         kind = Missing if found.get("missing") else RunFailed
