@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from podium.core.domain.runs import PIPELINE, StepState, Trigger
+from podium.core.domain.runs import PIPELINE, Step, StepState, Trigger
 from podium.core.errors import NotFound
 from podium.core.journal import Journal
 from podium.screens.changes import show_started
@@ -389,7 +389,7 @@ def test_keys_that_come_together_do_not_mix_two_runs(cockpit: SeededCockpit) -> 
         await until(pilot, lambda: screen.step is not None, "a step")
         screen.table.move("down")  # the graph has not heard of it yet
         assert screen.run.id != screen.graph.step.run_id
-        assert screen.step is None and screen.context().step is None
+        assert screen.step is None and screen.context().find(Step) is None
         await until(
             pilot, lambda: screen.step is not None and screen.step.run_id == screen.run.id, "the step of the other run"
         )
