@@ -440,7 +440,7 @@ def error_lines(error: PodiumError) -> tuple[Span, ...]:
             lines.append((str(problem), "text"))
             if problem.hint:
                 lines.append((f"  {problem.hint}", "muted"))
-        lines += [("", ""), ("Runs and their logs can be read all the same. Mend the file, then press r.", "muted")]
+        lines += [("", ""), ("Runs and their logs can still be read. Correct the file, then press r.", "muted")]
         return tuple(lines)
     return tuple(
         line for line in ((error.message, "bad!"), ("", ""), (error.hint, "muted")) if line[0] or line[1] == ""
