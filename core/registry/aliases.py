@@ -1,5 +1,5 @@
-"""Moving an alias. MLflow has no compare-and-set for it and keeps no history: so lock, re-read, write, verify, and
-note it in the audit."""
+"""Moves an alias. MLflow has no compare-and-set for aliases and keeps no history of them, so Podium locks, re-reads,
+writes, verifies, and records the move in the audit log."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def move_alias(
     who: str = "",
     why: str = "",
 ) -> int | None:
-    """Puts `alias` on version `to` (None takes it away) and returns the version that had it.
+    """Sets `alias` to version `to` (None removes it) and returns the version that had it.
 
-    `expected` is the version that must have it now (None: nobody), as the caller's plan saw it. Raises Refused when
-    that changed, or when somebody else is moving an alias of this model; NotFound when `to` does not exist;
-    Unreachable when MLflow does not hold what was written.
+    `expected` is the version that must have it now (None: no version), as in the caller's plan. Raises Refused if
+    that changed, or if another process is moving an alias of this model; NotFound if `to` does not exist;
+    Unreachable if MLflow does not return what was written.
     """
     if not who:
         from ..identity.account import whoami
@@ -76,7 +76,7 @@ def _write(registry: Registry, model: str, alias: str, to: int | None) -> None:
 
 
 def _remember(journal: Journal, registry: Registry, model: str, alias: str, before: int | None, to: int | None) -> None:
-    """Brings the journal's snapshot along, so that screens need not wait for the next look at MLflow."""
+    """Updates the journal's snapshot, so that screens need not wait for the next read of MLflow."""
     if to is not None:
         journal.versions.update(registry.version(model, to))
     elif before is not None:

@@ -1,8 +1,6 @@
 """The registry of a store without a server (SQLite, another database, a directory), through MLflow's own client.
-
 Importing this module is cheap; the first call imports MLflow, which takes seconds. Front ends therefore read the
-journal's snapshot (snapshot.py) and only child processes come here.
-"""
+journal's snapshot (snapshot.py), and only child processes use this module."""
 
 from __future__ import annotations
 
@@ -39,7 +37,7 @@ _PATIENCE = {
 
 @contextmanager
 def translated(uri: str) -> Generator[None, None, None]:
-    """Turns whatever MLflow and the database raise into errors that say what to do."""
+    """Turns every error of MLflow and the database into a Podium error with a hint."""
     try:
         yield
     except PodiumError:
@@ -62,8 +60,8 @@ def translated(uri: str) -> Generator[None, None, None]:
 
 
 def connected(uri: str) -> Any:
-    """An MlflowClient, with MLflow made quiet and impatient. Sets the process's global tracking URI, because
-    MLflow's SQL registry asks the global one where a logged model lies."""
+    """Returns an MlflowClient, with MLflow's output silenced and its retries shortened. Sets the process's global
+    tracking URI, because MLflow's SQL registry uses it to find logged models."""
     for name, value in _PATIENCE.items():
         os.environ.setdefault(name, value)
     _probe(uri)
@@ -77,8 +75,8 @@ def connected(uri: str) -> Any:
 
 
 def _probe(uri: str) -> None:
-    """One quick try at the store: MLflow itself retries for many minutes before it says that a database cannot be
-    opened."""
+    """Opens the store once without retries: MLflow itself retries for many minutes before it reports that a database
+    cannot be opened."""
     path = sqlite_file(uri)
     if path is not None:
         if not path.exists():
@@ -240,7 +238,7 @@ class EmbeddedRegistry:
         return already or files.bring(dest, lambda into: self.download(self._location(model, number), into))
 
     def download(self, uri: str, into: Path) -> None:
-        """Brings what lies at `uri`, in any store that MLflow can reach, into the directory `into`."""
+        """Copies the files at `uri`, in any store that MLflow can reach, into the directory `into`."""
         local = files.local_path(uri)
         if local is not None:
             files.copy_tree(local, into)

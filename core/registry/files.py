@@ -1,4 +1,4 @@
-"""A version's files on this machine: brought whole or not at all, and known by their content."""
+"""The files of a version on this machine: fetched completely or not at all, and identified by their content."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ..errors import NotFound, PodiumError, Unreachable
 
 
 def directory(state: Path, model: str, version: int) -> Path:
-    """Where a version's files are kept. A model's name may hold anything but `/` and `:`; what a file system minds
-    is replaced, and a digest of the name keeps two such names apart."""
+    """Returns the directory of a version's files. A model's name may contain anything but `/` and `:`; characters
+    that a file system rejects are replaced, and a digest of the name keeps two such names apart."""
     safe = re.sub(r"[^A-Za-z0-9._-]", "_", model).lstrip(".") or "_"
     if safe != model:
         safe = f"{safe}-{hashlib.sha256(model.encode()).hexdigest()[:8]}"
@@ -24,7 +24,8 @@ def directory(state: Path, model: str, version: int) -> Path:
 
 
 def digest(root: Path) -> str:
-    """`sha256:…` over the relative paths and contents of every file below `root`; times and modes do not count."""
+    """Returns `sha256:…` over the relative paths and contents of every file below `root`; times and modes do not
+    count."""
     whole = hashlib.sha256()
     for path in sorted(
         (path for path in root.rglob("*") if path.is_file()), key=lambda path: path.relative_to(root).as_posix()
@@ -39,11 +40,10 @@ def file_digest(path: Path) -> bytes:
 
 
 def present(dest: Path) -> str | None:
-    """The digest noted when `dest` was brought, or None where it is missing or its files are no longer those that
-    were brought.
+    """Returns the digest noted when `dest` was fetched; None if it is missing or its files have changed since.
 
-    Sizes and times are compared, not contents: a model may be gigabytes. The note lies beside the directory, never
-    in it.
+    Compares sizes and times, not contents: a model may be gigabytes. The note lies beside the directory, never in
+    it.
     """
     try:
         note: dict[str, Any] = json.loads(_note(dest).read_text())
@@ -53,8 +53,8 @@ def present(dest: Path) -> str | None:
 
 
 def bring(dest: Path, download: Callable[[Path], None]) -> str:
-    """Calls `download` with an empty directory and puts it in the place of `dest` when it is whole. Safe against a
-    crash and against others who bring the same version at the same time."""
+    """Calls `download` with an empty directory and moves that to `dest` when it is complete. Safe against a crash
+    and against processes that fetch the same version at the same time."""
     already = present(dest)
     if already:
         return already
@@ -125,8 +125,8 @@ def _tighten(root: Path) -> None:
 
 
 def safe_relative(path: str) -> PurePosixPath:
-    """A path that a server named, if it stays below where it is put. Raises Unreachable: such a server is not to be
-    listened to."""
+    """Returns a path that a server named, if it stays below its root. Raises Unreachable otherwise: such a server
+    must not be trusted."""
     relative = PurePosixPath(path)
     if relative.is_absolute() or ".." in relative.parts or "\0" in path or not relative.parts:
         raise Unreachable(
@@ -137,7 +137,7 @@ def safe_relative(path: str) -> PurePosixPath:
 
 
 def local_path(uri: str) -> Path | None:
-    """The local directory that `uri` names, or None where it lies elsewhere."""
+    """Returns the local directory that `uri` names; None if it is not local."""
     parsed = urlparse(uri)
     if parsed.scheme == "file":
         return Path(unquote(parsed.path))
@@ -145,7 +145,7 @@ def local_path(uri: str) -> Path | None:
 
 
 def copy_tree(source: Path, dest: Path) -> None:
-    """Copies a local model. Links are followed: a kept version must not change when what it points to does."""
+    """Copies a local model. Follows links: a fetched version must not change when their targets do."""
     if not source.is_dir():
         raise NotFound(
             f"the version's files are gone: {source} does not exist",

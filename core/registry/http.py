@@ -1,4 +1,4 @@
-"""What MLflow's tracking server says over HTTP: its error codes in our words, and where it keeps artifacts. The
+"""MLflow's tracking server over HTTP: its error codes as Podium's errors, and the addresses of its artifacts. The
 client itself is `core/http_client.py`."""
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ARTIFACT_SERVICE = "/api/2.0/mlflow-artifacts/artifacts/"
 
 
 class Server:
-    """One tracking server. Connections are kept; close() gives them back. Not for use by several threads at once."""
+    """One tracking server. Connections are kept until close(). Not for use by several threads at once."""
 
     def __init__(self, uri: str, environ: Mapping[str, str] | None = None) -> None:
         environ = os.environ if environ is None else environ
@@ -39,7 +39,7 @@ class Server:
         return self._object(self._client.ask("GET", path, params=params), path)
 
     def post(self, path: str, body: Mapping[str, Any], *, method: str = "POST", retry: bool = False) -> dict[str, Any]:
-        """`retry` only for calls that may be carried out twice."""
+        """Sends a request and returns the JSON answer. `retry` is only for calls that may be carried out twice."""
         return self._object(self._client.ask(method, path, repeat=retry, json=body), path)
 
     def put_bytes(self, path: str, content: bytes, kind: str) -> None:
@@ -48,7 +48,7 @@ class Server:
             raise self._error(answer, path)
 
     def download(self, path: str, into: BinaryIO, size: int | None) -> None:
-        """Streams one artifact into an open file. `size` is what the listing promised; a file cut short is an error."""
+        """Streams one artifact into an open file. `size` is the size in the listing; a shorter file is an error."""
         answer = self._client.download(path, into, size=size)
         if not answer.good:
             raise self._error(answer, path)
@@ -93,7 +93,8 @@ class Server:
 
 
 def _credentials(uri: str, environ: Mapping[str, str]) -> Credentials | None:
-    """Returns what MLflow's own client would send: a name before the address's own, and that before a token."""
+    """Returns the credentials that MLflow's own client would send: a user name takes precedence over that of the
+    address, and that over a token."""
     name = environ.get("MLFLOW_TRACKING_USERNAME", "")
     if name:
         return Credentials.basic(uri, name, environ.get("MLFLOW_TRACKING_PASSWORD", ""))
@@ -110,8 +111,8 @@ def _trust(environ: Mapping[str, str]) -> Trust:
 
 
 def artifact_path(uri: str) -> str | None:
-    """The path, below the server's artifact service, of an artifact that the server itself hands out; None for any
-    other store."""
+    """Returns the path, below the server's artifact service, of an artifact that the server itself serves; None for
+    any other store."""
     parts = urlsplit(uri)
     if parts.scheme == "mlflow-artifacts":
         return parts.path.strip("/").removeprefix(_ARTIFACT_SERVICE.strip("/") + "/")

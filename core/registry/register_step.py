@@ -1,4 +1,4 @@
-"""The built-in step `register`: the best MLflow run of the steps before it becomes a version and the challenger."""
+"""The built-in step `register`: makes the best MLflow run of the steps before it a model version and the challenger."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def register(context: StepContext) -> Mapping[str, Any]:
 
 
 def choose(runs: Sequence[TrackedRun], metric: str, goal: str) -> TrackedRun:
-    """Returns the run with the best finite value that also logged a model; of equally good ones the newest.
-    RunFailed says what was missing."""
+    """Returns the run with the best finite value that also logged a model; of equal ones the newest. Raises
+    RunFailed, saying what was missing, if there is none."""
     if not runs:
         raise RunFailed(
             "the steps before this one left no finished MLflow run",
@@ -95,7 +95,7 @@ def _candidates(context: StepContext, registry: Registry) -> list[TrackedRun]:
 
 
 def _lineage(context: StepContext, run: TrackedRun) -> dict[str, str]:
-    """Returns the lineage tags. What the training itself recorded wins: a cached training belongs to the commit that
+    """Returns the lineage tags. Those that the training recorded win: a cached training belongs to the commit that
     it ran at."""
     tags = {
         TAG_COMMIT: run.tags.get(TAG_COMMIT) or context.run.commit,

@@ -1,9 +1,6 @@
-"""The journal's picture of the registry: read from MLflow only when the store has changed, shown from then on
-without MLflow.
-
-A SQLite store tells by its file whether anything was written, and by its tables (tables.py) whether that concerns
-the registry. A server and other databases do not: they are asked anew on demand, and by the agent every so often.
-"""
+"""The journal's snapshot of the registry: read from MLflow only when the store has changed, and shown from then on
+without MLflow. A SQLite store shows by its file whether anything was written, and by its tables (tables.py) whether
+that affects the registry. Servers and other databases do not: they are read on demand, and regularly by the agent."""
 
 from __future__ import annotations
 
@@ -34,7 +31,7 @@ _TABLES = "registry.tables"
 
 
 def fingerprint(mlflow: Mlflow) -> str | None:
-    """What changes whenever the store is written to; None where only asking can tell.
+    """Returns a value that changes whenever the store is written to; None if only a request can find that out.
 
     SQLite counts its writes in bytes 24 to 27 of the file's header; in WAL mode the write-ahead log grows instead.
     """
@@ -59,14 +56,14 @@ def fingerprint(mlflow: Mlflow) -> str | None:
 
 
 def stale(project: Project, journal: Journal) -> bool:
-    """Whether refresh() would ask MLflow. Cheap: two looks at files and one row, and where the file has changed a
-    look into it."""
+    """Tells whether refresh() would ask MLflow. Cheap: it stats two files and reads one row, and hashes some tables
+    if the file has changed."""
     mark = fingerprint(project.mlflow)
     return mark is None or not _current(project, journal, mark)
 
 
 def _current(project: Project, journal: Journal, mark: str) -> bool:
-    """Whether the picture shows the state of the store that `mark` stands for."""
+    """Tells whether the snapshot shows the state of the store that `mark` stands for."""
     model = project.mlflow.model
     shown = journal.versions.fingerprint(model)
     if shown == mark:
@@ -83,10 +80,10 @@ def _current(project: Project, journal: Journal, mark: str) -> bool:
 
 
 def refresh(project: Project, journal: Journal, *, force: bool = False) -> bool:
-    """Brings the journal's versions up to date; True when they changed. `force` also reads the figures of all known
-    MLflow runs again.
+    """Brings the journal's versions up to date; returns True if they changed. `force` also reads the figures of all
+    known MLflow runs again.
 
-    Raises Unreachable when the store does not answer; the journal then keeps what it has.
+    Raises Unreachable if the store does not answer; the journal then keeps its snapshot.
     """
     # Taken before reading: a write in between makes the next look read again, instead of being missed.
     mark = fingerprint(project.mlflow)
@@ -113,20 +110,21 @@ def refresh(project: Project, journal: Journal, *, force: bool = False) -> bool:
 
 
 def refresh_here(project: Project, journal: Journal) -> None:
-    """For a step that has just written to the registry: it has MLflow loaded already, and the agent need not load it
-    to see what it did.
+    """Refreshes the snapshot in a step that has just written to the registry: MLflow is already imported there, and
+    the agent need not import it to see the change.
 
-    Never an error: the step has done its work, and the agent will look."""
+    Never fails: the step has done its work, and the agent will refresh later.
+    """
     if project.mlflow.embedded:
         with suppress(PodiumError):
             refresh(project, journal)
 
 
 def refresh_apart(project: Project, journal: Journal) -> bool:
-    """refresh() for callers that must stay light: MLflow, where it is needed, is loaded by a child process. True
-    when something was read.
+    """Calls refresh() for callers that must stay light: a child process imports MLflow if it is needed. Returns True
+    if something was read.
 
-    A server and a database that cannot tell whether it changed are asked only every so often.
+    A server, or a database without a fingerprint, is asked only once in a while.
     """
     if not stale(project, journal):
         return False
@@ -163,8 +161,8 @@ def _child(project: Project) -> None:
 
 
 def _names(project: Project, journal: Journal, registry: Registry) -> list[str]:
-    """The project's model, and every other model where the whole store belongs to the project. A server is shared
-    with strangers."""
+    """Returns the project's model, and every other model if the whole store belongs to the project. A server is
+    shared with others."""
     names = {project.mlflow.model: None}
     if project.mlflow.embedded:
         present = [model.name for model in registry.models()[:MAX_MODELS]]

@@ -29,8 +29,8 @@ _BUSY_SECONDS = 1.0
 
 
 def digest(mlflow: Mlflow) -> str | None:
-    """Returns a hash that differs whenever the snapshot could; None if the store is not SQLite, does not exist or
-    has an unknown layout, so that MLflow has to be asked."""
+    """Returns a hash that differs whenever the snapshot could. None if the store is not SQLite, does not exist or
+    has an unknown layout; MLflow then has to be asked."""
     path = sqlite_file(mlflow.tracking_uri)
     if path is None or not path.exists():
         return None

@@ -1,4 +1,4 @@
-"""What an engine's error means and what to do about it, in Podium's own errors."""
+"""Turns the errors of an engine into Podium's errors, with a hint for each."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ BROKEN = (HTTPError, docker_errors.StreamParseError, ValueError)
 
 
 class Away(Unreachable):
-    """The engine itself does not answer: it is being restarted, or the line to it is cut. The same may succeed a
+    """The engine does not answer: it is restarting, or the connection to it broke. The same request may succeed a
     moment later."""
 
 
 @contextmanager
 def own_files(what: str) -> Generator[None]:
-    """RunFailed for what fails at a file of this machine. Inside of `explained` an OSError would be taken for the
-    engine's. Of the engine's own errors, which are OSErrors too where the HTTP library raises them, none is touched."""
+    """Turns failures at a file of this machine into RunFailed: inside `explained` an OSError would be taken for the
+    engine's. Errors of the HTTP library, which are OSErrors too, pass unchanged."""
     try:
         yield
     except http_errors.RequestException:
@@ -43,8 +43,8 @@ def own_files(what: str) -> Generator[None]:
 
 @contextmanager
 def explained(address: Address, what: str) -> Generator[None]:
-    """Turn whatever the docker package raises inside into a PodiumError that begins with `what` (a few words:
-    «starting production-v3-1»)."""
+    """Turns every error of the docker package into a PodiumError that begins with `what` (a few words such as
+    `starting production-v3-1`)."""
     try:
         yield
     except PodiumError:
@@ -56,7 +56,7 @@ def explained(address: Address, what: str) -> Generator[None]:
 
 
 def refusal(error: docker_errors.APIError, what: str) -> PodiumError:
-    """The engine answered, but not with what was asked for."""
+    """Returns the error for a request that the engine answered with a failure."""
     text = clean(" ".join(str(error.explanation or error).split()))[:600]
     low = text.lower()
     status = error.status_code or 0
@@ -102,7 +102,8 @@ def refusal(error: docker_errors.APIError, what: str) -> PodiumError:
 
 
 def unreachable(error: BaseException, address: Address, what: str) -> PodiumError:
-    """Nobody answered. Tells «no daemon», «no permission», a time-out and a bad certificate apart."""
+    """Returns the error for an engine that does not answer. Distinguishes a daemon that is not running, missing
+    permission, a time-out and an untrusted certificate."""
     # An SSLError is an OSError whose number is OpenSSL's own: 1 would read as «no permission».
     numbers = {
         cause.errno
@@ -132,7 +133,7 @@ def unreachable(error: BaseException, address: Address, what: str) -> PodiumErro
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, what it came from, and the errors that the HTTP library wraps as arguments."""
+    """Yields the error, its causes, and the errors that the HTTP library wraps as arguments."""
     pending, seen = [error], set[int]()
     while pending:
         cause = pending.pop()

@@ -1,5 +1,5 @@
-"""Captured requests of replicas on another machine, brought here for a replay: they lie in a volume beside the
-replicas."""
+"""Copies captured requests of replicas on another machine to this one for a replay; there they are in a volume
+beside the replicas."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _MOST = 8 << 30
 
 
 def bring(place: Place, into: Path) -> Path:
-    """Replace `into` by what the environment's replicas have captured; private, whole or not at all. Empty where
-    none of them is there."""
+    """Replaces `into` by the requests that the environment's replicas captured; readable by the owner only, complete
+    or not at all. Empty if no replica exists."""
     with own_files(_WHAT):
         private(into.parent)
         fresh = Path(tempfile.mkdtemp(prefix=".captured-", dir=into.parent))
@@ -45,8 +45,8 @@ def bring(place: Place, into: Path) -> Path:
 
 
 def _extract(place: Place, container: str, into: Path) -> None:
-    """Any replica sees the volume, one that is stopped too. Only plain files with the names that replicas write are
-    taken."""
+    """Copies the volume through any replica, even a stopped one. Takes only plain files with the names that replicas
+    write."""
     engine = place.engine
     with engine.doing(_WHAT):
         try:
@@ -69,7 +69,7 @@ def _extract(place: Place, container: str, into: Path) -> None:
 
 
 class _Stream(io.RawIOBase):
-    """What the engine sends, piece by piece, as a file to read from."""
+    """Wraps the engine's pieces as a file to read from."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces: Iterator[bytes] = iter(pieces)
@@ -79,6 +79,7 @@ class _Stream(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
+        """Returns the next `size` bytes, or all of them for a negative size."""
         while size < 0 or len(self._rest) < size:
             piece = next(self._pieces, None)
             if piece is None:

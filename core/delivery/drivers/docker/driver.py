@@ -1,4 +1,4 @@
-"""Replicas as containers of a Docker engine, on this machine or another one, with HAProxy beside them."""
+"""Runs replicas as containers of a Docker engine on this machine or another one, with HAProxy beside them."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ _KILLED = 137
 
 
 class DockerDriver:
+    """Implements Driver with containers: one per replica on the environment's own network."""
+
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         self.place = Place(setting)
@@ -79,15 +81,15 @@ class DockerDriver:
     # Before a change
 
     def prepare(self, version: int) -> None:
-        """The version's image and the proxy's, where they are not there; nothing that runs is touched."""
+        """Makes the image of the version and that of the proxy available; nothing that runs is touched."""
         self.place.patiently(self._check)
         self._image(version)
         if self.environment.proxy != "host":
             self.place.patiently(self.place.proxy_image)
 
     def _check(self) -> None:
-        """UsageError for an engine whose containers live in a machine or a network of their own, where neither we
-        nor the proxy reach them."""
+        """Raises UsageError for an engine whose containers are in a virtual machine or a network of their own, which
+        neither Podium nor the proxy can reach."""
         if not self.place.local:
             return
         about = self.place.engine.info()
@@ -115,6 +117,7 @@ class DockerDriver:
         return self._images[version]
 
     def start_cost(self, version: int) -> tuple[float, str]:
+        """Returns the time that a missing image takes to build or pull."""
         from ....containers.images import store
 
         journal, project = self.setting.journal, self.setting.project
@@ -173,7 +176,7 @@ class DockerDriver:
         )
 
     def _capture(self, directory: Path) -> str:
-        """Where replicas leave captures: the environment's own directory where they can reach it, else a volume
+        """Returns where replicas write captures: the environment's own directory if they can reach it, else a volume
         beside them."""
         if not self.place.local:
             return self.place.volume("capture")
@@ -190,9 +193,9 @@ class DockerDriver:
         return Started(address or _NOWHERE, container=container, image=image)
 
     def enable_restart(self, replica: Replica) -> None:
-        """It has been healthy: from now on the engine itself brings it back, also after a reboot with no agent, and
-        it has its full share of the CPU. Before that a replica that ends has to stay ended, or nobody could read
-        why."""
+        """Lets the engine restart the replica from now on, also after a reboot without an agent, and gives it its
+        full share of the CPU. Before it was healthy, a replica that ends must stay ended, so that its failure can be
+        read."""
         self.place.patiently(lambda: self._enable_restart(replica))
 
     def _enable_restart(self, replica: Replica) -> None:
@@ -259,7 +262,7 @@ class DockerDriver:
         self.place.listing.forget()
 
     def after_rollout(self) -> None:
-        """Nothing of a change is left over here: what is not kept was removed with its replica."""
+        """Does nothing: what is not kept was removed with its replica."""
 
     def teardown(self) -> list[str]:
         return self.place.patiently(self.place.clear)
@@ -272,8 +275,8 @@ class DockerDriver:
     # What went wrong
 
     def failure_report(self, replica: Replica, log: Path) -> str:
-        """Its log, kept beside those of processes since the container will be removed, how it ended, and what its
-        health check said."""
+        """Returns the end of the replica's log, how it ended, and the last results of its health check. Saves the
+        log beside those of processes, since the container will be removed."""
         from ....containers.observe.log_collector import read_all
 
         try:
@@ -306,7 +309,7 @@ class DockerDriver:
 
 
 def _health(found: dict[str, Any]) -> list[str]:
-    """What the image's health check said the last times, where it has one."""
+    """Returns the last results of the image's health check, if it has one."""
     health: dict[str, Any] = found["State"].get("Health") or {}
     checks: list[dict[str, Any]] = health.get("Log") or []
     shown = [
