@@ -41,7 +41,7 @@ def move_alias(
         if expected != "any" and before != expected:
             raise Refused(
                 f"{alias} of {model} is on {_words(before)}, not on {_words(expected)} as planned",
-                hint="Somebody moved it meanwhile. Look with `podium versions`, then plan again.",
+                hint="the alias was moved in the meantime; run `podium versions`, then plan again",
             )
         if before != to:
             _write(registry, model, alias, to)
@@ -49,7 +49,7 @@ def move_alias(
             if after != to:
                 raise Unreachable(
                     f"{alias} of {model} is on {_words(after)} after moving it to {_words(to)}",
-                    hint="Try again; see MLflow's log.",
+                    hint="try again, and read MLflow's log",
                 )
             journal.audit.add(who, "alias", f"{model} {alias}: {_words(before)} → {_words(to)}", why)
         _remember(journal, registry, model, alias, before, to)
@@ -70,7 +70,7 @@ def _write(registry: Registry, model: str, alias: str, to: int | None) -> None:
     status = registry.version(model, to).status  # NotFound here beats an alias that points nowhere
     if status != "READY":
         raise Refused(
-            f"version {to} of {model} is {status}, not READY", hint="Wait until MLflow has it, or register it again."
+            f"version {to} of {model} is {status}, not READY", hint="wait until MLflow has it, or register it again"
         )
     registry.set_alias(model, alias, to)
 

@@ -44,18 +44,20 @@ def translated(uri: str) -> Generator[None, None, None]:
         raise
     except ImportError as error:
         raise MissingExtra(
-            f"the MLflow store needs a package that is missing: {error}", hint="Install it beside Podium."
+            f"the MLflow store needs a package that is missing: {error}", hint="install it beside Podium"
         ) from error
     except Exception as error:
         code = str(getattr(error, "error_code", ""))
         words = printable(str(error).partition("\n")[0]) or type(error).__name__
         if code in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"):
-            raise NotFound(words, hint="`podium models` lists what the registry holds.") from error
+            raise NotFound(words, hint="run `podium models` to list the registry's models") from error
         if code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
             raise UsageError(f"MLflow does not accept this: {words}") from error
-        hint = "Check mlflow.tracking_uri in podium.yaml, and that the store can be read and written."
+        hint = "check mlflow.tracking_uri in podium.yaml, and that the store can be read and written"
         if "out-of-date database schema" in str(error) or "Can't locate revision" in str(error):
-            hint = "The store was made by another MLflow. Back it up, then: mlflow db upgrade <tracking URI>"
+            hint = (
+                "the store was made by another MLflow version: back it up, then run `mlflow db upgrade <tracking URI>`"
+            )
         raise Unreachable(f"the MLflow store {shown(uri)} cannot be used: {words}", hint=hint) from error
 
 

@@ -70,7 +70,7 @@ def bring(dest: Path, download: Callable[[Path], None]) -> str:
         if not any(path.is_file() for path in fresh.rglob("*")):
             raise NotFound(
                 "the version has no files",
-                hint="Its artifacts were deleted from MLflow's store; train and register it again.",
+                hint="train and register it again; its artifacts were deleted from MLflow's store",
             )
         _tighten(fresh)
         found = digest(fresh)
@@ -79,8 +79,8 @@ def bring(dest: Path, download: Callable[[Path], None]) -> str:
         return found
     except OSError as error:
         raise PodiumError(
-            f"cannot keep the model's files in {dest}: {error.strerror or error}",
-            hint="Check the disk's space and rights.",
+            f"cannot save the model's files in {dest}: {error.strerror or error}",
+            hint="check the disk's free space and the directory's permissions",
         ) from error
     finally:
         shutil.rmtree(holder, ignore_errors=True)
@@ -131,7 +131,7 @@ def safe_relative(path: str) -> PurePosixPath:
     if relative.is_absolute() or ".." in relative.parts or "\0" in path or not relative.parts:
         raise Unreachable(
             f"the artifact store named a file outside the model: {path[:100]!r}",
-            hint="Check who runs mlflow.tracking_uri.",
+            hint="check that you trust the server of mlflow.tracking_uri",
         )
     return relative
 
@@ -149,7 +149,7 @@ def copy_tree(source: Path, dest: Path) -> None:
     if not source.is_dir():
         raise NotFound(
             f"the version's files are gone: {source} does not exist",
-            hint="Train and register it again, or restore that directory.",
+            hint="train and register it again, or restore that directory",
         )
     import shutil
 

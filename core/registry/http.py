@@ -12,7 +12,7 @@ from ..errors import NotFound, PodiumError, Refused, Unreachable, UsageError
 from ..http_client import Answer, Credentials, HttpClient, Limits, Trust, printable
 
 LIMITS = Limits()
-START_HINT = "Start it, or correct mlflow.tracking_uri in podium.yaml."
+START_HINT = "start it, or correct mlflow.tracking_uri in podium.yaml"
 _MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "ENDPOINT_NOT_FOUND"})
 _ARTIFACT_SERVICE = "/api/2.0/mlflow-artifacts/artifacts/"
 
@@ -61,7 +61,8 @@ class Server:
             start = printable(answer.body[:120].decode(errors="replace"), 80)
             raise Unreachable(
                 f"{self.name} answered {printable(path)} with something that is not MLflow's JSON: {start}",
-                hint="Is this an MLflow tracking server? A proxy or a login page may stand before it. " + START_HINT,
+                hint="check that this is an MLflow tracking server and that no login page stands before it; or "
+                + START_HINT,
             )
         return found
 
@@ -71,11 +72,11 @@ class Server:
         code, message = str(body.get("error_code", "")), printable(body.get("message", ""))
         if status in (401, 403):
             return Unreachable(
-                f"{self.name} refused our credentials ({status})",
-                hint="Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN.",
+                f"{self.name} refused the credentials ({status})",
+                hint="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
             )
         if code in _MISSING and message:
-            return NotFound(message, hint="`podium models` lists what the registry holds.")
+            return NotFound(message, hint="run `podium models` to list the registry's models")
         if code == "RESOURCE_ALREADY_EXISTS":
             return Refused(message)
         if status in (400, 422) and message:
@@ -83,13 +84,13 @@ class Server:
         if 300 <= status < 400:
             return Unreachable(
                 f"{self.name} redirects to {answer.redirect()}",
-                hint="It may want a login. Give its final address as mlflow.tracking_uri.",
+                hint="set mlflow.tracking_uri to its final address; a redirect may also mean that it needs a login",
             )
         if status == 404:
             return Unreachable(
-                f"{self.name} knows no {printable(path)} (404): it is not an MLflow tracking server", hint=START_HINT
+                f"{self.name} has no {printable(path)} (404): it is not an MLflow tracking server", hint=START_HINT
             )
-        return Unreachable(f"{self.name} answered {status} {message}".rstrip(), hint="Look at the server's log.")
+        return Unreachable(f"{self.name} answered {status} {message}".rstrip(), hint="read the server's log")
 
 
 def _credentials(uri: str, environ: Mapping[str, str]) -> Credentials | None:

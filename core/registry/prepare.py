@@ -56,7 +56,7 @@ def prepare(mlflow: Mlflow, state: Path) -> bool:
             elif found.lifecycle_stage != "active":
                 raise Unreachable(
                     f"the MLflow experiment {mlflow.experiment!r} was deleted",
-                    hint="Restore it, or name another under mlflow.experiment in podium.yaml.",
+                    hint="restore it, or name another under mlflow.experiment in podium.yaml",
                 )
         scratch = state / f"{MARKER}.{os.getpid()}"
         scratch.write_text(json.dumps(_note(mlflow)))

@@ -179,7 +179,7 @@ def quoted(value: str) -> str:
     if '"' not in value:
         return f'"{value}"'
     raise UsageError(
-        f"MLflow cannot search for {value!r}: it holds both kinds of quotes", hint="Rename it without quotes."
+        f"MLflow cannot search for {value!r}: it holds both kinds of quotes", hint="rename it without quotes"
     )
 
 
@@ -193,7 +193,7 @@ def source_of(run: TrackedRun) -> tuple[str, str]:
         return f"{run.artifact_uri}/{paths[-1]}", ""
     raise NotFound(
         f"MLflow run {printable(run.id)} logged no model",
-        hint="Call mlflow.<flavour>.log_model(…, name='model') in the step that trains.",
+        hint="call mlflow.<flavour>.log_model(…, name='model') in the training step",
     )
 
 

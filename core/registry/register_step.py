@@ -62,8 +62,8 @@ def choose(runs: Sequence[TrackedRun], metric: str, goal: str) -> TrackedRun:
         raise RunFailed(
             "the steps before this one left no finished MLflow run",
             hint=(
-                "A training step must call mlflow.start_run() and log to the tracking URI that Podium sets in its"
-                " environment."
+                "call mlflow.start_run() in a training step, and log to the tracking URI that Podium sets in its"
+                " environment"
             ),
         )
     measured = [run for run in runs if math.isfinite(run.metrics.get(metric, math.nan))]
@@ -71,11 +71,11 @@ def choose(runs: Sequence[TrackedRun], metric: str, goal: str) -> TrackedRun:
         seen = ", ".join(sorted({name for run in runs for name in run.metrics})) or "none at all"
         raise RunFailed(
             f"none of the {len(runs)} MLflow runs logged a finite metric {metric!r}",
-            hint=f"Metrics that were logged: {seen}.",
+            hint=f"choose one of the logged metrics: {seen}",
         )
     whole = [run for run in measured if run.models or old_model_paths(run.tags)]
     if not whole:
-        hint = "Call mlflow.<flavour>.log_model(…, name='model') in the same run."
+        hint = "call mlflow.<flavour>.log_model(…, name='model') in the same run"
         raise RunFailed(f"no MLflow run with the metric {metric!r} logged a model", hint=hint)
     sign = -1.0 if goal == "minimize" else 1.0
     return max(whole, key=lambda run: (sign * run.metrics[metric], run.started))

@@ -237,7 +237,7 @@ class RestRegistry:
                 return
             token = {"page_token": str(following)}
         raise Unreachable(
-            f"{self._server.name} never ended its answer to {printable(path)}", hint="Look at the server's log."
+            f"{self._server.name} never ended its answer to {printable(path)}", hint="read the server's log"
         )
 
     def _count(self, model: str) -> int:

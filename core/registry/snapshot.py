@@ -50,7 +50,7 @@ def fingerprint(mlflow: Mlflow) -> str | None:
         return ABSENT
     except OSError as error:
         raise Unreachable(
-            f"the MLflow store {path} cannot be read: {error.strerror}", hint="Check its rights and its disk."
+            f"the MLflow store {path} cannot be read: {error.strerror}", hint="check its permissions and its disk"
         ) from error
     return "|".join(marks)
 
@@ -150,13 +150,14 @@ def _child(project: Project) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise Unreachable(
-            f"reading the MLflow store took more than {APART_SECONDS:.0f} s", hint="Is the machine overloaded?"
+            f"reading the MLflow store took more than {APART_SECONDS:.0f} s",
+            hint="try again when the machine is less loaded",
         ) from error
     if done.returncode:
         words = done.stderr.strip().splitlines()
         raise Unreachable(
             words[0] if words else "the MLflow store could not be read",
-            hint=words[1] if len(words) > 1 else "`podium doctor`",
+            hint=words[1] if len(words) > 1 else "run `podium doctor`",
         )
 
 

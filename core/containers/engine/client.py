@@ -75,7 +75,7 @@ class Engine:
 
     def inspect(self, container: str) -> dict[str, Any]:
         """Returns the engine's full description of one container. Raises NotFound if it is gone."""
-        with self.doing(f"looking at container {container[:40]}"):
+        with self.doing(f"inspecting container {container[:40]}"):
             return self.api.inspect_container(container)
 
     def fetch(self, container: str, path: str) -> Iterator[bytes]:
@@ -97,7 +97,7 @@ class Engine:
             self.api.timeout = before
 
     def info(self) -> dict[str, Any]:
-        with self.doing("asking the engine about itself"):
+        with self.doing("reading the engine's description"):
             return self.api.info()
 
     def client_environment(self) -> dict[str, str]:
@@ -196,7 +196,7 @@ def _checked(engine: Engine) -> Engine:
         engine.close()
         raise Unreachable(
             f"the Docker engine at {engine.address} is too old (API {engine.api.api_version})",
-            hint="Docker 19.03 or newer is needed",
+            hint="install Docker 19.03 or newer",
         )
     return engine
 
@@ -214,11 +214,11 @@ def _tls(address: Address) -> TLSConfig:
             " or use ssh://"
         )
         raise UsageError(
-            f"the engine at {address} needs certificates: Podium does not talk to one without TLS", hint=hint
+            f"the engine at {address} needs certificates: Podium does not use tcp:// without TLS", hint=hint
         )
     directory = Path(address.tls)
     ca, cert, key = (directory / name for name in ("ca.pem", "cert.pem", "key.pem"))
     for path in (ca, cert, key):
         if not path.is_file():
-            raise UsageError(f"{path} is missing", hint="`tls` names a directory with ca.pem, cert.pem and key.pem")
+            raise UsageError(f"{path} is missing", hint="let `tls` name a directory with ca.pem, cert.pem and key.pem")
     return TLSConfig(client_cert=(str(cert), str(key)), ca_cert=str(ca), verify=True)

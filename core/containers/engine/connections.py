@@ -112,10 +112,10 @@ def patiently(work: Callable[[], T], seconds: float, say: Callable[[str], None])
             if time.monotonic() >= deadline:
                 raise
             if not waited:
-                say(f"{error.message}; trying again for {seconds:g} s")
+                say(f"{error.message}; retrying for {seconds:g} s")
             waited = True
             time.sleep(_RETRY)
         else:
             if waited:
-                say("it answers again")
+                say("the engine answers again")
             return done

@@ -37,7 +37,7 @@ def own_files(what: str) -> Generator[None]:
         name = f"{clean(str(error.filename))[:300]}: " if error.filename else ""
         raise RunFailed(
             f"{what}: {name}{error.strerror or clean(str(error))[:300]}",
-            hint="is the disk full, or the file not ours to use?",
+            hint="check the free space on the disk and the file's permissions",
         ) from error
 
 
@@ -61,10 +61,12 @@ def refusal(error: docker_errors.APIError, what: str) -> PodiumError:
     low = text.lower()
     status = error.status_code or 0
     if "no space left on device" in low:
-        return Unreachable(f"{what}: the engine's disk is full: {text}", hint="`docker system df` shows what fills it")
+        return Unreachable(
+            f"{what}: the engine's disk is full: {text}", hint="run `docker system df` to see what fills it"
+        )
     if isinstance(error, docker_errors.ImageNotFound) or "no such image" in low or "manifest unknown" in low:
         return NotFound(
-            f"{what}: the image is neither on the engine nor to be had: {text}",
+            f"{what}: the image is neither on the engine nor in a registry: {text}",
             hint="build or pull it, or correct its name",
         )
     if (
@@ -75,7 +77,8 @@ def refusal(error: docker_errors.APIError, what: str) -> PodiumError:
         or "no basic auth" in low
     ):
         return Refused(
-            f"{what}: the registry refuses: {text}", hint="`docker login` on this machine, or correct the image's name"
+            f"{what}: the registry refused: {text}",
+            hint="run `docker login` on this machine, or correct the image's name",
         )
     if "port is already allocated" in low or "address already in use" in low:
         return Refused(
@@ -93,12 +96,12 @@ def refusal(error: docker_errors.APIError, what: str) -> PodiumError:
         )
     ):
         return Unreachable(
-            f"{what}: the engine does not reach the registry: {text}",
-            hint="is the registry up, and reachable from the engine's machine?",
+            f"{what}: the engine cannot reach the registry: {text}",
+            hint="check that the registry is running and reachable from the engine's machine",
         )
     if status == 404:
         return NotFound(f"{what}: {text}")
-    return RunFailed(f"{what}: the engine refuses: {text}")
+    return RunFailed(f"{what}: the engine refused: {text}")
 
 
 def unreachable(error: BaseException, address: Address, what: str) -> PodiumError:
@@ -117,19 +120,22 @@ def unreachable(error: BaseException, address: Address, what: str) -> PodiumErro
     if numbers & {errno.ENOENT, errno.ECONNREFUSED}:
         return Away(
             f"{what}: no Docker engine answers at {address}",
-            hint="is it running? `docker info` should answer; docker.host names another",
+            hint="start it (`docker info` must answer), or name another engine in docker.host",
         )
     if isinstance(error, http_errors.Timeout) or any(isinstance(cause, TimeoutError) for cause in _causes(error)):
         return Away(
-            f"{what}: the Docker engine at {address} does not answer in time",
-            hint="it may be overloaded or stopped; try again",
+            f"{what}: the Docker engine at {address} timed out",
+            hint="try again; the engine may be overloaded or stopped",
         )
     if "certificate" in text.lower() or "ssl" in text.lower():
         return Away(
             f"{what}: the Docker engine at {address} is not trusted: {text}",
             hint="check the directory that `tls` names",
         )
-    return Away(f"{what}: the Docker engine at {address} cannot be asked: {text}", hint="is it running? try again")
+    return Away(
+        f"{what}: the Docker engine at {address} cannot be used: {text}",
+        hint="check that it is running, then try again",
+    )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

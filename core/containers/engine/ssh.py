@@ -39,7 +39,7 @@ class Tunnel:
         program = shutil.which("ssh")
         if program is None:
             raise MissingExtra(
-                "ssh is not installed, and the engine is reached over it", hint="install OpenSSH's client"
+                "ssh is not installed, but the engine's address needs it", hint="install OpenSSH's client"
             )
         _sweep()
         self._directory = tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-")
@@ -108,7 +108,7 @@ class Tunnel:
         threading.Thread(target=keep, name=f"ssh {address.host}", daemon=True).start()
         started = handed.get()
         if isinstance(started, OSError):
-            raise Away(f"ssh cannot be started: {started}", hint="is the machine out of processes or memory?")
+            raise Away(f"ssh cannot be started: {started}", hint="check the machine's free processes and memory")
         return started
 
     def _wait(self) -> None:
@@ -123,7 +123,7 @@ class Tunnel:
                     raise self.why()
                 raise Away(
                     f"{self._address} does not answer within {CONNECT_SECONDS:g} s",
-                    hint="is the machine up? try: ssh " + self._address.host,
+                    hint="check that the machine is running; try: ssh " + self._address.host,
                 )
             time.sleep(0.01)
 
@@ -142,12 +142,16 @@ class Tunnel:
         text = text or "ssh gave no reason"
         if cut:
             return Away(
-                f"the line to {self._address} was cut: {text}", hint="it is opened again by itself; is the machine up?"
+                f"the connection to {self._address} broke: {text}",
+                hint="check that the machine is running; Podium reconnects automatically",
             )
         if "Permission denied" in text or "Host key verification failed" in text:
-            hint = "log in by hand once (ssh …) to accept the host's key and to see that your key is let in"
-            return Refused(f"{self._address} does not let us in: {text}", hint=hint)
-        return Away(f"{self._address} cannot be reached: {text}", hint="is the machine up, and the address right?")
+            hint = "log in by hand once (ssh …) to accept the host's key and to check that yours is accepted"
+            return Refused(f"{self._address} refused the login: {text}", hint=hint)
+        return Away(
+            f"{self._address} cannot be reached: {text}",
+            hint="check that the machine is running and the address is right",
+        )
 
     @property
     def alive(self) -> bool:

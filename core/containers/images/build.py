@@ -92,16 +92,16 @@ def _build(engine: Engine, order: Order, say: Say, what: str, builder: str) -> B
                 _read(reader, message, what)
         except BROKEN as error:
             text = (
-                f"{what}: the connection to the engine at {engine.address} broke in the middle:"
-                f" {clean(str(error))[:200]}"
+                f"{what}: the connection to the engine at {engine.address} was interrupted: {clean(str(error))[:200]}"
             )
             raise Unreachable(
-                text, hint="is the engine still running? run the step again; what was built is kept in its cache"
+                text, hint="check that the engine is running, then run the step again; its cache keeps what was built"
             ) from error
     reader.flush()
     if not reader.image_id:
         raise Unreachable(
-            f"{what}: the engine at {engine.address} stopped in the middle", hint="is it running? run the step again"
+            f"{what}: the engine at {engine.address} stopped during the build",
+            hint="check that it is running, then run the step again",
         )
     return Built(reader.image_id, builder, time.monotonic() - started, reader.steps, reader.cached)
 
@@ -272,6 +272,6 @@ def _read(reader: _Reader, message: Any, what: str) -> None:
         why = f" {clean(reader.errors[-1])[:400]}" if reader.errors else ""
         raise RunFailed(
             f"{what}: a step of the build failed: {clean(' '.join(text.split()))[:400]}.{why}",
-            hint="the step's own words stand in the log above",
+            hint="read the step's output in the log above",
         )
     raise refusal(docker_errors.APIError(text, explanation=text), what)

@@ -53,8 +53,8 @@ class Context:
         for part in parts:
             if part.startswith(_WHITEOUT):
                 raise RunFailed(
-                    f"an image cannot hold the file {clean(name)[:200]!r}: names that begin with {_WHITEOUT} mean a"
-                    " deletion there"
+                    f"an image cannot hold the file {clean(name)[:200]!r}: names that begin with {_WHITEOUT} mark"
+                    " deleted files there"
                 )
         if isinstance(content, Path):
             content = _File(content.parent, content.name, content.lstat().st_size)
@@ -79,7 +79,7 @@ class Context:
                 else:
                     raise RunFailed(
                         f"{clean(str(root / found.path))} is neither a file nor a directory",
-                        hint="an image is built of plain files alone",
+                        hint="put only plain files into an image",
                     )
 
     @property
@@ -119,7 +119,7 @@ def exactly(stream: BinaryIO, size: int, path: Path) -> Iterator[bytes]:
     while left:
         piece = stream.read(min(_CHUNK, left))
         if not piece:
-            raise RunFailed(f"{path} became shorter while it was read", hint="something writes to it; try again")
+            raise RunFailed(f"{path} became shorter while it was read", hint="try again when nothing writes to it")
         left -= len(piece)
         yield piece
     yield _padding(size)

@@ -74,7 +74,7 @@ def push(engine: Engine, image_id: str, into: str, tag: str, *, say: Say) -> str
         for message in _messages(answer, what, say, sending=True):
             digest = str(message.get("aux", {}).get("Digest") or digest)
     if not DIGEST.fullmatch(digest):
-        raise RunFailed(f"{what}: the registry told no digest", hint="is it a registry of API version 2?")
+        raise RunFailed(f"{what}: the registry returned no digest", hint="check that it is a registry of API version 2")
     say(f"pushed in {time.monotonic() - started:.1f} s: {into}@{digest}")
     return digest
 
@@ -94,7 +94,7 @@ def pull(engine: Engine, wanted: str, *, say: Say) -> dict[str, Any]:
             pass
     found = store.inspect(engine, wanted)
     if found is None:
-        raise RunFailed(f"{what}: the engine says that it did, but has no such image")
+        raise RunFailed(f"{what}: the engine reported success but has no such image")
     say(f"pulled in {time.monotonic() - started:.1f} s")
     return found
 
@@ -118,10 +118,12 @@ def _answer(
             yield from api._stream_helper(response, decode=True)
         except BROKEN as error:
             text = (
-                f"{what}: the connection to the engine at {engine.address} broke in the middle:"
-                f" {clean(str(error))[:200]}"
+                f"{what}: the connection to the engine at {engine.address} was interrupted: {clean(str(error))[:200]}"
             )
-            raise Away(text, hint="is the engine still running? what it has already is not sent again") from error
+            raise Away(
+                text,
+                hint="check that the engine is running and try again; layers that it already has are not sent again",
+            ) from error
 
 
 def _messages(stream: Iterable[Any], what: str, say: Say, *, sending: bool) -> Iterable[dict[str, Any]]:

@@ -45,10 +45,10 @@ def make(engine: Engine, image_id: str) -> dict[str, Any]:
             command, env=environ, capture_output=True, timeout=SECONDS, check=False, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise RunFailed(f"syft could not look into the image: {clean(str(error))[:300]}") from error
+        raise RunFailed(f"syft could not read the image: {clean(str(error))[:300]}") from error
     if done.returncode:
         text = clean(" ".join(done.stderr.decode("utf-8", "replace").split()))[-300:]
-        raise RunFailed(f"syft could not look into the image: {text or f'exit code {done.returncode}'}")
+        raise RunFailed(f"syft could not read the image: {text or f'exit code {done.returncode}'}")
     return cast("dict[str, Any]", json.loads(done.stdout))
 
 

@@ -21,7 +21,7 @@ def inspect(engine: Engine, reference: str) -> dict[str, Any] | None:
     """Returns the engine's full description of an image, or None if it has none of that name."""
     if not reference:
         return None
-    with engine.doing(f"looking at image {reference[:100]}"):
+    with engine.doing(f"inspecting image {reference[:100]}"):
         try:
             return engine.api.inspect_image(reference)
         except docker_errors.ImageNotFound:
@@ -77,7 +77,8 @@ def transfer(source: Engine, target: Engine, image_id: str, *, say: Say) -> None
         api._raise_for_status(answer)
     if inspect(target, image_id) is None:
         raise Refused(
-            f"{target.address} took the image but does not show it", hint="its own log says why; is its disk full?"
+            f"{target.address} accepted the image but does not list it",
+            hint="check the space on its disk, and the engine's log",
         )
     say(f"sent in {time.monotonic() - started:.1f} s")
 

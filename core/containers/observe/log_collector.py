@@ -112,7 +112,7 @@ class _Follower:
                 if str(error) != trouble:
                     trouble = str(error)
                     self._say(
-                        f"the log of {self._container.name} cannot be kept: {error}; what is missing is read again when"
+                        f"the log of {self._container.name} cannot be saved: {error}; the missing lines are read when"
                         " it can"
                     )
             self._stop.wait(_AGAIN)

@@ -115,10 +115,10 @@ class _Line:
 
     def __init__(self, engine: Engine, container: str, command: Sequence[str]) -> None:
         self._engine = engine
-        with engine.doing("speaking with the relay"):
+        with engine.doing("connecting to the relay"):
             made = engine.api.exec_create(container, list(command), stdin=True, stdout=True, stderr=True)["Id"]
         self._socket, rest = hijack(
-            engine, f"/exec/{made}/start", what="speaking with the relay", body={"Detach": False, "Tty": False}
+            engine, f"/exec/{made}/start", what="connecting to the relay", body={"Detach": False, "Tty": False}
         )
         self._numbers = itertools.count(1)
         self._waiting: dict[int, queue.SimpleQueue[dict[str, Any] | None]] = {}
@@ -152,7 +152,7 @@ class _Line:
     def _gone(self) -> Away:
         said = clean(self._said.decode("utf-8", "replace").strip().splitlines()[-1]) if self._said.strip() else ""
         text = f"the relay on {self._engine.address} does not answer" + (f": {said[:200]}" if said else "")
-        return Away(text, hint="the line may be cut, or the relay's container gone; it is opened again by itself")
+        return Away(text, hint="check the connection to that machine; Podium reopens the relay automatically")
 
     def _listen(self, data: bytes) -> None:
         frames, pending = Frames(), b""

@@ -44,7 +44,7 @@ def start(
     )
     if launched.returncode or not launched.stdout.strip().isdecimal():
         reason = launched.stderr.strip() or launched.returncode
-        raise Unreachable(f"cannot start {command[0]}: {reason}", hint="is the machine out of processes or memory?")
+        raise Unreachable(f"cannot start {command[0]}: {reason}", hint="check the machine's free processes and memory")
     pid = int(launched.stdout)
     return pid, started_at(pid) or 0.0
 

@@ -62,7 +62,7 @@ def socket_path(directory: Path, instance: int = 1) -> Path:
     found = short.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise Refused(
-            f"{short} belongs to somebody else or is open to others",
+            f"{short} belongs to another user or is accessible to others",
             hint="remove it, or set XDG_RUNTIME_DIR to a directory of your own",
         )
     return short / f"{path_id(near)}.sock"

@@ -25,7 +25,7 @@ def free_port(taken: Collection[int] = ()) -> int:
             return port
     raise Unreachable(
         f"no free port between {_FIRST} and {_LAST} on this machine",
-        hint="something is using them all: `ss -ltn` lists who listens",
+        hint="stop a process that uses one; `ss -ltn` lists them",
     )
 
 

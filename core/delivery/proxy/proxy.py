@@ -115,11 +115,11 @@ class Instance:
             try:
                 if self._process() not in ("", before):
                     return
-                trouble = "it goes on as it was"
+                trouble = "the old process still answers"
             except Unreachable as error:
                 trouble = error.message
             if not self.housing.alive() or time.monotonic() > deadline:
-                raise Unreachable(f"the proxy was started but: {trouble}", hint=self.housing.look())
+                raise Unreachable(f"the proxy did not restart: {trouble}", hint=self.housing.look())
             time.sleep(0.005)
 
 

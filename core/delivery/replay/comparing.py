@@ -164,7 +164,7 @@ def _without(text: str, request: bytes) -> str:
     try:
         values = [value for _, value in _leaves(json.loads(request)) if isinstance(value, str)]
     except (ValueError, RecursionError):
-        return "(its words may quote the request)"
+        return "(its message may quote the request)"
     secret = {word.lower() for value in values for word in _WORD.findall(value)}
     beginnings = {
         word[:length] for word in secret for length in range(_CUT, len(word))

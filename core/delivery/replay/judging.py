@@ -205,7 +205,7 @@ def _differing(found: Figures, limits: ReplayLimits) -> CheckResult:
     if found.labels:
         what += f", {found.changed} of {found.labels} labels changed"
     if found.sizes:
-        what += f"; numbers are apart by {found.sizes['p50']:.3g} (median) to {found.sizes['max']:.3g}"
+        what += f"; numbers differ by {found.sizes['p50']:.3g} (median) to {found.sizes['max']:.3g}"
     verdict = Verdict.FAIL if share > limits.max_differing else Verdict.PASS
     return CheckResult(name, verdict, what, value=share, limit=limits.max_differing, rows=found.rows)
 
@@ -229,7 +229,7 @@ def _slow(found: Figures, limits: ReplayLimits) -> CheckResult:
         )
     elif slow.value > limit:
         verdict = Verdict.FAIL if slow.low > limit else Verdict.INCONCLUSIVE
-        what += "" if verdict is Verdict.FAIL else ", which cannot be told from chance"
+        what += "" if verdict is Verdict.FAIL else ", which may be chance"
     return CheckResult(
         name, verdict, what, value=mine, baseline=theirs, low=slow.low, high=slow.high, limit=limit, rows=slow.times
     )

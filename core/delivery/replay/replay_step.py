@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from ...engine.context import StepContext
 
 _HINTS = {
-    Verdict.FAIL: "The whole report: podium show last -o json, and podium/ on the MLflow run.",
-    Verdict.ERROR: "Nothing could be concluded.",
-    Verdict.INCONCLUSIVE: "Capture more (environments.*.capture), wait for more traffic, or take a wider limit.",
+    Verdict.FAIL: "read the whole report: `podium show last -o json`, or podium/ on the MLflow run",
+    Verdict.ERROR: "read the report for the check that could not be measured: `podium show last -o json`",
+    Verdict.INCONCLUSIVE: "capture more (environments.*.capture), wait for more traffic, or set a wider limit",
 }
 
 

@@ -62,7 +62,7 @@ def to_markdown(report: ReplayReport) -> str:
             f" {report.requests} captured requests, {when}."
         ),
         "",
-        "| verdict | check | what was found |",
+        "| verdict | check | finding |",
         "|---|---|---|",
         *(f"| {check.verdict} | {_cell(check.name)} | {_cell(check.message)} |" for check in report.checks),
         "",

@@ -90,7 +90,8 @@ def run(engine: Engine, image_id: str, labels: Labels, *, python: str = "", say:
             words = api.logs(made["Id"], stdout=False, tail=200).decode("utf-8", "replace")
         except http_errors.Timeout as error:
             raise RunFailed(
-                f"the model is not loaded after {SECONDS} s in its image", hint="what does it do when it is loaded?"
+                f"the model is not loaded after {SECONDS} s in its image",
+                hint="check what the model does while it loads",
             ) from error
         finally:
             _remove(engine, made["Id"])

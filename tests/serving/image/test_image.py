@@ -302,7 +302,7 @@ def test_a_model_that_does_not_load_is_no_image(built: tuple[Shop, Image, Image,
     with pytest.raises(trial.Missing, match="podium_no_such_module") as caught:
         serving_images.build(shop.project, shop.journal, 6, say=shop.say)
     assert "made with Python 3.2" in caught.value.hint
-    assert "once more with the whole of MLflow" in shop.said
+    assert "retrying with the whole of MLflow" in shop.said
     assert shop.journal.images.get(shop.project.mlflow.model, 6, str(shop.engine.address)) is None
     assert not shop.engine.containers([f"{names.HOME}={names.home_id(shop.project.home)}"])
 

@@ -61,7 +61,7 @@ def _extract(place: Place, container: str, into: Path) -> None:
                 total += member.size
                 if total > _MOST:
                     raise PodiumError(
-                        f"the captures of {place.setting.environment.name} have more than {_MOST >> 30} GiB"
+                        f"the captures of {place.setting.environment.name} are larger than {_MOST >> 30} GiB"
                     )
                 if content is not None:
                     with os.fdopen(os.open(into / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

@@ -52,7 +52,7 @@ class DockerDriver:
     def _housing(self, instance: int) -> ProxyHost:
         if self.environment.proxy == "host":
             if not self.place.local:
-                hint = "leave `proxy` out: HAProxy then runs beside them"
+                hint = "remove `proxy`: HAProxy then runs beside them"
                 raise UsageError(
                     f"environments.{self.environment.name}.proxy is `host`, and its replicas are on"
                     f" {self.place.address}",
@@ -123,7 +123,7 @@ class DockerDriver:
         journal, project = self.setting.journal, self.setting.project
         known = journal.images.get(project.mlflow.model, version, str(self.place.address))
         if known is not None and store.inspect(self.place.engine, known.image_id) is not None:
-            return 0.0, "its image is there"
+            return 0.0, "its image exists"
         built = [image for image in journal.images.of(project.mlflow.model) if image.version == version]
         if any(image.digest for image in built):
             return 30.0, "its image has to be pulled"
@@ -302,7 +302,7 @@ class DockerDriver:
             words = f"than its {limit >> 20} MiB ({key})" if limit else f"than the machine had ({key} sets a limit)"
             return f"It was killed (exit code {code}) for using more memory {words}."
         if code == _KILLED:
-            return "It was killed from outside (exit code 137), not for its memory."
+            return "It was killed from outside (exit code 137), not for using too much memory."
         return f"It ended with exit code {code}." + (
             f" {clean(str(state['Error']))[:300]}" if state.get("Error") else ""
         )

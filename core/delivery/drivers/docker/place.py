@@ -106,7 +106,7 @@ class Place:
         ours = recipe.config["Labels"]
         if any(own.get(key) != ours.get(key) for key in (names.PROJECT, names.HOME, names.ROLE, names.ENVIRONMENT)):
             raise Refused(
-                f"a container that is not ours is called {recipe.name}",
+                f"the container {recipe.name} exists already and does not belong to this environment",
                 hint=f"remove or rename it: docker rm {recipe.name}",
             )
         return str(other["Id"])
@@ -177,7 +177,7 @@ class Place:
     def network(self) -> str:
         """Returns the id of the environment's bridge network, created if it is missing."""
         engine, labels = self.engine, self.called.labels(names.NETWORK_ROLE)
-        with engine.doing("making the environment's network"):
+        with engine.doing("creating the environment's network"):
             found = self.networks()
             if found:
                 return found[0]
@@ -188,7 +188,7 @@ class Place:
                 if error.status_code == 409 and (found := self.networks()):
                     return found[0]  # another process of ours was faster
                 if "address pool" in text:
-                    hint = "`docker network ls` shows them; `docker network prune` removes unused ones"
+                    hint = "run `docker network prune` to remove unused ones; `docker network ls` lists all"
                     raise Refused(
                         f"the engine at {self.address} has no addresses left for another network", hint=hint
                     ) from error
@@ -239,7 +239,7 @@ class Place:
     def volume(self, what: str) -> str:
         """Returns the name of the environment's volume for `what`, created if it is missing."""
         name = self.called.of(what)
-        with self.engine.doing(f"making the volume {name}"):
+        with self.engine.doing(f"creating the volume {name}"):
             self.engine.api.create_volume(name, labels=self.called.labels(names.VOLUME_ROLE).all())
         return name
 

@@ -96,7 +96,9 @@ class ContainerProxyHost(ABC):
             if not state["Running"] or (found is not None and found["RestartCount"]):
                 text = self.place.logs(container, 50).decode("utf-8", "replace")
                 write(self.log, text)
-                raise Unreachable(f"the proxy does not start: {reason(text)}", hint=f"{self.log} has all it said")
+                raise Unreachable(
+                    f"the proxy does not start: {reason(text)}", hint=f"read {self.log} for its whole output"
+                )
             time.sleep(0.03)
 
     def reload(self) -> None:
@@ -104,7 +106,7 @@ class ContainerProxyHost(ABC):
         container = self.container()
         if container is None:
             raise NotFound("the proxy's container is gone")
-        with self.place.engine.doing("telling the proxy to read its configuration"):
+        with self.place.engine.doing("reloading the proxy"):
             self.place.engine.api.kill(container, "SIGUSR2")
 
     def stop(self) -> bool:
@@ -168,7 +170,7 @@ class RemoteProxyHost(ContainerProxyHost):
             self.fill(container)
 
     def fill(self, container: str) -> None:
-        with self.place.engine.doing("giving the proxy its configuration"):
+        with self.place.engine.doing("copying the proxy's configuration"):
             self.place.engine.api.put_archive(
                 container, RUN_DIR, _archive(self._home.name, self._config.name, self.config().encode())
             )

@@ -55,7 +55,7 @@ class Relayed:
         except OSError as error:
             raise Unreachable(
                 f"the proxy on {self._place.address} does not answer: {error}",
-                hint="the agent or the next deploy brings it back",
+                hint="start the agent or deploy again to restart it",
             ) from error
 
     def _open(self) -> tuple[Engine, str]:
@@ -87,7 +87,7 @@ def image_for(place: Place) -> str:
     ]
     if not known:
         raise Unreachable(
-            f"nothing of ours is on {place.address} yet that could speak with the proxy there",
+            f"{place.address} has no image yet that could run the relay to the proxy there",
             hint="deploy a version first",
         )
     return known[0].image_id
