@@ -45,11 +45,7 @@ def containers(cockpit: Cockpit, environment: AnyEnvironment = None, output_form
     Example:
       podium containers -e production
     """
-    names = (
-        [environment]
-        if environment
-        else [each.name for each in cockpit.project.config.environments.values() if each.driver == "docker"]
-    )
+    names = [environment] if environment else cockpit.containers.environments()
     found: list[tuple[Container, Replica | None, dict[str, float | None]]] = []
     away: list[EngineSnapshot] = []
     for name in names:

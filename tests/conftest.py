@@ -133,12 +133,17 @@ def python_image(engine: Engine) -> str:
 
 
 @pytest.fixture(scope="session")
-def image_registry() -> Iterator[registry.Registry]:
-    """An image registry that lets anybody in; `address` is the first part of an image's name. One for the whole
-    session: use names of your own."""
+def _image_registry() -> Iterator[registry.Registry]:
     required(registry.missing())
     with registry.Registry() as made:
         yield made
+
+
+@pytest.fixture
+def image_registry(_image_registry: registry.Registry) -> registry.Registry:
+    """An image registry that lets anybody in; `address` is the first part of an image's name. One for the whole
+    session: use names of your own."""
+    return _image_registry.ensure()
 
 
 @pytest.fixture
@@ -161,7 +166,7 @@ def _sshd() -> Iterator[sshd.Sshd]:
 def ssh_server(_sshd: sshd.Sshd, monkeypatch: pytest.MonkeyPatch) -> Iterator[sshd.Sshd]:
     """An sshd that the `ssh` found on PATH gets into, in this process and those it starts; its line is mended after
     each test."""
-    monkeypatch.setenv("PATH", _sshd.path)
+    monkeypatch.setenv("PATH", _sshd.ensure().path)
     yield _sshd
     _sshd.line.mend()
 

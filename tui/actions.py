@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from ..core.domain.containers import Container
-from ..core.domain.delivery import CanaryState, EnvironmentStatus
+from ..core.domain.delivery import CanaryRequest, EnvironmentStatus
 from ..core.domain.models import Version
-from ..core.domain.runs import Run, RunState, Step, StepState
+from ..core.domain.runs import Run, Step
 
 
 class Danger(IntEnum):
@@ -92,6 +92,10 @@ _SERVING = ("overview", "environments", "models")
 _CANARY = ("environments",)
 
 
+NO_ENVIRONMENT = "no environment is under the cursor"
+NO_RUN = "no run is under the cursor"
+
+
 def _table_only(context: Context) -> str:
     return "" if context.pane in ("table", "graph") else "only in a list"
 
@@ -115,105 +119,67 @@ def _has_log(context: Context) -> str:
 
 
 def _canary(context: Context) -> str:
-    if context.environment is None:
-        return "no environment is under the cursor"
-    return "" if context.environment.canary is not None else f"no canary is under way in {context.environment.name}"
+    return context.environment.why_no_canary() if context.environment is not None else NO_ENVIRONMENT
 
 
 def _pause(context: Context) -> str:
+    return _canary(context) or _request(context, CanaryRequest.PAUSE)
+
+
+def _request(context: Context, request: CanaryRequest) -> str:
     canary = context.environment.canary if context.environment is not None else None
-    if canary is None or canary.state is CanaryState.RUNNING:
-        return _canary(context)
-    return (
-        "the canary is paused already"
-        if canary.state is CanaryState.PAUSED
-        else "the canary waits already: U goes on, X goes back"
-    )
+    return canary.why_not(request) if canary is not None else ""
 
 
 def _go_on(context: Context) -> str:
-    canary = context.environment.canary if context.environment is not None else None
-    return (
-        "the canary is not paused" if canary is not None and canary.state is CanaryState.RUNNING else _canary(context)
-    )
+    return _canary(context) or _request(context, CanaryRequest.RESUME)
 
 
 def _repair(context: Context) -> str:
     if not context.project:
         return "podium.yaml cannot be used; see Overview"
-    if context.environment is None:
-        return "no environment is under the cursor"
-    if not context.environment.differences:
-        return f"{context.environment.name} is as the ledger says: there is nothing to mend"
-    return ""
+    return context.environment.why_not_repair() if context.environment is not None else NO_ENVIRONMENT
 
 
 def _restart(context: Context) -> str:
-    container = context.container
-    if container is None:
+    if context.container is None:
         return "no container is under the cursor"
-    if container.role not in ("replica", "proxy"):
-        return (
-            f"{container.name} is a {container.role or 'container of its own'}: it comes and goes with what it"
-            " belongs to"
-        )
-    if context.environment is not None and context.environment.locked_by:
-        return f"{context.environment.name} is being changed: {context.environment.locked_by}"
-    return ""
+    refusal = context.container.why_not_restart()
+    return refusal or (context.environment.why_not_change() if context.environment is not None else "")
 
 
 def _shell(context: Context) -> str:
     if context.screen == "containers":
-        if context.container is None:
-            return "no container is under the cursor"
-        return (
-            ""
-            if context.container.state == "running"
-            else f"{context.container.name} is {context.container.state}; a shell needs a running container"
-        )
+        return context.container.why_no_shell() if context.container is not None else "no container is under the cursor"
     if context.step is None:
         return "no step is under the cursor; enter goes to the steps of a run"
-    if context.step.uses:
-        return f"{context.step.name} is a built-in: it has no container"
-    if context.step.state in (StepState.FAILED, StepState.RUNNING, StepState.INTERRUPTED, StepState.CANCELLED):
-        return ""
-    return f"{context.step.name} is {context.step.state}; only a failed or running step has a container to look into"
+    return context.step.why_no_shell()
 
 
 def _cancel(context: Context) -> str:
     if context.screen == "environments":
         return _canary(context)
-    if context.run is None:
-        return "no run is under the cursor"
-    return f"run {context.run.id} is over: {context.run.state}" if context.run.state.finished else ""
+    return context.run.why_not_cancel() if context.run is not None else NO_RUN
 
 
 def _again(context: Context) -> str:
     if context.screen == "containers":
         return _restart(context)
     if context.run is None:
-        return "no run is under the cursor"
-    if context.run.is_operation:
-        return f"run {context.run.id} is a {context.run.kind}; start it anew with its own key"
-    return "podium.yaml cannot be used; see Overview" if not context.project else ""
+        return NO_RUN
+    return context.run.why_not_again() or ("" if context.project else "podium.yaml cannot be used; see Overview")
 
 
 def _resume(context: Context) -> str:
     if context.screen == "environments":
         return _go_on(context)
-    if context.run is None:
-        return "no run is under the cursor"
-    if context.run.state in (RunState.FAILED, RunState.CANCELLED, RunState.INTERRUPTED):
-        return ""
-    return f"run {context.run.id} is {context.run.state}; only a failed, cancelled or interrupted one can be resumed"
+    return context.run.why_not_resume() if context.run is not None else NO_RUN
 
 
 def _approve(context: Context) -> str:
-    if context.step is not None and context.step.state is StepState.WAITING:
+    if context.step is not None and not context.step.why_not_approve():
         return ""
-    if context.run is None:
-        return "no run is under the cursor"
-    return "" if context.run.state is RunState.WAITING else f"run {context.run.id} waits for nobody"
+    return context.run.why_not_approve() if context.run is not None else NO_RUN
 
 
 def _promote(context: Context) -> str:
@@ -228,19 +194,17 @@ def _promote(context: Context) -> str:
         if context.version is not None and context.model not in ("", context.version.model):
             return f"{context.version.model} is another model: the environments of podium.yaml serve {context.model}"
         return "" if context.version is not None else "no version is under the cursor"
-    return "" if context.environment is not None else "no environment is under the cursor"
+    return "" if context.environment is not None else NO_ENVIRONMENT
 
 
 def _rollback(context: Context) -> str:
     if not context.project:
         return "podium.yaml cannot be used; see Overview"
     if context.environment is None:
-        return "no environment is under the cursor" if context.screen != "models" else ""
+        return NO_ENVIRONMENT if context.screen != "models" else ""
     if context.environment.canary is not None:
         return f"a canary is under way in {context.environment.name}; on Environments X puts everything back"
-    if context.environment.rollback_to is None:
-        return context.environment.rollback_note or f"{context.environment.name} has no earlier version to go back to"
-    return ""
+    return context.environment.why_not_rollback()
 
 
 def _compare(context: Context) -> str:

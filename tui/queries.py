@@ -8,7 +8,7 @@ seldom, however busy the journal is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ..core.cockpit import Cockpit
@@ -34,8 +34,8 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class ProjectView:
-    """What the frame says about the project. `environments` maps names to whether they are protected, `drivers` to
-    what serves there."""
+    """What the frame says about the project. `environments` maps names to whether they are protected;
+    `with_containers` are those that an engine serves."""
 
     name: str
     model: str
@@ -43,11 +43,7 @@ class ProjectView:
     embedded: bool
     pipelines: tuple[str, ...]
     environments: Mapping[str, bool]
-    drivers: Mapping[str, str] = field(default_factory=dict[str, str])
-
-    @property
-    def with_containers(self) -> tuple[str, ...]:
-        return tuple(name for name, driver in self.drivers.items() if driver != "process")
+    with_containers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +61,7 @@ def _project(cockpit: Cockpit) -> ProjectView:
         project.mlflow.embedded,
         tuple(project.pipelines),
         {name: environment.protected for name, environment in project.environments.items()},
-        {name: environment.driver for name, environment in project.environments.items()},
+        cockpit.containers.environments(),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import plugins
 from ..domain.containers import USAGE, EngineSnapshot, Image, Unneeded, usage_series
 from ..identity.account import whoami
 from .opened import OpenProject
@@ -23,12 +24,19 @@ class Containers:
     def __init__(self, opened: OpenProject) -> None:
         self._opened = opened
 
+    def environments(self) -> tuple[str, ...]:
+        """Returns the names of the environments that an engine serves: the others have no containers."""
+        return tuple(
+            one.name
+            for one in self._opened.config.environments.values()
+            if plugins.driver_capabilities(one.driver).engine
+        )
+
     def snapshots(self) -> Sequence[EngineSnapshot]:
         """Returns what was last seen of each environment with containers; the agent looks whenever something
         changes."""
         journal = self._opened.journal
-        names = [one.name for one in self._opened.config.environments.values() if one.driver != "process"]
-        return [snapshot for name in names if (snapshot := journal.snapshots.get(name)) is not None]
+        return [snapshot for name in self.environments() if (snapshot := journal.snapshots.get(name)) is not None]
 
     def look(self, environment: str) -> EngineSnapshot | None:
         """Returns what an environment's engine runs now: as the agent knows it, else asked. None where no engine

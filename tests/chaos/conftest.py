@@ -18,9 +18,14 @@ from tests.servers.mlflow import MlflowServer
 
 
 @pytest.fixture(scope="session")
-def mlflow_server() -> Iterator[MlflowServer]:
+def _mlflow_server() -> Iterator[MlflowServer]:
     with MlflowServer() as made:
         yield made
+
+
+@pytest.fixture
+def mlflow_server(_mlflow_server: MlflowServer) -> MlflowServer:
+    return _mlflow_server.ensure()
 
 
 @pytest.fixture

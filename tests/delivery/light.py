@@ -104,7 +104,7 @@ class World:
             if example:
                 (into / "serving_input_example.json").write_text('{"inputs": [[1.0]]}')
 
-        bring(self.runtime.files(number), download)
+        bring(self.runtime.files.directory(number), download)
         self.journal.versions.update(Version(MODEL, number, time.time(), commit=f"{number:040x}"))
 
     def order(self, how: How, number: int, **more: Any) -> RolloutRequest:

@@ -198,7 +198,7 @@ def test_step_killed_after_traffic_moved_is_finished_with_its_aliases_without_ml
     journal.ledger.phase(
         deployment.id, "shifted", {"new": [], "weights": {row.id: row.weight for row in before}, "proxy": True}
     )
-    runtime.weigh({row.id: 100 if row.version == 2 else 0 for row in before})
+    runtime.traffic.weigh({row.id: 100 if row.version == 2 else 0 for row in before})
     assert recovery.recover(project, journal) == ["production: the interrupted promote of version 2 was finished"]
     assert journal.ledger.get(deployment.id).state is DeploymentState.SUCCEEDED
     assert aliases(cockpit) == {"champion": 2, "previous": 1}

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
-import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,8 +15,7 @@ from podium.core.domain.project import Git, Mlflow, Project
 from podium.core.registry import Registry, open_registry
 from podium.core.registry.prepare import prepare
 
-from tests.runner.scale import scaled
-from tests.support import free_port, wait_until
+from tests.servers.mlflow import MlflowServer
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -38,43 +34,17 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def _server(migrated: Path) -> Iterator[MlflowServer]:
+    made = MlflowServer()
+    shutil.copyfile(migrated, made.directory / "mlflow.db")
+    with made:
+        yield made
+
+
+@pytest.fixture
+def server(_server: MlflowServer) -> str:
     """The address of a tracking server that hands out artifacts itself."""
-    home = tmp_path_factory.mktemp("server")
-    shutil.copyfile(migrated, home / "mlflow.db")
-    port = free_port()
-    log = (home / "server.log").open("w")
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1", "--port", str(port)]
-    command += [
-        "--backend-store-uri",
-        f"sqlite:///{home}/mlflow.db",
-        "--artifacts-destination",
-        str(home / "artifacts"),
-    ]
-    environ = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    environ.pop("MLFLOW_TRACKING_URI", None)
-    process = subprocess.Popen(command, stdout=log, stderr=log, env=environ, cwd=home, start_new_session=True)
-    address = f"http://127.0.0.1:{port}"
-
-    def healthy() -> bool:
-        assert process.poll() is None, (home / "server.log").read_text()
-        try:
-            with urllib.request.urlopen(f"{address}/health", timeout=scaled(2)) as answer:
-                return answer.status == 200
-        except OSError:
-            return False
-
-    try:
-        wait_until(healthy, 60, interval=0.1, what="mlflow server")
-        yield address
-    finally:
-        os.killpg(process.pid, 15)
-        try:
-            process.wait(scaled(10))
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, 9)
-            process.wait(scaled(10))
-        log.close()
+    return _server.ensure().address
 
 
 @dataclass

@@ -32,7 +32,7 @@ def test_a_running_canary_shows_its_stages_the_time_left_and_the_numbers(docked:
         for key, words in (
             ("P", "a canary is under way"),
             ("B", "a canary is under way"),
-            ("U", "the canary is not paused"),
+            ("U", "is not paused"),
         ):
             await pilot.press(key)
             await until(pilot, lambda words=words: words in text(pilot.app), words)
@@ -164,7 +164,7 @@ def test_a_repair_shows_what_differs_and_wants_the_name(docked: SeededCockpit) -
 def test_nothing_to_mend_says_so(docked: SeededCockpit) -> None:
     async def script(pilot: Pilot[Any]) -> None:
         await pilot.press("M")
-        await until(pilot, lambda: "there is nothing to mend" in text(pilot.app), "refused")
+        await until(pilot, lambda: "there is nothing to repair" in text(pilot.app), "refused")
 
     drive(make_app(docked, screen="environments"), script)
 

@@ -188,7 +188,7 @@ def test_cancel_asks_first_and_enter_alone_changes_nothing(cockpit: SeededCockpi
 def test_what_cannot_be_done_says_why(app: App) -> None:
     async def script(pilot: Pilot[Any]) -> None:
         await pilot.press("A")
-        assert "run 14 waits for nobody" in text(pilot.app)
+        assert "run 14 is not waiting for approval" in text(pilot.app)
         await pilot.press("U")
         assert "run 14 is running" in text(pilot.app)
         await pilot.press("space")
@@ -333,7 +333,7 @@ def test_a_failed_step_offers_a_shell_and_others_say_why_not(cockpit: SeededCock
         await pilot.press("S")
         await until(pilot, lambda: "only a failed or running step" in text(pilot.app), "nothing to look into")
         await pilot.press("G", "S")
-        await until(pilot, lambda: "is a built-in" in text(pilot.app), "no built-in")
+        await until(pilot, lambda: "is built in" in text(pilot.app), "no built-in")
 
     drive(make_app(cockpit, screen="runs"), script)
 

@@ -73,6 +73,14 @@ class Server(Started):
                 raise RuntimeError(f"{self.name} did not start:\n{self.log.read_text(errors='replace')[-2000:]}")
             time.sleep(0.05)
 
+    def ensure(self) -> Self:
+        """Starts it again, over its files, where it has died: a server that many tests share must not take all of them
+        with it."""
+        if not self.answers():
+            self.stop()
+            self.start()
+        return self
+
     def stop(self) -> None:
         """It and what it started; its files stay."""
         if self._process is None or self._process.poll() is not None:

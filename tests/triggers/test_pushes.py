@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from podium.core.config import load
 from podium.core.journal import Journal
-from podium.core.triggers.repository import Pushes
+from podium.core.triggers.pushes import Pushes
 
 from ..scm.support import commit, git
 

@@ -81,7 +81,7 @@ def test_read_only_refuses_exactly_the_changes() -> None:
 
 @pytest.mark.parametrize(
     ("state", "refused"),
-    [(RunState.RUNNING, False), (RunState.QUEUED, False), (RunState.FAILED, True), (RunState.INTERRUPTED, True)],
+    [(RunState.RUNNING, False), (RunState.QUEUED, False), (RunState.FAILED, True), (RunState.INTERRUPTED, False)],
 )
 def test_cancel_only_what_goes_on(state: RunState, refused: bool) -> None:
     from dataclasses import replace

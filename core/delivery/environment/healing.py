@@ -9,8 +9,9 @@ from dataclasses import replace
 from ...domain.delivery import Replica, ReplicaState
 from ...domain.project import Environment, Project
 from ...journal import Journal
+from .lifecycle import noted
 from .lock import healing
-from .runtime import EnvironmentRuntime, noted
+from .runtime import EnvironmentRuntime
 
 # A replica that runs but fails its health check for this long is stopped and started again.
 HUNG_SECONDS = 20
@@ -40,7 +41,7 @@ def heal(runtime: EnvironmentRuntime, *, skip: Collection[str] = ()) -> list[str
     for row in rows:
         done += _heal_replica(runtime, row, hung=row.slot in down)
     if rows and (done or _drifted(runtime)):
-        runtime.sync()
+        runtime.traffic.sync()
     return done
 
 
@@ -48,7 +49,7 @@ def _heal_proxy(runtime: EnvironmentRuntime) -> list[str]:
     if runtime.proxy.whole() or not any(row.state is not ReplicaState.STOPPED for row in runtime.replicas()):
         return []
     part = "an instance of the proxy" if runtime.proxy.alive() else "the proxy"
-    runtime.sync()
+    runtime.traffic.sync()
     return [f"{runtime.name}: {part} was gone; started it again"]
 
 
@@ -61,7 +62,12 @@ def _heal_replica(runtime: EnvironmentRuntime, row: Replica, *, hung: bool) -> l
         if row.state is ReplicaState.STARTING:
             return _check_starting(runtime, row)
         lived = time.time() - (row.started or 0.0)
-        if not (hung and lived > HUNG_SECONDS and row.state is not ReplicaState.DRAINING and not runtime.healthy(row)):
+        if not (
+            hung
+            and lived > HUNG_SECONDS
+            and row.state is not ReplicaState.DRAINING
+            and not runtime.lifecycle.healthy(row)
+        ):
             return []
         runtime.driver.stop(row, grace=1.0)
         return [*_restart(runtime, row), f"{runtime.name}: {row.id} lived but did not answer"]
@@ -73,7 +79,7 @@ def _heal_replica(runtime: EnvironmentRuntime, row: Replica, *, hung: bool) -> l
 
 
 def _check_starting(runtime: EnvironmentRuntime, row: Replica) -> list[str]:
-    if runtime.healthy(row, timeout=0.3):
+    if runtime.lifecycle.healthy(row, timeout=0.3):
         runtime.driver.enable_restart(row)
         runtime.journal.replicas.put(replace(row, state=ReplicaState.READY if row.weight else ReplicaState.WARM))
         return [f"{runtime.name}: {row.id} is healthy again"]
@@ -85,7 +91,7 @@ def _check_starting(runtime: EnvironmentRuntime, row: Replica) -> list[str]:
 def _restart(runtime: EnvironmentRuntime, row: Replica) -> list[str]:
     stable = row.started is not None and time.time() - row.started > STABLE_SECONDS
     runtime.proxy.fell(row.slot)
-    runtime.launch(replace(row, restarts=1 if stable else row.restarts + 1))
+    runtime.lifecycle.launch(replace(row, restarts=1 if stable else row.restarts + 1))
     return [f"{runtime.name}: {row.id} was gone; started it again"]
 
 
@@ -97,7 +103,7 @@ def _restart_at(row: Replica) -> float:
 
 def _drifted(runtime: EnvironmentRuntime) -> bool:
     """Returns whether the proxy has other servers or weights than the rows say."""
-    wanted = {server.slot: (server.weight, server.at) for server in runtime.layout().servers}
+    wanted = {server.slot: (server.weight, server.at) for server in runtime.traffic.layout().servers}
     for stats in runtime.proxy.readings().values():
         servers = [stat for stat in stats if stat.kind == "server" and not stat.status.startswith("MAINT")]
         if servers and {stat.name: (stat.weight, stat.address) for stat in servers} != wanted:

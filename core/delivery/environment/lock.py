@@ -1,9 +1,9 @@
-"""Who may change an environment: one operation at a time, and the agent's healing never beside one.
+"""The lock of an environment: one operation at a time, and the agent's healing never beside one.
 
-Operations hold the environment's lock in the journal, which says who, when and why. Healing happens every second and
-must neither write to the journal when all is well nor turn away a person's rollback: it holds a file lock for as
-long as it changes something, and looks at the journal's lock only after it has it. An operation takes the journal's
-lock first and then waits out a healing that had begun.
+An operation holds the environment's lock in the journal, which says who, when and why. Healing happens every second
+and must neither write to the journal when all is well nor refuse a person's rollback: it holds a file lock while it
+changes something, and looks at the journal's lock only after it has that. An operation takes the journal's lock first
+and then waits until a healing that had begun is over.
 """
 
 from __future__ import annotations
@@ -18,16 +18,20 @@ from pathlib import Path
 from ...errors import Refused
 from ...journal import Journal
 
-_PATIENCE = 30.0
+# How long an operation waits for a healing that had begun.
+HEALING_TIMEOUT = 30.0
+POLL_INTERVAL = 0.005
 
 
 def lock_name(environment: str) -> str:
+    """Returns the name of an environment's lock in the journal."""
     return f"environment {environment}"
 
 
 @contextmanager
 def operation(journal: Journal, directory: Path, environment: str, *, who: str, why: str) -> Generator[None]:
-    """Refused, naming who holds it since when and why, when another operation is under way."""
+    """Holds the environment for an operation. Refused, naming who holds it since when and why, when another operation
+    is under way."""
     with journal.locks.take(lock_name(environment), who, why):
         _wait_for_healing(directory)
         yield
@@ -35,8 +39,8 @@ def operation(journal: Journal, directory: Path, environment: str, *, who: str, 
 
 @contextmanager
 def healing(journal: Journal, directory: Path, environment: str) -> Generator[bool]:
-    """Whether healing may go on; it must not while an operation holds the environment or another healing is under
-    way."""
+    """Holds the environment for healing; yields whether it may: not while an operation holds the environment or another
+    healing is under way."""
     descriptor = _open(directory)
     try:
         if not _try_lock(descriptor):
@@ -51,13 +55,14 @@ def healing(journal: Journal, directory: Path, environment: str) -> Generator[bo
 def _wait_for_healing(directory: Path) -> None:
     descriptor = _open(directory)
     try:
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + HEALING_TIMEOUT
         while not _try_lock(descriptor):
             if time.monotonic() > deadline:
                 raise Refused(
-                    f"healing has not ended for {_PATIENCE:g} s", hint="see .podium/agent.log, or restart the agent"
+                    f"healing has not ended for {HEALING_TIMEOUT:g} s",
+                    hint="see .podium/agent.log, or restart the agent",
                 )
-            time.sleep(0.005)
+            time.sleep(POLL_INTERVAL)
     finally:
         os.close(descriptor)
 

@@ -18,30 +18,14 @@ from ..environment.lock import operation
 from ..environment.runtime import EnvironmentRuntime
 from ..rollout.change_steps import ENGINE_TIMEOUT
 from ..status import status as environments
-from .apply import Mender, others_serve, renew
+from .apply import ORDER, Repair
+from .restart import others_serve, restart_replica
 
 if TYPE_CHECKING:
     from ...engine.context import StepContext
 
 _SHORT_SECONDS = 1.0
 _START_SECONDS = 5.0
-# In the order in which a repair does them (mending.py).
-_ORDER = (
-    Kind.INTERRUPTED,
-    Kind.NETWORK,
-    Kind.PAUSED,
-    Kind.STOPPED,
-    Kind.GONE,
-    Kind.MISSING,
-    Kind.PROXY,
-    Kind.WEIGHT,
-    Kind.TRAFFIC,
-    Kind.IMAGE,
-    Kind.LABELS,
-    Kind.UNHEALTHY,
-    Kind.ALIAS,
-    Kind.STRAY,
-)
 _STARTS = frozenset((Kind.STOPPED, Kind.GONE, Kind.MISSING, Kind.IMAGE, Kind.LABELS, Kind.UNHEALTHY))
 _REMOVE = "remove"
 _RESTART = "restart"
@@ -68,7 +52,7 @@ def plan(project: Project, journal: Journal, target: str) -> Plan:
     environment = project.environment(target)
     status = environments.status(project, journal, environment, fresh=True)
     found = status.differences
-    ranked = sorted((each for each in found if each.repairable), key=lambda each: _ORDER.index(each.kind))
+    ranked = sorted((each for each in found if each.repairable), key=lambda each: ORDER.index(each.kind))
     steps = list(dict.fromkeys(each.repair for each in ranked))
     start = start_seconds(journal, target) or _START_SECONDS
     strays = [each.subject for each in found if each.kind is Kind.STRAY]
@@ -201,11 +185,11 @@ def _restart(runtime: EnvironmentRuntime, name: str, *, who: str) -> Mapping[str
     with operation(runtime.journal, runtime.directory, runtime.name, who=who, why=f"restart of {what}"):
         if row is None:
             runtime.proxy.reload()
-            runtime.sync()
+            runtime.traffic.sync()
         else:
             if row.state is ReplicaState.STOPPED:
                 raise Refused(f"{row.id} is stopped and kept for a rollback", hint="a rollback starts it")
-            renew(runtime, next(each for each in runtime.replicas() if each.id == row.id), keep=True)
+            restart_replica(runtime, next(each for each in runtime.replicas() if each.id == row.id), keep=True)
     return {"environment": runtime.name, "restarted": what}
 
 
@@ -226,7 +210,7 @@ def carry_out(
         before = environments.look(runtime, fresh=True)
         for each in before.differences:
             say(f"different: {each.words}")
-        problems = Mender(runtime, before.differences, remove=remove or ()).mend()
+        problems = Repair(runtime, before.differences, remove=remove or ()).run()
         left = environments.look(runtime, fresh=True).differences
     runtime.journal.audit.add(who, "repaired", runtime.name, why or "; ".join(said)[:500])
     results = {

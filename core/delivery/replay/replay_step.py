@@ -176,7 +176,7 @@ def _measure(
         ]
         shadows.wait()
         for row in rows:
-            verify.warm_up(runtime, [row], runtime.files(row.version))
+            verify.warm_up(runtime, [row], runtime.files.directory(row.version))
         through = None if isinstance(runtime.transport, Direct) else cast("Timed", runtime.transport)
         first, second = (Endpoint(row.address, row.port, through) for row in rows)
         sender = Sender((first, second), tolerance=limits.tolerance, concurrency=limits.concurrency)

@@ -76,7 +76,7 @@ class Shadows:
             model=runtime.project.mlflow.model,
             version=version,
             port=port,
-            files=runtime.files(version),
+            files=runtime.files.directory(version),
             digest=digest,
             commit=known.commit,
             capture_dir=private(runtime.directory / "shadow"),
@@ -107,10 +107,11 @@ class Shadows:
         longer than `health_timeout`."""
         runtime, deadline = self._runtime, time.monotonic() + self._runtime.environment.health_timeout
         for row in self._running:
-            while not runtime.healthy(row):
+            while not runtime.lifecycle.healthy(row):
                 if not runtime.driver.alive(row):
+                    report = runtime.lifecycle.failure_report(row)
                     raise RunFailed(
-                        f"the shadow of version {row.version} ended while it was starting.{runtime.evidence(row)}",
+                        f"the shadow of version {row.version} ended while it was starting.{report}",
                         hint=f"its log: {runtime.log(row)}",
                     )
                 if time.monotonic() > deadline:
@@ -118,7 +119,9 @@ class Shadows:
                         f"the shadow of version {row.version} is not healthy after"
                         f" {runtime.environment.health_timeout:g} s."
                     )
-                    raise RunFailed(f"{text}{runtime.evidence(row)}", hint=f"its log: {runtime.log(row)}")
+                    raise RunFailed(
+                        f"{text}{runtime.lifecycle.failure_report(row)}", hint=f"its log: {runtime.log(row)}"
+                    )
                 time.sleep(0.05)
 
     def _end(self) -> None:

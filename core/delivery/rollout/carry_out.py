@@ -116,7 +116,7 @@ def ensure_possible(runtime: EnvironmentRuntime) -> None:
 def fetch(runtime: EnvironmentRuntime, version: int) -> str:
     """Fetches the version's files where they are not here; returns their digest. Asks the registry only then."""
     there = [*runtime.running(version), *runtime.stopped(version)]
-    digest = next((row.digest for row in there if row.digest), None) or runtime.fetched(version)
+    digest = next((row.digest for row in there if row.digest), None) or runtime.files.digest(version)
     digest = digest or _download(runtime, version)
     if len(there) < runtime.environment.replicas:
         runtime.driver.prepare(version)
@@ -129,7 +129,7 @@ def _download(runtime: EnvironmentRuntime, version: int) -> str:
     runtime.say(f"fetching {runtime.project.mlflow.model} version {version}")
     registry = open_registry(runtime.project.mlflow, runtime.project.state)
     try:
-        return registry.fetch(runtime.project.mlflow.model, version, runtime.files(version))
+        return registry.fetch(runtime.project.mlflow.model, version, runtime.files.directory(version))
     finally:
         registry.close()
 

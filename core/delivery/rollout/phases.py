@@ -64,7 +64,7 @@ def note_before(rollout: Rollout) -> None:
 def start(rollout: Rollout) -> None:
     """Starts the replicas that are missing, beside those that serve."""
     for number in rollout.runtime.missing(rollout.version):
-        rollout.runtime.start(rollout.version, number, rollout.deployment.digest)
+        rollout.runtime.lifecycle.start(rollout.version, number, rollout.deployment.digest)
     # A rollback is in a hurry: its replicas have all of the CPU.
     if rollout.deployment.how is How.PROMOTE and rollout.moves_aliases and rollout.state.new_replicas:
         rollout.alias_process.prepare()
@@ -75,10 +75,10 @@ def wait_healthy(rollout: Rollout) -> None:
     runtime, new = rollout.runtime, rollout.state.new_replicas
     began = time.monotonic()
     if new:
-        runtime.wait_healthy(new, tick=lambda: heal(runtime, skip=new))
+        runtime.lifecycle.wait_healthy(new, tick=lambda: heal(runtime, skip=new))
         rollout.update(start_seconds=round(time.monotonic() - began, 3))
-    if new or not runtime.proxy.fits(runtime.layout()):
-        runtime.sync()
+    if new or not runtime.proxy.fits(runtime.traffic.layout()):
+        runtime.traffic.sync()
 
 
 def warm_up(rollout: Rollout) -> None:
@@ -86,7 +86,7 @@ def warm_up(rollout: Rollout) -> None:
     runtime = rollout.runtime
     new = [row for row in runtime.replicas(rollout.version) if row.id in rollout.state.new_replicas]
     if new:
-        runtime.say(f"warm-up: {verify.warm_up(runtime, new, runtime.files(rollout.version))}")
+        runtime.say(f"warm-up: {verify.warm_up(runtime, new, runtime.files.directory(rollout.version))}")
 
 
 def shift(rollout: Rollout) -> None:
@@ -94,7 +94,7 @@ def shift(rollout: Rollout) -> None:
     runtime = rollout.runtime
     new = [row for row in runtime.replicas(rollout.version) if row.number <= runtime.environment.replicas]
     old = [row for row in runtime.replicas() if row.weight and row.version != rollout.version]
-    runtime.wait_up([row.slot for row in new])
+    runtime.traffic.wait_up([row.slot for row in new])
     strategy = runtime.environment.strategy
     if rollout.deployment.how is How.ROLLBACK:
         strategy = replace(strategy, kind="blue-green")
@@ -125,7 +125,7 @@ def move_aliases(rollout: Rollout) -> None:
 def drain(rollout: Rollout) -> None:
     """Waits until the old replicas have answered the requests that they have, `drain` seconds at most."""
     runtime = rollout.runtime
-    busy = runtime.drain([row for row in runtime.replicas() if row.state is ReplicaState.DRAINING])
+    busy = runtime.traffic.drain([row for row in runtime.replicas() if row.state is ReplicaState.DRAINING])
     if busy:
         slots, seconds = ", ".join(sorted(busy)), runtime.environment.strategy.drain
         rollout.warn(f"{slots} still answered requests after {seconds:g} s")
@@ -150,7 +150,7 @@ def clean_up(rollout: Rollout) -> None:
     back = past.good_before(leaving=(rollout.version,))
     ranked = [_next_back(rollout, back, past.serving), past.serving, *past.earlier]
     try:
-        runtime.settle_kept([version for version in ranked if version is not None], serving=rollout.version)
+        runtime.lifecycle.keep_earlier([version for version in ranked if version is not None], serving=rollout.version)
     except Interrupted:
         raise
     except PodiumError as error:

@@ -177,7 +177,7 @@ def _meant(how: How, past: EnvironmentHistory, registry: RegistryView) -> int:
 def _kept(runtime: EnvironmentRuntime, version: int, how: How) -> bool:
     """A version that the registry does not know (any more) can still be gone back to while its files or its replicas
     are here."""
-    return how is How.ROLLBACK and (bool(runtime.running(version)) or runtime.fetched(version) is not None)
+    return how is How.ROLLBACK and (bool(runtime.running(version)) or runtime.files.digest(version) is not None)
 
 
 def _refusal(
@@ -268,7 +268,7 @@ def _steps(runtime: EnvironmentRuntime, how: How, number: int, serving: int | No
     config = runtime.environment
     steps: list[str] = []
     if missing:
-        steps += [] if runtime.fetched(number) else ["fetch the model's files"]
+        steps += [] if runtime.files.digest(number) else ["fetch the model's files"]
         before, why = _before(runtime, number)
         steps += [f"bring the version's image to the engine: {why}"] if before else []
         steps.append(f"start {missing} replica{'s' * (missing > 1)} of version {number} beside what serves")

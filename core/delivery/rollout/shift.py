@@ -37,9 +37,9 @@ def shift_traffic(rollout: Rollout, stages: Sequence[Stage], new: Sequence[Repli
                 rollout.update(canary=None)
                 rollout.save()
                 canary.heed()
-            runtime.weigh({**_surplus(rollout, new), **stage.weights})
+            runtime.traffic.weigh({**_surplus(rollout, new), **stage.weights})
         elif not all_now:
-            runtime.weigh(stage.weights)
+            runtime.traffic.weigh(stage.weights)
             rollout.update(share=stage.share)
             rollout.save()
             if stage.hold:

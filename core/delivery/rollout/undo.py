@@ -92,7 +92,7 @@ def _weights(runtime: EnvironmentRuntime, state: RolloutState) -> None:
         return
     rows = runtime.replicas()
     if any(before.get(row.id, 0) != row.weight for row in rows):
-        runtime.weigh({row.id: before.get(row.id, 0) for row in rows})
+        runtime.traffic.weigh({row.id: before.get(row.id, 0) for row in rows})
     for row in runtime.replicas():
         if row.state is ReplicaState.DRAINING and row.id in before:
             runtime.journal.replicas.put(replace(row, state=ReplicaState.WARM))
@@ -101,8 +101,8 @@ def _weights(runtime: EnvironmentRuntime, state: RolloutState) -> None:
 def _new_replicas(runtime: EnvironmentRuntime, state: RolloutState) -> None:
     fates = {name: fate(state, name) for name in state.new_replicas}
     rows = [row for row in runtime.replicas() if row.id in fates]
-    runtime.put_aside([row for row in rows if fates[row.id] is Fate.KEEP], grace=STOP_GRACE)
-    runtime.retire([row for row in rows if fates[row.id] is Fate.REMOVE], grace=STOP_GRACE)
+    runtime.lifecycle.stop_and_keep([row for row in rows if fates[row.id] is Fate.KEEP], grace=STOP_GRACE)
+    runtime.lifecycle.retire([row for row in rows if fates[row.id] is Fate.REMOVE], grace=STOP_GRACE)
     with_row = {row.id for row in rows}
     for name in fates:
         if name not in with_row and fates[name] is not Fate.LEAVE:

@@ -45,13 +45,15 @@ def warm_up(runtime: EnvironmentRuntime, replicas: Sequence[Replica], files: Pat
                     replica.address, replica.port, "POST", "/invocations", body=body, timeout=_FIRST_SECONDS
                 )
             except OSError as error:
-                text = f"{replica.id} does not answer its own input example: {error}.{runtime.evidence(replica)}"
-                raise RunFailed(text, hint=runtime.look(replica)) from error
+                report = runtime.lifecycle.failure_report(replica)
+                text = f"{replica.id} does not answer its own input example: {error}.{report}"
+                raise RunFailed(text, hint=runtime.lifecycle.log_hint(replica)) from error
             if status != 200:
                 text = clean(answer[:400].decode("utf-8", "replace"))
+                report = runtime.lifecycle.failure_report(replica)
                 raise RunFailed(
-                    f"{replica.id} answers its own input example with {status}: {text}{runtime.evidence(replica)}",
-                    hint=runtime.look(replica),
+                    f"{replica.id} answers its own input example with {status}: {text}{report}",
+                    hint=runtime.lifecycle.log_hint(replica),
                 )
     return f"{_ROUNDS} predictions on each of {len(replicas)} replicas"
 
@@ -66,9 +68,9 @@ def watch(runtime: EnvironmentRuntime, replicas: Sequence[Replica], before: Read
             first = replicas[0]
             text = (
                 f"version {first.version} answered {seen.errors} of its first {seen.requests} requests with"
-                f" errors.{runtime.evidence(first)}"
+                f" errors.{runtime.lifecycle.failure_report(first)}"
             )
-            raise RunFailed(text, hint=runtime.look(first))
+            raise RunFailed(text, hint=runtime.lifecycle.log_hint(first))
         if seen.requests >= _LEAST or time.monotonic() > deadline:
             return
         time.sleep(0.05)

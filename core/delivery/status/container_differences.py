@@ -9,7 +9,8 @@ from ...containers.engine import labels as names
 from ...domain.containers import Container, EngineSnapshot
 from ...domain.delivery import Replica, ReplicaState
 from ...domain.repair import Difference, Kind, Severity
-from ..environment.runtime import EnvironmentRuntime, noted
+from ..environment.lifecycle import noted
+from ..environment.runtime import EnvironmentRuntime
 
 _SHOWN = {names.VERSION: "version", names.MODEL: "model", names.COMMIT: "commit", names.DIGEST: "digest"}
 # The engine starts a replica again after a reboot or a fault; this often is no accident any more.

@@ -10,8 +10,9 @@ from ...domain.delivery import Deployment, How, Replica, ReplicaState
 from ...domain.models import CHAMPION
 from ...domain.repair import Difference, Kind, Severity
 from ..environment.history import EnvironmentHistory, carries
+from ..environment.lifecycle import noted
 from ..environment.registry_view import RegistryView
-from ..environment.runtime import EnvironmentRuntime, noted
+from ..environment.runtime import EnvironmentRuntime
 from ..proxy.haproxy import ServerStat
 
 _UNKNOWN = "what runs is unknown; what served when it was last seen is left as it is"

@@ -107,7 +107,7 @@ def stop(project: Project, journal: Journal, environment: Environment, *, say: S
         if runtime.proxy.stop():
             stopped.append(f"the proxy of {environment.name}")
         for replica in runtime.replicas():
-            runtime.retire([replica], grace=2.0)
+            runtime.lifecycle.retire([replica], grace=2.0)
             stopped.append(replica.id)
         # Taking a replica out tells the proxy its new weights, and starts it for that where it does not run.
         runtime.proxy.stop()
@@ -171,7 +171,7 @@ def _ready(
     before, why = runtime.driver.start_cost(back)
     if why:
         return start + before, f"version {back} has to be started first: {why}"
-    if runtime.fetched(back):
+    if runtime.files.digest(back):
         return start, f"version {back} has to be started first"
     return start + 2.0, f"version {back} has to be fetched and started first"
 

@@ -77,8 +77,11 @@ class Outputs:
             found = self._scan(self.place(path), _ignore)
         except (FileNotFoundError, NotADirectoryError):
             return []
-        itself = len(found) == 1 and found[0].kind == "link" and not found[0].path
-        return self._settled({path: found}, strict=itself)[path]
+        if len(found) == 1 and found[0].kind == "link" and not found[0].path:
+            shown, target = self.place(path).shown, found[0].digest
+            if led_to(shown, target, {}, self.root) is None:
+                raise LinkRefused(shown, target, *_OUT)
+        return self._settled({path: found}, strict=False)[path]
 
     def make_way(self) -> None:
         """Makes the directories that outputs lie in, before the step begins. LinkRefused for a link that leads out:
@@ -92,6 +95,13 @@ class Outputs:
                 with parent, suppress(FileNotFoundError):
                     if stat.S_ISLNK(parent.status(name).st_mode) and not self._stays(place.shown, parent.target(name)):
                         raise LinkRefused(place.shown, parent.target(name), *_OUT)
+
+    def check(self, path: str, before: Place | None) -> None:
+        """LinkRefused where the step itself has put a link that leads out in the place of an output, or on the way to
+        it: the output is elsewhere then than it was before the step began."""
+        now = self.place(path)
+        if before is not None and now != before:
+            raise LinkRefused(now.shown, f"{now.top}/{now.below}", *_OUT)
 
     def files(self, path: str) -> Iterator[tuple[Directory, str, os.stat_result]]:
         """Yields every plain file of an output, whatever it is called, with the directory that it lies in."""

@@ -27,7 +27,7 @@ from .file_copy import place
 from .hashing import Entry, FileHashes, matching, scan, summary
 from .image_digests import ImageDigests
 from .objects import Objects
-from .outputs import Outputs
+from .outputs import Outputs, Place
 from .restoring import Restorer
 
 FORMAT = 1
@@ -71,6 +71,7 @@ class Cache:
         self.hashes = FileHashes(self._database)
         self._objects = Objects(objects, self.hashes)
         self.images = ImageDigests(self._database)
+        self._ways: dict[tuple[Path, str], Place] = {}
         self._new: dict[str, Kept] = {}
         self._used: set[str] = set()
         self._saved = time.monotonic()
@@ -118,7 +119,10 @@ class Cache:
         """Keep the step's outputs under `key`. Returns the files that differ from what was kept under the same key
         before: then the step is not deterministic. RunFailed when a declared output is not there; OSError when the
         disk is full."""
-        outputs = self._outputs(root, step.outputs).collect(self._objects.put)
+        found = self._outputs(root, step.outputs)
+        for path in step.outputs:
+            found.check(path, self._ways.get((root, path)))
+        outputs = found.collect(self._objects.put)
         before = self.find(key)
         self._new[key] = Kept(key, run_id, step.name, time.time(), outputs)
         if time.monotonic() - self._saved > _SAVE_EVERY:
@@ -143,7 +147,9 @@ class Cache:
     def make_way(self, root: Path, outputs: Sequence[str]) -> None:
         """Makes the directories that a step's outputs lie in. RunFailed when they cannot be written to without leaving
         the project."""
-        self._outputs(root, outputs).make_way()
+        found = self._outputs(root, outputs)
+        found.make_way()
+        self._ways.update({(root, path): found.place(path) for path in outputs})
 
     def detach(self, root: Path, outputs: Sequence[str]) -> None:
         """Gives files that share their content with the store (hard links) a life of their own, before a step writes

@@ -10,13 +10,14 @@ from podium.core.containers import Engine, open_engine
 from podium.core.containers.engine.address import Address, parse
 from podium.core.errors import NotFound, Refused, Unreachable, UsageError
 
+from tests.runner.hooks import session_labels
 from tests.runner.scale import scaled
 
 
 def test_it_answers(engine: Engine, shell_image: str) -> None:
     assert engine.info()["ServerVersion"]
     with engine.doing("running"):
-        made = engine.api.create_container(shell_image, ["sh", "-c", "exit 3"])
+        made = engine.api.create_container(shell_image, ["sh", "-c", "exit 3"], labels=session_labels())
         engine.api.start(made["Id"])
         assert engine.api.wait(made["Id"], timeout=scaled(20))["StatusCode"] == 3
         engine.api.remove_container(made["Id"])
@@ -29,7 +30,7 @@ def test_images_for_tests_work(engine: Engine, python_image: str, haproxy_image:
         (python_image, ["python", "-c", "import mlflow.pyfunc, sklearn, uvicorn"]),
         (haproxy_image, ["haproxy", "-v"]),
     ):
-        made = engine.api.create_container(image, command)
+        made = engine.api.create_container(image, command, labels=session_labels())
         engine.api.start(made["Id"])
         code = engine.api.wait(made["Id"], timeout=scaled(60))["StatusCode"]
         assert code == 0, engine.api.logs(made["Id"]).decode()

@@ -19,6 +19,7 @@ from podium.core.triggers.containers import Containers
 
 from tests.containers.gate import Gate
 from tests.containers.yard import Yard
+from tests.runner.hooks import session_labels
 from tests.servers.sshd import Sshd
 from tests.support import wait_until
 
@@ -91,7 +92,7 @@ def test_nothing_is_asked_while_nothing_happens(yard: Yard, seen: Seen, gate: Ga
     wait_until(lambda: seen.states == {"a": "running"}, 5.0)
     passed, snapshots = gate.passed, len(seen.snapshots)
     yard.engine.api.exec_start(yard.engine.api.exec_create(seen.snapshots[-1].containers[0].id, ["true"])["Id"])
-    other = yard.engine.api.create_container(yard.image, ["true"])["Id"]
+    other = yard.engine.api.create_container(yard.image, ["true"], labels=session_labels())["Id"]
     yard.engine.api.start(other)
     yard.engine.api.wait(other)
     yard.engine.api.remove_container(other)

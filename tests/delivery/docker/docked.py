@@ -39,7 +39,7 @@ class Docked(World):
             if example:
                 (into / "serving_input_example.json").write_text('{"inputs": [[1.0]]}')
 
-        digest = bring(self.runtime.files(number), download)
+        digest = bring(self.runtime.files.directory(number), download)
         commit = f"{number:040x}"
         self.journal.versions.update(
             Version(self.project.mlflow.model, number, time.time(), commit=commit, run_id=number)

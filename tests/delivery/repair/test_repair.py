@@ -65,7 +65,7 @@ def test_a_replica_that_a_change_gave_up_on_and_that_came_up_later_serves_again(
     world.version(1)
     world.deploy(1)
     row = world.runtime.replicas()[0]
-    world.runtime.weigh({row.id: 0})
+    world.runtime.traffic.weigh({row.id: 0})
     world.journal.replicas.put(replace(world.runtime.replicas()[0], state=ReplicaState.STARTING))
     assert mended(world) == []
     assert world.weights() == {"v1-1": 100, "v1-2": 100}
@@ -102,7 +102,7 @@ def test_traffic_that_goes_to_another_version_than_the_ledgers_comes_back(world:
     world.deploy(1)
     world.deploy(2)
     rows = world.runtime.replicas()
-    world.runtime.weigh({row.id: 100 if row.version == 1 else 0 for row in rows})
+    world.runtime.traffic.weigh({row.id: 100 if row.version == 1 else 0 for row in rows})
     status = environments.status(world.project, world.journal, world.environment)
     assert any("version 1 takes traffic" in each.words for each in status.differences)
     with Load(world.port) as load:
@@ -150,9 +150,9 @@ def test_a_version_that_cannot_start_is_told_and_the_rest_is_mended(world: World
     world.deploy(1)
     world.change(health_timeout=1.0)
     first, second = world.runtime.replicas()
-    world.runtime.weigh({second.id: 40})
+    world.runtime.traffic.weigh({second.id: 40})
     # From now on nothing of this version can start: its files are broken.
-    (world.runtime.files(1) / "behaviour.json").write_text('{"crash": true}')
+    (world.runtime.files.directory(1) / "behaviour.json").write_text('{"crash": true}')
     os.kill(first.pid or 0, signal.SIGKILL)
     wait_until(lambda: not world.runtime.driver.alive(first))
     with pytest.raises(repair.StillDifferent, match=f"{first.id}") as caught:

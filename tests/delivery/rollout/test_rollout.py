@@ -158,7 +158,7 @@ def test_changed_port_is_taken_over_by_a_new_proxy(world: World) -> None:
     world.deploy(1)
     old = world.proxy_pids()
     world.change(port=free_port())
-    assert world.runtime.sync() and len(world.proxy_pids()) == 2 and not set(world.proxy_pids()) & set(old)
+    assert world.runtime.traffic.sync() and len(world.proxy_pids()) == 2 and not set(world.proxy_pids()) & set(old)
     assert world.answers() == "1"
 
 
@@ -296,7 +296,7 @@ def test_killed_replica_loses_no_request_and_comes_back(world: World) -> None:
         assert healing.heal_environment(world.project, world.journal, world.environment) == [
             f"staging: {victim.id} was gone; started it again"
         ]
-        wait_until(lambda: all(world.runtime.healthy(replica) for replica in world.runtime.replicas()))
+        wait_until(lambda: all(world.runtime.lifecycle.healthy(replica) for replica in world.runtime.replicas()))
     # A request that the replica had begun to answer may end with it; HAProxy repeats all others.
     assert load.failures == [], world.evidence()
     wait_until(lambda: not healing.heal_environment(world.project, world.journal, world.environment))
@@ -347,7 +347,7 @@ def test_an_instance_of_the_proxy_that_is_killed_costs_what_it_was_answering_at_
             and status.proxy_alive
         )
         # What is changed meanwhile is done by the one that is left, and known to the other one when it is back.
-        world.runtime.weigh({row.id: 50 if row.slot == "v1-1" else 100 for row in world.runtime.replicas()})
+        world.runtime.traffic.weigh({row.id: 50 if row.slot == "v1-1" else 100 for row in world.runtime.replicas()})
         seen = load.total
         wait_until(lambda: load.total > seen + 50)
         assert healing.heal_environment(world.project, world.journal, world.environment) == [

@@ -44,13 +44,13 @@ def old_row(world: World, phase: str, data: str, how: How = How.DEPLOY) -> int:
     then."""
     runtime, reached = world.runtime, phases.reached
     if reached(phase, phases.STARTED):
-        runtime.start(2, 1, "sha256:2")
+        runtime.lifecycle.start(2, 1, "sha256:2")
     if reached(phase, phases.HEALTHY):
-        runtime.wait_healthy(["staging-v2-1"])
-        runtime.sync()
+        runtime.lifecycle.wait_healthy(["staging-v2-1"])
+        runtime.traffic.sync()
     if reached(phase, phases.SHIFTED):
-        runtime.wait_up(["v2-1"])
-        runtime.weigh({"staging-v1-1": 0, "staging-v2-1": 100})
+        runtime.traffic.wait_up(["v2-1"])
+        runtime.traffic.weigh({"staging-v1-1": 0, "staging-v2-1": 100})
     ledger = world.journal.ledger
     row = ledger.begin(environment="staging", how=how, model="tiny", to_version=2, from_version=1, who="anna")
     with closing(sqlite3.connect(world.project.state / "journal.db", timeout=10.0)) as database, database:

@@ -15,6 +15,7 @@ from podium.core.containers import Engine
 from podium.core.domain.runs import RunState, StepState
 
 from tests.engine.executors.step_lab import StepLab
+from tests.runner.hooks import session_labels
 from tests.runner.scale import scaled
 
 SECRET = "correct-horse-battery"
@@ -69,7 +70,9 @@ def test_a_cached_step_needs_no_engine_and_another_image_does_it_again(
         assert run.state is RunState.FAILED
         assert "no Docker engine answers at unix:///nowhere.sock" in found["a"].message
         monkeypatch.delenv("DOCKER_HOST")
-        other = api.commit(api.create_container(shell_image, ["true"])["Id"], "podium-test/step", "now")["Id"]
+        other = api.commit(
+            api.create_container(shell_image, ["true"], labels=session_labels())["Id"], "podium-test/step", "now"
+        )["Id"]
         found = lab.run()[1]
         assert not found["a"].cached
         assert found["a"].key != again.key

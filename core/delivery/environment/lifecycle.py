@@ -1,0 +1,201 @@
+"""The lifecycle of one environment's replicas: started, waited for, stopped and kept, removed.
+
+A row is written before its replica is started, so that nothing runs without a row.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ...domain.delivery import Replica, ReplicaState
+from ...domain.models import TAG_DIRTY
+from ...errors import RunFailed
+from .. import drivers
+from ..host.paths import private
+
+if TYPE_CHECKING:
+    from .runtime import EnvironmentRuntime
+
+PING_TIMEOUT = 1.0
+HEALTH_POLL_INTERVAL = 0.05
+STOP_GRACE = 5.0
+# A replica whose place is wanted has no traffic: it is not waited for long.
+REPLACE_GRACE = 2.0
+
+
+class Lifecycle:
+    """Starts and stops replicas. Everything may raise the PodiumErrors of proxy and driver."""
+
+    def __init__(self, runtime: EnvironmentRuntime) -> None:
+        self._runtime = runtime
+
+    def start(self, version: int, number: int, digest: str) -> Replica:
+        """Starts one replica beside whatever runs, the one that was kept where there is one; it gets no traffic yet."""
+        runtime = self._runtime
+        identity = runtime.replica_id(version, number)
+        fresh = Replica(
+            identity,
+            runtime.name,
+            version,
+            f"v{version}-{number}",
+            port=0,
+            state=ReplicaState.STARTING,
+            digest=digest,
+        )
+        for old in runtime.replicas(version):
+            if old.id == identity and old.state is ReplicaState.STOPPED and runtime.driver.kept(old):
+                return self.launch(replace(old, digest=old.digest or digest))
+            if old.id == identity:
+                runtime.driver.stop(old, grace=REPLACE_GRACE)
+        return self.launch(fresh)
+
+    def launch(self, replica: Replica) -> Replica:
+        """Starts the replica of a row, the same one again if it ran before: same id, slot and, where still free,
+        port."""
+        runtime = self._runtime
+        if replica.restarts and not noted(replica):
+            runtime.driver.stop_lost(runtime.marker(replica.id))
+        taken = {r.port for r in runtime.journal.replicas.all()} | {
+            e.port for e in runtime.project.environments.values()
+        }
+        port = runtime.driver.port(replica.port, taken)
+        row = replace(
+            replica, state=ReplicaState.STARTING, port=port, pid=None, pid_started=None, started=time.time(), message=""
+        )
+        runtime.journal.replicas.put(row)
+        seen = runtime.driver.start(self._spec(row))
+        row = replace(
+            row,
+            pid=seen.pid,
+            pid_started=seen.pid_started,
+            address=seen.address,
+            container=seen.container,
+            image=seen.image,
+        )
+        runtime.journal.replicas.put(row)
+        runtime.say(f"started {row.id} ({seen.words}, port {port})")
+        return row
+
+    def _spec(self, row: Replica) -> drivers.ReplicaSpec:
+        runtime = self._runtime
+        known = runtime.version(row.version)
+        return drivers.ReplicaSpec(
+            id=row.id,
+            environment=runtime.name,
+            model=runtime.project.mlflow.model,
+            version=row.version,
+            port=row.port,
+            files=runtime.files.directory(row.version),
+            digest=row.digest,
+            commit=known.commit,
+            capture_dir=private(runtime.directory / "capture"),
+            capture_rate=runtime.environment.capture,
+            log=runtime.log(row),
+            marker=runtime.marker(row.id),
+            slot=row.slot,
+            container=row.container,
+            dirty=known.tags.get(TAG_DIRTY) == "true",
+            mlflow_run=known.mlflow_run,
+            run_id=known.run_id,
+        )
+
+    def healthy(self, replica: Replica, *, timeout: float = PING_TIMEOUT) -> bool:
+        """Returns whether it answers /ping with 200."""
+        try:
+            transport = self._runtime.transport
+            return transport.http(replica.address, replica.port, "GET", "/ping", timeout=timeout)[0] == 200
+        except OSError:
+            return False
+
+    def wait_healthy(self, ids: Collection[str], *, tick: Callable[[], object] = lambda: None) -> None:
+        """Waits until all answer /ping with 200. RunFailed, with the end of the replica's log, when one dies or takes
+        longer than `health_timeout`."""
+        runtime = self._runtime
+        deadline = time.monotonic() + runtime.environment.health_timeout
+        waiting = {r.id: r for r in runtime.replicas() if r.id in ids}
+        while waiting:
+            for replica in list(waiting.values()):
+                if self.healthy(replica):
+                    runtime.driver.enable_restart(replica)
+                    runtime.journal.replicas.put(replace(replica, state=ReplicaState.WARM))
+                    del waiting[replica.id]
+                elif not runtime.driver.alive(replica):
+                    raise RunFailed(
+                        f"{replica.id} ended while it was starting.{self.failure_report(replica)}",
+                        hint=self.log_hint(replica),
+                    )
+                elif time.monotonic() > deadline:
+                    text = (
+                        f"{replica.id} is not healthy after {runtime.environment.health_timeout:g} s (/ping on"
+                        f" {replica.address}:{replica.port})."
+                    )
+                    raise RunFailed(f"{text}{self.failure_report(replica)}", hint=self.log_hint(replica))
+            if waiting:
+                tick()
+                time.sleep(HEALTH_POLL_INTERVAL)
+
+    def retire(self, replicas: Sequence[Replica], *, grace: float = STOP_GRACE) -> None:
+        """Takes them out of the proxy, ends them and removes their rows."""
+        runtime = self._runtime
+        runtime.traffic.drain(replicas)
+        for replica in replicas:
+            runtime.proxy.remove(replica.slot)
+            if not noted(replica):
+                runtime.driver.stop_lost(runtime.marker(replica.id))
+            runtime.driver.stop(replica, grace=grace)
+            runtime.journal.replicas.remove(runtime.name, replica.id)
+            runtime.say(f"stopped {replica.id}")
+        if replicas and runtime.proxy.alive():
+            runtime.traffic.sync()
+
+    def stop_and_keep(self, replicas: Sequence[Replica], *, grace: float = STOP_GRACE) -> None:
+        """Stops them but keeps them, where the driver can; those that it cannot keep are retired."""
+        runtime = self._runtime
+        runtime.traffic.drain(replicas)
+        for replica in replicas:
+            # One that is noted as stopped may still run, or be gone: the process that noted it may have died before it
+            # stopped it.
+            noted_stopped = replica.state is ReplicaState.STOPPED
+            if noted_stopped and runtime.driver.kept(replica) and not runtime.driver.alive(replica):
+                continue
+            # Noted before it is done: what dies in between must not be taken for something to bring back.
+            runtime.journal.replicas.put(replace(replica, state=ReplicaState.STOPPED, weight=0, restarts=0))
+            if not runtime.driver.stop_keeping(replica, grace=grace):
+                self.retire([replica], grace=grace)
+                continue
+            runtime.say(f"stopped {replica.id}, and kept it")
+        if replicas and runtime.proxy.alive():
+            runtime.traffic.sync()
+
+    def keep_earlier(self, ranked: Sequence[int], *, serving: int) -> None:
+        """Keeps earlier versions after a rollout, those in `ranked`, the likeliest way back first: `keep` stay warm,
+        `keep_stopped` more stay as stopped replicas. All others without traffic are retired, and so are replicas of
+        `serving` beyond the number wanted."""
+        runtime = self._runtime
+        environment = runtime.environment
+        order = list(dict.fromkeys(version for version in ranked if version != serving))
+        warm, aside = set(order[: environment.keep]), set(order[environment.keep :][: environment.keep_stopped])
+        idle = [row for row in runtime.replicas() if not row.weight]
+        surplus = [row for row in idle if row.version == serving and row.number > environment.replicas]
+        others = [row for row in idle if row.version not in warm | {serving}]
+        self.stop_and_keep([row for row in others if row.version in aside])
+        self.retire([*surplus, *(row for row in others if row.version not in aside)])
+        runtime.driver.after_rollout()
+
+    def failure_report(self, replica: Replica) -> str:
+        """Returns the end of its log, for an error message."""
+        runtime = self._runtime
+        text = runtime.driver.failure_report(replica, runtime.log(replica))
+        return f" Its log ends with:\n{text}" if text else " It wrote no log."
+
+    def log_hint(self, replica: Replica) -> str:
+        """Returns where its whole log is, for an error's hint."""
+        return f"the whole log: {self._runtime.log(replica)}; what served before still serves"
+
+
+def noted(replica: Replica) -> bool:
+    """Returns whether the row says which process or container it is; if not, it died before that was written."""
+    return replica.pid is not None or bool(replica.container)

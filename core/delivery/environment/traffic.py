@@ -1,0 +1,94 @@
+"""The traffic of one environment: what its proxy knows, and which replica gets how much."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ...domain.delivery import Replica, ReplicaState
+from ...errors import RunFailed, Unreachable
+from ..proxy.proxy import Layout, Server
+
+if TYPE_CHECKING:
+    from .runtime import EnvironmentRuntime
+
+# Replicas in these states have not answered yet, or do not run.
+_UNSEEN = (ReplicaState.STARTING, ReplicaState.STOPPED)
+UP_TIMEOUT = 10.0
+UP_POLL_INTERVAL = 0.01
+DRAIN_POLL_INTERVAL = 0.02
+
+
+class Traffic:
+    """Brings the proxy to what the journal's rows say. Everything may raise the proxy's PodiumErrors."""
+
+    def __init__(self, runtime: EnvironmentRuntime) -> None:
+        self._runtime = runtime
+
+    def layout(self) -> Layout:
+        """Returns what the proxy should know. Replicas that have never answered are left out: the proxy would find them
+        dead, and believe it for a while after they are not."""
+        runtime = self._runtime
+        rows = [
+            r
+            for r in runtime.replicas()
+            if r.weight or (r.restarts and r.state is not ReplicaState.STOPPED) or r.state not in _UNSEEN
+        ]
+        servers = tuple(Server(r.slot, r.port, r.weight, r.address) for r in rows)
+        return Layout(runtime.environment.bind, runtime.environment.port, servers)
+
+    def sync(self) -> bool:
+        """Brings the proxy to what the journal's rows say; returns whether a process was started for it."""
+        return self._runtime.proxy.ensure(self.layout())
+
+    def weigh(self, weights: Mapping[str, int]) -> None:
+        """Sets the weights of replicas (by id), all at once."""
+        runtime = self._runtime
+        with runtime.journal.transaction():
+            for replica in runtime.replicas():
+                weight = weights.get(replica.id, replica.weight)
+                if weight != replica.weight:
+                    runtime.journal.replicas.put(replace(replica, weight=weight, state=_state(replica, weight)))
+        try:
+            runtime.proxy.set_weights(self.layout())
+        except Unreachable:
+            self.sync()
+
+    def wait_up(self, slots: Collection[str], *, seconds: float = UP_TIMEOUT) -> None:
+        """Waits until the proxy, too, finds them healthy: it sends no request to a server that it believes dead,
+        whatever its weight. RunFailed when it does not."""
+        runtime = self._runtime
+        deadline = time.monotonic() + seconds
+        waiting = set(slots)
+        while waiting:
+            waiting -= {stat.name for stat in runtime.proxy.stats() if stat.kind == "server" and stat.up}
+            if waiting and time.monotonic() > deadline:
+                raise RunFailed(f"the proxy does not reach {', '.join(sorted(waiting))}", hint=runtime.proxy.look())
+            if waiting:
+                time.sleep(UP_POLL_INTERVAL)
+
+    def drain(self, replicas: Sequence[Replica]) -> set[str]:
+        """Gives them no new request and waits until they have answered those that they have, `drain` seconds at most;
+        returns the slots that have not."""
+        runtime = self._runtime
+        if not runtime.proxy.alive():
+            return set()
+        if any(replica.weight for replica in runtime.replicas() if replica.id in {r.id for r in replicas}):
+            self.weigh({replica.id: 0 for replica in replicas})
+        draining = {replica.slot for replica in replicas}
+        deadline = time.monotonic() + runtime.environment.strategy.drain
+        while draining:
+            draining &= {stat.name for stat in runtime.proxy.stats() if stat.kind == "server" and stat.sessions}
+            if not draining or time.monotonic() > deadline:
+                break
+            time.sleep(DRAIN_POLL_INTERVAL)
+        return draining
+
+
+def _state(replica: Replica, weight: int) -> ReplicaState:
+    """Returns the state that goes with a new weight."""
+    if weight:
+        return ReplicaState.READY if replica.state is not ReplicaState.STARTING else replica.state
+    return ReplicaState.DRAINING if replica.state is ReplicaState.READY else replica.state
