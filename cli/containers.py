@@ -58,7 +58,8 @@ def containers(cockpit: Cockpit, environment: AnyEnvironment = None, output_form
             )
             continue
         away += [picture] if picture.message else []
-        found += [(each, _replica(status, each), _used(cockpit, name, each)) for each in picture.containers]
+        listed = (*picture.containers, *picture.gone(status.replicas))
+        found += [(each, _replica(status, each), _used(cockpit, name, each)) for each in listed]
     cells = [_cells(*each) for each in found]
     output.rows(output_format, _COLUMNS, cells, (shapes.container(one, row, used) for one, row, used in found))
     for picture in away:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
 from ..core.cockpit import Cockpit, clean
-from ..core.domain.delivery import EnvironmentStatus, ReplicaState
+from ..core.domain.attention import Need, Reason
+from ..core.domain.delivery import Condition, EnvironmentStatus, ReplicaState
 from ..core.domain.format import ago, duration, figure, short_commit
 from ..core.errors import UsageError
 from . import diagnostics, output, shapes
@@ -37,13 +40,16 @@ def status(cockpit: Cockpit, environment: AnyEnvironment = None, output_format: 
     """
     environments = [cockpit.environments.get(environment)] if environment else cockpit.environments.list()
     cockpit.runs.recover()
+    needs = [each for each in cockpit.project.needs(environments) if environment in (None, each.environment)]
     active = cockpit.runs.active()
+    agent = cockpit.agent.status()
     if output_format is Format.JSON:
         value = {
             "project": cockpit.project.config.name,
             "home": str(cockpit.home),
-            "agent": shapes.agent(cockpit.agent.status()),
+            "agent": shapes.agent(agent),
             "environments": [shapes.environment(each) for each in environments],
+            "needs": [shapes.need(each) for each in needs],
             "active_runs": [shapes.run(each) for each in active],
         }
         output.document(value)
@@ -51,56 +57,68 @@ def status(cockpit: Cockpit, environment: AnyEnvironment = None, output_format: 
     output.rows(output_format, _STATUS, [_status_row(each) for each in environments], ())
     if not environments:
         diagnostics.note("podium.yaml has no environments", style="dim")
+    for need in needs:
+        if need.reason is not Reason.DIFFERENCE:  # the row says those
+            diagnostics.note(_need_line(need), style="yellow" if need.urgency < 4 else "cyan")
     for run in active:
-        diagnostics.note(f"run {run.id} {clean(run.name)} is {run.state.value}", style="cyan")
-    if not cockpit.agent.status().alive:
+        if run.id not in {need.run_id for need in needs}:
+            diagnostics.note(f"run {run.id} {clean(run.name)} is {run.state.value}", style="cyan")
+    if not agent.alive and all(need.reason is not Reason.AGENT for need in needs):
         diagnostics.note(
-            "the agent does not run: pushes start nothing and nothing is watched (`podium watch --daemon`)", style="dim"
+            "the agent is not running: pushes start no runs, nothing is monitored (`podium watch --daemon`)",
+            style="dim",
         )
     return diagnostics.DONE
 
 
+def _need_line(need: Need) -> str:
+    command = f" (`{need.command}`)" if need.command and need.command not in need.words else ""
+    return f"{clean(need.subject)}: {clean(need.words)}{command}"
+
+
 def _status_row(status: EnvironmentStatus) -> tuple[str, ...]:
     row = status.deployment
-    ready = sum(replica.state is ReplicaState.READY for replica in status.replicas)
-    warm, stopped = (
-        sum(replica.state is state for replica in status.replicas)
-        for state in (ReplicaState.WARM, ReplicaState.STOPPED)
-    )
-    live = len(status.replicas) - warm - stopped
-    replicas = (
-        f"{ready}/{live} ready" + (f", {warm} warm" if warm else "") + (f", {stopped} stopped" if stopped else "")
-        if status.replicas
-        else ""
-    )
-    back = (
-        ""
-        if status.rollback_to is None
-        else f"v{status.rollback_to}" + (f" in {duration(status.rollback_seconds)}" if status.rollback_seconds else "")
-    )
-    notes = [f"locked by {status.locked_by}" if status.locked_by and not status.canary else ""]
-    notes += [each.words for each in status.differences]
-    if status.canary:
-        from .canary import words
-
-        notes.insert(0, words(status.canary))
-    if status.serving is not None and not status.proxy_alive:
-        notes.insert(
-            0,
-            "the proxy is down"
-            if status.replicas
-            else f"was stopped: `podium deploy {status.serving} -e {status.name}` starts it again",
-        )
     return (
         status.name + (" (protected)" if status.protected else ""),
         "" if status.serving is None else f"v{status.serving}",
         ago(row.ended or row.at) if row else "",
         short_commit(row.commit) if row else "",
-        replicas,
-        back,
+        _replicas(status),
+        _back(status),
         status.url,
-        "; ".join(filter(None, notes)),
+        "; ".join(_notes(status)),
     )
+
+
+def _replicas(status: EnvironmentStatus) -> str:
+    if not status.replicas:
+        return ""
+    count = Counter(replica.state for replica in status.replicas)
+    warm, stopped = count[ReplicaState.WARM], count[ReplicaState.STOPPED]
+    live = len(status.replicas) - warm - stopped
+    more = (f", {warm} warm" if warm else "") + (f", {stopped} stopped" if stopped else "")
+    return f"{count[ReplicaState.READY]}/{live} ready{more}"
+
+
+def _back(status: EnvironmentStatus) -> str:
+    if status.rollback_to is None:
+        return ""
+    return f"v{status.rollback_to}" + (f" in {duration(status.rollback_seconds)}" if status.rollback_seconds else "")
+
+
+def _notes(status: EnvironmentStatus) -> Iterator[str]:
+    health = status.health
+    if health.condition is Condition.STOPPED:
+        yield f"{health.words}: `podium deploy {status.serving} -e {status.name}` starts it again"
+    elif health.condition in (Condition.DOWN, Condition.UNREACHABLE):
+        yield health.words
+    if status.canary:
+        from .canary import words
+
+        yield words(status.canary)
+    elif status.locked_by:
+        yield f"locked by {status.locked_by}"
+    yield from (each.words for each in status.differences)
 
 
 _HISTORY = (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.domain.format import moment
 
 if TYPE_CHECKING:
+    from ..core.domain.attention import Need
     from ..core.domain.containers import Container, Image, Unneeded
     from ..core.domain.delivery import CanaryStatus, Deployment, EnvironmentStatus, Quarantined, Replica
     from ..core.domain.models import Comparison, Lineage, MetricPoint, Model, Version
@@ -248,12 +249,27 @@ def environment(status: EnvironmentStatus) -> dict[str, Any]:
         "previous": status.previous,
         "proxy_alive": status.proxy_alive,
         "locked_by": status.locked_by,
+        "health": status.health.condition.value,
+        "health_words": status.health.words,
         "differences": [each.words for each in status.differences],
         "details": [difference(each) for each in status.differences],
         "rollback": {"to": status.rollback_to, "seconds": status.rollback_seconds, "note": status.rollback_note},
         "replicas": [replica(each) for each in status.replicas],
         "deployment": deployment(status.deployment) if status.deployment else None,
         "canary": canary(status.canary) if status.canary else None,
+    }
+
+
+def need(each: Need) -> dict[str, Any]:
+    return {
+        "urgency": each.urgency,
+        "reason": each.reason.value,
+        "subject": each.subject,
+        "words": each.words,
+        "command": each.command,
+        "environment": each.environment,
+        "run": each.run_id,
+        "version": each.version,
     }
 
 

@@ -17,29 +17,6 @@ _STATES = {
 }
 
 
-def left(canary: CanaryStatus, now: float) -> float | None:
-    """Seconds until the stage is judged; None while it is paused or waits for a person."""
-    return None if canary.until is None or canary.state is not CanaryState.RUNNING else max(0.0, canary.until - now)
-
-
-def headline(canary: CanaryStatus, now: float) -> str:
-    """Where it stands, in a few words: for a badge and for the frame."""
-    seconds = left(canary, now)
-    if canary.state is CanaryState.INCONCLUSIVE:
-        return f"canary v{canary.version} at {canary.share} % waits for a person"
-    if canary.state is CanaryState.PAUSED:
-        return f"canary v{canary.version} paused at {canary.share} %"
-    return f"canary v{canary.version} at {canary.share} %" + (
-        f", {fmt.duration(seconds)} left" if seconds is not None else ""
-    )
-
-
-def brief(canary: CanaryStatus) -> str:
-    """The same for a table's cell, with nothing in it that changes by itself."""
-    words = {CanaryState.PAUSED: "paused", CanaryState.INCONCLUSIVE: "waits"}.get(canary.state)
-    return f"v{canary.version} {canary.share} % {words}" if words else f"canary v{canary.version} {canary.share} %"
-
-
 def role(canary: CanaryStatus) -> str:
     return _STATES[canary.state][1]
 
@@ -66,7 +43,7 @@ def _stage_line(canary: CanaryStatus, index: int, now: float, glyphs: Glyphs) ->
     if index > canary.stage:
         return ((f" {share:>3} %  ", "faint"), (f"{bar:<{_BAR}}", "faint"))
     glyph, colour = _STATES[canary.state]
-    seconds = left(canary, now)
+    seconds = canary.seconds_left(now)
     words = f"{fmt.duration(seconds)} left" if seconds is not None else str(canary.state)
     return ((f" {share:>3} %  ", "text!"), (f"{bar:<{_BAR}}  ", colour), (f"{glyphs[glyph]} {words}", f"{colour}!"))
 

@@ -5,24 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..core.domain import format as fmt
-from ..core.domain.delivery import EnvironmentStatus
+from ..core.domain.delivery import Condition, EnvironmentStatus
 from ..core.domain.models import CHALLENGER, CHAMPION, PREVIOUS, Version
 from ..core.domain.runs import Run
 from ..tui.glyphs import Glyphs
 from ..tui.widgets.pane import Cell, Span
 from ..tui.widgets.table import Column
-from . import canary
 
-UNSEEN = "engine is not seen"
 _ALIAS_ROLES = {CHAMPION: "ok!", CHALLENGER: "run!", PREVIOUS: "muted"}
-
-
-def run_name(run: Run) -> str:
-    """`release` for a pipeline; `promote production` for an operation."""
-    if not run.is_operation:
-        return run.name
-    version = run.params.get("version", "")
-    return f"{run.kind} {run.name}" + (f" v{version}" if version else "")
 
 
 def run_time(run: Run, now: float) -> float | None:
@@ -42,7 +32,7 @@ def run_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> tup
     return (
         Column("run", lambda run: ((str(run.id), "accent"),), width=5, align="right", sort=lambda run: run.id),
         Column("state", state, width=13, sort=lambda run: run.state),
-        Column("what", run_name, width=8, flex=3, sort=run_name),
+        Column("what", lambda run: run.title, width=8, flex=3, sort=lambda run: run.title),
         Column("commit", commit, width=8, sort=lambda run: run.commit, from_width=54),
         Column(
             "by",
@@ -70,10 +60,7 @@ def run_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> tup
 
 
 def run_text(run: Run) -> str:
-    return (
-        f"{run.id} {run.state} {run_name(run)} {run.commit} {run.branch} {run.trigger} {run.who} {run.message}"
-        f" {run.why}"
-    )
+    return f"{run.id} {run.state} {run.title} {run.commit} {run.branch} {run.trigger} {run.who} {run.message} {run.why}"
 
 
 def alias_spans(version: Version) -> tuple[Span, ...]:
@@ -90,29 +77,22 @@ def verdict_cell(glyphs: Glyphs, verdict: str | None) -> Cell:
     return ((f"{glyph} ", role), (str(verdict), role))
 
 
-def health(status: EnvironmentStatus) -> tuple[str, str]:
-    """(words, role): how an environment does, worst first."""
-    if status.serving is None:
-        return "serves nothing yet", "muted"
-    ready = sum(replica.state == "ready" and replica.version == status.serving for replica in status.replicas)
-    if not ready and any(replica.state == "unknown" for replica in status.replicas):
-        return UNSEEN, "bad"
-    if not status.proxy_alive:
-        return ("proxy is gone", "bad") if status.replicas else ("was stopped", "warn")
-    if not ready:
-        return "no replica is ready", "bad"
-    if status.canary is not None:
-        return canary.brief(status.canary), canary.role(status.canary)
-    if status.locked_by:
-        return f"changing: {status.locked_by}", "run"
-    if status.differences:
-        return fmt.count(len(status.differences), "difference"), "warn"
-    return f"{fmt.count(ready, 'replica')} ready", "ok"
-
-
-_HEALTH_GLYPHS = {"ok": "ok", "bad": "bad", "warn": "warn", "run": "run", "muted": "idle", "wait": "wait"}
+# What stands before the condition of an environment, and its colour.
+_CONDITIONS = {
+    Condition.EMPTY: ("idle", "muted"),
+    Condition.UNREACHABLE: ("bad", "bad"),
+    Condition.DOWN: ("bad", "bad"),
+    Condition.STOPPED: ("warn", "warn"),
+    Condition.CANARY: ("run", "run"),
+    Condition.PAUSED: ("warn", "warn"),
+    Condition.WAITING: ("wait", "wait"),
+    Condition.CHANGING: ("run", "run"),
+    Condition.DIFFERS: ("warn", "warn"),
+    Condition.HEALTHY: ("ok", "ok"),
+}
 
 
 def health_cell(glyphs: Glyphs, status: EnvironmentStatus) -> Cell:
-    words, role = health(status)
-    return ((f"{glyphs[_HEALTH_GLYPHS[role]]} ", role), (words, role))
+    health = status.health
+    glyph, role = _CONDITIONS[health.condition]
+    return ((f"{glyphs[glyph]} ", role), (health.words, role))

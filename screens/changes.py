@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from ..core.cockpit import Cockpit
 from ..core.domain.plans import Plan
 from ..core.domain.runs import Run
-from .cells import run_name
 
 if TYPE_CHECKING:
     from ..tui.widgets.plan_dialog import Decision
@@ -109,7 +108,7 @@ def ask(screen: PodiumScreen, plan: Plan, agreed: Callable[[Decision], None]) ->
 def show_started(screen: PodiumScreen, run: object) -> None:
     if isinstance(run, Run):
         screen.podium.go_to_run(run.id)
-        screen.podium.say(f"run {run.id} started: {run_name(run)}")
+        screen.podium.say(f"run {run.id} started: {run.title}")
 
 
 class RunKeys:
@@ -138,7 +137,7 @@ class RunKeys:
         lines = ("What its steps have finished is kept; U resumes it later.",)
         self._confirm(
             decided,
-            f"Cancel run {run.id}, {run_name(run)}?",
+            f"Cancel run {run.id}, {run.title}?",
             lines,
             "Cancel the run",
             keep="Let it run",
@@ -182,7 +181,7 @@ class RunKeys:
         lines = ("It continues after its last finished step, in the same workspace.",)
         self._confirm(
             decided,
-            f"Resume run {run.id}, {run_name(run)}?",
+            f"Resume run {run.id}, {run.title}?",
             lines,
             "Resume",
             keep="Do not",

@@ -4,11 +4,11 @@ have and has not."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..core.domain import format as fmt
-from ..core.domain.containers import Container, EngineSnapshot
+from ..core.domain.containers import GONE, REPLICA, Container, EngineSnapshot
 from ..core.domain.delivery import EnvironmentStatus, Replica, ReplicaState
 from ..core.domain.watching import Series
 from ..tui.glyphs import Glyphs
@@ -16,8 +16,6 @@ from ..tui.widgets.pane import Cell
 from ..tui.widgets.sparkline import sparkline
 from ..tui.widgets.table import Column
 
-GONE = "gone"
-REPLICA = "replica"
 # The second instance of a proxy, by the name that it was given.
 _SECOND = re.compile(r"-2(?=-[0-9a-f]{6}$)")
 
@@ -79,49 +77,33 @@ def rows_of(
     statuses: Iterable[EnvironmentStatus],
     usage: Mapping[str, Mapping[str, Mapping[str, Series]]],
     *,
-    since: float | None = None,
+    stale: Callable[[EngineSnapshot], bool],
 ) -> tuple[Row, ...]:
-    """In the order of podium.yaml; in an environment the proxy last, and those with the most traffic first. A
-    picture from before `since` is stale."""
-    seen = {picture.environment: picture for picture in snapshots}
+    """Returns a row for each container that an engine has, and for each that it should have and has not. They come in
+    the order of podium.yaml; in an environment the proxy last, and those with the most traffic first."""
+    seen = {snapshot.environment: snapshot for snapshot in snapshots}
     rows: list[Row] = []
     for status in statuses:
-        picture = seen.get(status.name)
-        if picture is None:
-            continue
-        by_container = {replica.container: replica for replica in status.replicas if replica.container}
-        by_id = {replica.id: replica for replica in status.replicas}
-        measured = usage.get(status.name, {})
-        stale = bool(picture.message) or (since is not None and picture.at < since)
-        found: list[Row] = []
-        for container in picture.containers:
-            replica = by_container.get(container.id) or by_id.get(container.replica)
-            found.append(Row(container, replica, measured.get(container.replica or container.name, {}), stale))
-        here = {row.replica.id for row in found if row.replica is not None}
-        for replica in status.replicas:
-            if replica.container and replica.id not in here and not stale:
-                gone = Container(
-                    replica.container,
-                    replica.id,
-                    status.name,
-                    REPLICA,
-                    GONE,
-                    picture.at,
-                    image_id=replica.image,
-                    version=replica.version,
-                    replica=replica.id,
-                    restarts=replica.restarts,
-                )
-                found.append(Row(gone, replica))
-        rows += sorted(
-            found,
-            key=lambda row: (
-                row.container.role != REPLICA,
-                -(row.replica.weight if row.replica else 0),
-                natural(row.short),
-            ),
-        )
+        snapshot = seen.get(status.name)
+        if snapshot is not None:
+            rows += sorted(_rows(snapshot, status, usage.get(status.name, {}), stale(snapshot)), key=_rank)
     return tuple(rows)
+
+
+def _rows(
+    snapshot: EngineSnapshot, status: EnvironmentStatus, usage: Mapping[str, Mapping[str, Series]], stale: bool
+) -> Iterator[Row]:
+    by_container = {replica.container: replica for replica in status.replicas if replica.container}
+    by_id = {replica.id: replica for replica in status.replicas}
+    for container in snapshot.containers:
+        replica = by_container.get(container.id) or by_id.get(container.replica)
+        yield Row(container, replica, usage.get(container.replica or container.name, {}), stale)
+    if not stale:
+        yield from (Row(gone, by_id[gone.replica]) for gone in snapshot.gone(status.replicas))
+
+
+def _rank(row: Row) -> tuple[object, ...]:
+    return row.container.role != REPLICA, -(row.replica.weight if row.replica else 0), natural(row.short)
 
 
 def natural(name: str) -> tuple[tuple[int, str], ...]:

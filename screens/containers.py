@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 
 from ..core.cockpit import Cockpit
 from ..core.domain import format as fmt
-from ..core.domain.containers import Container, EngineSnapshot
+from ..core.domain.containers import GONE, REPLICA, Container, EngineSnapshot
 from ..core.domain.delivery import EnvironmentStatus
 from ..core.domain.watching import AgentStatus, Series
 from ..tui import queries
@@ -25,7 +25,7 @@ from ..tui.widgets.table import Table
 from ..tui.widgets.text_pane import TextPane
 from .base import PodiumScreen
 from .changes import ChangeKeys
-from .container_rows import GONE, REPLICA, Row, columns, rows_of
+from .container_rows import Row, columns, rows_of
 from .shells import ShellKeys
 
 _TRUE_FOR = 20.0  # seconds that a look of our own counts for, where no agent follows the engine
@@ -114,9 +114,7 @@ class ContainersScreen(PodiumScreen):
         usage: dict[str, Mapping[str, Mapping[str, Series]]] = {
             picture.environment: self.store.value(f"usage:{picture.environment}", {}) for picture in self._pictures
         }
-        rows = rows_of(
-            self._pictures, self._statuses, usage, since=None if self._watched else self.podium.clock() - _TRUE_FOR
-        )
+        rows = rows_of(self._pictures, self._statuses, usage, stale=self._stale)
         before = len(self.table.rows)
         if rows and not before and not self._wanted:
             # The one that matters first.
@@ -146,6 +144,12 @@ class ContainersScreen(PodiumScreen):
         ):
             self.table.go_to(found.key)
             self._wanted = ""
+
+    def _stale(self, snapshot: EngineSnapshot) -> bool:
+        """Whether it may have changed since. Until an agent is known of, it counts as followed."""
+        agent: AgentStatus | None = self.store.value("agent")
+        followed = agent is None or agent.follows(snapshot)
+        return bool(snapshot.message) or not (followed or snapshot.at >= self.podium.clock() - _TRUE_FOR)
 
     @property
     def _watched(self) -> bool:

@@ -230,7 +230,7 @@ class EnvironmentsScreen(PodiumScreen):
             pane.set_lines(())
             return
         beside = f" beside v{now.from_version}" if now.from_version is not None else ""
-        pane.title(f"Canary v{now.version}{beside}", canary.headline(now, self.podium.clock()))
+        pane.title(f"Canary v{now.version}{beside}", now.headline(self.podium.clock()))
         tall = self.has_class("-tall")
         height, width = _CANARY if tall else (pane.size.height or _CANARY), (pane.size.width or self.size.width - 2)
         lines = canary.lines(now, self.podium.clock(), self.glyphs, height=height, width=width)

@@ -4,131 +4,64 @@ well?"."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from ..core.domain import format as fmt
+from ..core.domain.attention import Need, Reason, needs
 from ..core.domain.containers import EngineSnapshot
-from ..core.domain.delivery import CanaryState, EnvironmentStatus
-from ..core.domain.models import CHALLENGER, CHAMPION, Version
+from ..core.domain.delivery import EnvironmentStatus
 from ..core.domain.runs import Run, RunState
-from ..core.domain.watching import AgentStatus, Alert, Series
+from ..core.domain.watching import Series
 from ..core.errors import ConfigError
 from ..tui import queries
-from ..tui.actions import Context
+from ..tui.actions import BY_ID, Context
 from ..tui.queries import Query, RunsView
 from ..tui.widgets.pane import Cell
 from ..tui.widgets.sparkline import sparkline
 from ..tui.widgets.table import Column, Table
-from . import canary
 from .base import PodiumScreen, error_lines
-from .cells import UNSEEN, health, health_cell, run_columns, run_name, run_text
+from .cells import health_cell, run_columns, run_text
 from .changes import ChangeKeys, RunKeys
 from .container_rows import counts
 
 _POINTS = 30
-_RECENT = 6 * 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
-    """Something that waits for a person, and where Enter goes. Worst first by `rank`."""
-
-    rank: int
-    glyph: str
-    role: str
-    subject: str
-    words: str
-    target: str = ""
-    run_id: int | None = None
-
-
-def needs(  # noqa: C901 - a table of cases: each thing that needs a person is one branch
-    *,
-    runs: Iterable[Run],
-    environments: Iterable[EnvironmentStatus],
-    alerts: Iterable[Alert],
-    agent: AgentStatus | None,
-    versions: Iterable[Version],
-    now: float,
-    snapshots: Iterable[EngineSnapshot] = (),
-) -> list[Need]:
-    """What a person should know or do, worst first."""
-    found: list[Need] = []
-    for status in environments:
-        words, role = health(status)
-        if role == "bad":
-            mends = "" if words == UNSEEN else "; the agent brings it back"
-            if mends and (agent is None or not agent.alive):
-                mends += " (podium watch --daemon)"
-            found.append(Need(0, "bad", "bad", status.name, f"{words}{mends}", "environments"))
-        found += [
-            Need(1, "warn", "warn", status.name, f"{difference.words}: M plans the repair", "environments")
-            for difference in status.differences
-        ]
-        if status.canary is not None and status.canary.state is not CanaryState.RUNNING:
-            rank, glyph = (1, "wait") if status.canary.state is CanaryState.INCONCLUSIVE else (2, "stop")
-            found.append(
-                Need(
-                    rank,
-                    glyph,
-                    canary.role(status.canary),
-                    status.name,
-                    f"{canary.headline(status.canary, now)}: enter goes there",
-                    "environments",
-                )
-            )
-    found += [
-        Need(0, "bad", "bad", picture.environment, picture.message, "containers")
-        for picture in snapshots
-        if picture.message
-    ]
-    latest: dict[str, Run] = {}
-    for run in runs:
-        name = run_name(run)
-        if run.state is RunState.WAITING:
-            found.append(
-                Need(2, "wait", "wait", f"run {run.id}", f"{name} waits for approval: A approves", "runs", run.id)
-            )
-        first = latest.setdefault(f"{run.kind} {run.name}", run)
-        if first is run and now - run.created < _RECENT and run.state in (RunState.FAILED, RunState.INTERRUPTED):
-            verb = "failed" if run.state is RunState.FAILED else "was interrupted: U resumes"
-            glyph, role = ("bad", "bad") if run.state is RunState.FAILED else ("cut", "warn")
-            found.append(
-                Need(
-                    3,
-                    glyph,
-                    role,
-                    f"run {run.id}",
-                    f"{name} {verb}" + (f": {run.message}" if run.message else ""),
-                    "runs",
-                    run.id,
-                )
-            )
-    for alert in alerts:
-        if alert.state == "firing":
-            found.append(
-                Need(1, "warn", "bad", alert.name, alert.message or f"fires on {alert.environment}", "environments")
-            )
-    if agent is not None and not agent.alive and agent.pid:
-        seen = f", last seen {fmt.age(agent.heartbeat, now)} ago" if agent.heartbeat else ""
-        found.append(
-            Need(
-                2, "warn", "warn", "agent", f"is gone{seen}: nothing is healed or triggered; podium watch --daemon", ""
-            )
-        )
-    ready = [
-        version
-        for version in versions
-        if CHALLENGER in version.aliases and CHAMPION not in version.aliases and version.verdict == "pass"
-    ]
-    found += [
-        Need(4, "point", "run", f"v{version.version}", "challenger passed its gate: P plans its promotion", "models")
-        for version in ready[:1]
-    ]
-    return sorted(found, key=lambda need: need.rank)
+# What stands before a need, and its colour.
+_MARKS = {
+    Reason.DOWN: ("bad", "bad"),
+    Reason.ENGINE: ("bad", "bad"),
+    Reason.DIFFERENCE: ("warn", "warn"),
+    Reason.ALERT: ("warn", "bad"),
+    Reason.CANARY: ("stop", "warn"),
+    Reason.APPROVAL: ("wait", "wait"),
+    Reason.AGENT: ("warn", "warn"),
+    Reason.FAILED: ("bad", "bad"),
+    Reason.INTERRUPTED: ("cut", "warn"),
+    Reason.CHALLENGER: ("point", "run"),
+}
+# The action that deals with it, and what that does.
+_ACTIONS = {
+    Reason.DIFFERENCE: ("repair", "plans the repair"),
+    Reason.CANARY: ("open", "goes there"),
+    Reason.APPROVAL: ("approve", "approves"),
+    Reason.INTERRUPTED: ("resume", "resumes"),
+    Reason.CHALLENGER: ("promote", "plans its promotion"),
+}
+# The screen that shows it.
+_TARGETS = {
+    Reason.DOWN: "environments",
+    Reason.ENGINE: "containers",
+    Reason.DIFFERENCE: "environments",
+    Reason.ALERT: "environments",
+    Reason.CANARY: "environments",
+    Reason.APPROVAL: "runs",
+    Reason.FAILED: "runs",
+    Reason.INTERRUPTED: "runs",
+    Reason.CHALLENGER: "models",
+}
 
 
 class OverviewScreen(PodiumScreen):
@@ -158,7 +91,7 @@ class OverviewScreen(PodiumScreen):
                 "Needs you",
                 (
                     Column("", self._need_subject, width=18),
-                    Column("", lambda need: need.words, width=20, flex=1),
+                    Column("", self._need_words, width=20, flex=1),
                 ),
                 key=lambda need: (need.subject, need.words),
                 text=lambda need: f"{need.subject} {need.words}",
@@ -186,7 +119,7 @@ class OverviewScreen(PodiumScreen):
                     Column("back to", self._ready, width=9, from_width=90),
                 ),
                 key=lambda status: status.name,
-                text=lambda status: f"{status.name} {health(status)[0]}",
+                text=lambda status: f"{status.name} {status.health.words}",
                 id="serving",
             )
         yield Table[Run](
@@ -305,7 +238,16 @@ class OverviewScreen(PodiumScreen):
     # Cells
 
     def _need_subject(self, need: Need) -> Cell:
-        return ((f"{self.glyphs[need.glyph]} ", need.role), (need.subject, f"{need.role}!"))
+        glyph, role = _MARKS[need.reason]
+        if need.reason is Reason.CANARY and need.urgency == 1:  # it waits for a decision
+            glyph, role = "wait", "wait"
+        return ((f"{self.glyphs[glyph]} ", role), (need.subject, f"{role}!"))
+
+    def _need_words(self, need: Need) -> str:
+        if need.reason is Reason.AGENT:
+            return f"{need.words}; {need.command}"
+        action, does = _ACTIONS.get(need.reason, ("", ""))
+        return f"{need.words}: {self.podium.keymap.shown(BY_ID[action])} {does}" if action else need.words
 
     def _env_name(self, status: EnvironmentStatus) -> Cell:
         return ((status.name, "text!"), (" protected" if status.protected else "", "protected"))
@@ -409,10 +351,11 @@ class OverviewScreen(PodiumScreen):
         elif isinstance(current, Need):
             if current.run_id is not None:
                 self.podium.go_to_run(current.run_id)
-            elif current.target:
-                screen = self.podium.go(current.target)
-                if current.target in ("environments", "containers"):
-                    screen.select(current.subject)
+            elif current.reason in _TARGETS:
+                target = _TARGETS[current.reason]
+                screen = self.podium.go(target)
+                if current.environment and target in ("environments", "containers"):
+                    screen.select(current.environment)
 
     def do_logs(self) -> None:
         run = self.context().run

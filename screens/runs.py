@@ -18,7 +18,7 @@ from ..tui.widgets.log_view import LogView
 from ..tui.widgets.pane import Span
 from ..tui.widgets.table import Table
 from .base import PodiumScreen
-from .cells import run_columns, run_name, run_text
+from .cells import run_columns, run_text
 from .changes import RunKeys
 from .shells import ShellKeys
 
@@ -290,4 +290,4 @@ class RunsScreen(PodiumScreen):
     def describe(self) -> str:
         """The run under the cursor, in words."""
         run = self.run
-        return "" if run is None else f"run {run.id} {run_name(run)} {run.state}"
+        return "" if run is None else f"run {run.id} {run.title} {run.state}"

@@ -47,7 +47,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("infra",),
     ("changes",),
     ("triggers",),
-    ("lineage", "template", "doctor", "demo"),
+    ("lineage", "template", "doctor", "demo", "attention"),
     ("cockpit",),
 )
 LEVEL = {room: level for level, floor in enumerate(FLOORS) for room in floor}

@@ -7,7 +7,7 @@ O_NOFOLLOW.
 """
 
 from .archive import unpack
-from .directory import Directory, LinkRefused
+from .directory import Directory, LinkRefused, inside_of
 from .links import led_to, settled, within
 from .tree import Found, copy_tree, move, pour, walk
 
@@ -16,6 +16,7 @@ __all__ = [
     "Found",
     "LinkRefused",
     "copy_tree",
+    "inside_of",
     "led_to",
     "move",
     "pour",

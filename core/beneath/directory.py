@@ -7,9 +7,10 @@ import stat
 from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
+from io import BufferedReader, BufferedWriter
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 from ..errors import RunFailed
 
@@ -97,7 +98,7 @@ class Directory:
         """Returns where the link `name` points to. OSError when it is none."""
         return os.readlink(name, dir_fd=self.descriptor)
 
-    def read(self, name: str) -> BinaryIO:
+    def read(self, name: str) -> BufferedReader:
         """Opens a plain file. LinkRefused for a link; RunFailed for anything else that is no file."""
         try:
             with self._naming(name):
@@ -110,13 +111,13 @@ class Directory:
             raise RunFailed(f"{self.path}/{name} is not a file", hint="a socket, pipe or device cannot be read as one")
         return os.fdopen(descriptor, "rb")
 
-    def read_below(self, relative: str, *, links: bool = True) -> BinaryIO:
+    def read_below(self, relative: str, *, links: bool = True) -> BufferedReader:
         """Opens a plain file at a path; links on the way to it as for `below`."""
         parent, name = self.parent(relative, links=links)
         with parent:
             return parent.read(name)
 
-    def read_through(self, relative: str) -> BinaryIO:
+    def read_through(self, relative: str) -> BufferedReader:
         """Opens the plain file that a path leads to, its last name a link or not. LinkRefused for a link that leaves
         this directory."""
         path = relative
@@ -135,7 +136,7 @@ class Directory:
             path = inside
         raise LinkRefused(relative, path, "one of too many")
 
-    def create(self, name: str, mode: int = 0o600) -> BinaryIO:
+    def create(self, name: str, mode: int = 0o600) -> BufferedWriter:
         """Makes a new file and opens it for writing. FileExistsError when there is anything of that name."""
         with self._naming(name):
             return os.fdopen(os.open(name, _CREATE, mode, dir_fd=self.descriptor), "wb")

@@ -35,8 +35,9 @@ class Containers:
     def snapshots(self) -> Sequence[EngineSnapshot]:
         """Returns what was last seen of each environment with containers; the agent looks whenever something
         changes."""
-        journal = self._opened.journal
-        return [snapshot for name in self.environments() if (snapshot := journal.snapshots.get(name)) is not None]
+        from ..attention import snapshots
+
+        return snapshots(self._opened.config, self._opened.journal)
 
     def look(self, environment: str) -> EngineSnapshot | None:
         """Returns what an environment's engine runs now: as the agent knows it, else asked. None where no engine

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from .opened import OpenProject
 
 if TYPE_CHECKING:
+    from ..domain.attention import Need
+    from ..domain.delivery import EnvironmentStatus
     from ..domain.project import Project
     from ..domain.watching import AuditEntry, Finding
 
@@ -27,6 +29,13 @@ class ProjectFiles:
     def reload(self) -> Project:
         """Reads podium.yaml again."""
         return self._opened.reload()
+
+    def needs(self, environments: Iterable[EnvironmentStatus]) -> Sequence[Need]:
+        """Returns what a person should know or do, the worst first. `environments` are `environments.list()`, which
+        the caller has read already."""
+        from ..attention import gather
+
+        return gather(self._opened.config, self._opened.journal, environments)
 
     def audit(self, *, limit: int = 50, before: int | None = None) -> Sequence[AuditEntry]:
         """Returns who did what, newest first, those with an id below `before`."""

@@ -74,7 +74,9 @@ def _git(record: Record | None) -> Git:
 def _mlflow(record: Record | None, name: str, home: Path) -> Mlflow:
     values: Mapping[str, Any] = record.values if record else {}
     uri = absolute_uri(values.get("tracking_uri", "sqlite:///.podium/mlflow.db"), home)
-    return Mlflow(uri, values.get("experiment", name), values.get("model", name))
+    artifacts = values.get("artifacts", "")
+    local = str(home / Path(artifacts).expanduser()) if artifacts else ""
+    return Mlflow(uri, values.get("experiment", name), values.get("model", name), local)
 
 
 def absolute_uri(uri: str, home: Path) -> str:

@@ -95,6 +95,11 @@ MLFLOW = Section(
             Text(pattern=r"[^/:]{1,200}", what="a model's name (no `/` or `:`)"),
             "registered model (the project's name)",
         ),
+        Key(
+            "artifacts",
+            Text(check=bad_local),
+            "directory where a server of this machine keeps artifacts that it does not serve itself (none)",
+        ),
     ),
 )
 

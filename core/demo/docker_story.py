@@ -20,7 +20,7 @@ from .story import ENVIRONMENT, PIPELINE, POLL, RATE, Demo
 from .traffic import Traffic
 
 if TYPE_CHECKING:
-    from .stage import Stage
+    from .facade import Facade
 
 COMMAND = "podium demo --docker"
 CONFIGURATION = "podium.docker.yaml"
@@ -31,7 +31,7 @@ _MOST_RESUMED = 3
 
 
 class DockerDemo(Demo):
-    def __init__(self, directory: Path, opened: Callable[[Path], Stage], images: DemoImages) -> None:
+    def __init__(self, directory: Path, opened: Callable[[Path], Facade], images: DemoImages) -> None:
         super().__init__(directory, opened)
         self.images = images
         self._stage = (0, 0)

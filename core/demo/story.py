@@ -25,7 +25,7 @@ from .project import Changes, make, possible
 from .traffic import Count, Traffic
 
 if TYPE_CHECKING:
-    from .stage import Stage
+    from .facade import Facade
 
 POLL = 0.05
 PIPELINE = "release"
@@ -41,18 +41,18 @@ class Demo:
     """One demonstration in `directory`, which must not be there yet (Refused). Leaving it as a context manager stops
     everything it started."""
 
-    def __init__(self, directory: Path, opened: Callable[[Path], Stage]) -> None:
+    def __init__(self, directory: Path, opened: Callable[[Path], Facade]) -> None:
         self.directory = directory.absolute()
         self.results: list[DemoResult] = []
         self._opened = opened
-        self._cockpit: Stage | None = None
+        self._cockpit: Facade | None = None
         self._changes: Changes | None = None
         self._traffic: Traffic | None = None
         self._counted = Count()
         self._agent_starting = False
 
     @property
-    def cockpit(self) -> Stage:
+    def cockpit(self) -> Facade:
         if self._cockpit is None:
             raise RunFailed("the demonstration has not begun")
         return self._cockpit
@@ -310,7 +310,7 @@ class Demo:
         return stopped
 
 
-def _end_agent(cockpit: Stage, starting: bool) -> list[str]:
+def _end_agent(cockpit: Facade, starting: bool) -> list[str]:
     """An agent whose start was interrupted has yet to report; not waiting for it would leave it behind."""
     deadline = time.monotonic() + (AGENT_SECONDS if starting else 0.0)
     while not cockpit.agent.status().alive and time.monotonic() < deadline:
@@ -318,7 +318,7 @@ def _end_agent(cockpit: Stage, starting: bool) -> list[str]:
     return ["the agent"] if cockpit.agent.stop() else []
 
 
-def _end_runs(cockpit: Stage) -> list[str]:
+def _end_runs(cockpit: Facade) -> list[str]:
     active = cockpit.runs.active()
     for run in active:
         try:

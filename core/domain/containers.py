@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .delivery import Replica
+
+REPLICA = "replica"
+"""The role of a container that serves."""
+GONE = "gone"
+"""The state of a container that should be there and is not; every other state is the engine's word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,30 @@ class EngineSnapshot:
     at: float
     containers: tuple[Container, ...] = ()
     message: str = ""
+
+    def gone(self, replicas: Iterable[Replica]) -> tuple[Container, ...]:
+        """Returns a container in the state `gone` for each replica whose container was not seen; none while the
+        engine does not answer, for then nothing is known to be gone."""
+        if self.message:
+            return ()
+        ids = {each.id for each in self.containers}
+        names = {each.replica for each in self.containers if each.replica}
+        return tuple(
+            Container(
+                replica.container,
+                replica.id,
+                self.environment,
+                REPLICA,
+                GONE,
+                self.at,
+                image_id=replica.image,
+                version=replica.version,
+                replica=replica.id,
+                restarts=replica.restarts,
+            )
+            for replica in replicas
+            if replica.container and replica.container not in ids and replica.id not in names
+        )
 
 
 # What is measured of each container, as signals of the series `usage_series` names. Units: share of one core, bytes,

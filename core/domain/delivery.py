@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from . import format as fmt
+
 if TYPE_CHECKING:
     from .repair import Difference
     from .verdicts import CheckResult, Verdict
@@ -124,6 +126,28 @@ class CanaryStatus:
     message: str = ""
     run_id: int | None = None
 
+    def seconds_left(self, now: float) -> float | None:
+        """Seconds until the stage is judged; None while it is paused or waits for a person."""
+        if self.until is None or self.state is not CanaryState.RUNNING:
+            return None
+        return max(0.0, self.until - now)
+
+    def headline(self, now: float) -> str:
+        """Where it stands, in a few words."""
+        place = f"canary v{self.version} at {self.share} %"
+        if self.state is CanaryState.INCONCLUSIVE:
+            return f"{place} waits for a person"
+        if self.state is CanaryState.PAUSED:
+            return f"canary v{self.version} paused at {self.share} %"
+        seconds = self.seconds_left(now)
+        return place if seconds is None else f"{place}, {fmt.duration(seconds)} left"
+
+    @property
+    def brief(self) -> str:
+        """The same for a table's cell, with nothing in it that changes by itself."""
+        words = {CanaryState.PAUSED: "paused", CanaryState.INCONCLUSIVE: "waits"}.get(self.state)
+        return f"v{self.version} {self.share} % {words}" if words else f"canary v{self.version} {self.share} %"
+
     @property
     def shares(self) -> tuple[int, ...]:
         """The shares of traffic that it goes through, in percent; all traffic is the last."""
@@ -138,6 +162,37 @@ class CanaryStatus:
         if request is CanaryRequest.RESUME and self.state is CanaryState.RUNNING:
             return f"the canary in {self.environment} is not paused"
         return ""
+
+
+class Condition(StrEnum):
+    """How an environment is doing, the worst of what is known. The names are part of what commands print; they are
+    only ever added to."""
+
+    EMPTY = "empty"  # nothing was deployed yet
+    UNREACHABLE = "unreachable"  # its engine does not answer
+    DOWN = "down"  # it should serve and does not
+    STOPPED = "stopped"  # a person stopped it
+    CANARY = "canary"  # one is under way
+    PAUSED = "paused"  # a canary is paused
+    WAITING = "waiting"  # a canary waits for a decision
+    CHANGING = "changing"
+    DIFFERS = "differs"  # it serves, and something is not as the ledger says
+    HEALTHY = "healthy"
+
+
+_OF_CANARY = {
+    CanaryState.RUNNING: Condition.CANARY,
+    CanaryState.PAUSED: Condition.PAUSED,
+    CanaryState.INCONCLUSIVE: Condition.WAITING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentHealth:
+    """The condition of an environment, and the same in a few words."""
+
+    condition: Condition
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +221,34 @@ class EnvironmentStatus:
     proxy_alive: bool = False
     locked_by: str = ""
     canary: CanaryStatus | None = None
+
+    @property
+    def health(self) -> EnvironmentHealth:
+        """How it is doing, the worst first."""
+        ready = self._ready
+        if self.serving is None:
+            return EnvironmentHealth(Condition.EMPTY, "serves nothing yet")
+        if not ready and any(replica.state is ReplicaState.UNKNOWN for replica in self.replicas):
+            return EnvironmentHealth(Condition.UNREACHABLE, "engine is not seen")
+        if not self.proxy_alive and not self.replicas:
+            return EnvironmentHealth(Condition.STOPPED, "was stopped")
+        if not self.proxy_alive or not ready:
+            return EnvironmentHealth(Condition.DOWN, "no replica is ready" if self.proxy_alive else "proxy is gone")
+        return self._health_of_what_serves(ready)
+
+    def _health_of_what_serves(self, ready: int) -> EnvironmentHealth:
+        if self.canary is not None:
+            return EnvironmentHealth(_OF_CANARY[self.canary.state], self.canary.brief)
+        if self.locked_by:
+            return EnvironmentHealth(Condition.CHANGING, f"changing: {self.locked_by}")
+        if self.differences:
+            return EnvironmentHealth(Condition.DIFFERS, fmt.count(len(self.differences), "difference"))
+        return EnvironmentHealth(Condition.HEALTHY, f"{fmt.count(ready, 'replica')} ready")
+
+    @property
+    def _ready(self) -> int:
+        """How many replicas of the version that serves are ready."""
+        return sum(each.state is ReplicaState.READY and each.version == self.serving for each in self.replicas)
 
     # Why something cannot be asked of it now, empty where it can: for those who refuse and for those who offer.
 

@@ -37,12 +37,14 @@ ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 
 @dataclass(frozen=True, slots=True)
 class Mlflow:
-    """`tracking_uri` is absolute where it names a local file. `embedded` means that no server stands between us and
-    the store."""
+    """`tracking_uri` is absolute where it names a local file. `artifacts` is the one directory of this machine that a
+    tracking server may name as the place of its files, empty for none. `embedded` means that no server stands between
+    us and the store."""
 
     tracking_uri: str
     experiment: str
     model: str
+    artifacts: str = ""
 
     @property
     def embedded(self) -> bool:

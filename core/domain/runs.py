@@ -93,6 +93,14 @@ class Run:
         """Whether it is a run of one built-in step and not of a pipeline."""
         return self.kind != PIPELINE
 
+    @property
+    def title(self) -> str:
+        """`release` for a pipeline; `promote production v4` for an operation."""
+        if not self.is_operation:
+            return self.name
+        version = self.params.get("version", "")
+        return f"{self.kind} {self.name}" + (f" v{version}" if version else "")
+
     # Why something cannot be asked of it now, empty where it can: for those who refuse and for those who offer.
 
     def why_not_cancel(self) -> str:

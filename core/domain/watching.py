@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .containers import EngineSnapshot
 
 # Signals that every environment has. Units: requests/s, share 0..1, seconds, share of one core, bytes.
 SIGNALS = ("requests", "error_rate", "latency_p50", "latency_p95", "latency_p99", "cpu", "memory")
@@ -47,6 +51,10 @@ class AgentStatus:
     heartbeat: float | None = None
     message: str = ""
     local: bool = True
+
+    def follows(self, snapshot: EngineSnapshot | None) -> bool:
+        """Whether this agent follows the engine of the snapshot, so that it is true however old it is."""
+        return self.alive and snapshot is not None and self.started is not None and snapshot.at >= self.started
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
@@ -252,7 +251,7 @@ class EmbeddedRegistry:
 
             with tempfile.TemporaryDirectory(dir=into.parent) as holder:
                 got = Path(download_artifacts(artifact_uri=uri, dst_path=holder, tracking_uri=self._uri))
-                shutil.copytree(got, into, dirs_exist_ok=True)
+                files.copy_tree(got, into)
 
     # -- helpers
     # ----------------------------------------------------------------------------------------------------------------

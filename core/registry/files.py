@@ -11,7 +11,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from ..errors import NotFound, PodiumError, Unreachable
+from .. import beneath
+from ..beneath import Directory, inside_of, walk
+from ..errors import NotFound, PodiumError, Refused, Unreachable
+from ..http_client import printable
+
+# A server that names one of these names this machine, or another server, which gets none of its credentials.
+_NOT_A_STORE = frozenset({"", "file", "http", "https", "models", "runs"})
 
 
 def directory(state: Path, model: str, version: int) -> Path:
@@ -24,13 +30,14 @@ def directory(state: Path, model: str, version: int) -> Path:
 
 
 def digest(root: Path) -> str:
-    """Returns `sha256:…` over the relative paths and contents of every file below `root`; times and modes do not
-    count."""
+    """Returns `sha256:…` over the relative paths and contents of every file below `root`; times and modes do not count.
+    Names are compared as bytes and need not be UTF-8."""
     whole = hashlib.sha256()
-    for path in sorted(
-        (path for path in root.rglob("*") if path.is_file()), key=lambda path: path.relative_to(root).as_posix()
-    ):
-        whole.update(path.relative_to(root).as_posix().encode() + b"\0" + file_digest(path) + b"\n")
+    with Directory.open(root) as top:
+        for path in sorted(found.path for found in walk(top) if found.is_file):
+            with top.read_below(path, links=False) as file:
+                content = hashlib.file_digest(file, "sha256").digest()
+            whole.update(os.fsencode(path) + b"\0" + content + b"\n")
     return f"sha256:{whole.hexdigest()}"
 
 
@@ -67,7 +74,7 @@ def bring(dest: Path, download: Callable[[Path], None]) -> str:
         fresh = holder / "model"
         fresh.mkdir()
         download(fresh)
-        if not any(path.is_file() for path in fresh.rglob("*")):
+        if not _has_files(fresh):
             raise NotFound(
                 "the version has no files",
                 hint="train and register it again; its artifacts were deleted from MLflow's store",
@@ -109,19 +116,31 @@ def _note(dest: Path) -> Path:
     return dest.with_name(f"{dest.name}.digest")
 
 
+def _has_files(root: Path) -> bool:
+    with Directory.open(root) as top:
+        return any(found.is_file for found in walk(top))
+
+
 def _stamp(dest: Path) -> list[list[Any]]:
-    stamps: list[list[Any]] = []
-    for path in sorted(dest.rglob("*")):
+    with Directory.open(dest) as top:
         # Loading a model may leave byte code beside its code files; that is no change of the model.
-        if path.is_file() and "__pycache__" not in path.parts:
-            status = path.stat()
-            stamps.append([path.relative_to(dest).as_posix(), status.st_size, status.st_mtime_ns])
-    return stamps
+        return [
+            [found.path, found.status.st_size, found.status.st_mtime_ns]
+            for found in walk(top, skip=lambda name: name == "__pycache__")
+            if found.is_file
+        ]
 
 
 def _tighten(root: Path) -> None:
-    for path in (root, *root.rglob("*")):
-        path.chmod(0o700 if path.is_dir() else 0o600)
+    with Directory.open(root) as top:
+        os.fchmod(top.descriptor, 0o700)
+        for found in walk(top):
+            if found.is_directory:
+                with found.directory.below(found.name, links=False) as inner:
+                    os.fchmod(inner.descriptor, 0o700)
+            elif found.is_file:
+                with found.open() as file:
+                    os.fchmod(file.fileno(), 0o600)
 
 
 def safe_relative(path: str) -> PurePosixPath:
@@ -144,13 +163,33 @@ def local_path(uri: str) -> Path | None:
     return Path(uri) if parsed.scheme == "" and uri.startswith("/") else None
 
 
+def named_directory(uri: str, allowed: str) -> tuple[str, str] | None:
+    """Returns the directory of this machine that a server has named: (`allowed`, path below it); None for a store
+    elsewhere. Refused for every other directory than the one that the person named: a server says what it serves, not
+    what is on this machine."""
+    scheme = urlparse(uri).scheme.lower()
+    if scheme not in _NOT_A_STORE:
+        return None
+    path = local_path(uri)
+    inside = inside_of(allowed, str(path)) if path is not None and allowed else None
+    if inside is None:
+        raise Refused(
+            f"the MLflow server says that the files are at {printable(uri, 150)}, which it does not serve",
+            hint=(
+                "start it with --serve-artifacts; or, where it keeps them on this machine, name that directory as"
+                " mlflow.artifacts"
+            ),
+        )
+    return allowed, inside
+
+
 def copy_tree(source: Path, dest: Path) -> None:
-    """Copies a local model. Follows links: a fetched version must not change when their targets do."""
+    """Copies a local model. Links inside of it are followed: a kept version must not change when what it points to
+    does. RunFailed names a link that leads out of it."""
     if not source.is_dir():
         raise NotFound(
             f"the version's files are gone: {source} does not exist",
             hint="train and register it again, or restore that directory",
         )
-    import shutil
-
-    shutil.copytree(source, dest, dirs_exist_ok=True, copy_function=shutil.copyfile)
+    with Directory.open(source) as found, Directory.open(dest) as into:
+        beneath.copy_tree(found, into)

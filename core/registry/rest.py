@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ..beneath import Directory, copy_tree
 from ..domain.models import TAG_KEY, MetricPoint, Model, Version
 from ..domain.project import Mlflow
 from ..errors import NotFound, Refused, Unreachable
@@ -156,10 +157,15 @@ class RestRegistry:
                 f"{ARTIFACTS}/{escaped(f'{below}/{relative}')}", text.encode(), "text/plain; charset=utf-8"
             )
             return
-        local = files.local_path(root)
-        if local is not None and local.parent.parent.is_dir():
-            (local / relative).parent.mkdir(parents=True, exist_ok=True)
-            (local / relative).write_text(text)
+        named = files.named_directory(root, self._mlflow.artifacts)
+        if named is not None:
+            top, inside = named
+            with Directory.open(top) as store:
+                parent, last = store.parent(f"{inside}/{relative}", make=True)
+                with parent:
+                    parent.remove(last)
+                    with parent.create(last, 0o644) as file:
+                        file.write(text.encode())
             return
         self._client().log_report(mlflow_run, name, text)
 
@@ -175,24 +181,30 @@ class RestRegistry:
         if below is not None:
             self._download_tree(below, "", into)
             return
-        local = files.local_path(uri)
-        if local is not None:
-            files.copy_tree(local, into)
+        named = files.named_directory(uri, self._mlflow.artifacts)
+        if named is not None:
+            with Directory.open(named[0]) as store, store.below(named[1]) as found, Directory.open(into) as dest:
+                copy_tree(found, dest)
             return
         self._client().download(uri, into)
 
     def _download_tree(self, root: str, sub: str, into: Path) -> None:
+        with Directory.open(into) as dest:
+            self._download_below(files.safe_relative(root).as_posix(), sub, dest)
+
+    def _download_below(self, root: str, sub: str, dest: Directory) -> None:
         listing = self._server.get(ARTIFACTS, {"path": f"{root}/{sub}" if sub else root}).get("files", [])
         for item in listing:
             name = files.safe_relative(str(item.get("path", ""))).name
             path = files.safe_relative(f"{sub}/{name}" if sub else name).as_posix()
             if item.get("is_dir"):
-                (into / path).mkdir()
-                self._download_tree(root, path, into)
-            else:
-                size = int(item["file_size"]) if "file_size" in item else None
-                with (into / path).open("wb") as file:
-                    self._server.download(f"{ARTIFACTS}/{escaped(f'{root}/{path}')}", file, size)
+                dest.below(path, make=True, links=False).close()
+                self._download_below(root, path, dest)
+                continue
+            size = int(item["file_size"]) if "file_size" in item else None
+            parent, last = dest.parent(path, make=True, links=False)
+            with parent, parent.create(last) as file:
+                self._server.download(f"{ARTIFACTS}/{escaped(f'{root}/{path}')}", file, size)
 
     def _location(self, model: str, number: int) -> str:
         """Returns where the files of a version are, following MLflow's own indirections (`models:/m-…`, `runs:/…`)."""

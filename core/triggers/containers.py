@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import plugins
-from ..domain.containers import USAGE, Container, EngineSnapshot, usage_series
+from ..domain.containers import REPLICA, USAGE, Container, EngineSnapshot, usage_series
 from ..domain.project import Environment, Project
 from ..domain.watching import Sample
 from ..journal import Journal
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ..containers.observe.watcher import Companion, Watch
 
 Say = Callable[[str], None]
-REPLICA = "replica"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,14 @@ containers."""
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 
 import pytest
+from podium.core.domain.containers import EngineSnapshot
 from podium.core.domain.delivery import How, Replica, ReplicaState
+from podium.core.identity.processes import started_at
 from podium.core.journal import Journal
 
 from .conftest import Call
@@ -56,6 +60,18 @@ def test_containers_of_a_project_that_has_none(call: Call) -> None:
     assert (call("containers").code, call("containers", "-o", "json").out) == (0, "[]\n")
     done = call("containers", "-e", "staging")
     assert (done.code, done.out) == (0, "") and "processes of this machine" in done.err
+
+
+def test_a_container_that_should_be_there_and_is_not_is_listed(call: Call, journal: Journal, home: Path) -> None:
+    """As an agent saw it, so that no engine is asked."""
+    (home / "podium.yaml").write_text("project: small\nenvironments: {staging: {driver: docker, port: 5101}}\n")
+    journal.replicas.put(Replica("a", "staging", 1, "v1-1", 20000, ReplicaState.READY, container="c1"))
+    started = started_at(os.getpid())
+    assert started is not None
+    journal.agent.claim(os.getpid(), started, "anna")
+    journal.snapshots.put(EngineSnapshot("staging", "unix:///nowhere", time.time() + 1))
+    [row] = json.loads(call("containers", "-o", "json").out)
+    assert (row["id"], row["replica"], row["state"]) == ("c1", "a", "gone")
 
 
 def test_logs_of_replicas_that_are_processes(call: Call, journal: Journal, home: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from podium.cli import replay, shapes
 from podium.core.delivery.replay.report import to_dict
+from podium.core.domain.attention import Need, Reason
 from podium.core.domain.containers import Container, Image, Unneeded
 from podium.core.domain.delivery import (
     CanaryState,
@@ -68,6 +69,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "replay": replay.shape(to_dict(ReplayReport("e", "m", 2, 1, Verdict.PASS, (), 0.0))),
     "image": shapes.image(Image("m", 1, "unix:///x", "sha256:1", "sha256:1", 0.0)),
     "unneeded": shapes.unneeded(Unneeded("unix:///x", "sha256:1", "m:v1", 1, 0, "")),
+    "need": shapes.need(Need(0, Reason.DOWN, "e", "proxy is gone")),
     "difference": shapes.difference(Difference(Kind.GONE, "a", "a is gone")),
     "repair": shapes.repair(Plan("e", "repair", "", "", "")),
     "container": shapes.container(Container("1", "a", "e", "replica", "running", 0.0), REPLICA, {}),
@@ -240,6 +242,20 @@ def test_status_and_history(call: Call, journal: Journal) -> None:
     assert value["agent"]["alive"] is False
     assert json.loads(call("history", "-o", "json").out)[0]["to"] == 3
     assert "staging" in call("history").out
+
+
+def test_status_says_what_waits_for_a_person_as_the_overview_does(call: Call, journal: Journal) -> None:
+    run = journal.runs.create(kind=PIPELINE, name="asks", trigger=Trigger.PUSH, who="anna")
+    journal.runs.set_state(run.id, RunState.RUNNING)
+    journal.steps.add(run.id, [Step(run.id, "gated", 0, StepState.PENDING)])
+    journal.runs.set_state(run.id, RunState.FAILED, message="gated failed")
+    done = call("status", "-o", "json")
+    value = json.loads(done.out)
+    assert [(need["reason"], need["run"]) for need in value["needs"]] == [("failed", run.id)]
+    assert [each["health"] for each in value["environments"]] == ["empty", "empty"]
+    said = call("status").err
+    assert f"run {run.id}: asks failed: gated failed (`podium logs {run.id}`)" in said
+    assert json.loads(call("status", "-e", "production", "-o", "json").out)["needs"] == []
 
 
 def test_config_show_masks_secrets(call: Call, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

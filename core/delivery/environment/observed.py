@@ -26,10 +26,8 @@ def picture(runtime: EnvironmentRuntime, *, fresh: bool = False) -> EngineSnapsh
     if not plugins.driver_capabilities(runtime.environment.driver).engine:
         return None
     kept = runtime.journal.snapshots.get(runtime.name)
-    if not fresh and kept is not None:
-        agent = runtime.journal.agent.status()
-        if agent.alive and agent.started is not None and kept.at >= agent.started:
-            return kept
+    if not fresh and kept is not None and runtime.journal.agent.status().follows(kept):
+        return kept
     return _look(runtime, kept, fresh=fresh)
 
 

@@ -41,8 +41,8 @@ class Following:
         self._merged = Merged(tail=tail)
         self.message = ""
         if plugins.driver_capabilities(environment.driver).engine:
-            agent, known = journal.agent.status(), journal.snapshots.get(environment.name)
-            if agent.alive and known is not None and agent.started is not None and known.at >= agent.started:
+            known = journal.snapshots.get(environment.name)
+            if journal.agent.status().follows(known):
                 self._picture = known
             else:
                 self._watch = self._follow(project, environment)

@@ -59,7 +59,7 @@ class _Project(Protocol):
     def config(self) -> Project: ...
 
 
-class Stage(Protocol):
+class Facade(Protocol):
     """An opened project; `core.cockpit.Cockpit` is one."""
 
     @cached_property

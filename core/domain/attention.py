@@ -1,0 +1,137 @@
+"""What needs a person: the rules, from what is known of a project. Every front end shows the same list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from . import format as fmt
+from .containers import EngineSnapshot
+from .delivery import CanaryState, Condition, EnvironmentStatus
+from .models import CHALLENGER, CHAMPION, Version
+from .runs import Run, RunState
+from .watching import AgentStatus, Alert
+
+RECENT = 6 * 3600.0
+"""Seconds after which a run that failed is history."""
+WATCH = "podium watch --daemon"
+
+
+class Reason(StrEnum):
+    """Why something needs a person. The names are part of what commands print; they are only ever added to."""
+
+    DOWN = "down"  # an environment that should serve does not
+    ENGINE = "engine"  # an engine does not answer
+    DIFFERENCE = "difference"  # an environment is not what the ledger says
+    ALERT = "alert"
+    CANARY = "canary"  # a canary is paused, or waits for a decision
+    APPROVAL = "approval"
+    AGENT = "agent"  # the agent is gone
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    CHALLENGER = "challenger"  # a version could be promoted
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something that waits for a person."""
+
+    urgency: int
+    """0 is the worst; the list is sorted by it."""
+    reason: Reason
+    subject: str
+    """What it is about: an environment, `run 3`, `v4`, an alert, the agent."""
+    words: str
+    command: str = ""
+    """The command that deals with it; empty where there is no single one."""
+    environment: str = ""
+    run_id: int | None = None
+    version: int | None = None
+
+
+def needs(
+    *,
+    runs: Iterable[Run],
+    environments: Iterable[EnvironmentStatus],
+    alerts: Iterable[Alert],
+    agent: AgentStatus | None,
+    versions: Iterable[Version],
+    now: float,
+    snapshots: Iterable[EngineSnapshot] = (),
+) -> list[Need]:
+    """Returns what a person should know or do, the worst first. `runs` come newest first."""
+    found: list[Need] = []
+    for status in environments:
+        found += _of_environment(status, agent, now)
+    found += _of_engines(snapshots)
+    found += _of_runs(runs, now)
+    found += _of_alerts(alerts)
+    found += _of_agent(agent, now)
+    found += _of_versions(versions)
+    return sorted(found, key=lambda need: need.urgency)
+
+
+def _of_environment(status: EnvironmentStatus, agent: AgentStatus | None, now: float) -> Iterator[Need]:
+    name, health = status.name, status.health
+    if health.condition is Condition.UNREACHABLE:
+        yield Need(0, Reason.ENGINE, name, health.words, environment=name)
+    if health.condition is Condition.DOWN:
+        watched = agent is not None and agent.alive
+        words = f"{health.words}; the agent brings it back" + ("" if watched else f" ({WATCH})")
+        yield Need(0, Reason.DOWN, name, words, "" if watched else WATCH, environment=name)
+    for difference in status.differences:
+        yield Need(1, Reason.DIFFERENCE, name, difference.words, f"podium repair -e {name}", environment=name)
+    canary = status.canary
+    if canary is not None and canary.state is not CanaryState.RUNNING:
+        urgency = 1 if canary.state is CanaryState.INCONCLUSIVE else 2
+        command = f"podium resume -e {name}"
+        yield Need(urgency, Reason.CANARY, name, canary.headline(now), command, name, canary.run_id, canary.version)
+
+
+def _of_engines(snapshots: Iterable[EngineSnapshot]) -> Iterator[Need]:
+    for snapshot in snapshots:
+        if snapshot.message:
+            yield Need(0, Reason.ENGINE, snapshot.environment, snapshot.message, environment=snapshot.environment)
+
+
+def _of_runs(runs: Iterable[Run], now: float) -> Iterator[Need]:
+    """Of each pipeline and operation only the newest run counts as failed."""
+    seen: set[tuple[str, str]] = set()
+    for run in runs:
+        subject = f"run {run.id}"
+        if run.state is RunState.WAITING:
+            words = f"{run.title} waits for approval"
+            yield Need(2, Reason.APPROVAL, subject, words, f"podium approve {run.id}", run_id=run.id)
+        newest = (run.kind, run.name) not in seen
+        seen.add((run.kind, run.name))
+        if not newest or now - run.created >= RECENT:
+            continue
+        message = f": {run.message}" if run.message else ""
+        if run.state is RunState.FAILED:
+            words = f"{run.title} failed{message}"
+            yield Need(3, Reason.FAILED, subject, words, f"podium logs {run.id}", run_id=run.id)
+        elif run.state is RunState.INTERRUPTED:
+            words = f"{run.title} was interrupted{message}"
+            yield Need(3, Reason.INTERRUPTED, subject, words, f"podium resume {run.id}", run_id=run.id)
+
+
+def _of_alerts(alerts: Iterable[Alert]) -> Iterator[Need]:
+    for alert in alerts:
+        if alert.state == "firing":
+            words = alert.message or f"fires on {alert.environment}"
+            yield Need(1, Reason.ALERT, alert.name, words, environment=alert.environment)
+
+
+def _of_agent(agent: AgentStatus | None, now: float) -> Iterator[Need]:
+    if agent is not None and not agent.alive and agent.pid:
+        seen = f", last seen {fmt.age(agent.heartbeat, now)} ago" if agent.heartbeat else ""
+        yield Need(2, Reason.AGENT, "agent", f"is gone{seen}: nothing is healed or triggered", WATCH)
+
+
+def _of_versions(versions: Iterable[Version]) -> Iterator[Need]:
+    for version in versions:
+        if CHALLENGER in version.aliases and CHAMPION not in version.aliases and version.verdict == "pass":
+            words, command = "challenger passed its gate", f"podium promote {version.version}"
+            yield Need(4, Reason.CHALLENGER, f"v{version.version}", words, command, version=version.version)
+            return
