@@ -34,8 +34,8 @@ _COLUMNS = (
     Column("ADDRESS", flexible=True),
     Column("ENVIRONMENT"),
 )
-_POLL = 0.1
-_LATELY = 5.0  # seconds: what was measured before that says nothing about now
+_POLL_INTERVAL = 0.1
+_FRESH_SECONDS = 5.0  # seconds: what was measured before that says nothing about now
 
 
 def containers(cockpit: Cockpit, environment: AnyEnvironment = None, output_format: Output = Format.TABLE) -> int:
@@ -76,7 +76,9 @@ def _replica(status: EnvironmentStatus, container: Container) -> Replica | None:
 def _used(cockpit: Cockpit, environment: str, container: Container) -> dict[str, float | None]:
     """The latest of each signal; None for what was not measured lately."""
     name, now = container.replica or container.name, time.time()
-    series = cockpit.containers.usage(environment, [name], start=now - _LATELY, end=now, points=int(_LATELY))[name]
+    series = cockpit.containers.usage(
+        environment, [name], start=now - _FRESH_SECONDS, end=now, points=int(_FRESH_SECONDS)
+    )[name]
     return {
         signal: next((value for value in reversed(each.values) if value is not None), None)
         for signal, each in series.items()
@@ -197,7 +199,7 @@ def replica_logs(
             return bool(lines)
 
         while show(all=not follow) or follow:
-            time.sleep(_POLL if follow else 0.0)
+            time.sleep(_POLL_INTERVAL if follow else 0.0)
     finally:
         following.close()
     return diagnostics.DONE

@@ -16,9 +16,10 @@ from . import diagnostics
 from .diagnostics import glyph, note, paint
 from .step_lines import StepLines
 
-POLL = 0.08  # seconds between two looks at the journal
-SOON = 0.012  # the same while the run is young: one in which nothing has changed is over in a tenth of a second
-YOUNG = 0.4
+POLL_INTERVAL = 0.08  # seconds between two looks at the journal
+# The same while the run is young: one in which nothing has changed is over in a tenth of a second.
+FAST_POLL_INTERVAL = 0.012
+FAST_POLL_SECONDS = 0.4
 _MARKS = {
     StepState.SUCCEEDED: ("✓", "ok", "green"),
     StepState.FAILED: ("✗", "FAILED", "red"),
@@ -114,7 +115,7 @@ def follow(
                 return detail
             if detail.run.state is RunState.WAITING and not diagnostics.interactive() and _only_waits(detail):
                 return detail
-            time.sleep(POLL if time.monotonic() - began > YOUNG else SOON)
+            time.sleep(POLL_INTERVAL if time.monotonic() - began > FAST_POLL_SECONDS else FAST_POLL_INTERVAL)
 
 
 def _only_waits(detail: RunDetail) -> bool:

@@ -14,7 +14,7 @@ from ..core.domain.format import moment
 from ..core.domain.runs import RunDetail, Step, StepState
 from ..core.errors import NotFound, UsageError
 from . import diagnostics, output
-from .follow import POLL
+from .follow import POLL_INTERVAL
 from .options import RunName, environment_option
 from .output import Format, Output
 from .runs import find_run
@@ -115,7 +115,7 @@ def _follow(cockpit: Cockpit, number: int, names: list[str], printer: _Printer, 
         output.flush()
         if detail.run.state.finished or all(states[name].finished for name in names if name in states):
             return diagnostics.DONE
-        time.sleep(POLL)
+        time.sleep(POLL_INTERVAL)
 
 
 def _chosen(detail: RunDetail, step: str | None) -> list[Step]:

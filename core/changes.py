@@ -36,9 +36,9 @@ def apply(
     """
     ensure_agreed(plan, confirmed=confirmed, why=why, force=force)
     if plan.verb in set(CanaryRequest):
-        from .delivery.rollout.canary import order
+        from .delivery.rollout.canary import request
 
-        order(journal, plan.target, CanaryRequest(plan.verb), who=who, why=why)
+        request(journal, plan.target, CanaryRequest(plan.verb), who=who, why=why)
         return None
     from .engine.submit import submit_operation
 

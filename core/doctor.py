@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from .journal import Journal
 
 _PACKAGES = ("mlflow", "textual", "typer", "uvicorn", "httpx", "PyYAML")
-_LITTLE_SPACE = 1 << 30  # bytes: less than this and the next model may not fit
-_NO_SPACE = 100 << 20
+_LOW_SPACE_BYTES = 1 << 30  # bytes: less than this and the next model may not fit
+_MIN_SPACE_BYTES = 100 << 20
 _REGISTRY_SECONDS = 3.0
 
 
@@ -129,9 +129,9 @@ def _state(project: Examined) -> Iterator[Finding]:
 def _space(project: Examined) -> Iterator[Finding]:
     free = shutil.disk_usage(project.home).free
     message = f"{free / (1 << 30):.1f} GiB free for {project.home}"
-    if free < _NO_SPACE:
+    if free < _MIN_SPACE_BYTES:
         yield Finding(Health.PROBLEM, "disk", message, "make room: a run cannot keep its log or outputs")
-    elif free < _LITTLE_SPACE:
+    elif free < _LOW_SPACE_BYTES:
         yield Finding(Health.WARNING, "disk", message, ".podium/cache may be removed: it is filled again")
     else:
         yield _ok("disk", message)

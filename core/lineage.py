@@ -14,7 +14,7 @@ from .errors import NotFound
 from .journal import Journal
 
 # What Git itself calls unambiguous enough to print.
-_SHORTEST_COMMIT = 7
+_MIN_COMMIT_LENGTH = 7
 
 
 def rows(journal: Journal, project: Project, of: str) -> list[Lineage]:
@@ -50,9 +50,9 @@ def rows(journal: Journal, project: Project, of: str) -> list[Lineage]:
 
 def _names(text: str, version: Version) -> bool:
     number = text.removeprefix("v")
-    if number.isdecimal() and len(number) < _SHORTEST_COMMIT:
+    if number.isdecimal() and len(number) < _MIN_COMMIT_LENGTH:
         return version.version == int(number)
-    return text in version.aliases or (len(text) >= _SHORTEST_COMMIT and version.commit.startswith(text))
+    return text in version.aliases or (len(text) >= _MIN_COMMIT_LENGTH and version.commit.startswith(text))
 
 
 def _run(journal: Journal, of: str) -> Run | None:
@@ -64,7 +64,7 @@ def _run(journal: Journal, of: str) -> Run | None:
 
 def _runs_of_commit(journal: Journal, commit: str) -> list[Run]:
     """Runs at a commit that brought forth no version, newest first."""
-    if len(commit) < _SHORTEST_COMMIT:
+    if len(commit) < _MIN_COMMIT_LENGTH:
         return []
     return [run for run in journal.runs.page(limit=50, search=commit) if run.commit.startswith(commit)]
 

@@ -9,7 +9,7 @@ from ..tui.glyphs import Glyphs
 from ..tui.widgets.pane import Span, fit, safe
 from ..tui.widgets.text_pane import Line
 
-_BAR = 30
+_BAR_WIDTH = 30
 _STATES = {
     CanaryState.RUNNING: ("run", "run"),
     CanaryState.PAUSED: ("stop", "warn"),
@@ -36,16 +36,20 @@ def lines(canary: CanaryStatus, now: float, glyphs: Glyphs, *, height: int, widt
 
 def _stage_line(canary: CanaryStatus, index: int, now: float, glyphs: Glyphs) -> Line:
     share = canary.shares[index]
-    cells = max(1, round(share * _BAR / 100))
+    cells = max(1, round(share * _BAR_WIDTH / 100))
     bar = glyphs["bar"] * cells
     if index < canary.stage:
-        return ((f" {share:>3} %  ", "muted"), (f"{bar:<{_BAR}}  ", "ok"), (f"{glyphs['ok']} passed", "ok"))
+        return ((f" {share:>3} %  ", "muted"), (f"{bar:<{_BAR_WIDTH}}  ", "ok"), (f"{glyphs['ok']} passed", "ok"))
     if index > canary.stage:
-        return ((f" {share:>3} %  ", "faint"), (f"{bar:<{_BAR}}", "faint"))
+        return ((f" {share:>3} %  ", "faint"), (f"{bar:<{_BAR_WIDTH}}", "faint"))
     glyph, colour = _STATES[canary.state]
     seconds = canary.seconds_left(now)
     words = f"{fmt.duration(seconds)} left" if seconds is not None else str(canary.state)
-    return ((f" {share:>3} %  ", "text!"), (f"{bar:<{_BAR}}  ", colour), (f"{glyphs[glyph]} {words}", f"{colour}!"))
+    return (
+        (f" {share:>3} %  ", "text!"),
+        (f"{bar:<{_BAR_WIDTH}}  ", colour),
+        (f"{glyphs[glyph]} {words}", f"{colour}!"),
+    )
 
 
 def _one_line(canary: CanaryStatus, glyphs: Glyphs, width: int) -> Line:
@@ -60,7 +64,7 @@ def _one_line(canary: CanaryStatus, glyphs: Glyphs, width: int) -> Line:
         else:
             spans.append((f"{share} %", "faint"))
     used = sum(len(text) for text, _ in spans)
-    room = min(_BAR, width - used - 4)
+    room = min(_BAR_WIDTH, width - used - 4)
     if room >= 10:
         full = max(1, round(canary.share * room / 100))
         spans += [("   ", ""), (glyphs["bar"] * full, role(canary)), (glyphs["rule"] * (room - full), "faint")]

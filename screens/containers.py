@@ -28,7 +28,7 @@ from .changes import ChangeKeys
 from .container_rows import Row, columns, rows_of
 from .shells import ShellKeys
 
-_TRUE_FOR = 20.0  # seconds that a look of our own counts for, where no agent follows the engine
+_FRESH_SECONDS = 20.0  # seconds that a look of our own counts for, where no agent follows the engine
 
 
 class ContainersScreen(PodiumScreen):
@@ -149,7 +149,7 @@ class ContainersScreen(PodiumScreen):
         """Whether it may have changed since. Until an agent is known of, it counts as followed."""
         agent: AgentStatus | None = self.store.value("agent")
         followed = agent is None or agent.follows(snapshot)
-        return bool(snapshot.message) or not (followed or snapshot.at >= self.podium.clock() - _TRUE_FOR)
+        return bool(snapshot.message) or not (followed or snapshot.at >= self.podium.clock() - _FRESH_SECONDS)
 
     @property
     def _watched(self) -> bool:

@@ -27,7 +27,7 @@ from .changes import ChangeKeys
 from .models import lineage_line
 
 _POINTS = 90
-_CANARY = 11  # lines at most of a canary's pane, where the signals and the ledger stand below it
+_CANARY_LINES = 11  # lines at most of a canary's pane, where the signals and the ledger stand below it
 _LABELS = {
     "requests": "requests",
     "error_rate": "errors",
@@ -232,10 +232,13 @@ class EnvironmentsScreen(PodiumScreen):
         beside = f" beside v{now.from_version}" if now.from_version is not None else ""
         pane.title(f"Canary v{now.version}{beside}", now.headline(self.podium.clock()))
         tall = self.has_class("-tall")
-        height, width = _CANARY if tall else (pane.size.height or _CANARY), (pane.size.width or self.size.width - 2)
+        height, width = (
+            _CANARY_LINES if tall else (pane.size.height or _CANARY_LINES),
+            (pane.size.width or self.size.width - 2),
+        )
         lines = canary.lines(now, self.podium.clock(), self.glyphs, height=height, width=width)
         pane.set_lines(lines)
-        self.set_height(pane, 2 + min(_CANARY, len(lines)) if tall else None)
+        self.set_height(pane, 2 + min(_CANARY_LINES, len(lines)) if tall else None)
 
     def pass_time(self) -> None:
         """The canary's clock goes on."""

@@ -23,7 +23,7 @@ from .cells import alias_spans, verdict_cell
 from .changes import ChangeKeys
 
 _METRIC_COLUMNS = 3
-_MOST_MARKED = 12
+_MAX_MARKED = 12
 
 
 class ModelsScreen(PodiumScreen):
@@ -306,8 +306,8 @@ class ModelsScreen(PodiumScreen):
         if version is None:
             return
         marks = self._marks.get(self.model, frozenset())
-        if version.version not in marks and len(marks) >= _MOST_MARKED:
-            self.podium.say(f"at most {_MOST_MARKED} can be compared at once", "warn")
+        if version.version not in marks and len(marks) >= _MAX_MARKED:
+            self.podium.say(f"at most {_MAX_MARKED} can be compared at once", "warn")
             return
         self._marks[self.model] = marks ^ {version.version}
         self.update()

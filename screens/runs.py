@@ -286,8 +286,3 @@ class RunsScreen(PodiumScreen):
         if run is None or project is None or project.embedded:
             return ""
         return project.tracking_uri
-
-    def describe(self) -> str:
-        """The run under the cursor, in words."""
-        run = self.run
-        return "" if run is None else f"run {run.id} {run.title} {run.state}"

@@ -30,10 +30,10 @@ from .theme import DARK, LIGHT, THEMES, theme_name
 from .widgets.footer import Footer
 
 _INTERVAL, _INTERVAL_SSH = 0.25, 0.5
-_BUSY_AFTER = 3.0  # seconds without an answer from the journal, after which what is shown is called stale
-_TICK_EVERY = 1.0
-_AGES_EVERY = 15.0
-_TOGETHER = 0.015
+_STALE_SECONDS = 3.0  # seconds without an answer from the journal, after which what is shown is called stale
+_TICK_INTERVAL = 1.0
+_AGES_INTERVAL = 15.0
+_DEBOUNCE = 0.015
 
 
 class PodiumApp(EndingApp):
@@ -272,7 +272,7 @@ class PodiumApp(EndingApp):
 
     def on_podium_app_store_changed(self) -> None:
         # What comes within the blink of an eye is drawn at once.
-        self.set_timer(_TOGETHER, self._draw_changes)
+        self.set_timer(_DEBOUNCE, self._draw_changes)
 
     def _draw_changes(self) -> None:
         self.store.take_changes()
@@ -324,8 +324,8 @@ class PodiumApp(EndingApp):
             return
         screen.tick()
         now = time.monotonic()
-        silent = self._poll_asked is not None and now - self._poll_asked > _BUSY_AFTER
-        if now - self._ticked >= (_TICK_EVERY if screen.ticking or silent else _AGES_EVERY):
+        silent = self._poll_asked is not None and now - self._poll_asked > _STALE_SECONDS
+        if now - self._ticked >= (_TICK_INTERVAL if screen.ticking or silent else _AGES_INTERVAL):
             self._ticked = now
             if silent or not screen.ticking:
                 screen.update()
@@ -382,7 +382,7 @@ class PodiumApp(EndingApp):
         """(why what is shown may be out of date, as of when it is true); the first is empty while all is well."""
         if self._poll_error is not None:
             return self._poll_error.message, self._polled
-        if self._poll_asked is not None and time.monotonic() - self._poll_asked > _BUSY_AFTER:
+        if self._poll_asked is not None and time.monotonic() - self._poll_asked > _STALE_SECONDS:
             return "the journal does not answer", self._polled
         return "", self._polled
 

@@ -10,7 +10,7 @@ from textual.content import Content
 
 from .actions import ACTIONS
 
-LIMIT = 100
+MAX_ENTRIES = 100
 
 
 class ActionProvider(Provider):
@@ -33,7 +33,7 @@ class ActionProvider(Provider):
             (refused if reason else possible).append(
                 (words, (reason and f"not now: {reason}") or action.help_on(context.screen), action.id)
             )
-        return [*possible, *refused][:LIMIT]
+        return [*possible, *refused][:MAX_ENTRIES]
 
     def _perform(self, action_id: str) -> None:
         from ..screens.base import PodiumScreen

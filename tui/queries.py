@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.cockpit import Cockpit
-from ..core.domain.runs import RunState
 from ..core.domain.watching import SIGNALS
 from .pool import FAST, SLOW
 
@@ -145,7 +144,3 @@ def usage(environment: str, containers: tuple[str, ...], now: Callable[[], float
         )
 
     return Query(f"usage:{environment}", read, every=USAGE_SECONDS / USAGE_POINTS - 0.1)
-
-
-def active(states: Mapping[str, Any]) -> bool:
-    return any(state in (RunState.RUNNING, RunState.QUEUED) for state in states)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 # How long a terminal that reads nothing is waited for once the cockpit was told to end.
 LAST_SECONDS = 0.5
-_LOOK = 0.1
+_POLL_INTERVAL = 0.1
 # What a terminal that can be written at all takes at once.
-_LITTLE = 128
+_PIECE_BYTES = 128
 
 
 class Line:
@@ -58,7 +58,9 @@ class Line:
         left = memoryview(text.encode("utf-8", "replace"))
         while left and not self._gone and self._writable():
             try:
-                left = left[os.write(self._number, left if self._number != self._file.fileno() else left[:_LITTLE]) :]
+                left = left[
+                    os.write(self._number, left if self._number != self._file.fileno() else left[:_PIECE_BYTES]) :
+                ]
             except BlockingIOError:
                 continue
             except OSError:
@@ -80,7 +82,9 @@ class Line:
     def _writable(self) -> bool:
         """Waits. False when it is to be waited for no longer."""
         while True:
-            left = _LOOK if self._until is None else min(_LOOK, max(0.0, self._until - time.monotonic()))
+            left = (
+                _POLL_INTERVAL if self._until is None else min(_POLL_INTERVAL, max(0.0, self._until - time.monotonic()))
+            )
             if select.select([], [self._number], [], left)[1]:
                 return True
             if self._until is not None and time.monotonic() >= self._until:

@@ -1,27 +1,24 @@
-"""Records of the reader -> the frozen dataclasses of core/domain/project.py. Nothing is checked here; missing keys
-get the domain's defaults."""
+"""Turns the reader's records into the frozen dataclasses of core/domain/project.py. Nothing is checked here.
+
+A dataclass's fields are the keys of its section, and get their own defaults where a key is not written; the metadata
+of a field (`key`, `section`, `sections`) says what differs from that. Only what is more than a copy stands below.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from ..domain.project import (
-    AlertRule,
-    AnalysisRule,
     Check,
     ContainerSpec,
-    Docker,
     Environment,
     Gate,
-    Git,
-    Host,
     Infra,
     Matrix,
     Mlflow,
-    Monitor,
     On,
     Pipeline,
     Project,
@@ -32,43 +29,53 @@ from ..domain.replay import ReplayLimits
 from .reader import Record
 from .table import BUILTINS, METRIC_GOALS
 
+T = TypeVar("T")
+
 DEFAULT_WEIGHTS = (5, 25, 50)
 
 
 def project(record: Record, root: Path, home: Path, secrets: tuple[str, ...]) -> Project:
+    """Returns the project that a whole file describes."""
     name = record.get("project", "project")
-    return Project(
-        name=name,
-        root=root,
-        home=home,
-        git=_git(record.get("git")),
-        mlflow=_mlflow(record.get("mlflow"), name, home),
-        docker=Docker(**_given(record.get("docker"), "host", "tls", "base", "push", "wheels", "sbom")),
-        pipelines={key: pipeline(key, each) for key, each in record.get("pipelines", {}).items()},
-        gates={key: _gate(key, each) for key, each in record.get("gates", {}).items()},
-        environments={key: environment(key, each) for key, each in record.get("environments", {}).items()},
-        monitors={key: _monitor(key, each) for key, each in record.get("monitors", {}).items()},
-        alerts={key: _alert(key, each) for key, each in record.get("alerts", {}).items()},
-        infra={key: _infra(key, each) for key, each in record.get("infra", {}).items()},
-        env=record.get("env", {}),
-        secrets=secrets,
-    )
+    mlflow = _mlflow(record.get("mlflow"), name, home)
+    return _made(Project, record, name=name, root=root, home=home, mlflow=mlflow, secrets=secrets, idle=())
 
 
-def _given(record: Record | None, *names: str, **renamed: str) -> dict[str, Any]:
-    """The written keys as keyword arguments; what is not written is left to the dataclass."""
-    pairs = {name: name for name in names} | renamed
-    if record is None:
-        return {}
-    return {field: record.values[key] for field, key in pairs.items() if key in record.values}
+def _made(kind: type[T], record: Record | None, /, **given: Any) -> T:
+    """Returns a `kind` of what is written, with `given` instead of the keys of those fields. A required key that is
+    missing was a problem, and is empty here."""
+    values = dict(given)
+    for each in fields(cast("Any", kind)):
+        if each.name in given:
+            continue
+        key = each.metadata.get("key", each.name)
+        if each.name == "line" and record is not None:
+            values["line"] = record.node.line
+        elif record is not None and key in record.values:
+            values[each.name] = _value(each, record.values[key])
+        elif each.default is MISSING and each.default_factory is MISSING:
+            values[each.name] = _value(each, {}) if "sections" in each.metadata else _empty(each)
+    return kind(**values)
 
 
-def _git(record: Record | None) -> Git:
-    if record is None:
-        return Git()
-    host: Record | None = record.get("host")
-    found = Host(**{"kind": "", "repo": "", **_given(host, "kind", "repo", "token", "url")}) if host else None
-    return Git(**_given(record, "branch"), host=found)
+def _value(field: Field[Any], written: Any) -> Any:
+    """Returns what a field holds: sections as the dataclasses that its metadata names."""
+    one, named = field.metadata.get("section"), field.metadata.get("sections")
+    if named is not None:
+        make = _MAKERS.get(named)
+        return {
+            name: make(name, record) if make else _made(named, record, name=name) for name, record in written.items()
+        }
+    if one is None:
+        return written
+    if isinstance(written, tuple):
+        return tuple(_made(one, each) for each in cast("tuple[Record, ...]", written))
+    return _made(one, written)
+
+
+def _empty(field: Field[Any]) -> Any:
+    section = field.metadata.get("section")
+    return section() if section else ""
 
 
 def _mlflow(record: Record | None, name: str, home: Path) -> Mlflow:
@@ -80,7 +87,7 @@ def _mlflow(record: Record | None, name: str, home: Path) -> Mlflow:
 
 
 def absolute_uri(uri: str, home: Path) -> str:
-    """Local stores are named relative to the project, not to wherever a command was called."""
+    """Returns a local store's address below the project, not below wherever a command was called."""
     scheme, colon, rest = uri.partition(":")
     if scheme == "sqlite" and rest.startswith("///") and not rest.startswith("////"):
         return f"sqlite:///{home / rest[3:]}"
@@ -91,56 +98,33 @@ def absolute_uri(uri: str, home: Path) -> str:
     return uri
 
 
-def pipeline(name: str, record: Record) -> Pipeline:
-    on: Record | None = record.get("on")
+def _pipeline(name: str, record: Record) -> Pipeline:
     steps: Mapping[str, Record] = record.get("steps", {})
-    return Pipeline(
+    return _made(
+        Pipeline,
+        record,
         name=name,
         steps={key: _step(key, each) for key, each in steps.items()},
-        on=On(**_given(on, "push", "schedule", alerts="alert")) if on else On(),
-        params=record.get("params", {}),
-        env=record.get("env", {}),
-        line=record.node.line,
+        on=_made(On, record.get("on")),
     )
 
 
 def _step(name: str, record: Record) -> StepSpec:
     uses = record.get("uses", "")
-    common = _given(
-        record,
-        "run",
-        "needs",
-        "inputs",
-        "outputs",
-        "env",
-        "timeout",
-        "retries",
-        "backoff",
-        "when",
-        "allow_failure",
-        "cache",
-        "executor",
-    )
     matrix: Record | None = record.get("matrix")
-    container = _container(record)
-    if container is not None:
-        common.setdefault("executor", "docker")
-    return StepSpec(
+    contained = record.has("image") or record.has("build")
+    given: dict[str, Any] = {"executor": "docker"} if contained and "executor" not in record.values else {}
+    return _made(
+        StepSpec,
+        record,
         name=name,
         uses=uses,
         matrix=_matrix(matrix) if matrix else None,
         approval=record.get("approval") == "required",
         options=_options(uses, record) if uses else {},
-        container=container,
-        line=record.node.line,
-        **common,
+        container=_made(ContainerSpec, record) if contained else None,
+        **given,
     )
-
-
-def _container(record: Record) -> ContainerSpec | None:
-    if not record.has("image") and not record.has("build"):
-        return None
-    return ContainerSpec(**_given(record, "image", "build", "cpus", "memory", "network"))
 
 
 def _options(uses: str, record: Record) -> dict[str, Any]:
@@ -158,47 +142,26 @@ def _options(uses: str, record: Record) -> dict[str, Any]:
 
 def _matrix(record: Record) -> Matrix:
     axes = {name: values for name, values in record.values.items() if name not in ("include", "exclude")}
-    return Matrix(axes, **_given(record, "include", "exclude"))
+    return _made(Matrix, record, axes=axes)
 
 
 def _gate(name: str, record: Record) -> Gate:
     checks: tuple[Record, ...] = record.get("checks", ())
-    return Gate(
-        name, record.get("data", ""), record.get("target", ""), tuple(map(_check, checks)), line=record.node.line
-    )
+    return _made(Gate, record, name=name, checks=tuple(map(_check, checks)))
 
 
 def _check(record: Record) -> Check:
     kind = next((name for name in ("metric", "latency", "schema", "replay") if record.has(name)), "metric")
     if kind == "replay":
-        limits = ReplayLimits(**_given(record, *(each.name for each in fields(ReplayLimits))))
+        limits = _made(ReplayLimits, record)
         return Check(kind, environment=record.get("replay", ""), replay=limits, line=record.node.line)
-    names = ("metric", "at_least", "at_most", "compare", "margin", "confidence", "goal", "slices", "min_rows")
-    known: dict[str, Any] = {"goal": METRIC_GOALS[record.get("metric")]} if record.get("metric") in METRIC_GOALS else {}
-    return Check(kind, **{**known, **_given(record, *names, percentile="latency")}, line=record.node.line)
+    metric = record.get("metric")
+    given = {"goal": METRIC_GOALS[metric]} if metric in METRIC_GOALS and "goal" not in record.values else {}
+    return _made(Check, record, kind=kind, environment="", replay=None, **given)
 
 
-def environment(name: str, record: Record) -> Environment:
-    names = (
-        "driver",
-        "port",
-        "bind",
-        "host",
-        "tls",
-        "proxy",
-        "proxy_image",
-        "cpus",
-        "memory",
-        "replicas",
-        "protected",
-        "keep",
-        "keep_stopped",
-        "capture",
-        "health_timeout",
-    )
-    return Environment(
-        name, **_given(record, *names), strategy=_strategy(record.get("strategy")), line=record.node.line
-    )
+def _environment(name: str, record: Record) -> Environment:
+    return _made(Environment, record, name=name, strategy=_strategy(record.get("strategy")))
 
 
 def _strategy(written: str | Record | None) -> Strategy:
@@ -210,33 +173,19 @@ def _strategy(written: str | Record | None) -> Strategy:
     inner: Record | None = written.get(kind)
     if inner is None:
         return Strategy(kind)
-    values = _given(inner, "weights", "interval", "drain")
-    if kind == "canary":
-        values.setdefault("weights", DEFAULT_WEIGHTS)
-    analysis: tuple[Record, ...] = inner.get("analysis", ())
-    return Strategy(kind, **values, analysis=tuple(map(_analysis_rule, analysis)))
-
-
-def _analysis_rule(record: Record) -> AnalysisRule:
-    values = _given(record, *(each.name for each in fields(AnalysisRule)))
-    values.setdefault("signal", "")
-    return AnalysisRule(**values)
-
-
-def _monitor(name: str, record: Record) -> Monitor:
-    options = {key: value for key, value in record.values.items() if key != "environment"}
-    return Monitor(name, record.get("environment", ""), options, line=record.node.line)
-
-
-def _alert(name: str, record: Record) -> AlertRule:
-    return AlertRule(
-        name,
-        record.get("monitor", ""),
-        **_given(record, "above", "below", "cooldown", for_="for"),
-        line=record.node.line,
-    )
+    given = {"weights": DEFAULT_WEIGHTS} if kind == "canary" and "weights" not in inner.values else {}
+    return _made(Strategy, inner, kind=kind, **given)
 
 
 def _infra(name: str, record: Record) -> Infra:
     kind = next((word for word in ("terraform", "cloudformation") if record.has(word)), "")
     return Infra(name, kind, record.get(kind, ""), line=record.node.line)
+
+
+# Named sections that are more than a copy of their keys.
+_MAKERS: dict[type, Callable[[str, Record], object]] = {
+    Pipeline: _pipeline,
+    Gate: _gate,
+    Environment: _environment,
+    Infra: _infra,
+}

@@ -21,7 +21,6 @@ from .shell import Place, places, quoted
 
 Values = Mapping[str, Mapping[str, Scalar]]
 
-NAMESPACES = ("params", "matrix")
 _PLACEHOLDER = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 _NAME = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_-]*)\.([A-Za-z_][A-Za-z0-9_-]*)\s*", re.ASCII)
 

@@ -1,5 +1,4 @@
-"""Keys that are read and checked, and that nothing acts on yet: a sentence about each that a project uses, for
-`podium validate`."""
+"""Keys that are accepted but not implemented yet: a sentence about each that a project uses, for `podium validate`."""
 
 from __future__ import annotations
 
@@ -8,8 +7,8 @@ from ..domain.project import Project
 from .reader import Record
 
 _SECTIONS = ("git", "monitors", "alerts", "infra")
-_NOTHING = "read and checked, nothing acts on it yet"
-_NOBODY = "read and checked, but no installed package brings it yet"
+_NOTHING = "accepted but not implemented yet"
+_NOBODY = "accepted, but no installed package implements it"
 
 
 def idle(record: Record, project: Project) -> tuple[str, ...]:

@@ -1,8 +1,7 @@
 """Every key of podium.yaml: what it may hold and what it is for.
 
-This table is the only place that knows the keys. The reader checks by it, the JSON Schema is made from it
-(schema.py), and the test of config.example.yaml walks it. To add a key, add a line here, its value in build.py, and
-the key in config.example.yaml.
+The reader checks by this table, the JSON Schema is made from it (json_schema.py), and the test of config.example.yaml
+walks it. To add a key, add a line here, its field in core/domain/project.py, and the key in config.example.yaml.
 """
 
 from __future__ import annotations

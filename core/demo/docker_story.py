@@ -16,7 +16,7 @@ from ..domain.runs import Run, RunState, StepState
 from ..errors import RunFailed
 from . import engine
 from .project import Changes, make, possible
-from .story import ENVIRONMENT, PIPELINE, POLL, RATE, Demo
+from .story import ENVIRONMENT, PIPELINE, POLL_INTERVAL, RATE, Demo
 from .traffic import Traffic
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ CONFIGURATION = "podium.docker.yaml"
 AGREE_SECONDS = 10.0
 # A machine that is so busy that a stage saw too few requests: a person would look and go on; so does the demonstration,
 # so often.
-_MOST_RESUMED = 3
+_MAX_RESUMED = 3
 
 
 class DockerDemo(Demo):
@@ -162,7 +162,7 @@ class DockerDemo(Demo):
         if (canary.deployment, canary.share) != self._stage:
             self._stage = (canary.deployment, canary.share)
             yield DemoEvent(Told.DONE, f"  canary: version {canary.version} has {canary.share} % of the traffic")
-        if canary.state is CanaryState.INCONCLUSIVE and self._resumed < _MOST_RESUMED:
+        if canary.state is CanaryState.INCONCLUSIVE and self._resumed < _MAX_RESUMED:
             self._resumed += 1
             yield DemoEvent(Told.BAD, f"  {canary.message}", "it goes on")
             changes = self.cockpit.changes
@@ -182,7 +182,7 @@ class DockerDemo(Demo):
                     f"docker ps and podium status do not agree: {'; '.join(differences)}",
                     hint=f"podium -C {self.directory} status",
                 )
-            time.sleep(POLL)
+            time.sleep(POLL_INTERVAL)
 
     def stop(self) -> list[str]:
         project = self._cockpit.project.config if self._cockpit is not None else None

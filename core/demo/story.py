@@ -27,7 +27,7 @@ from .traffic import Count, Traffic
 if TYPE_CHECKING:
     from .facade import Facade
 
-POLL = 0.05
+POLL_INTERVAL = 0.05
 PIPELINE = "release"
 ENVIRONMENT = "production"
 RATE = 50.0  # requests a second
@@ -198,7 +198,7 @@ class Demo:
                         Told.DONE, f"the agent noticed the push and started run {run.id}", "", time.monotonic() - began
                     )
                     return run
-            time.sleep(POLL)
+            time.sleep(POLL_INTERVAL)
         raise RunFailed(
             "the agent did not notice the push", hint=f"its log: {self.directory / '.podium' / 'agent.log'}"
         )
@@ -222,7 +222,7 @@ class Demo:
                 raise RunFailed(
                     f"run {run.id} waits for an approval", hint=f"podium -C {self.directory} approve {run.id}"
                 )
-            time.sleep(POLL)
+            time.sleep(POLL_INTERVAL)
 
     def _meanwhile(self) -> Iterator[DemoEvent]:
         """What else there is to tell while a run goes on."""
@@ -314,7 +314,7 @@ def _end_agent(cockpit: Facade, starting: bool) -> list[str]:
     """An agent whose start was interrupted has yet to report; not waiting for it would leave it behind."""
     deadline = time.monotonic() + (AGENT_SECONDS if starting else 0.0)
     while not cockpit.agent.status().alive and time.monotonic() < deadline:
-        time.sleep(POLL)
+        time.sleep(POLL_INTERVAL)
     return ["the agent"] if cockpit.agent.stop() else []
 
 
@@ -328,7 +328,7 @@ def _end_runs(cockpit: Facade) -> list[str]:
     deadline = time.monotonic() + END_SECONDS
     while cockpit.runs.active() and time.monotonic() < deadline:
         cockpit.runs.recover()
-        time.sleep(POLL)
+        time.sleep(POLL_INTERVAL)
     return [f"run {run.id}" for run in active]
 
 

@@ -16,8 +16,8 @@ from typing import Any
 from ..errors import RunFailed
 
 _FIRST_SECONDS = 40.0  # reading a month of flights takes a few seconds, more while the machine trains
-_EVERY = 0.25  # seconds between two counts
-_LONGEST = 3600  # seconds after which the traffic ends by itself, should everything else have been killed
+_COUNT_INTERVAL = 0.25  # seconds between two counts
+_MAX_SECONDS = 3600  # seconds after which the traffic ends by itself, should everything else have been killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ class Traffic:
             "--rate",
             f"{rate:g}",
             "--seconds",
-            str(_LONGEST),
+            str(_MAX_SECONDS),
             "--progress",
-            str(_EVERY),
+            str(_COUNT_INTERVAL),
         ]
         self._process = subprocess.Popen(  # in a session of its own: a Ctrl-C is for us to deal with
             command,

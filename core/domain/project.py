@@ -1,5 +1,10 @@
 """A project as its podium.yaml describes it: typed, checked, immutable. `core/config/` makes these; nothing here
-reads a file."""
+reads a file.
+
+The fields of a dataclass are the keys of its section. Where that is not so, a field's metadata says it: `key` is the
+key's name, `section` the dataclass of a section (or list of sections) below it, `sections` that of a mapping of named
+ones. A new section is a dataclass here, its keys in core/config/table.py, and the example.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +33,7 @@ class Host:
 @dataclass(frozen=True, slots=True)
 class Git:
     branch: str = "main"
-    host: Host | None = None
+    host: Host | None = field(default=None, metadata={"section": Host})
 
 
 # The variable by which MLflow's own `server` hands its --default-artifact-root to the processes that it starts.
@@ -76,7 +81,7 @@ class On:
 
     push: tuple[str, ...] = ()
     schedule: str = ""
-    alerts: tuple[str, ...] = ()
+    alerts: tuple[str, ...] = field(default=(), metadata={"key": "alert"})
 
 
 Scalar = str | int | float | bool
@@ -175,7 +180,7 @@ class Check:
     goal: str = ""
     slices: tuple[str, ...] = ()
     min_rows: int = 1
-    percentile: str = ""
+    percentile: str = field(default="", metadata={"key": "latency"})
     environment: str = ""
     replay: ReplayLimits | None = None
     line: int = 0
@@ -214,7 +219,7 @@ class Strategy:
     weights: tuple[int, ...] = ()
     interval: float = 60.0
     drain: float = 30.0
-    analysis: tuple[AnalysisRule, ...] = ()
+    analysis: tuple[AnalysisRule, ...] = field(default=(), metadata={"section": AnalysisRule})
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,10 +253,23 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
-class Monitor:
+class MonitorSpec:
+    """A signal or a drift of an environment that is measured; exactly one of `drift` and `signal` is set."""
+
     name: str
     environment: str
-    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The environment that it watches."""
+    drift: str = ""
+    """How the distance of two distributions is measured: psi, js, wasserstein, ks or chi2."""
+    signal: str = ""
+    """One of SIGNALS (domain/watching.py)."""
+    reference: str = ""
+    """For a drift: the table of rows that captured requests are compared with."""
+    columns: tuple[str, ...] = ()
+    """For a drift: the columns that are compared, empty for all."""
+    window: float | None = None
+    """For a drift how many of the latest requests are compared (None: 1000), for a signal the seconds that one value
+    is taken over (None: 60)."""
     line: int = 0
 
 
@@ -261,7 +279,7 @@ class AlertRule:
     monitor: str
     above: float | None = None
     below: float | None = None
-    for_: int = 1
+    for_: int = field(default=1, metadata={"key": "for"})
     cooldown: float = 3600.0
     line: int = 0
 
@@ -283,15 +301,15 @@ class Project:
     name: str
     root: Path
     home: Path
-    git: Git
+    git: Git = field(metadata={"section": Git})
     mlflow: Mlflow
-    pipelines: Mapping[str, Pipeline]
-    gates: Mapping[str, Gate]
-    environments: Mapping[str, Environment]
-    monitors: Mapping[str, Monitor]
-    alerts: Mapping[str, AlertRule]
-    infra: Mapping[str, Infra]
-    docker: Docker = Docker()
+    pipelines: Mapping[str, Pipeline] = field(metadata={"sections": Pipeline})
+    gates: Mapping[str, Gate] = field(metadata={"sections": Gate})
+    environments: Mapping[str, Environment] = field(metadata={"sections": Environment})
+    monitors: Mapping[str, MonitorSpec] = field(metadata={"sections": MonitorSpec})
+    alerts: Mapping[str, AlertRule] = field(metadata={"sections": AlertRule})
+    infra: Mapping[str, Infra] = field(metadata={"sections": Infra})
+    docker: Docker = field(default=Docker(), metadata={"section": Docker})
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     secrets: tuple[str, ...] = field(default=(), repr=False)
     idle: tuple[str, ...] = ()

@@ -8,13 +8,13 @@ import re
 from pathlib import Path
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._=,+-]+")
-_LONGEST = 120
+_MAX_NAME_LENGTH = 120
 
 
 def safe_name(name: str) -> str:
     """A file name for a step: `train[depth=4]` -> `train_depth=4_-1a2b3c`. A name that had to be changed carries a
     hash, so that two stay two."""
-    safe = _UNSAFE.sub("_", name)[:_LONGEST].lstrip(".")
+    safe = _UNSAFE.sub("_", name)[:_MAX_NAME_LENGTH].lstrip(".")
     if safe == name:
         return safe
     return f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"

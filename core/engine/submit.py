@@ -22,7 +22,7 @@ from .plan import describe_steps, operation_step, written_params
 from .recovery import recover
 from .start import start_worker
 
-JOBS = 2
+DEFAULT_JOBS = 2
 
 
 def submit_pipeline(
@@ -65,7 +65,7 @@ def submit_pipeline(
             commit=sha,
             branch=branch,
             params=written,
-            jobs=jobs or JOBS,
+            jobs=jobs or DEFAULT_JOBS,
             workspace=str(workspace),
         )
         if commit is not None:

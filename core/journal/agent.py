@@ -13,7 +13,7 @@ from ..identity.processes import alive
 from .database import Database, Row
 
 # Seconds without a heartbeat (the agent writes one a second) after which it counts as not answering.
-STALE = 15.0
+STALE_SECONDS = 15.0
 _COLUMNS = "pid, started, who, heartbeat, host, machine, boot, namespace"
 
 
@@ -73,7 +73,7 @@ class Agent:
         where = held.machine.seen_from(here())
         if _gone(held, where):
             message = f"process {held.pid} is gone"
-        elif silent > STALE:
+        elif silent > STALE_SECONDS:
             message = f"process {held.pid} on {held.machine.host} has not answered for {silent:.0f} s"
         else:
             message = ""
@@ -100,4 +100,4 @@ def _holds(held: _Held) -> bool:
     where = held.machine.seen_from(here())
     if where in (Where.HERE, Where.EARLIER_BOOT):
         return held.pid != os.getpid() and not _gone(held, where)
-    return time.time() - held.heartbeat <= STALE
+    return time.time() - held.heartbeat <= STALE_SECONDS

@@ -7,7 +7,7 @@ import time
 from ..domain.watching import Alert
 from .database import Database
 
-_MOST = 10_000
+_MAX_ROWS = 10_000
 
 
 class Alerts:
@@ -32,7 +32,7 @@ class Alerts:
                 "INSERT INTO alerts (name, environment, monitor, state, at, value, message) VALUES (?,?,?,?,?,?,?)",
                 (name, environment, monitor, state, when, value, message),
             )
-            self._database.run("DELETE FROM alerts WHERE id <= ?", (number - _MOST,))
+            self._database.run("DELETE FROM alerts WHERE id <= ?", (number - _MAX_ROWS,))
         return Alert(number, name, environment, monitor, state, when, value, message)
 
     def recent(self, limit: int = 50) -> list[Alert]:

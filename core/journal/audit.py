@@ -15,7 +15,7 @@ from .database import Database
 
 _COLUMNS = "id, at, who, action, subject, why, digest"
 # More would not help a person; one broken link usually explains the rest.
-_MOST_PROBLEMS = 20
+_MAX_PROBLEMS = 20
 
 
 def digest_of(before: str, id: int, at: float, who: str, action: str, subject: str, why: str) -> str:
@@ -72,7 +72,7 @@ class Audit:
             elif digest != digest_of(before, *row[:6]):
                 problems.append(f"audit entry {id} was changed, or the one before it was exchanged")
             expected, before = id + 1, digest
-            if len(problems) >= _MOST_PROBLEMS:
+            if len(problems) >= _MAX_PROBLEMS:
                 return [*problems, "… and perhaps more"]
         number, last = self.head()
         if number != expected - 1:

@@ -19,7 +19,7 @@ from .database import Database
 LEVELS = ((1, 3600), (10, 86_400), (60, 14 * 86_400))
 # Of series that domain.containers.usage_series names.
 CONTAINER_LEVELS = LEVELS[:2]
-MOST_ROWS = 2_000_000
+MAX_ROWS = 2_000_000
 _DAY = 86_400
 
 
@@ -101,7 +101,7 @@ class Samples:
         self._database.run("DELETE FROM samples WHERE series = ? AND step = ? AND at < ?", (key, fine, until))
 
     def _bound(self) -> None:
-        over = self.rows() - MOST_ROWS
+        over = self.rows() - MAX_ROWS
         if over > 0:
             self._database.run(
                 "DELETE FROM samples WHERE (series, step, at) IN (SELECT series, step, at FROM samples ORDER BY at"

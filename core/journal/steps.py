@@ -105,14 +105,3 @@ class Steps:
             (*values, run_id, name),
         ):
             self.get(run_id, name)
-
-    def by_key(self, key: str) -> Step | None:
-        """The latest step that succeeded with this cache key."""
-        if not key:
-            return None
-        row = self._database.one(
-            f"SELECT {_COLUMNS} FROM steps WHERE \"key\" = ? AND state = 'succeeded' AND \"key\" <> '' ORDER BY run_id"  # noqa: S608
-            " DESC LIMIT 1",
-            (key,),
-        )
-        return _step(row) if row else None

@@ -16,9 +16,9 @@ _COLUMNS = (
     " tags, description"
 )
 # Metric histories are a cache of what MLflow holds: the ones read longest ago go first.
-_MOST_HISTORIES = 5000
+_MAX_HISTORIES = 5000
 # How much of a commit's hash names it.
-SHORTEST_COMMIT = 7
+MIN_COMMIT_LENGTH = 7
 # What fits into SQLite's integers.
 _MAX_NUMBER = 1 << 63
 
@@ -111,7 +111,7 @@ class Versions:
         row = self._database.one(
             'SELECT max(version) FROM versions WHERE model = ?1 AND length(?2) >= ?3 AND substr("commit", 1,'
             " length(?2)) = ?2",
-            (model, text, SHORTEST_COMMIT),
+            (model, text, MIN_COMMIT_LENGTH),
         )
         found = [number for number in (row[0] if row else None, self.aliases(model).get(text)) if number is not None]
         return self.get(model, max(found)) if found else None
@@ -143,7 +143,7 @@ class Versions:
             self._database.run(
                 "DELETE FROM histories WHERE rowid IN (SELECT rowid FROM histories ORDER BY stored DESC LIMIT -1"
                 " OFFSET ?)",
-                (_MOST_HISTORIES,),
+                (_MAX_HISTORIES,),
             )
 
     def history(self, mlflow_run: str, metric: str) -> list[MetricPoint]:

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 
 MASK = b"***"
 # Anything shorter would mask half of every log and hide nothing.
-SHORTEST = 4
+MIN_LENGTH = 4
 
 
 def encoded(secrets: Iterable[str]) -> tuple[bytes, ...]:
     """The secrets worth masking, as bytes, longest first; without the white space round them, which programs strip."""
     found = {secret.strip().encode("utf-8", "surrogateescape") for secret in secrets}
-    return tuple(sorted((one for one in found if len(one) >= SHORTEST), key=lambda one: (-len(one), one)))
+    return tuple(sorted((one for one in found if len(one) >= MIN_LENGTH), key=lambda one: (-len(one), one)))
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:

@@ -21,8 +21,8 @@ _CHUNK = 16 * BLOCK
 MAX_LINE = PREFIX + MAX_TEXT
 # An end without a line feed is a line once nothing has been added for so many seconds; until then the writer may be in
 # the middle of it.
-_SETTLED = 1.0
-_POLL = 0.03
+_SETTLED_SECONDS = 1.0
+_POLL_INTERVAL = 0.03
 
 
 class LogFile:
@@ -159,7 +159,7 @@ class LogFile:
                     number += 1
             if ending:
                 return
-            stop.wait(_POLL)
+            stop.wait(_POLL_INTERVAL)
 
     def offset_of(self, line: int) -> int | None:
         """Where a line begins; None when there is no such line."""
@@ -252,7 +252,7 @@ class LogFile:
                 self._last_break = base + last + 1
 
     def _settled_end(self, changed: float) -> int:
-        if not self._size or time.time() - changed > _SETTLED or self._read(self._size - 1, 1) == b"\n":
+        if not self._size or time.time() - changed > _SETTLED_SECONDS or self._read(self._size - 1, 1) == b"\n":
             return self._size
         low = self._size
         while low > 0:

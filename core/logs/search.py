@@ -17,9 +17,9 @@ from .format import PREFIX, is_record
 if TYPE_CHECKING:
     from .reader import LogFile
 
-PIECE = 256 << 10
+PIECE_BYTES = 256 << 10
 # Of a line without an end a regular expression sees this much.
-_MOST = 1 << 20
+_MAX_LINE = 1 << 20
 # What may match differently in a text of several lines than in each line by itself: anchors, look-around, flags,
 # possessive quantifiers.
 _PER_LINE = re.compile(r"\^|\\[ABZz]|\(\?(?!:)|[*+?}]\+|\$")
@@ -57,11 +57,11 @@ def search(
 def _forwards(file: LogFile, offset: int) -> Iterator[tuple[int, bytes]]:
     """Pieces of whole lines."""
     while offset < file.end:
-        size = PIECE
+        size = PIECE_BYTES
         while True:
             data = file.read(offset, size)
             cut = data.rfind(b"\n") + 1
-            if cut or len(data) < size or size >= _MOST:
+            if cut or len(data) < size or size >= _MAX_LINE:
                 break
             size *= 2
         if not data:
@@ -74,13 +74,13 @@ def _forwards(file: LogFile, offset: int) -> Iterator[tuple[int, bytes]]:
 
 def _backwards(file: LogFile, end: int) -> Iterator[tuple[int, bytes]]:
     while end > 0:
-        size = PIECE
+        size = PIECE_BYTES
         while True:
             low = max(0, end - size)
             data = file.read(low, end - low)
             # The first line is whole when the piece begins the file; else it belongs to the piece before.
             cut = 0 if low == 0 else data.find(b"\n", 0, len(data) - 1) + 1
-            if cut or low == 0 or size >= _MOST:
+            if cut or low == 0 or size >= _MAX_LINE:
                 break
             size *= 2
         if not data:

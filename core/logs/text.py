@@ -27,7 +27,7 @@ class Style:
 
 
 PLAIN = Style()
-_MOST_CODES = 32
+_MAX_CODES = 32
 Span = tuple[int, int, Style]
 
 # In the order tried: strings that a terminal swallows whole (OSC, DCS, SOS, PM, APC; up to the end of the text where
@@ -100,7 +100,7 @@ def _settle(text: str) -> str:
 @lru_cache(maxsize=512)
 def _applied(style: Style, parameters: str) -> Style:
     """The style after `CSI parameters m`. What is not known changes nothing."""
-    written = re.split("[;:]", parameters, maxsplit=_MOST_CODES)[:_MOST_CODES]
+    written = re.split("[;:]", parameters, maxsplit=_MAX_CODES)[:_MAX_CODES]
     codes = [
         int(code) if code.isascii() and code.isdigit() and len(code) < 6 else (0 if not code else -1)
         for code in written

@@ -15,9 +15,9 @@ from pathlib import Path
 from .format import LETTERS, MAX_TEXT, Stamper
 from .masking import Masker, encoded
 
-CAP = 256 << 20
-TAIL = 4 << 20  # bytes of the end that are kept once the cap is reached
-_RETRY = 1.0
+MAX_BYTES = 256 << 20
+TAIL_BYTES = 4 << 20  # bytes of the end that are kept once the cap is reached
+_RETRY_INTERVAL = 1.0
 _FULL = (
     b"This step has printed more than its log may hold: from here on only the end is kept, and added when it is over.\n"
 )
@@ -27,7 +27,9 @@ class StepLog:
     """The log of one step. Safe to use from several threads. Never raises for a disk that is full: `problem` says
     so, and so does the log."""
 
-    def __init__(self, path: Path, secrets: Iterable[str] = (), *, cap: int = CAP, tail: int = TAIL) -> None:
+    def __init__(
+        self, path: Path, secrets: Iterable[str] = (), *, cap: int = MAX_BYTES, tail: int = TAIL_BYTES
+    ) -> None:
         self.path = Path(path)
         self.problem = ""
         self._lock = threading.RLock()
@@ -172,7 +174,7 @@ class StepLog:
             return b""
         except OSError as error:
             self.problem = f"the log {self.path} is incomplete: {error.strerror}"
-            self._retry_at = time.monotonic() + _RETRY
+            self._retry_at = time.monotonic() + _RETRY_INTERVAL
             whole = data.rfind(b"\n", 0, written) + 1
             if written > whole:
                 # Only this object writes to the file: the half line at its end is ours to take back.

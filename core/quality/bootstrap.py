@@ -26,7 +26,7 @@ RESAMPLES = 2000
 LARGE = 25_000
 SEED = 20130101
 # Distinct scores told apart while resampling; the point estimate tells apart all of them.
-_MOST_GROUPS = 4096
+_MAX_GROUPS = 4096
 # The quantile of the normal distribution behind "would be seen four times out of five".
 _POWER_Z = 0.8416
 
@@ -189,8 +189,8 @@ class _Resampler:
         assert answers.scores is not None
         _, groups = np.unique(answers.scores, return_inverse=True)
         distinct = int(groups.max()) + 1
-        if distinct > _MOST_GROUPS:
-            groups = groups * _MOST_GROUPS // distinct
+        if distinct > _MAX_GROUPS:
+            groups = groups * _MAX_GROUPS // distinct
         # One number says both the score's group and the class, so that one count of the drawn rows answers for both.
         self._keys: NDArray[np.intp] = groups * 2 + answers.truth.astype(np.intp)
         self._length = 2 * (int(groups.max()) + 1)

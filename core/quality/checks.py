@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # More slices than this say that the column is a quantity or an id; judging each would mean nothing.
-MOST_SLICES = 200
+MAX_SLICES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +250,7 @@ def _slices(check: Check, data: Data) -> Iterator[Slice]:
             raise Unmeasurable(f"the gate's data has no column {column!r} to slice by")
         values = data.frame[column].astype("string").fillna("(missing)")
         counts = values.value_counts()
-        if int((counts >= check.min_rows).sum()) > MOST_SLICES:
+        if int((counts >= check.min_rows).sum()) > MAX_SLICES:
             hint = "Raise min_rows, or slice by another column."
             raise Unmeasurable(f"{column!r} has {len(counts)} values; slices are for columns with few", hint=hint)
         for value in sorted(counts.index):

@@ -24,7 +24,7 @@ from .store import TrackedRun, sqlite_file
 PAGE = 1000
 
 # MLflow's own retries may last more than an hour. Whoever set these on purpose keeps them.
-_PATIENCE = {
+_MLFLOW_LIMITS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -63,7 +63,7 @@ def translated(uri: str) -> Generator[None, None, None]:
 def connected(uri: str) -> Any:
     """Returns an MlflowClient, with MLflow's output silenced and its retries shortened. Sets the process's global
     tracking URI, because MLflow's SQL registry uses it to find logged models."""
-    for name, value in _PATIENCE.items():
+    for name, value in _MLFLOW_LIMITS.items():
         os.environ.setdefault(name, value)
     _probe(uri)
     import mlflow

@@ -24,7 +24,7 @@ _REGISTRY = (
 )
 _OF_RUNS = ("runs", "latest_metrics", "params", "tags")
 # Figures of older versions are asked for once (records.py), so a change to them is nothing that the picture would show.
-_NEWEST = 100
+_MAX_NEWEST = 100
 _BUSY_SECONDS = 1.0
 
 
@@ -36,7 +36,7 @@ def digest(mlflow: Mlflow) -> str | None:
         return None
     found = hashlib.blake2b(f"{mlflow.tracking_uri}\0{mlflow.model}".encode(), digest_size=16)
     queries = [f"SELECT * FROM {table} ORDER BY rowid" for table in _REGISTRY]  # noqa: S608 - constant names
-    registered = f"run_uuid IN (SELECT run_id FROM model_versions ORDER BY creation_time DESC LIMIT {_NEWEST})"  # noqa: S608 - a constant
+    registered = f"run_uuid IN (SELECT run_id FROM model_versions ORDER BY creation_time DESC LIMIT {_MAX_NEWEST})"  # noqa: S608 - a constant
     queries += [f"SELECT * FROM {table} WHERE {registered} ORDER BY rowid" for table in _OF_RUNS]  # noqa: S608 - constant names
     try:
         with closing(

@@ -92,10 +92,6 @@ class Repository:
         )
         return self._commits(tip, limit=limit) if tip else []
 
-    def commits_between(self, a: str, b: str) -> list[Commit]:
-        """Returns the commits of `b` that `a` does not have, newest first."""
-        return self._commits(f"{self.resolve(a).sha}..{self.resolve(b).sha}", limit=None)
-
     def branch_tip(self, branch: str) -> str | None:
         """Returns the hash of a local branch's newest commit; None if there is no such branch."""
         if not branch or "\0" in branch:
@@ -113,20 +109,6 @@ class Repository:
         answer = checked(self.directory, "for-each-ref", "--format=%(refname) %(objectname)", *wanted)
         rows = (line.rpartition(" ") for line in answer.text.splitlines())
         return {ref.removeprefix("refs/heads/"): sha for ref, _, sha in rows if ref in wanted}
-
-    def changed_files(self, a: str, b: str) -> list[str]:
-        """Returns the paths, relative to the top, that differ between two commits."""
-        answer = checked(
-            self.directory,
-            "diff",
-            "--name-only",
-            "--no-renames",
-            "--no-ext-diff",
-            "-z",
-            self.resolve(a).sha,
-            self.resolve(b).sha,
-        )
-        return [os.fsdecode(path) for path in answer.out.split(b"\0") if path]
 
     def dirty(self) -> bool:
         """Tells whether the project's files differ from HEAD: changed, staged, or new and not ignored. Podium's own

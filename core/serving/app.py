@@ -29,11 +29,12 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
-_INLINE_BODY = 64 * 1024  # a larger request is parsed in the thread, whatever the mean says
-_MEMORY = 0.2  # weight of the newest prediction in the moving mean
-_WAITING = 1_000  # requests for the thread; one prediction that hangs must not gather bodies until the memory is full
+_MAX_INLINE_BODY = 64 * 1024  # a larger request is parsed in the thread, whatever the mean says
+_MEAN_WEIGHT = 0.2  # weight of the newest prediction in the moving mean
+# Requests for the thread: one prediction that hangs must not gather bodies until the memory is full.
+_MAX_WAITING = 1_000
 _LOOP = b"event loop"
-_FEEDBACK_BODY = 1024 * 1024
+_MAX_FEEDBACK_BODY = 1024 * 1024
 _FEEDBACK = (
     'Expected {"request_id": "…", "truth": …}, with "at" (seconds since the epoch) where it is known, or a list of'
     " these."
@@ -149,13 +150,13 @@ class App:
             metrics.in_flight -= 1
 
     async def _predict(self, scorer: Scorer, body: bytes, content_type: str | None) -> Answer:
-        if self._inline and self.mean < self.options.inline and len(body) < _INLINE_BODY and not self._threaded:
+        if self._inline and self.mean < self.options.inline and len(body) < _MAX_INLINE_BODY and not self._threaded:
             answer = self._timed(scorer, body, content_type)
             if answer.status == 200 or _LOOP not in answer.body:
                 return answer
             # The model has an event loop of its own (`asyncio.run`), which cannot run inside of ours.
             self._inline = False
-        if self._threaded >= _WAITING:
+        if self._threaded >= _MAX_WAITING:
             return BUSY
         work = self._thread.submit(self._timed, scorer, body, content_type)
         job = asyncio.wrap_future(work)
@@ -177,7 +178,7 @@ class App:
         except Exception:
             return INTERNAL
         finally:
-            self.mean += _MEMORY * (time.perf_counter() - started - self.mean)
+            self.mean += _MEAN_WEIGHT * (time.perf_counter() - started - self.mean)
 
     def _headers(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[str | None, bytes, int]:
         """Returns the content type, the request id (the client's if it is a plain word, else a new one), and the
@@ -246,7 +247,7 @@ class App:
 
     async def feedback(self, scope: Scope, receive: Receive, send: Send) -> None:
         _, _, length = self._headers(scope["headers"])
-        body = await self._body(receive, length, _FEEDBACK_BODY)
+        body = await self._body(receive, length, _MAX_FEEDBACK_BODY)
         await reply(send, body if isinstance(body, Answer) else self._feedback(body))
 
     def _feedback(self, body: bytes) -> Answer:

@@ -18,9 +18,9 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-FILES = 4  # one written to and three older ones
-PENDING = 2_000  # records
-PENDING_BYTES = 16 * 1024 * 1024
+MAX_FILES = 4  # one written to and three older ones
+MAX_PENDING = 2_000  # records
+MAX_PENDING_BYTES = 16 * 1024 * 1024
 INTERVAL = 0.25  # seconds between writes
 
 
@@ -29,7 +29,7 @@ class Rotated:
     record."""
 
     def __init__(self, directory: Path, name: str, limit: int) -> None:
-        self.directory, self.name, self.limit = directory, name, max(limit // FILES, 1)
+        self.directory, self.name, self.limit = directory, name, max(limit // MAX_FILES, 1)
 
     def path(self, age: int) -> Path:
         return self.directory / (f"{self.name}.{age}.jsonl" if age else f"{self.name}.jsonl")
@@ -48,7 +48,7 @@ class Rotated:
                 self.rotate()
 
     def rotate(self) -> None:
-        for age in range(FILES - 2, -1, -1):
+        for age in range(MAX_FILES - 2, -1, -1):
             if self.path(age).exists():
                 self.path(age).replace(self.path(age + 1))
 
@@ -119,7 +119,7 @@ class Recorder:
 
     def _put(self, kind: str, record: Mapping[str, Any], size: int) -> bool:
         with self._lock:
-            if len(self._queue) >= PENDING or (self._queue and self._bytes + size > PENDING_BYTES):
+            if len(self._queue) >= MAX_PENDING or (self._queue and self._bytes + size > MAX_PENDING_BYTES):
                 return False
             self._queue.append((kind, record, size))
             self._bytes += size

@@ -28,8 +28,8 @@ from .wake import Doorbell
 if TYPE_CHECKING:
     from .pushes import Pushes
 
-TICK = 1.0
-SLOWEST_RETRY = 30.0
+TICK_SECONDS = 1.0
+MAX_RETRY_INTERVAL = 30.0
 
 Say = Callable[[str], None]
 
@@ -123,7 +123,7 @@ def _follow_pushes(settings: Settings, journal: Journal, bell: Doorbell, stop: t
             trouble = _look(pushes, settings, rung)
         if trouble and trouble != before:
             say(f"pushes: {trouble}")
-        rung = bell.wait(TICK)
+        rung = bell.wait(TICK_SECONDS)
 
 
 def _look(pushes: Pushes, settings: Settings, rung: bool) -> str:
@@ -172,7 +172,7 @@ def _repeat(job: Job, settings: Settings, stop: threading.Event, say: Say) -> No
                 text = error.message if isinstance(error, PodiumError) else f"{type(error).__name__}: {error}"
                 if text != trouble:
                     say(f"{job.name}: {text}")
-                pause, trouble = min(SLOWEST_RETRY, pause * 2), text
+                pause, trouble = min(MAX_RETRY_INTERVAL, pause * 2), text
             stop.wait(max(0.0, pause - (time.monotonic() - began)))
         job.close()
 

@@ -277,7 +277,7 @@ def test_config_schema(call: Call) -> None:
 def test_validate(call: Call, home: Path) -> None:
     done = call("validate")
     assert (done.code, done.out) == (0, "")
-    assert "4 pipelines" in done.err and "nothing acts on it yet" not in done.err
+    assert "4 pipelines" in done.err and "not implemented yet" not in done.err
     (home / "podium.yaml").write_text("project: x\npipelines: {p: {steps: {s: {rum: 'true'}}}}\n")
     done = call("validate")
     assert (done.code, done.out) == (2, "")
@@ -293,8 +293,8 @@ def test_validate_says_what_nothing_acts_on_yet(call: Call, home: Path) -> None:
     done = call("validate")
     assert (done.code, done.out) == (0, "")
     assert done.err.splitlines()[1:] == [
-        "git: read and checked, nothing acts on it yet",
-        "monitors: read and checked, nothing acts on it yet",
+        "git: accepted but not implemented yet",
+        "monitors: accepted but not implemented yet",
     ]
     assert json.loads(call("validate", "-o", "json").out) == {"valid": True, "problems": []}
     assert "idle" not in json.loads(call("config", "show").out)

@@ -266,8 +266,8 @@ def test_what_nothing_acts_on_yet_is_told(read: Read, tmp_path: Path, monkeypatc
     )
     project = read(text, GITHUB_TOKEN="x")
     nothing, nobody = (
-        "read and checked, nothing acts on it yet",
-        "read and checked, but no installed package brings it yet, so",
+        "accepted but not implemented yet",
+        "accepted, but no installed package implements it, so",
     )
     assert project.idle == (
         *(f"{key}: {nothing}" for key in ("git", "monitors", "alerts", "infra", "pipelines.release.on.alert")),

@@ -46,13 +46,13 @@ class DriverBench:
         return self.world.runtime
 
     def start(self, version: int = 1, number: int = 1, **behaviour: object) -> Replica:
-        if not self.world.runtime.files(version).exists():
+        if not self.world.runtime.files.directory(version).exists():
             self.world.version(version, **behaviour)
-        return self.runtime.start(version, number, f"sha256:{version}")
+        return self.runtime.lifecycle.start(version, number, f"sha256:{version}")
 
     def healthy(self, version: int = 1, number: int = 1, **behaviour: object) -> Replica:
         row = self.start(version, number, **behaviour)
-        wait_until(lambda: self.runtime.healthy(row), 30, what=f"{row.id} is healthy")
+        wait_until(lambda: self.runtime.lifecycle.healthy(row), 30, what=f"{row.id} is healthy")
         return row
 
     def version_of(self, row: Replica) -> str:
@@ -63,7 +63,7 @@ class DriverBench:
 
     def gone(self, row: Replica) -> None:
         wait_until(lambda: not self.another().driver.alive(row), 30, what=f"{row.id} does not run")
-        assert not self.runtime.healthy(row)
+        assert not self.runtime.lifecycle.healthy(row)
 
     def close(self) -> None:
         for row in self.world.journal.replicas.of(self.world.environment.name):
@@ -95,7 +95,7 @@ class DriverConformance:
             with open(f"/proc/{row.pid}/stat") as file:
                 assert int(file.read().rpartition(")")[2].split()[1]) != os.getpid()
         other = bench.another()
-        assert other.driver.alive(row) and other.healthy(row)
+        assert other.driver.alive(row) and other.lifecycle.healthy(row)
 
     def test_two_replicas_are_told_apart(self, bench: DriverBench) -> None:
         one, other, third = bench.healthy(1, 1), bench.healthy(1, 2), bench.healthy(2, 1)
@@ -129,12 +129,12 @@ class DriverConformance:
     def test_one_that_is_kept_can_be_started_again_and_else_nothing_was_done(self, bench: DriverBench) -> None:
         row = bench.healthy()
         if not bench.driver.stop_keeping(row, grace=2.0):
-            assert bench.driver.alive(row) and bench.runtime.healthy(row) and not bench.driver.kept(row)
+            assert bench.driver.alive(row) and bench.runtime.lifecycle.healthy(row) and not bench.driver.kept(row)
             return
         bench.gone(row)
         assert bench.another().driver.kept(row)
-        again = bench.runtime.launch(row)
-        wait_until(lambda: bench.runtime.healthy(again), 30, what="it is healthy again")
+        again = bench.runtime.lifecycle.launch(row)
+        wait_until(lambda: bench.runtime.lifecycle.healthy(again), 30, what="it is healthy again")
         assert (again.id, again.container) == (row.id, row.container)
         bench.driver.stop(again, grace=2.0)
         assert not bench.driver.kept(again)
@@ -152,7 +152,7 @@ class DriverConformance:
         row = bench.healthy()
         bench.driver.enable_restart(row)
         bench.driver.enable_restart(row)
-        assert bench.driver.alive(row) and bench.runtime.healthy(row)
+        assert bench.driver.alive(row) and bench.runtime.lifecycle.healthy(row)
         bench.driver.stop(row, grace=2.0)
         bench.gone(row)
 
@@ -191,7 +191,7 @@ class DriverConformance:
         row = bench.healthy()
         bench.driver.prepare(1)
         bench.driver.after_rollout()
-        assert bench.driver.alive(row) and bench.runtime.healthy(row)
+        assert bench.driver.alive(row) and bench.runtime.lifecycle.healthy(row)
 
     def test_what_comes_before_a_start_is_estimated(self, bench: DriverBench) -> None:
         bench.world.version(1)
@@ -213,13 +213,13 @@ class DriverConformance:
         row = bench.healthy()
         if bench.disconnect is None:
             bench.driver.connect(row)
-            assert bench.runtime.healthy(row)
+            assert bench.runtime.lifecycle.healthy(row)
             return
         bench.disconnect(row)
-        assert not bench.runtime.healthy(row)
+        assert not bench.runtime.lifecycle.healthy(row)
         bench.driver.connect(row)
         found = replace(row, address=bench.another().driver.current_address(row))
-        wait_until(lambda: bench.runtime.healthy(found), 20, what="it is reached again")
+        wait_until(lambda: bench.runtime.lifecycle.healthy(found), 20, what="it is reached again")
 
 
 def get(url: str) -> str:

@@ -86,13 +86,14 @@ def test_a_worker_that_never_came_is_noticed(lab: Lab) -> None:
 
 
 def test_a_second_worker_for_the_same_run_does_nothing(lab: Lab) -> None:
-    lab.pipeline('a: {run: "echo x >> started; sleep 2"}')
+    lab.pipeline('a: {run: "echo x >> started; while [ ! -e go ]; do sleep 0.1; done"}')
     run = lab.start()
     wait_for_file(lab.home / "started")
     command = [sys.executable, "-P", "-m", "podium.core.engine.worker", str(lab.home), str(run.id)]
     second = subprocess.run(command, capture_output=True, text=True, timeout=scaled(20), stdin=subprocess.DEVNULL)
     assert second.returncode == 4
     assert "has a worker already" in second.stderr
+    (lab.home / "go").touch()
     assert lab.finish(run.id)[0].state is RunState.SUCCEEDED
     assert (lab.home / "started").read_text().split() == ["x"]
 

@@ -86,7 +86,7 @@ def test_folding_keeps_number_and_sum_and_a_series_stays_between_its_extremes(
 
 
 def test_the_number_of_rows_is_bounded_whatever_comes(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_ROWS", 500)
+    monkeypatch.setattr(module, "MAX_ROWS", 500)
     for name in range(5):
         journal.samples.add(Sample(f"e{name}", "cpu", NOW - n, 1.0) for n in range(300))
     journal.samples.compact(NOW)

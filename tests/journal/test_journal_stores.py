@@ -159,7 +159,6 @@ def test_steps(journal: Journal) -> None:
     ]
     journal.steps.add(made.id, plan)
     assert journal.steps.of(made.id) == plan
-    assert journal.steps.by_key("k1") is None
     journal.steps.update(
         made.id,
         "train[depth=4]",
@@ -172,13 +171,8 @@ def test_steps(journal: Journal) -> None:
         results={"version": 7},
         attempt=2,
     )
-    found = journal.steps.by_key("k1")
-    assert found == journal.steps.get(made.id, "train[depth=4]")
-    assert found is not None and found.cached is True and found.results == {"version": 7} and found.origin == 3
-    later = run(journal)
-    journal.steps.add(later.id, [Step(later.id, "train", 0, StepState.SUCCEEDED, key="k1")])
-    latest = journal.steps.by_key("k1")
-    assert latest is not None and latest.run_id == later.id
+    found = journal.steps.get(made.id, "train[depth=4]")
+    assert found.cached is True and found.results == {"version": 7} and found.origin == 3
     with pytest.raises(TypeError, match="colour"):
         journal.steps.update(made.id, "unit", colour="red")
     with pytest.raises(ValueError, match="sideways"):

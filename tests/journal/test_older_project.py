@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from podium.core.cockpit import Cockpit
+from podium.core.delivery.environment import healing
 from podium.core.delivery.rollout import recovery
 from podium.core.domain.containers import usage_series
 from podium.core.domain.delivery import (
@@ -95,14 +96,18 @@ def while_it_ran(cockpit: Cockpit) -> dict[str, Any]:
 
 def test_the_file_is_whole_and_is_not_migrated_to_anything_that_the_old_version_could_not_read(old: Cockpit) -> None:
     assert old.journal.check() == []
-    assert old.project.name == "harbour" and list(old.project.environments) == ["staging", "production", "edge"]
+    assert old.project.config.name == "harbour" and list(old.project.config.environments) == [
+        "staging",
+        "production",
+        "edge",
+    ]
 
 
 def test_every_table_is_read(old: Cockpit, unpacked: Path) -> None:
     """Each by the store that is there for it: a table that this does not know, or that had nothing in it, would go
     unseen."""
     journal = old.journal
-    version, measured = old.version(1), while_it_ran(old)
+    version, measured = old.models.version(1), while_it_ran(old)
     read = {
         "runs": journal.runs.page(limit=100),
         "steps": journal.steps.of(7),
@@ -112,22 +117,22 @@ def test_every_table_is_read(old: Cockpit, unpacked: Path) -> None:
         "quarantine": journal.quarantine.all(),
         "locks": journal.locks.all(),
         "models": journal.versions.models(),
-        "versions": old.versions(),
-        "histories": old.metric_history(version, "accuracy"),
-        "gates": old.gate_reports(version),
+        "versions": old.models.versions(),
+        "histories": old.models.metric_history(version, "accuracy"),
+        "gates": old.models.gate_reports(version),
         "sample_series": [
             name
             for name in ("staging", "production")
             if journal.samples.series(name, "memory", **measured).values != (None,) * 3
         ],
-        "samples": [value for value in old.series("production", "memory", **measured).values if value],
-        "alerts": old.alerts(),
+        "samples": [value for value in old.environments.series("production", "memory", **measured).values if value],
+        "alerts": old.environments.alerts(),
         "agent": [journal.agent.status().pid],
         "values": journal.values.all("push:"),
-        "audit": old.audit(limit=100),
+        "audit": old.project.audit(limit=100),
         "audit_head": [journal.audit.head()],
-        "images": old.images(),
-        "pictures": old.snapshots(),
+        "images": old.containers.images(),
+        "pictures": old.containers.snapshots(),
         "orders": journal.orders.after(7),
     }
     raw = sqlite3.connect(unpacked / ".podium" / "journal.db")
@@ -156,8 +161,8 @@ def test_every_table_is_read(old: Cockpit, unpacked: Path) -> None:
 
 
 def test_runs_and_their_steps_and_logs(old: Cockpit) -> None:
-    runs = {run.id: run for run in old.runs(limit=100)}
-    assert len(runs) == old.run_count() == 14
+    runs = {run.id: run for run in old.runs.list(limit=100)}
+    assert len(runs) == old.runs.count() == 14
     assert [str(runs[number].state) for number in range(1, 7)] == [
         "succeeded",
         "succeeded",
@@ -176,7 +181,7 @@ def test_runs_and_their_steps_and_logs(old: Cockpit) -> None:
         "promote",
     ]
     assert runs[7].why == "with a margin of 0.5" and runs[7].params == {"margin": "0.5"} and len(runs[7].commit) == 40
-    detail = old.run(7)
+    detail = old.runs.get(7)
     steps = {step.name: step for step in detail.steps}
     assert list(steps) == ["data", "train[depth=1]", "train[depth=2]", "candidate", "gate", "staging", "production"]
     assert {step.state for step in detail.steps} == {StepState.SUCCEEDED}
@@ -185,20 +190,20 @@ def test_runs_and_their_steps_and_logs(old: Cockpit) -> None:
         and steps["gate"].needs == ("candidate",)
         and steps["gate"].uses == "gate"
     )
-    assert old.run(2).steps[0].cached and old.run(2).steps[0].origin == 1
-    failed = old.run(3)
+    assert old.runs.get(2).steps[0].cached and old.runs.get(2).steps[0].origin == 1
+    failed = old.runs.get(3)
     assert (
         failed.run.message == "step fails: exit code 3"
         and [s.exit_code for s in failed.steps] == [3, None]
         and failed.steps[0].attempt == 2
     )
-    log = old.step_log(3, "fails").read_text()
+    log = old.runs.log(3, "fails").read_text()
     assert " o before\n" in log and " e it cannot be\n" in log
-    assert old.run(12).steps[0].results["report"]
+    assert old.runs.get(12).steps[0].results["report"]
 
 
 def test_models_gates_and_lineage(old: Cockpit) -> None:
-    versions = {version.version: version for version in old.versions()}
+    versions = {version.version: version for version in old.models.versions()}
     assert {number: version.aliases for number, version in versions.items()} == {
         1: ("champion",),
         2: (),
@@ -206,15 +211,15 @@ def test_models_gates_and_lineage(old: Cockpit) -> None:
     }
     assert {version.run_id for version in versions.values()} == {7, 8, 11}
     assert versions[1].params == {"depth": "2", "margin": "0.5"} and 0.5 < versions[1].metrics["accuracy"] < 1
-    [report, *_] = old.gate_reports(versions[1])
+    [report, *_] = old.models.gate_reports(versions[1])
     assert report.verdict is Verdict.PASS and report.checks[0].name.startswith("accuracy") and report.rows == 40
-    assert [point.value for point in old.metric_history(versions[1], "accuracy")] == [0.84, 0.85]
-    assert {row.environment for row in old.lineage("v1")} >= {"staging", "production"}
-    assert old.resolve_version("champion").version == 1
+    assert [point.value for point in old.models.metric_history(versions[1], "accuracy")] == [0.84, 0.85]
+    assert {row.environment for row in old.models.lineage("v1")} >= {"staging", "production"}
+    assert old.models.resolve("champion").version == 1
 
 
 def test_history_quarantine_alerts_and_the_audit(old: Cockpit) -> None:
-    history = old.history("staging")
+    history = old.environments.history("staging")
     assert [(row.how, row.to_version, row.from_version) for row in reversed(history)] == [
         (How.DEPLOY, 1, None),
         (How.DEPLOY, 2, 1),
@@ -223,12 +228,12 @@ def test_history_quarantine_alerts_and_the_audit(old: Cockpit) -> None:
         (How.DEPLOY, 3, 1),
     ]
     assert {row.state for row in history} == {DeploymentState.SUCCEEDED} and history[2].why == "too slow"
-    [quarantined] = old.quarantined()
+    [quarantined] = old.models.quarantined()
     assert (quarantined.version, quarantined.why) == (2, "too slow")
-    [alert] = old.alerts()
+    [alert] = old.environments.alerts()
     assert (alert.name, alert.state, alert.value) == ("input-drift", "firing", 0.31)
     assert old.journal.audit.verify() == []
-    entries = old.audit(limit=100)
+    entries = old.project.audit(limit=100)
     assert [entry.id for entry in entries] == list(range(len(entries), 0, -1))
     assert {"run", "approve", "cancel", "rollback", "deploy", "promote", "replay", "repair", "quarantine"} <= {
         entry.action for entry in entries
@@ -237,7 +242,7 @@ def test_history_quarantine_alerts_and_the_audit(old: Cockpit) -> None:
 
 
 def test_environments_as_they_were_left(old: Cockpit) -> None:
-    states = {state.name: state for state in old.environments()}
+    states = {state.name: state for state in old.environments.list()}
     staging, production = states["staging"], states["production"]
     assert (
         staging.deployment is not None
@@ -248,7 +253,7 @@ def test_environments_as_they_were_left(old: Cockpit) -> None:
     assert {(row.version, row.state) for row in staging.replicas} == {(3, ReplicaState.DEAD), (1, ReplicaState.DEAD)}
     assert not staging.proxy_alive and production.carries == "champion" and production.serving == 1
     assert any("was interrupted" in str(line) for line in production.differences) and production.locked_by == ""
-    canary = old.canary("production")
+    canary = old.environments.canary("production")
     assert canary is not None and (canary.version, canary.from_version, canary.share, canary.state) == (
         3,
         1,
@@ -260,16 +265,16 @@ def test_environments_as_they_were_left(old: Cockpit) -> None:
     assert asked.order is CanaryRequest.PAUSE
     [lock] = old.journal.locks.all()
     assert isinstance(lock, LockHolder) and lock.name == "environment production" and not lock.alive
-    assert not old.agent().alive and old.agent().who == "root from 10.0.0.7"
+    assert not old.agent.status().alive and old.agent.status().who == "root from 10.0.0.7"
 
 
 def test_what_an_engine_ran(old: Cockpit) -> None:
-    [picture] = old.snapshots()
+    [picture] = old.containers.snapshots()
     assert picture.environment == "edge" and [container.replica for container in picture.containers] == [
         "edge-v1-1",
         "edge-v1-2",
     ]
-    [image] = old.images()
+    [image] = old.containers.images()
     assert (image.version, image.tag) == (1, "tide:v1-abc")
     assert [row.container for row in old.journal.replicas.of("edge")] == [
         container.id for container in picture.containers
@@ -315,7 +320,7 @@ def finish_after_asking(cockpit: Cockpit, run: int) -> None:
 
 def healed(cockpit: Cockpit) -> EnvironmentStatus:
     """After a look by what the agent does every second."""
-    recovery.heal(cockpit.project.config, cockpit.journal, cockpit.project.config.environments["production"])
+    healing.heal_environment(cockpit.project.config, cockpit.journal, cockpit.project.config.environments["production"])
     return cockpit.environments.get("production")
 
 
@@ -344,8 +349,8 @@ def test_a_canary_that_was_cut_is_undone_and_the_version_before_serves_again(hom
         )
         wait_until(lambda: healed(cockpit).differences == (), 60, what="nothing differs")
         wait_until(lambda: answers(port) == ("1", "production"), 30, what="it answers")
-        plan = cockpit.environments.plan(How.ROLLBACK, "staging")
-        assert plan.version == 1 and not plan.refusal
+        plan = cockpit.changes.plan("rollback", "staging")
+        assert plan.versions is not None and plan.versions.version == 1 and not plan.refusal
     finally:
         cockpit.environments.stop()
         cockpit.close()

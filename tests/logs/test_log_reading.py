@@ -40,7 +40,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(reader, "BLOCK", 64)
     monkeypatch.setattr(reader, "_CHUNK", 256)
-    monkeypatch.setattr(search, "PIECE", 100)
+    monkeypatch.setattr(search, "PIECE_BYTES", 100)
 
 
 content = st.lists(

@@ -17,7 +17,7 @@ def test_the_newest_records_survive_within_the_limit(tmp_path: Path) -> None:
     for number in range(500):
         files.write([b'{"n": %04d}\n' % number])
     kept = sorted(tmp_path.iterdir())
-    assert len(kept) == recorder.FILES
+    assert len(kept) == recorder.MAX_FILES
     assert sum(path.stat().st_size for path in kept) <= 4_000
     assert files.path(0).read_bytes().endswith(b'{"n": 0499}\n')
     numbers = [int(line[6:10]) for age in range(3, -1, -1) for line in files.path(age).read_text().splitlines()]
@@ -32,7 +32,7 @@ def test_a_record_larger_than_a_file_is_kept_whole(tmp_path: Path) -> None:
 
 def test_what_there_is_no_room_for_is_dropped_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder, "INTERVAL", 3600.0)
-    monkeypatch.setattr(recorder, "PENDING", 3)
+    monkeypatch.setattr(recorder, "MAX_PENDING", 3)
     kept = Recorder(tmp_path, name="1", rate=1.0, limit=10_000)
     for number in range(5):
         kept.capture({"n": number}, 10)

@@ -11,7 +11,7 @@ from podium.tui.glyphs import Glyphs
 
 RUN = Run(3, PIPELINE, "release", RunState.RUNNING, Trigger.PERSON, "anna", 1.0)
 
-# DESIGN.md, "Keys".
+# docs/cockpit.md, "Keys".
 DESIGNED = {
     "help": "question_mark f1",
     "search": "slash",

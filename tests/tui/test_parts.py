@@ -248,7 +248,7 @@ def test_a_filter_finds_old_and_new_lines_and_bounds_what_it_keeps(
         file.write("2025-11-23T10:10:00.000Z e one more ERROR\n")
     window, done = lines.step(stop)
     assert done and window.lines[-1].number == 7000
-    monkeypatch.setattr("podium.tui.widgets.log_reader.FILTER_LIMIT", 100)
+    monkeypatch.setattr("podium.tui.widgets.log_reader.MAX_MATCHES", 100)
     lines, done = Filter(path, "fine", 2), False
     while not done:
         window, done = lines.step(stop)

@@ -17,8 +17,8 @@ from .log_reader import Window
 from .log_text import highlight, readable
 from .pane import fit, safe
 
-_LONGEST = 8_000  # characters drawn of one line; the rest is still found and copied
-_NAMES = 14
+_MAX_CHARACTERS = 8_000  # characters drawn of one line; the rest is still found and copied
+_MAX_NAME_WIDTH = 14
 _ROLES = ("run", "wait", "ok", "warn", "accent")
 
 Drawn = tuple[list[Segment], list[Segment]]
@@ -59,8 +59,8 @@ class Look:
         default = styles["accent"] if line.stream == "p" else styles[""]
         text = (
             line.text
-            if len(line.text) <= _LONGEST
-            else line.text[:_LONGEST] + f" … {len(line.text) - _LONGEST:,} more characters"
+            if len(line.text) <= _MAX_CHARACTERS
+            else line.text[:_MAX_CHARACTERS] + f" … {len(line.text) - _MAX_CHARACTERS:,} more characters"
         )
         body = [
             Segment(
@@ -85,7 +85,7 @@ class Look:
 
 def names_width(window: Window) -> int:
     """Cells that the names of the lines in a window need; 0 in the log of one."""
-    return min(_NAMES, max(map(len, set(window.names)), default=0))
+    return min(_MAX_NAME_WIDTH, max(map(len, set(window.names)), default=0))
 
 
 def shifted(line: Drawn, left: int) -> list[Segment]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event
 
 from ...core.cockpit import Entry, Merged
-from .log_reader import FILTER_LIMIT, MARGIN, Filtering, Reading, Window
+from .log_reader import MARGIN, MAX_MATCHES, Filtering, Reading, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class MergedFilter(Filtering):
             for index, (_, name, line, _) in enumerate(self._reader.read())
             if needle in line.text.lower() or needle in name.lower()
         ]
-        note = f"the newest {FILTER_LIMIT:,} matches" if len(hits) > FILTER_LIMIT else ""
-        hits = hits[-FILTER_LIMIT:]
+        note = f"the newest {MAX_MATCHES:,} matches" if len(hits) > MAX_MATCHES else ""
+        hits = hits[-MAX_MATCHES:]
         lines, names = tuple(line for _, line in hits), tuple(name for name, _ in hits)
         return Window(self.generation, len(hits), 0, lines, note=note, names=names), True

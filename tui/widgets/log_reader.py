@@ -12,8 +12,8 @@ from threading import Event
 from ...core.cockpit import LogFile, LogLine
 
 MARGIN = 200  # lines read beyond either end of what is asked for, so that a scrolled line is there before the next read
-FILTER_LIMIT = 10_000  # matching lines kept; the newest ones win
-_BLOCK = 2_000
+MAX_MATCHES = 10_000  # matching lines kept; the newest ones win
+_BLOCK_LINES = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,21 +164,21 @@ class Filter(Filtering):
         if total < self._high:  # the file was replaced by a shorter one
             self._matches, self._low, self._high = [], total, total
         while self._high < total and not stop.is_set():
-            lines = self._file.lines(self._high, _BLOCK)
+            lines = self._file.lines(self._high, _BLOCK_LINES)
             if not lines:
                 break
             self._matches += self._hits(lines)
             self._high += len(lines)
         if self._low > 0 and not self._full and not stop.is_set():
-            start = max(0, self._low - _BLOCK)
+            start = max(0, self._low - _BLOCK_LINES)
             self._matches[:0] = self._hits(self._file.lines(start, self._low - start))
             self._low = start
-        if len(self._matches) > FILTER_LIMIT:
+        if len(self._matches) > MAX_MATCHES:
             self._full = True
-            del self._matches[: len(self._matches) - FILTER_LIMIT]
+            del self._matches[: len(self._matches) - MAX_MATCHES]
         done = self._low == 0 or self._full
         note = (
-            f"the newest {FILTER_LIMIT:,} matches"
+            f"the newest {MAX_MATCHES:,} matches"
             if self._full
             else ""
             if done

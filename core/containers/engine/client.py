@@ -27,7 +27,7 @@ PIECE = 2 << 20
 # earlier.
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
 # Images were known by their content from here on; older engines are not tried.
-_OLDEST = (1, 40)
+_MIN_API_VERSION = (1, 40)
 
 
 class _Client(APIClient):
@@ -192,7 +192,7 @@ def through(tunnel: Tunnel, address: Address, *, timeout: int = TIMEOUT, own: bo
 
 def _checked(engine: Engine) -> Engine:
     version = tuple(int(part) for part in str(engine.api.api_version).split("."))
-    if version < _OLDEST:
+    if version < _MIN_API_VERSION:
         engine.close()
         raise Unreachable(
             f"the Docker engine at {engine.address} is too old (API {engine.api.api_version})",

@@ -22,9 +22,9 @@ T = TypeVar("T")
 
 # For a look at what there is: who asks once a second must not wait half a minute for an engine that hangs.
 LOOK = 5
-_PAUSE = 1.0
+_PAUSE_SECONDS = 1.0
 _RETRY = 0.25
-_PATIENCE = 0.05
+_RETRY_TIMEOUT = 0.05
 
 
 class _Line:
@@ -46,7 +46,7 @@ class _Line:
             found = self.engines.get(timeout)
             if found is not None:
                 return found
-            if self.failed is not None and time.monotonic() - self.failed_at < _PAUSE:
+            if self.failed is not None and time.monotonic() - self.failed_at < _PAUSE_SECONDS:
                 raise type(self.failed)(self.failed.message, hint=self.failed.hint)
             try:
                 made = self.engines[timeout] = self._open(timeout)
@@ -95,7 +95,7 @@ def close_all() -> None:
     for line in lines:
         # A thread that waits for an engine holds the lock and may do so for seconds, and the end of a process waits for
         # nobody.
-        held = line.lock.acquire(timeout=_PATIENCE)
+        held = line.lock.acquire(timeout=_RETRY_TIMEOUT)
         line.close()
         if held:
             line.lock.release()

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from .address import Address
 
-_SECONDS = 2.0
-_LONGEST = 4 << 20
+_TIMEOUT = 2.0
+_MAX_ANSWER = 4 << 20
 
 
 def image_id(address: Address, reference: str) -> str | None:
@@ -29,12 +29,12 @@ def _get(path: str, target: str) -> tuple[int, dict[str, Any]] | None:
     data = bytearray()
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-            line.settimeout(_SECONDS)
+            line.settimeout(_TIMEOUT)
             line.connect(path)
             line.sendall(f"GET {target} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
             while piece := line.recv(65536):
                 data += piece
-                if len(data) > _LONGEST:
+                if len(data) > _MAX_ANSWER:
                     return None
         head, _, body = bytes(data).partition(b"\r\n\r\n")
         return int(head.split(None, 2)[1]), json.loads(body or b"{}")

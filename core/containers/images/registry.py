@@ -25,7 +25,7 @@ _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-
 REPOSITORY = re.compile(rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*")
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_EVERY = 3.0  # seconds between two lines about how far a transfer has come
+_PROGRESS_INTERVAL = 3.0  # seconds between two lines about how far a transfer has come
 SILENCE = 600  # seconds without a word from the engine while it pushes or pulls
 
 
@@ -157,7 +157,7 @@ class _Progress:
         if status != self._status or not isinstance(detail.get("total"), int):
             return
         self._layers[str(message.get("id", ""))] = (int(detail.get("current") or 0), int(detail["total"]))
-        if time.monotonic() - self._said >= _EVERY:
+        if time.monotonic() - self._said >= _PROGRESS_INTERVAL:
             self._said = time.monotonic()
             here, whole = (sum(column) for column in zip(*self._layers.values(), strict=True))
             self._say(f"  {store.megabytes(here)} of {store.megabytes(whole)}")

@@ -13,7 +13,7 @@ from ..engine.client import PIECE, Engine
 from ..observe.snapshot import moment
 
 Say = Callable[[str], None]
-_PROGRESS = 5.0  # seconds between two lines about how far a transfer has come
+_PROGRESS_INTERVAL = 5.0  # seconds between two lines about how far a transfer has come
 MEGABYTE = 1_000_000
 
 
@@ -98,7 +98,7 @@ def _told(stream: Iterable[bytes], total: int, say: Say) -> Iterator[bytes]:
     for piece in stream:
         yield piece
         sent += len(piece)
-        if time.monotonic() - told >= _PROGRESS:
+        if time.monotonic() - told >= _PROGRESS_INTERVAL:
             told = time.monotonic()
             say(f"{megabytes(sent)} of about {megabytes(total)} sent")
 

@@ -30,7 +30,7 @@ _ACTIONS = (
     "disconnect",
 )
 # One thing that is done gives several events (kill, die, stop): they are waited for, so that one look is enough.
-_TOGETHER = 0.15
+_DEBOUNCE = 0.15
 
 
 class Events:
@@ -63,7 +63,7 @@ class Events:
             before = len(found)
             found |= self._ours(data, known)
             if found and not before:
-                deadline = time.monotonic() + _TOGETHER
+                deadline = time.monotonic() + _DEBOUNCE
         return found
 
     def _ours(self, data: bytes, known: Collection[str]) -> set[str]:

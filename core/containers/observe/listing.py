@@ -16,9 +16,9 @@ from ..engine.connections import LOOK, shared
 from ..engine.errors import Away
 
 # A second look within this time sees the same; what this process itself changed is looked at anew.
-_FRESH = 0.3
+_FRESH_SECONDS = 0.3
 # An engine that hangs is not waited for again for so long.
-_PAUSE = 2.0
+_PAUSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,9 @@ class Listing:
         """Returns the containers by id."""
         with self._lock:
             age = time.monotonic() - self._at
-            if self._away is not None and age < _PAUSE:
+            if self._away is not None and age < _PAUSE_SECONDS:
                 raise Away(self._away.message, hint=self._away.hint)
-            if self._away is not None or age > _FRESH:
+            if self._away is not None or age > _FRESH_SECONDS:
                 self._look()
             return self._found
 

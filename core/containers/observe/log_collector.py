@@ -20,9 +20,9 @@ from .log_file import LogStore, Parser, Place, masks
 Say = Callable[[str], None]
 # How often somebody who may not write (another process does) looks whether they may now, and how often a full disk and
 # an engine's error are tried again.
-_AGAIN = 1.0
+_RETRY_INTERVAL = 1.0
 # The stream of a container that runs may end (its log was turned over): asked again so soon.
-_SOON = 0.2
+_FLUSH_INTERVAL = 0.2
 
 
 class LogKeeper:
@@ -115,7 +115,7 @@ class _Follower:
                         f"the log of {self._container.name} cannot be saved: {error}; the missing lines are read when"
                         " it can"
                     )
-            self._stop.wait(_AGAIN)
+            self._stop.wait(_RETRY_INTERVAL)
 
     def _keep(self, store: LogStore) -> None:
         """Collects until the container has ended and its whole log is in the file, or until this follower is
@@ -132,7 +132,7 @@ class _Follower:
             if not running:
                 self.caught_up = True
                 return
-            self._stop.wait(_SOON)
+            self._stop.wait(_FLUSH_INTERVAL)
 
     def _open(self, place: Place) -> Stream:
         query = {"follow": 1, "stdout": 1, "stderr": 1, "timestamps": 1, **_since(place)}

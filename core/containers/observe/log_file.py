@@ -20,13 +20,13 @@ from ...logs.masking import Masker, encoded
 # At this size the file becomes `<name>.1`, and what that was goes.
 CAP = 64 << 20
 _BLOCK = 64 << 10
-_FURTHEST = 8 << 20
+_MAX_TAIL = 8 << 20
 _OVERLAP = 0.1  # seconds
 _RECORD = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})Z ([oeOE]) ", re.ASCII)
 # The engine's header of a frame (stream, 0, 0, 0, size) and its time (`2026-11-25T13:27:17.123456789Z `), of which
 # milliseconds are kept.
-_HEADER = 8
-_TIME = 31
+_HEADER_BYTES = 8
+_TIME_BYTES = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +68,21 @@ class Parser:
         at, size = 0, len(data)
         newline = 10
         careful = bool(self._known or self._secrets)
-        while size - at >= _HEADER:
-            end = at + _HEADER + (data[at + 4] << 24 | data[at + 5] << 16 | data[at + 6] << 8 | data[at + 7])
+        while size - at >= _HEADER_BYTES:
+            end = at + _HEADER_BYTES + (data[at + 4] << 24 | data[at + 5] << 16 | data[at + 6] << 8 | data[at + 7])
             if end > size:
                 break
             stream = 2 if data[at] == 2 else 1
-            begin = at + _HEADER
+            begin = at + _HEADER_BYTES
             if careful:
                 add(self._one(stream, data[begin:end]))
                 careful = bool(self._known or self._secrets)
             elif data[end - 1] == newline:
                 add(data[begin : begin + TIME])
                 add(MARKS[stream])
-                add(data[begin + _TIME : end])
+                add(data[begin + _TIME_BYTES : end])
             else:
-                add(data[begin : begin + TIME] + CONTINUED_MARKS[stream] + data[begin + _TIME : end] + b"\n")
+                add(data[begin : begin + TIME] + CONTINUED_MARKS[stream] + data[begin + _TIME_BYTES : end] + b"\n")
             at = end
         self._rest = data[at:]
         return b"".join(records)
@@ -95,7 +95,7 @@ class Parser:
 
     def _one(self, stream: int, frame: bytes) -> bytes:
         """Returns the record of one frame; empty if the file already has it."""
-        at, text = frame[:TIME], frame[_TIME:]
+        at, text = frame[:TIME], frame[_TIME_BYTES:]
         if self._known:
             if at == self._known[0]:
                 self._known.popleft()
@@ -205,7 +205,7 @@ def _end_of(handle: int) -> Place:
         if not times:
             return Place()
         since = written_time(seconds_of(max(times)) - _OVERLAP)
-        if times[0] < since or not start or length >= _FURTHEST:
+        if times[0] < since or not start or length >= _MAX_TAIL:
             return Place(since, tuple(at for at in times if at >= since))
         length *= 4
 

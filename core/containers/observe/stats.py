@@ -21,7 +21,7 @@ from ..engine.stream import CHUNK, Stream
 from .cgroups import Cgroup, Counters
 
 INTERVAL = 1.0
-_LARGEST = 1 << 20
+_MAX_ANSWER = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ class _Streams:
                 self._drop(identity)
                 return
             *whole, rest = (self._parts[identity] + data).split(b"\n")
-            self._parts[identity] = rest[:_LARGEST]
+            self._parts[identity] = rest[:_MAX_ANSWER]
             if whole and (found := counters(whole[-1])) is not None:
                 self.latest[identity] = found
             if len(data) < CHUNK:

@@ -24,8 +24,8 @@ from .snapshot import take
 SANITY_SECONDS = 60.0
 # An engine that does not answer in so many seconds counts as away.
 TIMEOUT = 10
-_FIRST_PAUSE = 0.5
-_LONGEST_PAUSE = 5.0
+_MIN_RETRY_INTERVAL = 0.5
+_MAX_RETRY_INTERVAL = 5.0
 
 Say = Callable[[str], None]
 
@@ -82,7 +82,7 @@ class Watch:
             self._thread.join(patience)
 
     def _run(self) -> None:
-        pause = _FIRST_PAUSE
+        pause = _MIN_RETRY_INTERVAL
         while not self._stop.is_set():
             self._connected = False
             try:
@@ -92,7 +92,7 @@ class Watch:
             except PodiumError as error:
                 if not self._stop.is_set():
                     self._away(error)
-            pause = _FIRST_PAUSE if self._connected else min(_LONGEST_PAUSE, pause * 2)
+            pause = _MIN_RETRY_INTERVAL if self._connected else min(_MAX_RETRY_INTERVAL, pause * 2)
             self._stop.wait(pause)
 
     def _follow(self) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ...containers.observe.log_collector import LogKeeper
     from ...containers.observe.watcher import Companion, Watch
 
-_SECONDS = 20.0
+_CATCH_UP_TIMEOUT = 20.0
 
 
 class Following:
@@ -75,7 +75,7 @@ class Following:
             names &= {self._only}
         return {name: self._directory / f"{safe(name)}.log" for name in sorted(names)}
 
-    def catch_up(self, seconds: float = _SECONDS) -> None:
+    def catch_up(self, seconds: float = _CATCH_UP_TIMEOUT) -> None:
         """Until the files hold what was said up to now. NotFound when there is nothing to follow, Unreachable when
         the engine does not answer."""
         deadline = time.monotonic() + seconds

@@ -17,7 +17,7 @@ from ...identity.processes import alive, started_at
 
 # The script is fixed; what it runs comes in as arguments, which the shell does not look into.
 _LAUNCH = 'log=$1; shift; "$@" >>"$log" 2>&1 </dev/null & echo $!'
-_LOG_LIMIT = 16 * 1024 * 1024
+_MAX_LOG_BYTES = 16 * 1024 * 1024
 
 
 def start(
@@ -27,7 +27,7 @@ def start(
 
     Returns its pid, and the start time that distinguishes it from a later process with the same pid.
     """
-    if log.exists() and log.stat().st_size > _LOG_LIMIT:
+    if log.exists() and log.stat().st_size > _MAX_LOG_BYTES:
         log.replace(log.with_name(f"{log.name}.1"))
     log.touch(mode=0o600)
     launched = subprocess.run(

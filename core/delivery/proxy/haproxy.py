@@ -19,7 +19,7 @@ BACKEND = "replicas"
 # Requests up to this size can be sent again to another replica when the first dies on them (http-buffer-request has
 # HAProxy wait for the whole of them before it sends anything, without which it does not repeat them); larger ones only
 # while no connection was made.
-_BUFFER = 65_536
+_BUFFER_BYTES = 65_536
 # A dead replica refuses the connection, and the request goes to another at once: checks need not be hasty, and a busy
 # machine is no dead replica.
 _CHECK = "check inter 1s fastinter 500ms downinter 200ms fall 3 rise 1"
@@ -106,7 +106,7 @@ def render(layout: Layout, runtime: PurePath) -> str:
   stats socket {runtime} mode 600 level admin expose-fd listeners
   maxconn 4000
   hard-stop-after 60s
-  tune.bufsize {_BUFFER}
+  tune.bufsize {_BUFFER_BYTES}
 defaults
   mode http
   timeout connect 2s

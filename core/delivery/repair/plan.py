@@ -224,5 +224,5 @@ def carry_out(
         say(f"still different: {each.words}")
     wrong = [*problems, *(each.words for each in left if each.severity is Severity.PROBLEM)]
     if wrong:
-        raise StillDifferent(f"{runtime.name} was mended in part: {'; '.join(wrong)}", results)
+        raise StillDifferent(f"{runtime.name} is only partly repaired: {'; '.join(wrong)}", results)
     return results

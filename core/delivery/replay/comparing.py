@@ -14,7 +14,7 @@ from ...domain.replay import DEFAULT_TOLERANCE
 
 # How far the sum of a row of probabilities may be from 1: float32 models round.
 _SUM = 1e-3
-_MOST_DEPTH = 20
+_MAX_DEPTH = 20
 _WORD = re.compile(r"\w+")
 _CUT = 4
 _LONG, _SHOWN = 5000, 300  # letters of a message that are looked at, and that are told
@@ -128,10 +128,10 @@ def _number(value: Any) -> bool:
 def _leaves(value: Any, place: _Path = ()) -> Iterator[tuple[_Path, Any]]:
     """Yields every single value with its path; an empty list or object, and anything nested too deeply, counts as
     one value."""
-    if isinstance(value, dict) and value and len(place) < _MOST_DEPTH:
+    if isinstance(value, dict) and value and len(place) < _MAX_DEPTH:
         for key, inner in cast("Mapping[str, Any]", value).items():
             yield from _leaves(inner, (*place, key))
-    elif isinstance(value, list) and value and len(place) < _MOST_DEPTH:
+    elif isinstance(value, list) and value and len(place) < _MAX_DEPTH:
         for index, inner in enumerate(cast("Sequence[Any]", value)):
             yield from _leaves(inner, (*place, index))
     else:

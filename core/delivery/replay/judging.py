@@ -18,8 +18,8 @@ JUDGED = 0.95
 RESAMPLES = 1000
 SEED = 20130101
 # A 95th percentile of fewer times than this is hardly more than the slowest of them.
-LEAST_TIMES = 60
-_MOST_WORDS = 20
+MIN_TIMES = 60
+_MAX_WORDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def figures(sent: Sent) -> Figures:
         changed=sum(each.changed for each in compared),
         sizes={name: quantile(sizes, share) for name, share in _SIZES.items()} if sizes else {},
         errors=len(wrong),
-        error_words=dict(told.most_common(_MOST_WORDS)),
+        error_words=dict(told.most_common(_MAX_WORDS)),
         champion_errors=sum(pair.champion_status != 200 and pair.candidate_status == 200 for pair in pairs),
         refused=sum(
             pair.champion_status != 200 and pair.candidate_status != 200 and not _candidate_failed(pair)
@@ -222,10 +222,10 @@ def _slow(found: Figures, limits: ReplayLimits) -> CheckResult:
     what = f"p95 {_ms(mine)} against {_ms(theirs)}: {_percent(abs(slow.value))} % {'faster' if faster else 'slower'}"
     what += f" (95 % interval {100 * slow.low:+.3g} … {100 * slow.high:+.3g} %, {slow.times} pairs)"
     verdict = Verdict.PASS
-    if slow.times < LEAST_TIMES:
+    if slow.times < MIN_TIMES:
         verdict, what = (
             Verdict.INCONCLUSIVE,
-            f"{what}; fewer than {LEAST_TIMES} times say nothing about a 95th percentile",
+            f"{what}; fewer than {MIN_TIMES} times say nothing about a 95th percentile",
         )
     elif slow.value > limit:
         verdict = Verdict.FAIL if slow.low > limit else Verdict.INCONCLUSIVE

@@ -19,9 +19,9 @@ TIMEOUT = 30.0  # seconds for one answer
 WARM_UP = 20  # requests
 # A side that has not answered so many requests in a row is not asked any more: with a time-out each, a replay would
 # take hours.
-HOPELESS = 10
+MAX_FAILURES_AT_START = 10
 _OK = 200
-_ADVANCE = 2.0  # seconds between two lines about how far it is
+_PROGRESS_INTERVAL = 2.0  # seconds between two lines about how far it is
 
 
 class Timed(Protocol):
@@ -176,7 +176,7 @@ class Sender:
             while any(thread.is_alive() for thread in threads):
                 for thread in threads:
                     thread.join(0.1)
-                if time.monotonic() - told > _ADVANCE:
+                if time.monotonic() - told > _PROGRESS_INTERVAL:
                     told = time.monotonic()
                     say(f"{len(self._sent.pairs)} of {len(captures)} requests")
         finally:
@@ -218,7 +218,7 @@ class Sender:
             self._sent.pairs.append(pair)
             for side, status in ((CHAMPION, pair.champion_status), (CANDIDATE, pair.candidate_status)):
                 self._silent[side] = 0 if status else self._silent[side] + 1
-                if self._silent[side] >= HOPELESS:
+                if self._silent[side] >= MAX_FAILURES_AT_START:
                     self._sent.hopeless.add(side)
 
     def _pair(self, capture: Captured, champion: Answered, candidate: Answered, version: str) -> Pair:

@@ -80,16 +80,18 @@ def abort(rollout: Rollout, error: BaseException) -> None:
 
 
 def _undo(rollout: Rollout, error: BaseException, reason: str) -> None:
-    rollout.runtime.say("putting back what was")
+    rollout.runtime.say("undoing what was changed")
     try:
         problems = undo(rollout.runtime, rollout.deployment, rollout.alias_process.move_back)
     except (Unreachable, Interrupted) as cut:
         rollout.give_up(reason)
-        rollout.runtime.say(f"{cut.message}: not all could be put back; the agent or the next change does it")
+        rollout.runtime.say(
+            f"{cut.message}: not everything could be undone; the agent or the next rollout undoes the rest"
+        )
         if isinstance(cut, Interrupted):
             raise
         return
-    left = f" (not all could be put back: {'; '.join(problems)})" if problems else ""
+    left = f" (not everything could be undone: {'; '.join(problems)})" if problems else ""
     failed = isinstance(error, PodiumError) and not isinstance(error, Interrupted)
     state = DeploymentState.FAILED if failed or problems else DeploymentState.UNDONE
     rollout.finish(state, f"{reason}{left}")
@@ -97,11 +99,11 @@ def _undo(rollout: Rollout, error: BaseException, reason: str) -> None:
 
 def _finish(rollout: Rollout, reason: str) -> str:
     """Does the remaining phases; returns what the ledger says about it."""
-    rollout.runtime.say(f"{reason}: traffic has moved already, so what is left is done first")
+    rollout.runtime.say(f"{reason}: traffic has moved already, so the remaining phases are finished first")
     try:
         rollout.carry_on()
     except Interrupted:
-        rollout.runtime.say("not all could be done; the agent or the next change does it")
+        rollout.runtime.say("not all phases could be finished; the agent or the next rollout finishes them")
         raise
     except PodiumError as error:
         return f"traffic has moved, but: {reason}; {error}"

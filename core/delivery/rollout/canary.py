@@ -22,10 +22,11 @@ from ..environment.runtime import EnvironmentRuntime
 from . import analysis
 from .strategies import Stage
 
-_RETRIES = 4
-_RETRY_SECONDS = 10.0
-_LOOK_SECONDS = 0.2
-_MEASURE_SECONDS = 1.0
+MAX_RETRIES = 4
+RETRY_INTERVAL = 10.0
+# How often the journal is looked at for requests, and how often the traffic is measured.
+POLL_INTERVAL = 0.2
+MEASURE_INTERVAL = 1.0
 _BACK = "the version before has all traffic again"
 
 
@@ -38,9 +39,9 @@ def status(journal: Journal, environment: str) -> CanaryStatus | None:
     return None
 
 
-def order(journal: Journal, environment: str, what: CanaryRequest, *, who: str, why: str = "") -> CanaryStatus:
-    """Write down what a person asks of the canary under way; what it was doing. Refused when there is none, or when
-    that makes no sense now."""
+def request(journal: Journal, environment: str, what: CanaryRequest, *, who: str, why: str = "") -> CanaryStatus:
+    """Writes down what a person asks of the canary under way; returns what it was doing. Refused when there is none,
+    or when the request makes no sense now."""
     now = status(journal, environment)
     if now is None:
         raise Refused(no_canary(environment), hint=f"podium status -e {environment} says what is")
@@ -142,7 +143,7 @@ class Canary:
             f"version {self._deployment.to_version} has {stage.share} % of the traffic for {stage.hold:g} s"
         )
         self._publish(hold)
-        next_look = time.monotonic() + _MEASURE_SECONDS
+        next_look = time.monotonic() + MEASURE_INTERVAL
         while True:
             decided = self._obey(hold)
             if decided is not None:
@@ -150,7 +151,7 @@ class Canary:
             now = time.monotonic()
             due = hold.deadline is not None and now >= hold.deadline
             if due or now >= next_look:
-                next_look = now + _MEASURE_SECONDS
+                next_look = now + MEASURE_INTERVAL
                 self._tick()
                 self._measure(hold)
                 if due and self._judged(hold):
@@ -160,10 +161,10 @@ class Canary:
                         return decided is not False
                 self._publish(hold)
             nearest = next_look if hold.deadline is None else min(next_look, hold.deadline)
-            time.sleep(max(0.005, min(_LOOK_SECONDS, nearest - time.monotonic())))
+            time.sleep(max(0.005, min(POLL_INTERVAL, nearest - time.monotonic())))
 
-    def heed(self) -> None:
-        """What was asked after the last stage had been judged: RunFailed when that was to go back. Later orders are
+    def check_abort(self) -> None:
+        """Honours an abort that was asked for after the last stage had been judged: RunFailed. Later requests are
         refused by then."""
         for asked in self._runtime.journal.orders.after(self._deployment.id, self._seen):
             if asked.order is CanaryRequest.ABORT:
@@ -231,10 +232,10 @@ class Canary:
         wait for a person."""
         verdict = hold.verdict if self._rules else Verdict.PASS
         words = hold.words or "nothing is analysed"
-        if verdict is Verdict.ERROR and hold.retries < _RETRIES:
+        if verdict is Verdict.ERROR and hold.retries < MAX_RETRIES:
             hold.retries += 1
-            hold.deadline = time.monotonic() + min(_RETRY_SECONDS, max(hold.stage.hold, _MEASURE_SECONDS))
-            self._runtime.say(f"{hold.stage.share} %: error, measured again ({hold.retries} of {_RETRIES}): {words}")
+            hold.deadline = time.monotonic() + min(RETRY_INTERVAL, max(hold.stage.hold, MEASURE_INTERVAL))
+            self._runtime.say(f"{hold.stage.share} %: error, measured again ({hold.retries} of {MAX_RETRIES}): {words}")
             return False
         if verdict in (Verdict.FAIL, Verdict.ERROR):
             raise self._failed(hold, verdict, words)

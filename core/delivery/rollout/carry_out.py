@@ -85,7 +85,7 @@ def check(runtime: EnvironmentRuntime, request: RolloutRequest, *, holding: bool
         if now != before:
             raise Refused(
                 f"{runtime.name} changed since this was planned: {key} was {before} and is {now}",
-                hint="look again, then plan anew",
+                hint="look at the status, then plan again",
             )
     _check_quarantine(runtime, request, runtime.project.mlflow.model)
     if plan.refusal and not (plan.overridable and request.force):

@@ -68,7 +68,7 @@ def request_of(context: StepContext, runtime: EnvironmentRuntime, how: How) -> R
         version = plans.meant_version(runtime.project, runtime.journal, how, runtime.name)
     force = str(options.get("force") or "").strip()
     if force.lower() in ("true", "false"):
-        raise UsageError("force needs a reason in words", hint="force: why it is right to do it all the same")
+        raise UsageError("force needs a reason in words", hint="force: the reason to override the refusal")
     prefix = RESTS_ON_PREFIX
     seen = {key.removeprefix(prefix): str(value) for key, value in options.items() if key.startswith(prefix)}
     run = context.run

@@ -154,7 +154,7 @@ def clean_up(rollout: Rollout) -> None:
     except Interrupted:
         raise
     except PodiumError as error:
-        rollout.warn(f"earlier versions were not all put away: {error}")
+        rollout.warn(f"earlier versions were not all cleaned up: {error}")
 
 
 def _next_back(rollout: Rollout, back: int | None, serving: int | None) -> int | None:

@@ -68,7 +68,9 @@ def recover_all(runtime: EnvironmentRuntime) -> list[str]:
         if row.environment == runtime.name:
             lines.append(recover_one(runtime, row, say=runtime.say))
             if runtime.journal.ledger.get(row.id).state is DeploymentState.RUNNING:
-                raise Unreachable(lines[-1], hint="it has to be settled first; try again when what it needs answers")
+                raise Unreachable(
+                    lines[-1], hint="it has to be recovered first; try again when its engine or registry answers"
+                )
     return lines
 
 

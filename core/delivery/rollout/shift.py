@@ -36,7 +36,7 @@ def shift_traffic(rollout: Rollout, stages: Sequence[Stage], new: Sequence[Repli
             if rollout.state.canary is not None:
                 rollout.update(canary=None)
                 rollout.save()
-                canary.heed()
+                canary.check_abort()
             runtime.traffic.weigh({**_surplus(rollout, new), **stage.weights})
         elif not all_now:
             runtime.traffic.weigh(stage.weights)

@@ -1,5 +1,4 @@
-"""Does the new version work? Asked with its own input example before it gets traffic, and through the proxy
-afterwards."""
+"""Verifies a new version: with its own input example before it gets traffic, and through the proxy afterwards."""
 
 from __future__ import annotations
 
@@ -16,22 +15,23 @@ from ..proxy.transport import get_json
 from . import analysis
 
 # MLflow writes this file beside a model that was logged with an input example.
-_EXAMPLE = "serving_input_example.json"
-_ROUNDS = 3
-_FIRST_SECONDS = 30.0
-# A new version that answers more than half of at least so many live requests with errors is taken out again.
-_LEAST, _WORST = 20, 0.5
+INPUT_EXAMPLE = "serving_input_example.json"
+WARM_UP_ROUNDS = 3
+FIRST_ANSWER_TIMEOUT = 30.0
+# A new version that answers more than this share of at least so many live requests with errors is undone.
+MIN_REQUESTS, MAX_ERROR_SHARE = 20, 0.5
 
 
 def example(files: Path) -> bytes | None:
+    """Returns the input example of a version's files, None where it has none."""
     try:
-        return (files / _EXAMPLE).read_bytes()
+        return (files / INPUT_EXAMPLE).read_bytes()
     except OSError:
         return None
 
 
 def warm_up(runtime: EnvironmentRuntime, replicas: Sequence[Replica], files: Path) -> str:
-    """A few predictions on each, so that the first real request does not pay for them; what was done, in words.
+    """Sends a few predictions to each, so that no client waits for the first one; returns what was done, in words.
 
     RunFailed, with the answer and the replica's log, when the model loads but cannot answer its own example.
     """
@@ -39,10 +39,10 @@ def warm_up(runtime: EnvironmentRuntime, replicas: Sequence[Replica], files: Pat
     if body is None:
         return "the model has no input example: only /ping was asked"
     for replica in replicas:
-        for _ in range(_ROUNDS):
+        for _ in range(WARM_UP_ROUNDS):
             try:
                 status, answer = runtime.transport.http(
-                    replica.address, replica.port, "POST", "/invocations", body=body, timeout=_FIRST_SECONDS
+                    replica.address, replica.port, "POST", "/invocations", body=body, timeout=FIRST_ANSWER_TIMEOUT
                 )
             except OSError as error:
                 report = runtime.lifecycle.failure_report(replica)
@@ -55,29 +55,30 @@ def warm_up(runtime: EnvironmentRuntime, replicas: Sequence[Replica], files: Pat
                     f"{replica.id} answers its own input example with {status}: {text}{report}",
                     hint=runtime.lifecycle.log_hint(replica),
                 )
-    return f"{_ROUNDS} predictions on each of {len(replicas)} replicas"
+    return f"{WARM_UP_ROUNDS} predictions on each of {len(replicas)} replicas"
 
 
 def watch(runtime: EnvironmentRuntime, replicas: Sequence[Replica], before: Reading, *, seconds: float) -> None:
-    """Look for a moment at how the new version answers live traffic. RunFailed when most of its answers are errors."""
+    """Watches for a moment how the new version answers live traffic. RunFailed when most of its answers are errors."""
     deadline = time.monotonic() + seconds
     slots = [replica.slot for replica in replicas]
     while True:
         seen = window(before, analysis.read(runtime), slots)
-        if seen.requests >= _LEAST and seen.errors > seen.requests * _WORST:
+        if seen.requests >= MIN_REQUESTS and seen.errors > seen.requests * MAX_ERROR_SHARE:
             first = replicas[0]
             text = (
                 f"version {first.version} answered {seen.errors} of its first {seen.requests} requests with"
                 f" errors.{runtime.lifecycle.failure_report(first)}"
             )
             raise RunFailed(text, hint=runtime.lifecycle.log_hint(first))
-        if seen.requests >= _LEAST or time.monotonic() > deadline:
+        if seen.requests >= MIN_REQUESTS or time.monotonic() > deadline:
             return
         time.sleep(0.05)
 
 
 def verify(runtime: EnvironmentRuntime, version: int) -> str:
-    """Ask through the front door who answers. RunFailed when it is not `version`, every time."""
+    """Asks through the proxy which version answers; returns what was done, in words. RunFailed when an answer is not
+    by `version`."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(runtime.environment.bind, runtime.environment.bind)  # noqa: S104 - compared, not bound
     times = max(5, 3 * runtime.environment.replicas)
     for _ in range(times):

@@ -23,7 +23,7 @@ from ..environment.runtime import Say
 
 NEWEST = 5
 # A build that is under way has images that nothing stands on yet.
-_YOUNG = 3600  # seconds
+_MIN_AGE = 3600  # seconds
 
 
 def needed(project: Project, journal: Journal, *, newest: int = NEWEST) -> dict[int, str]:
@@ -125,7 +125,7 @@ def _young(engine: Engine, one: dict[str, Any]) -> bool:
     """Made or named lately. A builder that finds an image in its cache gives it the time of the first build: only
     its name is new then."""
     made, named = int(one.get("Created") or 0), store.named(engine, str(one["Id"]))
-    return time.time() - max(made, named) < _YOUNG
+    return time.time() - max(made, named) < _MIN_AGE
 
 
 def _unneeded(engine: Engine, one: dict[str, Any], version: int | None, why: str) -> Unneeded:

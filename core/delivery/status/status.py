@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ...domain.delivery import Deployment, EnvironmentStatus, Replica, ReplicaState
+from ...domain.delivery import EnvironmentStatus, Replica, ReplicaState
 from ...domain.project import Environment, Project
 from ...domain.repair import Difference
 from ...errors import PodiumError, Unreachable
@@ -88,11 +88,6 @@ def status(project: Project, journal: Journal, environment: Environment, *, fres
         locked_by=str(holder) if busy else "",
         canary=canary.status(journal, environment.name) if busy else None,
     )
-
-
-def history(journal: Journal, environment: str, *, limit: int = 50) -> list[Deployment]:
-    """The ledger of an environment, newest first."""
-    return journal.ledger.history(environment, limit=limit)
 
 
 def stop(project: Project, journal: Journal, environment: Environment, *, say: Say = quiet) -> list[str]:

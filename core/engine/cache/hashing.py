@@ -25,7 +25,7 @@ IGNORED = frozenset(
 _SETTLED_NS = 50_000_000
 _CHUNK = 1 << 20
 # After so many bytes of one file, whoever asked gets a chance to look after other things.
-_BREATH = 64 << 20
+_YIELD_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ def _read(source: str | Callable[[], BinaryIO], breathe: Callable[[], None]) -> 
         while block := file.read(_CHUNK):
             digest.update(block)
             count += len(block)
-            if count >= _BREATH:
+            if count >= _YIELD_BYTES:
                 count = 0
                 breathe()
     return digest.hexdigest()

@@ -32,9 +32,9 @@ from .restoring import Restorer
 
 FORMAT = 1
 # What a long step made is written down at once: its worker may be killed at any time. Short ones are written together.
-_SAVE_EVERY = 0.5
+_SAVE_INTERVAL = 0.5
 # Shorter ones are no secrets that change from day to day, and numbers are none at all.
-_SHORTEST_SECRET = 8
+_MIN_SECRET_LENGTH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Cache:
     def key(self, step: PlannedStep, project: Project, root: Path) -> str:
         """All of the key but what the executor adds (`keyed`). RunFailed when an input does not exist; OSError when
         one cannot be read."""
-        secrets = {value for value in project.secrets if len(value) >= _SHORTEST_SECRET and not value.isdecimal()}
+        secrets = {value for value in project.secrets if len(value) >= _MIN_SECRET_LENGTH and not value.isdecimal()}
         declared = {name: "" if value in secrets else value for name, value in {**project.env, **step.env}.items()}
         parts = [
             FORMAT,
@@ -88,7 +88,7 @@ class Cache:
             sorted(declared.items()),
             sorted(step.outputs),
             step.spec.executor,
-            "",
+            "",  # stood for a part that is gone: without it every cache that exists would be lost
             project.mlflow.tracking_uri,
             project.mlflow.experiment,
         ]
@@ -125,7 +125,7 @@ class Cache:
         outputs = found.collect(self._objects.put)
         before = self.find(key)
         self._new[key] = Kept(key, run_id, step.name, time.time(), outputs)
-        if time.monotonic() - self._saved > _SAVE_EVERY:
+        if time.monotonic() - self._saved > _SAVE_INTERVAL:
             self.save()
         return _differences(before.outputs, outputs) if before else []
 

@@ -4,7 +4,7 @@ packages add theirs as entry points of `podium.executors` (CONTRIBUTING.md shows
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -36,7 +36,6 @@ class Task:
     cwd: Path
     stdin: int | None = None
     contained: bool = True
-    options: Mapping[str, str] = field(default_factory=dict[str, str])
     project: Project | None = None
     container: ContainerSpec | None = None
     attempt: int = 1

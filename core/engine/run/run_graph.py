@@ -87,9 +87,6 @@ class RunGraph:
                 return node
         return None
 
-    def give_back(self, node: Node) -> None:
-        heapq.heappush(self._ready, (node.step.position, node.step.name))
-
     def reason_to_skip(self, node: Node, run_values: Mapping[str, Scalar], params: Mapping[str, str]) -> str:
         """Why the step must not run; empty when it may. UsageError when its condition names what is not there."""
         condition = node.step.spec.when

@@ -25,7 +25,7 @@ MODEL = "/opt/podium/model"
 PYTHON = "/opt/podium/venv/bin/python"
 CAPTURE = "/var/lib/podium/capture"
 # More than this in a wheels directory is a mistake, not a set of wheels.
-_MOST_WHEELS = 2_000
+_MAX_WHEELS = 2_000
 
 _DEPENDENCIES = """\
 FROM {base} AS build
@@ -121,8 +121,8 @@ def wheel_files(wheels: Path) -> list[Path]:
         raise NotFound(
             f"docker.wheels: {wheels} holds no wheel", hint="fill it with `pip download -d wheels -r requirements.txt`"
         )
-    if len(found) > _MOST_WHEELS:
-        raise UsageError(f"docker.wheels: {wheels} holds {len(found)} files; at most {_MOST_WHEELS} are sent")
+    if len(found) > _MAX_WHEELS:
+        raise UsageError(f"docker.wheels: {wheels} holds {len(found)} files; at most {_MAX_WHEELS} are sent")
     return found
 
 

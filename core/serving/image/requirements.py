@@ -51,7 +51,7 @@ _OPTIONS = (
     "--trusted-host",
 )
 _CONSTRAINTS = ("-c", "--constraint")
-MOST = 1024 * 1024  # bytes
+MAX_BYTES = 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +195,8 @@ def _modules(described: Mapping[str, Any], packages: Collection[str]) -> tuple[s
 
 def _read(path: Path) -> str:
     try:
-        if path.stat().st_size > MOST:
-            raise RunFailed(f"{path} is larger than {MOST} bytes", hint="replace it with a list of requirements")
+        if path.stat().st_size > MAX_BYTES:
+            raise RunFailed(f"{path} is larger than {MAX_BYTES} bytes", hint="replace it with a list of requirements")
         return path.read_text("utf-8", "surrogateescape")
     except OSError as error:
         raise NotFound(f"{path} cannot be read: {error.strerror or error}") from error

@@ -25,11 +25,11 @@ from ...logs.text import clean
 from . import recipe, requirements
 
 Say = Callable[[str], None]
-SECONDS = 300
+TRIAL_TIMEOUT = 300
 _SCRATCH = "/tmp"  # noqa: S108 - inside of the container
-_LINES = 20
+_MAX_LINES = 20
 _ENDS = {
-    128 + 14: f"it is not loaded after {SECONDS} s",
+    128 + 14: f"it is not loaded after {TRIAL_TIMEOUT} s",
     128 + 9: "it was killed: most likely the engine's machine has too little memory",
 }
 
@@ -78,19 +78,19 @@ def run(engine: Engine, image_id: str, labels: Labels, *, python: str = "", say:
             security_opt=["no-new-privileges"],
             init=True,
         )
-        command = ["-m", "podium.core.serving.trial", recipe.MODEL, str(SECONDS)]
+        command = ["-m", "podium.core.serving.trial", recipe.MODEL, str(TRIAL_TIMEOUT)]
         made = api.create_container(
             image_id, command, entrypoint=[recipe.PYTHON], host_config=host, labels=labels.all()
         )
         try:
             api.start(made["Id"])
-            code = int(api.wait(made["Id"], timeout=min(SILENCE, SECONDS + 30))["StatusCode"])
+            code = int(api.wait(made["Id"], timeout=min(SILENCE, TRIAL_TIMEOUT + 30))["StatusCode"])
             # Apart: what libraries write on the other stream may arrive after the answer.
             answer = api.logs(made["Id"], stderr=False, tail=20).decode("utf-8", "replace")
             words = api.logs(made["Id"], stdout=False, tail=200).decode("utf-8", "replace")
         except http_errors.Timeout as error:
             raise RunFailed(
-                f"the model is not loaded after {SECONDS} s in its image",
+                f"the model is not loaded after {TRIAL_TIMEOUT} s in its image",
                 hint="check what the model does while it loads",
             ) from error
         finally:
@@ -115,7 +115,7 @@ def _judged(answer: str, words: str, code: int, python: str, say: Say) -> Trial:
         else ""
     )
     if code or "error" in found or not found:
-        for line in lines[-_LINES:]:
+        for line in lines[-_MAX_LINES:]:
             say(f"  {clean(line)}")
         why = _ENDS.get(code) or clean(str(found.get("error") or lines[-1]))[:400] or f"exit code {code}"
         kind = Missing if found.get("missing") else RunFailed

@@ -194,7 +194,7 @@ def lines(*texts: str) -> Callable[[Request], None]:
 
 @pytest.fixture
 def keeper(answering: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LogKeeper]:
-    monkeypatch.setattr(log_collector, "_AGAIN", 0.02)
+    monkeypatch.setattr(log_collector, "_RETRY_INTERVAL", 0.02)
     made = LogKeeper(answering, lambda _: tmp_path / "one.log")
     yield made
     made.close()

@@ -19,7 +19,7 @@ import pytest
 from podium.core.delivery.host import daemon
 from podium.core.delivery.replay import comparing, judging, report, shadows
 from podium.core.delivery.replay.replay_step import carry_out, gate_check, keep, limits_of, parameters
-from podium.core.delivery.replay.sending import CANDIDATE, CHAMPION, HOPELESS, Endpoint, Pair, Sender, Sent
+from podium.core.delivery.replay.sending import CANDIDATE, CHAMPION, MAX_FAILURES_AT_START, Endpoint, Pair, Sender, Sent
 from podium.core.domain.models import Version
 from podium.core.domain.project import Check
 from podium.core.domain.replay import ReplayLimits, ReplayReport
@@ -338,7 +338,7 @@ def test_a_candidate_that_dies_is_given_up_at_once(world: World, play: Played) -
     found = play(dies_after=40)
     assert found.verdict is Verdict.FAIL
     assert "the candidate stopped answering" in found.checks[1].message
-    assert found.requests <= 40 + HOPELESS
+    assert found.requests <= 40 + MAX_FAILURES_AT_START
     assert not shadows_of(world)
 
 

@@ -54,7 +54,7 @@ FAILED, UNDONE, SUCCEEDED, RUNNING = (
 # fmt: off
 ENDINGS = {
     ("undone", "failed"):            Ending(FAILED, "no"),
-    ("undone", "cannot be undone"):  Ending(FAILED, "no (not all could be put back: disk full)"),
+    ("undone", "cannot be undone"):  Ending(FAILED, "no (not everything could be undone: disk full)"),
     ("undone", "unreachable"):       Ending(RUNNING, "", left_open=True, given_up="away"),
     ("undone", "interrupted"):       Ending(UNDONE, "Ctrl-C"),
     ("undone", "interrupted twice"): Ending(RUNNING, "", left_open=True, given_up="Ctrl-C"),

@@ -63,8 +63,8 @@ class Promotion:
             what=f"{share} % {state}: {self.error}",
         )
 
-    def order(self, what: CanaryRequest, why: str = "") -> None:
-        canary.order(self.journal, "staging", what, who="ops", why=why)
+    def request(self, what: CanaryRequest, why: str = "") -> None:
+        canary.request(self.journal, "staging", what, who="ops", why=why)
 
     def ended(self) -> DeploymentState:
         self.thread.join(scaled(20.0))
@@ -98,21 +98,21 @@ def promotion(world: World, how: Strategy, *, example: bool = True, **behaviour:
 def test_pause_holds_and_resume_goes_on(world: World) -> None:
     with promotion(world, strategy(25, 50, interval=2.0)) as going, Load(world.port) as load:
         going.at(25)
-        going.order(CanaryRequest.PAUSE, "lunch")
+        going.request(CanaryRequest.PAUSE, "lunch")
         paused = going.at(25, CanaryState.PAUSED)
         assert paused.until is None
         assert paused.message == "paused by ops: lunch"
         with pytest.raises(Refused, match="already paused"):
-            going.order(CanaryRequest.PAUSE)
+            going.request(CanaryRequest.PAUSE)
         # Longer than the stage would have lasted, and still there, with the analysis going on.
         still = wait_until(
             lambda: (now := going.status()) and time.time() > now.since + 3.0 and now.results and now, timeout=10.0
         )
         assert (still.share, still.state, still.verdict) == (25, CanaryState.PAUSED, Verdict.PASS)
-        going.order(CanaryRequest.RESUME)
+        going.request(CanaryRequest.RESUME)
         going.at(50)
         with pytest.raises(Refused, match="not paused"):
-            going.order(CanaryRequest.RESUME)
+            going.request(CanaryRequest.RESUME)
         assert going.ended() is DeploymentState.SUCCEEDED
     assert world.answers() == "2"
     assert not load.failures
@@ -130,29 +130,29 @@ def test_what_is_asked_while_the_last_stage_is_judged_is_obeyed(
     def slowly(self: canary.Canary, hold: canary._Hold) -> bool:
         decided = judged(self, hold)
         if decided and not self._runtime.journal.orders.after(self._deployment.id):
-            canary.order(self._runtime.journal, "staging", what, who="ops", why="just now")
+            canary.request(self._runtime.journal, "staging", what, who="ops", why="just now")
         return decided
 
     monkeypatch.setattr(canary.Canary, "_judged", slowly)
     with promotion(world, strategy(50, interval=1.5)) as going, Load(world.port):
         if what is CanaryRequest.PAUSE:
             going.at(50, CanaryState.PAUSED)
-            going.order(CanaryRequest.RESUME)
+            going.request(CanaryRequest.RESUME)
         assert going.ended() is state
     assert ("aborted by ops at 50 %: just now" in str(going.error)) is (what is CanaryRequest.ABORT)
     assert world.answers() == ("1" if what is CanaryRequest.ABORT else "2")
 
 
 def test_what_was_asked_before_all_traffic_moves_is_obeyed_still(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    heed = canary.Canary.heed
+    check_abort = canary.Canary.check_abort
 
     def late(self: canary.Canary) -> None:
         with pytest.raises(Refused, match="no canary is under way"):
-            canary.order(self._runtime.journal, "staging", CanaryRequest.PAUSE, who="ops")
+            canary.request(self._runtime.journal, "staging", CanaryRequest.PAUSE, who="ops")
         self._runtime.journal.orders.add(self._deployment.id, CanaryRequest.ABORT, "ops", environment="staging", why="")
-        heed(self)
+        check_abort(self)
 
-    monkeypatch.setattr(canary.Canary, "heed", late)
+    monkeypatch.setattr(canary.Canary, "check_abort", late)
     with promotion(world, strategy(50, interval=0.5, rules=())) as going:
         assert going.ended() is DeploymentState.FAILED
     assert "aborted by ops before all traffic had moved" in str(going.error) and world.answers() == "1"
@@ -178,7 +178,7 @@ def test_a_replica_that_missed_the_first_look_counts_from_its_first_answer(
 def test_full_does_not_wait(world: World) -> None:
     with promotion(world, strategy(10, 50, interval=scaled(300.0))) as going:
         going.at(10)
-        going.order(CanaryRequest.FULL, "it is fine")
+        going.request(CanaryRequest.FULL, "it is fine")
         assert going.ended() is DeploymentState.SUCCEEDED, "long before the stage would have been over"
     assert world.answers() == "2"
     assert any("ops sends all traffic to version 2: it is fine" in line for line in world.said)
@@ -189,7 +189,7 @@ def test_abort_goes_back(world: World) -> None:
         going.at(10)
         refused = plans.plan(world.project, going.journal, How.DEPLOY, "staging", 1).refusal
         assert "a canary of version 2 has 10 % of the traffic: `podium abort -e staging` sends it back" in refused
-        going.order(CanaryRequest.ABORT, "complaints")
+        going.request(CanaryRequest.ABORT, "complaints")
         assert going.ended() is DeploymentState.FAILED
         assert isinstance(going.error, RunFailed)
         assert "aborted by ops at 10 %: complaints" in str(going.error)
@@ -207,7 +207,7 @@ def test_inconclusive_waits_for_a_person(world: World) -> None:
         assert waiting.verdict is Verdict.INCONCLUSIVE
         assert waiting.until is None
         assert "a person decides" in waiting.message
-        going.order(CanaryRequest.RESUME, "known to be quiet")
+        going.request(CanaryRequest.RESUME, "known to be quiet")
         assert going.ended() is DeploymentState.SUCCEEDED
     assert world.answers() == "2"
 
@@ -235,7 +235,7 @@ def test_what_cannot_be_saved_does_not_wait_for_its_time(world: World) -> None:
 def test_without_a_canary_there_is_nothing_to_order(world: World) -> None:
     for what in CanaryRequest:
         with pytest.raises(Refused, match="no canary is under way in staging"):
-            canary.order(world.journal, "staging", what, who="ops")
+            canary.request(world.journal, "staging", what, who="ops")
 
 
 def window(requests: int, errors: int) -> Window:

@@ -92,14 +92,14 @@ def test_told_to_end_twice_it_is_the_agent_that_puts_the_old_version_away(world:
     world.version(1, stubborn=True)
     world.version(2)
     world.deploy(1)
-    again = "told to end: traffic has moved already, so what is left is done first"
+    again = "told to end: traffic has moved already, so the remaining phases are finished first"
     with (
         told_to_end(world, at(phases.VERIFIED)),
         told_to_end(world, lambda _: again in world.said, signal.SIGUSR2),
         pytest.raises(Interrupted),
     ):
         world.deploy(2)
-    assert world.said[-1] == "not all could be done; the agent or the next change does it"
+    assert world.said[-1] == "not all phases could be finished; the agent or the next rollout finishes them"
     (row,) = world.journal.ledger.open()
     assert (row.phase, world.answers()) == (phases.VERIFIED, "2")
     [line] = recovery.recover(world.project, world.journal)
@@ -157,7 +157,7 @@ def test_a_redeploy_that_fails_forgets_no_replica(world: World) -> None:
 
 def test_told_to_end_while_it_puts_back_it_is_put_back_by_the_next_who_looks(serving: World) -> None:
     serving.version(2, status=500, stubborn=True)
-    with told_to_end(serving, lambda _: "putting back what was" in serving.said), pytest.raises(Interrupted):
+    with told_to_end(serving, lambda _: "undoing what was changed" in serving.said), pytest.raises(Interrupted):
         serving.deploy(2)
     (row,) = serving.journal.ledger.open()
     assert row.data["given_up"]
@@ -187,12 +187,12 @@ def test_a_canary_that_has_all_traffic_takes_no_more_orders(world: World) -> Non
     world.change(replicas=1)
     with promotion(world, strategy(10, interval=300.0)) as going:
         going.at(10)
-        going.order(CanaryRequest.FULL)
+        going.request(CanaryRequest.FULL)
         # It is watched for half a second yet.
         wait_until(lambda: at(phases.DRAINED)(going.journal), interval=0.001)
         assert going.status() is None and going.journal.ledger.open()
         with pytest.raises(Refused, match="no canary is under way"):
-            going.order(CanaryRequest.ABORT)
+            going.request(CanaryRequest.ABORT)
         assert going.ended() is DeploymentState.SUCCEEDED
 
 
@@ -201,8 +201,8 @@ def test_to_abort_comes_before_all_traffic(world: World) -> None:
     with promotion(world, strategy(10, interval=300.0)) as going:
         going.at(10)
         with going.journal.transaction():
-            canary.order(going.journal, "staging", CanaryRequest.FULL, who="ops")
-            canary.order(going.journal, "staging", CanaryRequest.ABORT, who="ops", why="no, wait")
+            canary.request(going.journal, "staging", CanaryRequest.FULL, who="ops")
+            canary.request(going.journal, "staging", CanaryRequest.ABORT, who="ops", why="no, wait")
         assert going.ended() is DeploymentState.FAILED
         assert "aborted by ops at 10 %: no, wait" in str(going.error)
 

@@ -24,7 +24,7 @@ from .place import Place
 _WHAT = "bringing captured requests"
 _NAME = re.compile(r"capture-[A-Za-z0-9._-]{1,200}\.jsonl")
 # Far more than replicas keep (capture_bytes each); what is beyond it is not users' requests but a mistake.
-_MOST = 8 << 30
+_MAX_BYTES = 8 << 30
 
 
 def bring(place: Place, into: Path) -> Path:
@@ -59,9 +59,9 @@ def _extract(place: Place, container: str, into: Path) -> None:
                 name = PurePosixPath(member.name).name
                 content = archive.extractfile(member) if member.isfile() and _NAME.fullmatch(name) else None
                 total += member.size
-                if total > _MOST:
+                if total > _MAX_BYTES:
                     raise PodiumError(
-                        f"the captures of {place.setting.environment.name} are larger than {_MOST >> 30} GiB"
+                        f"the captures of {place.setting.environment.name} are larger than {_MAX_BYTES >> 30} GiB"
                     )
                 if content is not None:
                     with os.fdopen(os.open(into / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

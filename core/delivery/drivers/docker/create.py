@@ -37,7 +37,7 @@ RUN_DIR = "/run/podium"
 # Enough to look at after a failure, and an end to it: an engine keeps logs for ever otherwise.
 _LOG: dict[str, Any] = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
 _TMPFS = {"/tmp": "rw,nosuid,nodev,noexec,size=256m,mode=1777"}  # noqa: S108 - a container's own
-_MOST_PROCESSES = 512
+_MAX_PROCESSES = 512
 # Loading a model takes all the CPU that it can get: until a replica has been healthy, those that serve come first where
 # there is not enough for all.
 SHARES_AT_FIRST, SHARES = 256, 1024
@@ -130,7 +130,7 @@ def replica(
         "NetworkMode": network,
         "Tmpfs": _TMPFS,
         "Mounts": [mount(capture, CAPTURE)],
-        "PidsLimit": _MOST_PROCESSES,
+        "PidsLimit": _MAX_PROCESSES,
         "CpuShares": SHARES_AT_FIRST,
         **_limits(environment.cpus, environment.memory),
     }
@@ -181,7 +181,7 @@ def relay(called: Names, image: str, volume: str) -> Recipe:
         "RestartPolicy": {"Name": "unless-stopped"},
         "Memory": _RELAY_MEMORY,
         "MemorySwap": _RELAY_MEMORY,
-        "PidsLimit": _MOST_PROCESSES,
+        "PidsLimit": _MAX_PROCESSES,
     }
     body = {
         "Image": image,

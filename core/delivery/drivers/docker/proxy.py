@@ -19,7 +19,7 @@ from ...proxy.placement import ProcessProxyHost, reason
 from .create import RUN_DIR, USER, Recipe, proxy, same_place
 from .place import Place
 
-_SETTLE = 0.15
+_SETTLE_SECONDS = 0.15
 
 
 class ContainerProxyHost(ABC):
@@ -89,7 +89,7 @@ class ContainerProxyHost(ABC):
     def _settled(self, container: str) -> None:
         """Waits long enough to see HAProxy fail: it ends immediately if it cannot listen, and Docker would restart
         it again and again. Raises Unreachable with its reason."""
-        deadline = time.monotonic() + _SETTLE
+        deadline = time.monotonic() + _SETTLE_SECONDS
         while time.monotonic() < deadline:
             found = self.place.inspect(container)
             state = found["State"] if found is not None else {"Running": False}

@@ -40,7 +40,7 @@ LEFT_OUT = frozenset(
 # The history of this machine's checkout and our own state are nothing that a container could make.
 _NEVER_TAKEN = frozenset({".git", ".podium"})
 Say = Callable[[str], None]
-_TIMES = 20
+_MAX_TRIES = 20
 
 
 def send(engine: Engine, container: str, spec: StepSpec, say: Say) -> None:
@@ -50,7 +50,7 @@ def send(engine: Engine, container: str, spec: StepSpec, say: Say) -> None:
         api = engine.api
         url = api._url("/containers/{0}/archive", container)
         answer = api._put(
-            url, params={"path": "/"}, data=_counted(_tree(spec.root), sent), timeout=api.timeout * _TIMES
+            url, params={"path": "/"}, data=_counted(_tree(spec.root), sent), timeout=api.timeout * _MAX_TRIES
         )
         api._raise_for_status(answer)
     say(f"sent the run's files to {spec.address}: {megabytes(sent[0])}")
