@@ -23,7 +23,7 @@ from .store import TrackedRun, sqlite_file
 
 PAGE = 1000
 
-# MLflow's own retries may last more than an hour. Whoever set these on purpose keeps them.
+# MLflow's own retries may last more than an hour. Values that the user set are kept.
 _MLFLOW_LIMITS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",

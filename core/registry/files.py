@@ -65,7 +65,7 @@ def bring(dest: Path, download: Callable[[Path], None]) -> str:
     already = present(dest)
     if already:
         return already
-    import shutil  # late: listing versions needs neither of these, and must be quick
+    import shutil  # imported late: listing versions needs neither of these, and must be fast
     import tempfile
 
     dest.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -97,8 +97,8 @@ def _replace(fresh: Path, dest: Path, holder: Path) -> None:
     try:
         fresh.rename(dest)
     except OSError:
-        # Somebody else brought it meanwhile, or a stale copy lies there: move that aside first (a directory cannot be
-        # replaced in one step).
+        # Another process fetched it in the meantime, or a stale copy lies there: move that aside first (a
+        # directory cannot be replaced in one step).
         dest.rename(holder / "old")
         fresh.rename(dest)
 

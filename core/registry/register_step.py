@@ -16,7 +16,7 @@ from .snapshot import refresh_here
 if TYPE_CHECKING:
     from ..engine.context import StepContext
 
-# Only used where the step does not say: metrics of which less is better.
+# Metrics of which less is better, for steps that do not set a goal.
 _MINIMIZED = frozenset({"rmse", "mae", "mse", "log_loss", "brier", "loss", "error"})
 
 

@@ -75,7 +75,7 @@ def _current(project: Project, journal: Journal, mark: str) -> bool:
         return False
     journal.versions.seen(
         model, mark
-    )  # something was written, such as a training's figures, that the picture does not show
+    )  # something was written, such as a training's figures, that the snapshot does not show
     return True
 
 
@@ -85,7 +85,7 @@ def refresh(project: Project, journal: Journal, *, force: bool = False) -> bool:
 
     Raises Unreachable if the store does not answer; the journal then keeps its snapshot.
     """
-    # Taken before reading: a write in between makes the next look read again, instead of being missed.
+    # Taken before reading: a write in between then causes another read instead of being missed.
     mark = fingerprint(project.mlflow)
     if not force and mark is not None and _current(project, journal, mark):
         return False
@@ -132,7 +132,9 @@ def refresh_apart(project: Project, journal: Journal) -> bool:
         pause = OTHER_SECONDS if project.mlflow.embedded else SERVER_SECONDS
         if time.time() - float(journal.values.get(_CHECKED) or 0.0) < pause:
             return False
-        journal.values.set(_CHECKED, repr(time.time()))  # also when it fails: a dead server is not asked twice a second
+        journal.values.set(
+            _CHECKED, repr(time.time())
+        )  # also after a failure: a dead server is not asked twice a second
     if not project.mlflow.embedded or fingerprint(project.mlflow) == ABSENT:
         refresh(project, journal)
         return True

@@ -23,7 +23,7 @@ _REGISTRY = (
     "model_version_tags",
 )
 _OF_RUNS = ("runs", "latest_metrics", "params", "tags")
-# Figures of older versions are asked for once (records.py), so a change to them is nothing that the picture would show.
+# Figures of older versions are read once (records.py), so the snapshot would not show a change to them.
 _MAX_NEWEST = 100
 _BUSY_SECONDS = 1.0
 

@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 TIMEOUT = 30
 SLOW = 600.0  # seconds that an engine may be silent while it moves gigabytes on its disk
 PIECE = 2 << 20
-# A machine that is gone without a word is noticed after some 25 s, where nothing else (ssh's own keep-alive) notices it
-# earlier.
+# Detects a machine that vanished within about 25 s, if ssh's own keep-alive does not detect it earlier.
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
-# Images were known by their content from here on; older engines are not tried.
+# Older engines do not identify images by their content, and are not tested.
 _MIN_API_VERSION = (1, 40)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# For a look at what there is: who asks once a second must not wait half a minute for an engine that hangs.
+# For reading state: a caller that polls once a second must not wait half a minute for an engine that hangs.
 LOOK = 5
 _PAUSE_SECONDS = 1.0
 _RETRY = 0.25
@@ -93,8 +93,8 @@ def close_all() -> None:
         lines = list(_lines.values())
         _lines.clear()
     for line in lines:
-        # A thread that waits for an engine holds the lock and may do so for seconds, and the end of a process waits for
-        # nobody.
+        # A thread that waits for an engine may hold the lock for seconds, and the end of the process must not
+        # wait for it.
         held = line.lock.acquire(timeout=_RETRY_TIMEOUT)
         line.close()
         if held:

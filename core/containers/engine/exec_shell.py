@@ -67,7 +67,7 @@ class ExecShell:
             self._line.sendall(data)
 
     def resize(self, rows: int, columns: int) -> None:
-        # A window that changes while the shell ends is nothing to complain about.
+        # A resize while the shell ends is no error.
         with suppress(PodiumError), self._engine.doing("resizing the shell's terminal"):
             self._engine.api.exec_resize(self._exec, height=rows, width=columns)
 

@@ -27,11 +27,10 @@ Say = Callable[[str], None]
 
 BUILDKIT = "buildkit"
 CLASSIC = "classic"
-# How long a builder may be silent: a step that downloads or compiles says nothing for minutes, an engine that is gone
-# says nothing for ever.
+# A step that downloads or compiles may be silent for minutes; an engine that is gone is silent for ever.
 SILENCE = 900  # seconds
-# Words of an engine, or of its frontend, that has no BuildKit to offer; anything else that fails would fail with the
-# classic builder too.
+# Messages of an engine, or of its frontend, without BuildKit. Every other failure would also happen with the classic
+# builder.
 _NO_BUILDKIT = re.compile(
     r"buildkit .*not supported|invalid version|no active session|unknown builder|frontend .* not found", re.IGNORECASE
 )

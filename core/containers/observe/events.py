@@ -13,7 +13,7 @@ from ..engine import labels
 from ..engine.client import Engine
 from ..engine.stream import Stream
 
-# Not `exec_*`, which an engine tells of every health check.
+# Without `exec_*`, which every health check causes.
 _ACTIONS = (
     "create",
     "start",
@@ -29,7 +29,7 @@ _ACTIONS = (
     "connect",
     "disconnect",
 )
-# One thing that is done gives several events (kill, die, stop): they are waited for, so that one look is enough.
+# One action causes several events (kill, die, stop); waiting for all of them makes one snapshot enough.
 _DEBOUNCE = 0.15
 
 

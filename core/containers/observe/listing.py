@@ -15,9 +15,9 @@ from ..engine.address import Address
 from ..engine.connections import LOOK, shared
 from ..engine.errors import Away
 
-# A second look within this time sees the same; what this process itself changed is looked at anew.
+# The age up to which a listing is reused; changes by this process drop it.
 _FRESH_SECONDS = 0.3
-# An engine that hangs is not waited for again for so long.
+# The pause after a failure, so that callers do not wait for a hanging engine again and again.
 _PAUSE_SECONDS = 2.0
 
 

@@ -18,10 +18,9 @@ from ..engine.stream import Stream
 from .log_file import LogStore, Parser, Place, masks
 
 Say = Callable[[str], None]
-# How often somebody who may not write (another process does) looks whether they may now, and how often a full disk and
-# an engine's error are tried again.
+# The interval of retries while another process holds the file's lock, the disk is full, or the engine fails.
 _RETRY_INTERVAL = 1.0
-# The stream of a container that runs may end (its log was turned over): asked again so soon.
+# The stream of a running container ends when the engine rotates its log; it is reopened after this delay.
 _FLUSH_INTERVAL = 0.2
 
 
@@ -101,12 +100,12 @@ class _Follower:
                     self._keep(store)
                 return
             except BlockingIOError:
-                self.caught_up = True  # by somebody else
+                self.caught_up = True  # by another process
             except NotFound:
                 return  # the container is gone
             except PodiumError:
-                # it may pass; of an engine that is away the watch tells, and ends us when it comes back with another
-                # connection
+                # Retried below. If the engine is away, the watch reports it and replaces this
+                # follower after reconnecting.
                 pass
             except OSError as error:
                 if str(error) != trouble:

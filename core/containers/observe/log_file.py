@@ -17,7 +17,7 @@ from typing import Self
 from ...logs.format import CONTINUED_MARKS, MARKS, TIME, seconds_of, written_time
 from ...logs.masking import Masker, encoded
 
-# At this size the file becomes `<name>.1`, and what that was goes.
+# At this size the file is renamed to `<name>.1`, which replaces the older one.
 CAP = 64 << 20
 _BLOCK = 64 << 10
 _MAX_TAIL = 8 << 20
@@ -125,7 +125,7 @@ class LogStore:
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # Whoever had the lock may have put another file in its place meanwhile.
+                # The previous owner of the lock may have rotated the file in the meantime.
                 if os.path.samestat(os.fstat(handle), self.path.stat()):
                     return handle
             except FileNotFoundError:

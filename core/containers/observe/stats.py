@@ -101,7 +101,7 @@ class Stats:
                 if not self._local or not self._open_files(identity):
                     self._streams.add(identity)
             except PodiumError:
-                continue  # it ended a moment ago: the next picture says so
+                continue  # it has just ended: the next snapshot shows it
 
     def _open_files(self, identity: str) -> bool:
         """Opens the cgroup files of a container; returns False if there are none. A container that is not running
@@ -121,7 +121,7 @@ class Stats:
             try:
                 now[identity] = files.read()
             except (OSError, ValueError):
-                # It ended, or was started again as another process: found again where it runs.
+                # It ended, or restarted as another process; the next snapshot finds it.
                 self._files.pop(identity).close()
                 self._before.pop(identity, None)
                 self._changed.set()
@@ -156,8 +156,8 @@ class _Streams:
         self._streams: dict[str, Stream] = {}
         self._parts: dict[str, bytes] = {}
         self.latest: dict[str, Counters] = {}
-        # A bell for whoever wants `read_until` to return. Sockets and no pipe: one that is closed already must not be
-        # another file's number by now.
+        # Wakes `read_until`. A socket object fails once it is closed; a pipe's number might belong to another
+        # file by then.
         self._hear, self._ring = socket.socketpair()
         self._selector.register(self._hear, selectors.EVENT_READ, "")
 

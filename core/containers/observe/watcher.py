@@ -20,9 +20,9 @@ from ..engine.connections import shared
 from .events import Events
 from .snapshot import take
 
-# What no event tells of (one that an engine lost) is found by a look so seldom that it costs nothing.
+# Finds changes whose events were lost; rare enough to cost nothing.
 SANITY_SECONDS = 60.0
-# An engine that does not answer in so many seconds counts as away.
+# Seconds after which an engine that does not answer counts as away.
 TIMEOUT = 10
 _MIN_RETRY_INTERVAL = 0.5
 _MAX_RETRY_INTERVAL = 5.0
@@ -86,8 +86,8 @@ class Watch:
         while not self._stop.is_set():
             self._connected = False
             try:
-                # It returns when a stream that was there ends: most often the engine was restarted, or the line cut.
-                # That is told when it cannot be had again.
+                # `_follow` returns when an open stream ends, usually because the engine restarted or
+                # the connection broke. Only a failure to reconnect is reported.
                 self._follow()
             except PodiumError as error:
                 if not self._stop.is_set():

@@ -85,7 +85,7 @@ class Relay:
         return base64.b64decode(answer["body"]).decode("utf-8", "replace")
 
     def _call(self, order: dict[str, Any], timeout: float) -> dict[str, Any]:
-        # A line that had been idle may have ended unnoticed: that is found out by using it, and costs a second try.
+        # An idle connection may have ended unnoticed, which shows only on use; a second attempt reopens it.
         for last in (False, True):
             line, fresh = self._connected()
             try:

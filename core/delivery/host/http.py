@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import time
 
-# As much as a relay passes on (core/containers/relay/client.py).
+# As much as a relay forwards (core/containers/relay/client.py).
 MAX_BODY = 8 << 20
 
 

@@ -20,8 +20,8 @@ BACKEND = "replicas"
 # HAProxy wait for the whole of them before it sends anything, without which it does not repeat them); larger ones only
 # while no connection was made.
 _BUFFER_BYTES = 65_536
-# A dead replica refuses the connection, and the request goes to another at once: checks need not be hasty, and a busy
-# machine is no dead replica.
+# A dead replica refuses the connection, and the request is immediately sent to another: checks can be slow, so that a
+# busy machine does not count as dead.
 _CHECK = "check inter 1s fastinter 500ms downinter 200ms fall 3 rise 1"
 
 

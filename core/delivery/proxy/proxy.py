@@ -75,7 +75,7 @@ class Instance:
             try:
                 self.reload()
             except BaseException:
-                self.housing.write(config)  # the file says what runs, so that the next try is one
+                self.housing.write(config)  # the file still describes what runs, so that the next call tries again
                 raise
             return True
         change(self.runtime, layout)

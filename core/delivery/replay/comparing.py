@@ -17,7 +17,7 @@ _SUM = 1e-3
 _MAX_DEPTH = 20
 _WORD = re.compile(r"\w+")
 _CUT = 4
-_LONG, _SHOWN = 5000, 300  # letters of a message that are looked at, and that are told
+_LONG, _SHOWN = 5000, 300  # characters of a message that are read, and that are shown
 _Path = tuple[str | int, ...]
 
 

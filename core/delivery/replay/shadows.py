@@ -22,7 +22,7 @@ from ..host.paths import private
 
 SIDES = ("champion", "candidate")
 _LOCK = "replay on "
-_GRACE = 0.2  # nobody else waits for their answers
+_GRACE = 0.2  # seconds; no client waits for their answers
 
 
 class Shadows:
@@ -128,7 +128,7 @@ class Shadows:
         for row in self._running:
             with contextlib.suppress(PodiumError):
                 self._runtime.driver.stop(row, grace=_GRACE)
-        # Whoever interrupted us may have done so between the start of a replica and our noting it.
+        # The interruption may have come between the start of a replica and its entry here.
         end_strays(self._runtime)
 
 

@@ -212,7 +212,7 @@ def _tried(engine: Engine, subject: Subject, recipe: Recipe, say: Say) -> Image:
         labels = Labels(subject.project.name, subject.project.home, names.TRIAL_ROLE)
         trial.run(engine, image.image_id, labels, python=image_requirements.python(subject.path), say=say)
     except PodiumError:
-        with suppress(PodiumError):  # what went wrong before is what has to be told
+        with suppress(PodiumError):  # the first failure is the one to report
             images.remove(engine, image.tag)
         raise
     return image

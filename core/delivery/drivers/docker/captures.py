@@ -23,7 +23,7 @@ from .place import Place
 
 _WHAT = "bringing captured requests"
 _NAME = re.compile(r"capture-[A-Za-z0-9._-]{1,200}\.jsonl")
-# Far more than replicas keep (capture_bytes each); what is beyond it is not users' requests but a mistake.
+# Far more than replicas keep (capture_bytes each); anything larger is a mistake.
 _MAX_BYTES = 8 << 30
 
 

@@ -34,12 +34,11 @@ __all__ = [
 
 SPEC = "podium.spec"
 RUN_DIR = "/run/podium"
-# Enough to look at after a failure, and an end to it: an engine keeps logs for ever otherwise.
+# Enough to examine a failure; without a limit the engine keeps logs for ever.
 _LOG: dict[str, Any] = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
 _TMPFS = {"/tmp": "rw,nosuid,nodev,noexec,size=256m,mode=1777"}  # noqa: S108 - a container's own
 _MAX_PROCESSES = 512
-# Loading a model takes all the CPU that it can get: until a replica has been healthy, those that serve come first where
-# there is not enough for all.
+# Loading a model takes all the CPU that it can get; until a replica is healthy, serving replicas have priority.
 SHARES_AT_FIRST, SHARES = 256, 1024
 _RELAY_MEMORY = 128 << 20
 _WAITS = "import threading; threading.Event().wait()"

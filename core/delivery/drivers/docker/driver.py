@@ -47,7 +47,7 @@ class DockerDriver:
     def environment(self) -> Environment:
         return self.setting.environment
 
-    # How it is spoken with
+    # Transport
 
     def _housing(self, instance: int) -> ProxyHost:
         if self.environment.proxy == "host":
@@ -151,7 +151,7 @@ class DockerDriver:
                 try:
                     return self._started(kept.id, kept.image_id)
                 except (NotFound, Refused):
-                    pass  # it was removed a moment ago, or somebody else has its address now
+                    pass  # it was just removed, or another container has its address now
             self.place.remove(kept.id)
         image = self._image(spec.version)
         recipe = self._recipe(spec, image.reference)
@@ -159,7 +159,7 @@ class DockerDriver:
             container = self.place.create(recipe, address=self.place.free_address())
             try:
                 return self._started(container, image.image_id)
-            except Refused:  # another process of ours chose the same address and was faster
+            except Refused:  # another Podium process took the same address first
                 if last:
                     raise
         raise AssertionError("unreachable")
@@ -283,7 +283,7 @@ class DockerDriver:
             found = self.place.inspect(replica.container) if replica.container else None
             if found is None:
                 return ""
-            # In the file that the agent keeps, and where it does, there is nothing left to do.
+            # The same file that the agent collects: if it does, nothing is left to read.
             read_all(self.place.engine, replica.container, log, secrets=self.setting.project.secrets)
         except (PodiumError, OSError) as error:
             return f"({error})"

@@ -186,7 +186,7 @@ class Place:
             except docker_errors.APIError as error:
                 text = str(error.explanation)
                 if error.status_code == 409 and (found := self.networks()):
-                    return found[0]  # another process of ours was faster
+                    return found[0]  # another Podium process was faster
                 if "address pool" in text:
                     hint = "run `docker network prune` to remove unused ones; `docker network ls` lists all"
                     raise Refused(
@@ -209,7 +209,7 @@ class Place:
             return str(
                 engine.api.create_network(name, driver="bridge", check_duplicate=True, labels=labels, ipam=ipam)["Id"]
             )
-        except docker_errors.APIError:  # somebody took the range in between
+        except docker_errors.APIError:  # the range was taken in the meantime
             return str(engine.api.create_network(name, driver="bridge", check_duplicate=True, labels=labels)["Id"])
 
     def free_address(self) -> str:
@@ -221,7 +221,8 @@ class Place:
             network = engine.api.inspect_network(self.network)
             configured: list[dict[str, Any]] = network["IPAM"].get("Config") or []
             subnet = _subnet(network)
-            # The gateway stands here only where the range was told; elsewhere the engine refuses a wish.
+            # A gateway is listed only for an explicit range; in other ranges the engine refuses a chosen
+            # address.
             if subnet is None or len(configured) != 1:
                 return ""
             attached: dict[str, dict[str, Any]] = network.get("Containers") or {}

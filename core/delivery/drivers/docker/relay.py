@@ -69,7 +69,7 @@ class Relayed:
                 return place.engine, old.id
             except (NotFound, RunFailed):
                 place.remove(old.id)
-        # Somebody else of ours may be about to make it as well: then it is theirs that is used.
+        # Another Podium process may be creating it as well; then that container is used.
         container = place.create(relay(place.called, image_for(place), place.volume("proxy")), replace=False)
         place.start(container)
         return place.engine, container
