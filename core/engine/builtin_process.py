@@ -1,8 +1,8 @@
-"""The process that carries out one built-in step: `python -P -m podium.core.engine.builtin_process CONTEXT.json`,
-the project on standard input.
+"""The process of one built-in step: `python -P -m podium.core.engine.builtin_process CONTEXT.json`, with the project
+on standard input.
 
-A process of its own, so that the worker stays small, and a built-in can be timed out and killed like any command. It
-ends with the worker.
+It is a process of its own so that the worker stays small, and so that a built-in step can time out and be killed
+like any command. It ends with the worker.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .context import Builtin, StepContext, Upstream
 
 
 def describe(context: StepContext, uses: str, result: Path, worker: int) -> str:
-    """The JSON from which the child makes the same context again."""
+    """Returns the JSON from which the child restores the context."""
     upstream = [
         [step.name, step.state, dict(step.results), step.key, step.origin_run] for step in context.upstream.values()
     ]
@@ -46,8 +46,8 @@ def describe(context: StepContext, uses: str, result: Path, worker: int) -> str:
 
 
 def read_result(path: Path) -> dict[str, Any]:
-    """What the child left: `results`, or `error` with `hint` and `exit_code`. Empty when it ended before it could
-    say."""
+    """Returns what the child wrote: `results`, or `error` with `hint` and `exit_code`. Empty if it ended before it
+    could write."""
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError):

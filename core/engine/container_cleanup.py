@@ -1,5 +1,4 @@
-"""Seeing to it that no step's container stays behind that nobody needs any more, in a process of its own that nobody
-waits for."""
+"""Removes step containers that are not needed any more, in a separate process that nothing waits for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a built-in step is given to work with."""
+"""What a built-in step works with."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """A step before this one, however far. `origin_run` is the run that did the work when the step was restored from
-    the cache, else None."""
+    """An earlier step, at any distance. `origin_run` is the run that executed it if the step was restored from the
+    cache, else None."""
 
     name: str
     state: StepState
@@ -27,16 +27,22 @@ class Upstream:
 
 @dataclass(slots=True)
 class StepContext:
-    """`options` are the step's own keys of podium.yaml, filled in. `upstream` has all ancestors by name, nearest
-    first."""
+    """The context of a built-in step."""
 
     project: Project
+    """The project, as its podium.yaml describes it for this run."""
     run: Run
+    """The run that the step belongs to."""
     step: str
+    """Full name of the step."""
     options: Mapping[str, Any]
+    """The step's own keys of podium.yaml, with their values filled in."""
     upstream: Mapping[str, Upstream] = field(default_factory=dict[str, Upstream])
+    """All earlier steps by name, nearest first."""
     attempt: int = 1
+    """Number of the attempt, from 1."""
     _journal: Journal | None = None
+    """The journal, opened on first use."""
 
     @property
     def journal(self) -> Journal:
@@ -47,11 +53,11 @@ class StepContext:
         return self._journal
 
     def log(self, text: str) -> None:
-        """A line into the step's log, at once."""
+        """Writes a line to the step's log, at once."""
         print(text, flush=True)
 
     def upstream_result(self, key: str, default: Any = None) -> Any:
-        """What the nearest ancestor that succeeded reported under `key`."""
+        """Returns what the nearest earlier step that succeeded reported under `key`."""
         return next(
             (
                 step.results[key]

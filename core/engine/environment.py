@@ -1,5 +1,5 @@
-"""What a step sees of the world: a clean environment, so that a run does not depend on who started it
-(docs/pipelines.md lists it)."""
+"""The environment variables of steps: a clean environment, so that a run does not depend on who started it
+(docs/pipelines.md lists them)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PROXIES = frozenset({"http_proxy", "https_proxy", "no_proxy", "all_proxy", "ftp
 
 
 def inherited(source: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What is taken over from whoever started the run."""
+    """Returns the variables that are taken over from the caller."""
     source = os.environ if source is None else source
     kept = {
         name: value
@@ -46,7 +46,7 @@ def inherited(source: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def inherited_by_containers(source: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The same for a step in a container, where paths of this machine mean nothing: the image has its own."""
+    """Returns the same for a step in a container, without paths of this machine: the image has its own."""
     kept = inherited(source)
     return {
         name: value
@@ -56,7 +56,7 @@ def inherited_by_containers(source: Mapping[str, str] | None = None) -> dict[str
 
 
 def fixed(project: Project, run: Run, *, contained: bool = False) -> dict[str, str]:
-    """The part of the environment that all `run:` steps of a run share; `contained`: all those that run in
+    """Returns the variables that all `run:` steps of a run share; with `contained`, all those that run in
     containers."""
     return {
         **(inherited_by_containers() if contained else inherited()),
@@ -75,14 +75,14 @@ def fixed(project: Project, run: Run, *, contained: bool = False) -> dict[str, s
 
 
 def _artifact_root(project: Project) -> dict[str, str]:
-    """Where MLflow keeps the artifacts of an experiment that a script makes in an embedded store. It would take
-    ./mlruns, which is in the run's own worktree, and gone with it."""
+    """Sets where MLflow keeps the artifacts of an experiment that a script creates in an embedded store. MLflow's
+    default is ./mlruns, which would be removed with the run's worktree."""
     return {ARTIFACT_ROOT: (project.state.resolve() / "artifacts").as_uri()} if project.mlflow.embedded else {}
 
 
 def for_step(shared: Mapping[str, str], run: Run, step: str, key: str, declared: Mapping[str, str]) -> dict[str, str]:
-    """`declared` (the pipeline's and the step's `env`) wins over what is inherited, never over what links the step
-    to its run."""
+    """Returns the variables of one step. `declared` (the pipeline's and the step's `env`) overrides what is
+    inherited, but never what links the step to its run."""
     tags = {
         TAG_RUN: str(run.id),
         TAG_STEP: step,
@@ -102,8 +102,9 @@ def for_step(shared: Mapping[str, str], run: Run, step: str, key: str, declared:
 
 
 def for_builtin(project: Project) -> dict[str, str]:
-    """Built-in steps are Podium's own code. They see everything that Podium was started with, but not the
-    `PODIUM_RUN` by which leftovers of a step are found and ended: what a deployment starts is meant to stay."""
+    """Returns the variables of built-in steps, which are Podium's own code. They see everything that Podium was
+    started with, except the `PODIUM_RUN` by which orphans of a step are found: what a deployment starts is meant to
+    stay."""
     dropped = ("PODIUM_RUN", "PODIUM_STEP", "PODIUM_STEP_KEY", "MLFLOW_RUN_CONTEXT")
     own = {name: value for name, value in os.environ.items() if name not in dropped}
     own = without_proxy_for_loopback(own)

@@ -1,5 +1,5 @@
-"""From a pipeline as written to the steps that will run: parameters filled in, matrices expanded, in an order that
-respects `needs`.
+"""Turns a pipeline into the steps that will run: parameters filled in, matrices expanded, in an order that respects
+`needs`.
 
 Pure: no file, no clock, no process.
 """
@@ -22,20 +22,30 @@ Values = Mapping[str, Mapping[str, Scalar]]
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """One step as it will run. `needs` are planned steps' names; `command`, `env`, `inputs`, `outputs`, `options`
-    and `container` have their values in them."""
+    """One step as it will run, with all values filled in."""
 
     name: str
+    """Full name, with the cell of a matrix."""
     spec: StepSpec
+    """The step as podium.yaml has it."""
     position: int
+    """Place in the order in which steps are written."""
     needs: tuple[str, ...] = ()
+    """Names of the planned steps that it needs."""
     cell: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
+    """The values of its matrix cell; empty without a matrix."""
     command: str = ""
+    """The shell command; empty for a built-in step."""
     env: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Declared variables."""
     inputs: tuple[str, ...] = ()
+    """Declared inputs, relative to the project."""
     outputs: tuple[str, ...] = ()
+    """Declared outputs, relative to the project."""
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Options of a built-in step."""
     container: ContainerSpec | None = None
+    """What its container is made from; None for a process."""
 
     @property
     def cacheable(self) -> bool:
@@ -43,7 +53,8 @@ class PlannedStep:
 
 
 def parameters(pipeline: Pipeline, given: Mapping[str, str]) -> dict[str, str]:
-    """The pipeline's parameters with `given` over their defaults. UsageError for one that it does not have."""
+    """Returns the pipeline's parameters, with `given` overriding their defaults. Raises UsageError for an unknown
+    one."""
     for name in given:
         if name not in pipeline.params:
             hint = (
@@ -57,10 +68,11 @@ def parameters(pipeline: Pipeline, given: Mapping[str, str]) -> dict[str, str]:
 def build(
     pipeline: Pipeline, params: Mapping[str, str] | None = None, context: Values | None = None
 ) -> tuple[PlannedStep, ...]:
-    """The steps in an order in which each comes after what it needs, as near to the written order as that allows.
+    """Returns the steps in an order in which each comes after what it needs, as close to the written order as
+    possible.
 
-    `context` adds groups of values (beyond `params` and `matrix`) to what `${{ }}` may name. ConfigError names a
-    loop or an unknown step; UsageError an unknown parameter.
+    `context` adds groups of values (beyond `params` and `matrix`) that `${{ }}` may name. ConfigError names a cycle
+    or an unknown step; UsageError an unknown parameter.
     """
     base: dict[str, Mapping[str, Scalar]] = {**(context or {}), "params": parameters(pipeline, params or {})}
     cells = {spec.name: expand(spec) for spec in pipeline.steps.values()}
@@ -75,8 +87,8 @@ def build(
 
 
 def expand(spec: StepSpec) -> list[Mapping[str, Scalar]]:
-    """The cells of a step's matrix in the order written; one empty cell where it has none. ConfigError when nothing
-    is left of it."""
+    """Returns the cells of a step's matrix in the written order; one empty cell without a matrix. Raises ConfigError
+    if no cell is left."""
     matrix = spec.matrix
     if matrix is None:
         return [{}]
@@ -95,17 +107,17 @@ def expand(spec: StepSpec) -> list[Mapping[str, Scalar]]:
 
 
 def cell_name(name: str, cell: Mapping[str, Scalar]) -> str:
-    """`train` and {depth: 4, rate: 0.05} -> `train[depth=4,rate=0.05]`."""
+    """Returns a cell's name: `train` and {depth: 4, rate: 0.05} -> `train[depth=4,rate=0.05]`."""
     return f"{name}[{','.join(f'{axis}={text(value)}' for axis, value in cell.items())}]" if cell else name
 
 
 def text(value: Scalar) -> str:
-    """As a person writes it in YAML."""
+    """Returns a value as a person writes it in YAML."""
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
 def ancestors(steps: Sequence[PlannedStep], name: str) -> list[str]:
-    """Everything that `name` needs, directly or through others, nearest first."""
+    """Returns everything that `name` needs, directly or indirectly, nearest first."""
     needs = {step.name: step.needs for step in steps}
     found: dict[str, None] = {}
     queue = list(needs.get(name, ()))
@@ -213,8 +225,8 @@ def _placed(step: PlannedStep, position: int) -> PlannedStep:
 
 
 def _loop(left: Mapping[str, PlannedStep]) -> list[PlannedStep]:
-    """Every step left over needs another one that is left over, so following any need must come back to where it has
-    been."""
+    """Returns a cycle. Every step that is left needs another one that is left, so following any need must come back
+    to a step seen before."""
     seen: dict[str, int] = {}
     walk: list[PlannedStep] = []
     step = next(iter(left.values()))

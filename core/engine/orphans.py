@@ -1,5 +1,8 @@
-"""Finding and ending processes that a step started and did not wait for, also those that left its process group, and
-those whose worker was killed. On Linux by /proc; elsewhere by process group, and for the dead worker's by psutil."""
+"""Finds and ends processes that a step left running, including those that left its process group, and those whose
+worker was killed.
+
+On Linux through /proc; elsewhere by process group, and for a dead worker's processes by psutil.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ leaders: set[int] = set()
 
 
 def adopted() -> list[int]:
-    """Living children of this process that no executor started. Ended ones are reaped on the way."""
+    """Returns living children of this process that no executor started, and reaps ended ones."""
     found: list[int] = []
     for pid in _children("self"):
         if pid in leaders:
@@ -31,7 +34,7 @@ def adopted() -> list[int]:
 
 
 def belongs(pid: int, session: int, marks: Iterable[bytes]) -> bool:
-    """Whether the process is of that session, or was started with all of `marks` in its environment."""
+    """Tells whether the process is in that session, or was started with all of `marks` in its environment."""
     with suppress(OSError):
         if os.getsid(pid) == session:
             return True
@@ -39,7 +42,7 @@ def belongs(pid: int, session: int, marks: Iterable[bytes]) -> bool:
 
 
 def tree(pids: Iterable[int]) -> set[int]:
-    """The processes and all their descendants."""
+    """Returns the processes and all their descendants."""
     found: set[int] = set()
     queue = list(pids)
     while queue:
@@ -68,9 +71,9 @@ def group_alive(group: int) -> bool:
 
 
 def end_orphans(home: Path, run_id: int, *, grace: float = 1.0) -> int:
-    """End whatever the steps of a run left behind whose worker is gone; how many there were. They are known by the
-    environment that every step is started with, so a number that was given to another process in the meantime is
-    never taken for one of them."""
+    """Ends the processes of a run's steps after its worker has died; returns how many there were. They are known by
+    the environment that every step is started with, so a pid that was given to another process is never mistaken for
+    one of them."""
     marks = run_marks(home, run_id)
     first = found = [pid for pid in _ours() if _marked(pid, marks) and not _contained(pid)]
     if not found:
@@ -90,8 +93,8 @@ def end_orphans(home: Path, run_id: int, *, grace: float = 1.0) -> int:
 
 
 def _contained(pid: int) -> bool:
-    """Whether the process is in a container: a step's container outlives its worker, and is taken over or removed by
-    the next one."""
+    """Tells whether the process is in a container: a step's container outlives its worker, and the next worker takes
+    it over or removes it."""
     with suppress(OSError):
         return os.readlink(f"/proc/{pid}/ns/pid") != os.readlink("/proc/self/ns/pid")  # noqa: PTH115
     return False
@@ -125,7 +128,8 @@ def _ours() -> Iterator[int]:
 
 
 def _marked(pid: int, marks: Iterable[bytes]) -> bool:
-    """A process that has ended but was not yet waited for has no environment any more, and so counts as gone."""
+    """Tells whether all of `marks` are in the process's environment. A process that has ended but was not reaped has
+    no environment, and so counts as gone."""
     try:
         variables = set((_PROC / str(pid) / "environ").read_bytes().split(b"\0"))
     except FileNotFoundError:

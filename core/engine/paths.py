@@ -1,5 +1,4 @@
-"""Where the files of a run are. Whoever looks for a step's log asks here, so that a name is made safe in one way
-only."""
+"""Where the files of a run are. Every name is made safe here, in one way."""
 
 from __future__ import annotations
 
@@ -12,8 +11,8 @@ _MAX_NAME_LENGTH = 120
 
 
 def safe_name(name: str) -> str:
-    """A file name for a step: `train[depth=4]` -> `train_depth=4_-1a2b3c`. A name that had to be changed carries a
-    hash, so that two stay two."""
+    """Returns a file name for a step: `train[depth=4]` -> `train_depth=4_-1a2b3c`. A changed name carries a hash, so
+    that two names stay different."""
     safe = _UNSAFE.sub("_", name)[:_MAX_NAME_LENGTH].lstrip(".")
     if safe == name:
         return safe
@@ -29,27 +28,27 @@ def step_log(state: Path, run_id: int, step: str) -> Path:
 
 
 def worker_log(state: Path, run_id: int) -> Path:
-    """What the worker itself had to say: failures before the first step, and of the worker."""
+    """Returns the path of the worker's own messages."""
     return run_directory(state, run_id) / "worker.log"
 
 
 def worktree(state: Path, run_id: int) -> Path:
-    """Where the run of a pushed commit has its files."""
+    """Returns the directory of a pushed commit's run."""
     return state / "worktrees" / str(run_id)
 
 
 def fresh_marker(state: Path, run_id: int) -> Path:
-    """Exists when the run was asked to do everything again, whatever is cached."""
+    """Returns the file that exists if the run was asked to ignore the cache."""
     return run_directory(state, run_id) / "fresh"
 
 
 def checked_out_marker(state: Path, run_id: int) -> Path:
-    """Exists when the run's worktree has all of its commit."""
+    """Returns the file that exists once the run's worktree has all of its commit."""
     return run_directory(state, run_id) / "checked-out"
 
 
 def prepare_directory(state: Path, run_id: int) -> Path:
-    """The run's directory, for its owner's eyes only. OSError when it cannot be made."""
+    """Creates the run's directory, private to its owner. Raises OSError if that fails."""
     directory = run_directory(state, run_id)
     for path in (state, state / "runs", directory):
         if not path.is_dir():

@@ -1,4 +1,4 @@
-"""A run's steps as the journal keeps them before any has run; and the plan of an operation, which has one step."""
+"""A run's steps as the journal stores them before any has run, and the single step of an operation."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def describe_steps(run_id: int, steps: Sequence[PlannedStep], secrets: Sequence[
 
 
 def written_params(pipeline: Pipeline, given: Mapping[str, str], secrets: Sequence[str]) -> dict[str, str]:
-    """The parameters as the journal keeps them. A default that holds a secret is not among them: the worker fills it
-    in again from podium.yaml."""
+    """Returns the parameters that the journal stores. A default that holds a secret is left out: the worker reads it
+    again from podium.yaml."""
     return {
         name: value
         for name, value in parameters(pipeline, given).items()
@@ -36,8 +36,8 @@ def written_params(pipeline: Pipeline, given: Mapping[str, str], secrets: Sequen
 
 
 def operation_step(run: Run, project: Project) -> PlannedStep:
-    """Returns the built-in of the operation's name. Its options are the run's parameters and `target`, which is what
-    the operation is about; also `environment`, where that is one."""
+    """Returns the built-in step with the operation's name. Its options are the run's parameters and `target`, which
+    is what the operation is about; also `environment` if the target is one."""
     about = {"environment": run.name} if run.name in project.environments else {}
     options = {"target": run.name, **about, **run.params}
     return PlannedStep(run.kind, StepSpec(run.kind, uses=run.kind, options=options), 0, options=options)

@@ -1,4 +1,4 @@
-"""Finding runs whose worker is gone. Anybody who looks at the journal may call this; it costs one query while all is
+"""Finds runs whose worker is gone. Any process that reads the journal may call this; it costs one query if all is
 well."""
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ACTIVE = (State.QUEUED, State.RUNNING, State.WAITING)
 
 
 def recover(journal: Journal) -> list[int]:
-    """Mark runs whose worker is gone as interrupted and end what their steps left running; their ids."""
+    """Marks runs whose worker is gone as interrupted and ends what their steps left running; returns the runs' ids."""
     return [run.id for run in journal.runs.active() if _abandoned(run) and _interrupt(journal, run)]
 
 
@@ -52,7 +52,8 @@ def _interrupt(journal: Journal, run: Run) -> bool:
 
 
 def _last_words(log: Path) -> str:
-    """What the worker could still say before it ended, though not in the journal (a full disk)."""
+    """Returns the last lines of the worker's log, which it could still write when the journal was out of reach (a
+    full disk)."""
     try:
         lines = log.read_bytes()[-2000:].decode("utf-8", "replace").strip().splitlines()
     except OSError:

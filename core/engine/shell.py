@@ -1,4 +1,4 @@
-"""A shell where a step ran, with what the step saw: in its container, or in its directory when it was a process."""
+"""A shell where a step ran, with what the step saw: in its container, or in its directory if it was a process."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 
 def shell(project: Project, journal: Journal, run_id: int, name: str | None = None) -> LocalShell | ShellSession:
-    """For the step called `name`; without a name, for the only step that failed. NotFound when the step, its
-    directory or its container is gone, Refused for a built-in step. Loads Docker for a step in a container."""
+    """Opens a shell for the step called `name`; without a name, for the only step that failed. Raises NotFound if
+    the step, its directory or its container is gone, Refused for a built-in step. Loads Docker for a step in a
+    container."""
     run = journal.runs.get(run_id)
     step = _chosen(journal, run, name)
     root = Path(run.workspace or project.home)

@@ -10,8 +10,8 @@ WORKER_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 
 class Signals:
-    """Signals end up as bytes in a socket that the runner's selector watches; SIGTERM and SIGINT are remembered
-    besides."""
+    """Writes signals as bytes to a socket that the runner's selector watches; SIGTERM and SIGINT are also
+    remembered."""
 
     def __init__(self) -> None:
         self.reading, self._writing = socket.socketpair()

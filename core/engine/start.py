@@ -1,7 +1,7 @@
-"""Bringing a worker to life: a process of its own, in a session of its own, with the project handed over in memory.
+"""Starts a worker: a process in its own session, which receives the project in memory.
 
-The ordinary way is a new interpreter. A process that has one thread and only wants to start a run (`podium run`)
-forks instead: that saves a tenth of a second of imports, as much as the rest of a run in which nothing has changed.
+Usually this is a new interpreter. A process that has one thread and only wants to start a run (`podium run`) forks
+instead: that saves a tenth of a second of imports, as much as the rest of a run in which nothing has changed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _UNFORKABLE = ("textual", "mlflow", "pytest", "uvicorn", "asyncio")
 
 
 def start_worker(project: Project, journal: Journal, run_id: int) -> int:
-    """The worker's process number. OSError when it cannot be started."""
+    """Starts the worker and returns its pid. Raises OSError if it cannot be started."""
     _workers[:] = [worker for worker in _workers if worker.poll() is None]
     log = os.open(paths.worker_log(project.state, run_id), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, WORKER_SIGNALS)
@@ -82,7 +82,7 @@ def _fork(project: Project, journal: Journal, run_id: int, log: int) -> int:
 
 
 def _be_the_worker(project: Project, run_id: int, log: int) -> NoReturn:
-    """Never returns into the caller's frames: what they hold belongs to the parent."""
+    """Becomes the worker. Never returns into the caller's frames, whose resources belong to the parent."""
     code = 1
     try:
         os.setsid()

@@ -1,5 +1,5 @@
-"""Writing runs into the journal and starting their workers; and what a person may ask of a run that is under way:
-cancel, resume, approve."""
+"""Writes runs to the journal and starts their workers; and handles what a person asks of a run in progress: cancel,
+resume, approve."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def submit_pipeline(
     branch: str = "",
     fresh: bool = False,
 ) -> Run:
-    """Write a run of the pipeline and start its worker. With `commit` it runs that commit in a worktree of its own,
-    else the working tree. `fresh` does every step again, whatever is cached. NotFound for an unknown pipeline or
-    commit, UsageError for an unknown parameter."""
+    """Writes a run of the pipeline and starts its worker. With `commit` it runs that commit in its own worktree,
+    otherwise the working tree. `fresh` ignores the cache. Raises NotFound for an unknown pipeline or commit,
+    UsageError for an unknown parameter."""
     pipeline = project.pipelines.get(name)
     if pipeline is None and commit is None:
         raise NotFound(
@@ -87,10 +87,10 @@ def submit_operation(
     why: str = "",
     trigger: Trigger = Trigger.PERSON,
 ) -> Run:
-    """Writes the run of an operation and starts its worker. The run has one step: the built-in named `kind`.
+    """Writes the run of an operation and starts its worker. The run has one step: the built-in step named `kind`.
 
-    `target` is what the operation is about, an environment or anything else: the step says whether there is such a
-    thing. UsageError where no built-in has that name.
+    `target` is what the operation is about, an environment or anything else; the step checks that it exists. Raises
+    UsageError if no built-in step has that name.
     """
     if not plugins.known("steps", kind):
         raise UsageError(
@@ -114,7 +114,7 @@ def submit_operation(
 
 
 def resume(project: Project, journal: Journal, run_id: int, who: str) -> Run:
-    """Go on after the last finished step. Refused when the run still runs, or has succeeded."""
+    """Continues after the last finished step. Raises Refused if the run is still running or has succeeded."""
     recover(journal)
     if journal.runs.get(run_id).state.finished:
         end_orphans(project.home, run_id, grace=5.0)
@@ -152,8 +152,8 @@ def _stays(project: Project, run: Run, step: Step) -> bool:
 
 
 def cancel(journal: Journal, run_id: int, who: str, why: str = "") -> None:
-    """Ask the run's worker to stop; it does so at once, and gives steps time to end. A run that was interrupted is
-    given up. Refused when the run is over."""
+    """Asks the run's worker to stop; it does so at once, and gives steps time to end. An interrupted run is given
+    up. Raises Refused if the run has finished."""
     recover(journal)
     with journal.transaction():
         run = journal.runs.get(run_id)
@@ -176,7 +176,8 @@ def _give_up(journal: Journal, run: Run, who: str, why: str) -> None:
 
 
 def approve(journal: Journal, run_id: int, step: str | None, *, who: str, why: str = "") -> Approval:
-    """Let a waiting step go on; `step` may be left out when only one waits. Refused when it does not wait."""
+    """Lets a waiting step continue; `step` may be omitted if only one is waiting. Raises Refused if it is not
+    waiting."""
     recover(journal)
     with journal.transaction():
         run = journal.runs.get(run_id)
@@ -216,7 +217,7 @@ def _resolve(project: Project, commit: str) -> str:
 
 
 def _launch(project: Project, journal: Journal, run: Run, *, fresh: bool = False) -> Run:
-    """Start the run's worker. When that is not possible, the run fails, and says so."""
+    """Starts the run's worker. If that is not possible, the run fails with the reason."""
     try:
         paths.prepare_directory(project.state, run.id)
         if fresh:

@@ -1,7 +1,8 @@
-"""The process that owns a run: `python -P -m podium.core.engine.worker HOME RUN_ID`, the project on standard input.
+"""The process that owns a run: `python -P -m podium.core.engine.worker HOME RUN_ID`, with the project on standard
+input.
 
-It has a session of its own and no terminal, is the only writer of the run's state while it lives, and keeps a
-heartbeat. SIGTERM cancels the run; SIGUSR1 makes it look at the journal. It loads no MLflow, no Docker, no Textual.
+It has a session of its own and no terminal, is the only writer of the run's state while it is alive, and writes a
+heartbeat. SIGTERM cancels the run; SIGUSR1 makes it read the journal. It loads neither MLflow, Docker nor Textual.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ class Worker:
         self._resumed = False
 
     def work(self, handed: Project | None) -> RunState:
-        """Carries the run out; returns its final state. Whatever goes wrong becomes the run's message.
+        """Carries out the run and returns its final state. Any failure becomes the run's message.
 
-        JournalError when not even that can be written.
+        Raises JournalError if not even that can be written.
         """
         run = self._claim()
         try:
@@ -65,7 +66,7 @@ class Worker:
         return state
 
     def _claim(self) -> Run:
-        """Refused when the run is over or has a living worker."""
+        """Becomes the run's worker. Raises Refused if the run has finished or has a living worker."""
         with self._journal.transaction():
             run = self._journal.runs.get(self._id)
             if run.state.finished:
@@ -78,7 +79,7 @@ class Worker:
         return self._journal.runs.get(self._id)
 
     def _close(self, state: RunState, message: str) -> None:
-        """Notes how the run ended, and marks steps that were cut short when it could not go on."""
+        """Records how the run ended, and marks steps that were cut short if it could not continue."""
         with self._journal.transaction():
             for step in self._journal.steps.of(self._id):
                 if not step.state.finished:
@@ -124,7 +125,7 @@ class Worker:
 
 
 def serve(home: Path, run_id: int, project: Project | None) -> int:
-    """Carries a run out in this process; returns the exit code. `project` None: read it from podium.yaml."""
+    """Carries out a run in this process and returns the exit code. `project` None: it is read from podium.yaml."""
     signals = Signals()
     try:
         with Journal.open(home / ".podium" / "journal.db", create=False, timeout=30.0) as journal:

@@ -18,14 +18,14 @@ MAX_ROLLBACKS = 50
 
 
 def serving(journal: Journal, environment: str) -> int | None:
-    """Returns the version that an environment serves by the ledger, for those who ask nothing else."""
+    """Returns the version that an environment serves by the ledger."""
     current = journal.ledger.current(environment)
     return current.to_version if current else None
 
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentHistory:
-    """What the ledger knew of an environment when it was read, for all that one question asks of it."""
+    """What the ledger said of an environment when it was read, for one question."""
 
     environment: str
 
@@ -62,12 +62,12 @@ class EnvironmentHistory:
 
     @property
     def serving(self) -> int | None:
-        """The version that serves by the ledger."""
+        """Returns the version that serves by the ledger."""
         return self.current.to_version if self.current else None
 
     @property
     def earlier(self) -> tuple[int, ...]:
-        """Versions that served before the present one, each once, the latest first."""
+        """Returns versions that served before the present one, each once, latest first."""
         return tuple(version for version, _ in self.served[1:])
 
     def good_before(self, *, leaving: Collection[int] = ()) -> int | None:
@@ -82,7 +82,7 @@ def start_seconds(journal: Journal, environment: str) -> float | None:
 
 
 def _seconds(notes: Iterable[Mapping[str, object]], key: str) -> float | None:
-    """The first value of `key` that was measured."""
+    """Returns the first measured value of `key`."""
     for data in notes:
         value = data.get(key)
         if isinstance(value, int | float) and value > 0:
@@ -91,8 +91,8 @@ def _seconds(notes: Iterable[Mapping[str, object]], key: str) -> float | None:
 
 
 def carries(project: Project, environment: str) -> str:
-    """`champion` for an environment that promotions are for: those a pipeline promotes to, else the protected ones,
-    else the only one. Else empty."""
+    """Returns `champion` for an environment that promotions are for: those that a pipeline promotes to, otherwise
+    the protected ones, otherwise the only one. Empty for any other."""
     steps = [
         step for pipeline in project.pipelines.values() for step in pipeline.steps.values() if step.uses == "promote"
     ]

@@ -1,5 +1,5 @@
-"""What an engine runs for an environment, as far as it is known now: what the agent keeps up to date, else a look of
-our own."""
+"""What an engine runs for an environment, as far as it is known: the snapshot that the agent keeps up to date,
+otherwise a fresh one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registry's versions and aliases as one question needs them, read from the journal."""
+"""The registry's versions and aliases, read from the journal as one question needs them."""
 
 from __future__ import annotations
 

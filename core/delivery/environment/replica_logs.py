@@ -1,5 +1,4 @@
-"""The logs of an environment's replicas for somebody who looks: up to date while they do, one by one or as one in
-the order of time."""
+"""Follows the logs of an environment's replicas, one by one or merged in time order."""
 
 from __future__ import annotations
 
@@ -65,7 +64,7 @@ class Following:
 
     @property
     def files(self) -> Mapping[str, Path]:
-        """name -> file of what is followed: replicas, and the proxy where it is named."""
+        """Returns name -> file of what is followed: replicas, and the proxy if it is named."""
         names = set(self._rows)
         if self._picture is not None:
             names |= {
@@ -76,8 +75,8 @@ class Following:
         return {name: self._directory / f"{safe(name)}.log" for name in sorted(names)}
 
     def catch_up(self, seconds: float = _CATCH_UP_TIMEOUT) -> None:
-        """Until the files hold what was said up to now. NotFound when there is nothing to follow, Unreachable when
-        the engine does not answer."""
+        """Waits until the files hold everything up to now. Raises NotFound if there is nothing to follow,
+        Unreachable if the engine does not answer."""
         deadline = time.monotonic() + seconds
         while self._watch is not None and not self.message and time.monotonic() < deadline:
             if self._picture is not None and self._keeper is not None and self._keeper.caught_up():
@@ -92,8 +91,8 @@ class Following:
             )
 
     def read(self, *, all: bool = False) -> list[Named]:
-        """(replica, line) of every line whose turn has come, in the order of time; `all` does not wait for what may
-        still come before."""
+        """Returns (replica, line) of every line whose turn has come, in time order; `all` does not wait for lines
+        that may still come before."""
         return self._merged.read(self.files, all=all)
 
     def close(self) -> None:

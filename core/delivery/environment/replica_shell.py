@@ -1,4 +1,4 @@
-"""A shell in a container that serves, found by the name that people know it by."""
+"""Opens a shell in a serving container, found by the name that people use for it."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def plan_shell(project: Project, journal: Journal, target: str, *, name: str) ->
 
 
 def open_shell(runtime: EnvironmentRuntime, name: str) -> ShellSession:
-    """`name` is a replica's id, a container's name or its id's beginning, or `proxy`. NotFound when there is no such
-    container, Refused when it does not run or the environment is served by processes, Unreachable when the engine
-    does not answer. Loads Docker; to be closed by the caller."""
+    """Opens the shell. `name` is a replica's id, a container's name or the beginning of its id, or `proxy`. Raises
+    NotFound if there is no such container, Refused if it is not running or the environment is served by processes,
+    Unreachable if the engine does not answer. Loads Docker; the caller closes the shell."""
     found = _meant(runtime, name)
     if refusal := found.why_no_shell():
         raise Refused(refusal, hint=f"podium logs -e {runtime.name} {name} shows what it printed")

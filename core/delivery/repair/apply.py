@@ -19,7 +19,7 @@ from . import parts
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a repair: the kinds of differences that it repairs, and the verb that does it."""
+    """One part of a repair: the kinds of differences that it repairs, and the function that does it."""
 
     kinds: tuple[Kind, ...]
     carry_out: Callable[[Repair], None]
@@ -78,5 +78,5 @@ class Repair:
 
     @property
     def serving(self) -> int | None:
-        """The version that should serve, by the ledger."""
+        """Returns the version that should serve, by the ledger."""
         return history.serving(self.runtime.journal, self.runtime.name)

@@ -26,7 +26,7 @@ POLL_INTERVAL = 0.1
 
 
 def recover_rollouts(repair: Repair) -> None:
-    """Finishes or undoes what a crash cut."""
+    """Finishes or undoes interrupted rollouts."""
     for line in recover_all(repair.runtime):
         repair.runtime.say(line)
 
@@ -46,7 +46,8 @@ def connect_containers(repair: Repair) -> None:
 
 
 def bring_up_replicas(repair: Repair) -> None:
-    """Has every row that should run do so: what was paused goes on, what ended is started, what moved is noted."""
+    """Brings up every row that should run: a paused one is resumed, an ended one is started, a moved one gets its
+    new address."""
     runtime = repair.runtime
     started: list[Replica] = []
     for row in runtime.replicas():
@@ -83,7 +84,7 @@ def start_missing(repair: Repair) -> None:
 
 
 def repair_proxy(repair: Repair) -> None:
-    """Has the proxy run, answer, and know what there is."""
+    """Makes the proxy run, answer, and know its replicas."""
     runtime = repair.runtime
     if not any(row.state is not ReplicaState.STOPPED for row in runtime.replicas()):
         return

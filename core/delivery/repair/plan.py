@@ -1,5 +1,4 @@
-"""A repair: shown before, done as a run of its own, and looked at afterwards. Also the restart of one replica, which
-is done in the same way."""
+"""Plans and carries out a repair, and the restart of one replica."""
 
 from __future__ import annotations
 
@@ -33,7 +32,7 @@ PROXY = "proxy"
 
 
 class StillDifferent(RunFailed):
-    """The repair was done, and not everything is as it should be. `results` are the step's results all the same."""
+    """Raised when the repair was done and a problem is left. `results` are the step's results, which are kept."""
 
     def __init__(self, message: str, results: Mapping[str, Any]) -> None:
         super().__init__(
@@ -125,7 +124,7 @@ def plan_restart(project: Project, journal: Journal, target: str, *, replica: st
 
 
 def _meant(runtime: EnvironmentRuntime, name: str) -> Replica | None:
-    """The replica of that id, or whose container has that name or id; None for the proxy."""
+    """Returns the replica of that id, or whose container has that name or id; None for the proxy."""
     from ..environment import observed
 
     picture = observed.picture(runtime)
@@ -167,8 +166,8 @@ def _restart_steps(runtime: EnvironmentRuntime, row: Replica | None) -> tuple[st
 
 
 def repair(context: StepContext) -> Mapping[str, Any]:
-    """The built-in step. Options: `environment`; `remove`, names of containers to be removed; `restart`, the one
-    replica that is restarted instead."""
+    """The built-in step `repair`. Options: `environment`; `remove`, names of containers to be removed; `restart`,
+    the one replica to restart instead."""
     config = context.project.environment(str(context.options.get("environment") or context.options.get("target") or ""))
     runtime = EnvironmentRuntime(context.project, context.journal, config, say=context.log, patience=ENGINE_TIMEOUT)
     restart = str(context.options.get(_RESTART) or "")
@@ -196,8 +195,8 @@ def _restart(runtime: EnvironmentRuntime, name: str, *, who: str) -> Mapping[str
 def carry_out(
     runtime: EnvironmentRuntime, *, who: str, why: str = "", remove: list[str] | None = None
 ) -> Mapping[str, Any]:
-    """Do it and look again. StillDifferent when a problem is left or a part could not be done; Refused while
-    something else changes the environment."""
+    """Carries out a repair and compares again. Raises StillDifferent if a problem is left or a part failed; Refused
+    while another operation changes the environment."""
     said: list[str] = []
     say = runtime.say
 

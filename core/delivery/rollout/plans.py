@@ -1,5 +1,4 @@
-"""What a change would do, before it is done: read from the journal, without asking the registry or starting
-anything."""
+"""Plans a change before it is made: read from the journal, without asking the registry or starting anything."""
 
 from __future__ import annotations
 
@@ -36,12 +35,12 @@ def plan(
     force: bool = False,
     holding: bool = False,
 ) -> Plan:
-    """The plan for `version`, or for the one that is meant when None: the challenger, or for a rollback the last
+    """Returns the plan for `version`, or for the default if it is None: the challenger, or for a rollback the last
     good one.
 
-    `force` is whether a person wants to override; it changes only the equivalent command. `holding` says that the
-    caller has the environment's lock itself. NotFound for an unknown environment or version and for a rollback that
-    has nothing to go back to.
+    `force` tells whether a person wants to override; it changes only the equivalent command. `holding` says that the
+    caller has the environment's lock itself. Raises NotFound for an unknown environment or version and for a
+    rollback that has nothing to go back to.
     """
     config = project.environment(environment)
     runtime = EnvironmentRuntime(project, journal, config)
@@ -107,7 +106,7 @@ def _title(how: How, environment: str, model: str, number: int) -> str:
 
 
 def _way_out(journal: Journal, environment: str) -> str:
-    """What whoever is on call can do at once where a canary is in the way."""
+    """Returns what a person can do at once if a canary is in the way."""
     under_way = canary.status(journal, environment)
     if under_way is None:
         return ""
@@ -118,7 +117,8 @@ def _way_out(journal: Journal, environment: str) -> str:
 
 
 def rests_on(project: Project, journal: Journal, how: How, environment: str, version: int) -> dict[str, str]:
-    """Returns what a plan was made from. Read again under the lock; a difference means that somebody was faster."""
+    """Returns what a plan was made from. It is read again under the lock; a difference means that another change
+    came first."""
     current = journal.ledger.current(environment)
     found = {
         "serving": str(current.to_version) if current else "none",
@@ -135,10 +135,10 @@ def rests_on(project: Project, journal: Journal, how: How, environment: str, ver
 
 
 def verdict(project: Project, journal: Journal, version: int) -> Verdict | None:
-    """The worst of the latest reports of every gate that looked at this version; the registry's tag where the
-    journal has none; else None.
+    """Returns the worst of the latest reports of every gate about this version; the registry's tag if the journal
+    has none; else None.
 
-    A replay by hand informs and does not vouch: as a check of a gate it is part of that gate's report.
+    A manual replay informs and does not count: as a check of a gate it is part of that gate's report.
     """
     latest: dict[str, Verdict] = {}
     for report in journal.gates.of(project.mlflow.model, version):
@@ -151,7 +151,7 @@ def verdict(project: Project, journal: Journal, version: int) -> Verdict | None:
 
 
 def meant_version(project: Project, journal: Journal, how: How, environment: str) -> int:
-    """Returns the version that is meant where none is named. NotFound where none is."""
+    """Returns the version to use if none is named. Raises NotFound if there is none."""
     model = project.mlflow.model
     return _meant(how, EnvironmentHistory.load(journal, model, environment), RegistryView.load(journal, model))
 
@@ -175,8 +175,8 @@ def _meant(how: How, past: EnvironmentHistory, registry: RegistryView) -> int:
 
 
 def _kept(runtime: EnvironmentRuntime, version: int, how: How) -> bool:
-    """A version that the registry does not know (any more) can still be gone back to while its files or its replicas
-    are here."""
+    """Tells whether a version that the registry does not have (any more) can still be rolled back to, because its
+    files or its replicas are here."""
     return how is How.ROLLBACK and (bool(runtime.running(version)) or runtime.files.digest(version) is not None)
 
 
@@ -189,7 +189,7 @@ def _refusal(
     candidate: Version | None,
     past: EnvironmentHistory,
 ) -> tuple[str, bool]:
-    """(why not, whether a person's reason overrides it); ("", False) when nothing speaks against it."""
+    """Returns (why not, whether a person's reason overrides it); ("", False) if the change is allowed."""
     if candidate is not None and candidate.status != "READY":
         return f"version {number} is {candidate.status} in the registry, not READY", False
     if how is How.PROMOTE and not history.carries(project, config.name):
@@ -250,8 +250,8 @@ def _changes(
 
 
 def _image(project: Project, journal: Journal, config: Environment, version: int | None) -> str:
-    """The image of a version on the environment's engine, as the journal knows it: its digest on a registry, else
-    its id."""
+    """Returns the image of a version on the environment's engine, as the journal knows it: its digest in a registry,
+    else its id."""
     from ...containers.engine.address import of_environment
 
     if version is None:
@@ -284,14 +284,14 @@ def _steps(runtime: EnvironmentRuntime, how: How, number: int, serving: int | No
 
 
 def _before(runtime: EnvironmentRuntime, number: int) -> tuple[float, str]:
-    """What a replica needs before it can be started: nothing where it is kept and only stopped."""
+    """Returns (seconds, what) that a replica needs before it can be started; nothing if it is kept and only stopped."""
     return (
         (0.0, "") if len(runtime.stopped(number)) >= runtime.environment.replicas else runtime.driver.start_cost(number)
     )
 
 
 def _taken_over(runtime: EnvironmentRuntime, number: int) -> bool:
-    """Whether another version has traffic: else there is nobody to take it from by and by, nor to be compared with."""
+    """Tells whether another version has traffic that the new one takes over, and can be compared with."""
     return any(row.weight and row.version != number for row in runtime.replicas())
 
 
@@ -361,7 +361,7 @@ def _name(number: int | None) -> str:
 
 
 def parse_version(text: object) -> int | None:
-    """A step's `version` option: empty, `3`, `v3`. UsageError for anything else."""
+    """Parses a step's `version` option: empty, `3`, `v3`. Raises UsageError for anything else."""
     word = str(text or "").strip().removeprefix("v")
     if not word:
         return None

@@ -22,7 +22,8 @@ from .aliases import AliasProcess
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One phase: the name under which the ledger notes it when it is finished, and the verb that does it."""
+    """One phase: the name under which the ledger records it when it is finished, and the function that carries it
+    out."""
 
     name: str
     carry_out: Callable[[Rollout], None]
@@ -42,8 +43,8 @@ PHASES = (
 
 
 class Rollout:
-    """One deployment under way; the caller holds the environment. `asked` is when it was asked for (seconds since
-    the epoch), for measuring how long it takes until traffic has moved."""
+    """One deployment in progress; the caller holds the environment. `asked` is when it was requested (seconds since
+    the epoch), to measure how long it takes until traffic has moved."""
 
     def __init__(self, runtime: EnvironmentRuntime, deployment: Deployment, *, asked: float = 0.0) -> None:
         self.runtime = runtime
@@ -77,12 +78,12 @@ class Rollout:
 
     @property
     def version(self) -> int:
-        """The version that gets the traffic."""
+        """Returns the version that gets the traffic."""
         return self.deployment.to_version
 
     @property
     def moves_aliases(self) -> bool:
-        """Whether aliases are to be moved."""
+        """Tells whether aliases move."""
         carries = history.carries(self.runtime.project, self.runtime.name)
         return self.deployment.how is not How.DEPLOY and bool(carries)
 

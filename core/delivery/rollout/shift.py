@@ -1,4 +1,4 @@
-"""Traffic goes over to the new version: the stages of a strategy, one after the other."""
+"""Moves the traffic to the new version: the stages of a strategy, one after the other."""
 
 from __future__ import annotations
 

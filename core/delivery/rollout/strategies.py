@@ -1,4 +1,4 @@
-"""How traffic goes over to the new version: a list of stages, each a set of weights to hold for a while."""
+"""The strategies: how traffic moves to the new version, as a list of stages, each a set of weights for a while."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ FULL = 100
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`weights` by replica id (0..100). `share` is the new version's percentage. `hold` seconds are watched and
-    analysed before going on."""
+    """`weights` by replica id (0..100). `share` is the new version's percentage. The stage is analysed for `hold`
+    seconds before the next one."""
 
     share: int
     weights: Mapping[str, int]
@@ -21,8 +21,8 @@ class Stage:
 
 
 def stages(strategy: Strategy, new: Sequence[str], old: Sequence[str]) -> list[Stage]:
-    """From all traffic on `old` to all of it on `new` (replica ids). With nothing to take over from there is one
-    stage, whatever the strategy."""
+    """Returns the stages from all traffic on `old` to all of it on `new` (replica ids). Without old replicas there
+    is one stage, whatever the strategy."""
     last = Stage(FULL, dict.fromkeys(old, 0) | dict.fromkeys(new, FULL))
     if not old:
         return [last]
@@ -36,7 +36,7 @@ def stages(strategy: Strategy, new: Sequence[str], old: Sequence[str]) -> list[S
 
 
 def _rolled(new: Sequence[str], old: Sequence[str], count: int) -> Stage:
-    """The first `count` new replicas in, as large a part of the old ones out."""
+    """Returns the stage with the first `count` new replicas in, and an equal part of the old ones out."""
     out = round(len(old) * count / len(new))
     weights = {name: FULL * (place < count) for place, name in enumerate(new)} | {
         name: FULL * (place >= out) for place, name in enumerate(old)
@@ -46,7 +46,7 @@ def _rolled(new: Sequence[str], old: Sequence[str], count: int) -> Stage:
 
 
 def split(new: Sequence[str], old: Sequence[str], share: int) -> dict[str, int]:
-    """Weights that give `new` as a whole `share` percent, as closely as whole weights from 1 to 100 can."""
+    """Returns weights that give `new` as a whole `share` percent, as closely as whole weights from 1 to 100 can."""
     one_new, one_old = share / len(new), (FULL - share) / len(old)
     scale = FULL / max(one_new, one_old)
     return {name: max(1, round(one_new * scale)) for name in new} | {

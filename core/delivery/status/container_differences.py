@@ -1,5 +1,5 @@
-"""Containers held against the journal's rows: image, labels, network, health, restarts; and those that nobody asked
-for."""
+"""Compares containers with the journal's rows: image, labels, network, health, restarts; and finds containers
+without a row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MANY_RESTARTS = 3
 
 
 def compare(runtime: EnvironmentRuntime, row: Replica, container: Container, *, busy: bool) -> list[Difference]:
-    """What is not as it should be about a container that is there. That it does not run is told elsewhere."""
+    """Returns how a container that exists differs from its row. That it is not running is reported elsewhere."""
     found = [*_image(runtime, row, container), *_labels(runtime, row, container)]
     if container.state == "running":
         found += _network(runtime, row, container)
@@ -91,7 +91,7 @@ def _network(runtime: EnvironmentRuntime, row: Replica, container: Container) ->
 
 
 def beside(runtime: EnvironmentRuntime, rows: Sequence[Replica], picture: EngineSnapshot) -> list[Difference]:
-    """Containers with our labels that no row and no proxy of ours accounts for."""
+    """Returns containers with our labels that belong to no row and no proxy."""
     return [
         Difference(
             Kind.STRAY,

@@ -1,5 +1,5 @@
-"""Where ledger, journal, proxy, aliases and engine disagree about an environment. The ledger says what should be;
-the others are held against it."""
+"""Finds where ledger, journal, proxy, aliases and engine disagree about an environment. The ledger says what should
+be; the others are compared with it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def find(
     *,
     busy: bool,
 ) -> tuple[Difference, ...]:
-    """The worst first. `replicas` are the journal's rows with the state that is true now, `trouble` says why that
-    could not be seen, `picture` is what the engine runs. While a change is under way (`busy`) only what it does not
-    explain."""
+    """Returns the differences, worst first. `replicas` are the journal's rows with their actual state, `trouble`
+    says why that could not be determined, `picture` is what the engine runs. While a change is in progress (`busy`)
+    only what it does not explain."""
     serving = history.serving
     found = [] if busy else _interrupted(runtime)
     if serving is None and not replicas:
@@ -101,8 +101,8 @@ def _replicas(
 
 
 def _down(row: Replica, picture: EngineSnapshot | None, *, kept: bool) -> Difference:
-    """A replica that does not run, with what its engine says about it; `kept` when it was not to run, but to be
-    there."""
+    """Returns the difference of a replica that is not running, with what its engine says about it; `kept` if it
+    should not run but should exist."""
     if kept:
         text = f"{row.id} is gone: it was stopped and kept for a rollback, and its container was removed"
         return Difference(Kind.GONE, row.id, text, Severity.WARNING, f"forget {row.id}")
@@ -141,7 +141,7 @@ def _proxy(
 def _silent(
     runtime: EnvironmentRuntime, readings: Mapping[int, object], picture: EngineSnapshot | None
 ) -> list[Difference]:
-    """Instances that do not answer. One that is left has all the traffic."""
+    """Returns the proxy instances that do not answer. A remaining one has all the traffic."""
     found: list[Difference] = []
     severity = Severity.WARNING if readings else Severity.PROBLEM
     silent = [instance for instance in runtime.proxy.instances if instance.number not in readings]
@@ -155,7 +155,7 @@ def _silent(
 def _instance(
     rows: Sequence[Replica], replicas: Sequence[Replica], servers: Mapping[str, ServerStat], *, busy: bool
 ) -> list[Difference]:
-    """What one instance of the proxy does, held against the rows."""
+    """Compares one proxy instance with the rows."""
     found = [each for row in rows if (each := _server(row, servers.get(row.slot), busy=busy)) is not None]
     known = {row.slot for row in replicas}
     for name, server in servers.items():
@@ -174,7 +174,7 @@ def _why_down(runtime: EnvironmentRuntime, instance: int, picture: EngineSnapsho
 
 
 def _server(row: Replica, server: ServerStat | None, *, busy: bool) -> Difference | None:
-    """What the proxy does about one replica, held against its row."""
+    """Compares one replica's server in the proxy with its row."""
     if server is None:
         if busy or row.state is ReplicaState.STARTING:
             return None

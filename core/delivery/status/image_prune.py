@@ -1,5 +1,5 @@
-"""Which serving images nothing needs any more. Never one of another project or checkout, and never one that a
-rollback may ask for."""
+"""Finds serving images that are not needed any more: never of another project or checkout, and never one that a
+rollback may need."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _MIN_AGE = 3600  # seconds
 
 
 def needed(project: Project, journal: Journal, *, newest: int = NEWEST) -> dict[int, str]:
-    """Version -> why its images stay: it runs, it serves by the ledger, it may be rolled back to, it has an alias,
-    or it is one of the newest."""
+    """Returns version -> why its images stay: it is running, it serves by the ledger, it may be rolled back to, it
+    has an alias, or it is one of the newest."""
     found: dict[int, str] = {}
     for version in sorted({image.version for image in journal.images.of(project.mlflow.model)}, reverse=True)[:newest]:
         found[version] = f"one of the newest {newest}"
@@ -55,7 +55,8 @@ def needed(project: Project, journal: Journal, *, newest: int = NEWEST) -> dict[
 
 
 def find(project: Project, journal: Journal, *, newest: int = NEWEST, say: Say) -> list[Unneeded]:
-    """On every engine that the project uses; one that does not answer is told and left alone."""
+    """Returns the unneeded images on every engine that the project uses; an engine that does not answer is reported
+    and left alone."""
     stay = needed(project, journal, newest=newest)
     found: list[Unneeded] = []
     for address in engines(project):
@@ -68,7 +69,8 @@ def find(project: Project, journal: Journal, *, newest: int = NEWEST, say: Say) 
 
 
 def prune(project: Project, journal: Journal, which: Iterable[Unneeded], *, say: Say) -> list[Unneeded]:
-    """Remove these; those that went. What a container uses, and what has come to be needed meanwhile, stays."""
+    """Removes these images and returns those that were removed. Images that a container uses, or that are needed by
+    now, stay."""
     chosen, gone = list(which), list[Unneeded]()
     for address in engines(project):
         mine = [one for one in chosen if one.engine == str(address)]
@@ -87,7 +89,7 @@ def prune(project: Project, journal: Journal, which: Iterable[Unneeded], *, say:
 
 
 def engines(project: Project) -> list[Address]:
-    """That of the project, and those of its environments."""
+    """Returns the engine of the project and those of its environments."""
     found = [of_project(project)]
     for environment in project.environments.values():
         if plugins.driver_capabilities(environment.driver).engine:
@@ -122,8 +124,8 @@ def _listed(engine: Engine, project: Project, role: str) -> list[dict[str, Any]]
 
 
 def _young(engine: Engine, one: dict[str, Any]) -> bool:
-    """Made or named lately. A builder that finds an image in its cache gives it the time of the first build: only
-    its name is new then."""
+    """Tells whether the image was made or named recently. A builder that finds an image in its cache gives it the
+    time of the first build: only its name is new then."""
     made, named = int(one.get("Created") or 0), store.named(engine, str(one["Id"]))
     return time.time() - max(made, named) < _MIN_AGE
 
@@ -141,7 +143,8 @@ def _unneeded(engine: Engine, one: dict[str, Any], version: int | None, why: str
 
 
 def _remove(engine: Engine, image_id: str) -> bool:
-    """By all of its names: the last one takes the image along, unless a container was made from it."""
+    """Removes an image by all of its names: the last one removes the image itself, unless a container was made from
+    it."""
     found = store.inspect(engine, image_id)
     if found is None:
         return True

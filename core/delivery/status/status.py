@@ -1,6 +1,8 @@
-"""What an environment serves and whether everything agrees about it; and the end of it. Reads the journal, /proc and
-the proxy's socket, and for containers asks their engine for one list. An engine that does not answer is told, not
-raised."""
+"""The status of an environment, and stopping one.
+
+Reads the journal, /proc and the proxy's socket, and for containers asks their engine for one list. An engine that
+does not answer is reported, not raised.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,8 @@ _NOBODY_KNOWS = "the engine that would know does not answer"
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """An environment as it is now. `trouble` says why that could not be seen, empty when it could; `replicas` are
-    the rows with their true state."""
+    """An environment as it is now. `trouble` says why that could not be determined, empty if it could; `replicas`
+    are the rows with their actual state."""
 
     history: EnvironmentHistory
     replicas: tuple[Replica, ...]
@@ -38,8 +40,8 @@ class Look:
 
 
 def look(runtime: EnvironmentRuntime, *, busy: bool = False, fresh: bool = False) -> Look:
-    """`busy`: a change is under way, whose own differences are not told. `fresh`: the engine is asked, whatever the
-    agent knows."""
+    """Looks at an environment. `busy`: a change is in progress, whose own differences are left out. `fresh`: the
+    engine is asked, whatever the agent knows."""
     model = runtime.project.mlflow.model
     past = EnvironmentHistory.load(runtime.journal, model, runtime.name)
     registry = RegistryView.load(runtime.journal, model)
@@ -61,7 +63,7 @@ def look(runtime: EnvironmentRuntime, *, busy: bool = False, fresh: bool = False
 
 
 def status(project: Project, journal: Journal, environment: Environment, *, fresh: bool = False) -> EnvironmentStatus:
-    """Everything a screen shows about one environment, in a few milliseconds. `fresh` as in `look`."""
+    """Returns everything a screen shows about one environment, in a few milliseconds. `fresh` as in `look`."""
     runtime = EnvironmentRuntime(project, journal, environment)
     holder = journal.locks.holder(lock_name(environment.name))
     busy = holder is not None and holder.alive
@@ -91,10 +93,10 @@ def status(project: Project, journal: Journal, environment: Environment, *, fres
 
 
 def stop(project: Project, journal: Journal, environment: Environment, *, say: Say = quiet) -> list[str]:
-    """End the proxy and every replica of an environment, and forget them; what was stopped, in words. Refused while
-    something changes it.
+    """Stops the proxy and every replica of an environment and removes their rows; returns what was stopped, in
+    words. Raises Refused while an operation changes it.
 
-    The ledger keeps saying what was served: the next deploy or promote starts it again.
+    The ledger keeps what was served: the next deploy or promote starts it again.
     """
     runtime = EnvironmentRuntime(project, journal, environment, say=say)
     stopped: list[str] = []
@@ -113,8 +115,8 @@ def stop(project: Project, journal: Journal, environment: Environment, *, say: S
 
 
 def _seen(runtime: EnvironmentRuntime) -> tuple[tuple[Replica, ...], bool, str]:
-    """(the rows, with the state that is true now; whether the proxy is known to run; why that could not be seen,
-    empty when it could)."""
+    """Returns (the rows with their actual state; whether the proxy is known to be running; why that could not be
+    determined, empty if it could)."""
     rows = runtime.replicas()
     trouble, proxy_alive = "", False
     try:
@@ -142,7 +144,7 @@ def _url(runtime: EnvironmentRuntime) -> str:
 
 
 def _readiness(runtime: EnvironmentRuntime, past: EnvironmentHistory, seen: Look) -> tuple[float | None, str]:
-    """(expected seconds until it takes traffic, why) for the version that a rollback brings back."""
+    """Returns (expected seconds until it takes traffic, why) for the version that a rollback brings back."""
     back = past.good_before()
     if back is None:
         return None, "there is no earlier version to go back to"

@@ -24,8 +24,8 @@ _no_reflink: set[int] = set()
 def place(
     source: BinaryIO, parent: Directory, name: str, *, mode: int, linked: tuple[Directory, str] | None = None
 ) -> None:
-    """Makes `name` in `parent` a file with the content of `source`, at once and whole: nobody ever sees half of it. It
-    may become a hard link to `linked`, which is where `source` lies. OSError when it cannot be made."""
+    """Makes `name` in `parent` a file with the content of `source`, atomically. It may become a hard link to
+    `linked`, which is where `source` lies. Raises OSError if it cannot be made."""
     unfinished = f".{name[:_NAME_LETTERS]}.{os.getpid()}.part"
     parent.remove(unfinished)
     try:

@@ -1,4 +1,4 @@
-"""What files contain, as a hash, without reading those again that have not changed since.
+"""Hashes of file contents, without reading files again that have not changed.
 
 A file is known by (path, size, mtime, inode). A file written within the last moments before it was read is not
 remembered: it could be written again within the same tick of the file system's clock and look the same.
@@ -30,9 +30,9 @@ _YIELD_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing below a path that was looked at. `path` is relative to it (empty: the path itself). `kind` is file,
-    link or directory (only where empty). `digest` is the content's SHA-256, or a link's target. `mode` holds the
-    permission bits."""
+    """One thing at or below a path. `path` is relative to it (empty: the path itself). `kind` is file, link or
+    directory (only if empty). `digest` is the content's SHA-256, or a link's target. `mode` holds the permission
+    bits."""
 
     path: str
     kind: str
@@ -42,8 +42,8 @@ class Entry:
 
 
 class FileHashes:
-    """The memory of file hashes, a table in the cache's database. Losing it costs time only. `breathe` is called now
-    and then while a large file is read; what it raises ends the reading."""
+    """Remembered file hashes, a table in the cache's database. Losing it only costs time. `breathe` is called now
+    and then while a large file is read; an exception that it raises ends the reading."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self.breathe: Callable[[], None] = lambda: None
@@ -73,26 +73,26 @@ class FileHashes:
         ).fetchone()
 
     def save(self) -> None:
-        """Write down what was learnt; the caller commits."""
+        """Writes new hashes; the caller commits."""
         rows = ((_bound(path), *known) for path, known in self._new.items())
         self._database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", rows)
         self._new.clear()
 
 
 def _bound(path: str) -> str | bytes:
-    """SQLite takes no text that is not UTF-8, which names of files may be."""
+    """Returns a path as SQLite takes it: text must be UTF-8, which file names need not be."""
     return path if path.isascii() else os.fsencode(path)
 
 
 def unwanted(name: str) -> bool:
-    """Whether a file or directory of that name is never an input or output of anything."""
+    """Tells whether a file or directory of that name is never an input or output."""
     return name in IGNORED or name.endswith(".pyc")
 
 
 def scan(path: str, hashes: FileHashes) -> list[Entry]:
-    """Returns what is at and below an input, sorted. FileNotFoundError when there is nothing. Inputs are only
-    hashed, so links are followed: one given as the path itself, and those below it that point to files. (One to a
-    directory is taken as a link.) What steps leave is read by `outputs`, which follows none."""
+    """Returns what is at and below an input, sorted. Raises FileNotFoundError if there is nothing. Inputs are only
+    hashed, so links are followed: the path itself, and links below it that point to files. (A link to a directory is
+    taken as a link.) `outputs` reads what steps wrote, and follows no links."""
     status = os.stat(path)  # noqa: PTH116  (thousands of calls: pathlib doubles their cost)
     if not stat.S_ISDIR(status.st_mode):
         if not stat.S_ISREG(status.st_mode):
@@ -105,7 +105,7 @@ def scan(path: str, hashes: FileHashes) -> list[Entry]:
 
 
 def summary(entries: list[Entry]) -> str:
-    """One hash over all that `scan` found. Permission bits count only as executable or not."""
+    """Returns one hash over everything that `scan` found. Permission bits count only as executable or not."""
     digest = hashlib.sha256()
     for entry in entries:
         digest.update(
@@ -117,7 +117,7 @@ def summary(entries: list[Entry]) -> str:
 
 
 def locate(root: str, path: str, what: str) -> str:
-    """The absolute path of an input or output. RunFailed when it leads out of the run's directory."""
+    """Returns the absolute path of an input or output. Raises RunFailed if it leads out of the run's directory."""
     full = os.path.normpath(f"{root}/{path}" if not path.startswith("/") else path)
     if full != root and not full.startswith(f"{root}/"):
         raise RunFailed(

@@ -1,5 +1,4 @@
-"""Brings outputs back to what was kept. Whatever stands in the way and is kept nowhere else is moved aside, never
-lost."""
+"""Restores outputs from the cache. A file that is in the way and is stored nowhere else is moved aside, never lost."""
 
 from __future__ import annotations
 
@@ -20,7 +19,9 @@ class Restorer:
     """Restores outputs, one after the other, and counts."""
 
     outputs: Outputs
+    """Reads and writes outputs below the run's directory."""
     objects: Objects
+    """The stored contents."""
     aside: Path
     """Where what stands in the way goes, under its path in the project."""
     link: bool

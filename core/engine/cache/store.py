@@ -39,7 +39,7 @@ _MIN_SECRET_LENGTH = 8
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a successful step left under a key. `outputs` maps each declared path to what was at and below it."""
+    """What a successful step stored under a key. `outputs` maps each declared path to what was at and below it."""
 
     key: str
     run_id: int
@@ -50,15 +50,15 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """`files` were put in place; `aside` of them stood in the way with other content and were moved to a directory
-    of the run."""
+    """`files` were restored; `aside` of them were in the way with other content and were moved to a directory of the
+    run."""
 
     files: int
     aside: int
 
 
 class Cache:
-    """One process's view of the store; not for several threads. Several processes may use one store."""
+    """One process's view of the cache; not for several threads. Several processes may use one cache."""
 
     def __init__(self, state: Path, *, links_out: bool = False) -> None:
         """`links_out` as in `Outputs`."""
@@ -77,8 +77,8 @@ class Cache:
         self._saved = time.monotonic()
 
     def key(self, step: PlannedStep, project: Project, root: Path) -> str:
-        """All of the key but what the executor adds (`keyed`). RunFailed when an input does not exist; OSError when
-        one cannot be read."""
+        """Returns the key without the executor's part (`keyed` adds it). Raises RunFailed if an input does not
+        exist, OSError if one cannot be read."""
         secrets = {value for value in project.secrets if len(value) >= _MIN_SECRET_LENGTH and not value.isdecimal()}
         declared = {name: "" if value in secrets else value for name, value in {**project.env, **step.env}.items()}
         parts = [
@@ -116,9 +116,9 @@ class Cache:
         return Kept(key, row[0], row[1], row[2], outputs)
 
     def keep(self, key: str, run_id: int, step: PlannedStep, root: Path) -> list[str]:
-        """Keep the step's outputs under `key`. Returns the files that differ from what was kept under the same key
-        before: then the step is not deterministic. RunFailed when a declared output is not there; OSError when the
-        disk is full."""
+        """Stores the step's outputs under `key`. Returns the files that differ from those stored under the same key
+        before: then the step is not deterministic. Raises RunFailed if a declared output does not exist, OSError if
+        the disk is full."""
         found = self._outputs(root, step.outputs)
         for path in step.outputs:
             found.check(path, self._ways.get((root, path)))
@@ -130,8 +130,8 @@ class Cache:
         return _differences(before.outputs, outputs) if before else []
 
     def restore(self, kept: Kept, root: Path, aside: Path, *, link: bool) -> Restored | None:
-        """Bring the outputs under `root` to what they were; None when the store no longer holds all of it undamaged.
-        `link` allows hard links, which is right only where nobody edits the files by hand (a run's own worktree)."""
+        """Restores the outputs under `root`; None if the cache no longer holds all of them undamaged. `link` allows
+        hard links, which is right only in a run's own worktree, where files are not edited by hand."""
         outputs = self._outputs(root, tuple(kept.outputs))
         stale = [path for path, entries in kept.outputs.items() if not _equal(outputs.present(path), entries)]
         wanted = [entry for path in stale for entry in kept.outputs[path] if entry.kind == "file"]
@@ -145,15 +145,14 @@ class Cache:
         return Restored(restorer.files, restorer.moved)
 
     def make_way(self, root: Path, outputs: Sequence[str]) -> None:
-        """Makes the directories that a step's outputs lie in. RunFailed when they cannot be written to without leaving
+        """Creates the directories of a step's outputs. Raises RunFailed if they cannot be written to without leaving
         the project."""
         found = self._outputs(root, outputs)
         found.make_way()
         self._ways.update({(root, path): found.place(path) for path in outputs})
 
     def detach(self, root: Path, outputs: Sequence[str]) -> None:
-        """Gives files that share their content with the store (hard links) a life of their own, before a step writes
-        its outputs."""
+        """Replaces hard links into the cache by copies before a step writes its outputs."""
         found = self._outputs(root, outputs)
         for path in outputs:
             for directory, name, status in found.files(path):
@@ -165,7 +164,7 @@ class Cache:
         return Outputs(str(root), declared, self.hashes, self._links_out)
 
     def save(self) -> None:
-        """Write down what was learnt since the last time. A store that cannot be written only costs time later."""
+        """Writes what was learnt since the last call. A cache that cannot be written only costs time later."""
         self._saved = time.monotonic()
         with suppress(sqlite3.Error):
             self._database.execute("BEGIN IMMEDIATE")
@@ -199,7 +198,7 @@ def _equal(now: Sequence[Entry], kept: Sequence[Entry]) -> bool:
 
 
 def keyed(base: str, fingerprint: str) -> str:
-    """The whole key: `base` with the executor's part, where there is one."""
+    """Returns the whole key: `base` with the executor's part, if there is one."""
     return step_key(base, fingerprint) if fingerprint else base
 
 
@@ -222,7 +221,7 @@ def _differences(before: Mapping[str, Sequence[Entry]], after: Mapping[str, Sequ
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """A damaged database is thrown away: it is only a memory of what could be computed again."""
+    """Opens the database. A damaged one is deleted: it only holds what can be computed again."""
     try:
         return _connect(path)
     except OSError as error:

@@ -18,38 +18,45 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One attempt at a step. `argv` is never given to a shell by an executor (for a `run:` step it names the shell
-    itself).
-
-    `stdin` is a file descriptor to read from, None for nothing. `contained` asks that whatever the command leaves
-    running is found and ended.
-
-    What follows is for executors that take the command elsewhere: `base` is the step's key without the executor's
-    fingerprint, empty for a step that is never cached; `key` is the whole of it, as far as it was known. `outputs`
-    are paths below `cwd`. `directory` is the run's own, `log` the step's log.
-    """
+    """One attempt at a step, as an executor gets it. Executors that take the command elsewhere need the fields from
+    `base` on."""
 
     run_id: int
+    """Number of the run."""
     step: str
+    """Full name of the step."""
     argv: Sequence[str]
+    """The command; never given to a shell by an executor (for a `run:` step it names the shell itself)."""
     env: Mapping[str, str]
+    """Environment variables of the command."""
     cwd: Path
+    """Directory in which it starts."""
     stdin: int | None = None
+    """File descriptor to read from, None for nothing."""
     contained: bool = True
+    """Whether processes that the command leaves running are found and ended."""
     project: Project | None = None
+    """The project; None for a built-in step."""
     container: ContainerSpec | None = None
+    """What its container is made from; None for a process."""
     attempt: int = 1
+    """Number of the attempt, from 1."""
     base: str = ""
+    """The step's key without the executor's fingerprint; empty for a step that is never cached."""
     key: str = ""
+    """The whole key, as far as it is known."""
     outputs: tuple[str, ...] = ()
+    """Declared outputs, below `cwd`."""
     directory: Path | None = None
+    """The run's own directory."""
     log: Path | None = None
+    """The step's log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What an executor may look at to know its part of a key. `breathe` is to be called while it waits for anything;
-    what that raises ends the wait."""
+    """What an executor may use to compute its part of a key. It calls `breathe` while it waits; an exception that
+    this raises ends the wait."""
 
     project: Project
     root: Path
@@ -58,43 +65,44 @@ class Setting:
 
 
 class Execution(Protocol):
-    """A started task. The runner reads the two descriptors until they end, polls after SIGCHLD and now and then, and
-    calls nothing else from another thread."""
+    """A started task. The runner reads the two descriptors until they end, polls after SIGCHLD and from time to
+    time, and calls nothing from another thread."""
 
     stdout: int
     stderr: int
 
     def poll(self) -> int | None:
-        """The exit code once the command has ended (negative: ended by that signal), else None. Never blocks."""
+        """Returns the exit code once the command has ended (negative: ended by that signal), else None. Never
+        blocks."""
         ...
 
     def leftovers(self) -> int:
-        """How many processes the command left running when it ended."""
+        """Returns how many processes the command left running when it ended."""
         ...
 
     def terminate(self) -> None:
-        """Ask everything that belongs to the task to end."""
+        """Asks everything that belongs to the task to end."""
         ...
 
     def kill(self) -> None:
-        """End everything that belongs to the task. Called again and again until it has ended."""
+        """Ends everything that belongs to the task. Called repeatedly until it has ended."""
         ...
 
     def findings(self) -> Mapping[str, Any]:
-        """After the end: what is known besides the exit code. `error` and `hint` where something else than the
-        command failed; `fingerprint` where it was not known before the start, or was another one; the rest becomes
-        results of the step."""
+        """Returns, after the end, what is known besides the exit code: `error` and `hint` if something other than
+        the command failed; `fingerprint` if it was not known before the start, or has changed; everything else
+        becomes results of the step."""
         ...
 
 
 class Executor(Protocol):
     def start(self, task: Task) -> Execution:
-        """Start it and return at once. OSError or PodiumError when it cannot be started."""
+        """Starts the task and returns at once. Raises OSError or PodiumError if it cannot be started."""
         ...
 
     def fingerprint(self, step: PlannedStep, setting: Setting) -> str:
-        """What of the executor belongs into the step's key (an image's digest); empty for nothing, or when only the
-        start can tell."""
+        """Returns the executor's part of the step's key (an image's digest); empty for nothing, or if only the start
+        can tell."""
         ...
 
 

@@ -1,8 +1,8 @@
-"""One attempt at a step, from the started command to its last line: reads what it prints, and ends it, and what it
-left running, when it must end.
+"""One attempt at a step, from the started command to its last line: reads its output, and stops it and what it left
+running.
 
-A step is over when its command has ended. Processes that it left running get SIGTERM, then SIGKILL: a step that could
-leave something running would not be a step.
+A step has finished when its command has exited. Processes that it left running get SIGTERM, then SIGKILL: a step
+that could leave processes running would not be a step.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ LINE_TIMEOUT = 1.0
 
 @dataclass(slots=True)
 class Ending:
-    """How an attempt ended. `reason` is empty when the command ended by itself, else why it was ended. `last` is its
-    last words on stderr, secrets and all."""
+    """How an attempt ended. `reason` is empty if the command ended by itself, otherwise it says why it was stopped.
+    `last` is its last line on stderr, unmasked."""
 
     code: int
     reason: str = ""
@@ -83,7 +83,7 @@ class Attempt:
         return list(self._streams)
 
     def read(self, descriptor: int) -> bool:
-        """Reads what is there, at most a chunk; returns False when there is nothing (more) to read now."""
+        """Reads what is there, at most a chunk; returns False if there is nothing (more) to read now."""
         stream = self._streams.get(descriptor)
         if stream is None:
             return False
@@ -103,14 +103,14 @@ class Attempt:
         return True
 
     def stop(self, reason: str) -> None:
-        """Has it end: SIGTERM now, SIGKILL after the grace period, which a second call does not start again."""
+        """Stops it: SIGTERM now, SIGKILL after the grace period, which a second call does not extend."""
         if self._kill_at is None:
             self._reason = self._reason or reason
             self._kill_at = time.monotonic() + self._grace
             self._execution.terminate()
 
     def advance(self) -> Ending | None:
-        """Does what is due; returns the ending once everything is over. To be called after a child has ended and
+        """Does what is due; returns the ending once everything has ended. To be called after a child has ended and
         whenever `next_look` says so."""
         now = time.monotonic()
         if self._log.unfinished and now >= self._heard_at + LINE_TIMEOUT:
@@ -168,7 +168,7 @@ class Attempt:
         return Ending(self.code, self._reason, _last_words(self._tail))
 
     def abandon(self) -> None:
-        """Kills it without looking back: the worker cannot go on (a full disk)."""
+        """Kills it without waiting, because the worker cannot continue (a full disk)."""
         self._execution.kill()
         for descriptor in self.descriptors:
             self._close(descriptor)
@@ -180,7 +180,7 @@ class Attempt:
 
 
 def _last_words(tail: bytes) -> str:
-    """Returns the last line. Of one that does not begin within the tail, the words from the second on: the first may be
+    """Returns the last line. If it does not begin within the tail, it starts at its second word: the first may be
     the end of a secret."""
     text = tail.decode("utf-8", "replace")
     lines = text.strip().splitlines()

@@ -1,5 +1,4 @@
-"""The attempts of a run that are under way: their pipes on one selector, and the socket into which signals are
-written."""
+"""The running attempts of a run: their pipes on one selector, and the socket into which signals are written."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ WAKE_BYTES = 4096
 
 class Attempts:
     """Attempts by the name of their step. `wake` is the end of a socket pair into which signals are written; `grace`
-    is how long an attempt may take to end before it is killed."""
+    is how many seconds an attempt may take to end before it is killed."""
 
     def __init__(self, wake: socket.socket, *, grace: float) -> None:
         self._wake, self._grace = wake, grace
@@ -49,19 +48,19 @@ class Attempts:
         return min((at for at in looks if at is not None), default=None)
 
     def wait(self, until: float) -> bool:
-        """Reads what comes, `until` (monotonic) at most; returns whether an attempt may have ended: a signal came
-        (SIGCHLD), it is time for a look, or no pipe is open any more."""
+        """Reads output until `until` (monotonic) at the latest; returns whether an attempt may have ended: a signal
+        came (SIGCHLD), a time-out is due, or no pipe is open any more."""
         events = self._selector.select(max(0.0, until - time.monotonic()))
         self._take(events)
         signalled = any(key.fileobj is self._wake for key, _ in events)
         return signalled or time.monotonic() >= until or not self._readers
 
     def read_now(self) -> None:
-        """Reads what is there, without waiting: pipes must not fill up while something else takes long."""
+        """Reads what is there without waiting, so that pipes do not fill up while something else takes long."""
         self._take(self._selector.select(0))
 
     def take_ended(self) -> Iterator[tuple[str, Ending]]:
-        """Has every attempt do what is due, and yields those that are over; they are no longer among the attempts."""
+        """Lets every attempt do what is due, and yields and removes those that have ended."""
         for name, attempt in list(self._attempts.items()):
             ending = attempt.advance()
             if ending is not None:
@@ -69,12 +68,12 @@ class Attempts:
                 yield name, ending
 
     def stop(self, reason: str) -> None:
-        """Has all of them end."""
+        """Stops all of them."""
         for attempt in self._attempts.values():
             attempt.stop(reason)
 
     def abandon(self) -> None:
-        """Kills all of them without looking back: the runner cannot go on."""
+        """Kills all of them without waiting, because the runner cannot continue."""
         for attempt in self._attempts.values():
             attempt.abandon()
 

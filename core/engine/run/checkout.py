@@ -1,4 +1,4 @@
-"""Where a run's files are: a worktree of its commit, or the working tree and the commit that it stands at."""
+"""The directory of a run: a worktree of its commit, or the working tree with the commit that is checked out there."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .. import paths
 
 
 def is_isolated(run: Run, home: Path) -> bool:
-    """Returns whether the run has a worktree of its own."""
+    """Tells whether the run has its own worktree."""
     return not run.is_operation and bool(run.workspace) and Path(run.workspace) != home
 
 
 def check_out(home: Path, journal: Journal, run: Run) -> Project:
-    """Makes the run's own worktree of its commit, where it is not there yet; returns the project as it stands in it."""
+    """Creates the run's worktree of its commit if it is missing; returns the project as it is in there."""
     from ...scm import Repository
 
     top = paths.worktree(home / ".podium", run.id)

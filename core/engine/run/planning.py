@@ -1,5 +1,5 @@
-"""Which steps a worker carries out: those of the pipeline as it is written now, without those that an earlier worker
-of a resumed run has finished."""
+"""The steps that a worker carries out: those of the pipeline as it is now, without those that an earlier worker of a
+resumed run has finished."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ..plan import describe_steps, operation_step
 
 
 def plan_steps(journal: Journal, project: Project, run: Run) -> tuple[PlannedStep, ...]:
-    """Returns the run's steps, and notes them in the journal. RunFailed where podium.yaml has other steps now than when
-    a resumed run began."""
+    """Returns the run's steps and writes them to the journal. Raises RunFailed if podium.yaml has other steps now
+    than when a resumed run began."""
     if run.is_operation:
         return (operation_step(run, project),)
     pipeline = project.pipelines.get(run.name)

@@ -1,5 +1,5 @@
-"""What a runner writes to the journal: changes are collected and written together, each time the loop is about to
-wait, so that a step costs one short write and what is on record is never behind what is going on."""
+"""What a runner writes to the journal. Changes are collected and written together each time the loop is about to
+wait, so that a step costs one short write and the journal is never behind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FLUSH_INTERVAL = 0.1
 
 
 class RunRecord:
-    """The changes of one run and its steps that are not written yet."""
+    """Unwritten changes of one run and its steps."""
 
     def __init__(self, journal: Journal, run_id: int) -> None:
         self._journal, self._run_id = journal, run_id
@@ -23,17 +23,17 @@ class RunRecord:
         self._flushed = 0.0
 
     def change_step(self, name: str, **fields: Any) -> None:
-        """Notes new values of a step's columns."""
+        """Sets columns of a step."""
         self._steps.setdefault(name, {}).update(fields)
 
     def change_run(self, state: RunState, message: str) -> None:
-        """Notes the run's state and message, where they are new."""
+        """Sets the run's state and message, if they are new."""
         if (state, message) != self._run_state:
             self._run_state = (state, message)
             self._run_changed = True
 
     def flush(self) -> None:
-        """Writes everything that is noted, in one transaction."""
+        """Writes all changes in one transaction."""
         self._flushed = time.monotonic()
         if not self._steps and not self._run_changed:
             return
@@ -46,6 +46,6 @@ class RunRecord:
                 self._journal.runs.set_state(self._run_id, self._run_state[0], message=self._run_state[1])
 
     def flush_if_due(self) -> None:
-        """Writes where the last time is long ago: many steps may begin before the loop waits."""
+        """Writes if the last write is long ago: many steps may begin before the loop waits."""
         if time.monotonic() - self._flushed > FLUSH_INTERVAL:
             self.flush()

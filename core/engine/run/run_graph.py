@@ -1,6 +1,6 @@
-"""Which step may go next, and which must be left out: the state of a run's graph, without processes, files or clocks.
+"""The state of a run's graph: which step may run next, and which must be skipped. No processes, files or clocks.
 
-Settling a step costs as much as it has dependents, never as much as the graph is large.
+Finishing a step costs as much as it has dependents, never as much as the graph is large.
 """
 
 from __future__ import annotations
@@ -26,24 +26,34 @@ _SEVERITY = {
 
 @dataclass(slots=True)
 class Node:
-    """A planned step and how it stands. `missing` counts the needs that are not over yet. `base` is its key without
-    what the executor adds."""
+    """A planned step and its state."""
 
     step: PlannedStep
+    """The step."""
     missing: int
+    """Number of needs that have not finished."""
     state: StepState = StepState.PENDING
+    """Its state."""
     attempt: int = 0
+    """Number of the current attempt."""
     base: str = ""
+    """Its key without the executor's part."""
     key: str = ""
+    """Its key."""
     cached: bool = False
+    """True if its outputs were restored."""
     origin: int | None = None
+    """The run that executed it, if it was restored."""
     started: float | None = None
+    """When it started, in seconds since the epoch."""
     message: str = ""
+    """Why it failed or was skipped."""
     results: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What it reported."""
 
     @property
     def satisfied(self) -> bool:
-        """Whether those who need this step may go on."""
+        """Tells whether the steps that need this one may continue."""
         return self.state is StepState.SUCCEEDED or (self.state is StepState.FAILED and self.step.spec.allow_failure)
 
 
@@ -59,7 +69,7 @@ class RunGraph:
         self.unfinished = len(steps)
 
     def take_over(self, finished: Sequence[Step]) -> None:
-        """Steps that an earlier worker of this run has finished for good: they are not done again."""
+        """Marks steps as finished by an earlier worker of this run."""
         for step in finished:
             node = self.nodes.get(step.name)
             if node is None:
@@ -80,7 +90,7 @@ class RunGraph:
                 heapq.heappush(self._ready, (other.step.position, dependent))
 
     def take_ready(self) -> Node | None:
-        """The next step, in written order, whose needs are over."""
+        """Returns the next step, in written order, whose needs have finished."""
         while self._ready:
             node = self.nodes[heapq.heappop(self._ready)[1]]
             if node.state is StepState.PENDING:
@@ -88,7 +98,8 @@ class RunGraph:
         return None
 
     def reason_to_skip(self, node: Node, run_values: Mapping[str, Scalar], params: Mapping[str, str]) -> str:
-        """Why the step must not run; empty when it may. UsageError when its condition names what is not there."""
+        """Returns why the step must not run; empty if it may. Raises UsageError if its condition names an unknown
+        value."""
         condition = node.step.spec.when
         decides = bool(condition) and looks_at_outcome(condition)
         if not decides:
@@ -104,8 +115,8 @@ class RunGraph:
         return "" if evaluate_when(condition, values) else f"its condition does not hold: {condition}"
 
     def _outcomes(self, node: Node) -> dict[str, Scalar]:
-        """`{"train.state": "failed"}` for everything before this step, so that `failed()` sees a failure behind a
-        skipped step too. A matrix stands as badly as its worst cell."""
+        """Returns `{"train.state": "failed"}` for all earlier steps, so that `failed()` sees a failure behind a
+        skipped step too. A matrix counts as its worst cell."""
         worst: dict[str, StepState] = {}
         for ancestor in self.ancestors(node):
             for name in {ancestor.step.spec.name, ancestor.step.name}:
@@ -115,7 +126,7 @@ class RunGraph:
         return {f"{name}.state": str(state) for name, state in worst.items()}
 
     def ancestors(self, node: Node) -> Iterator[Node]:
-        """Everything before a step, nearest first."""
+        """Yields all earlier steps, nearest first."""
         seen: set[str] = set()
         level = list(node.step.needs)
         while level:
@@ -128,7 +139,7 @@ class RunGraph:
             level = following
 
     def failures(self) -> list[Node]:
-        """Steps whose failure makes the run a failed one."""
+        """Returns the steps whose failure makes the run fail."""
         return [
             node for node in self.nodes.values() if node.state is StepState.FAILED and not node.step.spec.allow_failure
         ]

@@ -69,8 +69,8 @@ class Runner:
         self._data_version = -1
 
     def run(self) -> tuple[RunState, str]:
-        """Returns the run's final state with its message. JournalError or OSError when it cannot be kept on record
-        any more; then nothing is left running."""
+        """Runs the steps; returns the run's final state with its message. Raises JournalError or OSError if the
+        state cannot be written any more; then nothing is left running."""
         try:
             self._beat()
             while True:
@@ -137,7 +137,7 @@ class Runner:
         return not path
 
     def _neighbours(self) -> str:
-        """Returns the run that works in the same directory, where it is only one."""
+        """Returns the run that works in the same directory, if there is exactly one."""
         others = [
             run.id
             for run in self._journal.runs.active()
@@ -180,13 +180,13 @@ class Runner:
         self._timers.run_due()
 
     def _beat(self) -> None:
-        """Notes that the worker lives, now and every HEARTBEAT seconds. As a timer it also bounds the loop's wait, so
-        that requests in the journal are seen within that time even where no signal comes."""
+        """Writes the heartbeat, now and every HEARTBEAT seconds. As a timer it also bounds the loop's wait, so that
+        requests in the journal are noticed within that time even without a signal."""
         self._journal.runs.heartbeat(self._run.id)
         self._timers.after(HEARTBEAT, self._beat)
 
     def _keep_up_while_busy(self) -> None:
-        """Keeps pipes from filling up while the launcher reads a large file, and ends that when the run is
+        """Keeps pipes from filling up while the launcher reads a large file, and interrupts that if the run is
         cancelled."""
         self._attempts.read_now()
         self._check_requests()
@@ -284,7 +284,7 @@ class Runner:
             self._record.change_run(RunState.RUNNING, "")
 
     def _release_claims(self) -> None:
-        """Releases the workspace while the run waits for a person, where no step that is left uses files in it: other
+        """Releases the workspace while the run waits for approval, unless a remaining step uses files in it: other
         runs must not wait for that."""
         left = (node.step for node in self._graph.nodes.values() if not node.state.finished)
         if self._claims and not any(step.command and (step.inputs or step.outputs) for step in left):

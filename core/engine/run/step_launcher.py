@@ -30,7 +30,7 @@ MAX_LAST_WORDS = 300
 
 
 class StepFailed(Exception):
-    """Raised when an attempt at a step has failed; why, in words for a person."""
+    """Raised when an attempt at a step has failed, with the reason."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -58,9 +58,9 @@ class Launcher:
         self._builtin_environment: dict[str, str] | None = None
 
     def begin(self, node: Node) -> Execution | None:
-        """Returns the started execution; None when there is nothing to do because the outputs were restored.
+        """Returns the started execution; None if there is nothing to do because the outputs were restored.
 
-        StepFailed when it cannot be started. OSError when the log cannot be written.
+        Raises StepFailed if it cannot be started, OSError if the log cannot be written.
         """
         log = self.log(node)
         try:
@@ -71,7 +71,7 @@ class Launcher:
             raise problem from None
 
     def finish(self, node: Node, ending: Ending) -> None:
-        """Keeps what an ended command left. StepFailed when the step has failed."""
+        """Stores what an ended command produced. Raises StepFailed if the step has failed."""
         if node.step.spec.uses:
             self._finish_builtin(node, ending)
             return
@@ -99,7 +99,7 @@ class Launcher:
         return log
 
     def close_log(self, node: Node) -> str:
-        """Closes the step's log; returns what could not be written to it, in words, empty when it is whole."""
+        """Closes the step's log; returns what could not be written to it, empty if it is complete."""
         log = self._logs.pop(node.step.name, None)
         if log is None:
             return ""
@@ -166,7 +166,8 @@ class Launcher:
         return executor.fingerprint(step, Setting(self._project, self._root, self._store(), self._breathe))
 
     def _own_key(self, node: Node) -> str:
-        """The key of a step that is never cached: its own for each run, so that its MLflow runs can be found by it."""
+        """Returns the key of a step that is never cached: unique to each run, so that its MLflow runs can be found
+        by it."""
         return sha256(
             f"{self._project.home}\0{self._run.id}\0{self._run.created}\0{node.step.name}".encode(
                 "utf-8", "surrogateescape"
@@ -297,8 +298,8 @@ class Launcher:
     # Helpers
 
     def _executor(self, name: str) -> Executor | None:
-        """None for plain processes as long as none was started: nothing of them belongs in a key, and a run from
-        the cache needs none."""
+        """Returns the executor; None for plain processes as long as none was started, since nothing of them belongs
+        in a key and a run from the cache needs none."""
         return None if plugins.executor_capabilities(name).local else self._started(name)
 
     def _started(self, name: str) -> Executor:
@@ -329,7 +330,7 @@ def _why_not_started(error: Exception) -> StepFailed:
 
 
 def has_containers(project: Project) -> bool:
-    """Whether any step of the project runs in a container, which could put a link where outputs are written."""
+    """Tells whether any step of the project runs in a container, which could put a link where outputs are written."""
     return any(
         step.container is not None for pipeline in project.pipelines.values() for step in pipeline.steps.values()
     )

@@ -1,4 +1,4 @@
-"""Actions that are carried out later, by the runner's one thread."""
+"""Actions that the runner's one thread carries out later."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Timers:
         self._number = itertools.count()
 
     def after(self, delay: float, action: Callable[[], None]) -> None:
-        """Has the action carried out once, `delay` seconds from now."""
+        """Schedules the action once, `delay` seconds from now."""
         heapq.heappush(self._queue, (time.monotonic() + delay, next(self._number), action))
 
     def wake_after(self, delay: float) -> None:
-        """Ends the runner's wait in `delay` seconds, with no action of its own: the runner then looks at everything
-        that may have changed meanwhile."""
+        """Ends the runner's wait in `delay` seconds, without an action of its own: the runner then checks everything
+        that may have changed."""
         self.after(delay, lambda: None)
 
     def next_at(self) -> float | None:

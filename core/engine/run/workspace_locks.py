@@ -1,9 +1,8 @@
-"""Two runs in one directory must not write what the other one reads or writes. A run by hand uses the working tree;
-it claims the paths that its steps declare for as long as it works there, and a second run that needs one of them
-waits and says for whom.
+"""Keeps two runs in one directory from writing what the other one reads or writes.
 
-Each run that works there has a file with its paths, and a kernel lock on it: that is gone with the process, however
-it ends.
+A run that a person starts uses the working tree. It claims the paths that its steps declare for as long as it works
+there, and a second run that needs one of them waits and says for which run. Each such run has a file with its paths
+and a kernel lock on it, which is released when the process ends in any way.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ class Paths:
     read: tuple[str, ...]
 
     def clash(self, other: Paths) -> str:
-        """A path of this that cannot be used while the other run uses its own; empty when there is none."""
+        """Returns a path of this run that cannot be used while the other run uses its own; empty if there is none."""
         for mine in self.written:
             if any(meet(mine, theirs) for theirs in (*other.written, *other.read)):
                 return mine
@@ -48,8 +47,8 @@ class Claims:
         return bool(self._paths.written or self._paths.read) and self._descriptor is None
 
     def take(self) -> str:
-        """Claim everything, or nothing: then the answer is the path that another run uses. OSError when it cannot be
-        written down."""
+        """Claims everything or nothing; returns the path that another run uses, empty on success. Raises OSError if
+        the claim cannot be written."""
         self._directory.mkdir(mode=0o700, exist_ok=True)
         with _alone(self._directory / "lock"):
             for other in self._others():
@@ -76,7 +75,7 @@ class Claims:
         self._descriptor = descriptor
 
     def _others(self) -> Iterator[Paths]:
-        """Of the runs that live. The files of those that ended without a word are taken away."""
+        """Yields the paths of living runs, and removes the files of runs that ended without releasing them."""
         for file in self._directory.glob("*.json"):
             with suppress(FileNotFoundError), file.open("rb") as opened:
                 try:
@@ -90,7 +89,7 @@ class Claims:
 
 @contextmanager
 def _alone(lock: Path) -> Generator[None]:
-    """Whoever looks at the claims and adds its own does it alone; that takes a millisecond."""
+    """Makes the check and the claim atomic among processes; it takes a millisecond."""
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -100,7 +99,7 @@ def _alone(lock: Path) -> Generator[None]:
 
 
 def meet(written: str, used: str) -> bool:
-    """Whether writing at or below one path changes what is at or below the other, which may be a pattern."""
+    """Tells whether writing at or below one path changes what is at or below the other, which may be a pattern."""
     if "." in (written, used):
         return True
     parts = takewhile(lambda part: "**" not in part, used.split("/"))

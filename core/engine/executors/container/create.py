@@ -1,5 +1,4 @@
-"""What a step's container is: its image, its limits, what it may and may not do. One description for the engine, in
-the engine's own words."""
+"""Describes a step's container for the engine: its image, its limits and its privileges."""
 
 from __future__ import annotations
 
@@ -33,8 +32,8 @@ _SHARED_MEMORY = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What of the engine's machine decides how a container is described. `copies`: the machine is another one, so
-    nothing can be mounted."""
+    """What the description depends on besides the step. `copies`: the engine is on another machine, so nothing can
+    be mounted."""
 
     cpus: int
     rootless: bool
@@ -59,13 +58,13 @@ def name(spec: StepSpec) -> str:
 
 
 def step_labels(project: str, home: Path, run: int, step: str) -> Labels:
-    """What all containers of a step carry."""
+    """Returns the labels of all containers of a step."""
     return Labels(project, home, STEP_ROLE, {RUN: str(run), STEP: step})
 
 
 def fingerprint(spec: StepSpec, image_id: str, open_: Mapping[str, str], hidden: Sequence[str]) -> str:
-    """Tells whether a container that an earlier worker has left does what the step would do now. Of secrets it knows
-    the names alone."""
+    """Returns a hash that tells whether a container of an earlier worker does what the step would do now. It covers
+    only the names of secrets."""
     argv = [_without(word, spec.secrets) for word in spec.argv]
     container = spec.container
     own = {key: value for key, value in open_.items() if key not in ("PODIUM_STEP_KEY", "MLFLOW_RUN_CONTEXT")}
@@ -91,15 +90,15 @@ def _without(text: str, secret_values: Sequence[str]) -> str:
 
 
 def user(around: Surroundings) -> str:
-    """Who the command runs as: the caller, so that what it writes belongs to the caller. A rootless engine maps its
-    root to the caller."""
+    """Returns the user that the command runs as: the caller, so that its files belong to the caller. A rootless
+    engine maps its root to the caller."""
     return "0:0" if around.rootless else f"{os.getuid()}:{os.getgid()}"
 
 
 def description(
     spec: StepSpec, around: Surroundings, image_id: str, open_: Mapping[str, str], mark: str
 ) -> dict[str, Any]:
-    """The body of the engine's «create» request."""
+    """Returns the body of the engine's «create» request."""
     labels = {
         **step_labels(spec.project, spec.home, spec.run, spec.step).all(),
         ATTEMPT: str(spec.attempt),
@@ -128,8 +127,8 @@ def container_env(open_: Mapping[str, str]) -> dict[str, str]:
 
 
 def host(spec: StepSpec, around: Surroundings) -> dict[str, Any]:
-    """The part of the description that is about the engine's machine; a shell in a failed step's container gets the
-    same."""
+    """Returns the part of the description that concerns the engine's machine; a shell in a failed step's container
+    gets the same."""
     container = spec.container
     who = user(around).split(":")
     found: dict[str, Any] = {
@@ -157,7 +156,8 @@ def host(spec: StepSpec, around: Surroundings) -> dict[str, Any]:
 
 
 def network(spec: StepSpec, around: Surroundings) -> str:
-    """A server on this machine's loopback address can only be reached from this machine's own network."""
+    """Returns the network mode. A server on this machine's loopback address can only be reached from this machine's
+    own network."""
     if not spec.container.network:
         return "none"
     return "host" if on_this_machine(spec.tracking_uri) and not around.copies else "bridge"

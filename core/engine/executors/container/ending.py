@@ -70,7 +70,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a step failed, where it was not simply its command; empty where the exit code says it."""
+    """Why a step failed, if it was not simply its command; empty if the exit code says it."""
 
     error: str = ""
     hint: str = ""

@@ -1,5 +1,5 @@
-"""Steps in containers. A child process of the worker looks after each
-(`core/engine/executors/container/supervisor.py`); what runs here loads no Docker."""
+"""The executor for steps in containers. A child process of the worker supervises each one
+(`core/engine/executors/container/supervisor.py`); the code here loads no Docker."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class DockerExecutor:
         self._setting: Setting | None = None
 
     def fingerprint(self, step: PlannedStep, setting: Setting) -> str:
-        """The image's digest: of a directory to build, a hash of its content; of a name, what the engine has under
-        it now, or had when it was last asked, where it does not answer. Empty when only pulling it can tell."""
+        """Returns the image's digest: for a directory to build, a hash of its content; for a name, what the engine
+        has under it now, or had when it last answered. Empty if only pulling can tell."""
         spec = step.container
         if spec is None:
             return ""
@@ -100,7 +100,7 @@ class DockerExecutor:
         return supervise(task, project, SUPERVISOR, step, result, learn=learn)
 
     def _learn(self, image: str, digest: str) -> None:
-        """What a name meant when a step ran: the next run needs no engine to know its key."""
+        """Remembers what a name stood for when a step ran, so that the next run needs no engine to know its key."""
         if image and digest and self._setting is not None:
             self._known[image] = digest
             self._setting.store.images.put(str(addresses.of_project(self._setting.project)), image, digest)

@@ -1,5 +1,5 @@
-"""The image of a step's container: on the engine already, pulled, or built from a directory; and what stands for it
-in the step's key."""
+"""The image of a step's container: on the engine already, pulled, or built from a directory; and its part of the
+step's key."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """An image that is on the engine. `digest` stands for its content in keys; `words` say to a person which it is."""
+    """An image that is on the engine. `digest` represents its content in keys; `words` name it for people."""
 
     image_id: str
     digest: str
@@ -36,8 +36,8 @@ class Ready:
 
 
 def ready(engine: Engine, spec: StepSpec, say: Say) -> Ready:
-    """The step's image, brought to the engine when it is not there. NotFound, Refused, Unreachable or RunFailed in
-    words for a person."""
+    """Returns the step's image, brought to the engine if it is missing. Raises NotFound, Refused, Unreachable or
+    RunFailed with a message for a person."""
     if spec.container.build:
         return _built(engine, spec, say)
     reference = spec.container.image
@@ -73,8 +73,8 @@ def _built(engine: Engine, spec: StepSpec, say: Say) -> Ready:
 
 
 def _forget_old(engine: Engine, spec: StepSpec, newest: str) -> None:
-    """Images of this directory as it was before. One that a container still uses stays by itself. The one just built
-    counts as the newest: made from the builder's cache, it has the date of the first time."""
+    """Removes older images of this directory. One that a container uses stays. The one just built counts as the
+    newest: if it came from the builder's cache, it has the date of the first build."""
     mine = [f"{HOME}={home_id(spec.home)}", f"{ROLE}={IMAGE_ROLE}", f"{BUILD}={spec.container.build}"]
     found = sorted(store.find(engine, mine), key=lambda one: (one["Id"] != newest, -int(one.get("Created") or 0)))
     for old in found[_KEPT_BUILDS:]:
@@ -82,8 +82,8 @@ def _forget_old(engine: Engine, spec: StepSpec, newest: str) -> None:
 
 
 def _context(root: Path, build: str, files: tuple[BuildFile, ...]) -> Iterator[bytes]:
-    """A tar of just what the hash was taken of; the same content makes the same bytes, so that the builder's cache
-    holds."""
+    """Yields a tar of exactly what was hashed; the same content gives the same bytes, so that the builder's cache
+    works."""
     with own_files(f"reading {root / build}"), Directory.open(root) as top, top.below(build) as directory:
         for file in files:
             yield from _member(directory, file)

@@ -1,4 +1,4 @@
-"""Which directories of this machine a step's container sees, each at its own path: so that a path in a message, in
+"""Which directories of this machine a step's container sees, each at its own path, so that a path in a message, in
 MLflow or in a file means the same inside and outside."""
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ class Mount:
 
 
 def mounts(root: Path, state: Path, tracking_uri: str) -> list[Mount]:
-    """The run's directory; the rest of its checkout and git's own directory, to read; the directory of an embedded
-    MLflow store."""
+    """Returns the mounts: the run's directory; the rest of its checkout and git's own directory, read-only; the
+    directory of an embedded MLflow store."""
     found = [Mount(root, True)]
     top = next((one for one in (root, *root.parents) if (one / ".git").exists()), None)
     if top is not None:
@@ -33,8 +33,8 @@ def mounts(root: Path, state: Path, tracking_uri: str) -> list[Mount]:
 
 
 def _git_directories(git: Path) -> list[Path]:
-    """Where the `.git` of a worktree or a submodule points to: the repository's own directory, which holds all
-    objects."""
+    """Returns where the `.git` of a worktree or a submodule points to: the repository's own directory, which holds
+    all objects."""
     if git.is_dir():
         return []
     try:
@@ -49,7 +49,7 @@ def _git_directories(git: Path) -> list[Path]:
 
 
 def store_directory(tracking_uri: str) -> Path | None:
-    """The directory that an embedded MLflow store needs (SQLite writes its journal beside the database); None for a
+    """Returns the directory of an embedded MLflow store (SQLite writes its journal beside the database); None for a
     server."""
     if tracking_uri.startswith("sqlite:///"):
         return Path(unquote(tracking_uri.removeprefix("sqlite:///").partition("?")[0])).parent
@@ -59,12 +59,13 @@ def store_directory(tracking_uri: str) -> Path | None:
 
 
 def on_this_machine(tracking_uri: str) -> bool:
-    """Whether the store is a server that only this machine can reach: from a network of its own, a container cannot."""
+    """Tells whether the store is a server that only this machine can reach, and a container on its own network
+    cannot."""
     return tracking_uri.startswith(("http://", "https://")) and (urlsplit(tracking_uri).hostname or "") in _LOOPBACK
 
 
 def _needed(found: list[Mount]) -> list[Mount]:
-    """Without those that lie in another one with at least the same rights."""
+    """Returns the mounts without those that lie in another one with at least the same access."""
     kept: dict[Path, Mount] = {}
     for mount in found:
         before = kept.get(mount.path)

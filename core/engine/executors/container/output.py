@@ -35,8 +35,8 @@ LAST_WORDS_BYTES = 200
 @dataclass(slots=True)
 class Forwarded:
     """How much of each stream (1 output, 2 errors) has been written. `bytes` counts what this process wrote or
-    skipped; `lines` and `begun` (the beginning of the line after them) are what an earlier one had written.
-    `since` (seconds since the epoch) is used instead, once the output is longer than the engine's record of it."""
+    skipped; `lines` and `begun` (the beginning of the next line) are what an earlier worker had written. `since`
+    (seconds since the epoch) is used instead once the output is longer than the engine's record of it."""
 
     bytes: dict[int, int] = field(default_factory=lambda: {1: 0, 2: 0})
     lines: dict[int, int] = field(default_factory=lambda: {1: 0, 2: 0})
@@ -45,7 +45,7 @@ class Forwarded:
 
 
 class EngineLost(Unreachable):
-    """The engine went away and did not come back; the container may still run there."""
+    """Raised when the engine went away and did not come back; the container may still be running there."""
 
 
 class Follower:

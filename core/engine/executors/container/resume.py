@@ -1,5 +1,5 @@
-"""How much of a container's output already stands in a step's log that an earlier worker wrote, so that a container
-which is taken over goes on where its log stops."""
+"""Finds how much of a container's output an earlier worker has written to a step's log, so that a container that is
+taken over continues where its log stops."""
 
 from __future__ import annotations
 

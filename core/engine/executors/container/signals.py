@@ -19,7 +19,7 @@ from ....errors import Interrupted, PodiumError
 
 
 class WorkerGone(BaseException):
-    """The worker is gone; the container stays as it is."""
+    """Raised when the worker is gone; the container stays as it is."""
 
 
 class Control:

@@ -43,8 +43,8 @@ RETRY_INTERVAL = 1.0
 
 @dataclass(slots=True)
 class Outcome:
-    """What the worker gets besides the exit code; `error` and `hint` where it was not simply the command that failed.
-    `lost`: the engine went away, and the container may still run. `facts` become results of the step."""
+    """What the worker gets besides the exit code. `error` and `hint` are set if it was not simply the command that
+    failed. `lost`: the engine went away, and the container may still be running. `facts` become results of the step."""
 
     code: int = ExitCode.ENGINE_FAILED
     error: str = ""

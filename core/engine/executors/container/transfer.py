@@ -1,5 +1,5 @@
-"""For an engine on another machine, where nothing of this one can be mounted: the run's directory is copied into the
-container before it starts, and the step's outputs are copied back when it has succeeded."""
+"""Copies files to and from an engine on another machine, where nothing can be mounted: the run's directory before
+the container starts, and the step's outputs when it has succeeded."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _MAX_TRIES = 20
 
 
 def send(engine: Engine, container: str, spec: StepSpec, say: Say) -> None:
-    """The run's directory into a container that has not started, at the same path, belonging to the same numbers."""
+    """Copies the run's directory into a container that has not started, to the same path, with the same owner."""
     sent = [0]
     with engine.doing("sending the run's files"):
         api = engine.api
@@ -63,7 +63,7 @@ def _counted(pieces: Iterable[bytes], total: list[int]) -> Iterator[bytes]:
 
 
 def _tree(root: Path) -> Iterator[bytes]:
-    """The run's directory as a tar, with what nobody needs in a container left out. Links go as links."""
+    """Yields the run's directory as a tar, without what a container does not need. Links are sent as links."""
     with own_files("sending the run's files"), Directory.open(root) as top:
         yield _header(root, os.fstat(top.descriptor))
         for found in walk(top, skip=LEFT_OUT.__contains__, whole=True):
@@ -91,7 +91,7 @@ def _header(path: Path, status: os.stat_result, *, target: str = "") -> bytes:
 
 
 def bring_back(engine: Engine, container: str, spec: StepSpec, say: Say) -> None:
-    """The step's outputs out of its container. An output that is not there is left to the worker, which says so as
+    """Copies the step's outputs out of its container. A missing output is left to the worker, which reports it as
     for any step. RunFailed names a link that leaves the outputs."""
     for output in spec.outputs:
         target = Path(os.path.normpath(spec.root / output))
@@ -117,8 +117,8 @@ def bring_back(engine: Engine, container: str, spec: StepSpec, say: Say) -> None
 
 
 def _unpack(archive: Path, scratch: Path, target: Path, spec: StepSpec) -> None:
-    """Puts what the archive holds in the place of what is there. Names and links that lead elsewhere, devices and the
-    like are refused before anything is touched."""
+    """Replaces what is there by the archive's content. Names and links that lead elsewhere, devices and similar
+    entries are refused before anything is touched."""
     scratch.mkdir()
     with Directory.open(scratch) as files:
         try:
@@ -141,7 +141,7 @@ def _unpack(archive: Path, scratch: Path, target: Path, spec: StepSpec) -> None:
 
 
 def _settle(files: Directory, name: str, shown: str, spec: StepSpec) -> None:
-    """Has each link of the output say what it means on this machine too."""
+    """Makes each link of the output mean the same on this machine."""
     places = {f"{shown}/{found.path}".strip("/"): found.path for found in _links(files, name)}
     links = {place: _target(files, f"{name}/{path}".rstrip("/")) for place, path in places.items()}
     for place, target in settled(links, spec.outputs, str(spec.root)).items():
@@ -168,8 +168,8 @@ def _target(files: Directory, path: str) -> str:
 
 
 def _put(source: Directory, name: str, into: Directory) -> None:
-    """Puts `name` of `source` in the place of what has that name in `into`. Of directories what was never sent
-    stays: the archive cannot have it."""
+    """Replaces `name` in `into` by that of `source`. In directories, files that were never sent stay: the archive
+    cannot have them."""
     if not (_is_directory(source, name) and _is_directory(into, name)):
         into.remove(name)
         move(source, name, into, name)

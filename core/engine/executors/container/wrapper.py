@@ -1,7 +1,8 @@
-"""How a step's command is started inside its container: by a few lines of shell that are the same for every step.
+"""The wrapper that starts a step's command inside its container: a few lines of shell that are the same for every
+step.
 
 What differs, the command and the secret part of its environment, comes over standard input before the command
-begins. So neither is in the container's description, nor in a file, nor in anything that outlives the container.
+begins. So neither is in the container's description, in a file, or in anything that outlives the step.
 """
 
 from __future__ import annotations
