@@ -1,5 +1,5 @@
-"""`podium doctor`: looks at everything that a project stands on and says what is wrong with it and what to do.
-Changes nothing."""
+"""`podium doctor`: examines everything that a project depends on and reports problems and what to do about them. It
+changes nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _REGISTRY_SECONDS = 3.0
 
 
 class Examined(Protocol):
-    """The opened project that is looked at. Reading `config` raises ConfigError where podium.yaml is broken."""
+    """The opened project to examine. Reading `config` raises ConfigError if podium.yaml is broken."""
 
     @property
     def home(self) -> Path: ...
@@ -41,7 +41,7 @@ class Examined(Protocol):
 
 
 def examine(project: Examined) -> list[Finding]:
-    """Returns every finding, the good ones too, in a stable order. A check that breaks is itself a finding."""
+    """Returns every finding, the good ones too, in a stable order. A check that raises an error is itself a finding."""
     found: list[Finding] = []
     for check in _CHECKS:
         subject = check.__name__.lstrip("_")
@@ -75,7 +75,7 @@ def _python(_: Examined) -> Iterator[Finding]:
 
 
 def _plugins(_: Examined) -> Iterator[Finding]:
-    """Says which plug-ins of other packages load; there is nothing to say where none is installed."""
+    """Yields a finding for each kind of plug-in from other packages; none if none is installed."""
     for kind in plugins.KINDS:
         added = plugins.added(kind)
         if not added:
@@ -145,13 +145,13 @@ def _journal(project: Examined) -> Iterator[Finding]:
     damage = journal.check()
     for line in damage:
         yield Finding(
-            Health.PROBLEM, "journal", line, "the file is damaged: keep a copy, then `sqlite3 journal.db .recover`"
+            Health.PROBLEM, "journal", line, "keep a copy of the damaged file, then run `sqlite3 journal.db .recover`"
         )
     if not damage:
         yield _ok("journal", f"{journal.runs.count()} runs, sound")
     broken = journal.audit.verify()
     for line in broken:
-        yield Finding(Health.PROBLEM, "audit", line, "somebody wrote to the journal past Podium; compare with a backup")
+        yield Finding(Health.PROBLEM, "audit", line, "compare the journal with a backup: it was changed without Podium")
     if not broken:
         yield _ok("audit", "unbroken")
 
@@ -166,7 +166,7 @@ def _git(project: Examined) -> Iterator[Finding]:
     if repository is None:
         hint = "git init -b main && git add . && git commit"
         yield Finding(
-            Health.WARNING, "git", "this is no git repository: runs carry no commit, and no push starts one", hint
+            Health.WARNING, "git", "this is not a git repository: runs have no commit, and pushes start nothing", hint
         )
         return
     try:
@@ -199,7 +199,7 @@ def _mlflow(project: Examined) -> Iterator[Finding]:
 
 
 def _server(uri: str) -> Finding:
-    """Whether somebody listens there: one TCP connection, which needs neither MLflow nor credentials."""
+    """Tells whether the server listens: it opens one TCP connection, which needs neither MLflow nor credentials."""
     from urllib.parse import urlsplit
 
     try:
@@ -207,7 +207,10 @@ def _server(uri: str) -> Finding:
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError as error:
         return Finding(
-            Health.PROBLEM, "mlflow", f"{uri.rpartition('@')[2]} is no address: {error}", "correct mlflow.tracking_uri"
+            Health.PROBLEM,
+            "mlflow",
+            f"{uri.rpartition('@')[2]} is not an address: {error}",
+            "correct mlflow.tracking_uri",
         )
     try:
         socket.create_connection((host, port), timeout=_REGISTRY_SECONDS).close()
@@ -230,7 +233,7 @@ def _agent(project: Examined) -> Iterator[Finding]:
         yield Finding(
             Health.WARNING,
             "agent",
-            f"does not run{said}: pushes start nothing, and nothing is watched",
+            f"not running{said}: pushes start nothing, and nothing is monitored",
             "podium watch --daemon",
         )
 
@@ -297,20 +300,22 @@ def _environments(project: Examined) -> Iterator[Finding]:
     for status in _statuses(project):
         if status.serving is not None and not status.replicas and not status.proxy_alive:
             hint = f"podium deploy {status.serving} -e {status.name}"
-            yield Finding(Health.WARNING, status.name, f"v{status.serving} was served, and then all was stopped", hint)
+            yield Finding(
+                Health.WARNING, status.name, f"v{status.serving} was served until everything was stopped", hint
+            )
             continue
         for difference in status.differences:
             yield Finding(
                 Health.WARNING,
                 status.name,
                 difference.words,
-                "the agent puts it right (`podium watch --daemon`), or deploy again",
+                "start the agent, which repairs it (`podium watch --daemon`), or deploy again",
             )
         if status.serving is not None and not status.proxy_alive:
             yield Finding(
                 Health.PROBLEM,
                 status.name,
-                f"v{status.serving} should serve, but the proxy does not run",
+                f"v{status.serving} should serve, but the proxy is not running",
                 "podium watch --daemon",
             )
         elif not status.differences:

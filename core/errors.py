@@ -1,9 +1,6 @@
-"""Every exception that Podium raises on purpose.
-
-Each carries what happened and a hint that says what to do about it, so that a front end can print both without
-knowing the part that failed, and an exit code, so that scripts can tell the kinds apart (docs/cli.md lists the
-codes).
-"""
+"""Every exception that Podium raises on purpose. Each carries a message, a hint that says what to do about it, so
+that a front end can print both without knowing the part that failed, and an exit code, so that scripts can tell the
+kinds apart (docs/cli.md lists the codes)."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import Self
 
 
 class ExitCode(IntEnum):
-    """What a headless command ends with. `meaning` is the line of `podium --help`."""
+    """The exit code of a headless command. `meaning` is the line of `podium --help`."""
 
     DONE = 0, "done"
     FAILED = 1, "a run failed, or its gate refused the version"
@@ -33,7 +30,7 @@ class ExitCode(IntEnum):
 
 
 class PodiumError(Exception):
-    """Something that a person has to know about. `exit_code` is what a headless command ends with."""
+    """An error that is reported to the user. `exit_code` is that of a headless command."""
 
     exit_code: int = ExitCode.FAILED
 
@@ -47,7 +44,7 @@ class PodiumError(Exception):
 
 
 class RunFailed(PodiumError):
-    """A run or one of its steps ended badly: a gate that refused a version is such a step."""
+    """A run or one of its steps failed, for example a gate that refused a version."""
 
     exit_code = ExitCode.FAILED
 
@@ -60,11 +57,13 @@ class UsageError(PodiumError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a file. `line` and `column` count from 1; 0 where the file as a whole is meant."""
+    """One problem in a file."""
 
     file: str
     line: int
+    """Counts from 1; 0 if the problem concerns the file as a whole."""
     column: int
+    """Counts from 1; 0 if the problem concerns the file as a whole."""
     key: str
     message: str
     hint: str = ""
@@ -76,7 +75,7 @@ class Problem:
 
 
 class ConfigError(PodiumError):
-    """podium.yaml cannot be used. Holds every problem found, not only the first."""
+    """podium.yaml cannot be used. It holds every problem found, not only the first."""
 
     exit_code = ExitCode.USAGE
 
@@ -87,20 +86,19 @@ class ConfigError(PodiumError):
 
 
 class NotFound(PodiumError):
-    """A run, version, environment, step or file that was named does not exist."""
+    """The named run, version, environment, step or file does not exist."""
 
     exit_code = ExitCode.NOT_FOUND
 
 
 class Refused(PodiumError):
-    """Podium could do it but must not: a gate that was not passed, a lock, a protection, a missing approval, a
-    quarantine."""
+    """Podium could do it but must not: a failed gate, a lock, a protection, a missing approval, a quarantine."""
 
     exit_code = ExitCode.REFUSED
 
 
 class Unreachable(PodiumError):
-    """A server, daemon or store that is needed does not answer."""
+    """A required server, daemon or store does not answer."""
 
     exit_code = ExitCode.UNREACHABLE
 
@@ -118,6 +116,6 @@ class MissingExtra(PodiumError):
 
 
 class Interrupted(PodiumError):
-    """A person pressed Ctrl-C, or the process was told to end."""
+    """A person pressed Ctrl-C, or the process received a signal to end."""
 
     exit_code = ExitCode.INTERRUPTED

@@ -1,5 +1,4 @@
-"""The lineage row: which commit, run, MLflow run, version, files and replicas belong together, found from any end of
-it."""
+"""The lineage row: links commit, run, MLflow run, version, files and replicas, found from any of them."""
 
 from __future__ import annotations
 
@@ -18,17 +17,17 @@ _MIN_COMMIT_LENGTH = 7
 
 
 def rows(journal: Journal, project: Project, of: str) -> list[Lineage]:
-    """The rows of a version (`3`, `v3`, an alias), a commit (seven characters or more), `run:12` or an environment's
-    name; newest version first.
+    """Returns the rows of a version (`3`, `v3`, an alias), a commit (seven characters or more), `run:12` or an
+    environment's name; newest version first.
 
-    A version that several environments serve has a row for each. Raises NotFound when nothing matches.
+    A version that several environments serve has a row for each. Raises NotFound if nothing matches.
     """
     known = journal.versions.of(project.mlflow.model)
     if of in project.environments:
         found = _in_environment(journal, project, of, known)
         if not found:
             raise NotFound(
-                f"environment {of} serves nothing yet", hint="`podium deploy` or `podium promote` puts a version there"
+                f"environment {of} serves nothing yet", hint="deploy a version with `podium deploy` or `podium promote`"
             )
         return found
     run = _run(journal, of)
@@ -63,7 +62,7 @@ def _run(journal: Journal, of: str) -> Run | None:
 
 
 def _runs_of_commit(journal: Journal, commit: str) -> list[Run]:
-    """Runs at a commit that brought forth no version, newest first."""
+    """Returns the runs at a commit that produced no version, newest first."""
     if len(commit) < _MIN_COMMIT_LENGTH:
         return []
     return [run for run in journal.runs.page(limit=50, search=commit) if run.commit.startswith(commit)]
@@ -102,13 +101,13 @@ def _in_environment(journal: Journal, project: Project, environment: str, known:
 
 
 def _images(journal: Journal, project: Project) -> list[Image]:
-    """Of all versions on all engines. Where several engines have a version's image the last one speaks for it: one
-    that was pushed, else the newest."""
+    """Returns the images of all versions on all engines. If several engines have a version's image, the last one in
+    the list counts: a pushed one, else the newest."""
     return sorted(journal.images.of(project.mlflow.model), key=lambda image: (bool(image.digest), image.built))
 
 
 def _image(version: Version, own: Sequence[Replica], images: Sequence[Image]) -> str:
-    """What its replicas run, else what they would be started from."""
+    """Returns the image that the version's replicas run, else the one that they would be started from."""
     running = next((replica.image for replica in own if replica.image), "")
     named = [
         image.reference

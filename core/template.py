@@ -1,5 +1,5 @@
-"""What `podium init` writes: a podium.yaml with a line of explanation for each part, and the two scripts that make
-it run as it stands."""
+"""The files that `podium init` writes: a podium.yaml with a line of explanation for each part, and the two scripts
+that make it runnable."""
 
 from __future__ import annotations
 
@@ -146,16 +146,16 @@ _IGNORED = (".podium/", "data/", "__pycache__/")
 
 
 def create(directory: Path, *, name: str = "") -> list[Path]:
-    """Write a project into `directory`, which is made when it is not there; the files that were written.
+    """Writes a project into `directory`, which is created if it does not exist; returns the files that were written.
 
-    Existing files are never touched: UsageError when there is a podium.yaml, Refused when one of the scripts is in
-    the way. `.gitignore` only grows.
+    Existing files are never touched: raises UsageError if there is a podium.yaml, Refused if one of the scripts
+    already exists. `.gitignore` is only appended to.
     """
     directory = Path(directory)
     if directory.exists() and not directory.is_dir():
         raise UsageError(f"{directory} is not a directory")
     if (directory / "podium.yaml").exists():
-        raise UsageError(f"{directory} has a podium.yaml already", hint="`podium validate` checks it")
+        raise UsageError(f"{directory} already has a podium.yaml", hint="check it with `podium validate`")
     chosen = project_name(name or directory.resolve().name, given=bool(name))
     files = {
         directory / "podium.yaml": _PODIUM.replace("@NAME@", chosen),
@@ -165,7 +165,7 @@ def create(directory: Path, *, name: str = "") -> list[Path]:
     for path in files:
         if path.exists():
             raise Refused(
-                f"{path} is there already and is left alone", hint="choose an empty directory: `podium init DIR`"
+                f"{path} already exists and is not overwritten", hint="choose an empty directory: `podium init DIR`"
             )
     try:
         for path, text in files.items():
@@ -180,21 +180,21 @@ def create(directory: Path, *, name: str = "") -> list[Path]:
 
 
 def project_name(text: str, *, given: bool) -> str:
-    """A project's name out of `text`. One that a person `given` is taken as it is or refused; a directory's name is
-    made to fit."""
+    """Returns a project's name made of `text`. One that a person has `given` is used unchanged or refused; a
+    directory's name is adapted."""
     fits = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", text)
     if fits:
         return text
     if given:
         raise UsageError(
             f"{text!r} cannot be a project's name",
-            hint="letters, digits and . _ -, at most 63, beginning with a letter or digit",
+            hint="use at most 63 letters, digits and . _ -, beginning with a letter or digit",
         )
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:63] or "project"
 
 
 def _ignore(path: Path) -> bool:
-    """Add what is missing to .gitignore; whether anything was."""
+    """Adds the missing lines to .gitignore; returns whether there were any."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     missing = [line for line in _IGNORED if line not in text.splitlines()]
     if missing:

@@ -1,10 +1,8 @@
-"""The façade: everything that a screen or a command can ask of Podium or have it do.
-
-Front ends call this package and read `core/domain/`; they know nothing below. A `Cockpit` is made of one namespace a
-subject (`cockpit.runs`, `cockpit.environments`, …), each in a file of its own that is imported when it is first
-used. It may be used from several threads: each gets a journal connection of its own. Nothing here imports MLflow,
-Docker or pandas into the calling process, except where a docstring says so.
-"""
+"""The façade: everything that a screen or a command can ask of Podium or have it do. Front ends call this package
+and read `core/domain/`; they know nothing below. A `Cockpit` consists of one namespace per subject (`cockpit.runs`,
+`cockpit.environments`, …), each in a file of its own that is imported on first use. It may be used from several
+threads: each gets a journal connection of its own. Nothing here imports MLflow, Docker or pandas into the calling
+process, unless its docstring says so."""
 
 from __future__ import annotations
 
@@ -46,8 +44,8 @@ __all__ = [
 
 
 def find_project(start: Path) -> Path:
-    """Returns the directory of the podium.yaml that is in charge of `start`: its own or the nearest above. UsageError
-    when there is none."""
+    """Returns the directory of the podium.yaml that applies to `start`: its own or the nearest above. Raises
+    UsageError if there is none."""
     from ..config import find_root
 
     return find_root(start)
@@ -61,16 +59,16 @@ def schema() -> dict[str, Any]:
 
 
 def init_project(directory: Path, *, name: str = "") -> list[Path]:
-    """Writes a podium.yaml that works and what goes with it into `directory`; returns the files made. UsageError when
-    one is already there."""
+    """Writes a working podium.yaml and its scripts into `directory`; returns the new files. Raises UsageError if one
+    already exists."""
     from ..template import create
 
     return create(directory, name=name)
 
 
 def demonstration(directory: Path, *, docker: DemoImages | None = None) -> Demo:
-    """Returns the demonstration that will be played in `directory`, in Docker where its images are named; nothing has
-    happened yet."""
+    """Returns the demonstration that will be played in `directory`, in Docker if its images are given; nothing is
+    started yet."""
     if docker is not None:
         from ..demo.docker_story import DockerDemo
 
@@ -81,25 +79,24 @@ def demonstration(directory: Path, *, docker: DemoImages | None = None) -> Demo:
 
 
 class Cockpit:
-    """One project, opened. podium.yaml is read when first needed, so that reading runs works even while the file is
-    broken."""
+    """One opened project. podium.yaml is read when first needed, so runs can be read even while the file is broken."""
 
     def __init__(self, home: Path) -> None:
         self._opened = OpenProject(home)
 
     @classmethod
     def open(cls, directory: Path | None = None) -> Cockpit:
-        """Opens the project in charge of `directory` (default: the current one)."""
+        """Opens the project that `directory` (default: the current one) belongs to."""
         return cls(find_project(directory or Path.cwd()))
 
     @property
     def home(self) -> Path:
-        """The project's directory."""
+        """Returns the project's directory."""
         return self._opened.home
 
     @property
     def journal(self) -> Journal:
-        """This thread's connection to the journal. Not for front ends."""
+        """Returns this thread's connection to the journal. Not for front ends."""
         return self._opened.journal
 
     def close(self) -> None:
@@ -107,55 +104,56 @@ class Cockpit:
         self._opened.close()
 
     def changed(self) -> int:
-        """Returns a number that differs whenever anything in the journal changed. Cheap: poll it a few times a
+        """Returns a number that changes whenever anything in the journal changes. It is cheap: poll it a few times a
         second."""
         return self.journal.data_version()
 
     @cached_property
     def project(self) -> ProjectFiles:
-        """podium.yaml, the audit, and the health of what the project stands on."""
+        """Returns the namespace of podium.yaml, the audit, and the health of everything that the project depends on."""
         from .project import ProjectFiles
 
         return ProjectFiles(self._opened)
 
     @cached_property
     def runs(self) -> Runs:
-        """Pipelines and operations that ran, run, or are to run; their steps and logs."""
+        """Returns the namespace of pipelines and operations, past and present, with their steps and logs."""
         from .runs import Runs
 
         return Runs(self._opened)
 
     @cached_property
     def models(self) -> Models:
-        """Models and their versions, gate reports, quarantine, lineage."""
+        """Returns the namespace of models and their versions, gate reports, quarantine and lineage."""
         from .models import Models
 
         return Models(self._opened)
 
     @cached_property
     def environments(self) -> Environments:
-        """What serves where, and what it answered: status, history, signals, canaries, replays."""
+        """Returns the namespace of environments: status, history, signals, canaries, replays."""
         from .environments import Environments
 
         return Environments(self._opened)
 
     @cached_property
     def changes(self) -> Changes:
-        """Every change that is shown before it is made: rollouts, requests to canaries, repairs, restarts."""
+        """Returns the namespace of changes that are shown before they are applied: rollouts, requests to canaries,
+        repairs, restarts."""
         from .changes import Changes
 
         return Changes(self._opened)
 
     @cached_property
     def containers(self) -> Containers:
-        """What engines run, images, shells, and what replicas write and use."""
+        """Returns the namespace of engines: containers, images, shells, logs and usage."""
         from .containers import Containers
 
         return Containers(self._opened)
 
     @cached_property
     def agent(self) -> Agent:
-        """The process that watches the project in the background."""
+        """Returns the namespace of the process that watches the project in the background."""
         from .agent import Agent
 
         return Agent(self._opened)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Agent:
-    """Starts and stops the agent, and says whether it is running."""
+    """Starts and stops the agent, and reports whether it is running."""
 
     def __init__(self, opened: OpenProject) -> None:
         self._opened = opened
@@ -21,7 +21,7 @@ class Agent:
         return self._opened.journal.agent.status()
 
     def run(self) -> None:
-        """Is the agent, in this process, until it is stopped. Refused when another one is running."""
+        """Runs the agent in this process until it is stopped. Raises Refused if another one is running."""
         from ..triggers.agent import run
 
         run(self._opened.home)

@@ -1,4 +1,4 @@
-"""`cockpit.containers`: what engines run, images, shells, and what replicas write and use."""
+"""`cockpit.containers`: containers on engines, images, shells, logs and usage."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class Containers:
-    """Reads what was last seen of engines from the journal, which costs nothing and works while an engine does not;
+    """Reads the engines' last snapshots from the journal, which is cheap and works while an engine does not answer;
     `look` and the methods about unneeded images ask the engines."""
 
     def __init__(self, opened: OpenProject) -> None:
         self._opened = opened
 
     def environments(self) -> tuple[str, ...]:
-        """Returns the names of the environments that an engine serves: the others have no containers."""
+        """Returns the names of the environments that an engine serves; the others have no containers."""
         return tuple(
             one.name
             for one in self._opened.config.environments.values()
@@ -33,15 +33,16 @@ class Containers:
         )
 
     def snapshots(self) -> Sequence[EngineSnapshot]:
-        """Returns what was last seen of each environment with containers; the agent looks whenever something
+        """Returns the last snapshot of each environment with containers; the agent takes one whenever something
         changes."""
         from ..attention import snapshots
 
         return snapshots(self._opened.config, self._opened.journal)
 
     def look(self, environment: str) -> EngineSnapshot | None:
-        """Returns what an environment's engine runs now: as the agent knows it, else asked. None where no engine
-        serves it; a snapshot with a message where the engine does not answer."""
+        """Returns the current snapshot of an environment's engine: the agent's if it follows the engine, else the
+        engine is asked. Returns None if no engine serves the environment, and a snapshot with a message if the
+        engine does not answer."""
         from ..delivery.environment.observed import picture
         from ..delivery.environment.runtime import EnvironmentRuntime
 
@@ -62,7 +63,7 @@ class Containers:
         return find(self._opened.config, self._opened.journal, newest=newest, say=say)
 
     def prune_images(self, which: Sequence[Unneeded], *, say: Callable[[str], None]) -> Sequence[Unneeded]:
-        """Removes these images; returns those that went. What has come to be needed meanwhile stays."""
+        """Removes these images; returns the ones that were removed. An image that is needed again meanwhile stays."""
         from ..delivery.status.image_prune import prune
 
         journal = self._opened.journal
@@ -74,7 +75,7 @@ class Containers:
 
     def shell(self, environment: str, name: str) -> ShellSession:
         """Opens a shell in a running container of an environment: a replica's id, a container's name, or `proxy`.
-        Loads Docker; to be closed."""
+        Loads Docker; the caller closes the session."""
         from ..delivery.environment.replica_shell import open_shell
         from ..delivery.environment.runtime import EnvironmentRuntime
 
@@ -84,9 +85,9 @@ class Containers:
     def shell_command(
         self, environment: str, name: str, *, program: Sequence[str], confirmed: str = ""
     ) -> Sequence[str]:
-        """Returns the command that gives a person that shell on a terminal of their own. `program` starts Podium's
-        command line, which the front end knows. Refused where the environment is protected and `confirmed` is not
-        its name."""
+        """Returns the command that opens that shell on a terminal of its own. `program` starts Podium's command
+        line, which the front end knows. Raises Refused if the environment is protected and `confirmed` is not its
+        name."""
         from ..changes import ensure_agreed, plan
 
         agreed = plan(self._opened.config, self._opened.journal, "shell", environment, name=name)
@@ -104,7 +105,7 @@ class Containers:
         return Following(self._opened.config, self._opened.journal, found, only=replica, tail=tail)
 
     def log(self, environment: str, replica: str) -> Path:
-        """Returns where the log of a replica (or of the proxy) is, or will be."""
+        """Returns the path of the log of a replica (or of the proxy), which may not exist yet."""
         from ..delivery.host.paths import safe
 
         return self._opened.config.state / "environments" / safe(environment) / f"{safe(replica)}.log"
@@ -112,7 +113,7 @@ class Containers:
     def usage(
         self, environment: str, containers: Collection[str], *, start: float, end: float, points: int
     ) -> dict[str, dict[str, Series]]:
-        """Returns {container: {signal: series}} of what the containers of an environment used;
+        """Returns {container: {signal: series}} of the resources that the containers of an environment used;
         `domain.containers.USAGE` names the signals."""
         series = self._opened.journal.samples.series
         return {

@@ -1,4 +1,4 @@
-"""`cockpit.environments`: what serves where. `cockpit.changes` changes it."""
+"""`cockpit.environments`: the state of environments. `cockpit.changes` changes it."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Environments:
         return [status(project, journal, environment) for environment in project.environments.values()]
 
     def get(self, name: str) -> EnvironmentStatus:
-        """Returns the status of one environment. NotFound when there is none of that name."""
+        """Returns the status of one environment. Raises NotFound if there is none of that name."""
         from ..delivery.status.status import status
 
         return status(self._opened.config, self._opened.journal, self._opened.config.environment(name))
 
     def default(self) -> str:
-        """Returns the environment that is meant when none is named: the one that carries `champion`. UsageError where
-        that is not one."""
+        """Returns the environment to use if none is named: the one that carries `champion`. Raises UsageError if
+        that is not exactly one."""
         from ..delivery.environment.history import carries
 
         project = self._opened.config
@@ -80,11 +80,11 @@ class Environments:
     # Shadow replay
 
     def replay(self, environment: str, version: int, limits: ReplayLimits, *, why: str = "") -> Run:
-        """Sends captured requests to a replica of `version` that has no traffic, beside one of what serves, as a run
-        of its own.
+        """Sends captured requests to a replica of `version` that has no traffic, beside one of the serving version,
+        as a run of its own.
 
-        The report is in the results of its one step, under `report`, whatever its verdict. NotFound without the
-        environment.
+        The report is in the results of its one step, under `report`, whatever its verdict. Raises NotFound if there
+        is no such environment.
         """
         from ..delivery.replay.replay_step import parameters
         from ..engine.submit import submit_operation

@@ -1,4 +1,4 @@
-"""`cockpit.models`: what the registry holds, as the journal last saw it, and what Podium knows about each version."""
+"""`cockpit.models`: the journal's snapshot of the registry, and Podium's own records of each version."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LIST_VERSIONS = "`podium versions` lists those there are"
 
 
 class Models:
-    """Reads the registry's snapshot in the journal; only what says so asks the registry itself."""
+    """Reads the registry's snapshot in the journal; a method asks the registry itself only if its docstring says so."""
 
     def __init__(self, opened: OpenProject) -> None:
         self._opened = opened
@@ -30,11 +30,11 @@ class Models:
         return self._opened.journal.versions.models()
 
     def versions(self, model: str | None = None) -> Sequence[Version]:
-        """Returns the versions of a model (default: the project's), newest first, as the journal last saw them."""
+        """Returns the versions of a model (default: the project's), newest first, from the journal's snapshot."""
         return self._opened.journal.versions.of(self._model(model))
 
     def version(self, number: int, model: str | None = None) -> Version:
-        """Returns one version. NotFound when there is none of that number."""
+        """Returns one version. Raises NotFound if there is none of that number."""
         name = self._model(model)
         found = self._opened.journal.versions.get(name, number)
         if found is None:
@@ -42,7 +42,8 @@ class Models:
         return found
 
     def resolve(self, text: str, model: str | None = None) -> Version:
-        """Returns the version that `3`, `v3`, an alias or the beginning of a commit names. NotFound when none does."""
+        """Returns the version that `3`, `v3`, an alias or the beginning of a commit names. Raises NotFound if none
+        matches."""
         number = text.removeprefix("v")
         if number.isdecimal():
             return self.version(int(number), model)
@@ -53,27 +54,27 @@ class Models:
         return found
 
     def refresh(self, *, force: bool = False) -> bool:
-        """Brings the journal's snapshot of the registry up to date where it has changed; returns whether it had.
-        Loads MLflow when the store is embedded and changed."""
+        """Updates the journal's snapshot of the registry if the registry has changed; returns whether it had. Loads
+        MLflow if the store is embedded and changed."""
         from ..registry.snapshot import refresh
 
         return refresh(self._opened.config, self._opened.journal, force=force)
 
     def refresh_apart(self) -> None:
-        """Does the same in a process of its own, for front ends that must stay light. Returns at once when nothing
-        changed, else when it is done."""
+        """Does the same in a separate process, for front ends that must stay light. Returns immediately if nothing
+        changed, else when the process has ended."""
         from ..registry.snapshot import refresh_apart
 
         refresh_apart(self._opened.config, self._opened.journal)
 
     def compare(self, versions: Collection[Version]) -> Comparison:
-        """Returns what differs between versions."""
+        """Returns the differences between versions."""
         from ..registry.compare import compare
 
         return compare(tuple(versions))
 
     def gate_reports(self, version: Version) -> Sequence[GateReport]:
-        """Returns what gates said about a version."""
+        """Returns the gate reports about a version."""
         return self._opened.journal.gates.of(version.model, version.version)
 
     def metric_history(self, version: Version, metric: str) -> Sequence[MetricPoint]:
@@ -82,7 +83,7 @@ class Models:
         return self._opened.journal.versions.history(version.mlflow_run, metric)
 
     def fetch_metric_history(self, version: Version, metric: str) -> Sequence[MetricPoint]:
-        """Asks the registry for the curve and keeps the answer. Loads MLflow when the store is embedded."""
+        """Asks the registry for the curve and keeps the answer. Loads MLflow if the store is embedded."""
         with self._registry() as registry:
             points = registry.metric_history(version.mlflow_run, metric)
         self._opened.journal.versions.put_history(version.mlflow_run, metric, points)
@@ -90,7 +91,7 @@ class Models:
 
     def lineage(self, of: str) -> Sequence[Lineage]:
         """Returns the lineage rows of a version (`v3`, an alias), a commit, `run:12` or an environment's name.
-        NotFound when nothing matches."""
+        Raises NotFound if nothing matches."""
         from ..lineage import rows
 
         return rows(self._opened.journal, self._opened.config, of)
@@ -104,7 +105,7 @@ class Models:
         self._opened.journal.quarantine.add(version.model, version.version, version.commit, whoami(), why)
 
     def lift_quarantine(self, version: int, *, why: str = "", model: str | None = None) -> None:
-        """Lets a version be served again. NotFound when it is not quarantined."""
+        """Lets a version be served again. Raises NotFound if it is not quarantined."""
         self._opened.journal.quarantine.lift(self._model(model), version, whoami(), why)
 
     def _model(self, model: str | None) -> str:

@@ -22,7 +22,7 @@ class OpenProject:
 
     @cached_property
     def config(self) -> Project:
-        """The project as its podium.yaml describes it now. ConfigError with every problem found."""
+        """Returns the project as its podium.yaml describes it now. Raises ConfigError with every problem found."""
         from ..config import load
 
         return load(self.home)
@@ -34,12 +34,12 @@ class OpenProject:
 
     @property
     def state(self) -> Path:
-        """Where Podium keeps everything about this project; needs no podium.yaml."""
+        """Returns the directory that holds Podium's state of this project; needs no podium.yaml."""
         return self.home / ".podium"
 
     @property
     def journal(self) -> Journal:
-        """This thread's connection to the journal."""
+        """Returns this thread's connection to the journal."""
         journal = getattr(self._local, "journal", None)
         if journal is None:
             journal = self._local.journal = Journal.open(self.state / "journal.db")

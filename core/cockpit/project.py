@@ -1,4 +1,4 @@
-"""`cockpit.project`: podium.yaml, the audit, and the health of what the project stands on."""
+"""`cockpit.project`: podium.yaml, the audit, and the health of everything that the project depends on."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class ProjectFiles:
 
     @property
     def config(self) -> Project:
-        """The project as its podium.yaml described it when it was first asked for. ConfigError with every problem
-        found."""
+        """Returns the project as podium.yaml described it when it was first read. Raises ConfigError with every
+        problem found."""
         return self._opened.config
 
     def reload(self) -> Project:
@@ -31,18 +31,18 @@ class ProjectFiles:
         return self._opened.reload()
 
     def needs(self, environments: Iterable[EnvironmentStatus]) -> Sequence[Need]:
-        """Returns what a person should know or do, the worst first. `environments` are `environments.list()`, which
-        the caller has read already."""
+        """Returns everything that needs a person's attention, the most urgent first. `environments` is the result of
+        `environments.list()`, which the caller already has."""
         from ..attention import gather
 
         return gather(self._opened.config, self._opened.journal, environments)
 
     def audit(self, *, limit: int = 50, before: int | None = None) -> Sequence[AuditEntry]:
-        """Returns who did what, newest first, those with an id below `before`."""
+        """Returns the audit's entries with an id below `before`, newest first."""
         return self._opened.journal.audit.page(limit=limit, before=before)
 
     def doctor(self) -> Sequence[Finding]:
-        """Looks at everything that the project stands on; returns what is wrong with it and what to do."""
+        """Examines everything that the project depends on; returns the problems and what to do about them."""
         from ..doctor import examine
 
         return examine(self._opened)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Runs:
-    """Reads runs from the journal; starts, stops and answers them."""
+    """Reads runs from the journal; starts, stops and approves them."""
 
     def __init__(self, opened: OpenProject) -> None:
         self._opened = opened
@@ -31,11 +31,11 @@ class Runs:
         name: str | None = None,
         search: str | None = None,
     ) -> Sequence[Run]:
-        """Returns runs newest first, those with an id below `before`."""
+        """Returns the runs with an id below `before`, newest first."""
         return self._opened.journal.runs.page(limit=limit, before=before, states=states, name=name, search=search)
 
     def active(self) -> Sequence[Run]:
-        """Returns the runs that are not over."""
+        """Returns the runs that have not ended."""
         return self._opened.journal.runs.active()
 
     def count(self) -> int:
@@ -43,8 +43,8 @@ class Runs:
         return self._opened.journal.runs.count()
 
     def get(self, run_id: int) -> RunDetail:
-        """Returns a run with its steps; one whose worker is gone is marked interrupted first. NotFound when there is
-        no such run."""
+        """Returns a run with its steps; one whose worker is gone is marked interrupted first. Raises NotFound if
+        there is no such run."""
         journal = self._opened.journal
         run = journal.runs.get(run_id)
         if not run.state.finished:
@@ -90,15 +90,14 @@ class Runs:
         )
 
     def cancel(self, run_id: int, *, why: str = "") -> None:
-        """Asks the run's worker to stop; a run that was interrupted is given up. Refused when the run is already
-        over."""
+        """Asks the run's worker to stop; an interrupted run is given up. Raises Refused if the run is already over."""
         from ..engine.submit import cancel
 
         cancel(self._opened.journal, run_id, who=whoami(), why=why)
         self._remove_containers(run_id)
 
     def resume(self, run_id: int) -> Run:
-        """Continues after the last finished step. Refused when the run is still running or succeeded."""
+        """Continues a run after its last finished step. Raises Refused if the run is still running or succeeded."""
         from ..engine.submit import resume
 
         return resume(self._opened.config, self._opened.journal, run_id, who=whoami())
@@ -110,33 +109,33 @@ class Runs:
         return approve(self._opened.journal, run_id, step, who=whoami(), why=why)
 
     def log(self, run_id: int, step: str) -> Path:
-        """Returns where the step's log is, or will be."""
+        """Returns the path of the step's log, which may not exist yet."""
         from ..engine.paths import step_log
 
         return step_log(self._opened.state, run_id, step)
 
     def worker_log(self, run_id: int) -> Path:
-        """Returns where the log of the run's worker is, or will be."""
+        """Returns the path of the log of the run's worker, which may not exist yet."""
         from ..engine.paths import worker_log
 
         return worker_log(self._opened.state, run_id)
 
     def shell(self, run_id: int, step: str | None = None) -> LocalShell | ShellSession:
-        """Opens a shell in a step's container (the one that runs, or a copy of the one that its failure left), or
-        returns how to start one in the directory of a step that was a process. `step` None: the only one that failed.
-        NotFound when nothing is left. Loads Docker. A session is to be closed."""
+        """Opens a shell in a step's container (the running one, or a copy of the one that the failed step kept), or
+        returns how to start one in the directory of a step that was a process. `step` None means the only one that
+        failed. Raises NotFound if no container or directory remains. Loads Docker; the caller closes the session."""
         from ..engine.shell import shell
 
         return shell(self._opened.config, self._opened.journal, run_id, step)
 
     def shell_command(self, run_id: int, step: str, *, program: Sequence[str]) -> Sequence[str]:
-        """Returns the command that gives a person that shell on a terminal of their own. `program` starts Podium's
-        command line, which the front end knows."""
+        """Returns the command that opens that shell on a terminal of its own. `program` starts Podium's command
+        line, which the front end knows."""
         return [*program, "-C", str(self._opened.home), "shell", str(run_id), step]
 
     def _remove_containers(self, run_id: int) -> None:
-        """Has the containers removed that a run kept for a later worker, once it is over for good. In the background;
-        needs podium.yaml."""
+        """Starts the removal of the containers that a run kept for a later worker, in the background, once the run
+        is over for good; it needs podium.yaml."""
         from ..engine.container_cleanup import tidy
 
         run = self._opened.journal.runs.get(run_id)

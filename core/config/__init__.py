@@ -1,4 +1,4 @@
-"""podium.yaml -> a typed, checked Project. `load` is what everybody calls; docs/config.md is the user's side of it."""
+"""podium.yaml -> a typed, checked Project. `load` is the entry point; docs/config.md is the user's documentation."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ FILE = "podium.yaml"
 
 
 def load(directory: Path, *, home: Path | None = None, environ: Mapping[str, str] | None = None) -> Project:
-    """The project that `directory`/podium.yaml describes.
+    """Returns the project that `directory`/podium.yaml describes.
 
-    `home` is the project's own directory where it is another one (the run of a pushed commit works in a worktree).
-    `environ` fills `${NAME}` in. Raises ConfigError with every problem found.
+    `home` is the project's own directory if it is another one (the run of a pushed commit works in a worktree).
+    `environ` provides the values of `${NAME}`. Raises ConfigError with every problem found.
     """
     from .loading import load_project
 
@@ -30,10 +30,10 @@ def load(directory: Path, *, home: Path | None = None, environ: Mapping[str, str
 
 
 def find_root(start: Path) -> Path:
-    """The nearest directory, from `start` upwards, that has a podium.yaml. From inside `.podium/` it is the project
-    that this state belongs to.
+    """Returns the nearest directory, from `start` upwards, that has a podium.yaml. From inside `.podium/` it is the
+    project that this state belongs to.
 
-    Raises UsageError when there is none.
+    Raises UsageError if there is none.
     """
     here = Path(start).resolve()
     for directory in (here, *here.parents):
@@ -42,12 +42,14 @@ def find_root(start: Path) -> Path:
     other = next(
         (directory / "podium.yml" for directory in (here, *here.parents) if (directory / "podium.yml").is_file()), None
     )
-    hint = f"rename {other} to {FILE}" if other else "`podium init` writes one; `-C DIR` works in another directory"
+    hint = (
+        f"rename {other} to {FILE}" if other else "create one with `podium init`, or pass -C DIR for another directory"
+    )
     raise UsageError(f"there is no {FILE} in {here} or in a directory above it", hint=hint)
 
 
 def schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of podium.yaml, for editors."""
+    """Returns the JSON Schema (2020-12) of podium.yaml, for editors."""
     from .json_schema import make
 
     return make()

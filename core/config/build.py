@@ -87,7 +87,8 @@ def _mlflow(record: Record | None, name: str, home: Path) -> Mlflow:
 
 
 def absolute_uri(uri: str, home: Path) -> str:
-    """Returns a local store's address below the project, not below wherever a command was called."""
+    """Returns the URI of a local store as an absolute one: it is relative to the project, not to the current
+    directory."""
     scheme, colon, rest = uri.partition(":")
     if scheme == "sqlite" and rest.startswith("///") and not rest.startswith("////"):
         return f"sqlite:///{home / rest[3:]}"

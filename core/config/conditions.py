@@ -45,7 +45,7 @@ class Parsed:
 
 
 def parse(expression: str) -> Parsed:
-    """UsageError, with the column, when it is not an expression."""
+    """Parses an expression. Raises UsageError, with the column, if it is not one."""
     if "${{" in expression:
         raise UsageError("`when:` is an expression already", hint="leave ${{ and }} out")
     if len(expression) > _MAX_LENGTH:
@@ -134,7 +134,7 @@ class _Parser:
 
     def _call(self, name: str) -> Term:
         if name not in FUNCTIONS:
-            raise UsageError(f"`{name}()` is not known", hint="there are always() and failed()")
+            raise UsageError(f"`{name}()` is not known", hint="use always() or failed()")
         self.at += 2
         if not self._take(")"):
             raise self._unexpected("`)`")
@@ -155,7 +155,7 @@ class _Parser:
 
 
 def evaluate(parsed: Parsed, values: Mapping[str, Mapping[str, Scalar]], text_of: Callable[[Scalar], str]) -> bool:
-    """UsageError for a name that has no value."""
+    """Evaluates a parsed expression. Raises UsageError for a name that has no value."""
     return _Evaluation(values, text_of).holds(parsed.root)
 
 
@@ -191,6 +191,6 @@ class _Evaluation:
         if key not in found:
             raise UsageError(
                 f"`{term.text}` has no value in `when:`",
-                hint="there are params.…, matrix.…, needs.STEP.state, trigger and branch",
+                hint="use params.…, matrix.…, needs.STEP.state, trigger or branch",
             )
         return self.text_of(found[key])

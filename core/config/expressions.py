@@ -27,7 +27,7 @@ _NAME = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_-]*)\.([A-Za-z_][A-Za-z0-9_-]*)\s*"
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """`start` and `end` are its place in the template."""
+    """A `${{ }}` in a template; `start` and `end` are its position."""
 
     namespace: str
     name: str
@@ -39,7 +39,8 @@ class Placeholder:
 
 
 def placeholders(template: str) -> list[Placeholder]:
-    """Those of a template, in order. UsageError when one is not closed or does not name a value."""
+    """Returns the placeholders of a template, in order. Raises UsageError if one is not closed or does not name a
+    value."""
     if "${{" not in template:
         return []
     found: list[Placeholder] = []
@@ -56,17 +57,17 @@ def placeholders(template: str) -> list[Placeholder]:
 
 
 def text_of(value: Scalar) -> str:
-    """How a value is written into a command, a name or a comparison."""
+    """Returns the text of a value in a command, a name or a comparison."""
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
 def render(template: str, values: Values, *, quote: bool) -> str:
-    """The template with its values filled in.
+    """Returns the template with its values filled in.
 
-    With `quote` the template is a shell command, and each value arrives as exactly itself, as part of the word it
-    stands in, whether it stands bare or between double or single quotes; nothing in it can become shell. UsageError
-    for an unknown name, for a place where no quoting can hold (inside backquotes, `${…}`, `$((…))` or a
-    here-document), and for a value with a NUL byte.
+    With `quote` the template is a shell command, and each value arrives unchanged, as part of the word around it,
+    whether bare or between double or single quotes; nothing in it can become shell. Raises UsageError for an unknown
+    name, for a place where no quoting can hold (inside backquotes, `${…}`, `$((…))` or a here-document), and for a
+    value with a NUL byte.
     """
     found = placeholders(template)
     where = places(template, [(each.start, each.end) for each in found]) if quote else [Place.BARE] * len(found)
@@ -80,7 +81,7 @@ def render(template: str, values: Values, *, quote: bool) -> str:
 
 
 def check_template(template: str, *, quote: bool) -> list[Placeholder]:
-    """The placeholders, once it is certain that `render` can fill them in. UsageError otherwise."""
+    """Returns the placeholders if `render` can fill them in. Raises UsageError otherwise."""
     found = placeholders(template)
     if quote and found:
         for each, place in zip(found, places(template, [(each.start, each.end) for each in found]), strict=True):
@@ -103,21 +104,21 @@ def _near(word: str, known: Iterable[str]) -> str:
 
 
 def evaluate_when(expr: str, values: Values) -> bool:
-    """Whether a step's `when:` holds; an empty one does. UsageError when it is not an expression or names what is
-    not there."""
+    """Tells whether a step's `when:` holds; an empty one does. Raises UsageError if it is not an expression or names
+    an unknown value."""
     return not expr.strip() or evaluate(parse(expr), values, text_of)
 
 
 def when_names(expr: str) -> list[str]:
-    """The values that an expression names (`params.x`, `branch`, `needs.train.state`). UsageError when it is not an
-    expression."""
+    """Returns the values that an expression names (`params.x`, `branch`, `needs.train.state`). Raises UsageError if
+    it is not an expression."""
     return [] if not expr.strip() else list(parse(expr).names)
 
 
 def looks_at_outcome(expr: str) -> bool:
-    """Whether the expression decides for itself what a failed need means (`always()`, `failed()`, `needs.…`).
+    """Tells whether the expression itself decides what a failed need means (`always()`, `failed()`, `needs.…`).
 
-    A step without such an expression runs only when all its needs succeeded.
+    A step without such an expression runs only if all its needs succeeded.
     """
     if not expr.strip():
         return False

@@ -12,7 +12,7 @@ _NOBODY = "accepted, but no installed package implements it"
 
 
 def idle(record: Record, project: Project) -> tuple[str, ...]:
-    """Sections first, then single keys, in the order of the file."""
+    """Returns the sentences: sections first, then single keys, in the order of the file."""
     lines = [f"{key}: {_NOTHING}" for key in _SECTIONS if record.has(key)]
     lines += [
         f"pipelines.{name}.on.alert: {_NOTHING}" for name, pipeline in project.pipelines.items() if pipeline.on.alerts

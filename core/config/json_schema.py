@@ -1,4 +1,4 @@
-"""The JSON Schema that editors complete and check podium.yaml with; made from the table of keys."""
+"""The JSON Schema that editors use to complete and check podium.yaml; generated from the table of keys."""
 
 from __future__ import annotations
 

@@ -1,9 +1,7 @@
-"""Kinds of single values: how each is read, and how it looks in the JSON Schema.
-
-A kind is a small frozen object. `read` returns the value or INVALID with the problem noted; it never raises. Kinds
-that hold other kinds (lists, mappings, sections) are in sections.py; the table that uses them all is table.py. These
-are dataclasses without comparison, printing and slots: each of those costs time at every start of every command.
-"""
+"""Kinds of single values: how each is read, and its JSON Schema. A kind is a small frozen object. `read` returns the
+value, or INVALID with the problem noted; it never raises. Kinds that contain other kinds (lists, mappings, sections)
+are in sections.py; the table that uses them all is table.py. These are dataclasses without comparison, repr and
+slots, because each of those costs time at every start of every command."""
 
 from __future__ import annotations
 
@@ -48,7 +46,7 @@ def has_placeholder(text: str) -> bool:
 
 
 def _value(node: Node, key: str, reader: Reader) -> str | Any:
-    """Text of a value that is not a text in the end: quotes are only right around a variable."""
+    """Returns the text of a value that is not a text in the end. Quotes are allowed only around a variable."""
     if node.null:
         return reader.problem(node, key, "has no value", "give it one, or leave the key out")
     text = reader.text(node, key)
@@ -60,21 +58,23 @@ def _value(node: Node, key: str, reader: Reader) -> str | Any:
 
 
 def _shown(node: Node, text: str) -> str:
-    """A value as it was written; what a variable stands for is not repeated, it may be a secret."""
+    """Returns a value as it was written. The value of a variable is not repeated, because it may be a secret."""
     return f"`{shorten(node.text)}`" + (" (with its variables filled in)" if node.text != text else "")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Text:
-    """A text as written. `templated` allows `${{ }}`; `variables` fills `${NAME}` in; `check` returns what is wrong
-    with it, or ""."""
+    """A text as written."""
 
     variables: bool = True
+    """Fills `${NAME}` in."""
     templated: bool = False
+    """Allows `${{ }}`."""
     empty: bool = False
     pattern: str = ""
     what: str = ""
     check: Callable[[str], str] | None = None
+    """Returns what is wrong with the text, or ""."""
 
     def read(self, node: Node, key: str, reader: Reader) -> Any:
         if node.null and not self.empty:
@@ -262,7 +262,7 @@ _SIZE_UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Size:
-    """Bytes, from `512m`, `4g` (powers of 1024, as Docker reads them). The unit has to be there."""
+    """Bytes, from `512m`, `4g` (powers of 1024, as Docker reads them). The unit is required."""
 
     low: int = 0
 
@@ -297,7 +297,7 @@ class Choice:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PluginName:
-    """The name of a plug-in of `core/plugins.py`, ours or another package's."""
+    """The name of a plug-in of `core/plugins.py`, Podium's own or another package's."""
 
     kind: plugins.Kind
 

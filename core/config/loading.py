@@ -1,5 +1,5 @@
-"""The way from the file to the Project: text, nodes, records, references, dataclasses. Every stage notes all that it
-finds wrong."""
+"""Loads a Project from the file: text, nodes, records, references, dataclasses. Every stage notes all the problems
+it finds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def from_text(text: str, name: str, root: Path, home: Path, environ: Mapping[str
     reader = Reader(name, environ)
     node = source.parse(text, name)
     if node is None:
-        raise ConfigError((Problem(name, 0, 0, "", "is empty"),), hint="`podium init` writes one to begin with")
+        raise ConfigError((Problem(name, 0, 0, "", "is empty"),), hint="create one with `podium init`")
     record = read(node, reader)
     found = build.project(record, root, home, tuple(dict.fromkeys(reader.secrets)))
     check(record, found, reader)
@@ -42,7 +42,7 @@ def read(node: Node, reader: Reader) -> Record:
 
 
 def _in_order(problems: list[Problem], name: str) -> tuple[Problem, ...]:
-    """By place, each once (an alias repeats a problem), and not more than anyone reads."""
+    """Returns the problems by position, each once (an alias repeats a problem), up to a readable number."""
     unique = sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.column))
     if len(unique) <= MAX_PROBLEMS:
         return tuple(unique)

@@ -1,5 +1,5 @@
-"""Forms of single texts: paths, branch names, cron lines. Each function says what is wrong with a text, or "" when
-nothing is."""
+"""Formats of single texts: paths, branch names, cron lines. Each function returns what is wrong with a text, or ""
+if nothing is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[-/.]|/\.|\.lock(/|
 
 
 def bad_path(text: str) -> str:
-    """Paths belong to the project: the cache and the worktree of a pushed commit could not carry any other."""
+    """Checks a path of the project. Any other could not be carried by the cache and the worktree of a pushed commit."""
     path = PurePosixPath(text)
     if path.is_absolute() or text.startswith("~"):
         return "is not relative to the project's directory"
@@ -22,7 +22,7 @@ def bad_path(text: str) -> str:
 
 
 def bad_local(text: str) -> str:
-    """A place on this machine, inside of the project or not (keys and certificates do not belong into a project)."""
+    """Checks a path on this machine, inside the project or not (keys and certificates do not belong in a project)."""
     return "is more than one line" if "\n" in text else ""
 
 
@@ -31,9 +31,9 @@ def bad_branch(text: str) -> str:
 
 
 def bad_reason(text: str) -> str:
-    """A reason is read by people later: `true` says that there is one, and not which."""
+    """Checks a reason that people read later: `true` says that there is a reason, but not which."""
     if text.strip().lower() in ("true", "false", "yes", "no", "on", "off") or not any(char.isalpha() for char in text):
-        return "is no reason in words: write why it is right to do it all the same, or leave the key out"
+        return "is not a reason: write why it is right to do it, or leave the key out"
     return ""
 
 

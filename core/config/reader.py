@@ -1,4 +1,5 @@
-"""What every kind of value needs while it is read: a place for problems, the variables, the text of a node."""
+"""The reader that every kind of value uses: it collects problems, fills in variables, and returns the text of a
+node."""
 
 from __future__ import annotations
 
@@ -25,8 +26,8 @@ INVALID: Final = _Invalid()
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A section as read: `values` by key (wrong ones left out), `nodes` by key (wrong ones too), `node` where it
-    stands, `path` its key path."""
+    """A section as read: `values` by key (without invalid ones), `nodes` by key (with invalid ones), `node` its
+    position, `path` its key path."""
 
     node: Node
     path: str
@@ -37,19 +38,19 @@ class Record:
         return self.values.get(key, default)
 
     def has(self, key: str) -> bool:
-        """Whether it was written, rightly or wrongly."""
+        """Tells whether the key was written, valid or not."""
         return key in self.nodes
 
     def at(self, key: str, index: int | None = None) -> Node:
-        """Where a value stands, or its index-th item; a single value may stand for a list of one."""
+        """Returns the node of a value, or of its index-th item; a single value may stand for a list of one."""
         node = self.nodes.get(key, self.node)
         return node.items[index] if index is not None and node.kind == "list" and index < len(node.items) else node
 
 
 @dataclass(slots=True)
 class Reader:
-    """Collects. `seen` holds (section, key) of everything read: the test of config.example.yaml proves by it that no
-    key is left out."""
+    """Collects problems. `seen` holds (section, key) of everything read: the test of config.example.yaml uses it to
+    prove that no key is missing."""
 
     file: str
     environ: Mapping[str, str]
@@ -63,13 +64,13 @@ class Reader:
         return INVALID
 
     def suggest(self, word: str, known: Iterable[str]) -> str:
-        """Like `did_you_mean`, until there are more problems than anyone will be shown: looking for near words is
-        the slow part."""
+        """Returns the hint of `did_you_mean`, until there are more problems than will be shown: looking for similar
+        words is the slow part."""
         return did_you_mean(word, known) if len(self.problems) < MAX_PROBLEMS else ""
 
     def text(self, node: Node, key: str, *, variables: bool = True) -> str | Any:
-        """A scalar's text with its variables filled in; INVALID for a list, a mapping, or a variable that is not
-        set."""
+        """Returns a scalar's text with its variables filled in; INVALID for a list, a mapping, or a variable that is
+        not set."""
         if node.kind != "text":
             return self.problem(node, key, f"has to be one value, not {article(node)}")
         if not variables:
@@ -93,20 +94,20 @@ class Reader:
 
 
 def article(node: Node) -> str:
-    """A node's kind in words."""
+    """Returns a node's kind in words."""
     if node.null:
         return "nothing"
     return {"text": "a single value", "list": "a list", "map": "a mapping"}[node.kind]
 
 
 def shorten(text: str, limit: int = 60) -> str:
-    """A value as messages quote it: one line, no control characters, bounded."""
+    """Returns a value as messages quote it: one line, no control characters, bounded length."""
     line = "".join(char if char.isprintable() else " " for char in text[: limit + 1])
     return line if len(text) <= limit else line[:limit] + "…"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest known word, or all of them when none is near."""
+    """Returns a hint that names the most similar known word, or all of them if none is similar."""
     from difflib import get_close_matches
     from itertools import islice
 

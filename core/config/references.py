@@ -1,7 +1,5 @@
-"""What can only be checked with the whole project in hand: names that refer to each other, loops, ports, placeholders.
-
-Works on the records (for the places of problems) beside the built project (for the values).
-"""
+"""Checks that need the whole project: names that refer to each other, cycles, ports, placeholders. They use the
+records (for the positions of problems) together with the built project (for the values)."""
 
 from __future__ import annotations
 
@@ -127,7 +125,7 @@ _DRIVER_KEYS = ("host", "tls", "proxy", "proxy_image", "cpus", "memory", "keep_s
 
 
 def _driver_keys(record: Record, driver: str, host: str, reader: Reader) -> None:
-    """Notes keys that the driver does not act on, and a proxy beside Podium whose replicas are on another machine."""
+    """Notes keys that the driver does not support, and a proxy beside Podium whose replicas are on another machine."""
     written = [key for key in _DRIVER_KEYS if record.has(key)]
     if not written or not plugins.installed("drivers", driver):
         return
@@ -254,7 +252,7 @@ class _Steps:
             )
 
     def _matrix(self, record: Record, step: StepSpec) -> frozenset[str]:
-        """The names that every cell has. Notes a matrix that makes no step, too many, or the same one twice."""
+        """Returns the names that every cell has. Notes a matrix that makes no step, too many, or the same one twice."""
         from .expressions import text_of
 
         if step.matrix is None:
@@ -348,8 +346,8 @@ class _Steps:
                 self.reader.problem(node, path, f"unknown value `${{{{ {each} }}}}`", hint)
 
     def _files(self, needs: Mapping[str, Sequence[str]]) -> None:
-        """Two steps that write the same files, and a step that reads what another writes without waiting for it,
-        would race."""
+        """Notes races: two steps that write the same files, and a step that reads another's output without waiting
+        for it."""
         written = _Paths()
         for name, step in self.pipeline.steps.items():
             record = self.records[name]
@@ -410,8 +408,8 @@ def _double(texts: Iterable[str]) -> str | None:
 
 
 class _Paths:
-    """Who writes which path, asked by overlap: a path overlaps itself, what lies in it, and the directories that it
-    lies in."""
+    """Finds the writer of a path by overlap: a path overlaps itself, everything inside it, and its parent
+    directories."""
 
     def __init__(self) -> None:
         self.exact: dict[str, list[str]] = {}

@@ -1,5 +1,5 @@
-"""Kinds that hold other kinds: lists, mappings of names, sections with known keys, and sections whose keys depend on
-one of them."""
+"""Kinds that contain other kinds: lists, mappings of names, sections with known keys, and sections whose keys depend
+on one of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VARIABLE_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 
 
 def entries(node: Node, key: str, reader: Reader) -> Iterator[tuple[str, Node, Node]]:
-    """(name, key node, value node) of a mapping, each name once. Doubles are noted and passed over."""
+    """Yields (name, key node, value node) of a mapping, each name once. Duplicates are noted and skipped."""
     first: dict[str, Node] = {}
     for name, value in node.entries:
         if name.kind != "text" or not name.text:
@@ -46,7 +46,7 @@ def join(path: str, name: str | int) -> str:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Key:
-    """One key of a section: what it may hold, and what it is for in one line (also the schema's description)."""
+    """One key of a section: the kind of its value and a one-line description (also used in the schema)."""
 
     name: str
     kind: Kind
@@ -56,7 +56,7 @@ class Key:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ListOf:
-    """A tuple. A single value stands for a list of one where `single`."""
+    """A tuple. With `single`, a single value counts as a list of one."""
 
     kind: Kind
     single: bool = False
@@ -84,8 +84,8 @@ class ListOf:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MapOf:
-    """A dict of things that the project names. A thing that is wrong inside keeps its name, so that references to it
-    are not wrong too."""
+    """A dict of things that the project names. An entry with problems keeps its name, so that references to it are
+    not reported too."""
 
     kind: Kind
     what: str
@@ -133,8 +133,8 @@ def _holds_records(kind: Kind) -> bool:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Section:
-    """A mapping with known keys; reading gives a Record. `others` takes the keys that the table does not know (a
-    plug-in's own)."""
+    """A mapping with known keys; reading it returns a Record. `others` takes the keys that the table does not know
+    (a plug-in's own)."""
 
     name: str
     keys: Sequence[Key]
@@ -183,7 +183,7 @@ class Section:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Option:
-    """One form of a Chosen section: it is meant where `key` is present (and holds `word`, if given)."""
+    """One form of a Chosen section: it applies if `key` is present (and holds `word`, if given)."""
 
     key: str
     section: Section
@@ -192,11 +192,11 @@ class Option:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Chosen:
-    """A mapping whose form follows from one of its keys: a step by `run` or `uses`, a check by `metric`, `latency`
-    or `schema`.
+    """A mapping whose form depends on one of its keys: a step on `run` or `uses`, a check on `metric`, `latency` or
+    `schema`.
 
-    `otherwise` gives the section for a word that the options do not know (another package's plug-in of
-    this `kind`), or None.
+    `otherwise` returns the section for a word that the options do not know (another package's plug-in of this
+    `kind`), or None.
     """
 
     what: str
@@ -240,8 +240,8 @@ class Chosen:
         return self.otherwise(value.text) if self.otherwise and value is not None and value.kind == "text" else None
 
     def schema(self) -> Schema:
-        """All keys at one level, and per form which of them belong to it: editors complete better than from a list
-        of alternatives."""
+        """Returns a schema with all keys at one level, and per form which of them belong to it: editors complete
+        better than from a list of alternatives."""
         properties: Schema = {}
         rules: list[Schema] = []
         words: dict[str, list[str]] = {}
@@ -301,7 +301,7 @@ class Either:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Plain:
-    """Any value as it is, texts with their variables filled in: the options of an installed plug-in."""
+    """Any value unchanged, with the variables in its texts filled in: the options of an installed plug-in."""
 
     def read(self, node: Node, key: str, reader: Reader) -> Any:
         if node.kind == "list":

@@ -1,10 +1,8 @@
-"""Where in a shell command a value stands, and how it is written there so that it stays a value.
-
-A value is never made safe by escaping it for the quotes around it: the quotes are closed, the value is written in
-single quotes of its own, and the quotes are opened again. That is exact everywhere except in the places that are
-refused (`Place`), where no quotes can be opened or where shells differ. The command itself is trusted, its author is
-the project's; only the values are not.
-"""
+"""Finds the place of a value in a shell command, and writes it there so that it stays a value. A value is never made
+safe by escaping it for the quotes around it: the quotes are closed, the value is written in single quotes of its
+own, and the quotes are opened again. That is exact everywhere except in the places that are refused (`Place`), where
+no quotes can be opened or where shells differ. The command itself is trusted, because its author is the project's;
+only the values are not."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from ..errors import UsageError
 
 
 class Place(Enum):
-    """The first four can be filled in; the others say why they cannot."""
+    """A place in a command. The first four can be filled in; the others say why they cannot."""
 
     BARE = "bare"
     DOUBLE = "in double quotes"
@@ -37,7 +35,7 @@ _HEREDOC = re.compile(r"<<(-?)[ \t]*((?:'[^'\n]*'|\"[^\"\n]*\"|\\.|[^\s;&|<>()'\
 
 
 def quoted(value: str, place: Place, name: str) -> str:
-    """The value as shell text for that place. UsageError where none exists; `name` is for the message."""
+    """Returns the value as shell text for that place. Raises UsageError if none exists; `name` is for the message."""
     if place is Place.COMMENT:
         # Quoted as well: a comment that is none, because a shell sees it otherwise than we do, would be shell.
         value, place = " ".join(value.split()), Place.BARE
@@ -45,13 +43,13 @@ def quoted(value: str, place: Place, name: str) -> str:
         hint = 'give it to the step as a variable (`env: {X: …}`) and write "$X" here'
         raise UsageError(f"`${{{{ {name} }}}}` stands {place.value}, where no quoting keeps a value a value", hint=hint)
     if "\0" in value:
-        raise UsageError(f"the value of {name} holds a NUL byte", hint="no command can be given one")
+        raise UsageError(f"the value of {name} holds a NUL byte", hint="remove it: no command accepts one")
     around = _QUOTES[place]
     return around + "'" + value.replace("'", "'\"'\"'") + "'" + around
 
 
 def places(command: str, spans: Sequence[tuple[int, int]]) -> list[Place]:
-    """The place of each (start, end) span of the command, in the order given, which has to be that of the text."""
+    """Returns the place of each (start, end) span of the command. The spans have to be in the order of the text."""
     if not spans:
         return []
     scan = _Scan(command, dict(spans))
@@ -61,12 +59,13 @@ def places(command: str, spans: Sequence[tuple[int, int]]) -> list[Place]:
 
 @dataclass(slots=True)
 class _Scan:
-    """One pass over the command. `stack` holds what is open: `"` double quotes, `$(` a substitution, `(` a subshell."""
+    """One pass over the command."""
 
     text: str
     spans: dict[int, int]
     found: dict[int, Place] = field(default_factory=dict[int, Place])
     stack: list[str] = field(default_factory=list[str])
+    """The open constructs: `"` double quotes, `$(` a substitution, `(` a subshell."""
     heredocs: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
     unsure: bool = False
     in_word: bool = False  # a `#` begins a comment only where no word has begun
@@ -87,7 +86,7 @@ class _Scan:
                 self.in_word = self._token(char)
 
     def _token(self, char: str) -> bool:
-        """Goes on behind what begins with `char`; whether a word is under way there."""
+        """Continues after the token that begins with `char`; returns whether a word is under way there."""
         if char == "`":
             self._skip_to(self._closing("`", self.at + 1), Place.BACKQUOTES)
         elif char == "$":
@@ -109,7 +108,7 @@ class _Scan:
         self.at = self.spans[self.at]
 
     def _skip_to(self, end: int, place: Place) -> None:
-        """Goes on behind `end`; every span that begins before it gets `place`, and is not cut in two."""
+        """Continues after `end`; every span that begins before it gets `place`, and is not cut in two."""
         while self.at < min(end, len(self.text)):
             if self.at in self.spans:
                 self._span(place)
@@ -117,7 +116,7 @@ class _Scan:
                 self.at += 1
 
     def _closing(self, char: str, start: int) -> int:
-        """Behind the next `char` that no backslash precedes and that no span holds."""
+        """Returns the position after the next `char` that is neither escaped by a backslash nor inside a span."""
         position = start
         while position < len(self.text):
             if position in self.spans:
@@ -199,8 +198,8 @@ class _Scan:
         return char not in " \t\n;&|<>(" and not (char == "#" and not self.in_word)
 
     def _word(self, at: int) -> None:
-        """Any other text. A `case` inside a quoted substitution has `)` that close nothing, so what is open is no
-        longer certain."""
+        """Reads any other text. A `case` inside a quoted substitution has `)` that close nothing, so the open
+        constructs are no longer certain."""
         match = re.compile(r"case\b").match(self.text, at)
         if (
             match

@@ -1,9 +1,7 @@
-"""Text of a YAML file -> a tree of nodes that remember where they stand.
-
-The tree keeps scalars as they were written: what a scalar means (a number, a duration, a name) is decided by the key
-it stands under (kinds.py), never by YAML's guessing. So `on:` is a key and not a boolean, and `2013-03` or `3.10`
-stay what they are. Everything here is bounded: size, depth, and the number of nodes after aliases are followed.
-"""
+"""Text of a YAML file -> a tree of nodes that remember their positions. The tree keeps scalars as they were written:
+the type of a scalar (a number, a duration, a name) depends on its key (kinds.py), never on YAML's guessing. So `on:`
+is a key and not a boolean, and `2013-03` or `3.10` stay texts. Everything here is bounded: size, depth, and the
+number of nodes after aliases are followed."""
 
 from __future__ import annotations
 
@@ -23,54 +21,53 @@ MAX_DEPTH = 40
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """`kind` says which of `text`, `items` and `entries` is in use. `plain` is False for quoted and block text.
-    Lines and columns count from 1.
-
-    `size` is the number of nodes below and including this one, aliases followed.
-    """
+    """A node of the tree. Lines and columns count from 1."""
 
     kind: Literal["text", "list", "map"]
+    """Tells which of `text`, `items` and `entries` is in use."""
     line: int
     column: int
     text: str = ""
     plain: bool = False
+    """False for quoted and block text."""
     items: tuple[Node, ...] = ()
     entries: tuple[tuple[Node, Node], ...] = ()
     size: int = 1
+    """The number of nodes below and including this one, aliases followed."""
 
     def get(self, key: str) -> Node | None:
         return next((value for name, value in self.entries if name.text == key), None)
 
     @property
     def merges(self) -> bool:
-        """As a key: brings in what its value, a mapping or a list of them, holds."""
+        """Tells whether this key is `<<`, which includes its value: a mapping or a list of mappings."""
         return self.kind == "text" and self.plain and self.text == "<<"
 
     @property
     def null(self) -> bool:
-        """An empty value: nothing, `~` or `null`."""
+        """Tells whether the value is empty: nothing, `~` or `null`."""
         return self.kind == "text" and self.plain and self.text in ("", "~", "null", "Null", "NULL")
 
 
 def read_text(path: Path) -> str:
-    """The file's text. Raises ConfigError for a file that is missing, unreadable, too big, binary or not UTF-8;
-    reads no more than the bound."""
+    """Returns the file's text. Raises ConfigError for a file that is missing, unreadable, too big, binary or not
+    UTF-8; reads no more than the limit."""
     name = path.name
     try:
         # O_NONBLOCK: opening a FIFO must not wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     except FileNotFoundError:
         raise ConfigError(
-            (Problem(name, 0, 0, "", f"there is no such file in {path.parent}"),), hint="`podium init` writes one"
+            (Problem(name, 0, 0, "", f"there is no such file in {path.parent}"),), hint="create one with `podium init`"
         ) from None
     except OSError as error:
         raise ConfigError(
-            (Problem(name, 0, 0, "", f"cannot be read: {error.strerror}"),), hint=f"look at the permissions of {path}"
+            (Problem(name, 0, 0, "", f"cannot be read: {error.strerror}"),), hint=f"check the permissions of {path}"
         ) from None
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise ConfigError((Problem(name, 0, 0, "", "is not a regular file"),), hint=f"{path} has to be a text file")
+            raise ConfigError((Problem(name, 0, 0, "", "is not a regular file"),), hint=f"make {path} a text file")
         if status.st_size > MAX_BYTES:
             raise _too_big(name, status.st_size)
         data = b""
@@ -93,8 +90,8 @@ def _too_big(name: str, size: int) -> ConfigError:
 
 
 def decode(data: bytes, name: str) -> str:
-    """UTF-8, with or without a byte-order mark. Raises ConfigError that says where the first byte stands that is not
-    text."""
+    """Decodes UTF-8, with or without a byte-order mark. Raises ConfigError with the position of the first byte that
+    is not text."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -123,7 +120,7 @@ def decode(data: bytes, name: str) -> str:
 
 
 def parse(text: str, name: str) -> Node | None:
-    """The document's root; None for an empty document. Raises ConfigError at the first thing that is not YAML."""
+    """Returns the document's root; None for an empty document. Raises ConfigError at the first syntax error."""
     import yaml
 
     try:
@@ -164,8 +161,8 @@ def _explain(text: str, line: int, column: int, problem: str) -> tuple[str, str]
 
 
 def _merged(entries: tuple[tuple[Node, Node], ...]) -> tuple[tuple[Node, Node], ...]:
-    """With what `<<` brings in, after what is written: that wins. A `<<` of something else than mappings stays, to
-    be complained of."""
+    """Returns the entries followed by those that `<<` includes; explicit entries take precedence. A `<<` of anything
+    but mappings stays, so that it is reported later."""
     merging = [value for name, value in entries if name.merges]
     if not merging or any(each.kind != "map" for value in merging for each in _sources(value)):
         return entries
@@ -245,7 +242,7 @@ class _Composer:
             yield self._node(event, depth + 1)
 
     def _count(self, nodes: int, event: Any) -> None:
-        """Counts what walking the tree would cost: nine lines of aliases can stand for a billion nodes."""
+        """Counts the cost of walking the tree: nine lines of aliases can expand to a billion nodes."""
         self.total += nodes
         if self.total > MAX_NODES:
             raise self._error(

@@ -1,7 +1,8 @@
-"""Every key of podium.yaml: what it may hold and what it is for.
+"""Every key of podium.yaml: its kind and its purpose.
 
-The reader checks by this table, the JSON Schema is made from it (json_schema.py), and the test of config.example.yaml
-walks it. To add a key, add a line here, its field in core/domain/project.py, and the key in config.example.yaml.
+The reader checks by this table, the JSON Schema is made from it (json_schema.py), and the test of
+config.example.yaml walks it. To add a key, add a line here, its field in core/domain/project.py, and the key in
+config.example.yaml.
 """
 
 from __future__ import annotations
@@ -177,7 +178,7 @@ BUILTINS: dict[str, tuple[Key, ...]] = {
     "promote": (
         _ENVIRONMENT,
         _VERSION,
-        Key("force", _reason, "why it is promoted without a passed gate all the same; kept in the ledger (it is not)"),
+        Key("force", _reason, "why it is promoted without a passed gate; kept in the ledger (not promoted)"),
     ),
     "rollback": (_ENVIRONMENT,),
     "image": (
@@ -440,7 +441,7 @@ MONITOR = Chosen(
 ALERT = Section(
     "alert",
     (
-        Key("monitor", _name, "monitor that it looks at", required=True),
+        Key("monitor", _name, "monitor whose value it checks", required=True),
         Key("above", Amount(), "fires above this value"),
         Key("below", Amount(), "fires below this value"),
         Key("for", Integer(1, 10000), "measurements in a row (1)"),

@@ -1,4 +1,4 @@
-"""`${NAME}` and `${NAME:-default}`: values from the environment of whoever calls Podium."""
+"""`${NAME}` and `${NAME:-default}`: values from the environment of the calling process."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _HARMLESS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
-    """`missing` are variables that are not set and have no default; `malformed` says that a `${` does not begin a
-    variable.
+    """A text with its variables filled in. `missing` are variables that are not set and have no default; `malformed`
+    means that a `${` does not begin a variable.
 
     `secrets` are the values of variables whose names look secret; they must not be shown.
     """

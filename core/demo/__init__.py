@@ -1,1 +1,1 @@
-"""The demonstration: a project made of the example, traffic, and the story that is played with them."""
+"""The demonstration: a project made of the example, traffic, and the story that runs on them."""

@@ -1,6 +1,6 @@
-"""`podium demo --docker` without its words: steps and versions in containers of a real engine, a canary that goes
-through, one that is taken back by its own numbers, and a rollback. After each of these it looks whether the engine
-and Podium agree."""
+"""`podium demo --docker` without its output: steps and versions in containers of a real engine, a canary that
+succeeds, one that its own analysis rolls back, and a rollback. After each of these it checks that the engine and
+Podium agree."""
 
 from __future__ import annotations
 
@@ -63,8 +63,7 @@ class DockerDemo(Demo):
         return make(self.directory, adapt=self._adapt)
 
     def _adapt(self, directory: Path) -> None:
-        """The Docker variant in the place of podium.yaml, and the images that were chosen in the place of those that
-        it names."""
+        """Replaces podium.yaml with its Docker variant, and the images in it with the chosen ones."""
         os.replace(directory / CONFIGURATION, directory / "podium.yaml")  # noqa: PTH105
         defaults = DemoImages()
         for path in (directory / "podium.yaml", directory / "container" / "Dockerfile"):
@@ -145,8 +144,8 @@ class DockerDemo(Demo):
         return ended
 
     def _image(self) -> Iterator[DemoEvent]:
-        """How large the newest image is, and how long it took: the second one shares all but its model with the
-        first."""
+        """Yields the size of the newest image and its build time: the second image shares all layers but its model
+        with the first."""
         images = self.cockpit.containers.images()
         if images:
             newest = max(images, key=lambda image: image.built)
@@ -155,7 +154,7 @@ class DockerDemo(Demo):
             )
 
     def _meanwhile(self) -> Iterator[DemoEvent]:
-        """The canary under way: each of its stages once, with what was found at the one before."""
+        """Yields each stage of the canary under way once, with the results of the previous one."""
         canary = self.cockpit.environments.canary(ENVIRONMENT)
         if canary is None:
             return
@@ -164,12 +163,13 @@ class DockerDemo(Demo):
             yield DemoEvent(Told.DONE, f"  canary: version {canary.version} has {canary.share} % of the traffic")
         if canary.state is CanaryState.INCONCLUSIVE and self._resumed < _MAX_RESUMED:
             self._resumed += 1
-            yield DemoEvent(Told.BAD, f"  {canary.message}", "it goes on")
+            yield DemoEvent(Told.BAD, f"  {canary.message}", "resumed")
             changes = self.cockpit.changes
             changes.apply(changes.plan("resume", ENVIRONMENT), why="shown in the demonstration")
 
     def _agree(self) -> Iterator[DemoEvent]:
-        """`docker ps` and `podium status` tell the same. RunFailed, with both, when they do not after a moment."""
+        """Checks that `docker ps` and `podium status` agree. Raises RunFailed, with both, if they still differ after
+        a moment."""
         deadline = time.monotonic() + AGREE_SECONDS
         while True:
             status = self.cockpit.environments.get(ENVIRONMENT)

@@ -1,5 +1,5 @@
-"""The demonstration and the Docker engine: is one there, has it the images, does it run what Podium says, and is
-nothing left at the end."""
+"""The Docker engine of the demonstration: whether it answers and has the images, whether it agrees with Podium, and
+the removal of all containers at the end."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _NOT_RUNNING = (ReplicaState.DEAD, ReplicaState.STOPPED)
 
 
 def opened() -> Engine:
-    """The engine that the example will use: that of DOCKER_HOST, else this machine's. Unreachable or Refused when it
-    does not answer."""
+    """Opens the engine that the example will use: that of DOCKER_HOST, else this machine's. Raises Unreachable or
+    Refused if it does not answer."""
     from ..containers import open_engine
     from ..containers.engine.address import LOCAL_SOCKET, parse
 
@@ -27,8 +27,8 @@ def opened() -> Engine:
 
 
 def bring(engine: Engine, name: str, *, what: str, option: str) -> str:
-    """Have the image `name` on the engine; how it came there, in words. Unreachable, with the option that names
-    another one, when it cannot be had."""
+    """Makes the image `name` available on the engine; returns how, in words. Raises Unreachable, with the option
+    that names another image, if it cannot be pulled."""
     from ..containers.images import registry, store
 
     if store.inspect(engine, registry.reference(name)) is not None:
@@ -36,7 +36,7 @@ def bring(engine: Engine, name: str, *, what: str, option: str) -> str:
     try:
         registry.pull(engine, name, say=lambda _: None)
     except PodiumError as error:
-        hint = f"{option} IMAGE names another one that is there or can be pulled: {what} in it"
+        hint = f"pass {option} IMAGE for another one with {what}"
         raise Unreachable(
             f"the image {name} is not on the engine, and it cannot be pulled: {error.message}", hint=hint
         ) from error
@@ -44,7 +44,7 @@ def bring(engine: Engine, name: str, *, what: str, option: str) -> str:
 
 
 def compared(project: Project, status: EnvironmentStatus) -> tuple[str, list[str]]:
-    """(what runs, in words; what the engine and Podium tell differently about an environment)."""
+    """Returns (the running replicas, in words; the differences between the engine and Podium about an environment)."""
     from ..containers import Labels, open_engine
     from ..containers.engine import labels
     from ..containers.engine.address import of_environment
@@ -77,7 +77,7 @@ def compared(project: Project, status: EnvironmentStatus) -> tuple[str, list[str
 
 
 def end_all(project: Project) -> list[str]:
-    """Remove every container of the demonstration that is still there; what was removed, in words. There should be
+    """Removes every remaining container of the demonstration; returns what was removed, in words. There should be
     none."""
     from ..containers import open_engine
     from ..containers.engine import labels
@@ -86,6 +86,6 @@ def end_all(project: Project) -> list[str]:
     with open_engine(of_project(project)) as engine:
         left = engine.containers([f"{labels.PROJECT}={project.name}", f"{labels.HOME}={labels.home_id(project.home)}"])
         for row in left:
-            with engine.doing("removing a container that was left"):
+            with engine.doing("removing a remaining container"):
                 engine.api.remove_container(row["Id"], v=True, force=True)
-    return [f"a container that was left ({row['Names'][0].lstrip('/')})" for row in left]
+    return [f"a remaining container ({row['Names'][0].lstrip('/')})" for row in left]

@@ -1,5 +1,4 @@
-"""What the demonstration asks of an opened project: the part of the façade that it plays on, so that it need not know
-the façade itself."""
+"""The part of the façade that the demonstration uses, so that it does not depend on the façade itself."""
 
 from __future__ import annotations
 

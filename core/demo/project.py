@@ -1,5 +1,5 @@
-"""The demonstration's project: a copy of the example as a git repository, with ports that are free, and the changes
-that are committed to it."""
+"""The demonstration's project: a copy of the example as a git repository, with free ports, and the changes that are
+committed to it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _GIT_SECONDS = 30.0
 
 
 def examples() -> Path:
-    """The examples that came with Podium: beside the installed package and in a checkout alike."""
+    """Returns the directory of the examples that came with Podium, beside the installed package or in a checkout."""
     found = Path(__file__).resolve().parents[2] / "examples"
     if not (found / EXAMPLE / "podium.yaml").is_file():
         raise MissingExtra(
@@ -37,16 +37,15 @@ def examples() -> Path:
 
 
 class Ports:
-    """Ports that are the demonstration's for as long as this lives: another that begins meanwhile, long before ours
-    listens, takes others."""
+    """Ports that are reserved for the demonstration while this object lives: another demonstration that starts
+    meanwhile, long before this one listens, takes others."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
         self._held: list[socket.socket] = []
 
     def adapt(self, configuration: Path) -> None:
-        """Exchange ports that somebody else has for free ones, wherever the file names them; `notes` then says
-        which."""
+        """Replaces ports that are in use with free ones everywhere in the file; `notes` then lists them."""
         text = configuration.read_text(encoding="utf-8")
         for port in sorted({int(found) for found in re.findall(r"\bport: (\d+)", text)}):
             if not self._take(port):
@@ -68,8 +67,8 @@ class Ports:
 
 
 class Changes:
-    """The repository of the demonstration, and the changes waiting to be committed to it. `ports.notes` says what
-    had to be adapted."""
+    """The repository of the demonstration, and the changes waiting to be committed to it. `ports.notes` lists the
+    ports that were replaced."""
 
     def __init__(self, directory: Path, patches: Path, ports: Ports) -> None:
         self.directory = directory
@@ -80,7 +79,7 @@ class Changes:
         return git(self.directory, "rev-parse", "HEAD")
 
     def apply(self, name: str) -> tuple[str, str]:
-        """Commit the change `name` (examples/changes/NAME.patch) to main; (commit, subject)."""
+        """Commits the change `name` (examples/changes/NAME.patch) to main; returns (commit, subject)."""
         patch = self.patches / f"{name}.patch"
         message = patch.read_text(encoding="utf-8").partition("\n---\n")[0].strip()
         git(self.directory, "apply", str(patch))
@@ -89,7 +88,8 @@ class Changes:
 
 
 def make(directory: Path, *, adapt: Callable[[Path], None] | None = None) -> Changes:
-    """Copy the example to `directory`, have `adapt` change it, and commit it there. Raises what `possible` does."""
+    """Copies the example to `directory`, has `adapt` change it, and commits it there. Raises the errors of
+    `possible`."""
     possible(directory)
     source = examples()
     ports = Ports()
@@ -111,15 +111,15 @@ def make(directory: Path, *, adapt: Callable[[Path], None] | None = None) -> Cha
 
 
 def possible(directory: Path, command: str = "podium demo") -> None:
-    """Refused when something is in `directory` already, with what to do about it for who called `command`;
-    MissingExtra when what the demonstration needs on this machine is not there."""
+    """Checks that the demonstration can run. Raises Refused if `directory` is not empty, with a hint for the user of
+    `command`, and MissingExtra if a program or package that it needs is missing."""
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         shown = os.path.relpath(directory)
         hint = (
-            f"look at it: podium -C {shown} ui\nbegin anew:  rm -r {shown} && {command} {shown}\nor elsewhere:"
+            f"look at it: podium -C {shown} ui\nstart over:  rm -r {shown} && {command} {shown}\nor elsewhere:"
             f" {command} OTHER"
         )
-        raise Refused(f"{shown} is there already", hint=hint)
+        raise Refused(f"{shown} already exists", hint=hint)
     if shutil.which("git") is None:
         raise MissingExtra("the demonstration needs git", hint="install git")
     missing = [package for module, package in _NEEDED.items() if importlib.util.find_spec(module) is None]
@@ -133,7 +133,7 @@ def _ignore(path: Path) -> None:
 
 
 def _identity(directory: Path) -> dict[str, str]:
-    """Settings of this one repository: nobody's signing key is asked for, and a machine without a name for its user
+    """Returns the git settings of this one repository: no signing key is used, and a machine without a git user name
     can commit."""
     settings = {"commit.gpgsign": "false", "core.autocrlf": "false"}
     if not git(directory, "config", "--default", "", "--get", "user.email"):
@@ -142,7 +142,7 @@ def _identity(directory: Path) -> dict[str, str]:
 
 
 def git(directory: Path, *arguments: str) -> str:
-    """What a git command prints. RunFailed with its words when it fails."""
+    """Runs a git command and returns its output. Raises RunFailed with git's message if it fails."""
     environ = {
         **{k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
         "GIT_TERMINAL_PROMPT": "0",

@@ -1,8 +1,6 @@
-"""`podium demo` without its words: makes a project out of the example and takes it through delivery, refusal,
-rollback and back again.
-
-It uses the façade as any front end would, and tells what happens as `DemoEvent`s. Whatever it starts, `stop()` ends.
-"""
+"""`podium demo` without its output: creates a project from the example and takes it through delivery, refusal,
+rollback and back again. It uses the façade as any front end would, and reports its progress as `DemoEvent`s.
+`stop()` ends everything that it started."""
 
 from __future__ import annotations
 
@@ -38,7 +36,7 @@ AGENT_SECONDS = 5.0
 
 
 class Demo:
-    """One demonstration in `directory`, which must not be there yet (Refused). Leaving it as a context manager stops
+    """One demonstration in `directory`, which must not exist yet (Refused). Leaving it as a context manager stops
     everything it started."""
 
     def __init__(self, directory: Path, opened: Callable[[Path], Facade]) -> None:
@@ -66,7 +64,7 @@ class Demo:
         self.stop()
 
     def play(self) -> Iterator[DemoEvent]:
-        """All of it, told as it happens. RunFailed when something does not go as it should."""
+        """Plays the demonstration and yields its events. Raises RunFailed if a part does not go as expected."""
         began = time.monotonic()
         yield from self._begin()
         yield from self._first()
@@ -189,7 +187,7 @@ class Demo:
         return self._changes
 
     def _noticed(self, commit: str) -> Generator[DemoEvent, None, Run]:
-        """The run that the agent starts for `commit`; RunFailed when it does not."""
+        """Waits for the run that the agent starts for `commit` and returns it. Raises RunFailed if there is none."""
         began = time.monotonic()
         while time.monotonic() - began < NOTICED_SECONDS:
             for run in self.cockpit.runs.list(limit=5, name=PIPELINE):
@@ -200,11 +198,11 @@ class Demo:
                     return run
             time.sleep(POLL_INTERVAL)
         raise RunFailed(
-            "the agent did not notice the push", hint=f"its log: {self.directory / '.podium' / 'agent.log'}"
+            "the agent did not notice the push", hint=f"read its log: {self.directory / '.podium' / 'agent.log'}"
         )
 
     def _follow(self, run: Run, *, failing: str = "") -> Generator[DemoEvent, None, Run]:
-        """Tell how each step of the run goes; the run as it ended. A step named `failing` is expected to fail."""
+        """Reports each step of the run; returns the run as it ended. A step named `failing` is expected to fail."""
         told: dict[str, StepState] = {}
         while True:
             detail = self.cockpit.runs.get(run.id)
@@ -225,7 +223,7 @@ class Demo:
             time.sleep(POLL_INTERVAL)
 
     def _meanwhile(self) -> Iterator[DemoEvent]:
-        """What else there is to tell while a run goes on."""
+        """Yields other events that occur during a run."""
         return iter(())
 
     def _must_succeed(self, run: Run) -> None:
@@ -238,7 +236,7 @@ class Demo:
             )
 
     def _verdicts(self, run: Run) -> Iterator[DemoEvent]:
-        """What the gate found in this run, check by check, with its figures."""
+        """Yields the gate's checks in this run, with their values."""
         for report in self._reports(run):
             told = Told.DONE if report.verdict is Verdict.PASS else Told.BAD
             against = f" against champion v{report.champion}" if report.champion is not None else ""
@@ -269,8 +267,8 @@ class Demo:
         return []
 
     def _settled(self) -> Count:
-        """The traffic's count once every request that was under way has been counted; the next chapter counts from
-        there."""
+        """Returns the traffic's count once every request that was under way has been counted; the next chapter
+        counts from there."""
         if self._traffic is not None:
             self._counted = self._traffic.settled()
         return self._counted
@@ -282,8 +280,8 @@ class Demo:
         )
 
     def stop(self) -> list[str]:
-        """End the traffic, the agent, what runs and what serves; what was stopped, in words. An error does not keep
-        it from the rest."""
+        """Stops the traffic, the agent, the runs and the environments; returns what was stopped, in words. An error
+        in one does not prevent the others."""
         traffic, self._traffic = self._traffic, None
         cockpit, self._cockpit = self._cockpit, None
         # The agent before the rest: it would start runs, and bring back what is stopped.
@@ -311,7 +309,8 @@ class Demo:
 
 
 def _end_agent(cockpit: Facade, starting: bool) -> list[str]:
-    """An agent whose start was interrupted has yet to report; not waiting for it would leave it behind."""
+    """Stops the agent. One whose start was interrupted has yet to report; without waiting for it, it would keep
+    running."""
     deadline = time.monotonic() + (AGENT_SECONDS if starting else 0.0)
     while not cockpit.agent.status().alive and time.monotonic() < deadline:
         time.sleep(POLL_INTERVAL)
@@ -351,7 +350,7 @@ def _traffic_event(text: str, count: Count, seconds: float | None = None) -> Dem
 
 
 def _wait_for_version(url: str, version: int, began: float, state: Callable[[], RunState]) -> float:
-    """Seconds from `began` until the environment answers as `version`: what somebody who sends requests sees."""
+    """Returns the seconds from `began` until the environment answers as `version`, as a client sees it."""
     parts = urlsplit(url)
     while time.monotonic() - began < SWITCH_SECONDS:
         connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=5.0)
@@ -367,4 +366,4 @@ def _wait_for_version(url: str, version: int, began: float, state: Callable[[], 
         if state() in (RunState.FAILED, RunState.CANCELLED, RunState.INTERRUPTED):
             break
         time.sleep(0.01)
-    raise RunFailed(f"version {version} did not take over", hint="`podium show last` says what happened")
+    raise RunFailed(f"version {version} did not take over", hint="run `podium show last`")

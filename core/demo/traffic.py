@@ -1,4 +1,4 @@
-"""The demonstration's traffic: the example's own replay script as a child process, and what it has counted so far."""
+"""The demonstration's traffic: the example's own replay script as a child process, and its counts so far."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAX_SECONDS = 3600  # seconds after which the traffic ends by itself, should ev
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Requests sent, and those of them that were not answered well, by reason."""
+    """The number of requests sent and of those that failed, by reason."""
 
     sent: int = 0
     failures: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -43,7 +43,7 @@ class Count:
 
 
 class Traffic:
-    """Requests at an even rate against `url`, until `stop()`."""
+    """Sends requests at an even rate to `url`, until `stop()`."""
 
     def __init__(self, directory: Path, url: str, rate: float) -> None:
         command = [
@@ -97,14 +97,14 @@ class Traffic:
             return self._count
 
     def wait_until_flowing(self) -> None:
-        """RunFailed when no request has been answered in good time."""
+        """Waits for the first answer. Raises RunFailed if none arrives in time."""
         deadline = time.monotonic() + _FIRST_SECONDS
         while self.count().sent == 0:
             self._next_line(deadline)
 
     def settled(self) -> Count:
-        """The count after the next two reports: a request that was under way at the call and was answered at once is
-        in it."""
+        """Returns the count after the next two reports, which includes every request that was under way at the call
+        and answered promptly."""
         deadline = time.monotonic() + _FIRST_SECONDS
         for _ in range(2):
             self._next_line(deadline)
@@ -115,16 +115,16 @@ class Traffic:
             seen = self._lines
             while self._lines == seen and self._lines >= 0:
                 if not self._told.wait(max(0.0, deadline - time.monotonic())) and time.monotonic() >= deadline:
-                    raise RunFailed("the traffic does not flow", hint=self._errors)
+                    raise RunFailed("the traffic does not start", hint=self._errors)
             if self._lines < 0:
                 last = self._errors.strip().splitlines()
                 raise RunFailed(
-                    f"the traffic ended: {last[-1] if last else 'it said nothing'}",
-                    hint="examples/flights/replay.py sends it",
+                    f"the traffic ended: {last[-1] if last else 'no output'}",
+                    hint="run examples/flights/replay.py by itself to see why",
                 )
 
     def stop(self) -> list[str]:
-        """End it; what was stopped, in words."""
+        """Stops the traffic; returns what was stopped, in words."""
         self._process.terminate()
         try:
             self._process.wait(timeout=12.0)

@@ -1,4 +1,4 @@
-"""What needs a person: the rules, from what is known of a project. Every front end shows the same list."""
+"""The rules that decide what needs a person's attention. Every front end shows the same list."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WATCH = "podium watch --daemon"
 
 
 class Reason(StrEnum):
-    """Why something needs a person. The names are part of what commands print; they are only ever added to."""
+    """Why something needs a person. Commands print the names, so names are only ever added."""
 
     DOWN = "down"  # an environment that should serve does not
     ENGINE = "engine"  # an engine does not answer
@@ -41,10 +41,10 @@ class Need:
     """0 is the worst; the list is sorted by it."""
     reason: Reason
     subject: str
-    """What it is about: an environment, `run 3`, `v4`, an alert, the agent."""
+    """The thing that needs attention: an environment, `run 3`, `v4`, an alert, the agent."""
     words: str
     command: str = ""
-    """The command that deals with it; empty where there is no single one."""
+    """The command that resolves it; empty if there is no single one."""
     environment: str = ""
     run_id: int | None = None
     version: int | None = None
@@ -60,7 +60,8 @@ def needs(
     now: float,
     snapshots: Iterable[EngineSnapshot] = (),
 ) -> list[Need]:
-    """Returns what a person should know or do, the worst first. `runs` come newest first."""
+    """Returns everything that needs a person's attention, the most urgent first. `runs` have to be sorted newest
+    first."""
     found: list[Need] = []
     for status in environments:
         found += _of_environment(status, agent, now)
@@ -96,7 +97,7 @@ def _of_engines(snapshots: Iterable[EngineSnapshot]) -> Iterator[Need]:
 
 
 def _of_runs(runs: Iterable[Run], now: float) -> Iterator[Need]:
-    """Of each pipeline and operation only the newest run counts as failed."""
+    """Yields the failed runs. Of each pipeline and operation only the newest run counts."""
     seen: set[tuple[str, str]] = set()
     for run in runs:
         subject = f"run {run.id}"

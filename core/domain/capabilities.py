@@ -1,5 +1,5 @@
-"""What a driver or an executor can do, said beside its name in `core/plugins.py` (or by the class attribute
-`capabilities` of another package's class), so that nothing has to compare names."""
+"""Capabilities of drivers and executors, declared beside their names in `core/plugins.py` (or by the class attribute
+`capabilities` of another package's class), so that no code has to compare names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DriverCapabilities:
-    """What the rest of Podium may expect of a driver before it has been loaded."""
+    """The capabilities of a driver, known before it is loaded."""
 
     engine: bool = False
     """Replicas are containers of an engine that speaks Docker's API. The environment then has an engine's address
@@ -24,7 +24,7 @@ class DriverCapabilities:
 
 @dataclass(frozen=True)
 class ExecutorCapabilities:
-    """What the rest of Podium may expect of an executor before it has been loaded."""
+    """The capabilities of an executor, known before it is loaded."""
 
     image: bool = False
     """It runs steps that have `image` or `build`."""

@@ -1,4 +1,4 @@
-"""Images and containers, as far as Podium made them."""
+"""Images and containers that Podium created."""
 
 from __future__ import annotations
 
@@ -18,57 +18,61 @@ GONE = "gone"
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """The serving image of a version on one engine.
-
-    `image_id` is the engine's own id of it and `digest` the registry's, empty where it was never pushed; `reference`
-    is what a container is started from: `repository@digest` once there is a digest, else the id. `model_layer` is
-    the digest of the layer that holds the model. `size` is bytes, `seconds` how long the build took, `built` when
-    (seconds since the epoch). `sbom` is a file, empty for none.
-    """
+    """The serving image of a version on one engine."""
 
     model: str
     version: int
     engine: str
     image_id: str
+    """The engine's own id of the image."""
     reference: str
+    """The reference that containers are started from: `repository@digest` once there is a digest, else the id."""
     built: float
+    """When the build ended (seconds since the epoch)."""
     digest: str = ""
+    """The registry's digest; empty if the image was never pushed."""
     tag: str = ""
     base: str = ""
     model_layer: str = ""
+    """The digest of the layer that holds the model."""
     size: int = 0
+    """Bytes."""
     seconds: float = 0.0
+    """How long the build took."""
     run_id: int | None = None
     sbom: str = ""
+    """The file with the bill of materials; empty for none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unneeded:
-    """An image on an engine that nothing needs any more, and in a few words why. `version` is None for one that
-    holds dependencies alone. `size` is all of its layers (bytes); what removing it frees is less where others share
-    them."""
+    """An image on an engine that nothing needs any more."""
 
     engine: str
     image_id: str
     name: str
     version: int | None
+    """None for an image that holds only dependencies."""
     size: int
+    """The size of all its layers in bytes; removing the image frees less if others share them."""
     why: str
+    """Why nothing needs it, in a few words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container of ours as the engine described it at `seen` (seconds since the epoch). `state` and `health` are
-    the engine's words (`running`, `exited`, …; `healthy`, `unhealthy`, `starting` or empty). `exit_code` is None
-    while it runs. `labels` are Podium's own, `networks` the names of those that it is on."""
+    """A container that Podium created, as the engine described it at `seen`."""
 
     id: str
     name: str
     environment: str
     role: str
     state: str
+    """The engine's word: `running`, `exited`, …"""
     seen: float
+    """Seconds since the epoch."""
     health: str = ""
+    """The engine's word: `healthy`, `unhealthy`, `starting` or empty."""
     image_id: str = ""
     image: str = ""
     version: int | None = None
@@ -77,29 +81,32 @@ class Container:
     step: str = ""
     restarts: int = 0
     exit_code: int | None = None
+    """None while it is running."""
     out_of_memory: bool = False
     created: float = 0.0
     started: float | None = None
     address: str = ""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Podium's own labels."""
     networks: tuple[str, ...] = ()
+    """The names of the networks that it is connected to."""
 
     def why_not_restart(self) -> str:
-        """Why it cannot be restarted; empty where it can."""
+        """Returns why it cannot be restarted; empty if it can."""
         if self.role in ("replica", "proxy"):
             return ""
         return f"{self.name} is a {self.role or 'container of its own'}, which comes and goes with what it belongs to"
 
     def why_no_shell(self) -> str:
-        """Why no shell can be opened in it now; empty where one can."""
+        """Returns why no shell can be opened in it now; empty if one can."""
         return "" if self.state == "running" else f"{self.name} is {self.state}; a shell needs a running container"
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSnapshot:
-    """What the engine of an environment runs, as it was last seen. `message` says why it cannot be seen now; empty
-    when it can. While an agent follows the engine's events, a picture stays true until the next one comes, however
-    old it is."""
+    """The containers that the engine of an environment runs, at one moment. `message` says why the engine cannot be
+    asked now; empty if it can. While an agent follows the engine's events, a snapshot stays valid until the next
+    event, however old it is."""
 
     environment: str
     engine: str
@@ -108,8 +115,8 @@ class EngineSnapshot:
     message: str = ""
 
     def gone(self, replicas: Iterable[Replica]) -> tuple[Container, ...]:
-        """Returns a container in the state `gone` for each replica whose container was not seen; none while the
-        engine does not answer, for then nothing is known to be gone."""
+        """Returns a container in the state `gone` for each replica whose container is missing; none while the engine
+        does not answer, because then nothing is known to be missing."""
         if self.message:
             return ()
         ids = {each.id for each in self.containers}
@@ -142,17 +149,17 @@ _OF = "/"
 
 
 def usage_series(environment: str, container: str) -> str:
-    """Under which name the samples of one container are kept, beside those of its environment. `container` is its
-    replica's id, or its name where it has none (the proxy)."""
+    """Returns the name under which the samples of one container are kept, beside those of its environment.
+    `container` is its replica's id, or its name if it has none (the proxy)."""
     return f"{environment}{_OF}{container}"
 
 
 def of_container(series: str) -> bool:
-    """Returns whether samples of this name are those of a container, not of an environment."""
+    """Tells whether samples of this name belong to a container, not to an environment."""
     return _OF in series
 
 
 def step_key(base: str, digest: str) -> str:
-    """The key of a step in a container: `base` stands for everything but its image, `digest` for that. Made in two
-    parts, because an image that has to be fetched is not known before the step has begun."""
+    """Returns the cache key of a step in a container: `base` covers everything except its image, `digest` the image.
+    The key is made of two parts because an image that has to be pulled is unknown until the step starts."""
     return hashlib.sha256(f"{base}\0{digest}".encode()).hexdigest()

@@ -29,8 +29,7 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One row of the ledger. `phase` is the last phase of the rollout that was finished; `data` is
-    its `RolloutState` as JSON."""
+    """One row of the ledger."""
 
     id: int
     environment: str
@@ -40,6 +39,7 @@ class Deployment:
     to_version: int
     from_version: int | None
     at: float
+    """Seconds since the epoch."""
     who: str
     why: str = ""
     run_id: int | None = None
@@ -48,14 +48,16 @@ class Deployment:
     strategy: str = ""
     forced: bool = False
     phase: str = ""
+    """The last phase of the rollout that was finished."""
     ended: float | None = None
     message: str = ""
     data: Mapping[str, object] = field(default_factory=dict[str, object])
+    """Its `RolloutState` as JSON."""
 
 
 class ReplicaState(StrEnum):
-    """STOPPED is a container that is kept to be started again. UNKNOWN is never in the journal: the engine that
-    would know does not answer."""
+    """The state of a replica. STOPPED is a container that is kept to be started again. UNKNOWN is never in the
+    journal: it means that the engine does not answer."""
 
     STARTING = "starting"
     READY = "ready"
@@ -68,36 +70,40 @@ class ReplicaState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """One serving process or container. `weight` 0..100 is its share of the proxy's attention, `slot` its server
-    name in the proxy, `digest` what it loaded. The proxy finds it at `address`:`port`. `container` and `image` are
-    ids on the engine, empty for a process; `pid` is None there.
-    """
+    """One serving process or container."""
 
     id: str
     environment: str
     version: int
     slot: str
+    """Its server name in the proxy."""
     port: int
+    """The proxy reaches it at `address`:`port`."""
     state: ReplicaState
     pid: int | None = None
+    """None for a container."""
     pid_started: float | None = None
     weight: int = 0
+    """0..100: its share of the proxy's requests."""
     restarts: int = 0
     started: float | None = None
     digest: str = ""
+    """The digest of the model that it loaded."""
     message: str = ""
     address: str = "127.0.0.1"
     container: str = ""
+    """The container's id on the engine; empty for a process."""
     image: str = ""
+    """The image's id on the engine; empty for a process."""
 
     @property
     def number(self) -> int:
-        """Its number among the replicas of its version, from 1."""
+        """Returns its number among the replicas of its version, from 1."""
         return int(self.slot.rpartition("-")[2])
 
 
 class CanaryState(StrEnum):
-    """INCONCLUSIVE waits for a person to resume, send all traffic, or abort."""
+    """The state of a canary. INCONCLUSIVE waits for a person to resume, send all traffic, or abort."""
 
     RUNNING = "running"
     PAUSED = "paused"
@@ -106,34 +112,39 @@ class CanaryState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CanaryStatus:
-    """A canary under way. `weights` are the shares of its stages in percent, `stage` counts from 0, `share` is the
-    present one. `since` is when the stage began and `until` when it will be judged (seconds since the epoch; None
-    while it is paused or waits). `results` are the analysis of this stage so far and `verdict` its verdict, None
-    before the first look. `message` says who paused it, or what it waits for."""
+    """A canary under way. Times are seconds since the epoch."""
 
     deployment: int
     environment: str
     version: int
     from_version: int | None
     stage: int
+    """The number of the stage, from 0."""
     weights: tuple[int, ...]
+    """The shares of the stages in percent."""
     share: int
+    """The share of the current stage in percent."""
     state: CanaryState
     since: float
+    """When the stage began."""
     until: float | None
+    """When the stage will be judged; None while it is paused or waits."""
     results: tuple[CheckResult, ...] = ()
+    """The analysis of this stage so far."""
     verdict: Verdict | None = None
+    """The verdict of this stage; None before the first analysis."""
     message: str = ""
+    """Who paused it, or what it waits for."""
     run_id: int | None = None
 
     def seconds_left(self, now: float) -> float | None:
-        """Seconds until the stage is judged; None while it is paused or waits for a person."""
+        """Returns the seconds until the stage is judged; None while it is paused or waits for a person."""
         if self.until is None or self.state is not CanaryState.RUNNING:
             return None
         return max(0.0, self.until - now)
 
     def headline(self, now: float) -> str:
-        """Where it stands, in a few words."""
+        """Returns its progress in a few words."""
         place = f"canary v{self.version} at {self.share} %"
         if self.state is CanaryState.INCONCLUSIVE:
             return f"{place} waits for a person"
@@ -144,17 +155,17 @@ class CanaryStatus:
 
     @property
     def brief(self) -> str:
-        """The same for a table's cell, with nothing in it that changes by itself."""
+        """Returns the same for a table's cell, without anything that changes with the time."""
         words = {CanaryState.PAUSED: "paused", CanaryState.INCONCLUSIVE: "waits"}.get(self.state)
         return f"v{self.version} {self.share} % {words}" if words else f"canary v{self.version} {self.share} %"
 
     @property
     def shares(self) -> tuple[int, ...]:
-        """The shares of traffic that it goes through, in percent; all traffic is the last."""
+        """Returns the shares of traffic of all its stages in percent; all traffic is the last."""
         return self.weights if self.weights and self.weights[-1] == 100 else (*self.weights, 100)
 
     def why_not(self, request: CanaryRequest) -> str:
-        """Why that cannot be asked of it now; empty where it can."""
+        """Returns why the request cannot be made now; empty if it can."""
         if request is CanaryRequest.PAUSE and self.state is CanaryState.PAUSED:
             return f"the canary in {self.environment} is already paused: {self.message}"
         if request is CanaryRequest.PAUSE and self.state is CanaryState.INCONCLUSIVE:
@@ -165,8 +176,8 @@ class CanaryStatus:
 
 
 class Condition(StrEnum):
-    """How an environment is doing, the worst of what is known. The names are part of what commands print; they are
-    only ever added to."""
+    """The condition of an environment, the worst of everything known. Commands print the names, so names are only
+    ever added."""
 
     EMPTY = "empty"  # nothing was deployed yet
     UNREACHABLE = "unreachable"  # its engine does not answer
@@ -189,7 +200,7 @@ _OF_CANARY = {
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentHealth:
-    """The condition of an environment, and the same in a few words."""
+    """The condition of an environment, with a few words about it."""
 
     condition: Condition
     words: str
@@ -197,12 +208,7 @@ class EnvironmentHealth:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentStatus:
-    """What an environment serves, and what it should.
-
-    `serving` and `previous` are version numbers by the ledger; `differences` are where the ledger, the registry's
-    aliases and the running replicas disagree (empty: they agree), the worst first, each with what a repair would do
-    about it. `rollback_to` is the version that one key brings back, with the expected seconds.
-    """
+    """The versions that an environment serves, and how they differ from what it should serve."""
 
     name: str
     driver: str
@@ -211,12 +217,18 @@ class EnvironmentStatus:
     carries: str
     strategy: str
     serving: int | None
+    """The version by the ledger."""
     previous: int | None
+    """The version before it by the ledger."""
     deployment: Deployment | None
     replicas: tuple[Replica, ...]
     differences: tuple[Difference, ...] = ()
+    """Where the ledger, the registry's aliases and the running replicas disagree, the worst first, each with its
+    repair; empty if they agree."""
     rollback_to: int | None = None
+    """The version that a rollback brings back."""
     rollback_seconds: float | None = None
+    """How long a rollback is expected to take."""
     rollback_note: str = ""
     proxy_alive: bool = False
     locked_by: str = ""
@@ -224,7 +236,7 @@ class EnvironmentStatus:
 
     @property
     def health(self) -> EnvironmentHealth:
-        """How it is doing, the worst first."""
+        """Returns the condition of the environment: the worst that applies."""
         ready = self._ready
         if self.serving is None:
             return EnvironmentHealth(Condition.EMPTY, "serves nothing yet")
@@ -247,13 +259,13 @@ class EnvironmentStatus:
 
     @property
     def _ready(self) -> int:
-        """How many replicas of the version that serves are ready."""
+        """Returns how many replicas of the serving version are ready."""
         return sum(each.state is ReplicaState.READY and each.version == self.serving for each in self.replicas)
 
     # Why something cannot be asked of it now, empty where it can: for those who refuse and for those who offer.
 
     def why_not_change(self) -> str:
-        """Why nothing about it can be changed: something else changes it."""
+        """Returns why it cannot be changed now: another change is under way."""
         return f"{self.name} is being changed by {self.locked_by}" if self.locked_by else ""
 
     def why_not_repair(self) -> str:
@@ -277,8 +289,7 @@ def nothing_to_repair(environment: str) -> str:
 
 
 class CanaryRequest(StrEnum):
-    """What a person may ask of a deployment that is under way. FULL gives the new version all traffic now, ABORT
-    puts everything back."""
+    """A request to a canary under way. FULL sends all traffic to the new version now, ABORT undoes the rollout."""
 
     PAUSE = "pause"
     RESUME = "resume"
@@ -288,7 +299,7 @@ class CanaryRequest(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One such order, as it stands in the journal."""
+    """One such request, as it is stored in the journal."""
 
     id: int
     deployment: int
@@ -306,5 +317,6 @@ class Quarantined:
     version: int
     commit: str
     at: float
+    """Seconds since the epoch."""
     who: str
     why: str = ""

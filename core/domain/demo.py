@@ -1,4 +1,4 @@
-"""What the demonstration tells while it goes on, and what it has measured at its end."""
+"""The events of the demonstration, and the measurements at its end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Told(StrEnum):
-    """CHAPTER begins one of the five parts, DOING says what is waited for, DONE what has come of it."""
+    """The kind of an event: CHAPTER begins one of the five parts, DOING names what is awaited, DONE its result."""
 
     CHAPTER = "chapter"
     DOING = "doing"
@@ -17,7 +17,7 @@ class Told(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DemoEvent:
-    """`seconds` is how long it took, where that is worth saying."""
+    """One event of the demonstration. `seconds` is how long it took, if that is of interest."""
 
     told: Told
     text: str
@@ -27,8 +27,8 @@ class DemoEvent:
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """One line of the summary. `requests` is how many were answered meanwhile and `lost` how many were not, where
-    traffic ran."""
+    """One line of the summary. `requests` is how many were answered meanwhile and `lost` how many were not, if
+    traffic was running."""
 
     what: str
     outcome: str
@@ -39,7 +39,7 @@ class DemoResult:
 
 @dataclass(frozen=True, slots=True)
 class DemoImages:
-    """What the demonstration in Docker is made of: `base` has a Python with pip, `proxy` has HAProxy."""
+    """The images of the demonstration in Docker: `base` has a Python with pip, `proxy` has HAProxy."""
 
     base: str = "python:3.11-slim"
     proxy: str = "haproxy:2.8"

@@ -11,8 +11,8 @@ MAX_SECONDS = 3660 * 86400.0
 
 
 def parse_duration(text: str) -> float | None:
-    """Seconds; None when it is not a duration. The unit has to be there: `60` alone could be anything. `0` is the
-    exception."""
+    """Returns the seconds, or None if the text is not a duration. The unit is required, because `60` alone is
+    ambiguous; `0` is the exception."""
     if text == "0":
         return 0.0
     position, seconds = 0, 0.0
@@ -26,6 +26,6 @@ def parse_duration(text: str) -> float | None:
 
 
 def parse_percent(text: str) -> float | None:
-    """The share (`20%` is 0.2); None when it is not a percentage."""
+    """Returns the share (`20%` is 0.2), or None if the text is not a percentage."""
     match = _PERCENT.fullmatch(text)
     return float(match[1]) / 100 if match else None

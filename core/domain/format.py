@@ -1,7 +1,5 @@
-"""Writes numbers, durations, sizes, ages and times for people. Pure functions; both front ends use them.
-
-Machines read JSON, where times are `moment` and all else is a plain number.
-"""
+"""Formats numbers, durations, sizes, ages and times for people. These are pure functions that both front ends use.
+Machines read JSON, where times are formatted by `moment` and everything else is a plain number."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def duration(seconds: float | None) -> str:
-    """`0.4s`, `12s`, `3m05s`, `2h10m`, `4d02h`; empty for None. At most six cells below 100 days."""
+    """Returns `0.4s`, `12s`, `3m05s`, `2h10m`, `4d02h`; empty for None. Below 100 days it takes at most six cells."""
     if seconds is None:
         return ""
     seconds = max(0.0, seconds)
@@ -30,7 +28,7 @@ def duration(seconds: float | None) -> str:
 
 
 def ago(at: float | None, now: float | None = None) -> str:
-    """`12s ago`, `3h ago`; the date (UTC) from 30 days on; empty for None."""
+    """Returns `12s ago`, `3h ago`; the date (UTC) from 30 days on; empty for None."""
     if at is None:
         return ""
     seconds = max(0.0, (time.time() if now is None else now) - at)
@@ -41,7 +39,7 @@ def ago(at: float | None, now: float | None = None) -> str:
 
 
 def age(at: float | None, now: float) -> str:
-    """`now`, `<1m`, `3m`, `2h`, `9d`, `4mo`: coarse, because it must not change every second on a quiet screen."""
+    """Returns `now`, `<1m`, `3m`, `2h`, `9d`, `4mo`: coarse, so that a quiet screen does not change every second."""
     if at is None:
         return ""
     seconds = max(0, int(now - at))
@@ -57,7 +55,7 @@ def age(at: float | None, now: float) -> str:
 
 
 def when(at: float | None, now: float | None = None) -> str:
-    """Local date and time; only the time on the same day."""
+    """Returns the local date and time; only the time on the same day."""
     if at is None:
         return ""
     local = time.localtime(at)
@@ -67,14 +65,14 @@ def when(at: float | None, now: float | None = None) -> str:
 
 
 def moment(at: float | None) -> str | None:
-    """ISO 8601 in UTC with milliseconds, as every JSON field has it."""
+    """Returns the time as every JSON field has it: ISO 8601 in UTC with milliseconds."""
     if at is None:
         return None
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def number(value: float | None) -> str:
-    """Four significant figures at most, without noise; a dash for None."""
+    """Returns at most four significant figures, without trailing noise; a dash for None."""
     if value is None:
         return "–"
     if not math.isfinite(value):
@@ -87,19 +85,19 @@ def number(value: float | None) -> str:
 
 
 def figure(value: object) -> str:
-    """A metric or parameter of any type: a float as `number` writes it, empty for None."""
+    """Returns a metric or parameter of any type: a float as `number` formats it, empty for None."""
     if value is None:
         return ""
     return number(value) if isinstance(value, float) else str(value)
 
 
 def signed(value: float) -> str:
-    """A difference, with its sign."""
+    """Returns a difference with its sign."""
     return f"{value:+.4f}" if abs(value) < 100 else f"{value:+,.0f}"
 
 
 def signal(name: str, value: float | None) -> str:
-    """A live signal in its unit."""
+    """Returns a live signal in its unit."""
     if value is None:
         return "–"
     if name == "requests":
@@ -114,7 +112,7 @@ def signal(name: str, value: float | None) -> str:
 
 
 def size(value: float) -> str:
-    """Bytes: `812 B`, `12 kB`, `3.4 MB`, `1.2 GB`, powers of 1000 as engines and registries count."""
+    """Returns bytes as `812 B`, `12 kB`, `3.4 MB`, `1.2 GB`: powers of 1000, as engines and registries count."""
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000 or unit == "GB":
             return f"{value:.0f} {unit}" if unit in ("B", "kB") or value >= 100 else f"{value:.1f} {unit}"
@@ -123,7 +121,7 @@ def size(value: float) -> str:
 
 
 def narrow_size(value: float) -> str:
-    """Bytes in at most five cells: `0`, `812`, `12k`, `3.4M`, `612M`, `1.2G`."""
+    """Returns bytes in at most five cells: `0`, `812`, `12k`, `3.4M`, `612M`, `1.2G`."""
     for unit in ("", "k", "M", "G"):
         if value < 999.5 or unit == "G":
             return f"{value:.1f}{unit}" if unit and value < 9.95 else f"{value:.0f}{unit}"
@@ -132,15 +130,15 @@ def narrow_size(value: float) -> str:
 
 
 def narrow_share(value: float) -> str:
-    """A share of one core in at most five cells."""
+    """Returns a share of one core in at most five cells."""
     return f"{value * 100:.1f}%" if value < 0.0995 else f"{value * 100:.0f}%"
 
 
 def count(value: int, noun: str, plural: str = "") -> str:
-    """`1 run`, `1,204 runs`."""
+    """Returns `1 run`, `1,204 runs`."""
     return f"{value:,} {noun if value == 1 else plural or noun + 's'}"
 
 
 def short_commit(commit: str, *, dirty: bool = False) -> str:
-    """Nine characters of a commit; a `+` says that the work tree had changes."""
+    """Returns nine characters of a commit, with a `+` if the work tree had changes."""
     return commit[:9] + ("+" if dirty and commit else "")

@@ -1,4 +1,4 @@
-"""Questions about a graph of names, asked by the config (is it sound?) and by the engine (in what order?)."""
+"""Algorithms on a graph of names, for the configuration (is it acyclic?) and the engine (in what order?)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 
 def find_cycle(needs: Mapping[str, Sequence[str]]) -> list[str] | None:
-    """A loop as `[a, b, c, a]`, each name needing the next one; None when there is none. Names that are not keys are
-    passed over.
+    """Returns a cycle as `[a, b, c, a]`, in which each name needs the next one; None if there is none. Names that
+    are not keys are ignored.
 
-    Iterative, so that a chain of any length cannot exhaust the stack.
+    It is iterative, so that a chain of any length cannot exhaust the stack.
     """
     done: set[str] = set()
     for start in needs:
@@ -35,7 +35,7 @@ def find_cycle(needs: Mapping[str, Sequence[str]]) -> list[str] | None:
 
 
 def reaches(needs: Mapping[str, Sequence[str]], start: str, goal: str) -> bool:
-    """Whether `start` needs `goal`, directly or not. Loops and unknown names do no harm."""
+    """Tells whether `start` needs `goal`, directly or indirectly. Cycles and unknown names are harmless."""
     pending, seen = [start], {start}
     while pending:
         for name in needs.get(pending.pop(), ()):

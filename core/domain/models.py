@@ -1,4 +1,4 @@
-"""Models, versions, and the lineage row that ties a version to its commit and its traffic."""
+"""Models, versions, and the lineage row that links a version to its commit and its traffic."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ TAG_IMAGE = "podium.image"
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A registered-model version as MLflow knows it. `digest` is the content hash of its files once fetched, else
-    empty."""
+    """A version of a registered model, as MLflow knows it."""
 
     model: str
     version: int
@@ -41,6 +40,7 @@ class Version:
     commit: str = ""
     run_id: int | None = None
     digest: str = ""
+    """The content hash of its files once they have been fetched; else empty."""
     verdict: Verdict | None = None
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
     params: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -66,8 +66,8 @@ class MetricPoint:
 
 @dataclass(frozen=True, slots=True)
 class ComparedRow:
-    """One line of a comparison: `kind` is `metric`, `param` or `tag`; one value per compared version, None where it
-    has none."""
+    """One line of a comparison: `kind` is `metric`, `param` or `tag`; there is one value per compared version, None
+    if a version has none."""
 
     kind: str
     name: str
@@ -84,11 +84,7 @@ class Comparison:
 @dataclass(frozen=True, slots=True)
 class Lineage:
     """commit ↔ run ↔ MLflow run ↔ version ↔ digest ↔ image ↔ replicas ↔ traffic share, for one version in one
-    environment (or in none).
-
-    `digest` is that of the version's files, `image` what its containers are started from: `repository@digest` where
-    it was pushed, else the engine's id of it; empty where it has none.
-    """
+    environment (or in none)."""
 
     commit: str
     run_id: int | None
@@ -96,9 +92,14 @@ class Lineage:
     model: str
     version: int | None
     digest: str
+    """The digest of the version's files."""
     environment: str = ""
+    """Empty for a version that no environment serves."""
     replicas: tuple[str, ...] = ()
     share: float = 0.0
+    """The share of the environment's traffic."""
     aliases: tuple[str, ...] = ()
     verdict: Verdict | None = None
     image: str = ""
+    """The reference that its containers are started from: `repository@digest` if the image was pushed, else the
+    engine's id; empty without an image."""

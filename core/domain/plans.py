@@ -1,4 +1,4 @@
-"""What a change will do, shown before it is done: one kind of plan for every kind of change."""
+"""Plans: what a change will do, shown before it is applied. There is one kind of plan for every kind of change."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class VersionChange:
 
     @property
     def compared(self) -> tuple[Version, Version] | None:
-        """Champion and candidate, where both are known and differ."""
+        """Returns champion and candidate if both are known and differ."""
         champion, candidate = self.champion, self.candidate
         if champion is None or candidate is None or champion.version == candidate.version:
             return None
@@ -47,51 +47,52 @@ class VersionChange:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a change will do to its target, shown before it is done and carried out as it stands here.
+    """What a change will do to its target, shown before it is applied and then applied exactly as shown.
 
-    Whoever carries it out looks at the world again, with the target locked: what has changed meanwhile refuses it.
+    Applying it checks the state again with the target locked, and refuses the plan if something has changed
+    meanwhile.
     """
 
     target: str
-    """What the change is about: an environment, or anything else that the verb's planner and step know."""
+    """The target of the change: an environment, or anything else that the verb's planner knows."""
     verb: str
     """The name of the change, by which core/plugins.py finds its planner: `promote`, `restart`, …"""
     title: str
     """The whole change in a few words: `Promote flights v3 to production`."""
     action: str
-    """What is done, as a button says it: `Promote`."""
+    """The label of the button that applies it: `Promote`."""
     command: str
     """The command that makes the same change."""
     changes: tuple[Change, ...] = ()
     differences: tuple[Difference, ...] = ()
-    """Where the target is not what it should be, the worst first."""
+    """Where the target is not as it should be, the worst first."""
     steps: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     refusal: str = ""
-    """Why it must not be done; empty: it may."""
+    """Why it must not be applied; empty if it may."""
     overridable: bool = False
     """Whether a person's reason overrides the refusal."""
     hint: str = ""
-    """What to do about the refusal, where a reason does not override it."""
+    """What to do about the refusal, if a reason does not override it."""
     nothing_to_do: str = ""
-    """Why there is nothing to do; empty where there is something."""
+    """Why there is nothing to do; empty if there is something."""
     type_to_confirm: str = ""
-    """The word that a person has to type; empty where agreeing is enough."""
+    """The word that a person has to type; empty if agreeing is enough."""
     kept_in: str = "ledger"
-    """Where the reason that a person gives is kept; empty where none is asked for."""
+    """Where the reason that a person gives is kept; empty if none is asked for."""
     expected_seconds: float | None = None
     versions: VersionChange | None = None
     """The version that the target gets; None for a change that is about something else."""
     step: str = ""
-    """The built-in step that carries it out; empty: the one named like the verb."""
+    """The built-in step that applies it; empty for the step named like the verb."""
     arguments: Mapping[str, str] = field(default_factory=dict[str, str])
-    """What that step needs to know beside its target."""
+    """The arguments of that step besides the target."""
     rests_on: Mapping[str, str] = field(default_factory=dict[str, str])
     """What the plan was made from. It is read again just before the change, and a difference refuses that."""
 
     def objection(self, *, confirmed: str = "", why: str = "", force: bool = False) -> tuple[str, str] | None:
-        """Returns why it must not be applied with what a person has given, and what to do about it; None where
-        nothing is missing. `confirmed` is the word they typed."""
+        """Returns why the plan must not be applied with the given answers, and what to do about it; None if nothing
+        is missing. `confirmed` is the word that the person typed."""
         if self.refusal and not (self.overridable and force and why):
             override = "give --force and --why REASON to do it anyway; both are kept in the ledger"
             return self.refusal, override if self.overridable else self.hint

@@ -1,9 +1,9 @@
-"""A project as its podium.yaml describes it: typed, checked, immutable. `core/config/` makes these; nothing here
-reads a file.
+"""A project as podium.yaml describes it: typed, checked, immutable. `core/config/` creates these objects; nothing
+here reads a file.
 
-The fields of a dataclass are the keys of its section. Where that is not so, a field's metadata says it: `key` is the
-key's name, `section` the dataclass of a section (or list of sections) below it, `sections` that of a mapping of named
-ones. A new section is a dataclass here, its keys in core/config/table.py, and the example.
+The fields of a dataclass are the keys of its section. The metadata of a field names the exceptions: `key` is the
+key's name, `section` the dataclass of a section (or list of sections) below it, `sections` that of a mapping of
+named ones. A new section is a dataclass here, its keys in core/config/table.py, and the example.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 
 @dataclass(frozen=True, slots=True)
 class Mlflow:
-    """`tracking_uri` is absolute where it names a local file. `artifacts` is the one directory of this machine that a
-    tracking server may name as the place of its files, empty for none. `embedded` means that no server stands between
-    us and the store."""
+    """The MLflow store. `tracking_uri` is absolute if it names a local file. `artifacts` is the one directory of
+    this machine that a tracking server may name as the place of its files, empty for none. `embedded` means that
+    Podium opens the store directly, without a server."""
 
     tracking_uri: str
     experiment: str
@@ -58,26 +58,25 @@ class Mlflow:
 
 @dataclass(frozen=True, slots=True)
 class Docker:
-    """The engine for steps and image builds, and what serving images are made of.
-
-    `host` is unix://, tcp:// or ssh://, empty for DOCKER_HOST or this machine's own. `tls` is a directory with
-    ca.pem, cert.pem and key.pem for tcp. `base` is the image that serving images are built on, `push` a repository
-    (`registry.example.com/flight-delay`) that they are pushed to, empty for none. `wheels` is a directory of wheels
-    that images install from instead of the package index. `sbom` is whether a bill of materials is kept with each
-    image, where syft is installed.
-    """
+    """The engine for steps and image builds, and the configuration of serving images."""
 
     host: str = ""
+    """A unix://, tcp:// or ssh:// address; empty for DOCKER_HOST or this machine's engine."""
     tls: str = ""
+    """A directory with ca.pem, cert.pem and key.pem for tcp."""
     base: str = "python:3.11-slim"
+    """The image that serving images are built on."""
     push: str = ""
+    """The repository (`registry.example.com/flight-delay`) that serving images are pushed to; empty for none."""
     wheels: str = ""
+    """A directory of wheels that images install from instead of the package index."""
     sbom: bool = True
+    """Keeps a bill of materials with each image if syft is installed."""
 
 
 @dataclass(frozen=True, slots=True)
 class On:
-    """What starts a pipeline by itself: a push to `push` branches, a cron line (UTC), alerts by name."""
+    """The triggers of a pipeline: pushes to the `push` branches, a cron line (UTC), alerts by name."""
 
     push: tuple[str, ...] = ()
     schedule: str = ""
@@ -93,7 +92,7 @@ MAX_CELLS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Axes in the order written; `include` adds cells, `exclude` removes those that match."""
+    """The axes of a matrix, in the order of the file; `include` adds cells, `exclude` removes those that match."""
 
     axes: Mapping[str, tuple[Scalar, ...]]
     include: tuple[Mapping[str, Scalar], ...] = ()
@@ -101,7 +100,7 @@ class Matrix:
 
     @property
     def size(self) -> int:
-        """Cells before `exclude`."""
+        """Returns the number of cells before `exclude`."""
         return (prod(map(len, self.axes.values())) if self.axes else 0) + len(self.include)
 
 
@@ -109,7 +108,7 @@ class Matrix:
 class ContainerSpec:
     """The container of a step with `image:` or `build:` (a directory with a Dockerfile); exactly one of them is set.
 
-    `cpus` and `memory` (bytes) are limits, None for no limit. `network` is whether it reaches anything at all.
+    `cpus` and `memory` (bytes) are limits, None for no limit. Without `network` the container has no network at all.
     """
 
     image: str = ""
@@ -121,32 +120,34 @@ class ContainerSpec:
 
 @dataclass(frozen=True, slots=True)
 class StepSpec:
-    """One step as written. Exactly one of `run` (a shell command line) and `uses` (a built-in's name) is set.
-
-    `timeout` and `backoff` are seconds. `when` is an expression (docs/pipelines.md). `options` holds the built-in's
-    own keys (`metric`, `goal`, `gate`, `environment`, …), already checked against the built-in's table. `line` is
-    where the step stands in the file.
-    """
+    """One step as written in podium.yaml. Exactly one of `run` and `uses` is set."""
 
     name: str
     run: str = ""
+    """A shell command line."""
     uses: str = ""
+    """The name of a built-in step."""
     needs: tuple[str, ...] = ()
     matrix: Matrix | None = None
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     timeout: float | None = None
+    """Seconds."""
     retries: int = 0
     backoff: float = 1.0
+    """Seconds."""
     when: str = ""
+    """An expression (docs/pipelines.md)."""
     allow_failure: bool = False
     cache: bool = True
     approval: bool = False
     executor: str = "process"
     container: ContainerSpec | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The built-in's own keys (`metric`, `goal`, `gate`, `environment`, …), already checked against its table."""
     line: int = 0
+    """The line of the step in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,28 +162,34 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check of a gate. `kind` is `metric`, `latency`, `schema` or `replay`.
+    """One check of a gate.
 
-    A metric check has `metric` and either bounds (`at_least`, `at_most`) or `compare: champion` with a `margin`
-    (absolute) and a `confidence`. `slices` and `min_rows` repeat it per value of those columns. `latency` is a
-    percentile (p50, p95, p99) bounded by `at_most` seconds. `goal` (maximize or minimize) is taken from the metric
-    where it is known, and must be given where it is not. `replay` are the limits for the captured requests of
-    `environment`.
+    A metric check has `metric` and either bounds (`at_least`, `at_most`) or `compare: champion` with a margin and a
+    confidence.
     """
 
     kind: str
+    """`metric`, `latency`, `schema` or `replay`."""
     metric: str = ""
     at_least: float | None = None
     at_most: float | None = None
+    """For `latency` it is seconds."""
     compare: str = ""
     margin: float = 0.0
+    """An absolute difference."""
     confidence: float = 0.95
     goal: str = ""
+    """maximize or minimize: taken from the metric if it is a known one, required otherwise."""
     slices: tuple[str, ...] = ()
+    """Columns; the check is repeated for each of their values."""
     min_rows: int = 1
+    """The number of rows that a slice needs to be checked."""
     percentile: str = field(default="", metadata={"key": "latency"})
+    """The percentile of `latency`: p50, p95 or p99."""
     environment: str = ""
+    """The environment whose captured requests are replayed."""
     replay: ReplayLimits | None = None
+    """The limits for those requests."""
     line: int = 0
 
 
@@ -197,7 +204,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class AnalysisRule:
-    """One limit that a canary has to keep to at each weight: `signal` is one of CANARY_SIGNALS (domain/watching.py).
+    """One limit that a canary has to keep at each weight: `signal` is one of CANARY_SIGNALS (domain/watching.py).
 
     `at_most` and `at_least` bound its value (a share, or seconds). `compare` is `champion` or empty; `margin` is how
     much worse than the champion's the value may be, as a share of it.
@@ -212,8 +219,8 @@ class AnalysisRule:
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """`kind` is rolling, blue-green or canary. `weights` are percentages, `interval` is seconds between them,
-    `drain` is how long (seconds) an old replica may take to finish what it has begun."""
+    """The strategy of a rollout: `kind` is rolling, blue-green or canary. `weights` are percentages, `interval` is
+    the seconds between them, `drain` the seconds that an old replica has to finish its requests."""
 
     kind: str = "blue-green"
     weights: tuple[int, ...] = ()
@@ -224,31 +231,33 @@ class Strategy:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where versions are served. `keep` is how many earlier versions stay warm, `keep_stopped` how many more stay as
-    stopped containers.
-
-    For the docker driver: `host` and `tls` as in Docker, empty for the same engine; `proxy` is `container` (of
-    `proxy_image`, on that engine) or `host` (a process beside Podium); `cpus` and `memory` (bytes) are limits of
-    each replica.
-    """
+    """An environment: a place where versions are served."""
 
     name: str
     driver: str = "process"
     port: int = 5100
     bind: str = "127.0.0.1"
     host: str = ""
+    """As in `Docker`; empty for the same engine. Only for the docker driver."""
     replicas: int = 1
     protected: bool = False
     keep: int = 1
+    """How many earlier versions stay warm."""
     keep_stopped: int = 3
+    """How many more stay as stopped containers."""
     tls: str = ""
+    """As in `Docker`; empty for the same engine. Only for the docker driver."""
     proxy: str = "container"
+    """For the docker driver: `container` (of `proxy_image`, on that engine) or `host` (a process beside Podium)."""
     proxy_image: str = "haproxy:2.8"
     cpus: float | None = None
+    """The limit of each replica; None for no limit."""
     memory: int | None = None
+    """The limit of each replica in bytes; None for no limit."""
     strategy: Strategy = Strategy()
     capture: float = 0.01
     health_timeout: float = 60.0
+    """Seconds."""
     line: int = 0
 
 
@@ -281,6 +290,7 @@ class AlertRule:
     below: float | None = None
     for_: int = field(default=1, metadata={"key": "for"})
     cooldown: float = 3600.0
+    """Seconds."""
     line: int = 0
 
 
@@ -294,13 +304,13 @@ class Infra:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """`root` is the directory of this podium.yaml (for a pushed commit, its worktree); `home` is the project's own
-    directory, whose `.podium/` holds all state. They are the same except inside the run of a pushed commit. `idle`
-    are sentences about keys that nothing acts on yet."""
+    """A project. `root` and `home` are the same except in the run of a pushed commit."""
 
     name: str
     root: Path
+    """The directory of this podium.yaml: for a pushed commit, its worktree."""
     home: Path
+    """The project's own directory, whose `.podium/` holds all state."""
     git: Git = field(metadata={"section": Git})
     mlflow: Mlflow
     pipelines: Mapping[str, Pipeline] = field(metadata={"sections": Pipeline})
@@ -313,13 +323,14 @@ class Project:
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     secrets: tuple[str, ...] = field(default=(), repr=False)
     idle: tuple[str, ...] = ()
+    """Sentences about keys that have no effect yet."""
 
     @property
     def state(self) -> Path:
         return self.home / ".podium"
 
     def environment(self, name: str) -> Environment:
-        """Returns the environment of that name. NotFound, with the names that there are, for any other."""
+        """Returns the environment of that name. Raises NotFound, listing the existing names, if there is none."""
         found = self.environments.get(name)
         if found is None:
             names = ", ".join(self.environments) or "none"

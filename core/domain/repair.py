@@ -1,4 +1,4 @@
-"""Where an environment is not what the ledger says, and what a repair would do about it."""
+"""Differences between an environment and its ledger, and what a repair does about each."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """PROBLEM: requests are lost, or could be, or the wrong thing answers. WARNING: it serves as it should, and
-    something beside that is not right."""
+    """PROBLEM: requests are lost, or could be, or the wrong version answers. WARNING: the environment serves
+    correctly, but something else is wrong."""
 
     PROBLEM = "problem"
     WARNING = "warning"
 
 
 class Kind(StrEnum):
-    """What differs. The names are part of what commands print; they are only ever added to."""
+    """The kind of a difference. Commands print the names, so names are only ever added."""
 
     INTERRUPTED = "interrupted"  # a change whose process is gone
     UNREACHABLE = "unreachable"  # the engine does not answer
     MISSING = "missing"  # fewer replicas than there should be
-    GONE = "gone"  # a replica's process or container is not there any more
-    STOPPED = "stopped"  # its container is there and does not run
+    GONE = "gone"  # the process or container of a replica no longer exists
+    STOPPED = "stopped"  # its container exists but is not running
     PAUSED = "paused"
     UNHEALTHY = "unhealthy"
     IMAGE = "image"  # another image than the version's
     LABELS = "labels"  # its labels name another version, model or commit
     NETWORK = "network"  # not on the environment's network, or at another address than the proxy has
     RESTARTED = "restarted"  # the engine had to start it again
-    STRAY = "stray"  # a container with our labels that the journal does not know
-    PROXY = "proxy"  # the proxy does not run, or does not answer
+    STRAY = "stray"  # a container with Podium's labels that is not in the journal
+    PROXY = "proxy"  # the proxy is not running, or does not answer
     WEIGHT = "weight"  # the proxy does something else than the journal says
     TRAFFIC = "traffic"  # a version takes traffic that should not
     ALIAS = "alias"
@@ -38,8 +38,8 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`subject` is a replica's id, a container's name, an alias, or the environment. `words` says the whole of it;
-    `repair` what a repair does about it, empty where it can do nothing."""
+    """One difference. `subject` is a replica's id, a container's name, an alias, or the environment. `words`
+    describe it completely; `repair` is what a repair does about it, empty if it can do nothing."""
 
     kind: Kind
     subject: str

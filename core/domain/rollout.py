@@ -1,4 +1,4 @@
-"""What a rollout knows of itself: the `data` of a ledger row, by names and types."""
+"""The state of a rollout: the `data` of a ledger row, with names and types."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, cast
 class RolloutState:
     """The state of one rollout, kept in the ledger so that another process can undo or finish it.
 
-    The keys in the journal are short and never change (`_KEYS`); rows that an earlier or a later version wrote are
-    read, and what this version does not know is written back as it was.
+    The keys in the journal are short and never change (`_KEYS`). Rows of earlier and later versions can be read, and
+    keys that this version does not know are written back unchanged.
     """
 
     weights_before: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -44,14 +44,14 @@ class RolloutState:
     """The stage of a canary that is being watched, as `rollout/canary.py` writes it; None when none is."""
 
     given_up: str = ""
-    """Why the rollout failed, where it could not be undone at once; whoever recovers it undoes it."""
+    """Why the rollout failed and could not be undone immediately; recovery undoes it later."""
 
     unknown: Mapping[str, object] = field(default_factory=dict[str, object])
     """Keys that this version does not know."""
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> RolloutState:
-        """Returns the state that a ledger row's `data` holds. Values of an unexpected type count as not there."""
+        """Returns the state that a ledger row's `data` holds. Values of an unexpected type count as missing."""
         proxy = data.get("proxy")
         return cls(
             weights_before=_mapping(data.get("weights")) or {},
@@ -68,7 +68,7 @@ class RolloutState:
         )
 
     def to_json(self) -> dict[str, object]:
-        """Returns what the ledger keeps: the keys of what is known so far, and those of another version."""
+        """Returns the JSON that the ledger keeps: everything known so far, and the keys of other versions."""
         known: dict[str, object] = {}
         if self.proxy_ran is not None or self.weights_before or self.new_replicas:
             known = {

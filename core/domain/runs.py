@@ -1,4 +1,4 @@
-"""Runs and steps: everything that takes time or changes the world."""
+"""Runs and steps: everything that takes time or has an effect."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class RunState(StrEnum):
 
     @property
     def finished(self) -> bool:
-        """Interrupted counts as finished: nothing is running, though `podium resume` may take it up again."""
+        """Tells whether nothing is running any more. An interrupted run counts as finished, though `podium resume`
+        may continue it."""
         return self in _FINISHED
 
 
@@ -59,17 +60,13 @@ class Trigger(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One execution of a pipeline or of an operation, at one commit.
-
-    Times are seconds since the epoch (UTC). `kind` is `pipeline`, or the operation's: `deploy`, `repair`, … `name` is
-    the pipeline's name, or the operation's target: an environment's name, or whatever else it is about.
-    `workspace` is the directory the steps run in: the project itself, or a worktree of the commit. `(worker_pid,
-    worker_started)` identify the process that owns the run: a pid alone may have been given to somebody else.
-    """
+    """One execution of a pipeline or of an operation, at one commit. Times are seconds since the epoch (UTC)."""
 
     id: int
     kind: str
+    """`pipeline`, or the name of the operation: `deploy`, `repair`, …"""
     name: str
+    """The pipeline's name, or the target of the operation, such as an environment."""
     state: RunState
     trigger: Trigger
     who: str
@@ -81,21 +78,24 @@ class Run:
     params: Mapping[str, str] = field(default_factory=dict[str, str])
     jobs: int = 2
     workspace: str = ""
+    """The directory that the steps run in: the project itself, or a worktree of the commit."""
     started: float | None = None
     ended: float | None = None
     heartbeat: float | None = None
     worker_pid: int | None = None
+    """The process that owns the run; only together with `worker_started`, because a pid can be reused."""
     worker_started: float | None = None
+    """When that process started."""
     message: str = ""
 
     @property
     def is_operation(self) -> bool:
-        """Whether it is a run of one built-in step and not of a pipeline."""
+        """Tells whether it is a run of one built-in step and not of a pipeline."""
         return self.kind != PIPELINE
 
     @property
     def title(self) -> str:
-        """`release` for a pipeline; `promote production v4` for an operation."""
+        """Returns `release` for a pipeline, `promote production v4` for an operation."""
         if not self.is_operation:
             return self.name
         version = self.params.get("version", "")
@@ -104,7 +104,7 @@ class Run:
     # Why something cannot be asked of it now, empty where it can: for those who refuse and for those who offer.
 
     def why_not_cancel(self) -> str:
-        """An interrupted run can be: it is given up."""
+        """Returns why it cannot be cancelled; empty if it can. An interrupted run can: it is given up."""
         over = self.state.finished and self.state is not RunState.INTERRUPTED
         return f"run {self.id} is over: {self.state}" if over else ""
 
@@ -118,7 +118,7 @@ class Run:
     def why_not_again(self) -> str:
         if not self.is_operation:
             return ""
-        return f"run {self.id} is a {self.kind} and no pipeline; plan another {self.kind} instead"
+        return f"run {self.id} is a {self.kind}, not a pipeline; plan another {self.kind} instead"
 
     def why_not_approve(self) -> str:
         if self.state is RunState.WAITING:
@@ -128,11 +128,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One node of a run's graph; a cell of a matrix is a step of its own, named `train[depth=8]`.
-
-    `uses` is the built-in's name, empty for a command. `key` is the cache key. `results` is what a built-in reports
-    (`version`, `verdict`, …). `origin` is the run whose outputs were restored when `cached`.
-    """
+    """One node of a run's graph; each cell of a matrix is a step of its own, named `train[depth=8]`."""
 
     run_id: int
     name: str
@@ -140,25 +136,29 @@ class Step:
     state: StepState
     needs: tuple[str, ...] = ()
     uses: str = ""
+    """The built-in's name; empty for a command."""
     command: str = ""
     attempt: int = 0
     cached: bool = False
     origin: int | None = None
+    """The run whose outputs were restored if the step was cached."""
     key: str = ""
+    """The cache key."""
     exit_code: int | None = None
     started: float | None = None
     ended: float | None = None
     message: str = ""
     results: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The results that a built-in reports (`version`, `verdict`, …)."""
 
     def why_not_approve(self) -> str:
-        """Why it cannot be approved now; empty where it can."""
+        """Returns why it cannot be approved now; empty if it can."""
         if self.state is StepState.WAITING:
             return ""
         return f"step {self.name} of run {self.run_id} is not waiting for approval: it is {self.state}"
 
     def why_no_shell(self) -> str:
-        """Why no shell can be opened where it ran; empty where one can."""
+        """Returns why no shell can be opened in its place; empty if one can."""
         if self.uses:
             return f"step {self.name} of run {self.run_id} is built in: there is no environment to look into"
         if self.state in _LOOKED_INTO:

@@ -1,4 +1,4 @@
-"""What git knows, as data."""
+"""Git data: commits."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """`at` is the commit's time in seconds since the epoch; `author` a name, `subject` the message's first line:
-    both are other people's text."""
+    """A commit. `at` is its time in seconds since the epoch; `author` is a name and `subject` the message's first
+    line. Both are untrusted text."""
 
     sha: str
     short: str

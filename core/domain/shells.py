@@ -1,4 +1,4 @@
-"""A shell where a step ran: what a front end needs to know to give a person one."""
+"""Shells in the place where a step ran: the data that a front end needs to open one."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class LocalShell:
-    """For a step that is a process: start `argv` in `directory` with `env` on the caller's own terminal. `words` say
-    where that is."""
+    """The shell of a step that is a process: start `argv` in `directory` with `env` on the caller's own terminal.
+    `words` describe the place."""
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(repr=False)
@@ -20,20 +20,20 @@ class LocalShell:
 
 
 class ShellSession(Protocol):
-    """A shell in a container: bytes to and from its terminal. Whoever opened it closes it."""
+    """A shell in a container: bytes to and from its terminal. The caller closes it."""
 
     words: str
 
     def fileno(self) -> int:
-        """For `select`: readable when `read` has something."""
+        """Returns a descriptor for `select`: it is readable when `read` has something."""
         ...
 
     def read(self) -> bytes:
-        """What has come; waits for it. Empty when the shell has ended, or the line to it was cut."""
+        """Waits for output and returns it; empty when the shell has ended or its connection was cut."""
         ...
 
     def pending(self) -> bool:
-        """Whether `read` would return at once although nothing more has come."""
+        """Tells whether `read` would return immediately although no more data has arrived."""
         ...
 
     def write(self, data: bytes) -> None: ...
@@ -41,5 +41,5 @@ class ShellSession(Protocol):
     def resize(self, rows: int, columns: int) -> None: ...
 
     def close(self) -> None:
-        """End the shell and remove what was made for it."""
+        """Ends the shell and removes everything that was created for it."""
         ...

@@ -1,4 +1,4 @@
-"""The one language in which gates, canaries, monitors and drift say how it went."""
+"""Verdicts and reports: the result type that gates, canaries, monitors and drift share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """Error and missing data never pass; inconclusive stops and asks a person."""
+    """The result of a check. Errors and missing data never pass; inconclusive stops and asks a person."""
 
     PASS = "pass"  # noqa: S105
     INCONCLUSIVE = "inconclusive"
@@ -20,39 +20,44 @@ _SEVERITY = {Verdict.PASS: 0, Verdict.INCONCLUSIVE: 1, Verdict.ERROR: 2, Verdict
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """The verdict of the whole. Nothing measured is an error, never a pass; a failure wins over an error."""
+    """Returns the verdict of the whole. Without any verdict it is an error, never a pass; a failure outranks an
+    error."""
     return max(verdicts, key=_SEVERITY.__getitem__, default=Verdict.ERROR)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One check of a gate.
-
-    `value` is the candidate's figure and `baseline` the champion's; `low` and `high` bound the 95 % (or as
-    configured) interval of (candidate − champion) in the direction where more is better; `limit` is what the check
-    asked for. `rows` is how many rows it saw.
-    """
+    """The result of one check of a gate."""
 
     name: str
     verdict: Verdict
     message: str
     value: float | None = None
+    """The candidate's value."""
     baseline: float | None = None
+    """The champion's value."""
     low: float | None = None
+    """The lower bound of the interval (95 % unless configured) of candidate − champion, in the direction where more
+    is better."""
     high: float | None = None
+    """The upper bound of the same interval."""
     limit: float | None = None
+    """The limit that the check is configured with."""
     rows: int | None = None
+    """How many rows the check read."""
     slice: str = ""
+    """The slice of the data that was checked; empty for all rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class GateReport:
-    """What a gate found about one candidate version. `champion` is None when there was none to compare with."""
+    """The report of a gate about one candidate version."""
 
     gate: str
     model: str
     version: int
     champion: int | None
+    """The version that the candidate was compared with; None if there was none."""
     verdict: Verdict
     checks: tuple[CheckResult, ...]
     at: float

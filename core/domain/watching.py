@@ -1,4 +1,4 @@
-"""What the agent sees: signals, alerts, itself; and what doctor and the audit say."""
+"""Monitoring data: signals, alerts, the agent's status, findings of doctor, and the audit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Evenly spaced values, oldest first; None where nothing was measured. `step` is the distance in seconds."""
+    """Evenly spaced values, oldest first; None for a point without measurements. `step` is the distance in seconds."""
 
     environment: str
     signal: str
@@ -40,20 +40,24 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class AgentStatus:
-    """The one long-lived process of a project. `alive` means that its process exists and its heartbeat is fresh,
-    `local` that it can be looked up and signalled from here."""
+    """The status of the agent, the one long-lived process of a project."""
 
     alive: bool
+    """Its process exists and its heartbeat is fresh."""
     pid: int | None = None
     host: str = ""
     who: str = ""
     started: float | None = None
+    """Seconds since the epoch."""
     heartbeat: float | None = None
+    """Seconds since the epoch."""
     message: str = ""
     local: bool = True
+    """The process is on this machine, so it can be inspected and signalled from here."""
 
     def follows(self, snapshot: EngineSnapshot | None) -> bool:
-        """Whether this agent follows the engine of the snapshot, so that it is true however old it is."""
+        """Tells whether this agent follows the engine of the snapshot, so that the snapshot is valid however old it
+        is."""
         return self.alive and snapshot is not None and self.started is not None and snapshot.at >= self.started
 
 
@@ -87,12 +91,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One row of the append-only audit. `digest` chains it to the row before it."""
+    """One row of the append-only audit."""
 
     id: int
     at: float
+    """Seconds since the epoch."""
     who: str
     action: str
     subject: str
     why: str
     digest: str
+    """Chains the entry to the row before it."""

@@ -1,9 +1,7 @@
 """The live signals of an environment: requests/s, error rate, latency, CPU and memory, measured once a second.
-
 Counts come from the proxy, because it sees the requests that no replica answered; latencies from the replicas' own
-histograms; CPU and memory from the operating system, those of containers by triggers/containers.py. Where nothing
-was measured there is no sample: silence is never a zero.
-"""
+histograms; CPU and memory from the operating system, those of containers by triggers/containers.py. Without a
+measurement there is no sample: a missing value is never a zero."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ class _Before:
 
 
 class Sampler:
-    """Measures one environment. Keeps the totals of the last time, since every rate is a difference."""
+    """Measures one environment. It keeps the previous totals, since every rate is a difference."""
 
     def __init__(self, environment: str) -> None:
         self.environment = environment
@@ -40,10 +38,10 @@ class Sampler:
         transport: Transport | None = None,
         at: float | None = None,
     ) -> list[Sample]:
-        """What can be said about the time since the last call; the first call only takes the totals.
+        """Returns the samples for the time since the last call; the first call only takes the totals.
 
-        `counts` are those of the instances of the proxy that answer, by their number. `transport` reaches the
-        replicas, None for directly.
+        `counts` are those of the proxy instances that answer, by their number. `transport` reaches the replicas,
+        None for a direct connection.
         """
         now = time.time() if at is None else at
         living = [
@@ -89,7 +87,7 @@ def _cpu(before: _Before, now: _Before) -> dict[str, float]:
 
 def _resources(replicas: list[Replica], into: _Before) -> int:
     """Notes each replica's CPU seconds and returns the resident bytes of all; a process that has just ended is
-    passed over."""
+    skipped."""
     import psutil
 
     memory = 0

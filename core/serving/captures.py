@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
+
+from ..beneath import Directory
 
 # Captures with these statuses have incomplete bodies: too large, or not received in time.
 _INCOMPLETE = (408, 413)
@@ -59,17 +62,20 @@ def newest(directory: Path, *, limit: int, after: float = 0.0) -> Captures:
 
 
 def _all(directory: Path, after: float) -> Iterator[Captured]:
-    for path in sorted(directory.glob("capture-*.jsonl")):
-        try:
-            if path.stat().st_mtime < after:
-                continue
-            with path.open("rb") as file:
-                for line in file:
-                    capture = _read(line)
-                    if capture is not None and capture.at > after:
-                        yield capture
-        except FileNotFoundError:  # its replica has just begun a new file
-            continue
+    """Yields what the files hold. Replicas write them, in containers too: one that is a link is not followed."""
+    with suppress(FileNotFoundError), Directory.open(directory) as top:
+        for name in sorted(name for name in top.names() if name.startswith("capture-") and name.endswith(".jsonl")):
+            with suppress(FileNotFoundError):  # its replica has just begun a new file
+                if top.status(name).st_mtime >= after:
+                    with top.read(name) as file:
+                        yield from _since(file, after)
+
+
+def _since(lines: Iterable[bytes], after: float) -> Iterator[Captured]:
+    for line in lines:
+        capture = _read(line)
+        if capture is not None and capture.at > after:
+            yield capture
 
 
 def _read(line: bytes) -> Captured | None:

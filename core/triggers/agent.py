@@ -1,9 +1,7 @@
-"""The agent, `podium watch`: the one long-lived process of a project.
-
-It starts runs for pushes and schedules, keeps what is deployed alive, and measures it. Each job has a thread and a
-journal connection of its own, so that a replica that takes a minute to start does not delay a push, and an error in
-one job is told and tried again without ending the others.
-"""
+"""The agent, `podium watch`: the one long-lived process of a project. It starts runs for pushes and schedules, keeps
+deployments alive, and measures them. Each job has a thread and a journal connection of its own, so that a replica
+that takes a minute to start does not delay a push, and an error in one job is reported and retried without ending
+the others."""
 
 from __future__ import annotations
 
@@ -36,8 +34,8 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something that the agent does every `interval` seconds. `work` gets the project as it is now and this thread's
-    journal; `close` is called once, in the same thread, when the agent ends."""
+    """A job that the agent does every `interval` seconds. `work` gets the current project and this thread's journal;
+    `close` is called once, in the same thread, when the agent ends."""
 
     name: str
     interval: float
@@ -46,7 +44,8 @@ class Job:
 
 
 class Settings:
-    """podium.yaml, read again when it changes. A broken one is told once and the last good one stays in force."""
+    """The content of podium.yaml, read again when the file changes. A broken file is reported once, and the last
+    valid content stays in force."""
 
     def __init__(self, home: Path, say: Say) -> None:
         self._home, self._say = home, say
@@ -80,8 +79,8 @@ class Settings:
 
 
 def run(home: Path, *, say: Say | None = None) -> None:
-    """Be the agent until SIGTERM, SIGINT or SIGHUP. Refused when another agent of this project lives, or has taken
-    this one's place; ConfigError when podium.yaml cannot be used."""
+    """Runs the agent in this process until SIGTERM, SIGINT or SIGHUP. Raises Refused if another agent of this
+    project is running or has replaced this one, and ConfigError if podium.yaml cannot be used."""
     narrate = say or _print
     stop = threading.Event()
     settings = Settings(home, narrate)
@@ -107,8 +106,9 @@ def run(home: Path, *, say: Say | None = None) -> None:
 
 
 def _follow_pushes(settings: Settings, journal: Journal, bell: Doorbell, stop: threading.Event, say: Say) -> None:
-    """The main thread's own job: it sleeps on the doorbell, so that a git hook starts a run at once. Refused when
-    another agent has this one's place: two would start every run twice, and mend against each other."""
+    """Starts runs for pushes, in the main thread: it sleeps on the doorbell, so that a git hook starts a run
+    immediately. Raises Refused when another agent has replaced this one, because two would start every run twice and
+    heal the same replicas."""
     from .pushes import Pushes
 
     pushes = Pushes(journal, say)
@@ -127,7 +127,7 @@ def _follow_pushes(settings: Settings, journal: Journal, bell: Doorbell, stop: t
 
 
 def _look(pushes: Pushes, settings: Settings, rung: bool) -> str:
-    """What is in the way, in words."""
+    """Starts the runs that are due; returns why that failed, or an empty text."""
     try:
         pushes.look(settings.project(), rung=rung)
     except PodiumError as error:
@@ -160,7 +160,7 @@ def _thread(job: Job, settings: Settings, stop: threading.Event, say: Say) -> th
 
 
 def _repeat(job: Job, settings: Settings, stop: threading.Event, say: Say) -> None:
-    """Do the job at its interval; after an error wait longer each time, and tell each new error once."""
+    """Does the job at its interval; after an error it waits longer each time, and reports each new error once."""
     with Journal.open(settings.project().state / "journal.db") as journal:
         pause, trouble = job.interval, ""
         while not stop.is_set():

@@ -1,9 +1,6 @@
-"""The agent's eyes on engines: what runs, what it uses, and what it says, of every environment that is served from
-containers.
-
-Nothing is asked while nothing happens: each engine tells of changes by itself. With no such environment, Docker is
-never loaded.
-"""
+"""Observes engines for the agent: containers, their usage and their output, for every environment that is served
+from containers. There is no polling: each engine reports changes as events. Without such an environment, Docker is
+never loaded."""
 
 from __future__ import annotations
 
@@ -36,8 +33,8 @@ class _Watched:
 
 
 class Containers:
-    """One watch for each environment that is or was served from an engine; begun, ended and changed as podium.yaml
-    and the ledger say."""
+    """One watcher for each environment that is or was served from an engine; started, stopped and changed as
+    podium.yaml and the ledger require."""
 
     def __init__(self, say: Say) -> None:
         self._say = say
@@ -104,7 +101,8 @@ def _used(journal: Journal, environment: str) -> bool:
 
 
 def samples_of(environment: str, found: Mapping[str, tuple[Container, Usage]], at: float) -> list[Sample]:
-    """Those of each container, and the CPU and memory of all replicas together as those of the environment."""
+    """Returns the samples of each container, and the CPU and memory of all replicas together as samples of the
+    environment."""
     samples: list[Sample] = []
     for container, used in found.values():
         series = usage_series(environment, container.replica or container.name)

@@ -1,4 +1,4 @@
-"""Starting the agent in the background, and stopping it."""
+"""Starts the agent in the background, and stops it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ STOP_TIMEOUT = 10.0
 
 
 def start(project: Project, journal: Journal) -> AgentStatus:
-    """Start the agent in a session of its own and wait until it has reported. Refused when one lives; RunFailed when
-    it does not come up."""
+    """Starts the agent in a session of its own and waits until it has reported. Raises Refused if one is running and
+    RunFailed if it does not start."""
     status = journal.agent.status()
     if status.alive:
         raise Refused(
-            f"the agent already runs: pid {status.pid}, started by {status.who}", hint="`podium watch --stop` ends it"
+            f"the agent is already running: pid {status.pid}, started by {status.who}",
+            hint="stop it with `podium watch --stop`",
         )
     project.state.mkdir(mode=0o700, exist_ok=True)
     log = project.state / "agent.log"
@@ -49,16 +50,17 @@ def start(project: Project, journal: Journal) -> AgentStatus:
             return status
         if process.poll() is not None:
             raise RunFailed(
-                f"the agent ended at once (exit code {process.returncode}): {_last_line(log)}", hint=f"its log is {log}"
+                f"the agent ended at once (exit code {process.returncode}): {_last_line(log)}",
+                hint=f"read its log: {log}",
             )
         time.sleep(0.05)
     process.terminate()
-    raise RunFailed(f"the agent did not report within {START_TIMEOUT:.0f} s", hint=f"its log is {log}")
+    raise RunFailed(f"the agent did not report within {START_TIMEOUT:.0f} s", hint=f"read its log: {log}")
 
 
 def stop(project: Project, journal: Journal) -> bool:
-    """End the agent, by SIGTERM and after ten seconds by SIGKILL; whether there was one. One that hangs is ended
-    too. Refused when it runs on another host, or as somebody whose processes we may not end."""
+    """Stops the agent with SIGTERM, and after ten seconds with SIGKILL, even if it hangs; returns whether there was
+    one. Raises Refused if it is running on another host, or as a user whose processes this one may not end."""
     status = journal.agent.status()
     if status.pid is None:
         return False
@@ -66,8 +68,8 @@ def stop(project: Project, journal: Journal) -> bool:
         if not status.alive:
             return False
         raise Refused(
-            f"the agent runs on {status.host} (process {status.pid}, started by {status.who})",
-            hint="`podium watch --stop` there ends it",
+            f"the agent is running on {status.host} (process {status.pid}, started by {status.who})",
+            hint="run `podium watch --stop` there",
         )
     if not alive(status.pid, status.started):
         return False
@@ -88,14 +90,14 @@ def _send(status: AgentStatus, pid: int, number: int) -> None:
     except ProcessLookupError:
         pass
     except PermissionError as error:
-        hint = f"{status.who} may, or whoever else owns the process"
+        hint = f"stop it as {status.who}, or as the owner of the process"
         raise Refused(
-            f"the agent, process {pid}, was started by {status.who}, and we may not end it", hint=hint
+            f"the agent, process {pid}, was started by {status.who}, and this user may not stop it", hint=hint
         ) from error
 
 
 def _reap(pid: int) -> None:
-    """An agent that this very process started stays a zombie until it is waited for."""
+    """Waits for an agent that this process started itself; without that it stays a zombie."""
     with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
 
@@ -103,4 +105,4 @@ def _reap(pid: int) -> None:
 def _last_line(log: Path) -> str:
     with log.open("rb") as stream:
         lines = stream.read()[-4096:].decode("utf-8", "replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "no output"

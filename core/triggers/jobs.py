@@ -1,4 +1,4 @@
-"""What the agent does besides pushes: one small class a job, called again and again with the project and a journal."""
+"""The agent's jobs besides pushes: one small class per job, called repeatedly with the project and a journal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Say = Callable[[str], None]
 
 
 class Scheduling:
-    """Starts the runs whose cron line has come round."""
+    """Starts the runs whose cron time has come."""
 
     def __init__(self, say: Say) -> None:
         self._say = say
@@ -38,13 +38,13 @@ class Recovery:
         from ..engine.recovery import recover as recover_runs
 
         for run in recover_runs(journal):
-            self._say(f"run {run}: its worker is gone; marked interrupted, `podium resume {run}` goes on")
+            self._say(f"run {run}: its worker is gone; marked interrupted, continue it with `podium resume {run}`")
         for line in recover_rollouts(project, journal):
             self._say(line)
 
 
 class TidyingSteps:
-    """Has the containers removed that steps have left and nobody needs any more, in a process of its own."""
+    """Removes step containers that nothing needs any more, in a separate process."""
 
     def __call__(self, project: Project, journal: Journal) -> None:
         from ..engine.container_cleanup import tidy
@@ -53,8 +53,8 @@ class TidyingSteps:
 
 
 class EndingShadows:
-    """Ends the shadow replicas of replays that were killed. A job of its own: an engine that does not answer keeps
-    nothing else waiting."""
+    """Ends the shadow replicas of replays that were killed. It is a job of its own, so that an engine that does not
+    answer delays nothing else."""
 
     def __init__(self, say: Say) -> None:
         self._say = say
@@ -67,8 +67,8 @@ class EndingShadows:
 
 
 class Healing:
-    """Brings back replicas and proxies that have died. An environment whose engine is away is told once, and keeps
-    nothing from the others."""
+    """Restarts replicas and proxies that have died. An environment whose engine does not answer is reported once and
+    does not delay the others."""
 
     def __init__(self, say: Say) -> None:
         self._say = say
@@ -86,13 +86,13 @@ class Healing:
                 self._trouble[name] = str(error)
                 continue
             if self._trouble.pop(name, ""):
-                self._say(f"{name}: can be looked after again")
+                self._say(f"{name}: healing works again")
             for line in lines:
                 self._say(line)
 
 
 class Sampling:
-    """Measures each environment that something is deployed to."""
+    """Measures each environment that has a deployment."""
 
     def __init__(self) -> None:
         self._samplers: dict[str, Sampler] = {}
@@ -118,11 +118,12 @@ class Sampling:
 
 
 class RegistryPicture:
-    """Keeps the journal's picture of the registry up to date, in a process of its own where MLflow would have to be
+    """Keeps the journal's snapshot of the registry up to date, in a separate process if MLflow would have to be
     loaded.
 
-    A SQLite store is read once it rests between two looks: who writes to it writes several times, and a step of ours
-    brings the picture up to date itself when it has done."""
+    A SQLite store is read once it has not changed between two checks: writers write several times in a row, and
+    Podium's own steps refresh the snapshot themselves.
+    """
 
     def __init__(self) -> None:
         self._last: str | None = None

@@ -1,12 +1,8 @@
-"""Pushes to the local repository: which pipelines the newest commit of a branch should start.
-
-The last commit that was dealt with is kept in the journal per pipeline and branch, so nothing is started twice and a
-push that came while the agent was away is found when it returns. Several pushes while a run is under way start one
-run, of the newest.
-
-Branch tips are looked at every second without starting a git process every second: git is asked only when its ref
-files have changed, or when a hook has rung.
-"""
+"""Pushes to the local repository: which pipelines the newest commit of a branch should start. The journal keeps the
+last handled commit per pipeline and branch, so nothing is started twice, and a push that arrived while the agent was
+not running is found when it starts. Several pushes during a run start one run, of the newest commit. Branch tips are
+checked every second without starting a git process every second: git is asked only when its ref files have changed,
+or after a hook's wake-up."""
 
 from __future__ import annotations
 
@@ -39,12 +35,13 @@ def cursor(pipeline: str, branch: str) -> str:
 
 
 def watched(project: Project) -> list[tuple[str, str]]:
-    """(pipeline, branch) pairs that pushes start."""
+    """Returns the (pipeline, branch) pairs that pushes start."""
     return [(pipeline.name, branch) for pipeline in project.pipelines.values() for branch in pipeline.on.push]
 
 
 def mark_seen(project: Project, journal: Journal, tips: Mapping[str, str]) -> None:
-    """An agent that comes to a project for the first time starts nothing for what is already there."""
+    """Marks the current commits as handled: an agent that starts for the first time in a project runs nothing for
+    existing commits."""
     for pipeline, branch in watched(project):
         key = cursor(pipeline, branch)
         if journal.values.get(key) is None:
@@ -52,7 +49,7 @@ def mark_seen(project: Project, journal: Journal, tips: Mapping[str, str]) -> No
 
 
 def pending(project: Project, journal: Journal, tips: Mapping[str, str]) -> list[Push]:
-    """Returns the branches whose tip has not been dealt with. A branch that does not exist has none."""
+    """Returns the branches whose tip has not been handled. A branch that does not exist has none."""
     found: list[Push] = []
     for pipeline, branch in watched(project):
         tip = tips.get(branch)
@@ -62,8 +59,8 @@ def pending(project: Project, journal: Journal, tips: Mapping[str, str]) -> list
 
 
 def start(project: Project, journal: Journal, push: Push, say: Callable[[str], None]) -> int | None:
-    """Start the run of one push; its id. None while a run of that pipeline is under way (ask again) or when the
-    commit must not run."""
+    """Starts the run of one push; returns its id. Returns None while a run of that pipeline is under way (ask again
+    later) and if the commit must not run."""
     from ..engine.submit import submit_pipeline
 
     if any(not run.is_operation and run.name == push.pipeline for run in journal.runs.active()):
@@ -105,8 +102,8 @@ class Pushes:
         self._hooked = False
 
     def look(self, project: Project, *, rung: bool = False) -> list[int]:
-        """Starts the runs that are due and returns their ids. A project outside any repository has no pushes. `rung`:
-        a hook says that there is one."""
+        """Starts the runs that are due and returns their ids. A project outside any repository has no pushes. `rung`
+        means that a hook reported one."""
         pairs = watched(project)
         signature = (tuple(pairs), ref_signature(project.home, {branch for _, branch in pairs}))
         recent = time.monotonic() - self._asked < MAX_TRUST
@@ -125,7 +122,8 @@ class Pushes:
         return [run for run in started if run is not None]
 
     def _install_hooks(self, project: Project, repository: Repository) -> None:
-        """Once. Where it cannot be done, looking at the branches is enough: a push is then noticed a little later."""
+        """Installs the git hooks once. If that fails, checking the branches is enough: a push is then noticed a
+        little later."""
         if self._hooked:
             return
         self._hooked = True
@@ -134,11 +132,11 @@ class Pushes:
         except PodiumError as error:
             left = [error.message]
         for reason in left:
-            self._say(f"no git hook wakes the agent, pushes are noticed by looking: {reason}")
+            self._say(f"no git hook wakes the agent, pushes are found by checking the branches: {reason}")
 
 
 def ref_signature(home: Path, branches: set[str]) -> tuple[tuple[str, int, int], ...]:
-    """Modification time and size of the files that hold the branches' tips."""
+    """Returns the modification time and size of the files that hold the branches' tips."""
     git = home / ".git"
     marks: list[tuple[str, int, int]] = []
     for name in ("packed-refs", *(f"refs/heads/{branch}" for branch in sorted(branches))):

@@ -1,5 +1,4 @@
-"""Cron lines, in UTC. A time that passed while the agent was away is made up for once, whatever the number of times
-missed."""
+"""Cron schedules, in UTC. Any number of times missed while the agent was not running is made up for by one run."""
 
 from __future__ import annotations
 
@@ -15,15 +14,14 @@ WHO = "podium watch"
 
 
 def next_time(line: str, after: float) -> float:
-    """The first time (seconds since the epoch) after `after` that the cron line names."""
+    """Returns the first time (seconds since the epoch) after `after` that the cron line matches."""
     from cronsim import CronSim
 
     return next(CronSim(line, datetime.fromtimestamp(after, UTC))).timestamp()
 
 
 def last(journal: Journal, pipeline: Pipeline, now: float) -> float:
-    """When the pipeline's schedule was last dealt with; a schedule seen for the first time, or changed, starts
-    counting now."""
+    """Returns when the pipeline's schedule was last handled; a new or changed schedule counts from now."""
     kept = journal.values.get(_key(pipeline)) or ""
     at, _, line = kept.partition(" ")
     if line != pipeline.on.schedule:
@@ -42,12 +40,13 @@ def due(project: Project, journal: Journal, now: float) -> list[Pipeline]:
 
 
 def start(project: Project, journal: Journal, pipeline: Pipeline, now: float, say: Callable[[str], None]) -> int | None:
-    """Start the scheduled run, unless one of the pipeline is under way: then this time is passed over and said so."""
+    """Starts the scheduled run; returns its id. While another run of the pipeline is under way this time is skipped,
+    and `say` reports it."""
     from ..engine.submit import submit_pipeline
 
     _deal_with(journal, pipeline, now)
     if any(not run.is_operation and run.name == pipeline.name for run in journal.runs.active()):
-        say(f"schedule of {pipeline.name}: a run is still under way, this time is passed over")
+        say(f"schedule of {pipeline.name}: skipped, because a run is still under way")
         return None
     try:
         run = submit_pipeline(

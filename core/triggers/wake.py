@@ -1,8 +1,5 @@
-"""How others wake the agent at once: one byte through a named pipe, `.podium/agent.wake`.
-
-A pipe and not a socket, because a shell hook can write to it with no program of ours, and because its path may be of
-any length.
-"""
+"""Wakes the agent with one byte through a named pipe, `.podium/agent.wake`. It is a pipe and not a socket because a
+shell hook can write to it without any program of Podium, and because its path may have any length."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ NAME = "agent.wake"
 
 
 def wake(home: Path) -> bool:
-    """Wake the agent of the project at `home`; whether one was listening."""
+    """Wakes the agent of the project at `home`; returns whether one was listening."""
     try:
         pipe = os.open(home / ".podium" / NAME, os.O_WRONLY | os.O_NONBLOCK)
     except OSError:
@@ -31,8 +28,8 @@ def wake(home: Path) -> bool:
 
 
 def hook_command(home: Path) -> str:
-    """A shell line for a git hook. Opening the pipe for reading and writing never waits, so a dead agent cannot stop
-    a commit."""
+    """Returns a shell line for a git hook. Opening the pipe for reading and writing never blocks, so a dead agent
+    cannot stop a commit."""
     pipe = shlex.quote(str(home / ".podium" / NAME))
     return f"if [ -p {pipe} ]; then printf x 1<>{pipe}; fi"
 
@@ -49,7 +46,7 @@ class Doorbell:
         self._pipe = os.open(self.path, os.O_RDWR | os.O_NONBLOCK)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until somebody rings, at most `seconds`; whether somebody did."""
+        """Waits at most `seconds` for a wake-up; returns whether there was one."""
         ready, _, _ = select.select([self._pipe], [], [], max(0.0, seconds))
         if not ready:
             return False

@@ -96,7 +96,7 @@ CASES = [
         step("{uses: promote, environment: e, force: true}"),
         "7:49",
         "pipelines.p.steps.s.force",
-        "no reason in words",
+        "not a reason",
         "",
     ),
     (

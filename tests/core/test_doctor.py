@@ -88,7 +88,7 @@ def test_an_open_state_directory_is_found(cockpit: Cockpit) -> None:
 
 
 def test_git(cockpit: Cockpit) -> None:
-    assert "no git repository" in found(cockpit, "git")[0].message
+    assert "not a git repository" in found(cockpit, "git")[0].message
     subprocess.run(["git", "init", "-q", "-b", "main"], cwd=cockpit.home, check=True)
     assert "no commit" in found(cockpit, "git")[0].message
     commit = [

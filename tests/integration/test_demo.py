@@ -40,7 +40,7 @@ def test_the_whole_demonstration(tmp_path: Path) -> None:
         command, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=scaled(30)
     )
     assert (again.returncode, again.stdout) == (4, "")
-    assert "is there already" in again.stderr
+    assert "already exists" in again.stderr
     shown = subprocess.run(
         [sys.executable, "-m", "podium.cli", "history", "-C", str(directory), "-o", "json"],
         capture_output=True,

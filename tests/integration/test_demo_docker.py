@@ -116,7 +116,7 @@ def test_an_image_that_cannot_be_pulled_is_told_with_the_option_that_names_anoth
     assert done.returncode == 5, done.stderr
     assert (
         f"the image {missing} is not on the engine, and it cannot be pulled" in done.stderr
-        and "--base IMAGE names another one" in done.stderr
+        and "pass --base IMAGE for another one" in done.stderr
     )
     assert list(tmp_path.iterdir()) == [], "nothing was made"
     with pytest.raises(Unreachable) as caught:

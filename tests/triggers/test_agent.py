@@ -107,7 +107,7 @@ def test_below_the_top_of_a_repository_a_commit_is_noticed_at_once(tmp_path: Pat
 def test_hooks_that_are_kept_elsewhere_are_left_alone_and_pushes_noticed_all_the_same(lab: Lab, tmp_path: Path) -> None:
     lab.git("config", "core.hooksPath", str(tmp_path / "shared"))
     start(lab)
-    wait_until(lambda: "pushes are noticed by looking" in said(lab))
+    wait_until(lambda: "pushes are found by checking the branches" in said(lab))
     lab.write("word.txt", "two\n")
     pushed(lab, lab.commit("second"))
     assert not (tmp_path / "shared").exists()
@@ -255,7 +255,7 @@ def nobody() -> Generator[None]:
 def test_one_of_another_user_is_told(lab: Lab, other: tuple[int, float]) -> None:
     project = lab.project
     lab.journal.agent.claim(*other, "ben")
-    with nobody(), pytest.raises(Refused, match="started by ben, and we may not end it"):
+    with nobody(), pytest.raises(Refused, match="started by ben, and this user may not stop it"):
         daemon.stop(project, lab.journal)
     assert running(other[0])
 

@@ -98,7 +98,7 @@ def serving_context(dependencies: str, files: Path) -> Context:
     context.add("Dockerfile", serving_dockerfile(dependencies).encode())
     core = Path(__file__).resolve().parents[2]
     for name in _CODE:
-        context.add(f"code/opt/podium/code/podium/core/{name}", core / name)
+        context.add(f"code/opt/podium/code/podium/core/{name}", (core / name).resolve())
     context.tree("model/opt/podium/model", files)
     return context
 

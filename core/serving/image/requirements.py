@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from ...beneath import Directory
 from ...errors import NotFound, Refused, RunFailed
 from ...logs.text import clean
 
@@ -194,9 +195,12 @@ def _modules(described: Mapping[str, Any], packages: Collection[str]) -> tuple[s
 
 
 def _read(path: Path) -> str:
+    """Returns the text of a file of the model: of the file itself, never of one that a link in the model leads to."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise RunFailed(f"{path} is larger than {MAX_BYTES} bytes", hint="replace it with a list of requirements")
-        return path.read_text("utf-8", "surrogateescape")
+        with Directory.open(path.parent) as directory, directory.read(path.name) as file:
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise NotFound(f"{path} cannot be read: {error.strerror or error}") from error
+    if len(content) > MAX_BYTES:
+        raise RunFailed(f"{path} is larger than {MAX_BYTES} bytes", hint="replace it with a list of requirements")
+    return content.decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", "\n")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Any
 from docker import errors as docker_errors
 from requests import exceptions as http_errors
 
+from ...beneath import Directory, walk
 from ...containers import Engine, Labels
 from ...containers.images.build import SILENCE
 from ...errors import RunFailed
@@ -54,11 +56,13 @@ def key(files: Path, dependencies: str) -> str:
     if not loader or loader == "mlflow.pyfunc.model":
         return ""
     whole = hashlib.sha256(f"{dependencies}\0{loader}".encode())
-    for path in sorted(files.rglob("*")):
-        if path.is_file():
-            whole.update(path.relative_to(files).as_posix().encode("utf-8", "surrogateescape") + b"\0")
-            if path.suffix == ".py":
-                whole.update(path.read_bytes())
+    with Directory.open(files) as top:
+        for found in walk(top):
+            if found.is_file:
+                whole.update(os.fsencode(found.path) + b"\0")
+                if found.name.endswith(".py"):
+                    with found.open() as code:
+                        whole.update(code.read())
     return whole.hexdigest()[:16]
 
 

@@ -344,6 +344,6 @@ def test_one_environment_that_cannot_be_looked_after_keeps_no_other_from_it(serv
     assert len(recovery.recover(serving.project, serving.journal)) == 1
     assert serving.journal.ledger.get(row.id).state is DeploymentState.RUNNING
     lock.rmdir()
-    assert healing(serving.project, serving.journal) is None and said[-1] == "staging: can be looked after again"
+    assert healing(serving.project, serving.journal) is None and said[-1] == "staging: healing works again"
     [settled] = recovery.recover(serving.project, serving.journal)
     assert settled.endswith("was undone")

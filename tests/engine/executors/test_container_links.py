@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,14 +43,26 @@ def objects(lab: StepLab) -> set[bytes]:
     return {path.read_bytes() for path in (lab.home / ".podium/cache/objects").rglob("*") if path.is_file()}
 
 
+def planted(lab: StepLab, **links: object) -> None:
+    """Links of those names in the project, for the container to copy as links: its image has no `ln`."""
+    for name, target in links.items():
+        (lab.home / name).symlink_to(str(target))
+
+
 @pytest.mark.parametrize(
-    "command",
-    ["ln -s {host}/secret out", "mkdir out; ln -s {host}/secret out/x", "ln -s {host} out", "ln -s ../host/secret out"],
+    ("target", "command"),
+    [
+        ("{host}/secret", "cp -P planted out"),
+        ("{host}/secret", "mkdir out; cp -P planted out/x"),
+        ("{host}", "cp -P planted out"),
+        ("../host/secret", "cp -P planted out"),
+    ],
 )
 def test_a_containers_output_that_is_a_link_is_an_error_that_names_it(
-    lab: StepLab, shell_image: str, host: Path, command: str
+    lab: StepLab, shell_image: str, host: Path, target: str, command: str
 ) -> None:
-    lab.pipeline(f'a: {{image: "{shell_image}", run: "{command.format(host=host)}", outputs: [out]}}')
+    planted(lab, planted=target.format(host=host))
+    lab.pipeline(f'a: {{image: "{shell_image}", run: "{command}", outputs: [out]}}')
     run, steps = lab.run()
     assert run.state is RunState.FAILED
     assert "'out" in steps["a"].message and "is a link to" in steps["a"].message, steps["a"].message
@@ -58,13 +71,13 @@ def test_a_containers_output_that_is_a_link_is_an_error_that_names_it(
 
 def test_a_link_that_a_container_left_is_not_written_through(lab: StepLab, shell_image: str, host: Path) -> None:
     """The second run has the output in its cache, and finds a link in the place of its directory."""
+    planted(lab, planted=host / "home/.ssh")
     lab.write("in.txt", "keys")
     take = 'run: "cp in.txt data/authorized_keys", inputs: [in.txt], outputs: [data/authorized_keys]'
     good = f'a: {{image: "{shell_image}", {take}}}'
     lab.pipeline(good)
     assert lab.run()[0].state is RunState.SUCCEEDED
-    swap = f"rm -r data; ln -s {host}/home/.ssh data"
-    lab.pipeline(f'{good}\nb: {{image: "{shell_image}", run: "{swap}", needs: [a]}}')
+    lab.pipeline(f'{good}\nb: {{image: "{shell_image}", run: "rm -r data; cp -P planted data", needs: [a]}}')
     lab.run()
     assert (lab.home / "data").is_symlink()
     lab.pipeline(good)
@@ -74,12 +87,12 @@ def test_a_link_that_a_container_left_is_not_written_through(lab: StepLab, shell
 
 
 def test_links_inside_of_a_containers_output_stay_links(lab: StepLab, shell_image: str) -> None:
-    made = 'mkdir -p out/v3 && echo 3 >out/v3/m && ln -s \\"$PWD/out/v3\\" out/current && ln -s v3/m out/latest'
+    planted(lab, one=lab.home / "out/v3", two="v3/m")
+    made = "mkdir -p out/v3; echo 3 >out/v3/m; cp -P one out/current; cp -P two out/latest"
     lab.pipeline(f'a: {{image: "{shell_image}", run: "{made}", outputs: [out]}}')
     run, steps = lab.run()
     assert run.state is RunState.SUCCEEDED, steps["a"].message
-    for path in sorted((lab.home / "out").rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+    shutil.rmtree(lab.home / "out")
     _, steps = lab.run()
     assert steps["a"].cached
     assert os.readlink(lab.home / "out/current") == "v3" and os.readlink(lab.home / "out/latest") == "v3/m"
