@@ -281,7 +281,7 @@ def test_what_an_image_cannot_hold(built: tuple[Shop, Image, Image, str], models
         (dest / ".wh.model.pkl").write_text("")
 
     shop.add(4, download)
-    with pytest.raises(RunFailed, match="mean a deletion there"):
+    with pytest.raises(RunFailed, match="mark deleted files there"):
         serving_images.build(shop.project, shop.journal, 4, say=shop.say)
     shop.add(5, copied(models[0]))
     (shop.files(5) / "passwd").symlink_to("/etc/passwd")

@@ -67,7 +67,7 @@ def test_what_the_model_pins_stays_pinned(tmp_path: Path) -> None:
 
 def test_a_model_without_requirements_gets_the_mlflow_that_wrote_it(tmp_path: Path) -> None:
     assert image_requirements.of_model(model(tmp_path, None)).text.splitlines()[0] == "mlflow-skinny==3.1.4"
-    with pytest.raises(NotFound, match="holds no MLflow model"):
+    with pytest.raises(NotFound, match="contains no MLflow model"):
         image_requirements.of_model(tmp_path / "nothing")
 
 
