@@ -7,7 +7,7 @@ A screen names its queries (`queries`), draws what the store holds (`show`), and
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events
 from textual.app import ComposeResult
@@ -16,9 +16,12 @@ from textual.containers import Container
 from textual.screen import Screen
 from textual.timer import Timer
 
+from ..core.domain.delivery import EnvironmentStatus
 from ..core.domain.runs import Run, RunState
 from ..core.errors import ConfigError, PodiumError
-from ..tui.actions import BY_ID, Context
+from ..tui.actions import BY_ID, Action
+from ..tui.confirmations import Confirmation
+from ..tui.context import Context
 from ..tui.glyphs import Glyphs
 from ..tui.pool import CHANGE, SLOW
 from ..tui.queries import AGENT, PROJECT, ProjectView, Query
@@ -29,13 +32,16 @@ from ..tui.widgets.log_view import LogView
 from ..tui.widgets.pane import Pane, Span
 from ..tui.widgets.prompt import Prompt
 from ..tui.widgets.table import Table
-from .navigation import Verbs
+from .navigation import Navigation
 
 if TYPE_CHECKING:
-    from ..tui.application import PodiumApp
+    from ..tui.protocol import CockpitApp
+
+if TYPE_CHECKING:
+    pass
 
 
-class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
+class PodiumScreen(Screen[None], inherit_bindings=False):
     title_id: ClassVar[str] = ""
     first_pane: ClassVar[str] = ""
     ALLOW_SELECT = False
@@ -60,6 +66,7 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
         self._frame_timer: Timer | None = None
         self._asked: tuple[str, ...] = ()
         self._heights: dict[Any, int | None] = {}
+        self.navigation = Navigation(self)
 
     def fit(self, width: int, height: int) -> None:
         """Take the classes of the terminal's size before the first layout: else everything would be laid out, and
@@ -70,12 +77,8 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
     # Parts
 
     @property
-    def podium(self) -> PodiumApp:
-        from ..tui.application import PodiumApp
-
-        app = self.app
-        assert isinstance(app, PodiumApp)
-        return app
+    def podium(self) -> CockpitApp:
+        return cast("CockpitApp", self.app)
 
     @property
     def ready(self) -> bool:
@@ -132,7 +135,8 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
         """What the actions' availability depends on."""
         return Context()
 
-    def make_context(self, **more: Any) -> Context:
+    def make_context(self, *subjects: object, marked: int = 0) -> Context:
+        """Returns the context of this screen; `subjects` are what is under the cursor (None: nothing of its kind)."""
         pane = self.pane
         rows = pane.shown if isinstance(pane, Table) else 0
         broken = isinstance(self.store.get("project").error, ConfigError)
@@ -144,7 +148,8 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
             rows=rows,
             project=not broken,
             model=model,
-            **more,
+            subjects=tuple(subject for subject in subjects if subject is not None),
+            marked=marked,
         )
 
     # Life
@@ -186,7 +191,7 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
     def _show_frame(self) -> None:
         project = self.project
         stale, since = self.podium.stale()
-        environment = self.context().environment
+        environment = self.context().find(EnvironmentStatus)
         protected = environment.name if environment is not None and environment.protected else ""
         words = stale_words(since, self.podium.clock(), stale) if stale else ""
         self.query_one(Header).show(
@@ -221,12 +226,30 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
         if refused:
             self.podium.say(f"{action.label_on(self.title_id)}: {refused}", "warn")
             return
-        handler = getattr(self, f"do_{action_id}", None)
+        self._do(action)
+        self.show_footer()
+
+    @classmethod
+    def can(cls, action: Action) -> bool:
+        """Whether this screen does anything for an action."""
+        name = f"do_{action.id}"
+        return hasattr(cls, name) or hasattr(Navigation, name) or bool(action.goes_to or action.confirm)
+
+    def _do(self, action: Action) -> None:
+        name = f"do_{action.id}"
+        handler = getattr(self, name, None) or getattr(self.navigation, name, None)
         if handler is not None:
             handler()
-            self.show_footer()
+        elif action.goes_to:
+            self.podium.go(action.goes_to)
+        elif action.confirm is not None:
+            self.confirm(action.confirm(self.context()))
         else:
             self.podium.say(f"{action.label_on(self.title_id)}: nothing to do here", "warn")
+
+    def on_prompt_answered(self, message: Prompt.Answered) -> None:
+        message.stop()
+        self.navigation.answered(message)
 
     @property
     def panes(self) -> list[Pane]:
@@ -250,7 +273,7 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
         pane = self.pane
         zoomed = self.has_class("-zoomed")
         if zoomed:
-            self._unzoom()
+            self.unzoom()
             panes = self.panes
         at = panes.index(pane) if pane in panes else -direction if direction < 0 else -1
         self.focus_pane(panes[(at + direction) % len(panes)])
@@ -269,7 +292,7 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
 
     def do_zoom(self) -> None:
         if self.has_class("-zoomed"):
-            self._unzoom()
+            self.unzoom()
         elif self.pane is not None:
             self.add_class("-zoomed")
             for node in self.pane.ancestors_with_self:
@@ -285,7 +308,8 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
         if not pane.has_class("-zoom"):
             pane.styles.height = cells
 
-    def _unzoom(self) -> None:
+    def unzoom(self) -> None:
+        """Gives the other panes their room back."""
         self.remove_class("-zoomed")
         for pane, cells in self._heights.items():
             pane.styles.height = cells
@@ -315,13 +339,13 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
         if pane is not None and pane.clear():
             return
         if self.has_class("-zoomed"):
-            self._unzoom()
+            self.unzoom()
             return
         self.leave(quit_at_root=False)
 
     def do_back(self) -> None:
         if self.has_class("-zoomed"):
-            self._unzoom()
+            self.unzoom()
             return
         self.leave(quit_at_root=True)
 
@@ -358,6 +382,30 @@ class PodiumScreen(Verbs, Screen[None], inherit_bindings=False):
 
     # Work that changes something
 
+    def confirm(self, asked: Confirmation) -> None:
+        """Asks, and after a yes does it; a run that comes of it is shown."""
+        from ..tui.widgets.confirm import ConfirmDialog
+
+        def decided(why: str | None) -> None:
+            if why is not None:
+                self.carry_out(asked.what, lambda cockpit: asked.work(cockpit, why), done)
+
+        def done(value: object) -> None:
+            if isinstance(value, Run):
+                self.show_started(value)
+            else:
+                self.podium.say(asked.said)
+
+        dialog = ConfirmDialog(
+            asked.question, asked.lines, asked.yes, keep=asked.no, command=asked.command, reason=asked.reason
+        )
+        self.app.push_screen(dialog, decided)
+
+    def show_started(self, run: Run) -> None:
+        """Goes to a run that was just started."""
+        self.podium.go_to_run(run.id)
+        self.podium.say(f"run {run.id} started: {run.title}")
+
     def carry_out(self, what: str, work: Any, done: Any = None) -> None:
         """Run `work(cockpit)` in the pool; say how it went, and hand its value to `done` on this thread."""
         self.podium.say(f"{what} …")
@@ -392,7 +440,7 @@ def error_lines(error: PodiumError) -> tuple[Span, ...]:
             lines.append((str(problem), "text"))
             if problem.hint:
                 lines.append((f"  {problem.hint}", "muted"))
-        lines += [("", ""), ("Runs and their logs can be read all the same. Mend the file, then press r.", "muted")]
+        lines += [("", ""), ("Runs and their logs can still be read. Correct the file, then press r.", "muted")]
         return tuple(lines)
     return tuple(
         line for line in ((error.message, "bad!"), ("", ""), (error.hint, "muted")) if line[0] or line[1] == ""

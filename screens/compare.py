@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 
 from ..core.domain import format as fmt
 from ..core.domain.models import ComparedRow, Comparison, Version
-from ..tui.actions import Context
+from ..tui.context import Context
 from ..tui.widgets.pane import Cell
 from ..tui.widgets.table import Column, Table
 from .base import PodiumScreen

@@ -14,7 +14,7 @@ from ..core.domain.containers import GONE, REPLICA, Container, EngineSnapshot
 from ..core.domain.delivery import EnvironmentStatus
 from ..core.domain.watching import AgentStatus, Series
 from ..tui import queries
-from ..tui.actions import Context
+from ..tui.context import Context
 from ..tui.external_program import PODIUM
 from ..tui.pool import SLOW
 from ..tui.queries import Query
@@ -281,7 +281,7 @@ class ContainersScreen(PodiumScreen):
         status = next(
             (each for each in self._statuses if row is not None and each.name == row.container.environment), None
         )
-        return self.make_context(environment=status, container=row.container if row is not None else None)
+        return self.make_context(status, row.container if row is not None else None)
 
     def on_table_moved(self, message: Table.Moved) -> None:
         message.stop()
@@ -331,7 +331,7 @@ class ContainersScreen(PodiumScreen):
     def do_logs(self) -> None:
         """The log alone on the screen."""
         if self.has_class("-zoomed"):
-            self._unzoom()
+            self.unzoom()
         self.focus_pane(self.log_view)
         self.do_zoom()
 

@@ -14,7 +14,7 @@ from ..core.domain.models import Version
 from ..core.domain.repair import Severity
 from ..core.domain.watching import SIGNALS, Series
 from ..tui import queries
-from ..tui.actions import Context
+from ..tui.context import Context
 from ..tui.queries import SIGNAL_SECONDS, Query
 from ..tui.widgets.pane import Cell, safe
 from ..tui.widgets.sparkline import sparkline
@@ -381,7 +381,7 @@ class EnvironmentsScreen(PodiumScreen):
     def context(self) -> Context:
         if not self.ready:
             return Context(screen="environments")
-        return self.make_context(environment=self.status)
+        return self.make_context(self.status)
 
     def on_table_moved(self, message: Table.Moved) -> None:
         message.stop()

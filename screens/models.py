@@ -13,7 +13,7 @@ from ..core.domain.delivery import EnvironmentStatus
 from ..core.domain.models import Model, Version
 from ..core.domain.verdicts import CheckResult, GateReport
 from ..tui import queries
-from ..tui.actions import Context
+from ..tui.context import Context
 from ..tui.queries import Query
 from ..tui.widgets.pane import Span, fit, safe
 from ..tui.widgets.table import Column, Table
@@ -281,7 +281,7 @@ class ModelsScreen(PodiumScreen):
     def context(self) -> Context:
         if not self.ready:
             return Context(screen="models")
-        return self.make_context(version=self.version, marked=len(self.marked))
+        return self.make_context(self.version, marked=len(self.marked))
 
     def on_table_moved(self, message: Table.Moved) -> None:
         message.stop()

@@ -1,5 +1,5 @@
-"""What keys do in every list and log alike: move, search, filter, sort, copy, go to another screen. Part of every
-screen (`screens/base.py`)."""
+"""What keys do in every list and log alike: move, search, filter, sort, copy. Every screen has one
+(`screens/base.py`)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,24 @@ from ..tui.widgets.prompt import Prompt
 from ..tui.widgets.table import Table
 
 if TYPE_CHECKING:
-    from .base import PodiumScreen as _Base
-else:
-    _Base = object
+    from .base import PodiumScreen
 
 
-class Verbs(_Base):
+class Navigation:
+    """Its methods are called as the actions are, with `do_` before their ids; they act on the focused pane."""
+
+    def __init__(self, screen: PodiumScreen) -> None:
+        self._screen = screen
+        self._asking: Pane | None = None
+        self._filter_before = ""
+
+    @property
+    def _pane(self) -> Pane | None:
+        return self._screen.pane
+
     def _move(self, how: str) -> None:
-        if self.pane is not None:
-            self.pane.move(how)
+        if self._pane is not None:
+            self._pane.move(how)
 
     def do_down(self) -> None:
         self._move("down")
@@ -45,67 +54,49 @@ class Verbs(_Base):
     def do_right(self) -> None:
         self._move("right")
 
-    def do_goto_overview(self) -> None:
-        self.podium.go("overview")
-
-    def do_goto_runs(self) -> None:
-        self.podium.go("runs")
-
-    def do_goto_models(self) -> None:
-        self.podium.go("models")
-
-    def do_goto_environments(self) -> None:
-        self.podium.go("environments")
-
-    def do_goto_containers(self) -> None:
-        self.podium.go("containers")
-
     def do_sort(self) -> None:
-        pane = self.pane
+        pane = self._pane
         if isinstance(pane, Table):
-            self.podium.say(f"sorted {pane.sort_next()}")
+            self._screen.podium.say(f"sorted {pane.sort_next()}")
 
     def do_wrap(self) -> None:
-        if isinstance(self.pane, LogView):
-            self.podium.say(
-                "long lines are wrapped" if self.pane.toggle_wrap() else "long lines are cut; left and right scroll"
+        if isinstance(self._pane, LogView):
+            self._screen.podium.say(
+                "long lines are wrapped" if self._pane.toggle_wrap() else "long lines are cut; left and right scroll"
             )
 
     def do_timestamps(self) -> None:
-        if isinstance(self.pane, LogView):
-            self.podium.say("with times" if self.pane.toggle_times() else "without times")
+        if isinstance(self._pane, LogView):
+            self._screen.podium.say("with times" if self._pane.toggle_times() else "without times")
 
     def do_copy(self) -> None:
-        if self.pane is not None:
-            self.podium.copy(self.pane.copy_text())
+        if self._pane is not None:
+            self._screen.podium.copy(self._pane.copy_text())
 
     # Search and filter
 
     def do_search(self) -> None:
-        self._asking = self.pane
-        self.query_one(Prompt).ask("search")
+        self._asking = self._pane
+        self._screen.query_one(Prompt).ask("search")
 
     def do_filter(self) -> None:
-        self._asking = self.pane
-        self._filter_before = self.pane.filter_text if self.pane is not None else ""
-        self.query_one(Prompt).ask("filter", self._filter_before)
+        self._asking = self._pane
+        self._filter_before = self._pane.filter_text if self._pane is not None else ""
+        self._screen.query_one(Prompt).ask("filter", self._filter_before)
 
     def do_next(self) -> None:
-        if self.pane is not None:
-            self.pane.search_step(1)
+        if self._pane is not None:
+            self._pane.search_step(1)
 
     def do_previous(self) -> None:
-        if self.pane is not None:
-            self.pane.search_step(-1)
+        if self._pane is not None:
+            self._pane.search_step(-1)
 
-    _asking: Pane | None = None
-    _filter_before = ""
-
-    def on_prompt_answered(self, message: Prompt.Answered) -> None:
-        message.stop()
+    def answered(self, message: Prompt.Answered) -> None:
+        """Does what was typed into the prompt."""
         pane = self._asking
         if message.final:
-            self.query_one(Prompt).close()
+            self._screen.query_one(Prompt).close()
             if pane is not None:
                 pane.focus()
         if pane is None:
@@ -116,4 +107,4 @@ class Verbs(_Base):
                 pane.set_filter(self._filter_before if message.text is None else message.text)
         elif message.text is not None:
             pane.search(message.text)
-        self.show_footer()
+        self._screen.show_footer()

@@ -16,14 +16,15 @@ from ..core.domain.runs import Run, RunState
 from ..core.domain.watching import Series
 from ..core.errors import ConfigError
 from ..tui import queries
-from ..tui.actions import BY_ID, Context
+from ..tui.actions import BY_ID
+from ..tui.context import Context
 from ..tui.queries import Query, RunsView
 from ..tui.widgets.pane import Cell
 from ..tui.widgets.sparkline import sparkline
 from ..tui.widgets.table import Column, Table
 from .base import PodiumScreen, error_lines
 from .cells import health_cell, run_columns, run_text
-from .changes import ChangeKeys, RunKeys
+from .changes import ChangeKeys
 from .container_rows import counts
 
 _POINTS = 30
@@ -82,7 +83,6 @@ class OverviewScreen(PodiumScreen):
     def __init__(self) -> None:
         super().__init__()
         self.changes = ChangeKeys(self)
-        self.run_keys = RunKeys(self)
 
     def body(self) -> ComposeResult:
         clock = self.podium.clock
@@ -266,8 +266,7 @@ class OverviewScreen(PodiumScreen):
 
     def _requests(self, status: EnvironmentStatus) -> Cell:
         series = self._series(status, "requests")
-        table = self.query_one("#serving", Table)
-        width = next((cells for column, cells in table._columns(table.size.width) if column.title == "requests"), 9)
+        width = self.query_one("#serving", Table).width_of("requests") or 9
         return ((sparkline(series.values, min(width, _POINTS), self.glyphs).rjust(width), "run"),) if series else ""
 
     def _errors(self, status: EnvironmentStatus) -> Cell:
@@ -319,19 +318,7 @@ class OverviewScreen(PodiumScreen):
             environment = next((status for status in self._environments if status.protected), None)
         if environment is None:
             environment = next((status for status in self._environments if status.carries), None)
-        return self.make_context(run=run, environment=environment)
-
-    def do_cancel(self) -> None:
-        self.run_keys.cancel()
-
-    def do_again(self) -> None:
-        self.run_keys.again()
-
-    def do_resume(self) -> None:
-        self.run_keys.resume()
-
-    def do_approve(self) -> None:
-        self.run_keys.approve()
+        return self.make_context(run, environment)
 
     def do_promote(self) -> None:
         self.changes.promote()
@@ -358,7 +345,7 @@ class OverviewScreen(PodiumScreen):
                     screen.select(current.environment)
 
     def do_logs(self) -> None:
-        run = self.context().run
+        run = self.context().find(Run)
         if run is not None:
             self.podium.go_to_run(run.id)
             self.podium.podium_screen.do_logs()

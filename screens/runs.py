@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from ..core.domain import format as fmt
 from ..core.domain.runs import Run, RunDetail, RunState, Step, StepState
 from ..tui import queries
-from ..tui.actions import Context
+from ..tui.context import Context
 from ..tui.external_program import PODIUM
 from ..tui.queries import RUNS_PAGE, Query, RunsView
 from ..tui.widgets.graph import Graph
@@ -19,7 +19,6 @@ from ..tui.widgets.pane import Span
 from ..tui.widgets.table import Table
 from .base import PodiumScreen
 from .cells import run_columns, run_text
-from .changes import RunKeys
 from .shells import ShellKeys
 
 
@@ -43,7 +42,6 @@ class RunsScreen(PodiumScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self.run_keys = RunKeys(self)
         self.shells = ShellKeys(self)
         self._limit = RUNS_PAGE
         self._wanted: int | None = None
@@ -201,7 +199,7 @@ class RunsScreen(PodiumScreen):
         if not self.ready:
             return Context(screen="runs")
         detail = self.detail
-        return self.make_context(run=detail.run if detail is not None else self.run, step=self.step)
+        return self.make_context(detail.run if detail is not None else self.run, self.step)
 
     def on_table_moved(self, message: Table.Moved) -> None:
         message.stop()
@@ -219,7 +217,7 @@ class RunsScreen(PodiumScreen):
         if (
             view is not None
             and len(view.runs) < view.total
-            and self.table._cursor >= len(view.runs) - 20
+            and self.table.cursor >= len(view.runs) - 20
             and not self.table.filter_text
         ):
             self._limit = max(self._limit, len(view.runs)) * 2
@@ -228,18 +226,6 @@ class RunsScreen(PodiumScreen):
     def on_table_opened(self, message: Table.Opened) -> None:
         message.stop()
         self.do_open()
-
-    def do_cancel(self) -> None:
-        self.run_keys.cancel()
-
-    def do_again(self) -> None:
-        self.run_keys.again()
-
-    def do_resume(self) -> None:
-        self.run_keys.resume()
-
-    def do_approve(self) -> None:
-        self.run_keys.approve()
 
     def do_open(self) -> None:
         pane = self.pane
@@ -265,7 +251,7 @@ class RunsScreen(PodiumScreen):
     def _to_log(self) -> None:
         zoomed = self.has_class("-zoomed")
         if zoomed:
-            self._unzoom()
+            self.unzoom()
         self.focus_pane(self.log_view)
         if zoomed:
             self.do_zoom()

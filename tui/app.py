@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ..core.cockpit import Cockpit
 from ..core.errors import UsageError
+from .screens import MAIN
 from .terminal import prepare_environment
 
-SCREENS = ("overview", "runs", "models", "environments", "containers")
 THEMES = ("dark", "light")
 
 
@@ -22,7 +22,7 @@ def run(home: Path | Cockpit, *, read_only: bool = False, screen: str | None = N
     The caller has checked the terminal (`terminal.check`). ConfigError where the person's keys.yaml cannot be used,
     UsageError for an unknown screen or theme.
     """
-    for what, given, known in (("screen", screen, SCREENS), ("theme", theme, THEMES)):
+    for what, given, known in (("screen", screen, tuple(each.name for each in MAIN)), ("theme", theme, THEMES)):
         if given is not None and given not in known:
             raise UsageError(f"there is no {what} {given!r}", hint=f"there are: {', '.join(known)}")
     prepare_environment()

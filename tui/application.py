@@ -18,11 +18,13 @@ from textual.screen import ModalScreen, Screen
 
 from ..core.cockpit import Cockpit
 from ..core.errors import PodiumError, UsageError
-from .actions import SCREEN_TITLES, Keymap
+from .actions import BY_ID
 from .glyphs import Glyphs
+from .keys import Keymap
 from .palette import ActionProvider
 from .pool import POLL, Job, Pool
 from .queries import Query
+from .screens import BY_NAME, FIRST
 from .shutdown import EndingApp
 from .store import Store
 from .terminal import clipboard_sequence, over_ssh, plain_glyphs
@@ -84,7 +86,8 @@ class PodiumApp(EndingApp):
         self.glyphs = Glyphs(plain=plain_glyphs() if plain is None else plain)
         self.pool = Pool()
         self.store = Store(clock, self._store_changed)
-        self._first = screen or "overview"
+        self._first = screen or FIRST.name
+        self._kept: dict[str, Screen[Any]] = {}
         self._interval = (_INTERVAL_SSH if over_ssh() else _INTERVAL) if interval is None else interval
         self._read_at: dict[str, float] = {}
         self._due: dict[str, Query] = {}
@@ -137,30 +140,23 @@ class PodiumApp(EndingApp):
     # Screens
 
     def _screen_named(self, name: str) -> Screen[Any]:
-        from ..screens import SCREENS
-
-        screen: Any = SCREENS[name]()
+        screen = BY_NAME[name].make()
         screen.fit(*self.size)
         return screen
 
     @property
     def podium_screen(self) -> Any:
-        """The screen under any dialog."""
-        from ..screens.base import PodiumScreen
-
-        for screen in reversed(self.screen_stack):
-            if isinstance(screen, PodiumScreen):
-                return screen
-        return None
+        """The screen under any dialog: a `CockpitScreen`, None at the very end."""
+        return next((screen for screen in reversed(self.screen_stack) if not isinstance(screen, ModalScreen)), None)
 
     def go(self, name: str) -> Any:
         """Show one of the main screens; each is kept, with its cursor."""
-        if name not in SCREEN_TITLES:
-            raise UsageError(f"there is no screen {name!r}", hint=f"there are: {', '.join(SCREEN_TITLES)}")
+        if name not in BY_NAME:
+            raise UsageError(f"there is no screen {name!r}", hint=f"there are: {', '.join(BY_NAME)}")
         current = self.podium_screen
         if current is not None and current.title_id == name:
             return current
-        if current is not None and current.title_id == "compare":
+        if current is not None and BY_NAME[current.title_id].above:
             self.pop_screen()
             current = self.podium_screen
         if current is not None and current.title_id == name:
@@ -177,11 +173,6 @@ class PodiumApp(EndingApp):
             self.switch_screen(name)
         return target
 
-    @property
-    def _kept(self) -> dict[str, Screen[Any]]:
-        kept: dict[str, Screen[Any]] = self.__dict__.setdefault("_kept_screens", {})
-        return kept
-
     def go_to_run(self, run_id: int) -> None:
         # A dialog that a person types into stays where it is, and its keys with it; and at the end there is no screen
         # any more.
@@ -192,10 +183,10 @@ class PodiumApp(EndingApp):
 
     def back(self, *, quit_at_root: bool) -> None:
         screen = self.podium_screen
-        if screen is not None and screen.title_id == "compare":
+        if screen is not None and BY_NAME[screen.title_id].above:
             self.pop_screen()
-        elif screen is not None and screen.title_id != "overview":
-            self.go("overview")
+        elif screen is not None and screen.title_id != FIRST.name:
+            self.go(FIRST.name)
         elif quit_at_root:
             self.exit(0)
         else:
@@ -203,7 +194,7 @@ class PodiumApp(EndingApp):
 
     def action_say_quit(self) -> None:
         self.say(
-            f"{self.keymap.shown(_action('back'))} goes back and quits on Overview, ctrl+q quits from anywhere; runs go"
+            f"{self.keymap.shown(BY_ID['back'])} goes back and quits on Overview, ctrl+q quits from anywhere; runs go"
             " on without the cockpit"
         )
 
@@ -394,12 +385,6 @@ def as_podium_error(error: BaseException) -> PodiumError:
     return PodiumError(
         f"{type(error).__name__}: {error}", hint="this is a fault of Podium's; `podium doctor` may say more"
     )
-
-
-def _action(action_id: str) -> Any:
-    from .actions import BY_ID
-
-    return BY_ID[action_id]
 
 
 def _collect_again() -> None:

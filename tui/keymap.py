@@ -13,7 +13,9 @@ from pathlib import Path
 from textual.keys import _character_to_key
 
 from ..core.errors import ConfigError, Problem
-from .actions import ACTIONS, BY_ID, Keymap, shown_key
+from .actions import ACTIONS, BY_ID
+from .keys import Keymap, shown_key
+from .screens import RESERVED
 
 _NAMED = frozenset(
     [
@@ -131,6 +133,9 @@ def _clashes(overrides: dict[str, tuple[str, ...]], file: str) -> list[Problem]:
     ordered = sorted(ACTIONS, key=lambda action: action.id in overrides)
     for action in ordered:
         for key in overrides.get(action.id, action.keys):
+            if key in RESERVED:
+                words = f"{shown_key(key)!r} is kept for the {RESERVED[key]} screen, which is to come"
+                problems.append(Problem(file, 0, 0, action.id, words, "use another key"))
             other = taken.setdefault(key, action.id)
             if other != action.id:
                 hint = f"give {other} another key in the same file first"

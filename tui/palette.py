@@ -4,24 +4,31 @@ matches them one by one."""
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
+from textual.screen import ModalScreen
 
 from .actions import ACTIONS
+
+if TYPE_CHECKING:
+    from .protocol import CockpitApp, CockpitScreen
 
 MAX_ENTRIES = 100
 
 
 class ActionProvider(Provider):
+    def _screen(self) -> CockpitScreen | None:
+        """The screen that the palette was opened on; None on a dialog."""
+        return None if isinstance(self.screen, ModalScreen) else cast("CockpitScreen", self.screen)
+
     def _choices(self) -> list[tuple[str, str, str]]:
         """(words, help, action's id); what cannot be done now says why and stands last."""
-        from ..screens.base import PodiumScreen
-
-        screen = self.screen
-        if not isinstance(screen, PodiumScreen):
+        screen = self._screen()
+        if screen is None:
             return []
-        context, keymap = screen.context(), screen.podium.keymap
+        context, keymap = screen.context(), cast("CockpitApp", self.app).keymap
         possible: list[tuple[str, str, str]] = []
         refused: list[tuple[str, str, str]] = []
         for action in ACTIONS:
@@ -36,10 +43,8 @@ class ActionProvider(Provider):
         return [*possible, *refused][:MAX_ENTRIES]
 
     def _perform(self, action_id: str) -> None:
-        from ..screens.base import PodiumScreen
-
-        screen = self.screen
-        if isinstance(screen, PodiumScreen):
+        screen = self._screen()
+        if screen is not None:
             screen.action_perform(action_id)
 
     async def discover(self) -> Hits:

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from ..engine.context import StepContext
 
 _HINTS = {
-    Verdict.FAIL: "The whole report is on the MLflow run, under podium/.",
-    Verdict.ERROR: "Nothing could be concluded. Mend what the report names and run the gate again.",
+    Verdict.FAIL: "the whole report is on the MLflow run, under podium/",
+    Verdict.ERROR: "correct what the report names and run the gate again",
     Verdict.INCONCLUSIVE: (
-        "Give the gate more rows or a wider margin, or let a person decide: podium promote --force --why …"
+        "give the gate more rows or a wider margin, or let a person decide: podium promote --force --why …"
     ),
 }
 

@@ -3,10 +3,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from podium.core.domain.runs import PIPELINE, StepState, Trigger
+from podium.core.domain.runs import PIPELINE, Step, StepState, Trigger
 from podium.core.errors import NotFound
 from podium.core.journal import Journal
-from podium.screens.changes import show_started
 from podium.tui.application import PodiumApp
 from podium.tui.widgets.log_view import LogView
 from textual.pilot import Pilot
@@ -389,7 +388,7 @@ def test_keys_that_come_together_do_not_mix_two_runs(cockpit: SeededCockpit) -> 
         await until(pilot, lambda: screen.step is not None, "a step")
         screen.table.move("down")  # the graph has not heard of it yet
         assert screen.run.id != screen.graph.step.run_id
-        assert screen.step is None and screen.context().step is None
+        assert screen.step is None and screen.context().find(Step) is None
         await until(
             pilot, lambda: screen.step is not None and screen.step.run_id == screen.run.id, "the step of the other run"
         )
@@ -403,7 +402,7 @@ def test_a_run_that_starts_leaves_the_dialog_alone_that_is_open(cockpit: SeededC
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, ModalScreen), "the help")
         stack = [type(screen).__name__ for screen in app.screen_stack]
-        show_started(app.podium_screen, cockpit.journal.runs.get(14))
+        app.podium_screen.show_started(cockpit.journal.runs.get(14))
         await pilot.pause()
         assert [type(screen).__name__ for screen in app.screen_stack] == stack
         await pilot.press("escape")

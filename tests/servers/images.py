@@ -45,6 +45,7 @@ _PROGRAMS = (
     "touch",
     "chmod",
     "kill",
+    "ln",
     "dd",
     "seq",
     "true",

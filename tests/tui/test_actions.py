@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import importlib
 from collections import Counter
 
 import pytest
 from podium.core.domain.runs import PIPELINE, Run, RunState, Trigger
 from podium.core.errors import ConfigError
 from podium.tui import keymap
-from podium.tui.actions import ACTIONS, BY_ID, Context, Danger, Keymap, footer_actions
+from podium.tui.actions import ACTIONS, BY_ID, Danger, footer_actions
+from podium.tui.context import Context
 from podium.tui.glyphs import Glyphs
+from podium.tui.keys import Keymap
+from podium.tui.screens import BY_NAME, MAIN, RESERVED, SCREENS
 
 RUN = Run(3, PIPELINE, "release", RunState.RUNNING, Trigger.PERSON, "anna", 1.0)
 
@@ -74,7 +78,8 @@ def test_read_only_refuses_exactly_the_changes() -> None:
     refused = {
         action.id
         for action in ACTIONS
-        if "--read-only" in action.refusal(Context(screen="runs", pane="table", read_only=True, run=RUN, rows=1))
+        if "--read-only"
+        in action.refusal(Context(screen="runs", pane="table", read_only=True, subjects=(RUN,), rows=1))
     }
     assert refused == {action.id for action in ACTIONS if action.danger is not Danger.NONE}
 
@@ -86,20 +91,37 @@ def test_read_only_refuses_exactly_the_changes() -> None:
 def test_cancel_only_what_goes_on(state: RunState, refused: bool) -> None:
     from dataclasses import replace
 
-    assert bool(BY_ID["cancel"].refusal(Context(screen="runs", run=replace(RUN, state=state)))) is refused
+    assert bool(BY_ID["cancel"].refusal(Context(screen="runs", subjects=(replace(RUN, state=state),)))) is refused
 
 
 def test_every_action_can_be_done_or_says_why_on_every_screen() -> None:
-    from podium.screens.containers import ContainersScreen
-    from podium.screens.environments import EnvironmentsScreen
-    from podium.screens.models import ModelsScreen
-    from podium.screens.overview import OverviewScreen
-    from podium.screens.runs import RunsScreen
+    for row in SCREENS:
+        module, _, name = row.place.partition(":")
+        screen = getattr(importlib.import_module(f"podium.{module}"), name)
+        assert screen.title_id == row.name
+        for action in ACTIONS if row in MAIN else ():
+            if not action.screens or row.name in action.screens:
+                assert screen.can(action), f"{row.name} cannot {action.id}"
 
-    for screen in (OverviewScreen, RunsScreen, ModelsScreen, EnvironmentsScreen, ContainersScreen):
-        for action in ACTIONS:
-            if not action.screens or screen.title_id in action.screens:
-                assert hasattr(screen, f"do_{action.id}"), f"{screen.__name__} cannot {action.id}"
+
+def test_every_screen_has_a_key_of_its_own_or_lies_on_one_that_has() -> None:
+    assert [screen.key for screen in MAIN] == ["1", "2", "3", "4", "5"]
+    assert all(screen.key or BY_NAME[screen.above].key for screen in SCREENS)
+    assert {screen.name for screen in MAIN} == {action.goes_to for action in ACTIONS if action.goes_to}
+
+
+def test_the_keys_of_screens_to_come_are_free_and_stay_so() -> None:
+    assert set(RESERVED) == {"6", "7", "8", "9", "0"}
+    assert not {key for action in ACTIONS for key in action.keys} & set(RESERVED)
+    with pytest.raises(ConfigError) as caught:
+        keymap.parse("theme: 8\n")
+    assert "kept for the Monitors screen" in str(caught.value)
+
+
+def test_names_of_screens_in_actions_are_those_of_the_table() -> None:
+    for action in ACTIONS:
+        assert {*action.screens, *action.on} <= set(BY_NAME), action.id
+        assert not action.screens or set(action.on) <= set(action.screens), action.id
 
 
 def test_the_footer_of_each_screen_offers_what_is_done_there() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from textual.strip import Strip
 
-from ..actions import Context, footer_actions
+from ..actions import footer_actions
+from ..context import Context
 from .pane import Pane, Span, fit, safe
 
 

@@ -8,10 +8,9 @@ from textual.strip import Strip
 
 from ...core.domain import format as fmt
 from ...core.domain.watching import AgentStatus
-from ..actions import SCREEN_TITLES
+from ..screens import BY_NAME, MAIN
 from .pane import Pane, Span, fit, safe
 
-_TABS = ("overview", "runs", "models", "environments", "containers")
 _TITLES = (12, 3, 2, 0)  # letters of the other screens' names, from the widest way to show them on
 
 
@@ -64,15 +63,16 @@ class Header(Pane, can_focus=False):
         spans: list[Span] = [(f" {safe(self._project) or 'podium'} ", "accent!"), (" ", "")]
         self._hits = []
         at = sum(len(text) for text, _ in spans)
-        for number, name in enumerate(_TABS, 1):
-            here = name == self._screen or (name == "models" and self._screen == "compare")
-            title = SCREEN_TITLES[name][: None if here else letters]
+        shown = BY_NAME[self._screen].above or self._screen if self._screen in BY_NAME else ""
+        for screen in MAIN:
+            here = screen.name == shown
+            title = screen.title[: None if here else letters]
             spans += [
-                (f" {number} ", "accent" if here else "faint"),
+                (f" {screen.key} ", "accent" if here else "faint"),
                 (f"{title} " if title else "", "text!" if here else "muted"),
             ]
             cells = len(title) + 4 if title else 3
-            self._hits.append((at, at + cells, name))
+            self._hits.append((at, at + cells, screen.name))
             at += cells
         return spans
 

@@ -11,7 +11,10 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from ..actions import ACTIONS, SCREEN_TITLES, Action, Context, Keymap
+from ..actions import ACTIONS, Action
+from ..context import Context
+from ..keys import Keymap
+from ..screens import BY_NAME
 
 _KEYS = 18
 _GROUPS = ("Here", "Changes", "Find", "Log", "Move", "Screens", "Podium")
@@ -66,7 +69,8 @@ class HelpScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll() as scroll:
-            scroll.border_title = f"Help: {SCREEN_TITLES.get(self._situation.screen, 'Podium')}"
+            shown = BY_NAME.get(self._situation.screen)
+            scroll.border_title = f"Help: {shown.title if shown is not None else 'Podium'}"
             scroll.border_subtitle = "j k scroll  esc close"
             yield Static(help_text(self._keymap, self._situation, min(84, self.app.size.width - 12)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -16,7 +16,7 @@ from ..glyphs import Glyphs
 from ..theme import Palette, palette
 
 if TYPE_CHECKING:
-    from ..application import PodiumApp
+    from ..protocol import CockpitApp
 
 Span = tuple[str, str]
 Cell = str | tuple[Span, ...]
@@ -57,12 +57,8 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
         self.notice: tuple[Span, ...] = ()
 
     @property
-    def podium(self) -> PodiumApp:
-        from ..application import PodiumApp
-
-        app = self.app
-        assert isinstance(app, PodiumApp)
-        return app
+    def podium(self) -> CockpitApp:
+        return cast("CockpitApp", self.app)
 
     @property
     def palette(self) -> Palette:

@@ -94,6 +94,15 @@ class Table(Pane, Generic[Row]):
         return len(self._order)
 
     @property
+    def cursor(self) -> int:
+        """Where the cursor is, counted from 0 among the rows that are shown."""
+        return self._cursor
+
+    def width_of(self, title: str) -> int:
+        """Returns how many cells a column has now; 0 while it is not shown."""
+        return next((cells for column, cells in self._columns(self.size.width) if column.title == title), 0)
+
+    @property
     def current(self) -> Row | None:
         """The row under the cursor."""
         return self._rows[self._order[self._cursor]] if 0 <= self._cursor < len(self._order) else None

@@ -1,0 +1,154 @@
+"""Why an action cannot be done now, in words; empty where it can. What depends on a thing itself is said by the thing
+(`why_not_…` in `core/domain/`), so that a command refuses in the same words."""
+
+from __future__ import annotations
+
+from ..core.domain.containers import Container
+from ..core.domain.delivery import CanaryRequest, EnvironmentStatus
+from ..core.domain.models import Version
+from ..core.domain.runs import Run, Step
+from .context import Context
+
+NO_CONTAINER = "no container is under the cursor"
+NO_ENVIRONMENT = "no environment is under the cursor"
+NO_PROJECT = "podium.yaml cannot be used; see Overview"
+NO_RUN = "no run is under the cursor"
+NO_VERSION = "no version is under the cursor"
+
+
+def in_list(context: Context) -> str:
+    return "" if context.pane in ("table", "graph") else "only in a list"
+
+
+def in_log(context: Context) -> str:
+    return "" if context.pane == "log" else "only in a log; press l to go there"
+
+
+def searchable(context: Context) -> str:
+    return "" if context.pane in ("table", "graph", "log") else "there is nothing to search here"
+
+
+def openable(context: Context) -> str:
+    return "" if context.rows or context.pane == "log" else "nothing is under the cursor"
+
+
+def run(context: Context) -> str:
+    return "" if context.find(Run) is not None else NO_RUN
+
+
+def version(context: Context) -> str:
+    return "" if context.find(Version) is not None else NO_VERSION
+
+
+def container(context: Context) -> str:
+    return "" if context.find(Container) is not None else NO_CONTAINER
+
+
+def comparable(context: Context) -> str:
+    return "" if context.marked >= 2 else f"mark two versions or more with space first ({context.marked} marked)"
+
+
+# Runs
+
+
+def cancel(context: Context) -> str:
+    found = context.find(Run)
+    return found.why_not_cancel() if found is not None else NO_RUN
+
+
+def again(context: Context) -> str:
+    found = context.find(Run)
+    if found is None:
+        return NO_RUN
+    return found.why_not_again() or ("" if context.project else NO_PROJECT)
+
+
+def resume(context: Context) -> str:
+    found = context.find(Run)
+    return found.why_not_resume() if found is not None else NO_RUN
+
+
+def approve(context: Context) -> str:
+    step, found = context.find(Step), context.find(Run)
+    if step is not None and not step.why_not_approve():
+        return ""
+    return found.why_not_approve() if found is not None else NO_RUN
+
+
+def step_shell(context: Context) -> str:
+    step = context.find(Step)
+    return "no step is under the cursor; enter goes to the steps of a run" if step is None else step.why_no_shell()
+
+
+# Environments
+
+
+def canary(context: Context) -> str:
+    status = context.find(EnvironmentStatus)
+    return status.why_no_canary() if status is not None else NO_ENVIRONMENT
+
+
+def pause(context: Context) -> str:
+    return canary(context) or _request(context, CanaryRequest.PAUSE)
+
+
+def resume_canary(context: Context) -> str:
+    return canary(context) or _request(context, CanaryRequest.RESUME)
+
+
+def _request(context: Context, request: CanaryRequest) -> str:
+    status = context.find(EnvironmentStatus)
+    return status.canary.why_not(request) if status is not None and status.canary is not None else ""
+
+
+def promote(context: Context) -> str:
+    status = context.find(EnvironmentStatus)
+    if not context.project:
+        return NO_PROJECT
+    return _no_canary(status, "F gives it all traffic, X") or ("" if status is not None else NO_ENVIRONMENT)
+
+
+def promote_version(context: Context) -> str:
+    found = context.find(Version)
+    if not context.project:
+        return NO_PROJECT
+    if found is not None and context.model not in ("", found.model):
+        return f"{found.model} is another model: the environments of podium.yaml serve {context.model}"
+    return "" if found is not None else NO_VERSION
+
+
+def rollback(context: Context) -> str:
+    status = context.find(EnvironmentStatus)
+    if not context.project:
+        return NO_PROJECT
+    if status is None:
+        return NO_ENVIRONMENT
+    return _no_canary(status, "X") or status.why_not_rollback()
+
+
+def _no_canary(status: EnvironmentStatus | None, keys: str) -> str:
+    if status is None or status.canary is None:
+        return ""
+    return f"a canary is under way in {status.name}; on Environments {keys} puts everything back"
+
+
+def repair(context: Context) -> str:
+    status = context.find(EnvironmentStatus)
+    if not context.project:
+        return NO_PROJECT
+    return status.why_not_repair() if status is not None else NO_ENVIRONMENT
+
+
+# Containers
+
+
+def restart(context: Context) -> str:
+    found, status = context.find(Container), context.find(EnvironmentStatus)
+    if found is None:
+        return NO_CONTAINER
+    return found.why_not_restart() or (status.why_not_change() if status is not None else "")
+
+
+def container_shell(context: Context) -> str:
+    found = context.find(Container)
+    return found.why_no_shell() if found is not None else NO_CONTAINER

@@ -1,0 +1,103 @@
+"""What is asked before a run is changed, and what is then done. A change of what serves is shown as a plan instead."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..core.domain.runs import Run, Step
+from .context import Context
+
+if TYPE_CHECKING:
+    from ..core.cockpit import Cockpit
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A question, and what is done after a yes. A run that comes of it is shown."""
+
+    question: str
+    lines: tuple[str, ...]
+    yes: str
+    """The answer that does it."""
+    no: str
+    what: str
+    """What is being done, for the footer while it lasts."""
+    work: Callable[[Cockpit, str], Any]
+    """Called in the pool with the façade and the reason that was given."""
+    command: str = ""
+    """The same from a shell."""
+    said: str = ""
+    """What the footer says when it is done."""
+    reason: bool = True
+    """Whether a reason is asked for."""
+
+
+def _run(context: Context) -> Run:
+    run = context.find(Run)
+    assert run is not None
+    return run
+
+
+def cancel(context: Context) -> Confirmation:
+    run = _run(context)
+    return Confirmation(
+        f"Cancel run {run.id}, {run.title}?",
+        ("What its steps have finished is kept; U resumes it later.",),
+        "Cancel the run",
+        "Let it run",
+        f"cancel run {run.id}",
+        lambda cockpit, why: cockpit.runs.cancel(run.id, why=why),
+        f"podium cancel {run.id}",
+        f"run {run.id} was asked to stop",
+    )
+
+
+def again(context: Context) -> Confirmation:
+    run = _run(context)
+    flags = "".join(f" -p {shlex.quote(f'{name}={value}')}" for name, value in run.params.items())
+    return Confirmation(
+        f"Run {run.name} again?",
+        (
+            "With the working tree as it is now; steps whose inputs did not change come from the cache.",
+            *(f"{name} = {value}" for name, value in run.params.items()),
+        ),
+        "Run again",
+        "Do not",
+        f"run {run.name}",
+        lambda cockpit, why: cockpit.runs.start(
+            run.name, params=dict(run.params), jobs=run.jobs, why=why or f"run {run.id} again"
+        ),
+        f"podium run {shlex.quote(run.name)}{flags}",
+    )
+
+
+def resume(context: Context) -> Confirmation:
+    run = _run(context)
+    return Confirmation(
+        f"Resume run {run.id}, {run.title}?",
+        ("It continues after its last finished step, in the same workspace.",),
+        "Resume",
+        "Do not",
+        f"resume run {run.id}",
+        lambda cockpit, _: cockpit.runs.resume(run.id),
+        f"podium resume {run.id}",
+        reason=False,
+    )
+
+
+def approve(context: Context) -> Confirmation:
+    run, chosen = _run(context), context.find(Step)
+    step = chosen.name if chosen is not None and not chosen.why_not_approve() else None
+    return Confirmation(
+        f"Approve {f'step {step} of run {run.id}' if step else f'what waits in run {run.id}'}?",
+        ("The approval is kept in the audit with your name.",),
+        "Approve",
+        "Do not",
+        f"approve run {run.id}",
+        lambda cockpit, why: cockpit.runs.approve(run.id, step, why=why),
+        f"podium approve {run.id}" + (f" {shlex.quote(step)}" if step else ""),
+        f"run {run.id} continues",
+    )

@@ -1,0 +1,83 @@
+"""What widgets and screens know of the app, and what the app knows of screens: neither knows the other's class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from ..core.cockpit import Cockpit
+    from .context import Context
+    from .glyphs import Glyphs
+    from .keys import Keymap
+    from .pool import Pool
+    from .queries import Query
+    from .store import Store
+
+
+class CockpitScreen(Protocol):
+    """A screen of the table, not a dialog. `screens.base.PodiumScreen` is one."""
+
+    @property
+    def title_id(self) -> str:
+        """Its name in the table of screens."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is anything to draw in."""
+        ...
+
+    @property
+    def ticking(self) -> bool:
+        """Whether something on it changes with time alone."""
+        ...
+
+    def fit(self, width: int, height: int) -> None: ...
+    def ask(self, *, force: bool = ...) -> None: ...
+    def update(self) -> None: ...
+    def tick(self) -> None: ...
+    def pass_time(self) -> None: ...
+    def context(self) -> Context: ...
+    def action_perform(self, action_id: str) -> None: ...
+    def select(self, subject: Any) -> None:
+        """Puts the cursor on a thing: a run's id, an environment's name."""
+        ...
+
+
+class CockpitApp(Protocol):
+    """The app, as widgets and screens use it. `tui.application.PodiumApp` is one."""
+
+    cockpit: Cockpit
+    read_only: bool
+    keymap: Keymap
+    clock: Callable[[], float]
+    glyphs: Glyphs
+    pool: Pool
+    store: Store
+
+    @property
+    def few_colours(self) -> bool: ...
+    @property
+    def podium_screen(self) -> Any: ...
+
+    # Places
+
+    def go(self, name: str) -> Any: ...
+    def go_to_run(self, run_id: int) -> None: ...
+    def back(self, *, quit_at_root: bool) -> None: ...
+    def run_outside(self, argv: Sequence[str], words: str) -> int: ...
+
+    # Words
+
+    def say(self, text: str, role: str = ...) -> None: ...
+    def say_later(self, text: str, role: str = ...) -> None: ...
+    def copy(self, text: str) -> None: ...
+    def open_address(self, address: str) -> None: ...
+    def toggle_theme(self) -> None: ...
+
+    # Data
+
+    def call_soon(self, function: Callable[..., None], *arguments: Any) -> None: ...
+    def read(self, queries: Iterable[Query], *, force: bool = ...) -> None: ...
+    def stale(self) -> tuple[str, float | None]: ...

@@ -1,0 +1,53 @@
+"""The table of screens: names, titles, keys, and where each one is. Tabs, keys, help and `--screen` come from it.
+
+A screen is imported when it is first shown, by what its row says, so that the first paint pays for one alone and
+nothing here knows the screens themselves.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """`place` is `module:Class` in this package. A screen without a key is opened from another one, `above`, and lies
+    on top of it until it is left."""
+
+    name: str
+    title: str
+    key: str
+    place: str
+    above: str = ""
+
+    def make(self) -> Any:
+        """Imports the screen and returns a new one."""
+        module, _, name = self.place.partition(":")
+        return getattr(importlib.import_module(f"..{module}", __package__), name)()
+
+
+# fmt: off
+SCREENS: tuple[Screen, ...] = (
+    Screen("overview",     "Overview",     "1", "screens.overview:OverviewScreen"),
+    Screen("runs",         "Runs",         "2", "screens.runs:RunsScreen"),
+    Screen("models",       "Models",       "3", "screens.models:ModelsScreen"),
+    Screen("environments", "Environments", "4", "screens.environments:EnvironmentsScreen"),
+    Screen("containers",   "Containers",   "5", "screens.containers:ContainersScreen"),
+    Screen("compare",      "Compare",      "",  "screens.compare:CompareScreen", above="models"),
+)
+# Kept for screens to come: no action and no keymap of a person takes them meanwhile. They do nothing until then.
+RESERVED: Mapping[str, str] = {
+    "6": "Repository", "7": "CI", "8": "Monitors", "9": "Infrastructure", "0": "Cluster",
+}
+# fmt: on
+
+BY_NAME: Mapping[str, Screen] = {screen.name: screen for screen in SCREENS}
+MAIN: tuple[Screen, ...] = tuple(screen for screen in SCREENS if screen.key)
+FIRST = SCREENS[0]
+
+
+def title_of(name: str) -> str:
+    return BY_NAME[name].title if name in BY_NAME else name
