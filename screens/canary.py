@@ -84,7 +84,7 @@ def _state_lines(canary: CanaryStatus, now: float, glyphs: Glyphs) -> list[Line]
     if canary.message:
         found.append(((f"   {safe(canary.message)}", colour if canary.state is not CanaryState.RUNNING else "muted"),))
     if canary.state is CanaryState.INCONCLUSIVE:
-        found.append((("   U goes on to the next stage, F gives it all, X puts all back", "wait"),))
+        found.append((("   U resumes with the next stage, F gives it all traffic, X puts all back", "wait"),))
     return found
 
 
