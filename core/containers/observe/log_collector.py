@@ -13,9 +13,10 @@ from pathlib import Path
 from ...domain.containers import Container, EngineSnapshot
 from ...errors import NotFound, PodiumError
 from ...logs.format import seconds_of
+from ...logs.masking import encoded
 from ..engine.client import Engine
 from ..engine.stream import Stream
-from .log_file import LogStore, Parser, Place, masks
+from .log_file import LogStore, Parser, Place
 
 Say = Callable[[str], None]
 # The interval of retries while another process holds the file's lock, the disk is full, or the engine fails.
@@ -36,7 +37,7 @@ class LogKeeper:
         say: Say = lambda _: None,
     ) -> None:
         self._engine, self._where, self._say = engine, where, say
-        self._secrets = masks(secrets)
+        self._secrets = encoded(secrets)
         self._followers: dict[str, _Follower] = {}
 
     def see(self, picture: EngineSnapshot) -> None:
@@ -185,7 +186,7 @@ def read_all(
     with store:
         place = _place(store, found)
         query = {"stdout": 1, "stderr": 1, "timestamps": 1, **_since(place)}
-        parser = Parser(place, masks(secrets))
+        parser = Parser(place, encoded(secrets))
         with Stream(engine, f"/containers/{found.id}/logs", query, what=f"reading the log of {found.name}") as stream:
             while (left := deadline - time.monotonic()) > 0 and (data := stream.read(left)) is not None:
                 if not data:

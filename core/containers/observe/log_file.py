@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from ...logs.format import CONTINUED_MARKS, MARKS, TIME, seconds_of, written_time
-from ...logs.masking import Masker, encoded
+from ...logs.masking import Masker
 
 # At this size the file is renamed to `<name>.1`, which replaces the older one.
 CAP = 64 << 20
@@ -208,8 +208,3 @@ def _end_of(handle: int) -> Place:
         if times[0] < since or not start or length >= _MAX_TAIL:
             return Place(since, tuple(at for at in times if at >= since))
         length *= 4
-
-
-def masks(secrets: tuple[str, ...]) -> tuple[bytes, ...]:
-    """Returns the secrets in the form that the parser needs."""
-    return encoded(secrets)

@@ -19,6 +19,7 @@ import yaml
 
 from ...beneath import Directory
 from ...errors import NotFound, Refused, RunFailed
+from ...logs.masking import without_user
 from ...logs.text import clean
 
 SERVING = (
@@ -106,11 +107,10 @@ def _lines(files: Path) -> list[str]:
 def _checked(line: str, files: Path, *, whole: bool) -> list[str]:
     """Returns a line as it is installed. The result is data: the file is copied into the image and never put into a
     command."""
-    shown = clean(line)[:120]
+    shown = clean(without_user(line))[:120]
     for url in cast("list[str]", _URL.findall(line)):
         parts = urlsplit(url)
         if parts.password or (parts.username and parts.username != "git"):
-            shown = shown.replace(parts.netloc, "***@" + (parts.hostname or ""))
             hint = (
                 "an image keeps what it is built from; take the password out and use docker.wheels (pip download) for"
                 " private packages"
