@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..core.cockpit import Cockpit, clean, init_project, schema
+from ..core.cockpit import Cockpit, clean, init_project, masked_document, schema
 from ..core.domain.format import count
 from ..core.domain.watching import Health
 from ..core.errors import ConfigError
@@ -104,7 +104,7 @@ def show(cockpit: Cockpit) -> int:
     value = asdict(project)
     for key in ("secrets", "idle"):
         value.pop(key)
-    output.document(shapes.masked(value, project.secrets))
+    output.document(masked_document(value, project.secrets))
     return diagnostics.DONE
 
 

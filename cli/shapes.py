@@ -379,17 +379,3 @@ def finding(finding: Finding) -> dict[str, Any]:
 
 def problem(problem: Problem) -> dict[str, Any]:
     return asdict(problem)
-
-
-def masked(value: Any, secrets: tuple[str, ...]) -> Any:
-    """A configuration as JSON: dataclasses become objects, paths text, and secrets stars."""
-    if isinstance(value, Mapping):
-        return {str(key): masked(each, secrets) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [masked(each, secrets) for each in value]
-    if isinstance(value, bool | int | float) or value is None:
-        return value
-    text = str(value)
-    for secret in secrets:
-        text = text.replace(secret, "***") if secret else text
-    return text

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..journal import Journal
 from ..logs.format import LogLine
+from ..logs.masking import masked_document
 from ..logs.merging import Entry, Merged
 from ..logs.reader import LogFile
 from ..logs.text import clean, parse_sgr
@@ -38,6 +39,7 @@ __all__ = [
     "demonstration",
     "find_project",
     "init_project",
+    "masked_document",
     "parse_sgr",
     "schema",
 ]

@@ -1,29 +1,93 @@
-"""Secrets in a stream of bytes become `***`, also where a secret is split between two reads."""
+"""Says what is a secret, and makes `***` of it: in a stream of bytes that comes in pieces, in a text, in a document.
+
+One set of rules for logs, messages, what an engine is told of a step's environment, and what the configuration shows:
+
+- A secret counts without the white space round it, which programs strip.
+- Inside of a longer text it is found from MIN_LENGTH letters on: anything shorter would mask half of every log and hide
+  nothing. A value that is a secret as a whole is one whatever its length.
+- Each secret is looked for in every one of its `forms`.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, cast
 
 MASK = b"***"
-# Anything shorter would mask half of every log and hide nothing.
 MIN_LENGTH = 4
+# Variables that MLflow takes credentials from, whether podium.yaml says so or not.
+CREDENTIALS = frozenset({"MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"})
+_PASSWORD_IN_ADDRESS = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+_USER_IN_ADDRESS = re.compile(r"://[^/\s]*@")
+
+
+def forms(secret: str) -> Iterator[bytes]:
+    """Yields each way in which a secret may stand in a text. There is one so far, as it is written; encoded ones
+    (base64, in an address, in JSON) are to be added here, and are then found everywhere."""
+    yield secret.strip().encode("utf-8", "surrogateescape")
 
 
 def encoded(secrets: Iterable[str]) -> tuple[bytes, ...]:
-    """The secrets worth masking, as bytes, longest first; without the white space round them, which programs strip."""
-    found = {secret.strip().encode("utf-8", "surrogateescape") for secret in secrets}
+    """Returns what is to be looked for, longest first."""
+    found = {form for secret in secrets for form in forms(secret)}
     return tuple(sorted((one for one in found if len(one) >= MIN_LENGTH), key=lambda one: (-len(one), one)))
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
-    """`text` with the secrets in it as `***`. To be done before anything is cut off: half a secret is not found any
-    more."""
+    """Returns `text` with the secrets in it as `***`. To be done before anything is cut off: half a secret is not
+    found any more."""
     found = encoded(secrets)
     if not found or not text:
         return text
-    pattern = re.compile(b"|".join(re.escape(one) for one in found))
-    return pattern.sub(MASK, text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+    return _pattern(found).sub(MASK, text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+
+
+def masked_value(value: str, secrets: Iterable[str]) -> str:
+    """Returns the value of a variable or key, as `***` where it is a secret as a whole, however short."""
+    secrets = tuple(secrets)
+    return MASK.decode() if _is_whole(value, secrets) else masked(value, secrets)
+
+
+def masked_document(value: Any, secrets: Iterable[str]) -> Any:
+    """Returns a configuration as JSON takes it, with the secrets in its values masked: mappings become objects, what is
+    neither number nor text becomes text."""
+    secrets = tuple(secrets)
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[Any, Any]", value).items()
+        return {str(key): masked_document(each, secrets) for key, each in pairs}
+    if isinstance(value, list | tuple):
+        return [masked_document(each, secrets) for each in cast("list[Any]", value)]
+    if isinstance(value, bool | int | float) or value is None:
+        return value
+    return masked_value(str(value), secrets)
+
+
+def is_secret(name: str, value: str, secrets: Iterable[str]) -> bool:
+    """Whether a variable holds a secret: as a whole, inside of its value, as the password in an address, or by its
+    name."""
+    secrets = tuple(secrets)
+    if not value:
+        return False
+    return (
+        name in CREDENTIALS
+        or _is_whole(value, secrets)
+        or bool(_PASSWORD_IN_ADDRESS.search(value))
+        or masked(value, secrets) != value
+    )
+
+
+def without_user(text: str) -> str:
+    """Returns a text with the name and password in each address of it as `***`."""
+    return _USER_IN_ADDRESS.sub("://***@", text)
+
+
+def _is_whole(value: str, secrets: tuple[str, ...]) -> bool:
+    return bool(value.strip()) and value.strip() in {secret.strip() for secret in secrets}
+
+
+def _pattern(found: tuple[bytes, ...]) -> re.Pattern[bytes]:
+    return re.compile(b"|".join(re.escape(one) for one in found))
 
 
 class Masker:
@@ -31,9 +95,7 @@ class Masker:
 
     def __init__(self, secrets: tuple[bytes, ...]) -> None:
         self._secrets = secrets
-        self._pattern: re.Pattern[bytes] | None = (
-            re.compile(b"|".join(re.escape(one) for one in secrets)) if secrets else None
-        )
+        self._pattern = _pattern(secrets) if secrets else None
         self._held: bytes = b""
 
     def feed(self, data: bytes) -> bytes:

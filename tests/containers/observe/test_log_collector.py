@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from podium.core.containers import Engine
 from podium.core.containers.observe.log_collector import LogKeeper, read_all
-from podium.core.containers.observe.log_file import LogStore, Parser, Place, masks
+from podium.core.containers.observe.log_file import LogStore, Parser, Place
 from podium.core.containers.observe.snapshot import take
 from podium.core.containers.observe.watcher import Watch
 from podium.core.delivery.environment.replica_logs import Following
 from podium.core.domain.containers import EngineSnapshot
 from podium.core.errors import NotFound, Unreachable
 from podium.core.journal import Journal
+from podium.core.logs.masking import encoded
 from podium.core.logs.reader import LogFile
 
 from tests.containers.gate import Gate
@@ -191,7 +192,7 @@ def test_frames_in_any_pieces_give_the_same_records() -> None:
     assert Parser(Place(times[1], times)).feed(again) == b"2026-01-01T00:00:00.005Z o 3\n"
     gone = Parser(Place(times[1], times)).feed(again[len(again) // 4 :])
     assert gone.count(b"\n") == 3, "what the engine has lost since must not take other lines with it"
-    secret = Parser(Place(), masks(("hush-hush",)))
+    secret = Parser(Place(), encoded(("hush-hush",)))
     parts = frame(1, b"a hush-", 1) + frame(1, b"hush b\n", 2)
     assert b"hush" not in secret.feed(parts)
 

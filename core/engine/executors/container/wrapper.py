@@ -11,12 +11,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ....errors import RunFailed
+from ....logs.masking import is_secret
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# Shorter ones would make a secret of every value that contains "1".
-MIN_SECRET_LENGTH = 4
-_CREDENTIALS = frozenset({"MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"})
-_PASSWORD_IN_ADDRESS = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 
 # Signals reach the whole group of the command (the init process sends them on). The wrapper notes one and goes on
 # waiting, so that what the command started may clean up after the shell in front of it has ended; what then still runs
@@ -58,23 +55,16 @@ ENTRYPOINT = ("/bin/sh", "-c", WRAPPER, "podium")
 def split_secrets(env: Mapping[str, str], secrets: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Splits an environment into (what the engine may know, what holds a secret). RunFailed for a secret's name that no
     shell can export."""
-    whole = {secret.strip() for secret in secrets if secret.strip()}
-    inside = [secret for secret in whole if len(secret) >= MIN_SECRET_LENGTH]
     open_: dict[str, str] = {}
     hidden: dict[str, str] = {}
     for name, value in env.items():
-        secret = (
-            name in _CREDENTIALS
-            or value.strip() in whole
-            or bool(_PASSWORD_IN_ADDRESS.search(value))
-            or any(one in value for one in inside)
-        )
-        if secret and value and not _NAME.fullmatch(name):
+        secret = is_secret(name, value, secrets)
+        if secret and not _NAME.fullmatch(name):
             raise RunFailed(
                 f"the variable {name!r} holds a secret, and a shell cannot export that name",
                 hint="rename it in podium.yaml",
             )
-        (hidden if secret and value else open_)[name] = value
+        (hidden if secret else open_)[name] = value
     return open_, hidden
 
 
