@@ -21,15 +21,15 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": ("demo", "demo", "Show everything on a real example."),
     "doctor": ("project", "doctor", "Examine the project, its state and this machine."),
     "validate": ("project", "validate", "Check podium.yaml."),
-    "config": ("project", "config", "The configuration's schema, and what it means here."),
+    "config": ("project", "config", "Print the configuration's schema, or its values here."),
     "run": ("runs", "run", "Run a pipeline and follow it."),
     "ps": ("runs", "ps", "List runs, newest first."),
     "show": ("runs", "show", "Show one run and its steps."),
-    "logs": ("logs", "logs", "Print what a run's steps, or replicas, printed."),
+    "logs": ("logs", "logs", "Print the logs of a run's steps, or of replicas."),
     "shell": ("shell", "shell", "Open a shell where a step ran."),
     "cancel": ("runs", "cancel", "Stop a run."),
-    "resume": ("runs", "resume", "Take a run up after its last finished step."),
-    "approve": ("runs", "approve", "Let a step that waits for a person go on."),
+    "resume": ("runs", "resume", "Continue a run after its last finished step."),
+    "approve": ("runs", "approve", "Let a step that waits for approval continue."),
     "models": ("models", "models", "List the models in the registry."),
     "versions": ("models", "versions", "List a model's versions, newest first."),
     "compare": ("models", "compare", "Compare versions side by side."),
@@ -39,14 +39,14 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "deploy": ("changes", "deploy", "Put a version on an environment."),
     "promote": ("changes", "promote", "Make a version champion."),
     "pause": ("canary", "pause", "Keep a canary at its share of the traffic."),
-    "abort": ("canary", "abort", "Send a canary back."),
-    "rollback": ("changes", "rollback", "Put the last good version back."),
+    "abort": ("canary", "abort", "Abort a canary: all traffic goes back."),
+    "rollback": ("changes", "rollback", "Bring back the last good version."),
     "history": ("delivery", "history", "Show which version was served where and when."),
-    "repair": ("containers", "repair", "Make an environment what the ledger says."),
-    "containers": ("containers", "containers", "List what engines run, and what it uses."),
+    "repair": ("containers", "repair", "Make an environment match the ledger."),
+    "containers": ("containers", "containers", "List environments' containers and their usage."),
     "replay": ("replay", "replay", "Try a version on captured requests, without traffic."),
     "quarantine": ("delivery", "quarantine", "Versions that no trigger may deploy."),
-    "watch": ("agent", "watch", "Be the agent: pushes, schedules, health, signals."),
+    "watch": ("agent", "watch", "Run the agent: pushes, schedules, healing, signals."),
     "ui": ("ui", "ui", "Open the cockpit."),
 }
 
@@ -72,7 +72,7 @@ Example:
 Exit codes:
 """ + "\n".join(f"  {code:<5}{code.meaning}" for code in ExitCode)
 
-Version = Annotated[bool, typer.Option("--version", "-V", help="Print the version and end.")]
+Version = Annotated[bool, typer.Option("--version", "-V", help="Print the version and exit.")]
 Directory = Annotated[
     Path | None, typer.Option("-C", "--directory", metavar="DIR", help="Work as if started in DIR.", show_default=False)
 ]

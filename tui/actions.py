@@ -108,16 +108,16 @@ ACTIONS: tuple[Action, ...] = (
         },
     ),
     Action(
-        id="merge", keys=("m",), label="merge", help="One replica's log, or those of all in the order of time",
+        id="merge", keys=("m",), label="merge", help="Show one replica's log, or all merged in time order",
         group="Here", refuse=when.container, screens=("containers",), footer=5,
     ),
     Action(
         id="shell", keys=("S",), label="shell",
-        help="Open a shell in the container of the step under the cursor; leaving it comes back here",
+        help="Open a shell in the container of the step under the cursor; exit it to return here",
         group="Changes", refuse=when.step_shell, danger=Danger.CHANGE, screens=("runs", "containers"), footer=9,
         on={
             "containers": Variant(
-                help="Open a shell in the container under the cursor; leaving it comes back here",
+                help="Open a shell in the container under the cursor; exit it to return here",
                 refuse=when.container_shell,
             ),
         },
@@ -131,7 +131,7 @@ ACTIONS: tuple[Action, ...] = (
         danger=Danger.CHANGE, screens=(*_RUNS, "environments"), footer=6, confirm=confirmations.cancel,
         on={
             "environments": Variant(
-                label="abort", help="Abort the canary: all traffic goes back to the version before",
+                label="abort", help="Abort the canary: all traffic goes back to the previous version",
                 refuse=when.canary,
             ),
         },
@@ -153,7 +153,7 @@ ACTIONS: tuple[Action, ...] = (
         group="Changes", refuse=when.resume, danger=Danger.CHANGE, screens=(*_RUNS, "environments"), footer=8,
         confirm=confirmations.resume,
         on={
-            "environments": Variant(help="Resume a paused or undecided canary", refuse=when.resume_canary),
+            "environments": Variant(help="Resume a paused or inconclusive canary", refuse=when.resume_canary),
         },
     ),
     Action(
@@ -161,32 +161,32 @@ ACTIONS: tuple[Action, ...] = (
         refuse=when.pause, danger=Danger.TRAFFIC, screens=("environments",), footer=2,
     ),
     Action(
-        id="full", keys=("F",), label="all traffic", help="Give the canary all traffic now, unjudged",
+        id="full", keys=("F",), label="all traffic", help="Give the canary all traffic now, unanalysed",
         group="Changes", refuse=when.canary, danger=Danger.TRAFFIC, screens=("environments",), footer=3,
     ),
     Action(
         id="promote", keys=("P",), label="promote",
-        help="Plan a promotion; nothing changes before the plan is confirmed", group="Changes", refuse=when.promote,
+        help="Plan a promotion; nothing changes until you confirm the plan", group="Changes", refuse=when.promote,
         danger=Danger.TRAFFIC, screens=_SERVING, footer=5, on={"models": Variant(refuse=when.promote_version)},
     ),
     Action(
-        id="rollback", keys=("B",), label="roll back", help="Plan to bring the last good version back",
+        id="rollback", keys=("B",), label="roll back", help="Plan a rollback to the last good version",
         group="Changes", refuse=when.rollback, danger=Danger.TRAFFIC, screens=("overview", "environments"), footer=6,
     ),
     Action(
         id="repair", keys=("M",), label="repair",
-        help="Plan to make what runs match the ledger; nothing changes before the plan is confirmed", group="Changes",
+        help="Plan a repair to match the ledger; nothing changes until you confirm the plan", group="Changes",
         refuse=when.repair, danger=Danger.TRAFFIC, screens=("overview", "environments", "containers"), footer=7,
     ),
     Action(
-        id="search", keys=("slash",), label="search", help="Search; the lines around a hit stay on screen",
+        id="search", keys=("slash",), label="search", help="Search; the lines around a match stay visible",
         group="Find", refuse=when.searchable, footer=9,
     ),
     Action(
-        id="next", keys=("n",), label="next hit", help="Next hit of the search", group="Find", refuse=when.searchable,
+        id="next", keys=("n",), label="next match", help="Go to the next match", group="Find", refuse=when.searchable,
     ),
     Action(
-        id="previous", keys=("N",), label="previous hit", help="Previous hit of the search", group="Find",
+        id="previous", keys=("N",), label="previous match", help="Go to the previous match", group="Find",
         refuse=when.searchable,
     ),
     Action(
@@ -194,7 +194,7 @@ ACTIONS: tuple[Action, ...] = (
         refuse=when.searchable, footer=10,
     ),
     Action(
-        id="sort", keys=("s",), label="sort", help="Sort by the next column; once more turns it round", group="Find",
+        id="sort", keys=("s",), label="sort", help="Sort by the next column; again reverses the order", group="Find",
         refuse=when.in_list,
     ),
     Action(id="wrap", keys=("w",), label="wrap", help="Wrap long lines of a log", group="Log", refuse=when.in_log),

@@ -79,7 +79,7 @@ def _of_environment(status: EnvironmentStatus, agent: AgentStatus | None, now: f
         yield Need(0, Reason.ENGINE, name, health.words, environment=name)
     if health.condition is Condition.DOWN:
         watched = agent is not None and agent.alive
-        words = f"{health.words}; the agent brings it back" + ("" if watched else f" ({WATCH})")
+        words = f"{health.words}; " + ("the agent brings it back" if watched else f"start the agent ({WATCH})")
         yield Need(0, Reason.DOWN, name, words, "" if watched else WATCH, environment=name)
     for difference in status.differences:
         yield Need(1, Reason.DIFFERENCE, name, difference.words, f"podium repair -e {name}", environment=name)
@@ -126,7 +126,8 @@ def _of_alerts(alerts: Iterable[Alert]) -> Iterator[Need]:
 
 def _of_agent(agent: AgentStatus | None, now: float) -> Iterator[Need]:
     if agent is not None and not agent.alive and agent.pid:
-        seen = f", last seen {fmt.age(agent.heartbeat, now)} ago" if agent.heartbeat else ""
+        age = fmt.age(agent.heartbeat, now) if agent.heartbeat else ""
+        seen = f", last seen {'just now' if age == 'now' else f'{age} ago'}" if age else ""
         yield Need(2, Reason.AGENT, "agent", f"is gone{seen}: nothing is healed or triggered", WATCH)
 
 

@@ -95,7 +95,7 @@ class Container:
         """Returns why it cannot be restarted; empty if it can."""
         if self.role in ("replica", "proxy"):
             return ""
-        return f"{self.name} is a {self.role or 'container of its own'}, which comes and goes with what it belongs to"
+        return f"{self.name} is a {self.role or 'container of its own'}, and only replicas and proxies can be restarted"
 
     def why_no_shell(self) -> str:
         """Returns why no shell can be opened in it now; empty if one can."""

@@ -160,10 +160,10 @@ class Step:
     def why_no_shell(self) -> str:
         """Returns why no shell can be opened in its place; empty if one can."""
         if self.uses:
-            return f"step {self.name} of run {self.run_id} is built in: there is no environment to look into"
+            return f"step {self.name} of run {self.run_id} is a built-in step: no shell can be opened in it"
         if self.state in _LOOKED_INTO:
             return ""
-        return f"{self.name} is {self.state}; only a failed or running step can be looked into"
+        return f"{self.name} is {self.state}; a shell needs a failed or running step"
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,7 +204,7 @@ def _refusal(
         return f"version {number} is quarantined{f': {entry.why}' if entry.why else ''} (by {entry.who})", True
     if how is How.ROLLBACK and not served:
         return (
-            f"version {number} has never served {config.name}: there is nothing to go back to in it; promote it",
+            f"version {number} has never served {config.name}: there is nothing to go back to; promote it instead",
             True,
         )
     if how is How.PROMOTE:
@@ -278,9 +278,9 @@ def _steps(runtime: EnvironmentRuntime, how: How, number: int, serving: int | No
     if how is not How.DEPLOY and history.carries(runtime.project, runtime.name):
         steps.append("move the aliases in the registry")
     if how is How.ROLLBACK:
-        return [*steps, f"quarantine version {serving}", "check who answers"]
+        return [*steps, f"quarantine version {serving}", "verify which version answers"]
     kept = f"; keep {config.keep} earlier version{'s' * (config.keep != 1)} warm" if serving is not None else ""
-    return [*steps, f"let requests in flight end{kept}", "check who answers"]
+    return [*steps, f"let requests in flight finish{kept}", "verify which version answers"]
 
 
 def _before(runtime: EnvironmentRuntime, number: int) -> tuple[float, str]:
@@ -345,10 +345,7 @@ def _unwatched(runtime: EnvironmentRuntime, how: How, number: int, serving: int 
     canary_wanted = how is not How.ROLLBACK and runtime.environment.strategy.kind == "canary"
     if not canary_wanted or serving in (None, number) or _taken_over(runtime, number):
         return []
-    return [
-        "no replica has traffic now: there is nothing for a canary to be compared with, and all traffic goes over at"
-        " once"
-    ]
+    return ["no replica has traffic now: a canary has nothing to be compared with, so all traffic moves at once"]
 
 
 def _command(how: How, environment: str, number: int, *, force: bool) -> str:
@@ -366,5 +363,5 @@ def parse_version(text: object) -> int | None:
     if not word:
         return None
     if not word.isdecimal():
-        raise UsageError(f"{text!r} is not a version's number", hint="for example 3 or v3")
+        raise UsageError(f"{text!r} is not a version number", hint="for example 3 or v3")
     return int(word)
