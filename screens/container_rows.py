@@ -7,14 +7,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ..core.domain import format as fmt
 from ..core.domain.containers import GONE, REPLICA, Container, EngineSnapshot
 from ..core.domain.delivery import EnvironmentStatus, Replica, ReplicaState
 from ..core.domain.watching import Series
-from ..tui.glyphs import Glyphs
-from ..tui.widgets.pane import Cell
-from ..tui.widgets.sparkline import sparkline
-from ..tui.widgets.table import Column
 
 # The second instance of a proxy, by the name that it was given.
 _SECOND = re.compile(r"-2(?=-[0-9a-f]{6}$)")
@@ -150,85 +145,3 @@ def short_image(container: Container) -> str:
     _, _, digest = container.image.partition("@")
     text = digest or container.image_id or container.image
     return text.removeprefix("sha256:")[:12]
-
-
-def _nothing(_row: Row) -> Cell:
-    return ""
-
-
-def columns(  # noqa: C901 - a table: one small function a column
-    glyphs: Callable[[], Glyphs], clock: Callable[[], float], several: Callable[[], bool]
-) -> tuple[Column[Row], ...]:
-    def name(row: Row) -> Cell:
-        role = "text!" if row.container.role == REPLICA else "muted"
-        return ((f"{row.container.environment} ", "muted") if several() else ("", ""), (row.short, role))
-
-    def state(row: Row) -> Cell:
-        glyph, said, role = words(row.container, row.replica)
-        return (
-            ((f"{glyphs()['idle']} ", "muted"), (said, "muted"))
-            if row.stale
-            else ((f"{glyphs()[glyph]} ", role), (said, role))
-        )
-
-    def restarts(row: Row) -> Cell:
-        return ((str(row.container.restarts), "warn!"),) if row.container.restarts else ""
-
-    def weight(row: Row) -> Cell:
-        if row.replica is None:
-            return ""
-        return ((str(row.replica.weight), "ok!"),) if row.replica.weight else ((glyphs()["dash"], "faint"),)
-
-    def shown(signal: str, kind: str) -> Callable[[Row], Cell]:
-        def cell(row: Row) -> Cell:
-            value = row.last(signal)
-            return (
-                (("", ""),)
-                if value is None
-                else ((fmt.narrow_share(value) if kind == "share" else fmt.narrow_size(value), ""),)
-            )
-
-        return cell
-
-    def line(signal: str, role: str) -> Callable[[Row, int], Cell]:
-        def cell(row: Row, cells: int) -> Cell:
-            series = row.usage.get(signal)
-            if series is None:
-                return ""
-            known = [value for value in series.values if value is not None]
-            # An idle container's noise must not fill the picture, nor a quiet line's few packets.
-            floor = {"cpu": 0.2, "memory": 0.0}.get(signal, 4_000.0)
-            return ((sparkline(series.values, cells, glyphs(), ceiling=max(floor, max(known, default=0.0))), role),)
-
-        return cell
-
-    def age(row: Row) -> Cell:
-        at = row.container.started if row.container.state == "running" else row.container.created
-        return ((fmt.age(at or None, clock()), "muted"),)
-
-    def sort(signal: str) -> Callable[[Row], float]:
-        return lambda row: -(row.last(signal) or 0.0)
-
-    return (
-        Column("container", name, width=15, flex=3, sort=lambda row: (row.container.environment, natural(row.short))),
-        Column(
-            "v",
-            lambda row: ((f"v{row.version}" if row.version is not None else "", "accent"),),
-            width=4,
-            sort=lambda row: row.version,
-            from_width=90,
-        ),
-        Column("state", state, width=12, sort=lambda row: words(row.container, row.replica)[1]),
-        Column("wt", weight, width=3, align="right", sort=lambda row: -(row.replica.weight if row.replica else 0)),
-        Column("rst", restarts, width=3, align="right", sort=lambda row: -row.container.restarts),
-        Column("cpu", shown("cpu", "share"), width=5, align="right", sort=sort("cpu")),
-        Column("", _nothing, width=5, flex=3, draw=line("cpu", "run")),
-        Column("mem", shown("memory", "size"), width=5, align="right", sort=sort("memory")),
-        Column("", _nothing, width=5, flex=1, draw=line("memory", "wait")),
-        Column("in/s", shown("received", "size"), width=5, align="right", sort=sort("received")),
-        Column("", _nothing, width=8, flex=1, draw=line("received", "accent"), from_width=96),
-        Column("out/s", shown("sent", "size"), width=5, align="right", sort=sort("sent")),
-        Column("", _nothing, width=8, flex=1, draw=line("sent", "accent"), from_width=96),
-        Column("image", lambda row: ((short_image(row.container), "muted"),), width=12, from_width=130),
-        Column("age", age, width=4, align="right", sort=lambda row: -(row.container.started or 0.0), from_width=90),
-    )

@@ -25,7 +25,8 @@ from ..tui.widgets.table import Table
 from ..tui.widgets.text_pane import TextPane
 from .base import PodiumScreen
 from .changes import ChangeKeys
-from .container_rows import Row, columns, rows_of
+from .container_columns import columns
+from .container_rows import Row, rows_of
 from .shells import ShellKeys
 
 _FRESH_SECONDS = 20.0  # seconds that a look of our own counts for, where no agent follows the engine

@@ -9,35 +9,22 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from ..core.domain import format as fmt
-from ..core.domain.delivery import CanaryState, Deployment, EnvironmentStatus, Replica
+from ..core.domain.delivery import CanaryState, Deployment, EnvironmentStatus
 from ..core.domain.models import Version
-from ..core.domain.repair import Severity
-from ..core.domain.watching import SIGNALS, Series
+from ..core.domain.watching import Series
 from ..tui import queries
 from ..tui.context import Context
 from ..tui.queries import SIGNAL_SECONDS, Query
-from ..tui.widgets.pane import Cell, safe
-from ..tui.widgets.sparkline import sparkline
+from ..tui.widgets.pane import Cell
 from ..tui.widgets.table import Column, Table
-from ..tui.widgets.text_pane import Line, TextPane
+from ..tui.widgets.text_pane import TextPane
 from . import canary
 from .base import PodiumScreen
 from .cells import health_cell
 from .changes import ChangeKeys
-from .models import lineage_line
+from .environment_lines import POINTS, signal_lines, status_lines
 
-_POINTS = 90
 _CANARY_LINES = 11  # lines at most of a canary's pane, where the signals and the ledger stand below it
-_LABELS = {
-    "requests": "requests",
-    "error_rate": "errors",
-    "latency_p50": "p50",
-    "latency_p95": "p95",
-    "latency_p99": "p99",
-    "cpu": "cpu",
-    "memory": "memory",
-}
-_ROLES = {"requests": "run", "error_rate": "bad", "cpu": "wait", "memory": "wait"}
 
 
 class EnvironmentsScreen(PodiumScreen):
@@ -154,7 +141,7 @@ class EnvironmentsScreen(PodiumScreen):
         yield queries.VERSIONS
         status = self.status
         if status is not None:
-            yield queries.signals(status.name, self.podium.clock, _POINTS)
+            yield queries.signals(status.name, self.podium.clock, POINTS)
             yield queries.history(status.name)
 
     # What is shown
@@ -211,10 +198,13 @@ class EnvironmentsScreen(PodiumScreen):
             history.set_rows(())
             return
         pane.title(f"{status.name} · PROTECTED" if status.protected else status.name, status.url)
-        pane.set_lines(self._status_lines(status))
+        versions: tuple[Version, ...] = self.store.value("versions", ())
+        serving = next((version for version in versions if version.version == status.serving), None)
+        pane.set_lines(status_lines(status, serving, self.glyphs, self.podium.clock()))
         series: Mapping[str, Series] = self.store.value(f"signals:{status.name}", {})
         signals.set_notice(("reading …", "faint"))
-        signals.set_lines(self._signal_lines(series))
+        width = max(10, min(POINTS, signals.size.width - 37))
+        signals.set_lines(signal_lines(series, width, self.glyphs))
         signals.title("Signals", f"last {SIGNAL_SECONDS // 60} minutes")
         snapshot = self.store.get(f"history:{status.name}")
         history.set_notice(*self.notice_for(snapshot, (("Nothing was deployed here yet: podium deploy.", "muted"),)))
@@ -243,118 +233,6 @@ class EnvironmentsScreen(PodiumScreen):
     def pass_time(self) -> None:
         """The canary's clock goes on."""
         self._show_canary(self.status)
-
-    def _status_lines(self, status: EnvironmentStatus) -> list[Line]:
-        glyphs = self.glyphs
-        lines: list[Line] = []
-        version: Version | None = next(
-            (version for version in self.store.value("versions", ()) if version.version == status.serving), None
-        )
-        if status.serving is None:
-            lines.append((("Serves nothing yet: ", "text"), ("podium deploy puts a version here.", "muted")))
-        elif version is not None:
-            lines.append(lineage_line(version, [status.name], glyphs["arrow"]))
-        else:
-            lines.append(((f"v{status.serving}", "ok!"), ("  the registry's picture of it was not read yet", "faint")))
-        lines.append(self._readiness(status))
-        if status.differences:
-            differ = fmt.count(len(status.differences), "difference")
-            lines.append(
-                ((f" {differ.upper()} ", "badge"), ("  between the ledger and what runs: M plans the repair", "muted"))
-            )
-            lines += [
-                ((f"{glyphs['warn']} {safe(each.words)}", "bad" if each.severity is Severity.PROBLEM else "warn"),)
-                for each in status.differences
-            ]
-        deployment = status.deployment
-        if deployment is not None:
-            by = f"{deployment.how} by {safe(deployment.who)} {fmt.when(deployment.at, self.podium.clock())}"
-            lines.append(
-                (
-                    ("since ", "muted"),
-                    (by, ""),
-                    (f"   {deployment.strategy}" if deployment.strategy else "", "muted"),
-                    (f"   {safe(deployment.why)}", "muted"),
-                )
-            )
-        if status.locked_by:
-            lines.append(((f"{glyphs['lock']} locked: {safe(status.locked_by)}", "warn"),))
-        lines += [
-            self._replica_line(replica)
-            for replica in sorted(status.replicas, key=lambda replica: (-replica.weight, replica.id))
-        ]
-        if status.serving is not None and not status.proxy_alive and status.replicas:
-            lines.append(((f"{glyphs['bad']} the proxy is gone; the agent brings it back", "bad"),))
-        elif status.serving is not None and not status.proxy_alive:
-            lines.append(
-                (
-                    (
-                        (
-                            f"{glyphs['warn']} v{status.serving} was served, and then all was stopped: a deploy starts"
-                            " it again"
-                        ),
-                        "warn",
-                    ),
-                )
-            )
-        return lines
-
-    def _readiness(self, status: EnvironmentStatus) -> Line:
-        if status.rollback_to is None:
-            return (("rollback ", "muted"), (safe(status.rollback_note) or "no earlier version to go back to", "faint"))
-        expected = f" in about {fmt.duration(status.rollback_seconds)}" if status.rollback_seconds is not None else ""
-        note = f"   {safe(status.rollback_note)}" if status.rollback_note else ""
-        return (
-            ("rollback ", "muted"),
-            (f"{self.glyphs['ok']} ready: B brings v{status.rollback_to} back{expected}", "ok"),
-            (note, "muted"),
-        )
-
-    def _replica_line(self, replica: Replica) -> Line:
-        glyph, role = self.glyphs.state(replica.state)
-        share = f"weight {replica.weight}" if replica.weight else "no traffic"
-        restarts = f"  {fmt.count(replica.restarts, 'restart')}" if replica.restarts else ""
-        up = (
-            f"  up {fmt.duration(self.podium.clock() - replica.started)}"
-            if replica.started and replica.state != "dead"
-            else ""
-        )
-        return (
-            (f"{glyph} {replica.state:<9}", role),
-            (f"v{replica.version:<4}", "accent"),
-            (f"{replica.slot:<10} :{replica.port:<6} {share:<11}", "muted"),
-            (f"{up}{restarts}", "muted" if not replica.restarts else "warn"),
-            (f"  {safe(replica.message)}" if replica.message else "", "warn"),
-        )
-
-    def _signal_lines(self, series: Mapping[str, Series]) -> list[Line]:
-        if not series:
-            return []
-        pane = self.query_one("#signals", TextPane)
-        width = max(10, min(_POINTS, pane.size.width - 37))
-        lines: list[Line] = []
-        for name in SIGNALS:
-            values = series[name].values if name in series else ()
-            known = [value for value in values if value is not None]
-            recent = [value for value in values[-3:] if value is not None]
-            role = _ROLES.get(name, "accent")
-            if name == "error_rate":
-                role = "bad" if any(recent) else "warn" if known and max(known) > 0 else "ok"
-            # Errors of a hundredth part must not fill the picture: their scale begins at 5 %.
-            ceiling = (
-                max(0.05, max(known, default=0.0))
-                if name == "error_rate"
-                else max(0.1, max(known, default=0.0))
-                if name == "cpu"
-                else None
-            )
-            bars = sparkline(values, width, self.glyphs, ceiling=ceiling)
-            now = fmt.signal(name, recent[-1] if recent else None)
-            top = f"top {fmt.signal(name, max(known))}" if known else "not measured"
-            lines.append(
-                ((f"{_LABELS[name]:<9}", "muted"), (f"{now:>9}  ", "text!"), (bars, role), (f"  {top}", "faint"))
-            )
-        return lines
 
     # Cells
 

@@ -8,19 +8,18 @@ from collections.abc import Iterable
 from textual.app import ComposeResult
 
 from ..core.domain import format as fmt
-from ..core.domain.containers import Image
-from ..core.domain.delivery import EnvironmentStatus
+from ..core.domain.delivery import EnvironmentStatus, Quarantined
 from ..core.domain.models import Model, Version
-from ..core.domain.verdicts import CheckResult, GateReport
+from ..core.domain.verdicts import GateReport
 from ..tui import queries
 from ..tui.context import Context
 from ..tui.queries import Query
-from ..tui.widgets.pane import Span, fit, safe
 from ..tui.widgets.table import Column, Table
-from ..tui.widgets.text_pane import Line, TextPane
+from ..tui.widgets.text_pane import TextPane
 from .base import PodiumScreen
 from .cells import alias_spans, verdict_cell
 from .changes import ChangeKeys
+from .version_lines import Known, version_lines
 
 _METRIC_COLUMNS = 3
 _MAX_MARKED = 12
@@ -210,71 +209,14 @@ class ModelsScreen(PodiumScreen):
         pane.title(f"{version.model} v{version.version}")
         reports: tuple[GateReport, ...] = self.store.value(f"reports:{version.model}:{version.version}", ())
         environments: tuple[EnvironmentStatus, ...] = self.store.value("environments", ())
-        quarantined = next(
-            (
-                q
-                for q in self.store.value("quarantined", ())
-                if q.model == version.model and q.version == version.version
-            ),
-            None,
-        )
-        pane.set_lines(self._detail(version, reports, environments, quarantined))
-
-    def _detail(
-        self,
-        version: Version,
-        reports: tuple[GateReport, ...],
-        environments: tuple[EnvironmentStatus, ...],
-        quarantined,
-    ) -> list[Line]:
-        glyphs = self.glyphs
-        lines: list[Line] = []
-        if quarantined is not None:
-            why = f": {quarantined.why}" if quarantined.why else ""
-            lines += [
-                ((f"{glyphs['warn']} quarantined by {quarantined.who}{why}", "warn!"),),
-                ((f"  podium quarantine lift v{version.version} lets triggers deploy it again", "muted"),),
-            ]
         ours = self.project is None or version.model == self.project.model
-        serving = [status.name for status in environments if ours and status.serving == version.version]
-        lines.append(lineage_line(version, serving, glyphs["arrow"]))
-        ready = "ok" if version.status == "READY" else "warn"
-        digest = (version.digest[:19], "") if version.digest else ("not fetched", "faint")
-        made = fmt.when(version.created, self.podium.clock())
-        lines.append(
-            (
-                ("made ", "muted"),
-                (made, ""),
-                ("   status ", "muted"),
-                (version.status.lower(), ready),
-                ("   digest ", "muted"),
-                digest,
-            )
+        known = Known(
+            tuple(each.name for each in environments if ours and each.serving == version.version),
+            self.store.value(f"images:{version.model}", ()),
+            reports,
+            next((each for each in self.store.value("quarantined", ()) if _same(each, version)), None),
         )
-        images: tuple[Image, ...] = self.store.value(f"images:{version.model}", ())
-        for image in images:
-            if image.version == version.version:
-                older = next(
-                    (other for other in images if other.version < version.version and other.engine == image.engine),
-                    None,
-                )
-                lines += image_lines(image, older, self.podium.clock(), glyphs)
-        if version.description:
-            lines.append(((safe(version.description), "muted"),))
-        for report in reports[:3]:
-            lines.append(())
-            lines += report_lines(report, self.podium.clock(), glyphs)
-        if not reports:
-            lines += [(), (("No gate has looked at this version.", "faint"),)]
-        if version.metrics:
-            lines += [
-                (),
-                (("Metrics", "head"),),
-                *_pairs([(name, fmt.number(value)) for name, value in version.metrics.items()], glyphs),
-            ]
-        if version.params:
-            lines += [(), (("Parameters", "head"),), *_pairs(sorted(version.params.items()), glyphs)]
-        return lines
+        pane.set_lines(version_lines(version, known, self.glyphs, self.podium.clock()))
 
     # Actions
 
@@ -338,6 +280,10 @@ class ModelsScreen(PodiumScreen):
         return f"{project.tracking_uri.rstrip('/')}/#/models/{version.model}/versions/{version.version}"
 
 
+def _same(quarantined: Quarantined, version: Version) -> bool:
+    return (quarantined.model, quarantined.version) == (version.model, version.version)
+
+
 def version_text(version: Version) -> str:
     return (
         f"v{version.version} {' '.join(version.aliases)} {version.commit} {version.verdict or ''} {version.description}"
@@ -351,88 +297,3 @@ def metric_names(versions: tuple[Version, ...]) -> tuple[str, ...]:
         for name in version.metrics:
             names.setdefault(name)
     return tuple(names)
-
-
-def lineage_line(version: Version, serving: list[str], arrow: str) -> Line:
-    """commit → run → MLflow run → version → where it serves."""
-    parts: list[Span] = []
-    for label, value, role in (
-        ("commit", version.commit[:7] or "unknown", "accent"),
-        ("run", str(version.run_id) if version.run_id is not None else "none", "accent"),
-        ("MLflow", version.mlflow_run[:8] or "none", "accent"),
-        ("version", f"v{version.version}", "accent!"),
-        ("serves", ", ".join(serving) or "nowhere", "ok!" if serving else "faint"),
-    ):
-        if parts:
-            parts.append((f" {arrow} ", "faint"))
-        parts += [(f"{label} ", "muted"), (value, role)]
-    return tuple(parts)
-
-
-def image_lines(image: Image, older: Image | None, now: float, glyphs) -> list[Line]:
-    """The serving image of a version: what it is known by, its size beside the version's before, and where it came
-    from."""
-    known = image.digest or image.image_id
-    size = fmt.size(image.size)
-    if older is not None and older.size and image.size:
-        size += (
-            f" ({'+' if image.size >= older.size else '-'}{fmt.size(abs(image.size - older.size))} from"
-            f" v{older.version})"
-        )
-    lines: list[Line] = [
-        (
-            ("image ", "muted"),
-            (known.removeprefix("sha256:")[:12], "accent!"),
-            ("  " + size, ""),
-            ("   built ", "muted"),
-            (fmt.when(image.built, now), ""),
-            (f" in {fmt.duration(image.seconds)}" if image.seconds else "", "muted"),
-            (f"   run {image.run_id}" if image.run_id is not None else "", "muted"),
-        )
-    ]
-    where = (
-        f"pushed to {image.reference.partition('@')[0]}"
-        if image.digest
-        else f"{image.tag or 'not tagged'} on {image.engine}, not pushed"
-    )
-    base = f"   base {image.base}" if image.base else ""
-    lines.append(
-        (("      ", ""), (safe(where), "muted"), (safe(base), "faint"), ("   SBOM kept" if image.sbom else "", "faint"))
-    )
-    return lines
-
-
-def report_lines(report: GateReport, now: float, glyphs) -> list[Line]:
-    glyph, role = glyphs.state(report.verdict)
-    against = f" against v{report.champion}" if report.champion is not None else ""
-    lines: list[Line] = [
-        (
-            (f"Gate {safe(report.gate)}  ", "head"),
-            (f"{glyph} {report.verdict}", f"{role}!"),
-            (f"{against} on {fmt.count(report.rows, 'row')}, {fmt.when(report.at, now)}", "muted"),
-        )
-    ]
-    shown = sorted(report.checks, key=lambda check: check.verdict == "pass")
-    lines += [_check_line(check, glyphs) for check in shown[:40]]
-    if len(shown) > 40:
-        lines.append(((f"  and {len(shown) - 40} more", "faint"),))
-    return lines
-
-
-def _check_line(check: CheckResult, glyphs) -> Line:
-    glyph, role = glyphs.state(check.verdict)
-    name = check.name + (f" [{check.slice}]" if check.slice else "")
-    return (
-        (f"  {glyph} ", role),
-        (fit(safe(name), 26, glyphs) + "  ", ""),
-        (safe(check.message), "muted" if role == "ok" else role),
-    )
-
-
-def _pairs(items: list[tuple[str, str]], glyphs) -> list[Line]:
-    """Names and values, two beside each other."""
-    cells: list[Line] = [
-        ((f"  {fit(safe(name), 20, glyphs)} ", "muted"), (fit(safe(value), 14, glyphs, "right"), ""))
-        for name, value in items
-    ]
-    return [cells[index] + (cells[index + 1] if index + 1 < len(cells) else ()) for index in range(0, len(cells), 2)]

@@ -293,32 +293,33 @@ class OverviewScreen(PodiumScreen):
 
     # Actions
 
+    @property
+    def _current(self) -> Run | EnvironmentStatus | Need | None:
+        """What is under the cursor of the focused list."""
+        return self.pane.current if isinstance(self.pane, Table) else None
+
     def context(self) -> Context:
-        run: Run | None = None
-        environment: EnvironmentStatus | None = None
-        pane = self.pane
-        current = pane.current if isinstance(pane, Table) else None
+        return self.make_context(self._chosen_run(), self._chosen_environment())
+
+    def _chosen_run(self) -> Run | None:
+        current = self._current
         if isinstance(current, Run):
-            run = current
-        elif isinstance(current, EnvironmentStatus):
-            environment = current
-        elif isinstance(current, Need) and current.run_id is not None:
-            view: RunsView | None = self.store.value("runs")
-            run = next((run for run in view.runs if run.id == current.run_id), None) if view else None
-        if environment is None and pane is not None and pane.id == "needs":
-            environment = next(
-                (
-                    status
-                    for status in self._environments
-                    if isinstance(current, Need) and status.name == current.subject
-                ),
-                None,
-            )
-        if environment is None and not isinstance(current, Run):
-            environment = next((status for status in self._environments if status.protected), None)
-        if environment is None:
-            environment = next((status for status in self._environments if status.carries), None)
-        return self.make_context(run, environment)
+            return current
+        view: RunsView | None = self.store.value("runs")
+        if not isinstance(current, Need) or current.run_id is None or view is None:
+            return None
+        return next((run for run in view.runs if run.id == current.run_id), None)
+
+    def _chosen_environment(self) -> EnvironmentStatus | None:
+        """The one under the cursor, or that a need is about; else the one that matters first."""
+        current = self._current
+        if isinstance(current, EnvironmentStatus):
+            return current
+        about = current.environment if isinstance(current, Need) else ""
+        named = [status for status in self._environments if status.name == about]
+        protected = [] if isinstance(current, Run) else [status for status in self._environments if status.protected]
+        carrying = [status for status in self._environments if status.carries]
+        return next(iter((*named, *protected, *carrying)), None)
 
     def do_promote(self) -> None:
         self.changes.promote()
@@ -330,7 +331,7 @@ class OverviewScreen(PodiumScreen):
         self.changes.repair()
 
     def do_open(self) -> None:
-        current = self.pane.current if isinstance(self.pane, Table) else None
+        current = self._current
         if isinstance(current, Run):
             self.show_run(current)
         elif isinstance(current, EnvironmentStatus):

@@ -1,5 +1,5 @@
-"""Docker: which engine, what its errors mean, and what Podium calls its containers. Only `Engine` and `open_engine`
-load the `docker` package, when they are first asked for: who only wants an address or a label pays nothing."""
+"""Docker: engine addresses, explained errors, and the labels of Podium's containers. Only `Engine` and `open_engine`
+import the `docker` package, and only on first use: code that needs just an address or a label does not pay for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MLflow as Podium sees it: versions, aliases, lineage tags, metric histories, comparison."""
+"""MLflow as Podium uses it: versions, aliases, lineage tags, metric histories and comparisons."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Moving an alias. MLflow has no compare-and-set for it and keeps no history: so lock, re-read, write, verify, and
-note it in the audit."""
+"""Moves an alias. MLflow has no compare-and-set for aliases and keeps no history of them, so Podium locks, re-reads,
+writes, verifies, and records the move in the audit log."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def move_alias(
     who: str = "",
     why: str = "",
 ) -> int | None:
-    """Puts `alias` on version `to` (None takes it away) and returns the version that had it.
+    """Sets `alias` to version `to` (None removes it) and returns the version that had it.
 
-    `expected` is the version that must have it now (None: nobody), as the caller's plan saw it. Raises Refused when
-    that changed, or when somebody else is moving an alias of this model; NotFound when `to` does not exist;
-    Unreachable when MLflow does not hold what was written.
+    `expected` is the version that must have it now (None: no version), as in the caller's plan. Raises Refused if
+    that changed, or if another process is moving an alias of this model; NotFound if `to` does not exist;
+    Unreachable if MLflow does not return what was written.
     """
     if not who:
         from ..identity.account import whoami
@@ -41,7 +41,7 @@ def move_alias(
         if expected != "any" and before != expected:
             raise Refused(
                 f"{alias} of {model} is on {_words(before)}, not on {_words(expected)} as planned",
-                hint="Somebody moved it meanwhile. Look with `podium versions`, then plan again.",
+                hint="the alias was moved in the meantime; run `podium versions`, then plan again",
             )
         if before != to:
             _write(registry, model, alias, to)
@@ -49,7 +49,7 @@ def move_alias(
             if after != to:
                 raise Unreachable(
                     f"{alias} of {model} is on {_words(after)} after moving it to {_words(to)}",
-                    hint="Try again; see MLflow's log.",
+                    hint="try again, and read MLflow's log",
                 )
             journal.audit.add(who, "alias", f"{model} {alias}: {_words(before)} → {_words(to)}", why)
         _remember(journal, registry, model, alias, before, to)
@@ -70,13 +70,13 @@ def _write(registry: Registry, model: str, alias: str, to: int | None) -> None:
     status = registry.version(model, to).status  # NotFound here beats an alias that points nowhere
     if status != "READY":
         raise Refused(
-            f"version {to} of {model} is {status}, not READY", hint="Wait until MLflow has it, or register it again."
+            f"version {to} of {model} is {status}, not READY", hint="wait until MLflow has it, or register it again"
         )
     registry.set_alias(model, alias, to)
 
 
 def _remember(journal: Journal, registry: Registry, model: str, alias: str, before: int | None, to: int | None) -> None:
-    """Brings the journal's snapshot along, so that screens need not wait for the next look at MLflow."""
+    """Updates the journal's snapshot, so that screens need not wait for the next read of MLflow."""
     if to is not None:
         journal.versions.update(registry.version(model, to))
     elif before is not None:

@@ -1,4 +1,4 @@
-"""Versions side by side."""
+"""Compares versions side by side."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from ..domain.models import ComparedRow, Comparison, Version
 
 
 def compare(versions: Sequence[Version]) -> Comparison:
-    """Every metric, parameter and tag that any of them has, by name. A value that one of them lacks makes the row
-    differ."""
+    """Returns every metric, parameter and tag of any of the versions, by name. A row differs also if one version
+    lacks the value."""
     rows: list[ComparedRow] = []
     for kind, tables in (
         ("metric", [version.metrics for version in versions]),

@@ -1,8 +1,6 @@
 """The registry of a store without a server (SQLite, another database, a directory), through MLflow's own client.
-
 Importing this module is cheap; the first call imports MLflow, which takes seconds. Front ends therefore read the
-journal's snapshot (snapshot.py) and only child processes come here.
-"""
+journal's snapshot (snapshot.py), and only child processes use this module."""
 
 from __future__ import annotations
 
@@ -25,7 +23,7 @@ from .store import TrackedRun, sqlite_file
 
 PAGE = 1000
 
-# MLflow's own retries may last more than an hour. Whoever set these on purpose keeps them.
+# MLflow's own retries may last more than an hour. Values that the user set are kept.
 _MLFLOW_LIMITS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -38,31 +36,33 @@ _MLFLOW_LIMITS = {
 
 @contextmanager
 def translated(uri: str) -> Generator[None, None, None]:
-    """Turns whatever MLflow and the database raise into errors that say what to do."""
+    """Turns every error of MLflow and the database into a Podium error with a hint."""
     try:
         yield
     except PodiumError:
         raise
     except ImportError as error:
         raise MissingExtra(
-            f"the MLflow store needs a package that is missing: {error}", hint="Install it beside Podium."
+            f"the MLflow store needs a package that is missing: {error}", hint="install it beside Podium"
         ) from error
     except Exception as error:
         code = str(getattr(error, "error_code", ""))
         words = printable(str(error).partition("\n")[0]) or type(error).__name__
         if code in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"):
-            raise NotFound(words, hint="`podium models` lists what the registry holds.") from error
+            raise NotFound(words, hint="run `podium models` to list the registry's models") from error
         if code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
             raise UsageError(f"MLflow does not accept this: {words}") from error
-        hint = "Check mlflow.tracking_uri in podium.yaml, and that the store can be read and written."
+        hint = "check mlflow.tracking_uri in podium.yaml, and that the store can be read and written"
         if "out-of-date database schema" in str(error) or "Can't locate revision" in str(error):
-            hint = "The store was made by another MLflow. Back it up, then: mlflow db upgrade <tracking URI>"
+            hint = (
+                "the store was made by another MLflow version: back it up, then run `mlflow db upgrade <tracking URI>`"
+            )
         raise Unreachable(f"the MLflow store {shown(uri)} cannot be used: {words}", hint=hint) from error
 
 
 def connected(uri: str) -> Any:
-    """An MlflowClient, with MLflow made quiet and impatient. Sets the process's global tracking URI, because
-    MLflow's SQL registry asks the global one where a logged model lies."""
+    """Returns an MlflowClient, with MLflow's output silenced and its retries shortened. Sets the process's global
+    tracking URI, because MLflow's SQL registry uses it to find logged models."""
     for name, value in _MLFLOW_LIMITS.items():
         os.environ.setdefault(name, value)
     _probe(uri)
@@ -76,8 +76,8 @@ def connected(uri: str) -> Any:
 
 
 def _probe(uri: str) -> None:
-    """One quick try at the store: MLflow itself retries for many minutes before it says that a database cannot be
-    opened."""
+    """Opens the store once without retries: MLflow itself retries for many minutes before it reports that a database
+    cannot be opened."""
     path = sqlite_file(uri)
     if path is not None:
         if not path.exists():
@@ -239,7 +239,7 @@ class EmbeddedRegistry:
         return already or files.bring(dest, lambda into: self.download(self._location(model, number), into))
 
     def download(self, uri: str, into: Path) -> None:
-        """Brings what lies at `uri`, in any store that MLflow can reach, into the directory `into`."""
+        """Copies the files at `uri`, in any store that MLflow can reach, into the directory `into`."""
         local = files.local_path(uri)
         if local is not None:
             files.copy_tree(local, into)

@@ -1,4 +1,4 @@
-"""A version's files on this machine: brought whole or not at all, and known by their content."""
+"""The files of a version on this machine: fetched completely or not at all, and identified by their content."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _NOT_A_STORE = frozenset({"", "file", "http", "https", "models", "runs"})
 
 
 def directory(state: Path, model: str, version: int) -> Path:
-    """Where a version's files are kept. A model's name may hold anything but `/` and `:`; what a file system minds
-    is replaced, and a digest of the name keeps two such names apart."""
+    """Returns the directory of a version's files. A model's name may contain anything but `/` and `:`; characters
+    that a file system rejects are replaced, and a digest of the name keeps two such names apart."""
     safe = re.sub(r"[^A-Za-z0-9._-]", "_", model).lstrip(".") or "_"
     if safe != model:
         safe = f"{safe}-{hashlib.sha256(model.encode()).hexdigest()[:8]}"
@@ -31,7 +31,7 @@ def directory(state: Path, model: str, version: int) -> Path:
 
 def digest(root: Path) -> str:
     """Returns `sha256:…` over the relative paths and contents of every file below `root`; times and modes do not count.
-    A name is its bytes: it need not be UTF-8."""
+    Names are compared as bytes and need not be UTF-8."""
     whole = hashlib.sha256()
     with Directory.open(root) as top:
         for path in sorted(found.path for found in walk(top) if found.is_file):
@@ -47,11 +47,10 @@ def file_digest(path: Path) -> bytes:
 
 
 def present(dest: Path) -> str | None:
-    """The digest noted when `dest` was brought, or None where it is missing or its files are no longer those that
-    were brought.
+    """Returns the digest noted when `dest` was fetched; None if it is missing or its files have changed since.
 
-    Sizes and times are compared, not contents: a model may be gigabytes. The note lies beside the directory, never
-    in it.
+    Compares sizes and times, not contents: a model may be gigabytes. The note lies beside the directory, never in
+    it.
     """
     try:
         note: dict[str, Any] = json.loads(_note(dest).read_text())
@@ -61,12 +60,12 @@ def present(dest: Path) -> str | None:
 
 
 def bring(dest: Path, download: Callable[[Path], None]) -> str:
-    """Calls `download` with an empty directory and puts it in the place of `dest` when it is whole. Safe against a
-    crash and against others who bring the same version at the same time."""
+    """Calls `download` with an empty directory and moves that to `dest` when it is complete. Safe against a crash
+    and against processes that fetch the same version at the same time."""
     already = present(dest)
     if already:
         return already
-    import shutil  # late: listing versions needs neither of these, and must be quick
+    import shutil  # imported late: listing versions needs neither of these, and must be fast
     import tempfile
 
     dest.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -78,7 +77,7 @@ def bring(dest: Path, download: Callable[[Path], None]) -> str:
         if not _has_files(fresh):
             raise NotFound(
                 "the version has no files",
-                hint="Its artifacts were deleted from MLflow's store; train and register it again.",
+                hint="train and register it again; its artifacts were deleted from MLflow's store",
             )
         _tighten(fresh)
         found = digest(fresh)
@@ -87,8 +86,8 @@ def bring(dest: Path, download: Callable[[Path], None]) -> str:
         return found
     except OSError as error:
         raise PodiumError(
-            f"cannot keep the model's files in {dest}: {error.strerror or error}",
-            hint="Check the disk's space and rights.",
+            f"cannot save the model's files in {dest}: {error.strerror or error}",
+            hint="check the disk's free space and the directory's permissions",
         ) from error
     finally:
         shutil.rmtree(holder, ignore_errors=True)
@@ -98,8 +97,8 @@ def _replace(fresh: Path, dest: Path, holder: Path) -> None:
     try:
         fresh.rename(dest)
     except OSError:
-        # Somebody else brought it meanwhile, or a stale copy lies there: move that aside first (a directory cannot be
-        # replaced in one step).
+        # Another process fetched it in the meantime, or a stale copy lies there: move that aside first (a
+        # directory cannot be replaced in one step).
         dest.rename(holder / "old")
         fresh.rename(dest)
 
@@ -145,19 +144,19 @@ def _tighten(root: Path) -> None:
 
 
 def safe_relative(path: str) -> PurePosixPath:
-    """A path that a server named, if it stays below where it is put. Raises Unreachable: such a server is not to be
-    listened to."""
+    """Returns a path that a server named, if it stays below its root. Raises Unreachable otherwise: such a server
+    must not be trusted."""
     relative = PurePosixPath(path)
     if relative.is_absolute() or ".." in relative.parts or "\0" in path or not relative.parts:
         raise Unreachable(
             f"the artifact store named a file outside the model: {path[:100]!r}",
-            hint="Check who runs mlflow.tracking_uri.",
+            hint="check that you trust the server of mlflow.tracking_uri",
         )
     return relative
 
 
 def local_path(uri: str) -> Path | None:
-    """The local directory that `uri` names, or None where it lies elsewhere."""
+    """Returns the local directory that `uri` names; None if it is not local."""
     parsed = urlparse(uri)
     if parsed.scheme == "file":
         return Path(unquote(parsed.path))
@@ -190,7 +189,7 @@ def copy_tree(source: Path, dest: Path) -> None:
     if not source.is_dir():
         raise NotFound(
             f"the version's files are gone: {source} does not exist",
-            hint="Train and register it again, or restore that directory.",
+            hint="train and register it again, or restore that directory",
         )
     with Directory.open(source) as found, Directory.open(dest) as into:
         beneath.copy_tree(found, into)

@@ -1,4 +1,4 @@
-"""What MLflow's tracking server says over HTTP: its error codes in our words, and where it keeps artifacts. The
+"""MLflow's tracking server over HTTP: its error codes as Podium's errors, and the addresses of its artifacts. The
 client itself is `core/http_client.py`."""
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from ..errors import NotFound, PodiumError, Refused, Unreachable, UsageError
 from ..http_client import Answer, Credentials, HttpClient, Limits, Trust, printable
 
 LIMITS = Limits()
-START_HINT = "Start it, or correct mlflow.tracking_uri in podium.yaml."
+START_HINT = "start it, or correct mlflow.tracking_uri in podium.yaml"
 _MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "ENDPOINT_NOT_FOUND"})
 _ARTIFACT_SERVICE = "/api/2.0/mlflow-artifacts/artifacts/"
 
 
 class Server:
-    """One tracking server. Connections are kept; close() gives them back. Not for use by several threads at once."""
+    """One tracking server. Connections are kept until close(). Not for use by several threads at once."""
 
     def __init__(self, uri: str, environ: Mapping[str, str] | None = None) -> None:
         environ = os.environ if environ is None else environ
@@ -39,7 +39,7 @@ class Server:
         return self._object(self._client.ask("GET", path, params=params), path)
 
     def post(self, path: str, body: Mapping[str, Any], *, method: str = "POST", retry: bool = False) -> dict[str, Any]:
-        """`retry` only for calls that may be carried out twice."""
+        """Sends a request and returns the JSON answer. `retry` is only for calls that may be carried out twice."""
         return self._object(self._client.ask(method, path, repeat=retry, json=body), path)
 
     def put_bytes(self, path: str, content: bytes, kind: str) -> None:
@@ -48,7 +48,7 @@ class Server:
             raise self._error(answer, path)
 
     def download(self, path: str, into: BinaryIO, size: int | None) -> None:
-        """Streams one artifact into an open file. `size` is what the listing promised; a file cut short is an error."""
+        """Streams one artifact into an open file. `size` is the size in the listing; a shorter file is an error."""
         answer = self._client.download(path, into, size=size)
         if not answer.good:
             raise self._error(answer, path)
@@ -61,7 +61,8 @@ class Server:
             start = printable(answer.body[:120].decode(errors="replace"), 80)
             raise Unreachable(
                 f"{self.name} answered {printable(path)} with something that is not MLflow's JSON: {start}",
-                hint="Is this an MLflow tracking server? A proxy or a login page may stand before it. " + START_HINT,
+                hint="check that this is an MLflow tracking server and that no login page stands before it; or "
+                + START_HINT,
             )
         return found
 
@@ -71,11 +72,11 @@ class Server:
         code, message = str(body.get("error_code", "")), printable(body.get("message", ""))
         if status in (401, 403):
             return Unreachable(
-                f"{self.name} refused our credentials ({status})",
-                hint="Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN.",
+                f"{self.name} refused the credentials ({status})",
+                hint="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
             )
         if code in _MISSING and message:
-            return NotFound(message, hint="`podium models` lists what the registry holds.")
+            return NotFound(message, hint="run `podium models` to list the registry's models")
         if code == "RESOURCE_ALREADY_EXISTS":
             return Refused(message)
         if status in (400, 422) and message:
@@ -83,17 +84,18 @@ class Server:
         if 300 <= status < 400:
             return Unreachable(
                 f"{self.name} redirects to {answer.redirect()}",
-                hint="It may want a login. Give its final address as mlflow.tracking_uri.",
+                hint="set mlflow.tracking_uri to its final address; a redirect may also mean that it needs a login",
             )
         if status == 404:
             return Unreachable(
-                f"{self.name} knows no {printable(path)} (404): it is not an MLflow tracking server", hint=START_HINT
+                f"{self.name} has no {printable(path)} (404): it is not an MLflow tracking server", hint=START_HINT
             )
-        return Unreachable(f"{self.name} answered {status} {message}".rstrip(), hint="Look at the server's log.")
+        return Unreachable(f"{self.name} answered {status} {message}".rstrip(), hint="read the server's log")
 
 
 def _credentials(uri: str, environ: Mapping[str, str]) -> Credentials | None:
-    """Returns what MLflow's own client would send: a name before the address's own, and that before a token."""
+    """Returns the credentials that MLflow's own client would send: a user name takes precedence over that of the
+    address, and that over a token."""
     name = environ.get("MLFLOW_TRACKING_USERNAME", "")
     if name:
         return Credentials.basic(uri, name, environ.get("MLFLOW_TRACKING_PASSWORD", ""))
@@ -110,8 +112,8 @@ def _trust(environ: Mapping[str, str]) -> Trust:
 
 
 def artifact_path(uri: str) -> str | None:
-    """The path, below the server's artifact service, of an artifact that the server itself hands out; None for any
-    other store."""
+    """Returns the path, below the server's artifact service, of an artifact that the server itself serves; None for
+    any other store."""
     parts = urlsplit(uri)
     if parts.scheme == "mlflow-artifacts":
         return parts.path.strip("/").removeprefix(_ARTIFACT_SERVICE.strip("/") + "/")

@@ -1,9 +1,7 @@
-"""Prepares an embedded MLflow store before the first step writes to it: the migrated database, and the experiment
-with a place for artifacts.
-
-Without this the first training scripts of a fan would all migrate the same new database at once, and artifacts would
-be written to whatever directory a script runs in. The worker runs `python -m podium.core.registry.prepare HOME`.
-"""
+"""Prepares an embedded MLflow store before the first step writes to it: migrates the database, and creates the
+experiment with a location for artifacts. Otherwise parallel training scripts would all migrate the same new database
+at the same time, and artifacts would be written to the directory in which a script happens to run. The worker runs
+`python -m podium.core.registry.prepare HOME`."""
 
 from __future__ import annotations
 
@@ -38,8 +36,8 @@ def ready(mlflow: Mlflow, state: Path) -> bool:
 
 
 def prepare(mlflow: Mlflow, state: Path) -> bool:
-    """Prepares the store; True if there was something to do. Several processes may call it at once: MLflow migrates
-    under its own lock."""
+    """Prepares the store; returns True if there was something to do. Several processes may call it at the same time:
+    MLflow migrates under its own lock."""
     if ready(mlflow, state):
         return False
     from .embedded import connected, translated  # late: ready() is asked by every worker
@@ -58,7 +56,7 @@ def prepare(mlflow: Mlflow, state: Path) -> bool:
             elif found.lifecycle_stage != "active":
                 raise Unreachable(
                     f"the MLflow experiment {mlflow.experiment!r} was deleted",
-                    hint="Restore it, or name another under mlflow.experiment in podium.yaml.",
+                    hint="restore it, or name another under mlflow.experiment in podium.yaml",
                 )
         scratch = state / f"{MARKER}.{os.getpid()}"
         scratch.write_text(json.dumps(_note(mlflow)))

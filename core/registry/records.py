@@ -1,4 +1,4 @@
-"""From MLflow's records to the vocabulary's, shared by both implementations of the registry."""
+"""Turns MLflow's records into Podium's own types, for both implementations of the registry."""
 
 from __future__ import annotations
 
@@ -33,13 +33,21 @@ class VersionRecord:
     """A model version as the registry stores it, before its run's figures are added."""
 
     model: str
+    """The name of the registered model."""
     number: int
+    """The version's number."""
     created: float
+    """Seconds since the epoch."""
     status: str
+    """MLflow's status, such as READY."""
     mlflow_run: str
+    """The id of the MLflow run that logged it; empty if unknown."""
     source: str
+    """The URI of its files."""
     description: str = ""
+    """The version's description."""
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The version's own tags."""
 
 
 def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
@@ -63,7 +71,7 @@ def verdict_of(text: str) -> Verdict | None:
 
 
 def version_from(record: VersionRecord, run: TrackedRun | None, aliases: Mapping[str, int]) -> Version:
-    """The version with its run's figures. A tag of the version wins over the same tag of its run."""
+    """Returns the version with its run's figures. A tag of the version wins over the same tag of its run."""
     tags = {**(kept_tags(run.tags) if run else {}), **kept_tags(record.tags)}
     return Version(
         model=record.model,
@@ -91,7 +99,7 @@ def assemble(
     read_runs: Callable[[Sequence[str]], Mapping[str, TrackedRun]],
     now: float | None = None,
 ) -> list[Version]:
-    """Versions newest first. Only the runs that `known` does not answer for are read."""
+    """Returns the versions, newest first. Reads only the runs that `known` does not cover."""
     ordered = sorted(records, key=lambda record: record.number, reverse=True)
     remembered = {version.version: version for version in known}
     recent = (now or time.time()) - FRESH_SECONDS
@@ -137,10 +145,10 @@ def collect_runs(
     search: Callable[[str, Sequence[str]], Iterable[TrackedRun]],
     run: Callable[[str], TrackedRun],
 ) -> dict[str, TrackedRun]:
-    """The runs with these ids, in as few requests as possible: MLflow searches by experiment only, and a version's
-    run may lie in any.
+    """Returns the runs with these ids in as few requests as possible: MLflow searches by experiment only, and a
+    version's run may be in any.
 
-    The project's own experiment is asked first; a run that is not there names the experiment of the next search.
+    The project's own experiment is asked first; a run that is not in it names the experiment of the next search.
     Deleted runs are left out.
     """
     found: dict[str, TrackedRun] = {}
@@ -164,14 +172,14 @@ def collect_runs(
 
 
 def quoted(value: str) -> str:
-    """A value inside MLflow's filter language, which knows no escapes: a value with both kinds of quotes cannot be
-    asked for."""
+    """Returns the value quoted for MLflow's filter language, which has no escapes. Raises UsageError for a value
+    with both kinds of quotes."""
     if "'" not in value:
         return f"'{value}'"
     if '"' not in value:
         return f'"{value}"'
     raise UsageError(
-        f"MLflow cannot search for {value!r}: it holds both kinds of quotes", hint="Rename it without quotes."
+        f"MLflow cannot search for {value!r}: it holds both kinds of quotes", hint="rename it without quotes"
     )
 
 
@@ -185,12 +193,12 @@ def source_of(run: TrackedRun) -> tuple[str, str]:
         return f"{run.artifact_uri}/{paths[-1]}", ""
     raise NotFound(
         f"MLflow run {printable(run.id)} logged no model",
-        hint="Call mlflow.<flavour>.log_model(…, name='model') in the step that trains.",
+        hint="call mlflow.<flavour>.log_model(…, name='model') in the training step",
     )
 
 
 def old_model_paths(tags: Mapping[str, str]) -> list[str]:
-    """Where a run of MLflow 2 says that it logged models, oldest first."""
+    """Returns the artifact paths of the models that a run of MLflow 2 logged, oldest first."""
     try:
         history = json.loads(tags.get("mlflow.log-model.history", "[]"))
     except ValueError:

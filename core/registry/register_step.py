@@ -1,4 +1,4 @@
-"""The built-in step `register`: the best MLflow run of the steps before it becomes a version and the challenger."""
+"""The built-in step `register`: makes the best MLflow run of the steps before it a model version and the challenger."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .snapshot import refresh_here
 if TYPE_CHECKING:
     from ..engine.context import StepContext
 
-# Only used where the step does not say: metrics of which less is better.
+# Metrics of which less is better, for steps that do not set a goal.
 _MINIMIZED = frozenset({"rmse", "mae", "mse", "log_loss", "brier", "loss", "error"})
 
 
@@ -56,14 +56,14 @@ def register(context: StepContext) -> Mapping[str, Any]:
 
 
 def choose(runs: Sequence[TrackedRun], metric: str, goal: str) -> TrackedRun:
-    """Returns the run with the best finite value that also logged a model; of equally good ones the newest.
-    RunFailed says what was missing."""
+    """Returns the run with the best finite value that also logged a model; of equal ones the newest. Raises
+    RunFailed, saying what was missing, if there is none."""
     if not runs:
         raise RunFailed(
             "the steps before this one left no finished MLflow run",
             hint=(
-                "A training step must call mlflow.start_run() and log to the tracking URI that Podium sets in its"
-                " environment."
+                "call mlflow.start_run() in a training step, and log to the tracking URI that Podium sets in its"
+                " environment"
             ),
         )
     measured = [run for run in runs if math.isfinite(run.metrics.get(metric, math.nan))]
@@ -71,11 +71,11 @@ def choose(runs: Sequence[TrackedRun], metric: str, goal: str) -> TrackedRun:
         seen = ", ".join(sorted({name for run in runs for name in run.metrics})) or "none at all"
         raise RunFailed(
             f"none of the {len(runs)} MLflow runs logged a finite metric {metric!r}",
-            hint=f"Metrics that were logged: {seen}.",
+            hint=f"choose one of the logged metrics: {seen}",
         )
     whole = [run for run in measured if run.models or old_model_paths(run.tags)]
     if not whole:
-        hint = "Call mlflow.<flavour>.log_model(…, name='model') in the same run."
+        hint = "call mlflow.<flavour>.log_model(…, name='model') in the same run"
         raise RunFailed(f"no MLflow run with the metric {metric!r} logged a model", hint=hint)
     sign = -1.0 if goal == "minimize" else 1.0
     return max(whole, key=lambda run: (sign * run.metrics[metric], run.started))
@@ -95,7 +95,7 @@ def _candidates(context: StepContext, registry: Registry) -> list[TrackedRun]:
 
 
 def _lineage(context: StepContext, run: TrackedRun) -> dict[str, str]:
-    """Returns the lineage tags. What the training itself recorded wins: a cached training belongs to the commit that
+    """Returns the lineage tags. Those that the training recorded win: a cached training belongs to the commit that
     it ran at."""
     tags = {
         TAG_COMMIT: run.tags.get(TAG_COMMIT) or context.run.commit,

@@ -1,4 +1,4 @@
-"""The registry of a tracking server, over its REST API. MLflow itself is not imported: that alone would cost seconds
+"""The registry of a tracking server, over its REST API. It does not import MLflow, which alone would cost seconds
 (benchmarks/versions.py)."""
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ class RestRegistry:
                 self._server.download(f"{ARTIFACTS}/{escaped(f'{root}/{path}')}", file, size)
 
     def _location(self, model: str, number: int) -> str:
-        """Where the files of a version lie, with MLflow's own indirections (`models:/m-…`, `runs:/…`) followed."""
+        """Returns where the files of a version are, following MLflow's own indirections (`models:/m-…`, `runs:/…`)."""
         uri = str(
             self._server.get(f"{API}/model-versions/get-download-uri", {"name": model, "version": str(number)}).get(
                 "artifact_uri", ""
@@ -223,8 +223,7 @@ class RestRegistry:
         return uri
 
     def _client(self) -> Any:
-        """MLflow's own client, for artifacts in a store that only it can reach (a bucket that the server does not
-        proxy)."""
+        """Returns MLflow's own client, for artifacts in a store that the server does not proxy, such as a bucket."""
         from .embedded import EmbeddedRegistry
 
         return EmbeddedRegistry(self._mlflow, Path())
@@ -250,7 +249,7 @@ class RestRegistry:
                 return
             token = {"page_token": str(following)}
         raise Unreachable(
-            f"{self._server.name} never ended its answer to {printable(path)}", hint="Look at the server's log."
+            f"{self._server.name} never ended its answer to {printable(path)}", hint="read the server's log"
         )
 
     def _count(self, model: str) -> int:

@@ -1,9 +1,6 @@
-"""The journal's picture of the registry: read from MLflow only when the store has changed, shown from then on
-without MLflow.
-
-A SQLite store tells by its file whether anything was written, and by its tables (tables.py) whether that concerns
-the registry. A server and other databases do not: they are asked anew on demand, and by the agent every so often.
-"""
+"""The journal's snapshot of the registry: read from MLflow only when the store has changed, and shown from then on
+without MLflow. A SQLite store shows by its file whether anything was written, and by its tables (tables.py) whether
+that affects the registry. Servers and other databases do not: they are read on demand, and regularly by the agent."""
 
 from __future__ import annotations
 
@@ -34,7 +31,7 @@ _TABLES = "registry.tables"
 
 
 def fingerprint(mlflow: Mlflow) -> str | None:
-    """What changes whenever the store is written to; None where only asking can tell.
+    """Returns a value that changes whenever the store is written to; None if only a request can find that out.
 
     SQLite counts its writes in bytes 24 to 27 of the file's header; in WAL mode the write-ahead log grows instead.
     """
@@ -53,20 +50,20 @@ def fingerprint(mlflow: Mlflow) -> str | None:
         return ABSENT
     except OSError as error:
         raise Unreachable(
-            f"the MLflow store {path} cannot be read: {error.strerror}", hint="Check its rights and its disk."
+            f"the MLflow store {path} cannot be read: {error.strerror}", hint="check its permissions and its disk"
         ) from error
     return "|".join(marks)
 
 
 def stale(project: Project, journal: Journal) -> bool:
-    """Whether refresh() would ask MLflow. Cheap: two looks at files and one row, and where the file has changed a
-    look into it."""
+    """Tells whether refresh() would ask MLflow. Cheap: it stats two files and reads one row, and hashes some tables
+    if the file has changed."""
     mark = fingerprint(project.mlflow)
     return mark is None or not _current(project, journal, mark)
 
 
 def _current(project: Project, journal: Journal, mark: str) -> bool:
-    """Whether the picture shows the state of the store that `mark` stands for."""
+    """Tells whether the snapshot shows the state of the store that `mark` stands for."""
     model = project.mlflow.model
     shown = journal.versions.fingerprint(model)
     if shown == mark:
@@ -78,17 +75,17 @@ def _current(project: Project, journal: Journal, mark: str) -> bool:
         return False
     journal.versions.seen(
         model, mark
-    )  # something was written, such as a training's figures, that the picture does not show
+    )  # something was written, such as a training's figures, that the snapshot does not show
     return True
 
 
 def refresh(project: Project, journal: Journal, *, force: bool = False) -> bool:
-    """Brings the journal's versions up to date; True when they changed. `force` also reads the figures of all known
-    MLflow runs again.
+    """Brings the journal's versions up to date; returns True if they changed. `force` also reads the figures of all
+    known MLflow runs again.
 
-    Raises Unreachable when the store does not answer; the journal then keeps what it has.
+    Raises Unreachable if the store does not answer; the journal then keeps its snapshot.
     """
-    # Taken before reading: a write in between makes the next look read again, instead of being missed.
+    # Taken before reading: a write in between then causes another read instead of being missed.
     mark = fingerprint(project.mlflow)
     if not force and mark is not None and _current(project, journal, mark):
         return False
@@ -113,20 +110,21 @@ def refresh(project: Project, journal: Journal, *, force: bool = False) -> bool:
 
 
 def refresh_here(project: Project, journal: Journal) -> None:
-    """For a step that has just written to the registry: it has MLflow loaded already, and the agent need not load it
-    to see what it did.
+    """Refreshes the snapshot in a step that has just written to the registry: MLflow is already imported there, and
+    the agent need not import it to see the change.
 
-    Never an error: the step has done its work, and the agent will look."""
+    Never fails: the step has done its work, and the agent will refresh later.
+    """
     if project.mlflow.embedded:
         with suppress(PodiumError):
             refresh(project, journal)
 
 
 def refresh_apart(project: Project, journal: Journal) -> bool:
-    """refresh() for callers that must stay light: MLflow, where it is needed, is loaded by a child process. True
-    when something was read.
+    """Calls refresh() for callers that must stay light: a child process imports MLflow if it is needed. Returns True
+    if something was read.
 
-    A server and a database that cannot tell whether it changed are asked only every so often.
+    A server, or a database without a fingerprint, is asked only once in a while.
     """
     if not stale(project, journal):
         return False
@@ -134,7 +132,9 @@ def refresh_apart(project: Project, journal: Journal) -> bool:
         pause = OTHER_SECONDS if project.mlflow.embedded else SERVER_SECONDS
         if time.time() - float(journal.values.get(_CHECKED) or 0.0) < pause:
             return False
-        journal.values.set(_CHECKED, repr(time.time()))  # also when it fails: a dead server is not asked twice a second
+        journal.values.set(
+            _CHECKED, repr(time.time())
+        )  # also after a failure: a dead server is not asked twice a second
     if not project.mlflow.embedded or fingerprint(project.mlflow) == ABSENT:
         refresh(project, journal)
         return True
@@ -152,19 +152,20 @@ def _child(project: Project) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise Unreachable(
-            f"reading the MLflow store took more than {APART_SECONDS:.0f} s", hint="Is the machine overloaded?"
+            f"reading the MLflow store took more than {APART_SECONDS:.0f} s",
+            hint="try again when the machine is less loaded",
         ) from error
     if done.returncode:
         words = done.stderr.strip().splitlines()
         raise Unreachable(
             words[0] if words else "the MLflow store could not be read",
-            hint=words[1] if len(words) > 1 else "`podium doctor`",
+            hint=words[1] if len(words) > 1 else "run `podium doctor`",
         )
 
 
 def _names(project: Project, journal: Journal, registry: Registry) -> list[str]:
-    """The project's model, and every other model where the whole store belongs to the project. A server is shared
-    with strangers."""
+    """Returns the project's model, and every other model if the whole store belongs to the project. A server is
+    shared with others."""
     names = {project.mlflow.model: None}
     if project.mlflow.embedded:
         present = [model.name for model in registry.models()[:MAX_MODELS]]

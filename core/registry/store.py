@@ -1,8 +1,5 @@
-"""What Podium asks of a model registry, whatever stands behind it.
-
-Two implementations answer it: `embedded.py` (MLflow's own client, for a store without a server) and `rest.py`
-(httpx, for a tracking server; it never imports MLflow). Both are run through the same tests.
-"""
+"""The interface of a model registry. It has two implementations: `embedded.py` (MLflow's own client, for a store
+without a server) and `rest.py` (httpx, for a tracking server; it never imports MLflow). The same tests check both."""
 
 from __future__ import annotations
 
@@ -16,31 +13,40 @@ from ..domain.models import MetricPoint, Model, Version
 
 @dataclass(frozen=True, slots=True)
 class TrackedRun:
-    """One MLflow run. Times are seconds since the epoch; `ended` is None while it runs. `models` are the ids (`m-…`)
-    of the models that it logged, the last one logged last; `artifact_uri` is where its own artifacts lie."""
+    """One MLflow run. Times are seconds since the epoch."""
 
     id: str
+    """MLflow's id of the run."""
     experiment_id: str
+    """The id of its experiment."""
     status: str
+    """MLflow's status, such as FINISHED."""
     started: float
+    """When it started."""
     ended: float | None = None
+    """When it ended; None while it runs."""
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    """The last value of each metric."""
     params: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The parameters."""
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    """All tags, MLflow's own included."""
     artifact_uri: str = ""
+    """Where the run's own artifacts are."""
     models: tuple[str, ...] = ()
+    """The ids (`m-…`) of the models that it logged, the last one last."""
 
 
 class Registry(Protocol):
-    """Every method raises Unreachable when the store does not answer, and NotFound when what was named does not
-    exist."""
+    """A model registry. Every method raises Unreachable if the store does not answer, and NotFound if a named object
+    does not exist."""
 
     def versions(self, model: str, *, known: Sequence[Version] = ()) -> list[Version]:
-        """All versions, newest first, with the metrics, params and tags of their MLflow runs. An unknown model has
-        none.
+        """Returns all versions, newest first, with the metrics, params and tags of their MLflow runs; none for an
+        unknown model.
 
-        `known` are versions read before: their runs' figures are taken over without asking again, but for the newest
-        few.
+        `known` holds versions read before: their runs' figures are reused without asking again, except for the
+        newest few.
         """
         ...
 
@@ -49,8 +55,8 @@ class Registry(Protocol):
     def models(self) -> list[Model]: ...
 
     def register(self, model: str, mlflow_run: str, *, tags: Mapping[str, str], description: str = "") -> Version:
-        """Makes a version of what the MLflow run logged; returns the one that exists if the run's model was
-        registered before, with the tags added that it did not have."""
+        """Registers the model that the MLflow run logged. Returns the existing version if the run's model was
+        registered before, and adds the tags that it lacks."""
         ...
 
     def aliases(self, model: str) -> dict[str, int]: ...
@@ -62,27 +68,27 @@ class Registry(Protocol):
     def set_tag(self, model: str, number: int, key: str, value: str) -> None: ...
 
     def log_report(self, mlflow_run: str, name: str, text: str) -> None:
-        """Keeps `text` as the artifact `name` (a relative path) of the MLflow run."""
+        """Saves `text` as the artifact `name` (a relative path) of the MLflow run."""
         ...
 
     def run(self, mlflow_run: str) -> TrackedRun: ...
 
     def find_runs(self, experiment: str, keys: Collection[str]) -> list[TrackedRun]:
-        """The finished MLflow runs of `experiment` whose tag `podium.key` is one of `keys`, newest first."""
+        """Returns the finished MLflow runs of `experiment` whose tag `podium.key` is in `keys`, newest first."""
         ...
 
     def metric_history(self, mlflow_run: str, metric: str) -> list[MetricPoint]:
-        """Every logged value, by step and then by time."""
+        """Returns every logged value, by step and then by time."""
         ...
 
     def fetch(self, model: str, number: int, dest: Path) -> str:
-        """Brings the version's files to `dest` (whole or not at all) and returns their digest `sha256:…`. Nothing
-        happens when they are there."""
+        """Copies the version's files to `dest` (completely or not at all) and returns their digest `sha256:…`. Does
+        nothing if they are already there."""
         ...
 
     def close(self) -> None: ...
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """The file of a SQLite tracking URI, or None for any other store."""
+    """Returns the file of a SQLite tracking URI; None for any other store."""
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None

@@ -23,14 +23,14 @@ _REGISTRY = (
     "model_version_tags",
 )
 _OF_RUNS = ("runs", "latest_metrics", "params", "tags")
-# Figures of older versions are asked for once (records.py), so a change to them is nothing that the picture would show.
+# Figures of older versions are read once (records.py), so the snapshot would not show a change to them.
 _MAX_NEWEST = 100
 _BUSY_SECONDS = 1.0
 
 
 def digest(mlflow: Mlflow) -> str | None:
-    """Returns a hash that differs whenever the snapshot could; None if the store is not SQLite, does not exist or
-    has an unknown layout, so that MLflow has to be asked."""
+    """Returns a hash that differs whenever the snapshot could. None if the store is not SQLite, does not exist or
+    has an unknown layout; MLflow then has to be asked."""
     path = sqlite_file(mlflow.tracking_uri)
     if path is None or not path.exists():
         return None

@@ -165,7 +165,7 @@ class App:
         try:
             return await asyncio.wait_for(asyncio.shield(job), self.options.timeout)
         except TimeoutError:
-            work.cancel()  # if it has not begun: nobody waits for it any more
+            work.cancel()  # if it has not begun: no client waits for it any more
             return OVERDUE
 
     def _unthreaded(self, job: asyncio.Future[Answer]) -> None:

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from ..beneath import Directory
 
-# Of these the body was not kept whole: too large, and not arrived in time.
+# Captures with these statuses have incomplete bodies: too large, or not received in time.
 _INCOMPLETE = (408, 413)
 # What a byte that is no UTF-8 became when it was written: the request cannot be sent again as it was.
 _LOST = "\ufffd"

@@ -81,7 +81,7 @@ def parse(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = o
     add("--host", default="127.0.0.1")
     add("--fd", type=int, help="serve on this inherited listening socket instead of --host and --port")
     for name in ("--version", "--model-name", "--environment", "--digest", "--commit"):
-        add(name, default=told(name), help="told by /version and /metrics")
+        add(name, default=told(name), help="reported by /version and /metrics")
     add(
         "--capture-dir",
         type=Path,

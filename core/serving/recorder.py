@@ -18,7 +18,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-MAX_FILES = 4  # one written to and three older ones
+MAX_FILES = 4  # the current one and three older ones
 MAX_PENDING = 2_000  # records
 MAX_PENDING_BYTES = 16 * 1024 * 1024
 INTERVAL = 0.25  # seconds between writes

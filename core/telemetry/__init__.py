@@ -1,4 +1,2 @@
 """Measures what is served: scrapes replicas, counts requests and errors by version, and computes latency quantiles.
-
-Canaries, live signals and monitors measure through this room. It judges nothing and writes nothing.
-"""
+Canaries, live signals and monitors measure through this package. It judges nothing and writes nothing."""

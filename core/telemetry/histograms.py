@@ -1,4 +1,4 @@
-"""Latency histograms: read from an exposition, subtracted between two scrapes, and summed up as quantiles."""
+"""Latency histograms: parsed from an exposition, subtracted between two scrapes, and reduced to quantiles."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def scrape(
 
 
 def _work(waiting: SimpleQueue[Replica], answers: _Answers, transport: Http, timeout: float, until: float) -> None:
-    """Scrapes one waiting replica after the other, while there is time."""
+    """Scrapes the waiting replicas one after the other until the deadline."""
     while time.monotonic() < until:
         try:
             replica = waiting.get_nowait()
@@ -79,7 +79,8 @@ def _latency(replica: Replica, transport: Http, timeout: float) -> Buckets | Non
 
 
 def _text(body: bytes) -> str:
-    """The body up to MAX_BYTES; a line that this would cut in two, whose number would be another one, is left out."""
+    """Returns the body up to MAX_BYTES, without the last line if that would be cut in two, which would change its
+    number."""
     if len(body) > MAX_BYTES:
         body = body[: body.rfind(b"\n", 0, MAX_BYTES) + 1]
     return body.decode("utf-8", "replace")

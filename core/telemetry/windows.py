@@ -13,7 +13,7 @@ QUANTILES = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Totals since an instance of the proxy started: requests, and those of them that failed."""
+    """Totals since a proxy instance started: its requests, and those of them that failed."""
 
     requests: int
     errors: int
@@ -28,7 +28,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Totals at one moment: counts by instance of the proxy and slot of the server, latencies by slot."""
+    """Totals at one moment: counts by proxy instance and server slot, latencies by slot."""
 
     counts: Mapping[tuple[int, str], Counts] = field(default_factory=dict[tuple[int, str], Counts])
     latency: Mapping[str, Buckets] = field(default_factory=dict[str, Buckets])
@@ -53,9 +53,9 @@ class Window:
 def window(before: Reading, after: Reading, slots: Collection[str] | None = None) -> Window:
     """Returns what the servers in `slots` (None: all) did between the two readings.
 
-    Whatever was not seen in `before` is left out, since nobody knows since when it has counted: an instance of the
-    proxy that did not answer, the latencies of a replica that did not. A server that is new to a known instance
-    counts from zero. A `before` without any counts compares with the start of everything.
+    Whatever is missing in `before` is left out, since the start of its counting is unknown: a proxy instance that
+    did not answer, the latencies of a replica that did not. A server that is new to a known instance counts from
+    zero. A `before` without any counts compares with the start of everything.
     """
     known = {number for number, _ in before.counts} or {number for number, _ in after.counts}
     requests, errors = 0, 0

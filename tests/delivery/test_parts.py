@@ -148,7 +148,7 @@ def test_short_directory_that_is_open_to_others_is_refused(tmp_path: Path, monke
     try:
         ours.mkdir()
         ours.chmod(0o777)
-        with pytest.raises(Refused, match="open to others"):
+        with pytest.raises(Refused, match="accessible to others"):
             paths.socket_path(tmp_path / ("x" * 120))
     finally:
         ours.rmdir()

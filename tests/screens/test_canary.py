@@ -106,7 +106,7 @@ def test_an_undecided_canary_is_the_first_thing_that_needs_a_person(docked: Seed
         await pilot.press("4")
         await until(
             pilot,
-            lambda: "U goes on to the next stage, F gives it all, X puts all back" in text(pilot.app),
+            lambda: "U resumes with the next stage, F gives it all traffic, X puts all back" in text(pilot.app),
             "what there is to do",
         )
 

@@ -1,4 +1,4 @@
-"""Where an engine is: `unix://`, `tcp://` (with TLS) or `ssh://`, as podium.yaml and DOCKER_HOST write it. Loads
+"""The address of an engine: `unix://`, `tcp://` (with TLS) or `ssh://`, as in podium.yaml and DOCKER_HOST. Imports
 nothing heavy."""
 
 from __future__ import annotations
@@ -17,20 +17,25 @@ _PORTS = {"ssh": 22, "tcp": 2376}
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """`path` is the engine's socket: on this machine for unix, on the other one for ssh. `tls` is a directory of
-    certificates, empty for none."""
+    """Where an engine is."""
 
     scheme: str
+    """`unix`, `tcp` or `ssh`."""
     host: str = ""
+    """The machine; empty for unix."""
     port: int = 0
+    """The TCP port of tcp and ssh; 0 for unix."""
     user: str = ""
+    """The user of ssh; empty for the default one."""
     path: str = LOCAL_SOCKET
+    """The engine's socket: on this machine for unix, on the other machine for ssh."""
     tls: str = ""
+    """A directory with certificates; empty for none."""
 
     @property
     def local(self) -> bool:
-        """Whether its containers run on this machine, so that their addresses and files can be reached without the
-        engine."""
+        """Tells whether the engine's containers run on this machine, so that their addresses and files can be
+        reached without the engine."""
         return self.scheme == "unix"
 
     def __str__(self) -> str:
@@ -44,7 +49,7 @@ class Address:
 
 
 def parse(text: str, *, tls: str = "") -> Address:
-    """The address written as `text`. UsageError, naming what is wrong, for anything that is not one."""
+    """Returns the address written as `text`. Raises UsageError, naming the fault, if it is not one."""
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -72,13 +77,14 @@ def parse(text: str, *, tls: str = "") -> Address:
 
 
 def of_project(project: Project) -> Address:
-    """The engine for steps and image builds: podium.yaml's, else that of DOCKER_HOST, else this machine's own."""
+    """Returns the engine for steps and image builds: that of podium.yaml, else that of DOCKER_HOST, else this
+    machine's."""
     host = project.docker.host or os.environ.get("DOCKER_HOST", "") or f"unix://{LOCAL_SOCKET}"
     return parse(host, tls=_tls(project, project.docker.tls))
 
 
 def of_environment(project: Project, environment: Environment) -> Address:
-    """The engine that serves an environment: its own, else the project's."""
+    """Returns the engine that serves an environment: its own, else the project's."""
     if not environment.host:
         return of_project(project)
     return parse(environment.host, tls=_tls(project, environment.tls or project.docker.tls))

@@ -1,5 +1,4 @@
-"""One Docker engine: opened with time-outs, asked through the docker package's low-level client, its errors
-explained."""
+"""The client of one Docker engine: the docker package's low-level client with time-outs and explained errors."""
 
 from __future__ import annotations
 
@@ -24,27 +23,26 @@ if TYPE_CHECKING:
 TIMEOUT = 30
 SLOW = 600.0  # seconds that an engine may be silent while it moves gigabytes on its disk
 PIECE = 2 << 20
-# A machine that is gone without a word is noticed after some 25 s, where nothing else (ssh's own keep-alive) notices it
-# earlier.
+# Detects a machine that vanished within about 25 s, if ssh's own keep-alive does not detect it earlier.
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
-# Images were known by their content from here on; older engines are not tried.
+# Older engines do not identify images by their content, and are not tested.
 _MIN_API_VERSION = (1, 40)
 
 
 class _Client(APIClient):
-    """The docker package's client, which asks for the certificates it was told to, whatever REQUESTS_CA_BUNDLE and
-    CURL_CA_BUNDLE say."""
+    """The docker package's client. It checks certificates against the configured directory only, and ignores
+    REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE."""
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         return super().merge_environment_settings(url, proxies, stream, self.verify if verify is None else verify, cert)
 
 
 class Engine:
-    """`api` is the docker package's client; use it inside `with engine.doing("a few words"):`, which explains its
-    errors. Close it, or use `with`."""
+    """An open connection to a Docker engine. `api` is the docker package's client; use it inside `with
+    engine.doing("a few words"):`, which explains its errors. Close the engine, or use `with`."""
 
     def __init__(self, address: Address, api: Any, tunnel: Tunnel | None = None, *, own: bool = True) -> None:
-        """`own` is whether the tunnel is closed with the engine."""
+        """Takes an open client. `own` closes the tunnel together with the engine."""
         self.address = address
         self.api = api
         self._tunnel = tunnel
@@ -52,7 +50,7 @@ class Engine:
 
     @contextmanager
     def doing(self, what: str) -> Generator[None]:
-        """What is being done, for the beginning of an error message."""
+        """Names the current action, which begins the message of every error inside the block."""
         try:
             with explained(self.address, what):
                 yield
@@ -65,23 +63,24 @@ class Engine:
 
     @property
     def alive(self) -> bool:
-        """False once the line to the engine is known to be cut: this object is of no more use then."""
+        """Returns False once the connection to the engine is known to be broken; this object is then useless."""
         return self._tunnel is None or self._tunnel.alive
 
     def containers(self, labels: list[str], *, stopped: bool = True) -> list[dict[str, Any]]:
-        """The engine's own short description of each container that has all these labels (`key=value`). One request."""
+        """Returns the engine's short description of each container that has all these labels (`key=value`). Costs
+        one request."""
         with self.doing("listing containers"):
             return self.api.containers(all=stopped, filters={"label": labels})
 
     def inspect(self, container: str) -> dict[str, Any]:
-        """All that the engine knows of one container. NotFound when it is gone."""
-        with self.doing(f"looking at container {container[:40]}"):
+        """Returns the engine's full description of one container. Raises NotFound if it is gone."""
+        with self.doing(f"inspecting container {container[:40]}"):
             return self.api.inspect_container(container)
 
     def fetch(self, container: str, path: str) -> Iterator[bytes]:
-        """What lies at `path` in a container: a tar, in pieces. The docker package's NotFound where nothing does.
-        Its own `get_archive` would wait for ever when the engine falls silent in the middle; this waits for the next
-        piece as long as for any answer."""
+        """Yields the file or directory at `path` in a container as a tar, in pieces. Raises the docker package's
+        NotFound if there is none. The package's own `get_archive` has no time-out once the engine falls silent; here
+        every piece has the time-out of a request."""
         url = self.api._url("/containers/{0}/archive", container)
         response = self.api._get(url, params={"path": path}, stream=True, headers={"Accept-Encoding": "identity"})
         self.api._raise_for_status(response)
@@ -89,7 +88,7 @@ class Engine:
 
     @contextmanager
     def unhurried(self) -> Generator[None]:
-        """For requests that have the engine move gigabytes before it answers."""
+        """Lengthens the time-out for requests that make the engine move gigabytes before it answers."""
         before, self.api.timeout = self.api.timeout, SLOW
         try:
             yield
@@ -97,11 +96,12 @@ class Engine:
             self.api.timeout = before
 
     def info(self) -> dict[str, Any]:
-        with self.doing("asking the engine about itself"):
+        with self.doing("reading the engine's description"):
             return self.api.info()
 
     def client_environment(self) -> dict[str, str]:
-        """By which another program talks to this engine, as docker's own client would."""
+        """Returns the environment variables that point another program at this engine, as docker's own client sets
+        them."""
         address = self.address
         if address.scheme == "tcp":
             return {
@@ -116,7 +116,7 @@ class Engine:
         }
 
     def dial(self) -> socket.socket:
-        """A connection of its own, for a stream in both directions (attach, exec). OSError when nobody answers."""
+        """Opens a new connection for a two-way stream (attach, exec). Raises OSError if the engine does not answer."""
         address = self.address
         if address.scheme == "tcp":
             plain = socket.create_connection((address.host, address.port), timeout=TIMEOUT)
@@ -158,8 +158,8 @@ class Engine:
 
 
 def open_engine(address: Address, *, timeout: int = TIMEOUT) -> Engine:
-    """A connection to the engine; every request on it waits at most `timeout` seconds. Unreachable, Refused (no
-    permission on the socket)."""
+    """Opens a connection to the engine; every request on it times out after `timeout` seconds. Raises Unreachable,
+    or Refused if the socket may not be used."""
     with explained(address, "connecting to Docker"):
         if address.scheme == "ssh":
             from .ssh import Tunnel
@@ -180,7 +180,7 @@ def open_engine(address: Address, *, timeout: int = TIMEOUT) -> Engine:
 
 
 def through(tunnel: Tunnel, address: Address, *, timeout: int = TIMEOUT, own: bool = False) -> Engine:
-    """A connection over an open tunnel, which several may share."""
+    """Opens a connection through an open tunnel, which several connections may share."""
     with explained(address, "connecting to Docker"):
         return _checked(
             Engine(
@@ -195,7 +195,7 @@ def _checked(engine: Engine) -> Engine:
         engine.close()
         raise Unreachable(
             f"the Docker engine at {engine.address} is too old (API {engine.api.api_version})",
-            hint="Docker 19.03 or newer is needed",
+            hint="install Docker 19.03 or newer",
         )
     return engine
 
@@ -205,18 +205,19 @@ def _host(address: Address) -> str:
 
 
 def _tls(address: Address) -> TLSConfig:
-    """Both sides prove who they are: an engine that answers anybody hands out its whole machine."""
+    """Returns the TLS settings with which both sides prove their identity: an engine that accepts any client gives
+    away its machine."""
     if not address.tls:
         hint = (
             "set `tls` to a directory with ca.pem, cert.pem and key.pem (or DOCKER_CERT_PATH with DOCKER_TLS_VERIFY=1),"
             " or use ssh://"
         )
         raise UsageError(
-            f"the engine at {address} needs certificates: Podium does not talk to one without TLS", hint=hint
+            f"the engine at {address} needs certificates: Podium does not use tcp:// without TLS", hint=hint
         )
     directory = Path(address.tls)
     ca, cert, key = (directory / name for name in ("ca.pem", "cert.pem", "key.pem"))
     for path in (ca, cert, key):
         if not path.is_file():
-            raise UsageError(f"{path} is missing", hint="`tls` names a directory with ca.pem, cert.pem and key.pem")
+            raise UsageError(f"{path} is missing", hint="let `tls` name a directory with ca.pem, cert.pem and key.pem")
     return TLSConfig(client_cert=(str(cert), str(key)), ca_cert=str(ca), verify=True)

@@ -1,8 +1,6 @@
-"""Engines that a process keeps open and uses from all its threads: one connection, and one ssh, for each address.
-
-A line that was cut is opened again by whoever asks next. An engine that could not be reached is not tried again for
-a moment, so that many askers (a status of ten environments, once a second) do not each wait for it.
-"""
+"""The engines that a process keeps open for all its threads: one connection, and one ssh, for each address. The next
+caller reopens a broken connection. After a failed attempt there is a pause, so that many callers (a status of ten
+environments, once a second) do not each wait for the same engine."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# For a look at what there is: who asks once a second must not wait half a minute for an engine that hangs.
+# For reading state: a caller that polls once a second must not wait half a minute for an engine that hangs.
 LOOK = 5
 _PAUSE_SECONDS = 1.0
 _RETRY = 0.25
@@ -41,6 +39,7 @@ class _Line:
         self.failed_at = 0.0
 
     def engine(self, timeout: int) -> Engine:
+        """Returns the open engine, opening or reopening it if necessary."""
         with self.lock:
             if self.tunnel is not None and not self.tunnel.alive:
                 self.close()
@@ -66,6 +65,7 @@ class _Line:
         return through(self.tunnel, self.address, timeout=timeout)
 
     def close(self) -> None:
+        """Ends ssh and closes the connection."""
         for engine in self.engines.values():
             engine.close()
         self.engines.clear()
@@ -79,8 +79,8 @@ _lock = threading.Lock()
 
 
 def shared(address: Address, *, timeout: int = TIMEOUT) -> Engine:
-    """This process's engine at `address`, opened or opened again where that is needed; it is nobody's to close.
-    Raises what open_engine does."""
+    """Returns this process's engine at `address`, opening or reopening it if necessary. Callers must not close it.
+    Raises the errors of open_engine."""
     with _lock:
         line = _lines.setdefault(address, _Line(address))
     return line.engine(timeout)
@@ -88,13 +88,13 @@ def shared(address: Address, *, timeout: int = TIMEOUT) -> Engine:
 
 @atexit.register
 def close_all() -> None:
-    """End every ssh of this process."""
+    """Ends every ssh of this process."""
     with _lock:
         lines = list(_lines.values())
         _lines.clear()
     for line in lines:
-        # A thread that waits for an engine holds the lock and may do so for seconds, and the end of a process waits for
-        # nobody.
+        # A thread that waits for an engine may hold the lock for seconds, and the end of the process must not
+        # wait for it.
         held = line.lock.acquire(timeout=_RETRY_TIMEOUT)
         line.close()
         if held:
@@ -102,8 +102,7 @@ def close_all() -> None:
 
 
 def patiently(work: Callable[[], T], seconds: float, say: Callable[[str], None]) -> T:
-    """`work`, done again and again for at most `seconds` while its engine is away; it must be something that may be
-    done twice."""
+    """Does `work`, and retries it for at most `seconds` while its engine is away. It must be safe to do twice."""
     deadline = time.monotonic() + seconds
     waited = False
     while True:
@@ -113,10 +112,10 @@ def patiently(work: Callable[[], T], seconds: float, say: Callable[[str], None])
             if time.monotonic() >= deadline:
                 raise
             if not waited:
-                say(f"{error.message}; trying again for {seconds:g} s")
+                say(f"{error.message}; retrying for {seconds:g} s")
             waited = True
             time.sleep(_RETRY)
         else:
             if waited:
-                say("it answers again")
+                say("the engine answers again")
             return done

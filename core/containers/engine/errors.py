@@ -1,4 +1,4 @@
-"""What an engine's error means and what to do about it, in Podium's own errors."""
+"""Turns the errors of an engine into Podium's errors, with a hint for each."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ BROKEN = (HTTPError, docker_errors.StreamParseError, ValueError)
 
 
 class Away(Unreachable):
-    """The engine itself does not answer: it is being restarted, or the line to it is cut. The same may succeed a
+    """The engine does not answer: it is restarting, or the connection to it broke. The same request may succeed a
     moment later."""
 
 
 @contextmanager
 def own_files(what: str) -> Generator[None]:
-    """RunFailed for what fails at a file of this machine. Inside of `explained` an OSError would be taken for the
-    engine's. Of the engine's own errors, which are OSErrors too where the HTTP library raises them, none is touched."""
+    """Turns failures at a file of this machine into RunFailed: inside `explained` an OSError would be taken for the
+    engine's. Errors of the HTTP library, which are OSErrors too, pass unchanged."""
     try:
         yield
     except http_errors.RequestException:
@@ -37,14 +37,14 @@ def own_files(what: str) -> Generator[None]:
         name = f"{clean(str(error.filename))[:300]}: " if error.filename else ""
         raise RunFailed(
             f"{what}: {name}{error.strerror or clean(str(error))[:300]}",
-            hint="is the disk full, or the file not ours to use?",
+            hint="check the free space on the disk and the file's permissions",
         ) from error
 
 
 @contextmanager
 def explained(address: Address, what: str) -> Generator[None]:
-    """Turn whatever the docker package raises inside into a PodiumError that begins with `what` (a few words:
-    «starting production-v3-1»)."""
+    """Turns every error of the docker package into a PodiumError that begins with `what` (a few words such as
+    `starting production-v3-1`)."""
     try:
         yield
     except PodiumError:
@@ -56,15 +56,17 @@ def explained(address: Address, what: str) -> Generator[None]:
 
 
 def refusal(error: docker_errors.APIError, what: str) -> PodiumError:
-    """The engine answered, but not with what was asked for."""
+    """Returns the error for a request that the engine answered with a failure."""
     text = clean(" ".join(str(error.explanation or error).split()))[:600]
     low = text.lower()
     status = error.status_code or 0
     if "no space left on device" in low:
-        return Unreachable(f"{what}: the engine's disk is full: {text}", hint="`docker system df` shows what fills it")
+        return Unreachable(
+            f"{what}: the engine's disk is full: {text}", hint="run `docker system df` to see what fills it"
+        )
     if isinstance(error, docker_errors.ImageNotFound) or "no such image" in low or "manifest unknown" in low:
         return NotFound(
-            f"{what}: the image is neither on the engine nor to be had: {text}",
+            f"{what}: the image is neither on the engine nor in a registry: {text}",
             hint="build or pull it, or correct its name",
         )
     if (
@@ -75,7 +77,8 @@ def refusal(error: docker_errors.APIError, what: str) -> PodiumError:
         or "no basic auth" in low
     ):
         return Refused(
-            f"{what}: the registry refuses: {text}", hint="`docker login` on this machine, or correct the image's name"
+            f"{what}: the registry refused: {text}",
+            hint="run `docker login` on this machine, or correct the image's name",
         )
     if "port is already allocated" in low or "address already in use" in low:
         return Refused(
@@ -93,16 +96,17 @@ def refusal(error: docker_errors.APIError, what: str) -> PodiumError:
         )
     ):
         return Unreachable(
-            f"{what}: the engine does not reach the registry: {text}",
-            hint="is the registry up, and reachable from the engine's machine?",
+            f"{what}: the engine cannot reach the registry: {text}",
+            hint="check that the registry is running and reachable from the engine's machine",
         )
     if status == 404:
         return NotFound(f"{what}: {text}")
-    return RunFailed(f"{what}: the engine refuses: {text}")
+    return RunFailed(f"{what}: the engine refused: {text}")
 
 
 def unreachable(error: BaseException, address: Address, what: str) -> PodiumError:
-    """Nobody answered. Tells «no daemon», «no permission», a time-out and a bad certificate apart."""
+    """Returns the error for an engine that does not answer. Distinguishes a daemon that is not running, missing
+    permission, a time-out and an untrusted certificate."""
     # An SSLError is an OSError whose number is OpenSSL's own: 1 would read as «no permission».
     numbers = {
         cause.errno
@@ -116,23 +120,26 @@ def unreachable(error: BaseException, address: Address, what: str) -> PodiumErro
     if numbers & {errno.ENOENT, errno.ECONNREFUSED}:
         return Away(
             f"{what}: no Docker engine answers at {address}",
-            hint="is it running? `docker info` should answer; docker.host names another",
+            hint="start it (`docker info` must answer), or name another engine in docker.host",
         )
     if isinstance(error, http_errors.Timeout) or any(isinstance(cause, TimeoutError) for cause in _causes(error)):
         return Away(
-            f"{what}: the Docker engine at {address} does not answer in time",
-            hint="it may be overloaded or stopped; try again",
+            f"{what}: the Docker engine at {address} timed out",
+            hint="try again; the engine may be overloaded or stopped",
         )
     if "certificate" in text.lower() or "ssl" in text.lower():
         return Away(
             f"{what}: the Docker engine at {address} is not trusted: {text}",
             hint="check the directory that `tls` names",
         )
-    return Away(f"{what}: the Docker engine at {address} cannot be asked: {text}", hint="is it running? try again")
+    return Away(
+        f"{what}: the Docker engine at {address} cannot be used: {text}",
+        hint="check that it is running, then try again",
+    )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, what it came from, and the errors that the HTTP library wraps as arguments."""
+    """Yields the error, its causes, and the errors that the HTTP library wraps as arguments."""
     pending, seen = [error], set[int]()
     while pending:
         cause = pending.pop()

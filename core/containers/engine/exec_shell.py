@@ -1,4 +1,5 @@
-"""A shell in a container that runs: started beside what it does, and ended with whoever asked for it."""
+"""An interactive shell in a running container: started beside its main process and ended with the client that opened
+it."""
 
 from __future__ import annotations
 
@@ -14,9 +15,9 @@ _SHELL = ["/bin/sh", "-c", "if command -v bash >/dev/null 2>&1; then exec bash; 
 
 
 class ExecShell:
-    """See `ShellSession` in core/domain/shells.py. The engine is closed with it. NotFound when there is no such
-    container, Refused when it does not run. `env` is added to the container's own for this shell alone: the engine
-    keeps it nowhere."""
+    """Implements `ShellSession` of core/domain/shells.py, and closes the engine at its end. Raises NotFound if there
+    is no such container, Refused if it is not running. `env` is added to the container's environment for this shell
+    alone; the engine does not keep it."""
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class ExecShell:
         return self._line.fileno()
 
     def read(self) -> bytes:
+        """Returns the bytes that have arrived from the shell."""
         if self._early:
             early, self._early = self._early, b""
             return early
@@ -65,7 +67,7 @@ class ExecShell:
             self._line.sendall(data)
 
     def resize(self, rows: int, columns: int) -> None:
-        # A window that changes while the shell ends is nothing to complain about.
+        # A resize while the shell ends is no error.
         with suppress(PodiumError), self._engine.doing("resizing the shell's terminal"):
             self._engine.api.exec_resize(self._exec, height=rows, width=columns)
 

@@ -1,9 +1,6 @@
-"""Streams in both directions to a container: attach and exec. The engine turns the HTTP connection over to us; from
-then on it carries bytes.
-
-Done by hand, because the docker package hands out such a connection without what had already arrived with the
-answer's header: a shell's first prompt, or a step's first line.
-"""
+"""Two-way streams to a container: attach and exec. The engine hands the HTTP connection over, and from then on it
+carries raw bytes. This is done by hand because the docker package drops the bytes that arrive together with the
+response header: a shell's first prompt, or a step's first line."""
 
 from __future__ import annotations
 
@@ -22,8 +19,8 @@ from .http_head import MAX_HEAD, http_head
 def hijack(
     engine: Engine, path: str, *, what: str, query: dict[str, str] | None = None, body: dict[str, Any] | None = None
 ) -> tuple[socket.socket, bytes]:
-    """POST to `path` (`/containers/ID/attach`) and take the connection over: it, and what came with the header.
-    PodiumError when refused."""
+    """Sends a POST to `path` (`/containers/ID/attach`) and returns the connection and the bytes that came with the
+    header. Raises PodiumError if the engine refuses."""
     target = f"/v{engine.api.api_version}{path}" + (f"?{urlencode(query)}" if query else "")
     content = json.dumps(body).encode() if body is not None else b""
     head = (
@@ -60,14 +57,15 @@ def _message(line: socket.socket, data: bytes) -> str:
 
 
 class Frames:
-    """Takes the engine's frames apart: standard output and standard error on one connection, each piece with a
-    header of eight bytes."""
+    """Splits the engine's frames: standard output and standard error on one connection, each piece with a header of
+    eight bytes."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[tuple[int, memoryview]]:
-        """The pieces (1 for output, 2 for errors; what is no whole frame yet comes as far as it is there)."""
+        """Returns the pieces in `data` (1 for output, 2 for errors). An incomplete frame is returned as far as it
+        has arrived."""
         found: list[tuple[int, memoryview]] = []
         view = memoryview(self._rest + data if self._rest else data)
         at, size = 0, len(view)

@@ -1,4 +1,4 @@
-"""The head of an HTTP answer, read off a socket by hand."""
+"""Reads the head of an HTTP response directly from a socket."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ MAX_HEAD = 64 << 10  # bytes
 
 
 def http_head(line: socket.socket) -> tuple[int, bytes]:
-    """Returns the status (0 for an answer that has none) and what of the body came with the head."""
+    """Returns the status (0 for a response without one) and the part of the body that arrived with the head."""
     data = b""
     while b"\r\n\r\n" not in data:
         piece = line.recv(4096)

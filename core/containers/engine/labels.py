@@ -1,5 +1,5 @@
-"""What Podium writes on everything that it makes on an engine, so that it finds its own again and touches nobody
-else's."""
+"""The Docker labels that Podium sets on everything it makes on an engine, by which it finds its own things and
+leaves all others alone."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TRIAL_ROLE = "trial"
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """The labels of one thing of one project. `more` are those of its role."""
+    """The labels of one thing of one project. `more` holds those of its role."""
 
     project: str
     home: Path
@@ -52,6 +52,7 @@ class Labels:
     more: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def all(self) -> dict[str, str]:
+        """Returns all labels by their keys."""
         return {
             PROJECT: self.project,
             HOME: home_id(self.home),
@@ -60,5 +61,5 @@ class Labels:
         }
 
     def filters(self) -> list[str]:
-        """For the `label` filter of a list: all of them have to be there."""
+        """Returns the labels as values of the `label` filter of a list; all of them have to match."""
         return [f"{key}={value}" for key, value in self.all().items()]

@@ -1,10 +1,8 @@
-"""An engine over SSH: the system's own ssh forwards the engine's socket to a private one here.
-
-One ssh process an engine and a Podium process, instead of the docker package's own ways (a Python SSH library at 15
-ms a call, or one ssh process a request at 0.5 s): keys, agent, known hosts and ~/.ssh/config are what the user's ssh
-has always used. A cut line is noticed within four seconds by ssh's own keep-alive; the process then ends, and every
-request on the socket fails at once instead of hanging.
-"""
+"""An engine over SSH: the system's ssh forwards the engine's socket to a private socket on this machine. Each Podium
+process runs one ssh process per engine. The docker package's alternatives are slower (a Python SSH library costs 15
+ms a call, one ssh process per request 0.5 s), and the user's ssh already knows the keys, the agent, known hosts and
+~/.ssh/config. ssh's keep-alive detects a broken connection within four seconds; the process then ends, and every
+request on the socket fails immediately instead of hanging."""
 
 from __future__ import annotations
 
@@ -34,14 +32,14 @@ _PREFIX = "podium-ssh-"
 
 
 class Tunnel:
-    """Open until `close`; `socket` is where the other machine's engine answers. Unreachable or Refused, in ssh's own
-    words, when it cannot be."""
+    """An ssh process that is open until `close`; `socket` is where the other machine's engine answers. Raises
+    Unreachable or Refused with ssh's own message if it cannot be opened."""
 
     def __init__(self, address: Address) -> None:
         program = shutil.which("ssh")
         if program is None:
             raise MissingExtra(
-                "ssh is not installed, and the engine is reached over it", hint="install OpenSSH's client"
+                "ssh is not installed, but the engine's address needs it", hint="install OpenSSH's client"
             )
         _sweep()
         self._directory = tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-")
@@ -56,8 +54,8 @@ class Tunnel:
             raise
 
     def _start(self, program: str) -> subprocess.Popen[bytes]:
-        """ssh's parent, for the kernel, is the thread that starts it: one that waits for its end and so lives as
-        long."""
+        """Starts ssh from a thread that waits for its end, because the kernel takes the starting thread for ssh's
+        parent."""
         address = self._address
         command = [
             sys.executable,
@@ -110,7 +108,7 @@ class Tunnel:
         threading.Thread(target=keep, name=f"ssh {address.host}", daemon=True).start()
         started = handed.get()
         if isinstance(started, OSError):
-            raise Away(f"ssh cannot be started: {started}", hint="is the machine out of processes or memory?")
+            raise Away(f"ssh cannot be started: {started}", hint="check the machine's free processes and memory")
         return started
 
     def _wait(self) -> None:
@@ -125,7 +123,7 @@ class Tunnel:
                     raise self.why()
                 raise Away(
                     f"{self._address} does not answer within {CONNECT_SECONDS:g} s",
-                    hint="is the machine up? try: ssh " + self._address.host,
+                    hint="check that the machine is running; try: ssh " + self._address.host,
                 )
             time.sleep(0.01)
 
@@ -136,7 +134,7 @@ class Tunnel:
         return False
 
     def why(self, *, cut: bool = False) -> PodiumError:
-        """What ssh said when it ended; `cut` when it had been connected."""
+        """Returns the error for ssh's end with its last message; `cut` is True if it had been connected."""
         try:
             text = clean(" ".join(self._errors.read_text(errors="replace").split()))[:400]
         except OSError:
@@ -144,19 +142,23 @@ class Tunnel:
         text = text or "ssh gave no reason"
         if cut:
             return Away(
-                f"the line to {self._address} was cut: {text}", hint="it is opened again by itself; is the machine up?"
+                f"the connection to {self._address} broke: {text}",
+                hint="check that the machine is running; Podium reconnects automatically",
             )
         if "Permission denied" in text or "Host key verification failed" in text:
-            hint = "log in by hand once (ssh …) to accept the host's key and to see that your key is let in"
-            return Refused(f"{self._address} does not let us in: {text}", hint=hint)
-        return Away(f"{self._address} cannot be reached: {text}", hint="is the machine up, and the address right?")
+            hint = "log in by hand once (ssh …) to accept the host's key and to check that yours is accepted"
+            return Refused(f"{self._address} refused the login: {text}", hint=hint)
+        return Away(
+            f"{self._address} cannot be reached: {text}",
+            hint="check that the machine is running and the address is right",
+        )
 
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
 
     def ends(self, seconds: float) -> bool:
-        """Whether ssh has ended, or does within `seconds`."""
+        """Tells whether ssh has ended, or ends within `seconds`."""
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -164,6 +166,7 @@ class Tunnel:
         return True
 
     def close(self) -> None:
+        """Ends ssh and removes the socket's directory."""
         process = getattr(self, "_process", None)
         if process is not None and process.poll() is None:
             process.terminate()
@@ -184,7 +187,7 @@ class Tunnel:
 
 
 def _sweep() -> None:
-    """Directories of processes that were killed before they could remove them."""
+    """Removes the directories of processes that were killed before they could do it."""
     base = Path(tempfile.gettempdir())
     for old in base.glob(f"{_PREFIX}*-*"):
         number = old.name.removeprefix(_PREFIX).partition("-")[0]

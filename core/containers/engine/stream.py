@@ -1,10 +1,7 @@
-"""Answers of the engine that go on: events, logs, statistics. Read from a connection of their own, which anybody may
-close at any time.
-
-The docker package's own streams return only when the engine ends them (a thread that waits in one cannot be told to
-stop), and cost several times as much for each piece. Asked with HTTP/1.0, the engine sends the bytes as they are,
-with no chunks to take apart, and ends them by closing.
-"""
+"""Streaming answers of the engine: events, logs and statistics. Each is read from its own connection, which any
+thread may close at any time. The docker package's streams return only when the engine ends them (a thread that waits
+in one cannot be stopped), and cost several times as much per piece. With HTTP/1.0 the engine sends the bytes without
+chunks and ends them by closing the connection."""
 
 from __future__ import annotations
 
@@ -28,8 +25,8 @@ CHUNK = 256 << 10
 
 
 class Stream:
-    """A GET of `path` whose answer goes on. PodiumError, beginning with `what`, when the engine refuses or is not
-    there."""
+    """A GET of `path` with a streaming answer. Raises PodiumError, beginning with `what`, if the engine refuses or
+    does not answer."""
 
     def __init__(self, engine: Engine, path: str, query: dict[str, Any], *, what: str) -> None:
         target = f"/v{engine.api.api_version}{path}" + (f"?{urlencode(query)}" if query else "")
@@ -58,8 +55,8 @@ class Stream:
             return data.decode("utf-8", "replace")[:300]
 
     def read(self, timeout: float | None = None) -> bytes | None:
-        """What has come, at most CHUNK bytes; empty when the stream has ended or was closed or cut; None when
-        `timeout` seconds brought nothing."""
+        """Returns the bytes that have arrived, at most CHUNK; empty if the stream ended, broke or was closed; None
+        if nothing arrived within `timeout` seconds."""
         if self._early:
             early, self._early = self._early, b""
             return early
@@ -73,11 +70,11 @@ class Stream:
 
     @property
     def closed(self) -> bool:
-        """Whether it was us who ended it."""
+        """Tells whether this process closed the stream."""
         return self._closed.is_set()
 
     def close(self) -> None:
-        """From any thread: one that waits in `read` gets its end at once."""
+        """Closes the stream from any thread; a thread that waits in `read` returns immediately."""
         self._closed.set()
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
@@ -93,7 +90,7 @@ class Stream:
 
 
 def _response(status: int) -> Response:
-    """As much of an answer as the docker package's errors look at."""
+    """Returns the part of a response that the docker package's errors need."""
     made = Response()
     made.status_code = status
     return made

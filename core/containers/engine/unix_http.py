@@ -1,5 +1,5 @@
-"""One question to an engine on this machine, without the docker package: for processes that must stay small.
-Anything more goes through `Engine`."""
+"""One request to an engine on this machine without the docker package, for processes that must stay small. Anything
+more goes through `Engine`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _MAX_ANSWER = 4 << 20
 
 
 def image_id(address: Address, reference: str) -> str | None:
-    """The id of an image on an engine at a Unix socket; empty when it has none of that name, None when the engine
-    does not answer in time."""
+    """Returns the id of an image on an engine at a Unix socket: empty if the engine has no image of that name, None
+    if the engine does not answer in time."""
     answer = _get(address.path, f"/images/{quote(reference, safe='/:@')}/json")
     if answer is None:
         return None

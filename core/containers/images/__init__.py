@@ -1,1 +1,1 @@
-"""Images: builds, transfers, registries, contents."""
+"""Images: builds, transfers, registries and contents."""

@@ -1,10 +1,7 @@
-"""Building an image from a context: with BuildKit where the engine has it, else with the classic builder. What they
-say becomes lines of a log.
-
-BuildKit is asked through the engine's own API and needs no client program: what a client's session would add (files
-sent on demand, a password for a registry, secrets) is not wanted here. The context is sent whole, the base image is
-fetched before, and no secret enters a build.
-"""
+"""Builds an image from a context with BuildKit, or with the classic builder on engines without BuildKit, and turns
+their messages into log lines. BuildKit is called through the engine's own API, without a client program: Podium
+needs nothing of what a client's session would add (files sent on demand, registry passwords, secrets). The whole
+context is sent, the base image is pulled first, and no secret enters a build."""
 
 from __future__ import annotations
 
@@ -30,11 +27,10 @@ Say = Callable[[str], None]
 
 BUILDKIT = "buildkit"
 CLASSIC = "classic"
-# How long a builder may be silent: a step that downloads or compiles says nothing for minutes, an engine that is gone
-# says nothing for ever.
+# A step that downloads or compiles may be silent for minutes; an engine that is gone is silent for ever.
 SILENCE = 900  # seconds
-# Words of an engine, or of its frontend, that has no BuildKit to offer; anything else that fails would fail with the
-# classic builder too.
+# Messages of an engine, or of its frontend, without BuildKit. Every other failure would also happen with the classic
+# builder.
 _NO_BUILDKIT = re.compile(
     r"buildkit .*not supported|invalid version|no active session|unknown builder|frontend .* not found", re.IGNORECASE
 )
@@ -45,22 +41,26 @@ _NOISE = re.compile(r"^( ---> (?!Using cache)|Removing intermediate container|Su
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to build: `context` is called once for each try and gives a tar with a `Dockerfile`. `arguments` are
-    values for its ARG lines, and are kept in the image's history: no secrets. `labels` cost no layer. `fresh` takes
-    nothing from the cache."""
+    """What to build."""
 
     context: Callable[[], Iterator[bytes]]
+    """Returns the build context, a tar with a `Dockerfile`; called once for each attempt."""
     tag: str = ""
+    """The name of the image."""
     labels: Mapping[str, str] | None = None
+    """Docker labels of the image; they cost no layer."""
     arguments: Mapping[str, str] | None = None
+    """Values of the Dockerfile's ARG lines. The image's history keeps them, so they must not be secrets."""
     fresh: bool = False
+    """Uses nothing from the build cache."""
     network: bool = True
+    """Gives the build access to the network."""
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """`steps` is how many steps the builder carried out or found, `cached` how many of them it found done. `seconds`
-    is the whole of it."""
+    """The result of a build: `steps` counts the steps that ran or were cached, `cached` those that were cached;
+    `seconds` is the duration of the whole build."""
 
     image_id: str
     builder: str
@@ -70,8 +70,8 @@ class Built:
 
 
 def build(engine: Engine, order: Order, *, say: Say, what: str = "building an image", builder: str = "") -> Built:
-    """Build it; `builder` forces one of the two. RunFailed with the step that failed; Unreachable when the engine
-    goes away or its disk is full."""
+    """Builds the image; `builder` forces one of the two builders. Raises RunFailed with the step that failed,
+    Unreachable if the engine stops answering or its disk is full."""
     if builder != CLASSIC:
         try:
             return _build(engine, order, say, what, BUILDKIT)
@@ -91,16 +91,16 @@ def _build(engine: Engine, order: Order, say: Say, what: str, builder: str) -> B
                 _read(reader, message, what)
         except BROKEN as error:
             text = (
-                f"{what}: the connection to the engine at {engine.address} broke in the middle:"
-                f" {clean(str(error))[:200]}"
+                f"{what}: the connection to the engine at {engine.address} was interrupted: {clean(str(error))[:200]}"
             )
             raise Unreachable(
-                text, hint="is the engine still running? run the step again; what was built is kept in its cache"
+                text, hint="check that the engine is running, then run the step again; its cache keeps what was built"
             ) from error
     reader.flush()
     if not reader.image_id:
         raise Unreachable(
-            f"{what}: the engine at {engine.address} stopped in the middle", hint="is it running? run the step again"
+            f"{what}: the engine at {engine.address} stopped during the build",
+            hint="check that it is running, then run the step again",
         )
     return Built(reader.image_id, builder, time.monotonic() - started, reader.steps, reader.cached)
 
@@ -133,7 +133,7 @@ def _request(engine: Engine, order: Order, builder: str) -> Any:
 
 
 class _Lines:
-    """Pieces of text, put together to lines."""
+    """Joins pieces of text into lines."""
 
     def __init__(self, say: Say) -> None:
         self._say = say
@@ -197,7 +197,8 @@ class _Classic(_Reader):
 
 
 class _BuildKit(_Reader):
-    """Each step has a number, said once when it begins and once when it ends, as docker's own plain output does."""
+    """Reads BuildKit's messages. Each step has a number, which is logged once when it starts and once when it ends,
+    as in docker's plain output."""
 
     def __init__(self, say: Say) -> None:
         super().__init__(say)
@@ -254,7 +255,7 @@ class _BuildKit(_Reader):
 
 
 def _read(reader: _Reader, message: Any, what: str) -> None:
-    """One message. Raises what the engine's error means."""
+    """Reads one message. Raises the Podium error that corresponds to an error of the engine."""
     if not isinstance(message, dict):
         return
     told = cast("dict[str, Any]", message)
@@ -270,6 +271,6 @@ def _read(reader: _Reader, message: Any, what: str) -> None:
         why = f" {clean(reader.errors[-1])[:400]}" if reader.errors else ""
         raise RunFailed(
             f"{what}: a step of the build failed: {clean(' '.join(text.split()))[:400]}.{why}",
-            hint="the step's own words stand in the log above",
+            hint="read the step's output in the log above",
         )
     raise refusal(docker_errors.APIError(text, explanation=text), what)

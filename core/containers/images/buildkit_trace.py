@@ -1,8 +1,6 @@
-"""What BuildKit says while it builds: protocol buffers, of which a handful of fields are read here.
-
-A reader of forty lines, because the fields never change (that is what protocol buffers are for) and the packages
-that read them all weigh more than the rest of Podium's Docker part.
-"""
+"""Decodes BuildKit's progress messages: protocol buffers, of which Podium needs a handful of fields. Forty lines
+decode them because the fields of a protocol buffer never change, and every package that could do it is larger than
+the rest of Podium's Docker code."""
 
 from __future__ import annotations
 
@@ -15,19 +13,25 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 @dataclass(frozen=True, slots=True)
 class Vertex:
-    """A step of the build, as of now. `started` and `completed` are seconds since the epoch, 0.0 where not yet."""
+    """One step of a build in its latest state."""
 
     digest: str
+    """BuildKit's identifier of the step."""
     name: str
+    """The instruction as BuildKit prints it."""
     cached: bool = False
+    """True if the step was found in the cache."""
     started: float = 0.0
+    """Seconds since the epoch; 0.0 before the step starts."""
     completed: float = 0.0
+    """Seconds since the epoch; 0.0 before the step ends."""
     error: str = ""
+    """Why the step failed; empty if it did not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What the command of a step wrote; ends anywhere, not only at a line's end."""
+    """Output of a step's command. It may be cut anywhere, also within a line."""
 
     digest: str
     text: bytes
@@ -40,7 +44,7 @@ class News:
 
 
 def decode(message: bytes) -> News:
-    """One message of BuildKit's `StatusResponse`. ValueError for bytes that are none."""
+    """Decodes one `StatusResponse` message of BuildKit. Raises ValueError if the bytes are not one."""
     news = News()
     for number, value in _fields(message):
         if number == 1 and isinstance(value, bytes):

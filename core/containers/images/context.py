@@ -1,9 +1,6 @@
-"""A build context: a tar written as it is sent, so that a model of gigabytes needs neither memory nor a second place
-on the disk.
-
-The same content always makes the same bytes: names sorted, one time, one owner, two modes. That is what makes an
-engine's cache hit and a layer reproducible, whoever builds, wherever, whenever.
-"""
+"""A build context: a tar written while it is sent, so that a model of gigabytes needs neither memory nor more disk
+space. The same content always gives the same bytes: sorted names, one time, one owner, two modes. This makes the
+engine's cache hit and layers reproducible on every machine."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ _WHITEOUT = ".wh."
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """Is a file of this machine: found when the context was put together, opened when it is sent."""
+    """A file of this machine, found when the context is put together and opened when it is sent."""
 
     root: Path
     path: str
@@ -44,20 +41,20 @@ class _File:
 
 @dataclass(slots=True)
 class Context:
-    """Files by their path inside of the context. Directories above a file are made by themselves."""
+    """Files by their paths inside the context. Parent directories are added automatically."""
 
     _files: dict[str, bytes | _File] = field(default_factory=dict[str, bytes | _File])
     _directories: set[str] = field(default_factory=set[str])
 
     def add(self, name: str, content: bytes | Path | _File) -> None:
-        """Adds `content`, or the file at that path, as the file `name`. RunFailed where an image cannot hold a file
-        of that name."""
+        """Adds `content`, or the file at that path, as the file `name`. Raises RunFailed if an image cannot contain
+        a file of that name."""
         parts = PurePosixPath(name).parts
         for part in parts:
             if part.startswith(_WHITEOUT):
                 raise RunFailed(
-                    f"an image cannot hold the file {clean(name)[:200]!r}: names that begin with {_WHITEOUT} mean a"
-                    " deletion there"
+                    f"an image cannot hold the file {clean(name)[:200]!r}: names that begin with {_WHITEOUT} mark"
+                    " deleted files there"
                 )
         if isinstance(content, Path):
             content = _File(content.parent, content.name, content.lstat().st_size)
@@ -69,8 +66,8 @@ class Context:
         self._directories.update("/".join(parts[: number + 1]) for number in range(len(parts)))
 
     def tree(self, prefix: str, root: Path) -> None:
-        """Every file below `root`, as `prefix/…`. RunFailed for anything that is neither a file nor a directory, and
-        for a link: what it points to would be another thing inside of the image."""
+        """Adds every file below `root` as `prefix/…`. Raises RunFailed for anything other than a file or directory,
+        links included: inside the image a link would point to something else."""
         self.directory(prefix)
         with Directory.open(root) as top:
             for found in walk(top, whole=True):
@@ -82,16 +79,16 @@ class Context:
                 else:
                     raise RunFailed(
                         f"{clean(str(root / found.path))} is neither a file nor a directory",
-                        hint="an image is built of plain files alone",
+                        hint="put only plain files into an image",
                     )
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """Returns the number of bytes of all files."""
         return sum(len(content) if isinstance(content, bytes) else content.size for content in self._files.values())
 
     def stream(self) -> Iterator[bytes]:
-        """The tar, in pieces. RunFailed when a file changes while it is read, or cannot be read."""
+        """Yields the tar in pieces. Raises RunFailed if a file cannot be read or changes while it is read."""
         for name in sorted(self._directories - {"."}):
             yield _header(name, directory=True)
         for name in sorted(self._files):
@@ -116,12 +113,13 @@ def _file(name: str, file: _File) -> Iterator[bytes]:
 
 
 def exactly(stream: BinaryIO, size: int, path: Path) -> Iterator[bytes]:
-    """`size` bytes of a file and the padding that a tar wants. RunFailed when it has become shorter."""
+    """Yields `size` bytes of a file and the padding that the tar format requires. Raises RunFailed if the file has
+    become shorter."""
     left = size
     while left:
         piece = stream.read(min(_CHUNK, left))
         if not piece:
-            raise RunFailed(f"{path} became shorter while it was read", hint="something writes to it; try again")
+            raise RunFailed(f"{path} became shorter while it was read", hint="try again when nothing writes to it")
         left -= len(piece)
         yield piece
     yield _padding(size)

@@ -1,6 +1,6 @@
-"""`python -P -m podium.core.containers.images.image_id_main ADDRESS TLS REFERENCE`: the id of an image on an engine;
-a child of the worker for engines that are not on this machine. Prints the id, or nothing when the engine has no such
-image; ends with 5 when it does not answer."""
+"""`python -P -m podium.core.containers.images.image_id_main ADDRESS TLS REFERENCE` prints the id of an image on an
+engine. The worker runs it as a child process for engines on other machines. It prints nothing if the engine has no
+such image, and exits with 5 if the engine does not answer."""
 
 from __future__ import annotations
 

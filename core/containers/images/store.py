@@ -1,5 +1,4 @@
-"""Images on an engine: what one is made of, naming, bringing it to another engine, and removing those that nothing
-needs any more."""
+"""Images on an engine: their layers and names, transfers to another engine, and the removal of unneeded ones."""
 
 from __future__ import annotations
 
@@ -19,10 +18,10 @@ MEGABYTE = 1_000_000
 
 
 def inspect(engine: Engine, reference: str) -> dict[str, Any] | None:
-    """All that the engine knows of an image, None where it has none of that name."""
+    """Returns the engine's full description of an image, or None if it has none of that name."""
     if not reference:
         return None
-    with engine.doing(f"looking at image {reference[:100]}"):
+    with engine.doing(f"inspecting image {reference[:100]}"):
         try:
             return engine.api.inspect_image(reference)
         except docker_errors.ImageNotFound:
@@ -30,7 +29,7 @@ def inspect(engine: Engine, reference: str) -> dict[str, Any] | None:
 
 
 def layers(found: dict[str, Any]) -> tuple[str, ...]:
-    """The digests of its layers, the lowest first."""
+    """Returns the digests of an image's layers, lowest first."""
     listed: Any = found.get("RootFS") or {}
     return tuple(map(str, listed.get("Layers") or ()))
 
@@ -41,27 +40,29 @@ def labels(found: dict[str, Any]) -> dict[str, str]:
 
 
 def named(engine: Engine, image: str) -> float:
-    """When it last got a name on this engine, in seconds since the epoch; 0 where it never did or is gone."""
+    """Returns when the image last got a name on this engine, in seconds since the epoch; 0 if it never got one or is
+    gone."""
     metadata: dict[str, str] = (inspect(engine, image) or {}).get("Metadata") or {}
     return moment(metadata.get("LastTagTime")) or 0.0
 
 
 def find(engine: Engine, wanted: Sequence[str]) -> list[dict[str, Any]]:
-    """The engine's short description of each image that has all these labels (`key=value`)."""
+    """Returns the engine's short description of each image that has all these labels (`key=value`)."""
     with engine.doing("listing images"):
         return engine.api.images(filters={"label": list(wanted)})
 
 
 def shared(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many layers, from below, two images have in common."""
+    """Returns how many of the lowest layers two images have in common."""
     return next(
         (number for number, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
     )
 
 
 def transfer(source: Engine, target: Engine, image_id: str, *, say: Say) -> None:
-    """From one engine to another, through this machine, without a copy on its disk. Layers that the target has are
-    sent too: engines have no way to ask for the rest alone; a registry has (`docker.push`)."""
+    """Sends an image from one engine to another through this machine, without a copy on its disk. Layers that the
+    target already has are sent too, because engines cannot ask for a part of an image; a registry can
+    (`docker.push`)."""
     found = inspect(source, image_id)
     if found is None:
         raise NotFound(f"image {image_id[:19]} is not on {source.address}", hint="build it again")
@@ -76,14 +77,15 @@ def transfer(source: Engine, target: Engine, image_id: str, *, say: Say) -> None
         api._raise_for_status(answer)
     if inspect(target, image_id) is None:
         raise Refused(
-            f"{target.address} took the image but does not show it", hint="its own log says why; is its disk full?"
+            f"{target.address} accepted the image but does not list it",
+            hint="check the space on its disk, and the engine's log",
         )
     say(f"sent in {time.monotonic() - started:.1f} s")
 
 
 def _read(source: Engine, image_id: str) -> Iterator[bytes]:
-    """The image as a tar, in pieces. The engine writes all of it to its disk before it sends the first, and the
-    docker package would then wait for the next for ever."""
+    """Yields the image as a tar in pieces. The engine writes all of it to its disk before it sends the first piece,
+    and the docker package has no time-out for the next one."""
     with source.doing("reading the image"), source.unhurried():
         api = source.api
         answer = api._get(api._url("/images/{0}/get", image_id), stream=True)
@@ -106,7 +108,8 @@ def megabytes(size: float) -> str:
 
 
 def remove(engine: Engine, reference: str) -> bool:
-    """Whether it went; an image that a container uses, or that is gone already, stays as it is."""
+    """Removes an image and returns True if it was removed. An image that a container uses stays, and an image that
+    is already gone is no error."""
     with engine.doing(f"removing image {reference[:100]}"):
         try:
             with engine.unhurried():
@@ -121,5 +124,5 @@ def remove(engine: Engine, reference: str) -> bool:
 
 
 def unneeded(found: Iterable[dict[str, Any]], keep: Collection[str]) -> list[dict[str, Any]]:
-    """Those of the listed images whose id is not to be kept, the oldest first."""
+    """Returns the listed images whose ids are not in `keep`, oldest first."""
     return sorted((one for one in found if one["Id"] not in keep), key=lambda one: int(one.get("Created") or 0))

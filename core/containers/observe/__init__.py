@@ -1,1 +1,1 @@
-"""What runs on an engine: snapshots, events, statistics, logs."""
+"""Observes what runs on an engine: snapshots, events, statistics and logs."""

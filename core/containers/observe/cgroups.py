@@ -1,9 +1,7 @@
-"""What a container uses, from this machine's own files: cgroup version 1 or 2, and the counters of its network.
-
-For engines of this machine only, and only where the files are really the container's (an engine in a virtual machine
-has other process numbers). Reading them costs a tenth of a millisecond a container, the engine's statistics several
-milliseconds, most of it in the engine.
-"""
+"""What a container uses, read from this machine's own files: cgroup version 1 or 2, and its network counters. It
+serves only engines of this machine, and only if the files really belong to the container (an engine in a virtual
+machine has other process numbers). Reading them costs a tenth of a millisecond per container; the engine's
+statistics cost several milliseconds, most of it in the engine."""
 
 from __future__ import annotations
 
@@ -19,8 +17,9 @@ _HOST = Path("/")
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """`at` is when (seconds, of a clock that only goes on), `cpu` seconds used since the container began, `memory`
-    bytes without what the kernel would give back at once, `received` and `sent` bytes since it began."""
+    """A reading of a container's counters: `at` is its time (seconds of a monotonic clock), `cpu` the seconds used
+    since the container began, `memory` the bytes without what the kernel would free on demand, `received` and `sent`
+    the bytes since the container began."""
 
     at: float
     cpu: float
@@ -30,7 +29,7 @@ class Counters:
 
 
 class Cgroup:
-    """The files of one container, kept open. LookupError when they are not to be had here."""
+    """The files of one container, kept open. Raises LookupError if they are not available on this machine."""
 
     def __init__(self, container: str, pid: int, *, root: Path = _HOST) -> None:
         self._open_files: list[int] = []
@@ -52,7 +51,7 @@ class Cgroup:
         return handle
 
     def read(self) -> Counters:
-        """OSError when the container has ended."""
+        """Reads the counters. Raises OSError if the container has ended."""
         now = time.monotonic()
         if self._version == 1:
             cpu = int(_all(self._cpu)) / 1e9
@@ -80,7 +79,7 @@ class _Found:
 
 
 def _paths(container: str, pid: int, root: Path) -> _Found:
-    """ValueError when the process is not in a cgroup of the container."""
+    """Returns the files of the container. Raises ValueError if the process is not in one of its cgroups."""
     groups: dict[str, str] = {}
     for line in (root / "proc" / str(pid) / "cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
@@ -98,7 +97,7 @@ def _paths(container: str, pid: int, root: Path) -> _Found:
 
 
 def _mounts(root: Path) -> dict[str, str]:
-    """controller (empty: version 2) -> where it is mounted. Format: proc(5), mountinfo."""
+    """Returns the mount point of each controller (empty: version 2). Format: proc(5), mountinfo."""
     found: dict[str, str] = {}
     for line in (root / "proc" / "self" / "mountinfo").read_text().splitlines():
         before, _, after = line.partition(" - ")
@@ -111,7 +110,7 @@ def _mounts(root: Path) -> dict[str, str]:
 
 
 def _namespace(root: Path, pid: int | str) -> str:
-    """Empty where it may not be looked at; of process 1 only root may."""
+    """Returns the network namespace of a process; empty if it may not be read, as process 1's by anyone but root."""
     with contextlib.suppress(OSError):
         return str((root / "proc" / str(pid) / "ns" / "net").readlink())
     return ""
@@ -127,7 +126,7 @@ def _field(text: bytes, name: bytes) -> int:
 
 
 def _traffic(text: bytes) -> tuple[int, int]:
-    """(received, sent) of every interface but the loopback. Format: proc(5), net/dev."""
+    """Returns (received, sent) of every interface but the loopback. Format: proc(5), net/dev."""
     received = sent = 0
     for line in text.split(b"\n")[2:]:
         name, _, rest = line.partition(b":")

@@ -1,5 +1,4 @@
-"""What happens on an engine to the containers of one environment, as it happens: the engine's own event stream, and
-no asking meanwhile."""
+"""The events of one environment's containers from the engine's event stream, so that nothing needs to be polled."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ from ..engine import labels
 from ..engine.client import Engine
 from ..engine.stream import Stream
 
-# Not `exec_*`, which an engine tells of every health check.
+# Without `exec_*`, which every health check causes.
 _ACTIONS = (
     "create",
     "start",
@@ -30,16 +29,14 @@ _ACTIONS = (
     "connect",
     "disconnect",
 )
-# One thing that is done gives several events (kill, die, stop): they are waited for, so that one look is enough.
+# One action causes several events (kill, die, stop); waiting for all of them makes one snapshot enough.
 _DEBOUNCE = 0.15
 
 
 class Events:
-    """Listens from the moment it is made; what happened before has to be looked at afterwards, so that nothing falls
-    in between.
-
-    Unreachable when the engine does not answer. `close` may come from any thread and ends `wait` at once.
-    """
+    """Listens from the moment it is created; take a snapshot afterwards for what happened before, so that nothing is
+    missed. Raises Unreachable if the engine does not answer. `close` may be called from any thread and ends `wait`
+    immediately."""
 
     def __init__(self, engine: Engine, project: Project, environment: Environment) -> None:
         filters = json.dumps({"type": ["container", "network"], "event": list(_ACTIONS)})
@@ -52,11 +49,9 @@ class Events:
         self._stream = Stream(engine, "/events", {"filters": filters}, what="following the engine's events")
 
     def wait(self, seconds: float, known: Collection[str] = ()) -> set[str] | None:
-        """The ids of containers that something happened to, after at most `seconds`, which gives an empty set; None
-        when the stream has ended.
-
-        `known` are ids of ours: a network's events name a container, but not whose it is.
-        """
+        """Returns the ids of containers with an event within `seconds`; an empty set if there was none, None if the
+        stream has ended. `known` holds ids of this environment's containers, because a network's events name a
+        container but not its owner."""
         found: set[str] = set()
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:

@@ -1,5 +1,5 @@
-"""What an engine has of one project, from one request: cheap enough to be asked before every decision, and
-remembered for a moment."""
+"""Lists the containers of one project on one engine with one request: cheap enough to be asked before every
+decision, and cached for a moment."""
 
 from __future__ import annotations
 
@@ -15,24 +15,30 @@ from ..engine.address import Address
 from ..engine.connections import LOOK, shared
 from ..engine.errors import Away
 
-# A second look within this time sees the same; what this process itself changed is looked at anew.
+# The age up to which a listing is reused; changes by this process drop it.
 _FRESH_SECONDS = 0.3
-# An engine that hangs is not waited for again for so long.
+# The pause after a failure, so that callers do not wait for a hanging engine again and again.
 _PAUSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One container. `state` is the engine's word: created, running, paused, restarting, exited, …; `address` is
-    empty while it does not run, `wanted` is the one that it was promised, empty for none."""
+    """One container of a listing."""
 
     id: str
+    """The container's id."""
     name: str
+    """The container's name, without the leading slash."""
     state: str
+    """The engine's word: created, running, paused, restarting, exited, …"""
     address: str
+    """Its address in the environment's network; empty while it is not running."""
     image_id: str
+    """The id of its image."""
     labels: Mapping[str, str]
+    """Its Docker labels."""
     wanted: str = ""
+    """The fixed address that it was created with; empty for none."""
 
     @property
     def running(self) -> bool:
@@ -52,7 +58,7 @@ class Seen:
 
 
 class Listing:
-    """Containers of one project's environments on one engine. Raises what the engine's errors mean."""
+    """Lists the containers of one project's environments on one engine. Raises the errors of the engine."""
 
     def __init__(self, address: Address, project: str, home: Path) -> None:
         self._address = address
@@ -63,7 +69,7 @@ class Listing:
         self._away: Away | None = None
 
     def all(self) -> Mapping[str, Seen]:
-        """By id."""
+        """Returns the containers by id."""
         with self._lock:
             age = time.monotonic() - self._at
             if self._away is not None and age < _PAUSE_SECONDS:
@@ -73,11 +79,11 @@ class Listing:
             return self._found
 
     def cached(self, container: str) -> Seen | None:
-        """As it was last seen, without asking."""
+        """Returns the container as it was last listed, without asking the engine."""
         return self._found.get(container)
 
     def forget(self) -> None:
-        """What was seen is no longer true: this process has changed something, or wants to know for certain."""
+        """Drops the cache: this process has changed something, or needs the present state."""
         with self._lock:
             self._at, self._away = 0.0, None
 
@@ -109,6 +115,6 @@ _lock = threading.Lock()
 
 
 def listing(address: Address, project: str, home: Path) -> Listing:
-    """The one of this process."""
+    """Returns this process's listing of a project's containers on an engine."""
     with _lock:
         return _listings.setdefault((address, project, str(home)), Listing(address, project, home))

@@ -1,9 +1,7 @@
-"""The logs of an environment's containers, kept in files as they are written: a thread each, which goes on where the
-file ends.
-
-Nothing is lost or doubled by a cut, a crash or a restart of whoever keeps them: the engine has its own record, and
-is asked for what is newer than the file's last line. A container that was removed keeps its file.
-"""
+"""Collects the logs of an environment's containers into files while they are written. Each container has a thread,
+which continues where its file ends. Broken connections, crashes and restarts of the collector lose and double
+nothing: the engine has its own record and is asked for the lines after the file's last one. The file of a removed
+container stays."""
 
 from __future__ import annotations
 
@@ -21,15 +19,14 @@ from ..engine.stream import Stream
 from .log_file import LogStore, Parser, Place
 
 Say = Callable[[str], None]
-# How often somebody who may not write (another process does) looks whether they may now, and how often a full disk and
-# an engine's error are tried again.
+# The interval of retries while another process holds the file's lock, the disk is full, or the engine fails.
 _RETRY_INTERVAL = 1.0
-# The stream of a container that runs may end (its log was turned over): asked again so soon.
+# The stream of a running container ends when the engine rotates its log; it is reopened after this delay.
 _FLUSH_INTERVAL = 0.2
 
 
 class LogKeeper:
-    """A companion of a watch (watch.py). `where` says which file a container's log belongs into."""
+    """A companion of a watch (watcher.py) that collects logs. `where` returns the log file of a container."""
 
     def __init__(
         self,
@@ -44,7 +41,8 @@ class LogKeeper:
         self._followers: dict[str, _Follower] = {}
 
     def see(self, picture: EngineSnapshot) -> None:
-        """Follow those that run and are not followed, and read to its end what has just ended."""
+        """Follows the running containers that are not followed yet, and reads the rest of the logs of those that
+        have just ended."""
         present = {each.id for each in picture.containers}
         for identity in [each for each in self._followers if each not in present]:
             # It was removed: its stream has ended or is about to.
@@ -67,7 +65,7 @@ class LogKeeper:
             follower.join(2.0)
 
     def caught_up(self) -> bool:
-        """Whether everything that the engine had when this began is in the files."""
+        """Tells whether the files contain everything that the engine had when collecting began."""
         return all(follower.caught_up for follower in list(self._followers.values()))
 
 
@@ -103,24 +101,25 @@ class _Follower:
                     self._keep(store)
                 return
             except BlockingIOError:
-                self.caught_up = True  # by somebody else
+                self.caught_up = True  # by another process
             except NotFound:
                 return  # the container is gone
             except PodiumError:
-                # it may pass; of an engine that is away the watch tells, and ends us when it comes back with another
-                # connection
+                # Retried below. If the engine is away, the watch reports it and replaces this
+                # follower after reconnecting.
                 pass
             except OSError as error:
                 if str(error) != trouble:
                     trouble = str(error)
                     self._say(
-                        f"the log of {self._container.name} cannot be kept: {error}; what is missing is read again when"
+                        f"the log of {self._container.name} cannot be saved: {error}; the missing lines are read when"
                         " it can"
                     )
             self._stop.wait(_RETRY_INTERVAL)
 
     def _keep(self, store: LogStore) -> None:
-        """Until the container has ended and all that it said is kept, or until we are told to stop."""
+        """Collects until the container has ended and its whole log is in the file, or until this follower is
+        stopped."""
         while not self._stop.is_set():
             inspected = self._engine.inspect(self._container.id)
             running = bool(inspected["State"].get("Running"))
@@ -159,23 +158,23 @@ class _Follower:
 
 
 def _place(store: LogStore, container: Container) -> Place:
-    """Where to go on. A file that ends before this container was made holds another's log: everything of this one is
-    new."""
+    """Returns where to continue. A file that ends before this container was created holds another container's log,
+    so everything is new."""
     place = store.place()
     return place if place.newest + 0.001 > container.created else Place()
 
 
 def _since(place: Place) -> dict[str, str]:
-    """As the engine wants it: seconds and nanoseconds, with no rounding in between."""
+    """Returns the time as the engine expects it: seconds and nanoseconds, without rounding."""
     return {"since": f"{int(seconds_of(place.since))}.{place.since[-3:].decode()}000000"} if place.times else {}
 
 
 def read_all(
     engine: Engine, container: str, path: Path, *, secrets: tuple[str, ...] = (), patience: float = 10.0
 ) -> bool:
-    """Bring the file of a container's log up to date once, without following; whether that was done within `patience`
-    seconds. For a command's or an error's
-    sake: whoever follows it already goes on undisturbed."""
+    """Brings the file of a container's log up to date once, without following, for a command or an error message.
+    Returns True if that was done within `patience` seconds. A collector that already follows the container is not
+    disturbed."""
     from .snapshot import describe
 
     try:

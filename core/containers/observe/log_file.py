@@ -1,9 +1,6 @@
-"""The file that a container's log is kept in: the format of step logs, with the times that the engine gave the
-lines; bounded by starting anew.
-
-One process at a time writes it, whoever has its lock. Where to go on after a cut or a crash is read from the file
-itself: from the times of its last lines.
-"""
+"""The file of a container's log: the format of step logs with the engine's times, rotated at a fixed size. The
+process that holds its lock is its only writer. After a broken connection or a crash the times of the file's last
+lines show where to continue."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from typing import Self
 from ...logs.format import CONTINUED_MARKS, MARKS, TIME, seconds_of, written_time
 from ...logs.masking import Masker
 
-# At this size the file becomes `<name>.1`, and what that was goes.
+# At this size the file is renamed to `<name>.1`, which replaces the older one.
 CAP = 64 << 20
 _BLOCK = 64 << 10
 _MAX_TAIL = 8 << 20
@@ -34,22 +31,22 @@ _TIME_BYTES = 31
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """How far a log has been kept: `since` is a time a little before its newest line, and `times` those of all lines
-    from then on, in their order. Two streams of a container may come slightly out of order: the engine, asked for
-    what it has since then, gives the same lines in the same order again."""
+    """How far a log was read: `since` is a time shortly before the newest line, and `times` holds the times of all
+    lines from then on in their order. A container's two streams may be slightly out of order; the engine returns the
+    lines since a given time in the same order again."""
 
     since: bytes = b""
     times: tuple[bytes, ...] = ()
 
     @property
     def newest(self) -> float:
-        """Seconds since the epoch."""
+        """Returns the time of the newest line in seconds since the epoch."""
         return seconds_of(max(self.times)) if self.times else 0.0
 
 
 class Parser:
-    """The engine's answer, piece by piece, to records of a log file. `place` says what is there already. `tty` is
-    for a container with a terminal, whose output comes without frames. Holds no more than one unfinished frame or
+    """Turns the engine's answer piece by piece into records of a log file. `place` says which lines the file already
+    has. `tty` is for a container with a terminal, whose output has no frames. Holds at most one unfinished frame or
     line."""
 
     def __init__(self, place: Place, secrets: tuple[bytes, ...] = (), *, tty: bool = False) -> None:
@@ -60,7 +57,7 @@ class Parser:
         self._maskers = {stream: Masker(secrets) for stream in (1, 2)}
 
     def feed(self, data: bytes) -> bytes:
-        """Whole records, ready to be written."""
+        """Returns whole records, ready to be written."""
         if self._rest:
             data = self._rest + data
         return self._lines(data) if self._tty else self._frames(data)
@@ -97,7 +94,7 @@ class Parser:
         return b"".join(self._one(1, line.rstrip(b"\r") + b"\n") for line in whole.split(b"\n"))
 
     def _one(self, stream: int, frame: bytes) -> bytes:
-        """A record of one frame; empty for one that is in the file already."""
+        """Returns the record of one frame; empty if the file already has it."""
         at, text = frame[:TIME], frame[_TIME_BYTES:]
         if self._known:
             if at == self._known[0]:
@@ -112,8 +109,8 @@ class Parser:
 
 
 class LogStore:
-    """The file, ours to write while this object is open. BlockingIOError when another process writes it, OSError
-    when it cannot be written."""
+    """The log file, locked for writing while this object is open. Raises BlockingIOError if another process writes
+    it, OSError if it cannot be written."""
 
     def __init__(self, path: Path, *, cap: int = CAP) -> None:
         self.path = path
@@ -128,7 +125,7 @@ class LogStore:
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # Whoever had the lock may have put another file in its place meanwhile.
+                # The previous owner of the lock may have rotated the file in the meantime.
                 if os.path.samestat(os.fstat(handle), self.path.stat()):
                     return handle
             except FileNotFoundError:
@@ -139,7 +136,7 @@ class LogStore:
             os.close(handle)
 
     def _mend(self) -> None:
-        """A writer that was killed may have left half a line, which the engine will give again."""
+        """Removes the half line that a killed writer may have left; the engine returns it again."""
         size = os.fstat(self._fd).st_size
         if size and os.pread(self._fd, 1, size - 1) != b"\n":
             tail = os.pread(self._fd, _BLOCK, max(0, size - _BLOCK))
@@ -148,7 +145,7 @@ class LogStore:
                 os.ftruncate(self._fd, size - len(tail) + cut)
 
     def place(self) -> Place:
-        """Where the file (or, where that is new, the one before it) ends."""
+        """Returns where the file (or, if it is new, the one before it) ends."""
         found = _end_of(self._fd)
         if found.times:
             return found
@@ -162,7 +159,7 @@ class LogStore:
             os.close(before)
 
     def write(self, records: bytes) -> None:
-        """Whole records. OSError when they do not fit on the disk; none of them is half there then."""
+        """Writes whole records. Raises OSError if they do not fit on the disk; none of them is then half written."""
         if not records:
             return
         if os.fstat(self._fd).st_size >= self._cap:

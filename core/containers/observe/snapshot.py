@@ -1,4 +1,5 @@
-"""What an engine runs for an environment: one list, and a closer look only at what has changed since the last one."""
+"""Takes the snapshot of what an engine runs for an environment: one list, and a detailed look only at containers
+that changed since the last one."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ _HEALTH = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)")
 
 
 def filters(project: Project, environment: str) -> list[str]:
-    """The labels that everything of an environment has, whatever its role."""
+    """Returns the labels that everything of an environment has, whatever its role."""
     return [
         f"{labels.PROJECT}={project.name}",
         f"{labels.HOME}={labels.home_id(project.home)}",
@@ -35,9 +36,9 @@ def take(
     *,
     dirty: Collection[str] | None = None,
 ) -> EngineSnapshot:
-    """Ask the engine. `before` is the picture that it is compared with, and `dirty` are ids of containers that
-    something happened to since; those, and what the list itself shows to be different, are looked at closely.
-    Without `dirty` every container is. Raises what the engine's errors mean."""
+    """Takes a snapshot. `before` is the previous one, and `dirty` holds the ids of containers with an event since
+    then; those, and the ones that differ in the list, are inspected. Without `dirty` every container is inspected.
+    Raises the errors of the engine."""
     now = time.time()
     known = {each.id: each for each in before.containers} if before is not None else {}
     found: list[Container] = []
@@ -57,7 +58,7 @@ def take(
 
 
 def _same(old: Container, entry: Mapping[str, Any]) -> bool:
-    """Whether the engine's list says nothing new of it."""
+    """Tells whether the engine's list shows no change of a container."""
     health = _HEALTH.search(str(entry.get("Status") or ""))
     networks = _networks(entry)
     return (old.state, old.health, old.networks) == (
@@ -68,7 +69,7 @@ def _same(old: Container, entry: Mapping[str, Any]) -> bool:
 
 
 def describe(inspected: Mapping[str, Any], environment: str, now: float) -> Container:
-    """A container from all that the engine knows of it."""
+    """Returns a container from the engine's full description of it."""
     state, config = inspected["State"], inspected["Config"]
     own: Mapping[str, str] = config.get("Labels") or {}
     networks = _networks(inspected)
@@ -111,7 +112,7 @@ def _health(state: Mapping[str, Any]) -> str:
 
 
 def _address(networks: Mapping[str, Any]) -> str:
-    """Where it is in its network; of several, in the first by name."""
+    """Returns the container's address in its network; if it has several networks, in the first by name."""
     return next(
         (str(networks[name].get("IPAddress") or "") for name in sorted(networks) if networks[name].get("IPAddress")), ""
     )
@@ -122,8 +123,8 @@ def _number(text: str | None) -> int | None:
 
 
 def moment(written: object) -> float | None:
-    """Seconds since the epoch of the engine's `2026-11-25T13:27:17.123456789Z`; None for its «never» and for what is
-    no time."""
+    """Returns the engine's `2026-11-25T13:27:17.123456789Z` in seconds since the epoch; None for its zero time and
+    for anything that is not a time."""
     text = str(written or "")
     if not text or text.startswith("0001-"):
         return None

@@ -1,8 +1,6 @@
-"""What an environment's containers use, once a second: from this machine's cgroup files where they are to be had,
-else one stream of statistics each.
-
-Never one question at a time: an engine takes one to two seconds to answer it.
-"""
+"""What an environment's containers use, once a second: from this machine's cgroup files if they are available, else
+from one stream of statistics per container. Containers are never polled, because an engine takes one to two seconds
+to answer a single request for statistics."""
 
 from __future__ import annotations
 
@@ -28,7 +26,8 @@ _MAX_ANSWER = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one container used in the last second: share of one core, bytes, bytes/s, bytes/s."""
+    """What one container used in the last second: share of one core, bytes of memory, bytes/s received, bytes/s
+    sent."""
 
     cpu: float
     memory: float
@@ -40,11 +39,8 @@ Put = Callable[[Mapping[str, tuple[Container, Usage]]], None]
 
 
 class Stats:
-    """A companion of a watch (watch.py): `put` is called once a second, in a thread of its own, with what is known,
-    by container id; not while nothing runs.
-
-    `local` False reads streams where files could be had.
-    """
+    """A companion of a watch (watcher.py) that measures. `put` is called once a second in its own thread with the
+    usage by container id, and not while nothing runs. `local` False forces streams even where files are available."""
 
     def __init__(self, engine: Engine, put: Put, *, local: bool = True) -> None:
         self._engine, self._put = engine, put
@@ -90,8 +86,8 @@ class Stats:
                 each.close()
 
     def _settle(self) -> None:
-        """Open what is new and close what has gone. One that was started again has a process of another number: it
-        is opened anew."""
+        """Opens what is new and closes what is gone. A restarted container has another process number and is
+        reopened."""
         with self._lock:
             wanted = dict(self._wanted)
         for identity in [each for each in self._files if each not in wanted]:
@@ -105,11 +101,11 @@ class Stats:
                 if not self._local or not self._open_files(identity):
                     self._streams.add(identity)
             except PodiumError:
-                continue  # it ended a moment ago: the next picture says so
+                continue  # it has just ended: the next snapshot shows it
 
     def _open_files(self, identity: str) -> bool:
-        """False where there are none to read. One that does not run (any more, or yet) has none either: the next
-        picture brings it back."""
+        """Opens the cgroup files of a container; returns False if there are none. A container that is not running
+        has none either: the next snapshot brings it back."""
         pid = int(self._engine.inspect(identity)["State"].get("Pid") or 0)
         if not pid:
             return True
@@ -125,7 +121,7 @@ class Stats:
             try:
                 now[identity] = files.read()
             except (OSError, ValueError):
-                # It ended, or was started again as another process: found again where it runs.
+                # It ended, or restarted as another process; the next snapshot finds it.
                 self._files.pop(identity).close()
                 self._before.pop(identity, None)
                 self._changed.set()
@@ -142,8 +138,8 @@ class Stats:
 
 
 def usage(before: Counters | None, now: Counters) -> Usage | None:
-    """None for the first look, and where nothing new came. Counters that went backwards are those of a container
-    that was started again."""
+    """Returns the usage between two readings; None for the first reading, and if there was no new one. Counters that
+    went backwards are those of a restarted container."""
     if before is None or now.at <= before.at or now.cpu < before.cpu:
         return None
     seconds = now.at - before.at
@@ -152,7 +148,7 @@ def usage(before: Counters | None, now: Counters) -> Usage | None:
 
 
 class _Streams:
-    """One connection a container, all of them read by one thread."""
+    """Statistics of several containers: one connection each, all of them read by one thread."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -160,8 +156,8 @@ class _Streams:
         self._streams: dict[str, Stream] = {}
         self._parts: dict[str, bytes] = {}
         self.latest: dict[str, Counters] = {}
-        # A bell for whoever wants `read_until` to return. Sockets and no pipe: one that is closed already must not be
-        # another file's number by now.
+        # Wakes `read_until`. A socket object fails once it is closed; a pipe's number might belong to another
+        # file by then.
         self._hear, self._ring = socket.socketpair()
         self._selector.register(self._hear, selectors.EVENT_READ, "")
 
@@ -189,7 +185,8 @@ class _Streams:
                     self._take(cast(str, key.data))
 
     def _take(self, identity: str) -> None:
-        """What has come on this connection. TLS may hold back whole records, so it is read until there is nothing."""
+        """Reads everything that has arrived on this connection. TLS may hold back whole records, so it reads until
+        nothing is left."""
         stream = self._streams[identity]
         while (data := stream.read(0.0)) is not None:
             if not data:
@@ -212,6 +209,7 @@ class _Streams:
         self.latest.pop(identity, None)
 
     def close(self) -> None:
+        """Closes all connections and wakes the reading thread."""
         for identity in list(self._streams):
             self._drop(identity)
         self._selector.close()
@@ -220,8 +218,8 @@ class _Streams:
 
 
 def counters(line: bytes) -> Counters | None:
-    """Those of one message of the engine's; None for one of a container that does not run (any more). Its time is
-    the engine's own."""
+    """Returns the counters of one message of the engine; None for a container that is not running. The time is the
+    engine's."""
     from .snapshot import moment
 
     try:

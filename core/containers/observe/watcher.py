@@ -1,9 +1,6 @@
-"""Keeping the picture of one environment true: a thread that follows its engine's events, looks when something
-happened, and comes back after a cut.
-
-What else goes on while the engine answers (statistics, logs) is a `Companion`: made with the connection, told of
-each picture, closed with it.
-"""
+"""Keeps the snapshot of one environment up to date: a thread follows the engine's events, takes a snapshot after
+each of them, and reconnects after the connection broke. Whatever else runs while the engine answers (statistics,
+logs) is a `Companion`, which is made with the connection, receives each snapshot and is closed with the connection."""
 
 from __future__ import annotations
 
@@ -23,9 +20,9 @@ from ..engine.connections import shared
 from .events import Events
 from .snapshot import take
 
-# What no event tells of (one that an engine lost) is found by a look so seldom that it costs nothing.
+# Finds changes whose events were lost; rare enough to cost nothing.
 SANITY_SECONDS = 60.0
-# An engine that does not answer in so many seconds counts as away.
+# Seconds after which an engine that does not answer counts as away.
 TIMEOUT = 10
 _MIN_RETRY_INTERVAL = 0.5
 _MAX_RETRY_INTERVAL = 5.0
@@ -34,7 +31,7 @@ Say = Callable[[str], None]
 
 
 class Companion(Protocol):
-    """Something that goes on while an engine answers. `close` ends it, and returns when it has ended."""
+    """Something that runs while an engine answers. `close` ends it, and returns when it has ended."""
 
     def see(self, picture: EngineSnapshot) -> None: ...
 
@@ -42,9 +39,9 @@ class Companion(Protocol):
 
 
 class Watch:
-    """`put` is called, in this thread, with every picture that differs from the one before, and with the first after
-    each connection. An engine that is away gives one picture too: the last one, with a message. `say` gets one line
-    when it goes and one when it is back."""
+    """Watches one environment. `put` is called in this thread with every snapshot that differs from the one before,
+    and with the first one after each connection. An engine that stops answering also gives a snapshot: the last one
+    with a message. `say` gets one line when the engine stops answering and one when it answers again."""
 
     def __init__(
         self,
@@ -75,8 +72,8 @@ class Watch:
         return self._thread.is_alive()
 
     def close(self, *, patience: float = 5.0) -> None:
-        """End it, wherever it waits. An engine that is being waited for may keep its thread for a few seconds longer
-        than `patience`."""
+        """Ends the watch wherever it waits. A request to an engine that hangs may keep its thread a few seconds
+        longer than `patience`."""
         self._stop.set()
         with self._lock:
             if self._events is not None:
@@ -89,8 +86,8 @@ class Watch:
         while not self._stop.is_set():
             self._connected = False
             try:
-                # It returns when a stream that was there ends: most often the engine was restarted, or the line cut.
-                # That is told when it cannot be had again.
+                # `_follow` returns when an open stream ends, usually because the engine restarted or
+                # the connection broke. Only a failure to reconnect is reported.
                 self._follow()
             except PodiumError as error:
                 if not self._stop.is_set():
@@ -99,7 +96,8 @@ class Watch:
             self._stop.wait(pause)
 
     def _follow(self) -> None:
-        """Until the connection ends. Raises when it cannot be made, or when the engine does not answer any more."""
+        """Follows the engine until the connection ends. Raises if it cannot be opened, or if the engine no longer
+        answers."""
         with contextlib.ExitStack() as closing:
             engine = shared(of_environment(self.project, self.environment), timeout=TIMEOUT)
             events = closing.enter_context(Events(engine, self.project, self.environment))

@@ -1,1 +1,1 @@
-"""A relay that carries requests into an engine's networks."""
+"""The relay that carries requests into an engine's networks."""

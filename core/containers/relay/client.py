@@ -1,8 +1,6 @@
-"""Speaking with containers of another machine through the engine: a program inside of a small container there, on
-one long-lived `exec`.
-
-Nothing listens on a network for it: orders and answers go over the engine's own authenticated connection.
-"""
+"""Reaches containers of another machine through its engine: a program inside a small container there, on one
+long-lived `exec`. It opens no network port: requests and answers travel over the engine's own authenticated
+connection."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ _MAX_LINE = 24 << 20
 
 
 class Kept:
-    """The line to one relay, which outlives those who use it: a process has one, whoever asks."""
+    """The connection to one relay. It outlives the callers that use it: a process has one for all of them."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -39,8 +37,8 @@ class Kept:
 
 
 class Relay:
-    """`open` finds or starts the container: (its engine, its id). `python` is a Python inside of it. Used from
-    several threads at once."""
+    """A client of the relay. `open` finds or starts the container and returns (its engine, its id). `python` is the
+    path of a Python inside it. May be used from several threads at once."""
 
     def __init__(self, open: Callable[[], tuple[Engine, str]], python: str, kept: Kept) -> None:
         self._open = open
@@ -50,8 +48,8 @@ class Relay:
     def http(
         self, address: str, port: int, method: str, path: str, *, body: bytes | None = None, timeout: float = 2.0
     ) -> tuple[int, bytes]:
-        """As core/delivery/proxy/transport.py has it. OSError from where the relay stands, Away (an Unreachable)
-        when it cannot be reached itself."""
+        """Sends an HTTP request from the relay, as core/delivery/proxy/transport.py defines it. Raises OSError if
+        the request fails there, Away (an Unreachable) if the relay itself does not answer."""
         status, found, _ = self.timed(address, port, method, path, body=body, timeout=timeout)
         return status, found
 
@@ -66,7 +64,7 @@ class Relay:
         content_type: str = "application/json",
         timeout: float = 2.0,
     ) -> tuple[int, bytes, float]:
-        """(status, body, the seconds that it took there): what the way to the other machine adds is not in them."""
+        """Returns (status, body, seconds as measured by the relay), which excludes the way to the other machine."""
         given = None if body is None else base64.b64encode(body).decode()
         order = {
             "do": "http",
@@ -82,12 +80,12 @@ class Relay:
         return int(answer["status"]), base64.b64decode(answer["body"]), float(answer["seconds"])
 
     def ask(self, path: str, command: str, *, timeout: float = 1.0) -> str:
-        """What answers on the Unix socket `path` there. OSError when nothing does."""
+        """Returns the answer of the Unix socket `path` on the other machine. Raises OSError if there is none."""
         answer = self._call({"do": "socket", "socket": path, "command": command, "timeout": timeout}, timeout)
         return base64.b64decode(answer["body"]).decode("utf-8", "replace")
 
     def _call(self, order: dict[str, Any], timeout: float) -> dict[str, Any]:
-        # A line that had been idle may have ended unnoticed: that is found out by using it, and costs a second try.
+        # An idle connection may have ended unnoticed, which shows only on use; a second attempt reopens it.
         for last in (False, True):
             line, fresh = self._connected()
             try:
@@ -113,14 +111,14 @@ class Relay:
 
 
 class _Line:
-    """One exec and those who wait for its answers."""
+    """One exec and the callers that wait for its answers."""
 
     def __init__(self, engine: Engine, container: str, command: Sequence[str]) -> None:
         self._engine = engine
-        with engine.doing("speaking with the relay"):
+        with engine.doing("connecting to the relay"):
             made = engine.api.exec_create(container, list(command), stdin=True, stdout=True, stderr=True)["Id"]
         self._socket, rest = hijack(
-            engine, f"/exec/{made}/start", what="speaking with the relay", body={"Detach": False, "Tty": False}
+            engine, f"/exec/{made}/start", what="connecting to the relay", body={"Detach": False, "Tty": False}
         )
         self._numbers = itertools.count(1)
         self._waiting: dict[int, queue.SimpleQueue[dict[str, Any] | None]] = {}
@@ -130,6 +128,7 @@ class _Line:
         threading.Thread(target=self._listen, args=(rest,), name="relay", daemon=True).start()
 
     def call(self, order: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """Sends one request and waits at most `seconds` for its answer."""
         number = next(self._numbers)
         answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         data = json.dumps({**order, "id": number}).encode() + b"\n"
@@ -153,7 +152,7 @@ class _Line:
     def _gone(self) -> Away:
         said = clean(self._said.decode("utf-8", "replace").strip().splitlines()[-1]) if self._said.strip() else ""
         text = f"the relay on {self._engine.address} does not answer" + (f": {said[:200]}" if said else "")
-        return Away(text, hint="the line may be cut, or the relay's container gone; it is opened again by itself")
+        return Away(text, hint="check the connection to that machine; Podium reopens the relay automatically")
 
     def _listen(self, data: bytes) -> None:
         frames, pending = Frames(), b""
@@ -177,7 +176,8 @@ class _Line:
         self.close()
 
     def _read(self) -> bytes:
-        """Waits without the lock and reads with it: a TLS connection must not be read and written at the same time."""
+        """Reads what has arrived. It waits without the lock and reads with it: a TLS connection must not be read and
+        written at the same time."""
         buffered: Callable[[], int] = getattr(self._socket, "pending", int)
         while True:
             if not buffered():
@@ -195,6 +195,7 @@ class _Line:
             waiting.put(answer)
 
     def close(self) -> None:
+        """Ends the exec; every waiting caller fails."""
         self.open = False
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)

@@ -1,9 +1,6 @@
-"""What runs inside the relay: one order a line (JSON) on standard input, one answer a line on standard output, in
-whatever order they are ready.
-
-Handed to `python -c` as text, so it imports nothing of ours and runs on any Python 3.8. Ends with its input, or
-after two minutes without an order.
-"""
+"""The program inside the relay: one request per line (JSON) on standard input, one answer per line on standard
+output, in the order in which they finish. It is passed to `python -c` as text, so it imports nothing of Podium and
+runs on any Python from 3.8. It ends with its input, or after two minutes without a request."""
 
 import base64
 import http.client
@@ -29,6 +26,7 @@ def answer(number: int, **more: object) -> None:
 
 
 def ask_http(order: "dict[str, Any]") -> "dict[str, Any]":
+    """Sends one HTTP request and returns its answer."""
     connection = http.client.HTTPConnection(order["address"], order["port"], timeout=order["timeout"])
     try:
         body = base64.b64decode(order["body"]) if order.get("body") is not None else None
@@ -45,6 +43,7 @@ def ask_http(order: "dict[str, Any]") -> "dict[str, Any]":
 
 
 def ask_socket(order: "dict[str, Any]") -> "dict[str, Any]":
+    """Sends one command to a Unix socket and returns its answer."""
     data = b""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(order["timeout"])

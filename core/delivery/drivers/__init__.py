@@ -1,4 +1,4 @@
-"""Drivers: how a replica is run. `process` runs it on this machine, `docker` in a container; others come by entry
+"""Drivers run replicas: `process` as processes of this machine, `docker` in containers. Others are added by entry
 points of `podium.drivers` (`core/plugins.py` finds them all)."""
 
 from __future__ import annotations
@@ -22,51 +22,70 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a driver works for: one environment. `directory` is the environment's own; `say` gets a line for what
-    takes a while.
-
-    `patience` is how many seconds a change waits for an engine that is away; 0 for callers that only look.
-    """
+    """The environment that a driver works for."""
 
     project: Project
+    """The project of the environment."""
     journal: Journal
+    """The project's journal."""
     environment: Environment
+    """The environment's configuration."""
     directory: Path
+    """The environment's own directory below `.podium/environments`."""
     say: Say
+    """Logs a line about anything that takes a while."""
     patience: float = 0.0
+    """Seconds that a change waits for an engine that does not answer; 0 for callers that only read."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaSpec:
-    """What a driver has to start. `files` is the directory of the model; `marker` finds the replica again when
-    nobody noted it. `port` is the one that the driver asked for, `container` the one that the row had before,
-    `dirty` whether the commit had changes beside it. A `shadow` gets no traffic and belongs to a replay."""
+    """What a driver starts a replica from."""
 
     id: str
+    """The replica's id in the journal."""
     environment: str
+    """The name of the environment."""
     model: str
+    """The name of the registered model."""
     version: int
+    """The number of the model version."""
     port: int
+    """The port that the driver's `port` chose."""
     files: Path
+    """The directory with the model's files."""
     digest: str
+    """The digest of the model's files, `sha256:…`."""
     commit: str
+    """The commit that trained the version; empty if it is not known."""
     capture_dir: Path
+    """The directory for captured requests."""
     capture_rate: float
+    """The share of requests to capture, 0 to 1."""
     log: Path
+    """The file for the replica's output."""
     marker: str
+    """Finds the replica again if the process that started it died before the journal had its row."""
     slot: str = ""
+    """The replica's name in the proxy."""
     container: str = ""
+    """The container that the replica's row had before; empty for a new replica."""
     dirty: bool = False
+    """True if the commit had uncommitted changes beside it."""
     mlflow_run: str = ""
+    """The id of the MLflow run that logged the version."""
     run_id: int | None = None
+    """The journal's run that starts the replica."""
     shadow: bool = False
+    """True for a shadow of a replay, which gets no traffic."""
     env: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Variables that are added to the replica's environment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What is known of a replica that was just started: pid and start time of a process, or ids of container and
-    image, which are for drivers with an engine. It answers at `address`, on the port of its spec."""
+    """A replica that was just started: pid and start time of a process, or the ids of container and image for
+    drivers with an engine. It answers at `address`, on the port of its spec."""
 
     address: str = "127.0.0.1"
     pid: int | None = None
@@ -81,7 +100,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class OwnedNames:
-    """What belongs to an environment on an engine, besides its replicas."""
+    """The names of what belongs to an environment on an engine, besides its replicas."""
 
     network: str = ""
     """The network that its containers are on; empty for one that it shares."""
@@ -94,12 +113,12 @@ class OwnedNames:
 
 
 class Driver(Protocol):
-    """Starts and stops replicas, which speak docs/serving.md; `/ping` is 200 once one can predict.
+    """Starts and stops replicas, which implement docs/serving.md; `/ping` answers 200 once one can predict.
 
-    What others have to know before a driver is loaded is in its capabilities (`domain/capabilities.py`).
+    What has to be known before a driver is loaded is in its capabilities (`domain/capabilities.py`).
 
-    A driver whose replicas are on an engine or a machine of their own raises Unreachable from every method while
-    that does not answer.
+    A driver whose replicas are on an engine or another machine raises Unreachable from every method while that does
+    not answer.
     """
 
     @property
@@ -109,90 +128,92 @@ class Driver(Protocol):
     def transport(self) -> Transport: ...
 
     def prepare(self, version: int) -> None:
-        """Whatever takes long and changes nothing that serves, such as building an image: called before the
+        """Does what takes long and changes nothing that serves, such as building an image; called before the
         environment is locked."""
         ...
 
     def port(self, wanted: int, taken: Collection[int]) -> int:
-        """The port that a replica will listen on: `wanted` (0 for none) where it is free, else none of `taken` where
+        """Returns the port for a replica: `wanted` (0 for none) if it is free, else one that is not in `taken` if
         replicas share an address."""
         ...
 
     def start(self, spec: ReplicaSpec) -> Started:
-        """Start it, the kept one again where there is one, and return at once. It must survive the process that
-        started it."""
+        """Starts the replica, or the kept one again if there is one, and returns without waiting for its health. It
+        must survive the process that started it."""
         ...
 
     def stop(self, replica: Replica, *, grace: float) -> None:
-        """Let it finish its requests for `grace` seconds, then end it and leave nothing. Not an error when it is
-        gone already."""
+        """Lets the replica finish its requests for `grace` seconds, then ends and removes it. A replica that is
+        already gone is no error."""
         ...
 
     def stop_keeping(self, replica: Replica, *, grace: float) -> bool:
-        """End it but keep it, to be started again in a few seconds; False, and nothing was done, where a driver has
-        no such thing."""
+        """Ends the replica but keeps it, so that it can be started again in a few seconds. Returns False, and does
+        nothing, if the driver cannot keep replicas."""
         ...
 
     def kept(self, replica: Replica) -> bool:
-        """Whether what `stop_keeping` kept is still there."""
+        """Tells whether the replica that `stop_keeping` kept is still there."""
         ...
 
     def alive(self, replica: Replica) -> bool: ...
 
     def enable_restart(self, replica: Replica) -> None:
-        """Lets a replica come back by itself from now on, where the driver knows how; it has been seen healthy."""
+        """Lets a healthy replica restart automatically from now on, if the driver supports it."""
         ...
 
     def is_restarting(self, replica: Replica) -> bool:
-        """Whether it is down and its engine is starting it again already."""
+        """Tells whether the replica is down and its engine is already restarting it."""
         ...
 
     def current_address(self, replica: Replica) -> str:
-        """Returns the address at which it is now, which a restart may have changed; that of its row where nothing
-        better is known."""
+        """Returns the replica's present address, which a restart may have changed; that of its row if nothing newer
+        is known."""
         ...
 
     def start_cost(self, version: int) -> tuple[float, str]:
-        """Returns (seconds, why) that come before a replica of this version, which neither runs nor is kept, can be
-        started; (0, "") for none."""
+        """Returns (seconds, reason) of the work that precedes the start of a replica of this version that is neither
+        running nor kept; (0, "") for none."""
         ...
 
     def captures(self) -> Path:
-        """The directory with what replicas have captured; brought here first where they are on another machine."""
+        """Returns the directory with the requests that replicas captured; those on another machine are copied to
+        this one first."""
         ...
 
     def failure_report(self, replica: Replica, log: Path) -> str:
-        """Returns what it wrote and how it ended, for an error message; its whole log is in `log` afterwards. Empty
-        when it wrote nothing."""
+        """Returns the end of the replica's output and how it ended, for an error message, and leaves its whole log
+        in `log`. Empty if it wrote nothing."""
         ...
 
     def stop_lost(self, marker: str) -> int:
-        """End replicas that were started under this marker but never noted; how many."""
+        """Ends replicas that were started under this marker but never reached the journal; returns how many."""
         ...
 
     def owned_names(self) -> OwnedNames:
-        """Returns what belongs to the environment on its engine; asks nothing. Empty where there is no engine."""
+        """Returns what belongs to the environment on its engine, without asking the engine. Empty for a driver
+        without an engine."""
         ...
 
     def connect(self, replica: Replica) -> None:
-        """Puts a running replica back on the environment's network, which somebody took it off."""
+        """Reconnects a running replica to the environment's network, from which it was disconnected."""
         ...
 
     def after_rollout(self) -> None:
-        """Clears away what a rollout that succeeded has left; what the environment keeps is decided by now."""
+        """Removes what a successful rollout no longer needs; it is decided by now what the environment keeps."""
         ...
 
     def teardown(self) -> list[str]:
-        """Removes what was there for all replicas together, after the environment was stopped; returns what was
-        removed, in words."""
+        """Removes what all replicas shared after the environment was stopped; returns descriptions of what was
+        removed."""
         ...
 
     def url(self) -> str:
-        """Where the environment answers, as a client would write it."""
+        """Returns the URL of the environment for clients."""
         ...
 
 
 def load(name: str, setting: Setting) -> Driver:
-    """Returns the driver of that name for one environment. Raises UsageError for an unknown one, MissingExtra when
-    what it needs is not installed."""
+    """Returns the driver of that name for one environment. Raises UsageError for an unknown name, MissingExtra if a
+    package that it needs is not installed."""
     return cast(Driver, plugins.load("drivers", name)(setting))

@@ -1,5 +1,5 @@
-"""Replicas as processes of this machine: `python -m podium.core.serving.server`, detached. Also the base of drivers
-that differ in little."""
+"""Runs replicas as processes of this machine: `python -m podium.core.serving.server`, detached. Also the base class
+of drivers that differ little from it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ _HOST = "127.0.0.1"
 
 
 class ProcessDriver:
+    """Implements Driver with processes of this machine."""
+
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         self._kept_ports: dict[int, socket.socket] = {}
@@ -37,10 +39,11 @@ class ProcessDriver:
         return Direct()
 
     def prepare(self, version: int) -> None:
-        """The files are here already: nothing else takes long."""
+        """Does nothing: the files are already on this machine, and nothing else takes long."""
 
     def port(self, wanted: int, taken: Collection[int]) -> int:
-        """Nobody else who looks for a free one finds it from now on, for as long as the replica lives."""
+        """Returns a free port and reserves it, so that no other search for a free port finds it while the replica
+        lives."""
         port, kept = self._again(wanted) or kept_port(taken)
         self._kept_ports[port] = kept
         return port
@@ -51,6 +54,7 @@ class ProcessDriver:
         return (port, kept) if kept is not None else None
 
     def command(self, spec: ReplicaSpec) -> list[str]:
+        """Returns the command line of a replica."""
         return [
             sys.executable,
             "-m",
@@ -78,6 +82,7 @@ class ProcessDriver:
         ]
 
     def start(self, spec: ReplicaSpec) -> Started:
+        """Starts the replica detached, with its port reserved for as long as it lives."""
         private(spec.capture_dir)
         inherited = {
             key: value
@@ -114,7 +119,7 @@ class ProcessDriver:
         return replica.pid is not None and replica.pid_started is not None and alive(replica.pid, replica.pid_started)
 
     def enable_restart(self, replica: Replica) -> None:
-        """Only the agent brings a process back."""
+        """Does nothing: only the agent restarts a process."""
 
     def is_restarting(self, replica: Replica) -> bool:
         return False
@@ -141,10 +146,10 @@ class ProcessDriver:
         return OwnedNames()
 
     def connect(self, replica: Replica) -> None:
-        """Processes share this machine's network."""
+        """Does nothing: processes share this machine's network."""
 
     def after_rollout(self) -> None:
-        """A process leaves nothing behind."""
+        """Does nothing: a process leaves nothing behind."""
 
     def teardown(self) -> list[str]:
         return []

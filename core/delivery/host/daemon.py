@@ -1,8 +1,6 @@
-"""Processes that outlive the command that starts them: replicas and the proxy.
-
-They get a session of their own and a parent that ends at once, so that they are nobody's zombie, no terminal's
-hang-up reaches them and killing the process group of the step that started them leaves them alone.
-"""
+"""Processes that outlive the command that starts them: replicas and the proxy. Each gets a session of its own and a
+parent that ends immediately, so that it becomes no zombie, no terminal's hang-up reaches it, and killing the process
+group of the step that started it leaves it alone."""
 
 from __future__ import annotations
 
@@ -25,9 +23,9 @@ _MAX_LOG_BYTES = 16 * 1024 * 1024
 def start(
     command: Sequence[str], *, log: Path, cwd: Path, env: Mapping[str, str], inherit: Collection[int] = ()
 ) -> tuple[int, float]:
-    """Start `command` with our descriptors `inherit`, appending its output to `log`.
+    """Starts `command` with this process's descriptors `inherit` and appends its output to `log`.
 
-    Its pid, and the start time that tells it from a later process with the same pid.
+    Returns its pid, and the start time that distinguishes it from a later process with the same pid.
     """
     if log.exists() and log.stat().st_size > _MAX_LOG_BYTES:
         log.replace(log.with_name(f"{log.name}.1"))
@@ -46,14 +44,14 @@ def start(
     )
     if launched.returncode or not launched.stdout.strip().isdecimal():
         reason = launched.stderr.strip() or launched.returncode
-        raise Unreachable(f"cannot start {command[0]}: {reason}", hint="is the machine out of processes or memory?")
+        raise Unreachable(f"cannot start {command[0]}: {reason}", hint="check the machine's free processes and memory")
     pid = int(launched.stdout)
     return pid, started_at(pid) or 0.0
 
 
 def stop(pid: int, started: float, *, grace: float) -> bool:
-    """TERM, and KILL after `grace` seconds; whether it is gone. A process that merely has the same pid is left
-    alone."""
+    """Sends TERM, and KILL after `grace` seconds; returns True if the process is gone. A process that merely has the
+    same pid is left alone."""
     for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 3.0)):
         if not alive(pid, started):
             return True
@@ -66,14 +64,14 @@ def stop(pid: int, started: float, *, grace: float) -> bool:
 
 
 def find(marker: str) -> list[tuple[int, float]]:
-    """(pid, start time) of our processes with `PODIUM_REPLICA=marker` in their environment: who started them died
-    before noting the pid."""
+    """Returns (pid, start time) of the user's processes with `PODIUM_REPLICA=marker` in their environment: the
+    process that started them died before it noted the pid."""
     wanted = f"PODIUM_REPLICA={marker}".encode()
     return _processes("environ", lambda words: wanted in words)
 
 
 def find_command(program: str, argument: str) -> list[tuple[int, float]]:
-    """(pid, start time) of our processes that run `program`, wherever it is, with this argument."""
+    """Returns (pid, start time) of the user's processes that run `program`, in any directory, with this argument."""
     wanted = os.fsencode(argument)
     return _processes("cmdline", lambda words: Path(os.fsdecode(words[0])).name == program and wanted in words)
 
@@ -90,8 +88,8 @@ def _processes(file: str, test: Callable[[list[bytes]], bool]) -> list[tuple[int
 
 
 def tail(log: Path, lines: int = 15) -> str:
-    """The last lines of a log, for an error message: control characters dropped, secrets are not ours to find in
-    here (replicas get none)."""
+    """Returns the last lines of a log for an error message, without control characters. Secrets are not masked,
+    because replicas get none."""
     from ...logs.text import clean
 
     try:

@@ -1,18 +1,19 @@
-"""One small HTTP request to a replica or through the proxy, with a time-out and no library to import."""
+"""One small HTTP request to a replica or through the proxy, with a time-out and without a library to import."""
 
 from __future__ import annotations
 
 import http.client
 import time
 
-# As much as a relay passes on (core/containers/relay/client.py).
+# As much as a relay forwards (core/containers/relay/client.py).
 MAX_BODY = 8 << 20
 
 
 def request(
     port: int, method: str, path: str, *, host: str = "127.0.0.1", body: bytes | None = None, timeout: float = 2.0
 ) -> tuple[int, bytes]:
-    """(status, body). OSError when the whole answer is not here in `timeout` seconds, is not HTTP or has no end."""
+    """Returns (status, body). Raises OSError if the whole answer does not arrive in `timeout` seconds, is not HTTP,
+    or has no end."""
     deadline = time.monotonic() + timeout
     connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
@@ -27,7 +28,8 @@ def request(
 
 
 def _body(answer: http.client.HTTPResponse, deadline: float, timeout: float) -> bytes:
-    """The time-out of a socket is for each piece: one that drips would never reach it."""
+    """Reads the body until the deadline. A socket's time-out applies to each piece, so a server that sends byte by
+    byte would never reach it."""
     body, length = bytearray(), answer.length
     while length is None or len(body) < length:
         piece = answer.read1(65_536 if length is None else min(65_536, length - len(body)))

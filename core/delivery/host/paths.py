@@ -1,4 +1,4 @@
-"""Where an environment's files are: `.podium/environments/<environment>/`."""
+"""The files of an environment: `.podium/environments/<environment>/`."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
 
 
 def safe(name: str) -> str:
-    """`name` as one part of a path: anything but plain letters, digits and `._-` becomes `_`, and names that differ
-    stay different."""
+    """Returns `name` as one part of a path: anything but plain letters, digits and `._-` becomes `_`, and different
+    names stay different."""
     plain = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "_"
     return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def private(directory: Path) -> Path:
-    """`directory`, made with its parents where they are missing, for the owner's eyes only."""
+    """Returns `directory`, created with its parents if missing, accessible to its owner only."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     return directory
 
@@ -40,16 +40,16 @@ def environment_dir(project: Project, environment: str) -> Path:
 
 
 def numbered(name: str, instance: int) -> str:
-    """What a thing of an instance is called: the first one's as if there were no other."""
+    """Returns the name of a thing of an instance; the first instance's has no number."""
     stem, dot, ending = name.partition(".")
     return name if instance == 1 else f"{stem}-{instance}{dot}{ending}"
 
 
 def socket_path(directory: Path, instance: int = 1) -> Path:
-    """The runtime socket of an instance of the proxy: in the environment's directory where the path is short and
-    plain enough for HAProxy, else in a short private one.
+    """Returns the runtime socket of an instance of the proxy: in the environment's directory if its path is short
+    and plain enough for HAProxy, else in a short private directory.
 
-    Raises Refused when somebody else owns that short directory.
+    Raises Refused if that short directory belongs to another user.
     """
     near = directory.resolve() / numbered("proxy.sock", instance)
     if len(os.fsencode(near)) <= _SOCKET_LIMIT and _PLAIN.fullmatch(str(near)):
@@ -62,14 +62,14 @@ def socket_path(directory: Path, instance: int = 1) -> Path:
     found = short.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise Refused(
-            f"{short} belongs to somebody else or is open to others",
+            f"{short} belongs to another user or is accessible to others",
             hint="remove it, or set XDG_RUNTIME_DIR to a directory of your own",
         )
     return short / f"{path_id(near)}.sock"
 
 
 def write(path: Path, text: str) -> None:
-    """Replace `path` by `text` at once (a reader sees the old or the new file), mode 0600."""
+    """Replaces `path` by `text` atomically (a reader sees the old or the new file), with mode 0600."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

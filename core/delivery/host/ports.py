@@ -1,4 +1,4 @@
-"""Free ports for replicas, and who holds one that is taken."""
+"""Finds free ports for replicas, and the process that uses a port."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _LISTEN = "0A"
 
 
 def free_port(taken: Collection[int] = ()) -> int:
-    """A port of 127.0.0.1 that nobody listens on or has reserved, and that is not in `taken`."""
+    """Returns a port of 127.0.0.1 that is neither in use nor reserved nor in `taken`."""
     for _ in range(400):
         port = random.randint(_FIRST, _LAST)
         if port not in taken and bindable("127.0.0.1", port) and not _reserved(port):
             return port
     raise Unreachable(
         f"no free port between {_FIRST} and {_LAST} on this machine",
-        hint="something is using them all: `ss -ltn` lists who listens",
+        hint="stop a process that uses one; `ss -ltn` lists them",
     )
 
 
 def kept_port(taken: Collection[int] = ()) -> tuple[int, socket.socket]:
-    """A free port, and what keeps it (`reserve`)."""
+    """Returns a free port and its reservation (`reserve`)."""
     while True:
         port = free_port(taken)
         held = reserve(port)
@@ -39,12 +39,11 @@ def kept_port(taken: Collection[int] = ()) -> tuple[int, socket.socket]:
 
 
 def reserve(port: int) -> socket.socket | None:
-    """Keep `port` from everybody else who reserves before listening, any user's, until the answer is closed, here
-    and in every process that inherited it.
+    """Reserves `port` against every other process that reserves before it listens, of any user, until the returned
+    socket is closed here and in every process that inherited it. Returns None if the port is reserved already.
 
-    None when somebody else has it. Nothing is bound to the port itself: whoever it is kept for may listen on it at
-    any time. The name is one of Linux's abstract sockets (unix(7)), which live in the same network namespace as the
-    ports.
+    The port itself is not bound, so the process that it is reserved for may listen on it at any time. The
+    reservation is one of Linux's abstract sockets (unix(7)), which live in the same network namespace as the ports.
     """
     held = socket.socket(socket.AF_UNIX)
     try:
@@ -63,6 +62,7 @@ def _reserved(port: int) -> bool:
 
 
 def bindable(host: str, port: int) -> bool:
+    """Tells whether `host:port` can be bound now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -74,9 +74,8 @@ def bindable(host: str, port: int) -> bool:
 
 
 def let_go(host: str, port: int) -> bool:
-    """Whether `host:port` can be bound. While nobody is seen who listens there, a second is given for it to become
-    so: a process that was killed a moment ago shows no descriptors any more, and holds them until the last of its
-    threads has ended."""
+    """Tells whether `host:port` can be bound. If no listener can be found, waits up to a second for it: a process
+    that was just killed shows no descriptors any more, but holds them until the last of its threads has ended."""
     deadline = time.monotonic() + 1.0
     while not (free := bindable(host, port)) and listener(port) is None and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -84,8 +83,8 @@ def let_go(host: str, port: int) -> bool:
 
 
 def require(host: str, port: int, *, environment: str) -> None:
-    """UsageError that names the port, and the process that listens on it where that can be seen, unless `host:port`
-    can be bound."""
+    """Raises UsageError unless `host:port` can be bound; names the port, and the process that listens on it if that
+    can be found out."""
     let_go(host, port)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -101,7 +100,7 @@ def require(host: str, port: int, *, environment: str) -> None:
 
 
 def listener(port: int) -> tuple[int, str] | None:
-    """(pid, command) of the process that listens on `port`, as far as /proc shows it to us."""
+    """Returns (pid, command) of the process that listens on `port`, if /proc shows it to this user."""
     inodes = _listening_inodes(port)
     if not inodes:
         return None

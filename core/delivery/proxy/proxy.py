@@ -1,10 +1,8 @@
-"""The proxy of an environment: started, changed without losing a request, stopped, and asked for its figures.
-
-It is made of instances of HAProxy that listen on the same port together, so that the death of one costs no more than
-the requests that it was answering. Their configuration files always have the present weights: one that was started
-again goes on where it was. Where HAProxy runs is a matter of its housing (housing.py, drivers/docker_proxy.py), and
-how it is spoken with of the reach (reach.py).
-"""
+"""The proxy of an environment: started, changed without losing a request, measured and stopped. It consists of
+instances of HAProxy that listen on the same port together, so that the death of one costs no more than the requests
+in its hands. Their configuration files always contain the present weights, so that a restarted instance continues
+where it was. A ProxyHost (placement.py, drivers/docker/proxy.py) runs an instance, and a Transport (transport.py)
+reaches it."""
 
 from __future__ import annotations
 
@@ -38,11 +36,11 @@ def at_once(work: Callable[[], T]) -> T:
 
 
 class Instance:
-    """One HAProxy. The methods that change something raise Unreachable when it, or the engine that it runs on, does
-    not answer."""
+    """One HAProxy. Methods that change something raise Unreachable if it, or the engine that it runs on, does not
+    answer."""
 
     def __init__(self, number: int, housing: ProxyHost, transport: Transport) -> None:
-        """`number` counts from 1."""
+        """Creates the instance's client; `number` counts from 1."""
         self.number = number
         self.housing = housing
         self.runtime = Runtime(partial(transport.ask, housing.socket))
@@ -51,19 +49,20 @@ class Instance:
         return self.housing.alive()
 
     def fits(self, layout: Layout) -> bool:
-        """Whether it runs, and listens where it should: what else differs can be changed by its socket."""
+        """Tells whether it runs and listens where it should; every other difference can be changed through its
+        socket."""
         return self.alive() and fixed_part(render(layout, self.housing.socket)) == fixed_part(self.housing.config())
 
     def stats(self) -> list[ServerStat]:
-        """Empty when it does not run or does not answer within 1 s."""
+        """Returns the lines of `show stat`; empty if it is not running or does not answer within 1 s."""
         try:
             return self.runtime.stats() if self.housing.alive() else []
         except Unreachable:
             return []
 
     def ensure(self, layout: Layout) -> bool:
-        """Bring it to `layout`: by its socket where it runs, by a new process where it does not or where the address
-        changed. Whether one was started."""
+        """Brings the instance to `layout`: through its socket if it runs, with a new process if it is not running or
+        the address changed. Returns True if a process was started."""
         text = render(layout, self.housing.socket)
         if not self.housing.alive():
             self.housing.write(text)
@@ -76,7 +75,7 @@ class Instance:
             try:
                 self.reload()
             except BaseException:
-                self.housing.write(config)  # the file says what runs, so that the next try is one
+                self.housing.write(config)  # the file still describes what runs, so that the next call tries again
                 raise
             return True
         change(self.runtime, layout)
@@ -85,7 +84,7 @@ class Instance:
         return False
 
     def reload(self) -> None:
-        """A new process with the configuration file as it is; the old one ends when its connections have."""
+        """Starts a new process with the present configuration file; the old one ends with its last connection."""
         before = ""
         with contextlib.suppress(Unreachable):
             before = self._process()
@@ -93,7 +92,8 @@ class Instance:
         self._wait_for_another(before)
 
     def set_weights(self, layout: Layout) -> None:
-        """The configuration file follows, and is all that there is to change for one that does not run."""
+        """Sets the weights in the running process and the configuration file; for an instance that is not running,
+        in the file only."""
         weights = {server.slot: server.weight for server in layout.servers}
         try:
             self.runtime.set_weights(weights)
@@ -105,7 +105,7 @@ class Instance:
         self.housing.write(with_weights(config, weights) if moved else text)
 
     def _process(self) -> str:
-        """The number of the process that answers, as it knows itself."""
+        """Returns the pid of the process that answers, as it reports it."""
         return next((line for line in self.runtime.ask("show info").splitlines() if line.startswith("Pid:")), "")
 
     def _wait_for_another(self, before: str) -> None:
@@ -115,44 +115,45 @@ class Instance:
             try:
                 if self._process() not in ("", before):
                     return
-                trouble = "it goes on as it was"
+                trouble = "the old process still answers"
             except Unreachable as error:
                 trouble = error.message
             if not self.housing.alive() or time.monotonic() > deadline:
-                raise Unreachable(f"the proxy was started but: {trouble}", hint=self.housing.look())
+                raise Unreachable(f"the proxy did not restart: {trouble}", hint=self.housing.look())
             time.sleep(0.005)
 
 
 class Proxy:
-    """The instances of one environment. What is asked of it is done to each; one that is away does not keep the
-    others from it."""
+    """All instances of one environment's proxy. Every method is applied to each of them; one that does not answer
+    does not keep the others from it."""
 
     def __init__(self, instances: Sequence[Instance], *, patiently: Patiently = at_once) -> None:
-        """`patiently` does what may be done twice again while the engine that the proxy runs on is away."""
+        """Takes the instances. `patiently` retries work that may be done twice while the proxy's engine is away."""
         self.instances = tuple(instances)
         self._patiently = patiently
 
     # Looking
 
     def alive(self) -> bool:
-        """Whether anything listens."""
+        """Tells whether any instance listens."""
         return bool(self._patiently(self._living))
 
     def whole(self) -> bool:
-        """Whether all of it runs."""
+        """Tells whether all instances run."""
         return len(self._patiently(self._living)) == len(self.instances)
 
     def fits(self, layout: Layout) -> bool:
-        """Whether all of it runs, and listens where it should."""
+        """Tells whether all instances run and listen where they should."""
         return self._patiently(lambda: all(each.fits(layout) for each in self.instances))
 
     def readings(self) -> dict[int, list[ServerStat]]:
-        """By the number of the instance, of those that answer: the figures of every server, and of the frontend and
-        backend as wholes."""
+        """Returns, by the number of each instance that answers, the figures of every server and of frontend and
+        backend."""
         return {each.number: found for each in self.instances if (found := self._patiently(each.stats))}
 
     def stats(self) -> list[ServerStat]:
-        """Those of all instances together; empty when none answers. A server is up when all of them find it so."""
+        """Returns the figures of all instances together; empty if none answers. A server is up if all instances find
+        it up."""
         found: dict[tuple[str, str], ServerStat] = {}
         for reading in self.readings().values():
             for stat in reading:
@@ -161,8 +162,8 @@ class Proxy:
         return list(found.values())
 
     def totals(self) -> dict[int, Counts]:
-        """Returns, by the number of each instance that answers, its requests and those answered with 5xx, by itself
-        or by a replica."""
+        """Returns, by the number of each instance that answers, its requests and how many of them were answered with
+        5xx, by itself or by a replica."""
         return {
             number: Counts(stat.requests, stat.errors_5xx)
             for number, stats in self.readings().items()
@@ -171,8 +172,8 @@ class Proxy:
         }
 
     def counts(self) -> dict[tuple[int, str], Counts]:
-        """Returns, by the number of each instance that answers and by server, the requests that the server got and
-        those that failed: answered with 5xx, or cut off."""
+        """Returns, by instance number and server, the requests that the server got and those that failed: answered
+        with 5xx, or cut off."""
         return {
             (number, stat.name): Counts(stat.requests, stat.errors_5xx + stat.failures)
             for number, stats in self.readings().items()
@@ -181,22 +182,22 @@ class Proxy:
         }
 
     def look(self) -> str:
-        """Where to read what it said, for a hint."""
+        """Returns where the proxy's output can be read, for a hint."""
         return self.instances[0].housing.look()
 
     def require(self, bind: str, port: int) -> None:
-        """UsageError, naming who has it where that can be seen, when nothing of ours listens and the proxy could
-        not."""
+        """Raises UsageError if no instance listens and the proxy could not, and names the process that uses the port
+        if that can be found out."""
         if not self._living():
             self.instances[0].housing.require(bind, port)
 
     # Changing
 
     def ensure(self, layout: Layout) -> bool:
-        """Bring all instances to `layout`; whether a process was started for one.
+        """Brings all instances to `layout`; returns True if a process was started.
 
-        UsageError when the port is taken (says by whom), MissingExtra without HAProxy, Unreachable when one does not
-        answer.
+        Raises UsageError if the port is in use (naming the process), MissingExtra without HAProxy, Unreachable if an
+        instance does not answer.
         """
         return self._patiently(lambda: self._ensure(layout))
 
@@ -205,25 +206,26 @@ class Proxy:
         return any(self._each(lambda instance: instance.ensure(layout)))
 
     def set_weights(self, layout: Layout) -> None:
-        """Only the weights, as fast as it goes."""
+        """Sets only the weights, which is the fastest change."""
         self._patiently(lambda: self._each(lambda instance: instance.set_weights(layout)))
 
     def fell(self, slot: str) -> None:
-        """This server is being started again: nothing is sent to it until it has passed a health check. Nothing to
-        do where nothing listens."""
+        """Marks the server as down while its replica restarts: it gets no requests until it has passed a health
+        check. Does nothing if no instance listens."""
         self._each(lambda instance: instance.runtime.fell(slot), self._patiently(self._living))
 
     def remove(self, slot: str) -> None:
-        """Out of service at once; forgotten as soon as its last connection is closed (a later call tries again).
-        Nothing to do where nothing listens."""
+        """Takes the server out of service immediately and deletes it as soon as its last connection is closed (a
+        later call tries again). Does nothing if no instance listens."""
         self._each(lambda instance: instance.runtime.remove(slot), self._patiently(self._living))
 
     def reload(self) -> None:
-        """New processes, one after the other."""
+        """Replaces the processes one after the other."""
         self._each(Instance.reload)
 
     def stop(self) -> bool:
-        """End it: at once, as whoever stops an environment has drained it or does not mind. Whether there was one."""
+        """Ends the proxy immediately, because the caller has drained the environment or does not need to; returns
+        True if it was running."""
         stopped = [self._patiently(each.housing.stop) for each in self.instances]
         return any(stopped)
 
@@ -231,7 +233,7 @@ class Proxy:
         return [each for each in self.instances if each.alive()]
 
     def _each(self, work: Callable[[Instance], T], instances: Sequence[Instance] | None = None) -> list[T]:
-        """`work` done to all of them, whatever becomes of one; the first failure is raised at the end."""
+        """Applies `work` to all instances, even if one fails; raises the first failure at the end."""
         done: list[T] = []
         failed: Unreachable | None = None
         for each in self.instances if instances is None else instances:
@@ -258,7 +260,8 @@ def _together(one: ServerStat, other: ServerStat) -> ServerStat:
 
 
 def change(control: Runtime, layout: Layout) -> None:
-    """Servers added, moved, re-weighted and removed by the socket: no process is replaced, no connection is closed."""
+    """Adds, moves, re-weights and removes servers through the socket: no process is replaced, no connection is
+    closed."""
     now = {stat.name: stat for stat in control.stats() if stat.kind == "server"}
     wanted = {server.slot: server for server in layout.servers}
     for server in layout.servers:
@@ -273,5 +276,5 @@ def change(control: Runtime, layout: Layout) -> None:
 
 
 def of_process(directory: Path, environment: str = "") -> Proxy:
-    """The proxy whose instances are processes of this machine, found from the environment's directory alone."""
+    """Returns the proxy whose instances are processes of this machine, found by the environment's directory alone."""
     return Proxy([Instance(number, ProcessProxyHost(directory, environment, number), Direct()) for number in INSTANCES])

@@ -1,5 +1,4 @@
-"""How Podium speaks with replicas and with a proxy: directly where they are on this machine, through a relay where
-they are on another one."""
+"""How Podium reaches replicas and a proxy: directly on this machine, through a relay on another one."""
 
 from __future__ import annotations
 
@@ -12,22 +11,23 @@ from .haproxy import ask_socket
 
 
 class Transport(Protocol):
-    """`address` is the one a replica's row has, or one of the machine that serves."""
+    """Reaches replicas and proxy. `address` is the address of a replica's row, or of the machine that serves."""
 
     def http(
         self, address: str, port: int, method: str, path: str, *, body: bytes | None = None, timeout: float = 2.0
     ) -> tuple[int, bytes]:
-        """(status, body). OSError when nobody answers in `timeout` seconds, and for an answer that is not HTTP."""
+        """Returns (status, body). Raises OSError if no answer arrives in `timeout` seconds, or if the answer is not
+        HTTP."""
         ...
 
     def ask(self, socket: PurePath, command: str, *, timeout: float = 1.0) -> str:
-        """What the runtime API at a `socket` of the proxy answers. Unreachable when it does not within `timeout`
-        seconds."""
+        """Returns the answer of the runtime API at a `socket` of the proxy. Raises Unreachable if there is none
+        within `timeout` seconds."""
         ...
 
 
 class Direct:
-    """Replicas and proxy are reached from here."""
+    """The transport to replicas and a proxy on this machine."""
 
     def http(
         self, address: str, port: int, method: str, path: str, *, body: bytes | None = None, timeout: float = 2.0
@@ -39,7 +39,7 @@ class Direct:
 
 
 def get_json(transport: Transport, address: str, port: int, path: str, *, timeout: float = 2.0) -> dict[str, Any]:
-    """The JSON object at `path`. OSError when there is none."""
+    """Returns the JSON object at `path`. Raises OSError if there is none."""
     status, body = transport.http(address, port, "GET", path, timeout=timeout)
     if status != 200:
         raise OSError(f"{path} answered {status}")

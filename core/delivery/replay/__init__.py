@@ -1,2 +1,2 @@
-"""Shadow replay: what would a candidate have answered? Its replica and one of the champion get no traffic, only what
-was captured."""
+"""Shadow replay: sends captured requests to a replica of the candidate and to one of the champion, which get no
+other traffic, and compares their answers."""

@@ -1,5 +1,5 @@
-"""Two answers to one request: are their predictions the same, and how far apart are they? Pure functions over what
-MLflow's protocol carries."""
+"""Compares two answers to one request: whether their predictions are the same, and how far apart they are. Pure
+functions over the bodies of MLflow's protocol."""
 
 from __future__ import annotations
 
@@ -17,27 +17,32 @@ _SUM = 1e-3
 _MAX_DEPTH = 20
 _WORD = re.compile(r"\w+")
 _CUT = 4
-_LONG, _SHOWN = 5000, 300  # letters of a message that are looked at, and that are told
+_LONG, _SHOWN = 5000, 300  # characters of a message that are read, and that are shown
 _Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Of one request. `identical` + `close` + `differing` = `rows`. `labels` of the rows are labels or probabilities
-    of classes, of which `changed` are others. `sizes` has the largest distance of the numbers of each row that has
-    numbers."""
+    """The comparison of one request's answers: `identical` + `close` + `differing` = `rows`."""
 
     rows: int = 0
+    """Predictions that were compared."""
     identical: int = 0
+    """Rows with equal predictions."""
     close: int = 0
+    """Rows that differ within the tolerance."""
     differing: int = 0
+    """Rows that differ beyond the tolerance."""
     labels: int = 0
+    """Rows with a class label or class probabilities."""
     changed: int = 0
+    """Rows of `labels` with another class."""
     sizes: tuple[float, ...] = ()
+    """The largest distance of two numbers of each row that has numbers."""
 
 
 def compare(champion: bytes, candidate: bytes, *, tolerance: float | None) -> Compared:
-    """Of two good answers, by rows. What has another form (other length, other names) differs as a whole."""
+    """Compares two good answers row by row. Answers of another shape (other length, other names) differ as a whole."""
     theirs, mine = predictions(champion), predictions(candidate)
     rows = max(len(theirs), len(mine), 1)
     if len(theirs) != len(mine) or not theirs:
@@ -64,7 +69,7 @@ def compare(champion: bytes, candidate: bytes, *, tolerance: float | None) -> Co
 
 
 def predictions(body: bytes) -> list[Any]:
-    """The rows of an answer; one row where it is no list; none where it is not what MLflow's protocol answers."""
+    """Returns the rows of an answer: one row if it is not a list, none if it is not an answer of MLflow's protocol."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
@@ -76,8 +81,8 @@ def predictions(body: bytes) -> list[Any]:
 
 
 def label(row: Any) -> tuple[str, Any] | None:
-    """The class that a row names, or the place of the one that it gives the greatest probability, with which of
-    these it is; None where it is a quantity or something else."""
+    """Returns the class that a row names, or the position of its greatest probability, together with which of the
+    two it is; None if the row is a quantity or something else."""
     if isinstance(row, str | bool | int):
         return type(row).__name__, row
     if isinstance(row, list) and len(cast("list[Any]", row)) == 1:
@@ -95,8 +100,8 @@ def label(row: Any) -> tuple[str, Any] | None:
 
 
 def _distance(before: Any, after: Any, tolerance: float | None) -> tuple[bool, float | None]:
-    """(whether they are the same within the tolerance, the largest distance of two numbers in the same place or
-    None). Without a tolerance whole numbers, which may be labels, have to be equal."""
+    """Returns (whether they are the same within the tolerance, the largest distance of two numbers in the same
+    position, or None). Without a tolerance whole numbers, which may be labels, have to be equal."""
     theirs, mine = dict(_leaves(before)), dict(_leaves(after))
     same = theirs.keys() == mine.keys()
     size: float | None = None
@@ -121,8 +126,8 @@ def _number(value: Any) -> bool:
 
 
 def _leaves(value: Any, place: _Path = ()) -> Iterator[tuple[_Path, Any]]:
-    """Every single value with where it stands; an empty list or object, and what is nested absurdly deep, stands for
-    itself."""
+    """Yields every single value with its path; an empty list or object, and anything nested too deeply, counts as
+    one value."""
     if isinstance(value, dict) and value and len(place) < _MAX_DEPTH:
         for key, inner in cast("Mapping[str, Any]", value).items():
             yield from _leaves(inner, (*place, key))
@@ -134,7 +139,7 @@ def _leaves(value: Any, place: _Path = ()) -> Iterator[tuple[_Path, Any]]:
 
 
 def words(status: int, body: bytes, request: bytes) -> str:
-    """How a request was refused, without anything of the request in it: `400 BAD_REQUEST: …`."""
+    """Returns how a request was refused, without any part of the request: `400 BAD_REQUEST: …`."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
@@ -154,12 +159,12 @@ def words(status: int, body: bytes, request: bytes) -> str:
 
 
 def _without(text: str, request: bytes) -> str:
-    """`text` without the words of the request's values, and without any number: an error message likes to quote what
-    it did not like."""
+    """Returns `text` without the words of the request's values and without numbers: an error message often quotes
+    the value that it rejects."""
     try:
         values = [value for _, value in _leaves(json.loads(request)) if isinstance(value, str)]
     except (ValueError, RecursionError):
-        return "(its words may quote the request)"
+        return "(its message may quote the request)"
     secret = {word.lower() for value in values for word in _WORD.findall(value)}
     beginnings = {
         word[:length] for word in secret for length in range(_CUT, len(word))

@@ -1,4 +1,4 @@
-"""From what both sides answered to figures, and from figures and limits to a verdict."""
+"""Turns the answers of both sides into figures, and figures and limits into a verdict."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _MAX_WORDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Slowdown:
-    """`value` is (candidate's 95th percentile / champion's) − 1, between `low` and `high` with 95 % confidence.
-    `times` pairs were measured."""
+    """The candidate's 95th percentile divided by the champion's, minus 1: `value`, with `low` and `high` as its 95 %
+    confidence interval. `times` pairs were measured."""
 
     value: float
     low: float
@@ -35,25 +35,42 @@ class Slowdown:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Everything in a report that is counted or measured; the fields are those of domain/replay.py."""
+    """All counts and measurements of a report, as domain/replay.py defines them."""
 
     requests: int = 0
+    """Requests sent."""
     rows: int = 0
+    """Predictions compared."""
     identical: int = 0
+    """Rows with equal predictions."""
     close: int = 0
+    """Rows that differ within the tolerance."""
     differing: int = 0
+    """Rows that differ beyond the tolerance."""
     labels: int = 0
+    """Rows with class labels or probabilities."""
     changed: int = 0
+    """Rows of `labels` with another class."""
     sizes: dict[str, float] = field(default_factory=dict[str, float])
+    """Quantiles of the distances of numbers."""
     errors: int = 0
+    """Requests that the candidate did not answer well although the champion did."""
     error_words: dict[str, int] = field(default_factory=dict[str, int])
+    """The most frequent failures of the candidate and their counts."""
     champion_errors: int = 0
+    """Requests that only the champion failed."""
     refused: int = 0
+    """Requests that both refused."""
     latency: dict[str, float] = field(default_factory=dict[str, float])
+    """Quantiles of the candidate's latency in seconds."""
     champion_latency: dict[str, float] = field(default_factory=dict[str, float])
+    """Quantiles of the champion's latency in seconds."""
     slowdown: Slowdown | None = None
+    """The comparison of latencies; None if nothing was measured."""
     unsteady: int = 0
+    """Requests that the champion now answers differently from its captured answer."""
     hopeless: frozenset[int] = frozenset()
+    """The sides that were given up: 0 the champion, 1 the candidate."""
 
 
 def figures(sent: Sent) -> Figures:
@@ -92,8 +109,8 @@ def figures(sent: Sent) -> Figures:
 
 
 def _candidate_failed(pair: Pair) -> bool:
-    """A request that the champion refuses as well was a bad request; but no answer, or a server's error, is nobody's
-    fault but the candidate's."""
+    """Tells whether the candidate failed: a request that the champion refuses as well was a bad request, but a
+    missing answer or a server error is always the candidate's failure."""
     if pair.candidate_status == 200:
         return False
     own_fault = pair.candidate_status == 0 or pair.candidate_status >= 500
@@ -101,7 +118,7 @@ def _candidate_failed(pair: Pair) -> bool:
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """Of sorted values: the smallest that at least `share` of them do not exceed."""
+    """Returns the smallest of the sorted values that at least `share` of them do not exceed."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
@@ -111,7 +128,8 @@ def _quantiles(times: list[float]) -> dict[str, float]:
 
 
 def slowdown(champion: Sequence[float], candidate: Sequence[float]) -> Slowdown:
-    """By a paired bootstrap over the requests: both sides are measured on the same resampled ones."""
+    """Returns the slowdown by a paired bootstrap over the requests: both sides are measured on the same resampled
+    requests."""
     import numpy as np
 
     theirs, mine = np.asarray(champion, dtype=float), np.asarray(candidate, dtype=float)
@@ -134,8 +152,8 @@ def slowdown(champion: Sequence[float], candidate: Sequence[float]) -> Slowdown:
 
 
 def judge(found: Figures, limits: ReplayLimits) -> tuple[CheckResult, ...]:
-    """Enough requests, few enough errors, few enough different predictions, fast enough. What could not be measured
-    is an error."""
+    """Judges the number of requests, the errors, the differing predictions and the latency. A limit that could not
+    be measured gives an error."""
     return (_enough(found, limits), _errors(found, limits), _differing(found, limits), _slow(found, limits))
 
 
@@ -187,13 +205,13 @@ def _differing(found: Figures, limits: ReplayLimits) -> CheckResult:
     if found.labels:
         what += f", {found.changed} of {found.labels} labels changed"
     if found.sizes:
-        what += f"; numbers are apart by {found.sizes['p50']:.3g} (median) to {found.sizes['max']:.3g}"
+        what += f"; numbers differ by {found.sizes['p50']:.3g} (median) to {found.sizes['max']:.3g}"
     verdict = Verdict.FAIL if share > limits.max_differing else Verdict.PASS
     return CheckResult(name, verdict, what, value=share, limit=limits.max_differing, rows=found.rows)
 
 
 def _slow(found: Figures, limits: ReplayLimits) -> CheckResult:
-    """Over the limit is a failure only if that is more than chance; else nobody can tell, and that is inconclusive."""
+    """Judges the latency: beyond the limit it fails only if that is more than chance; otherwise it is inconclusive."""
     name, limit, slow = f"slower ≤ {_percent(limits.max_slowdown)} %", limits.max_slowdown, found.slowdown
     if slow is None:
         return CheckResult(
@@ -211,7 +229,7 @@ def _slow(found: Figures, limits: ReplayLimits) -> CheckResult:
         )
     elif slow.value > limit:
         verdict = Verdict.FAIL if slow.low > limit else Verdict.INCONCLUSIVE
-        what += "" if verdict is Verdict.FAIL else ", which cannot be told from chance"
+        what += "" if verdict is Verdict.FAIL else ", which may be chance"
     return CheckResult(
         name, verdict, what, value=mine, baseline=theirs, low=slow.low, high=slow.high, limit=limit, rows=slow.times
     )

@@ -1,4 +1,4 @@
-"""A replay from end to end: as an operation of its own (`podium replay`) and as a check of a gate."""
+"""A replay from start to end: as an operation of its own (`podium replay`) and as a check of a gate."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from ...engine.context import StepContext
 
 _HINTS = {
-    Verdict.FAIL: "The whole report: podium show last -o json, and podium/ on the MLflow run.",
-    Verdict.ERROR: "Nothing could be concluded.",
-    Verdict.INCONCLUSIVE: "Capture more (environments.*.capture), wait for more traffic, or take a wider limit.",
+    Verdict.FAIL: "read the whole report: `podium show last -o json`, or podium/ on the MLflow run",
+    Verdict.ERROR: "read the report for the check that could not be measured: `podium show last -o json`",
+    Verdict.INCONCLUSIVE: "capture more (environments.*.capture), wait for more traffic, or set a wider limit",
 }
 
 
 class ReplayRefused(RunFailed):
-    """The verdict is not pass. `results` are the step's results all the same."""
+    """The replay's verdict is not pass. `results` holds the step's results, which are kept even so."""
 
     def __init__(self, report: ReplayReport) -> None:
         super().__init__(sentence(report), hint=_HINTS[report.verdict])
@@ -44,6 +44,7 @@ class ReplayRefused(RunFailed):
 
 
 def results_of(report: ReplayReport) -> dict[str, Any]:
+    """Returns the step's results."""
     return {
         "environment": report.environment,
         "verdict": report.verdict.value,
@@ -58,11 +59,12 @@ def results_of(report: ReplayReport) -> dict[str, Any]:
 
 
 def parameters(limits: ReplayLimits) -> dict[str, str]:
-    """As parameters of a run; `limits_of` reads them back."""
+    """Returns the limits as parameters of a run; `limits_of` reads them back."""
     return {each.name: str(value) for each in fields(limits) if (value := getattr(limits, each.name)) is not None}
 
 
 def limits_of(options: Mapping[str, Any]) -> ReplayLimits:
+    """Returns the limits from the options of a step."""
     whole = ("at_least", "limit", "max_errors", "concurrency")
     given: dict[str, Any] = {}
     for each in fields(ReplayLimits):
@@ -72,8 +74,8 @@ def limits_of(options: Mapping[str, Any]) -> ReplayLimits:
 
 
 def replay(context: StepContext) -> Mapping[str, Any]:
-    """Options: `environment`, `version`, and the fields of ReplayLimits. Raises ReplayRefused unless the verdict is
-    pass; the report is kept first."""
+    """Carries out the step `replay`. Options: `environment`, `version`, and the fields of ReplayLimits. Raises
+    ReplayRefused, after keeping the report, unless the verdict is pass."""
     runtime = _runtime(context, str(context.options.get("environment") or context.run.name))
     number = int(str(context.options["version"]))
     report = carry_out(runtime, number, limits_of(context.options), who=context.run.who, run_id=context.run.id)
@@ -86,8 +88,8 @@ def replay(context: StepContext) -> Mapping[str, Any]:
 
 
 def gate_check(context: StepContext, check: Check, candidate: Version) -> Sequence[CheckResult]:
-    """The check `replay: ENVIRONMENT` of a gate: one result for each of its limits. Nothing served yet, or served by
-    the candidate, passes."""
+    """Carries out the check `replay: ENVIRONMENT` of a gate: one result for each of its limits. Passes if nothing is
+    served yet, or if the candidate itself is served."""
     assert check.replay is not None
     name = f"replay on {check.environment}"
     try:
@@ -117,10 +119,10 @@ def _renamed(check: CheckResult, name: str) -> CheckResult:
 def carry_out(
     runtime: EnvironmentRuntime, version: int, limits: ReplayLimits, *, who: str, run_id: int | None = None
 ) -> ReplayReport:
-    """Start both shadows, send what was captured, end them, judge. A shadow that does not work is an error in the
-    report.
+    """Starts both shadows, sends the captured requests, ends the shadows and judges. A shadow that fails is an error
+    in the report.
 
-    Refused when another replay on the environment is under way. NotFound when the candidate's files are nowhere.
+    Raises Refused if another replay on the environment is running, NotFound if the candidate's files do not exist.
     """
     began = time.time()
     champion = history.serving(runtime.journal, runtime.name)
@@ -224,8 +226,8 @@ def _report(
 
 
 def keep(runtime: EnvironmentRuntime, report: ReplayReport) -> None:
-    """In the journal first; on the candidate's MLflow run where the registry can be reached: the report stands
-    without it."""
+    """Saves the report in the journal, and on the candidate's MLflow run if the registry can be reached: the report
+    is valid without it."""
     from ...registry import open_registry
 
     runtime.journal.gates.add(to_gate(report))

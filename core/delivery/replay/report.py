@@ -1,4 +1,4 @@
-"""A replay's report for people (Markdown), for programs (JSON), as gates keep theirs, and in one sentence."""
+"""The report of a replay as Markdown, as JSON, as a gate's report, and in one sentence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PREFIX = "replay:"
 
 
 def to_dict(report: ReplayReport) -> dict[str, Any]:
-    """Every field; shares 0..1, times in seconds."""
+    """Returns every field; shares are 0..1, times are in seconds."""
     written = asdict(report)
     written["verdict"] = report.verdict.value
     written["checks"] = [{**asdict(check), "verdict": check.verdict.value} for check in report.checks]
@@ -27,7 +27,7 @@ def to_json(report: ReplayReport) -> str:
 
 
 def to_gate(report: ReplayReport) -> GateReport:
-    """As the journal keeps it, beside the reports of gates."""
+    """Returns the report as the journal keeps it, beside the reports of gates."""
     figures = {
         "errors": float(report.errors),
         "champion_errors": float(report.champion_errors),
@@ -51,6 +51,7 @@ def to_gate(report: ReplayReport) -> GateReport:
 
 
 def to_markdown(report: ReplayReport) -> str:
+    """Returns the report for people."""
     when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(report.at))
     against = f"version {report.champion}" if report.champion is not None else "nothing"
     lines = [
@@ -61,7 +62,7 @@ def to_markdown(report: ReplayReport) -> str:
             f" {report.requests} captured requests, {when}."
         ),
         "",
-        "| verdict | check | what was found |",
+        "| verdict | check | finding |",
         "|---|---|---|",
         *(f"| {check.verdict} | {_cell(check.name)} | {_cell(check.message)} |" for check in report.checks),
         "",

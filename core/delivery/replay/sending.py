@@ -1,9 +1,6 @@
-"""The same requests to both sides, one pair after another: what each answered and how long it took.
-
-A request goes to both sides right after each other, to the champion first and to the candidate first in turn. What
-slows the machine down for a moment then slows both sides alike, and neither is always the one that finds the caches
-warm.
-"""
+"""Sends the same requests to both sides, one pair after another, and records each answer and its time. A request
+goes to both sides directly after each other, alternately to the champion and to the candidate first: a moment in
+which the machine is slow then affects both sides alike, and neither always finds the caches warm."""
 
 from __future__ import annotations
 
@@ -28,7 +25,7 @@ _PROGRESS_INTERVAL = 2.0  # seconds between two lines about how far it is
 
 
 class Timed(Protocol):
-    """A reach that measures beside the replica, for replicas on another machine
+    """A transport that measures beside the replica, for replicas on another machine
     (core/delivery/drivers/docker/relay.py)."""
 
     def timed(
@@ -38,7 +35,7 @@ class Timed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a side answers: from here, or for `through`."""
+    """Where a side answers: directly, or through the transport `through`."""
 
     host: str
     port: int
@@ -47,7 +44,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """`status` is 0 where no answer came; `problem` is then why."""
+    """One answer. `status` is 0 if none came; `problem` is then the reason."""
 
     status: int
     body: bytes
@@ -61,16 +58,22 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What became of one request. `compared` is None unless both sides answered well; `words` is how the candidate
-    did not, empty where it did."""
+    """The result of one request to both sides."""
 
     champion_status: int
+    """The champion's HTTP status; 0 for no answer."""
     candidate_status: int
+    """The candidate's HTTP status; 0 for no answer."""
     champion_seconds: float
+    """The champion's latency."""
     candidate_seconds: float
+    """The candidate's latency."""
     compared: Compared | None = None
+    """The comparison of both answers; None unless both were good."""
     words: str = ""
+    """How the candidate failed; empty if it did not."""
     steady: bool = True
+    """False if the champion's answer differs from the captured one."""
 
     @property
     def both(self) -> bool:
@@ -79,21 +82,22 @@ class Pair:
 
 @dataclass(slots=True)
 class Sent:
-    """`pairs` in no order. `hopeless` has the sides that were given up."""
+    """All results: `pairs` in no particular order, `hopeless` with the sides that were given up."""
 
     pairs: list[Pair] = field(default_factory=list[Pair])
     hopeless: set[int] = field(default_factory=set[int])
 
 
 class Connection:
-    """One kept-alive connection to one side; a fresh one after a failure. A request is never sent twice: that would
-    hide an error."""
+    """One kept-alive connection to one side, reopened after a failure. A request is never sent twice, because that
+    would hide an error."""
 
     def __init__(self, endpoint: Endpoint, timeout: float) -> None:
         self._endpoint, self._timeout = endpoint, timeout
         self._connection: http.client.HTTPConnection | None = None
 
     def ask(self, capture: Captured) -> Answered:
+        """Sends one captured request and returns the answer with its time."""
         began = time.perf_counter()
         try:
             return (
@@ -138,8 +142,8 @@ class Connection:
 
 
 class Sender:
-    """Sends to (champion, candidate), `concurrency` requests at a time. `stop` ends it early, within one answer's
-    time."""
+    """Sends requests to (champion, candidate), `concurrency` at a time. `stop` ends it early, within the time of one
+    answer."""
 
     def __init__(
         self,
@@ -158,8 +162,8 @@ class Sender:
         self._sent = Sent()
 
     def send(self, captures: Sequence[Captured], version: str, say: Callable[[str], None]) -> Sent:
-        """All of them, after a warm-up that is not counted. `version` is the champion's: what it answered when
-        captured is compared as well."""
+        """Sends all captures after a warm-up that is not counted. `version` is the champion's: its captured answers
+        are compared as well."""
         self._warm_up(captures[:WARM_UP])
         threads = [
             threading.Thread(target=self._work, args=(captures, version), daemon=True)

@@ -1,10 +1,7 @@
 """Shadow replicas: one of the candidate and one of the champion, started by the environment's driver for a replay
-and ended with it.
-
-They are in no row of the journal and the proxy never hears of them, so that nothing counts, heals or routes to them.
-An environment has one replay at a time and its shadows have fixed names: what a killed replay left behind is found
-by their markers.
-"""
+and ended with it. They have no row in the journal and are not in the proxy, so that they are not counted, healed or
+routed to. An environment has one replay at a time and its shadows have fixed names: the markers of the shadows find
+what a killed replay left behind."""
 
 from __future__ import annotations
 
@@ -25,12 +22,12 @@ from ..host.paths import private
 
 SIDES = ("champion", "candidate")
 _LOCK = "replay on "
-_GRACE = 0.2  # nobody else waits for their answers
+_GRACE = 0.2  # seconds; no client waits for their answers
 
 
 class Shadows:
-    """Holds the environment's replay lock while it is open (Refused when another replay has it). Leaving it ends
-    what was started, come what may."""
+    """Holds the environment's replay lock while it is open (raises Refused if another replay has it), and always
+    ends its replicas when it is left."""
 
     def __init__(self, runtime: EnvironmentRuntime, *, who: str, why: str) -> None:
         self._runtime, self._who, self._why = runtime, who, why
@@ -56,7 +53,7 @@ class Shadows:
                 self._lock.release()
 
     def start(self, side: str, version: int, digest: str) -> Replica:
-        """Start one side's replica and return at once."""
+        """Starts one side's replica and returns without waiting for its health."""
         runtime = self._runtime
         taken = {row.port for row in [*runtime.journal.replicas.all(), *self._running]} | {
             each.port for each in runtime.project.environments.values()
@@ -106,8 +103,8 @@ class Shadows:
         return row
 
     def wait(self) -> None:
-        """Until all answer /ping. RunFailed, with the end of its log, when one ends or takes longer than
-        `health_timeout`."""
+        """Waits until all replicas answer /ping. Raises RunFailed with the end of the log if one ends or takes
+        longer than `health_timeout`."""
         runtime, deadline = self._runtime, time.monotonic() + self._runtime.environment.health_timeout
         for row in self._running:
             while not runtime.lifecycle.healthy(row):
@@ -131,7 +128,7 @@ class Shadows:
         for row in self._running:
             with contextlib.suppress(PodiumError):
                 self._runtime.driver.stop(row, grace=_GRACE)
-        # Whoever interrupted us may have done so between the start of a replica and our noting it.
+        # The interruption may have come between the start of a replica and its entry here.
         end_strays(self._runtime)
 
 
@@ -140,13 +137,13 @@ def _id(runtime: EnvironmentRuntime, side: str) -> str:
 
 
 def end_strays(runtime: EnvironmentRuntime) -> int:
-    """End shadows that nobody uses; how many. The caller has the replay lock."""
+    """Ends shadows that no replay uses, and returns how many. The caller has the replay lock."""
     return sum(runtime.driver.stop_lost(runtime.marker(_id(runtime, side))) for side in SIDES)
 
 
 def sweep(project: Project, journal: Journal) -> list[str]:
-    """End what replays have left behind whose process was killed; what was done, in words. Costs one look at the
-    locks where there is nothing."""
+    """Ends what killed replays left behind, and returns descriptions of it. Costs one read of the locks if there is
+    nothing."""
     done: list[str] = []
     for holder in journal.locks.all():
         if not holder.name.startswith(_LOCK) or holder.alive:

@@ -195,7 +195,7 @@ def _built(engine: Engine, subject: Subject, base: str, say: Say, *, fresh: bool
     except trial.Missing as error:
         if whole:
             raise
-        say(f"{error.message}; once more with the whole of MLflow")
+        say(f"{error.message}; retrying with the whole of MLflow")
         image = _tried(engine, subject, Recipe(base, base_id, small, True, fresh), say)
     return replace(image, seconds=round(time.monotonic() - started, 2))
 
@@ -212,7 +212,7 @@ def _tried(engine: Engine, subject: Subject, recipe: Recipe, say: Say) -> Image:
         labels = Labels(subject.project.name, subject.project.home, names.TRIAL_ROLE)
         trial.run(engine, image.image_id, labels, python=image_requirements.python(subject.path), say=say)
     except PodiumError:
-        with suppress(PodiumError):  # what went wrong before is what has to be told
+        with suppress(PodiumError):  # the first failure is the one to report
             images.remove(engine, image.tag)
         raise
     return image
@@ -270,7 +270,7 @@ def _dependencies(engine: Engine, subject: Subject, recipe: Recipe, say: Say) ->
     )
     name = f"{subject.repository}:deps-{key}"
     if not recipe.fresh and images.inspect(engine, name) is not None:
-        say(f"dependencies: unchanged, {name} is there")
+        say(f"dependencies: unchanged, {name} exists")
         return name
     say(f"dependencies: installing {len(requirements.text.splitlines())} requirements on {recipe.base}")
     context = image_recipe.dependencies_context(recipe.base, requirements, wheels)
@@ -284,7 +284,7 @@ def _image(engine: Engine, subject: Subject, reference: str, *, base: str = "", 
     found = images.inspect(engine, reference)
     if found is None:
         raise Unreachable(
-            f"the engine at {engine.address} does not show the image {reference[:19]} that it has just made",
+            f"the engine at {engine.address} does not list the image {reference[:19]} that it has just built",
             hint="try again",
         )
     image_id = str(found["Id"])
@@ -336,7 +336,7 @@ def _tell(subject: Subject, image: Image, say: Say) -> None:
                 subject.version.mlflow_run, f"podium/image-v{image.version}.spdx.json", Path(image.sbom).read_text()
             )
     except (PodiumError, OSError) as error:
-        say(f"MLflow was not told of the image: {error}")
+        say(f"the image could not be recorded in MLflow: {error}")
     finally:
         store.close()
 
@@ -379,7 +379,7 @@ def _pulled(engine: Engine, subject: Subject, say: Say) -> Image | None:
         try:
             found = registry.pull(engine, other.reference, say=say)
         except PodiumError as error:
-            say(f"{error.message}; trying another way")
+            say(f"{error.message}; trying another source")
             continue
         if _is_of(found, subject):
             return replace(other, engine=str(engine.address), image_id=str(found["Id"]))

@@ -85,7 +85,7 @@ def warm(modules: list[str]) -> None:
     try:
         subprocess.call([PYTHON, "-c", _WARM, *modules], env=environ, timeout=WARM_SECONDS, cwd="/")
     except subprocess.TimeoutExpired:
-        say("compiling ahead took too long and was left")
+        say("compiling ahead timed out and was skipped")
     settle(CACHE)
 
 

@@ -111,14 +111,15 @@ def wheel_files(wheels: Path) -> list[Path]:
     """Returns the wheels and archives in a directory, by name. Raises NotFound if it is not a directory or is empty."""
     if not wheels.is_dir():
         raise NotFound(
-            f"docker.wheels: {wheels} is not a directory", hint="`pip download -d wheels -r requirements.txt` fills one"
+            f"docker.wheels: {wheels} is not a directory",
+            hint="fill one with `pip download -d wheels -r requirements.txt`",
         )
     found = sorted(
         path for path in wheels.iterdir() if path.is_file() and path.name.endswith((".whl", ".tar.gz", ".zip"))
     )
     if not found:
         raise NotFound(
-            f"docker.wheels: {wheels} holds no wheel", hint="`pip download -d wheels -r requirements.txt` fills it"
+            f"docker.wheels: {wheels} holds no wheel", hint="fill it with `pip download -d wheels -r requirements.txt`"
         )
     if len(found) > _MAX_WHEELS:
         raise UsageError(f"docker.wheels: {wheels} holds {len(found)} files; at most {_MAX_WHEELS} are sent")

@@ -98,8 +98,8 @@ def _lines(files: Path) -> list[str]:
         return [line for line in stripped if line]
     if not (files / "MLmodel").is_file():
         raise NotFound(
-            f"{files} holds no MLflow model",
-            hint="its files are not what they were; delete them, and they are fetched again",
+            f"{files} contains no MLflow model",
+            hint="delete its files, and Podium fetches them again",
         )
     return []
 
@@ -115,20 +115,20 @@ def _checked(line: str, files: Path, *, whole: bool) -> list[str]:
                 "an image keeps what it is built from; take the password out and use docker.wheels (pip download) for"
                 " private packages"
             )
-            raise Refused(f"the model's requirements hold a password: {shown}", hint=hint)
+            raise Refused(f"the model's requirements contain a password: {shown}", hint=hint)
     first = re.split(r"[\s=]", line, maxsplit=1)[0]
     if first in _CONSTRAINTS:
         if re.split(r"[\s=]+", line, maxsplit=1)[-1] != "constraints.txt" or not (files / "constraints.txt").is_file():
             raise RunFailed(
                 f"the model's requirements name a file that is not beside them: {shown}",
-                hint="MLflow knows constraints.txt alone",
+                hint="put the constraints into constraints.txt, the only such file that MLflow keeps",
             )
         return [line]
     if line.startswith("-"):
         if first not in _OPTIONS:
             raise RunFailed(
-                f"the model's requirements hold an option that an image cannot follow: {shown}",
-                hint="log the model with plain packages",
+                f"the model's requirements contain an option that an image build does not support: {shown}",
+                hint="log the model with plain package names",
             )
         return [line]
     if _names_a_file(line):
@@ -202,5 +202,5 @@ def _read(path: Path) -> str:
     except OSError as error:
         raise NotFound(f"{path} cannot be read: {error.strerror or error}") from error
     if len(content) > MAX_BYTES:
-        raise RunFailed(f"{path} is larger than {MAX_BYTES} bytes", hint="this is not a list of requirements")
+        raise RunFailed(f"{path} is larger than {MAX_BYTES} bytes", hint="replace it with a list of requirements")
     return content.decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", "\n")

@@ -95,7 +95,7 @@ def run(engine: Engine, image_id: str, labels: Labels, *, python: str = "", say:
         except http_errors.Timeout as error:
             raise RunFailed(
                 f"the model is not loaded after {TRIAL_TIMEOUT} s in its image",
-                hint="what does it do when it is loaded?",
+                hint="check what the model does while it loads",
             ) from error
         finally:
             _remove(engine, made["Id"])

@@ -125,8 +125,8 @@ def test_cancelling_while_the_image_is_fetched(lab: StepLab) -> None:
 def test_an_image_that_nobody_has(lab: StepLab, engine: Engine) -> None:
     lab.pipeline('a: {image: "127.0.0.1:9/no/such:1", run: "true", retries: 0}')
     _, steps = lab.run()
-    assert steps["a"].message.startswith("pulling 127.0.0.1:9/no/such:1: the engine does not reach the registry: ")
-    assert "is the registry up" in steps["a"].message
+    assert steps["a"].message.startswith("pulling 127.0.0.1:9/no/such:1: the engine cannot reach the registry: ")
+    assert "check that the registry is running" in steps["a"].message
 
 
 def test_an_image_without_a_shell(lab: StepLab, engine: Engine) -> None:

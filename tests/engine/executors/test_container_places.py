@@ -128,7 +128,9 @@ def test_an_image_that_is_not_there_is_pulled_and_what_is_cached_of_it_needs_no_
             run, steps = lab.run()
             assert (lab.home / "out.txt").exists(), lab.log(run.id, "a", "oep")
             assert f"pulling {name}:1" in lab.log(run.id, "a")
-            assert steps["b"].message.startswith(f"pulling {name}:2: the image is neither on the engine nor to be had")
+            assert steps["b"].message.startswith(
+                f"pulling {name}:2: the image is neither on the engine nor in a registry"
+            )
             api.remove_image(f"{name}:1")
             again = lab.run()[1]["a"]
             assert (again.cached, again.key) == (True, steps["a"].key)

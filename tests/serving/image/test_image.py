@@ -281,7 +281,7 @@ def test_what_an_image_cannot_hold(built: tuple[Shop, Image, Image, str], models
         (dest / ".wh.model.pkl").write_text("")
 
     shop.add(4, download)
-    with pytest.raises(RunFailed, match="mean a deletion there"):
+    with pytest.raises(RunFailed, match="mark deleted files there"):
         serving_images.build(shop.project, shop.journal, 4, say=shop.say)
     shop.add(5, copied(models[0]))
     (shop.files(5) / "passwd").symlink_to("/etc/passwd")
@@ -302,7 +302,7 @@ def test_a_model_that_does_not_load_is_no_image(built: tuple[Shop, Image, Image,
     with pytest.raises(trial.Missing, match="podium_no_such_module") as caught:
         serving_images.build(shop.project, shop.journal, 6, say=shop.say)
     assert "made with Python 3.2" in caught.value.hint
-    assert "once more with the whole of MLflow" in shop.said
+    assert "retrying with the whole of MLflow" in shop.said
     assert shop.journal.images.get(shop.project.mlflow.model, 6, str(shop.engine.address)) is None
     assert not shop.engine.containers([f"{names.HOME}={names.home_id(shop.project.home)}"])
 

@@ -1,1 +1,1 @@
-"""The driver that serves versions in containers."""
+"""The driver that runs replicas in containers."""

@@ -1,5 +1,5 @@
-"""Captured requests of replicas on another machine, brought here for a replay: they lie in a volume beside the
-replicas."""
+"""Copies captured requests of replicas on another machine to this one for a replay; there they are in a volume
+beside the replicas."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from .place import Place
 
 _WHAT = "bringing captured requests"
 _NAME = re.compile(r"capture-[A-Za-z0-9._-]{1,200}\.jsonl")
-# Far more than replicas keep (capture_bytes each); what is beyond it is not users' requests but a mistake.
+# Far more than replicas keep (capture_bytes each); anything larger is a mistake.
 _MAX_BYTES = 8 << 30
 
 
 def bring(place: Place, into: Path) -> Path:
-    """Replace `into` by what the environment's replicas have captured; private, whole or not at all. Empty where
-    none of them is there."""
+    """Replaces `into` by the requests that the environment's replicas captured; readable by the owner only, complete
+    or not at all. Empty if no replica exists."""
     with own_files(_WHAT):
         private(into.parent)
         fresh = Path(tempfile.mkdtemp(prefix=".captured-", dir=into.parent))
@@ -45,8 +45,8 @@ def bring(place: Place, into: Path) -> Path:
 
 
 def _extract(place: Place, container: str, into: Path) -> None:
-    """Any replica sees the volume, one that is stopped too. Only plain files with the names that replicas write are
-    taken."""
+    """Copies the volume through any replica, even a stopped one. Takes only plain files with the names that replicas
+    write."""
     engine = place.engine
     with engine.doing(_WHAT):
         try:
@@ -61,7 +61,7 @@ def _extract(place: Place, container: str, into: Path) -> None:
                 total += member.size
                 if total > _MAX_BYTES:
                     raise PodiumError(
-                        f"the captures of {place.setting.environment.name} have more than {_MAX_BYTES >> 30} GiB"
+                        f"the captures of {place.setting.environment.name} are larger than {_MAX_BYTES >> 30} GiB"
                     )
                 if content is not None:
                     with os.fdopen(os.open(into / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -69,7 +69,7 @@ def _extract(place: Place, container: str, into: Path) -> None:
 
 
 class _Stream(io.RawIOBase):
-    """What the engine sends, piece by piece, as a file to read from."""
+    """Wraps the engine's pieces as a file to read from."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces: Iterator[bytes] = iter(pieces)
@@ -79,6 +79,7 @@ class _Stream(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
+        """Returns the next `size` bytes, or all of them for a negative size."""
         while size < 0 or len(self._rest) < size:
             piece = next(self._pieces, None)
             if piece is None:

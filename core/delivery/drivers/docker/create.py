@@ -1,5 +1,5 @@
-"""What Podium's serving containers are created with: names, labels, limits and what is taken from them. No engine is
-asked here."""
+"""What Podium's serving containers are created from: names, labels, limits and dropped privileges. Nothing here asks
+an engine."""
 
 from __future__ import annotations
 
@@ -34,12 +34,11 @@ __all__ = [
 
 SPEC = "podium.spec"
 RUN_DIR = "/run/podium"
-# Enough to look at after a failure, and an end to it: an engine keeps logs for ever otherwise.
+# Enough to examine a failure; without a limit the engine keeps logs for ever.
 _LOG: dict[str, Any] = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
 _TMPFS = {"/tmp": "rw,nosuid,nodev,noexec,size=256m,mode=1777"}  # noqa: S108 - a container's own
 _MAX_PROCESSES = 512
-# Loading a model takes all the CPU that it can get: until a replica has been healthy, those that serve come first where
-# there is not enough for all.
+# Loading a model takes all the CPU that it can get; until a replica is healthy, serving replicas have priority.
 SHARES_AT_FIRST, SHARES = 256, 1024
 _RELAY_MEMORY = 128 << 20
 _WAITS = "import threading; threading.Event().wait()"
@@ -47,7 +46,7 @@ _WAITS = "import threading; threading.Event().wait()"
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What an environment's things are called on an engine. The end tells two checkouts of a project apart."""
+    """The names of an environment's things on an engine. Their suffix distinguishes two checkouts of a project."""
 
     project: Project
     environment: str
@@ -56,6 +55,7 @@ class Names:
         return Labels(self.project.name, self.project.home, role, {names.ENVIRONMENT: self.environment, **more})
 
     def of(self, what: str = "") -> str:
+        """Returns the name of a thing of the environment."""
         parts = [
             "podium",
             _word(self.project.name),
@@ -76,7 +76,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One container to be created, in the words of the engine's API. `stamp` tells two recipes apart and stands in a
+    """One container to create, in the terms of the engine's API. `stamp` identifies the recipe and is stored in a
     label."""
 
     name: str
@@ -91,17 +91,18 @@ class Recipe:
 
 
 def capture_owner() -> int | None:
-    """Whom the directory of captures has to belong to so that a replica on this machine may write there; None for
-    whoever we are."""
+    """Returns the user who must own the directory of captures so that a replica on this machine can write to it;
+    None for the user of this process."""
     return USER if os.getuid() == 0 else None
 
 
 def replica(
     called: Names, spec: ReplicaSpec, image: str, environment: Environment, *, network: str, capture: str, local: bool
 ) -> Recipe:
-    """`image` is what it is started from: an id, or a name with a digest. `capture` is a directory of this machine
-    where the engine is here, else a volume's name. On this machine a replica runs as whoever we are, so that
-    captures are ours. As root it does not: then, and elsewhere, it is the image's own user."""
+    """Returns the recipe of a replica. `image` is an id, or a name with a digest. `capture` is a directory of this
+    machine if the engine is local, else the name of a volume. On this machine a replica runs as the user of this
+    process, so that the captures belong to that user; if that is root, and on other machines, it runs as the image's
+    own user."""
     role = names.SHADOW_ROLE if spec.shadow else names.REPLICA_ROLE
     more = {
         names.REPLICA: spec.id,
@@ -147,8 +148,8 @@ def replica(
 def proxy(
     called: Names, instance: int, image: str, config: PurePath, mounts: list[dict[str, Any]], *, user: str
 ) -> Recipe:
-    """An instance of HAProxy on the machine's own network: what it listens on is exactly bind:port, and no packet is
-    translated on its way."""
+    """Returns the recipe of an instance of HAProxy on the machine's own network: it listens on exactly bind:port,
+    and no packet is translated on its way."""
     host = {
         **_hardened(),
         "Init": False,
@@ -170,8 +171,8 @@ def proxy(
 
 
 def relay(called: Names, image: str, volume: str) -> Recipe:
-    """It waits; what it is for is run inside of it. On the machine's own network, so that it reaches the replicas
-    and the front door alike."""
+    """Returns the recipe of the relay, which only waits; its program runs inside it by exec. It uses the machine's
+    own network, so that it reaches both the replicas and the proxy."""
     host = {
         **_hardened(),
         "NetworkMode": "host",
@@ -204,8 +205,8 @@ def _hardened() -> dict[str, Any]:
 
 
 def _limits(cpus: float | None, memory: int | None) -> dict[str, Any]:
-    """No swap on top of the memory: a replica that needs it is too slow to serve, and should be seen to be too
-    large."""
+    """Returns CPU and memory limits without swap on top of the memory: a replica that swaps is too slow to serve and
+    should be seen to be too large."""
     found: dict[str, Any] = {"NanoCpus": int(cpus * 1e9)} if cpus else {}
     return found | ({"Memory": memory, "MemorySwap": memory} if memory else {})
 
@@ -215,12 +216,12 @@ def _word(text: str) -> str:
 
 
 def mount(source: str, target: str) -> dict[str, Any]:
-    """A directory of the engine's machine, or the volume of that name."""
+    """Returns the mount of a directory of the engine's machine, or of the volume of that name."""
     return {"Type": "bind" if source.startswith("/") else "volume", "Source": source, "Target": target}
 
 
 def same_place(directory: Path, socket: Path) -> list[dict[str, Any]]:
-    """Mounts that give a container the proxy's directory, and that of its socket where it is another one, under
-    their own names."""
+    """Returns mounts that give a container the proxy's directory, and that of its socket if it is another one, under
+    their own paths."""
     found = [directory.resolve(), *([socket.parent] if socket.parent != directory.resolve() else [])]
     return [mount(str(path), str(path)) for path in found]

@@ -1,4 +1,4 @@
-"""Replicas as containers of a Docker engine, on this machine or another one, with HAProxy beside them."""
+"""Runs replicas as containers of a Docker engine on this machine or another one, with HAProxy beside them."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ _KILLED = 137
 
 
 class DockerDriver:
+    """Implements Driver with containers: one per replica on the environment's own network."""
+
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         self.place = Place(setting)
@@ -45,12 +47,12 @@ class DockerDriver:
     def environment(self) -> Environment:
         return self.setting.environment
 
-    # How it is spoken with
+    # Transport
 
     def _housing(self, instance: int) -> ProxyHost:
         if self.environment.proxy == "host":
             if not self.place.local:
-                hint = "leave `proxy` out: HAProxy then runs beside them"
+                hint = "remove `proxy`: HAProxy then runs beside them"
                 raise UsageError(
                     f"environments.{self.environment.name}.proxy is `host`, and its replicas are on"
                     f" {self.place.address}",
@@ -79,15 +81,15 @@ class DockerDriver:
     # Before a change
 
     def prepare(self, version: int) -> None:
-        """The version's image and the proxy's, where they are not there; nothing that runs is touched."""
+        """Makes the image of the version and that of the proxy available; nothing that runs is touched."""
         self.place.patiently(self._check)
         self._image(version)
         if self.environment.proxy != "host":
             self.place.patiently(self.place.proxy_image)
 
     def _check(self) -> None:
-        """UsageError for an engine whose containers live in a machine or a network of their own, where neither we
-        nor the proxy reach them."""
+        """Raises UsageError for an engine whose containers are in a virtual machine or a network of their own, which
+        neither Podium nor the proxy can reach."""
         if not self.place.local:
             return
         about = self.place.engine.info()
@@ -115,12 +117,13 @@ class DockerDriver:
         return self._images[version]
 
     def start_cost(self, version: int) -> tuple[float, str]:
+        """Returns the time that a missing image takes to build or pull."""
         from ....containers.images import store
 
         journal, project = self.setting.journal, self.setting.project
         known = journal.images.get(project.mlflow.model, version, str(self.place.address))
         if known is not None and store.inspect(self.place.engine, known.image_id) is not None:
-            return 0.0, "its image is there"
+            return 0.0, "its image exists"
         built = [image for image in journal.images.of(project.mlflow.model) if image.version == version]
         if any(image.digest for image in built):
             return 30.0, "its image has to be pulled"
@@ -148,7 +151,7 @@ class DockerDriver:
                 try:
                     return self._started(kept.id, kept.image_id)
                 except (NotFound, Refused):
-                    pass  # it was removed a moment ago, or somebody else has its address now
+                    pass  # it was just removed, or another container has its address now
             self.place.remove(kept.id)
         image = self._image(spec.version)
         recipe = self._recipe(spec, image.reference)
@@ -156,7 +159,7 @@ class DockerDriver:
             container = self.place.create(recipe, address=self.place.free_address())
             try:
                 return self._started(container, image.image_id)
-            except Refused:  # another process of ours chose the same address and was faster
+            except Refused:  # another Podium process took the same address first
                 if last:
                     raise
         raise AssertionError("unreachable")
@@ -173,7 +176,7 @@ class DockerDriver:
         )
 
     def _capture(self, directory: Path) -> str:
-        """Where replicas leave captures: the environment's own directory where they can reach it, else a volume
+        """Returns where replicas write captures: the environment's own directory if they can reach it, else a volume
         beside them."""
         if not self.place.local:
             return self.place.volume("capture")
@@ -190,9 +193,9 @@ class DockerDriver:
         return Started(address or _NOWHERE, container=container, image=image)
 
     def enable_restart(self, replica: Replica) -> None:
-        """It has been healthy: from now on the engine itself brings it back, also after a reboot with no agent, and
-        it has its full share of the CPU. Before that a replica that ends has to stay ended, or nobody could read
-        why."""
+        """Lets the engine restart the replica from now on, also after a reboot without an agent, and gives it its
+        full share of the CPU. Before it was healthy, a replica that ends must stay ended, so that its failure can be
+        read."""
         self.place.patiently(lambda: self._enable_restart(replica))
 
     def _enable_restart(self, replica: Replica) -> None:
@@ -259,7 +262,7 @@ class DockerDriver:
         self.place.listing.forget()
 
     def after_rollout(self) -> None:
-        """Nothing of a change is left over here: what is not kept was removed with its replica."""
+        """Does nothing: what is not kept was removed with its replica."""
 
     def teardown(self) -> list[str]:
         return self.place.patiently(self.place.clear)
@@ -272,15 +275,15 @@ class DockerDriver:
     # What went wrong
 
     def failure_report(self, replica: Replica, log: Path) -> str:
-        """Its log, kept beside those of processes since the container will be removed, how it ended, and what its
-        health check said."""
+        """Returns the end of the replica's log, how it ended, and the last results of its health check. Saves the
+        log beside those of processes, since the container will be removed."""
         from ....containers.observe.log_collector import read_all
 
         try:
             found = self.place.inspect(replica.container) if replica.container else None
             if found is None:
                 return ""
-            # In the file that the agent keeps, and where it does, there is nothing left to do.
+            # The same file that the agent collects: if it does, nothing is left to read.
             read_all(self.place.engine, replica.container, log, secrets=self.setting.project.secrets)
         except (PodiumError, OSError) as error:
             return f"({error})"
@@ -299,14 +302,14 @@ class DockerDriver:
             words = f"than its {limit >> 20} MiB ({key})" if limit else f"than the machine had ({key} sets a limit)"
             return f"It was killed (exit code {code}) for using more memory {words}."
         if code == _KILLED:
-            return "It was killed from outside (exit code 137), not for its memory."
+            return "It was killed from outside (exit code 137), not for using too much memory."
         return f"It ended with exit code {code}." + (
             f" {clean(str(state['Error']))[:300]}" if state.get("Error") else ""
         )
 
 
 def _health(found: dict[str, Any]) -> list[str]:
-    """What the image's health check said the last times, where it has one."""
+    """Returns the last results of the image's health check, if it has one."""
     health: dict[str, Any] = found["State"].get("Health") or {}
     checks: list[dict[str, Any]] = health.get("Log") or []
     shown = [

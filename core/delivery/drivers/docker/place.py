@@ -1,5 +1,5 @@
-"""An environment's place on an engine: its containers, its network and its volumes, found by their labels and made
-where they are missing."""
+"""What one environment has on an engine: containers, a network and volumes, found by their labels and created if
+they are missing."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _GONE = (docker_errors.NotFound,)
 
 
 class Place:
-    """Everything here raises what the engine's errors mean. What it finds belongs to this environment of this
-    checkout and to nobody else."""
+    """Manages the containers, the network and the volumes of one environment of one checkout, and touches nothing
+    else. Every method raises the errors of the engine."""
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
@@ -48,7 +48,7 @@ class Place:
         return patiently(work, self.setting.patience, self.setting.say)
 
     def proxy_image(self) -> str:
-        """The proxy's image, pulled where the engine has it not."""
+        """Returns the proxy's image, pulled if the engine does not have it."""
         wanted = self.setting.environment.proxy_image
         if store.inspect(self.engine, wanted) is None:
             registry.pull(self.engine, wanted, say=self.setting.say)
@@ -57,6 +57,7 @@ class Place:
     # Containers
 
     def find(self, role: str, replica: str = "") -> list[Seen]:
+        """Returns the environment's containers of a role, or of one replica."""
         return [
             one
             for one in self.patiently(self.listing.all).values()
@@ -66,7 +67,7 @@ class Place:
         ]
 
     def of_replica(self, replica: str) -> list[Seen]:
-        """What runs under this name, as a replica or as the shadow of a replay."""
+        """Returns the containers of this replica id, whether a replica or the shadow of a replay."""
         return [*self.find(names.REPLICA_ROLE, replica), *self.find(names.SHADOW_ROLE, replica)]
 
     def seen(self, container: str) -> Seen | None:
@@ -74,8 +75,9 @@ class Place:
         return found if found is not None and found.environment == self.setting.environment.name else None
 
     def create(self, recipe: Recipe, *, replace: bool = True, address: str = "") -> str:
-        """The id of a new container, at `address` of its network where one is given. One of ours that has its name
-        is removed first, or taken instead; Refused when it is somebody else's."""
+        """Creates a container and returns its id, at `address` of its network if one is given. A container of this
+        environment with the same name is removed first, or reused if `replace` is False; raises Refused if the name
+        belongs to another owner."""
         config = recipe.stamped().config
         if address:
             network = config["HostConfig"]["NetworkMode"]
@@ -98,19 +100,19 @@ class Place:
         return str(made["Id"])
 
     def _ours(self, recipe: Recipe) -> str:
-        """The container that has the name already."""
+        """Returns this environment's container that already has the name."""
         other = self.engine.inspect(recipe.name)
         own: dict[str, str] = other["Config"].get("Labels") or {}
         ours = recipe.config["Labels"]
         if any(own.get(key) != ours.get(key) for key in (names.PROJECT, names.HOME, names.ROLE, names.ENVIRONMENT)):
             raise Refused(
-                f"a container that is not ours is called {recipe.name}",
+                f"the container {recipe.name} exists already and does not belong to this environment",
                 hint=f"remove or rename it: docker rm {recipe.name}",
             )
         return str(other["Id"])
 
     def start(self, container: str) -> dict[str, Any]:
-        """Start it, or let it go on where it is paused; all that the engine knows of it then."""
+        """Starts the container, or resumes it if it is paused; returns the engine's description of it."""
         engine = self.engine
         with engine.doing(f"starting {self.name_of(container)}"):
             try:
@@ -123,7 +125,7 @@ class Place:
         return engine.inspect(container)
 
     def stop(self, container: str, grace: float) -> None:
-        """TERM, and KILL after `grace` seconds; not an error when it is gone or has ended."""
+        """Sends TERM, and KILL after `grace` seconds. A container that is gone or has ended is no error."""
         engine = self.engine
         with engine.doing(f"stopping {self.name_of(container)}"):
             try:
@@ -138,7 +140,7 @@ class Place:
         self.listing.forget()
 
     def remove(self, container: str) -> None:
-        """With its anonymous volumes; not an error when it is gone, or is being removed already."""
+        """Removes the container with its anonymous volumes. One that is gone or being removed is no error."""
         engine = self.engine
         with engine.doing(f"removing {self.name_of(container)}"):
             try:
@@ -155,6 +157,7 @@ class Place:
         return found.name if found is not None else f"container {container[:12]}"
 
     def logs(self, container: str, lines: int) -> bytes:
+        """Returns the last lines of a container's log."""
         engine = self.engine
         with engine.doing(f"reading the log of {self.name_of(container)}"):
             try:
@@ -172,9 +175,9 @@ class Place:
 
     @cached_property
     def network(self) -> str:
-        """The id of the environment's own bridge network, made where it is missing."""
+        """Returns the id of the environment's bridge network, created if it is missing."""
         engine, labels = self.engine, self.called.labels(names.NETWORK_ROLE)
-        with engine.doing("making the environment's network"):
+        with engine.doing("creating the environment's network"):
             found = self.networks()
             if found:
                 return found[0]
@@ -183,17 +186,18 @@ class Place:
             except docker_errors.APIError as error:
                 text = str(error.explanation)
                 if error.status_code == 409 and (found := self.networks()):
-                    return found[0]  # another process of ours was faster
+                    return found[0]  # another Podium process was faster
                 if "address pool" in text:
-                    hint = "`docker network ls` shows them; `docker network prune` removes unused ones"
+                    hint = "run `docker network prune` to remove unused ones; `docker network ls` lists all"
                     raise Refused(
                         f"the engine at {self.address} has no addresses left for another network", hint=hint
                     ) from error
                 raise
 
     def _make_network(self, engine: Engine, labels: dict[str, str]) -> str:
-        """The engine chooses the range; but only in one that it was told may a container have an address of its own
-        for good."""
+        """Creates the network with an explicit range, since only in such a range can a container have a fixed
+        address. The engine knows which ranges are free, so the network is created, its range read, and created again
+        with it."""
         name = self.called.of()
         made = str(engine.api.create_network(name, driver="bridge", check_duplicate=True, labels=labels)["Id"])
         subnet = _subnet(engine.api.inspect_network(made))
@@ -205,19 +209,20 @@ class Place:
             return str(
                 engine.api.create_network(name, driver="bridge", check_duplicate=True, labels=labels, ipam=ipam)["Id"]
             )
-        except docker_errors.APIError:  # somebody took the range in between
+        except docker_errors.APIError:  # the range was taken in the meantime
             return str(engine.api.create_network(name, driver="bridge", check_duplicate=True, labels=labels)["Id"])
 
     def free_address(self) -> str:
-        """An address of the network that no container has, runs or not; empty where the engine has to choose. It
-        stays the container's whatever is restarted in whatever order: the proxy must not find another version where
-        one was."""
+        """Returns an address of the network that no container has, running or not; empty if the engine has to
+        choose. It stays the container's through every restart: the proxy must not find another version at an old
+        address."""
         engine = self.engine
         with engine.doing("choosing an address"):
             network = engine.api.inspect_network(self.network)
             configured: list[dict[str, Any]] = network["IPAM"].get("Config") or []
             subnet = _subnet(network)
-            # The gateway stands here only where the range was told; elsewhere the engine refuses a wish.
+            # A gateway is listed only for an explicit range; in other ranges the engine refuses a chosen
+            # address.
             if subnet is None or len(configured) != 1:
                 return ""
             attached: dict[str, dict[str, Any]] = network.get("Containers") or {}
@@ -228,23 +233,26 @@ class Place:
         return next((str(each) for each in hosts if str(each) not in taken), "")
 
     def networks(self) -> list[str]:
+        """Returns the ids of the environment's networks."""
         found = self.engine.api.networks(filters={"label": self.called.labels(names.NETWORK_ROLE).filters()})
         return sorted(str(one["Id"]) for one in found)
 
     def volume(self, what: str) -> str:
-        """The name of the environment's volume for `what`, made where it is missing."""
+        """Returns the name of the environment's volume for `what`, created if it is missing."""
         name = self.called.of(what)
-        with self.engine.doing(f"making the volume {name}"):
+        with self.engine.doing(f"creating the volume {name}"):
             self.engine.api.create_volume(name, labels=self.called.labels(names.VOLUME_ROLE).all())
         return name
 
     def volumes(self) -> list[str]:
+        """Returns the names of the environment's volumes."""
         answer = self.engine.api.volumes(filters={"label": self.called.labels(names.VOLUME_ROLE).filters()})
         found: list[dict[str, Any]] = answer.get("Volumes") or []
         return sorted(str(one["Name"]) for one in found)
 
     def clear(self) -> list[str]:
-        """Remove every container of the environment, its network and its volumes; what was removed, in words."""
+        """Removes every container of the environment, its network and its volumes; returns descriptions of what was
+        removed."""
         done: list[str] = []
         self.listing.forget()
         mine = [one for one in self.listing.all().values() if one.environment == self.setting.environment.name]

@@ -1,5 +1,5 @@
-"""HAProxy in a container: on this machine's engine beside its own files, on another machine's with its files in a
-volume there."""
+"""HAProxy in a container: on this machine's engine it uses the environment's own files, on another machine files in
+a volume."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SETTLE_SECONDS = 0.15
 
 
 class ContainerProxyHost(ABC):
-    """What both have in common. An instance that cannot start is removed again, and says why."""
+    """The common part of both hosts. An instance that cannot start is removed again, and the error gives its reason."""
 
     socket: PurePath
 
@@ -35,7 +35,7 @@ class ContainerProxyHost(ABC):
 
     @property
     def path(self) -> Path:
-        """The configuration as it was last written, here."""
+        """Returns the local copy of the configuration as it was last written."""
         return self.directory.resolve() / numbered("haproxy.cfg", self.instance)
 
     @property
@@ -64,7 +64,7 @@ class ContainerProxyHost(ABC):
     def require(self, bind: str, port: int) -> None: ...
 
     def start(self) -> None:
-        """One that somebody paused goes on: it holds its port, and the connections that it has."""
+        """Starts the container, or resumes a paused one, which still has its port and connections."""
         mine = self._mine()
         paused = next((one.id for one in mine if one.state == "paused"), None)
         if paused is not None:
@@ -84,10 +84,11 @@ class ContainerProxyHost(ABC):
 
     @abstractmethod
     def fill(self, container: str) -> None:
-        """Give the container what it needs before it starts."""
+        """Gives the container what it needs before it starts."""
 
     def _settled(self, container: str) -> None:
-        """HAProxy ends at once when it cannot listen; Docker would try again and again."""
+        """Waits long enough to see HAProxy fail: it ends immediately if it cannot listen, and Docker would restart
+        it again and again. Raises Unreachable with its reason."""
         deadline = time.monotonic() + _SETTLE_SECONDS
         while time.monotonic() < deadline:
             found = self.place.inspect(container)
@@ -95,15 +96,17 @@ class ContainerProxyHost(ABC):
             if not state["Running"] or (found is not None and found["RestartCount"]):
                 text = self.place.logs(container, 50).decode("utf-8", "replace")
                 write(self.log, text)
-                raise Unreachable(f"the proxy does not start: {reason(text)}", hint=f"{self.log} has all it said")
+                raise Unreachable(
+                    f"the proxy does not start: {reason(text)}", hint=f"read {self.log} for its whole output"
+                )
             time.sleep(0.03)
 
     def reload(self) -> None:
-        """SIGUSR2 has HAProxy's master start a new worker, which takes over the sockets of the old one."""
+        """Sends SIGUSR2, on which HAProxy's master starts a new worker that takes over the sockets of the old one."""
         container = self.container()
         if container is None:
             raise NotFound("the proxy's container is gone")
-        with self.place.engine.doing("telling the proxy to read its configuration"):
+        with self.place.engine.doing("reloading the proxy"):
             self.place.engine.api.kill(container, "SIGUSR2")
 
     def stop(self) -> bool:
@@ -117,8 +120,8 @@ class ContainerProxyHost(ABC):
 
 
 class LocalProxyHost(ContainerProxyHost):
-    """It sees the environment's directory under its own name, and runs as whoever we are: the socket is private to
-    us, as it is without Docker."""
+    """Mounts the environment's directory under its own path and runs as the user of this process, so that the socket
+    is as private as without Docker."""
 
     def __init__(self, place: Place, instance: int) -> None:
         super().__init__(place, instance)
@@ -130,10 +133,10 @@ class LocalProxyHost(ContainerProxyHost):
         return proxy(self.place.called, self.instance, image, self.path, mounts, user=f"{os.getuid()}:{os.getgid()}")
 
     def fill(self, container: str) -> None:
-        """It sees all that it needs."""
+        """Does nothing: the container sees its files through mounts."""
 
     def require(self, bind: str, port: int) -> None:
-        """A proxy that an earlier podium.yaml had as a process makes room."""
+        """Stops a proxy that an earlier podium.yaml ran as a process, then checks the port."""
         environment = self.place.setting.environment.name
         if any(one.state == "paused" for one in self.place.find(names.PROXY_ROLE)):
             return
@@ -143,8 +146,8 @@ class LocalProxyHost(ContainerProxyHost):
 
 
 class RemoteProxyHost(ContainerProxyHost):
-    """Its configuration and its socket are in a volume, which nobody has but it and the relay; in a directory of it,
-    since the engine gives the volume itself to root."""
+    """Keeps configuration and socket in a volume that only it and the relay mount; in a directory of it, since the
+    engine gives the volume itself to root."""
 
     def __init__(self, place: Place, instance: int) -> None:
         super().__init__(place, instance)
@@ -158,7 +161,7 @@ class RemoteProxyHost(ContainerProxyHost):
         return proxy(self.place.called, self.instance, image, self._config, mounts, user=f"{USER}:{USER}")
 
     def require(self, bind: str, port: int) -> None:
-        """HAProxy itself is the first who can say."""
+        """Does nothing: only HAProxy itself can find out whether the port is free."""
 
     def write(self, text: str) -> None:
         super().write(text)
@@ -167,14 +170,14 @@ class RemoteProxyHost(ContainerProxyHost):
             self.fill(container)
 
     def fill(self, container: str) -> None:
-        with self.place.engine.doing("giving the proxy its configuration"):
+        with self.place.engine.doing("copying the proxy's configuration"):
             self.place.engine.api.put_archive(
                 container, RUN_DIR, _archive(self._home.name, self._config.name, self.config().encode())
             )
 
 
 def _archive(directory: str, name: str, content: bytes) -> bytes:
-    """A tar with the directory, which is to be the proxy's alone, and one file in it."""
+    """Returns a tar with the directory, owned by the proxy's user, and one file in it."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         root = tarfile.TarInfo(directory)

@@ -1,5 +1,5 @@
-"""The relay of an environment on another machine: a container that stands beside its replicas and its proxy, and
-speaks with them for us."""
+"""The relay of an environment on another machine: a container beside its replicas and its proxy that carries
+Podium's requests to them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _lock = threading.Lock()
 
 
 class Relayed:
-    """The Reach (reach.py) of such an environment."""
+    """The Transport (proxy/transport.py) of such an environment."""
 
     def __init__(self, place: Place) -> None:
         key = (str(place.address), str(place.setting.project.home), place.setting.environment.name)
@@ -30,6 +30,7 @@ class Relayed:
     def http(
         self, address: str, port: int, method: str, path: str, *, body: bytes | None = None, timeout: float = 2.0
     ) -> tuple[int, bytes]:
+        """Sends an HTTP request from the relay."""
         try:
             return self._place.patiently(
                 lambda: self._relay.http(address, port, method, path, body=body, timeout=timeout)
@@ -40,23 +41,25 @@ class Relayed:
     def timed(
         self, address: str, port: int, path: str, *, body: bytes, content_type: str, timeout: float
     ) -> tuple[int, bytes, float]:
-        """Of a POST: (status, body, seconds as measured beside the replica). OSError as from `http`."""
+        """Sends a POST and returns (status, body, seconds as measured beside the replica). Raises OSError as `http`
+        does."""
         try:
             return self._relay.timed(address, port, "POST", path, body=body, content_type=content_type, timeout=timeout)
         except Unreachable as error:
             raise OSError(error.message) from error
 
     def ask(self, socket: PurePath, command: str, *, timeout: float = 1.0) -> str:
+        """Asks the proxy's runtime socket through the relay."""
         try:
             return self._relay.ask(str(socket), command, timeout=timeout)
         except OSError as error:
             raise Unreachable(
                 f"the proxy on {self._place.address} does not answer: {error}",
-                hint="the agent or the next deploy brings it back",
+                hint="start the agent or deploy again to restart it",
             ) from error
 
     def _open(self) -> tuple[Engine, str]:
-        """The relay's container, started where it is not there."""
+        """Returns the engine and the id of the relay's container, started if necessary."""
         place = self._place
         place.listing.forget()
         for old in place.find(names.RELAY_ROLE):
@@ -66,15 +69,15 @@ class Relayed:
                 return place.engine, old.id
             except (NotFound, RunFailed):
                 place.remove(old.id)
-        # Somebody else of ours may be about to make it as well: then it is theirs that is used.
+        # Another Podium process may be creating it as well; then that container is used.
         container = place.create(relay(place.called, image_for(place), place.volume("proxy")), replace=False)
         place.start(container)
         return place.engine, container
 
 
 def image_for(place: Place) -> str:
-    """Any image of ours on that engine has the Python that a relay needs: that of a replica there, else the newest
-    that was built."""
+    """Returns an image with the Python that a relay needs. Every image that Podium built has one: that of a replica
+    on the engine, else the newest."""
     replicas = sorted(place.find(names.REPLICA_ROLE), key=lambda one: one.labels.get(names.VERSION, ""), reverse=True)
     if replicas:
         return replicas[0].image_id
@@ -84,7 +87,7 @@ def image_for(place: Place) -> str:
     ]
     if not known:
         raise Unreachable(
-            f"nothing of ours is on {place.address} yet that could speak with the proxy there",
+            f"{place.address} has no image yet that could run the relay to the proxy there",
             hint="deploy a version first",
         )
     return known[0].image_id

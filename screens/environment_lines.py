@@ -1,0 +1,133 @@
+"""The lines about one environment: what serves and since when, whether it can be rolled back, what differs from the
+ledger, its replicas, and its live signals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..core.domain import format as fmt
+from ..core.domain.delivery import Condition, Deployment, EnvironmentStatus, Replica
+from ..core.domain.models import Version
+from ..core.domain.repair import Severity
+from ..core.domain.watching import SIGNALS, Series
+from ..tui.glyphs import Glyphs
+from ..tui.widgets.pane import safe
+from ..tui.widgets.sparkline import sparkline
+from ..tui.widgets.text_pane import Line
+from .version_lines import lineage_line
+
+POINTS = 90
+"""How many values of a signal are drawn at most."""
+_LABELS = {
+    "requests": "requests",
+    "error_rate": "errors",
+    "latency_p50": "p50",
+    "latency_p95": "p95",
+    "latency_p99": "p99",
+    "cpu": "cpu",
+    "memory": "memory",
+}
+_ROLES = {"requests": "run", "error_rate": "bad", "cpu": "wait", "memory": "wait"}
+# A signal that is below this must not fill the picture: errors of a hundredth part, an idle replica's CPU.
+_FLOORS = {"error_rate": 0.05, "cpu": 0.1}
+
+
+def status_lines(status: EnvironmentStatus, version: Version | None, glyphs: Glyphs, now: float) -> list[Line]:
+    """`version` is the one that serves, where the registry's snapshot has it."""
+    lines = [_serving(status, version, glyphs), _rollback(status, glyphs), *_differences(status, glyphs)]
+    if status.deployment is not None:
+        lines.append(_since(status.deployment, now))
+    if status.locked_by:
+        lines.append(((f"{glyphs['lock']} locked: {safe(status.locked_by)}", "warn"),))
+    replicas = sorted(status.replicas, key=lambda replica: (-replica.weight, replica.id))
+    lines += [_replica(replica, glyphs, now) for replica in replicas]
+    return [*lines, *_down(status, glyphs)]
+
+
+def _serving(status: EnvironmentStatus, version: Version | None, glyphs: Glyphs) -> Line:
+    if status.serving is None:
+        return (("Serves nothing yet: ", "text"), ("podium deploy puts a version here.", "muted"))
+    if version is not None:
+        return lineage_line(version, [status.name], glyphs["arrow"])
+    return ((f"v{status.serving}", "ok!"), ("  the registry was not read yet", "faint"))
+
+
+def _rollback(status: EnvironmentStatus, glyphs: Glyphs) -> Line:
+    if status.rollback_to is None:
+        return (("rollback ", "muted"), (safe(status.rollback_note) or "no earlier version to go back to", "faint"))
+    expected = f" in about {fmt.duration(status.rollback_seconds)}" if status.rollback_seconds is not None else ""
+    note = f"   {safe(status.rollback_note)}" if status.rollback_note else ""
+    return (
+        ("rollback ", "muted"),
+        (f"{glyphs['ok']} ready: B brings v{status.rollback_to} back{expected}", "ok"),
+        (note, "muted"),
+    )
+
+
+def _differences(status: EnvironmentStatus, glyphs: Glyphs) -> list[Line]:
+    if not status.differences:
+        return []
+    badge = f" {fmt.count(len(status.differences), 'difference').upper()} "
+    return [
+        ((badge, "badge"), ("  between the ledger and what runs: M plans the repair", "muted")),
+        *(
+            ((f"{glyphs['warn']} {safe(each.words)}", "bad" if each.severity is Severity.PROBLEM else "warn"),)
+            for each in status.differences
+        ),
+    ]
+
+
+def _since(deployment: Deployment, now: float) -> Line:
+    return (
+        ("since ", "muted"),
+        (f"{deployment.how} by {safe(deployment.who)} {fmt.when(deployment.at, now)}", ""),
+        (f"   {deployment.strategy}" if deployment.strategy else "", "muted"),
+        (f"   {safe(deployment.why)}", "muted"),
+    )
+
+
+def _replica(replica: Replica, glyphs: Glyphs, now: float) -> Line:
+    glyph, role = glyphs.state(replica.state)
+    share = f"weight {replica.weight}" if replica.weight else "no traffic"
+    restarts = f"  {fmt.count(replica.restarts, 'restart')}" if replica.restarts else ""
+    up = f"  up {fmt.duration(now - replica.started)}" if replica.started and replica.state != "dead" else ""
+    return (
+        (f"{glyph} {replica.state:<9}", role),
+        (f"v{replica.version:<4}", "accent"),
+        (f"{replica.slot:<10} :{replica.port:<6} {share:<11}", "muted"),
+        (f"{up}{restarts}", "muted" if not replica.restarts else "warn"),
+        (f"  {safe(replica.message)}" if replica.message else "", "warn"),
+    )
+
+
+def _down(status: EnvironmentStatus, glyphs: Glyphs) -> list[Line]:
+    """What to know while nothing answers for it."""
+    if status.serving is None or status.proxy_alive:
+        return []
+    if status.health.condition is Condition.STOPPED:
+        words = f"{glyphs['warn']} v{status.serving} was served, and then all was stopped: a deploy starts it again"
+        return [((words, "warn"),)]
+    return [((f"{glyphs['bad']} the proxy is gone; the agent brings it back", "bad"),)]
+
+
+def signal_lines(series: Mapping[str, Series], width: int, glyphs: Glyphs) -> list[Line]:
+    """A line for each signal: its value now, its curve of `width` cells, and its highest point."""
+    if not series:
+        return []
+    return [_signal(name, series[name].values if name in series else (), width, glyphs) for name in SIGNALS]
+
+
+def _signal(name: str, values: tuple[float | None, ...], width: int, glyphs: Glyphs) -> Line:
+    known = [value for value in values if value is not None]
+    recent = [value for value in values[-3:] if value is not None]
+    top = max(known, default=0.0)
+    role = _ROLES.get(name, "accent")
+    if name == "error_rate":
+        role = "bad" if any(recent) else "warn" if top > 0 else "ok"
+    bars = sparkline(values, width, glyphs, ceiling=max(_FLOORS[name], top) if name in _FLOORS else None)
+    return (
+        (f"{_LABELS[name]:<9}", "muted"),
+        (f"{fmt.signal(name, recent[-1] if recent else None):>9}  ", "text!"),
+        (bars, role),
+        (f"  top {fmt.signal(name, top)}" if known else "  not measured", "faint"),
+    )

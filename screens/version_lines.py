@@ -1,0 +1,161 @@
+"""The lines about one version of a model: its lineage, images, gate reports, metrics and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..core.domain import format as fmt
+from ..core.domain.containers import Image
+from ..core.domain.delivery import Quarantined
+from ..core.domain.models import Version
+from ..core.domain.verdicts import CheckResult, GateReport
+from ..tui.glyphs import Glyphs
+from ..tui.widgets.pane import Span, fit, safe
+from ..tui.widgets.text_pane import Line
+
+_MAX_REPORTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a version beside what the registry holds. `serving` are the environments that serve it,
+    `images` those of all versions of its model, the newest version first."""
+
+    serving: tuple[str, ...] = ()
+    images: tuple[Image, ...] = ()
+    reports: tuple[GateReport, ...] = ()
+    quarantined: Quarantined | None = None
+
+
+def version_lines(version: Version, known: Known, glyphs: Glyphs, now: float) -> list[Line]:
+    lines = [] if known.quarantined is None else _quarantine_lines(known.quarantined, glyphs)
+    lines += [lineage_line(version, known.serving, glyphs["arrow"]), _made_line(version, now)]
+    for image in known.images:
+        if image.version == version.version:
+            lines += image_lines(image, _older(image, known.images), now)
+    if version.description:
+        lines.append(((safe(version.description), "muted"),))
+    for report in known.reports[:_MAX_REPORTS]:
+        lines += [(), *report_lines(report, now, glyphs)]
+    if not known.reports:
+        lines += [(), (("No gate has looked at this version.", "faint"),)]
+    metrics = [(name, fmt.number(value)) for name, value in version.metrics.items()]
+    return [
+        *lines,
+        *_section("Metrics", metrics, glyphs),
+        *_section("Parameters", sorted(version.params.items()), glyphs),
+    ]
+
+
+def _quarantine_lines(quarantined: Quarantined, glyphs: Glyphs) -> list[Line]:
+    why = f": {quarantined.why}" if quarantined.why else ""
+    return [
+        ((f"{glyphs['warn']} quarantined by {quarantined.who}{why}", "warn!"),),
+        ((f"  podium quarantine lift v{quarantined.version} lets triggers deploy it again", "muted"),),
+    ]
+
+
+def _made_line(version: Version, now: float) -> Line:
+    return (
+        ("made ", "muted"),
+        (fmt.when(version.created, now), ""),
+        ("   status ", "muted"),
+        (version.status.lower(), "ok" if version.status == "READY" else "warn"),
+        ("   digest ", "muted"),
+        (version.digest[:19], "") if version.digest else ("not fetched", "faint"),
+    )
+
+
+def _older(image: Image, images: Sequence[Image]) -> Image | None:
+    """Returns the image of the version before, on the same engine."""
+    return next((other for other in images if other.version < image.version and other.engine == image.engine), None)
+
+
+def _section(title: str, pairs: list[tuple[str, str]], glyphs: Glyphs) -> list[Line]:
+    return [(), ((title, "head"),), *_pairs(pairs, glyphs)] if pairs else []
+
+
+def lineage_line(version: Version, serving: Sequence[str], arrow: str) -> Line:
+    """commit → run → MLflow run → version → where it serves."""
+    parts: list[Span] = []
+    for label, value, role in (
+        ("commit", version.commit[:7] or "unknown", "accent"),
+        ("run", str(version.run_id) if version.run_id is not None else "none", "accent"),
+        ("MLflow", version.mlflow_run[:8] or "none", "accent"),
+        ("version", f"v{version.version}", "accent!"),
+        ("serves", ", ".join(serving) or "nowhere", "ok!" if serving else "faint"),
+    ):
+        if parts:
+            parts.append((f" {arrow} ", "faint"))
+        parts += [(f"{label} ", "muted"), (value, role)]
+    return tuple(parts)
+
+
+def image_lines(image: Image, older: Image | None, now: float) -> list[Line]:
+    """The serving image of a version: what it is known by, its size beside the version's before, and where it came
+    from."""
+    known = image.digest or image.image_id
+    size = fmt.size(image.size)
+    if older is not None and older.size and image.size:
+        size += (
+            f" ({'+' if image.size >= older.size else '-'}{fmt.size(abs(image.size - older.size))} from"
+            f" v{older.version})"
+        )
+    lines: list[Line] = [
+        (
+            ("image ", "muted"),
+            (known.removeprefix("sha256:")[:12], "accent!"),
+            ("  " + size, ""),
+            ("   built ", "muted"),
+            (fmt.when(image.built, now), ""),
+            (f" in {fmt.duration(image.seconds)}" if image.seconds else "", "muted"),
+            (f"   run {image.run_id}" if image.run_id is not None else "", "muted"),
+        )
+    ]
+    where = (
+        f"pushed to {image.reference.partition('@')[0]}"
+        if image.digest
+        else f"{image.tag or 'not tagged'} on {image.engine}, not pushed"
+    )
+    base = f"   base {image.base}" if image.base else ""
+    lines.append(
+        (("      ", ""), (safe(where), "muted"), (safe(base), "faint"), ("   SBOM kept" if image.sbom else "", "faint"))
+    )
+    return lines
+
+
+def report_lines(report: GateReport, now: float, glyphs: Glyphs) -> list[Line]:
+    glyph, role = glyphs.state(report.verdict)
+    against = f" against v{report.champion}" if report.champion is not None else ""
+    lines: list[Line] = [
+        (
+            (f"Gate {safe(report.gate)}  ", "head"),
+            (f"{glyph} {report.verdict}", f"{role}!"),
+            (f"{against} on {fmt.count(report.rows, 'row')}, {fmt.when(report.at, now)}", "muted"),
+        )
+    ]
+    shown = sorted(report.checks, key=lambda check: check.verdict == "pass")
+    lines += [_check_line(check, glyphs) for check in shown[:40]]
+    if len(shown) > 40:
+        lines.append(((f"  and {len(shown) - 40} more", "faint"),))
+    return lines
+
+
+def _check_line(check: CheckResult, glyphs: Glyphs) -> Line:
+    glyph, role = glyphs.state(check.verdict)
+    name = check.name + (f" [{check.slice}]" if check.slice else "")
+    return (
+        (f"  {glyph} ", role),
+        (fit(safe(name), 26, glyphs) + "  ", ""),
+        (safe(check.message), "muted" if role == "ok" else role),
+    )
+
+
+def _pairs(items: list[tuple[str, str]], glyphs: Glyphs) -> list[Line]:
+    """Names and values, two beside each other."""
+    cells: list[Line] = [
+        ((f"  {fit(safe(name), 20, glyphs)} ", "muted"), (fit(safe(value), 14, glyphs, "right"), ""))
+        for name, value in items
+    ]
+    return [cells[index] + (cells[index + 1] if index + 1 < len(cells) else ()) for index in range(0, len(cells), 2)]
