@@ -266,6 +266,20 @@ def _locks(project: Examined) -> Iterator[Finding]:
         yield _ok("locks", "nothing is locked or left behind")
 
 
+def _outbox(project: Examined) -> Iterator[Finding]:
+    """Names the receivers that were not told something; nothing is said while all were."""
+    for backlog in project.journal.outbox.backlogs():
+        if backlog.failed:
+            message = (
+                f"{backlog.failed} messages for {backlog.receiver} were given up; the last one: {backlog.given_up}"
+            )
+            yield Finding(Health.WARNING, "outbox", message, "look at what that server says, and at its credentials")
+        if backlog.waiting and backlog.attempts:
+            tried = f"the first was tried {backlog.attempts} times: {backlog.error}"
+            message = f"{backlog.waiting} messages wait for {backlog.receiver}; {tried}"
+            yield Finding(Health.WARNING, "outbox", message, "they are sent when it answers")
+
+
 def _lives(pid: int, started: float | None) -> bool:
     from .identity.processes import alive
 
@@ -328,6 +342,6 @@ def _environments(project: Examined) -> Iterator[Finding]:
 
 
 _CHECKS: tuple[Callable[[Examined], Iterable[Finding]], ...] = (
-    _python, _plugins, _configuration, _state, _space, _journal, _git, _haproxy, _mlflow, _agent, _locks, _ports,
-    _environments,
+    _python, _plugins, _configuration, _state, _space, _journal, _outbox, _git, _haproxy, _mlflow, _agent, _locks,
+    _ports, _environments,
 )  # fmt: skip

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .ledger import Ledger
     from .locks import Locks
     from .orders import Orders
+    from .outbox import Outbox
     from .quarantine import Quarantine
     from .replicas import Replicas
     from .runs import Runs
@@ -136,6 +137,12 @@ class Journal:
         from .orders import Orders
 
         return Orders(self._database, self.audit)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        from .outbox import Outbox
+
+        return Outbox(self._database)
 
     @cached_property
     def quarantine(self) -> Quarantine:

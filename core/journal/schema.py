@@ -120,7 +120,16 @@ ALTER TABLE agent ADD COLUMN boot TEXT NOT NULL DEFAULT '';
 ALTER TABLE agent ADD COLUMN namespace TEXT NOT NULL DEFAULT '';
 """
 
-MIGRATIONS: tuple[str, ...] = (_RUNS + _DELIVERY + _REGISTRY + _WATCHING + _AUDIT, _CONTAINERS, _IDENTITY)
+_OUTBOX = """
+CREATE TABLE outbox (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, receiver TEXT NOT NULL, kind TEXT NOT NULL, "key" TEXT NOT NULL UNIQUE,
+  body TEXT NOT NULL, added REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL, leased REAL,
+  state TEXT NOT NULL DEFAULT 'waiting', error TEXT NOT NULL DEFAULT '', ended REAL);
+CREATE INDEX outbox_waiting ON outbox(receiver, id) WHERE state = 'waiting';
+CREATE INDEX outbox_ended ON outbox(id) WHERE state <> 'waiting';
+"""
+
+MIGRATIONS: tuple[str, ...] = (_RUNS + _DELIVERY + _REGISTRY + _WATCHING + _AUDIT, _CONTAINERS, _IDENTITY, _OUTBOX)
 
 
 def check(database: Database, migrations: tuple[str, ...] = MIGRATIONS) -> bool:

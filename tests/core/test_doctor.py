@@ -143,3 +143,20 @@ def test_an_environment_that_was_stopped(cockpit: Cockpit) -> None:
     cockpit.journal.ledger.finish(row.id, DeploymentState.SUCCEEDED)
     (finding,) = found(cockpit, "staging")
     assert (finding.health, finding.hint) == (Health.WARNING, "podium deploy 3 -e staging")
+
+
+def test_a_receiver_that_was_not_told_is_named(cockpit: Cockpit) -> None:
+    box = cockpit.journal.outbox
+    assert found(cockpit, "outbox") == []
+    for number in range(3):
+        box.add("hub", "status", {"n": number})
+    assert found(cockpit, "outbox") == [], "nobody has tried yet"
+    first = box.claim()
+    assert first is not None
+    box.failed(first, "401: who are you?", final=True)
+    second = box.claim()
+    assert second is not None
+    box.failed(second, "hub does not answer")
+    given_up, waiting = found(cockpit, "outbox")
+    assert "1 messages for hub were given up; the last one: 401" in given_up.message and given_up.hint
+    assert "2 messages wait for hub" in waiting.message and "hub does not answer" in waiting.message and waiting.hint
