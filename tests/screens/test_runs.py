@@ -330,9 +330,9 @@ def test_a_failed_step_offers_a_shell_and_others_say_why_not(cockpit: SeededCock
         await pilot.press("n")
         await until(pilot, lambda: "Log of train[depth=4,rate=0.1]" in text(pilot.app), "a step that succeeded")
         await pilot.press("S")
-        await until(pilot, lambda: "only a failed or running step" in text(pilot.app), "nothing to look into")
+        await until(pilot, lambda: "a shell needs a failed or running step" in text(pilot.app), "nothing to look into")
         await pilot.press("G", "S")
-        await until(pilot, lambda: "is built in" in text(pilot.app), "no built-in")
+        await until(pilot, lambda: "is a built-in step" in text(pilot.app), "no built-in")
 
     drive(make_app(cockpit, screen="runs"), script)
 
