@@ -88,6 +88,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = [
         report.longrepr for report in terminalreporter.stats.get("skipped", []) if isinstance(report.longrepr, tuple)
     ]
+    if scale.factor() > 2 * scale.MARGIN:
+        terminalreporter.write_line(f"this machine is busy: time-outs were multiplied by {scale.factor():g}")
     reasons = Counter(str(reason).removeprefix("Skipped: ") for _, _, reason in skipped)
     if reasons:
         told = "; ".join(f"{count} ({reason})" for reason, count in reasons.most_common())
