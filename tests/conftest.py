@@ -19,7 +19,7 @@ from podium.core.containers import Engine, open_engine
 from podium.core.containers.engine.address import LOCAL_SOCKET, parse
 from podium.core.errors import PodiumError
 
-from .runner import hooks
+from .runner import hooks, scale
 from .servers import dockerd, images, registry, sshd, tls
 from .support import free_port
 
