@@ -19,7 +19,7 @@ from podium.core.containers import Engine, open_engine
 from podium.core.containers.engine.address import LOCAL_SOCKET, parse
 from podium.core.errors import PodiumError
 
-from .runner import hooks
+from .runner import hooks, scale
 from .servers import dockerd, images, registry, sshd, tls
 from .support import free_port
 
@@ -88,6 +88,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = [
         report.longrepr for report in terminalreporter.stats.get("skipped", []) if isinstance(report.longrepr, tuple)
     ]
+    if scale.factor() > 2 * scale.MARGIN:
+        terminalreporter.write_line(f"this machine is busy: time-outs were multiplied by {scale.factor():g}")
     reasons = Counter(str(reason).removeprefix("Skipped: ") for _, _, reason in skipped)
     if reasons:
         told = "; ".join(f"{count} ({reason})" for reason, count in reasons.most_common())

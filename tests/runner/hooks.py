@@ -64,8 +64,10 @@ def heed_signals() -> None:
 
 
 def watch() -> None:
-    """Starts the reaper of this process, and marks whatever is started from here."""
+    """Starts the reaper of this process, and marks whatever is started from here. It reads /proc."""
     global _reaper
+    if not sys.platform.startswith("linux"):
+        return
     mark = f"{os.getpid()}-{secrets.token_hex(8)}"
     command = [sys.executable, "-S", "-E", str(Path(reaper.__file__).resolve()), str(os.getpid()), mark, str(LOG)]
     environ = {name: value for name, value in os.environ.items() if name != reaper.VARIABLE}

@@ -28,7 +28,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PROC = Path("/proc")
 # What ends by itself when its starter is gone gets this long to do so.
 GRACE = 0.5
+POLL_INTERVAL = 0.5
 MAX_ROUNDS = 100
+MAX_LOG_BYTES = 1_000_000
 
 
 class Told:
@@ -61,14 +63,20 @@ def parent_of(pid: int) -> int:
     return 0
 
 
-def wait_for_end(pid: int) -> None:
-    """Waits without polling; a process that is gone already has ended."""
-    try:
+def has_terminal(pid: int) -> bool:
+    with suppress(OSError):
+        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[4] != "0"
+    return False
+
+
+def wait_for_end(pid: int, started: str) -> None:
+    """Waits without polling where the kernel can tell (5.3 and newer)."""
+    with suppress(OSError):
         descriptor = os.pidfd_open(pid)
-    except OSError:
-        return
-    select.select([descriptor], [], [])
-    os.close(descriptor)
+        select.select([descriptor], [], [])
+        os.close(descriptor)
+    while started and started_at(pid) == started:
+        time.sleep(POLL_INTERVAL)
 
 
 def processes() -> Iterator[int]:
@@ -82,7 +90,10 @@ def marked(pid: int, mark: bytes, here: set[bytes]) -> bool:
     with suppress(OSError):
         if b"%s=%s" % (os.fsencode(VARIABLE), mark) in (entry / "environ").read_bytes().split(b"\0"):
             return True
+    # A person's shell or editor may be there, too, to see what a test has left.
     with suppress(OSError):
+        if has_terminal(pid):
+            return False
         words = (entry / "cmdline").read_bytes()
         directory = os.fsencode(os.readlink(entry / "cwd"))
         return any(_within(path, words) or _within(path, directory) for path in here)
@@ -169,17 +180,18 @@ def main() -> None:
     pid, mark, log = int(sys.argv[1]), os.fsencode(sys.argv[2]), Path(sys.argv[3])
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
-    told = Told()
+    told, started = Told(), started_at(pid)
     listener = threading.Thread(target=told.listen, daemon=True)
     listener.start()
     print("ready", flush=True)
-    wait_for_end(pid)
+    wait_for_end(pid, started)
     listener.join(1.0)
     time.sleep(GRACE)
     killed, roots = end_all(mark, told.here)
     sweep(told, roots)
     if killed:
-        with log.open("a") as file:
+        large = log.exists() and log.stat().st_size > MAX_LOG_BYTES
+        with log.open("w" if large else "a") as file:
             file.write("".join(f"{os.fsdecode(mark)}: ended {words}\n" for words in killed))
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import re
 import signal
 import subprocess
+import termios
 from pathlib import Path
 
 import pytest
@@ -137,6 +140,26 @@ def test_what_was_forgotten_ends_with_the_session(run_pytest: Pytest, tmp_path: 
     found = daemons(tmp_path / "temporary")
     assert outcome(process) == {"passed": 2}
     wait_until(lambda: all_gone(found), 30, what=f"they have ended: {found}")
+
+
+def test_a_person_who_looks_at_what_a_test_left_is_left_alone(run_pytest: Pytest, tmp_path: Path) -> None:
+    process = run_pytest(LEAVES.replace("WAITS", "True"), "-n", "0", seconds=500)
+    found = daemons(tmp_path / "temporary")
+    main, inner = pty.openpty()
+
+    def own_terminal() -> None:
+        os.setsid()
+        fcntl.ioctl(inner, termios.TIOCSCTTY, 0)
+
+    shell = subprocess.Popen(["sleep", "1000"], cwd=tmp_path / "temporary", env={}, preexec_fn=own_terminal)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=scaled(20))
+    wait_until(lambda: all_gone(found), 30, what=f"they have ended: {found}")
+    assert shell.poll() is None
+    shell.kill()
+    shell.wait()
+    os.close(main)
+    os.close(inner)
 
 
 SIGNALS = """

@@ -58,13 +58,18 @@ def test_cpu_memory_and_network_once_a_second(yard: Yard, measured: Callable[[],
     busy = yard.run("busy", ["bash", "-c", BUSY])
     gateway = yard.engine.inspect(busy)["NetworkSettings"]["Gateway"]
     idle, sending = yard.run("idle"), yard.run("sending", ["bash", "-c", SENDING.format(gateway=gateway)])
-    time.sleep(1.0)  # until bash has filled its memory
     found = measured()
-    wait_until(lambda: len(found) >= 3 and len(found[-1]) == 3, 15.0)
-    used = {identity: each for identity, (_, each) in found[-1].items()}
-    assert 0.05 < used[busy].cpu < 1.2 and used[idle].cpu < 0.05
-    assert used[busy].memory > 25e6 and used[idle].memory < 10e6
-    assert used[sending].sent > 500 and used[idle].sent < 500
+
+    def latest() -> dict[str, Usage]:
+        return {identity: each for identity, (_, each) in found[-1].items()} if len(found) >= 3 else {}
+
+    def as_they_are(used: dict[str, Usage]) -> bool:
+        """A machine that is busy with something else gives a container less than it asks for, now and then."""
+        return len(used) == 3 and used[busy].cpu > 0.05 and used[busy].memory > 25e6 and used[sending].sent > 500
+
+    used = wait_until(lambda: (now := latest()) and as_they_are(now) and now, 15.0)
+    assert used[busy].cpu < 1.2 and used[idle].cpu < 0.05
+    assert used[idle].memory < 10e6 and used[idle].sent < 500
     told = yard.engine.api.stats(idle, stream=False)
     once = counters(json.dumps(told).encode())
     assert once is not None and abs(once.memory - used[idle].memory) < 2e6

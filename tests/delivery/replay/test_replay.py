@@ -306,9 +306,10 @@ def test_errors_fail_with_how_many_and_which(play: Played) -> None:
 
 
 def test_a_slow_one_fails(play: Played) -> None:
-    found = play(ReplayLimits(limit=80, at_least=80, max_slowdown=0.5), delay=0.02)
+    delay = scaled(0.02)  # as far beyond what the machine itself adds to an answer as on a quiet one
+    found = play(ReplayLimits(limit=80, at_least=80, max_slowdown=0.5), delay=delay)
     assert [check.verdict for check in found.checks] == [P, P, P, F], found.checks
-    assert found.slowdown is not None and found.slowdown > 0.5 and found.latency["p50"] > 0.02
+    assert found.slowdown is not None and found.slowdown > 0.5 and found.latency["p50"] > delay
 
 
 @pytest.mark.parametrize(
