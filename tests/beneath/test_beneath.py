@@ -329,7 +329,8 @@ def test_a_directory_that_becomes_a_link_in_between_lets_nobody_out(
     done = 0
     with Directory.open(top) as directory, swapping(top / "a/b", tmp_path / "outside"):
         for number in range(50_000):
-            with suppress(OSError, LinkRefused):
+            # A copy may also find that what it listed as a directory is none any more.
+            with suppress(OSError, RunFailed):
                 assert SECRET not in deed(directory, tmp_path / "copy")
                 done += 1
             if number > 500 and (done or deed is _copied):

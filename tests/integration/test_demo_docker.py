@@ -121,7 +121,7 @@ def test_an_image_that_cannot_be_pulled_is_told_with_the_option_that_names_anoth
     assert list(tmp_path.iterdir()) == [], "nothing was made"
     with pytest.raises(Unreachable) as caught:
         list(demonstration(tmp_path / "demo", docker=DemoImages(haproxy_image, missing)).play())
-    assert caught.value.hint.startswith("--proxy-image IMAGE")
+    assert caught.value.hint.startswith("pass --proxy-image IMAGE")
 
 
 def test_without_an_engine_it_says_so_and_makes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -225,7 +225,7 @@ def test_it_ends_when_another_one_has_taken_its_place(lab: Lab, other: tuple[int
 
 def test_one_on_another_host_is_not_ended_by_its_number(lab: Lab, other: tuple[int, float]) -> None:
     lab.journal.agent.claim(*other, "ben", machine=Machine("elsewhere", "another", "boot"))
-    with pytest.raises(Refused, match="runs on elsewhere") as caught:
+    with pytest.raises(Refused, match="is running on elsewhere") as caught:
         daemon.stop(lab.project, lab.journal)
     assert "there" in caught.value.hint and running(other[0])
     lab.journal._database.run("UPDATE agent SET heartbeat = heartbeat - 60")
