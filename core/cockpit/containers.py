@@ -43,11 +43,11 @@ class Containers:
         """Returns the current snapshot of an environment's engine: the agent's if it follows the engine, else the
         engine is asked. Returns None if no engine serves the environment, and a snapshot with a message if the
         engine does not answer."""
-        from ..delivery.environment.observed import picture
+        from ..delivery.environment.observed import snapshot
         from ..delivery.environment.runtime import EnvironmentRuntime
 
         found = self._opened.config.environment(environment)
-        return picture(EnvironmentRuntime(self._opened.config, self._opened.journal, found))
+        return snapshot(EnvironmentRuntime(self._opened.config, self._opened.journal, found))
 
     # Images
 

@@ -17,7 +17,7 @@ _lock = threading.Lock()
 _last: dict[tuple[str, str], EngineSnapshot] = {}
 
 
-def picture(runtime: EnvironmentRuntime, *, fresh: bool = False) -> EngineSnapshot | None:
+def snapshot(runtime: EnvironmentRuntime, *, fresh: bool = False) -> EngineSnapshot | None:
     """None for an environment that no engine serves. `fresh` asks the engine in any case, and each container closely.
 
     While an agent follows the engine, what it wrote is true however long ago that was. Where none does, the engine

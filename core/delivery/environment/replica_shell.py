@@ -58,7 +58,7 @@ def open_shell(runtime: EnvironmentRuntime, name: str) -> ShellSession:
 
 
 def _meant(runtime: EnvironmentRuntime, name: str) -> Container:
-    picture = observed.picture(runtime, fresh=True)
+    picture = observed.snapshot(runtime, fresh=True)
     if picture is None:
         raise Refused(
             f"{runtime.name} is served by processes of this machine, not from containers",

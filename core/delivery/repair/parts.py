@@ -34,7 +34,7 @@ def recover_rollouts(repair: Repair) -> None:
 def connect_containers(repair: Repair) -> None:
     """Connects containers to their network again, before anything looks for their address."""
     runtime = repair.runtime
-    picture = observed.picture(runtime, fresh=True) if repair.subjects(Kind.NETWORK) else None
+    picture = observed.snapshot(runtime, fresh=True) if repair.subjects(Kind.NETWORK) else None
     if picture is None or picture.message:
         return
     network = runtime.driver.owned_names().network
@@ -150,7 +150,7 @@ def move_aliases(repair: Repair) -> None:
 def remove_strays(repair: Repair) -> None:
     """Removes containers with our labels that the journal does not know, and only those that were shown before."""
     runtime = repair.runtime
-    picture = observed.picture(runtime, fresh=True) if repair.remove else None
+    picture = observed.snapshot(runtime, fresh=True) if repair.remove else None
     if picture is None or picture.message:
         return
     from ...containers.engine.address import of_environment

@@ -127,7 +127,7 @@ def _meant(runtime: EnvironmentRuntime, name: str) -> Replica | None:
     """Returns the replica of that id, or whose container has that name or id; None for the proxy."""
     from ..environment import observed
 
-    picture = observed.picture(runtime)
+    picture = observed.snapshot(runtime)
     containers = picture.containers if picture is not None else ()
     found = next((each for each in containers if name in (each.name, each.id)), None)
     if name == PROXY or (found is not None and found.role == PROXY):

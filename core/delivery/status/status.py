@@ -47,7 +47,7 @@ def look(runtime: EnvironmentRuntime, *, busy: bool = False, fresh: bool = False
     registry = RegistryView.load(runtime.journal, model)
     replicas, proxy_alive, trouble = _seen(runtime)
     try:
-        picture = None if trouble else observed.picture(runtime, fresh=fresh)
+        picture = None if trouble else observed.snapshot(runtime, fresh=fresh)
         return Look(
             past,
             replicas,
