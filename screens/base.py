@@ -173,17 +173,15 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
         """Have what is on screen read, where it is older than the journal."""
         self.podium.read(self.all_queries(), force=force)
 
-    def ask_new(self) -> None:
-        """After the cursor moved: read what was not asked for yet, and show at once what is known."""
-        self.podium.read([query for query in self.queries() if self.store.get(query.key).loading], force=True)
-        self.update()
-
     def update(self) -> None:
+        """Show what is known, and have read what was not asked for yet."""
         if not self.ready or not self.is_current:
             return
         self._show_frame()
         self.show()
         self.show_footer()
+        # One answer tells what else is needed: the project names the model, a row the version under the cursor.
+        self.podium.read_new(self.all_queries())
 
     def show_footer(self) -> None:
         self.query_one(Footer).show(self.context())

@@ -264,7 +264,7 @@ class EnvironmentsScreen(PodiumScreen):
     def on_table_moved(self, message: Table.Moved) -> None:
         message.stop()
         if message.table.id == "list":
-            self.ask_new()
+            self.update()
 
     def on_table_opened(self, message: Table.Opened) -> None:
         message.stop()

@@ -174,8 +174,6 @@ class ModelsScreen(PodiumScreen):
         name = self.model
         snapshot = self.store.get(f"versions:{name}")
         versions: tuple[Version, ...] = snapshot.value or ()
-        if name and snapshot.loading:
-            self.podium.read([queries.versions_of(name)])
         project = self.project
         pipeline = project.pipelines[0] if project and project.pipelines else "NAME"
         empty = (
@@ -227,7 +225,7 @@ class ModelsScreen(PodiumScreen):
 
     def on_table_moved(self, message: Table.Moved) -> None:
         message.stop()
-        self.ask_new()
+        self.update()
 
     def do_promote(self) -> None:
         self.changes.promote()

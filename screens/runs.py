@@ -205,7 +205,7 @@ class RunsScreen(PodiumScreen):
         message.stop()
         if message.table.id == "list":
             self._near_end()
-            self.ask_new()
+            self.update()
         elif message.table.id == "graph":
             self._show_log()
             message.table.refresh()

@@ -285,6 +285,10 @@ class PodiumApp(EndingApp):
             self._read_at[query.key] = now
             self._submit(query)
 
+    def read_new(self, queries: Iterable[Query]) -> None:
+        """Have those queries read that were never asked for."""
+        self.read([query for query in queries if query.key not in self._read_at])
+
     def _submit(self, query: Query) -> None:
         def done(value: Any, error: BaseException | None) -> None:
             if error is None:

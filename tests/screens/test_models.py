@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from podium.core.journal import Journal
+from podium.tui import queries
 from podium.tui.application import PodiumApp
+from podium.tui.queries import Query
 from textual.pilot import Pilot
 
 from tests.tui.driving import drive, make_app, settled, text, until
-from tests.tui.seed import MODEL, SeededCockpit
+from tests.tui.seed import MODEL, NOW, SeededCockpit
 
 App = Callable[..., PodiumApp]
 
@@ -113,3 +115,20 @@ def test_no_versions_says_how_to_get_one(bare: SeededCockpit) -> None:
         )
 
     drive(make_app(bare, screen="models"), script)
+
+
+def test_what_only_the_project_tells_is_asked_for_when_the_project_comes_last(bare: SeededCockpit) -> None:
+    class Late(PodiumApp):
+        """An app whose project is read after everything else that the screen asked for at first."""
+
+        def _submit(self, query: Query) -> None:
+            if query.key == queries.PROJECT.key and not self.store.get("models").at:
+                self.set_timer(0.1, lambda: self._submit(query))
+            else:
+                super()._submit(query)
+
+    async def script(pilot: Pilot[Any]) -> None:
+        store = pilot.app.store
+        assert not store.get(f"versions:{MODEL}").loading and not store.get(f"images:{MODEL}").loading
+
+    drive(Late(bare, clock=lambda: NOW, interval=0.05, plain=False, screen="models"), script)

@@ -69,7 +69,7 @@ def test_a_plan_announces_no_canary_where_nobody_has_traffic(world: World) -> No
     status.stop(world.project, world.journal, world.environment)
     plan = plans.plan(world.project, world.journal, How.DEPLOY, "staging", 2)
     assert "give version 2 all traffic at once" in plan.steps
-    assert any("nothing for a canary to be compared with" in warning for warning in plan.warnings)
+    assert any("a canary has nothing to be compared with" in warning for warning in plan.warnings)
     assert plan.expected_seconds is not None and plan.expected_seconds < 60
 
 

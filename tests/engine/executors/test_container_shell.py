@@ -192,7 +192,7 @@ def test_why_there_is_no_shell(lab: StepLab, shell_image: str) -> None:
     cockpit = Cockpit(lab.home)
     with pytest.raises(NotFound, match="nothing is left of the container of step a of run 1"):
         cockpit.runs.shell(run.id, "a")
-    with pytest.raises(Refused, match="is built in"):
+    with pytest.raises(Refused, match="is a built-in step"):
         cockpit.runs.shell(run.id, "b")
     with pytest.raises(NotFound):
         cockpit.runs.shell(run.id, "c")
