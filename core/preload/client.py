@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -221,12 +222,20 @@ def _request(state: Path, child: Child, descriptors: Sequence[int]) -> socket.so
         return None
     try:
         connection.settimeout(SEND_TIMEOUT)
-        send(connection, child, tuple(descriptors))
+        send(connection, replace(child, umask=_umask()), tuple(descriptors))
         connection.setblocking(False)
     except OSError:
         connection.close()
         return None
     return connection
+
+
+def _umask() -> int:
+    """Returns this process's own, without a moment in which it is another one."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("Umask:"):
+            return int(line.split()[1], 8)
+    return 0o077
 
 
 def _connected(state: Path, env: Any) -> socket.socket | None:

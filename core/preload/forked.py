@@ -43,8 +43,8 @@ def carry_out(child: Child) -> int:
 
 
 def end(work: Callable[[], int]) -> NoReturn:
-    """Does the child's work and ends the process with its exit code. What is registered for the end is done, but nothing
-    is taken apart: for some thousand modules that would take longer than most steps."""
+    """Does the child's work and ends the process with its exit code. What is registered for the end is done, but
+    nothing is taken apart: for some thousand modules that would take longer than most steps."""
     code = 1
     try:
         code = work()
