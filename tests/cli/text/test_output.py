@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from podium.cli.text import output
 from podium.cli.text.output import Column, Format
@@ -47,6 +47,8 @@ def test_a_cell_cannot_leave_its_cell(capsys: pytest.CaptureFixture[str]) -> Non
         assert printed.count("\t") == (0 if format is Format.TABLE else 1)
 
 
+# The first text takes seconds on a busy machine: a table of all characters is made for it.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),
