@@ -13,7 +13,8 @@ import typer
 import typer.core
 
 from ..core.errors import ExitCode
-from . import diagnostics, session
+from . import session
+from .text import diagnostics
 
 # name -> (module, what it has there, its line in the help). The order is the order in `podium --help`.
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -100,14 +101,14 @@ def build(only: str | None = None) -> typer.Typer:
             raise typer.Exit
         session.directory.set(directory)
         if context.invoked_subcommand is None and not context.resilient_parsing:
-            from .ui import bare
+            from .commands.ui import bare
 
             bare()
 
     for name, (module, attribute, line) in COMMANDS.items():
         if only is None or name == only:
             command: Callable[..., Any] | typer.Typer = getattr(
-                importlib.import_module(f".{module}", __package__), attribute
+                importlib.import_module(f".commands.{module}", __package__), attribute
             )
             if isinstance(command, typer.Typer):
                 app.add_typer(command, name=name, short_help=line)

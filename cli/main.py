@@ -20,6 +20,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # short command's time.
     gc.set_threshold(10_000)
     from .app import run
-    from .diagnostics import guarded
+    from .guard import guarded
 
     return guarded(lambda: run(words))

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from .completion import complete_environment, complete_run, complete_version
-from .output import Format, Output
+from .text.output import Format, Output
 
 
 def environment_option(help: str) -> Any:

@@ -1,0 +1,73 @@
+"""watch: the agent, in the foreground or in the background."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ...core.cockpit import Cockpit, clean
+from ...core.domain.format import ago, moment
+from ...core.domain.watching import AgentStatus
+from ...core.errors import UsageError
+from ..text import diagnostics, output, shapes
+from ..text.output import Format, Output
+
+
+def watch(
+    cockpit: Cockpit,
+    daemon: Annotated[
+        bool, typer.Option("--daemon", help="Start it in the background and return when it reports for duty.")
+    ] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop the agent. What is deployed goes on serving.")] = False,
+    status: Annotated[
+        bool, typer.Option("--status", help="Say whether it runs; exit code 3 when it does not.")
+    ] = False,
+    output_format: Output = Format.TABLE,
+) -> int:
+    """Be the agent: start runs for pushes and schedules, keep what is deployed alive, measure it. One per project.
+
+    \b
+    Example:
+      podium watch --daemon
+      podium watch --status -o json
+    """
+    if daemon + stop + status > 1:
+        raise UsageError("--daemon, --stop and --status exclude each other")
+    if status:
+        return _status(cockpit.agent.status(), output_format)
+    if stop:
+        stopped = cockpit.agent.stop()
+        diagnostics.note(
+            "the agent was stopped; what is deployed goes on serving" if stopped else "the agent does not run"
+        )
+        return diagnostics.DONE
+    if daemon:
+        started = cockpit.agent.start()
+        diagnostics.note(f"the agent runs (pid {started.pid})", style="green")
+        if output_format is Format.JSON:
+            output.document(shapes.agent(started))
+        return diagnostics.DONE
+    cockpit.agent.run()
+    return diagnostics.DONE
+
+
+def _status(agent: AgentStatus, output_format: Format) -> int:
+    if output_format is Format.JSON:
+        output.document(shapes.agent(agent))
+    elif agent.alive:
+        output.pairs(
+            [
+                ("agent", "alive"),
+                ("pid", str(agent.pid or "")),
+                ("host", agent.host),
+                ("who", agent.who),
+                ("started", moment(agent.started) or ""),
+                ("heartbeat", ago(agent.heartbeat)),
+                ("message", agent.message),
+            ]
+        )
+    else:
+        diagnostics.note(f"the agent does not run{f': {clean(agent.message)}' if agent.message else ''}")
+        diagnostics.hint("`podium watch --daemon` starts it")
+    return diagnostics.DONE if agent.alive else diagnostics.NOT_FOUND
