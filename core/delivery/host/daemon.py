@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from ...errors import Unreachable
-from ...identity.processes import alive, started_at
+from ...identity.processes import alive, bears, started_at
 
 # The script is fixed; what it runs comes in as arguments, which the shell does not look into.
 _LAUNCH = 'log=$1; shift; "$@" >>"$log" 2>&1 </dev/null & echo $!'
@@ -27,9 +27,7 @@ def start(
 
     Returns its pid, and the start time that distinguishes it from a later process with the same pid.
     """
-    if log.exists() and log.stat().st_size > _MAX_LOG_BYTES:
-        log.replace(log.with_name(f"{log.name}.1"))
-    log.touch(mode=0o600)
+    fresh_log(log)
     launched = subprocess.run(
         ["/bin/sh", "-c", _LAUNCH, "sh", str(log), *command],
         cwd=cwd,
@@ -49,6 +47,13 @@ def start(
     return pid, started_at(pid) or 0.0
 
 
+def fresh_log(log: Path) -> None:
+    """Has a log to append to, for the owner alone; one that has grown too large is put aside."""
+    if log.exists() and log.stat().st_size > _MAX_LOG_BYTES:
+        log.replace(log.with_name(f"{log.name}.1"))
+    log.touch(mode=0o600)
+
+
 def stop(pid: int, started: float, *, grace: float) -> bool:
     """Sends TERM, and KILL after `grace` seconds; returns True if the process is gone. A process that merely has the
     same pid is left alone."""
@@ -64,23 +69,23 @@ def stop(pid: int, started: float, *, grace: float) -> bool:
 
 
 def find(marker: str) -> list[tuple[int, float]]:
-    """Returns (pid, start time) of the user's processes with `PODIUM_REPLICA=marker` in their environment: the
-    process that started them died before it noted the pid."""
+    """Returns (pid, start time) of the user's processes with `PODIUM_REPLICA=marker` in their environment, or with that
+    mark: the process that started them died before it noted the pid."""
     wanted = f"PODIUM_REPLICA={marker}".encode()
-    return _processes("environ", lambda words: wanted in words)
+    return _processes("environ", lambda pid, words: wanted in words or bears(pid, marker))
 
 
 def find_command(program: str, argument: str) -> list[tuple[int, float]]:
     """Returns (pid, start time) of the user's processes that run `program`, in any directory, with this argument."""
     wanted = os.fsencode(argument)
-    return _processes("cmdline", lambda words: Path(os.fsdecode(words[0])).name == program and wanted in words)
+    return _processes("cmdline", lambda _pid, words: Path(os.fsdecode(words[0])).name == program and wanted in words)
 
 
-def _processes(file: str, test: Callable[[list[bytes]], bool]) -> list[tuple[int, float]]:
+def _processes(file: str, test: Callable[[int, list[bytes]], bool]) -> list[tuple[int, float]]:
     found: list[tuple[int, float]] = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if test((process / file).read_bytes().split(b"\0")):
+            if test(int(process.name), (process / file).read_bytes().split(b"\0")):
                 started = started_at(int(process.name))
                 if started is not None:
                     found.append((int(process.name), started))
