@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from ..core.cockpit import Cockpit, clean
+from ..core.cockpit import Cockpit
 from ..core.domain.format import duration
 from ..core.domain.plans import Plan
 from ..core.domain.runs import RunDetail
+from ..core.domain.text import clean
 from ..core.errors import UsageError
 from . import diagnostics, output, shapes
 from .attend import attend

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from ..core.cockpit import Cockpit, LogLine, clean
+from ..core.cockpit import Cockpit, LogLine
 from ..core.domain.containers import Container, EngineSnapshot
 from ..core.domain.delivery import EnvironmentStatus, Replica
 from ..core.domain.format import duration, moment, size
 from ..core.domain.plans import Plan
+from ..core.domain.text import clean
 from ..core.errors import UsageError
 from . import diagnostics, output, shapes
 from .attend import attend

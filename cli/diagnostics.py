@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from ..core.domain.text import clean, one_line
 from ..core.errors import ConfigError, ExitCode, PodiumError
 
 DONE, FAILED, USAGE = ExitCode.DONE, ExitCode.FAILED, ExitCode.USAGE
@@ -72,8 +73,6 @@ def hint(text: str) -> None:
 
 def report(error: PodiumError) -> int:
     """Say what happened and what to do; the exit code that goes with it."""
-    from ..core.cockpit import clean
-
     lines = [clean(line) for line in (error.message or type(error).__name__).splitlines()]
     if isinstance(error, ConfigError):
         for line in lines:
@@ -89,15 +88,13 @@ def report(error: PodiumError) -> int:
 
 
 def clean_lines(text: str) -> str:
-    from ..core.cockpit import clean
-
     return "\n".join(clean(line) for line in text.splitlines())
 
 
 def usage(error: Exception) -> int:
     """A call that could not be parsed."""
     format_message = getattr(error, "format_message", None)
-    message = str(format_message() if format_message else error)
+    message = one_line(str(format_message() if format_message else error))
     context = getattr(error, "ctx", None)
     note(f"podium: {message[:1].lower()}{message[1:].rstrip('.')}", style="red")
     hint(f"`{context.command_path if context else 'podium'} --help` shows how it is called")

@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from ..core.cockpit import Cockpit, LogLine, clean
+from ..core.cockpit import Cockpit, LogLine
 from ..core.domain.format import moment
 from ..core.domain.runs import RunDetail, Step, StepState
+from ..core.domain.text import clean
 from ..core.errors import NotFound, UsageError
 from . import diagnostics, output
 from .follow import POLL_INTERVAL

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..core.domain.text import one_line
 from .diagnostics import paint
 
 
@@ -100,14 +101,14 @@ def rows(format: Format, columns: Sequence[Column], cells: Sequence[Sequence[str
         document(list(shapes))
     elif format is Format.PLAIN:
         for row in cells:
-            line("\t".join(_safe(cell) for cell in row))
+            line("\t".join(one_line(cell) for cell in row))
     else:
         table(columns, cells)
 
 
 def pairs(items: Iterable[tuple[str, str]]) -> None:
     """Two aligned columns: what something is called and what it is. Empty values are left out."""
-    kept = [(name, _safe(value)) for name, value in items if value]
+    kept = [(name, one_line(value)) for name, value in items if value]
     width = max((len(name) for name, _ in kept), default=0)
     for name, value in kept:
         line(f"{name:<{width}}  {value}")
@@ -117,7 +118,7 @@ def table(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
     """Aligned columns under a header; nothing at all for no rows."""
     if not cells:
         return
-    safe = [[_safe(cell) for cell in row] for row in cells]
+    safe = [[one_line(cell) for cell in row] for row in cells]
     widths = [max(len(column.title), *(width(row[index]) for row in safe)) for index, column in enumerate(columns)]
     _narrow(columns, widths)
     line(paint(_aligned(columns, [column.title for column in columns], widths), "dim", stream=sys.stdout))
@@ -170,16 +171,6 @@ def cut(text: str, size: int) -> str:
             break
         kept, used = kept + char, used + width(char)
     return kept + "~"
-
-
-def _safe(text: str) -> str:
-    """Text from models, logs and hosts is data: no escape sequence of theirs reaches the terminal, and a cell stays
-    on its line."""
-    if text.isascii() and text.isprintable():
-        return text
-    from ..core.cockpit import clean
-
-    return " ".join(clean(part) for part in text.splitlines()).replace("\t", " ")
 
 
 def flush() -> None:
