@@ -10,8 +10,9 @@ from ...core.cockpit import Cockpit, clean
 from ...core.domain.format import ago, moment
 from ...core.domain.watching import AgentStatus
 from ...core.errors import UsageError
+from ..options import Output
 from ..text import diagnostics, output, shapes
-from ..text.output import Format, Output
+from ..text.output import Format
 
 
 def watch(

@@ -13,11 +13,10 @@ from ...core.domain.attention import Need, Reason
 from ...core.domain.delivery import Condition, EnvironmentStatus, ReplicaState
 from ...core.domain.format import ago, duration, figure, short_commit
 from ...core.errors import UsageError
-from ..options import AnyEnvironment
+from ..options import AnyEnvironment, Model, Output
 from ..session import command
 from ..text import diagnostics, output, shapes
-from ..text.output import Column, Format, Output
-from .models import Model
+from ..text.output import Column, Format
 
 _STATUS = (
     Column("ENVIRONMENT"),

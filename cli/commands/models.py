@@ -11,23 +11,10 @@ from ...core.domain.format import ago, figure, short_commit
 from ...core.domain.models import Version
 from ...core.errors import PodiumError, UsageError
 from ..completion import complete_version
+from ..options import VERSION_HELP, Model, Offline, Output
 from ..text import diagnostics, output, shapes
-from ..text.output import Column, Format, Output
+from ..text.output import Column, Format
 
-Model = Annotated[
-    str | None,
-    typer.Option("--model", "-m", metavar="NAME", help="Another model than the project's own.", show_default=False),
-]
-Offline = Annotated[bool, typer.Option("--offline", help="Do not ask the registry: show what was seen last.")]
-VersionText = Annotated[
-    str,
-    typer.Argument(
-        metavar="VERSION",
-        help="3, an alias, or a commit's beginning.",
-        autocompletion=complete_version,
-        show_default=False,
-    ),
-]
 _SHOWN_METRICS = 4
 
 
@@ -157,7 +144,7 @@ def compare(
         list[str],
         typer.Argument(
             metavar="VERSION...",
-            help="Two or more: 3, an alias, a commit's beginning.",
+            help=f"Two or more. {VERSION_HELP}",
             autocompletion=complete_version,
         ),
     ],

@@ -11,9 +11,10 @@ from ...core.cockpit import Cockpit, clean, init_project, masked_document, schem
 from ...core.domain.format import count
 from ...core.domain.watching import Health
 from ...core.errors import ConfigError
+from ..options import Output
 from ..session import command, start
 from ..text import diagnostics, output, shapes
-from ..text.output import Column, Format, Output
+from ..text.output import Column, Format
 
 
 def init(

@@ -12,11 +12,11 @@ from ...core.domain.format import ago, duration, moment, short_commit
 from ...core.domain.plans import RESTS_ON_PREFIX
 from ...core.domain.runs import Run, RunState, Step
 from ...core.errors import NotFound, UsageError
-from ..completion import complete_pipeline, complete_run
+from ..completion import complete_pipeline
 from ..interaction.attend import attend, run_document, run_headline
-from ..options import FollowOptions, RunName, Why, environment_option
+from ..options import FollowOptions, Output, RunName, Why, environment_option, run_argument
 from ..text import diagnostics, output, shapes
-from ..text.output import Column, Format, Output
+from ..text.output import Column, Format
 from .canary import resume as resume_canary
 
 
@@ -61,14 +61,7 @@ def run(
 
 def follow_run(cockpit: Cockpit, run: Run, options: FollowOptions) -> int:
     """Follows a run that was just started and says how it ended; or says its number and leaves it alone."""
-    attended = attend(
-        cockpit,
-        run,
-        detach=options.detach,
-        quiet=options.quiet,
-        output_format=options.output_format,
-        headline=run_headline(run),
-    )
+    attended = attend(cockpit, run, options, headline=run_headline(run))
     return diagnostics.DONE if attended is None else attended.ending()
 
 
@@ -254,12 +247,7 @@ def cancel(cockpit: Cockpit, run: RunName, why: Why = "") -> int:
 def resume(
     cockpit: Cockpit,
     options: FollowOptions,
-    run: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[RUN]", help="The run's number, or `last`.", autocompletion=complete_run, show_default=False
-        ),
-    ] = None,
+    run: Annotated[str | None, run_argument("[RUN]")] = None,
     environment: Annotated[str | None, environment_option("Instead of a run: the canary in this environment.")] = None,
 ) -> int:
     """Take up a run that failed, was cancelled or was interrupted, after its last finished step. With -e: let a

@@ -11,9 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from .diagnostics import paint
 
@@ -22,14 +20,6 @@ class Format(StrEnum):
     TABLE = "table"
     PLAIN = "plain"
     JSON = "json"
-
-
-Output = Annotated[
-    Format,
-    typer.Option(
-        "-o", "--output", help="table for people, plain (tab-separated, no header) for cut and awk, json for programs."
-    ),
-]
 
 
 @dataclass(frozen=True, slots=True)
