@@ -14,7 +14,7 @@ from ...core.domain.plans import Plan
 from ...core.domain.runs import RunDetail
 from ...core.errors import UsageError
 from ..interaction.apply import apply, show_plan
-from ..options import EnvironmentName, RolloutOptions, VersionName
+from ..options import EnvironmentName, RolloutOptions, VersionName, environment_option
 from ..text import shapes
 from .canary import full as give_all_traffic
 from .models import refresh
@@ -24,7 +24,7 @@ def deploy(
     cockpit: Cockpit,
     options: RolloutOptions,
     version: VersionName = None,
-    environment: EnvironmentName = None,
+    environment: Annotated[str | None, environment_option("The environment.")] = None,
 ) -> int:
     """Deploy a version to an environment. No alias is moved.
 

@@ -1,4 +1,4 @@
-"""demo: the whole job on the example project, told as it happens."""
+"""demo: everything on the example project, told as it happens."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ def _play(played: Demo, teller: _Teller, output_format: Format) -> None:
 
 @contextlib.contextmanager
 def _ends_on_signals() -> Iterator[None]:
-    """A terminal that goes away, or a plain `kill`, ends the demonstration as Ctrl-C does: what it started must not
-    outlive it."""
+    """Makes a lost terminal and a plain `kill` end the demonstration as Ctrl-C does: what it started must not outlive
+    it."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -127,7 +127,7 @@ def _ends_on_signals() -> Iterator[None]:
 
 
 def _stop(played: Demo, directory: Path) -> None:
-    """Stop everything, undisturbed: a second Ctrl-C here would leave replicas behind."""
+    """Stops everything and ignores signals meanwhile: a second Ctrl-C would leave replicas behind."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
@@ -141,15 +141,14 @@ def _stop(played: Demo, directory: Path) -> None:
     if stopped:
         note(f"stopped: {', '.join(clean(each) for each in stopped)}", style="dim")
         shown = shlex.quote(os.path.relpath(directory))
-        diagnostics.hint(f"look at all that happened:  podium -C {shown} ui")
+        diagnostics.hint(f"see everything that happened:  podium -C {shown} ui")
         diagnostics.hint(
-            f"serve the champion again:   podium -C {shown} deploy champion -e production --yes --confirm production"
+            f"serve the champion again:      podium -C {shown} deploy champion -e production --yes --confirm production"
         )
 
 
 class _Teller:
-    """Tells events on standard error. On a terminal, what is being done now stands on a line of its own that is
-    replaced."""
+    """Tells events on standard error. On a terminal the last line says what is being done now, and is replaced."""
 
     def __init__(self) -> None:
         self._live = diagnostics.colourful(sys.stderr)
@@ -189,7 +188,7 @@ class _Teller:
 
 
 def _put(text: str) -> None:
-    """A terminal that is gone must not keep the demonstration from stopping what it started."""
+    """Writes to standard error. A lost terminal must not keep the demonstration from stopping what it started."""
     with contextlib.suppress(OSError, ValueError):
         print(text, end="", file=sys.stderr, flush=True)
 

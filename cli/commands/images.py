@@ -10,7 +10,7 @@ from ...core.cockpit import Cockpit
 from ...core.domain.containers import Image, Unneeded
 from ...core.domain.format import ago, count, duration, size
 from ..interaction.confirm import ask
-from ..options import DryRun, Model, Output, Yes
+from ..options import Model, Output
 from ..text import diagnostics, output, shapes
 from ..text.diagnostics import note
 from ..text.output import Column, Format
@@ -42,8 +42,10 @@ def images(
     newest: Annotated[
         int, typer.Option("--newest", metavar="N", min=1, help="With --prune: keep the newest N versions in any case.")
     ] = 5,
-    dry_run: DryRun = False,
-    yes: Yes = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --prune: show what would be removed, and remove nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --prune: do not ask.")] = False,
     output_format: Output = Format.TABLE,
 ) -> int:
     """List the images of versions on every engine, newest version first, or remove those that nothing needs.

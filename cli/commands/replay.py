@@ -173,7 +173,7 @@ def _show(report: Mapping[str, Any], output_format: Format) -> None:
 
 
 def shape(report: Mapping[str, Any]) -> dict[str, Any]:
-    """As every JSON of ours has it: times in ISO 8601, a run by the name `run`."""
+    """Returns the report with the run as `run` and times in ISO 8601, as in every other JSON."""
     return {
         **{key: value for key, value in report.items() if key != "run_id"},
         "run": report["run_id"],
@@ -199,7 +199,7 @@ def _figures(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("refused by both", str(report["refused"]) if report["refused"] else ""),
         ("only the champion failed", str(report["champion_errors"]) if report["champion_errors"] else ""),
         (
-            "answered otherwise then",
+            "answered differently then",
             f"{report['unsteady']} requests: the champion's predictions are not steady" if report["unsteady"] else "",
         ),
         ("latency", ", ".join(latency)),

@@ -1,4 +1,4 @@
-"""A plan as text: what a person reads before agreeing to it."""
+"""A plan as text, which a person reads before agreeing to it."""
 
 from __future__ import annotations
 
