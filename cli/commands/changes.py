@@ -1,24 +1,22 @@
-"""deploy, promote, rollback: show the plan, ask, apply, follow, say how long it took."""
+"""deploy, promote and rollback: plan the change, ask, apply it, follow it, and say how long it took."""
 
 from __future__ import annotations
 
+import shlex
 import time
 from typing import Annotated
 
 import typer
 
-from ...core.cockpit import Cockpit, clean
+from ...core.cockpit import Cockpit
 from ...core.domain.format import duration
 from ...core.domain.plans import Plan
 from ...core.domain.runs import RunDetail
+from ...core.domain.text import clean
 from ...core.errors import UsageError
-from ..interaction.attend import attend
-from ..interaction.confirm import agree
-from ..options import EnvironmentName, RolloutOptions, VersionName
-from ..text import diagnostics, output, shapes
-from ..text.diagnostics import note
-from ..text.output import Format
-from ..text.plan_text import plan_lines
+from ..interaction.apply import apply, show_plan
+from ..options import EnvironmentName, RolloutOptions, VersionName, environment_option
+from ..text import shapes
 from .canary import full as give_all_traffic
 from .models import refresh
 
@@ -27,9 +25,9 @@ def deploy(
     cockpit: Cockpit,
     options: RolloutOptions,
     version: VersionName = None,
-    environment: EnvironmentName = None,
+    environment: Annotated[str | None, environment_option("The environment.")] = None,
 ) -> int:
-    """Put a version on an environment. Aliases stay where they are.
+    """Deploy a version to an environment. No alias is moved.
 
     \b
     Example:
@@ -37,11 +35,12 @@ def deploy(
     """
     if version is None:
         raise UsageError(
-            "which version?", hint="`podium deploy challenger -e staging`; `podium versions` lists those there are"
+            "which version?",
+            hint=f"for example {_spelled('deploy', 'challenger', environment)}; `podium versions` lists all versions",
         )
     if environment is None:
-        names = ", ".join(cockpit.project.config.environments)
-        raise UsageError("which environment?", hint=f"-e with one of: {names}")
+        commands = [_spelled("deploy", version, name) for name in cockpit.project.config.environments]
+        raise UsageError("which environment?", hint="\n".join(commands) or "podium.yaml has no environments")
     return _change(cockpit, "deploy", version, environment, options)
 
 
@@ -50,9 +49,9 @@ def promote(
     options: RolloutOptions,
     version: VersionName = None,
     environment: EnvironmentName = None,
-    full: Annotated[bool, typer.Option("--full", help="Give the canary that is under way all traffic now.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Give the running canary all traffic now.")] = False,
 ) -> int:
-    """Make a version champion: the challenger, where none is named. It must have passed its gate.
+    """Make a version champion, by default the challenger. It must have passed its gate.
 
     \b
     Example:
@@ -63,8 +62,8 @@ def promote(
     if full:
         if version is not None:
             raise UsageError(
-                "--full is about the canary under way and takes no version",
-                hint="`podium status` says which one that is",
+                "--full gives the running canary all traffic and takes no version",
+                hint="`podium status` shows the canary",
             )
         return give_all_traffic(cockpit, environment, options)
     return _change(cockpit, "promote", version, environment, options)
@@ -76,7 +75,7 @@ def rollback(
     version: VersionName = None,
     environment: EnvironmentName = None,
 ) -> int:
-    """Put the last good version back, and quarantine the one it replaces.
+    """Bring back the last good version, or the named one, and quarantine the version that it replaces.
 
     \b
     Example:
@@ -88,43 +87,29 @@ def rollback(
 def _change(cockpit: Cockpit, verb: str, version: str | None, environment: str | None, options: RolloutOptions) -> int:
     began = time.monotonic()
     if options.force and not options.why:
-        raise UsageError("--force needs a reason", hint='add --why "…"; it is kept in the ledger')
+        raise UsageError("--force needs a reason", hint=f'{_spelled(verb, version, environment)} --force --why "…"')
     name = cockpit.project.config.environment(environment or cockpit.environments.default()).name
-    if verb != "rollback":  # what a rollback needs is in the ledger: it does not wait for the registry
+    if verb != "rollback":  # a rollback needs only the ledger, and must not wait for the registry
         refresh(cockpit, offline=False)
     number = cockpit.models.resolve(version).version if version else None
     plan = cockpit.changes.plan(verb, name, version=number, force=options.force)
-    refused = bool(plan.refusal) and not (plan.overridable and options.force)
     if options.dry_run:
-        return show_plan(plan, shapes.plan(plan), options.output_format, refused=refused)
-    typed = "" if refused else agree(plan, yes=options.yes, confirm=options.confirm)
-    began = time.monotonic() if not options.yes else began
-    run = cockpit.changes.apply(plan, confirmed=typed, why=options.why, force=options.force)
-    assert run is not None
-    attended = attend(
+        return show_plan(plan, shapes.plan(plan), options.output_format, force=options.force)
+    return apply(
         cockpit,
-        run,
-        detach=options.detach,
-        output_format=options.output_format,
+        plan,
+        options,
+        force=options.force,
+        began=began if options.yes else None,
         on_cancel="stopping, and undoing what was changed; Ctrl-C again returns at once",
+        finished=lambda detail: _serves(plan) + _traffic(detail),
     )
-    if attended is None:
-        return diagnostics.DONE
-    if not attended.succeeded:
-        return attended.ending()
-    took = duration(time.monotonic() - began)
-    note(f"{_serves(plan)}{_traffic(attended.detail)}, done in {took}", style="green")
-    return diagnostics.DONE
 
 
-def show_plan(plan: Plan, document: object, output_format: Format, *, refused: bool) -> int:
-    """Prints what --dry-run asks for; returns its exit code."""
-    if output_format is Format.JSON:
-        output.document(document)
-    else:
-        for text in plan_lines(plan):
-            output.line(text)
-    return diagnostics.REFUSED if refused else diagnostics.DONE
+def _spelled(verb: str, version: str | None, environment: str | None) -> str:
+    """Returns the command that was meant, for a hint."""
+    where = ["-e", environment] if environment else []
+    return shlex.join(["podium", verb, *([version] if version else []), *where])
 
 
 def _serves(plan: Plan) -> str:
@@ -135,7 +120,7 @@ def _serves(plan: Plan) -> str:
 
 
 def _traffic(detail: RunDetail) -> str:
-    """When the traffic had moved, which is what people wait for; what comes after it is bookkeeping."""
+    """Returns after how long the traffic had moved, which is what people wait for."""
     found = (step.results.get("traffic_seconds") for step in detail.steps)
     seconds = next((value for value in found if isinstance(value, int | float)), None)
     return f"; traffic moved after {duration(seconds)}" if seconds is not None else ""
