@@ -17,7 +17,7 @@ _AT_START = (
     "BLIS_", "NUMEXPR_", "ARROW_", "JE_ARROW_", "CUDA_", "ASAN_", "FAKETIME",
 )  # fmt: skip
 # Read at the start, but a child can do the same later.
-_LATER = ("PYTHONUNBUFFERED", "PYTHONSAFEPATH")
+_LATER = ("PYTHONUNBUFFERED", "PYTHONSAFEPATH", "PYTHONDONTWRITEBYTECODE")
 # Without these a program may not run at all; they change nothing of what is imported.
 _HARMLESS = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "VIRTUAL_ENV")
 

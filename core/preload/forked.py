@@ -70,7 +70,7 @@ def _exit_code(given: object) -> int:
 
 
 def _default_signals() -> None:
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2):
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -89,7 +89,8 @@ def _place(received: Sequence[int], wanted: Sequence[int]) -> None:
 
 
 def _renew_streams() -> None:
-    """The objects for 0, 1 and 2 stay; only what PYTHONUNBUFFERED says is done here instead of at the start."""
+    """The objects for 0, 1 and 2 stay; what these variables say is done here instead of at the start."""
+    sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(write_through=bool(os.environ.get("PYTHONUNBUFFERED")))  # type: ignore[union-attr]
