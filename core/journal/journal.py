@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .samples import Samples
     from .snapshots import Pictures
     from .steps import Steps
+    from .stops import Stops
     from .values import Values
     from .versions import Versions
 
@@ -107,6 +108,12 @@ class Journal:
         from .steps import Steps
 
         return Steps(self._database)
+
+    @cached_property
+    def stops(self) -> Stops:
+        from .stops import Stops
+
+        return Stops(self.values)
 
     @cached_property
     def ledger(self) -> Ledger:
