@@ -1,4 +1,4 @@
-"""deploy, promote, rollback: show the plan, ask, apply, follow, say how long it took."""
+"""deploy, promote, rollback, stop, start: show the plan, ask, apply, follow, say how long it took."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from ...core.domain.runs import RunDetail
 from ...core.errors import UsageError
 from ..interaction.attend import attend
 from ..interaction.confirm import agree
-from ..options import EnvironmentName, RolloutOptions, VersionName
+from ..options import ChangeOptions, EnvironmentName, RolloutOptions, VersionName
 from ..text import diagnostics, output, shapes
 from ..text.diagnostics import note
 from ..text.output import Format
 from ..text.plan_text import plan_lines
 from .canary import full as give_all_traffic
 from .models import refresh
+
+_ON_CANCEL = "stopping, and undoing what was changed; Ctrl-C again returns at once"
 
 
 def deploy(
@@ -39,10 +41,7 @@ def deploy(
         raise UsageError(
             "which version?", hint="`podium deploy challenger -e staging`; `podium versions` lists those there are"
         )
-    if environment is None:
-        names = ", ".join(cockpit.project.config.environments)
-        raise UsageError("which environment?", hint=f"-e with one of: {names}")
-    return _change(cockpit, "deploy", version, environment, options)
+    return _change(cockpit, "deploy", version, _named(cockpit, environment), options)
 
 
 def promote(
@@ -85,6 +84,70 @@ def rollback(
     return _change(cockpit, "rollback", version, environment, options)
 
 
+def stop(cockpit: Cockpit, options: ChangeOptions, environment: EnvironmentName = None) -> int:
+    """Stop an environment: its proxy and all of its replicas end, and the agent leaves it so.
+
+    \b
+    Example:
+      podium stop -e staging --why "moves to another machine"
+      podium stop -e production --dry-run
+    """
+    plan = cockpit.changes.plan("stop", _named(cockpit, environment))
+    return _stop_or_start(
+        cockpit, plan, options, "the stop continues without this command: stopping halfway would leave more to end"
+    )
+
+
+def start(cockpit: Cockpit, options: RolloutOptions, environment: EnvironmentName = None) -> int:
+    """Start a stopped environment again, with the version that it served last.
+
+    \b
+    Example:
+      podium start -e staging --yes
+    """
+    if options.force and not options.why:
+        raise UsageError("--force needs a reason", hint='add --why "…"; it is kept in the ledger')
+    plan = cockpit.changes.plan("start", _named(cockpit, environment), force=options.force)
+    return _stop_or_start(cockpit, plan, options, _ON_CANCEL, force=options.force)
+
+
+def _named(cockpit: Cockpit, environment: str | None) -> str:
+    if environment is None:
+        names = ", ".join(cockpit.project.config.environments)
+        raise UsageError("which environment?", hint=f"-e with one of: {names}")
+    return cockpit.project.config.environment(environment).name
+
+
+def _stop_or_start(cockpit: Cockpit, plan: Plan, options: ChangeOptions, on_cancel: str, *, force: bool = False) -> int:
+    refused = bool(plan.refusal) and not (plan.overridable and force)
+    if options.dry_run:
+        return show_plan(plan, shapes.plan(plan), options.output_format, refused=refused)
+    if plan.nothing_to_do and not plan.refusal:
+        if options.output_format is Format.JSON:
+            output.document(shapes.plan(plan))
+        note(clean(plan.nothing_to_do), style="green")
+        return diagnostics.DONE
+    typed = "" if refused else agree(plan, yes=options.yes, confirm=options.confirm)
+    began = time.monotonic()
+    run = cockpit.changes.apply(plan, confirmed=typed, why=options.why, force=force)
+    assert run is not None
+    attended = attend(
+        cockpit,
+        run,
+        detach=options.detach,
+        output_format=options.output_format,
+        on_cancel=on_cancel,
+        cancels=plan.verb != "stop",
+    )
+    if attended is None:
+        return diagnostics.DONE
+    if not attended.succeeded:
+        return attended.ending()
+    done = _serves(plan) if plan.versions is not None else f"{clean(plan.target)} is stopped"
+    note(f"{done}, done in {duration(time.monotonic() - began)}", style="green")
+    return diagnostics.DONE
+
+
 def _change(cockpit: Cockpit, verb: str, version: str | None, environment: str | None, options: RolloutOptions) -> int:
     began = time.monotonic()
     if options.force and not options.why:
@@ -106,7 +169,7 @@ def _change(cockpit: Cockpit, verb: str, version: str | None, environment: str |
         run,
         detach=options.detach,
         output_format=options.output_format,
-        on_cancel="stopping, and undoing what was changed; Ctrl-C again returns at once",
+        on_cancel=_ON_CANCEL,
     )
     if attended is None:
         return diagnostics.DONE
