@@ -19,8 +19,7 @@ PIPE_CLOSED = 141  # what a shell reports for a process that SIGPIPE ended
 
 
 def guarded(action: Callable[[], int]) -> int:
-    """Carry out a whole call. Whatever goes wrong becomes a sentence and an exit code; a person never meets a
-    traceback."""
+    """Carries out a whole call and returns its exit code. No traceback reaches a person."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -49,7 +48,7 @@ def guarded(action: Callable[[], int]) -> int:
 
 @contextlib.contextmanager
 def _stream_ends_quietly() -> Iterator[None]:
-    """A reader that went away (`| head`) ends the command without a word, also when Python flushes at its end."""
+    """Lets a reader that went away (`| head`) end the command without a word, also when Python flushes at its end."""
     try:
         yield
     except BrokenPipeError:
@@ -69,20 +68,20 @@ def _shown(error: PodiumError) -> int | None:
 
 
 def crash(error: BaseException) -> int:
-    """Something that nobody foresaw: one sentence, and the traceback in a file."""
+    """Reports an error that nobody foresaw: one sentence, and the traceback in a file. Returns the exit code."""
     if debugging():
         traceback.print_exception(error)
         return FAILED
     text = "".join(traceback.format_exception(error))
     where = _keep(text)
     said = " ".join(str(error).split())[:200]
-    note(f"podium: something unexpected happened: {type(error).__name__}{f': {said}' if said else ''}", style="red")
-    hint(f"what is known about it was written to {where}" if where else text)
+    note(f"podium: unexpected error: {type(error).__name__}{f': {said}' if said else ''}", style="red")
+    hint(f"the traceback is in {where}" if where else text)
     return FAILED
 
 
 def _keep(text: str) -> Path | None:
-    """Write `text` where it will be found: the project's state directory, else the one for temporary files."""
+    """Writes `text` to the project's state directory, or else to the one for temporary files; returns its path."""
     start = (directory.get() or Path.cwd()).absolute()
     homes = [parent / ".podium" for parent in (start, *start.parents)]
     for folder in [*(home for home in homes if home.is_dir()), Path(tempfile.gettempdir())]:

@@ -10,22 +10,24 @@ from ...core.cockpit import Cockpit, clean
 from ...core.domain.format import ago, moment
 from ...core.domain.watching import AgentStatus
 from ...core.errors import UsageError
+from ..options import Output
 from ..text import diagnostics, output, shapes
-from ..text.output import Format, Output
+from ..text.output import Format
 
 
 def watch(
     cockpit: Cockpit,
     daemon: Annotated[
-        bool, typer.Option("--daemon", help="Start it in the background and return when it reports for duty.")
+        bool, typer.Option("--daemon", help="Start it in the background, and return when it is running.")
     ] = False,
-    stop: Annotated[bool, typer.Option("--stop", help="Stop the agent. What is deployed goes on serving.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop it. Deployed versions go on serving.")] = False,
     status: Annotated[
-        bool, typer.Option("--status", help="Say whether it runs; exit code 3 when it does not.")
+        bool, typer.Option("--status", help="Say whether it is running; the exit code is 3 if it is not.")
     ] = False,
     output_format: Output = Format.TABLE,
 ) -> int:
-    """Be the agent: start runs for pushes and schedules, keep what is deployed alive, measure it. One per project.
+    """Run the agent, one per project: it starts runs for pushes and schedules, heals deployed environments and measures
+    them.
 
     \b
     Example:
@@ -39,12 +41,12 @@ def watch(
     if stop:
         stopped = cockpit.agent.stop()
         diagnostics.note(
-            "the agent was stopped; what is deployed goes on serving" if stopped else "the agent does not run"
+            "the agent was stopped; deployed versions go on serving" if stopped else "the agent is not running"
         )
         return diagnostics.DONE
     if daemon:
         started = cockpit.agent.start()
-        diagnostics.note(f"the agent runs (pid {started.pid})", style="green")
+        diagnostics.note(f"the agent is running (pid {started.pid})", style="green")
         if output_format is Format.JSON:
             output.document(shapes.agent(started))
         return diagnostics.DONE
@@ -68,6 +70,6 @@ def _status(agent: AgentStatus, output_format: Format) -> int:
             ]
         )
     else:
-        diagnostics.note(f"the agent does not run{f': {clean(agent.message)}' if agent.message else ''}")
+        diagnostics.note(f"the agent is not running{f': {clean(agent.message)}' if agent.message else ''}")
         diagnostics.hint("`podium watch --daemon` starts it")
     return diagnostics.DONE if agent.alive else diagnostics.NOT_FOUND

@@ -1,4 +1,4 @@
-"""pause, abort, and what resume and promote ask of a canary that is under way."""
+"""pause and abort, and the requests of resume and promote to a running canary."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from ...core.cockpit import Cockpit, clean
 from ...core.domain.delivery import CanaryState, CanaryStatus
 from ...core.domain.format import duration
 from ..interaction.confirm import agree
-from ..options import ChangeOptions, EnvironmentName, Why
+from ..options import ChangeOptions, EnvironmentName, Output, Why
 from ..text import diagnostics, output, shapes
-from ..text.output import Format, Output
+from ..text.output import Format
 
 
 def pause(
     cockpit: Cockpit, environment: EnvironmentName = None, why: Why = "", output_format: Output = Format.TABLE
 ) -> int:
-    """Keep the canary under way at its present share of the traffic until a person resumes or aborts it.
+    """Keep the running canary at its present share of the traffic until a person resumes or aborts it.
 
     \b
     Example:
@@ -28,7 +28,7 @@ def pause(
 def abort(
     cockpit: Cockpit, environment: EnvironmentName = None, why: Why = "", output_format: Output = Format.TABLE
 ) -> int:
-    """Abort the canary under way: the version before gets all traffic again.
+    """Abort the running canary: the previous version gets all traffic back.
 
     \b
     Example:
@@ -38,12 +38,12 @@ def abort(
 
 
 def resume(cockpit: Cockpit, environment: str, why: str, output_format: Format) -> int:
-    """Lets a paused or undecided canary continue."""
+    """Lets a canary continue that is paused or inconclusive."""
     return request(cockpit, "resume", environment, _unasked(why, output_format))
 
 
 def full(cockpit: Cockpit, environment: str | None, options: ChangeOptions) -> int:
-    """Gives the canary's version all traffic now. A protected environment wants its name."""
+    """Gives the canary's version all traffic now. For a protected environment its name has to be confirmed."""
     return request(cockpit, "full", environment, options)
 
 
@@ -52,7 +52,7 @@ def _unasked(why: str, output_format: Format) -> ChangeOptions:
 
 
 def request(cockpit: Cockpit, verb: str, environment: str | None, options: ChangeOptions) -> int:
-    """Asks that of the canary under way and says what it was doing."""
+    """Sends the request `verb` to the running canary and says what state it found it in."""
     name = environment or cockpit.environments.default()
     plan = cockpit.changes.plan(verb, name)
     found = cockpit.environments.canary(name)
@@ -69,7 +69,7 @@ _ASKED = {"pause": "pause", "resume": "resume", "full": "take all traffic", "abo
 
 
 def words(status: CanaryStatus) -> str:
-    """One line about a canary: `canary v4 at 25 % (stage 2 of 3), judged in 40s: error_rate …`."""
+    """Returns one line about a canary: `canary v4 at 25 % (stage 2 of 3), judged in 40s: error_rate …`."""
     place = f"canary v{status.version} at {status.share} % (stage {status.stage + 1} of {len(status.weights)})"
     if status.state is CanaryState.RUNNING:
         left = max(0.0, (status.until or time.time()) - time.time())

@@ -1,7 +1,8 @@
-"""deploy, promote, rollback, stop, start: show the plan, ask, apply, follow, say how long it took."""
+"""deploy, promote, rollback, stop and start: plan the change, ask, apply it, follow it, and say how long it took."""
 
 from __future__ import annotations
 
+import shlex
 import time
 from typing import Annotated
 
@@ -12,16 +13,15 @@ from ...core.domain.format import duration
 from ...core.domain.plans import Plan
 from ...core.domain.runs import RunDetail
 from ...core.errors import UsageError
-from ..interaction.attend import attend
-from ..interaction.confirm import agree
-from ..options import ChangeOptions, EnvironmentName, RolloutOptions, VersionName
+from ..interaction.apply import apply, show_plan
+from ..options import ChangeOptions, EnvironmentName, RolloutOptions, VersionName, environment_option
 from ..text import diagnostics, output, shapes
 from ..text.diagnostics import note
 from ..text.output import Format
-from ..text.plan_text import plan_lines
 from .canary import full as give_all_traffic
 from .models import refresh
 
+ThatEnvironment = Annotated[str | None, environment_option("The environment.")]
 _ON_CANCEL = "stopping, and undoing what was changed; Ctrl-C again returns at once"
 
 
@@ -29,9 +29,9 @@ def deploy(
     cockpit: Cockpit,
     options: RolloutOptions,
     version: VersionName = None,
-    environment: EnvironmentName = None,
+    environment: ThatEnvironment = None,
 ) -> int:
-    """Put a version on an environment. Aliases stay where they are.
+    """Deploy a version to an environment. No alias is moved.
 
     \b
     Example:
@@ -39,9 +39,10 @@ def deploy(
     """
     if version is None:
         raise UsageError(
-            "which version?", hint="`podium deploy challenger -e staging`; `podium versions` lists those there are"
+            "which version?",
+            hint=f"for example {_spelled('deploy', 'challenger', environment)}; `podium versions` lists all versions",
         )
-    return _change(cockpit, "deploy", version, _named(cockpit, environment), options)
+    return _change(cockpit, "deploy", version, _named(cockpit, "deploy", version, environment), options)
 
 
 def promote(
@@ -49,9 +50,9 @@ def promote(
     options: RolloutOptions,
     version: VersionName = None,
     environment: EnvironmentName = None,
-    full: Annotated[bool, typer.Option("--full", help="Give the canary that is under way all traffic now.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Give the running canary all traffic now.")] = False,
 ) -> int:
-    """Make a version champion: the challenger, where none is named. It must have passed its gate.
+    """Make a version champion, by default the challenger. It must have passed its gate.
 
     \b
     Example:
@@ -62,8 +63,8 @@ def promote(
     if full:
         if version is not None:
             raise UsageError(
-                "--full is about the canary under way and takes no version",
-                hint="`podium status` says which one that is",
+                "--full gives the running canary all traffic and takes no version",
+                hint="`podium status` shows the canary",
             )
         return give_all_traffic(cockpit, environment, options)
     return _change(cockpit, "promote", version, environment, options)
@@ -75,7 +76,7 @@ def rollback(
     version: VersionName = None,
     environment: EnvironmentName = None,
 ) -> int:
-    """Put the last good version back, and quarantine the one it replaces.
+    """Bring back the last good version, or the named one, and quarantine the version that it replaces.
 
     \b
     Example:
@@ -84,7 +85,7 @@ def rollback(
     return _change(cockpit, "rollback", version, environment, options)
 
 
-def stop(cockpit: Cockpit, options: ChangeOptions, environment: EnvironmentName = None) -> int:
+def stop(cockpit: Cockpit, options: ChangeOptions, environment: ThatEnvironment = None) -> int:
     """Stop an environment: its proxy and all of its replicas end, and the agent leaves it so.
 
     \b
@@ -92,13 +93,20 @@ def stop(cockpit: Cockpit, options: ChangeOptions, environment: EnvironmentName 
       podium stop -e staging --why "moves to another machine"
       podium stop -e production --dry-run
     """
-    plan = cockpit.changes.plan("stop", _named(cockpit, environment))
-    return _stop_or_start(
-        cockpit, plan, options, "the stop continues without this command: stopping halfway would leave more to end"
+    plan = cockpit.changes.plan("stop", _named(cockpit, "stop", None, environment))
+    if (done := _without_a_run(plan, options)) is not None:
+        return done
+    return apply(
+        cockpit,
+        plan,
+        options,
+        on_cancel="the stop continues without this command: stopping halfway would leave more to end",
+        cancels=False,
+        finished=lambda _: f"{clean(plan.target)} is stopped",
     )
 
 
-def start(cockpit: Cockpit, options: RolloutOptions, environment: EnvironmentName = None) -> int:
+def start(cockpit: Cockpit, options: RolloutOptions, environment: ThatEnvironment = None) -> int:
     """Start a stopped environment again, with the version that it served last.
 
     \b
@@ -106,88 +114,59 @@ def start(cockpit: Cockpit, options: RolloutOptions, environment: EnvironmentNam
       podium start -e staging --yes
     """
     if options.force and not options.why:
-        raise UsageError("--force needs a reason", hint='add --why "…"; it is kept in the ledger')
-    plan = cockpit.changes.plan("start", _named(cockpit, environment), force=options.force)
-    return _stop_or_start(cockpit, plan, options, _ON_CANCEL, force=options.force)
+        raise UsageError("--force needs a reason", hint=f'{_spelled("start", None, environment)} --force --why "…"')
+    plan = cockpit.changes.plan("start", _named(cockpit, "start", None, environment), force=options.force)
+    if (done := _without_a_run(plan, options, force=options.force)) is not None:
+        return done
+    return apply(cockpit, plan, options, force=options.force, on_cancel=_ON_CANCEL, finished=lambda _: _serves(plan))
 
 
-def _named(cockpit: Cockpit, environment: str | None) -> str:
-    if environment is None:
-        names = ", ".join(cockpit.project.config.environments)
-        raise UsageError("which environment?", hint=f"-e with one of: {names}")
-    return cockpit.project.config.environment(environment).name
-
-
-def _stop_or_start(cockpit: Cockpit, plan: Plan, options: ChangeOptions, on_cancel: str, *, force: bool = False) -> int:
-    refused = bool(plan.refusal) and not (plan.overridable and force)
+def _without_a_run(plan: Plan, options: ChangeOptions, *, force: bool = False) -> int | None:
+    """Prints what --dry-run asks for, or that there is nothing to do; returns the exit code, None if the plan is to be
+    applied."""
     if options.dry_run:
-        return show_plan(plan, shapes.plan(plan), options.output_format, refused=refused)
-    if plan.nothing_to_do and not plan.refusal:
-        if options.output_format is Format.JSON:
-            output.document(shapes.plan(plan))
-        note(clean(plan.nothing_to_do), style="green")
-        return diagnostics.DONE
-    typed = "" if refused else agree(plan, yes=options.yes, confirm=options.confirm)
-    began = time.monotonic()
-    run = cockpit.changes.apply(plan, confirmed=typed, why=options.why, force=force)
-    assert run is not None
-    attended = attend(
-        cockpit,
-        run,
-        detach=options.detach,
-        output_format=options.output_format,
-        on_cancel=on_cancel,
-        cancels=plan.verb != "stop",
-    )
-    if attended is None:
-        return diagnostics.DONE
-    if not attended.succeeded:
-        return attended.ending()
-    done = _serves(plan) if plan.versions is not None else f"{clean(plan.target)} is stopped"
-    note(f"{done}, done in {duration(time.monotonic() - began)}", style="green")
+        return show_plan(plan, shapes.plan(plan), options.output_format, force=force)
+    if plan.refusal or not plan.nothing_to_do:
+        return None
+    if options.output_format is Format.JSON:
+        output.document(shapes.plan(plan))
+    note(clean(plan.nothing_to_do), style="green")
     return diagnostics.DONE
+
+
+def _named(cockpit: Cockpit, verb: str, version: str | None, environment: str | None) -> str:
+    if environment is None:
+        commands = [_spelled(verb, version, name) for name in cockpit.project.config.environments]
+        raise UsageError("which environment?", hint="\n".join(commands) or "podium.yaml has no environments")
+    return environment
 
 
 def _change(cockpit: Cockpit, verb: str, version: str | None, environment: str | None, options: RolloutOptions) -> int:
     began = time.monotonic()
     if options.force and not options.why:
-        raise UsageError("--force needs a reason", hint='add --why "…"; it is kept in the ledger')
+        raise UsageError("--force needs a reason", hint=f'{_spelled(verb, version, environment)} --force --why "…"')
     name = cockpit.project.config.environment(environment or cockpit.environments.default()).name
-    if verb != "rollback":  # what a rollback needs is in the ledger: it does not wait for the registry
+    if verb != "rollback":  # a rollback needs only the ledger, and must not wait for the registry
         refresh(cockpit, offline=False)
     number = cockpit.models.resolve(version).version if version else None
     plan = cockpit.changes.plan(verb, name, version=number, force=options.force)
-    refused = bool(plan.refusal) and not (plan.overridable and options.force)
     if options.dry_run:
-        return show_plan(plan, shapes.plan(plan), options.output_format, refused=refused)
-    typed = "" if refused else agree(plan, yes=options.yes, confirm=options.confirm)
-    began = time.monotonic() if not options.yes else began
-    run = cockpit.changes.apply(plan, confirmed=typed, why=options.why, force=options.force)
-    assert run is not None
-    attended = attend(
+        return show_plan(plan, shapes.plan(plan), options.output_format, force=options.force)
+    return apply(
         cockpit,
-        run,
-        detach=options.detach,
-        output_format=options.output_format,
+        plan,
+        options,
+        force=options.force,
+        began=began if options.yes else None,
         on_cancel=_ON_CANCEL,
+        finished=lambda detail: _serves(plan) + _traffic(detail),
     )
-    if attended is None:
-        return diagnostics.DONE
-    if not attended.succeeded:
-        return attended.ending()
-    took = duration(time.monotonic() - began)
-    note(f"{_serves(plan)}{_traffic(attended.detail)}, done in {took}", style="green")
-    return diagnostics.DONE
 
 
-def show_plan(plan: Plan, document: object, output_format: Format, *, refused: bool) -> int:
-    """Prints what --dry-run asks for; returns its exit code."""
-    if output_format is Format.JSON:
-        output.document(document)
-    else:
-        for text in plan_lines(plan):
-            output.line(text)
-    return diagnostics.REFUSED if refused else diagnostics.DONE
+def _spelled(verb: str, version: str | None, environment: str | None) -> str:
+    """Returns the command that was meant, for a hint."""
+    where = ["-e", environment] if environment else []
+    return shlex.join(["podium", verb, *([version] if version else []), *where])
 
 
 def _serves(plan: Plan) -> str:
@@ -198,7 +177,7 @@ def _serves(plan: Plan) -> str:
 
 
 def _traffic(detail: RunDetail) -> str:
-    """When the traffic had moved, which is what people wait for; what comes after it is bookkeeping."""
+    """Returns after how long the traffic had moved, which is what people wait for."""
     found = (step.results.get("traffic_seconds") for step in detail.steps)
     seconds = next((value for value in found if isinstance(value, int | float)), None)
     return f"; traffic moved after {duration(seconds)}" if seconds is not None else ""

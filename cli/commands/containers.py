@@ -1,4 +1,4 @@
-"""containers: what engines run. repair: making it what the ledger says. And the logs of replicas."""
+"""containers and repair: what engines run, and making it match the ledger."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ from typing import Annotated
 
 import typer
 
-from ...core.cockpit import Cockpit, LogLine, clean
+from ...core.cockpit import Cockpit, clean
 from ...core.domain.containers import Container, EngineSnapshot
 from ...core.domain.delivery import EnvironmentStatus, Replica
-from ...core.domain.format import duration, moment, size
+from ...core.domain.format import size
 from ...core.domain.plans import Plan
-from ...core.errors import UsageError
-from ..interaction.attend import attend
-from ..interaction.confirm import agree
-from ..options import AnyEnvironment, ChangeOptions, EnvironmentName
+from ...core.domain.runs import RunDetail
+from ..interaction.apply import apply, show_plan
+from ..options import AnyEnvironment, ChangeOptions, EnvironmentName, Output
 from ..text import diagnostics, output, shapes
 from ..text.diagnostics import note
-from ..text.output import Column, Format, Output
-from .changes import show_plan
+from ..text.output import Column, Format
 
 _COLUMNS = (
     Column("CONTAINER"),
@@ -34,12 +32,11 @@ _COLUMNS = (
     Column("ADDRESS", flexible=True),
     Column("ENVIRONMENT"),
 )
-_POLL_INTERVAL = 0.1
-_FRESH_SECONDS = 5.0  # seconds: what was measured before that says nothing about now
+_FRESH_SECONDS = 5.0  # an older measurement says nothing about now
 
 
 def containers(cockpit: Cockpit, environment: AnyEnvironment = None, output_format: Output = Format.TABLE) -> int:
-    """List the containers of each environment that an engine serves, with what they use.
+    """List the containers of each environment and their usage.
 
     \b
     Example:
@@ -50,22 +47,24 @@ def containers(cockpit: Cockpit, environment: AnyEnvironment = None, output_form
     away: list[EngineSnapshot] = []
     for name in names:
         status = cockpit.environments.get(name)
-        picture = cockpit.containers.look(name)
-        if picture is None:
+        snapshot = cockpit.containers.look(name)
+        if snapshot is None:
             note(
                 f"{clean(name)} is served by processes of this machine: `podium status -e {clean(name)}` shows them",
                 style="dim",
             )
             continue
-        away += [picture] if picture.message else []
-        listed = (*picture.containers, *picture.gone(status.replicas))
+        away += [snapshot] if snapshot.message else []
+        listed = (*snapshot.containers, *snapshot.gone(status.replicas))
         found += [(each, _replica(status, each), _used(cockpit, name, each)) for each in listed]
     cells = [_cells(*each) for each in found]
     output.rows(output_format, _COLUMNS, cells, (shapes.container(one, row, used) for one, row, used in found))
-    for picture in away:
-        note(f"{clean(picture.environment)}: {clean(picture.message)}; as it was last seen", style="yellow")
+    for snapshot in away:
+        note(f"{clean(snapshot.environment)}: {clean(snapshot.message)}; this is its last known state", style="yellow")
     if not cockpit.agent.status().alive and found:
-        note("the agent does not run: CPU and memory are not measured (`podium watch --daemon`)", style="dim")
+        note(
+            "the agent is not running: CPU and memory are not measured (`podium watch --daemon` starts it)", style="dim"
+        )
     return diagnostics.UNREACHABLE if away else diagnostics.DONE
 
 
@@ -74,7 +73,7 @@ def _replica(status: EnvironmentStatus, container: Container) -> Replica | None:
 
 
 def _used(cockpit: Cockpit, environment: str, container: Container) -> dict[str, float | None]:
-    """The latest of each signal; None for what was not measured lately."""
+    """Returns the latest value of each signal; None if there is no recent one."""
     name, now = container.replica or container.name, time.time()
     series = cockpit.containers.usage(
         environment, [name], start=now - _FRESH_SECONDS, end=now, points=int(_FRESH_SECONDS)
@@ -109,12 +108,10 @@ def repair(
     environment: EnvironmentName = None,
     restart: Annotated[
         str,
-        typer.Option(
-            "--restart", metavar="REPLICA", help="Restart one replica, or the `proxy`, instead.", show_default=False
-        ),
+        typer.Option("--restart", metavar="REPLICA", help="Restart only this replica, or `proxy`.", show_default=False),
     ] = "",
 ) -> int:
-    """Make an environment match the ledger again, after showing what differs and what will be done.
+    """Show where an environment differs from the ledger, and make it match again.
 
     \b
     Example:
@@ -126,36 +123,26 @@ def repair(
     changes = cockpit.changes
     plan = changes.plan("restart", name, replica=restart) if restart else changes.plan("repair", name)
     if options.dry_run:
-        return show_plan(plan, shapes.repair(plan), options.output_format, refused=bool(plan.refusal))
+        return show_plan(plan, shapes.repair(plan), options.output_format)
     if plan.nothing_to_do and not plan.refusal:
         return _nothing(plan, options.output_format)
-    typed = "" if plan.refusal else agree(plan, yes=options.yes, confirm=options.confirm)
-    began = time.monotonic()
-    run = changes.apply(plan, confirmed=typed, why=options.why)
-    assert run is not None
-    attended = attend(
+    return apply(
         cockpit,
-        run,
-        detach=options.detach,
-        output_format=options.output_format,
+        plan,
+        options,
         on_cancel="the repair continues without this command: stopping halfway would leave more to repair",
         cancels=False,
+        finished=lambda detail: _repaired(plan, detail),
     )
-    if attended is None:
-        return diagnostics.DONE
-    if not attended.succeeded:
-        return attended.ending()
-    left = [str(words) for step in attended.detail.steps for words in step.results.get("left", ())]
+
+
+def _repaired(plan: Plan, detail: RunDetail) -> str:
+    left = [str(words) for step in detail.steps for words in step.results.get("left", ())]
     for words in left:
         note(f"still different: {clean(words)}", style="yellow")
-    note(f"{clean(_repaired(plan, left))}, done in {duration(time.monotonic() - began)}", style="green")
-    return diagnostics.DONE
-
-
-def _repaired(plan: Plan, left: list[str]) -> str:
     if plan.verb == "restart":
-        return f"{plan.arguments['restart']} was restarted"
-    return f"{plan.target} is repaired as far as possible" if left else f"{plan.target} matches the ledger"
+        return f"{clean(plan.arguments['restart'])} was restarted"
+    return f"{clean(plan.target)} {'is repaired as far as possible' if left else 'matches the ledger'}"
 
 
 def _nothing(plan: Plan, output_format: Format) -> int:
@@ -165,54 +152,3 @@ def _nothing(plan: Plan, output_format: Format) -> int:
         note(clean(warning), style="yellow")
     note(clean(plan.nothing_to_do), style="green")
     return diagnostics.DONE
-
-
-# Logs of replicas, for `podium logs -e`
-
-
-def replica_logs(
-    cockpit: Cockpit,
-    environment: str,
-    replica: str,
-    *,
-    follow: bool,
-    tail: int | None,
-    timestamps: bool,
-    stream: str,
-    output_format: Format,
-) -> int:
-    """All replicas of an environment as one log in the order of time, or one of them. `stream` is a letter of the
-    log, empty for all."""
-    if output_format is Format.PLAIN:
-        raise UsageError("logs are text already", hint="leave -o out, or -o json for one object a line")
-    following = cockpit.containers.follow_logs(environment, replica=replica, tail=tail)
-    try:
-        following.catch_up()
-        several = not replica
-
-        def show(*, all: bool) -> bool:
-            lines = following.read(all=all)
-            for name, line in lines:
-                if not stream or line.stream == stream:
-                    _print(name, line, several=several, timestamps=timestamps, json=output_format is Format.JSON)
-            output.flush()
-            return bool(lines)
-
-        while show(all=not follow) or follow:
-            time.sleep(_POLL_INTERVAL if follow else 0.0)
-    finally:
-        following.close()
-    return diagnostics.DONE
-
-
-_STREAMS = {"o": "out", "e": "err", "p": "podium"}
-
-
-def _print(name: str, line: LogLine, *, several: bool, timestamps: bool, json: bool) -> None:
-    if json:
-        output.json_line(
-            {"replica": name, "at": moment(line.at), "stream": _STREAMS.get(line.stream, "out"), "text": line.text}
-        )
-        return
-    prefix = f"{moment(line.at) or ' ' * 24} " if timestamps else ""
-    output.line(f"{prefix}{f'{clean(name)} | ' if several else ''}{clean(line.text)}")

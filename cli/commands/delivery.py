@@ -1,4 +1,4 @@
-"""status, history, quarantine: what is served where, and what was."""
+"""status, history and quarantine: what is served where, what was, and what may not be."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from ...core.domain.attention import Need, Reason
 from ...core.domain.delivery import Condition, EnvironmentStatus, ReplicaState
 from ...core.domain.format import ago, duration, figure, short_commit
 from ...core.errors import UsageError
-from ..options import AnyEnvironment
+from ..options import AnyEnvironment, Model, Output
 from ..session import command
 from ..text import diagnostics, output, shapes
-from ..text.output import Column, Format, Output
-from .models import Model
+from ..text.output import Column, Format
 
 _STATUS = (
     Column("ENVIRONMENT"),
@@ -32,7 +31,7 @@ _STATUS = (
 
 
 def status(cockpit: Cockpit, environment: AnyEnvironment = None, output_format: Output = Format.TABLE) -> int:
-    """Show what each environment serves, and what is going on.
+    """Show what each environment serves, what needs a person, and what is running.
 
     \b
     Example:
@@ -58,7 +57,7 @@ def status(cockpit: Cockpit, environment: AnyEnvironment = None, output_format: 
     if not environments:
         diagnostics.note("podium.yaml has no environments", style="dim")
     for need in needs:
-        if need.reason is not Reason.DIFFERENCE:  # the row says those
+        if need.reason is not Reason.DIFFERENCE:  # the table has those
             diagnostics.note(_need_line(need), style="yellow" if need.urgency < 4 else "cyan")
     for run in active:
         if run.id not in {need.run_id for need in needs}:
@@ -142,11 +141,11 @@ def history(
     cockpit: Cockpit,
     environment: AnyEnvironment = None,
     limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, help="At most so many of each environment, newest first.")
+        int, typer.Option("--limit", "-n", metavar="N", min=1, help="At most N of each environment, newest first.")
     ] = 50,
     output_format: Output = Format.TABLE,
 ) -> int:
-    """Show the ledger: which version was served where and when, who put it there and why.
+    """Show the ledger: which version was deployed where, when, by whom and why.
 
     \b
     Example:
@@ -175,12 +174,12 @@ def history(
     ]
     output.rows(output_format, _HISTORY, cells, map(shapes.deployment, found))
     if not found:
-        diagnostics.note("nothing was deployed yet", style="dim")
+        diagnostics.note("nothing has been deployed yet", style="dim")
     return diagnostics.DONE
 
 
 quarantine = typer.Typer(
-    help="Versions that no trigger may deploy: list them, add one, lift one.",
+    help="List, add and lift versions that no trigger may deploy.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -213,7 +212,9 @@ def list_(cockpit: Cockpit, output_format: Output = Format.TABLE) -> int:
 def lift(
     cockpit: Cockpit,
     version: Number,
-    why: Annotated[str, typer.Option("--why", metavar="REASON", help="Kept in the audit.", show_default=False)] = "",
+    why: Annotated[
+        str, typer.Option("--why", metavar="REASON", help="The reason. It is kept in the audit.", show_default=False)
+    ] = "",
     model: Model = None,
 ) -> int:
     """Let triggers deploy a version and its commit again.
@@ -224,7 +225,7 @@ def lift(
     """
     number = version.removeprefix("v")
     if not number.isdecimal():
-        raise UsageError(f"{version!r} is not a version's number", hint="`podium quarantine list` has them")
+        raise UsageError(f"{version!r} is not a version's number", hint="`podium quarantine list` shows them")
     cockpit.models.lift_quarantine(int(number), why=why, model=model)
     diagnostics.note(f"v{number} is no longer quarantined", style="green")
     return diagnostics.DONE
@@ -233,7 +234,10 @@ def lift(
 def add(
     cockpit: Cockpit,
     version: Number,
-    why: Annotated[str, typer.Option("--why", metavar="REASON", help="Kept with it.", show_default=False)],
+    why: Annotated[
+        str,
+        typer.Option("--why", metavar="REASON", help="The reason. It is kept with the quarantine.", show_default=False),
+    ],
     model: Model = None,
 ) -> int:
     """Keep triggers from deploying a version and its commit.

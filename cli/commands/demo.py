@@ -1,4 +1,4 @@
-"""demo: the whole job on the example project, told as it happens."""
+"""demo: everything on the example project, told as it happens."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from ...core.cockpit import clean, demonstration
 from ...core.domain.demo import DemoEvent, DemoImages, DemoResult, Told
 from ...core.domain.format import duration
 from ...core.errors import PodiumError, UsageError
+from ..options import Output
 from ..session import start
 from ..text import diagnostics, output
 from ..text.diagnostics import glyph, note, paint
-from ..text.output import Column, Format, Output
+from ..text.output import Column, Format
 from . import ui
 
 if TYPE_CHECKING:
@@ -38,33 +39,42 @@ _RESULTS = (
 )
 
 
+Where = Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to make the project. It must not exist yet.")]
+Docker = Annotated[bool, typer.Option("--docker", help="In containers of a Docker engine, with canaries.")]
+Base = Annotated[
+    str | None,
+    typer.Option(
+        "--base",
+        metavar="IMAGE",
+        help=f"With --docker: an image that has Python and pip. Default: {_IMAGES.base}.",
+        show_default=False,
+    ),
+]
+ProxyImage = Annotated[
+    str | None,
+    typer.Option(
+        "--proxy-image",
+        metavar="IMAGE",
+        help=f"With --docker: an image that has HAProxy. Default: {_IMAGES.proxy}.",
+        show_default=False,
+    ),
+]
+NoUi = Annotated[bool, typer.Option("--no-ui", help="Exit when it is done, instead of opening the cockpit.")]
+
+
 def demo(
-    where: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="Where to make the project. It must not be there yet.")
-    ] = Path("flights-demo"),
-    docker: Annotated[bool, typer.Option("--docker", help="In containers of a Docker engine, with canaries.")] = False,
-    base: Annotated[
-        str | None,
-        typer.Option(
-            "--base", metavar="IMAGE", help=f"With --docker: a Python with pip ({_IMAGES.base}).", show_default=False
-        ),
-    ] = None,
-    proxy_image: Annotated[
-        str | None,
-        typer.Option(
-            "--proxy-image", metavar="IMAGE", help=f"With --docker: HAProxy ({_IMAGES.proxy}).", show_default=False
-        ),
-    ] = None,
-    no_ui: Annotated[
-        bool, typer.Option("--no-ui", help="End when all is done, instead of opening the cockpit on it.")
-    ] = False,
+    where: Where = Path("flights-demo"),
+    docker: Docker = False,
+    base: Base = None,
+    proxy_image: ProxyImage = None,
+    no_ui: NoUi = False,
     output_format: Output = Format.TABLE,
 ) -> int:
-    """Show everything on a real example: flights out of New York, from a commit to a served model, promoted,
-    refused, rolled back.
+    """Show everything on a real example: a model of flights from New York, from a commit to serving, promoted,
+    refused and rolled back.
 
-    It takes about a minute and a half, with --docker three. At the end, and on Ctrl-C, everything it started is
-    stopped; the directory stays, for you to look at.
+    It takes about a minute and a half, with --docker three. At the end, and on Ctrl-C, everything that it started is
+    stopped; the directory is kept for you to look at.
 
     \b
     Example:
@@ -73,17 +83,14 @@ def demo(
       podium demo --docker --no-ui
     """
     if not docker and (base or proxy_image):
-        raise UsageError("--base and --proxy-image name images for Docker", hint="add --docker")
+        raise UsageError("--base and --proxy-image name images for Docker", hint="add --docker, or omit them")
     directory = start() / where
     images = DemoImages(base or _IMAGES.base, proxy_image or _IMAGES.proxy) if docker else None
     with _ends_on_signals():
         played = demonstration(directory, docker=images)
         teller = _Teller()
         try:
-            for event in played.play():
-                teller.tell(event)
-            teller.close()
-            _summary(played.results, output_format)
+            _play(played, teller, output_format)
             if not no_ui and ui.unable() is None:
                 ui.show(played.cockpit)
         except KeyboardInterrupt:
@@ -96,10 +103,17 @@ def demo(
     return diagnostics.DONE
 
 
+def _play(played: Demo, teller: _Teller, output_format: Format) -> None:
+    for event in played.play():
+        teller.tell(event)
+    teller.close()
+    _summary(played.results, output_format)
+
+
 @contextlib.contextmanager
 def _ends_on_signals() -> Iterator[None]:
-    """A terminal that goes away, or a plain `kill`, ends the demonstration as Ctrl-C does: what it started must not
-    outlive it."""
+    """Makes a lost terminal and a plain `kill` end the demonstration as Ctrl-C does: what it started must not outlive
+    it."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -113,7 +127,7 @@ def _ends_on_signals() -> Iterator[None]:
 
 
 def _stop(played: Demo, directory: Path) -> None:
-    """Stop everything, undisturbed: a second Ctrl-C here would leave replicas behind."""
+    """Stops everything and ignores signals meanwhile: a second Ctrl-C would leave replicas behind."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
@@ -127,15 +141,14 @@ def _stop(played: Demo, directory: Path) -> None:
     if stopped:
         note(f"stopped: {', '.join(clean(each) for each in stopped)}", style="dim")
         shown = shlex.quote(os.path.relpath(directory))
-        diagnostics.hint(f"look at all that happened:  podium -C {shown} ui")
+        diagnostics.hint(f"see everything that happened:  podium -C {shown} ui")
         diagnostics.hint(
-            f"serve the champion again:   podium -C {shown} deploy champion -e production --yes --confirm production"
+            f"serve the champion again:      podium -C {shown} deploy champion -e production --yes --confirm production"
         )
 
 
 class _Teller:
-    """Tells events on standard error. On a terminal, what is being done now stands on a line of its own that is
-    replaced."""
+    """Tells events on standard error. On a terminal the last line says what is being done now, and is replaced."""
 
     def __init__(self) -> None:
         self._live = diagnostics.colourful(sys.stderr)
@@ -175,7 +188,7 @@ class _Teller:
 
 
 def _put(text: str) -> None:
-    """A terminal that is gone must not keep the demonstration from stopping what it started."""
+    """Writes to standard error. A lost terminal must not keep the demonstration from stopping what it started."""
     with contextlib.suppress(OSError, ValueError):
         print(text, end="", file=sys.stderr, flush=True)
 

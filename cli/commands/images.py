@@ -1,4 +1,4 @@
-"""images: the serving images of versions, and removing those that nothing needs."""
+"""images: the images of versions, and removing those that nothing needs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from ...core.cockpit import Cockpit
 from ...core.domain.containers import Image, Unneeded
 from ...core.domain.format import ago, count, duration, size
 from ..interaction.confirm import ask
-from ..options import DryRun, Yes
+from ..options import Model, Output
 from ..text import diagnostics, output, shapes
 from ..text.diagnostics import note
-from ..text.output import Column, Format, Output
-from .models import Model
+from ..text.output import Column, Format
 
 _IMAGES = (
     Column("VERSION", right=True),
@@ -38,18 +37,20 @@ def images(
     cockpit: Cockpit,
     model: Model = None,
     prune: Annotated[
-        bool, typer.Option("--prune", help="Remove the images that nothing needs, after showing them.")
+        bool, typer.Option("--prune", help="Show the images that nothing needs, ask, and remove them.")
     ] = False,
     newest: Annotated[
-        int, typer.Option("--newest", metavar="N", min=1, help="With --prune: so many versions stay in any case.")
+        int, typer.Option("--newest", metavar="N", min=1, help="With --prune: keep the newest N versions in any case.")
     ] = 5,
-    dry_run: DryRun = False,
-    yes: Yes = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --prune: show what would be removed, and remove nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --prune: do not ask.")] = False,
     output_format: Output = Format.TABLE,
 ) -> int:
-    """List the serving images of versions on every engine, newest version first; or remove those that nothing needs.
+    """List the images of versions on every engine, newest version first, or remove those that nothing needs.
 
-    What runs, serves, has an alias or may be rolled back to always stays.
+    An image is kept if it runs or serves, or if its version has an alias or may be rolled back to.
 
     \b
     Example:
@@ -92,7 +93,7 @@ def _prune(cockpit: Cockpit, newest: int, dry_run: bool, yes: bool, output_forma
     ask(
         [f"{each.name}: {each.why}" for each in found],
         f"remove {count(len(found), 'image')}",
-        "podium images --prune",
+        f"podium images --prune --newest {newest} --yes",
         yes=yes,
         otherwise="nothing was removed",
     )

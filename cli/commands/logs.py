@@ -2,63 +2,48 @@
 
 from __future__ import annotations
 
+import shlex
 import time
-from collections.abc import Iterable
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from ...core.cockpit import Cockpit, LogLine, clean
-from ...core.domain.format import moment
+from ...core.cockpit import Cockpit, clean
 from ...core.domain.runs import RunDetail, Step, StepState
 from ...core.errors import NotFound, UsageError
 from ..interaction.follow import POLL_INTERVAL
 from ..interaction.step_lines import StepLines
-from ..options import RunName, environment_option
+from ..options import LogOptions, RunName, environment_option
 from ..text import diagnostics, output
-from ..text.output import Format, Output
+from ..text.log_lines import LineWriter, Stream
+from ..text.output import Format
 from .runs import find_run
 
-
-class Stream(StrEnum):
-    ALL = "all"
-    OUT = "out"
-    ERR = "err"
-    PODIUM = "podium"
-
-
-_LETTERS = {"o": Stream.OUT, "e": Stream.ERR, "p": Stream.PODIUM}
+StepName = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[STEP]", help="One step; `train` also means the cells of its matrix. Default: all.", show_default=False
+    ),
+]
+OfWorker = Annotated[bool, typer.Option("--worker", help="Print the messages of the run's worker instead.")]
+OfEnvironment = Annotated[
+    str | None, environment_option("Print the logs of this environment's replicas instead, merged in time order.")
+]
+OfReplica = Annotated[
+    str, typer.Option("--replica", metavar="REPLICA", help="With -e: only this replica.", show_default=False)
+]
 
 
 def logs(
     cockpit: Cockpit,
+    options: LogOptions,
     run: RunName = "last",
-    step: Annotated[
-        str | None,
-        typer.Argument(help="One step; `train` also means the cells of its matrix. Default: all.", show_default=False),
-    ] = None,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run is over.")] = False,
-    tail: Annotated[
-        int | None, typer.Option("--tail", "-n", min=0, help="Only the last lines of each step.", show_default=False)
-    ] = None,
-    timestamps: Annotated[
-        bool, typer.Option("--timestamps", "-t", help="Begin each line with its time (UTC).")
-    ] = False,
-    stream: Annotated[
-        Stream,
-        typer.Option("--stream", help="Only what went to standard output, standard error, or Podium's own notes."),
-    ] = Stream.ALL,
-    worker: Annotated[bool, typer.Option("--worker", help="What the run's worker itself said.")] = False,
-    environment: Annotated[
-        str | None, environment_option("What an environment's replicas print, in the order of time, instead.")
-    ] = None,
-    replica: Annotated[
-        str, typer.Option("--replica", metavar="REPLICA", help="With -e: one of them.", show_default=False)
-    ] = "",
-    output_format: Output = Format.TABLE,
+    step: StepName = None,
+    worker: OfWorker = False,
+    environment: OfEnvironment = None,
+    replica: OfReplica = "",
 ) -> int:
-    """Print what a run's steps, or an environment's replicas, printed. With -o json, one JSON object a line.
+    """Print the output of a run's steps, or of an environment's replicas. With -o json, one JSON object per line.
 
     \b
     Example:
@@ -67,45 +52,31 @@ def logs(
       podium logs -e production -f
     """
     if environment is not None:
-        from .containers import replica_logs
-
         if run != "last" or step is not None or worker:
             raise UsageError(
-                "-e is about an environment's replicas and takes no run",
-                hint=f"podium logs -e {environment} --replica NAME",
+                "-e prints the logs of replicas and takes no run",
+                hint=f"podium logs -e {environment} --replica REPLICA",
             )
-        letter = next((key for key, each in _LETTERS.items() if each is stream), "")
-        return replica_logs(
-            cockpit,
-            environment,
-            replica,
-            follow=follow,
-            tail=tail,
-            timestamps=timestamps,
-            stream=letter,
-            output_format=output_format,
-        )
+        from .replica_logs import replica_logs
+
+        return replica_logs(cockpit, environment, replica, options)
     if replica:
-        raise UsageError("--replica needs an environment", hint="podium logs -e ENVIRONMENT --replica NAME")
+        raise UsageError(
+            "--replica needs an environment", hint=f"podium logs -e ENVIRONMENT --replica {shlex.quote(replica)}"
+        )
     number = find_run(cockpit, run)
     detail = cockpit.runs.get(number)
     if worker:
         return _worker(cockpit, number)
     names = [each.name for each in _chosen(detail, step)]
-    printer = _Printer(
-        cockpit, number, several=len(names) > 1, timestamps=timestamps, stream=stream, json=output_format is Format.JSON
-    )
-    if not follow:
-        for name in names:
-            printer.show(name, tail=tail)
-        return diagnostics.DONE
-    return _follow(cockpit, number, names, printer, tail)
-
-
-def _follow(cockpit: Cockpit, number: int, names: list[str], printer: _Printer, tail: int | None) -> int:
-    """Print what is there and what comes, until the followed steps are over."""
+    printer = _Printer(cockpit, number, options, several=len(names) > 1)
     for name in names:
-        printer.show(name, tail=tail)
+        printer.show(name, tail=options.tail)
+    return _follow(cockpit, number, names, printer) if options.follow else diagnostics.DONE
+
+
+def _follow(cockpit: Cockpit, number: int, names: list[str], printer: _Printer) -> int:
+    """Prints new lines until the followed steps have finished."""
     while True:
         detail = cockpit.runs.get(number)
         states = {step.name: step.state for step in detail.steps}
@@ -141,34 +112,22 @@ def _worker(cockpit: Cockpit, number: int) -> int:
 class _Printer:
     """Prints the lines of steps, each from where it left off."""
 
-    def __init__(
-        self, cockpit: Cockpit, run_id: int, *, several: bool, timestamps: bool, stream: Stream, json: bool
-    ) -> None:
-        self.several = several
-        self.timestamps = timestamps
-        self.stream = stream
-        self.json = json
+    def __init__(self, cockpit: Cockpit, run_id: int, options: LogOptions, *, several: bool) -> None:
         self._lines = StepLines(cockpit, run_id)
+        self._writer = LineWriter(
+            source="step",
+            several=several,
+            timestamps=options.timestamps,
+            stream=options.stream,
+            json=options.output_format is Format.JSON,
+        )
 
     def show(self, step: str, *, tail: int | None = None) -> None:
         if tail is not None:
-            self._print(step, self._lines.tail(step, tail, None if self.stream is Stream.ALL else self._wanted))
-            return
-        for batch in self._lines.new(step):
-            self._print(step, batch)
-
-    def _wanted(self, line: LogLine) -> bool:
-        return self.stream is Stream.ALL or _LETTERS.get(line.stream) is self.stream
-
-    def _print(self, step: str, lines: Iterable[LogLine]) -> None:
-        for line in lines:
-            if not self._wanted(line):
-                continue
-            if self.json:
-                stream = _LETTERS.get(line.stream, Stream.OUT).value
-                output.json_line(
-                    {"step": step, "number": line.number, "at": moment(line.at), "stream": stream, "text": line.text}
-                )
-            else:
-                prefix = f"{moment(line.at) or ' ' * 24} " if self.timestamps else ""
-                output.line(f"{prefix}{f'{clean(step)} | ' if self.several else ''}{clean(line.text)}")
+            wanted = None if self._writer.stream is Stream.ALL else self._writer.wants
+            batches = iter([self._lines.tail(step, tail, wanted)])
+        else:
+            batches = self._lines.new(step)
+        for batch in batches:
+            for line in batch:
+                self._writer.write(step, line)

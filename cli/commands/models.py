@@ -1,4 +1,4 @@
-"""models, versions, compare, lineage."""
+"""models, versions, compare and lineage."""
 
 from __future__ import annotations
 
@@ -11,29 +11,15 @@ from ...core.domain.format import ago, figure, short_commit
 from ...core.domain.models import Version
 from ...core.errors import PodiumError, UsageError
 from ..completion import complete_version
+from ..options import VERSION_HELP, Model, Offline, Output
 from ..text import diagnostics, output, shapes
-from ..text.output import Column, Format, Output
+from ..text.output import Column, Format
 
-Model = Annotated[
-    str | None,
-    typer.Option("--model", "-m", metavar="NAME", help="Another model than the project's own.", show_default=False),
-]
-Offline = Annotated[bool, typer.Option("--offline", help="Do not ask the registry: show what was seen last.")]
-VersionText = Annotated[
-    str,
-    typer.Argument(
-        metavar="VERSION",
-        help="3, an alias, or a commit's beginning.",
-        autocompletion=complete_version,
-        show_default=False,
-    ),
-]
 _SHOWN_METRICS = 4
 
 
 def refresh(cockpit: Cockpit, offline: bool) -> None:
-    """Bring the picture of the registry up to date. Where the registry does not answer, the last picture is used and
-    that is said."""
+    """Brings the snapshot of the registry up to date. If the registry does not answer, says so and leaves it."""
     if offline:
         return
     try:
@@ -41,7 +27,7 @@ def refresh(cockpit: Cockpit, offline: bool) -> None:
     except PodiumError as error:
         if not cockpit.models.list():
             raise
-        diagnostics.note(f"podium: {error.message}; this is what was seen last", style="yellow")
+        diagnostics.note(f"podium: {error.message}; this is its last known state", style="yellow")
 
 
 _MODELS = (
@@ -74,7 +60,7 @@ def models(cockpit: Cockpit, offline: Offline = False, output_format: Output = F
     ]
     output.rows(output_format, _MODELS, cells, map(shapes.model, found))
     if not found:
-        diagnostics.note("no models yet: a step with `uses: register` makes the first", style="dim")
+        diagnostics.note("no models yet: a step with `uses: register` registers the first", style="dim")
     return diagnostics.DONE
 
 
@@ -82,10 +68,11 @@ def versions(
     cockpit: Cockpit,
     model: Model = None,
     metric: Annotated[
-        list[str] | None, typer.Option("--metric", help="A metric to show; may be repeated.", show_default=False)
+        list[str] | None,
+        typer.Option("--metric", metavar="NAME", help="A metric to show; may be repeated.", show_default=False),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", "-n", min=1, help="At most so many, newest first.", show_default=False)
+        int | None, typer.Option("--limit", "-n", metavar="N", min=1, help="List at most N.", show_default=False)
     ] = None,
     offline: Offline = False,
     output_format: Output = Format.TABLE,
@@ -143,7 +130,7 @@ def _version_row(version: Version, metrics: list[str], quarantined: bool) -> tup
 
 
 def _common_metrics(versions: list[Version]) -> list[str]:
-    """The metrics that most versions have, at most four."""
+    """Returns the metrics that most versions have, at most four."""
     counts: dict[str, int] = {}
     for version in versions[:50]:
         for name in version.metrics:
@@ -157,12 +144,12 @@ def compare(
         list[str],
         typer.Argument(
             metavar="VERSION...",
-            help="Two or more: 3, an alias, a commit's beginning.",
+            help=f"Two or more. {VERSION_HELP}",
             autocompletion=complete_version,
         ),
     ],
     model: Model = None,
-    all_: Annotated[bool, typer.Option("--all", "-a", help="Also what does not differ.")] = False,
+    all_: Annotated[bool, typer.Option("--all", "-a", help="Show also what does not differ.")] = False,
     offline: Offline = False,
     output_format: Output = Format.TABLE,
 ) -> int:
@@ -211,7 +198,11 @@ def lineage(
     cockpit: Cockpit,
     of: Annotated[
         str,
-        typer.Argument(help="A version (3, v3, an alias), a commit, run:12, or an environment.", show_default=False),
+        typer.Argument(
+            metavar="NAME",
+            help="A version (3, v3 or an alias), a commit, a run (run:12) or an environment.",
+            show_default=False,
+        ),
     ],
     offline: Offline = False,
     output_format: Output = Format.TABLE,
@@ -241,7 +232,7 @@ def lineage(
     ]
     columns = _LINEAGE
     if any(row.image for row in found):
-        # The digest alone: a repository's name is long, and the same for all.
+        # Only the digest: the name of a repository is long, and the same for all.
         columns = (*_LINEAGE, Column("IMAGE"))
         cells = [(*cell, row.image.rpartition("sha256:")[2][:12]) for cell, row in zip(cells, found, strict=True)]
     output.rows(output_format, columns, cells, map(shapes.lineage, found))

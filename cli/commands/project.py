@@ -1,4 +1,4 @@
-"""init, validate, config, doctor: the project itself."""
+"""init, validate, config and doctor: the project itself."""
 
 from __future__ import annotations
 
@@ -11,21 +11,27 @@ from ...core.cockpit import Cockpit, clean, init_project, masked_document, schem
 from ...core.domain.format import count
 from ...core.domain.watching import Health
 from ...core.errors import ConfigError
+from ..options import Output
 from ..session import command, start
 from ..text import diagnostics, output, shapes
-from ..text.output import Column, Format, Output
+from ..text.output import Column, Format
 
 
 def init(
     where: Annotated[
         Path | None,
-        typer.Argument(metavar="[DIR]", help="Where; made if it is not there. Default: here.", show_default=False),
+        typer.Argument(
+            metavar="[DIR]", help="Where to write it; made if it does not exist. Default: here.", show_default=False
+        ),
     ] = None,
     name: Annotated[
-        str, typer.Option("--name", help="The project's name. Default: the directory's.", show_default=False)
+        str,
+        typer.Option(
+            "--name", metavar="NAME", help="The project's name. Default: the directory's.", show_default=False
+        ),
     ] = "",
 ) -> int:
-    """Write a podium.yaml that works, with a small training script and a test, and explain each line of it.
+    """Write a podium.yaml that works and explains each of its lines, with a small training script and a test.
 
     \b
     Example:
@@ -38,8 +44,7 @@ def init(
     diagnostics.note(f"{count(len(made), 'file')} written", style="green")
     if not any((parent / ".git").exists() for parent in (target.resolve(), *target.resolve().parents)):
         diagnostics.hint(
-            "this is no git repository yet: `git init -b main && git add . && git commit -m first` lets pushes start"
-            " runs"
+            "no git repository yet: pushes start runs after `git init -b main && git add . && git commit -m first`"
         )
     diagnostics.hint("next: podium validate && podium run")
     return diagnostics.DONE
@@ -49,7 +54,7 @@ def validate(
     cockpit: Cockpit,
     output_format: Output = Format.TABLE,
 ) -> int:
-    """Check podium.yaml and say everything that is wrong with it, with file, line and column.
+    """Check podium.yaml and report every problem with file, line and column.
 
     \b
     Example:
@@ -75,7 +80,7 @@ def validate(
 
 
 config = typer.Typer(
-    help="The configuration: its schema, and what it means here.", no_args_is_help=True, rich_markup_mode=None
+    help="Print the configuration's schema, or its values.", no_args_is_help=True, rich_markup_mode=None
 )
 
 
@@ -91,8 +96,9 @@ def schema_() -> int:
 
 
 def show(cockpit: Cockpit) -> int:
-    """Print the configuration as Podium understands it, as JSON: defaults filled in, variables replaced, secrets
-    masked.
+    """Print the configuration as Podium understands it.
+
+    It is JSON: defaults are filled in, variables replaced and secrets masked.
 
     \b
     Example:
@@ -115,7 +121,7 @@ _FINDINGS = (Column("HEALTH", states=True), Column("SUBJECT"), Column("WHAT", fl
 
 
 def doctor(cockpit: Cockpit, output_format: Output = Format.TABLE) -> int:
-    """Examine the project, its state and this machine. Exit code 1 when something is a problem.
+    """Check the project, its state and this machine. The exit code is 1 if there is a problem.
 
     \b
     Example:

@@ -1,8 +1,10 @@
-"""replay: captured requests to a candidate without traffic, and how its answers differ from what serves."""
+"""replay: sends captured requests to a candidate without traffic, and compares its answers with those of the serving
+version."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -15,21 +17,12 @@ from ...core.domain.replay import ReplayLimits
 from ...core.errors import UsageError
 from ..completion import complete_version
 from ..interaction.attend import attend, run_headline
-from ..options import EnvironmentName, FollowOptions
+from ..options import VERSION_HELP, EnvironmentName, FollowOptions
 from ..text import diagnostics, output
 from ..text.output import Column, Format
 from .models import refresh
 
 _DEFAULT = ReplayLimits()
-VersionOption = Annotated[
-    str,
-    typer.Option(
-        "--version",
-        metavar="VERSION",
-        help="The candidate: 3, an alias, or a commit's beginning.",
-        autocompletion=complete_version,
-    ),
-]
 _CHECKS = (Column("VERDICT", states=True), Column("CHECK"), Column("WHAT WAS FOUND", flexible=True))
 
 
@@ -43,80 +36,109 @@ def share(text: str | float) -> float:
 
 
 def seconds(text: str) -> float:
-    """Reads `90s`, `10m`, `1h30m`, `7d` as seconds, as podium.yaml has them."""
+    """Reads a duration as podium.yaml has them, `90s`, `10m`, `1h30m` or `7d`, as seconds."""
     value = parse_duration(text)
     if not value:
         raise ValueError(text)
     return value
 
 
+def _option(name: str, metavar: str, help: str, **more: Any) -> Any:
+    return typer.Option(f"--{name}", metavar=metavar, help=help, **more)
+
+
+Version = Annotated[
+    str, _option("version", "VERSION", f"The candidate. {VERSION_HELP}", autocompletion=complete_version)
+]
+Limit = Annotated[int, _option("limit", "N", "Send the newest N captured requests.", min=1, max=100_000)]
+Since = Annotated[
+    float | None,
+    _option(
+        "since",
+        "TIME",
+        "Send only requests captured in the last TIME: 90s, 10m, 1h30m, 7d.",
+        parser=seconds,
+        show_default=False,
+    ),
+]
+AtLeast = Annotated[
+    int | None,
+    _option(
+        "at-least",
+        "N",
+        f"With fewer than N requests the verdict is inconclusive. Default: {_DEFAULT.at_least}, or --limit if lower.",
+        min=1,
+        show_default=False,
+    ),
+]
+MaxErrors = Annotated[
+    int, _option("max-errors", "N", "How many requests the candidate may fail that the champion answers.", min=0)
+]
+MaxDiffering = Annotated[
+    float,
+    _option(
+        "max-differing",
+        "SHARE",
+        "The share of predictions that may differ, as 5% or 0.05.",
+        parser=share,
+        show_default="5%",
+    ),
+]
+MaxSlowdown = Annotated[
+    float,
+    _option(
+        "max-slowdown",
+        "SHARE",
+        "How much slower than the champion's the 95th percentile may be.",
+        parser=share,
+        show_default="20%",
+    ),
+]
+Tolerance = Annotated[
+    float | None,
+    _option(
+        "tolerance",
+        "NUMBER",
+        "Numbers that differ by less are the same. Default: 1e-6; of probabilities, only the class counts.",
+        min=0.0,
+        show_default=False,
+    ),
+]
+Concurrency = Annotated[int, _option("concurrency", "N", "How many requests are sent at the same time.", min=1, max=64)]
+
+
+@dataclass(frozen=True)
+class LimitOptions:
+    """The limits of a replay, as options."""
+
+    limit: Limit = _DEFAULT.limit
+    since: Since = None
+    at_least: AtLeast = None
+    max_errors: MaxErrors = _DEFAULT.max_errors
+    max_differing: MaxDiffering = _DEFAULT.max_differing
+    max_slowdown: MaxSlowdown = _DEFAULT.max_slowdown
+    tolerance: Tolerance = None
+    concurrency: Concurrency = _DEFAULT.concurrency
+
+    def limits(self) -> ReplayLimits:
+        """Raises UsageError for limits that no replay can keep."""
+        if self.at_least is not None and self.at_least > self.limit:
+            raise UsageError(
+                f"--at-least {self.at_least} is above --limit {self.limit}: no replay could pass",
+                hint=f"use --limit {self.at_least} or more, or a lower --at-least",
+            )
+        at_least = min(_DEFAULT.at_least, self.limit) if self.at_least is None else self.at_least
+        return ReplayLimits(**{**vars(self), "at_least": at_least})
+
+
 def replay(
     cockpit: Cockpit,
+    limits: LimitOptions,
     options: FollowOptions,
     environment: EnvironmentName = None,
-    version: VersionOption = CHALLENGER,
-    limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=1, max=100_000, help="Send the newest N captured requests.")
-    ] = _DEFAULT.limit,
-    since: Annotated[
-        float | None,
-        typer.Option(
-            "--since",
-            metavar="TIME",
-            parser=seconds,
-            help="Only what was captured in this time: 90s, 10m, 1h30m, 7d.",
-            show_default=False,
-        ),
-    ] = None,
-    at_least: Annotated[
-        int | None,
-        typer.Option(
-            "--at-least",
-            metavar="N",
-            min=1,
-            help="Fewer requests are inconclusive (100, or --limit).",
-            show_default=False,
-        ),
-    ] = None,
-    max_errors: Annotated[
-        int,
-        typer.Option("--max-errors", metavar="N", min=0, help="Requests that it may answer worse than what serves."),
-    ] = _DEFAULT.max_errors,
-    max_differing: Annotated[
-        float,
-        typer.Option(
-            "--max-differing",
-            metavar="SHARE",
-            parser=share,
-            help="Predictions that may differ: 5% or 0.05.",
-            show_default="5%",
-        ),
-    ] = _DEFAULT.max_differing,
-    max_slowdown: Annotated[
-        float,
-        typer.Option(
-            "--max-slowdown",
-            metavar="SHARE",
-            parser=share,
-            help="How much slower the 95th percentile may be.",
-            show_default="20%",
-        ),
-    ] = _DEFAULT.max_slowdown,
-    tolerance: Annotated[
-        float | None,
-        typer.Option(
-            "--tolerance",
-            metavar="NUMBER",
-            min=0.0,
-            help="Closer numbers are the same (1e-6; of probabilities the class).",
-            show_default=False,
-        ),
-    ] = None,
-    concurrency: Annotated[
-        int, typer.Option("--concurrency", metavar="N", min=1, max=64, help="Requests sent at the same time.")
-    ] = _DEFAULT.concurrency,
+    version: Version = CHALLENGER,
 ) -> int:
-    """Send captured production requests to a candidate that gets no traffic, and compare it with what serves:
+    """Send captured production requests to a candidate that gets no traffic, and compare it with the serving version:
     predictions, errors, latency.
 
     \b
@@ -124,34 +146,12 @@ def replay(
       podium replay -e production --version challenger
       podium replay -e production --version 4 --since 1h --max-differing 2% -o json
     """
-    if at_least is not None and at_least > limit:
-        raise UsageError(
-            f"--at-least {at_least} is above --limit {limit}: nothing could pass", hint="raise --limit, or ask for less"
-        )
-    name = environment or cockpit.environments.default()
-    cockpit.project.config.environment(name)
+    wanted = limits.limits()
+    name = cockpit.project.config.environment(environment or cockpit.environments.default()).name
     refresh(cockpit, offline=False)
     number = cockpit.models.resolve(version).version
-    limits = ReplayLimits(
-        at_least=min(_DEFAULT.at_least, limit) if at_least is None else at_least,
-        limit=limit,
-        since=since,
-        tolerance=tolerance,
-        max_errors=max_errors,
-        max_differing=max_differing,
-        max_slowdown=max_slowdown,
-        concurrency=concurrency,
-    )
-    run = cockpit.environments.replay(name, number, limits, why=options.why)
-    attended = attend(
-        cockpit,
-        run,
-        detach=options.detach,
-        quiet=options.quiet,
-        output_format=options.output_format,
-        headline=run_headline(run),
-        document=False,
-    )
+    run = cockpit.environments.replay(name, number, wanted, why=options.why)
+    attended = attend(cockpit, run, options, headline=run_headline(run), document=False)
     if attended is None:
         return diagnostics.DONE
     found = (step.results.get("report") for step in attended.detail.steps)
@@ -173,7 +173,7 @@ def _show(report: Mapping[str, Any], output_format: Format) -> None:
 
 
 def shape(report: Mapping[str, Any]) -> dict[str, Any]:
-    """As every JSON of ours has it: times in ISO 8601, a run by the name `run`."""
+    """Returns the report with the run as `run` and times in ISO 8601, as in every other JSON."""
     return {
         **{key: value for key, value in report.items() if key != "run_id"},
         "run": report["run_id"],
@@ -199,7 +199,7 @@ def _figures(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("refused by both", str(report["refused"]) if report["refused"] else ""),
         ("only the champion failed", str(report["champion_errors"]) if report["champion_errors"] else ""),
         (
-            "answered otherwise then",
+            "answered differently then",
             f"{report['unsteady']} requests: the champion's predictions are not steady" if report["unsteady"] else "",
         ),
         ("latency", ", ".join(latency)),

@@ -1,4 +1,4 @@
-"""run, ps, show, cancel, resume, approve."""
+"""run, ps, show, cancel, resume and approve."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ...core.domain.format import ago, duration, moment, short_commit
 from ...core.domain.plans import RESTS_ON_PREFIX
 from ...core.domain.runs import Run, RunState, Step
 from ...core.errors import NotFound, UsageError
-from ..completion import complete_pipeline, complete_run
+from ..completion import complete_pipeline
 from ..interaction.attend import attend, run_document, run_headline
-from ..options import FollowOptions, RunName, Why, environment_option
+from ..options import FollowOptions, Output, RunName, Why, environment_option, run_argument
 from ..text import diagnostics, output, shapes
-from ..text.output import Column, Format, Output
+from ..text.output import Column, Format
 from .canary import resume as resume_canary
 
 
@@ -26,7 +26,8 @@ def run(
     pipeline: Annotated[
         str | None,
         typer.Argument(
-            help="The pipeline; may be left out when there is only one.",
+            metavar="[PIPELINE]",
+            help="The pipeline. Default: the only one.",
             autocompletion=complete_pipeline,
             show_default=False,
         ),
@@ -36,15 +37,16 @@ def run(
         typer.Option("--param", "-p", metavar="NAME=VALUE", help="A pipeline parameter; may be repeated."),
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Steps that run at the same time.", show_default=False)
+        int | None,
+        typer.Option("--jobs", "-j", metavar="N", min=1, help="How many steps run at a time.", show_default=False),
     ] = None,
     commit: Annotated[
         str | None,
         typer.Option(
-            "--commit", metavar="REV", help="Run this commit, in a worktree of its own, instead of the working tree."
+            "--commit", metavar="REV", help="Run this commit in its own worktree, instead of the working tree."
         ),
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Do every step again, whatever is in the cache.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run every step again, whatever the cache has.")] = False,
 ) -> int:
     """Run a pipeline and follow it. Ctrl-C cancels the run; a lost terminal does not.
 
@@ -60,15 +62,8 @@ def run(
 
 
 def follow_run(cockpit: Cockpit, run: Run, options: FollowOptions) -> int:
-    """Follows a run that was just started and says how it ended; or says its number and leaves it alone."""
-    attended = attend(
-        cockpit,
-        run,
-        detach=options.detach,
-        quiet=options.quiet,
-        output_format=options.output_format,
-        headline=run_headline(run),
-    )
+    """Follows a run that was just started; returns its exit code."""
+    attended = attend(cockpit, run, options, headline=run_headline(run))
     return diagnostics.DONE if attended is None else attended.ending()
 
 
@@ -82,7 +77,7 @@ def _only_pipeline(cockpit: Cockpit) -> str:
 
 
 def parameters(texts: list[str]) -> dict[str, str]:
-    """`NAME=VALUE` words -> a mapping. UsageError names the first that is not one."""
+    """Parses words `NAME=VALUE`. Raises UsageError for the first that is none."""
     values: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -93,7 +88,7 @@ def parameters(texts: list[str]) -> dict[str, str]:
 
 
 def find_run(cockpit: Cockpit, text: str) -> int:
-    """`12` or `last` -> a run's number."""
+    """Returns the number of a run from `12` or `last`. Raises UsageError for anything else."""
     if text in ("last", "latest"):
         newest = cockpit.runs.list(limit=1)
         if not newest:
@@ -121,15 +116,17 @@ _PS = (
 
 def ps(
     cockpit: Cockpit,
-    all_: Annotated[bool, typer.Option("--all", "-a", help="Every run there is.")] = False,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many, newest first.")] = 20,
+    all_: Annotated[bool, typer.Option("--all", "-a", help="List all runs.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="List at most N.")] = 20,
     state: Annotated[
         list[RunState] | None,
         typer.Option("--state", help="Only runs in this state; may be repeated.", show_default=False),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option("--name", help="Only this pipeline, or operations on this environment.", show_default=False),
+        typer.Option(
+            "--name", metavar="NAME", help="Only this pipeline, or operations on this environment.", show_default=False
+        ),
     ] = None,
     search: Annotated[
         str | None, typer.Option("--search", metavar="TEXT", help="Only runs that mention TEXT.", show_default=False)
@@ -200,7 +197,7 @@ def show(cockpit: Cockpit, run: RunName = "last", output_format: Output = Format
 
 
 def _params(run: Run) -> dict[str, str]:
-    """What a person gave, without what a plan rested on."""
+    """Returns the parameters that a person gave, without what a plan rested on."""
     return {name: value for name, value in run.params.items() if not name.startswith(RESTS_ON_PREFIX)}
 
 
@@ -239,7 +236,7 @@ def _step_row(step: Step) -> tuple[str, ...]:
 
 
 def cancel(cockpit: Cockpit, run: RunName, why: Why = "") -> int:
-    """Stop a run: its steps are asked to end, then made to.
+    """Cancel a run: its steps are asked to end, and killed if they do not.
 
     \b
     Example:
@@ -254,16 +251,13 @@ def cancel(cockpit: Cockpit, run: RunName, why: Why = "") -> int:
 def resume(
     cockpit: Cockpit,
     options: FollowOptions,
-    run: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[RUN]", help="The run's number, or `last`.", autocompletion=complete_run, show_default=False
-        ),
+    run: Annotated[str | None, run_argument("[RUN]")] = None,
+    environment: Annotated[
+        str | None, environment_option("Resume the canary of this environment, instead of a run.")
     ] = None,
-    environment: Annotated[str | None, environment_option("Instead of a run: the canary in this environment.")] = None,
 ) -> int:
-    """Take up a run that failed, was cancelled or was interrupted, after its last finished step. With -e: let a
-    waiting canary go on.
+    """Continue a run that failed, was cancelled or was interrupted, after its last finished step. With -e, continue a
+    canary that is paused or inconclusive.
 
     \b
     Example:
@@ -282,12 +276,13 @@ def approve(
     cockpit: Cockpit,
     run: RunName,
     step: Annotated[
-        str | None, typer.Argument(help="The waiting step; may be left out when only one waits.", show_default=False)
+        str | None,
+        typer.Argument(metavar="[STEP]", help="The step. Default: the only one that waits.", show_default=False),
     ] = None,
     why: Why = "",
     output_format: Output = Format.TABLE,
 ) -> int:
-    """Let a step that waits for a person go on.
+    """Let a step that waits for approval continue.
 
     \b
     Example:
@@ -304,5 +299,5 @@ def approve(
                 "why": approval.why,
             }
         )
-    diagnostics.note(f"{clean(approval.step)} of run {approval.run_id} goes on", style="green")
+    diagnostics.note(f"{clean(approval.step)} of run {approval.run_id} continues", style="green")
     return diagnostics.DONE

@@ -1,7 +1,8 @@
-"""shell."""
+"""shell: a terminal where a step ran, or in a container that serves."""
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from typing import Annotated
@@ -20,25 +21,21 @@ TargetArgument = Annotated[
     str,
     typer.Argument(
         metavar="RUN|REPLICA",
-        help="The run's number or `last`; with -e a replica.",
+        help="The run's number, or `last`; with -e a replica, or `proxy`.",
         autocompletion=complete_run,
         show_default=False,
     ),
 ]
 StepArgument = Annotated[
-    str | None, typer.Argument(help="The step; may be left out when only one failed.", show_default=False)
+    str | None,
+    typer.Argument(metavar="[STEP]", help="The step. Default: the only one that failed.", show_default=False),
 ]
-
-
-InEnvironment = Annotated[
-    str | None, environment_option("In a container of this environment: a replica's, or `proxy`.")
-]
+InEnvironment = Annotated[str | None, environment_option("Open it in a container of this environment instead.")]
 
 
 def shell(cockpit: Cockpit, run: TargetArgument, step: StepArgument = None, environment: InEnvironment = None) -> int:
-    """Open a shell where a step ran: in its container, in a copy of the container that it left when it failed, or,
-    for a step that was a process, in its directory with its environment. With `-e`, in a container that serves.
-    `exit` or Ctrl-D leaves it.
+    """Open a shell where a step ran: in its container, in a copy of that after it failed, or, for a step that ran as a
+    process, in its directory with its environment. With -e, in a container that serves. `exit` or Ctrl-D leaves it.
 
     \b
     Example:
@@ -47,7 +44,8 @@ def shell(cockpit: Cockpit, run: TargetArgument, step: StepArgument = None, envi
       ssh -t build-host podium -C flights shell last
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise Refused("a shell needs a terminal, and there is none", hint="over ssh: ssh -t HOST podium shell RUN STEP")
+        words = ["-e", environment, run] if environment else [run, *([step] if step else [])]
+        raise Refused("a shell needs a terminal", hint=f"over ssh: ssh -t HOST podium shell {shlex.join(words)}")
     found = (
         cockpit.containers.shell(environment, run) if environment else cockpit.runs.shell(find_run(cockpit, run), step)
     )

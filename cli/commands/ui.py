@@ -1,5 +1,5 @@
-"""ui, and what `podium` alone does. The one place where the headless front end reaches for the screen, late and only
-on a terminal."""
+"""ui, and what `podium` alone does: the only place where the command line loads the cockpit, late and only on a
+terminal."""
 
 from __future__ import annotations
 
@@ -16,9 +16,15 @@ from ..text import diagnostics
 
 def ui(
     cockpit: Cockpit,
-    read_only: Annotated[bool, typer.Option("--read-only", help="Look, and change nothing.")] = False,
-    theme: Annotated[str | None, typer.Option("--theme", help="The cockpit's colours.", show_default=False)] = None,
-    screen: Annotated[str | None, typer.Option("--screen", help="Begin with this screen.", show_default=False)] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Open it without the keys that change something.")
+    ] = False,
+    theme: Annotated[
+        str | None, typer.Option("--theme", metavar="NAME", help="The colours.", show_default=False)
+    ] = None,
+    screen: Annotated[
+        str | None, typer.Option("--screen", metavar="NAME", help="Open this screen first.", show_default=False)
+    ] = None,
 ) -> int:
     """Open the cockpit.
 
@@ -30,7 +36,7 @@ def ui(
 
 
 def show(cockpit: Cockpit, *, read_only: bool = False, theme: str | None = None, screen: str | None = None) -> int:
-    """Open the cockpit on this terminal and come back when it is left. UsageError where there is no terminal for it."""
+    """Opens the cockpit on this terminal until a person leaves it. Raises UsageError if the terminal cannot show it."""
     reason = unable()
     if reason:
         message, _, hint = reason.partition("; ")
@@ -41,13 +47,13 @@ def show(cockpit: Cockpit, *, read_only: bool = False, theme: str | None = None,
 
 
 def unable() -> str | None:
-    """Why the cockpit cannot open here; None when it can. Does not load it."""
+    """Returns why the cockpit cannot open here, None if it can. Does not load it."""
     terminal = importlib.import_module("...tui.terminal", __package__)
     return terminal.check()
 
 
 def bare() -> None:
-    """`podium` without a command: the cockpit on a terminal, `status` without one."""
+    """Opens the cockpit on a terminal, or prints `status` where there is none: `podium` without a command."""
     cockpit = session.opened()
     try:
         if unable() is None:

@@ -1,4 +1,4 @@
-"""Stays with a run that a command has started: its number and no more, or what it does until it ends."""
+"""Stays with a run that a command has started until it ends, or prints its number and leaves it alone."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ...core.cockpit import Cockpit, clean
 from ...core.domain.format import short_commit
 from ...core.domain.runs import Run, RunDetail, RunState, Step
 from ...core.errors import Refused
+from ..options import ChangeOptions, FollowOptions
 from ..text import output, shapes
 from ..text.diagnostics import note
 from ..text.output import Format
@@ -18,7 +19,7 @@ from .follow import ending, follow, title
 
 @dataclass(frozen=True)
 class Attended:
-    """How a run ended, and whether a person at this terminal wanted it to end."""
+    """How a run ended, and whether Ctrl-C at this terminal cancelled it."""
 
     detail: RunDetail
     interrupted: bool
@@ -35,22 +36,21 @@ class Attended:
 def attend(
     cockpit: Cockpit,
     run: Run,
+    options: FollowOptions | ChangeOptions,
     *,
-    detach: bool,
-    output_format: Format,
-    quiet: bool = False,
     headline: str = "",
     document: bool = True,
     on_cancel: str = "",
     cancels: bool = True,
 ) -> Attended | None:
-    """Follows the run to its end; None with `detach`, which says the run's number and leaves it alone.
+    """Follows the run to its end; None with --detach, which prints the run's number and leaves it alone.
 
-    The first Ctrl-C says `on_cancel` and, where it `cancels`, has the run cancelled; the second returns at once.
-    `document` prints the run as JSON where that is the format.
+    The first Ctrl-C says `on_cancel` and, if it `cancels`, cancels the run; the second returns at once. With
+    -o json, `document` prints the run.
     """
-    if detach:
-        output.document(shapes.run(run)) if output_format is Format.JSON else output.line(str(run.id))
+    as_json = options.output_format is Format.JSON
+    if options.detach:
+        output.document(shapes.run(run)) if as_json else output.line(str(run.id))
         return None
     if headline:
         note(headline, style="bold")
@@ -64,13 +64,14 @@ def attend(
             with contextlib.suppress(Refused):  # it ended in the same moment
                 cockpit.runs.cancel(run.id, why="Ctrl-C")
 
-    detail = follow(cockpit, run, lines=not quiet, on_interrupt=cancel)
-    if document and output_format is Format.JSON:
+    detail = follow(cockpit, run, lines=not options.quiet, on_interrupt=cancel)
+    if document and as_json:
         output.document(run_document(cockpit, detail))
     return Attended(detail, interrupted)
 
 
 def run_headline(run: Run) -> str:
+    """Returns what is said of a run before it is followed: `run 12: release at 1a2b3c4`."""
     at = f" at {short_commit(run.commit, dirty=run.dirty)}" if run.commit else ""
     return f"{title(run)}: {clean(run.name)}{at}"
 

@@ -13,12 +13,18 @@ from ..text.plan_text import plan_lines
 
 
 def agree(plan: Plan, *, yes: bool, confirm: str) -> str:
-    """Shows the plan and returns when a person agreed: the word that they gave to confirm it, which the façade checks.
+    """Shows the plan, asks, and returns the word that was typed to confirm it, empty if agreeing is enough. The façade
+    checks that word.
 
-    Refused (exit 4) when nobody did or could; Interrupted on Ctrl-C at the question.
+    Raises Refused (exit 4) if nobody agrees or can be asked, Interrupted on Ctrl-C.
     """
     return ask(
-        plan_lines(plan), plan.action.lower(), plan.command, wanted=plan.type_to_confirm, yes=yes, confirm=confirm
+        plan_lines(plan),
+        plan.action.lower(),
+        plan.command_that_agrees,
+        wanted=plan.type_to_confirm,
+        yes=yes,
+        confirm=confirm,
     )
 
 
@@ -32,8 +38,8 @@ def ask(
     confirm: str = "",
     otherwise: str = "nothing was changed",
 ) -> str:
-    """Shows the lines and asks whether to do `what`; `wanted` is the word that has to be typed, empty where yes is
-    enough. `command` does the same without asking, with the flags that say yes."""
+    """Shows the lines and asks whether to do `what`. `wanted` is the word that has to be typed, empty if yes is enough.
+    `command` is the command that does the same without asking; `otherwise` is said if nobody agrees."""
     if wanted and confirm:
         return confirm
     if yes and not wanted:
@@ -41,8 +47,7 @@ def ask(
     for text in lines:
         note(text)
     if not diagnostics.interactive():
-        flags = f"--yes --confirm {wanted}" if wanted else "--yes"
-        raise Refused(f"there is no terminal to confirm this: {what}", hint=f"{command} {flags}")
+        raise Refused(f"there is no terminal to confirm this: {what}", hint=command)
     try:
         question = f"type {wanted} to {what}: " if wanted else f"{what}? [y/N] "
         print(paint(question, "bold"), end="", file=sys.stderr, flush=True)

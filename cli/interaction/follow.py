@@ -1,8 +1,8 @@
-"""Follows a run from outside: its steps' states from the journal, their lines from the log files. What it sees is
-narration (standard error)."""
+"""Follows a run on standard error: the states of its steps from the journal, their lines from the log files."""
 
 from __future__ import annotations
 
+import shlex
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from ..text.diagnostics import glyph, note, paint
 from .step_lines import StepLines
 
 POLL_INTERVAL = 0.08  # seconds between two looks at the journal
-# The same while the run is young: one in which nothing has changed is over in a tenth of a second.
+# The same while the run is young: one whose steps are all unchanged ends within a tenth of a second.
 FAST_POLL_INTERVAL = 0.012
 FAST_POLL_SECONDS = 0.4
 _MARKS = {
@@ -30,7 +30,7 @@ _MARKS = {
 
 
 class Follower:
-    """Tells what happens in one run. `lines` also shows what its steps print."""
+    """Tells what happens in one run; with `lines` also what its steps print."""
 
     def __init__(self, cockpit: Cockpit, run_id: int, *, lines: bool = True) -> None:
         self.cockpit = cockpit
@@ -43,7 +43,7 @@ class Follower:
         self._detail: RunDetail | None = None
 
     def look(self) -> RunDetail:
-        """Tell what is new and return what the journal says now."""
+        """Tells what is new and returns what the journal says now."""
         seen = self.cockpit.changed()
         if self._detail is None or seen != self._seen or self._stale():
             self._detail = self.cockpit.runs.get(self.run_id)
@@ -55,7 +55,8 @@ class Follower:
         return self._detail
 
     def _stale(self) -> bool:
-        """A worker that was killed writes nothing: look again now and then, which finds its run interrupted."""
+        """Returns whether it is time to look although nothing was written: a killed worker writes nothing, and only a
+        look finds its run interrupted."""
         now = time.monotonic()
         if now - self._looked > 1.0:
             self._looked = now
@@ -79,7 +80,7 @@ class Follower:
         self._told[step.name] = step.state
         if step.state is StepState.WAITING:
             note(
-                f"{clean(step.name)} waits for approval: podium approve {self.run_id} '{clean(step.name)}'",
+                f"{clean(step.name)} waits for approval: podium approve {self.run_id} {shlex.quote(clean(step.name))}",
                 style="yellow",
             )
         elif step.state in _MARKS:
@@ -97,9 +98,9 @@ class Follower:
 def follow(
     cockpit: Cockpit, run: Run, *, lines: bool = True, on_interrupt: Callable[[], object] | None = None
 ) -> RunDetail:
-    """Follow `run` until it is over, or until it waits for an approval and nobody is at the terminal to give one.
+    """Follows `run` until it has finished, or until it waits for an approval and there is no terminal to ask for one.
 
-    The first Ctrl-C calls `on_interrupt` and goes on; the second raises KeyboardInterrupt. A lost terminal ends this
+    The first Ctrl-C calls `on_interrupt` and continues; the second raises KeyboardInterrupt. A lost terminal ends this
     process, not the run.
     """
     follower = Follower(cockpit, run.id, lines=lines)
@@ -126,10 +127,9 @@ def _only_waits(detail: RunDetail) -> bool:
 
 @contextmanager
 def _presses() -> Iterator[list[int]]:
-    """Collects presses of Ctrl-C while the block runs; the second one raises KeyboardInterrupt in it.
+    """Collects presses of Ctrl-C while the block runs; the second raises KeyboardInterrupt in it.
 
-    The first is only noted: what it asks for writes to the journal, which must not happen in the middle of another
-    write.
+    The first is only noted: what it causes writes to the journal, which must not happen during another write.
     """
     presses: list[int] = []
 
@@ -140,7 +140,7 @@ def _presses() -> Iterator[list[int]]:
 
     try:
         before = signal.signal(signal.SIGINT, handle)
-    except ValueError:  # not the main thread: nobody can press anything there
+    except ValueError:  # not the main thread, where no signal arrives
         yield presses
         return
     try:
@@ -150,7 +150,7 @@ def _presses() -> Iterator[list[int]]:
 
 
 def ending(detail: RunDetail, *, interrupted: bool = False) -> int:
-    """Say how a run ended; the exit code for it."""
+    """Says how a run ended; returns its exit code."""
     run = detail.run
     took = f" after {duration(run.ended - run.started)}" if run.ended is not None and run.started is not None else ""
     failed = [step for step in detail.steps if step.state is StepState.FAILED]
@@ -162,7 +162,7 @@ def ending(detail: RunDetail, *, interrupted: bool = False) -> int:
     if run.state is RunState.WAITING:
         waiting = [step.name for step in detail.steps if step.state is StepState.WAITING]
         note(f"{title(run)} waits for approval of {', '.join(map(clean, waiting))}", style="yellow")
-        diagnostics.hint(f"it goes on after `podium approve {run.id}`")
+        diagnostics.hint(f"`podium approve {run.id}` lets it continue")
         return diagnostics.REFUSED
     told = any(step.message and step.message.splitlines()[0] in run.message for step in failed)
     because = f": {clean(run.message)}" if run.message and not told else ""
@@ -178,16 +178,16 @@ def ending(detail: RunDetail, *, interrupted: bool = False) -> int:
 
 def _advise(run: Run, failed: list[Step]) -> None:
     if run.state is RunState.INTERRUPTED:
-        diagnostics.hint(f"`podium resume {run.id}` goes on after the last finished step")
+        diagnostics.hint(f"`podium resume {run.id}` continues after the last finished step")
     elif failed and not run.is_operation:
-        name = failed[0].name if failed[0].name.isidentifier() else f"'{failed[0].name}'"
-        diagnostics.hint(f"`podium logs {run.id} {name}` shows what it printed, `podium resume {run.id}` tries again")
+        name = shlex.quote(clean(failed[0].name))
+        diagnostics.hint(f"`podium logs {run.id} {name}` shows its output, `podium resume {run.id}` tries again")
     elif failed:
         diagnostics.hint(f"`podium logs {run.id}` shows what was done and undone")
 
 
 def _code(run: Run, failed: list[Step]) -> int:
-    """A pipeline that failed is a failed run; an operation that failed ends with the code of what stopped it."""
+    """Returns the exit code of a run that did not succeed; an operation has that of the error that stopped it."""
     if run.is_operation:
         for step in failed:
             code = step.results.get("exit_code")
@@ -197,4 +197,5 @@ def _code(run: Run, failed: list[Step]) -> int:
 
 
 def title(run: Run) -> str:
+    """Returns `run 12`, for an operation `run 12 (promote production)`."""
     return f"run {run.id}" if not run.is_operation else f"run {run.id} ({run.kind} {clean(run.name)})"

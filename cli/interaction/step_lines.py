@@ -1,4 +1,4 @@
-"""The lines that a run's steps have printed, each step's from where the last look ended."""
+"""Reads the lines that the steps of a run have printed, each step's from where the last look ended."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class StepLines:
         self._next: dict[str, int] = {}
 
     def new(self, step: str) -> Iterator[list[LogLine]]:
-        """Yields what has come since the last look, in pieces; nothing where there is no log yet."""
+        """Yields what has come since the last look, in pieces; nothing if there is no log yet."""
         file = self._file(step)
         while file is not None and (batch := file.lines(self._next.get(step, 0), CHUNK)):
             self._next[step] = self._next.get(step, 0) + len(batch)
@@ -26,7 +26,7 @@ class StepLines:
                 return
 
     def tail(self, step: str, count: int, wanted: Callable[[LogLine], bool] | None = None) -> list[LogLine]:
-        """Returns the last `count` lines, of those that are wanted; the next look begins after them."""
+        """Returns the last `count` lines of those that are wanted; the next look begins after them."""
         file = self._file(step)
         if file is None:
             return []

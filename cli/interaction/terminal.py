@@ -1,5 +1,4 @@
-"""The caller's terminal, joined to one in a container: every key goes there, everything from there comes here, and
-the size follows."""
+"""Connects this terminal to one in a container: keys, output and the size of the window."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ _CHUNK = 1 << 14
 
 
 def converse(session: ShellSession) -> None:
-    """Until the shell ends, or this terminal goes away."""
+    """Passes keys and output on until the shell ends or this terminal goes away."""
     source = sys.stdin.fileno()
     woken, waking = os.pipe()
     os.set_blocking(waking, False)
@@ -78,7 +77,7 @@ def _resize(session: ShellSession, source: int) -> None:
 
 @contextmanager
 def raw(descriptor: int) -> Generator[None]:
-    """Every key arrives as it was pressed, Ctrl-C too; afterwards the terminal is as it was before."""
+    """Makes every key arrive as it was pressed, Ctrl-C too; restores the terminal afterwards."""
     before = termios.tcgetattr(descriptor)
     try:
         # Keys that were pressed already are meant for the shell.

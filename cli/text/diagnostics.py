@@ -1,5 +1,5 @@
-"""Owns standard error and the exit codes. Standard output is data and belongs to output.py; everything a person is
-told on the way goes here."""
+"""Standard error and the exit codes: everything that a person is told on the way. Data goes to standard output, by
+output.py."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "
 
 
 def colourful(stream: object) -> bool:
-    """Whether `stream` is a terminal that a person wants colour on (https://no-color.org)."""
+    """Returns whether `stream` is a terminal on which a person wants colour (https://no-color.org)."""
     isatty = getattr(stream, "isatty", None)
     return (
         bool(isatty and isatty())
@@ -28,13 +28,13 @@ def colourful(stream: object) -> bool:
 
 
 def paint(text: str, style: str, *, stream: object = None) -> str:
-    """`text` in a named style where the stream (default: standard error) shows colour."""
+    """Returns `text` in a named style if the stream (by default standard error) shows colour."""
     code = _CODES.get(style)
     return f"\x1b[{code}m{text}\x1b[0m" if code and text and colourful(stream or sys.stderr) else text
 
 
 def glyph(fancy: str, plain: str) -> str:
-    """`fancy` where standard error can encode it, else `plain`."""
+    """Returns `fancy` if standard error can encode it, else `plain`."""
     try:
         fancy.encode(sys.stderr.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -43,18 +43,18 @@ def glyph(fancy: str, plain: str) -> str:
 
 
 def interactive() -> bool:
-    """Whether there is a person to ask: both ends of the conversation are terminals."""
+    """Returns whether there is a person to ask: standard input and standard error are terminals."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def note(text: str = "", *, style: str = "") -> None:
-    """One line of narration. A closed standard error is nobody's loss."""
+    """Writes one line. A closed standard error is no error."""
     with contextlib.suppress(OSError, ValueError):
         print(paint(text, style), file=sys.stderr, flush=True)
 
 
 def notes(lines: Iterable[str]) -> None:
-    """Many lines in one write: a step that prints a million is followed as fast as it prints."""
+    """Writes many lines at once: a step that prints a million is followed as fast as it prints."""
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write("".join(f"{line}\n" for line in lines))
         sys.stderr.flush()
@@ -66,7 +66,7 @@ def hint(text: str) -> None:
 
 
 def report(error: PodiumError) -> int:
-    """Say what happened and what to do; the exit code that goes with it."""
+    """Says what happened and what to do; returns the exit code of the error."""
     from ...core.cockpit import clean
 
     lines = [clean(line) for line in (error.message or type(error).__name__).splitlines()]
@@ -90,10 +90,10 @@ def clean_lines(text: str) -> str:
 
 
 def usage(error: Exception) -> int:
-    """A call that could not be parsed."""
+    """Reports a call that could not be parsed; returns its exit code."""
     format_message = getattr(error, "format_message", None)
     message = str(format_message() if format_message else error)
     context = getattr(error, "ctx", None)
     note(f"podium: {message[:1].lower()}{message[1:].rstrip('.')}", style="red")
-    hint(f"`{context.command_path if context else 'podium'} --help` shows how it is called")
+    hint(f"`{context.command_path if context else 'podium'} --help` shows its arguments and options")
     return USAGE

@@ -1,5 +1,5 @@
-"""Owns standard output: tables for people, tab-separated lines for `cut`, JSON for programs. Nothing else in cli/
-prints there."""
+"""Standard output: tables for people, tab-separated lines for `cut`, JSON for programs. Nothing else in cli/ writes
+there."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from .diagnostics import paint
 
@@ -24,18 +22,10 @@ class Format(StrEnum):
     JSON = "json"
 
 
-Output = Annotated[
-    Format,
-    typer.Option(
-        "-o", "--output", help="table for people, plain (tab-separated, no header) for cut and awk, json for programs."
-    ),
-]
-
-
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`right` aligns figures. A `flexible` column gives way first when the terminal is narrow. `states` colours its
-    cells."""
+    """A column of a table. A `right` one has figures, a `flexible` one is cut first if the terminal is narrow, and the
+    cells of `states` have colours."""
 
     title: str
     right: bool = False
@@ -73,7 +63,7 @@ def line(text: str = "") -> None:
 
 
 def document(value: Any) -> None:
-    """One JSON document. The rows of a list stand on a line each: small differences stay small, and long lists are
+    """Writes one JSON document. A list has one element per line: small differences stay small, and long lists are
     written fast."""
     if isinstance(value, list):
         rows = ",\n".join(_json(row) for row in value)
@@ -83,7 +73,7 @@ def document(value: Any) -> None:
 
 
 def json_line(value: Any) -> None:
-    """One JSON value on one line, for streams."""
+    """Writes one JSON value on one line, for streams."""
     line(_json(value))
 
 
@@ -94,8 +84,8 @@ def _json(value: Any, indent: int | None = None) -> str:
 
 
 def rows(format: Format, columns: Sequence[Column], cells: Sequence[Sequence[str]], shapes: Iterable[Any]) -> None:
-    """The same rows in the format asked for. `shapes` are what JSON shows and may be a generator: it is only read
-    for JSON."""
+    """Writes rows in the format asked for: `cells` as a table or plain, `shapes` as JSON. `shapes` may be a generator,
+    which is read only for JSON."""
     if format is Format.JSON:
         document(list(shapes))
     elif format is Format.PLAIN:
@@ -106,7 +96,7 @@ def rows(format: Format, columns: Sequence[Column], cells: Sequence[Sequence[str
 
 
 def pairs(items: Iterable[tuple[str, str]]) -> None:
-    """Two aligned columns: what something is called and what it is. Empty values are left out."""
+    """Writes names and values in two aligned columns; empty values are left out."""
     kept = [(name, _safe(value)) for name, value in items if value]
     width = max((len(name) for name, _ in kept), default=0)
     for name, value in kept:
@@ -114,7 +104,7 @@ def pairs(items: Iterable[tuple[str, str]]) -> None:
 
 
 def table(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
-    """Aligned columns under a header; nothing at all for no rows."""
+    """Writes aligned columns under a header, or nothing if there are no rows."""
     if not cells:
         return
     safe = [[_safe(cell) for cell in row] for row in cells]
@@ -136,7 +126,7 @@ def _aligned(columns: Sequence[Column], row: Sequence[str], widths: Sequence[int
 
 
 def _narrow(columns: Sequence[Column], widths: list[int]) -> None:
-    """Take from the flexible columns what the terminal lacks. A pipe has no width: nothing is lost there."""
+    """Narrows the flexible columns until the table fits the terminal. A pipe has no width: nothing is cut there."""
     if not sys.stdout.isatty():
         return
     try:
@@ -152,7 +142,7 @@ def _narrow(columns: Sequence[Column], widths: list[int]) -> None:
 
 
 def width(text: str) -> int:
-    """Terminal cells that `text` takes."""
+    """Returns how many cells of a terminal `text` takes."""
     if text.isascii():
         return len(text)
     return sum(
@@ -161,7 +151,7 @@ def width(text: str) -> int:
 
 
 def cut(text: str, size: int) -> str:
-    """At most `size` cells of `text`; what is missing is marked."""
+    """Returns at most `size` cells of `text`, with a mark if something is missing."""
     if width(text) <= size:
         return text
     kept, used = "", 0
@@ -173,8 +163,7 @@ def cut(text: str, size: int) -> str:
 
 
 def _safe(text: str) -> str:
-    """Text from models, logs and hosts is data: no escape sequence of theirs reaches the terminal, and a cell stays
-    on its line."""
+    """Returns text from models, logs and hosts without escape sequences, and on one line."""
     if text.isascii() and text.isprintable():
         return text
     from ...core.cockpit import clean

@@ -1,4 +1,4 @@
-"""A plan as text: what a person reads before agreeing to it."""
+"""A plan as text, which a person reads before agreeing to it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ MAX_METRICS = 6
 
 
 def plan_lines(plan: Plan) -> list[str]:
+    """Returns the plan line by line; the last one is the command that makes the same change."""
     lines = [clean(plan.title)]
     lines += _changes(plan)
     lines += [f"  {each.severity.value}: {clean(each.words)}" for each in plan.differences]
@@ -20,8 +21,9 @@ def plan_lines(plan: Plan) -> list[str]:
         lines.append(f"  expected to take {duration(plan.expected_seconds)}")
     lines += [f"  warning: {clean(text)}" for text in plan.warnings]
     if plan.refusal:
-        override = " (--force --why REASON overrides)" if plan.overridable else ""
-        lines.append(f"  refused: {clean(plan.refusal)}{override}")
+        lines.append(f"  refused: {clean(plan.refusal)}")
+        if plan.overridable and plan.command != plan.command_that_forces:
+            lines.append(f"  {plan.override}")
     return [*lines, f"  {plan.command}"]
 
 

@@ -1,5 +1,5 @@
-"""The JSON that commands print, one function per thing. docs/cli.md has every field, and a test compares the two.
-Fields are only ever added."""
+"""The JSON that commands print, a function for each kind of thing. docs/cli.md lists every field, and a test compares
+the two. Fields are only ever added."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def test_something_unforeseen_is_a_sentence_and_a_file(tmp_path: Path, capsys: p
     assert raising(ZeroDivisionError("oh no")) == 1
     printed = capsys.readouterr().err
     assert "Traceback" not in printed
-    assert printed.startswith("podium: something unexpected happened: ZeroDivisionError: oh no\n")
+    assert printed.startswith("podium: unexpected error: ZeroDivisionError: oh no\n")
     (kept,) = (tmp_path / ".podium").glob("crash-*.txt")
     assert str(kept) in printed
     assert "Traceback" in kept.read_text()

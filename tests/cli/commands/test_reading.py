@@ -178,7 +178,7 @@ def test_show(call: Call, two_runs: list[int]) -> None:
         (["promote", "--force"], 2, "reason"),
         (["promote", "9", "--yes"], 3, "version"),
         (["watch", "--stop", "--status"], 2, "exclude"),
-        (["watch", "--status"], 3, "does not run"),
+        (["watch", "--status"], 3, "is not running"),
         (["ui"], 2, "terminal"),
     ],
 )
