@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from ...core.cockpit import Cockpit, clean
+from ...core.cockpit import Cockpit
 from ...core.domain.containers import IMAGES, Image, Unneeded, read_unneeded
 from ...core.domain.format import ago, count, duration, size
 from ...core.domain.plans import Plan
+from ...core.domain.text import clean
 from ..interaction.apply import show_plan
 from ..interaction.attend import attend
 from ..interaction.confirm import agree

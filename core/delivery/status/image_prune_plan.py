@@ -24,7 +24,7 @@ def plan_prune(project: Project, journal: Journal, target: str, *, newest: int =
     """Returns which images of every engine would be removed; the `newest` versions stay in any case. Asks the engines;
     one that does not answer is a warning. NotFound for a target other than the engines' images."""
     if target != IMAGES:
-        raise NotFound(f"there is nothing to prune of {target!r}", hint=f"the target is {IMAGES!r}")
+        raise NotFound(f"no environment {target!r} is pruned by itself", hint=f"{IMAGES!r} means those of all engines")
     away: list[str] = []
     found = find(project, journal, newest=newest, say=away.append)
     shared = ("layers that other images share stay, so less may be freed",) if found else ()
