@@ -107,7 +107,7 @@ def _down(status: EnvironmentStatus, glyphs: Glyphs, now: float) -> list[Line]:
         by = status.stopped
         since = f" {fmt.when(by.at, now)}{f' ({by.why})' if by.why else ''}" if by else ""
         words = f"{status.health.words}{since}: start (in the palette) brings v{status.serving} back"
-        return [((f"{glyphs['warn']} {safe(words)}", "warn"),)]
+        return [((f"{glyphs['warn']} {words}", "warn"),)]
     return [((f"{glyphs['bad']} the proxy is gone; the agent brings it back", "bad"),)]
 
 
