@@ -73,7 +73,7 @@ class EnvironmentsScreen(PodiumScreen):
             id="list",
         )
         with Vertical(id="detail", classes="group"):
-            yield TextPane("Serves", wrap=True, id="status")
+            yield TextPane("Serves", id="status")
             yield TextPane("Canary", id="canary")
             yield TextPane("Signals", id="signals")
             yield Table[Deployment](
