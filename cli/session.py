@@ -78,4 +78,11 @@ def start() -> Path:
 def opened() -> Cockpit:
     from ..core.cockpit import Cockpit
 
-    return Cockpit.open(start())
+    return Cockpit.open(start(), say=_tell)
+
+
+def _tell(text: str) -> None:
+    """Says what opening the project has found out."""
+    from .diagnostics import clean_lines, note
+
+    note(clean_lines(text), style="yellow")
