@@ -9,22 +9,22 @@ from pathlib import Path
 from tests.cli.conftest import Call
 
 
-def test_a_copy_is_read_told_refused_and_adopted(home: Path, podium: Call) -> None:
-    assert podium("run", "ok").code == 0
+def test_a_copy_is_read_told_refused_and_adopted(home: Path, call: Call) -> None:
+    assert call("run", "ok").code == 0
     other = home.with_name("copy")
     subprocess.run(["cp", "-a", str(home), str(other)], check=True)
-    told = podium("-C", str(other), "ps")
+    told = call("-C", str(other), "ps")
     assert told.code == 0 and "ok" in told.out and told.err.count("is a copy of") == 1
-    seen = podium("-C", str(other), "status", "-o", "json")
+    seen = call("-C", str(other), "status", "-o", "json")
     assert json.loads(seen.out)["copy_of"] == str(home)
-    refused = podium("-C", str(other), "run", "ok")
+    refused = call("-C", str(other), "run", "ok")
     assert refused.code == 4 and "podium adopt" in refused.err
-    assert podium("-C", str(other), "watch", "--stop").code == 4
-    plan = podium("-C", str(other), "adopt", "--dry-run")
+    assert call("-C", str(other), "watch", "--stop").code == 4
+    plan = call("-C", str(other), "adopt", "--dry-run")
     assert plan.code == 0 and "owner" in plan.out
-    assert podium("-C", str(other), "adopt").code == 4, "nobody to ask"
-    assert podium("-C", str(other), "adopt", "--yes").code == 0
-    again = podium("-C", str(other), "run", "ok")
+    assert call("-C", str(other), "adopt").code == 4, "nobody to ask"
+    assert call("-C", str(other), "adopt", "--yes").code == 0
+    again = call("-C", str(other), "run", "ok")
     assert again.code == 0 and "copy of" not in again.err
-    assert json.loads(podium("status", "-o", "json").out)["copy_of"] == ""
-    assert "no copy" in podium("adopt").err
+    assert json.loads(call("status", "-o", "json").out)["copy_of"] == ""
+    assert "no copy" in call("adopt").err
