@@ -64,6 +64,7 @@ class Containers:
         from ..delivery.environment.replica_shell import open_shell
         from ..delivery.environment.runtime import EnvironmentRuntime
 
+        self._opened.require_own()
         found = self._opened.config.environment(environment)
         return open_shell(EnvironmentRuntime(self._opened.config, self._opened.journal, found), name)
 
