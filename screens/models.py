@@ -3,14 +3,14 @@ the cursor."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from textual.app import ComposeResult
 
 from ..core.domain import format as fmt
-from ..core.domain.delivery import EnvironmentStatus, Quarantined
+from ..core.domain.delivery import EnvironmentStatus
 from ..core.domain.models import Model, Version
-from ..core.domain.verdicts import GateReport
+from ..core.domain.verdicts import GateReport, VersionVerdict
 from ..tui import queries
 from ..tui.context import Context
 from ..tui.queries import Query
@@ -100,10 +100,10 @@ class ModelsScreen(PodiumScreen):
             ),
             Column("aliases", alias_spans, width=19, flex=2),
             Column(
-                "gate",
-                lambda version: verdict_cell(self.glyphs, version.verdict),
+                "verdict",
+                lambda version: verdict_cell(self.glyphs, version, self.verdicts(version)),
                 width=14,
-                sort=lambda version: str(version.verdict or ""),
+                sort=self._last_word,
             ),
             *(metric(name, index) for index, name in enumerate(metrics[:_METRIC_COLUMNS])),
             Column(
@@ -133,10 +133,10 @@ class ModelsScreen(PodiumScreen):
     def queries(self) -> Iterable[Query]:
         yield queries.MODELS
         yield queries.ENVIRONMENTS
-        yield queries.QUARANTINED
         name = self.model
         if name:
             yield queries.versions_of(name)
+            yield queries.verdicts_of(name)
             yield queries.images(name)
         version = self.version
         if version is not None:
@@ -160,6 +160,15 @@ class ModelsScreen(PodiumScreen):
     @property
     def version(self) -> Version | None:
         return self.table.current if self.ready else None
+
+    def verdicts(self, version: Version) -> tuple[VersionVerdict, ...]:
+        """What a version met, the last word first."""
+        known: Mapping[int, tuple[VersionVerdict, ...]] = self.store.value(f"verdicts:{version.model}", {})
+        return known.get(version.version, ())
+
+    def _last_word(self, version: Version) -> str:
+        verdicts = self.verdicts(version)
+        return verdicts[0].word if verdicts else str(version.verdict or "")
 
     @property
     def marked(self) -> list[Version]:
@@ -188,7 +197,8 @@ class ModelsScreen(PodiumScreen):
             self._metrics = metrics
             self.table.set_columns(self._columns(metrics))
         self.table.marks = self._marks.get(name, frozenset())
-        self.table.set_rows(versions, (name, self.table.marks, metrics, int(self.podium.clock() // 15)))
+        judged = self.store.get(f"verdicts:{name}").version
+        self.table.set_rows(versions, (name, self.table.marks, metrics, judged, int(self.podium.clock() // 15)))
         if not self.table.filter_text:
             marked = len(self.marked)
             self.table.title(
@@ -212,7 +222,7 @@ class ModelsScreen(PodiumScreen):
             tuple(each.name for each in environments if ours and each.serving == version.version),
             self.store.value(f"images:{version.model}", ()),
             reports,
-            next((each for each in self.store.value("quarantined", ()) if _same(each, version)), None),
+            self.verdicts(version),
         )
         pane.set_lines(version_lines(version, known, self.glyphs, self.podium.clock()))
 
@@ -276,10 +286,6 @@ class ModelsScreen(PodiumScreen):
         if version is None or project is None or project.embedded:
             return ""
         return f"{project.tracking_uri.rstrip('/')}/#/models/{version.model}/versions/{version.version}"
-
-
-def _same(quarantined: Quarantined, version: Version) -> bool:
-    return (quarantined.model, quarantined.version) == (version.model, version.version)
 
 
 def version_text(version: Version) -> str:

@@ -130,6 +130,7 @@ class OverviewScreen(PodiumScreen):
         yield queries.runs()
         yield queries.ENVIRONMENTS
         yield queries.VERSIONS
+        yield queries.VERDICTS
         yield queries.ALERTS
         if self.project is not None and self.project.with_containers:
             yield queries.PICTURES
@@ -210,6 +211,7 @@ class OverviewScreen(PodiumScreen):
             alerts=self.store.value("alerts", ()),
             agent=self.store.value("agent"),
             versions=self.store.value("versions", ()),
+            verdicts=self.store.value("verdicts", {}),
             now=self.podium.clock(),
             snapshots=self._pictures.values(),
         )
