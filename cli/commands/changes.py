@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from ...core.cockpit import Cockpit, clean
+from ...core.cockpit import Cockpit
 from ...core.domain.format import duration
 from ...core.domain.plans import Plan
 from ...core.domain.runs import RunDetail
+from ...core.domain.text import clean
 from ...core.errors import UsageError
 from ..interaction.apply import apply, show_plan
 from ..options import EnvironmentName, RolloutOptions, VersionName, environment_option

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from ...core.cockpit import Cockpit, clean, init_project, masked_document, schema
+from ...core.cockpit import Cockpit, init_project, masked_document, schema
 from ...core.domain.format import count
+from ...core.domain.text import clean
 from ...core.domain.watching import Health
 from ...core.errors import ConfigError
 from ..options import Output

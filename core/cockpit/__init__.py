@@ -15,7 +15,6 @@ from ..logs.format import LogLine
 from ..logs.masking import masked_document
 from ..logs.merging import Entry, Merged
 from ..logs.reader import LogFile
-from ..logs.text import clean, parse_sgr
 from .opened import OpenProject
 
 if TYPE_CHECKING:
@@ -35,12 +34,10 @@ __all__ = [
     "LogFile",
     "LogLine",
     "Merged",
-    "clean",
     "demonstration",
     "find_project",
     "init_project",
     "masked_document",
-    "parse_sgr",
     "schema",
 ]
 
