@@ -34,9 +34,10 @@ def deploy(
       podium deploy challenger -e staging --yes
     """
     if version is None:
+        where = environment or next(iter(cockpit.project.config.environments), "ENVIRONMENT")
         raise UsageError(
             "which version?",
-            hint=f"for example {_spelled('deploy', 'challenger', environment)}; `podium versions` lists all versions",
+            hint=f"for example {_spelled('deploy', 'challenger', where)}; `podium versions` lists all versions",
         )
     if environment is None:
         commands = [_spelled("deploy", version, name) for name in cockpit.project.config.environments]

@@ -47,6 +47,7 @@ def status(cockpit: Cockpit, environment: AnyEnvironment = None, output_format: 
         value = {
             "project": cockpit.project.config.name,
             "home": str(cockpit.home),
+            "copy_of": cockpit.project.copy_of,
             "agent": shapes.agent(agent),
             "environments": [shapes.environment(each) for each in environments],
             "needs": [shapes.need(each) for each in needs],
