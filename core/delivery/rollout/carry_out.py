@@ -155,7 +155,7 @@ def begin(runtime: EnvironmentRuntime, request: RolloutRequest, digest: str) -> 
         run_id=request.run_id,
         commit=runtime.version(request.version).commit,
         digest=digest,
-        strategy="blue-green" if request.how is How.ROLLBACK else runtime.environment.strategy.kind,
+        strategy="blue-green" if request.how in (How.ROLLBACK, How.START) else runtime.environment.strategy.kind,
         forced=bool(request.force),
     )
     runtime.journal.audit.add(request.who, str(request.how), f"{runtime.name} version {request.version}", why)
