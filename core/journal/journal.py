@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from .samples import Alerts, Samples
     from .snapshots import Pictures
     from .steps import Steps
-    from .stops import Stops
-    from .values import Values
+    from .values import Stops, Values
     from .verdicts import Verdicts
     from .versions import Versions
 
@@ -128,7 +127,7 @@ class Journal:
 
     @cached_property
     def stops(self) -> Stops:
-        from .stops import Stops
+        from .values import Stops
 
         return Stops(self.values)
 
