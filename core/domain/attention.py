@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -30,6 +30,8 @@ class Reason(StrEnum):
     AGENT = "agent"  # the agent is gone
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    CONFIG = "config"  # podium.yaml cannot be used
+    REMOVED = "removed"  # an environment serves that podium.yaml has no more
     CHALLENGER = "challenger"  # a version could be promoted
 
 
@@ -59,10 +61,12 @@ def needs(
     versions: Iterable[Version],
     now: float,
     snapshots: Iterable[EngineSnapshot] = (),
+    problems: Sequence[str] = (),
+    removed: Mapping[str, int] | None = None,
 ) -> list[Need]:
     """Returns everything that needs a person's attention, the most urgent first. `runs` have to be sorted newest
-    first."""
-    found: list[Need] = []
+    first. `problems` are those of podium.yaml; `removed` counts the replicas of environments that it has no more."""
+    found: list[Need] = [*_of_config(problems, removed or {})]
     for status in environments:
         found += _of_environment(status, agent, now)
     found += _of_engines(snapshots)
@@ -88,6 +92,16 @@ def _of_environment(status: EnvironmentStatus, agent: AgentStatus | None, now: f
         urgency = 1 if canary.state is CanaryState.INCONCLUSIVE else 2
         command = f"podium resume -e {name}"
         yield Need(urgency, Reason.CANARY, name, canary.headline(now), command, name, canary.run_id, canary.version)
+
+
+def _of_config(problems: Sequence[str], removed: Mapping[str, int]) -> Iterator[Need]:
+    if problems:
+        more = f" (and {fmt.count(len(problems) - 1, 'more problem')})" if len(problems) > 1 else ""
+        words = f"cannot be used, its last good content stays in force: {problems[0]}{more}"
+        yield Need(0, Reason.CONFIG, "podium.yaml", words, "podium validate")
+    for name, number in removed.items():
+        words = f"podium.yaml has it no more, and {fmt.count(number, 'replica')} of it still run: nothing heals them"
+        yield Need(1, Reason.REMOVED, name, f"{words}; put it back to change it", environment=name)
 
 
 def _of_engines(snapshots: Iterable[EngineSnapshot]) -> Iterator[Need]:
