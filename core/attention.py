@@ -46,7 +46,9 @@ def gather(
 
 def removed(project: Project, journal: Journal) -> dict[str, int]:
     """Returns, by environment, how many replicas the journal has of those that podium.yaml has no more."""
-    return dict(Counter(each.environment for each in journal.replicas.all() if each.environment not in project.environments))
+    return dict(
+        Counter(each.environment for each in journal.replicas.all() if each.environment not in project.environments)
+    )
 
 
 def snapshots(project: Project, journal: Journal) -> list[EngineSnapshot]:

@@ -97,7 +97,7 @@ def _of_environment(status: EnvironmentStatus, agent: AgentStatus | None, now: f
 def _of_config(problems: Sequence[str], removed: Mapping[str, int]) -> Iterator[Need]:
     if problems:
         more = f" (and {fmt.count(len(problems) - 1, 'more problem')})" if len(problems) > 1 else ""
-        words = f"cannot be used, its last good content stays in force: {problems[0]}{more}"
+        words = f"{problems[0]}{more}; the last good content stays in force"
         yield Need(0, Reason.CONFIG, "podium.yaml", words, "podium validate")
     for name, number in removed.items():
         words = f"podium.yaml has it no more, and {fmt.count(number, 'replica')} of it still run: nothing heals them"
