@@ -10,8 +10,9 @@ from . import plugins
 from .domain.attention import Need, needs
 from .domain.containers import EngineSnapshot
 from .domain.delivery import EnvironmentStatus
-from .domain.models import CHALLENGER
+from .domain.models import CHALLENGER, Version
 from .domain.project import Project
+from .domain.verdicts import VersionVerdict
 from .errors import Problem
 from .journal import Journal
 
@@ -37,6 +38,7 @@ def gather(
         alerts=journal.alerts.recent(MAX_ALERTS),
         agent=journal.agent.status(),
         versions=() if challenger is None else (challenger,),
+        verdicts={} if challenger is None else _verdicts(journal, challenger),
         now=time.time(),
         snapshots=snapshots(project, journal),
         problems=[str(each) for each in problems],
@@ -49,6 +51,10 @@ def removed(project: Project, journal: Journal) -> dict[str, int]:
     return dict(
         Counter(each.environment for each in journal.replicas.all() if each.environment not in project.environments)
     )
+
+
+def _verdicts(journal: Journal, version: Version) -> dict[int, tuple[VersionVerdict, ...]]:
+    return {version.version: journal.verdicts.of(version.model, version.version)}
 
 
 def snapshots(project: Project, journal: Journal) -> list[EngineSnapshot]:
