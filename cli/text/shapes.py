@@ -387,6 +387,7 @@ def agent(status: AgentStatus) -> dict[str, Any]:
         "started": moment(status.started),
         "heartbeat": moment(status.heartbeat),
         "message": status.message,
+        "trouble": status.trouble,
     }
 
 
