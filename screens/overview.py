@@ -34,6 +34,8 @@ _POINTS = 30
 _MARKS = {
     Reason.DOWN: ("bad", "bad"),
     Reason.ENGINE: ("bad", "bad"),
+    Reason.CONFIG: ("bad", "bad"),
+    Reason.REMOVED: ("warn", "warn"),
     Reason.DIFFERENCE: ("warn", "warn"),
     Reason.ALERT: ("warn", "bad"),
     Reason.CANARY: ("stop", "warn"),
@@ -126,6 +128,7 @@ class OverviewScreen(PodiumScreen):
         yield queries.runs()
         yield queries.ENVIRONMENTS
         yield queries.VERSIONS
+        yield queries.VERDICTS
         yield queries.ALERTS
         if self.project is not None and self.project.with_containers:
             yield queries.SNAPSHOTS
@@ -208,8 +211,11 @@ class OverviewScreen(PodiumScreen):
             alerts=self.store.value("alerts", ()),
             agent=self.store.value("agent"),
             versions=self.store.value("versions", ()),
+            verdicts=self.store.value("verdicts", {}),
             now=self.podium.clock(),
             snapshots=self._snapshots.values(),
+            problems=self.project.problems if self.project else (),
+            removed=self.project.removed if self.project else None,
         )
         loading = view is None and self.store.get("runs").loading
         pane.set_notice(
@@ -329,6 +335,12 @@ class OverviewScreen(PodiumScreen):
 
     def do_rollback(self) -> None:
         self.changes.rollback()
+
+    def do_stop(self) -> None:
+        self.changes.stop()
+
+    def do_start(self) -> None:
+        self.changes.start()
 
     def do_repair(self) -> None:
         self.changes.repair()

@@ -45,7 +45,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("delivery",),
     ("monitoring",),
     ("infra",),
-    ("changes",),
+    ("changes", "adoption"),
     ("triggers",),
     ("lineage", "template", "doctor", "demo", "attention"),
     ("cockpit",),

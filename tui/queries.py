@@ -8,7 +8,7 @@ seldom, however busy the journal is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.cockpit import Cockpit
@@ -43,6 +43,11 @@ class ProjectView:
     pipelines: tuple[str, ...]
     environments: Mapping[str, bool]
     with_containers: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    """What is wrong with podium.yaml now; the rest is from its last good content."""
+    copy_of: str = ""
+    removed: Mapping[str, int] = field(default_factory=dict[str, int])
+    """The replicas of environments that podium.yaml has no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,9 @@ def _project(cockpit: Cockpit) -> ProjectView:
         tuple(project.pipelines),
         {name: environment.protected for name, environment in project.environments.items()},
         cockpit.containers.environments(),
+        tuple(map(str, cockpit.project.problems)),
+        cockpit.project.copy_of,
+        cockpit.project.removed(),
     )
 
 
@@ -80,7 +88,7 @@ VERSIONS = Query("versions", lambda cockpit: tuple(cockpit.models.versions()), e
 MODELS = Query("models", lambda cockpit: tuple(cockpit.models.list()), every=1.0)
 ALERTS = Query("alerts", lambda cockpit: tuple(cockpit.environments.alerts(limit=20)), every=1.0)
 SNAPSHOTS = Query("snapshots", lambda cockpit: tuple(cockpit.containers.snapshots()), every=0.25)
-QUARANTINED = Query("quarantined", lambda cockpit: tuple(cockpit.models.quarantined()), every=1.0)
+VERDICTS = Query("verdicts", lambda cockpit: cockpit.models.verdicts(), every=1.0)
 
 
 def runs(limit: int = RUNS_PAGE) -> Query:
@@ -93,6 +101,10 @@ def run(run_id: int) -> Query:
 
 def versions_of(model: str) -> Query:
     return Query(f"versions:{model}", lambda cockpit: tuple(cockpit.models.versions(model)), every=1.0)
+
+
+def verdicts_of(model: str) -> Query:
+    return Query(f"verdicts:{model}", lambda cockpit: cockpit.models.verdicts(model), every=1.0)
 
 
 def reports(version: Any) -> Query:

@@ -3,7 +3,7 @@ the two. Fields are only ever added."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,12 @@ from ...core.domain.format import moment
 if TYPE_CHECKING:
     from ...core.domain.attention import Need
     from ...core.domain.containers import Container, Image, Unneeded
-    from ...core.domain.delivery import CanaryStatus, Deployment, EnvironmentStatus, Quarantined, Replica
+    from ...core.domain.delivery import CanaryStatus, Deployment, EnvironmentStatus, Quarantined, Replica, Stopped
     from ...core.domain.models import Comparison, Lineage, MetricPoint, Model, Version
     from ...core.domain.plans import Plan
     from ...core.domain.repair import Difference
     from ...core.domain.runs import Run, Step
-    from ...core.domain.verdicts import GateReport
+    from ...core.domain.verdicts import GateReport, VersionVerdict
     from ...core.domain.watching import AgentStatus, Finding
     from ...core.errors import Problem
 
@@ -70,7 +70,7 @@ def step(step: Step, log: str = "") -> dict[str, Any]:
     }
 
 
-def version(version: Version) -> dict[str, Any]:
+def version(version: Version, verdicts: Sequence[VersionVerdict] = ()) -> dict[str, Any]:
     return {
         "model": version.model,
         "version": version.version,
@@ -87,6 +87,22 @@ def version(version: Version) -> dict[str, Any]:
         "params": dict(version.params),
         "tags": dict(version.tags),
         "description": version.description,
+        "verdicts": [verdict(each) for each in verdicts],
+    }
+
+
+def verdict(each: VersionVerdict) -> dict[str, Any]:
+    """One thing that a version met on its way."""
+    return {
+        "source": each.source.value,
+        "verdict": each.verdict.value,
+        "environment": each.environment,
+        "gate": each.gate,
+        "champion": each.champion,
+        "at": moment(each.at),
+        "who": each.who,
+        "words": each.words,
+        "run": each.run_id,
     }
 
 
@@ -128,6 +144,7 @@ def lineage(row: Lineage) -> dict[str, Any]:
         "replicas": list(row.replicas),
         "share": row.share,
         "image": row.image,
+        "verdicts": [verdict(each) for each in row.verdicts],
     }
 
 
@@ -257,7 +274,12 @@ def environment(status: EnvironmentStatus) -> dict[str, Any]:
         "replicas": [replica(each) for each in status.replicas],
         "deployment": deployment(status.deployment) if status.deployment else None,
         "canary": canary(status.canary) if status.canary else None,
+        "stopped": stopped(status.stopped) if status.stopped else None,
     }
+
+
+def stopped(one: Stopped) -> dict[str, Any]:
+    return {"who": one.who, "at": moment(one.at), "why": one.why, "run": one.run_id}
 
 
 def need(each: Need) -> dict[str, Any]:
@@ -365,6 +387,7 @@ def agent(status: AgentStatus) -> dict[str, Any]:
         "started": moment(status.started),
         "heartbeat": moment(status.heartbeat),
         "message": status.message,
+        "trouble": status.trouble,
     }
 
 

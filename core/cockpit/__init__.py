@@ -15,7 +15,7 @@ from ..logs.format import LogLine
 from ..logs.masking import masked_document
 from ..logs.merging import Entry, Merged
 from ..logs.reader import LogFile
-from .opened import OpenProject
+from .opened import OpenProject, Say, quiet
 
 if TYPE_CHECKING:
     from ..demo.story import Demo
@@ -78,15 +78,17 @@ def demonstration(directory: Path, *, docker: DemoImages | None = None) -> Demo:
 
 
 class Cockpit:
-    """One opened project. podium.yaml is read when first needed, so runs can be read even while the file is broken."""
+    """One opened project. podium.yaml is read when first needed and again when it changes, and everything else can be
+    read while it is broken."""
 
-    def __init__(self, home: Path) -> None:
-        self._opened = OpenProject(home)
+    def __init__(self, home: Path, say: Say = quiet) -> None:
+        self._opened = OpenProject(home, say)
 
     @classmethod
-    def open(cls, directory: Path | None = None) -> Cockpit:
-        """Opens the project that `directory` (default: the current one) belongs to."""
-        return cls(find_project(directory or Path.cwd()))
+    def open(cls, directory: Path | None = None, *, say: Say = quiet) -> Cockpit:
+        """Opens the project that `directory` (default: the current one) belongs to. `say` gets a sentence when it is
+        found out that the project was moved, or is a copy of another one."""
+        return cls(find_project(directory or Path.cwd()), say)
 
     @property
     def home(self) -> Path:
@@ -103,9 +105,11 @@ class Cockpit:
         self._opened.close()
 
     def changed(self) -> int:
-        """Returns a number that changes whenever anything in the journal changes. It is cheap: poll it a few times a
-        second."""
-        return self.journal.data_version()
+        """Returns a number that changes whenever anything in the journal or in podium.yaml changes. It is cheap: poll
+        it a few times a second."""
+        latest = self._opened.latest
+        latest.look()
+        return self.journal.data_version() + latest.generation
 
     @cached_property
     def project(self) -> ProjectFiles:

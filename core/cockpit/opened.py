@@ -3,34 +3,57 @@
 from __future__ import annotations
 
 import threading
-from functools import cached_property
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import NotFound
 from ..journal import Journal
 
 if TYPE_CHECKING:
+    from ..adoption import Settled
+    from ..config.latest import Latest
     from ..domain.project import Project
+
+Say = Callable[[str], None]
+
+
+def quiet(_: str) -> None:
+    """Tells nobody."""
 
 
 class OpenProject:
-    """The directory, the configuration (read when first needed) and a journal connection for each thread."""
+    """The directory, the configuration (read again when it changes) and a journal connection for each thread."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, say: Say = quiet) -> None:
         self.home = home.resolve()
         self._local = threading.local()
+        self._say = say
+        self._settling = threading.Lock()
+        self._settled: Settled | None = None
+        self._latest: Latest | None = None
 
-    @cached_property
+    @property
+    def latest(self) -> Latest:
+        """Returns what podium.yaml says now, and what it said when it could last be used."""
+        with self._settling:
+            if self._latest is None:
+                from ..config.latest import Latest
+
+                self._latest = Latest(self.home)
+            return self._latest
+
+    @property
     def config(self) -> Project:
-        """Returns the project as its podium.yaml describes it now. Raises ConfigError with every problem found."""
-        from ..config import load
+        """Returns the project as podium.yaml describes it, for reading. While the file cannot be used it is the last
+        good content; ConfigError with every problem found if there is none."""
+        return self.latest.project()
 
-        return load(self.home)
-
-    def reload(self) -> Project:
-        """Reads podium.yaml again."""
-        self.__dict__.pop("config", None)
-        return self.config
+    @property
+    def current(self) -> Project:
+        """Returns the project as podium.yaml describes it now, for changes. Raises ConfigError while the file cannot
+        be used."""
+        return self.latest.current()
 
     @property
     def state(self) -> Path:
@@ -38,11 +61,44 @@ class OpenProject:
         return self.home / ".podium"
 
     @property
+    def settled(self) -> Settled:
+        """Returns whether this is a copy of another project. The first call follows one that was moved to its new
+        place, and tells the person."""
+        with self._settling:
+            if self._settled is None:
+                from ..adoption.settling import settle
+
+                self._settled = settle(self.home)
+                for note in self._settled.notes:
+                    self._say(note)
+            return self._settled
+
+    def require_own(self) -> None:
+        """Raises Refused in a copy that nobody has adopted: what would be changed is the original's."""
+        if self.settled.refusal is not None:
+            raise self.settled.refusal
+
+    def adopt(self) -> None:
+        """Makes a copy a project of its own."""
+        from ..adoption.copies import adopt
+
+        self.close()
+        adopt(self.home)
+        with self._settling:
+            self._settled = None
+
+    @property
     def journal(self) -> Journal:
         """Returns this thread's connection to the journal."""
         journal = getattr(self._local, "journal", None)
         if journal is None:
-            journal = self._local.journal = Journal.open(self.state / "journal.db")
+            refusal = self.settled.refusal
+            if not self.home.is_dir():
+                raise NotFound(f"{self.home} is gone", hint="was it moved? Open the project where it is now")
+            journal = Journal.open(self.state / "journal.db")
+            if refusal is not None:
+                journal.borrow(refusal)
+            self._local.journal = journal
         return journal
 
     def close(self) -> None:

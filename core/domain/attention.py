@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from . import format as fmt
 from .containers import EngineSnapshot
-from .delivery import CanaryState, Condition, EnvironmentStatus
+from .delivery import CanaryState, Condition, EnvironmentStatus, How
 from .models import CHALLENGER, CHAMPION, Version
 from .runs import Run, RunState
+from .verdicts import VersionVerdict, quarantine_of, taken_back
 from .watching import AgentStatus, Alert
 
 RECENT = 6 * 3600.0
@@ -30,6 +31,8 @@ class Reason(StrEnum):
     AGENT = "agent"  # the agent is gone
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    CONFIG = "config"  # podium.yaml cannot be used
+    REMOVED = "removed"  # an environment serves that podium.yaml has no more
     CHALLENGER = "challenger"  # a version could be promoted
 
 
@@ -57,19 +60,24 @@ def needs(
     alerts: Iterable[Alert],
     agent: AgentStatus | None,
     versions: Iterable[Version],
+    verdicts: Mapping[int, Sequence[VersionVerdict]] | None = None,
     now: float,
     snapshots: Iterable[EngineSnapshot] = (),
+    problems: Sequence[str] = (),
+    removed: Mapping[str, int] | None = None,
 ) -> list[Need]:
     """Returns everything that needs a person's attention, the most urgent first. `runs` have to be sorted newest
-    first."""
-    found: list[Need] = []
+    first; `verdicts` are those about each of the versions, the last word first. `problems` are those of podium.yaml;
+    `removed` counts the replicas of environments that it has no more."""
+    runs, environments = list(runs), list(environments)
+    found: list[Need] = [*_of_config(problems, removed or {})]
     for status in environments:
         found += _of_environment(status, agent, now)
     found += _of_engines(snapshots)
     found += _of_runs(runs, now)
     found += _of_alerts(alerts)
     found += _of_agent(agent, now)
-    found += _of_versions(versions)
+    found += _of_versions(versions, verdicts or {}, _under_way(runs, environments))
     return sorted(found, key=lambda need: need.urgency)
 
 
@@ -88,6 +96,16 @@ def _of_environment(status: EnvironmentStatus, agent: AgentStatus | None, now: f
         urgency = 1 if canary.state is CanaryState.INCONCLUSIVE else 2
         command = f"podium resume -e {name}"
         yield Need(urgency, Reason.CANARY, name, canary.headline(now), command, name, canary.run_id, canary.version)
+
+
+def _of_config(problems: Sequence[str], removed: Mapping[str, int]) -> Iterator[Need]:
+    if problems:
+        more = f" (and {fmt.count(len(problems) - 1, 'more problem')})" if len(problems) > 1 else ""
+        words = f"{problems[0]}{more}; the last good content stays in force"
+        yield Need(0, Reason.CONFIG, "podium.yaml", words, "podium validate")
+    for name, number in removed.items():
+        words = f"podium.yaml has it no more, and {fmt.count(number, 'replica')} of it still run: nothing heals them"
+        yield Need(1, Reason.REMOVED, name, f"{words}; put it back to change it", environment=name)
 
 
 def _of_engines(snapshots: Iterable[EngineSnapshot]) -> Iterator[Need]:
@@ -131,8 +149,34 @@ def _of_agent(agent: AgentStatus | None, now: float) -> Iterator[Need]:
         yield Need(2, Reason.AGENT, "agent", f"is gone{seen}: nothing is healed or triggered", WATCH)
 
 
-def _of_versions(versions: Iterable[Version]) -> Iterator[Need]:
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """What goes on already: the versions that are being brought somewhere, and the runs that are not over."""
+
+    versions: frozenset[int]
+    runs: frozenset[int]
+
+
+def _under_way(runs: Sequence[Run], environments: Sequence[EnvironmentStatus]) -> _UnderWay:
+    going = [run for run in runs if not run.state.finished]
+    named = {str(run.params.get("version", "")) for run in going if run.kind in set(How)}
+    canaries = {status.canary.version for status in environments if status.canary is not None}
+    return _UnderWay(
+        frozenset({int(text) for text in named if text.isdecimal()} | canaries), frozenset(run.id for run in going)
+    )
+
+
+def _of_versions(
+    versions: Iterable[Version], verdicts: Mapping[int, Sequence[VersionVerdict]], under_way: _UnderWay
+) -> Iterator[Need]:
+    """Yields the challenger, if nothing speaks against it and nobody brings it anywhere yet: the run that made it may
+    do that itself, or wait for somebody to let it."""
     for version in versions:
+        if version.version in under_way.versions or version.run_id in under_way.runs:
+            continue
+        met = verdicts.get(version.version, ())
+        if quarantine_of(met) is not None or taken_back(met) is not None:
+            continue
         if CHALLENGER in version.aliases and CHAMPION not in version.aliases and version.verdict == "pass":
             words, command = "challenger passed its gate", f"podium promote {version.version}"
             yield Need(4, Reason.CHALLENGER, f"v{version.version}", words, command, version=version.version)

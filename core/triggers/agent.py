@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,8 +15,10 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+from ..adoption.settling import settle
+from ..config.latest import Latest
 from ..domain.project import Project
 from ..errors import ConfigError, JournalError, PodiumError
 from ..identity.account import whoami
@@ -44,49 +47,61 @@ class Job:
 
 
 class Settings:
-    """The content of podium.yaml, read again when the file changes. A broken file is reported once, and the last
-    valid content stays in force."""
+    """The content of podium.yaml, read again when it changes. A broken file is reported once, and the last good content
+    stays in force for healing and measuring; runs are started by the content of now only."""
 
     def __init__(self, home: Path, say: Say) -> None:
-        self._home, self._say = home, say
+        self._latest, self._say = Latest(home), say
         self._lock = threading.Lock()
-        self._seen = self._signature()
-        self._project = self._load()
+        self._latest.current()
+        self._told = self._latest.generation
 
     def project(self) -> Project:
+        """Returns the project by the last good content."""
+        project = self._latest.project()
+        self._tell()
+        return project
+
+    def error(self) -> ConfigError | None:
+        """Returns what is wrong with the content of now."""
+        return self._latest.error()
+
+    def _tell(self) -> None:
         with self._lock:
-            seen = self._signature()
-            if seen != self._seen:
-                self._seen = seen
-                try:
-                    self._project = self._load()
-                    self._say("podium.yaml has changed and was read again")
-                except (ConfigError, OSError) as error:
-                    self._say(f"podium.yaml has changed but cannot be used, the last good one stays in force: {error}")
-            return self._project
-
-    def _load(self) -> Project:
-        from ..config import load
-
-        return load(self._home)
-
-    def _signature(self) -> tuple[int, int]:
-        try:
-            status = (self._home / "podium.yaml").stat()
-        except OSError:
-            return (0, 0)
-        return (status.st_mtime_ns, status.st_size)
+            if self._latest.generation == self._told:
+                return
+            self._told = self._latest.generation
+        error = self._latest.error()
+        if error is None:
+            self._say("podium.yaml has changed and was read again")
+        else:
+            self._say(f"podium.yaml has changed but cannot be used, the last good one stays in force: {error}")
 
 
 def run(home: Path, *, say: Say | None = None) -> None:
     """Runs the agent in this process until SIGTERM, SIGINT or SIGHUP. Raises Refused if another agent of this
     project is running or has replaced this one, and ConfigError if podium.yaml cannot be used."""
     narrate = say or _print
+    settled = settle(home)
+    if settled.refusal is not None:
+        raise settled.refusal
+    for note in settled.notes:
+        narrate(note)
+    elsewhere = _watch(home, narrate)
+    if elsewhere is not None:
+        narrate(f"the project was moved to {elsewhere}: going on there")
+        os.chdir("/")
+        os.execv(sys.executable, [sys.executable, "-m", "podium.core.triggers.agent", str(elsewhere)])  # noqa: S606
+
+
+def _watch(home: Path, narrate: Say) -> Path | None:
+    """Does the agent's work until it is told to end; returns where the project was moved to, if that is why it ends."""
     stop = threading.Event()
     settings = Settings(home, narrate)
     project = settings.project()
     project.state.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as closing:
+        place = closing.enter_context(Place(project.state))
         journal = closing.enter_context(Journal.open(project.state / "journal.db"))
         journal.agent.claim(os.getpid(), started_at(os.getpid()) or time.time(), whoami())
         closing.callback(journal.agent.release)
@@ -95,28 +110,69 @@ def run(home: Path, *, say: Say | None = None) -> None:
         closing.callback(bell.close)
         _end_on_signals(stop, home)
         narrate(f"watching {project.name} ({home})")
-        threads = [_thread(job, settings, stop, narrate) for job in _jobs(narrate)]
+        threads = [_thread(job, settings, stop, narrate) for job in _jobs(settings, narrate)]
         try:
-            _follow_pushes(settings, journal, bell, stop, narrate)
+            _follow_pushes(settings, journal, bell, stop, place, narrate)
         finally:
             stop.set()
             for thread in threads:
                 thread.join(timeout=5.0)
+        if place.left():
+            if (now := place.now()) is not None:
+                return now.parent
+            narrate(f"{project.state} was removed")
         narrate("stopped; what is deployed goes on serving")
+    return None
 
 
-def _follow_pushes(settings: Settings, journal: Journal, bell: Doorbell, stop: threading.Event, say: Say) -> None:
+class Place:
+    """The project's state directory, held open so that it is found again after it was moved."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._descriptor = os.open(state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+    def left(self) -> bool:
+        """Whether the directory is not where it was."""
+        try:
+            return not os.path.samestat(self._state.stat(), os.fstat(self._descriptor))
+        except OSError:
+            return True
+
+    def now(self) -> Path | None:
+        """Returns where the directory is; None if it was removed, and where the system cannot tell."""
+        with suppress(OSError):
+            found = Path(f"/proc/self/fd/{self._descriptor}").readlink()
+            if os.path.samestat(found.stat(), os.fstat(self._descriptor)):
+                return found
+        return None
+
+
+def _follow_pushes(
+    settings: Settings, journal: Journal, bell: Doorbell, stop: threading.Event, place: Place, say: Say
+) -> None:
     """Starts runs for pushes, in the main thread: it sleeps on the doorbell, so that a git hook starts a run
     immediately. Raises Refused when another agent has replaced this one, because two would start every run twice and
-    heal the same replicas."""
+    heal the same replicas. Returns also when the project was moved."""
     from .pushes import Pushes
 
     pushes = Pushes(journal, say)
     trouble, rung = "", False
-    while not stop.is_set():
+    noted: str | None = None
+    while not stop.is_set() and not place.left():
         before = trouble
         try:
             journal.agent.heartbeat()
+            error = settings.error()
+            if (words := str(error or "")) != noted:
+                journal.agent.trouble(words)
+                noted = words
         except JournalError as error:  # a full disk: it may have room again later
             trouble = error.message
         else:
@@ -135,13 +191,13 @@ def _look(pushes: Pushes, settings: Settings, rung: bool) -> str:
     return ""
 
 
-def _jobs(say: Say) -> list[Job]:
+def _jobs(settings: Settings, say: Say) -> list[Job]:
     from .containers import Containers
     from .jobs import Compaction, EndingShadows, Healing, Recovery, RegistryPicture, Sampling, Scheduling, TidyingSteps
 
     containers = Containers(say)
     return [
-        Job("schedules", 1.0, Scheduling(say)),
+        Job("schedules", 1.0, Scheduling(say, settings.error)),
         Job("recovery", 2.0, Recovery(say)),
         Job("shadows", 5.0, EndingShadows(say)),
         Job("steps", 600.0, TidyingSteps()),
@@ -195,8 +251,6 @@ def _print(text: str) -> None:
 
 
 if __name__ == "__main__":
-    import sys
-
     from ..child import run_main
 
     sys.exit(run_main(lambda: run(Path(sys.argv[1]))))
