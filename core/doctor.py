@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _PACKAGES = ("mlflow", "textual", "typer", "uvicorn", "httpx", "PyYAML")
 _LOW_SPACE_BYTES = 1 << 30  # bytes: less than this and the next model may not fit
 _MIN_SPACE_BYTES = 100 << 20
-_REGISTRY_SECONDS = 3.0
+_REGISTRY_TIMEOUT = 3.0
 
 
 class Examined(Protocol):
@@ -213,7 +213,7 @@ def _server(uri: str) -> Finding:
             "correct mlflow.tracking_uri",
         )
     try:
-        socket.create_connection((host, port), timeout=_REGISTRY_SECONDS).close()
+        socket.create_connection((host, port), timeout=_REGISTRY_TIMEOUT).close()
     except OSError as error:
         return Finding(
             Health.PROBLEM,

@@ -15,7 +15,7 @@ from .directory import Directory, LinkRefused
 
 # Deeper than anything that a person makes, and less than what handles and Python's stack allow.
 MAX_DEPTH = 200
-_CHUNK = 1 << 20
+_CHUNK_BYTES = 1 << 20
 _Listing: TypeAlias = list[os.DirEntry[str]]
 
 
@@ -151,7 +151,7 @@ def pour(source: IO[bytes], into: BinaryIO) -> None:
         while os.copy_file_range(source.fileno(), into.fileno(), 1 << 30):
             pass
     # What is left: all of it where the kernel cannot (two file systems, one that makes its files up), else nothing.
-    while block := source.read(_CHUNK):
+    while block := source.read(_CHUNK_BYTES):
         into.write(block)
 
 

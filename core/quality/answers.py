@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # A whole-number target with at most this many values is a class, not a quantity.
-_CLASSES = 2
+_MAX_CLASSES = 2
 
 
 def truth_of(column: Any, name: str) -> tuple[NDArray[Any], tuple[Any, ...]]:
@@ -30,11 +30,11 @@ def truth_of(column: Any, name: str) -> tuple[NDArray[Any], tuple[Any, ...]]:
     values: NDArray[Any] = column.to_numpy()
     distinct: set[Any] = set(cast("list[Any]", values.tolist()))
     classes = tuple(sorted(distinct, key=lambda value: (type(value).__name__, value)))
-    if values.dtype.kind in "fiu" and len(classes) > _CLASSES:
+    if values.dtype.kind in "fiu" and len(classes) > _MAX_CLASSES:
         return values.astype(float), ()
     if values.dtype.kind == "f" and not set(classes) <= {0.0, 1.0}:
         return values.astype(float), ()
-    if len(classes) > _CLASSES:
+    if len(classes) > _MAX_CLASSES:
         raise Unmeasurable(f"the target {name!r} has {len(classes)} classes; a gate measures two classes or a number")
     if len(classes) == 1:
         # One class only: which of the two it is can be told for truth values, and must be for recall to mean anything.

@@ -4,7 +4,7 @@ Both models are measured on the same resampled rows, so that rows that are hard 
 their share in every resample, so the interval holds for data with this class balance. A percentile interval is
 reported.
 
-Above LARGE rows each resample draws only LARGE of them, and the deviations from the point estimate are scaled by
+Above MAX_RESAMPLED_ROWS rows each resample draws only MAX_RESAMPLED_ROWS of them, and the deviations from the point estimate are scaled by
 sqrt(drawn / rows): the m-out-of-n bootstrap, which is consistent for all metrics here and bounds the cost of a gate.
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RESAMPLES = 2000
-LARGE = 25_000
+MAX_RESAMPLED_ROWS = 25_000
 SEED = 20130101
 # Distinct scores told apart while resampling; the point estimate tells apart all of them.
 _MAX_GROUPS = 4096
@@ -157,7 +157,7 @@ def _draws(answers: Answers, resamples: int, seed: int) -> Iterator[tuple[NDArra
         [np.flatnonzero(answers.truth == value) for value in (0, 1)] if answers.binary else [np.arange(answers.rows)]
     )
     strata = [stratum for stratum in strata if stratum.size]
-    share = min(1.0, LARGE / answers.rows)
+    share = min(1.0, MAX_RESAMPLED_ROWS / answers.rows)
     sizes = [max(1, round(stratum.size * share)) for stratum in strata]
     for _ in range(resamples):
         yield (

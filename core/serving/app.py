@@ -33,7 +33,7 @@ _MAX_INLINE_BODY = 64 * 1024  # a larger request is parsed in the thread, whatev
 _MEAN_WEIGHT = 0.2  # weight of the newest prediction in the moving mean
 # Requests for the thread: one prediction that hangs must not gather bodies until the memory is full.
 _MAX_WAITING = 1_000
-_LOOP = b"event loop"
+_EVENT_LOOP_ERROR = b"event loop"
 _MAX_FEEDBACK_BODY = 1024 * 1024
 _FEEDBACK = (
     'Expected {"request_id": "…", "truth": …}, with "at" (seconds since the epoch) where it is known, or a list of'
@@ -152,7 +152,7 @@ class App:
     async def _predict(self, scorer: Scorer, body: bytes, content_type: str | None) -> Answer:
         if self._inline and self.mean < self.options.inline and len(body) < _MAX_INLINE_BODY and not self._threaded:
             answer = self._timed(scorer, body, content_type)
-            if answer.status == 200 or _LOOP not in answer.body:
+            if answer.status == 200 or _EVENT_LOOP_ERROR not in answer.body:
                 return answer
             # The model has an event loop of its own (`asyncio.run`), which cannot run inside of ours.
             self._inline = False

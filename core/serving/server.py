@@ -30,7 +30,7 @@ EXIT_MODEL = 1
 EXIT_ADDRESS = 5
 # A proxy keeps connections open and must be the one to close them: a request sent into a closing connection would be
 # lost.
-KEEP_ALIVE = 3600  # seconds
+KEEP_ALIVE_SECONDS = 3600  # seconds
 _ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -89,7 +89,7 @@ def configure(app: App, options: Options) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=max(1, int(options.drain)),
     )
 

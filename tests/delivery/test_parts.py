@@ -18,7 +18,7 @@ from podium.core.delivery.host import paths, ports
 from podium.core.delivery.proxy import haproxy
 from podium.core.delivery.proxy.haproxy import Layout, Server
 from podium.core.delivery.rollout import analysis, phases
-from podium.core.delivery.rollout.strategies import FULL, split, stages
+from podium.core.delivery.rollout.strategies import FULL_SHARE, split, stages
 from podium.core.demo.project import Ports
 from podium.core.domain.project import AnalysisRule, Strategy
 from podium.core.domain.verdicts import Verdict, worst
@@ -34,7 +34,7 @@ NAMES = st.integers(1, 6)
 @given(new=NAMES, old=NAMES, share=st.integers(1, 99))
 def test_split_gives_about_the_share_that_was_asked_for(new: int, old: int, share: int) -> None:
     weights = split([f"n{i}" for i in range(new)], [f"o{i}" for i in range(old)], share)
-    assert all(1 <= weight <= FULL for weight in weights.values())
+    assert all(1 <= weight <= FULL_SHARE for weight in weights.values())
     got = sum(w for name, w in weights.items() if name.startswith("n")) / sum(weights.values())
     # Whole weights: with many replicas on one side the smallest share that exists is 1 of 100 each.
     assert abs(got - share / 100) < 0.06
@@ -52,8 +52,8 @@ def test_every_strategy_keeps_serving_and_ends_with_all_traffic_on_the_new_versi
     fresh, before = [f"n{i}" for i in range(new)], [f"o{i}" for i in range(old)]
     made = stages(Strategy(kind, weights=tuple(sorted(weights))), fresh, before)
     assert all(any(stage.weights.values()) and stage.weights.keys() == {*fresh, *before} for stage in made)
-    assert made[-1].weights == dict.fromkeys(before, 0) | dict.fromkeys(fresh, FULL)
-    assert [stage.share for stage in made] == sorted(stage.share for stage in made) and made[-1].share == FULL
+    assert made[-1].weights == dict.fromkeys(before, 0) | dict.fromkeys(fresh, FULL_SHARE)
+    assert [stage.share for stage in made] == sorted(stage.share for stage in made) and made[-1].share == FULL_SHARE
 
 
 def reading(requests: int, errors: int, **buckets: float) -> Reading:
@@ -218,7 +218,7 @@ def test_a_port_is_kept_for_one_that_will_listen_later() -> None:
     assert (
         subprocess.run(other, capture_output=True, text=True, timeout=scaled(30), check=True).stdout.strip() == "None"
     )
-    taken = {number for number in range(ports._FIRST, ports._LAST + 1) if number != port}
+    taken = {number for number in range(ports._FIRST_PORT, ports._LAST_PORT + 1) if number != port}
     with pytest.raises(Unreachable, match="no free port"):
         ports.free_port(taken)
     held.close()

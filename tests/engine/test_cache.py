@@ -393,7 +393,7 @@ def test_hard_links_only_where_asked_for_and_files_with_a_life_of_their_own(tmp_
     cache = Cache(tmp_path / "state")
     root = tmp_path / "root"
     root.mkdir()
-    (root / "big").write_bytes(b"x" * file_copy.LINK_FROM)
+    (root / "big").write_bytes(b"x" * file_copy.MIN_LINK_BYTES)
     cache.keep("k", 1, step, root)
     found = cache.find("k")
     assert found
@@ -408,7 +408,7 @@ def test_hard_links_only_where_asked_for_and_files_with_a_life_of_their_own(tmp_
     with (root / "big").open("r+b") as file:
         file.write(b"changed")
     assert cache.restore(found, root, tmp_path / "aside", link=False)
-    assert (root / "big").read_bytes() == b"x" * file_copy.LINK_FROM
+    assert (root / "big").read_bytes() == b"x" * file_copy.MIN_LINK_BYTES
     (root / "big").chmod(0o755)
     cache.keep("x", 1, step, root)
     executable = cache.find("x")

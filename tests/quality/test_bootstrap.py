@@ -79,7 +79,7 @@ def test_drawing_fewer_rows_gives_the_same_interval(monkeypatch: pytest.MonkeyPa
     one, other = pair(6, 20_000, 0.9, 0.8)
     names = ("roc_auc", "log_loss")
     whole = differences([METRICS[name] for name in names], one, other, resamples=400)
-    monkeypatch.setattr(bootstrap, "LARGE", 4000)
+    monkeypatch.setattr(bootstrap, "MAX_RESAMPLED_ROWS", 4000)
     monkeypatch.setattr(bootstrap, "_MAX_GROUPS", 1000)
     drawn = differences([METRICS[name] for name in names], one, other, resamples=400)
     for name in names:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from .ssh import Tunnel
 
 TIMEOUT = 30
-SLOW = 600.0  # seconds that an engine may be silent while it moves gigabytes on its disk
-PIECE = 2 << 20
+SLOW_TIMEOUT = 600.0  # seconds that an engine may be silent while it moves gigabytes on its disk
+CHUNK_BYTES = 2 << 20
 # Detects a machine that vanished within about 25 s, if ssh's own keep-alive does not detect it earlier.
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
 # Older engines do not identify images by their content, and are not tested.
@@ -84,12 +84,12 @@ class Engine:
         url = self.api._url("/containers/{0}/archive", container)
         response = self.api._get(url, params={"path": path}, stream=True, headers={"Accept-Encoding": "identity"})
         self.api._raise_for_status(response)
-        return response.iter_content(PIECE)
+        return response.iter_content(CHUNK_BYTES)
 
     @contextmanager
     def unhurried(self) -> Generator[None]:
         """Lengthens the time-out for requests that make the engine move gigabytes before it answers."""
-        before, self.api.timeout = self.api.timeout, SLOW
+        before, self.api.timeout = self.api.timeout, SLOW_TIMEOUT
         try:
             yield
         finally:

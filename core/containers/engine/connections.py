@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # For reading state: a caller that polls once a second must not wait half a minute for an engine that hangs.
-LOOK = 5
+LOOK_TIMEOUT = 5
 _PAUSE_SECONDS = 1.0
-_RETRY = 0.25
+_RETRY_INTERVAL = 0.25
 _RETRY_TIMEOUT = 0.05
 
 
@@ -114,7 +114,7 @@ def patiently(work: Callable[[], T], seconds: float, say: Callable[[str], None])
             if not waited:
                 say(f"{error.message}; retrying for {seconds:g} s")
             waited = True
-            time.sleep(_RETRY)
+            time.sleep(_RETRY_INTERVAL)
         else:
             if waited:
                 say("the engine answers again")

@@ -26,7 +26,7 @@ from ...logs.text import clean
 from .address import Address
 from .errors import Away
 
-CONNECT_SECONDS = 15.0
+CONNECT_TIMEOUT = 15.0
 _KEEPALIVE = ("-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=3")
 _PREFIX = "podium-ssh-"
 
@@ -73,7 +73,7 @@ class Tunnel:
             "-o",
             "StreamLocalBindMask=0177",
             "-o",
-            f"ConnectTimeout={int(CONNECT_SECONDS) - 5}",
+            f"ConnectTimeout={int(CONNECT_TIMEOUT) - 5}",
             "-o",
             "ControlPath=none",
             "-o",
@@ -112,7 +112,7 @@ class Tunnel:
         return started
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + CONNECT_SECONDS
+        deadline = time.monotonic() + CONNECT_TIMEOUT
         while not self._answers():
             if self._process.poll() is not None:
                 raise self.why()
@@ -122,7 +122,7 @@ class Tunnel:
                 if self._errors.exists() and self._errors.stat().st_size:
                     raise self.why()
                 raise Away(
-                    f"{self._address} does not answer within {CONNECT_SECONDS:g} s",
+                    f"{self._address} does not answer within {CONNECT_TIMEOUT:g} s",
                     hint="check that the machine is running; try: ssh " + self._address.host,
                 )
             time.sleep(0.01)

@@ -19,9 +19,9 @@ from requests import Response
 
 from .client import Engine
 from .errors import refusal
-from .http_head import MAX_HEAD, http_head
+from .http_head import MAX_HEAD_BYTES, http_head
 
-CHUNK = 256 << 10
+CHUNK_BYTES = 256 << 10
 
 
 class Stream:
@@ -47,7 +47,7 @@ class Stream:
     def _refusal(self) -> str:
         data = self._early
         with contextlib.suppress(OSError):
-            while len(data) < MAX_HEAD and (piece := self.socket.recv(4096)):
+            while len(data) < MAX_HEAD_BYTES and (piece := self.socket.recv(4096)):
                 data += piece
         try:
             return str(json.loads(data)["message"])
@@ -55,14 +55,14 @@ class Stream:
             return data.decode("utf-8", "replace")[:300]
 
     def read(self, timeout: float | None = None) -> bytes | None:
-        """Returns the bytes that have arrived, at most CHUNK; empty if the stream ended, broke or was closed; None
+        """Returns the bytes that have arrived, at most CHUNK_BYTES; empty if the stream ended, broke or was closed; None
         if nothing arrived within `timeout` seconds."""
         if self._early:
             early, self._early = self._early, b""
             return early
         try:
             self.socket.settimeout(timeout)
-            return self.socket.recv(CHUNK)
+            return self.socket.recv(CHUNK_BYTES)
         except (TimeoutError, BlockingIOError, ssl.SSLWantReadError):
             return None
         except (OSError, ValueError):

@@ -28,15 +28,15 @@ Say = Callable[[str], None]
 BUILDKIT = "buildkit"
 CLASSIC = "classic"
 # A step that downloads or compiles may be silent for minutes; an engine that is gone is silent for ever.
-SILENCE = 900  # seconds
+SILENCE_TIMEOUT = 900  # seconds
 # Messages of an engine, or of its frontend, without BuildKit. Every other failure would also happen with the classic
 # builder.
 _NO_BUILDKIT = re.compile(
     r"buildkit .*not supported|invalid version|no active session|unknown builder|frontend .* not found", re.IGNORECASE
 )
-_STEP = re.compile(r"Step \d+/\d+ : ")
-_TELLING = re.compile(r"\s*ERROR|.*no space left on device", re.IGNORECASE)
-_NOISE = re.compile(r"^( ---> (?!Using cache)|Removing intermediate container|Successfully (built|tagged))")
+_STEP_LINE = re.compile(r"Step \d+/\d+ : ")
+_ERROR_LINE = re.compile(r"\s*ERROR|.*no space left on device", re.IGNORECASE)
+_NOISE_LINE = re.compile(r"^( ---> (?!Using cache)|Removing intermediate container|Successfully (built|tagged))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def _request(engine: Engine, order: Order, builder: str) -> Any:
     headers = {"Content-Type": "application/x-tar"}
     api = engine.api
     response = api._post(
-        api._url("/build"), data=order.context(), params=params, headers=headers, stream=True, timeout=SILENCE
+        api._url("/build"), data=order.context(), params=params, headers=headers, stream=True, timeout=SILENCE_TIMEOUT
     )
     api._raise_for_status(response)
     return response
@@ -151,7 +151,7 @@ class _Lines:
 
     def _line(self, line: str) -> None:
         text = clean(line.rstrip("\r"))
-        if text.strip() and not _NOISE.match(text):
+        if text.strip() and not _NOISE_LINE.match(text):
             self._say(text)
 
 
@@ -187,11 +187,11 @@ class _Classic(_Reader):
         self._lines.flush()
 
     def _line(self, text: str) -> None:
-        if _STEP.match(text):
+        if _STEP_LINE.match(text):
             self.steps += 1
         if text.startswith(" ---> Using cache"):
             self.cached += 1
-        if _TELLING.match(text):
+        if _ERROR_LINE.match(text):
             self.errors.append(text.strip())
         self.say(text)
 
@@ -225,7 +225,7 @@ class _BuildKit(_Reader):
             lines.flush()
 
     def _line(self, number: int, text: str) -> None:
-        if _TELLING.match(text):
+        if _ERROR_LINE.match(text):
             self.errors.append(text.strip())
         self.say(f"#{number} {text}")
 

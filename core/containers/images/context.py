@@ -17,7 +17,7 @@ from ...logs.text import clean
 
 # 1 January 1980: the earliest time that everything which may look at it (zip, among others) can hold.
 EPOCH = 315_532_800
-_CHUNK = 1024 * 1024
+_CHUNK_BYTES = 1024 * 1024
 # A layer is a tar too, and there a file of such a name means that another one is deleted.
 _WHITEOUT = ".wh."
 
@@ -117,7 +117,7 @@ def exactly(stream: BinaryIO, size: int, path: Path) -> Iterator[bytes]:
     become shorter."""
     left = size
     while left:
-        piece = stream.read(min(_CHUNK, left))
+        piece = stream.read(min(_CHUNK_BYTES, left))
         if not piece:
             raise RunFailed(f"{path} became shorter while it was read", hint="try again when nothing writes to it")
         left -= len(piece)

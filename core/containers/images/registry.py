@@ -26,7 +26,7 @@ REPOSITORY = re.compile(rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*")
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PROGRESS_INTERVAL = 3.0  # seconds between two lines about how far a transfer has come
-SILENCE = 600  # seconds without a word from the engine while it pushes or pulls
+SILENCE_TIMEOUT = 600  # seconds without a word from the engine while it pushes or pulls
 
 
 def reference(text: str, what: str = "image") -> str:
@@ -111,7 +111,7 @@ def _answer(
         **({"Content-Type": "application/json"} if body else {}),
         **({"X-Registry-Auth": login} if login else {}),
     }
-    response = api._post(url, data=body or None, params=params, headers=headers, stream=True, timeout=SILENCE)
+    response = api._post(url, data=body or None, params=params, headers=headers, stream=True, timeout=SILENCE_TIMEOUT)
     api._raise_for_status(response)
     with closing(response):
         try:

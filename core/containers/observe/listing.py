@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from ..engine import labels as names
 from ..engine.address import Address
-from ..engine.connections import LOOK, shared
+from ..engine.connections import LOOK_TIMEOUT, shared
 from ..engine.errors import Away
 
 # The age up to which a listing is reused; changes by this process drop it.
@@ -89,7 +89,7 @@ class Listing:
 
     def _look(self) -> None:
         try:
-            entries = shared(self._address, timeout=LOOK).containers(self._filters)
+            entries = shared(self._address, timeout=LOOK_TIMEOUT).containers(self._filters)
         except Away as error:
             self._away, self._at = error, time.monotonic()
             raise

@@ -21,7 +21,7 @@ from .events import Events
 from .snapshot import take
 
 # Finds changes whose events were lost; rare enough to cost nothing.
-SANITY_SECONDS = 60.0
+SANITY_INTERVAL = 60.0
 # Seconds after which an engine that does not answer counts as away.
 TIMEOUT = 10
 _MIN_RETRY_INTERVAL = 0.5
@@ -109,7 +109,7 @@ class Watch:
             self._here(take(engine, self.project, self.environment), companions, first=True)
             while not self._stop.is_set():
                 assert self._picture is not None
-                dirty = events.wait(SANITY_SECONDS, {each.id for each in self._picture.containers})
+                dirty = events.wait(SANITY_INTERVAL, {each.id for each in self._picture.containers})
                 if dirty is None or self._stop.is_set():
                     return
                 self._here(take(engine, self.project, self.environment, self._picture, dirty=dirty), companions)

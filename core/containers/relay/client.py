@@ -23,9 +23,9 @@ from ..engine.hijack import Frames, hijack
 
 PROGRAM = Path(__file__).with_name("program.py")
 # Added to a request's own time-out for the way there and back.
-_ROUND_TRIP_SECONDS = 5.0
-_MAX_BODY = 8 << 20
-_MAX_LINE = 24 << 20
+_ROUND_TRIP_TIMEOUT = 5.0
+_MAX_BODY_BYTES = 8 << 20
+_MAX_LINE_BYTES = 24 << 20
 
 
 class Kept:
@@ -74,7 +74,7 @@ class Relay:
             "path": path,
             "body": given,
             "timeout": timeout,
-            "most": _MAX_BODY,
+            "most": _MAX_BODY_BYTES,
         }
         answer = self._call({**order, "content_type": content_type}, timeout)
         return int(answer["status"]), base64.b64decode(answer["body"]), float(answer["seconds"])
@@ -89,7 +89,7 @@ class Relay:
         for last in (False, True):
             line, fresh = self._connected()
             try:
-                answer = line.call(order, timeout + _ROUND_TRIP_SECONDS)
+                answer = line.call(order, timeout + _ROUND_TRIP_TIMEOUT)
             except Away:
                 if fresh or last:
                     raise
@@ -166,7 +166,7 @@ class _Line:
                     *whole, pending = pending.split(b"\n")
                     for line in whole:
                         self._answered(cast("dict[str, Any]", json.loads(line)))
-                if len(pending) > _MAX_LINE:
+                if len(pending) > _MAX_LINE_BYTES:
                     break
                 data = self._read()
                 if not data:

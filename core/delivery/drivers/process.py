@@ -19,7 +19,18 @@ from ..proxy.proxy import Proxy, of_process
 from ..proxy.transport import Direct, Transport
 from . import OwnedNames, ReplicaSpec, Setting, Started
 
-_INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
+_INHERITED_VARIABLES = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "TZ",
+    "LANG",
+    "LD_LIBRARY_PATH",
+    "PYTHONPATH",
+    "VIRTUAL_ENV",
+)
 _HOST = "127.0.0.1"
 
 
@@ -87,7 +98,7 @@ class ProcessDriver:
         inherited = {
             key: value
             for key, value in os.environ.items()
-            if key in _INHERITED or key.startswith(("LC_", "OMP_", "MKL_", "OPENBLAS_"))
+            if key in _INHERITED_VARIABLES or key.startswith(("LC_", "OMP_", "MKL_", "OPENBLAS_"))
         }
         env = {
             **inherited,

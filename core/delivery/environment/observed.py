@@ -33,7 +33,7 @@ def snapshot(runtime: EnvironmentRuntime, *, fresh: bool = False) -> EngineSnaps
 
 def _look(runtime: EnvironmentRuntime, kept: EngineSnapshot | None, *, fresh: bool) -> EngineSnapshot:
     from ...containers.engine.address import of_environment
-    from ...containers.engine.connections import LOOK, shared
+    from ...containers.engine.connections import LOOK_TIMEOUT, shared
     from ...containers.observe.snapshot import take
 
     key = (str(runtime.project.home), runtime.name)
@@ -42,7 +42,7 @@ def _look(runtime: EnvironmentRuntime, kept: EngineSnapshot | None, *, fresh: bo
     try:
         address = of_environment(runtime.project, runtime.environment)
         found = take(
-            shared(address, timeout=LOOK),
+            shared(address, timeout=LOOK_TIMEOUT),
             runtime.project,
             runtime.environment,
             before,

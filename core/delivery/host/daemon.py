@@ -16,7 +16,7 @@ from ...errors import Unreachable
 from ...identity.processes import alive, started_at
 
 # The script is fixed; what it runs comes in as arguments, which the shell does not look into.
-_LAUNCH = 'log=$1; shift; "$@" >>"$log" 2>&1 </dev/null & echo $!'
+_LAUNCH_SCRIPT = 'log=$1; shift; "$@" >>"$log" 2>&1 </dev/null & echo $!'
 _MAX_LOG_BYTES = 16 * 1024 * 1024
 
 
@@ -31,7 +31,7 @@ def start(
         log.replace(log.with_name(f"{log.name}.1"))
     log.touch(mode=0o600)
     launched = subprocess.run(
-        ["/bin/sh", "-c", _LAUNCH, "sh", str(log), *command],
+        ["/bin/sh", "-c", _LAUNCH_SCRIPT, "sh", str(log), *command],
         cwd=cwd,
         env=dict(env),
         stdin=subprocess.DEVNULL,

@@ -22,7 +22,7 @@ BACKEND = "replicas"
 _BUFFER_BYTES = 65_536
 # A dead replica refuses the connection, and the request is immediately sent to another: checks can be slow, so that a
 # busy machine does not count as dead.
-_CHECK = "check inter 1s fastinter 500ms downinter 200ms fall 3 rise 1"
+_CHECK_OPTIONS = "check inter 1s fastinter 500ms downinter 200ms fall 3 rise 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ backend {BACKEND}
   http-check send meth GET uri /ping
 """
     servers = "".join(
-        f"  server {server.slot} {server.at} {_CHECK} weight {server.weight}\n" for server in layout.servers
+        f"  server {server.slot} {server.at} {_CHECK_OPTIONS} weight {server.weight}\n" for server in layout.servers
     )
     return (
         f"# podium {hashlib.sha256(fixed.encode()).hexdigest()[:16]}: written by Podium, which overwrites"
@@ -207,7 +207,7 @@ class Runtime:
     def add(self, server: Server) -> None:
         """Adds a server and puts it into service."""
         name = f"{BACKEND}/{server.slot}"
-        answer = self.ask(f"add server {name} {server.at} {_CHECK} weight {server.weight}")
+        answer = self.ask(f"add server {name} {server.at} {_CHECK_OPTIONS} weight {server.weight}")
         if "registered" not in answer:
             raise Unreachable(f"the proxy refused the replica {server.slot}: {' '.join(answer.split())}")
         self.order(f"enable health {name}", f"enable server {name}")

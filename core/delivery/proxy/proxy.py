@@ -23,7 +23,7 @@ from .transport import Direct, Transport
 
 __all__ = ["Instance", "Layout", "Proxy", "Server", "ServerStat", "of_process"]
 
-_START_SECONDS = 10.0
+_START_TIMEOUT = 10.0
 T = TypeVar("T")
 
 
@@ -109,7 +109,7 @@ class Instance:
         return next((line for line in self.runtime.ask("show info").splitlines() if line.startswith("Pid:")), "")
 
     def _wait_for_another(self, before: str) -> None:
-        deadline = time.monotonic() + _START_SECONDS
+        deadline = time.monotonic() + _START_TIMEOUT
         trouble = ""
         while True:
             try:

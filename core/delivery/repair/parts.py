@@ -12,7 +12,7 @@ from ...domain.repair import Kind
 from ...errors import RunFailed
 from ..environment import observed
 from ..rollout.recovery import recover_all
-from ..rollout.strategies import FULL
+from ..rollout.strategies import FULL_SHARE
 from .restart import restart_replica
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def give_traffic(repair: Repair) -> None:
     if not rows:
         return
     _wait_for_one(runtime, rows)
-    weights = {row.id: 0 for row in runtime.replicas()} | {row.id: FULL for row in rows}
+    weights = {row.id: 0 for row in runtime.replicas()} | {row.id: FULL_SHARE for row in rows}
     changed = [row.id for row in runtime.replicas() if row.weight != weights[row.id]]
     runtime.traffic.weigh(weights)
     if changed:

@@ -14,7 +14,7 @@ from .sending import CANDIDATE, CHAMPION, Pair, Sent
 
 QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 _SIZES = {"p50": 0.50, "p90": 0.90, "p99": 0.99, "max": 1.0}
-JUDGED = 0.95
+JUDGED_QUANTILE = 0.95
 RESAMPLES = 1000
 SEED = 20130101
 # A 95th percentile of fewer times than this is hardly more than the slowest of them.
@@ -136,7 +136,7 @@ def slowdown(champion: Sequence[float], candidate: Sequence[float]) -> Slowdown:
     generator = np.random.default_rng(SEED)
 
     def ratio(before: Any, after: Any) -> float:
-        first, second = (float(np.quantile(times, JUDGED, method="inverted_cdf")) for times in (before, after))
+        first, second = (float(np.quantile(times, JUDGED_QUANTILE, method="inverted_cdf")) for times in (before, after))
         return second / max(first, 1e-9) - 1.0
 
     drawn: list[float] = []

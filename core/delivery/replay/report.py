@@ -11,7 +11,7 @@ from ...domain.replay import ReplayReport
 from ...domain.verdicts import GateReport, Verdict
 
 # No gate can have such a name: a report under it informs, and promote does not ask for it (docs/gates.md).
-PREFIX = "replay:"
+KEY_PREFIX = "replay:"
 
 
 def to_dict(report: ReplayReport) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def to_gate(report: ReplayReport) -> GateReport:
         **{f"champion_latency_{name}": value for name, value in report.champion_latency.items()},
     }
     return GateReport(
-        f"{PREFIX}{report.environment}",
+        f"{KEY_PREFIX}{report.environment}",
         report.model,
         report.version,
         report.champion,

@@ -16,7 +16,7 @@ from .comparing import Compared, compare, words
 
 CHAMPION, CANDIDATE = 0, 1
 TIMEOUT = 30.0  # seconds for one answer
-WARM_UP = 20  # requests
+WARM_UP_REQUESTS = 20  # requests
 # A side that has not answered so many requests in a row is not asked any more: with a time-out each, a replay would
 # take hours.
 MAX_FAILURES_AT_START = 10
@@ -164,7 +164,7 @@ class Sender:
     def send(self, captures: Sequence[Captured], version: str, say: Callable[[str], None]) -> Sent:
         """Sends all captures after a warm-up that is not counted. `version` is the champion's: its captured answers
         are compared as well."""
-        self._warm_up(captures[:WARM_UP])
+        self._warm_up(captures[:WARM_UP_REQUESTS])
         threads = [
             threading.Thread(target=self._work, args=(captures, version), daemon=True)
             for _ in range(min(self._concurrency, len(captures)))

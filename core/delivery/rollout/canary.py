@@ -27,7 +27,7 @@ RETRY_INTERVAL = 10.0
 # How often the journal is looked at for requests, and how often the traffic is measured.
 POLL_INTERVAL = 0.2
 MEASURE_INTERVAL = 1.0
-_BACK = "the version before has all traffic again"
+_ROLLED_BACK_HINT = "the version before has all traffic again"
 
 
 def status(journal: Journal, environment: str) -> CanaryStatus | None:
@@ -170,7 +170,7 @@ class Canary:
             if asked.order is CanaryRequest.ABORT:
                 raise RunFailed(
                     f"aborted by {asked.who} before all traffic had moved{f': {asked.why}' if asked.why else ''}",
-                    hint=_BACK,
+                    hint=_ROLLED_BACK_HINT,
                 )
 
     # What a person asks
@@ -183,7 +183,7 @@ class Canary:
             self._seen = asked.id
             why = f": {asked.why}" if asked.why else ""
             if asked.order is CanaryRequest.ABORT:
-                raise RunFailed(f"aborted by {asked.who} at {hold.stage.share} %{why}", hint=_BACK)
+                raise RunFailed(f"aborted by {asked.who} at {hold.stage.share} %{why}", hint=_ROLLED_BACK_HINT)
             if asked.order is CanaryRequest.FULL:
                 self._runtime.say(f"{asked.who} sends all traffic to version {self._deployment.to_version}{why}")
                 return False
@@ -251,7 +251,7 @@ class Canary:
 
     def _failed(self, hold: _Hold, verdict: Verdict, words: str) -> RunFailed:
         self._publish(hold)
-        return RunFailed(f"the canary ends in {verdict} at {hold.stage.share} %: {words}", hint=_BACK)
+        return RunFailed(f"the canary ends in {verdict} at {hold.stage.share} %: {words}", hint=_ROLLED_BACK_HINT)
 
     def _publish(self, hold: _Hold) -> None:
         until = None if hold.deadline is None else time.time() + hold.deadline - time.monotonic()

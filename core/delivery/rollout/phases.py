@@ -17,7 +17,7 @@ from ..environment.healing import heal
 from ..environment.history import EnvironmentHistory
 from . import analysis, verify
 from .shift import shift_traffic
-from .strategies import FULL, stages
+from .strategies import FULL_SHARE, stages
 
 if TYPE_CHECKING:
     from .rollout import Rollout
@@ -101,7 +101,7 @@ def shift(rollout: Rollout) -> None:
     rollout.reading_before = analysis.read(runtime)
     shift_traffic(rollout, stages(strategy, [row.id for row in new], [row.id for row in old]), new, old)
     took = time.time() - rollout.asked
-    rollout.update(share=FULL, traffic_seconds=round(took, 3))
+    rollout.update(share=FULL_SHARE, traffic_seconds=round(took, 3))
     runtime.say(f"version {rollout.version} has all traffic of {runtime.name}, {took:.2f} s after it was asked for")
 
 

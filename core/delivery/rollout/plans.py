@@ -17,7 +17,7 @@ from ..environment.history import EnvironmentHistory
 from ..environment.lock import lock_name
 from ..environment.registry_view import RegistryView
 from ..environment.runtime import EnvironmentRuntime
-from ..replay.report import PREFIX as REPLAY_PREFIX
+from ..replay.report import KEY_PREFIX as REPLAY_PREFIX
 from . import canary
 
 _START_SECONDS = 5.0

@@ -12,7 +12,7 @@ from ...domain.repair import Difference, Kind, Severity
 from ..environment.lifecycle import noted
 from ..environment.runtime import EnvironmentRuntime
 
-_SHOWN = {names.VERSION: "version", names.MODEL: "model", names.COMMIT: "commit", names.DIGEST: "digest"}
+_COMPARED_LABELS = {names.VERSION: "version", names.MODEL: "model", names.COMMIT: "commit", names.DIGEST: "digest"}
 # The engine starts a replica again after a reboot or a fault; this often is no accident any more.
 _MANY_RESTARTS = 3
 
@@ -65,7 +65,7 @@ def _labels(runtime: EnvironmentRuntime, row: Replica, container: Container) -> 
         names.DIGEST: row.digest,
     }
     wrong = [
-        f"{_SHOWN[key]} {_brief(container.labels.get(key, ''))} instead of {_brief(value)}"
+        f"{_COMPARED_LABELS[key]} {_brief(container.labels.get(key, ''))} instead of {_brief(value)}"
         for key, value in wanted.items()
         if value and container.labels.get(key, value) != value
     ]

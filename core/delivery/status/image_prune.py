@@ -21,12 +21,12 @@ from ...journal import Journal
 from ..environment.history import EnvironmentHistory
 from ..environment.runtime import Say
 
-NEWEST = 5
+KEEP_NEWEST = 5
 # A build that is under way has images that nothing stands on yet.
-_MIN_AGE = 3600  # seconds
+_MIN_AGE_SECONDS = 3600  # seconds
 
 
-def needed(project: Project, journal: Journal, *, newest: int = NEWEST) -> dict[int, str]:
+def needed(project: Project, journal: Journal, *, newest: int = KEEP_NEWEST) -> dict[int, str]:
     """Returns version -> why its images stay: it is running, it serves by the ledger, it may be rolled back to, it
     has an alias, or it is one of the newest."""
     found: dict[int, str] = {}
@@ -54,7 +54,7 @@ def needed(project: Project, journal: Journal, *, newest: int = NEWEST) -> dict[
     return found
 
 
-def find(project: Project, journal: Journal, *, newest: int = NEWEST, say: Say) -> list[Unneeded]:
+def find(project: Project, journal: Journal, *, newest: int = KEEP_NEWEST, say: Say) -> list[Unneeded]:
     """Returns the unneeded images on every engine that the project uses; an engine that does not answer is reported
     and left alone."""
     stay = needed(project, journal, newest=newest)
@@ -127,7 +127,7 @@ def _young(engine: Engine, one: dict[str, Any]) -> bool:
     """Tells whether the image was made or named recently. A builder that finds an image in its cache gives it the
     time of the first build: only its name is new then."""
     made, named = int(one.get("Created") or 0), store.named(engine, str(one["Id"]))
-    return time.time() - max(made, named) < _MIN_AGE
+    return time.time() - max(made, named) < _MIN_AGE_SECONDS
 
 
 def _unneeded(engine: Engine, one: dict[str, Any], version: int | None, why: str) -> Unneeded:

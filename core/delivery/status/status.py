@@ -24,7 +24,7 @@ from . import differences
 
 _ROLLBACK_SECONDS = 0.5
 _START_SECONDS = 5.0
-_NOBODY_KNOWS = "the engine that would know does not answer"
+_NOT_KNOWN = "the engine that would know does not answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +149,9 @@ def _readiness(runtime: EnvironmentRuntime, past: EnvironmentHistory, seen: Look
     if back is None:
         return None, "there is no earlier version to go back to"
     try:
-        return _ready(runtime, back, past, seen.replicas) if not seen.trouble else (None, _NOBODY_KNOWS)
+        return _ready(runtime, back, past, seen.replicas) if not seen.trouble else (None, _NOT_KNOWN)
     except Unreachable:
-        return None, _NOBODY_KNOWS
+        return None, _NOT_KNOWN
 
 
 def _ready(

@@ -12,7 +12,7 @@ from ...beneath import Directory, pour
 
 # From here on a hard link is worth its drawback that both names show the same bytes; below, a copy costs nothing that
 # is noticed.
-LINK_FROM = 1 << 20
+MIN_LINK_BYTES = 1 << 20
 _FICLONE = 0x40049409
 # Letters of a file's own name in that of its unfinished copy: a name has 255 bytes at most, and a letter up to four.
 _NAME_LETTERS = 50
@@ -45,7 +45,7 @@ def place(
 
 def _link_or_copy(source: BinaryIO, parent: Directory, name: str, linked: tuple[Directory, str], mode: int) -> None:
     parent.remove(name)
-    if os.fstat(source.fileno()).st_size >= LINK_FROM:
+    if os.fstat(source.fileno()).st_size >= MIN_LINK_BYTES:
         with suppress(OSError):
             os.link(
                 linked[1], name, src_dir_fd=linked[0].descriptor, dst_dir_fd=parent.descriptor, follow_symlinks=False

@@ -23,7 +23,7 @@ IGNORED = frozenset(
     {"__pycache__", ".git", ".podium", ".pytest_cache", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache", ".DS_Store"}
 )
 _SETTLED_NS = 50_000_000
-_CHUNK = 1 << 20
+_CHUNK_BYTES = 1 << 20
 # After so many bytes of one file, whoever asked gets a chance to look after other things.
 _YIELD_BYTES = 64 << 20
 
@@ -162,7 +162,7 @@ def _read(source: str | Callable[[], BinaryIO], breathe: Callable[[], None]) -> 
     digest = hashlib.sha256()
     count = 0
     with open(source, "rb", buffering=0) if isinstance(source, str) else source() as file:  # noqa: PTH123
-        while block := file.read(_CHUNK):
+        while block := file.read(_CHUNK_BYTES):
             digest.update(block)
             count += len(block)
             if count >= _YIELD_BYTES:

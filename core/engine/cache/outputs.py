@@ -80,7 +80,7 @@ class Outputs:
         if len(found) == 1 and found[0].kind == "link" and not found[0].path:
             shown, target = self.place(path).shown, found[0].digest
             if led_to(shown, target, {}, self.root) is None:
-                raise LinkRefused(shown, target, *_OUT)
+                raise LinkRefused(shown, target, *_LEADS_OUT)
         return self._settled({path: found}, strict=False)[path]
 
     def make_way(self) -> None:
@@ -94,14 +94,14 @@ class Outputs:
                 parent, name = top.parent(place.below, make=True)
                 with parent, suppress(FileNotFoundError):
                     if stat.S_ISLNK(parent.status(name).st_mode) and not self._stays(place.shown, parent.target(name)):
-                        raise LinkRefused(place.shown, parent.target(name), *_OUT)
+                        raise LinkRefused(place.shown, parent.target(name), *_LEADS_OUT)
 
     def check(self, path: str, before: Place | None) -> None:
         """LinkRefused where the step itself has put a link that leads out in the place of an output, or on the way to
         it: the output is elsewhere then than it was before the step began."""
         now = self.place(path)
         if before is not None and now != before:
-            raise LinkRefused(now.shown, f"{now.top}/{now.below}", *_OUT)
+            raise LinkRefused(now.shown, f"{now.top}/{now.below}", *_LEADS_OUT)
 
     def files(self, path: str) -> Iterator[tuple[Directory, str, os.stat_result]]:
         """Yields every plain file of an output, whatever it is called, with the directory that it lies in."""
@@ -165,7 +165,7 @@ class Outputs:
         return f"{self.root}/{place.shown}{target[len(real) :]}" if inside and place.top != self.root else target
 
 
-_OUT = ("which leads out of the project",)
+_LEADS_OUT = ("which leads out of the project",)
 
 
 def _ignore(digest: str, directory: Directory, name: str, status: os.stat_result) -> None:

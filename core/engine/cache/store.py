@@ -30,7 +30,7 @@ from .objects import Objects
 from .outputs import Outputs, Place
 from .restoring import Restorer
 
-FORMAT = 1
+KEY_FORMAT = 1
 # What a long step made is written down at once: its worker may be killed at any time. Short ones are written together.
 _SAVE_INTERVAL = 0.5
 # Shorter ones are no secrets that change from day to day, and numbers are none at all.
@@ -82,7 +82,7 @@ class Cache:
         secrets = {value for value in project.secrets if len(value) >= _MIN_SECRET_LENGTH and not value.isdecimal()}
         declared = {name: "" if value in secrets else value for name, value in {**project.env, **step.env}.items()}
         parts = [
-            FORMAT,
+            KEY_FORMAT,
             step.command,
             self._inputs(step, root),
             sorted(declared.items()),

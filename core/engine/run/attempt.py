@@ -17,7 +17,7 @@ from ...logs.writer import StepLog
 from ..executors import Execution
 
 # How long an attempt may take to end after SIGTERM before it gets SIGKILL.
-GRACE = 5.0
+STOP_GRACE = 5.0
 # After SIGKILL only a process that is stuck in the kernel is still there; it is waited for no longer than this.
 KILL_TIMEOUT = 3.0
 CHUNK_BYTES = 1 << 18
@@ -59,7 +59,7 @@ class Attempt:
         *,
         timeout: float | None,
         unwatch: Callable[[int], object],
-        grace: float = GRACE,
+        grace: float = STOP_GRACE,
     ) -> None:
         self._execution = execution
         self._log = log

@@ -16,7 +16,7 @@ from ...domain.runs import Run, RunState, Step, StepState
 from ...errors import PodiumError
 from ...journal import Journal
 from ..graph import PlannedStep
-from .attempt import GRACE, Ending
+from .attempt import STOP_GRACE, Ending
 from .attempts import Attempts
 from .record import RunRecord
 from .run_graph import Node, RunGraph
@@ -24,7 +24,7 @@ from .step_launcher import Launcher, StepFailed
 from .timers import Timers
 from .workspace_locks import Claims
 
-HEARTBEAT = 1.0
+HEARTBEAT_INTERVAL = 1.0
 MAX_BACKOFF = 300.0
 CLAIM_INTERVAL = 0.2
 
@@ -44,7 +44,7 @@ class Runner:
         told_to_end: Callable[[], bool],
         resumed: Sequence[Step] = (),
         isolated: bool = False,
-        grace: float = GRACE,
+        grace: float = STOP_GRACE,
     ) -> None:
         self._journal, self._run, self._told_to_end = journal, run, told_to_end
         self._graph = RunGraph(steps)
@@ -174,16 +174,16 @@ class Runner:
 
     def _wait(self) -> None:
         looks = [at for at in (self._timers.next_at(), self._attempts.next_look()) if at is not None]
-        if self._attempts.wait(min(looks, default=time.monotonic() + HEARTBEAT)):
+        if self._attempts.wait(min(looks, default=time.monotonic() + HEARTBEAT_INTERVAL)):
             for name, ending in self._attempts.take_ended():
                 self._end(self._graph.nodes[name], ending)
         self._timers.run_due()
 
     def _beat(self) -> None:
-        """Writes the heartbeat, now and every HEARTBEAT seconds. As a timer it also bounds the loop's wait, so that
+        """Writes the heartbeat, now and every HEARTBEAT_INTERVAL seconds. As a timer it also bounds the loop's wait, so that
         requests in the journal are noticed within that time even without a signal."""
         self._journal.runs.heartbeat(self._run.id)
-        self._timers.after(HEARTBEAT, self._beat)
+        self._timers.after(HEARTBEAT_INTERVAL, self._beat)
 
     def _keep_up_while_busy(self) -> None:
         """Keeps pipes from filling up while the launcher reads a large file, and interrupts that if the run is

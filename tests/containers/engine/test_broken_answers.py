@@ -82,7 +82,7 @@ def test_an_engine_that_falls_silent_during_a_transfer_is_away(
     monkeypatch: pytest.MonkeyPatch,
     work: Callable[[Engine], str],
 ) -> None:
-    monkeypatch.setattr(registry, "SILENCE", 0.3)
+    monkeypatch.setattr(registry, "SILENCE_TIMEOUT", 0.3)
     for answer in (messages(LAYER, then=silent), silent):
         wire.tell(CREATE, answer)
         wire.tell(PUSH, answer)

@@ -27,7 +27,7 @@ def shop(engine: Engine, shell_image: str, tmp_path: Path, monkeypatch: pytest.M
     with shops.opened(tmp_path / "shop", engine, shell_image) as made:
         environment = Environment("production", driver="docker", keep=1, keep_stopped=1)
         made.project = replace(made.project, environments={"production": environment})
-        monkeypatch.setattr(image_prune, "_MIN_AGE", 0)
+        monkeypatch.setattr(image_prune, "_MIN_AGE_SECONDS", 0)
         yield made
 
 
@@ -127,7 +127,7 @@ def test_images_that_were_built_over_and_dependencies_without_an_image(
     assert len(found) == 2 and used.image_id not in found
     assert "took its place" in found[over.image_id]
     assert "no image stands on" in " ".join(found.values())
-    monkeypatch.setattr(image_prune, "_MIN_AGE", 3600)
+    monkeypatch.setattr(image_prune, "_MIN_AGE_SECONDS", 3600)
     assert image_prune.find(shop.project, shop.journal, say=shop.say) == [], "a build may be under way"
 
 

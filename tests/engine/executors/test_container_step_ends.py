@@ -155,7 +155,7 @@ def test_an_image_that_was_just_built_is_not_the_oldest_one(wire: Wire, engine: 
 def test_an_engine_may_take_its_time_before_it_sends_an_image_and_is_named_when_it_breaks_off(
     wire: Wire, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("podium.core.containers.engine.client.SLOW", 4.0)
+    monkeypatch.setattr("podium.core.containers.engine.client.SLOW_TIMEOUT", 4.0)
     wire.tell(f"GET /images/{IMAGE}/json", document({"Id": IMAGE, "Size": 4}))
 
     def slow(request: Request) -> None:

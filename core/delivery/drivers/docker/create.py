@@ -35,13 +35,13 @@ __all__ = [
 SPEC = "podium.spec"
 RUN_DIR = "/run/podium"
 # Enough to examine a failure; without a limit the engine keeps logs for ever.
-_LOG: dict[str, Any] = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
+_LOG_CONFIG: dict[str, Any] = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
 _TMPFS = {"/tmp": "rw,nosuid,nodev,noexec,size=256m,mode=1777"}  # noqa: S108 - a container's own
 _MAX_PROCESSES = 512
 # Loading a model takes all the CPU that it can get; until a replica is healthy, serving replicas have priority.
 SHARES_AT_FIRST, SHARES = 256, 1024
-_RELAY_MEMORY = 128 << 20
-_WAITS = "import threading; threading.Event().wait()"
+_RELAY_MEMORY_BYTES = 128 << 20
+_WAIT_PROGRAM = "import threading; threading.Event().wait()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +178,13 @@ def relay(called: Names, image: str, volume: str) -> Recipe:
         "NetworkMode": "host",
         "Mounts": [mount(volume, RUN_DIR)],
         "RestartPolicy": {"Name": "unless-stopped"},
-        "Memory": _RELAY_MEMORY,
-        "MemorySwap": _RELAY_MEMORY,
+        "Memory": _RELAY_MEMORY_BYTES,
+        "MemorySwap": _RELAY_MEMORY_BYTES,
         "PidsLimit": _MAX_PROCESSES,
     }
     body = {
         "Image": image,
-        "Entrypoint": [PYTHON, "-I", "-S", "-c", _WAITS],
+        "Entrypoint": [PYTHON, "-I", "-S", "-c", _WAIT_PROGRAM],
         "Cmd": [],
         "User": f"{USER}:{USER}",
         "HostConfig": host,
@@ -200,7 +200,7 @@ def _hardened() -> dict[str, Any]:
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges"],
         "Init": True,
-        "LogConfig": _LOG,
+        "LogConfig": _LOG_CONFIG,
     }
 
 

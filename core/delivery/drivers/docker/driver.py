@@ -29,10 +29,10 @@ from .relay import Relayed
 
 # Where a replica that ended at once is said to be: an address that leads nowhere (RFC 5737), never to another
 # container.
-_NOWHERE = "192.0.2.1"
+_UNUSED_ADDRESS = "192.0.2.1"
 _LOG_LINES = 15
 _HEALTH_LINES = 3
-_KILLED = 137
+_KILLED_EXIT_CODE = 137
 
 
 class DockerDriver:
@@ -190,7 +190,7 @@ class DockerDriver:
         found = self.place.start(container)
         networks: dict[str, dict[str, Any]] = found["NetworkSettings"].get("Networks") or {}
         address = next((str(one["IPAddress"]) for one in networks.values() if one.get("IPAddress")), "")
-        return Started(address or _NOWHERE, container=container, image=image)
+        return Started(address or _UNUSED_ADDRESS, container=container, image=image)
 
     def enable_restart(self, replica: Replica) -> None:
         """Lets the engine restart the replica from now on, also after a reboot without an agent, and gives it its
@@ -301,7 +301,7 @@ class DockerDriver:
             key = f"environments.{self.environment.name}.memory"
             words = f"than its {limit >> 20} MiB ({key})" if limit else f"than the machine had ({key} sets a limit)"
             return f"It was killed (exit code {code}) for using more memory {words}."
-        if code == _KILLED:
+        if code == _KILLED_EXIT_CODE:
             return "It was killed from outside (exit code 137), not for using too much memory."
         return f"It ended with exit code {code}." + (
             f" {clean(str(state['Error']))[:300]}" if state.get("Error") else ""

@@ -23,7 +23,7 @@ from .. import Setting
 from .create import Names, Recipe
 
 T = TypeVar("T")
-_GONE = (docker_errors.NotFound,)
+_GONE_ERRORS = (docker_errors.NotFound,)
 
 
 class Place:
@@ -130,7 +130,7 @@ class Place:
         with engine.doing(f"stopping {self.name_of(container)}"):
             try:
                 engine.api.stop(container, timeout=max(1, round(grace)))
-            except _GONE:
+            except _GONE_ERRORS:
                 pass
             except docker_errors.APIError as error:
                 if "paused" not in str(error.explanation).lower():
@@ -145,7 +145,7 @@ class Place:
         with engine.doing(f"removing {self.name_of(container)}"):
             try:
                 engine.api.remove_container(container, v=True, force=True)
-            except _GONE:
+            except _GONE_ERRORS:
                 pass
             except docker_errors.APIError as error:
                 if error.status_code != 409 or "already in progress" not in str(error.explanation):
@@ -162,7 +162,7 @@ class Place:
         with engine.doing(f"reading the log of {self.name_of(container)}"):
             try:
                 return bytes(engine.api.logs(container, tail=lines))
-            except _GONE:
+            except _GONE_ERRORS:
                 return b""
 
     def inspect(self, container: str) -> dict[str, Any] | None:

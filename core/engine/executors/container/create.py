@@ -20,14 +20,14 @@ from .wrapper import ENTRYPOINT
 HOME_DIRECTORY = "/home/podium"
 FINGERPRINT = "podium.fingerprint"
 # What follows a container's name once its step has failed and it is only there to be looked at.
-FAILED = "-failed"
+FAILED_SUFFIX = "-failed"
 # An engine keeps a container's output in files of its own, from which it is read again when the connection was lost.
 # Without a bound, a step that prints for ever would fill the engine's disk.
 LOG_BYTES = 128 << 20
-_LOG = {"Type": "local", "Config": {"max-size": f"{LOG_BYTES >> 20}m", "max-file": "2", "compress": "false"}}
+_LOG_CONFIG = {"Type": "local", "Config": {"max-size": f"{LOG_BYTES >> 20}m", "max-file": "2", "compress": "false"}}
 # Shared memory, of which the engine's 64 MB are too little for programs that hand arrays to their workers. It is used
 # only when it is filled.
-_SHARED_MEMORY = 1 << 30
+_SHARED_MEMORY_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +137,8 @@ def host(spec: StepSpec, around: Surroundings) -> dict[str, Any]:
         "SecurityOpt": ["no-new-privileges"],
         "NetworkMode": network(spec, around),
         "Tmpfs": {HOME_DIRECTORY: f"rw,nosuid,nodev,exec,mode=0700,uid={who[0]},gid={who[1]}"},
-        "ShmSize": _SHARED_MEMORY,
-        "LogConfig": _LOG,
+        "ShmSize": _SHARED_MEMORY_BYTES,
+        "LogConfig": _LOG_CONFIG,
         "Mounts": []
         if around.copies
         else [_mount(mount) for mount in mounts(spec.root, spec.state, spec.tracking_uri)],

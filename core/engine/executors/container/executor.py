@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # How long another machine's engine is waited for before what is remembered of it has to do (seconds).
 IMAGE_ID_TIMEOUT = 30.0
 POLL_INTERVAL = 0.05
-SUPERVISOR = "podium.core.engine.executors.container.supervisor"
+SUPERVISOR_MODULE = "podium.core.engine.executors.container.supervisor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class DockerExecutor:
         def learn(facts: Facts) -> None:
             self._learn(spec.image, facts.get("fingerprint", ""))
 
-        return supervise(task, project, SUPERVISOR, step, result, learn=learn)
+        return supervise(task, project, SUPERVISOR_MODULE, step, result, learn=learn)
 
     def _learn(self, image: str, digest: str) -> None:
         """Remembers what a name stood for when a step ran, so that the next run needs no engine to know its key."""

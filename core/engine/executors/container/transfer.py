@@ -22,7 +22,7 @@ from .spec import StepSpec
 
 # Neither needed in a container nor, mostly, of any use in one: caches, histories, environments of this machine's own
 # Python.
-LEFT_OUT = frozenset(
+EXCLUDED_NAMES = frozenset(
     {
         ".git",
         ".podium",
@@ -66,7 +66,7 @@ def _tree(root: Path) -> Iterator[bytes]:
     """Yields the run's directory as a tar, without what a container does not need. Links are sent as links."""
     with own_files("sending the run's files"), Directory.open(root) as top:
         yield _header(root, os.fstat(top.descriptor))
-        for found in walk(top, skip=LEFT_OUT.__contains__, whole=True):
+        for found in walk(top, skip=EXCLUDED_NAMES.__contains__, whole=True):
             path = root / found.path
             if found.is_file:
                 with found.open() as stream:
@@ -181,7 +181,7 @@ def _put(source: Directory, name: str, into: Directory) -> None:
 def _merge(found: Directory, target: Directory) -> None:
     names = set(found.names())
     for name in target.names():
-        if name not in names | LEFT_OUT:
+        if name not in names | EXCLUDED_NAMES:
             target.remove(name)
     for name in names - _NEVER_TAKEN:
         _put(found, name, target)
