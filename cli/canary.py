@@ -1,4 +1,4 @@
-"""pause, abort, and what resume and promote ask of a canary that is under way."""
+"""pause, abort, and what resume and promote ask of a running canary."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .output import Format, Output
 def pause(
     cockpit: Cockpit, environment: EnvironmentName = None, why: Why = "", output_format: Output = Format.TABLE
 ) -> int:
-    """Keep the canary under way at its present share of the traffic until a person resumes or aborts it.
+    """Keep the running canary at its present share of the traffic until a person resumes or aborts it.
 
     \b
     Example:
@@ -28,7 +28,7 @@ def pause(
 def abort(
     cockpit: Cockpit, environment: EnvironmentName = None, why: Why = "", output_format: Output = Format.TABLE
 ) -> int:
-    """Abort the canary under way: the version before gets all traffic again.
+    """Abort the running canary: the version before gets all traffic again.
 
     \b
     Example:
@@ -52,7 +52,7 @@ def _unasked(why: str, output_format: Format) -> ChangeOptions:
 
 
 def request(cockpit: Cockpit, verb: str, environment: str | None, options: ChangeOptions) -> int:
-    """Asks that of the canary under way and says what it was doing."""
+    """Asks that of the running canary and says what it was doing."""
     name = environment or cockpit.environments.default()
     plan = cockpit.changes.plan(verb, name)
     found = cockpit.environments.canary(name)

@@ -50,7 +50,7 @@ def promote(
     options: RolloutOptions,
     version: VersionName = None,
     environment: EnvironmentName = None,
-    full: Annotated[bool, typer.Option("--full", help="Give the canary that is under way all traffic now.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Give the running canary all traffic now.")] = False,
 ) -> int:
     """Make a version champion: the challenger, where none is named. It must have passed its gate.
 
@@ -63,7 +63,7 @@ def promote(
     if full:
         if version is not None:
             raise UsageError(
-                "--full is about the canary under way and takes no version",
+                "--full is about the running canary and takes no version",
                 hint="`podium status` says which one that is",
             )
         return give_all_traffic(cockpit, environment, options)

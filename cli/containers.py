@@ -181,7 +181,7 @@ def replica_logs(
     stream: str,
     output_format: Format,
 ) -> int:
-    """All replicas of an environment as one log in the order of time, or one of them. `stream` is a letter of the
+    """All replicas of an environment as one log in time order, or one of them. `stream` is a letter of the
     log, empty for all."""
     if output_format is Format.PLAIN:
         raise UsageError("logs are text already", hint="leave -o out, or -o json for one object a line")

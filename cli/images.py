@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..core.cockpit import Cockpit
-from ..core.domain.containers import Image, Unneeded
+from ..core.domain.containers import Image, UnneededImage
 from ..core.domain.format import ago, count, duration, size
 from . import diagnostics, output, shapes
 from .confirm import ask
@@ -103,6 +103,6 @@ def _prune(cockpit: Cockpit, newest: int, dry_run: bool, yes: bool, output_forma
     return diagnostics.DONE
 
 
-def _show(found: list[Unneeded], output_format: Format) -> None:
+def _show(found: list[UnneededImage], output_format: Format) -> None:
     cells = [(str(each.version or ""), each.name, size(each.size), each.why, each.engine) for each in found]
     output.rows(output_format, _UNNEEDED, cells, map(shapes.unneeded, found))

@@ -51,7 +51,7 @@ def logs(
     ] = Stream.ALL,
     worker: Annotated[bool, typer.Option("--worker", help="What the run's worker itself said.")] = False,
     environment: Annotated[
-        str | None, environment_option("What an environment's replicas print, in the order of time, instead.")
+        str | None, environment_option("What an environment's replicas print, in time order, instead.")
     ] = None,
     replica: Annotated[
         str, typer.Option("--replica", metavar="REPLICA", help="With -e: one of them.", show_default=False)

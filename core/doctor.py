@@ -29,7 +29,7 @@ _MIN_SPACE_BYTES = 100 << 20
 _REGISTRY_TIMEOUT = 3.0
 
 
-class Examined(Protocol):
+class ExaminedProject(Protocol):
     """The opened project to examine. Reading `config` raises ConfigError if podium.yaml is broken."""
 
     @property
@@ -40,7 +40,7 @@ class Examined(Protocol):
     def journal(self) -> Journal: ...
 
 
-def examine(project: Examined) -> list[Finding]:
+def examine(project: ExaminedProject) -> list[Finding]:
     """Returns every finding, the good ones too, in a stable order. A check that raises an error is itself a finding."""
     found: list[Finding] = []
     for check in _CHECKS:
@@ -62,7 +62,7 @@ def _ok(subject: str, message: str) -> Finding:
     return Finding(Health.OK, subject, message)
 
 
-def _python(_: Examined) -> Iterator[Finding]:
+def _python(_: ExaminedProject) -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     yield _ok("python", f"Python {version} in {sys.prefix}")
     there: list[str] = []
@@ -74,7 +74,7 @@ def _python(_: Examined) -> Iterator[Finding]:
     yield _ok("packages", ", ".join(there))
 
 
-def _plugins(_: Examined) -> Iterator[Finding]:
+def _plugins(_: ExaminedProject) -> Iterator[Finding]:
     """Yields a finding for each kind of plug-in from other packages; none if none is installed."""
     for kind in plugins.KINDS:
         added = plugins.added(kind)
@@ -88,7 +88,7 @@ def _plugins(_: Examined) -> Iterator[Finding]:
             yield _ok("plug-ins", f"{kind}: {', '.join(loaded)}")
 
 
-def _configuration(project: Examined) -> Iterator[Finding]:
+def _configuration(project: ExaminedProject) -> Iterator[Finding]:
     try:
         config = project.config
     except ConfigError as error:
@@ -102,7 +102,7 @@ def _configuration(project: Examined) -> Iterator[Finding]:
     )
 
 
-def _state(project: Examined) -> Iterator[Finding]:
+def _state(project: ExaminedProject) -> Iterator[Finding]:
     state = project.home / ".podium"
     if not state.exists():
         yield _ok("state", "nothing is kept yet: the first run makes .podium/")
@@ -126,7 +126,7 @@ def _state(project: Examined) -> Iterator[Finding]:
     yield _ok("state", f"{state} is private")
 
 
-def _space(project: Examined) -> Iterator[Finding]:
+def _space(project: ExaminedProject) -> Iterator[Finding]:
     free = shutil.disk_usage(project.home).free
     message = f"{free / (1 << 30):.1f} GiB free for {project.home}"
     if free < _MIN_SPACE_BYTES:
@@ -137,7 +137,7 @@ def _space(project: Examined) -> Iterator[Finding]:
         yield _ok("disk", message)
 
 
-def _journal(project: Examined) -> Iterator[Finding]:
+def _journal(project: ExaminedProject) -> Iterator[Finding]:
     if not (project.home / ".podium" / "journal.db").exists():
         yield _ok("journal", "empty")
         return
@@ -156,7 +156,7 @@ def _journal(project: Examined) -> Iterator[Finding]:
         yield _ok("audit", "unbroken")
 
 
-def _git(project: Examined) -> Iterator[Finding]:
+def _git(project: ExaminedProject) -> Iterator[Finding]:
     from .scm import Repository
 
     if shutil.which("git") is None:
@@ -177,7 +177,7 @@ def _git(project: Examined) -> Iterator[Finding]:
     yield _ok("git", f"{repository.branch() or 'detached'} at {head.sha[:9]}")
 
 
-def _haproxy(project: Examined) -> Iterator[Finding]:
+def _haproxy(project: ExaminedProject) -> Iterator[Finding]:
     drivers = {environment.driver for environment in project.config.environments.values()}
     if not any(plugins.driver_capabilities(driver).local_proxy for driver in drivers):
         return
@@ -186,7 +186,7 @@ def _haproxy(project: Examined) -> Iterator[Finding]:
     yield _ok("haproxy", binary())
 
 
-def _mlflow(project: Examined) -> Iterator[Finding]:
+def _mlflow(project: ExaminedProject) -> Iterator[Finding]:
     mlflow = project.config.mlflow
     if not mlflow.embedded:
         yield _server(mlflow.tracking_uri)
@@ -224,7 +224,7 @@ def _server(uri: str) -> Finding:
     return _ok("mlflow", f"{host}:{port} answers")
 
 
-def _agent(project: Examined) -> Iterator[Finding]:
+def _agent(project: ExaminedProject) -> Iterator[Finding]:
     status = project.journal.agent.status()
     if status.alive:
         yield _ok("agent", f"process {status.pid} on {status.host}")
@@ -238,7 +238,7 @@ def _agent(project: Examined) -> Iterator[Finding]:
         )
 
 
-def _locks(project: Examined) -> Iterator[Finding]:
+def _locks(project: ExaminedProject) -> Iterator[Finding]:
     stuck = [
         run
         for run in project.journal.runs.active()
@@ -266,7 +266,7 @@ def _locks(project: Examined) -> Iterator[Finding]:
         yield _ok("locks", "nothing is locked or left behind")
 
 
-def _outbox(project: Examined) -> Iterator[Finding]:
+def _outbox(project: ExaminedProject) -> Iterator[Finding]:
     """Names the receivers that were not told something; nothing is said while all were."""
     for backlog in project.journal.outbox.backlogs():
         if backlog.failed:
@@ -286,14 +286,14 @@ def _lives(pid: int, started: float | None) -> bool:
     return alive(pid, started)
 
 
-def _statuses(project: Examined) -> list[EnvironmentStatus]:
+def _statuses(project: ExaminedProject) -> list[EnvironmentStatus]:
     from .delivery.status.status import status
 
     config = project.config
     return [status(config, project.journal, environment) for environment in config.environments.values()]
 
 
-def _ports(project: Examined) -> Iterator[Finding]:
+def _ports(project: ExaminedProject) -> Iterator[Finding]:
     from .delivery.host.ports import bindable, listener
 
     statuses = {status.name: status for status in _statuses(project)}
@@ -310,7 +310,7 @@ def _ports(project: Examined) -> Iterator[Finding]:
         yield Finding(Health.PROBLEM, "ports", f"port {environment.port} of {environment.name} is taken{by}", hint)
 
 
-def _environments(project: Examined) -> Iterator[Finding]:
+def _environments(project: ExaminedProject) -> Iterator[Finding]:
     for status in _statuses(project):
         if status.serving is not None and not status.replicas and not status.proxy_alive:
             hint = f"podium deploy {status.serving} -e {status.name}"
@@ -341,7 +341,7 @@ def _environments(project: Examined) -> Iterator[Finding]:
             )
 
 
-_CHECKS: tuple[Callable[[Examined], Iterable[Finding]], ...] = (
+_CHECKS: tuple[Callable[[ExaminedProject], Iterable[Finding]], ...] = (
     _python, _plugins, _configuration, _state, _space, _journal, _outbox, _git, _haproxy, _mlflow, _agent, _locks,
     _ports, _environments,
 )  # fmt: skip

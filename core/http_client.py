@@ -114,7 +114,7 @@ class Trust:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """Is a whole answer. `body` is empty after a download that went well: it is in the file then."""
 
     status: int
@@ -180,7 +180,7 @@ class HttpClient:
     ) -> None:
         self.close()
 
-    def ask(self, method: str, path: str, *, repeat: bool | None = None, **options: Any) -> Answer:
+    def ask(self, method: str, path: str, *, repeat: bool | None = None, **options: Any) -> HttpResponse:
         """Returns the whole answer, whatever its status. `repeat` says that the call may be carried out twice (GET
         and HEAD always may); `options` are httpx's (`params`, `json`, `content`, `headers`). Unreachable when there
         is no answer, or one that is too large or too slow."""
@@ -200,7 +200,7 @@ class HttpClient:
                     raise error.problem from error.__cause__
             time.sleep(pause)
 
-    def download(self, path: str, into: BinaryIO, *, size: int | None = None) -> Answer:
+    def download(self, path: str, into: BinaryIO, *, size: int | None = None) -> HttpResponse:
         """Writes what lies at `path` into an open file, as it comes. `size` is what was promised: one byte more or
         less is an error. With a status that is none of success nothing is written, and the answer has its body."""
         received = 0
@@ -216,9 +216,9 @@ class HttpClient:
                 raise Unreachable(
                     f"{self.name} sent {received} of {size} bytes", hint="try again; the connection was cut"
                 )
-            return Answer(response.status_code, response.headers)
+            return HttpResponse(response.status_code, response.headers)
 
-    def _followed(self, method: str, path: str, options: Mapping[str, Any]) -> Answer:
+    def _followed(self, method: str, path: str, options: Mapping[str, Any]) -> HttpResponse:
         left = self.limits.redirects if method in _REPEATABLE else 0
         while True:
             with self._deadline(), self._sent(method, path, options) as response:
@@ -229,8 +229,8 @@ class HttpClient:
             left -= 1
             path, options = target, {name: value for name, value in options.items() if name != "params"}
 
-    def _answer(self, response: httpx.Response) -> Answer:
-        return Answer(response.status_code, response.headers, self._bounded(response.iter_bytes()))
+    def _answer(self, response: httpx.Response) -> HttpResponse:
+        return HttpResponse(response.status_code, response.headers, self._bounded(response.iter_bytes()))
 
     def _bounded(self, chunks: Iterator[bytes]) -> bytes:
         parts: list[bytes] = []
@@ -392,7 +392,7 @@ def _onward(response: httpx.Response) -> str:
     return ""
 
 
-def _asked_pause(answer: Answer, pause: float) -> float:
+def _asked_pause(answer: HttpResponse, pause: float) -> float:
     """Returns how long to wait: at least `pause`, and what the server asks for in seconds."""
     asked = answer.headers.get("retry-after", "")
     return max(pause, float(asked)) if asked.isascii() and asked.isdecimal() and len(asked) < 9 else pause

@@ -129,7 +129,7 @@ def rollback(context: Context) -> str:
 def _no_canary(status: EnvironmentStatus | None, keys: str) -> str:
     if status is None or status.canary is None:
         return ""
-    return f"a canary is under way in {status.name}; on Environments {keys} puts everything back"
+    return f"a canary is running in {status.name}; on Environments {keys} puts everything back"
 
 
 def repair(context: Context) -> str:

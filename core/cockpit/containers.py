@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import plugins
-from ..domain.containers import USAGE, EngineSnapshot, Image, Unneeded, usage_series
+from ..domain.containers import USAGE, EngineSnapshot, Image, UnneededImage, usage_series
 from ..identity.account import whoami
 from .opened import OpenProject
 
 if TYPE_CHECKING:
-    from ..delivery.environment.replica_logs import Following
+    from ..delivery.environment.replica_logs import LogFollower
     from ..domain.shells import ShellSession
     from ..domain.watching import Series
 
@@ -55,14 +55,14 @@ class Containers:
         """Returns the serving images of every version on every engine, the newest version first."""
         return self._opened.journal.images.of(model or self._opened.config.mlflow.model)
 
-    def unneeded_images(self, newest: int, *, say: Callable[[str], None]) -> Sequence[Unneeded]:
+    def unneeded_images(self, newest: int, *, say: Callable[[str], None]) -> Sequence[UnneededImage]:
         """Returns the serving images that nothing needs any more, on every engine of the project; the `newest`
         versions stay in any case. Asks the engines: loads Docker's package into this process."""
         from ..delivery.status.image_prune import find
 
         return find(self._opened.config, self._opened.journal, newest=newest, say=say)
 
-    def prune_images(self, which: Sequence[Unneeded], *, say: Callable[[str], None]) -> Sequence[Unneeded]:
+    def prune_images(self, which: Sequence[UnneededImage], *, say: Callable[[str], None]) -> Sequence[UnneededImage]:
         """Removes these images; returns the ones that were removed. An image that is needed again meanwhile stays."""
         from ..delivery.status.image_prune import prune
 
@@ -96,13 +96,13 @@ class Containers:
 
     # Logs and usage
 
-    def follow_logs(self, environment: str, *, replica: str = "", tail: int | None = None) -> Following:
+    def follow_logs(self, environment: str, *, replica: str = "", tail: int | None = None) -> LogFollower:
         """Returns the logs of an environment's replicas as one, kept up to date until it is closed; `tail` is how
         many of the newest lines of each come first."""
-        from ..delivery.environment.replica_logs import Following
+        from ..delivery.environment.replica_logs import LogFollower
 
         found = self._opened.config.environment(environment)
-        return Following(self._opened.config, self._opened.journal, found, only=replica, tail=tail)
+        return LogFollower(self._opened.config, self._opened.journal, found, only=replica, tail=tail)
 
     def log(self, environment: str, replica: str) -> Path:
         """Returns the path of the log of a replica (or of the proxy), which may not exist yet."""

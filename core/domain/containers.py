@@ -45,7 +45,7 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Unneeded:
+class UnneededImage:
     """An image on an engine that nothing needs any more."""
 
     engine: str

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from .agent import Agent
     from .alerts import Alerts
     from .audit import Audit
+    from .canary_requests import CanaryRequests
     from .gates import Gates
     from .images import Images
     from .ledger import Ledger
     from .locks import Locks
-    from .orders import Orders
     from .outbox import Outbox
     from .quarantine import Quarantine
     from .replicas import Replicas
     from .runs import Runs
     from .samples import Samples
-    from .snapshots import Pictures
+    from .snapshots import Snapshots
     from .steps import Steps
     from .values import Values
     from .versions import Versions
@@ -127,16 +127,16 @@ class Journal:
         return Images(self._database)
 
     @cached_property
-    def snapshots(self) -> Pictures:
-        from .snapshots import Pictures
+    def snapshots(self) -> Snapshots:
+        from .snapshots import Snapshots
 
-        return Pictures(self._database)
+        return Snapshots(self._database)
 
     @cached_property
-    def orders(self) -> Orders:
-        from .orders import Orders
+    def canary_requests(self) -> CanaryRequests:
+        from .canary_requests import CanaryRequests
 
-        return Orders(self._database, self.audit)
+        return CanaryRequests(self._database, self.audit)
 
     @cached_property
     def outbox(self) -> Outbox:

@@ -1,4 +1,4 @@
-"""Several logs that grow, as one in the order of time: for the command line, which prints each line once, and for the
+"""Several logs that grow, as one in time order: for the command line, which prints each line once, and for the
 screen, which keeps the newest ones.
 
 A line that one log writes late still comes in its place. A line without a time stays behind the one before it. At most
@@ -39,7 +39,7 @@ class Merged:
 
     @property
     def entries(self) -> Sequence[Entry]:
-        """Lines in the order of time. Never changed in place: another list takes its place."""
+        """Lines in time order. Never changed in place: another list takes its place."""
         return self._entries
 
     @property
@@ -48,8 +48,8 @@ class Merged:
         return len(self._entries) >= MAX_LINES
 
     def read(self, files: Mapping[str, Path], *, all: bool = False) -> list[Named]:
-        """Returns the lines whose turn has come: no log can have an earlier one, and they were there for HOLD_BACK_SECONDS
-        seconds (`all`: without that wait). `files` may differ from one call to the next."""
+        """Returns the lines whose turn has come: no log can have an earlier one, and they were there for
+        HOLD_BACK_SECONDS (`all`: without that wait). `files` may differ from one call to the next."""
         now = time.monotonic()
         logs = self._current(files)
         if len(self._entries) < MAX_LINES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from .metrics import Answers, Unmeasurable
+from .metrics import ModelAnswers, Unmeasurable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,7 +42,7 @@ def truth_of(column: Any, name: str) -> tuple[NDArray[Any], tuple[Any, ...]]:
     return np.asarray(values == classes[1], dtype=float), classes
 
 
-def answers_of(output: Any, truth: NDArray[Any], classes: tuple[Any, ...]) -> Answers:
+def answers_of(output: Any, truth: NDArray[Any], classes: tuple[Any, ...]) -> ModelAnswers:
     """Returns the model's answers, one per row. Raises Unmeasurable if they are missing, too few or cannot be
     interpreted."""
     import numpy as np
@@ -56,11 +56,11 @@ def answers_of(output: Any, truth: NDArray[Any], classes: tuple[Any, ...]) -> An
     else:
         table = False
     if not classes:
-        return Answers(truth, _numbers(values), None, binary=False)
+        return ModelAnswers(truth, _numbers(values), None, binary=False)
     if values.dtype.kind in "f" or table:
         return _from_scores(_numbers(values), truth)
     labels = _labels(values, classes)
-    return Answers(truth, None, labels, binary=True)
+    return ModelAnswers(truth, None, labels, binary=True)
 
 
 def _one_column(values: NDArray[Any]) -> NDArray[Any]:
@@ -85,9 +85,9 @@ def _numbers(values: NDArray[Any]) -> NDArray[Any]:
     return numbers
 
 
-def _from_scores(scores: NDArray[Any], truth: NDArray[Any]) -> Answers:
+def _from_scores(scores: NDArray[Any], truth: NDArray[Any]) -> ModelAnswers:
     bounded = bool((scores >= 0).all() and (scores <= 1).all())
-    return Answers(
+    return ModelAnswers(
         truth, scores, (scores >= 0.5).astype(float) if bounded else None, binary=True, probabilities=bounded
     )
 

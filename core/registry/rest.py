@@ -14,7 +14,7 @@ from ..domain.project import Mlflow
 from ..errors import NotFound, Refused, Unreachable
 from ..http_client import escaped, printable
 from . import files, records
-from .http import Server, artifact_path
+from .http import TrackingServer, artifact_path
 from .records import VersionRecord
 from .store import TrackedRun
 
@@ -30,7 +30,7 @@ class RestRegistry:
 
     def __init__(self, mlflow: Mlflow, state: Path, environ: Mapping[str, str] | None = None) -> None:
         self._mlflow = mlflow
-        self._server = Server(mlflow.tracking_uri, environ)
+        self._server = TrackingServer(mlflow.tracking_uri, environ)
         self._experiments: dict[str, str | None] = {}
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ from typing import Any, cast
 from .metrics import CONTENT_TYPE, Metrics
 from .options import Options
 from .recorder import Recorder
-from .scoring import INTERNAL, Answer, Scorer
+from .scoring import INTERNAL, Scorer, ScoringAnswer
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -40,17 +40,19 @@ _FEEDBACK = (
     " these."
 )
 
-LOADING = Answer(503, b'{"error_code": "TEMPORARILY_UNAVAILABLE", "message": "The model is still being loaded."}')
-NOT_FOUND = Answer(404, b'{"detail":"Not Found"}')
-NOT_ALLOWED = Answer(405, b'{"detail":"Method Not Allowed"}')
-BUSY = Answer(
+LOADING = ScoringAnswer(
+    503, b'{"error_code": "TEMPORARILY_UNAVAILABLE", "message": "The model is still being loaded."}'
+)
+NOT_FOUND = ScoringAnswer(404, b'{"detail":"Not Found"}')
+NOT_ALLOWED = ScoringAnswer(405, b'{"detail":"Method Not Allowed"}')
+BUSY = ScoringAnswer(
     503, b'{"error_code": "TEMPORARILY_UNAVAILABLE", "message": "Too many requests are waiting for the model."}'
 )
-OVERDUE = Answer(504, b"Request processing time exceeded limit")
+OVERDUE = ScoringAnswer(504, b"Request processing time exceeded limit")
 
 
-def problem(status: int, code: str, message: str) -> Answer:
-    return Answer(status, json.dumps({"error_code": code, "message": message}).encode())
+def problem(status: int, code: str, message: str) -> ScoringAnswer:
+    return ScoringAnswer(status, json.dumps({"error_code": code, "message": message}).encode())
 
 
 def _is_feedback(entry: Any) -> bool:
@@ -110,7 +112,7 @@ class App:
             return
 
     async def ping(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await reply(send, Answer(200, b"\n") if self.scorer is not None else LOADING)
+        await reply(send, ScoringAnswer(200, b"\n") if self.scorer is not None else LOADING)
 
     async def version(self, scope: Scope, receive: Receive, send: Send) -> None:
         lineage: dict[str, Any] = {**self.lineage, "pid": os.getpid(), "ready": self.scorer is not None}
@@ -118,11 +120,11 @@ class App:
             from mlflow.version import VERSION
 
             lineage["mlflow"] = VERSION
-        await reply(send, Answer(200, json.dumps(lineage).encode()))
+        await reply(send, ScoringAnswer(200, json.dumps(lineage).encode()))
 
     async def scrape(self, scope: Scope, receive: Receive, send: Send) -> None:
         text = self.metrics.text(self.recorder.counts if self.recorder is not None else {})
-        await reply(send, Answer(200, text.encode(), CONTENT_TYPE))
+        await reply(send, ScoringAnswer(200, text.encode(), CONTENT_TYPE))
 
     async def invocations(self, scope: Scope, receive: Receive, send: Send) -> None:
         content_type, request_id, length = self._headers(scope["headers"])
@@ -136,7 +138,7 @@ class App:
         try:
             got = await self._body(receive, length, self.options.max_body)
             started = time.perf_counter()  # what a client takes to send its request is not the model's
-            if isinstance(got, Answer):
+            if isinstance(got, ScoringAnswer):
                 answer = got
             else:
                 body = got
@@ -149,7 +151,7 @@ class App:
         finally:
             metrics.in_flight -= 1
 
-    async def _predict(self, scorer: Scorer, body: bytes, content_type: str | None) -> Answer:
+    async def _predict(self, scorer: Scorer, body: bytes, content_type: str | None) -> ScoringAnswer:
         if self._inline and self.mean < self.options.inline and len(body) < _MAX_INLINE_BODY and not self._threaded:
             answer = self._timed(scorer, body, content_type)
             if answer.status == 200 or _EVENT_LOOP_ERROR not in answer.body:
@@ -168,10 +170,10 @@ class App:
             work.cancel()  # if it has not begun: no client waits for it any more
             return OVERDUE
 
-    def _unthreaded(self, job: asyncio.Future[Answer]) -> None:
+    def _unthreaded(self, job: asyncio.Future[ScoringAnswer]) -> None:
         self._threaded -= 1
 
-    def _timed(self, scorer: Scorer, body: bytes, content_type: str | None) -> Answer:
+    def _timed(self, scorer: Scorer, body: bytes, content_type: str | None) -> ScoringAnswer:
         started = time.perf_counter()
         try:
             return scorer.answer(body, content_type)
@@ -195,7 +197,7 @@ class App:
                 length = int(value)
         return content_type, request_id or self._prefix + b"%x" % next(self._numbers), length
 
-    async def _body(self, receive: Receive, length: int, most: int) -> bytes | Answer:
+    async def _body(self, receive: Receive, length: int, most: int) -> bytes | ScoringAnswer:
         """Returns the whole body, or the answer to a body that is too large or too slow."""
         if length > most:
             return problem(
@@ -225,7 +227,7 @@ class App:
         request_id: bytes,
         content_type: str | None,
         body: bytes,
-        answer: Answer,
+        answer: ScoringAnswer,
         seconds: float,
     ) -> None:
         try:
@@ -248,9 +250,9 @@ class App:
     async def feedback(self, scope: Scope, receive: Receive, send: Send) -> None:
         _, _, length = self._headers(scope["headers"])
         body = await self._body(receive, length, _MAX_FEEDBACK_BODY)
-        await reply(send, body if isinstance(body, Answer) else self._feedback(body))
+        await reply(send, body if isinstance(body, ScoringAnswer) else self._feedback(body))
 
-    def _feedback(self, body: bytes) -> Answer:
+    def _feedback(self, body: bytes) -> ScoringAnswer:
         if self.recorder is None:
             return problem(
                 404, "FEATURE_DISABLED", "This replica keeps no feedback: it was started without --capture-dir."
@@ -270,7 +272,7 @@ class App:
                     "TEMPORARILY_UNAVAILABLE",
                     f"{number} of {len(entries)} records were taken; send the rest again.",
                 )
-        return Answer(202, b'{"accepted": %d}' % len(entries))
+        return ScoringAnswer(202, b'{"accepted": %d}' % len(entries))
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
@@ -278,7 +280,7 @@ class App:
             self.recorder.close()
 
 
-async def reply(send: Send, answer: Answer, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+async def reply(send: Send, answer: ScoringAnswer, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
     every = [(b"content-length", b"%d" % len(answer.body)), (b"content-type", answer.media_type), *headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": every})
     await send({"type": "http.response.body", "body": answer.body})

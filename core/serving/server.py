@@ -45,7 +45,7 @@ def libc(call: Callable[[ctypes.CDLL], object]) -> None:
         call(ctypes.CDLL(None))
 
 
-class Server(uvicorn.Server):
+class ReplicaServer(uvicorn.Server):
     """uvicorn's server, which would otherwise end by raising the signal again: a replica that stopped on request has
     succeeded."""
 
@@ -94,7 +94,7 @@ def configure(app: App, options: Options) -> uvicorn.Config:
     )
 
 
-def load(app: App, server: Server, path: Path, codes: list[int]) -> None:
+def load(app: App, server: ReplicaServer, path: Path, codes: list[int]) -> None:
     """Loads the model in a thread of its own. A model that cannot be loaded stops the server; the exit code goes
     into `codes`."""
     try:
@@ -137,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = os.environ.get("PODIUM_SERVING_REPLICA") or str(port)
         recorder = Recorder(options.capture_dir, name=name, rate=options.capture_rate, limit=options.capture_bytes)
     app = App(options, recorder)
-    server = Server(configure(app, options))
+    server = ReplicaServer(configure(app, options))
     codes: list[int] = []
     say(f"listening on {options.host}:{port}, loading {options.model}")
     threading.Thread(target=load, args=(app, server, options.model, codes), name="load", daemon=True).start()

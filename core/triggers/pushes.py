@@ -59,7 +59,7 @@ def pending(project: Project, journal: Journal, tips: Mapping[str, str]) -> list
 
 
 def start(project: Project, journal: Journal, push: Push, say: Callable[[str], None]) -> int | None:
-    """Starts the run of one push; returns its id. Returns None while a run of that pipeline is under way (ask again
+    """Starts the run of one push; returns its id. Returns None while a run of that pipeline is running (ask again
     later) and if the commit must not run."""
     from ..engine.submit import submit_pipeline
 

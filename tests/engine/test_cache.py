@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from podium.core.domain.runs import RunState, StepState
-from podium.core.engine.cache import Cache, Restored, file_copy, hashing
+from podium.core.engine.cache import Cache, RestoreResult, file_copy, hashing
 from podium.core.engine.graph import PlannedStep, build
 
 from tests.engine.lab import Lab
@@ -356,7 +356,7 @@ def test_any_tree_comes_back_over_any_other(
         if path.is_file()
     }
     assert set(mine.values()) <= held | set(before.values())
-    assert cache.restore(found, root, root / "aside", link=False) == Restored(0, 0), (
+    assert cache.restore(found, root, root / "aside", link=False) == RestoreResult(0, 0), (
         "it is what it was, empty directories and all"
     )
     cache.close()
@@ -414,7 +414,7 @@ def test_hard_links_only_where_asked_for_and_files_with_a_life_of_their_own(tmp_
     executable = cache.find("x")
     assert executable
     (root / "big").unlink()
-    assert cache.restore(executable, root, tmp_path / "aside", link=True) == Restored(1, 0)
+    assert cache.restore(executable, root, tmp_path / "aside", link=True) == RestoreResult(1, 0)
     assert os.access(root / "big", os.X_OK)
-    assert cache.restore(executable, root, tmp_path / "aside", link=True) == Restored(0, 0)
+    assert cache.restore(executable, root, tmp_path / "aside", link=True) == RestoreResult(0, 0)
     cache.close()

@@ -77,9 +77,9 @@ def unwatched(cockpit: SeededCockpit) -> None:
     cockpit.looks = False
     cockpit.agent_status = AgentStatus(False, 4242, "build-1", "anna", NOW - 86_400, NOW - 400)
     for name in ("staging", "production"):
-        picture = cockpit.journal.snapshots.get(name)
-        assert picture is not None
-        cockpit.journal.snapshots.put(replace(picture, at=NOW - 600))
+        snapshot = cockpit.journal.snapshots.get(name)
+        assert snapshot is not None
+        cockpit.journal.snapshots.put(replace(snapshot, at=NOW - 600))
 
 
 # Containers and canaries: every state, at the smallest size and at a common one.

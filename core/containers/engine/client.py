@@ -15,7 +15,7 @@ from docker.tls import TLSConfig
 
 from ...errors import Unreachable, UsageError
 from .address import Address
-from .errors import Away, explained
+from .errors import EngineAway, explained
 
 if TYPE_CHECKING:
     from .ssh import Tunnel
@@ -54,12 +54,12 @@ class Engine:
         try:
             with explained(self.address, what):
                 yield
-        except Away as error:
+        except EngineAway as error:
             # ssh closes its connections first and ends a moment later.
             if self._tunnel is None or not self._tunnel.ends(0.3):
                 raise
             cut = self._tunnel.why(cut=True)
-            raise Away(f"{what}: {cut.message}", hint=cut.hint) from error
+            raise EngineAway(f"{what}: {cut.message}", hint=cut.hint) from error
 
     @property
     def alive(self) -> bool:

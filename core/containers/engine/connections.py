@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ...errors import PodiumError
 from .address import Address
 from .client import TIMEOUT, Engine, open_engine, through
-from .errors import Away
+from .errors import EngineAway
 
 if TYPE_CHECKING:
     from .ssh import Tunnel
@@ -27,7 +27,7 @@ _RETRY_INTERVAL = 0.25
 _RETRY_TIMEOUT = 0.05
 
 
-class _Line:
+class _SharedConnection:
     """Everything that is open to one address."""
 
     def __init__(self, address: Address) -> None:
@@ -74,7 +74,7 @@ class _Line:
             self.tunnel = None
 
 
-_lines: dict[Address, _Line] = {}
+_lines: dict[Address, _SharedConnection] = {}
 _lock = threading.Lock()
 
 
@@ -82,7 +82,7 @@ def shared(address: Address, *, timeout: int = TIMEOUT) -> Engine:
     """Returns this process's engine at `address`, opening or reopening it if necessary. Callers must not close it.
     Raises the errors of open_engine."""
     with _lock:
-        line = _lines.setdefault(address, _Line(address))
+        line = _lines.setdefault(address, _SharedConnection(address))
     return line.engine(timeout)
 
 
@@ -108,7 +108,7 @@ def patiently(work: Callable[[], T], seconds: float, say: Callable[[str], None])
     while True:
         try:
             done = work()
-        except Away as error:
+        except EngineAway as error:
             if time.monotonic() >= deadline:
                 raise
             if not waited:

@@ -56,7 +56,7 @@ def _message(line: socket.socket, data: bytes) -> str:
         return data.decode("utf-8", "replace")[:300]
 
 
-class Frames:
+class FrameSplitter:
     """Splits the engine's frames: standard output and standard error on one connection, each piece with a header of
     eight bytes."""
 

@@ -24,7 +24,7 @@ from ...child import EXEC_WITH_PARENT
 from ...errors import MissingExtra, PodiumError, Refused
 from ...logs.text import clean
 from .address import Address
-from .errors import Away
+from .errors import EngineAway
 
 CONNECT_TIMEOUT = 15.0
 _KEEPALIVE = ("-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=3")
@@ -108,7 +108,7 @@ class Tunnel:
         threading.Thread(target=keep, name=f"ssh {address.host}", daemon=True).start()
         started = handed.get()
         if isinstance(started, OSError):
-            raise Away(f"ssh cannot be started: {started}", hint="check the machine's free processes and memory")
+            raise EngineAway(f"ssh cannot be started: {started}", hint="check the machine's free processes and memory")
         return started
 
     def _wait(self) -> None:
@@ -121,7 +121,7 @@ class Tunnel:
                 # has not come either.
                 if self._errors.exists() and self._errors.stat().st_size:
                     raise self.why()
-                raise Away(
+                raise EngineAway(
                     f"{self._address} does not answer within {CONNECT_TIMEOUT:g} s",
                     hint="check that the machine is running; try: ssh " + self._address.host,
                 )
@@ -141,14 +141,14 @@ class Tunnel:
             text = ""
         text = text or "ssh gave no reason"
         if cut:
-            return Away(
+            return EngineAway(
                 f"the connection to {self._address} broke: {text}",
                 hint="check that the machine is running; Podium reconnects automatically",
             )
         if "Permission denied" in text or "Host key verification failed" in text:
             hint = "log in by hand once (ssh …) to accept the host's key and to check that yours is accepted"
             return Refused(f"{self._address} refused the login: {text}", hint=hint)
-        return Away(
+        return EngineAway(
             f"{self._address} cannot be reached: {text}",
             hint="check that the machine is running and the address is right",
         )

@@ -55,8 +55,8 @@ class Stream:
             return data.decode("utf-8", "replace")[:300]
 
     def read(self, timeout: float | None = None) -> bytes | None:
-        """Returns the bytes that have arrived, at most CHUNK_BYTES; empty if the stream ended, broke or was closed; None
-        if nothing arrived within `timeout` seconds."""
+        """Returns the bytes that have arrived, at most CHUNK_BYTES; empty if the stream ended, broke or was closed;
+        None if nothing arrived within `timeout` seconds."""
         if self._early:
             early, self._early = self._early, b""
             return early

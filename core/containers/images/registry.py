@@ -15,7 +15,7 @@ from docker import errors as docker_errors
 from ...errors import RunFailed, UsageError
 from ...logs.text import clean
 from ..engine.client import Engine
-from ..engine.errors import BROKEN, Away, refusal
+from ..engine.errors import BROKEN, EngineAway, refusal
 from . import store
 
 Say = Callable[[str], None]
@@ -120,7 +120,7 @@ def _answer(
             text = (
                 f"{what}: the connection to the engine at {engine.address} was interrupted: {clean(str(error))[:200]}"
             )
-            raise Away(
+            raise EngineAway(
                 text,
                 hint="check that the engine is running and try again; layers that it already has are not sent again",
             ) from error

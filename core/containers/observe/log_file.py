@@ -30,7 +30,7 @@ _ENGINE_TIME_BYTES = 31
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LogPosition:
     """How far a log was read: `since` is a time shortly before the newest line, and `times` holds the times of all
     lines from then on in their order. A container's two streams may be slightly out of order; the engine returns the
     lines since a given time in the same order again."""
@@ -49,7 +49,7 @@ class Parser:
     has. `tty` is for a container with a terminal, whose output has no frames. Holds at most one unfinished frame or
     line."""
 
-    def __init__(self, place: Place, secrets: tuple[bytes, ...] = (), *, tty: bool = False) -> None:
+    def __init__(self, place: LogPosition, secrets: tuple[bytes, ...] = (), *, tty: bool = False) -> None:
         self._known = deque(place.times)
         self._rest = b""
         self._tty = tty
@@ -149,7 +149,7 @@ class LogStore:
             if cut or size <= _BLOCK_BYTES:
                 os.ftruncate(self._fd, size - len(tail) + cut)
 
-    def place(self) -> Place:
+    def place(self) -> LogPosition:
         """Returns where the file (or, if it is new, the one before it) ends."""
         found = _end_of(self._fd)
         if found.times:
@@ -198,7 +198,7 @@ class LogStore:
         self.close()
 
 
-def _end_of(handle: int) -> Place:
+def _end_of(handle: int) -> LogPosition:
     size = os.fstat(handle).st_size
     length = _BLOCK_BYTES
     while True:
@@ -208,8 +208,8 @@ def _end_of(handle: int) -> Place:
             del lines[:1]  # most likely the end of a line only
         times = [match[1] for line in lines if (match := _RECORD.match(line))]
         if not times:
-            return Place()
+            return LogPosition()
         since = written_time(seconds_of(max(times)) - _OVERLAP_SECONDS)
         if times[0] < since or not start or length >= _MAX_TAIL_BYTES:
-            return Place(since, tuple(at for at in times if at >= since))
+            return LogPosition(since, tuple(at for at in times if at >= since))
         length *= 4

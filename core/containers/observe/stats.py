@@ -55,9 +55,9 @@ class Stats:
         self._thread = threading.Thread(target=self._run, name="statistics", daemon=True)
         self._thread.start()
 
-    def see(self, picture: EngineSnapshot) -> None:
+    def see(self, snapshot: EngineSnapshot) -> None:
         with self._lock:
-            self._wanted = {each.id: each for each in picture.containers if each.state in ("running", "paused")}
+            self._wanted = {each.id: each for each in snapshot.containers if each.state in ("running", "paused")}
         self._changed.set()
 
     def close(self) -> None:

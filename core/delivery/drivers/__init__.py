@@ -21,7 +21,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class DriverContext:
     """The environment that a driver works for."""
 
     project: Project
@@ -83,7 +83,7 @@ class ReplicaSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class StartedReplica:
     """A replica that was just started: pid and start time of a process, or the ids of container and image for
     drivers with an engine. It answers at `address`, on the port of its spec."""
 
@@ -137,7 +137,7 @@ class Driver(Protocol):
         replicas share an address."""
         ...
 
-    def start(self, spec: ReplicaSpec) -> Started:
+    def start(self, spec: ReplicaSpec) -> StartedReplica:
         """Starts the replica, or the kept one again if there is one, and returns without waiting for its health. It
         must survive the process that started it."""
         ...
@@ -213,7 +213,7 @@ class Driver(Protocol):
         ...
 
 
-def load(name: str, setting: Setting) -> Driver:
+def load(name: str, setting: DriverContext) -> Driver:
     """Returns the driver of that name for one environment. Raises UsageError for an unknown name, MissingExtra if a
     package that it needs is not installed."""
     return cast(Driver, plugins.load("drivers", name)(setting))

@@ -16,8 +16,8 @@ from ..host import daemon
 from ..host.paths import private
 from ..host.ports import kept_port, let_go, reserve
 from ..proxy.proxy import Proxy, of_process
-from ..proxy.transport import Direct, Transport
-from . import OwnedNames, ReplicaSpec, Setting, Started
+from ..proxy.transport import DirectTransport, Transport
+from . import DriverContext, OwnedNames, ReplicaSpec, StartedReplica
 
 _INHERITED_VARIABLES = (
     "PATH",
@@ -37,7 +37,7 @@ _HOST = "127.0.0.1"
 class ProcessDriver:
     """Implements Driver with processes of this machine."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: DriverContext) -> None:
         self.setting = setting
         self._kept_ports: dict[int, socket.socket] = {}
 
@@ -47,7 +47,7 @@ class ProcessDriver:
 
     @property
     def transport(self) -> Transport:
-        return Direct()
+        return DirectTransport()
 
     def prepare(self, version: int) -> None:
         """Does nothing: the files are already on this machine, and nothing else takes long."""
@@ -92,7 +92,7 @@ class ProcessDriver:
             str(spec.capture_rate),
         ]
 
-    def start(self, spec: ReplicaSpec) -> Started:
+    def start(self, spec: ReplicaSpec) -> StartedReplica:
         """Starts the replica detached, with its port reserved for as long as it lives."""
         private(spec.capture_dir)
         inherited = {
@@ -114,7 +114,7 @@ class ProcessDriver:
         finally:
             if kept is not None:
                 kept.close()
-        return Started(_HOST, pid, started)
+        return StartedReplica(_HOST, pid, started)
 
     def stop(self, replica: Replica, *, grace: float) -> None:
         if replica.pid is not None and replica.pid_started is not None:

@@ -21,7 +21,7 @@ def snapshot(runtime: EnvironmentRuntime, *, fresh: bool = False) -> EngineSnaps
     """None for an environment that no engine serves. `fresh` asks the engine in any case, and each container closely.
 
     While an agent follows the engine, what it wrote is true however long ago that was. Where none does, the engine
-    is asked; one that does not answer gives a picture with a message.
+    is asked; one that does not answer gives a snapshot with a message.
     """
     if not plugins.driver_capabilities(runtime.environment.driver).engine:
         return None

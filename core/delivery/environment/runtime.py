@@ -65,7 +65,9 @@ class EnvironmentRuntime:
                     " another name and port"
                 ),
             )
-        setting = drivers.Setting(self.project, self.journal, self.environment, self.directory, self.say, self.patience)
+        setting = drivers.DriverContext(
+            self.project, self.journal, self.environment, self.directory, self.say, self.patience
+        )
         return drivers.load(self.environment.driver, setting)
 
     @property

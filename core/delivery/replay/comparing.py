@@ -22,7 +22,7 @@ _Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class AnswerComparison:
     """The comparison of one request's answers: `identical` + `close` + `differing` = `rows`."""
 
     rows: int = 0
@@ -41,13 +41,13 @@ class Compared:
     """The largest distance of two numbers of each row that has numbers."""
 
 
-def compare(champion: bytes, candidate: bytes, *, tolerance: float | None) -> Compared:
+def compare(champion: bytes, candidate: bytes, *, tolerance: float | None) -> AnswerComparison:
     """Compares two good answers row by row. Answers of another shape (other length, other names) differ as a whole."""
     theirs, mine = predictions(champion), predictions(candidate)
     rows = max(len(theirs), len(mine), 1)
     if len(theirs) != len(mine) or not theirs:
         same = theirs == mine and champion == candidate
-        return Compared(rows, identical=rows if same else 0, differing=0 if same else rows)
+        return AnswerComparison(rows, identical=rows if same else 0, differing=0 if same else rows)
     identical = close = differing = labels = changed = 0
     sizes: list[float] = []
     for before, after in zip(theirs, mine, strict=True):
@@ -65,7 +65,7 @@ def compare(champion: bytes, candidate: bytes, *, tolerance: float | None) -> Co
             close += 1
         else:
             differing += 1
-    return Compared(len(theirs), identical, close, differing, labels, changed, tuple(sizes))
+    return AnswerComparison(len(theirs), identical, close, differing, labels, changed, tuple(sizes))
 
 
 def predictions(body: bytes) -> list[Any]:

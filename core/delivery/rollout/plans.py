@@ -332,7 +332,7 @@ def _warnings(
         found.append(f"{config.name} carries the alias {CHAMPION}: a deploy leaves it where it is; promote moves it")
     champion = registry.aliases.get(CHAMPION)
     if carries and known and serving is not None and champion != serving:
-        where = "points nowhere" if champion is None else f"is on version {champion}"
+        where = "is not set" if champion is None else f"is on version {champion}"
         found.append(f"the alias {CHAMPION} {where}, although version {serving} serves")
     if carries and champion is None and known and serving is None and how is How.PROMOTE:
         found.append(f"no version is {CHAMPION} yet: there is nothing to go back to")

@@ -28,7 +28,7 @@ _NOT_KNOWN = "the engine that would know does not answer"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ObservedEnvironment:
     """An environment as it is now. `trouble` says why that could not be determined, empty if it could; `replicas`
     are the rows with their actual state."""
 
@@ -39,7 +39,7 @@ class Look:
     differences: tuple[Difference, ...]
 
 
-def look(runtime: EnvironmentRuntime, *, busy: bool = False, fresh: bool = False) -> Look:
+def look(runtime: EnvironmentRuntime, *, busy: bool = False, fresh: bool = False) -> ObservedEnvironment:
     """Looks at an environment. `busy`: a change is in progress, whose own differences are left out. `fresh`: the
     engine is asked, whatever the agent knows."""
     model = runtime.project.mlflow.model
@@ -47,19 +47,19 @@ def look(runtime: EnvironmentRuntime, *, busy: bool = False, fresh: bool = False
     registry = RegistryView.load(runtime.journal, model)
     replicas, proxy_alive, trouble = _seen(runtime)
     try:
-        picture = None if trouble else observed.snapshot(runtime, fresh=fresh)
-        return Look(
+        snapshot = None if trouble else observed.snapshot(runtime, fresh=fresh)
+        return ObservedEnvironment(
             past,
             replicas,
             proxy_alive,
             trouble,
-            differences.find(runtime, past, registry, replicas, trouble, picture, busy=busy),
+            differences.find(runtime, past, registry, replicas, trouble, snapshot, busy=busy),
         )
     except Unreachable as error:
         # The engine went away while it was asked.
         replicas = tuple(replace(row, state=ReplicaState.UNKNOWN) for row in replicas)
         found = differences.find(runtime, past, registry, replicas, error.message, None, busy=busy)
-        return Look(past, replicas, proxy_alive, error.message, found)
+        return ObservedEnvironment(past, replicas, proxy_alive, error.message, found)
 
 
 def status(project: Project, journal: Journal, environment: Environment, *, fresh: bool = False) -> EnvironmentStatus:
@@ -143,7 +143,9 @@ def _url(runtime: EnvironmentRuntime) -> str:
         return ""
 
 
-def _readiness(runtime: EnvironmentRuntime, past: EnvironmentHistory, seen: Look) -> tuple[float | None, str]:
+def _readiness(
+    runtime: EnvironmentRuntime, past: EnvironmentHistory, seen: ObservedEnvironment
+) -> tuple[float | None, str]:
     """Returns (expected seconds until it takes traffic, why) for the version that a rollback brings back."""
     back = past.good_before()
     if back is None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...containers.engine import labels as names
-from ...containers.images.context import Context
+from ...containers.images.context import BuildContext
 from ...domain.models import Version
 from ...errors import NotFound, UsageError
 from ...version import VERSION
@@ -76,10 +76,10 @@ def serving_dockerfile(dependencies: str) -> str:
     return _SERVING_DOCKERFILE.format(dependencies=dependencies)
 
 
-def dependencies_context(base: str, requirements: Requirements, wheels: Path | None) -> Context:
+def dependencies_context(base: str, requirements: Requirements, wheels: Path | None) -> BuildContext:
     import json
 
-    context = Context()
+    context = BuildContext()
     context.add("Dockerfile", dependencies_dockerfile(base).encode())
     context.add("build/install.py", installer())
     context.add("build/requirements.txt", requirements.text.encode("utf-8", "surrogateescape"))
@@ -93,8 +93,8 @@ def dependencies_context(base: str, requirements: Requirements, wheels: Path | N
     return context
 
 
-def serving_context(dependencies: str, files: Path) -> Context:
-    context = Context()
+def serving_context(dependencies: str, files: Path) -> BuildContext:
+    context = BuildContext()
     context.add("Dockerfile", serving_dockerfile(dependencies).encode())
     core = Path(__file__).resolve().parents[2]
     for name in _CODE_FILES:

@@ -45,7 +45,7 @@ class Trial:
     example: int | None
 
 
-class Missing(RunFailed):
+class ModuleMissing(RunFailed):
     """Raised when a module is missing in the image."""
 
 
@@ -67,7 +67,7 @@ def key(files: Path, dependencies: str) -> str:
 
 
 def run(engine: Engine, image_id: str, labels: Labels, *, python: str = "", say: Say) -> Trial:
-    """Tries the image. Raises Missing or RunFailed, with the container's output, if the model cannot be loaded.
+    """Tries the image. Raises ModuleMissing or RunFailed, with the container's output, if the model cannot be loaded.
     `python` is the version that the model was made with."""
     what = "trying the image"
     for left in engine.containers(labels.filters()):  # of a build that was killed
@@ -122,7 +122,7 @@ def _judged(answer: str, words: str, code: int, python: str, say: Say) -> Trial:
         for line in lines[-_MAX_LINES:]:
             say(f"  {clean(line)}")
         why = _EXIT_REASONS.get(code) or clean(str(found.get("error") or lines[-1]))[:400] or f"exit code {code}"
-        kind = Missing if found.get("missing") else RunFailed
+        kind = ModuleMissing if found.get("missing") else RunFailed
         hint = (
             f"{other}: name one with {clean(python)} in docker.base"
             if other

@@ -74,7 +74,7 @@ def test_haproxy_on_the_host_in_front_of_containers(docked: Docked) -> None:
     docked.version(2)
     docked.deploy(1)
     assert (
-        all(isinstance(each.housing, ProcessProxyHost) for each in docked.runtime.proxy.instances)
+        all(isinstance(each.placement, ProcessProxyHost) for each in docked.runtime.proxy.instances)
         and docked.containers("proxy") == []
     )
     with Load(docked.port, rate=100) as load:

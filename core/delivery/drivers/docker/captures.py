@@ -19,7 +19,7 @@ from ....containers.engine.errors import own_files
 from ....errors import PodiumError
 from ...host.paths import private
 from .create import CAPTURE
-from .place import Place
+from .place import EngineObjects
 
 _DOING = "bringing captured requests"
 _NAME = re.compile(r"capture-[A-Za-z0-9._-]{1,200}\.jsonl")
@@ -27,7 +27,7 @@ _NAME = re.compile(r"capture-[A-Za-z0-9._-]{1,200}\.jsonl")
 _MAX_BYTES = 8 << 30
 
 
-def bring(place: Place, into: Path) -> Path:
+def bring(place: EngineObjects, into: Path) -> Path:
     """Replaces `into` by the requests that the environment's replicas captured; readable by the owner only, complete
     or not at all. Empty if no replica exists."""
     with own_files(_DOING):
@@ -44,7 +44,7 @@ def bring(place: Place, into: Path) -> Path:
     return into
 
 
-def _extract(place: Place, container: str, into: Path) -> None:
+def _extract(place: EngineObjects, container: str, into: Path) -> None:
     """Copies the volume through any replica, even a stopped one. Takes only plain files with the names that replicas
     write."""
     engine = place.engine

@@ -8,22 +8,22 @@ from pathlib import PurePath
 
 from ....containers import Engine
 from ....containers.engine import labels as names
-from ....containers.relay.client import Kept, Relay
+from ....containers.relay.client import Relay, RelayConnection
 from ....errors import NotFound, RunFailed, Unreachable
 from .create import PYTHON, relay
-from .place import Place
+from .place import EngineObjects
 
-_kept: dict[tuple[str, str, str], Kept] = {}
+_kept: dict[tuple[str, str, str], RelayConnection] = {}
 _lock = threading.Lock()
 
 
-class Relayed:
+class RelayTransport:
     """The Transport (proxy/transport.py) of such an environment."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: EngineObjects) -> None:
         key = (str(place.address), str(place.setting.project.home), place.setting.environment.name)
         with _lock:
-            kept = _kept.setdefault(key, Kept())
+            kept = _kept.setdefault(key, RelayConnection())
         self._place = place
         self._relay = Relay(self._open, PYTHON, kept)
 
@@ -75,7 +75,7 @@ class Relayed:
         return place.engine, container
 
 
-def image_for(place: Place) -> str:
+def image_for(place: EngineObjects) -> str:
     """Returns an image with the Python that a relay needs. Every image that Podium built has one: that of a replica
     on the engine, else the newest."""
     replicas = sorted(place.find(names.REPLICA_ROLE), key=lambda one: one.labels.get(names.VERSION, ""), reverse=True)
