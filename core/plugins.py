@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .domain.capabilities import DriverCapabilities, ExecutorCapabilities
 from .errors import MissingExtra, NotFound, PodiumError, UsageError
@@ -109,8 +109,29 @@ TABLE: dict[PluginKind, dict[str, Plugin]] = {
 }  # fmt: skip
 
 _DEFAULTS: Mapping[PluginKind, Capabilities] = {"executors": ExecutorCapabilities(), "drivers": DriverCapabilities()}
-# What entry points of other packages were resolved to: looking for them takes milliseconds, and screens ask often.
-_loaded: dict[tuple[PluginKind, str], Any] = {}
+
+
+class EntryPoints:
+    """What the entry points of other packages were resolved to: looking for them takes milliseconds, and screens ask
+    often."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[PluginKind, str], Any] = {}
+
+    def load(self, kind: PluginKind, name: str) -> Any:
+        """Imports what another package's entry point names. Raises as `load` of the module does."""
+        if (kind, name) not in self._found:
+            point = next((each for each in _entry_points(kind) if each.name == name), None)
+            if point is None:
+                about = KINDS[kind]
+                hint = f"use one of: {', '.join(names(kind)) or 'none yet'}; or install the package that brings it"
+                raise about.unknown(f"there is no {about.word} {name!r}", hint=hint)
+            package = point.dist.name if point.dist is not None else ""
+            self._found[kind, name] = _imported(kind, name, point.value, package=package)
+        return self._found[kind, name]
+
+
+_others: Final = EntryPoints()
 
 
 def names(kind: PluginKind) -> tuple[str, ...]:
@@ -148,15 +169,7 @@ def load(kind: PluginKind, name: str) -> Any:
     ours = TABLE[kind].get(name)
     if ours is not None and ours.target:
         return _imported(kind, name, ours.target, package="")
-    if (kind, name) not in _loaded:
-        point = next((each for each in _entry_points(kind) if each.name == name), None)
-        if point is None:
-            about = KINDS[kind]
-            hint = f"use one of: {', '.join(names(kind)) or 'none yet'}; or install the package that brings it"
-            raise about.unknown(f"there is no {about.word} {name!r}", hint=hint)
-        package = point.dist.name if point.dist is not None else ""
-        _loaded[kind, name] = _imported(kind, name, point.value, package=package)
-    return _loaded[kind, name]
+    return _others.load(kind, name)
 
 
 def load_all(kind: PluginKind) -> tuple[dict[str, Any], list[PodiumError]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..domain.runs import Approval, Run, RunState, Trigger
@@ -24,6 +25,12 @@ def _run(row: Row) -> Run:
     fields[1], fields[3], fields[4], fields[10] = str(row[1]), RunState(row[3]), Trigger(row[4]), bool(row[10])
     fields[11] = json.loads(row[11]) if row[11] != "{}" else {}
     return Run(*fields)
+
+
+def _written(run: Run) -> tuple[str | int | float, ...]:
+    """Returns the columns of a new run."""
+    begun = (run.kind, run.name, str(run.state), str(run.trigger), run.who, run.created, run.why)
+    return (*begun, run.commit, run.branch, int(run.dirty), json.dumps(run.params), run.jobs, run.workspace)
 
 
 class Runs:
@@ -48,42 +55,14 @@ class Runs:
     ) -> Run:
         """Adds a run in state queued."""
         at = time.time() if created is None else created
-        written = dict(params or {})
+        given, state = dict(params or {}), RunState.QUEUED
+        run = Run(0, kind, name, state, trigger, who, at, why, commit, branch, dirty, given, jobs, workspace)
         number = self._database.insert(
             'INSERT INTO runs (kind, name, state, "trigger", who, created, why, "commit", branch, dirty, params, jobs,'
             " workspace) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            (
-                str(kind),
-                name,
-                "queued",
-                str(trigger),
-                who,
-                at,
-                why,
-                commit,
-                branch,
-                int(dirty),
-                json.dumps(written),
-                jobs,
-                str(workspace),
-            ),
+            _written(run),
         )
-        return Run(
-            number,
-            kind,
-            name,
-            RunState.QUEUED,
-            Trigger(trigger),
-            who,
-            at,
-            why,
-            commit,
-            branch,
-            dirty,
-            written,
-            jobs,
-            str(workspace),
-        )
+        return replace(run, id=number)
 
     def get(self, id: int) -> Run:
         row = self._database.one(f"SELECT {_COLUMNS} FROM runs WHERE id = ?", (id,))  # noqa: S608 - constant columns

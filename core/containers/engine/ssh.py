@@ -27,7 +27,7 @@ from .address import Address
 from .errors import EngineAway
 
 CONNECT_TIMEOUT = 15.0
-_KEEPALIVE = ("-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=3")
+_KEEPALIVE = ("ServerAliveInterval=1", "ServerAliveCountMax=3")
 _PREFIX = "podium-ssh-"
 
 
@@ -56,37 +56,7 @@ class Tunnel:
     def _start(self, program: str) -> subprocess.Popen[bytes]:
         """Starts ssh from a thread that waits for its end, because the kernel takes the starting thread for ssh's
         parent."""
-        address = self._address
-        command = [
-            sys.executable,
-            "-I",
-            "-S",
-            "-c",
-            EXEC_WITH_PARENT,
-            str(os.getpid()),
-            program,
-            "-nNT",
-            "-o",
-            "BatchMode=yes",
-            "-o",
-            "ExitOnForwardFailure=no",
-            "-o",
-            "StreamLocalBindMask=0177",
-            "-o",
-            f"ConnectTimeout={int(CONNECT_TIMEOUT) - 5}",
-            "-o",
-            "ControlPath=none",
-            "-o",
-            "ControlMaster=no",
-            *_KEEPALIVE,
-            "-p",
-            str(address.port),
-            *(["-l", address.user] if address.user else []),
-            "-L",
-            f"{self.socket}:{address.path}",
-            "--",
-            address.host,
-        ]
+        address, command = self._address, self._command(program)
         handed: queue.SimpleQueue[subprocess.Popen[bytes] | OSError] = queue.SimpleQueue()
 
         def keep() -> None:
@@ -110,6 +80,26 @@ class Tunnel:
         if isinstance(started, OSError):
             raise EngineAway(f"ssh cannot be started: {started}", hint="check the machine's free processes and memory")
         return started
+
+    def _command(self, program: str) -> list[str]:
+        """Returns the command of an ssh that forwards the socket, and ends with this process."""
+        address = self._address
+        settings = (
+            "BatchMode=yes",
+            "ExitOnForwardFailure=no",
+            "StreamLocalBindMask=0177",
+            f"ConnectTimeout={int(CONNECT_TIMEOUT) - 5}",
+            "ControlPath=none",
+            "ControlMaster=no",
+            *_KEEPALIVE,
+        )
+        return [
+            *(sys.executable, "-I", "-S", "-c", EXEC_WITH_PARENT, str(os.getpid()), program, "-nNT"),
+            *(word for setting in settings for word in ("-o", setting)),
+            *("-p", str(address.port)),
+            *(("-l", address.user) if address.user else ()),
+            *("-L", f"{self.socket}:{address.path}", "--", address.host),
+        ]
 
     def _wait(self) -> None:
         deadline = time.monotonic() + CONNECT_TIMEOUT

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from ..engine import labels as names
 from ..engine.address import Address
@@ -23,7 +23,8 @@ _PAUSE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class ListedContainer:
-    """One container of a listing."""
+    """A container as the engine's list has it: less than `domain.containers.Container`, for which each container is
+    inspected, but with every label, and with the address that it was created with."""
 
     id: str
     """The container's id."""
@@ -110,11 +111,21 @@ def _seen(entry: Mapping[str, Any]) -> ListedContainer:
     )
 
 
-_listings: dict[tuple[Address, str, str], Listing] = {}
-_lock = threading.Lock()
+class Listings:
+    """The listings of this process: one for each project on each engine."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._listings: dict[tuple[Address, str, str], Listing] = {}
+
+    def get(self, address: Address, project: str, home: Path) -> Listing:
+        with self._lock:
+            return self._listings.setdefault((address, project, str(home)), Listing(address, project, home))
+
+
+_listings: Final = Listings()
 
 
 def listing(address: Address, project: str, home: Path) -> Listing:
     """Returns this process's listing of a project's containers on an engine."""
-    with _lock:
-        return _listings.setdefault((address, project, str(home)), Listing(address, project, home))
+    return _listings.get(address, project, home)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _lock = threading.Lock()
-_heard = [time.monotonic()]
 
 
 def answer(number: int, **more: object) -> None:
@@ -63,16 +62,24 @@ def work(request: "dict[str, Any]") -> None:
         answer(request["id"], error=str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}")
 
 
-def watch() -> None:
-    while time.monotonic() - _heard[0] < 120:
+class Heard:
+    """When the last request came."""
+
+    def __init__(self) -> None:
+        self.at = time.monotonic()
+
+
+def watch(heard: Heard) -> None:
+    while time.monotonic() - heard.at < 120:
         time.sleep(5)
     os._exit(0)
 
 
 def main() -> None:
-    threading.Thread(target=watch, daemon=True).start()
+    heard = Heard()
+    threading.Thread(target=watch, args=(heard,), daemon=True).start()
     for line in sys.stdin:
-        _heard[0] = time.monotonic()
+        heard.at = time.monotonic()
         threading.Thread(target=work, args=(json.loads(line),), daemon=True).start()
     os._exit(0)
 

@@ -48,15 +48,11 @@ def plan(
     registry = RegistryView.load(journal, project.mlflow.model)
     serving = past.serving
     number = version if version is not None else _meant(how, past, registry)
-    candidate = registry.version(number)
-    if candidate is None and not _kept(runtime, number, how):
-        raise NotFound(
-            f"model {project.mlflow.model} has no version {number}", hint="`podium versions` lists those there are"
-        )
+    candidate = _candidate(runtime, registry, number, how)
     refusal, overridable = _refusal(project, journal, how, config, number, candidate, past)
-    holder = journal.locks.holder(lock_name(environment))
-    if not holding and holder is not None and holder.alive:
-        refusal, overridable = f"{environment} is being changed by {holder}{_way_out(journal, environment)}", False
+    busy = "" if holding else _busy(journal, environment)
+    if busy:
+        refusal, overridable = busy, False
     return Plan(
         target=environment,
         verb=how.value,
@@ -77,6 +73,24 @@ def plan(
         arguments={"version": str(number), "environment": environment},
         rests_on=rests_on(project, journal, how, environment, number),
     )
+
+
+def _candidate(runtime: EnvironmentRuntime, registry: RegistryView, number: int, how: How) -> Version | None:
+    """Returns the version as the registry has it; None for one that is gone there and is still kept here. Raises
+    NotFound for any other that is gone."""
+    found = registry.version(number)
+    if found is None and not _kept(runtime, number, how):
+        model = runtime.project.mlflow.model
+        raise NotFound(f"model {model} has no version {number}", hint="`podium versions` lists those there are")
+    return found
+
+
+def _busy(journal: Journal, environment: str) -> str:
+    """Returns who changes the environment now; empty if nobody does."""
+    holder = journal.locks.holder(lock_name(environment))
+    if holder is None or not holder.alive:
+        return ""
+    return f"{environment} is being changed by {holder}{_way_out(journal, environment)}"
 
 
 # The planners of the table in core/plugins.py.

@@ -62,7 +62,7 @@ class ProcessExecution:
         if self._code is None:
             self._code = self._process.poll()
             if self._code is not None:
-                orphans.leaders.discard(self.pid)
+                orphans.leaders.remove(self.pid)
         return self._code
 
     def leftovers(self) -> int:

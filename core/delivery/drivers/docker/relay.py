@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import PurePath
+from typing import Final
 
 from ....containers import Engine
 from ....containers.engine import labels as names
@@ -13,19 +14,29 @@ from ....errors import NotFound, RunFailed, Unreachable
 from .create import PYTHON, relay
 from .place import EngineObjects
 
-_kept: dict[tuple[str, str, str], RelayConnection] = {}
-_lock = threading.Lock()
+
+class RelayConnections:
+    """The connections of this process: one to the relay of each environment."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connections: dict[tuple[str, str, str], RelayConnection] = {}
+
+    def get(self, place: EngineObjects) -> RelayConnection:
+        key = (str(place.address), str(place.setting.project.home), place.setting.environment.name)
+        with self._lock:
+            return self._connections.setdefault(key, RelayConnection())
+
+
+_connections: Final = RelayConnections()
 
 
 class RelayTransport:
     """The Transport (proxy/transport.py) of such an environment."""
 
     def __init__(self, place: EngineObjects) -> None:
-        key = (str(place.address), str(place.setting.project.home), place.setting.environment.name)
-        with _lock:
-            kept = _kept.setdefault(key, RelayConnection())
         self._place = place
-        self._relay = Relay(self._open, PYTHON, kept)
+        self._relay = Relay(self._open, PYTHON, _connections.get(place))
 
     def http(
         self, address: str, port: int, method: str, path: str, *, body: bytes | None = None, timeout: float = 2.0

@@ -170,6 +170,6 @@ def _asked_by_a_child(setting: ExecutorContext, address: Address, reference: str
             if child.poll() is None:
                 child.kill()
                 child.wait()
-        orphans.leaders.discard(child.pid)
+        orphans.leaders.remove(child.pid)
         assert child.stdout is not None
         child.stdout.close()
