@@ -24,10 +24,11 @@ import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from .closing import Closing
 from .errors import Refused, Unreachable
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class HttpResponse:
         return printable(shown(where.partition("?")[0]), 100)
 
 
-class HttpClient:
+class HttpClient(Closing):
     """Asks one server. Connections are kept; `close()` gives them back. Not for use by several threads at once."""
 
     def __init__(
@@ -171,14 +172,6 @@ class HttpClient:
             self._client.close()
             self._client = None
         self._streams.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def ask(self, method: str, path: str, *, repeat: bool | None = None, **options: Any) -> HttpResponse:
         """Returns the whole answer, whatever its status. `repeat` says that the call may be carried out twice (GET

@@ -9,9 +9,9 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from ..closing import Closing
 from .database import Database, connect
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .versions import Versions
 
 
-class Journal:
+class Journal(Closing):
     """Everything that Podium stores about one project. Belongs to the thread that opened it; open another one for
     another thread."""
 
@@ -64,14 +64,6 @@ class Journal:
             yield
         finally:
             self._database.connection = connect(path, create=False, read_only=False, timeout=5.0).connection
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def data_version(self) -> int:
         """Returns a number that grows whenever any process, this object included, has written. Costs a few

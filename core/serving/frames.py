@@ -1,9 +1,9 @@
 """The fast path from a JSON table to the DataFrame that MLflow's parsing and signature enforcement would make.
 
 It handles only what it can make identically: a signature of named scalar columns, and cells with unambiguous JSON
-types. Anything else raises Slow, and MLflow itself does the work. `Frames.of` compares itself with MLflow when a
-model is loaded, so that a release of MLflow or pandas that behaves differently disables the fast path instead of
-changing an answer.
+types. Anything else raises NeedsMlflow, and MLflow itself does the work. `DataFrameReader.of` compares itself with
+MLflow when a model is loaded, so that a release of MLflow or pandas that behaves differently disables the fast path
+instead of changing an answer.
 """
 
 from __future__ import annotations

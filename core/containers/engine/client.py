@@ -7,12 +7,12 @@ import ssl
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from docker import APIClient
 from docker.tls import TLSConfig
 
+from ...closing import Closing
 from ...errors import Unreachable, UsageError
 from .address import Address
 from .errors import EngineAway, explained
@@ -37,7 +37,7 @@ class _Client(APIClient):
         return super().merge_environment_settings(url, proxies, stream, self.verify if verify is None else verify, cert)
 
 
-class Engine:
+class Engine(Closing):
     """An open connection to a Docker engine. `api` is the docker package's client; use it inside `with
     engine.doing("a few words"):`, which explains its errors. Close the engine, or use `with`."""
 
@@ -147,14 +147,6 @@ class Engine:
         self.api.close()
         if self._tunnel is not None and self._own:
             self._tunnel.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def open_engine(address: Address, *, timeout: int = TIMEOUT) -> Engine:

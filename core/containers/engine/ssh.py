@@ -17,10 +17,9 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from ...child import EXEC_WITH_PARENT
+from ...closing import Closing
 from ...errors import MissingExtra, PodiumError, Refused
 from ...logs.text import clean
 from .address import Address
@@ -31,7 +30,7 @@ _KEEPALIVE = ("ServerAliveInterval=1", "ServerAliveCountMax=3")
 _PREFIX = "podium-ssh-"
 
 
-class Tunnel:
+class Tunnel(Closing):
     """An ssh process that is open until `close`; `socket` is where the other machine's engine answers. Raises
     Unreachable or Refused with ssh's own message if it cannot be opened."""
 
@@ -166,14 +165,6 @@ class Tunnel:
                 process.kill()
                 process.wait(2.0)
         self._directory.cleanup()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _sweep() -> None:

@@ -10,13 +10,13 @@ import json
 import socket
 import ssl
 import threading
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlencode
 
 from docker import errors as docker_errors
 from requests import Response
 
+from ...closing import Closing
 from .client import Engine
 from .errors import refusal
 from .http_head import MAX_HEAD_BYTES, http_head
@@ -24,7 +24,7 @@ from .http_head import MAX_HEAD_BYTES, http_head
 CHUNK_BYTES = 256 << 10
 
 
-class Stream:
+class Stream(Closing):
     """A GET of `path` with a streaming answer. Raises PodiumError, beginning with `what`, if the engine refuses or
     does not answer."""
 
@@ -79,14 +79,6 @@ class Stream:
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _response(status: int) -> Response:

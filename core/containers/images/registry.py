@@ -102,8 +102,8 @@ def pull(engine: Engine, wanted: str, *, say: Say) -> dict[str, Any]:
 def _answer(
     engine: Engine, url: str, params: dict[str, str], repository: str, what: str, *, body: str = ""
 ) -> Iterator[Any]:
-    """Yields the engine's messages one by one. Raises Away if the connection breaks or the engine falls silent. The
-    docker package's own `pull` has no time-out, and its `push` times out sooner than a registry may need."""
+    """Yields the engine's messages one by one. Raises EngineAway if the connection breaks or the engine falls silent.
+    The docker package's own `pull` has no time-out, and its `push` times out sooner than a registry may need."""
     api = engine.api
     host, _ = auth.resolve_repository_name(repository)
     login = cast("Any", auth).get_config_header(api, host)

@@ -11,9 +11,8 @@ import re
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from ...closing import Closing
 from ...logs.format import CONTINUED_MARKS, MARKS, TIME_BYTES, seconds_of, written_time
 from ...logs.masking import Masker
 
@@ -113,7 +112,7 @@ class Parser:
         return at + MARKS[stream] + text if whole else at + CONTINUED_MARKS[stream] + text + b"\n"
 
 
-class LogStore:
+class LogStore(Closing):
     """The log file, locked for writing while this object is open. Raises BlockingIOError if another process writes
     it, OSError if it cannot be written."""
 
@@ -188,14 +187,6 @@ class LogStore:
         handle, self._fd = self._fd, -1
         if handle >= 0:
             os.close(handle)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _end_of(handle: int) -> LogPosition:

@@ -49,7 +49,7 @@ class Relay:
         self, address: str, port: int, method: str, path: str, *, body: bytes | None = None, timeout: float = 2.0
     ) -> tuple[int, bytes]:
         """Sends an HTTP request from the relay, as core/delivery/proxy/transport.py defines it. Raises OSError if
-        the request fails there, Away (an Unreachable) if the relay itself does not answer."""
+        the request fails there, EngineAway (an Unreachable) if the relay itself does not answer."""
         status, found, _ = self.timed(address, port, method, path, body=body, timeout=timeout)
         return status, found
 

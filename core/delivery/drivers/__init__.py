@@ -4,7 +4,7 @@ points of `podium.drivers` (`core/plugins.py` finds them all)."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -92,6 +92,17 @@ class StartedReplica:
     pid_started: float | None = None
     container: str = ""
     image: str = ""
+
+    def written_to(self, row: Replica) -> Replica:
+        """Returns the replica's row with what is known of it now."""
+        return replace(
+            row,
+            pid=self.pid,
+            pid_started=self.pid_started,
+            address=self.address,
+            container=self.container,
+            image=self.image,
+        )
 
     @property
     def words(self) -> str:

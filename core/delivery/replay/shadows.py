@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -89,15 +88,7 @@ class Shadows:
             shadow=True,
         )
         runtime.log(row).unlink(missing_ok=True)
-        seen = runtime.driver.start(spec)
-        row = replace(
-            row,
-            pid=seen.pid,
-            pid_started=seen.pid_started,
-            address=seen.address,
-            container=seen.container,
-            image=seen.image,
-        )
+        row = runtime.driver.start(spec).written_to(row)
         self._running.append(row)
         runtime.say(f"started a shadow of version {version}, the {side}: it gets no traffic")
         return row

@@ -93,24 +93,6 @@ def build(
     say: Say,
     address: Address | None = None,
     fresh: bool = False,
-) -> Image:
-    """Builds an image like `make` and returns only the image."""
-    return make(
-        project, journal, version, base=base, push=push, run_id=run_id, say=say, address=address, fresh=fresh
-    ).image
-
-
-def make(
-    project: Project,
-    journal: Journal,
-    version: int,
-    *,
-    base: str = "",
-    push: str = "",
-    run_id: int | None = None,
-    say: Say,
-    address: Address | None = None,
-    fresh: bool = False,
 ) -> BuiltImage:
     """Builds the image of a version on the project's engine (or the one at `address`), tries it, pushes it if `push`
     (or docker.push) names a repository, and records it. `fresh` uses nothing that was built before.

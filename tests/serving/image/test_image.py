@@ -59,9 +59,9 @@ def built(
     with shop.opened(tmp_path_factory.mktemp("shop"), engine, python_image) as made:
         for number, path in enumerate(models, 1):
             made.add(number, copied(path))
-        first = serving_images.build(made.project, made.journal, 1, run_id=7, say=made.say)
+        first = serving_images.build(made.project, made.journal, 1, run_id=7, say=made.say).image
         made.lines.clear()
-        second = serving_images.build(made.project, made.journal, 2, run_id=8, say=made.say)
+        second = serving_images.build(made.project, made.journal, 2, run_id=8, say=made.say).image
         yield made, first, second, made.said
 
 
