@@ -138,7 +138,7 @@ def require(project: Project, journal: Journal, version: int, address: Address, 
     if image is not None:
         journal.images.put(image)
         return image
-    return build(project, journal, version, say=say, address=address)
+    return build(project, journal, version, say=say, address=address).image
 
 
 def _subject(project: Project, journal: Journal, number: int, say: Say) -> ImageSource:
