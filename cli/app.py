@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "init": ("project", "init", "Write a small project that works."),
     "demo": ("demo", "demo", "Show everything on a real example."),
     "doctor": ("project", "doctor", "Check the project, its state and this machine."),
+    "adopt": ("project", "adopt", "Make a copy of a project one of its own."),
     "validate": ("project", "validate", "Check podium.yaml."),
     "config": ("project", "config", "Print the configuration's schema, or its values."),
     "run": ("runs", "run", "Run a pipeline and follow it."),

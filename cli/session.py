@@ -78,4 +78,11 @@ def opened() -> Cockpit:
     """Returns the façade of the project that the call is about."""
     from ..core.cockpit import Cockpit
 
-    return Cockpit.open(start())
+    return Cockpit.open(start(), say=_tell)
+
+
+def _tell(text: str) -> None:
+    """Says what opening the project has found out."""
+    from .text.diagnostics import clean_lines, note
+
+    note(clean_lines(text), style="yellow")

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from ...core.cockpit import Cockpit, clean
+from ...core.cockpit import Cockpit
 from ...core.domain.format import ago, moment
+from ...core.domain.text import clean
 from ...core.domain.watching import AgentStatus
 from ...core.errors import UsageError
 from ..options import Output

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
-from ...core.cockpit import Cockpit, clean
+from ...core.cockpit import Cockpit
 from ...core.domain.delivery import CanaryState, CanaryStatus
 from ...core.domain.format import duration
+from ...core.domain.text import clean
 from ..interaction.confirm import agree
 from ..options import ChangeOptions, EnvironmentName, Output, Why
 from ..text import diagnostics, output, shapes

@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from ...core.cockpit import Cockpit, clean
+from ...core.cockpit import Cockpit
 from ...core.domain.format import duration
 from ...core.domain.plans import Plan
 from ...core.domain.runs import RunDetail
+from ...core.domain.text import clean
 from ...core.errors import UsageError
 from ..interaction.apply import apply, show_plan
 from ..options import EnvironmentName, RolloutOptions, VersionName, environment_option
@@ -33,9 +34,10 @@ def deploy(
       podium deploy challenger -e staging --yes
     """
     if version is None:
+        where = environment or next(iter(cockpit.project.config.environments), "ENVIRONMENT")
         raise UsageError(
             "which version?",
-            hint=f"for example {_spelled('deploy', 'challenger', environment)}; `podium versions` lists all versions",
+            hint=f"for example {_spelled('deploy', 'challenger', where)}; `podium versions` lists all versions",
         )
     if environment is None:
         commands = [_spelled("deploy", version, name) for name in cockpit.project.config.environments]

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from ...core.cockpit import Cockpit, clean
+from ...core.cockpit import Cockpit
 from ...core.domain.containers import Container, EngineSnapshot
 from ...core.domain.delivery import EnvironmentStatus, Replica
 from ...core.domain.format import size
 from ...core.domain.plans import Plan
 from ...core.domain.runs import RunDetail
+from ...core.domain.text import clean
 from ..interaction.apply import apply, show_plan
 from ..options import AnyEnvironment, ChangeOptions, EnvironmentName, Output
 from ..text import diagnostics, output, shapes

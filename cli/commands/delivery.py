@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from ...core.cockpit import Cockpit, clean
+from ...core.cockpit import Cockpit
 from ...core.domain.attention import Need, Reason
 from ...core.domain.delivery import Condition, EnvironmentStatus, ReplicaState
 from ...core.domain.format import ago, duration, figure, short_commit
+from ...core.domain.text import clean
 from ...core.errors import UsageError
 from ..options import AnyEnvironment, Model, Output
 from ..session import command
@@ -46,6 +47,7 @@ def status(cockpit: Cockpit, environment: AnyEnvironment = None, output_format: 
         value = {
             "project": cockpit.project.config.name,
             "home": str(cockpit.home),
+            "copy_of": cockpit.project.copy_of,
             "agent": shapes.agent(agent),
             "environments": [shapes.environment(each) for each in environments],
             "needs": [shapes.need(each) for each in needs],

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...core.cockpit import clean, demonstration
+from ...core.cockpit import demonstration
 from ...core.domain.demo import DemoEvent, DemoImages, DemoResult, EventKind
 from ...core.domain.format import duration
+from ...core.domain.text import clean
 from ...core.errors import PodiumError, UsageError
 from ..options import Output
 from ..session import start

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from ...core.cockpit import Cockpit, clean
+from ...core.cockpit import Cockpit
 from ...core.domain.runs import RunDetail, Step, StepState
+from ...core.domain.text import clean
 from ...core.errors import NotFound, UsageError
 from ..interaction.follow import POLL_INTERVAL
 from ..interaction.step_lines import StepLines

@@ -7,11 +7,14 @@ from typing import Annotated
 
 import typer
 
-from ...core.cockpit import Cockpit, clean, init_project, masked_document, schema
+from ...core.cockpit import Cockpit, init_project, masked_document, schema
 from ...core.domain.format import count
+from ...core.domain.text import clean
 from ...core.domain.watching import Health
 from ...core.errors import ConfigError
-from ..options import Output
+from ..interaction.apply import show_plan
+from ..interaction.confirm import agree
+from ..options import DryRun, Output, Yes
 from ..session import command, start
 from ..text import diagnostics, output, shapes
 from ..text.output import Column, Format
@@ -76,6 +79,30 @@ def validate(
     diagnostics.note(f"podium.yaml is valid: {', '.join(parts)}, {environments}", style="green")
     for line in project.idle:
         diagnostics.note(line, style="yellow")
+    return diagnostics.DONE
+
+
+def adopt(
+    cockpit: Cockpit,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    output_format: Output = Format.TABLE,
+) -> int:
+    """Make a copy of a project one of its own. It gives up what the original runs: agent, replicas, locks, runs.
+
+    \b
+    Example:
+      cp -a shop shop-2 && podium -C shop-2 adopt
+    """
+    plan = cockpit.project.plan_adoption()
+    if plan.nothing_to_do:
+        diagnostics.note(plan.nothing_to_do)
+        return diagnostics.DONE
+    if dry_run:
+        return show_plan(plan, shapes.plan(plan), output_format)
+    agree(plan, yes=yes, confirm="")
+    cockpit.project.adopt(plan)
+    diagnostics.note(f"{plan.target} is a project of its own now; nothing is served from it yet", style="green")
     return diagnostics.DONE
 
 

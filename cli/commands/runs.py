@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from ...core.cockpit import Cockpit, clean
+from ...core.cockpit import Cockpit
 from ...core.domain.format import ago, duration, moment, short_commit
 from ...core.domain.plans import RESTS_ON_PREFIX
 from ...core.domain.runs import Run, RunState, Step
+from ...core.domain.text import clean
 from ...core.errors import NotFound, UsageError
 from ..completion import complete_pipeline
 from ..interaction.attend import attend, run_document, run_headline

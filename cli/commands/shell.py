@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from ...core.cockpit import Cockpit, clean
+from ...core.cockpit import Cockpit
 from ...core.domain.shells import LocalShell
+from ...core.domain.text import clean
 from ...core.errors import Refused
 from ..completion import complete_run
 from ..options import environment_option

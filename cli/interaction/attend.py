@@ -6,9 +6,10 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any
 
-from ...core.cockpit import Cockpit, clean
+from ...core.cockpit import Cockpit
 from ...core.domain.format import short_commit
 from ...core.domain.runs import Run, RunDetail, RunState, Step
+from ...core.domain.text import clean
 from ...core.errors import Refused
 from ..options import ChangeOptions, FollowOptions
 from ..text import output, shapes

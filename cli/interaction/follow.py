@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from ...core.cockpit import Cockpit, clean
+from ...core.cockpit import Cockpit
 from ...core.domain.format import count, duration
 from ...core.domain.runs import Run, RunDetail, RunState, Step, StepState
+from ...core.domain.text import clean
 from ..text import diagnostics
 from ..text.diagnostics import glyph, note, paint
 from .step_lines import StepLines

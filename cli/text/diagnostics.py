@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterable
 
+from ...core.domain.text import clean, one_line
 from ...core.errors import ConfigError, ExitCode, PodiumError
 
 DONE, FAILED, USAGE = ExitCode.DONE, ExitCode.FAILED, ExitCode.USAGE
@@ -67,8 +68,6 @@ def hint(text: str) -> None:
 
 def report(error: PodiumError) -> int:
     """Says what happened and what to do; returns the exit code of the error."""
-    from ...core.cockpit import clean
-
     lines = [clean(line) for line in (error.message or type(error).__name__).splitlines()]
     if isinstance(error, ConfigError):
         for line in lines:
@@ -84,15 +83,13 @@ def report(error: PodiumError) -> int:
 
 
 def clean_lines(text: str) -> str:
-    from ...core.cockpit import clean
-
     return "\n".join(clean(line) for line in text.splitlines())
 
 
 def usage(error: Exception) -> int:
     """Reports a call that could not be parsed; returns its exit code."""
     format_message = getattr(error, "format_message", None)
-    message = str(format_message() if format_message else error)
+    message = one_line(str(format_message() if format_message else error))
     context = getattr(error, "ctx", None)
     note(f"podium: {message[:1].lower()}{message[1:].rstrip('.')}", style="red")
     hint(f"`{context.command_path if context else 'podium'} --help` shows its arguments and options")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ...core.cockpit import LogLine, clean
+from ...core.cockpit import LogLine
 from ...core.domain.format import moment
+from ...core.domain.text import clean
 from . import output
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from ...core.domain.text import one_line
 from .diagnostics import paint
 
 
@@ -90,14 +91,14 @@ def rows(format: Format, columns: Sequence[Column], cells: Sequence[Sequence[str
         document(list(shapes))
     elif format is Format.PLAIN:
         for row in cells:
-            line("\t".join(_safe(cell) for cell in row))
+            line("\t".join(one_line(cell) for cell in row))
     else:
         table(columns, cells)
 
 
 def pairs(items: Iterable[tuple[str, str]]) -> None:
     """Writes names and values in two aligned columns; empty values are left out."""
-    kept = [(name, _safe(value)) for name, value in items if value]
+    kept = [(name, one_line(value)) for name, value in items if value]
     width = max((len(name) for name, _ in kept), default=0)
     for name, value in kept:
         line(f"{name:<{width}}  {value}")
@@ -107,7 +108,7 @@ def table(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
     """Writes aligned columns under a header, or nothing if there are no rows."""
     if not cells:
         return
-    safe = [[_safe(cell) for cell in row] for row in cells]
+    safe = [[one_line(cell) for cell in row] for row in cells]
     widths = [max(len(column.title), *(width(row[index]) for row in safe)) for index, column in enumerate(columns)]
     _narrow(columns, widths)
     line(paint(_aligned(columns, [column.title for column in columns], widths), "dim", stream=sys.stdout))
@@ -160,15 +161,6 @@ def cut(text: str, size: int) -> str:
             break
         kept, used = kept + char, used + width(char)
     return kept + "~"
-
-
-def _safe(text: str) -> str:
-    """Returns text from models, logs and hosts without escape sequences, and on one line."""
-    if text.isascii() and text.isprintable():
-        return text
-    from ...core.cockpit import clean
-
-    return " ".join(clean(part) for part in text.splitlines()).replace("\t", " ")
 
 
 def flush() -> None:

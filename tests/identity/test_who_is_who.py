@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from podium.core.identity.directory import DirectoryStatus, StateDirectory, home_id, path_id
+from podium.core.identity.directory import DirectoryStatus, StateDirectory, path_id
+from podium.core.identity.home import home_id
 from podium.core.identity.machine import Machine, ProcessLocation, boot_id, here, hostname
 
 from tests.runner.scale import scaled

@@ -168,8 +168,7 @@ def test_an_engine_that_cannot_be_reached_says_since_when_and_what_is_old(docked
         assert "2 of 7 running, 5 not seen now" in shown and "· healthy" in shown and "✓ healthy" in shown
         await pilot.press("1")
         await until(pilot, lambda: "the line to serving-1 is cut" in text(pilot.app), "a need of the overview")
-        await pilot.press("shift+tab", "shift+tab")
-        await until(pilot, lambda: pilot.app.focused.id == "needs")
+        await until(pilot, lambda: pilot.app.focused.id == "needs", "the focus begins there")
         await pilot.press("g", "enter")
         await until(pilot, lambda: pilot.app.podium_screen.title_id == "containers", "enter goes there")
 

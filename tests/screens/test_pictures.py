@@ -128,7 +128,7 @@ def test_canary(snap_compare: Any, docked: SeededCockpit, state: CanaryState, si
     picture(snap_compare, make_app(docked, screen="environments", interval=0), SIZES[size], shows="Canary v4")
 
 
-def test_canary_order(snap_compare: Any, docked: SeededCockpit) -> None:
+def test_canary_request(snap_compare: Any, docked: SeededCockpit) -> None:
     docked.canaries = {"production": canary(CanaryState.INCONCLUSIVE)}
     picture(
         snap_compare,

@@ -1,4 +1,4 @@
-"""A project with a past, for the tests of the screens and for the README's picture: real journal, real logs, fixed
+"""A project with a history, for the tests of the screens and for the README's picture: real journal, real logs, fixed
 times.
 
 Only what needs processes (proxy, replicas, agent) is said rather than real: `SeededCockpit` overrides those

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from ...child import EXEC_WITH_PARENT
 from ...closing import Closing
+from ...domain.text import clean
 from ...errors import MissingExtra, PodiumError, Refused
-from ...logs.text import clean
 from .address import Address
 from .errors import EngineAway
 

@@ -8,7 +8,7 @@ import unicodedata
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from podium.core.logs.text import PLAIN, Style, clean, parse_sgr
+from podium.core.domain.text import PLAIN, Style, clean, one_line, parse_sgr
 
 nasty = st.lists(
     st.one_of(
@@ -128,3 +128,56 @@ def test_a_megabyte_of_escapes_takes_no_longer_than_its_length() -> None:
         "\x1bP" + "x" * 600_000,
     ):
         assert clean(text) == parse_sgr(text)[0]
+
+
+HOSTILE = {
+    "C0": "a\x00\x07\x08\x0b\x0c\x1fb",
+    "C1": "a\x85\x8e\x9fb",
+    "delete": "a\x7fb",
+    "CSI": "a\x1b[2J\x1b[1;1H\x9b31mb",
+    "CSI cut off": "a\x1b[31",
+    "OSC 8": "a\x1b]8;;https://evil.example\x1b\\b\x1b]8;;\x07",
+    "OSC 52": "a\x1b]52;c;cm0gLXJm\x07b\x9d52;c;cm0gLXJm\x9c",
+    "OSC without an end": "a\x1b]0;title",
+    "DCS": "a\x1bPq#0\x1b\\b",
+    "direction": "a\u202egpj\u202c\u2066x\u2069\u200f\u061cb",
+    "without width": "a\u200b\u2060\ufeff\xad\u180eb",
+    "tags": "a\U000e0041\U000e0042b",
+    "carriage return": "secret\rab\r\n",
+    "line ends": "a\r\nb\nc\u2028d\u2029",
+    "tab": "a\tb",
+    "lone surrogates": "a\ud800b\udfff",
+    "wide": "漢" * 500 + "👩\u200d🚀" * 100,
+    "stacked": "e" + "\u0301" * 300,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_one_line_of_anything_is_one_line_that_hides_nothing(name: str) -> None:
+    text = one_line(HOSTILE[name])
+    assert not [letter for letter in text if unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp")]
+    assert not [letter for letter in text if unicodedata.category(letter) == "Cf" and letter not in "\u200c\u200d"]
+    text.encode()
+    assert one_line(text) == text
+
+
+@given(nasty)
+def test_one_line_is_made_of_cleaned_lines(text: str) -> None:
+    assert one_line(one_line(text)) == one_line(text)
+    if not re.search("[\n\u2028\u2029\t]", text):
+        assert one_line(text) == clean(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a\r\nb\nc\n", "a b c"),
+        ("a\tb", "a b"),
+        ("10%\r100%\nready", "100% ready"),
+        ("gif\u202etxt.exe", "giftxt.exe"),
+        ("pa\xads\u200bs\u061c", "pass"),
+        ("👩\u200d🚀", "👩\u200d🚀"),
+    ],
+)
+def test_one_line_keeps_what_can_be_read(text: str, line: str) -> None:
+    assert one_line(text) == line

@@ -1,7 +1,8 @@
-"""Text that came from steps, models and hosts, made safe to show: nothing in it can steer the terminal.
+"""Text that came from steps, models and hosts, made safe to show: nothing in it can steer the terminal or read as
+something else. The one place where that is decided.
 
-`clean` gives the text as a terminal would leave it; `parse_sgr` gives the same text and where the colours stood.
-Tabs are kept.
+`clean` gives a line as a terminal would leave it, with its tabs; `parse_sgr` gives the same text and where the colours
+stood; `one_line` makes one line of a text of several, for cells, titles and messages.
 """
 
 from __future__ import annotations
@@ -37,12 +38,17 @@ _STRING = r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\
 _CSI = r"(?:\x1b\[|\x9b)([0-?]*)([ -/]*)([@-~]|$|(?=[^ -~]))"
 _OTHER = r"\x1b[ -/]*[0-~]?"
 _ESCAPES = re.compile(f"{_STRING}|{_CSI}|{_OTHER}")
-# Controls but tab and carriage return; direction overrides, which make a text read as another one; zero-width marks
-# that hide in names.
-_UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+# Controls but tab and carriage return; marks of direction, which make a text read as another one; marks without width
+# and tags, which hide in names. Joiners stay: emoji and several scripts are written with them.
+_HIDDEN = (
+    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
+    "\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
+)
+_UNWANTED = re.compile(f"[{_HIDDEN}]")
 _BREAKS = re.compile("[\n\u2028\u2029]")
+_LINE_ENDS = re.compile("\r*[\n\u2028\u2029]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
-_INTERESTING = re.compile("[\x00-\x08\n-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+_INTERESTING = re.compile(f"[{_HIDDEN}\n\r\u2028\u2029\ud800-\udfff]")
 
 
 def clean(text: str) -> str:
@@ -50,7 +56,14 @@ def clean(text: str) -> str:
     carriage return wrote over only the last state (a progress bar shows where it is)."""
     if not _INTERESTING.search(text):
         return text
-    return _settle(_plain(_ESCAPES.sub("", text)))
+    return _last_state(_plain(_ESCAPES.sub("", text)))
+
+
+def one_line(text: str) -> str:
+    """Returns a text of any number of lines as one line: every line cleaned, breaks and tabs as one space each."""
+    if text.isprintable():
+        return text
+    return " ".join(clean(line) for line in _LINE_ENDS.split(text.rstrip("\r\n"))).replace("\t", " ")
 
 
 def parse_sgr(text: str) -> tuple[str, list[Span]]:
@@ -74,7 +87,7 @@ def parse_sgr(text: str) -> tuple[str, list[Span]]:
             if match[3] == "m" and not match[2]:
                 style = _applied(style, match[1])
     plain = "".join(pieces)
-    kept = _settle(plain)
+    kept = _last_state(plain)
     if kept != plain:
         # What is kept is one stretch of the whole: everything after the last carriage return that was followed by
         # something.
@@ -92,7 +105,7 @@ def _plain(text: str) -> str:
     return _SURROGATES.sub("\ufffd", _BREAKS.sub(" ", _UNWANTED.sub("", text)))
 
 
-def _settle(text: str) -> str:
+def _last_state(text: str) -> str:
     return text.rstrip("\r").rpartition("\r")[2]
 
 
