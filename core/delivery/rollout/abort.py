@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from .rollout import Rollout
 
 # The phase from which on a rollout is not undone any more.
-POINT_OF_NO_RETURN = {How.DEPLOY: phases.VERIFY, How.PROMOTE: phases.VERIFY, How.ROLLBACK: phases.SHIFT}
+POINT_OF_NO_RETURN = {**dict.fromkeys(How, phases.VERIFY), How.ROLLBACK: phases.SHIFT}
 
 
 class AbortDecision(StrEnum):
