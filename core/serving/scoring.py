@@ -29,12 +29,19 @@ _ALL_FORMS = (*FORMS, "inputs", "instances")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer. `rows` is the number of predicted rows; 0 for an error."""
+    """An HTTP answer. `rows` is the number of predicted rows; 0 for an error. `kept` is false for one whose request is
+    not to be captured."""
 
     status: int
     body: bytes
     media_type: bytes = JSON
     rows: int = 0
+    kept: bool = True
+
+
+def problem(status: int, code: str, message: str, *, kept: bool = True) -> Answer:
+    """Returns an error in the form of MLflow's."""
+    return Answer(status, json.dumps({"error_code": code, "message": message}).encode(), kept=kept)
 
 
 INTERNAL = Answer(500, b"Internal Server Error", TEXT)

@@ -21,6 +21,8 @@ from . import OwnedNames, ReplicaSpec, Setting, Started
 
 _INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
 _HOST = "127.0.0.1"
+# In the environment's directory: what its replicas remember of requests that end processes (serving/guard.py).
+GUARD = "guard"
 
 
 class ProcessDriver:
@@ -79,6 +81,8 @@ class ProcessDriver:
             str(spec.capture_dir),
             "--capture-rate",
             str(spec.capture_rate),
+            "--guard",
+            str(self.setting.directory / GUARD),
         ]
 
     def start(self, spec: ReplicaSpec) -> Started:
