@@ -27,7 +27,7 @@ class Fatal(mlflow.pyfunc.PythonModel):
         return [os.getpid()]
 mlflow.models.set_model(Fatal())
 """
-EXIT, SEGV, HANG, KILLED_ONCE, LONG, FINE = -1.0, -2.0, -3.0, -4.0, -5.0, 0.0
+EXIT, SEGV, HANG, KILLED_ONCE, LONG, FINE = -1.0, -2.0, -3.0, -4.0, -5.0, 10.0
 
 
 def save(directory: Path) -> Path:
