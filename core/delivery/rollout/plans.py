@@ -272,7 +272,7 @@ def _steps(runtime: EnvironmentRuntime, how: How, number: int, serving: int | No
         before, why = _before(runtime, number)
         steps += [f"bring the version's image to the engine: {why}"] if before else []
         steps.append(f"start {missing} replica{'s' * (missing > 1)} of version {number} beside what serves")
-        steps.append("wait until they are healthy, and warm them up")
+        steps.append("wait until they are healthy, and have each predict")
     if serving != number:
         steps.append(_shift_words(config, how, number, taken_over=_taken_over(runtime, number)))
     if how is not How.DEPLOY and history.carries(runtime.project, runtime.name):
