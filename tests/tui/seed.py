@@ -267,7 +267,7 @@ class _Changes(Changes):
             ),
             steps=(
                 "start 2 replicas of v4 beside v3",
-                "wait until they are healthy, warm them up",
+                "wait until they are healthy, and have each predict",
                 "move traffic at once (blue-green)",
                 "move the aliases",
                 "drain v3 and keep it warm",
