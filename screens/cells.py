@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..core.domain import format as fmt
 from ..core.domain.delivery import Condition, EnvironmentStatus
 from ..core.domain.models import CHALLENGER, CHAMPION, PREVIOUS, Version
 from ..core.domain.runs import Run
+from ..core.domain.verdicts import Source, VersionVerdict
 from ..tui.glyphs import Glyphs
 from ..tui.widgets.pane import Cell, Span
 from ..tui.widgets.table import Column
@@ -32,7 +33,7 @@ def run_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> tup
     return (
         Column("run", lambda run: ((str(run.id), "accent"),), width=5, align="right", sort=lambda run: run.id),
         Column("state", state, width=13, sort=lambda run: run.state),
-        Column("what", lambda run: run.title, width=8, flex=3, sort=lambda run: run.title),
+        Column("what", lambda run: run.title, width=8, flex=3, sort=lambda run: run.title, both_ends=True),
         Column("commit", commit, width=8, sort=lambda run: run.commit, from_width=54),
         Column(
             "by",
@@ -70,11 +71,15 @@ def alias_spans(version: Version) -> tuple[Span, ...]:
     return tuple(spans[:-1]) or (("", ""),)
 
 
-def verdict_cell(glyphs: Glyphs, verdict: str | None) -> Cell:
+def verdict_cell(glyphs: Glyphs, version: Version, verdicts: Sequence[VersionVerdict]) -> Cell:
+    """The last word about a version; the registry's where the journal has none."""
+    verdict = verdicts[0].verdict if verdicts else version.verdict
     if verdict is None:
         return ((glyphs.text("– no gate"), "faint"),)
     glyph, role = glyphs.state(verdict)
-    return ((f"{glyph} ", role), (str(verdict), role))
+    if verdicts and verdicts[0].source is Source.QUARANTINE:
+        glyph, role = glyphs["lock"], "bad!"
+    return ((f"{glyph} ", role), (verdicts[0].word if verdicts else str(verdict), role))
 
 
 # What stands before the condition of an environment, and its colour.
@@ -96,3 +101,7 @@ def health_cell(glyphs: Glyphs, status: EnvironmentStatus) -> Cell:
     health = status.health
     glyph, role = _CONDITIONS[health.condition]
     return ((f"{glyphs[glyph]} ", role), (health.words, role))
+
+
+def serves_cell(status: EnvironmentStatus) -> Cell:
+    return (("nothing", "faint"),) if status.serving is None else ((f"v{status.serving}", "ok!"),)

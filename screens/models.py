@@ -3,17 +3,18 @@ the cursor."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from textual.app import ComposeResult
 
 from ..core.domain import format as fmt
-from ..core.domain.delivery import EnvironmentStatus, Quarantined
+from ..core.domain.delivery import EnvironmentStatus
 from ..core.domain.models import Model, Version
-from ..core.domain.verdicts import GateReport
+from ..core.domain.verdicts import GateReport, VersionVerdict
 from ..tui import queries
 from ..tui.context import Context
 from ..tui.queries import Query
+from ..tui.widgets.pane import Cell
 from ..tui.widgets.table import Column, Table
 from ..tui.widgets.text_pane import TextPane
 from .base import PodiumScreen
@@ -22,6 +23,7 @@ from .changes import ChangeKeys
 from .version_lines import Known, version_lines
 
 _METRIC_COLUMNS = 3
+_METRICS_FROM = (0, 88, 100)  # the width of the table in cells from which each of them is shown
 _MAX_MARKED = 12
 
 
@@ -48,95 +50,38 @@ class ModelsScreen(PodiumScreen):
 
     def body(self) -> ComposeResult:
         yield Table[Model](
-            "Models",
-            (
-                Column(
-                    "model", lambda model: ((model.name, "text!"),), width=12, flex=1, sort=lambda model: model.name
-                ),
-                Column(
-                    "versions",
-                    lambda model: str(model.versions),
-                    width=8,
-                    align="right",
-                    sort=lambda model: model.versions,
-                ),
-                Column(
-                    "aliases",
-                    lambda model: (
-                        (", ".join(f"{alias} v{number}" for alias, number in sorted(model.aliases.items())), "muted"),
-                    ),
-                    width=12,
-                    flex=2,
-                ),
-            ),
-            key=lambda model: model.name,
-            text=lambda model: model.name,
-            id="models",
+            "Models", _model_columns(), key=lambda model: model.name, text=lambda model: model.name, id="models"
         )
         yield Table[Version](
             "Versions", self._columns(()), key=lambda version: version.version, text=version_text, id="versions"
         )
-        yield TextPane("Version", id="detail")
+        yield TextPane("Version", wrap=True, id="detail")
 
     def _columns(self, metrics: tuple[str, ...]) -> tuple[Column[Version], ...]:
-        clock = self.podium.clock
+        def verdict(version: Version) -> Cell:
+            return verdict_cell(self.glyphs, version, self.verdicts(version))
 
-        def metric(name: str, index: int) -> Column[Version]:
-            return Column(
-                name[:12],
-                lambda version: fmt.number(version.metrics.get(name)),
-                width=max(8, min(12, len(name))),
-                align="right",
-                sort=lambda version: version.metrics.get(name),
-                from_width=(0, 88, 100)[index],
-            )
+        def made(version: Version) -> Cell:
+            return ((fmt.age(version.created, self.podium.clock()), "muted"),)
 
+        shown = metrics[:_METRIC_COLUMNS]
         return (
-            Column(
-                "version",
-                lambda version: ((f"v{version.version}", "accent!"),),
-                width=7,
-                sort=lambda version: version.version,
-            ),
+            Column("version", _number, width=7, sort=lambda version: version.version),
             Column("aliases", alias_spans, width=19, flex=2),
-            Column(
-                "gate",
-                lambda version: verdict_cell(self.glyphs, version.verdict),
-                width=14,
-                sort=lambda version: str(version.verdict or ""),
-            ),
-            *(metric(name, index) for index, name in enumerate(metrics[:_METRIC_COLUMNS])),
-            Column(
-                "commit",
-                lambda version: ((version.commit[:7], "muted"),),
-                width=7,
-                from_width=64,
-                sort=lambda version: version.commit,
-            ),
-            Column(
-                "run",
-                lambda version: ((str(version.run_id or ""), "muted"),),
-                width=5,
-                align="right",
-                from_width=74,
-                sort=lambda version: version.run_id,
-            ),
-            Column(
-                "made",
-                lambda version: ((fmt.age(version.created, clock()), "muted"),),
-                width=4,
-                align="right",
-                sort=lambda version: -version.created,
-            ),
+            Column("verdict", verdict, width=14, sort=self._last_word),
+            *(_metric_column(name, from_width) for name, from_width in zip(shown, _METRICS_FROM, strict=False)),
+            Column("commit", _commit, width=7, from_width=64, sort=lambda version: version.commit),
+            Column("run", _run, width=5, align="right", from_width=74, sort=lambda version: version.run_id),
+            Column("made", made, width=4, align="right", sort=lambda version: -version.created),
         )
 
     def queries(self) -> Iterable[Query]:
         yield queries.MODELS
         yield queries.ENVIRONMENTS
-        yield queries.QUARANTINED
         name = self.model
         if name:
             yield queries.versions_of(name)
+            yield queries.verdicts_of(name)
             yield queries.images(name)
         version = self.version
         if version is not None:
@@ -160,6 +105,15 @@ class ModelsScreen(PodiumScreen):
     @property
     def version(self) -> Version | None:
         return self.table.current if self.ready else None
+
+    def verdicts(self, version: Version) -> tuple[VersionVerdict, ...]:
+        """What a version met, the last word first."""
+        known: Mapping[int, tuple[VersionVerdict, ...]] = self.store.value(f"verdicts:{version.model}", {})
+        return known.get(version.version, ())
+
+    def _last_word(self, version: Version) -> str:
+        verdicts = self.verdicts(version)
+        return verdicts[0].word if verdicts else str(version.verdict or "")
 
     @property
     def marked(self) -> list[Version]:
@@ -188,7 +142,8 @@ class ModelsScreen(PodiumScreen):
             self._metrics = metrics
             self.table.set_columns(self._columns(metrics))
         self.table.marks = self._marks.get(name, frozenset())
-        self.table.set_rows(versions, (name, self.table.marks, metrics, int(self.podium.clock() // 15)))
+        judged = self.store.get(f"verdicts:{name}").version
+        self.table.set_rows(versions, (name, self.table.marks, metrics, judged, int(self.podium.clock() // 15)))
         if not self.table.filter_text:
             marked = len(self.marked)
             self.table.title(
@@ -212,7 +167,7 @@ class ModelsScreen(PodiumScreen):
             tuple(each.name for each in environments if ours and each.serving == version.version),
             self.store.value(f"images:{version.model}", ()),
             reports,
-            next((each for each in self.store.value("quarantined", ()) if _same(each, version)), None),
+            self.verdicts(version),
         )
         pane.set_lines(version_lines(version, known, self.glyphs, self.podium.clock()))
 
@@ -278,8 +233,41 @@ class ModelsScreen(PodiumScreen):
         return f"{project.tracking_uri.rstrip('/')}/#/models/{version.model}/versions/{version.version}"
 
 
-def _same(quarantined: Quarantined, version: Version) -> bool:
-    return (quarantined.model, quarantined.version) == (version.model, version.version)
+def _model_columns() -> tuple[Column[Model], ...]:
+    def aliases(model: Model) -> Cell:
+        return ((", ".join(f"{alias} v{number}" for alias, number in sorted(model.aliases.items())), "muted"),)
+
+    return (
+        Column("model", lambda model: ((model.name, "text!"),), width=12, flex=1, sort=lambda model: model.name),
+        Column(
+            "versions", lambda model: str(model.versions), width=8, align="right", sort=lambda model: model.versions
+        ),
+        Column("aliases", aliases, width=12, flex=2),
+    )
+
+
+def _metric_column(name: str, from_width: int) -> Column[Version]:
+    return Column(
+        name,
+        lambda version: fmt.number(version.metrics.get(name)),
+        width=max(8, min(12, len(name))),
+        align="right",
+        sort=lambda version: version.metrics.get(name),
+        from_width=from_width,
+        both_ends=True,
+    )
+
+
+def _number(version: Version) -> Cell:
+    return ((f"v{version.version}", "accent!"),)
+
+
+def _commit(version: Version) -> Cell:
+    return ((version.commit[:7], "muted"),)
+
+
+def _run(version: Version) -> Cell:
+    return ((str(version.run_id or ""), "muted"),)
 
 
 def version_text(version: Version) -> str:

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 from ..core.domain import format as fmt
 from ..core.domain.containers import Image
-from ..core.domain.delivery import Quarantined
 from ..core.domain.models import Version
-from ..core.domain.verdicts import CheckResult, GateReport
+from ..core.domain.verdicts import CheckResult, GateReport, VersionVerdict, quarantine_of
 from ..tui.glyphs import Glyphs
-from ..tui.widgets.pane import Span, fit, safe
+from ..tui.widgets.pane import Span, fit, fit_both_ends
 from ..tui.widgets.text_pane import Line
 
 _MAX_REPORTS = 3
+_MAX_VERDICTS = 8
+_LONGEST_NAME = 48  # cells, of a metric or a parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +26,19 @@ class Known:
     serving: tuple[str, ...] = ()
     images: tuple[Image, ...] = ()
     reports: tuple[GateReport, ...] = ()
-    quarantined: Quarantined | None = None
+    verdicts: tuple[VersionVerdict, ...] = ()
 
 
 def version_lines(version: Version, known: Known, glyphs: Glyphs, now: float) -> list[Line]:
-    lines = [] if known.quarantined is None else _quarantine_lines(known.quarantined, glyphs)
+    quarantine = quarantine_of(known.verdicts)
+    lines = [] if quarantine is None else _quarantine_lines(quarantine, glyphs)
     lines += [lineage_line(version, known.serving, glyphs["arrow"]), _made_line(version, now)]
     for image in known.images:
         if image.version == version.version:
             lines += image_lines(image, _older(image, known.images), now)
     if version.description:
-        lines.append(((safe(version.description), "muted"),))
+        lines.append(((version.description, "muted"),))
+    lines += _verdict_lines([each for each in known.verdicts if each is not quarantine], glyphs, now)
     for report in known.reports[:_MAX_REPORTS]:
         lines += [(), *report_lines(report, now, glyphs)]
     if not known.reports:
@@ -48,12 +51,20 @@ def version_lines(version: Version, known: Known, glyphs: Glyphs, now: float) ->
     ]
 
 
-def _quarantine_lines(quarantined: Quarantined, glyphs: Glyphs) -> list[Line]:
-    why = f": {quarantined.why}" if quarantined.why else ""
+def _quarantine_lines(quarantine: VersionVerdict, glyphs: Glyphs) -> list[Line]:
     return [
-        ((f"{glyphs['warn']} quarantined by {quarantined.who}{why}", "warn!"),),
-        ((f"  podium quarantine lift v{quarantined.version} lets triggers deploy it again", "muted"),),
+        ((f"{glyphs['warn']} {quarantine.sentence}", "warn!"),),
+        ((f"  podium quarantine lift v{quarantine.version} lets triggers deploy it again", "muted"),),
     ]
+
+
+def _verdict_lines(verdicts: Sequence[VersionVerdict], glyphs: Glyphs, now: float) -> list[Line]:
+    """What the version met where, the last word first. What its gates found stands below, check by check."""
+    lines: list[Line] = []
+    for each in verdicts[:_MAX_VERDICTS]:
+        glyph, role = glyphs.state(each.verdict)
+        lines.append(((f"{glyph} ", role), (each.sentence, role), (f"  {fmt.when(each.at, now)}", "muted")))
+    return [(), (("What it met, the last word first", "head"),), *lines] if lines else []
 
 
 def _made_line(version: Version, now: float) -> Line:
@@ -119,9 +130,7 @@ def image_lines(image: Image, older: Image | None, now: float) -> list[Line]:
         else f"{image.tag or 'not tagged'} on {image.engine}, not pushed"
     )
     base = f"   base {image.base}" if image.base else ""
-    lines.append(
-        (("      ", ""), (safe(where), "muted"), (safe(base), "faint"), ("   SBOM kept" if image.sbom else "", "faint"))
-    )
+    lines.append((("      ", ""), (where, "muted"), (base, "faint"), ("   SBOM kept" if image.sbom else "", "faint")))
     return lines
 
 
@@ -130,7 +139,7 @@ def report_lines(report: GateReport, now: float, glyphs: Glyphs) -> list[Line]:
     against = f" against v{report.champion}" if report.champion is not None else ""
     lines: list[Line] = [
         (
-            (f"Gate {safe(report.gate)}  ", "head"),
+            (f"Gate {report.gate}  ", "head"),
             (f"{glyph} {report.verdict}", f"{role}!"),
             (f"{against} on {fmt.count(report.rows, 'row')}, {fmt.when(report.at, now)}", "muted"),
         )
@@ -147,15 +156,18 @@ def _check_line(check: CheckResult, glyphs: Glyphs) -> Line:
     name = check.name + (f" [{check.slice}]" if check.slice else "")
     return (
         (f"  {glyph} ", role),
-        (fit(safe(name), 26, glyphs) + "  ", ""),
-        (safe(check.message), "muted" if role == "ok" else role),
+        (fit_both_ends(name, 26, glyphs) + "  ", ""),
+        (check.message, "muted" if role == "ok" else role),
     )
 
 
 def _pairs(items: list[tuple[str, str]], glyphs: Glyphs) -> list[Line]:
-    """Names and values, two beside each other."""
+    """Names and values, two beside each other while the names are short enough for that."""
+    longest = max((len(name) for name, _ in items), default=0)
+    several, width = (2, 20) if longest <= 20 else (1, min(longest, _LONGEST_NAME))
     cells: list[Line] = [
-        ((f"  {fit(safe(name), 20, glyphs)} ", "muted"), (fit(safe(value), 14, glyphs, "right"), ""))
+        ((f"  {fit_both_ends(name, width, glyphs)} ", "muted"), (fit(value, 14, glyphs, "right"), ""))
         for name, value in items
     ]
-    return [cells[index] + (cells[index + 1] if index + 1 < len(cells) else ()) for index in range(0, len(cells), 2)]
+    rows = [cells[index : index + several] for index in range(0, len(cells), several)]
+    return [tuple(span for cell in row for span in cell) for row in rows]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..domain.models import Version
 from ..domain.project import Gate, Project
+from ..domain.text import one_line
 from ..errors import Interrupted, PodiumError
 from .answers import answers_of, truth_of
 from .metrics import Answers, Unmeasurable
@@ -177,5 +178,5 @@ def latencies(
 
 
 def first_line(error: BaseException) -> str:
-    text = "".join(letter if letter.isprintable() else " " for letter in str(error).strip().partition("\n")[0])
+    text = one_line(str(error).strip().partition("\n")[0])
     return text[:300] or "no message"

@@ -3,13 +3,14 @@ back, and how long that takes."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Self
 
 from ...domain.delivery import Deployment, How
 from ...domain.models import CHAMPION
 from ...domain.project import Project
+from ...domain.rollout import RolloutState
 from ...journal import Journal
 
 # How many deployments are looked at for how long a start, and a rollback to a warm version, took.
@@ -50,14 +51,7 @@ class EnvironmentHistory:
             ledger.current(environment),
             tuple(ledger.served(environment, model)),
             start_seconds(journal, environment),
-            _seconds(
-                (
-                    data
-                    for data in ledger.notes(environment, limit=MAX_ROLLBACKS, how=How.ROLLBACK)
-                    if not data.get("new")
-                ),
-                "traffic_seconds",
-            ),
+            _warm_seconds(journal, environment),
         )
 
     @property
@@ -76,18 +70,32 @@ class EnvironmentHistory:
         return next((version for version, bad in self.served[1:] if not bad and version not in leaving), None)
 
 
+def why_no_way_back(journal: Journal, model: str, past: EnvironmentHistory) -> str:
+    """Returns why a rollback has nothing to bring back: there is no earlier version, or all are quarantined."""
+    if not past.earlier:
+        return "there is no earlier version to go back to"
+    last = past.earlier[0]
+    entry = journal.quarantine.find(model, last)
+    why = f": {entry.why}" if entry is not None and entry.why else ""
+    who = f" (by {entry.who})" if entry is not None else ""
+    more = len(past.earlier) - 1
+    others = f"; so {'is' if more == 1 else 'are'} the {more} before it" if more else ""
+    return f"version {last} served before and is quarantined{why}{who}{others}"
+
+
 def start_seconds(journal: Journal, environment: str) -> float | None:
     """Returns how long the last start of new replicas took."""
-    return _seconds(journal.ledger.notes(environment, limit=MAX_STARTS), "start_seconds")
+    notes = map(RolloutState.from_json, journal.ledger.notes(environment, limit=MAX_STARTS))
+    return _first_measured(state.start_seconds for state in notes)
 
 
-def _seconds(notes: Iterable[Mapping[str, object]], key: str) -> float | None:
-    """Returns the first measured value of `key`."""
-    for data in notes:
-        value = data.get(key)
-        if isinstance(value, int | float) and value > 0:
-            return float(value)
-    return None
+def _warm_seconds(journal: Journal, environment: str) -> float | None:
+    notes = map(RolloutState.from_json, journal.ledger.notes(environment, limit=MAX_ROLLBACKS, how=How.ROLLBACK))
+    return _first_measured(state.traffic_seconds for state in notes if not state.new_replicas)
+
+
+def _first_measured(seconds: Iterable[float | None]) -> float | None:
+    return next((float(value) for value in seconds if value is not None and value > 0), None)
 
 
 def carries(project: Project, environment: str) -> str:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from ...domain.delivery import Replica, ReplicaState
 from ...domain.models import TAG_DIRTY
+from ...domain.text import clean
 from ...errors import RunFailed
-from ...logs.text import clean
 from .. import drivers
 from ..host.paths import private
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...domain.delivery import Replica
+from ...domain.text import clean
 from ...errors import PodiumError, RunFailed
-from ...logs.text import clean
 from ...serving import captures
 from ...telemetry.windows import Reading, window
 from ..environment.runtime import EnvironmentRuntime
