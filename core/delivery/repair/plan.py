@@ -17,7 +17,7 @@ from ..environment.lock import operation
 from ..environment.runtime import EnvironmentRuntime
 from ..rollout.change_steps import ENGINE_TIMEOUT
 from ..status import status as environments
-from .apply import Repair
+from .apply import REPAIRED_KINDS, Repair
 from .restart import others_serve, restart_replica
 
 if TYPE_CHECKING:
