@@ -132,7 +132,7 @@ def test_a_start_brings_back_what_served_last(serving: World) -> None:
     ]
     assert found.steps[:3] == (
         "start 2 replicas of version 2",
-        "wait until they are healthy, and warm them up",
+        "wait until they are healthy, and have each predict",
         "start the proxy",
     )
     assert carry_out(serving, found, "done")["version"] == 2
