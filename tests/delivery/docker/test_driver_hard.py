@@ -184,6 +184,7 @@ def test_captures_of_containers_are_ours_and_told_apart(docked: Docked) -> None:
         )
         told = dict(line.split("=", 1) for line in found["Config"]["Env"])
         assert told["PODIUM_SERVING_CAPTURE_RATE"] == "1.0" and told["PODIUM_SERVING_REPLICA"] in ("v1-1", "v1-2")
+        assert told["PODIUM_SERVING_GUARD"] == f"{told['PODIUM_SERVING_CAPTURE_DIR']}/guard"
 
 
 def test_environments_of_processes_do_not_load_docker(tmp_path: Path) -> None:
