@@ -37,6 +37,24 @@ def take_over(child: Child, received: Sequence[int]) -> None:
     _show(child)
 
 
+def note_end(pid: int, note: str) -> NoReturn:
+    """Waits for a detached child and notes how it ended, holding nothing of the server meanwhile; ends at once where no
+    note is wanted."""
+    if note:
+        with contextlib.suppress(OSError):
+            nothing = os.open(os.devnull, os.O_RDWR)
+            _place((nothing, nothing, nothing), (0, 1, 2))
+            os.chdir("/")
+            with contextlib.suppress(ImportError):
+                from setproctitle import setproctitle
+
+                setproctitle(f"podium: waits for {pid}")
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            # As a shell would say it, which does the same for a process that it started.
+            Path(note).write_text(f"{pid} {code if code >= 0 else 128 - code}")
+    os._exit(0)
+
+
 def carry_out(child: Child) -> int:
     """Returns the exit code of the child's own `main`."""
     return int(import_module(child.module).main(list(child.arguments)) or 0)

@@ -38,6 +38,8 @@ class Child:
     """Whether it outlives whoever asked for it, and the server."""
     mark: str = ""
     """A text by which others find the process (`identity.processes.marked`)."""
+    note: str = ""
+    """For a detached child, a file for its pid and a shell's exit code once it has ended; empty for none."""
     umask: int = 0o077
     """The mask of the files that it creates."""
 
@@ -109,6 +111,7 @@ def _child(document: Any) -> Child:
             tuple(map(int, found.descriptors)),
             bool(found.detached),
             str(found.mark),
+            str(found.note),
             int(found.umask),
         )
     except (TypeError, AttributeError) as error:

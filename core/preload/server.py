@@ -122,16 +122,19 @@ class Server:
         return None
 
     def _fork_detached(self, connection: socket.socket, child: Child, received: Sequence[int]) -> Work | None:
-        """Forks twice, so that the child belongs to nobody here; the one between tells its pid."""
+        """Forks until the child and the process that waits for it belong to nobody here."""
         reading, writing = os.pipe()
         between = os.fork()
         if between == 0:
+            if os.fork():
+                os._exit(0)
             os.setsid()
             pid = os.fork()
             if pid == 0:
                 return self._become(connection, child, received)
             os.write(writing, str(pid).encode())
-            os._exit(0)
+            os.close(writing)
+            forked.note_end(pid, child.note)
         os.close(writing)
         with os.fdopen(reading, "rb") as pipe:
             pid = int(pipe.read() or 0)

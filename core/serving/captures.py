@@ -16,9 +16,10 @@ from typing import Any, cast
 from ..beneath import Directory
 
 # Captures with these statuses have incomplete bodies: too large, or not received in time.
-_INCOMPLETE = (408, 413)
+_INCOMPLETE_STATUSES = (408, 413)
 # What a byte that is no UTF-8 became when it was written: the request cannot be sent again as it was.
-_LOST = "\ufffd"
+_REPLACEMENT_CHARACTER = "\ufffd"
+_TAIL_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,26 @@ def newest(directory: Path, *, limit: int, after: float = 0.0) -> Captures:
     return Captures(found, tuple(capture for _, _, capture in sorted(kept, key=lambda entry: entry[:2])))
 
 
+def last(directory: Path) -> Captured | None:
+    """Returns a JSON request that was answered with 200, one of the last that were captured; None if there is none.
+    Reads the end of the newest file only."""
+    with suppress(OSError), Directory.open(directory) as top:
+        names = [name for name in top.names() if name.startswith("capture-") and name.endswith(".jsonl")]
+        for name in sorted(names, key=lambda each: top.status(each).st_mtime, reverse=True)[:2]:
+            with top.read(name) as file:
+                file.seek(max(0, top.status(name).st_size - _TAIL_BYTES))
+                lines = file.read(_TAIL_BYTES).splitlines()
+            found = (_read(line) for line in reversed(lines))
+            good = (each for each in found if each is not None and each.status == 200 and _is_json(each))
+            if (one := next(good, None)) is not None:
+                return one
+    return None
+
+
+def _is_json(capture: Captured) -> bool:
+    return (capture.content_type or "").strip().startswith("application/json")
+
+
 def _all(directory: Path, after: float) -> Iterator[Captured]:
     """Yields what the files hold. Replicas write them, in containers too: one that is a link is not followed."""
     with suppress(FileNotFoundError), Directory.open(directory) as top:
@@ -87,7 +108,12 @@ def _read(line: bytes) -> Captured | None:
         return None
     fields = cast("Mapping[str, Any]", record)
     body, status = fields.get("input"), fields.get("status")
-    if not isinstance(body, str) or not isinstance(status, int) or status in _INCOMPLETE or _LOST in body:
+    if (
+        not isinstance(body, str)
+        or not isinstance(status, int)
+        or status in _INCOMPLETE_STATUSES
+        or _REPLACEMENT_CHARACTER in body
+    ):
         return None
     content_type = fields.get("content_type")
     return Captured(

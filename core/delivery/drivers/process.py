@@ -16,20 +16,33 @@ from ...preload.client import start_detached
 from ...preload.protocol import Child
 from ..host import daemon
 from ..host.paths import private
-from ..host.ports import kept_port, let_go, reserve
+from ..host.ports import kept_port, let_go, reserve_soon
 from ..proxy.proxy import Proxy, of_process
-from ..proxy.transport import Direct, Transport
-from . import OwnedNames, ReplicaSpec, Setting, Started
+from ..proxy.transport import DirectTransport, Transport
+from . import DriverContext, OwnedNames, ReplicaSpec, StartedReplica
 
-_INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
+_INHERITED_VARIABLES = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "TZ",
+    "LANG",
+    "LD_LIBRARY_PATH",
+    "PYTHONPATH",
+    "VIRTUAL_ENV",
+)
 _HOST = "127.0.0.1"
 _SERVER = "podium.core.serving.server"
+# In the environment's directory: what its replicas remember of requests that end processes (serving/guard.py).
+GUARD = "guard"
 
 
 class ProcessDriver:
     """Implements Driver with processes of this machine."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: DriverContext) -> None:
         self.setting = setting
         self._kept_ports: dict[int, socket.socket] = {}
 
@@ -39,7 +52,7 @@ class ProcessDriver:
 
     @property
     def transport(self) -> Transport:
-        return Direct()
+        return DirectTransport()
 
     def prepare(self, version: int) -> None:
         """Does nothing: the files are already on this machine, and nothing else takes long."""
@@ -53,7 +66,7 @@ class ProcessDriver:
 
     @staticmethod
     def _again(port: int) -> tuple[int, socket.socket] | None:
-        kept = reserve(port) if port and let_go(_HOST, port) else None
+        kept = reserve_soon(port) if port and let_go(_HOST, port) else None
         return (port, kept) if kept is not None else None
 
     def command(self, spec: ReplicaSpec) -> list[str]:
@@ -82,15 +95,17 @@ class ProcessDriver:
             str(spec.capture_dir),
             "--capture-rate",
             str(spec.capture_rate),
+            "--guard",
+            str(self.setting.directory / GUARD),
         ]
 
-    def start(self, spec: ReplicaSpec) -> Started:
+    def start(self, spec: ReplicaSpec) -> StartedReplica:
         """Starts the replica detached, with its port reserved for as long as it lives."""
         private(spec.capture_dir)
         inherited = {
             key: value
             for key, value in os.environ.items()
-            if key in _INHERITED or key.startswith(("LC_", "OMP_", "MKL_", "OPENBLAS_"))
+            if key in _INHERITED_VARIABLES or key.startswith(("LC_", "OMP_", "MKL_", "OPENBLAS_"))
         }
         env = {
             **inherited,
@@ -108,7 +123,7 @@ class ProcessDriver:
         finally:
             if kept is not None:
                 kept.close()
-        return Started(_HOST, pid, started)
+        return StartedReplica(_HOST, pid, started)
 
     def _forked(self, spec: ReplicaSpec, env: Mapping[str, str], inherit: Sequence[int]) -> tuple[int, float] | None:
         """Starts the replica as a child of the preloading server; returns None if that is not to be had."""
@@ -124,6 +139,7 @@ class ProcessDriver:
             descriptors=(0, 1, 2, *inherit),
             detached=True,
             mark=spec.marker,
+            note=str(daemon.note_of(spec.log)),
         )
         with Path(os.devnull).open("rb") as nothing, spec.log.open("ab") as log:
             streams = (nothing.fileno(), log.fileno(), log.fileno())
@@ -159,6 +175,9 @@ class ProcessDriver:
 
     def failure_report(self, replica: Replica, log: Path) -> str:
         return daemon.tail(log)
+
+    def ending(self, replica: Replica, log: Path) -> str:
+        return daemon.ending(log, replica.pid) if replica.pid is not None else ""
 
     def stop_lost(self, marker: str) -> int:
         lost = daemon.find(marker)
