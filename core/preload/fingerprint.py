@@ -11,10 +11,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-# Variables that the interpreter, the C library or a numerical library reads once, when it starts or is loaded.
+# Variables that the interpreter, the C library or an imported library reads once, when it starts or is loaded. OpenMP's
+# are not among them: the server does not load it.
 _AT_START = (
-    "PYTHON", "LD_", "GLIBC_", "MALLOC_", "LANG", "LC_", "TZ", "OMP_", "GOMP_", "KMP_", "OPENBLAS_", "GOTO_", "MKL_",
-    "BLIS_", "NUMEXPR_", "ARROW_", "JE_ARROW_", "CUDA_", "ASAN_", "FAKETIME",
+    "PYTHON", "LD_", "GLIBC_", "MALLOC_", "LANG", "LC_", "TZ", "OPENBLAS_", "GOTO_", "ARROW_", "JE_ARROW_", "ASAN_",
+    "FAKETIME",
 )  # fmt: skip
 # Read at the start, but a child can do the same later.
 _LATER = ("PYTHONUNBUFFERED", "PYTHONSAFEPATH", "PYTHONDONTWRITEBYTECODE")

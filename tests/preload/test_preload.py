@@ -269,8 +269,8 @@ def test_a_state_directory_may_be_deep(tmp_path: Path) -> None:
 
 def test_which_server_is_right_depends_on_what_is_read_at_the_start() -> None:
     plain = {"PATH": "/bin", "LANG": "C.UTF-8"}
-    same = [{**plain, "MLFLOW_TRACKING_TOKEN": "s3cret"}, {**plain, "PYTHONUNBUFFERED": "1"}, {**plain, "PATH": "/usr"}]
-    other = [{**plain, name: "1"} for name in ("PYTHONPATH", "LD_PRELOAD", "OMP_NUM_THREADS", "TZ", "LC_ALL")]
+    same = [{**plain, "MLFLOW_TRACKING_TOKEN": "s3cret"}, {**plain, "PYTHONUNBUFFERED": "1"}, {**plain, "PATH": "/usr", "OMP_NUM_THREADS": "4"}]
+    other = [{**plain, name: "1"} for name in ("PYTHONPATH", "LD_PRELOAD", "OPENBLAS_NUM_THREADS", "TZ", "LC_ALL")]
     assert {fingerprint(env) for env in same} == {fingerprint(plain)}
     assert len({fingerprint(env) for env in [plain, *other]}) == 6
     assert "MLFLOW_TRACKING_TOKEN" not in server_environment(same[0])
