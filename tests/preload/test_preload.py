@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from podium.core.preload.piped import Piped, run
 from podium.core.preload.protocol import Child
 
 from tests.runner.scale import scaled
+from tests.support import wait_until
 
 HERE = Path(__file__).parent
 TOY = "toy_child"
@@ -75,15 +75,6 @@ def servers(directory: Path) -> list[int]:
         if b"podium.core.preload.server" in words and os.fsencode(directory) in words:
             found.append(int(entry.parent.name))
     return found
-
-
-def until(predicate: Any, what: str, timeout: float = 20.0) -> Any:
-    deadline = time.monotonic() + scaled(timeout)
-    while time.monotonic() < deadline:
-        if value := predicate():
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"still not so: {what}")
 
 
 def test_a_child_differs_from_a_new_interpreter_only_in_what_is_imported(
@@ -175,7 +166,7 @@ def test_a_child_ends_with_whoever_asked_for_it(state: Path) -> None:
     assert started_at(pid)
     asking.kill()
     asking.wait()
-    until(lambda: started_at(pid) is None, "the child has ended")
+    wait_until(lambda: started_at(pid) is None, 20.0, what="the child has ended")
 
 
 def test_signals_reach_a_child_and_its_end_is_told(state: Path) -> None:
@@ -225,13 +216,13 @@ def test_a_server_ends_when_it_is_idle_and_when_its_directory_is_gone(
     monkeypatch.setenv(client.IDLE_SWITCH, "0.5")
     tmp_path.chmod(0o700)
     finished(tmp_path, "end", "0")
-    until(lambda: not servers(tmp_path / "preload"), "the idle server has ended")
+    wait_until(lambda: not servers(tmp_path / "preload"), 20.0, what="the idle server has ended")
     assert not list((tmp_path / "preload").glob("*.sock"))
     monkeypatch.delenv(client.IDLE_SWITCH)
     finished(tmp_path, "end", "0")
     (server,) = servers(tmp_path / "preload")
     next((tmp_path / "preload").glob("*.sock")).unlink()
-    until(lambda: started_at(server) is None, "the server without a socket has ended")
+    wait_until(lambda: started_at(server) is None, 20.0, what="the server without a socket has ended")
 
 
 @pytest.mark.parametrize("broken", ["deaf", "closing", "loose", "file"])
@@ -269,7 +260,11 @@ def test_a_state_directory_may_be_deep(tmp_path: Path) -> None:
 
 def test_which_server_is_right_depends_on_what_is_read_at_the_start() -> None:
     plain = {"PATH": "/bin", "LANG": "C.UTF-8"}
-    same = [{**plain, "MLFLOW_TRACKING_TOKEN": "s3cret"}, {**plain, "PYTHONUNBUFFERED": "1"}, {**plain, "PATH": "/usr", "OMP_NUM_THREADS": "4"}]
+    same = [
+        {**plain, "MLFLOW_TRACKING_TOKEN": "s3cret"},
+        {**plain, "PYTHONUNBUFFERED": "1"},
+        {**plain, "PATH": "/usr", "OMP_NUM_THREADS": "4"},
+    ]
     other = [{**plain, name: "1"} for name in ("PYTHONPATH", "LD_PRELOAD", "OPENBLAS_NUM_THREADS", "TZ", "LC_ALL")]
     assert {fingerprint(env) for env in same} == {fingerprint(plain)}
     assert len({fingerprint(env) for env in [plain, *other]}) == 6
