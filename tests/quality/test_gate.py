@@ -13,14 +13,14 @@ import pytest
 from podium.core.domain.models import Version
 from podium.core.domain.project import Check, Gate, Git, Mlflow, Project
 from podium.core.domain.verdicts import GateReport, Verdict
-from podium.core.errors import Interrupted, NotFound
+from podium.core.errors import NotFound
 from podium.core.quality.answers import answers_of, truth_of
 from podium.core.quality.bootstrap import differences, smallest_class
 from podium.core.quality.checks import judge
 from podium.core.quality.evaluate import evaluate
 from podium.core.quality.metrics import Answers, named
+from podium.core.quality.outputs import Output
 from podium.core.quality.report import sentence, to_json, to_markdown
-from podium.core.quality.subjects import guarded
 
 ROWS = 3000
 
@@ -174,14 +174,6 @@ def test_a_model_that_does_not_work_is_an_error(
     assert "noise" not in capsys.readouterr().out
 
 
-def test_a_model_is_not_blamed_for_a_gate_that_is_told_to_end() -> None:
-    def told() -> None:
-        raise Interrupted("told to end")
-
-    with pytest.raises(Interrupted):
-        guarded("version 1 failed to predict", told)
-
-
 def test_a_champion_that_does_not_work_never_passes(gate: Callable[..., GateReport]) -> None:
     report = gate("good", "broken", AUC, AGAINST)
     assert [check.verdict for check in report.checks] == [Verdict.PASS, Verdict.ERROR]
@@ -278,7 +270,7 @@ def test_a_few_rows_that_came_out_alike_prove_nothing(size: int, verdict: Verdic
 
 
 def answers(truth: list[int], scores: list[float]) -> Answers:
-    return answers_of(np.asarray(scores), *truth_of(pandas.Series(truth), "late"))
+    return answers_of(Output.of(np.asarray(scores)), *truth_of(pandas.Series(truth), "late"))
 
 
 def test_a_slice_barely_below_its_limit_is_inconclusive(gate: Callable[..., GateReport]) -> None:
