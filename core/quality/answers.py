@@ -28,6 +28,9 @@ _WORDS = {
     PROBABILITY: frozenset({"prob", "probs", "proba", "probability", "probabilities"}),
     LABEL: frozenset({"label", "labels", "class"}),
 }
+_PAIR_HINT = (
+    "A gate measures one output. If these are the probabilities of two classes, say answers: probability on the gate."
+)
 _SETTLE = "Say answers: label or answers: probability on the gate"
 
 
@@ -133,38 +136,42 @@ def _of_column(column: Column, truth: NDArray[Any], classes: tuple[Any, ...], me
 
 def _of_pair(output: Output, truth: NDArray[Any], classes: tuple[Any, ...], said: str) -> Answers:
     """Takes two columns for the probabilities of two classes if each row is a distribution, or the gate says so."""
-    import numpy as np
-
     first, second = (_numbers(column) for column in output.columns)
     names = [column.name for column in output.columns]
     positive = first if names == [str(classes[1]), str(classes[0])] else second
     within = (first >= 0) & (first <= 1) & (second >= 0) & (second <= 1)
     good = within & (abs(first + second - 1) <= _SUM_TOLERANCE)
-    bad = int((~(within if said == PROBABILITY else good)).sum())
-    if bad:
-        row = int(np.argmin(within if said == PROBABILITY else good))
-        limits = "0 … 1" if said == PROBABILITY else "0 … 1 with the sum 1"
-        raise Unmeasurable(
-            f"the model gives two numbers a row, which are not the probabilities of two classes: {bad} of"
-            f" {output.rows} rows are not in {limits}, such as {first[row]:.6g}, {second[row]:.6g}",
-            hint="A gate measures one output. If they are the probabilities of the two classes, say answers:"
-            " probability on the gate."
-            if said != PROBABILITY
-            else "The gate says answers: probability.",
-        )
-    if said != PROBABILITY and set(positive.tolist()) <= {0.0, 1.0}:
-        if said == LABEL:
-            return Answers(truth, None, positive, binary=True)
-        raise Unmeasurable(
-            "the model gives two numbers a row, which are only 0 and 1: these may be labels or probabilities",
-            hint=f"{_SETTLE}.",
-        )
+    hard = bool(good.all()) and set(positive.tolist()) <= {0.0, 1.0}
     if said == LABEL:
-        raise Unmeasurable(
-            "the gate says answers: label, but the model gives two numbers a row, which are no labels",
-            hint="Say answers: probability on the gate, or leave it out.",
-        )
+        if not hard:
+            raise Unmeasurable(
+                "the gate says answers: label, but the model gives two numbers a row, which are no labels",
+                hint="A gate measures one output.",
+            )
+        return Answers(truth, None, positive, binary=True)
+    if said == PROBABILITY:
+        _ensure_pair(first, second, within, "0 … 1", "The gate says answers: probability.")
+    else:
+        _ensure_pair(first, second, good, "0 … 1 with the sum 1", _PAIR_HINT)
+        if hard:
+            raise Unmeasurable(
+                "the model gives two numbers a row, which are only 0 and 1: these may be labels or probabilities",
+                hint=f"{_SETTLE}.",
+            )
     return _from_scores(positive, truth)
+
+
+def _ensure_pair(first: NDArray[Any], second: NDArray[Any], good: NDArray[Any], limits: str, hint: str) -> None:
+    import numpy as np
+
+    bad = int((~good).sum())
+    if bad:
+        row = int(np.argmin(good))
+        raise Unmeasurable(
+            f"the model gives two numbers a row, which are not the probabilities of two classes: {bad} of {len(good)}"
+            f" rows are not in {limits}, such as {first[row]:.6g}, {second[row]:.6g}",
+            hint=hint,
+        )
 
 
 def _may_be_labels(scores: NDArray[Any], classes: tuple[Any, ...]) -> bool:

@@ -102,6 +102,8 @@ def decode(document: Mapping[str, Any], payload: bytes) -> Output:
         if kind.kind not in "fiub":
             raise ValueError(f"a column of {kind}")
         end = start + int(described["size"]) * kind.itemsize
+        if not start <= end <= len(payload):
+            raise ValueError(f"{described['size']} values in {len(payload)} bytes")
         values: NDArray[Any] = np.frombuffer(payload[start:end], dtype=kind)
         start = end
         if "words" in described:

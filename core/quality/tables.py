@@ -88,7 +88,11 @@ def _moment(column: Any) -> Any:
 
     if column.dtype.kind in "iufb":
         raise TypeError
-    return cast("Any", pandas).to_datetime(column)
+    convert: Any = cast("Any", pandas).to_datetime
+    try:
+        return convert(column, format="ISO8601")
+    except ValueError:
+        return convert(column)  # all in one other form, or an error
 
 
 _CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
