@@ -1,2 +1,2 @@
-"""The headless front end: the same verbs as the screen, for scripts, CI and people who like a prompt. It owns no
-logic."""
+"""The command line: everything that the cockpit does, for scripts, CI and people who like a prompt. It decides
+nothing."""

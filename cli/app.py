@@ -1,5 +1,5 @@
-"""The command tree. A call imports and builds only the command it names: the whole tree costs four times one
-command."""
+"""The command tree. A call imports and builds only the command that it names: the whole tree takes four times as
+long."""
 
 from __future__ import annotations
 
@@ -13,39 +13,41 @@ import typer
 import typer.core
 
 from ..core.errors import ExitCode
-from . import diagnostics, session
+from . import session
+from .text import diagnostics
 
-# name -> (module, what it has there, its line in the help). The order is the order in `podium --help`.
+# name -> (module in commands/, the function or group in it, its line in the help), in the order of `podium --help`.
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "init": ("project", "init", "Write a project that works."),
+    "init": ("project", "init", "Write a small project that works."),
     "demo": ("demo", "demo", "Show everything on a real example."),
-    "doctor": ("project", "doctor", "Examine the project, its state and this machine."),
+    "doctor": ("project", "doctor", "Check the project, its state and this machine."),
+    "adopt": ("project", "adopt", "Make a copy of a project one of its own."),
     "validate": ("project", "validate", "Check podium.yaml."),
-    "config": ("project", "config", "Print the configuration's schema, or its values here."),
+    "config": ("project", "config", "Print the configuration's schema, or its values."),
     "run": ("runs", "run", "Run a pipeline and follow it."),
     "ps": ("runs", "ps", "List runs, newest first."),
     "show": ("runs", "show", "Show one run and its steps."),
     "logs": ("logs", "logs", "Print the logs of a run's steps, or of replicas."),
     "shell": ("shell", "shell", "Open a shell where a step ran."),
-    "cancel": ("runs", "cancel", "Stop a run."),
+    "cancel": ("runs", "cancel", "Cancel a run."),
     "resume": ("runs", "resume", "Continue a run after its last finished step."),
     "approve": ("runs", "approve", "Let a step that waits for approval continue."),
     "models": ("models", "models", "List the models in the registry."),
     "versions": ("models", "versions", "List a model's versions, newest first."),
     "compare": ("models", "compare", "Compare versions side by side."),
-    "lineage": ("models", "lineage", "Which commit, run, version and replicas belong together."),
-    "images": ("images", "images", "List the versions' images; remove those nobody needs."),
+    "lineage": ("models", "lineage", "Show which commit, run, version and replicas belong together."),
+    "images": ("images", "images", "List the images of versions; remove those that nothing needs."),
     "status": ("delivery", "status", "Show what each environment serves."),
-    "deploy": ("changes", "deploy", "Put a version on an environment."),
+    "deploy": ("changes", "deploy", "Deploy a version to an environment."),
     "promote": ("changes", "promote", "Make a version champion."),
     "pause": ("canary", "pause", "Keep a canary at its share of the traffic."),
-    "abort": ("canary", "abort", "Abort a canary: all traffic goes back."),
+    "abort": ("canary", "abort", "Abort a canary: the previous version gets all traffic back."),
     "rollback": ("changes", "rollback", "Bring back the last good version."),
     "history": ("delivery", "history", "Show which version was served where and when."),
     "repair": ("containers", "repair", "Make an environment match the ledger."),
-    "containers": ("containers", "containers", "List environments' containers and their usage."),
-    "replay": ("replay", "replay", "Try a version on captured requests, without traffic."),
-    "quarantine": ("delivery", "quarantine", "Versions that no trigger may deploy."),
+    "containers": ("containers", "containers", "List the containers of environments and their usage."),
+    "replay": ("replay", "replay", "Compare a version without traffic on captured requests."),
+    "quarantine": ("delivery", "quarantine", "List, add and lift versions that no trigger may deploy."),
     "watch": ("agent", "watch", "Run the agent: pushes, schedules, healing, signals."),
     "ui": ("ui", "ui", "Open the cockpit."),
 }
@@ -61,7 +63,7 @@ class _Commands(typer.core.TyperGroup):
 ABOUT = """\
 The terminal cockpit for delivering machine-learning models: from a commit to a served version, and back in a second.
 
-Without a command it opens the cockpit, or prints `status` where there is no terminal.
+Without a command it opens the cockpit on a terminal, and prints `status` elsewhere.
 
 \b
 Example:
@@ -79,7 +81,7 @@ Directory = Annotated[
 
 
 def build(only: str | None = None) -> typer.Typer:
-    """The tree with every command, or with one."""
+    """Returns the tree with every command, or with one."""
     app = typer.Typer(
         name="podium",
         cls=_Commands,
@@ -100,14 +102,14 @@ def build(only: str | None = None) -> typer.Typer:
             raise typer.Exit
         session.directory.set(directory)
         if context.invoked_subcommand is None and not context.resilient_parsing:
-            from .ui import bare
+            from .commands.ui import bare
 
             bare()
 
     for name, (module, attribute, line) in COMMANDS.items():
         if only is None or name == only:
             command: Callable[..., Any] | typer.Typer = getattr(
-                importlib.import_module(f".{module}", __package__), attribute
+                importlib.import_module(f".commands.{module}", __package__), attribute
             )
             if isinstance(command, typer.Typer):
                 app.add_typer(command, name=name, short_help=line)
@@ -117,7 +119,7 @@ def build(only: str | None = None) -> typer.Typer:
 
 
 def run(words: Sequence[str]) -> int:
-    """Parse and carry out one call; its exit code. Raises what the command raises."""
+    """Parses and carries out one call; returns its exit code and raises what the command raises."""
     completing = "_PODIUM_COMPLETE" in os.environ
     named = None if completing else _named(words)
     bare = not words and not completing
@@ -132,7 +134,7 @@ def run(words: Sequence[str]) -> int:
 
 
 def _named(words: Sequence[str]) -> str | None:
-    """The command that a call names, past `-C DIR`; None where the whole tree is needed (help, completion, an
+    """Returns the command that a call names, past `-C DIR`; None if the whole tree is needed (help, completion, an
     unknown word)."""
     rest = iter(words)
     for word in rest:
@@ -145,6 +147,5 @@ def _named(words: Sequence[str]) -> str | None:
     return "status" if words else None
 
 
-# Typer carries a copy of click in some versions and imports click in others: reach the base class through what both
-# export.
+# Some versions of Typer have a copy of click, others import it: the base class is reached by what both export.
 _ClickException: type[Exception] = typer.BadParameter.__mro__[2]

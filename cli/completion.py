@@ -1,5 +1,5 @@
-"""What the shell offers after TAB: names from the project's own files. Nothing here may raise: a completion that
-fails offers nothing."""
+"""What the shell offers after TAB: names of the project. Nothing here may raise: a completion that fails offers
+nothing."""
 
 from __future__ import annotations
 

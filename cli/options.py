@@ -1,17 +1,20 @@
 """The options that several commands share, each with its words once.
 
-`session.command` spreads a parameter whose type is one of the dataclasses below into an option for each field.
+`session.command` makes an option of each field of a parameter whose type is one of the dataclasses below.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 
 from .completion import complete_environment, complete_run, complete_version
-from .output import Format, Output
+from .text.log_lines import Stream
+from .text.output import Format
+
+VERSION_HELP = "A version's number, an alias, or the beginning of a commit."
 
 
 def environment_option(help: str) -> Any:
@@ -21,45 +24,59 @@ def environment_option(help: str) -> Any:
     )
 
 
-AnyEnvironment = Annotated[str | None, environment_option("One environment.")]
-EnvironmentName = Annotated[
-    str | None,
-    environment_option("The environment. Default: the one that promotions are for, which carries `champion`."),
-]
-VersionName = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[VERSION]",
-        help="3, an alias, or a commit's beginning.",
-        autocompletion=complete_version,
-        show_default=False,
+def run_argument(metavar: str) -> Any:
+    return typer.Argument(
+        metavar=metavar, help="The run's number, or `last`.", autocompletion=complete_run, show_default=False
+    )
+
+
+def version_argument(metavar: str) -> Any:
+    return typer.Argument(metavar=metavar, help=VERSION_HELP, autocompletion=complete_version, show_default=False)
+
+
+Output = Annotated[
+    Format,
+    typer.Option(
+        "-o", "--output", help="table for people; plain (tab-separated, no header) for cut and awk; json for programs."
     ),
 ]
-RunName = Annotated[
-    str,
-    typer.Argument(metavar="RUN", help="The run's number, or `last`.", autocompletion=complete_run, show_default=False),
+AnyEnvironment = Annotated[str | None, environment_option("Only this environment. Default: all.")]
+EnvironmentName = Annotated[
+    str | None, environment_option("The environment. Default: the one that carries the champion.")
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. A protected environment also wants --confirm.")]
+VersionName = Annotated[str | None, version_argument("[VERSION]")]
+NeededVersion = Annotated[str, version_argument("VERSION")]
+RunName = Annotated[str, run_argument("RUN")]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="NAME", help="The model. Default: the project's own.", show_default=False),
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Do not ask the registry; show its last known state.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. A protected environment needs --confirm as well.")]
 Confirm = Annotated[
     str,
     typer.Option(
-        "--confirm", metavar="NAME", help="The protected environment's name, typed on purpose.", show_default=False
+        "--confirm",
+        metavar="NAME",
+        help="The name of the protected environment, instead of typing it when asked.",
+        show_default=False,
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and change nothing.")]
 Force = Annotated[
     bool,
     typer.Option(
-        "--force", help="Override a gate's refusal or a quarantine. Needs --why; both are kept in the ledger."
+        "--force",
+        help="Override a gate's refusal or a quarantine. Needs --why; both are kept in the ledger.",
     ),
 ]
 Why = Annotated[
-    str, typer.Option("--why", metavar="REASON", help="The reason; kept with the change.", show_default=False)
+    str, typer.Option("--why", metavar="REASON", help="The reason. It is kept in the journal.", show_default=False)
 ]
 Detach = Annotated[
-    bool, typer.Option("-d", "--detach", help="Return as soon as it has started and print the run's number.")
+    bool, typer.Option("-d", "--detach", help="Return as soon as the run has started, and print its number.")
 ]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show how steps end, not what they print.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show how steps end, but not their output.")]
 
 
 @dataclass(frozen=True)
@@ -76,6 +93,8 @@ class FollowOptions:
 class ChangeOptions:
     """How a plan is agreed to and followed."""
 
+    quiet: ClassVar[bool] = False
+
     yes: Yes = False
     confirm: Confirm = ""
     dry_run: DryRun = False
@@ -87,3 +106,21 @@ class ChangeOptions:
 @dataclass(frozen=True)
 class RolloutOptions(ChangeOptions):
     force: Force = False
+
+
+@dataclass(frozen=True)
+class LogOptions:
+    """Which lines of logs are printed, and how."""
+
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Print new lines until the steps have finished.")] = (
+        False
+    )
+    tail: Annotated[
+        int | None,
+        typer.Option("--tail", "-n", metavar="N", min=0, help="Only the last N lines of each log.", show_default=False),
+    ] = None
+    timestamps: Annotated[bool, typer.Option("--timestamps", "-t", help="Begin each line with its time (UTC).")] = False
+    stream: Annotated[
+        Stream, typer.Option("--stream", help="Only standard output, standard error, or Podium's own messages.")
+    ] = Stream.ALL
+    output_format: Output = Format.TABLE

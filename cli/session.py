@@ -1,4 +1,4 @@
-"""What every command shares: which project it is about, and the façade opened on it for just that command."""
+"""What every command needs: the project that it is about, and the façade, opened for this command only."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ _DIRECTORY = Annotated[
 
 
 def command(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a command `-C DIR`, and the opened project where its first parameter is called `cockpit`. A parameter whose
-    type is a dataclass of `options.py` becomes an option for each of its fields. What the command returns is the exit
-    code."""
+    """Adds `-C DIR` to a command, and passes it the opened project if its first parameter is called `cockpit`. A
+    parameter whose type is a dataclass becomes an option for each of its fields. The command returns the exit code."""
     signature = inspect.signature(function, eval_str=True)
     parameters = list(signature.parameters.values())
     wants_cockpit = bool(parameters) and parameters[0].name == "cockpit"
@@ -55,7 +54,7 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _options(kind: Any) -> list[inspect.Parameter]:
-    """A parameter for each field of a dataclass, with the field's default and annotation."""
+    """Returns a parameter for each field of a dataclass, with the field's default and annotation."""
     hints = get_type_hints(kind, include_extras=True)
     return [
         inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=hints[each.name])
@@ -64,18 +63,26 @@ def _options(kind: Any) -> list[inspect.Parameter]:
 
 
 def start() -> Path:
-    """The directory that the call is about. UsageError when `-C` names none."""
+    """Returns the directory that the call is about. Raises UsageError if `-C` names none."""
     chosen = directory.get()
     if chosen is None:
         return Path.cwd()
     if not chosen.is_dir():
         from ..core.errors import UsageError
 
-        raise UsageError(f"-C {chosen}: there is no such directory")
+        raise UsageError(f"-C {chosen}: no such directory")
     return chosen
 
 
 def opened() -> Cockpit:
+    """Returns the façade of the project that the call is about."""
     from ..core.cockpit import Cockpit
 
-    return Cockpit.open(start())
+    return Cockpit.open(start(), say=_tell)
+
+
+def _tell(text: str) -> None:
+    """Says what opening the project has found out."""
+    from .text.diagnostics import clean_lines, note
+
+    note(clean_lines(text), style="yellow")

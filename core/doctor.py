@@ -193,7 +193,7 @@ def _mlflow(project: Examined) -> Iterator[Finding]:
         return
     from .registry.snapshot import stale
 
-    known = len(project.journal.versions.of(mlflow.model))
+    known = project.journal.versions.count(mlflow.model)
     seen = "not looked at since it changed" if stale(project.config, project.journal) else "as last seen"
     yield _ok("mlflow", f"{mlflow.tracking_uri.rpartition('@')[2]}, {known} versions of {mlflow.model} ({seen})")
 
@@ -286,28 +286,28 @@ def _lives(pid: int, started: float | None) -> bool:
     return alive(pid, started)
 
 
-def _statuses(project: Examined) -> list[EnvironmentStatus]:
-    from .delivery.status.status import status
-
-    config = project.config
-    return [status(config, project.journal, environment) for environment in config.environments.values()]
-
-
 def _ports(project: Examined) -> Iterator[Finding]:
+    from .delivery.environment.runtime import EnvironmentRuntime
     from .delivery.host.ports import bindable, listener
 
-    statuses = {status.name: status for status in _statuses(project)}
     for environment in project.config.environments.values():
         if (
             not plugins.driver_capabilities(environment.driver).local_proxy
-            or statuses[environment.name].proxy_alive
             or bindable(environment.bind, environment.port)
+            or EnvironmentRuntime(project.config, project.journal, environment).proxy.alive()
         ):
             continue
         owner = listener(environment.port)
         by = f" by process {owner[0]} ({owner[1]})" if owner else ""
         hint = f"stop that process, or give environments.{environment.name}.port another number"
         yield Finding(Health.PROBLEM, "ports", f"port {environment.port} of {environment.name} is taken{by}", hint)
+
+
+def _statuses(project: Examined) -> list[EnvironmentStatus]:
+    from .delivery.status.status import status
+
+    config = project.config
+    return [status(config, project.journal, environment) for environment in config.environments.values()]
 
 
 def _environments(project: Examined) -> Iterator[Finding]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
+from .delivery.environment.registry_view import RegistryView
 from .domain.containers import Image
 from .domain.delivery import Replica, ReplicaState
 from .domain.models import Lineage, Version
@@ -11,9 +12,7 @@ from .domain.project import Project
 from .domain.runs import Run
 from .errors import NotFound
 from .journal import Journal
-
-# What Git itself calls unambiguous enough to print.
-_MIN_COMMIT_LENGTH = 7
+from .journal.versions import MIN_COMMIT_LENGTH
 
 
 def rows(journal: Journal, project: Project, of: str) -> list[Lineage]:
@@ -22,9 +21,8 @@ def rows(journal: Journal, project: Project, of: str) -> list[Lineage]:
 
     A version that several environments serve has a row for each. Raises NotFound if nothing matches.
     """
-    known = journal.versions.of(project.mlflow.model)
     if of in project.environments:
-        found = _in_environment(journal, project, of, known)
+        found = _in_environment(journal, project, of)
         if not found:
             raise NotFound(
                 f"environment {of} serves nothing yet", hint="deploy a version with `podium deploy` or `podium promote`"
@@ -32,10 +30,9 @@ def rows(journal: Journal, project: Project, of: str) -> list[Lineage]:
         return found
     run = _run(journal, of)
     if run is not None:
-        return _rows_of(journal, project, [version for version in known if version.run_id == run.id]) or [
-            _bare(project, run.commit, run.id)
-        ]
-    versions = [version for version in known if _names(of, version)]
+        made = journal.versions.made_by(project.mlflow.model, run.id)
+        return _rows_of(journal, project, made) or [_bare(project, run.commit, run.id)]
+    versions = _named(journal, project.mlflow.model, of)
     if versions:
         return _rows_of(journal, project, versions)
     runs = _runs_of_commit(journal, of)
@@ -47,11 +44,12 @@ def rows(journal: Journal, project: Project, of: str) -> list[Lineage]:
     )
 
 
-def _names(text: str, version: Version) -> bool:
+def _named(journal: Journal, model: str, text: str) -> list[Version]:
+    """Returns the versions that the text names. As many digits as a commit's beginning has are one."""
     number = text.removeprefix("v")
-    if number.isdecimal() and len(number) < _MIN_COMMIT_LENGTH:
-        return version.version == int(number)
-    return text in version.aliases or (len(text) >= _MIN_COMMIT_LENGTH and version.commit.startswith(text))
+    if number.isdecimal() and len(number) < MIN_COMMIT_LENGTH:
+        return journal.versions.some(model, [int(number)])
+    return journal.versions.matching(model, text)
 
 
 def _run(journal: Journal, of: str) -> Run | None:
@@ -63,14 +61,14 @@ def _run(journal: Journal, of: str) -> Run | None:
 
 def _runs_of_commit(journal: Journal, commit: str) -> list[Run]:
     """Returns the runs at a commit that produced no version, newest first."""
-    if len(commit) < _MIN_COMMIT_LENGTH:
+    if len(commit) < MIN_COMMIT_LENGTH:
         return []
     return [run for run in journal.runs.page(limit=50, search=commit) if run.commit.startswith(commit)]
 
 
-def _rows_of(journal: Journal, project: Project, versions: Iterable[Version]) -> list[Lineage]:
+def _rows_of(journal: Journal, project: Project, versions: Sequence[Version]) -> list[Lineage]:
     replicas = {name: journal.replicas.of(name) for name in project.environments}
-    images = _images(journal, project)
+    images = _images(journal, project, {version.version for version in versions})
     found: list[Lineage] = []
     for version in versions:
         served = [
@@ -82,15 +80,15 @@ def _rows_of(journal: Journal, project: Project, versions: Iterable[Version]) ->
     return found
 
 
-def _in_environment(journal: Journal, project: Project, environment: str, known: Sequence[Version]) -> list[Lineage]:
+def _in_environment(journal: Journal, project: Project, environment: str) -> list[Lineage]:
     replicas = journal.replicas.of(environment)
     current = journal.ledger.current(environment)
     numbers = {replica.version for replica in replicas} | ({current.to_version} if current else set[int]())
-    by_number = {version.version: version for version in known}
-    images = _images(journal, project)
+    registry = RegistryView.load(journal, project.mlflow.model)
+    images = _images(journal, project, numbers)
     found: list[Lineage] = []
     for number in sorted(numbers, reverse=True):
-        version = by_number.get(number)
+        version = registry.version(number)
         if version is None and current is not None and current.to_version == number:
             # The registry forgot it, or was never seen: the ledger still knows what it put there.
             version = Version(
@@ -100,10 +98,11 @@ def _in_environment(journal: Journal, project: Project, environment: str, known:
     return found
 
 
-def _images(journal: Journal, project: Project) -> list[Image]:
-    """Returns the images of all versions on all engines. If several engines have a version's image, the last one in
+def _images(journal: Journal, project: Project, versions: Collection[int]) -> list[Image]:
+    """Returns the images of these versions on all engines. If several engines have a version's image, the last one in
     the list counts: a pushed one, else the newest."""
-    return sorted(journal.images.of(project.mlflow.model), key=lambda image: (bool(image.digest), image.built))
+    found = [image for version in versions for image in journal.images.of(project.mlflow.model, version)]
+    return sorted(found, key=lambda image: (bool(image.digest), image.built))
 
 
 def _image(version: Version, own: Sequence[Replica], images: Sequence[Image]) -> str:

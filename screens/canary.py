@@ -6,7 +6,7 @@ from ..core.domain import format as fmt
 from ..core.domain.delivery import CanaryState, CanaryStatus
 from ..core.domain.verdicts import CheckResult
 from ..tui.glyphs import Glyphs
-from ..tui.widgets.pane import Span, fit, safe
+from ..tui.widgets.pane import Span, fit
 from ..tui.widgets.text_pane import Line
 
 _BAR_WIDTH = 30
@@ -82,7 +82,7 @@ def _state_lines(canary: CanaryStatus, now: float, glyphs: Glyphs) -> list[Line]
         ((f" {glyphs[glyph]} ", colour), (str(canary.state), f"{colour}!"), (f"   {began}", "muted"), *verdict)
     ]
     if canary.message:
-        found.append(((f"   {safe(canary.message)}", colour if canary.state is not CanaryState.RUNNING else "muted"),))
+        found.append(((f"   {canary.message}", colour if canary.state is not CanaryState.RUNNING else "muted"),))
     if canary.state is CanaryState.INCONCLUSIVE:
         found.append((("   U resumes with the next stage, F gives it all traffic, X puts all back", "wait"),))
     return found
@@ -95,10 +95,10 @@ def _check_line(result: CheckResult, glyphs: Glyphs) -> Line:
     before = "" if result.baseline is None else f"was {fmt.signal(result.name, result.baseline)}"
     rows = "" if result.rows is None else f"{result.rows:,} req"
     said = ", ".join(part for part in (limit, before, rows) if part)
-    words = safe(result.message) if result.value is None else said
+    words = result.message if result.value is None else said
     return (
         (f" {mark} ", colour),
-        (fit(safe(result.name), 12, glyphs) + " ", ""),
+        (fit(result.name, 12, glyphs) + " ", ""),
         (f"{result.verdict:<13}", colour),
         ("" if result.value is None else f"{value:>9}  ", "text!"),
         (words, "muted" if colour == "ok" else colour),

@@ -32,7 +32,7 @@ def run_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> tup
     return (
         Column("run", lambda run: ((str(run.id), "accent"),), width=5, align="right", sort=lambda run: run.id),
         Column("state", state, width=13, sort=lambda run: run.state),
-        Column("what", lambda run: run.title, width=8, flex=3, sort=lambda run: run.title),
+        Column("what", lambda run: run.title, width=8, flex=3, sort=lambda run: run.title, both_ends=True),
         Column("commit", commit, width=8, sort=lambda run: run.commit, from_width=54),
         Column(
             "by",
@@ -96,3 +96,7 @@ def health_cell(glyphs: Glyphs, status: EnvironmentStatus) -> Cell:
     health = status.health
     glyph, role = _CONDITIONS[health.condition]
     return ((f"{glyphs[glyph]} ", role), (health.words, role))
+
+
+def serves_cell(status: EnvironmentStatus) -> Cell:
+    return (("nothing", "faint"),) if status.serving is None else ((f"v{status.serving}", "ok!"),)

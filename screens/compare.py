@@ -61,7 +61,7 @@ class CompareScreen(PodiumScreen):
 
         return (
             Column("", lambda row: ((row.kind, "faint"),), width=6, sort=lambda row: row.kind),
-            Column("", name, width=16, flex=1, sort=lambda row: row.name),
+            Column("", name, width=16, flex=1, sort=lambda row: row.name, both_ends=True),
             *(value(index) for index in range(len(self._comparison.versions))),
             Column(
                 f"v{self._comparison.versions[-1].version} - v{self._comparison.versions[0].version}",

@@ -12,7 +12,7 @@ from ..tui.widgets.sparkline import sparkline
 from ..tui.widgets.table import Column
 from .container_rows import Row, natural, short_image, words
 
-# What is below this must not fill the picture: an idle container's noise, a quiet line's few packets.
+# What is below this must not fill the curve: an idle container's noise, a quiet line's few packets.
 _FLOORS = {"cpu": 0.2, "memory": 0.0}
 _FLOOR = 4_000.0  # bytes a second
 

@@ -133,11 +133,11 @@ def words(container: Container, replica: Replica | None) -> tuple[str, str, str]
     }.get(container.state, ("warn", container.state, "warn"))
 
 
-def counts(picture: EngineSnapshot, status: EnvironmentStatus | None) -> tuple[int, int]:
+def counts(snapshot: EngineSnapshot, status: EnvironmentStatus | None) -> tuple[int, int]:
     """(running, those that something is wrong with)."""
     replicas = {replica.id: replica for replica in status.replicas} if status is not None else {}
-    roles = [words(container, replicas.get(container.replica))[2] for container in picture.containers]
-    return sum(container.state == "running" for container in picture.containers), sum(role == "bad" for role in roles)
+    roles = [words(container, replicas.get(container.replica))[2] for container in snapshot.containers]
+    return sum(container.state == "running" for container in snapshot.containers), sum(role == "bad" for role in roles)
 
 
 def short_image(container: Container) -> str:

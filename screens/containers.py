@@ -12,6 +12,7 @@ from ..core.cockpit import Cockpit
 from ..core.domain import format as fmt
 from ..core.domain.containers import GONE, REPLICA, Container, EngineSnapshot
 from ..core.domain.delivery import EnvironmentStatus
+from ..core.domain.text import one_line
 from ..core.domain.watching import AgentStatus, Series
 from ..tui import queries
 from ..tui.context import Context
@@ -20,7 +21,7 @@ from ..tui.pool import SLOW
 from ..tui.queries import Query
 from ..tui.widgets.log_merge import MergedLog
 from ..tui.widgets.log_view import LogView
-from ..tui.widgets.pane import Span, safe
+from ..tui.widgets.pane import Span
 from ..tui.widgets.table import Table
 from ..tui.widgets.text_pane import TextPane
 from .base import PodiumScreen
@@ -67,11 +68,11 @@ class ContainersScreen(PodiumScreen):
 
     def queries(self) -> Iterable[Query]:
         yield queries.ENVIRONMENTS
-        yield queries.PICTURES
-        for picture in self._pictures:
-            names = tuple(sorted({one.replica or one.name for one in picture.containers if one.state == "running"}))
+        yield queries.SNAPSHOTS
+        for snapshot in self._snapshots:
+            names = tuple(sorted({one.replica or one.name for one in snapshot.containers if one.state == "running"}))
             if names:
-                yield queries.usage(picture.environment, names, self.podium.clock)
+                yield queries.usage(snapshot.environment, names, self.podium.clock)
 
     # What is shown
 
@@ -93,11 +94,11 @@ class ContainersScreen(PodiumScreen):
         return self.project.with_containers if self.project is not None else ()
 
     @property
-    def _pictures(self) -> tuple[EngineSnapshot, ...]:
+    def _snapshots(self) -> tuple[EngineSnapshot, ...]:
         """As the agent wrote them, or as they were looked at with r since."""
-        kept: tuple[EngineSnapshot, ...] = self.store.value("pictures", ())
-        newest = {picture.environment: picture for picture in (*kept, *self.store.value("looks", ()))}
-        newest |= {picture.environment: picture for picture in kept if picture.at >= newest[picture.environment].at}
+        kept: tuple[EngineSnapshot, ...] = self.store.value("snapshots", ())
+        newest = {each.environment: each for each in (*kept, *self.store.value("looks", ()))}
+        newest |= {each.environment: each for each in kept if each.at >= newest[each.environment].at}
         return tuple(newest.values())
 
     @property
@@ -113,9 +114,9 @@ class ContainersScreen(PodiumScreen):
 
     def show(self) -> None:
         usage: dict[str, Mapping[str, Mapping[str, Series]]] = {
-            picture.environment: self.store.value(f"usage:{picture.environment}", {}) for picture in self._pictures
+            snapshot.environment: self.store.value(f"usage:{snapshot.environment}", {}) for snapshot in self._snapshots
         }
-        rows = rows_of(self._pictures, self._statuses, usage, stale=self._stale)
+        rows = rows_of(self._snapshots, self._statuses, usage, stale=self._stale)
         before = len(self.table.rows)
         if rows and not before and not self._wanted:
             # The one that matters first.
@@ -165,7 +166,7 @@ class ContainersScreen(PodiumScreen):
 
     def _why_empty(self) -> tuple[Span, ...]:
         names = self._names
-        snapshot = self.store.get("pictures")
+        snapshot = self.store.get("snapshots")
         if self.project is not None and not names:
             return (
                 ("No environment runs containers: all of podium.yaml's serve from processes of this machine.", "text"),
@@ -194,38 +195,10 @@ class ContainersScreen(PodiumScreen):
         return ((f"podium deploy -e {names[0]}    starts them again", "muted"),) if names else ()
 
     def _show_banner(self) -> None:
-        """What is wrong with the picture as a whole: an engine that does not answer, nobody who looks."""
-        glyphs, now = self.glyphs, self.podium.clock()
-        said: list[tuple[str, str]] = [
-            (
-                (
-                    f"{glyphs['bad']} {picture.environment} is not seen since {fmt.when(picture.at, now)}:"
-                    f" {safe(picture.message)}"
-                ),
-                "bad!",
-            )
-            for picture in self._pictures
-            if picture.message
-        ]
-        if not self._watched and self._pictures:
-            agent: AgentStatus | None = self.store.value("agent")
-            # A picture is true, however old, as long as somebody followed the engine's events.
-            seen = fmt.when(
-                max(
-                    max(picture.at for picture in self._pictures),
-                    (agent.heartbeat if agent is not None else None) or 0.0,
-                ),
-                now,
-            )
-            said.append(
-                (
-                    (
-                        f"{glyphs['warn']} as of {seen}: no agent looks at the engines; podium watch --daemon starts"
-                        " one, r looks once"
-                    ),
-                    "warn!",
-                )
-            )
+        """What is wrong with the snapshots as a whole: an engine that does not answer, nobody who looks."""
+        said: list[Span] = [(self._not_seen(each), "bad!") for each in self._snapshots if each.message]
+        if not self._watched and self._snapshots:
+            said.append((self._unwatched(), "warn!"))
         lines = [
             ((piece, role),) for text, role in said for piece in textwrap.wrap(text, max(20, self.size.width - 4))[:3]
         ]
@@ -233,6 +206,21 @@ class ContainersScreen(PodiumScreen):
         banner = self.query_one("#banner", TextPane)
         banner.set_lines(lines)
         banner.styles.height = min(5, len(lines)) or None
+
+    def _not_seen(self, snapshot: EngineSnapshot) -> str:
+        since = fmt.when(snapshot.at, self.podium.clock())
+        words = f"{snapshot.environment} is not seen since {since}: {snapshot.message}"
+        return f"{self.glyphs['bad']} {one_line(words)}"
+
+    def _unwatched(self) -> str:
+        agent: AgentStatus | None = self.store.value("agent")
+        # A snapshot is true, however old, as long as somebody followed the engine's events.
+        followed = (agent.heartbeat if agent is not None else None) or 0.0
+        seen = fmt.when(max(followed, *(each.at for each in self._snapshots)), self.podium.clock())
+        return (
+            f"{self.glyphs['warn']} as of {seen}: no agent looks at the engines;"
+            " podium watch --daemon starts one, r looks once"
+        )
 
     # The log
 
@@ -303,7 +291,7 @@ class ContainersScreen(PodiumScreen):
 
         def looked(snapshots: tuple[EngineSnapshot, ...]) -> None:
             self.store.put("looks", snapshots)
-            away = [picture.environment for picture in snapshots if picture.message]
+            away = [snapshot.environment for snapshot in snapshots if snapshot.message]
             self.podium.say(
                 f"the engine of {' and '.join(away)} does not answer" if away else "everything is up to date",
                 "warn" if away else "accent",
@@ -367,4 +355,4 @@ class ContainersScreen(PodiumScreen):
 
 
 def _look(cockpit: Cockpit, names: tuple[str, ...]) -> tuple[EngineSnapshot, ...]:
-    return tuple(picture for name in names if (picture := cockpit.containers.look(name)) is not None)
+    return tuple(snapshot for name in names if (snapshot := cockpit.containers.look(name)) is not None)

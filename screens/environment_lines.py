@@ -11,7 +11,6 @@ from ..core.domain.models import Version
 from ..core.domain.repair import Severity
 from ..core.domain.watching import SIGNALS, Series
 from ..tui.glyphs import Glyphs
-from ..tui.widgets.pane import safe
 from ..tui.widgets.sparkline import sparkline
 from ..tui.widgets.text_pane import Line
 from .version_lines import lineage_line
@@ -28,7 +27,7 @@ _LABELS = {
     "memory": "memory",
 }
 _ROLES = {"requests": "run", "error_rate": "bad", "cpu": "wait", "memory": "wait"}
-# A signal that is below this must not fill the picture: errors of a hundredth part, an idle replica's CPU.
+# A signal that is below this must not fill the curve: errors of a hundredth part, an idle replica's CPU.
 _FLOORS = {"error_rate": 0.05, "cpu": 0.1}
 
 
@@ -38,7 +37,7 @@ def status_lines(status: EnvironmentStatus, version: Version | None, glyphs: Gly
     if status.deployment is not None:
         lines.append(_since(status.deployment, now))
     if status.locked_by:
-        lines.append(((f"{glyphs['lock']} locked: {safe(status.locked_by)}", "warn"),))
+        lines.append(((f"{glyphs['lock']} locked: {status.locked_by}", "warn"),))
     replicas = sorted(status.replicas, key=lambda replica: (-replica.weight, replica.id))
     lines += [_replica(replica, glyphs, now) for replica in replicas]
     return [*lines, *_down(status, glyphs)]
@@ -54,9 +53,9 @@ def _serving(status: EnvironmentStatus, version: Version | None, glyphs: Glyphs)
 
 def _rollback(status: EnvironmentStatus, glyphs: Glyphs) -> Line:
     if status.rollback_to is None:
-        return (("rollback ", "muted"), (safe(status.rollback_note) or "no earlier version to go back to", "faint"))
+        return (("rollback ", "muted"), (status.rollback_note or "no earlier version to go back to", "faint"))
     expected = f" in about {fmt.duration(status.rollback_seconds)}" if status.rollback_seconds is not None else ""
-    note = f"   {safe(status.rollback_note)}" if status.rollback_note else ""
+    note = f"   {status.rollback_note}" if status.rollback_note else ""
     return (
         ("rollback ", "muted"),
         (f"{glyphs['ok']} ready: B brings v{status.rollback_to} back{expected}", "ok"),
@@ -71,7 +70,7 @@ def _differences(status: EnvironmentStatus, glyphs: Glyphs) -> list[Line]:
     return [
         ((badge, "badge"), ("  between the ledger and what runs: M plans the repair", "muted")),
         *(
-            ((f"{glyphs['warn']} {safe(each.words)}", "bad" if each.severity is Severity.PROBLEM else "warn"),)
+            ((f"{glyphs['warn']} {each.words}", "bad" if each.severity is Severity.PROBLEM else "warn"),)
             for each in status.differences
         ),
     ]
@@ -80,9 +79,9 @@ def _differences(status: EnvironmentStatus, glyphs: Glyphs) -> list[Line]:
 def _since(deployment: Deployment, now: float) -> Line:
     return (
         ("since ", "muted"),
-        (f"{deployment.how} by {safe(deployment.who)} {fmt.when(deployment.at, now)}", ""),
+        (f"{deployment.how} by {deployment.who} {fmt.when(deployment.at, now)}", ""),
         (f"   {deployment.strategy}" if deployment.strategy else "", "muted"),
-        (f"   {safe(deployment.why)}", "muted"),
+        (f"   {deployment.why}", "muted"),
     )
 
 
@@ -96,7 +95,7 @@ def _replica(replica: Replica, glyphs: Glyphs, now: float) -> Line:
         (f"v{replica.version:<4}", "accent"),
         (f"{replica.slot:<10} :{replica.port:<6} {share:<11}", "muted"),
         (f"{up}{restarts}", "muted" if not replica.restarts else "warn"),
-        (f"  {safe(replica.message)}" if replica.message else "", "warn"),
+        (f"  {replica.message}" if replica.message else "", "warn"),
     )
 
 

@@ -20,8 +20,9 @@ from ..tui.widgets.table import Column, Table
 from ..tui.widgets.text_pane import TextPane
 from . import canary
 from .base import PodiumScreen
-from .cells import health_cell
+from .cells import health_cell, serves_cell
 from .changes import ChangeKeys
+from .deployment_columns import deployment_text, history_columns
 from .environment_lines import POINTS, signal_lines, status_lines
 
 _CANARY_LINES = 11  # lines at most of a canary's pane, where the signals and the ledger stand below it
@@ -46,6 +47,8 @@ class EnvironmentsScreen(PodiumScreen):
     EnvironmentsScreen.-zoomed #history.-zoom { display: block; }
     EnvironmentsScreen #status.-protected { border: round $protected; border-title-color: $protected;
         border-title-style: bold; }
+    EnvironmentsScreen #status.-protected:focus { border: heavy $protected; border-title-style: bold reverse; }
+    EnvironmentsScreen #canary:focus { border: heavy $wait; border-title-style: bold reverse; }
     EnvironmentsScreen.-history #signals { display: none; }
     EnvironmentsScreen.-history #history { display: block; }
     EnvironmentsScreen.-tall.-history #signals { display: block; }
@@ -64,20 +67,7 @@ class EnvironmentsScreen(PodiumScreen):
     def body(self) -> ComposeResult:
         yield Table[EnvironmentStatus](
             "Environments",
-            (
-                Column("environment", self._name_cell, width=22, flex=2, sort=lambda status: status.name),
-                Column(
-                    "serves",
-                    lambda status: (
-                        (("nothing", "faint"),) if status.serving is None else ((f"v{status.serving}", "ok!"),)
-                    ),
-                    width=7,
-                ),
-                Column("state", lambda status: health_cell(self.glyphs, status), width=20, flex=2),
-                Column("back to", self._ready, width=14, flex=1),
-                Column("driver", lambda status: ((status.driver, "muted"),), width=8, from_width=90),
-                Column("address", lambda status: ((status.url, "muted"),), width=22, flex=1, from_width=100),
-            ),
+            self._columns(),
             key=lambda status: status.name,
             text=lambda status: f"{status.name} {status.url}",
             id="list",
@@ -88,53 +78,21 @@ class EnvironmentsScreen(PodiumScreen):
             yield TextPane("Signals", id="signals")
             yield Table[Deployment](
                 "History",
-                (
-                    Column(
-                        "when",
-                        lambda row: ((fmt.when(row.at, self.podium.clock()), "muted"),),
-                        width=16,
-                        sort=lambda row: row.at,
-                    ),
-                    Column(
-                        "how",
-                        lambda row: str(row.how) + (" forced" if row.forced else ""),
-                        width=9,
-                        sort=lambda row: row.how,
-                    ),
-                    Column(
-                        "from",
-                        lambda row: (
-                            (f"v{row.from_version}" if row.from_version is not None else self.glyphs["dash"], "muted"),
-                        ),
-                        width=5,
-                        align="right",
-                    ),
-                    Column(
-                        "to",
-                        lambda row: ((f"v{row.to_version}", "accent!"),),
-                        width=5,
-                        align="right",
-                        sort=lambda row: row.to_version,
-                    ),
-                    Column("state", self._deployment_state, width=12, sort=lambda row: row.state),
-                    Column(
-                        "took",
-                        lambda row: ((fmt.duration(row.ended - row.at) if row.ended else "", "muted"),),
-                        width=6,
-                        align="right",
-                    ),
-                    Column(
-                        "run", lambda row: ((str(row.run_id or ""), "muted"),), width=4, align="right", from_width=80
-                    ),
-                    Column("who", lambda row: ((row.who.split(" from ")[0], "muted"),), width=9, from_width=80),
-                    Column("why", lambda row: ((row.message or row.why, "muted"),), width=8, flex=1, from_width=72),
-                ),
+                history_columns(lambda: self.glyphs, self.podium.clock),
                 key=lambda row: row.id,
-                text=lambda row: (
-                    f"{row.how} v{row.to_version} {row.state} {row.who} {row.why} {row.message} {row.commit}"
-                ),
+                text=deployment_text,
                 id="history",
             )
+
+    def _columns(self) -> tuple[Column[EnvironmentStatus], ...]:
+        return (
+            Column("environment", self._name_cell, width=22, flex=2, sort=lambda status: status.name),
+            Column("serves", serves_cell, width=7),
+            Column("state", lambda status: health_cell(self.glyphs, status), width=20, flex=2),
+            Column("back to", self._ready, width=14, flex=1),
+            Column("driver", lambda status: ((status.driver, "muted"),), width=8, from_width=90),
+            Column("address", lambda status: ((status.url, "muted"),), width=22, flex=1, from_width=100),
+        )
 
     def queries(self) -> Iterable[Query]:
         yield queries.ENVIRONMENTS
@@ -244,10 +202,6 @@ class EnvironmentsScreen(PodiumScreen):
             return ((self.glyphs["dash"], "faint"),)
         expected = f" {fmt.duration(status.rollback_seconds)}" if status.rollback_seconds is not None else ""
         return ((f"{self.glyphs['ok']} ", "ok"), (f"v{status.rollback_to}{expected}", ""))
-
-    def _deployment_state(self, row: Deployment) -> Cell:
-        glyph, role = self.glyphs.state(row.state)
-        return ((f"{glyph} {row.state}", role),)
 
     # Actions
 

@@ -14,6 +14,7 @@ from ..core.domain.verdicts import GateReport
 from ..tui import queries
 from ..tui.context import Context
 from ..tui.queries import Query
+from ..tui.widgets.pane import Cell
 from ..tui.widgets.table import Column, Table
 from ..tui.widgets.text_pane import TextPane
 from .base import PodiumScreen
@@ -22,6 +23,7 @@ from .changes import ChangeKeys
 from .version_lines import Known, version_lines
 
 _METRIC_COLUMNS = 3
+_METRICS_FROM = (0, 88, 100)  # the width of the table in cells from which each of them is shown
 _MAX_MARKED = 12
 
 
@@ -48,86 +50,29 @@ class ModelsScreen(PodiumScreen):
 
     def body(self) -> ComposeResult:
         yield Table[Model](
-            "Models",
-            (
-                Column(
-                    "model", lambda model: ((model.name, "text!"),), width=12, flex=1, sort=lambda model: model.name
-                ),
-                Column(
-                    "versions",
-                    lambda model: str(model.versions),
-                    width=8,
-                    align="right",
-                    sort=lambda model: model.versions,
-                ),
-                Column(
-                    "aliases",
-                    lambda model: (
-                        (", ".join(f"{alias} v{number}" for alias, number in sorted(model.aliases.items())), "muted"),
-                    ),
-                    width=12,
-                    flex=2,
-                ),
-            ),
-            key=lambda model: model.name,
-            text=lambda model: model.name,
-            id="models",
+            "Models", _model_columns(), key=lambda model: model.name, text=lambda model: model.name, id="models"
         )
         yield Table[Version](
             "Versions", self._columns(()), key=lambda version: version.version, text=version_text, id="versions"
         )
-        yield TextPane("Version", id="detail")
+        yield TextPane("Version", wrap=True, id="detail")
 
     def _columns(self, metrics: tuple[str, ...]) -> tuple[Column[Version], ...]:
-        clock = self.podium.clock
+        def verdict(version: Version) -> Cell:
+            return verdict_cell(self.glyphs, version.verdict)
 
-        def metric(name: str, index: int) -> Column[Version]:
-            return Column(
-                name[:12],
-                lambda version: fmt.number(version.metrics.get(name)),
-                width=max(8, min(12, len(name))),
-                align="right",
-                sort=lambda version: version.metrics.get(name),
-                from_width=(0, 88, 100)[index],
-            )
+        def made(version: Version) -> Cell:
+            return ((fmt.age(version.created, self.podium.clock()), "muted"),)
 
+        shown = metrics[:_METRIC_COLUMNS]
         return (
-            Column(
-                "version",
-                lambda version: ((f"v{version.version}", "accent!"),),
-                width=7,
-                sort=lambda version: version.version,
-            ),
+            Column("version", _number, width=7, sort=lambda version: version.version),
             Column("aliases", alias_spans, width=19, flex=2),
-            Column(
-                "gate",
-                lambda version: verdict_cell(self.glyphs, version.verdict),
-                width=14,
-                sort=lambda version: str(version.verdict or ""),
-            ),
-            *(metric(name, index) for index, name in enumerate(metrics[:_METRIC_COLUMNS])),
-            Column(
-                "commit",
-                lambda version: ((version.commit[:7], "muted"),),
-                width=7,
-                from_width=64,
-                sort=lambda version: version.commit,
-            ),
-            Column(
-                "run",
-                lambda version: ((str(version.run_id or ""), "muted"),),
-                width=5,
-                align="right",
-                from_width=74,
-                sort=lambda version: version.run_id,
-            ),
-            Column(
-                "made",
-                lambda version: ((fmt.age(version.created, clock()), "muted"),),
-                width=4,
-                align="right",
-                sort=lambda version: -version.created,
-            ),
+            Column("gate", verdict, width=14, sort=lambda version: str(version.verdict or "")),
+            *(_metric_column(name, from_width) for name, from_width in zip(shown, _METRICS_FROM, strict=False)),
+            Column("commit", _commit, width=7, from_width=64, sort=lambda version: version.commit),
+            Column("run", _run, width=5, align="right", from_width=74, sort=lambda version: version.run_id),
+            Column("made", made, width=4, align="right", sort=lambda version: -version.created),
         )
 
     def queries(self) -> Iterable[Query]:
@@ -276,6 +221,43 @@ class ModelsScreen(PodiumScreen):
         if version is None or project is None or project.embedded:
             return ""
         return f"{project.tracking_uri.rstrip('/')}/#/models/{version.model}/versions/{version.version}"
+
+
+def _model_columns() -> tuple[Column[Model], ...]:
+    def aliases(model: Model) -> Cell:
+        return ((", ".join(f"{alias} v{number}" for alias, number in sorted(model.aliases.items())), "muted"),)
+
+    return (
+        Column("model", lambda model: ((model.name, "text!"),), width=12, flex=1, sort=lambda model: model.name),
+        Column(
+            "versions", lambda model: str(model.versions), width=8, align="right", sort=lambda model: model.versions
+        ),
+        Column("aliases", aliases, width=12, flex=2),
+    )
+
+
+def _metric_column(name: str, from_width: int) -> Column[Version]:
+    return Column(
+        name,
+        lambda version: fmt.number(version.metrics.get(name)),
+        width=max(8, min(12, len(name))),
+        align="right",
+        sort=lambda version: version.metrics.get(name),
+        from_width=from_width,
+        both_ends=True,
+    )
+
+
+def _number(version: Version) -> Cell:
+    return ((f"v{version.version}", "accent!"),)
+
+
+def _commit(version: Version) -> Cell:
+    return ((version.commit[:7], "muted"),)
+
+
+def _run(version: Version) -> Cell:
+    return ((str(version.run_id or ""), "muted"),)
 
 
 def _same(quarantined: Quarantined, version: Version) -> bool:

@@ -9,6 +9,7 @@ from ..tui.widgets.log_view import LogView
 from ..tui.widgets.pane import Pane
 from ..tui.widgets.prompt import Prompt
 from ..tui.widgets.table import Table
+from ..tui.widgets.text_pane import TextPane
 
 if TYPE_CHECKING:
     from .base import PodiumScreen
@@ -60,7 +61,7 @@ class Navigation:
             self._screen.podium.say(f"sorted {pane.sort_next()}")
 
     def do_wrap(self) -> None:
-        if isinstance(self._pane, LogView):
+        if isinstance(self._pane, (LogView, TextPane)):
             self._screen.podium.say(
                 "long lines are wrapped" if self._pane.toggle_wrap() else "long lines are cut; left and right scroll"
             )

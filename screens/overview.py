@@ -3,7 +3,7 @@ well?"."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -16,14 +16,14 @@ from ..core.domain.runs import Run, RunState
 from ..core.domain.watching import Series
 from ..core.errors import ConfigError
 from ..tui import queries
-from ..tui.actions import BY_ID
+from ..tui.actions import BY_ID, Action
 from ..tui.context import Context
 from ..tui.queries import Query, RunsView
 from ..tui.widgets.pane import Cell
 from ..tui.widgets.sparkline import sparkline
 from ..tui.widgets.table import Column, Table
 from .base import PodiumScreen, error_lines
-from .cells import health_cell, run_columns, run_text
+from .cells import health_cell, run_columns, run_text, serves_cell
 from .changes import ChangeKeys
 from .container_rows import counts
 
@@ -83,16 +83,13 @@ class OverviewScreen(PodiumScreen):
     def __init__(self) -> None:
         super().__init__()
         self.changes = ChangeKeys(self)
+        self._untouched = True
 
     def body(self) -> ComposeResult:
-        clock = self.podium.clock
         with Vertical(id="top", classes="group"):
             yield Table[Need](
                 "Needs you",
-                (
-                    Column("", self._need_subject, width=18),
-                    Column("", self._need_words, width=20, flex=1),
-                ),
+                (Column("", self._need_subject, width=18), Column("", self._need_words, width=20, flex=1)),
                 key=lambda need: (need.subject, need.words),
                 text=lambda need: f"{need.subject} {need.words}",
                 header=False,
@@ -100,30 +97,29 @@ class OverviewScreen(PodiumScreen):
             )
             yield Table[EnvironmentStatus](
                 "Environments",
-                (
-                    Column("environment", self._env_name, width=21, flex=1),
-                    Column("serves", self._serves, width=8),
-                    Column("state", lambda status: health_cell(self.glyphs, status), width=18, flex=1),
-                    Column("requests", self._requests, width=9, flex=3),
-                    Column("", lambda status: ((self._last(status, "requests"), ""),), width=7, align="right"),
-                    Column("errors", self._errors, width=7, align="right"),
-                    Column(
-                        "p95",
-                        lambda status: ((self._last(status, "latency_p95"), "muted"),),
-                        width=8,
-                        align="right",
-                        from_width=90,
-                    ),
-                    Column("containers", self._containers, width=10, from_width=104),
-                    Column("since", self._since, width=5, align="right", from_width=90),
-                    Column("back to", self._ready, width=9, from_width=90),
-                ),
+                self._environment_columns(),
                 key=lambda status: status.name,
                 text=lambda status: f"{status.name} {status.health.words}",
                 id="serving",
             )
-        yield Table[Run](
-            "Runs", run_columns(lambda: self.glyphs, clock), key=lambda run: run.id, text=run_text, id="recent"
+        columns = run_columns(lambda: self.glyphs, self.podium.clock)
+        yield Table[Run]("Runs", columns, key=lambda run: run.id, text=run_text, id="recent")
+
+    def _environment_columns(self) -> tuple[Column[EnvironmentStatus], ...]:
+        def last(name: str, role: str) -> Callable[[EnvironmentStatus], Cell]:
+            return lambda status: ((self._last(status, name), role),)
+
+        return (
+            Column("environment", self._env_name, width=21, flex=1),
+            Column("serves", serves_cell, width=8),
+            Column("state", lambda status: health_cell(self.glyphs, status), width=18, flex=3),
+            Column("requests", self._requests, width=9, flex=3),
+            Column("", last("requests", ""), width=7, align="right"),
+            Column("errors", self._errors, width=7, align="right"),
+            Column("p95", last("latency_p95", "muted"), width=8, align="right", from_width=90),
+            Column("containers", self._containers, width=10, from_width=104),
+            Column("since", self._since, width=5, align="right", from_width=90),
+            Column("back to", self._ready, width=9, from_width=90),
         )
 
     def queries(self) -> Iterable[Query]:
@@ -132,7 +128,7 @@ class OverviewScreen(PodiumScreen):
         yield queries.VERSIONS
         yield queries.ALERTS
         if self.project is not None and self.project.with_containers:
-            yield queries.PICTURES
+            yield queries.SNAPSHOTS
         for status in self._environments:
             yield queries.signals(
                 status.name, self.podium.clock, _POINTS, ("requests", "error_rate", "latency_p95"), key="glance"
@@ -144,8 +140,8 @@ class OverviewScreen(PodiumScreen):
         return value
 
     @property
-    def _pictures(self) -> dict[str, EngineSnapshot]:
-        return {picture.environment: picture for picture in self.store.value("pictures", ())}
+    def _snapshots(self) -> dict[str, EngineSnapshot]:
+        return {snapshot.environment: snapshot for snapshot in self.store.value("snapshots", ())}
 
     def show(self) -> None:
         view: RunsView | None = self.store.value("runs")
@@ -181,7 +177,7 @@ class OverviewScreen(PodiumScreen):
         before = len(serving.rows)
         signals = tuple(self.store.get(f"glance:{status.name}").version for status in self._environments)
         serving.set_rows(
-            self._environments, (signals, self.store.get("pictures").version, int(self.podium.clock() // 15))
+            self._environments, (signals, self.store.get("snapshots").version, int(self.podium.clock() // 15))
         )
         serving.title("Environments", self._counted())
         if self._environments and len(self._environments) != before:
@@ -192,7 +188,9 @@ class OverviewScreen(PodiumScreen):
     def _counted(self) -> str:
         """How many containers run, in all."""
         statuses = {status.name: status for status in self._environments}
-        known = [counts(picture, statuses.get(name)) for name, picture in self._pictures.items() if not picture.message]
+        known = [
+            counts(snapshot, statuses.get(name)) for name, snapshot in self._snapshots.items() if not snapshot.message
+        ]
         running, bad = sum(each for each, _ in known), sum(each for _, each in known)
         return fmt.count(running, "container") + (f", {bad} in trouble" if bad else "") if known else ""
 
@@ -211,7 +209,7 @@ class OverviewScreen(PodiumScreen):
             agent=self.store.value("agent"),
             versions=self.store.value("versions", ()),
             now=self.podium.clock(),
-            snapshots=self._pictures.values(),
+            snapshots=self._snapshots.values(),
         )
         loading = view is None and self.store.get("runs").loading
         pane.set_notice(
@@ -224,6 +222,14 @@ class OverviewScreen(PodiumScreen):
         )
         pane.set_rows(tuple(found))
         pane.title("Needs you", fmt.count(len(found), "thing") if found else "")
+        if self._untouched and not any(self.store.get(query.key).loading for query in self.all_queries()):
+            self._untouched = False
+            if found:
+                self.focus_pane(pane)
+
+    def _do(self, action: Action) -> None:
+        self._untouched = False  # where a person is, the focus stays
+        super()._do(action)
 
     def pass_time(self) -> None:
         view: RunsView | None = self.store.value("runs")
@@ -252,9 +258,6 @@ class OverviewScreen(PodiumScreen):
     def _env_name(self, status: EnvironmentStatus) -> Cell:
         return ((status.name, "text!"), (" protected" if status.protected else "", "protected"))
 
-    def _serves(self, status: EnvironmentStatus) -> Cell:
-        return (("nothing", "faint"),) if status.serving is None else ((f"v{status.serving}", "ok!"),)
-
     def _series(self, status: EnvironmentStatus, name: str):
         found: dict[str, Series] = self.store.value(f"glance:{status.name}", {})
         return found.get(name)
@@ -275,12 +278,12 @@ class OverviewScreen(PodiumScreen):
         return ((self._last(status, "error_rate"), "bad" if known and known[-1] > 0.01 else "muted"),)
 
     def _containers(self, status: EnvironmentStatus) -> Cell:
-        picture = self._pictures.get(status.name)
-        if picture is None:
+        snapshot = self._snapshots.get(status.name)
+        if snapshot is None:
             return ""
-        if picture.message:
+        if snapshot.message:
             return (("not seen", "warn"),)
-        running, bad = counts(picture, status)
+        running, bad = counts(snapshot, status)
         return ((f"{running} up", "muted"), (f" {bad} bad" if bad else "", "bad"))
 
     def _since(self, status: EnvironmentStatus) -> Cell:

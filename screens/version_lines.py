@@ -11,10 +11,11 @@ from ..core.domain.delivery import Quarantined
 from ..core.domain.models import Version
 from ..core.domain.verdicts import CheckResult, GateReport
 from ..tui.glyphs import Glyphs
-from ..tui.widgets.pane import Span, fit, safe
+from ..tui.widgets.pane import Span, fit, fit_both_ends
 from ..tui.widgets.text_pane import Line
 
 _MAX_REPORTS = 3
+_LONGEST_NAME = 48  # cells, of a metric or a parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def version_lines(version: Version, known: Known, glyphs: Glyphs, now: float) ->
         if image.version == version.version:
             lines += image_lines(image, _older(image, known.images), now)
     if version.description:
-        lines.append(((safe(version.description), "muted"),))
+        lines.append(((version.description, "muted"),))
     for report in known.reports[:_MAX_REPORTS]:
         lines += [(), *report_lines(report, now, glyphs)]
     if not known.reports:
@@ -119,9 +120,7 @@ def image_lines(image: Image, older: Image | None, now: float) -> list[Line]:
         else f"{image.tag or 'not tagged'} on {image.engine}, not pushed"
     )
     base = f"   base {image.base}" if image.base else ""
-    lines.append(
-        (("      ", ""), (safe(where), "muted"), (safe(base), "faint"), ("   SBOM kept" if image.sbom else "", "faint"))
-    )
+    lines.append((("      ", ""), (where, "muted"), (base, "faint"), ("   SBOM kept" if image.sbom else "", "faint")))
     return lines
 
 
@@ -130,7 +129,7 @@ def report_lines(report: GateReport, now: float, glyphs: Glyphs) -> list[Line]:
     against = f" against v{report.champion}" if report.champion is not None else ""
     lines: list[Line] = [
         (
-            (f"Gate {safe(report.gate)}  ", "head"),
+            (f"Gate {report.gate}  ", "head"),
             (f"{glyph} {report.verdict}", f"{role}!"),
             (f"{against} on {fmt.count(report.rows, 'row')}, {fmt.when(report.at, now)}", "muted"),
         )
@@ -147,15 +146,18 @@ def _check_line(check: CheckResult, glyphs: Glyphs) -> Line:
     name = check.name + (f" [{check.slice}]" if check.slice else "")
     return (
         (f"  {glyph} ", role),
-        (fit(safe(name), 26, glyphs) + "  ", ""),
-        (safe(check.message), "muted" if role == "ok" else role),
+        (fit_both_ends(name, 26, glyphs) + "  ", ""),
+        (check.message, "muted" if role == "ok" else role),
     )
 
 
 def _pairs(items: list[tuple[str, str]], glyphs: Glyphs) -> list[Line]:
-    """Names and values, two beside each other."""
+    """Names and values, two beside each other while the names are short enough for that."""
+    longest = max((len(name) for name, _ in items), default=0)
+    several, width = (2, 20) if longest <= 20 else (1, min(longest, _LONGEST_NAME))
     cells: list[Line] = [
-        ((f"  {fit(safe(name), 20, glyphs)} ", "muted"), (fit(safe(value), 14, glyphs, "right"), ""))
+        ((f"  {fit_both_ends(name, width, glyphs)} ", "muted"), (fit(value, 14, glyphs, "right"), ""))
         for name, value in items
     ]
-    return [cells[index] + (cells[index + 1] if index + 1 < len(cells) else ()) for index in range(0, len(cells), 2)]
+    rows = [cells[index : index + several] for index in range(0, len(cells), several)]
+    return [tuple(span for cell in row for span in cell) for row in rows]

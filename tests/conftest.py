@@ -166,11 +166,11 @@ def _sshd() -> Iterator[sshd.Sshd]:
 
 @pytest.fixture
 def ssh_server(_sshd: sshd.Sshd, monkeypatch: pytest.MonkeyPatch) -> Iterator[sshd.Sshd]:
-    """An sshd that the `ssh` found on PATH gets into, in this process and those it starts; its line is mended after
+    """An sshd that the `ssh` found on PATH gets into, in this process and those it starts; its line is restored after
     each test."""
     monkeypatch.setenv("PATH", _sshd.ensure().path)
     yield _sshd
-    _sshd.line.mend()
+    _sshd.line.restore()
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("delivery",),
     ("monitoring",),
     ("infra",),
-    ("changes",),
+    ("changes", "adoption"),
     ("triggers",),
     ("lineage", "template", "doctor", "demo", "attention"),
     ("cockpit",),
@@ -125,7 +125,7 @@ def test_the_table_of_plug_ins_names_what_exists() -> None:
 CIRCLES: tuple[tuple[str, ...], ...] = (
 )  # fmt: skip
 UPWARD_STRINGS: set[tuple[str, str]] = set()
-CROWDED = {"cli"}
+CROWDED: set[str] = set()
 # The one table that names rooms of every floor, so that nobody else has to.
 PLUGIN_TABLE = "core/plugins.py"
 
@@ -232,6 +232,38 @@ def test_no_test_measures_how_long_something_takes() -> None:
         if isinstance(node, ast.Attribute) and node.attr.removesuffix("_ns") in clocks
     ]
     assert wrong == []
+
+
+# What reads, and never shows, text letter by letter: a key that was typed.
+OWN_LETTERS = {"tui/keymap.py"}
+
+
+def test_one_place_makes_text_harmless() -> None:
+    """`core/domain/text.py` does. A second place would forget what the first one knows."""
+    wrong = {
+        f"{file}:{node.lineno}"
+        for folder in ("cli", "tui", "screens")
+        for path in sources(folder)
+        if (file := str(path.relative_to(ROOT))) not in OWN_LETTERS
+        for node in ast.walk(parsed(path))
+        if cleans(node)
+    }
+    assert wrong == set(), "call one_line() or clean() of core/domain/text.py"
+
+
+def cleans(node: ast.AST) -> bool:
+    """Whether the node looks at letters one by one, or for escape sequences."""
+    if isinstance(node, ast.Attribute):
+        return node.attr in ("isprintable", "category")
+    if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("re."):
+        return any(isinstance(each, ast.Constant) and "\x1b" in str(each.value) for each in node.args)
+    return isinstance(node, ast.FunctionDef) and node.name.strip("_") in ("safe", "clean", "printable", "sanitize")
+
+
+def test_a_second_place_would_be_seen() -> None:
+    second = ("def _safe(text): ...", "text.isprintable()", "unicodedata.category(text)", r"re.sub('\x1b.', '', text)")
+    for source in second:
+        assert any(cleans(node) for node in ast.walk(ast.parse(source))), source
 
 
 def test_what_is_complex_says_why() -> None:

@@ -191,13 +191,13 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="filter", keys=("f",), label="filter", help="Show only what matches; empty shows all", group="Find",
-        refuse=when.searchable, footer=10,
+        refuse=when.filterable, footer=10,
     ),
     Action(
         id="sort", keys=("s",), label="sort", help="Sort by the next column; again reverses the order", group="Find",
         refuse=when.in_list,
     ),
-    Action(id="wrap", keys=("w",), label="wrap", help="Wrap long lines of a log", group="Log", refuse=when.in_log),
+    Action(id="wrap", keys=("w",), label="wrap", help="Wrap long lines", group="Log", refuse=when.wrappable),
     Action(
         id="timestamps", keys=("t",), label="times", help="Show when each line of a log was written", group="Log",
         refuse=when.in_log,
@@ -205,7 +205,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         id="copy", keys=("y",), label="copy",
         help="Copy to the clipboard of your own terminal, over SSH and in tmux too", group="Find",
-        refuse=when.searchable,
+        refuse=when.copyable,
     ),
     Action(
         id="browser", keys=("o",), label="browser", help="Open in the browser, or show the address", group="Here",

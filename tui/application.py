@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from textual.message import Message
@@ -24,7 +25,7 @@ from .keys import Keymap
 from .palette import ActionProvider
 from .pool import POLL, Job, Pool
 from .queries import Query
-from .screens import BY_NAME, FIRST
+from .screens import BY_NAME, FIRST, MAIN
 from .shutdown import EndingApp
 from .store import Store
 from .terminal import clipboard_sequence, over_ssh, plain_glyphs
@@ -46,12 +47,15 @@ class PodiumApp(EndingApp):
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[Any]] = [("ctrl+c", "say_quit", "Quit")]
     CLOSE_TIMEOUT = 0.3
+    DEFAULT_MODE = "first"  # of the screen that is shown first; the others are modes of their own names
     CSS = """
     CommandPalette > Vertical { max-width: 100; }
     .-ascii Pane { border: ascii $frame; }
     .-ascii Pane:focus { border: ascii $frame-focus; }
     .-ascii Header, .-ascii Footer { border: none; }
     .-ascii #status.-protected { border: ascii $protected; }
+    .-ascii #status.-protected:focus { border: ascii $protected; }
+    .-ascii #canary, .-ascii #canary:focus { border: ascii $wait; }
     .-ascii .dialog, .-ascii HelpScreen > VerticalScroll { border: ascii $warning; }
     .-ascii .dialog.-protected { border: ascii $protected; }
     """
@@ -87,7 +91,6 @@ class PodiumApp(EndingApp):
         self.pool = Pool()
         self.store = Store(clock, self._store_changed)
         self._first = screen or FIRST.name
-        self._kept: dict[str, Screen[Any]] = {}
         self._interval = (_INTERVAL_SSH if over_ssh() else _INTERVAL) if interval is None else interval
         self._read_at: dict[str, float] = {}
         self._due: dict[str, Query] = {}
@@ -107,6 +110,8 @@ class PodiumApp(EndingApp):
     def on_mount(self) -> None:
         if self.glyphs.plain:
             self.add_class("-ascii")
+        for each in MAIN:
+            self.add_mode(self._mode_of(each.name), partial(self._screen_named, each.name))
         self.handle_signals()
         self.app_resume_signal.subscribe(self, lambda _app: self.refresh(layout=True))
         if self._interval:
@@ -116,11 +121,7 @@ class PodiumApp(EndingApp):
     def get_default_screen(self) -> Screen[Any]:
         """The first screen is the one at the bottom of the stack, not one on top of an empty one that would be
         painted before it."""
-        screen = self._screen_named(self._first)
-        screen._push_result_callback(
-            self, None
-        )  # as if it had been pushed: Textual cannot switch away from a screen that was not
-        return screen
+        return self._screen_named(self._first)
 
     def _begin(self) -> None:
         """After the first paint: load."""
@@ -149,29 +150,20 @@ class PodiumApp(EndingApp):
         """The screen under any dialog: a `CockpitScreen`, None at the very end."""
         return next((screen for screen in reversed(self.screen_stack) if not isinstance(screen, ModalScreen)), None)
 
+    def _mode_of(self, name: str) -> str:
+        return self.DEFAULT_MODE if name == self._first else name
+
     def go(self, name: str) -> Any:
-        """Show one of the main screens; each is kept, with its cursor."""
+        """Show one of the main screens. Each is a mode: made when it is first shown, then kept with its cursor."""
         if name not in BY_NAME:
             raise UsageError(f"there is no screen {name!r}", hint=f"there are: {', '.join(BY_NAME)}")
         current = self.podium_screen
-        if current is not None and current.title_id == name:
-            return current
-        if current is not None and BY_NAME[current.title_id].above:
+        if current is not None and current.title_id != name and BY_NAME[current.title_id].above:
             self.pop_screen()
             current = self.podium_screen
-        if current is not None and current.title_id == name:
-            return current
-        target = self._kept.get(name)
-        if target is None:
-            target = self._kept[name] = self._screen_named(name)
-            self.install_screen(target, name)
-        if current is not None:
-            # The first screen was not made here; keep it for when it is asked for again.
-            if current.title_id not in self._kept:
-                self._kept[current.title_id] = current
-                self.install_screen(current, current.title_id)
-            self.switch_screen(name)
-        return target
+        if current is not None and current.title_id != name:
+            self.switch_mode(self._mode_of(name))
+        return self.podium_screen
 
     def go_to_run(self, run_id: int) -> None:
         # A dialog that a person types into stays where it is, and its keys with it; and at the end there is no screen

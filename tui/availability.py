@@ -24,8 +24,20 @@ def in_log(context: Context) -> str:
     return "" if context.pane == "log" else "only in a log; press l to go there"
 
 
+def wrappable(context: Context) -> str:
+    return "" if context.pane in ("log", "text") else "only in a log or in details; tab goes there"
+
+
 def searchable(context: Context) -> str:
-    return "" if context.pane in ("table", "graph", "log") else "there is nothing to search here"
+    return "" if context.pane in ("table", "graph", "log", "text") else "there is nothing to search here"
+
+
+def filterable(context: Context) -> str:
+    return "" if context.pane in ("table", "graph", "log") else "only in a list or a log; / searches here"
+
+
+def copyable(context: Context) -> str:
+    return "" if context.pane in ("table", "graph", "log", "text") else "there is nothing to copy here"
 
 
 def openable(context: Context) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from textual.keys import _character_to_key
 
@@ -16,6 +17,9 @@ from ..core.errors import ConfigError, Problem
 from .actions import ACTIONS, BY_ID
 from .keys import Keymap, shown_key
 from .screens import RESERVED
+
+if TYPE_CHECKING:
+    from yaml import MappingNode, Node
 
 _NAMED = frozenset(
     [
@@ -59,52 +63,58 @@ def load(file: Path | None = None) -> Keymap:
 
 
 def parse(text: str, file: str = "keys.yaml") -> Keymap:
+    """Reads a person's changes of the keys. Raises ConfigError with every problem found."""
+    root = _mapping(text, file)
+    if root is None:
+        return Keymap()
+    problems: list[Problem] = []
+    overrides: dict[str, tuple[str, ...]] = {}
+    for name_node, value_node in root.value:
+        name = str(name_node.value)
+        if name not in BY_ID:
+            near = difflib.get_close_matches(name, BY_ID, 1)
+            hint = f"did you mean {near[0]}?" if near else "`?` in the cockpit lists them"
+            problems.append(_problem(file, name_node.start_mark, name, "is no action", hint))
+        elif name in overrides:
+            problems.append(_problem(file, name_node.start_mark, name, "is given twice"))
+        else:
+            overrides[name], wrong = _keys(name, value_node, file)
+            problems += wrong
+    problems += _clashes(overrides, file)
+    if problems:
+        raise ConfigError(tuple(problems))
+    return Keymap(overrides)
+
+
+def _mapping(text: str, file: str) -> MappingNode | None:
+    """The file's one mapping; None for an empty file."""
     import yaml  # only for those who have such a file
 
     try:
         node = yaml.compose(text[:65_536], Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        raise ConfigError(
-            (Problem(file, mark.line + 1 if mark else 0, mark.column + 1 if mark else 0, "", f"is not YAML: {error}"),)
-        ) from error
-    if node is None:
-        return Keymap()
-    if not isinstance(node, yaml.MappingNode):
+        raise ConfigError((_problem(file, mark, "", f"is not YAML: {error}"),)) from error
+    if node is not None and not isinstance(node, yaml.MappingNode):
         raise ConfigError((Problem(file, 1, 1, "", "must be a mapping of actions to keys, as in `promote: ctrl+t`"),))
+    return node
+
+
+def _keys(name: str, node: Node, file: str) -> tuple[tuple[str, ...], list[Problem]]:
+    """The keys of an action, one or a list, and what is wrong with them."""
+    keys: list[str] = []
     problems: list[Problem] = []
-    overrides: dict[str, tuple[str, ...]] = {}
-    for name_node, value_node in node.value:
-        line, column = name_node.start_mark.line + 1, name_node.start_mark.column + 1
-        name = str(name_node.value)
-        if name not in BY_ID:
-            near = difflib.get_close_matches(name, BY_ID, 1)
-            problems.append(
-                Problem(
-                    file,
-                    line,
-                    column,
-                    name,
-                    "is no action",
-                    f"did you mean {near[0]}?" if near else "`?` in the cockpit lists them",
-                )
-            )
-            continue
-        if name in overrides:
-            problems.append(Problem(file, line, column, name, "is given twice"))
-            continue
-        values = value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
-        keys: list[str] = []
-        for value in values:
-            try:
-                keys.append(_key(str(value.value)))
-            except ValueError as error:
-                problems.append(Problem(file, value.start_mark.line + 1, value.start_mark.column + 1, name, str(error)))
-        overrides[name] = tuple(keys)
-    problems += _clashes(overrides, file)
-    if problems:
-        raise ConfigError(tuple(problems))
-    return Keymap(overrides)
+    for value in node.value if isinstance(node.value, list) else [node]:
+        try:
+            keys.append(_key(str(value.value)))
+        except ValueError as error:
+            problems.append(_problem(file, value.start_mark, name, str(error)))
+    return tuple(keys), problems
+
+
+def _problem(file: str, mark: Any, key: str, words: str, hint: str = "") -> Problem:
+    line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+    return Problem(file, line, column, key, words, hint)
 
 
 def _key(text: str) -> str:

@@ -79,7 +79,7 @@ ENVIRONMENTS = Query("environments", lambda cockpit: tuple(cockpit.environments.
 VERSIONS = Query("versions", lambda cockpit: tuple(cockpit.models.versions()), every=1.0)
 MODELS = Query("models", lambda cockpit: tuple(cockpit.models.list()), every=1.0)
 ALERTS = Query("alerts", lambda cockpit: tuple(cockpit.environments.alerts(limit=20)), every=1.0)
-PICTURES = Query("pictures", lambda cockpit: tuple(cockpit.containers.snapshots()), every=0.25)
+SNAPSHOTS = Query("snapshots", lambda cockpit: tuple(cockpit.containers.snapshots()), every=0.25)
 QUARANTINED = Query("quarantined", lambda cockpit: tuple(cockpit.models.quarantined()), every=1.0)
 
 

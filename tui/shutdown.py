@@ -24,7 +24,7 @@ class EndingApp(App[int]):
             return
         loop = asyncio.get_running_loop()
 
-        def told(number: int, frame: FrameType | None) -> None:
+        def signalled(number: int, frame: FrameType | None) -> None:
             # Not the loop's own handlers: the loop stands still while the terminal takes nothing.
             if isinstance(self._driver, LineDriver):
                 self._driver.line.hurry()
@@ -32,7 +32,7 @@ class EndingApp(App[int]):
                 loop.call_soon_threadsafe(self._signalled, number)
 
         for number in ENDING:
-            signal.signal(number, told)
+            signal.signal(number, signalled)
 
     def end_if_cut_off(self) -> bool:
         """Whether nobody is at the terminal any more; then this is the end."""

@@ -15,8 +15,7 @@ from ..logs.format import LogLine
 from ..logs.masking import masked_document
 from ..logs.merging import Entry, Merged
 from ..logs.reader import LogFile
-from ..logs.text import clean, parse_sgr
-from .opened import OpenProject
+from .opened import OpenProject, Say, quiet
 
 if TYPE_CHECKING:
     from ..demo.story import Demo
@@ -35,12 +34,10 @@ __all__ = [
     "LogFile",
     "LogLine",
     "Merged",
-    "clean",
     "demonstration",
     "find_project",
     "init_project",
     "masked_document",
-    "parse_sgr",
     "schema",
 ]
 
@@ -83,13 +80,14 @@ def demonstration(directory: Path, *, docker: DemoImages | None = None) -> Demo:
 class Cockpit:
     """One opened project. podium.yaml is read when first needed, so runs can be read even while the file is broken."""
 
-    def __init__(self, home: Path) -> None:
-        self._opened = OpenProject(home)
+    def __init__(self, home: Path, say: Say = quiet) -> None:
+        self._opened = OpenProject(home, say)
 
     @classmethod
-    def open(cls, directory: Path | None = None) -> Cockpit:
-        """Opens the project that `directory` (default: the current one) belongs to."""
-        return cls(find_project(directory or Path.cwd()))
+    def open(cls, directory: Path | None = None, *, say: Say = quiet) -> Cockpit:
+        """Opens the project that `directory` (default: the current one) belongs to. `say` gets a sentence when it is
+        found out that the project was moved, or is a copy of another one."""
+        return cls(find_project(directory or Path.cwd()), say)
 
     @property
     def home(self) -> Path:

@@ -30,10 +30,12 @@ class Agent:
         """Starts the agent in the background and waits until it is running."""
         from ..triggers.daemon import start
 
+        self._opened.require_own()
         return start(self._opened.config, self._opened.journal)
 
     def stop(self) -> bool:
         """Stops the agent; returns whether there was one."""
         from ..triggers.daemon import stop
 
+        self._opened.require_own()
         return stop(self._opened.config, self._opened.journal)

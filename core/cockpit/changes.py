@@ -26,6 +26,7 @@ class Changes:
         """
         from ..changes import plan
 
+        self._opened.require_own()
         return plan(self._opened.config, self._opened.journal, verb, target, **arguments)
 
     def apply(self, plan: Plan, *, confirmed: str = "", why: str = "", force: bool = False) -> Run | None:
@@ -36,6 +37,7 @@ class Changes:
         """
         from ..changes import apply
 
+        self._opened.require_own()
         return apply(
             self._opened.config,
             self._opened.journal,

@@ -66,6 +66,7 @@ class Containers:
         """Removes these images; returns the ones that were removed. An image that is needed again meanwhile stays."""
         from ..delivery.status.image_prune import prune
 
+        self._opened.require_own()
         journal = self._opened.journal
         gone = prune(self._opened.config, journal, which, say=say)
         journal.audit.add(whoami(), "prune", f"{len(gone)} images", ", ".join(one.name for one in gone)[:500])
@@ -79,6 +80,7 @@ class Containers:
         from ..delivery.environment.replica_shell import open_shell
         from ..delivery.environment.runtime import EnvironmentRuntime
 
+        self._opened.require_own()
         found = self._opened.config.environment(environment)
         return open_shell(EnvironmentRuntime(self._opened.config, self._opened.journal, found), name)
 

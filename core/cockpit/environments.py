@@ -66,6 +66,7 @@ class Environments:
         """Stops every proxy and replica of this project; returns what was stopped, in words."""
         from ..delivery.status.status import stop
 
+        self._opened.require_own()
         project, journal = self._opened.config, self._opened.journal
         return [line for environment in project.environments.values() for line in stop(project, journal, environment)]
 

@@ -10,6 +10,7 @@ from .opened import OpenProject
 if TYPE_CHECKING:
     from ..domain.attention import Need
     from ..domain.delivery import EnvironmentStatus
+    from ..domain.plans import Plan
     from ..domain.project import Project
     from ..domain.watching import AuditEntry, Finding
 
@@ -29,6 +30,24 @@ class ProjectFiles:
     def reload(self) -> Project:
         """Reads podium.yaml again."""
         return self._opened.reload()
+
+    @property
+    def copy_of(self) -> str:
+        """Returns where the project is that this one is a copy of, which nobody has adopted; empty for any other."""
+        return self._opened.settled.copy_of
+
+    def plan_adoption(self) -> Plan:
+        """Returns the plan that makes a copy a project of its own: what it gives up."""
+        from ..adoption.copies import plan
+
+        return plan(self._opened.home)
+
+    def adopt(self, plan: Plan) -> None:
+        """Applies that plan. Raises Refused if this is no copy."""
+        from ..changes import ensure_agreed
+
+        ensure_agreed(plan)
+        self._opened.adopt()
 
     def needs(self, environments: Iterable[EnvironmentStatus]) -> Sequence[Need]:
         """Returns everything that needs a person's attention, the most urgent first. `environments` is the result of

@@ -76,6 +76,7 @@ class Runs:
         commit; `fresh` ignores the cache."""
         from ..engine.submit import submit_pipeline
 
+        self._opened.require_own()
         return submit_pipeline(
             self._opened.config,
             self._opened.journal,
@@ -93,6 +94,7 @@ class Runs:
         """Asks the run's worker to stop; an interrupted run is given up. Raises Refused if the run is already over."""
         from ..engine.submit import cancel
 
+        self._opened.require_own()
         cancel(self._opened.journal, run_id, who=whoami(), why=why)
         self._remove_containers(run_id)
 
@@ -100,12 +102,14 @@ class Runs:
         """Continues a run after its last finished step. Raises Refused if the run is still running or succeeded."""
         from ..engine.submit import resume
 
+        self._opened.require_own()
         return resume(self._opened.config, self._opened.journal, run_id, who=whoami())
 
     def approve(self, run_id: int, step: str | None = None, *, why: str = "") -> Approval:
         """Lets a waiting step continue; `step` may be left out when only one waits."""
         from ..engine.submit import approve
 
+        self._opened.require_own()
         return approve(self._opened.journal, run_id, step, who=whoami(), why=why)
 
     def log(self, run_id: int, step: str) -> Path:
@@ -126,6 +130,7 @@ class Runs:
         failed. Raises NotFound if no container or directory remains. Loads Docker; the caller closes the session."""
         from ..engine.shell import shell
 
+        self._opened.require_own()
         return shell(self._opened.config, self._opened.journal, run_id, step)
 
     def shell_command(self, run_id: int, step: str, *, program: Sequence[str]) -> Sequence[str]:

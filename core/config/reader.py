@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ..domain.text import one_line
 from ..errors import Problem
 from .source import Node
 from .variables import expand
@@ -102,7 +103,7 @@ def article(node: Node) -> str:
 
 def shorten(text: str, limit: int = 60) -> str:
     """Returns a value as messages quote it: one line, no control characters, bounded length."""
-    line = "".join(char if char.isprintable() else " " for char in text[: limit + 1])
+    line = one_line(text[: limit + 1])
     return line if len(text) <= limit else line[:limit] + "…"
 
 

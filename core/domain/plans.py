@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -94,11 +95,26 @@ class Plan:
         """Returns why the plan must not be applied with the given answers, and what to do about it; None if nothing
         is missing. `confirmed` is the word that the person typed."""
         if self.refusal and not (self.overridable and force and why):
-            override = "give --force and --why REASON to do it anyway; both are kept in the ledger"
-            return self.refusal, override if self.overridable else self.hint
+            return self.refusal, self.override if self.overridable else self.hint
         if self.nothing_to_do and not self.refusal:
             return self.nothing_to_do, ""
         if self.type_to_confirm and confirmed != self.type_to_confirm:
             given = f"{confirmed!r} was given" if confirmed else "its name was not typed"
-            return f"{self.type_to_confirm} is protected, and {given} to confirm", f"--confirm {self.type_to_confirm}"
+            return f"{self.type_to_confirm} is protected, and {given} to confirm", self.command_that_agrees
         return None
+
+    @property
+    def command_that_agrees(self) -> str:
+        """Returns the command that applies the plan without asking."""
+        confirm = f" --confirm {shlex.quote(self.type_to_confirm)}" if self.type_to_confirm else ""
+        return f"{self.command} --yes{confirm}"
+
+    @property
+    def command_that_forces(self) -> str:
+        """Returns the command that overrides the refusal; a person fills in the reason."""
+        return f'{self.command.partition(" --force")[0]} --force --why "…"'
+
+    @property
+    def override(self) -> str:
+        """Returns what a person can do about a refusal that a reason overrides."""
+        return f"{self.command_that_forces} does it anyway; the reason is kept in the ledger"

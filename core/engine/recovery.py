@@ -19,7 +19,10 @@ _ACTIVE = (State.QUEUED, State.RUNNING, State.WAITING)
 
 
 def recover(journal: Journal) -> list[int]:
-    """Marks runs whose worker is gone as interrupted and ends what their steps left running; returns the runs' ids."""
+    """Marks runs whose worker is gone as interrupted and ends what their steps left running; returns the runs' ids. A
+    journal that is a copy has no runs of its own: their workers are the original's."""
+    if journal.borrowed:
+        return []
     return [run.id for run in journal.runs.active() if _abandoned(run) and _interrupt(journal, run)]
 
 

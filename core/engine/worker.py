@@ -124,10 +124,24 @@ class Worker:
         return self._signals.told
 
 
+def _require_own(home: Path) -> None:
+    """Raises Refused in a copy of a project: its runs are the original's. Whoever starts a worker has checked that; a
+    worker that is started by hand has not."""
+    from ..identity.home import STATE, Standing, judge
+
+    try:
+        judgement = judge(home / STATE, tuple)
+    except OSError:
+        return  # there is no journal either, and opening that says so
+    if judgement.standing is Standing.COPY:
+        raise Refused(f"{home} is a copy of {judgement.original}", hint="podium adopt")
+
+
 def serve(home: Path, run_id: int, project: Project | None) -> int:
     """Carries out a run in this process and returns the exit code. `project` None: it is read from podium.yaml."""
     signals = Signals()
     try:
+        _require_own(home)
         with Journal.open(home / ".podium" / "journal.db", create=False, timeout=30.0) as journal:
             state = Worker(home, journal, run_id, signals).work(project)
     except PodiumError as error:

@@ -65,9 +65,8 @@ class StateDirectory:
             return None
 
 
-def home_id(home: Path) -> str:
-    """Returns 12 hex digits that tell two checkouts of a project on one engine apart without telling the engine
-    where they are."""
+def path_digest(home: Path) -> str:
+    """Returns 12 hex digits for a project's directory: its id where it has noted none (`home.py`)."""
     return hashlib.sha256(str(home).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 

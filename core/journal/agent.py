@@ -83,6 +83,8 @@ class Agent:
         )
 
     def _row(self) -> _Held | None:
+        if self._database.borrowed is not None:
+            return None  # the original's agent is not this copy's
         row = self._database.one(f"SELECT {_COLUMNS} FROM agent")  # noqa: S608 - constant columns
         return _held(row) if row else None
 

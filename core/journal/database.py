@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ..errors import JournalError
+from ..errors import JournalError, Refused
 from . import schema
 from .problems import translate
 
@@ -34,6 +34,13 @@ class Database:
         self.connection = connection
         self.path = path
         self._depth = 0
+        self.borrowed: Refused | None = None
+
+    def borrow(self, refusal: Refused) -> None:
+        """Lets this connection read only, and raise `refusal` for whatever would write: the journal is a copy of one
+        that belongs to another directory. What it names (processes, containers, locks) is not there for this one."""
+        self.run("PRAGMA query_only=ON")
+        self.borrowed = refusal
 
     def close(self) -> None:
         try:
@@ -132,6 +139,8 @@ class Database:
             self.connection.execute("ROLLBACK")
 
     def _problem(self, error: sqlite3.DatabaseError) -> Exception:
+        if self.borrowed is not None and getattr(error, "sqlite_errorname", "").startswith("SQLITE_READONLY"):
+            return Refused(self.borrowed.message, hint=self.borrowed.hint)
         # A wrong call (closed journal, another thread, a bad number of values) is our defect and stays what it is.
         return error if isinstance(error, sqlite3.ProgrammingError) else translate(error, self.path)
 

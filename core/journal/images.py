@@ -26,11 +26,12 @@ class Images:
         )
         return Image(*row) if row else None
 
-    def of(self, model: str) -> list[Image]:
-        """Returns the images of every version on every engine, newest version first."""
+    def of(self, model: str, version: int | None = None) -> list[Image]:
+        """Returns the images of one version or of every version on every engine, newest version first."""
+        only = "" if version is None else " AND version = ?"
         rows = self._database.all(
-            f"SELECT {_COLUMNS} FROM images WHERE model = ? ORDER BY version DESC, engine",  # noqa: S608
-            (model,),
+            f"SELECT {_COLUMNS} FROM images WHERE model = ?{only} ORDER BY version DESC, engine",  # noqa: S608
+            (model,) if version is None else (model, version),
         )
         return [Image(*row) for row in rows]
 

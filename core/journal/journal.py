@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Self
 from .database import Database, connect
 
 if TYPE_CHECKING:
+    from ..errors import Refused
     from .agent import Agent
-    from .alerts import Alerts
     from .audit import Audit
     from .gates import Gates
     from .images import Images
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from .orders import Orders
     from .outbox import Outbox
     from .quarantine import Quarantine
+    from .relocation import Relocation
     from .replicas import Replicas
     from .runs import Runs
-    from .samples import Samples
+    from .samples import Alerts, Samples
     from .snapshots import Pictures
     from .steps import Steps
     from .values import Values
@@ -50,6 +51,21 @@ class Journal:
     @property
     def path(self) -> Path:
         return self._database.path
+
+    @property
+    def borrowed(self) -> bool:
+        """Whether this is a copy that nobody has adopted: it is read, and every write is refused."""
+        return self._database.borrowed is not None
+
+    def borrow(self, refusal: Refused) -> None:
+        """Makes it one, for as long as it is open."""
+        self._database.borrow(refusal)
+
+    @cached_property
+    def relocation(self) -> Relocation:
+        from .relocation import Relocation
+
+        return Relocation(self._database)
 
     def close(self) -> None:
         self._database.close()
@@ -176,7 +192,7 @@ class Journal:
 
     @cached_property
     def alerts(self) -> Alerts:
-        from .alerts import Alerts
+        from .samples import Alerts
 
         return Alerts(self._database)
 

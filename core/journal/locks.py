@@ -178,10 +178,14 @@ class Locks:
                 self.give_back(held)
 
     def holder(self, name: str) -> LockHolder | None:
+        if self._database.borrowed is not None:
+            return None  # whoever holds it holds the original's
         row = self._database.one(f"SELECT {_COLUMNS} FROM locks WHERE name = ?", (name,))  # noqa: S608 - constant columns
         return self._holder(row) if row else None
 
     def all(self) -> list[LockHolder]:
+        if self._database.borrowed is not None:
+            return []
         return [self._holder(row) for row in self._database.all(f"SELECT {_COLUMNS} FROM locks ORDER BY name")]  # noqa: S608 - constant columns
 
     def _holder(self, row: Row) -> LockHolder:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..domain.delivery import Replica, ReplicaState
 from .database import Database, Row
 
@@ -47,13 +49,19 @@ class Replicas:
 
     def of(self, environment: str) -> list[Replica]:
         sql = f"SELECT {_COLUMNS} FROM replicas WHERE environment = ? ORDER BY id"  # noqa: S608
-        return [_replica(row) for row in self._database.all(sql, (environment,))]
+        return [self._shown(_replica(row)) for row in self._database.all(sql, (environment,))]
 
     def all(self) -> list[Replica]:
         return [
-            _replica(row)
+            self._shown(_replica(row))
             for row in self._database.all(f"SELECT {_COLUMNS} FROM replicas ORDER BY environment, id")  # noqa: S608
         ]
+
+    def _shown(self, replica: Replica) -> Replica:
+        """A copy's rows name no process and no container: those are the original's."""
+        if self._database.borrowed is None:
+            return replica
+        return replace(replica, pid=None, pid_started=None, container="", state=ReplicaState.DEAD)
 
     def remove(self, environment: str, id: str) -> None:
         self._database.run("DELETE FROM replicas WHERE environment = ? AND id = ?", (environment, id))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..domain.runs import Approval, Run, RunState, Trigger
@@ -89,7 +90,7 @@ class Runs:
         row = self._database.one(f"SELECT {_COLUMNS} FROM runs WHERE id = ?", (id,))  # noqa: S608 - constant columns
         if row is None:
             raise NotFound(f"there is no run {id}", hint="`podium ps` lists the runs.")
-        return _run(row)
+        return self._shown(_run(row))
 
     def page(
         self,
@@ -104,7 +105,11 @@ class Runs:
         """Returns at most `limit` runs older than run `before`, newest first. `search` is found in the run's texts,
         ignoring case, or is its number."""
         sql, values = page_query(limit=limit, before=before, states=states, name=name, kind=kind, search=search)
-        return [_run(row) for row in self._database.all(sql, values)]
+        return [self._shown(_run(row)) for row in self._database.all(sql, values)]
+
+    def _shown(self, run: Run) -> Run:
+        """A copy's runs have no worker: that is the original's."""
+        return run if self._database.borrowed is None else replace(run, worker_pid=None, worker_started=None)
 
     def active(self) -> list[Run]:
         """Returns runs that are queued, running or waiting, newest first."""

@@ -1,4 +1,5 @@
-"""Live signals, kept at 1 Hz for an hour, then every 10 s for a day, then every minute for two weeks.
+"""Live signals, and the alerts that they caused. Signals are kept at 1 Hz for an hour, then every 10 s for a day, then
+every minute for two weeks.
 
 That bounds each signal of an environment to 3,600 + 8,280 + 18,720 rows of about 30 bytes: 1 MB, or 7 MB for an
 environment's seven signals. Signals of containers, of which each version brings new ones, are kept for a day: 0.4 MB
@@ -8,11 +9,12 @@ each. The table as a whole is bounded too, whatever the number of environments.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable
 from itertools import pairwise
 
 from ..domain.containers import of_container
-from ..domain.watching import Sample, Series
+from ..domain.watching import Alert, Sample, Series
 from .database import Database
 
 # (seconds of a row, age in seconds up to which such rows are kept)
@@ -20,6 +22,7 @@ LEVELS = ((1, 3600), (10, 86_400), (60, 14 * 86_400))
 # Of series that domain.containers.usage_series names.
 CONTAINER_LEVELS = LEVELS[:2]
 MAX_ROWS = 2_000_000
+MAX_ALERTS = 10_000
 _DAY = 86_400
 
 
@@ -135,3 +138,36 @@ class Samples:
         return self._database.insert(
             "INSERT INTO sample_series (environment, signal) VALUES (?,?)", (environment, signal)
         )
+
+
+class Alerts:
+    """Stores alerts that fired and resolved."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(
+        self,
+        name: str,
+        *,
+        environment: str,
+        monitor: str,
+        state: str,
+        value: float | None = None,
+        message: str = "",
+        at: float | None = None,
+    ) -> Alert:
+        """Stores the alert; beyond 10,000 the oldest are removed."""
+        when = time.time() if at is None else at
+        with self._database.transaction():
+            number = self._database.insert(
+                "INSERT INTO alerts (name, environment, monitor, state, at, value, message) VALUES (?,?,?,?,?,?,?)",
+                (name, environment, monitor, state, when, value, message),
+            )
+            self._database.run("DELETE FROM alerts WHERE id <= ?", (number - MAX_ALERTS,))
+        return Alert(number, name, environment, monitor, state, when, value, message)
+
+    def recent(self, limit: int = 50) -> list[Alert]:
+        """Returns the newest alerts, newest first."""
+        sql = "SELECT id, name, environment, monitor, state, at, value, message FROM alerts ORDER BY id DESC LIMIT ?"
+        return [Alert(*row) for row in self._database.all(sql, (limit,))]

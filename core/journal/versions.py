@@ -66,7 +66,7 @@ class Versions:
         one version only."""
         with self._database.transaction():
             self._database.run("INSERT OR IGNORE INTO models VALUES (?,'',?)", (version.model, time.time()))
-            for other in self.of(version.model) if version.aliases else ():
+            for other in self._with_aliases(version.model) if version.aliases else ():
                 kept = tuple(alias for alias in other.aliases if alias not in version.aliases)
                 if other.version != version.version and kept != other.aliases:
                     self._insert([replace(other, aliases=kept)])
@@ -101,6 +101,11 @@ class Versions:
         )
         return {alias: version for version, written in rows for alias in json.loads(written)}
 
+    def count(self, model: str) -> int:
+        """Returns how many versions of the model the registry has."""
+        row = self._database.one("SELECT count(*) FROM versions WHERE model = ?", (model,))
+        return int(row[0]) if row else 0
+
     def any(self, model: str) -> bool:
         """Returns whether the registry has any version of the model."""
         return self._database.one("SELECT 1 FROM versions WHERE model = ? LIMIT 1", (model,)) is not None
@@ -115,6 +120,28 @@ class Versions:
         )
         found = [number for number in (row[0] if row else None, self.aliases(model).get(text)) if number is not None]
         return self.get(model, max(found)) if found else None
+
+    def matching(self, model: str, text: str) -> list[Version]:
+        """Returns the versions that have the alias `text`, or were made from a commit that begins with it (seven
+        characters or more), newest first."""
+        rows = self._database.all(
+            'SELECT version FROM versions WHERE model = ?1 AND length(?2) >= ?3 AND substr("commit", 1, length(?2))'
+            " = ?2",
+            (model, text, MIN_COMMIT_LENGTH),
+        )
+        numbers = {int(row[0]) for row in rows}
+        carrier = self.aliases(model).get(text)
+        return self.some(model, numbers if carrier is None else numbers | {carrier})
+
+    def some(self, model: str, numbers: Iterable[int]) -> list[Version]:
+        """Returns the versions of these numbers that the registry has, newest first."""
+        found = (self.get(model, number) for number in sorted(numbers, reverse=True))
+        return [version for version in found if version is not None]
+
+    def made_by(self, model: str, run_id: int) -> list[Version]:
+        """Returns the versions that a run made, newest first."""
+        sql = f"SELECT {_COLUMNS} FROM versions WHERE model = ? AND run_id = ? ORDER BY version DESC"  # noqa: S608
+        return [_version(row) for row in self._database.all(sql, (model, run_id))]
 
     def models(self) -> list[Model]:
         """Every model, by name; one without versions too."""
@@ -151,6 +178,10 @@ class Versions:
             "SELECT points FROM histories WHERE mlflow_run = ? AND metric = ?", (mlflow_run, metric)
         )
         return [MetricPoint(int(step), at, value) for step, at, value in json.loads(row[0])] if row else []
+
+    def _with_aliases(self, model: str) -> list[Version]:
+        sql = f"SELECT {_COLUMNS} FROM versions WHERE model = ? AND aliases <> '[]'"  # noqa: S608
+        return [_version(row) for row in self._database.all(sql, (model,))]
 
     def _insert(self, versions: Sequence[Version]) -> None:
         self._database.many(

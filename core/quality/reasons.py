@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..logs.text import clean
+from ..domain.text import one_line
 
 _MAX_LETTERS = 400
 # How much of a longer message's beginning is kept; the rest is its end, where libraries put the reason.
@@ -21,7 +21,7 @@ def reason(error: BaseException) -> str:
 
 def shortened(text: str) -> str:
     """Returns the text in one line of at most 400 letters, without what steers a terminal."""
-    line = " ".join(clean(text).split())
+    line = " ".join(one_line(text).split())
     if len(line) <= _MAX_LETTERS:
         return line
     return f"{line[:_BEGINNING].rstrip()} … {line[-(_MAX_LETTERS - _BEGINNING) :].lstrip()}"

@@ -80,11 +80,9 @@ def _remember(journal: Journal, registry: Registry, model: str, alias: str, befo
     if to is not None:
         journal.versions.update(registry.version(model, to))
     elif before is not None:
-        for version in journal.versions.of(model):
-            if version.version == before:
-                journal.versions.update(
-                    replace(version, aliases=tuple(name for name in version.aliases if name != alias))
-                )
+        version = journal.versions.get(model, before)
+        if version is not None:
+            journal.versions.update(replace(version, aliases=tuple(name for name in version.aliases if name != alias)))
 
 
 def _words(number: int | None) -> str:

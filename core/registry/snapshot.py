@@ -85,6 +85,8 @@ def refresh(project: Project, journal: Journal, *, force: bool = False) -> bool:
 
     Raises Unreachable if the store does not answer; the journal then keeps its snapshot.
     """
+    if journal.borrowed:
+        return False
     # Taken before reading: a write in between then causes another read instead of being missed.
     mark = fingerprint(project.mlflow)
     if not force and mark is not None and _current(project, journal, mark):
@@ -126,7 +128,7 @@ def refresh_apart(project: Project, journal: Journal) -> bool:
 
     A server, or a database without a fingerprint, is asked only once in a while.
     """
-    if not stale(project, journal):
+    if journal.borrowed or not stale(project, journal):
         return False
     if fingerprint(project.mlflow) is None:
         pause = OTHER_SECONDS if project.mlflow.embedded else SERVER_SECONDS

@@ -57,6 +57,13 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
+def _by_descriptor(directory: Path) -> Path:
+    """Returns a path that stays the directory's when that is moved while this process runs, where the system has
+    one."""
+    link = Path("/proc/self/fd")
+    return link / str(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) if link.is_dir() else directory
+
+
 def _end_torn_line(file: FileIO) -> int:
     """Ends a line that a killed replica left unfinished, so that the next one stays readable. Returns the file's
     size."""
@@ -84,6 +91,7 @@ class Recorder:
 
     def __init__(self, directory: Path, *, name: str, rate: float, limit: int) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory = _by_descriptor(directory)
         self.rate = rate
         self.counts = {"captured": 0, "capture_dropped": 0, "feedback": 0}
         self._files = {kind: Rotated(directory, f"{kind}-{name}", limit) for kind in ("capture", "feedback")}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,8 +15,9 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+from ..adoption.settling import settle
 from ..domain.project import Project
 from ..errors import ConfigError, JournalError, PodiumError
 from ..identity.account import whoami
@@ -82,11 +84,26 @@ def run(home: Path, *, say: Say | None = None) -> None:
     """Runs the agent in this process until SIGTERM, SIGINT or SIGHUP. Raises Refused if another agent of this
     project is running or has replaced this one, and ConfigError if podium.yaml cannot be used."""
     narrate = say or _print
+    settled = settle(home)
+    if settled.refusal is not None:
+        raise settled.refusal
+    for note in settled.notes:
+        narrate(note)
+    elsewhere = _watch(home, narrate)
+    if elsewhere is not None:
+        narrate(f"the project was moved to {elsewhere}: going on there")
+        os.chdir("/")
+        os.execv(sys.executable, [sys.executable, "-m", "podium.core.triggers.agent", str(elsewhere)])  # noqa: S606
+
+
+def _watch(home: Path, narrate: Say) -> Path | None:
+    """Does the agent's work until it is told to end; returns where the project was moved to, if that is why it ends."""
     stop = threading.Event()
     settings = Settings(home, narrate)
     project = settings.project()
     project.state.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as closing:
+        place = closing.enter_context(Place(project.state))
         journal = closing.enter_context(Journal.open(project.state / "journal.db"))
         journal.agent.claim(os.getpid(), started_at(os.getpid()) or time.time(), whoami())
         closing.callback(journal.agent.release)
@@ -97,23 +114,59 @@ def run(home: Path, *, say: Say | None = None) -> None:
         narrate(f"watching {project.name} ({home})")
         threads = [_thread(job, settings, stop, narrate) for job in _jobs(narrate)]
         try:
-            _follow_pushes(settings, journal, bell, stop, narrate)
+            _follow_pushes(settings, journal, bell, stop, place, narrate)
         finally:
             stop.set()
             for thread in threads:
                 thread.join(timeout=5.0)
+        if place.left():
+            if (now := place.now()) is not None:
+                return now.parent
+            narrate(f"{project.state} was removed")
         narrate("stopped; what is deployed goes on serving")
+    return None
 
 
-def _follow_pushes(settings: Settings, journal: Journal, bell: Doorbell, stop: threading.Event, say: Say) -> None:
+class Place:
+    """The project's state directory, held open so that it is found again after it was moved."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._descriptor = os.open(state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+    def left(self) -> bool:
+        """Whether the directory is not where it was."""
+        try:
+            return not os.path.samestat(self._state.stat(), os.fstat(self._descriptor))
+        except OSError:
+            return True
+
+    def now(self) -> Path | None:
+        """Returns where the directory is; None if it was removed, and where the system cannot tell."""
+        with suppress(OSError):
+            found = Path(f"/proc/self/fd/{self._descriptor}").readlink()
+            if os.path.samestat(found.stat(), os.fstat(self._descriptor)):
+                return found
+        return None
+
+
+def _follow_pushes(
+    settings: Settings, journal: Journal, bell: Doorbell, stop: threading.Event, place: Place, say: Say
+) -> None:
     """Starts runs for pushes, in the main thread: it sleeps on the doorbell, so that a git hook starts a run
     immediately. Raises Refused when another agent has replaced this one, because two would start every run twice and
-    heal the same replicas."""
+    heal the same replicas. Returns also when the project was moved."""
     from .pushes import Pushes
 
     pushes = Pushes(journal, say)
     trouble, rung = "", False
-    while not stop.is_set():
+    while not stop.is_set() and not place.left():
         before = trouble
         try:
             journal.agent.heartbeat()
@@ -195,8 +248,6 @@ def _print(text: str) -> None:
 
 
 if __name__ == "__main__":
-    import sys
-
     from ..child import run_main
 
     sys.exit(run_main(lambda: run(Path(sys.argv[1]))))

@@ -176,7 +176,7 @@ def test_a_line_that_is_cut_in_the_middle_of_a_change(
         ssh_server.line.cut()
         wait_until(lambda: world.unsettled(), 10, what="the cut is told")
         time.sleep(AWAY)
-        ssh_server.line.mend()
+        ssh_server.line.restore()
         consistent(world, client, engine)
         assert world.history()[0] is DeploymentState.SUCCEEDED, world.evidence()
     seen = client.close()

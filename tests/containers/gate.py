@@ -20,13 +20,13 @@ class Gate:
         self._open: set[socket.socket] = set()
         self._listener: socket.socket | None = None
         self.passed = 0  # connections
-        self.mend()
+        self.restore()
 
     @property
     def address(self) -> str:
         return f"unix://{self.path}"
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         self.path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(self.path))

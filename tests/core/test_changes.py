@@ -86,7 +86,7 @@ def test_on_a_protected_environment_each_verb_needs_the_typed_name(cockpit: Cock
     assert plan.type_to_confirm == "production"
     with pytest.raises(Refused, match="production is protected") as caught:
         cockpit.changes.apply(plan, confirmed=typed, why="it is right", force=True)
-    assert caught.value.hint == "--confirm production"
+    assert caught.value.hint == f"{plan.command} --yes --confirm production"
     assert cockpit.journal.runs.count() == 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podium.cli import replay
+from podium.cli.commands import replay
 from podium.core.domain import format as fmt
 from podium.core.domain.durations import parse_duration
 

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from podium.core.identity.directory import StateDirectory, Whereabouts, home_id, path_id
+from podium.core.identity.directory import StateDirectory, Whereabouts, path_id
+from podium.core.identity.home import home_id
 from podium.core.identity.machine import Machine, Where, boot_id, here, hostname
 
 from tests.runner.scale import scaled

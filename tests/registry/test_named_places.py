@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -17,6 +17,8 @@ from podium.core.errors import Refused, Unreachable
 from podium.core.registry import files
 from podium.core.registry.rest import RestRegistry
 
+from tests.support import http_server
+
 SECRET = "the host's own"
 API = "/api/2.0/mlflow"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
@@ -25,7 +27,7 @@ ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 @pytest.fixture
 def naming() -> Iterator[Callable[[str], str]]:
     """Starts a server whose only version, and whose only run, have their files where it says; returns its address."""
-    servers: list[ThreadingHTTPServer] = []
+    servers = ExitStack()
 
     def start(place: str, listing: object = None) -> str:
         answers: dict[str, object] = {
@@ -43,15 +45,10 @@ def naming() -> Iterator[Callable[[str], str]]:
 
             def log_message(self, *_: object) -> None: ...
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_address[1]}"
+        return f"http://127.0.0.1:{servers.enter_context(http_server(Handler)).server_port}"
 
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with servers:
+        yield start
 
 
 @pytest.fixture

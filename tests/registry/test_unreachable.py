@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from podium.core.registry import open_registry
 from podium.core.registry.rest import RestRegistry
 
 from tests.runner.scale import scaled
-from tests.support import free_port
+from tests.support import free_port, http_server
 
 Answer = tuple[int, str, bytes]
 
@@ -27,7 +27,7 @@ Answer = tuple[int, str, bytes]
 @pytest.fixture
 def answering() -> Iterator[Callable[..., str]]:
     """Starts a server that gives these answers in turn, the last for ever; returns its address."""
-    servers: list[ThreadingHTTPServer] = []
+    servers = ExitStack()
 
     def start(*answers: Answer, headers: dict[str, str] | None = None) -> str:
         left = list(answers)
@@ -45,15 +45,10 @@ def answering() -> Iterator[Callable[..., str]]:
 
             def log_message(self, *_: object) -> None: ...
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_address[1]}"
+        return f"http://127.0.0.1:{servers.enter_context(http_server(Handler)).server_port}"
 
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with servers:
+        yield start
 
 
 def registry(uri: str) -> RestRegistry:

@@ -53,7 +53,7 @@ def test_the_time_left_goes_on_by_itself(docked: SeededCockpit) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "state", "order", "words", "typed"),
+    ("key", "state", "asked", "words", "typed"),
     [
         ("H", CanaryState.RUNNING, CanaryRequest.PAUSE, "Pause the canary of production", ""),
         ("U", CanaryState.PAUSED, CanaryRequest.RESUME, "Resume the canary of production", ""),
@@ -68,8 +68,8 @@ def test_the_time_left_goes_on_by_itself(docked: SeededCockpit) -> None:
         ("X", CanaryState.INCONCLUSIVE, CanaryRequest.ABORT, "nothing; it is stopped", ""),
     ],
 )
-def test_each_order_is_confirmed_first(
-    docked: SeededCockpit, key: str, state: CanaryState, order: CanaryRequest, words: str, typed: str
+def test_each_request_is_confirmed_first(
+    docked: SeededCockpit, key: str, state: CanaryState, asked: CanaryRequest, words: str, typed: str
 ) -> None:
     docked.canaries = {"production": canary(state)}
 
@@ -90,8 +90,8 @@ def test_each_order_is_confirmed_first(
             dialog.query_one("#typed").value = typed
             await until(pilot, lambda: not yes.disabled, "confirmed")
         yes.press()
-        await until(pilot, lambda: docked.requested, "ordered")
-        assert docked.requested == [("production", order, "the customers are happy")]
+        await until(pilot, lambda: docked.requested, "requested")
+        assert docked.requested == [("production", asked, "the customers are happy")]
         await until(pilot, lambda: "requested: " in text(pilot.app), "said")
 
     drive(make_app(docked, screen="environments"), script)

@@ -169,8 +169,7 @@ def test_an_engine_that_cannot_be_reached_says_since_when_and_what_is_old(docked
         assert "2 of 7 running, 5 not seen now" in shown and "· healthy" in shown and "✓ healthy" in shown
         await pilot.press("1")
         await until(pilot, lambda: "the line to serving-1 is cut" in text(pilot.app), "a need of the overview")
-        await pilot.press("shift+tab", "shift+tab")
-        await until(pilot, lambda: pilot.app.focused.id == "needs")
+        await until(pilot, lambda: pilot.app.focused.id == "needs", "the focus begins there")
         await pilot.press("g", "enter")
         await until(pilot, lambda: pilot.app.podium_screen.title_id == "containers", "enter goes there")
 
@@ -181,9 +180,9 @@ def test_without_an_agent_it_says_as_of_when(docked: SeededCockpit) -> None:
     docked.looks = False
     docked.agent_status = AgentStatus(False, 4242, "build-1", "anna", NOW - 86_400, NOW - 400)
     for name in ("staging", "production"):
-        picture = docked.journal.snapshots.get(name)
-        assert picture is not None
-        docked.journal.snapshots.put(replace(picture, at=NOW - 600))
+        snapshot = docked.journal.snapshots.get(name)
+        assert snapshot is not None
+        docked.journal.snapshots.put(replace(snapshot, at=NOW - 600))
 
     async def script(pilot: Pilot[Any]) -> None:
         assert "as of 10:03:20: no agent looks at the engines; podium watch --daemon starts one, r looks once" in text(
@@ -204,9 +203,9 @@ def test_without_an_agent_it_says_as_of_when(docked: SeededCockpit) -> None:
 def test_where_nobody_looks_coming_here_is_a_look(docked: SeededCockpit) -> None:
     docked.agent_status = AgentStatus(False)
     for name in ("staging", "production"):
-        picture = docked.journal.snapshots.get(name)
-        assert picture is not None
-        docked.journal.snapshots.put(replace(picture, at=NOW - 600))
+        snapshot = docked.journal.snapshots.get(name)
+        assert snapshot is not None
+        docked.journal.snapshots.put(replace(snapshot, at=NOW - 600))
 
     async def script(pilot: Pilot[Any]) -> None:
         await pilot.press("5")
@@ -317,10 +316,10 @@ def test_a_replica_that_comes_or_goes_does_not_begin_the_merged_log_anew(docked:
         await until(pilot, lambda: "960 lines" in text(pilot.app), "all logs")
         await pilot.press("tab", "g")
         await until(pilot, lambda: "from line 1" in text(pilot.app), "the first line")
-        picture = docked.journal.snapshots.get("production")
-        assert picture is not None
-        fresh = replace(picture.containers[0], id="f" * 64, name="production-v3-9", replica="production-v3-9")
-        docked.journal.snapshots.put(replace(picture, containers=(*picture.containers, fresh)))
+        snapshot = docked.journal.snapshots.get("production")
+        assert snapshot is not None
+        fresh = replace(snapshot.containers[0], id="f" * 64, name="production-v3-9", replica="production-v3-9")
+        docked.journal.snapshots.put(replace(snapshot, containers=(*snapshot.containers, fresh)))
         await until(pilot, lambda: "5 replicas in the order of time" in text(pilot.app), "the new one")
         assert "from line 1" in text(pilot.app), "where one was reading"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,8 @@ from podium.tui.actions import BY_ID
 from podium.tui.application import PodiumApp
 from textual.pilot import Pilot
 
-from tests.tui.driving import drive, settled, text, until
+from tests.tui.driving import drive, make_app, settled, text, until
+from tests.tui.seed import SeededCockpit
 
 
 def test_every_reason_has_its_mark_and_names_actions_and_screens_that_there_are() -> None:
@@ -42,3 +44,28 @@ def test_enter_goes_where_the_need_is(app: Callable[..., PodiumApp]) -> None:
         await until(pilot, lambda: f"Steps of run {run_id}" in text(pilot.app), "the run itself")
 
     drive(app(screen="overview"), script)
+
+
+def test_the_focus_begins_on_what_needs_a_person(app: Callable[..., PodiumApp]) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        assert pilot.app.podium_screen.pane.id == "needs"
+
+    drive(app(screen="overview"), script)
+
+
+def test_the_focus_begins_on_the_runs_where_nothing_does(bare: SeededCockpit) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        screen = pilot.app.podium_screen
+        assert screen.pane.id == ("needs" if screen.query_one("#needs").rows else "recent")
+
+    drive(make_app(bare, screen="overview"), script)
+
+
+def test_a_key_that_was_pressed_before_the_data_came_keeps_the_focus(app: Callable[..., PodiumApp]) -> None:
+    async def run() -> None:
+        async with app(screen="overview").run_test(size=(120, 40)) as pilot:
+            pilot.app.podium_screen.action_perform("down")
+            await settled(pilot)
+            assert pilot.app.podium_screen.pane.id == "recent"
+
+    asyncio.run(run())

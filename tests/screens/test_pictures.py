@@ -77,9 +77,9 @@ def unwatched(cockpit: SeededCockpit) -> None:
     cockpit.looks = False
     cockpit.agent_status = AgentStatus(False, 4242, "build-1", "anna", NOW - 86_400, NOW - 400)
     for name in ("staging", "production"):
-        picture = cockpit.journal.snapshots.get(name)
-        assert picture is not None
-        cockpit.journal.snapshots.put(replace(picture, at=NOW - 600))
+        snapshot = cockpit.journal.snapshots.get(name)
+        assert snapshot is not None
+        cockpit.journal.snapshots.put(replace(snapshot, at=NOW - 600))
 
 
 # Containers and canaries: every state, at the smallest size and at a common one.
@@ -128,7 +128,7 @@ def test_canary(snap_compare: Any, docked: SeededCockpit, state: CanaryState, si
     picture(snap_compare, make_app(docked, screen="environments", interval=0), SIZES[size], shows="Canary v4")
 
 
-def test_canary_order(snap_compare: Any, docked: SeededCockpit) -> None:
+def test_canary_request(snap_compare: Any, docked: SeededCockpit) -> None:
     docked.canaries = {"production": canary(CanaryState.INCONCLUSIVE)}
     picture(
         snap_compare,

@@ -31,7 +31,7 @@ class Docker0:
         )
         return cls(found[1] if found else _believed(), links)
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """Nothing happens where it is there. Several may do this at a time."""
         if not self.address or LINK in run("ip", "-o", "link", "show", LINK, check=False):
             return

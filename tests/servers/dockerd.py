@@ -89,7 +89,7 @@ class Dockerd(Started):
         assert not self.running
         own = Docker0.seen()
         self._process = spawn(self.root, self.socket, self._arguments)
-        wait_for(self.socket, self._process, self.log, meanwhile=own.mend)
+        wait_for(self.socket, self._process, self.log, meanwhile=own.restore)
 
     def stop(self) -> None:
         """As an administrator does: containers are ended with it, or live on with live-restore."""

@@ -1,4 +1,4 @@
-"""A line to a server that can be cut and mended: a small TCP forwarder in front of it."""
+"""A line to a server that can be cut and restored: a small TCP forwarder in front of it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Line:
         self._frozen = False
         self._listener: socket.socket | None = None
         self.port = 0
-        self.mend()
+        self.restore()
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         with self._lock:
             self._frozen = False
             self._lock.notify_all()
@@ -34,7 +34,7 @@ class Line:
             threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
     def cut(self) -> None:
-        """Every connection breaks now, and nobody gets through until `mend`."""
+        """Every connection breaks now, and nobody gets through until `restore`."""
         self._close_listener()
         self.drop()
 

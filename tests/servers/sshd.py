@@ -33,7 +33,7 @@ def missing() -> str:
 
 
 class Sshd(Server):
-    """`line` is what clients connect to: `line.cut()`, `line.freeze()`, `line.mend()`. `bin` goes to the front of
+    """`line` is what clients connect to: `line.cut()`, `line.freeze()`, `line.restore()`. `bin` goes to the front of
     PATH."""
 
     name = "sshd"

@@ -1,4 +1,4 @@
-"""The tests' own servers do what other tests rely on: they start, refuse, break, mend, and leave nothing behind."""
+"""The tests' own servers do what other tests rely on: they start, refuse, break, recover, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_engine_over_ssh_and_its_line_cut_and_mended(ssh_engine: str, ssh_se
             far.info()
     with pytest.raises(Unreachable):
         open_engine(parse(ssh_engine))
-    ssh_server.line.mend()
+    ssh_server.line.restore()
     with open_engine(parse(ssh_engine)) as far:
         assert far.info()["ServerVersion"]
 

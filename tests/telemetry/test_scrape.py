@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -15,6 +15,17 @@ from podium.core.domain.delivery import Replica, ReplicaState
 from podium.core.errors import Unreachable
 from podium.core.telemetry import scrape as room
 from podium.core.telemetry.scrape import scrape
+
+from tests.support import http_server
+
+
+@contextmanager
+def ending(stop: threading.Event) -> Iterator[None]:
+    """Lets handlers end that wait for `stop`."""
+    try:
+        yield
+    finally:
+        stop.set()
 
 
 def exposition(count: float) -> bytes:
@@ -155,19 +166,12 @@ def test_an_answer_that_keeps_the_line_open_is_whole_when_it_has_its_length(prom
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Open)
-    server.daemon_threads, server.block_on_close = True, False
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
+    with http_server(Open) as server, ending(stop):
         if promised == 10:
             assert Direct().http("127.0.0.1", server.server_port, "GET", "/", timeout=20.0) == (200, b"0123456789")
         else:
             with pytest.raises(OSError, match="IncompleteRead"):
                 Direct().http("127.0.0.1", server.server_port, "GET", "/", timeout=20.0)
-    finally:
-        stop.set()
-        server.shutdown()
-        server.server_close()
 
 
 def test_a_body_that_drips_is_given_up() -> None:
@@ -187,13 +191,6 @@ def test_a_body_that_drips_is_given_up() -> None:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Drip)
-    server.daemon_threads, server.block_on_close = True, False
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
+    with http_server(Drip) as server, ending(stop):
         with pytest.raises(OSError, match="not complete within"):
             Direct().http("127.0.0.1", server.server_port, "GET", "/metrics", timeout=0.3)
-    finally:
-        stop.set()
-        server.shutdown()
-        server.server_close()

@@ -1,4 +1,4 @@
-"""A project with a past, for the tests of the screens and for the README's picture: real journal, real logs, fixed
+"""A project with a history, for the tests of the screens and for the README's picture: real journal, real logs, fixed
 times.
 
 Only what needs processes (proxy, replicas, agent) is said rather than real: `SeededCockpit` overrides those
@@ -121,9 +121,9 @@ class _Containers(Containers):
         return ["shell-in", f"{environment}/{container}"]
 
     def look(self, environment: str) -> EngineSnapshot | None:
-        picture = self._opened.journal.snapshots.get(environment)
+        snapshot = self._opened.journal.snapshots.get(environment)
         return (
-            None if picture is None or not self.seeded.looks else replace(picture, at=self.seeded.clock_now, message="")
+            None if snapshot is None or not self.seeded.looks else replace(snapshot, at=self.seeded.clock_now, message="")
         )
 
 

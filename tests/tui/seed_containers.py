@@ -255,20 +255,20 @@ def canary(state: CanaryState = CanaryState.RUNNING, *, stage: int = 1, now: flo
 
 def trouble(cockpit: SeededCockpit, *, now: float = NOW) -> None:
     """One replica was killed for its memory, one fails its health check, one was removed by hand."""
-    picture = cockpit.journal.snapshots.get("production")
-    assert picture is not None
-    one, two, *rest = picture.containers
+    snapshot = cockpit.journal.snapshots.get("production")
+    assert snapshot is not None
+    one, two, *rest = snapshot.containers
     found = (
         replace(one, state="exited", health="", exit_code=137, out_of_memory=True, restarts=3),
         replace(two, health="unhealthy", restarts=1),
         *(container for container in rest if container.version != 2),
     )
-    cockpit.journal.snapshots.put(replace(picture, containers=found))
+    cockpit.journal.snapshots.put(replace(snapshot, containers=found))
 
 
 def unreachable(cockpit: SeededCockpit, *, now: float = NOW) -> None:
-    picture = cockpit.journal.snapshots.get("production")
-    assert picture is not None
+    snapshot = cockpit.journal.snapshots.get("production")
+    assert snapshot is not None
     cockpit.journal.snapshots.put(
-        replace(picture, at=now - 95, message="the line to serving-1 is cut: Connection timed out")
+        replace(snapshot, at=now - 95, message="the line to serving-1 is cut: Connection timed out")
     )

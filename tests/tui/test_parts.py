@@ -21,7 +21,7 @@ from podium.tui.terminal import check, clipboard_sequence, plain_glyphs
 from podium.tui.widgets.graph import arrange, outcome
 from podium.tui.widgets.log_reader import Filter, Reader, search
 from podium.tui.widgets.log_text import readable
-from podium.tui.widgets.pane import fit, safe
+from podium.tui.widgets.pane import fit, fit_both_ends
 from podium.tui.widgets.sparkline import sparkline
 from rich.cells import cell_len
 
@@ -171,7 +171,7 @@ def test_plain_glyphs_where_the_terminal_is_not_utf8() -> None:
 def test_a_cell_is_exactly_as_wide_as_its_column_and_cannot_steer_the_terminal(
     text: str, width: int, align: str
 ) -> None:
-    shown = fit(safe(text), width, GLYPHS, align)
+    shown = fit(text, width, GLYPHS, align)
     assert cell_len(shown) == width
     assert not any(ord(character) < 32 or 0x7F <= ord(character) < 0xA0 for character in shown)
 
@@ -301,3 +301,14 @@ print([name for name in ("docker", "mlflow", "pandas", "requests") if name in sy
         timeout=scaled(60),
     )
     assert done.stdout.strip() == "[]", done.stdout + done.stderr[-2000:]
+
+
+@given(st.text(), st.integers(0, 40))
+def test_a_name_that_is_too_long_keeps_both_ends(text: str, width: int) -> None:
+    assert cell_len(fit_both_ends(text, width, GLYPHS)) == width
+
+
+def test_names_that_differ_at_their_ends_differ_when_they_are_cut() -> None:
+    names = [f"train-the-gradient-boosted-model[depth={depth}]" for depth in (4, 8, 12)]
+    cut = [fit_both_ends(name, 20, GLYPHS) for name in names]
+    assert cut[0] == "train-the-…[depth=4]" and len(set(cut)) == 3

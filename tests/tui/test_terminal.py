@@ -3,6 +3,7 @@ terminal at all, tmux."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import select
 import shutil
@@ -163,10 +164,13 @@ def test_a_terminal_that_reads_nothing_does_not_keep_it_from_ending(home: Path) 
     with Terminal([*APP, str(home)]) as terminal:
         terminal.wait_for("✓ succeeded")
         terminal.stop_reading()
-        for number in range(60):
-            terminal.press("1234"[number % 4])
-            time.sleep(0.02)
-        assert select.select([], [terminal.slave], [], 0)[1] == [], "more was drawn than the terminal holds"
+        keys = itertools.cycle("1234")
+
+        def full() -> bool:
+            terminal.press(next(keys))
+            return select.select([], [terminal.slave], [], 0)[1] == []
+
+        wait_until(full, 10, what="more was drawn than the terminal holds")
         terminal.process.send_signal(signal.SIGHUP)
         assert terminal.wait_exit() == 128 + signal.SIGHUP
 

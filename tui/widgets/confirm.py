@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
-from .pane import safe
+from ...core.domain.text import one_line
 
 DIALOG_CSS = """
     .dialog { width: 84; max-width: 96%; height: auto; max-height: 96%; background: $surface;
@@ -92,12 +92,12 @@ class ConfirmDialog(Dialog):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
-            box.border_title = Content(safe(self._question)).markup
+            box.border_title = Content(one_line(self._question)).markup
             with VerticalScroll(can_focus=False):
-                yield Static(Content("\n".join(safe(line) for line in self._lines)))
+                yield Static(Content("\n".join(one_line(line) for line in self._lines)))
                 if self._command:
                     yield Static(
-                        Content.assemble(("\nthe same from a shell:  ", "$muted"), (safe(self._command), "$accent"))
+                        Content.assemble(("\nthe same from a shell:  ", "$muted"), (one_line(self._command), "$accent"))
                     )
             if self._reason:
                 yield Static("why (kept in the audit; may be empty)", classes="label")

@@ -6,7 +6,7 @@ from textual.strip import Strip
 
 from ..actions import footer_actions
 from ..context import Context
-from .pane import Pane, Span, fit, safe
+from .pane import Pane, Span, fit
 
 
 class Footer(Pane, can_focus=False):
@@ -41,6 +41,7 @@ class Footer(Pane, can_focus=False):
 
     def on_resize(self) -> None:
         self._items = self._build()
+        self.refresh()  # what was drawn for the width before would stay
 
     def _build(self) -> list[Span]:
         keymap, width = self.podium.keymap, self.size.width
@@ -71,7 +72,5 @@ class Footer(Pane, can_focus=False):
         base = self.palette["bar"]
         if self._message is not None:
             text, role = self._message
-            return self.strip(
-                [(" " + fit(self.glyphs.text(safe(text)), width - 2, self.glyphs), f"{role}!")], width, base
-            )
+            return self.strip([(" " + fit(self.glyphs.text(text), width - 2, self.glyphs), f"{role}!")], width, base)
         return self.strip(self._items or self._build(), width, base)

@@ -13,7 +13,7 @@ from textual import events
 from ...core.domain import format as fmt
 from ...core.domain.runs import Run, Step, StepState
 from ...core.domain.verdicts import Verdict
-from .pane import Cell
+from .pane import Cell, fit_both_ends
 from .table import Column, Table
 
 _NAME, _LONGEST_NAME = 18, 44
@@ -89,7 +89,7 @@ class Graph(Table[Node]):
 
     def _graph_columns(self, name: int) -> tuple[Column[Node], ...]:
         return (
-            Column("", self._name_cell, width=name),
+            Column("", self._name_cell, width=name, draw=self._draw_name),
             Column("state", self._state_cell, width=11),
             Column("time", self._time_cell, width=6, align="right"),
             Column("when it ran", self._bar_cell, width=8, flex=2, from_width=name + 30),
@@ -160,13 +160,18 @@ class Graph(Table[Node]):
         return None if node is None else node.step
 
     def _name_cell(self, node: Node) -> Cell:
+        return self._draw_name(node, self._name_width)
+
+    def _draw_name(self, node: Node, cells: int) -> Cell:
         glyph, role = self.glyphs.state(node.step.state)
         current = self.step
         needed = current is not None and node.step.name in current.needs
         strong = "!" if node.step.state in (StepState.RUNNING, StepState.FAILED, StepState.WAITING) else ""
         name_role = role if strong else "faint" if node.step.state in (StepState.PENDING, StepState.SKIPPED) else ""
         pointer = ((f" {self.glyphs['pin']}", "accent"),) if needed else ()
-        return ((f"{self.glyphs[node.bracket]} ", "faint"), (f"{glyph} ", role), (node.step.name, name_role), *pointer)
+        room = cells - 4 - sum(len(text) for text, _ in pointer)
+        name = fit_both_ends(node.step.name, room, self.glyphs).rstrip()
+        return ((f"{self.glyphs[node.bracket]} ", "faint"), (f"{glyph} ", role), (name, name_role), *pointer)
 
     def _state_cell(self, node: Node) -> Cell:
         step = node.step

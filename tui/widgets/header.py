@@ -7,9 +7,10 @@ from textual import events
 from textual.strip import Strip
 
 from ...core.domain import format as fmt
+from ...core.domain.text import one_line
 from ...core.domain.watching import AgentStatus
 from ..screens import BY_NAME, MAIN
-from .pane import Pane, Span, fit, safe
+from .pane import Pane, Span, cells_of, fit, fit_both_ends
 
 _TITLES = (12, 3, 2, 0)  # letters of the other screens' names, from the widest way to show them on
 
@@ -45,24 +46,27 @@ class Header(Pane, can_focus=False):
         width = self.size.width
         right = self._right()
         # That the agent is well is the one thing that may be left out.
-        needed = sum(len(text) for text, role in right if role != "ok")
+        needed = sum(cells_of(text) for text, role in right if role != "ok")
         # What is at stake is said before the screens' names are.
         for letters in _TITLES:
             left = self._left(letters)
-            if sum(len(text) for text, _ in left) + needed <= width:
+            if sum(cells_of(text) for text, _ in left) + needed <= width:
                 break
-        room = width - sum(len(text) for text, _ in left)
-        while right and (over := sum(len(text) for text, _ in right) - room) > 0:
+        room = width - sum(cells_of(text) for text, _ in left)
+        while right and (over := sum(cells_of(text) for text, _ in right) - room) > 0:
             text, role = right.pop()
             if len(text) - over >= 14:  # enough is left of it to be of use
                 right.append((fit(text, len(text) - over, self.glyphs), role))
-        gap = max(0, room - sum(len(text) for text, _ in right))
+        gap = max(0, room - sum(cells_of(text) for text, _ in right))
         return self.strip([*left, (" " * gap, ""), *right], width, self.palette["bar"])
 
     def _left(self, letters: int) -> list[Span]:
-        spans: list[Span] = [(f" {safe(self._project) or 'podium'} ", "accent!"), (" ", "")]
+        name = one_line(self._project) or "podium"
+        room = max(12, self.size.width // 4)  # a long name must not take the place of the screens' names
+        name = name if cells_of(name) <= room else fit_both_ends(name, room, self.glyphs)
+        spans: list[Span] = [(f" {name} ", "accent!"), (" ", "")]
         self._hits = []
-        at = sum(len(text) for text, _ in spans)
+        at = sum(cells_of(text) for text, _ in spans)
         shown = BY_NAME[self._screen].above or self._screen if self._screen in BY_NAME else ""
         for screen in MAIN:
             here = screen.name == shown
@@ -79,11 +83,11 @@ class Header(Pane, can_focus=False):
     def _right(self) -> list[Span]:
         spans: list[Span] = []
         if self._protected:
-            spans += [(f" {safe(self._protected).upper()} PROTECTED ", "banner"), (" ", "")]
+            spans += [(f" {one_line(self._protected).upper()} PROTECTED ", "banner"), (" ", "")]
         if self.podium.read_only:
             spans.append(("read-only ", "warn!"))
         if self._stale:
-            spans.append((f"{self.glyphs['warn']} {self.glyphs.text(safe(self._stale))} ", "warn!"))
+            spans.append((f"{self.glyphs['warn']} {self.glyphs.text(one_line(self._stale))} ", "warn!"))
         elif self._agent is not None:
             spans += self._agent_spans(self._agent)
         return spans

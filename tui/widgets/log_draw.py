@@ -11,11 +11,12 @@ from rich.segment import Segment
 from textual.strip import Strip
 
 from ...core.cockpit import LogLine
+from ...core.domain.text import one_line
 from ..glyphs import Glyphs
 from ..theme import Palette
 from .log_reader import Window
 from .log_text import highlight, readable
-from .pane import fit, safe
+from .pane import fit
 
 _MAX_CHARACTERS = 8_000  # characters drawn of one line; the rest is still found and copied
 _MAX_NAME_WIDTH = 14
@@ -64,7 +65,7 @@ class Look:
         )
         body = [
             Segment(
-                safe(piece),
+                one_line(piece),
                 styles[role]
                 if isinstance(role, str) and role
                 else default
@@ -80,7 +81,7 @@ class Look:
     def _name(self, name: str) -> Segment:
         """Each replica in a colour of its own, as far as there are colours."""
         place = self.owners.index(name) if name in self.owners else 0
-        return Segment(fit(safe(name), self.names, self.glyphs) + " ", self.styles[_ROLES[place % len(_ROLES)]])
+        return Segment(fit(name, self.names, self.glyphs) + " ", self.styles[_ROLES[place % len(_ROLES)]])
 
 
 def names_width(window: Window) -> int:

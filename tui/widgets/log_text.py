@@ -12,7 +12,7 @@ from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 
-from ...core.cockpit import parse_sgr
+from ...core.domain.text import one_line, parse_sgr
 
 StyledText = list[tuple[str, Style | str]]
 
@@ -59,21 +59,17 @@ def _json_line(text: str) -> StyledText | None:
     spans: StyledText = []
     level = next((str(data[key]) for key in _LEVEL_KEYS if key in data), "")
     if level:
-        spans.append((f"{_clean(level).upper():<7} ", _LEVELS.get(level.lower(), "muted")))
+        spans.append((f"{one_line(level).upper():<7} ", _LEVELS.get(level.lower(), "muted")))
     message = next((data[key] for key in _MESSAGE_KEYS if key in data), None)
     if message is not None:
-        spans.append((_clean(message if isinstance(message, str) else json.dumps(message)) + " ", ""))
+        spans.append((one_line(message if isinstance(message, str) else json.dumps(message)) + " ", ""))
     for key, value in data.items():
         if key not in _SKIPPED:
             spans += [
-                (f" {_clean(str(key))}=", "muted"),
-                (_clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)), "accent"),
+                (f" {one_line(str(key))}=", "muted"),
+                (one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)), "accent"),
             ]
     return spans
-
-
-def _clean(text: str) -> str:
-    return parse_sgr(text)[0].replace("\n", " ").replace("\t", " ")
 
 
 @lru_cache(maxsize=256)

@@ -11,7 +11,7 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-from ...core.cockpit import clean
+from ...core.domain.text import one_line
 from ..glyphs import Glyphs
 from ..theme import Palette, palette
 
@@ -22,21 +22,31 @@ Span = tuple[str, str]
 Cell = str | tuple[Span, ...]
 
 
-def safe(text: str) -> str:
-    """Text that came from outside, fit to be drawn on one line."""
-    return text if text.isprintable() else clean(text).replace("\n", " ").replace("\t", "    ")
-
-
 def cells_of(text: str) -> int:
     return len(text) if text.isascii() else cell_len(text)
 
 
 def fit(text: str, width: int, glyphs: Glyphs, align: str = "left") -> str:
-    """Exactly `width` cells; what does not fit ends in an ellipsis."""
+    """Text from anywhere, cleaned, in exactly `width` cells; what does not fit ends in an ellipsis."""
+    text = one_line(text)
     length = cells_of(text)
     if length > width:
         return set_cell_size(text, max(0, width - 1)) + glyphs["ellipsis"] if width > 0 else ""
     return text.rjust(width - length + len(text)) if align == "right" else text + " " * (width - length)
+
+
+def fit_both_ends(text: str, width: int, glyphs: Glyphs) -> str:
+    """Text from anywhere, cleaned, in exactly `width` cells. Of what does not fit both ends stay: that is where names
+    of one kind differ (`train[depth=4]`, `train[depth=8]`)."""
+    text = one_line(text)
+    if cells_of(text) <= width or width < 3:
+        return fit(text, width, glyphs)
+    tail, room = "", (width - 1) // 2
+    for letter in reversed(text):
+        if cells_of(letter + tail) > room:
+            break
+        tail = letter + tail
+    return set_cell_size(text, width - 1 - cells_of(tail)) + glyphs["ellipsis"] + tail
 
 
 class Pane(Widget, can_focus=True, inherit_bindings=False):
@@ -70,9 +80,9 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
 
     def title(self, title: str, subtitle: str = "") -> None:
         """The frame's words. They may hold names from outside: no markup, no control characters."""
-        if self.border_title != (wanted := _escape(safe(self.glyphs.text(title)))):
+        if self.border_title != (wanted := _escape(one_line(self.glyphs.text(title)))):
             self.border_title = wanted
-        if self.border_subtitle != (wanted := _escape(safe(self.glyphs.text(subtitle)))):
+        if self.border_subtitle != (wanted := _escape(one_line(self.glyphs.text(subtitle)))):
             self.border_subtitle = wanted
 
     def set_notice(self, *lines: Span) -> None:
@@ -114,15 +124,17 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
         start = max(0, (height - len(lines)) // 3)
         if start <= y < start + len(lines):
             text, role = lines[y - start]
-            return self.strip([("  " + self.glyphs.text(safe(text)), role)], width)
+            return self.strip([("  " + self.glyphs.text(text), role)], width)
         return self.blank(width)
 
     def strip(self, spans: Sequence[Span], width: int, base: Style | None = None) -> Strip:
-        """One drawn line of exactly `width` cells."""
+        """One drawn line of exactly `width` cells. Whatever is drawn passes here: nothing in it steers the terminal."""
         styles = self.palette
         ground = styles["ground"] if base is None else styles["ground"] + base
         default = styles[""]
-        segments = [Segment(text, ground + (styles[role] if role else default)) for text, role in spans if text]
+        segments = [
+            Segment(one_line(text), ground + (styles[role] if role else default)) for text, role in spans if text
+        ]
         return Strip(segments).adjust_cell_length(width, ground)
 
     def blank(self, width: int) -> Strip:
@@ -154,4 +166,4 @@ def _escape(text: str) -> str:
 def _wrapped(lines: Sequence[Span], width: int) -> list[Span]:
     import textwrap
 
-    return [(piece, role) for text, role in lines for piece in textwrap.wrap(text, width) or [""]]
+    return [(piece, role) for text, role in lines for piece in textwrap.wrap(one_line(text), width) or [""]]

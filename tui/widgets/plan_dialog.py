@@ -20,8 +20,8 @@ from ...core.domain import format as fmt
 from ...core.domain.models import Version
 from ...core.domain.plans import Plan
 from ...core.domain.repair import Difference, Severity
+from ...core.domain.text import one_line
 from .confirm import DIALOG_CSS, Dialog
-from .pane import safe
 
 MAX_METRICS = 8
 
@@ -39,12 +39,12 @@ def plan_text(plan: Plan, *, arrow: str = "→") -> Content:
     """Everything that is said of the change, as text."""
     parts: list[str | tuple[str, str]] = []
     if refusal := plan.refusal or plan.nothing_to_do:
-        parts += [("Refused: ", "bold $error"), (safe(refusal) + "\n", "$error")]
+        parts += [("Refused: ", "bold $error"), (one_line(refusal) + "\n", "$error")]
         if plan.overridable:
             parts.append(("A reason below overrides this; it is kept in the ledger.\n", "$muted"))
         parts.append("\n")
     for warning in plan.warnings:
-        parts += [("! ", "bold $warning"), (safe(warning) + "\n", "$warning")]
+        parts += [("! ", "bold $warning"), (one_line(warning) + "\n", "$warning")]
     if plan.warnings:
         parts.append("\n")
     # What a repair can do nothing about is among the warnings.
@@ -53,11 +53,11 @@ def plan_text(plan: Plan, *, arrow: str = "→") -> Content:
         parts.append(("What changes\n", "bold $muted"))
         width = max(len(change.subject) for change in plan.changes)
         for change in plan.changes:
-            parts.append((f"  {safe(change.subject):<{width}}  ", "$foreground"))
+            parts.append((f"  {one_line(change.subject):<{width}}  ", "$foreground"))
             parts += [
-                (safe(change.before) or "–", "$muted"),
+                (one_line(change.before) or "–", "$muted"),
                 (f" {arrow} ", "$muted"),
-                (safe(change.after) or "–", "bold $foreground"),
+                (one_line(change.after) or "–", "bold $foreground"),
                 "\n",
             ]
     compared = plan.versions.compared if plan.versions is not None else None
@@ -65,10 +65,10 @@ def plan_text(plan: Plan, *, arrow: str = "→") -> Content:
     if plan.steps:
         expected = f", about {fmt.duration(plan.expected_seconds)}" if plan.expected_seconds is not None else ""
         parts.append((("\n" if len(parts) else "") + f"Steps{expected}\n", "bold $muted"))
-        parts += [(f"  {number}. {safe(step)}\n", "$foreground") for number, step in enumerate(plan.steps, 1)]
+        parts += [(f"  {number}. {one_line(step)}\n", "$foreground") for number, step in enumerate(plan.steps, 1)]
     if plan.command:
         parts.append("\n" if plan.changes or plan.steps or plan.differences else "")
-        parts += [("The same from a shell\n", "bold $muted"), (f"  {safe(plan.command)}", "$accent")]
+        parts += [("The same from a shell\n", "bold $muted"), (f"  {one_line(plan.command)}", "$accent")]
     return Content.assemble(*parts)
 
 
@@ -79,8 +79,9 @@ def _differences(differences: Sequence[Difference], arrow: str) -> list[str | tu
     parts: list[str | tuple[str, str]] = [("What differs\n", "bold $muted")]
     for difference in differences:
         bad = difference.severity is Severity.PROBLEM
-        parts += [("  ! ", "bold $error" if bad else "bold $warning"), (safe(difference.words) + "\n", "$foreground")]
-        parts.append((f"    {arrow} {safe(difference.repair)}\n", "$muted"))
+        parts.append(("  ! ", "bold $error" if bad else "bold $warning"))
+        parts.append((one_line(difference.words) + "\n", "$foreground"))
+        parts.append((f"    {arrow} {one_line(difference.repair)}\n", "$muted"))
     return parts
 
 
@@ -98,7 +99,7 @@ def _metrics(champion: Version, candidate: Version) -> list[str | tuple[str, str
     ]
     for name in shared[:MAX_METRICS]:
         old, new = champion.metrics[name], candidate.metrics[name]
-        parts.append((f"  {safe(name)[:20]:<21}", "$foreground"))
+        parts.append((f"  {one_line(name)[:20]:<21}", "$foreground"))
         parts += [
             (f"{fmt.number(old):>12}", "$muted"),
             (f"{fmt.number(new):>12}", "$foreground"),
@@ -140,7 +141,7 @@ class PlanDialog(Dialog):
         plan = self.plan
         protected = bool(plan.type_to_confirm)
         with Vertical(classes="dialog -protected" if protected else "dialog") as box:
-            box.border_title = Content(safe(plan.title) + (" · PROTECTED" if protected else "")).markup
+            box.border_title = Content(one_line(plan.title) + (" · PROTECTED" if protected else "")).markup
             with VerticalScroll(can_focus=False):
                 yield Static(plan_text(plan, arrow=self.app.glyphs["arrow"]))  # type: ignore[attr-defined]
             if not self._hopeless:

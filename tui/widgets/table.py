@@ -14,7 +14,8 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
-from .pane import Cell, Pane, Span, cells_of, fit, safe, scrollbar
+from ...core.domain.text import one_line
+from .pane import Cell, Pane, Span, cells_of, fit, fit_both_ends, scrollbar
 
 Row = TypeVar("Row")
 
@@ -22,7 +23,8 @@ Row = TypeVar("Row")
 @dataclass(frozen=True)
 class Column(Generic[Row]):
     """`width` cells, plus a share `flex` of what is left over. Not shown while the table is narrower than
-    `from_width`. `draw` takes the place of `cell` where what is shown depends on how many cells there are for it."""
+    `from_width`. `draw` takes the place of `cell` where what is shown depends on how many cells there are for it. With
+    `both_ends` what does not fit is cut in its middle, not at its end; so is the title."""
 
     title: str
     cell: Callable[[Row], Cell]
@@ -32,6 +34,7 @@ class Column(Generic[Row]):
     sort: Callable[[Row], Any] | None = None
     from_width: int = 0
     draw: Callable[[Row, int], Cell] | None = None
+    both_ends: bool = False
 
 
 class Table(Pane, Generic[Row]):
@@ -288,7 +291,7 @@ class Table(Pane, Generic[Row]):
 
     def copy_text(self) -> str:
         current = self.current
-        return "" if current is None else safe(self._text(current))
+        return "" if current is None else one_line(self._text(current))
 
     # Drawing
 
@@ -356,7 +359,7 @@ class Table(Pane, Generic[Row]):
             title = column.title
             if self._sort is not None and self.columns[self._sort[0]] is column:
                 title += self.glyphs["down" if self._sort[1] else "up"]
-            spans.append((fit(self.glyphs.text(title), cells, self.glyphs, column.align) + " ", "head"))
+            spans.append((self._fitted(self.glyphs.text(title), cells, column) + " ", "head"))
         return self.strip(spans, width)
 
     def _row_spans(self, row: Row, width: int) -> list[Span]:
@@ -364,30 +367,32 @@ class Table(Pane, Generic[Row]):
         spans: list[Span] = [(self.glyphs["mark"], "warn!") if marked else (" ", "")]
         for column, cells in self._columns(width):
             cell = column.cell(row) if column.draw is None else column.draw(row, cells)
-            spans += self._cell_spans(cell, cells, column.align)
+            spans += self._cell_spans(cell, cells, column)
             spans.append((" ", ""))
         return spans
 
-    def _cell_spans(self, cell: Cell, cells: int, align: str) -> list[Span]:
-        glyphs = self.glyphs
-        if isinstance(cell, str):
-            return [(fit(safe(cell), cells, glyphs, align), "")]
-        if len(cell) == 1:
-            return [(fit(safe(cell[0][0]), cells, glyphs, align), cell[0][1])]
+    def _cell_spans(self, cell: Cell, cells: int, column: Column[Row]) -> list[Span]:
+        parts = ((cell, ""),) if isinstance(cell, str) else cell
+        if len(parts) == 1:
+            return [(self._fitted(parts[0][0], cells, column), parts[0][1])]
         spans: list[Span] = []
         left = cells
-        for text, role in cell:
-            text = safe(text)
+        for text, role in parts:
+            text = one_line(text)
             if left <= 0:
                 break
-            piece = (
-                text if len(text) <= left and text.isascii() else fit(text, min(left, max(1, cells_of(text))), glyphs)
-            )
+            wanted = cells_of(text)
+            piece = text if wanted <= left else self._fitted(text, left, column)
             spans.append((piece, role))
-            left -= cells_of(piece)
+            left -= min(wanted, left)
         if left > 0:
-            spans.insert(0 if align == "right" else len(spans), (" " * left, ""))
+            spans.insert(0 if column.align == "right" else len(spans), (" " * left, ""))
         return spans
+
+    def _fitted(self, text: str, cells: int, column: Column[Row]) -> str:
+        if column.both_ends and cells_of(text) > cells:
+            return fit_both_ends(text, cells, self.glyphs)
+        return fit(text, cells, self.glyphs, column.align)
 
     # Mouse
 

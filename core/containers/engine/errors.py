@@ -11,8 +11,8 @@ from docker import errors as docker_errors
 from requests import exceptions as http_errors
 from urllib3.exceptions import HTTPError
 
+from ...domain.text import clean
 from ...errors import NotFound, PodiumError, Refused, RunFailed, Unreachable
-from ...logs.text import clean
 from .address import Address
 
 # What the docker package lets through as it is when an answer that goes on ends in the middle of a message, or is

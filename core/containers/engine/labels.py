@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...identity.directory import home_id
+from ...identity.home import home_id
 
 __all__ = ["Labels", "home_id"]
 

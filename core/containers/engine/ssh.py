@@ -21,8 +21,8 @@ from types import TracebackType
 from typing import Self
 
 from ...child import EXEC_WITH_PARENT
+from ...domain.text import clean
 from ...errors import MissingExtra, PodiumError, Refused
-from ...logs.text import clean
 from .address import Address
 from .errors import Away
 

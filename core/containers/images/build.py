@@ -17,8 +17,8 @@ from typing import Any, cast
 
 from docker import errors as docker_errors
 
+from ...domain.text import clean
 from ...errors import PodiumError, RunFailed, Unreachable
-from ...logs.text import clean
 from ..engine.client import Engine
 from ..engine.errors import BROKEN, refusal
 from . import buildkit_trace

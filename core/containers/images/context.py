@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from ...beneath import Directory, walk
+from ...domain.text import clean
 from ...errors import RunFailed
-from ...logs.text import clean
 
 # 1 January 1980: the earliest time that everything which may look at it (zip, among others) can hold.
 EPOCH = 315_532_800

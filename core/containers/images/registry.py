@@ -12,8 +12,8 @@ from typing import Any, cast
 from docker import auth
 from docker import errors as docker_errors
 
+from ...domain.text import clean
 from ...errors import RunFailed, UsageError
-from ...logs.text import clean
 from ..engine.client import Engine
 from ..engine.errors import BROKEN, Away, refusal
 from . import store

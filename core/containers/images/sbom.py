@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from ...domain.text import clean
 from ...errors import MissingExtra, RunFailed
-from ...logs.text import clean
 from ..engine.client import Engine
 
 SECONDS = 600

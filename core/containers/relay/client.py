@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from ...logs.text import clean
+from ...domain.text import clean
 from ..engine.client import Engine
 from ..engine.errors import Away
 from ..engine.hijack import Frames, hijack

@@ -3,13 +3,14 @@ back, and how long that takes."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Self
 
 from ...domain.delivery import Deployment, How
 from ...domain.models import CHAMPION
 from ...domain.project import Project
+from ...domain.rollout import RolloutState
 from ...journal import Journal
 
 # How many deployments are looked at for how long a start, and a rollback to a warm version, took.
@@ -50,14 +51,7 @@ class EnvironmentHistory:
             ledger.current(environment),
             tuple(ledger.served(environment, model)),
             start_seconds(journal, environment),
-            _seconds(
-                (
-                    data
-                    for data in ledger.notes(environment, limit=MAX_ROLLBACKS, how=How.ROLLBACK)
-                    if not data.get("new")
-                ),
-                "traffic_seconds",
-            ),
+            _warm_seconds(journal, environment),
         )
 
     @property
@@ -78,16 +72,17 @@ class EnvironmentHistory:
 
 def start_seconds(journal: Journal, environment: str) -> float | None:
     """Returns how long the last start of new replicas took."""
-    return _seconds(journal.ledger.notes(environment, limit=MAX_STARTS), "start_seconds")
+    notes = map(RolloutState.from_json, journal.ledger.notes(environment, limit=MAX_STARTS))
+    return _first_measured(state.start_seconds for state in notes)
 
 
-def _seconds(notes: Iterable[Mapping[str, object]], key: str) -> float | None:
-    """Returns the first measured value of `key`."""
-    for data in notes:
-        value = data.get(key)
-        if isinstance(value, int | float) and value > 0:
-            return float(value)
-    return None
+def _warm_seconds(journal: Journal, environment: str) -> float | None:
+    notes = map(RolloutState.from_json, journal.ledger.notes(environment, limit=MAX_ROLLBACKS, how=How.ROLLBACK))
+    return _first_measured(state.traffic_seconds for state in notes if not state.new_replicas)
+
+
+def _first_measured(seconds: Iterable[float | None]) -> float | None:
+    return next((float(value) for value in seconds if value is not None and value > 0), None)
 
 
 def carries(project: Project, environment: str) -> str:

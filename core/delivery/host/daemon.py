@@ -90,7 +90,7 @@ def _processes(file: str, test: Callable[[list[bytes]], bool]) -> list[tuple[int
 def tail(log: Path, lines: int = 15) -> str:
     """Returns the last lines of a log for an error message, without control characters. Secrets are not masked,
     because replicas get none."""
-    from ...logs.text import clean
+    from ...domain.text import clean
 
     try:
         with log.open("rb") as file:

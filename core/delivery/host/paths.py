@@ -34,7 +34,8 @@ def private(directory: Path) -> Path:
 
 
 def environment_dir(project: Project, environment: str) -> Path:
-    private(project.state)
+    # Without its parents: a project that was moved away is not made anew in its old place.
+    project.state.mkdir(mode=0o700, exist_ok=True)
     private(project.state / "environments")
     return private(project.state / "environments" / safe(environment))
 

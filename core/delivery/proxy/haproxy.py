@@ -132,10 +132,7 @@ backend {BACKEND}
     servers = "".join(
         f"  server {server.slot} {server.at} {_CHECK} weight {server.weight}\n" for server in layout.servers
     )
-    return (
-        f"# podium {hashlib.sha256(fixed.encode()).hexdigest()[:16]}: written by Podium, which overwrites"
-        f" changes\n{fixed}{servers}"
-    )
+    return f"# podium {_fingerprint(fixed)}: written by Podium, which overwrites changes\n{fixed}{servers}"
 
 
 def fixed_part(config: str) -> str:
@@ -143,6 +140,24 @@ def fixed_part(config: str) -> str:
     the change."""
     words = config.split(maxsplit=3)
     return words[2].rstrip(":") if len(words) > 2 and words[:2] == ["#", "podium"] else ""
+
+
+def socket_of(config: str) -> str:
+    """Returns the path of the runtime socket that a configuration names; empty if it names none."""
+    found = re.search(r"^  stats socket (\S+) mode", config, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def with_socket(config: str, runtime: PurePath) -> str:
+    """Returns the same file with another runtime socket, and the fingerprint that belongs to it."""
+    head, _, rest = config.partition("\n")
+    fixed, server, servers = rest.partition("  server ")
+    fixed = re.sub(r"^(  stats socket )\S+", rf"\g<1>{runtime}", fixed, count=1, flags=re.MULTILINE)
+    return f"{head.replace(fixed_part(config), _fingerprint(fixed))}\n{fixed}{server}{servers}"
+
+
+def _fingerprint(fixed: str) -> str:
+    return hashlib.sha256(fixed.encode()).hexdigest()[:16]
 
 
 def with_weights(config: str, weights: Mapping[str, int]) -> str:

@@ -12,8 +12,8 @@ from ...errors import Unreachable
 from ...identity.processes import alive as process_alive
 from ...identity.processes import started_at
 from ..host import daemon, ports
-from ..host.paths import numbered, socket_path, write
-from .haproxy import binary
+from ..host.paths import INSTANCES, numbered, socket_path, write
+from .haproxy import binary, socket_of, with_socket
 
 
 class ProxyHost(Protocol):
@@ -108,6 +108,24 @@ class ProcessProxyHost:
     def reload(self) -> None:
         self._launch(["-x", str(self.socket), "-sf", str(self.pid() or 0)])
 
+    def succeed(self, before: Path) -> None:
+        """Takes over from the processes that were started with the configuration file `before`, in the place that the
+        environment's directory was moved from: a new one listens before they end with their last connections."""
+        running = [str(number) for number, _ in daemon.find_command("haproxy", str(before))]
+        text = self.config()
+        if not running or not text:
+            return
+        socket = Path(socket_of(text))
+        if socket.parent == before.parent:
+            socket = self.directory.resolve() / socket.name
+        self.write(with_socket(text, self.socket))
+        listeners = ["-x", str(socket)] if socket.is_socket() else []
+        try:
+            self._launch([*listeners, "-sf", *running])
+        except Unreachable:
+            # An old process that hands its listeners over no more: they share the port for a moment.
+            self._launch(["-sf", *running])
+
     def stop(self) -> bool:
         """Ends every process of this instance; returns True if there was one."""
         number = self.pid()
@@ -150,3 +168,10 @@ def reason(text: str) -> str:
     """Returns the line of HAProxy's output that says why it does not start."""
     alerts = [line.partition(": ")[2] or line for line in text.splitlines() if "ALERT" in line]
     return (alerts or text.splitlines() or ["it gave no reason"])[0].strip()
+
+
+def take_over(directory: Path, before: Path) -> None:
+    """Replaces the proxy's processes of this machine that were started in the directory `before`, which was moved to
+    `directory`. Does nothing where there are none."""
+    for instance in INSTANCES:
+        ProcessProxyHost(directory, directory.name, instance).succeed(before / numbered("haproxy.cfg", instance))

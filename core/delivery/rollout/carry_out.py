@@ -89,8 +89,7 @@ def check(runtime: EnvironmentRuntime, request: RolloutRequest, *, holding: bool
             )
     _check_quarantine(runtime, request, runtime.project.mlflow.model)
     if plan.refusal and not (plan.overridable and request.force):
-        hint = "a person can override it: --force --why REASON; both are kept in the ledger" if plan.overridable else ""
-        raise Refused(plan.refusal, hint=hint)
+        raise Refused(plan.refusal, hint=plan.override if plan.overridable else "")
     return plan
 
 

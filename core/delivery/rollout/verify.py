@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...domain.delivery import Replica
+from ...domain.text import clean
 from ...errors import RunFailed
-from ...logs.text import clean
 from ...telemetry.windows import Reading, window
 from ..environment.runtime import EnvironmentRuntime
 from ..proxy.transport import get_json

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...domain.models import CHALLENGER
+from ...domain.text import clean
 from ...errors import NotFound, UsageError
-from ...logs.text import clean
 from . import build as images
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 import yaml
 
 from ...beneath import Directory
+from ...domain.text import clean
 from ...errors import NotFound, Refused, RunFailed
 from ...logs.masking import without_user
-from ...logs.text import clean
 
 SERVING = (
     "uvicorn>=0.30,<1",

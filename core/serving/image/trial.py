@@ -22,8 +22,8 @@ from requests import exceptions as http_errors
 from ...beneath import Directory, walk
 from ...containers import Engine, Labels
 from ...containers.images.build import SILENCE
+from ...domain.text import clean
 from ...errors import RunFailed
-from ...logs.text import clean
 from . import recipe, requirements
 
 Say = Callable[[str], None]

@@ -49,7 +49,7 @@ def docked(tmp_path: Path, engine: Engine, sshd: servers.Sshd, monkeypatch: pyte
     monkeypatch.setattr(phases, "WATCH_SECONDS", 0.05)
     made = Docked(tmp_path, engine, host=sshd.address(), replicas=1)
     yield made
-    sshd.line.mend()
+    sshd.line.restore()
     made.close()
 
 
@@ -65,7 +65,7 @@ def test_a_cut_line_is_told_and_opened_again(sshd: servers.Sshd) -> None:
         for _ in range(50):
             shared(address).info()
             time.sleep(0.02)
-    sshd.line.mend()
+    sshd.line.restore()
     said: list[str] = []
     assert patiently(lambda: shared(address).info(), 10.0, said.append)["ServerVersion"]
     assert not said or said[-1] == "the engine answers again"
@@ -163,7 +163,7 @@ def test_the_line_is_cut_in_the_middle_of_a_deploy(
     def cut(real: Verb) -> Verb:
         def carry_out(rollout: Rollout) -> None:
             sshd.line.cut()
-            threading.Timer(1.5, sshd.line.mend).start()
+            threading.Timer(1.5, sshd.line.restore).start()
             real(rollout)
 
         return carry_out
@@ -193,6 +193,6 @@ def test_while_the_line_is_cut_status_says_so_and_nothing_is_touched(docked: Doc
     with pytest.raises(Away):
         healing.heal_environment(docked.project, docked.journal, docked.environment)
     assert docked.answers() == "1", "what served goes on serving"
-    sshd.line.mend()
+    sshd.line.restore()
     wait_until(lambda: status(docked).differences == ())
     assert healing.heal_environment(docked.project, docked.journal, docked.environment) == []

@@ -24,19 +24,6 @@ from tests.servers.sshd import Sshd
 from tests.support import wait_until
 
 
-@pytest.fixture
-def gate(tmp_path: Path, engine: Engine) -> Iterator[Gate]:
-    with Gate(tmp_path / "engine.sock", engine.address.path) as made:
-        yield made
-
-
-@pytest.fixture
-def yard(tmp_path: Path, engine: Engine, shell_image: str, gate: Gate) -> Iterator[Yard]:
-    made = Yard(tmp_path, engine, shell_image, gate.address)
-    yield made
-    made.close()
-
-
 class Seen:
     """Every picture that a watch gave, and every line that it said."""
 
@@ -130,7 +117,7 @@ def test_an_engine_that_goes_away_is_told_once_and_found_again(yard: Yard, seen:
     yard.engine.api.kill(one)
     assert not threading.Event().wait(1.5)
     assert len(seen.said) == 1 and "no Docker engine answers" in seen.said[0]
-    gate.mend()
+    gate.restore()
     wait_until(lambda: not seen.snapshots[-1].message and seen.states == {"a": "exited"}, 10.0)
     assert len(seen.said) == 2 and "answers again" in seen.said[1]
 
@@ -155,7 +142,7 @@ def test_over_ssh_a_cut_line_is_noticed_told_and_mended(
         ssh_server.line.cut()
         wait_until(lambda: found.snapshots[-1].message, 10.0)
         yard.engine.api.pause(one)
-        ssh_server.line.mend()
+        ssh_server.line.restore()
         wait_until(lambda: not found.snapshots[-1].message and found.states == {"a": "paused"}, 15.0)
         assert len(found.said) == 2
     finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,19 +23,6 @@ from podium.core.logs.reader import LogFile
 from tests.containers.gate import Gate
 from tests.containers.yard import Yard
 from tests.support import wait_until
-
-
-@pytest.fixture
-def gate(tmp_path: Path, engine: Engine) -> Iterator[Gate]:
-    with Gate(tmp_path / "engine.sock", engine.address.path) as made:
-        yield made
-
-
-@pytest.fixture
-def yard(tmp_path: Path, engine: Engine, shell_image: str, gate: Gate) -> Iterator[Yard]:
-    made = Yard(tmp_path, engine, shell_image, gate.address)
-    yield made
-    made.close()
 
 
 def keeper(yard: Yard, directory: Path, engine: Engine | None = None) -> LogKeeper:

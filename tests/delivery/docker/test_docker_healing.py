@@ -1,4 +1,4 @@
-"""What people do to containers by hand: noticed by events, shown by status, mended by repair with traffic on."""
+"""What people do to containers by hand: noticed by events, shown by status, put right by repair with traffic on."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def picture_says(docked: Docked, test: Callable[[dict[str, str]], bool], within:
     wait_until(passes, within, what=str(docked.journal.snapshots.get("staging")))
 
 
-def mended(docked: Docked, remove: list[str] | None = None) -> None:
+def repaired(docked: Docked, remove: list[str] | None = None) -> None:
     # What was sent to a replica that is paused is answered when it goes on: nobody waits here for requests to get
     # through before.
     with Load(docked.port) as load:
@@ -102,7 +102,7 @@ def test_a_replica_that_somebody_ended_is_noticed_shown_and_mended(watched: Dock
     assert {"kill": "exit code 137", "stop": "exit code", "pause": "is paused", "remove": "its container was removed"}[
         how
     ] in words
-    mended(watched)
+    repaired(watched)
 
 
 def test_a_proxy_that_somebody_removed_or_paused_comes_back(watched: Docked) -> None:
@@ -149,7 +149,7 @@ def test_a_container_made_by_hand_is_told_and_removed_only_when_it_was_shown(wat
     assert plan.steps[0] == f"remove the container {name}" and "will be removed" in plan.warnings[0]
     assert plan.arguments == {"remove": name}
     assert repair.carry_out(watched.runtime, who="anna")["left"], "nobody agreed to that"
-    mended(watched, remove=[name])
+    repaired(watched, remove=[name])
     assert [each["Id"] for each in watched.containers() if each["Id"] == made] == []
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from podium.core import doctor, lineage
 from podium.core.config import load
 from podium.core.delivery.environment.history import EnvironmentHistory
 from podium.core.delivery.environment.registry_view import RegistryView
@@ -18,6 +22,7 @@ from podium.core.domain.models import Version
 from podium.core.domain.project import Project
 from podium.core.domain.verdicts import Verdict
 from podium.core.journal import Journal
+from podium.core.registry.aliases import move_alias
 
 MODEL = "flights"
 
@@ -165,11 +170,51 @@ def fill(journal: Journal, versions: int, deployments: int) -> None:
             deploy(journal, versions - 2 - deployments + number, how=how, start_seconds=2.5, traffic_seconds=0.4)
 
 
+class Aliases:
+    """A registry that has the journal's versions."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._carriers = journal.versions.aliases(MODEL)
+
+    def aliases(self, model: str) -> dict[str, int]:
+        return dict(self._carriers)
+
+    def version(self, model: str, number: int) -> Version:
+        found = self._journal.versions.get(model, number)
+        assert found is not None
+        return replace(found, aliases=tuple(name for name, carrier in self._carriers.items() if carrier == number))
+
+    def set_alias(self, model: str, alias: str, number: int) -> None:
+        self._carriers[alias] = number
+
+    def delete_alias(self, model: str, alias: str) -> None:
+        del self._carriers[alias]
+
+
+def move_champion(project: Project, journal: Journal) -> None:
+    registry: Any = Aliases(journal)
+    champion = registry.aliases(MODEL)["champion"]
+    for to in (champion + 1, None, champion):
+        move_alias(project, journal, registry, MODEL, "champion", to, who="anna")
+        assert journal.versions.aliases(MODEL).get("champion") == to
+
+
+def examine(project: Project, journal: Journal) -> object:
+    return doctor.examine(SimpleNamespace(home=project.home, config=project, journal=journal))
+
+
 Asked = Callable[[Project, Journal], object]
 ASKED: dict[str, Asked] = {
     "status": lambda project, journal: status(project, journal, project.environments["production"]),
     "promote": lambda project, journal: plans.plan(project, journal, How.PROMOTE, "production", None),
     "rollback": lambda project, journal: plans.plan(project, journal, How.ROLLBACK, "production", None),
+    "lineage of an environment": lambda project, journal: lineage.rows(journal, project, "production"),
+    "lineage of an alias": lambda project, journal: lineage.rows(journal, project, "champion"),
+    "lineage of a number": lambda project, journal: lineage.rows(journal, project, "v40"),
+    "lineage of a commit": lambda project, journal: lineage.rows(journal, project, f"{40:040d}"),
+    "doctor": examine,
+    "aliases": move_champion,
 }
 
 

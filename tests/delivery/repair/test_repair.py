@@ -1,4 +1,4 @@
-"""Repairs of an environment of processes: what differs is shown, mended under load without a lost request, and
+"""Repairs of an environment of processes: what differs is shown, repaired under load without a lost request, and
 looked at afterwards."""
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def planned(world: World) -> Plan:
     return repair.plan(world.project, world.journal, world.environment.name)
 
 
-def mended(world: World) -> list[str]:
+def repaired(world: World) -> list[str]:
     """What is still different after a repair."""
     return list(repair.carry_out(world.runtime, who="anna")["left"])
 
@@ -54,7 +54,7 @@ def test_a_dead_replica_is_started_again_while_the_other_serves(world: World) ->
             (Kind.MISSING, "staging"),
         }
         assert f"start {victim.id} again" in plan.steps and plan.steps[-1].startswith("look again")
-        assert mended(world) == []
+        assert repaired(world) == []
         before = load.total
         wait_until(lambda: load.total > before + 20)
     assert load.failures == [], world.evidence()
@@ -67,7 +67,7 @@ def test_a_replica_that_a_change_gave_up_on_and_that_came_up_later_serves_again(
     row = world.runtime.replicas()[0]
     world.runtime.traffic.weigh({row.id: 0})
     world.journal.replicas.put(replace(world.runtime.replicas()[0], state=ReplicaState.STARTING))
-    assert mended(world) == []
+    assert repaired(world) == []
     assert world.weights() == {"v1-1": 100, "v1-2": 100}
 
 
@@ -82,7 +82,7 @@ def test_weights_that_somebody_changed_a_killed_proxy_and_a_replica_that_nobody_
     plan = planned(world)
     assert [each.kind for each in plan.differences] == [Kind.WEIGHT, Kind.WEIGHT]
     assert set(plan.steps[:-1]) == {"give staging-v1-1 weight 0", "give staging-v2-1 weight 100"}
-    assert mended(world) == [] and world.weights() == {"v1-1": 0, "v1-2": 0, "v2-1": 100, "v2-2": 100}
+    assert repaired(world) == [] and world.weights() == {"v1-1": 0, "v1-2": 0, "v2-1": 100, "v2-2": 100}
 
     gone = world.runtime.replicas(2)[1]
     world.runtime.driver.stop(gone, grace=0.5)
@@ -92,7 +92,7 @@ def test_weights_that_somebody_changed_a_killed_proxy_and_a_replica_that_nobody_
     wait_until(lambda: not world.runtime.proxy.alive())
     plan = planned(world)
     assert {each.kind for each in plan.differences} == {Kind.PROXY, Kind.MISSING}
-    assert mended(world) == [] and world.answers() == "2"
+    assert repaired(world) == [] and world.answers() == "2"
     assert world.weights() == {"v1-1": 0, "v1-2": 0, "v2-1": 100, "v2-2": 100}
 
 
@@ -107,7 +107,7 @@ def test_traffic_that_goes_to_another_version_than_the_ledgers_comes_back(world:
     assert any("version 1 takes traffic" in each.words for each in status.differences)
     with Load(world.port) as load:
         wait_until(lambda: load.total > 20)
-        assert mended(world) == []
+        assert repaired(world) == []
     assert load.failures == [] and world.answers() == "2"
     assert {row.state for row in world.runtime.replicas(1)} == {ReplicaState.WARM}
 
@@ -171,5 +171,5 @@ def test_an_interrupted_change_is_undone_first(world: World) -> None:
     assert [each.kind for each in plan.differences] == [Kind.INTERRUPTED] and plan.steps[
         0
     ] == "finish or undo the deploy of version 2"
-    assert mended(world) == []
+    assert repaired(world) == []
     assert world.journal.ledger.history("staging")[0].state is DeploymentState.UNDONE and world.answers() == "1"

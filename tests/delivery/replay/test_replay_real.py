@@ -158,7 +158,7 @@ def test_what_does_not_exist_is_not_started(cockpit: Cockpit) -> None:
     assert podium(cockpit, "replay", "-e", "nowhere", "--version", "2").returncode == 3
     assert podium(cockpit, "replay", "-e", "production", "--version", "99").returncode == 3
     wrong = podium(cockpit, "replay", "-e", "production", "--version", "2", "--at-least", "9", "--limit", "5")
-    assert (wrong.returncode, "nothing could pass" in wrong.stderr) == (2, True)
+    assert (wrong.returncode, "no replay could pass" in wrong.stderr) == (2, True)
 
 
 def test_as_a_check_of_a_gate(cockpit: Cockpit) -> None:

@@ -192,7 +192,7 @@ def test_a_line_that_is_cut_while_a_step_runs(lab: StepLab, shell_image: str, ss
     lab.wait_for_log(run.id, "a", "line 5")
     sshd.line.cut()
     lab.wait_for_log(run.id, "a", "waiting for it")
-    sshd.line.mend()
+    sshd.line.restore()
     found, _ = lab.finish(run.id)
     assert found.state is RunState.SUCCEEDED, lab.log(run.id, "a", "oep")
     assert [line for line in lab.log(run.id, "a", "o").splitlines() if line.startswith("line ")] == [

@@ -12,9 +12,9 @@ from ....containers.engine import labels
 from ....domain.containers import Image
 from ....domain.delivery import Replica
 from ....domain.project import Environment
+from ....domain.text import clean
 from ....errors import NotFound, PodiumError, Refused, UsageError
 from ....logs.reader import LogFile
-from ....logs.text import clean
 from ...host.paths import INSTANCES, private
 from ...proxy.placement import ProcessProxyHost, ProxyHost
 from ...proxy.proxy import Instance, Proxy

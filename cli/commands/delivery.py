@@ -1,0 +1,257 @@
+"""status, history and quarantine: what is served where, what was, and what may not be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from ...core.cockpit import Cockpit
+from ...core.domain.attention import Need, Reason
+from ...core.domain.delivery import Condition, EnvironmentStatus, ReplicaState
+from ...core.domain.format import ago, duration, figure, short_commit
+from ...core.domain.text import clean
+from ...core.errors import UsageError
+from ..options import AnyEnvironment, Model, Output
+from ..session import command
+from ..text import diagnostics, output, shapes
+from ..text.output import Column, Format
+
+_STATUS = (
+    Column("ENVIRONMENT"),
+    Column("SERVES", right=True),
+    Column("SINCE"),
+    Column("COMMIT"),
+    Column("REPLICAS"),
+    Column("ROLLBACK"),
+    Column("URL"),
+    Column("NOTE", flexible=True),
+)
+
+
+def status(cockpit: Cockpit, environment: AnyEnvironment = None, output_format: Output = Format.TABLE) -> int:
+    """Show what each environment serves, what needs a person, and what is running.
+
+    \b
+    Example:
+      podium status -o json
+    """
+    environments = [cockpit.environments.get(environment)] if environment else cockpit.environments.list()
+    cockpit.runs.recover()
+    needs = [each for each in cockpit.project.needs(environments) if environment in (None, each.environment)]
+    active = cockpit.runs.active()
+    agent = cockpit.agent.status()
+    if output_format is Format.JSON:
+        value = {
+            "project": cockpit.project.config.name,
+            "home": str(cockpit.home),
+            "copy_of": cockpit.project.copy_of,
+            "agent": shapes.agent(agent),
+            "environments": [shapes.environment(each) for each in environments],
+            "needs": [shapes.need(each) for each in needs],
+            "active_runs": [shapes.run(each) for each in active],
+        }
+        output.document(value)
+        return diagnostics.DONE
+    output.rows(output_format, _STATUS, [_status_row(each) for each in environments], ())
+    if not environments:
+        diagnostics.note("podium.yaml has no environments", style="dim")
+    for need in needs:
+        if need.reason is not Reason.DIFFERENCE:  # the table has those
+            diagnostics.note(_need_line(need), style="yellow" if need.urgency < 4 else "cyan")
+    for run in active:
+        if run.id not in {need.run_id for need in needs}:
+            diagnostics.note(f"run {run.id} {clean(run.name)} is {run.state.value}", style="cyan")
+    if not agent.alive and all(need.reason is not Reason.AGENT for need in needs):
+        diagnostics.note(
+            "the agent is not running: pushes start no runs, nothing is monitored (`podium watch --daemon`)",
+            style="dim",
+        )
+    return diagnostics.DONE
+
+
+def _need_line(need: Need) -> str:
+    command = f" (`{need.command}`)" if need.command and need.command not in need.words else ""
+    return f"{clean(need.subject)}: {clean(need.words)}{command}"
+
+
+def _status_row(status: EnvironmentStatus) -> tuple[str, ...]:
+    row = status.deployment
+    return (
+        status.name + (" (protected)" if status.protected else ""),
+        "" if status.serving is None else f"v{status.serving}",
+        ago(row.ended or row.at) if row else "",
+        short_commit(row.commit) if row else "",
+        _replicas(status),
+        _back(status),
+        status.url,
+        "; ".join(_notes(status)),
+    )
+
+
+def _replicas(status: EnvironmentStatus) -> str:
+    if not status.replicas:
+        return ""
+    count = Counter(replica.state for replica in status.replicas)
+    warm, stopped = count[ReplicaState.WARM], count[ReplicaState.STOPPED]
+    live = len(status.replicas) - warm - stopped
+    more = (f", {warm} warm" if warm else "") + (f", {stopped} stopped" if stopped else "")
+    return f"{count[ReplicaState.READY]}/{live} ready{more}"
+
+
+def _back(status: EnvironmentStatus) -> str:
+    if status.rollback_to is None:
+        return ""
+    return f"v{status.rollback_to}" + (f" in {duration(status.rollback_seconds)}" if status.rollback_seconds else "")
+
+
+def _notes(status: EnvironmentStatus) -> Iterator[str]:
+    health = status.health
+    if health.condition is Condition.STOPPED:
+        yield f"{health.words}: `podium deploy {status.serving} -e {status.name}` starts it again"
+    elif health.condition in (Condition.DOWN, Condition.UNREACHABLE):
+        yield health.words
+    if status.canary:
+        from .canary import words
+
+        yield words(status.canary)
+    elif status.locked_by:
+        yield f"locked by {status.locked_by}"
+    yield from (each.words for each in status.differences)
+
+
+_HISTORY = (
+    Column("AT"),
+    Column("ENVIRONMENT"),
+    Column("HOW"),
+    Column("STATE", states=True),
+    Column("FROM", right=True),
+    Column("TO", right=True),
+    Column("COMMIT"),
+    Column("RUN", right=True),
+    Column("TOOK", right=True),
+    Column("WHO", flexible=True),
+    Column("WHY", flexible=True),
+)
+
+
+def history(
+    cockpit: Cockpit,
+    environment: AnyEnvironment = None,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="N", min=1, help="At most N of each environment, newest first.")
+    ] = 50,
+    output_format: Output = Format.TABLE,
+) -> int:
+    """Show the ledger: which version was deployed where, when, by whom and why.
+
+    \b
+    Example:
+      podium history -e production -n 5
+    """
+    project = cockpit.project.config
+    names = [project.environment(environment).name] if environment else list(project.environments)
+    found = sorted(
+        (row for name in names for row in cockpit.environments.history(name, limit=limit)), key=lambda row: -row.id
+    )
+    cells = [
+        (
+            shapes.moment(row.at) or "",
+            row.environment,
+            row.how.value + (" (forced)" if row.forced else ""),
+            row.state.value,
+            "" if row.from_version is None else f"v{row.from_version}",
+            f"v{row.to_version}",
+            short_commit(row.commit),
+            figure(row.run_id),
+            duration(row.ended - row.at) if row.ended else "",
+            row.who,
+            row.message or row.why,
+        )
+        for row in found
+    ]
+    output.rows(output_format, _HISTORY, cells, map(shapes.deployment, found))
+    if not found:
+        diagnostics.note("nothing has been deployed yet", style="dim")
+    return diagnostics.DONE
+
+
+quarantine = typer.Typer(
+    help="List, add and lift versions that no trigger may deploy.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+_QUARANTINE = (
+    Column("MODEL"),
+    Column("VERSION", right=True),
+    Column("COMMIT"),
+    Column("SINCE"),
+    Column("WHO"),
+    Column("WHY", flexible=True),
+)
+Number = Annotated[str, typer.Argument(metavar="VERSION", help="The version's number.", show_default=False)]
+
+
+def list_(cockpit: Cockpit, output_format: Output = Format.TABLE) -> int:
+    """List the quarantined versions.
+
+    \b
+    Example:
+      podium quarantine list -o json
+    """
+    found = cockpit.models.quarantined()
+    cells = [(row.model, f"v{row.version}", short_commit(row.commit), ago(row.at), row.who, row.why) for row in found]
+    output.rows(output_format, _QUARANTINE, cells, map(shapes.quarantined, found))
+    if not found:
+        diagnostics.note("nothing is quarantined", style="dim")
+    return diagnostics.DONE
+
+
+def lift(
+    cockpit: Cockpit,
+    version: Number,
+    why: Annotated[
+        str, typer.Option("--why", metavar="REASON", help="The reason. It is kept in the audit.", show_default=False)
+    ] = "",
+    model: Model = None,
+) -> int:
+    """Let triggers deploy a version and its commit again.
+
+    \b
+    Example:
+      podium quarantine lift 4 --why "the feed was at fault"
+    """
+    number = version.removeprefix("v")
+    if not number.isdecimal():
+        raise UsageError(f"{version!r} is not a version's number", hint="`podium quarantine list` shows them")
+    cockpit.models.lift_quarantine(int(number), why=why, model=model)
+    diagnostics.note(f"v{number} is no longer quarantined", style="green")
+    return diagnostics.DONE
+
+
+def add(
+    cockpit: Cockpit,
+    version: Number,
+    why: Annotated[
+        str,
+        typer.Option("--why", metavar="REASON", help="The reason. It is kept with the quarantine.", show_default=False),
+    ],
+    model: Model = None,
+) -> int:
+    """Keep triggers from deploying a version and its commit.
+
+    \b
+    Example:
+      podium quarantine add 4 --why "wrong on holidays"
+    """
+    found = cockpit.models.resolve(version, model)
+    cockpit.models.quarantine(found, why=why)
+    diagnostics.note(f"v{found.version} is quarantined", style="yellow")
+    return diagnostics.DONE
+
+
+quarantine.command("list")(command(list_))
+quarantine.command("lift")(command(lift))
+quarantine.command("add")(command(add))

@@ -1,0 +1,220 @@
+"""demo: everything on the example project, told as it happens."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...core.cockpit import demonstration
+from ...core.domain.demo import DemoEvent, DemoImages, DemoResult, Told
+from ...core.domain.format import duration
+from ...core.domain.text import clean
+from ...core.errors import PodiumError, UsageError
+from ..options import Output
+from ..session import start
+from ..text import diagnostics, output
+from ..text.diagnostics import glyph, note, paint
+from ..text.output import Column, Format
+from . import ui
+
+if TYPE_CHECKING:
+    from ...core.demo.story import Demo
+
+_IMAGES = DemoImages()
+_RESULTS = (
+    Column("WHAT"),
+    Column("OUTCOME"),
+    Column("TOOK", right=True),
+    Column("REQUESTS", right=True),
+    Column("LOST", right=True),
+)
+
+
+Where = Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to make the project. It must not exist yet.")]
+Docker = Annotated[bool, typer.Option("--docker", help="In containers of a Docker engine, with canaries.")]
+Base = Annotated[
+    str | None,
+    typer.Option(
+        "--base",
+        metavar="IMAGE",
+        help=f"With --docker: an image that has Python and pip. Default: {_IMAGES.base}.",
+        show_default=False,
+    ),
+]
+ProxyImage = Annotated[
+    str | None,
+    typer.Option(
+        "--proxy-image",
+        metavar="IMAGE",
+        help=f"With --docker: an image that has HAProxy. Default: {_IMAGES.proxy}.",
+        show_default=False,
+    ),
+]
+NoUi = Annotated[bool, typer.Option("--no-ui", help="Exit when it is done, instead of opening the cockpit.")]
+
+
+def demo(
+    where: Where = Path("flights-demo"),
+    docker: Docker = False,
+    base: Base = None,
+    proxy_image: ProxyImage = None,
+    no_ui: NoUi = False,
+    output_format: Output = Format.TABLE,
+) -> int:
+    """Show everything on a real example: a model of flights from New York, from a commit to serving, promoted,
+    refused and rolled back.
+
+    It takes about a minute and a half, with --docker three. At the end, and on Ctrl-C, everything that it started is
+    stopped; the directory is kept for you to look at.
+
+    \b
+    Example:
+      podium demo
+      podium demo /tmp/flights --no-ui
+      podium demo --docker --no-ui
+    """
+    if not docker and (base or proxy_image):
+        raise UsageError("--base and --proxy-image name images for Docker", hint="add --docker, or omit them")
+    directory = start() / where
+    images = DemoImages(base or _IMAGES.base, proxy_image or _IMAGES.proxy) if docker else None
+    with _ends_on_signals():
+        played = demonstration(directory, docker=images)
+        teller = _Teller()
+        try:
+            _play(played, teller, output_format)
+            if not no_ui and ui.unable() is None:
+                ui.show(played.cockpit)
+        except KeyboardInterrupt:
+            teller.close()
+            note("interrupted; stopping what was started", style="yellow")
+            raise
+        finally:
+            teller.close()
+            _stop(played, directory)
+    return diagnostics.DONE
+
+
+def _play(played: Demo, teller: _Teller, output_format: Format) -> None:
+    for event in played.play():
+        teller.tell(event)
+    teller.close()
+    _summary(played.results, output_format)
+
+
+@contextlib.contextmanager
+def _ends_on_signals() -> Iterator[None]:
+    """Makes a lost terminal and a plain `kill` end the demonstration as Ctrl-C does: what it started must not outlive
+    it."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(played: Demo, directory: Path) -> None:
+    """Stops everything and ignores signals meanwhile: a second Ctrl-C would leave replicas behind."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        stopped = played.stop()
+    except PodiumError as error:
+        diagnostics.report(error)
+        return
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if stopped:
+        note(f"stopped: {', '.join(clean(each) for each in stopped)}", style="dim")
+        shown = shlex.quote(os.path.relpath(directory))
+        diagnostics.hint(f"see everything that happened:  podium -C {shown} ui")
+        diagnostics.hint(
+            f"serve the champion again:      podium -C {shown} deploy champion -e production --yes --confirm production"
+        )
+
+
+class _Teller:
+    """Tells events on standard error. On a terminal the last line says what is being done now, and is replaced."""
+
+    def __init__(self) -> None:
+        self._live = diagnostics.colourful(sys.stderr)
+        self._doing: list[str] = []
+        self._began = time.monotonic()
+
+    def tell(self, event: DemoEvent) -> None:
+        self._wipe()
+        text, detail = clean(event.text), clean(event.detail)
+        took = duration(event.seconds) if event.seconds is not None else ""
+        aside = paint("  ".join(filter(None, [detail, took])), "dim")
+        if event.told is Told.CHAPTER:
+            self._doing.clear()
+            at = paint(f"{time.monotonic() - self._began:5.1f} s", "dim")
+            note(f"\n{at}  {paint(text, 'bold')}  {aside}".rstrip())
+        elif event.told is Told.DOING:
+            self._doing.append(event.text)
+        else:
+            good = event.told is Told.DONE
+            mark = paint(glyph("✓", "+") if good else glyph("✗", "x"), "green" if good else "red")
+            self._doing = [each for each in self._doing if not event.text.startswith(each)]
+            note(f"         {mark} {text}  {aside}".rstrip())
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._live and self._doing:
+            shown = output.cut(", ".join(clean(each) for each in self._doing), 66)
+            _put(f"         {paint(glyph('…', '.'), 'cyan')} {shown}")
+
+    def _wipe(self) -> None:
+        if self._live and self._doing:
+            _put("\r\x1b[K")
+
+    def close(self) -> None:
+        self._wipe()
+        self._doing.clear()
+
+
+def _put(text: str) -> None:
+    """Writes to standard error. A lost terminal must not keep the demonstration from stopping what it started."""
+    with contextlib.suppress(OSError, ValueError):
+        print(text, end="", file=sys.stderr, flush=True)
+
+
+def _summary(results: list[DemoResult], output_format: Format) -> None:
+    cells = [
+        (
+            each.what,
+            each.outcome,
+            duration(each.seconds),
+            "" if each.requests is None else str(each.requests),
+            "" if each.lost is None else str(each.lost),
+        )
+        for each in results
+    ]
+    note()
+    shapes = (
+        {
+            "what": each.what,
+            "outcome": each.outcome,
+            "seconds": None if each.seconds is None else round(each.seconds, 3),
+            "requests": each.requests,
+            "lost": each.lost,
+        }
+        for each in results
+    )
+    output.rows(output_format, _RESULTS, cells, shapes)
+    output.flush()

@@ -1,0 +1,168 @@
+"""init, validate, config and doctor: the project itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...core.cockpit import Cockpit, init_project, masked_document, schema
+from ...core.domain.format import count
+from ...core.domain.text import clean
+from ...core.domain.watching import Health
+from ...core.errors import ConfigError
+from ..interaction.apply import show_plan
+from ..interaction.confirm import agree
+from ..options import DryRun, Output, Yes
+from ..session import command, start
+from ..text import diagnostics, output, shapes
+from ..text.output import Column, Format
+
+
+def init(
+    where: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[DIR]", help="Where to write it; made if it does not exist. Default: here.", show_default=False
+        ),
+    ] = None,
+    name: Annotated[
+        str,
+        typer.Option(
+            "--name", metavar="NAME", help="The project's name. Default: the directory's.", show_default=False
+        ),
+    ] = "",
+) -> int:
+    """Write a podium.yaml that works and explains each of its lines, with a small training script and a test.
+
+    \b
+    Example:
+      podium init churn && cd churn && git init -b main && podium run
+    """
+    target = start() / where if where else start()
+    made = init_project(target, name=name)
+    for path in made:
+        output.line(str(path))
+    diagnostics.note(f"{count(len(made), 'file')} written", style="green")
+    if not any((parent / ".git").exists() for parent in (target.resolve(), *target.resolve().parents)):
+        diagnostics.hint(
+            "no git repository yet: pushes start runs after `git init -b main && git add . && git commit -m first`"
+        )
+    diagnostics.hint("next: podium validate && podium run")
+    return diagnostics.DONE
+
+
+def validate(
+    cockpit: Cockpit,
+    output_format: Output = Format.TABLE,
+) -> int:
+    """Check podium.yaml and report every problem with file, line and column.
+
+    \b
+    Example:
+      podium validate
+      podium validate -o json
+    """
+    try:
+        project = cockpit.project.config
+    except ConfigError as error:
+        if output_format is not Format.JSON:
+            raise
+        output.document({"valid": False, "problems": [shapes.problem(each) for each in error.problems]})
+        return error.exit_code
+    if output_format is Format.JSON:
+        output.document({"valid": True, "problems": []})
+    steps = sum(len(pipeline.steps) for pipeline in project.pipelines.values())
+    parts = [count(len(project.pipelines), "pipeline"), count(steps, "step"), count(len(project.gates), "gate")]
+    environments = count(len(project.environments), "environment")
+    diagnostics.note(f"podium.yaml is valid: {', '.join(parts)}, {environments}", style="green")
+    for line in project.idle:
+        diagnostics.note(line, style="yellow")
+    return diagnostics.DONE
+
+
+def adopt(
+    cockpit: Cockpit,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    output_format: Output = Format.TABLE,
+) -> int:
+    """Make a copy of a project one of its own. It gives up what the original runs: agent, replicas, locks, runs.
+
+    \b
+    Example:
+      cp -a shop shop-2 && podium -C shop-2 adopt
+    """
+    plan = cockpit.project.plan_adoption()
+    if plan.nothing_to_do:
+        diagnostics.note(plan.nothing_to_do)
+        return diagnostics.DONE
+    if dry_run:
+        return show_plan(plan, shapes.plan(plan), output_format)
+    agree(plan, yes=yes, confirm="")
+    cockpit.project.adopt(plan)
+    diagnostics.note(f"{plan.target} is a project of its own now; nothing is served from it yet", style="green")
+    return diagnostics.DONE
+
+
+config = typer.Typer(
+    help="Print the configuration's schema, or its values.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+def schema_() -> int:
+    """Print the JSON Schema of podium.yaml, for editors.
+
+    \b
+    Example:
+      podium config schema > podium.schema.json
+    """
+    output.document(schema())
+    return diagnostics.DONE
+
+
+def show(cockpit: Cockpit) -> int:
+    """Print the configuration as Podium understands it.
+
+    It is JSON: defaults are filled in, variables replaced and secrets masked.
+
+    \b
+    Example:
+      podium config show
+    """
+    from dataclasses import asdict
+
+    project = cockpit.project.config
+    value = asdict(project)
+    for key in ("secrets", "idle"):
+        value.pop(key)
+    output.document(masked_document(value, project.secrets))
+    return diagnostics.DONE
+
+
+config.command("schema")(command(schema_))
+config.command("show")(command(show))
+
+_FINDINGS = (Column("HEALTH", states=True), Column("SUBJECT"), Column("WHAT", flexible=True))
+
+
+def doctor(cockpit: Cockpit, output_format: Output = Format.TABLE) -> int:
+    """Check the project, its state and this machine. The exit code is 1 if there is a problem.
+
+    \b
+    Example:
+      podium doctor -o json
+    """
+    findings = cockpit.project.doctor()
+    cells = [
+        (each.health.value, each.subject, each.message + (f"; {each.hint}" if each.hint else "")) for each in findings
+    ]
+    output.rows(output_format, _FINDINGS, cells, map(shapes.finding, findings))
+    problems = [each for each in findings if each.health is Health.PROBLEM]
+    if problems:
+        diagnostics.note(
+            f"{count(len(problems), 'problem')}: {', '.join(clean(each.subject) for each in problems)}", style="red"
+        )
+        return diagnostics.FAILED
+    return diagnostics.DONE

@@ -1,0 +1,68 @@
+"""ui, and what `podium` alone does: the only place where the command line loads the cockpit, late and only on a
+terminal."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Annotated
+
+import typer
+
+from ...core.cockpit import Cockpit
+from ...core.errors import UsageError
+from .. import session
+from ..text import diagnostics
+
+
+def ui(
+    cockpit: Cockpit,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Open it without the keys that change something.")
+    ] = False,
+    theme: Annotated[
+        str | None, typer.Option("--theme", metavar="NAME", help="The colours.", show_default=False)
+    ] = None,
+    screen: Annotated[
+        str | None, typer.Option("--screen", metavar="NAME", help="Open this screen first.", show_default=False)
+    ] = None,
+) -> int:
+    """Open the cockpit.
+
+    \b
+    Example:
+      podium ui --read-only --screen environments
+    """
+    return show(cockpit, read_only=read_only, theme=theme, screen=screen)
+
+
+def show(cockpit: Cockpit, *, read_only: bool = False, theme: str | None = None, screen: str | None = None) -> int:
+    """Opens the cockpit on this terminal until a person leaves it. Raises UsageError if the terminal cannot show it."""
+    reason = unable()
+    if reason:
+        message, _, hint = reason.partition("; ")
+        raise UsageError(message, hint=hint)
+    app = importlib.import_module("...tui.app", __package__)
+    result = app.run(cockpit, read_only=read_only, theme=theme, screen=screen)
+    return result if isinstance(result, int) else diagnostics.DONE
+
+
+def unable() -> str | None:
+    """Returns why the cockpit cannot open here, None if it can. Does not load it."""
+    terminal = importlib.import_module("...tui.terminal", __package__)
+    return terminal.check()
+
+
+def bare() -> None:
+    """Opens the cockpit on a terminal, or prints `status` where there is none: `podium` without a command."""
+    cockpit = session.opened()
+    try:
+        if unable() is None:
+            code = show(cockpit)
+        else:
+            from .delivery import status
+
+            code = status(cockpit)
+    finally:
+        cockpit.close()
+    if code:
+        raise typer.Exit(code)

@@ -1,0 +1,1 @@
+"""What commands write: data on standard output, everything else on standard error."""

@@ -1,0 +1,167 @@
+"""Standard output: tables for people, tab-separated lines for `cut`, JSON for programs. Nothing else in cli/ writes
+there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from ...core.domain.text import one_line
+from .diagnostics import paint
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    PLAIN = "plain"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table. A `right` one has figures, a `flexible` one is cut first if the terminal is narrow, and the
+    cells of `states` have colours."""
+
+    title: str
+    right: bool = False
+    flexible: bool = False
+    states: bool = False
+
+
+_STYLES = {
+    "succeeded": "green",
+    "pass": "green",
+    "ready": "green",
+    "ok": "green",
+    "alive": "green",
+    "failed": "red",
+    "fail": "red",
+    "error": "red",
+    "problem": "red",
+    "dead": "red",
+    "undone": "red",
+    "running": "cyan",
+    "queued": "cyan",
+    "starting": "cyan",
+    "waiting": "yellow",
+    "interrupted": "yellow",
+    "cancelled": "yellow",
+    "inconclusive": "yellow",
+    "warning": "yellow",
+    "draining": "yellow",
+}
+_C1 = re.compile("[\x7f-\x9f]")
+
+
+def line(text: str = "") -> None:
+    sys.stdout.write(text + "\n")
+
+
+def document(value: Any) -> None:
+    """Writes one JSON document. A list has one element per line: small differences stay small, and long lists are
+    written fast."""
+    if isinstance(value, list):
+        rows = ",\n".join(_json(row) for row in value)
+        line(f"[\n{rows}\n]" if rows else "[]")
+    else:
+        line(_json(value, indent=2))
+
+
+def json_line(value: Any) -> None:
+    """Writes one JSON value on one line, for streams."""
+    line(_json(value))
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    # C1 controls are legal inside JSON strings, and steer some terminals all the same.
+    return text if text.isascii() and "\x7f" not in text else _C1.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def rows(format: Format, columns: Sequence[Column], cells: Sequence[Sequence[str]], shapes: Iterable[Any]) -> None:
+    """Writes rows in the format asked for: `cells` as a table or plain, `shapes` as JSON. `shapes` may be a generator,
+    which is read only for JSON."""
+    if format is Format.JSON:
+        document(list(shapes))
+    elif format is Format.PLAIN:
+        for row in cells:
+            line("\t".join(one_line(cell) for cell in row))
+    else:
+        table(columns, cells)
+
+
+def pairs(items: Iterable[tuple[str, str]]) -> None:
+    """Writes names and values in two aligned columns; empty values are left out."""
+    kept = [(name, one_line(value)) for name, value in items if value]
+    width = max((len(name) for name, _ in kept), default=0)
+    for name, value in kept:
+        line(f"{name:<{width}}  {value}")
+
+
+def table(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
+    """Writes aligned columns under a header, or nothing if there are no rows."""
+    if not cells:
+        return
+    safe = [[one_line(cell) for cell in row] for row in cells]
+    widths = [max(len(column.title), *(width(row[index]) for row in safe)) for index, column in enumerate(columns)]
+    _narrow(columns, widths)
+    line(paint(_aligned(columns, [column.title for column in columns], widths), "dim", stream=sys.stdout))
+    for row in safe:
+        line(_aligned(columns, row, widths))
+
+
+def _aligned(columns: Sequence[Column], row: Sequence[str], widths: Sequence[int]) -> str:
+    parts: list[str] = []
+    for column, cell, size in zip(columns, row, widths, strict=True):
+        text = cut(cell, size)
+        gap = " " * (size - width(text))
+        shown = paint(text, _STYLES.get(text.split(" ")[0], ""), stream=sys.stdout) if column.states else text
+        parts.append(gap + shown if column.right else shown + gap)
+    return "  ".join(parts).rstrip()
+
+
+def _narrow(columns: Sequence[Column], widths: list[int]) -> None:
+    """Narrows the flexible columns until the table fits the terminal. A pipe has no width: nothing is cut there."""
+    if not sys.stdout.isatty():
+        return
+    try:
+        room = os.get_terminal_size(sys.stdout.fileno()).columns
+    except (OSError, ValueError):
+        return
+    excess = sum(widths) + 2 * (len(widths) - 1) - room if room > 0 else 0
+    for index, column in enumerate(columns):
+        if excess > 0 and column.flexible:
+            taken = min(excess, max(0, widths[index] - max(len(column.title), 8)))
+            widths[index] -= taken
+            excess -= taken
+
+
+def width(text: str) -> int:
+    """Returns how many cells of a terminal `text` takes."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def cut(text: str, size: int) -> str:
+    """Returns at most `size` cells of `text`, with a mark if something is missing."""
+    if width(text) <= size:
+        return text
+    kept, used = "", 0
+    for char in text:
+        if used + width(char) > size - 1:
+            break
+        kept, used = kept + char, used + width(char)
+    return kept + "~"
+
+
+def flush() -> None:
+    sys.stdout.flush()

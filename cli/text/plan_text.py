@@ -1,0 +1,49 @@
+"""A plan as text, which a person reads before agreeing to it."""
+
+from __future__ import annotations
+
+from ...core.domain.format import duration, figure
+from ...core.domain.plans import Plan
+from ...core.domain.text import clean
+from .diagnostics import glyph
+
+MAX_METRICS = 6
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """Returns the plan line by line; the last one is the command that makes the same change."""
+    lines = [clean(plan.title)]
+    lines += _changes(plan)
+    lines += [f"  {each.severity.value}: {clean(each.words)}" for each in plan.differences]
+    lines += [f"  {number}. {clean(step)}" for number, step in enumerate(plan.steps, 1)]
+    lines += _metrics(plan)
+    if plan.expected_seconds is not None:
+        lines.append(f"  expected to take {duration(plan.expected_seconds)}")
+    lines += [f"  warning: {clean(text)}" for text in plan.warnings]
+    if plan.refusal:
+        lines.append(f"  refused: {clean(plan.refusal)}")
+        if plan.overridable and plan.command != plan.command_that_forces:
+            lines.append(f"  {plan.override}")
+    return [*lines, f"  {plan.command}"]
+
+
+def _changes(plan: Plan) -> list[str]:
+    arrow = glyph("→", "->")
+    wide = max((len(change.subject) for change in plan.changes), default=0)
+    return [
+        f"  {clean(each.subject):<{wide}}  {clean(each.before) or 'none'} {arrow} {clean(each.after) or 'none'}"
+        for each in plan.changes
+    ]
+
+
+def _metrics(plan: Plan) -> list[str]:
+    compared = plan.versions.compared if plan.versions is not None else None
+    if compared is None:
+        return []
+    champion, candidate = compared
+    shared = [name for name in candidate.metrics if name in champion.metrics][:MAX_METRICS]
+    return [
+        f"  {clean(name)}: {figure(champion.metrics[name])} {glyph('→', '->')} {figure(candidate.metrics[name])} "
+        f"({candidate.metrics[name] - champion.metrics[name]:+.4f})"
+        for name in shared
+    ]

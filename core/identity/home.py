@@ -1,0 +1,166 @@
+"""A project's state directory knows whose it is and where it lives: `.podium/home.json`.
+
+From that file and the directory as it is now follows whether the project is in its place, was moved, or is a copy. A
+copy owns nothing of what the original runs: no process, port, container or lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from .directory import StateDirectory, Whereabouts, path_digest
+from .processes import alive
+
+FILE = "home.json"
+STATE = ".podium"
+_MACHINE_ID_LETTERS = 32
+_DELETED = " (deleted)"
+
+
+class Standing(StrEnum):
+    """What a state directory is to its project."""
+
+    NEW = "new"
+    """Nothing was noted yet: a new project, or one of an older Podium."""
+    OWN = "own"
+    MOVED = "moved"
+    COPY = "copy"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What `home.json` says: who the project is, and where its state directory was."""
+
+    id: str
+    """12 hex digits that stand in the labels of containers; a copy that is adopted gets others."""
+    place: StateDirectory
+
+    @classmethod
+    def read(cls, state: Path) -> Home | None:
+        """Returns what was noted; None where nothing was, or nothing that can be read."""
+        try:
+            found = json.loads((state / FILE).read_bytes())
+            place = StateDirectory.from_text(json.dumps(found["place"]))
+            return cls(str(found["id"]), place) if place is not None else None
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def write(self, state: Path, *, only_first: bool = False) -> None:
+        """Notes it. With `only_first` what another process noted meanwhile stays. OSError when it cannot be written."""
+        fresh = state / f".{FILE}.{os.getpid()}.{secrets.token_hex(4)}"
+        text = json.dumps({"id": self.id, "place": json.loads(self.place.to_text())})
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            if only_first:
+                with suppress(FileExistsError):
+                    os.link(fresh, state / FILE)
+            else:
+                fresh.replace(state / FILE)
+        finally:
+            fresh.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a state directory is, and why."""
+
+    standing: Standing
+    now: StateDirectory
+    noted: Home | None = None
+    original: str = ""
+    """For a copy: where the original is, for people."""
+
+
+Processes = Callable[[], Iterable[tuple[int | None, float | None]]]
+
+
+def home_id(home: Path) -> str:
+    """Returns 12 hex digits that tell two checkouts of a project on one engine apart without telling the engine where
+    they are. A project that was moved keeps its own; a copy does not have the original's."""
+    state = home / STATE
+    noted = Home.read(state)
+    if noted is not None:
+        with suppress(OSError):
+            place = noted.place
+            if place.path == str(state.resolve()) or place.inode == state.stat().st_ino:
+                return noted.id
+    return path_digest(home)
+
+
+def new_id() -> str:
+    """Returns an id that no other project has."""
+    return secrets.token_hex(6)
+
+
+def judge(state: Path, processes: Processes) -> Judgement:
+    """Returns what the state directory is. `processes` are the pids, with start times, that its journal names: asked
+    for only where the directory is not where it was. OSError when there is no such directory."""
+    now = StateDirectory.of(state)
+    noted = Home.read(state)
+    if noted is None:
+        return Judgement(Standing.NEW, now)
+    place = _comparable(noted.place, now)
+    whereabouts = place.seen(now)
+    if whereabouts is Whereabouts.SAME or (whereabouts is Whereabouts.MOVED and _same(Path(place.path), now)):
+        # The second is one directory under two names: a bind mount.
+        return Judgement(Standing.OWN, now, noted)
+    if whereabouts is Whereabouts.UNKNOWN:
+        return Judgement(Standing.COPY, now, noted, f"{place.path} on another machine")
+    if whereabouts is Whereabouts.MOVED:
+        return Judgement(Standing.MOVED, now, noted)
+    original = _original(noted, now, [pid for pid, started in processes() if alive(pid, started) and pid])
+    return Judgement(Standing.COPY if original else Standing.MOVED, now, noted, original)
+
+
+def _comparable(place: StateDirectory, now: StateDirectory) -> StateDirectory:
+    """Returns the place as if it had been noted here where a machine has no id of its own (a container, whose host
+    name changes whenever it is made anew): then path and inode decide, and another path is another machine's."""
+    known = len(place.machine) == _MACHINE_ID_LETTERS, len(now.machine) == _MACHINE_ID_LETTERS
+    if all(known) or (any(known) and (place.path, place.inode) != (now.path, now.inode)):
+        return place
+    return replace(place, machine=now.machine)
+
+
+def _same(path: Path, now: StateDirectory) -> bool:
+    with suppress(OSError):
+        found = path.stat()
+        return (found.st_dev, found.st_ino) == (now.device, now.inode)
+    return False
+
+
+def _original(noted: Home, now: StateDirectory, living: list[int]) -> str:
+    """Returns where the directory lives that this one was copied from, empty where there is none any more. It may have
+    been moved since: what it runs works in it."""
+    places = [workplaces(pid) for pid in living]
+    for path in {noted.place.path, *(path for each in places for path in each)}:
+        found = Home.read(Path(path))
+        if found is not None and found.id == noted.id and not _same(Path(path), now):
+            return str(Path(path).parent)
+    if noted.place.path == now.path and any(now.path not in each for each in places):
+        # A backup was put in the place of a directory whose processes still run.
+        return f"a directory that is gone, in which process {living[0]} still runs"
+    return ""
+
+
+def workplaces(pid: int) -> set[str]:
+    """Returns the state directories that a process works in, or has files open in, by their names of now."""
+    found: set[str] = set()
+    links = [Path(f"/proc/{pid}/cwd")]
+    with suppress(OSError):
+        links += Path(f"/proc/{pid}/fd").iterdir()
+    for link in links:
+        with suppress(OSError):
+            path = str(link.readlink())
+            head, marker, _ = f"{path}/".partition(f"/{STATE}/")
+            if marker and not path.endswith(_DELETED):
+                found.add(f"{head}/{STATE}")
+    return found

@@ -1,0 +1,125 @@
+"""What every pane does with text that is too long, hostile, or far down, and with the terminal's size."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from podium.tui.application import PodiumApp
+from podium.tui.widgets.footer import Footer
+from podium.tui.widgets.table import Column, Table
+from podium.tui.widgets.text_pane import TextPane, wrapped
+from textual.pilot import Pilot
+
+from tests.domain.test_text import HOSTILE
+from tests.tui.driving import drive, settled, text, until
+
+LONG = "the difference is outside of its interval (95% interval -0.0188 to +0.0003, margin 0.01), so it is no better"
+
+
+def panes(app: Any) -> tuple[TextPane, Table[Any]]:
+    return app.podium_screen.query_one("#detail", TextPane), app.podium_screen.query_one("#versions", Table)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_text_steers_the_terminal_wherever_it_is_drawn(app: Callable[..., PodiumApp], name: str) -> None:
+    hostile = HOSTILE[name]
+
+    async def script(pilot: Pilot[Any]) -> None:
+        detail, table = panes(pilot.app)
+        detail.set_lines([(("first ", ""), (hostile, "muted")), ((hostile, "bad"),)])
+        detail.title(hostile, hostile)
+        table.set_columns(
+            [
+                Column(hostile, lambda row: hostile, width=12),
+                Column("x", lambda row: ((hostile, ""), (hostile, "bad")), width=9, both_ends=True),
+            ]
+        )
+        pilot.app.podium_screen.query_one(Footer).say(hostile)
+        await pilot.pause()
+        drawn = text(pilot.app)
+        detail.set_lines(())
+        detail.set_notice((hostile, "muted"))
+        await pilot.pause()
+        for letter in (drawn + text(pilot.app)).replace("\n", ""):
+            assert unicodedata.category(letter) not in ("Cc", "Cs", "Zl", "Zp"), hex(ord(letter))
+            assert unicodedata.category(letter) != "Cf" or letter in "\u200c\u200d", hex(ord(letter))
+        assert not any(unicodedata.category(each) in ("Cc", "Cs") for each in detail.copy_text().replace("\n", ""))
+
+    drive(app(screen="models"), script, size=(80, 24))
+
+
+def test_details_are_read_to_the_end_and_searched(app: Callable[..., PodiumApp]) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        detail, _ = panes(pilot.app)
+        detail.set_lines([*(((f"line {number}", ""),) for number in range(60)), ((f"{LONG} END", ""),)])
+        await pilot.press("tab", "G")
+        await until(pilot, lambda: "END" in text(pilot.app), "the end of a long line, which is wrapped")
+        await pilot.press("w")
+        await until(pilot, lambda: "END" not in text(pilot.app), "long lines are cut")
+        await pilot.press("right", "right", "right")
+        await until(pilot, lambda: "END" in text(pilot.app), "scrolled to the right")
+        await pilot.press("left", "left", "left", "g", "slash", *"line 4", "enter")
+        await until(pilot, lambda: detail._hit == 4, "the first hit")
+        await pilot.press("n")
+        await until(pilot, lambda: detail._hit == 40 and "line 40" in text(pilot.app), "the next one is on screen")
+        await pilot.press("N", "N")
+        await until(pilot, lambda: detail._hit == 49, "round the end")
+        await pilot.press("y")
+        await until(pilot, lambda: "copied 61 lines" in text(pilot.app), "copied")
+        await pilot.press("f")
+        await until(pilot, lambda: "/ searches here" in text(pilot.app), "what can be done instead")
+
+    drive(app(screen="models"), script, size=(80, 24))
+
+
+def test_a_wrapped_line_loses_nothing_and_keeps_its_words() -> None:
+    parts = wrapped(((LONG[:30], "a"), (LONG[30:], "b")), 40)
+    lines = ["".join(each for each, _ in part) for part in parts]
+    assert all(len(line) <= 40 for line in lines)
+    assert " ".join(line.strip() for line in lines) == LONG
+    assert {role for part in parts for _, role in part} == {"", "a", "b"}
+    assert "".join(each for part in wrapped((("x" * 100, ""),), 9) for each, _ in part).replace(" ", "") == "x" * 100
+
+
+def test_the_footer_fits_after_the_terminal_became_narrower(app: Callable[..., PodiumApp]) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        assert "? help" in text(pilot.app) and "q back" in text(pilot.app)
+        await pilot.resize_terminal(80, 24)
+        await settled(pilot)
+        await until(pilot, lambda: text(pilot.app).splitlines()[-1].endswith("q back"), "help and back are there")
+        assert "? help" in text(pilot.app)
+
+    drive(app(screen="overview"), script, size=(120, 40))
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_one_sees_that_the_pane_of_a_protected_environment_has_the_focus(
+    app: Callable[..., PodiumApp], plain: bool
+) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        pane = pilot.app.podium_screen.query_one("#status")
+        assert pane.has_class("-protected") and not pane.has_focus
+        before = (pane.styles.border_top, pane.styles.border_title_style)
+        await pilot.press("tab")
+        assert pane.has_focus
+        after = (pane.styles.border_top, pane.styles.border_title_style)
+        assert (before[0][0] != after[0][0] or plain) and before[1] != after[1]
+        assert before[0][1] == after[0][1], "it is still red"
+
+    drive(app(screen="environments", plain=plain), script)
+
+
+def test_a_long_project_name_leaves_room_for_the_screens_names(cockpit: Any, app: Callable[..., PodiumApp]) -> None:
+    config = cockpit.home / "podium.yaml"
+    name = "a-project-with-a-very-long-name-that-goes-on-and-on-v2"
+    config.write_text(config.read_text().replace("project: flight-delay", f"project: {name}", 1))
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: "on-v2" in text(pilot.app), "the name")
+        head = text(pilot.app).splitlines()[0]
+        assert "a-project" in head and "on-v2" in head and "Overview" in head and "Runs" in head
+
+    drive(app(screen="overview"), script, size=(120, 40))
