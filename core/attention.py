@@ -9,8 +9,9 @@ from . import plugins
 from .domain.attention import Need, needs
 from .domain.containers import EngineSnapshot
 from .domain.delivery import EnvironmentStatus
-from .domain.models import CHALLENGER
+from .domain.models import CHALLENGER, Version
 from .domain.project import Project
+from .domain.verdicts import VersionVerdict
 from .journal import Journal
 
 MAX_RUNS = 50
@@ -28,9 +29,14 @@ def gather(project: Project, journal: Journal, environments: Iterable[Environmen
         alerts=journal.alerts.recent(MAX_ALERTS),
         agent=journal.agent.status(),
         versions=() if challenger is None else (challenger,),
+        verdicts={} if challenger is None else _verdicts(journal, challenger),
         now=time.time(),
         snapshots=snapshots(project, journal),
     )
+
+
+def _verdicts(journal: Journal, version: Version) -> dict[int, tuple[VersionVerdict, ...]]:
+    return {version.version: journal.verdicts.of(version.model, version.version)}
 
 
 def snapshots(project: Project, journal: Journal) -> list[EngineSnapshot]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from .delivery.environment.registry_view import RegistryView
 from .domain.containers import Image
@@ -77,7 +78,16 @@ def _rows_of(journal: Journal, project: Project, versions: Sequence[Version]) ->
             if any(replica.version == version.version for replica in each)
         ]
         found += served or [_row(version, "", (), images)]
-    return found
+    return _judged(journal, project, found)
+
+
+def _judged(journal: Journal, project: Project, rows: Sequence[Lineage]) -> list[Lineage]:
+    """Returns the rows with what their versions met, which is read once."""
+    numbers = [row.version for row in rows if row.version is not None]
+    if not numbers:
+        return list(rows)
+    verdicts = journal.verdicts.between(project.mlflow.model, min(numbers), max(numbers))
+    return [row if row.version is None else replace(row, verdicts=verdicts.get(row.version, ())) for row in rows]
 
 
 def _in_environment(journal: Journal, project: Project, environment: str) -> list[Lineage]:
@@ -95,7 +105,7 @@ def _in_environment(journal: Journal, project: Project, environment: str) -> lis
                 current.model, number, current.at, commit=current.commit, run_id=current.run_id, digest=current.digest
             )
         found.append(_row(version or Version(project.mlflow.model, number, 0.0), environment, replicas, images))
-    return found
+    return _judged(journal, project, found)
 
 
 def _images(journal: Journal, project: Project, versions: Collection[int]) -> list[Image]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..core.domain import format as fmt
 from ..core.domain.delivery import Condition, EnvironmentStatus
 from ..core.domain.models import CHALLENGER, CHAMPION, PREVIOUS, Version
 from ..core.domain.runs import Run
+from ..core.domain.verdicts import Source, VersionVerdict
 from ..tui.glyphs import Glyphs
 from ..tui.widgets.pane import Cell, Span
 from ..tui.widgets.table import Column
@@ -70,11 +71,15 @@ def alias_spans(version: Version) -> tuple[Span, ...]:
     return tuple(spans[:-1]) or (("", ""),)
 
 
-def verdict_cell(glyphs: Glyphs, verdict: str | None) -> Cell:
+def verdict_cell(glyphs: Glyphs, version: Version, verdicts: Sequence[VersionVerdict]) -> Cell:
+    """The last word about a version; the registry's where the journal has none."""
+    verdict = verdicts[0].verdict if verdicts else version.verdict
     if verdict is None:
         return ((glyphs.text("– no gate"), "faint"),)
     glyph, role = glyphs.state(verdict)
-    return ((f"{glyph} ", role), (str(verdict), role))
+    if verdicts and verdicts[0].source is Source.QUARANTINE:
+        glyph, role = glyphs["lock"], "bad!"
+    return ((f"{glyph} ", role), (verdicts[0].word if verdicts else str(verdict), role))
 
 
 # What stands before the condition of an environment, and its colour.

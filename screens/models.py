@@ -3,14 +3,14 @@ the cursor."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from textual.app import ComposeResult
 
 from ..core.domain import format as fmt
-from ..core.domain.delivery import EnvironmentStatus, Quarantined
+from ..core.domain.delivery import EnvironmentStatus
 from ..core.domain.models import Model, Version
-from ..core.domain.verdicts import GateReport
+from ..core.domain.verdicts import GateReport, VersionVerdict
 from ..tui import queries
 from ..tui.context import Context
 from ..tui.queries import Query
@@ -59,7 +59,7 @@ class ModelsScreen(PodiumScreen):
 
     def _columns(self, metrics: tuple[str, ...]) -> tuple[Column[Version], ...]:
         def verdict(version: Version) -> Cell:
-            return verdict_cell(self.glyphs, version.verdict)
+            return verdict_cell(self.glyphs, version, self.verdicts(version))
 
         def made(version: Version) -> Cell:
             return ((fmt.age(version.created, self.podium.clock()), "muted"),)
@@ -68,7 +68,7 @@ class ModelsScreen(PodiumScreen):
         return (
             Column("version", _number, width=7, sort=lambda version: version.version),
             Column("aliases", alias_spans, width=19, flex=2),
-            Column("gate", verdict, width=14, sort=lambda version: str(version.verdict or "")),
+            Column("verdict", verdict, width=14, sort=self._last_word),
             *(_metric_column(name, from_width) for name, from_width in zip(shown, _METRICS_FROM, strict=False)),
             Column("commit", _commit, width=7, from_width=64, sort=lambda version: version.commit),
             Column("run", _run, width=5, align="right", from_width=74, sort=lambda version: version.run_id),
@@ -78,10 +78,10 @@ class ModelsScreen(PodiumScreen):
     def queries(self) -> Iterable[Query]:
         yield queries.MODELS
         yield queries.ENVIRONMENTS
-        yield queries.QUARANTINED
         name = self.model
         if name:
             yield queries.versions_of(name)
+            yield queries.verdicts_of(name)
             yield queries.images(name)
         version = self.version
         if version is not None:
@@ -105,6 +105,15 @@ class ModelsScreen(PodiumScreen):
     @property
     def version(self) -> Version | None:
         return self.table.current if self.ready else None
+
+    def verdicts(self, version: Version) -> tuple[VersionVerdict, ...]:
+        """What a version met, the last word first."""
+        known: Mapping[int, tuple[VersionVerdict, ...]] = self.store.value(f"verdicts:{version.model}", {})
+        return known.get(version.version, ())
+
+    def _last_word(self, version: Version) -> str:
+        verdicts = self.verdicts(version)
+        return verdicts[0].word if verdicts else str(version.verdict or "")
 
     @property
     def marked(self) -> list[Version]:
@@ -133,7 +142,8 @@ class ModelsScreen(PodiumScreen):
             self._metrics = metrics
             self.table.set_columns(self._columns(metrics))
         self.table.marks = self._marks.get(name, frozenset())
-        self.table.set_rows(versions, (name, self.table.marks, metrics, int(self.podium.clock() // 15)))
+        judged = self.store.get(f"verdicts:{name}").version
+        self.table.set_rows(versions, (name, self.table.marks, metrics, judged, int(self.podium.clock() // 15)))
         if not self.table.filter_text:
             marked = len(self.marked)
             self.table.title(
@@ -157,7 +167,7 @@ class ModelsScreen(PodiumScreen):
             tuple(each.name for each in environments if ours and each.serving == version.version),
             self.store.value(f"images:{version.model}", ()),
             reports,
-            next((each for each in self.store.value("quarantined", ()) if _same(each, version)), None),
+            self.verdicts(version),
         )
         pane.set_lines(version_lines(version, known, self.glyphs, self.podium.clock()))
 
@@ -258,10 +268,6 @@ def _commit(version: Version) -> Cell:
 
 def _run(version: Version) -> Cell:
     return ((str(version.run_id or ""), "muted"),)
-
-
-def _same(quarantined: Quarantined, version: Version) -> bool:
-    return (quarantined.model, quarantined.version) == (version.model, version.version)
 
 
 def version_text(version: Version) -> str:

@@ -126,6 +126,7 @@ class OverviewScreen(PodiumScreen):
         yield queries.runs()
         yield queries.ENVIRONMENTS
         yield queries.VERSIONS
+        yield queries.VERDICTS
         yield queries.ALERTS
         if self.project is not None and self.project.with_containers:
             yield queries.SNAPSHOTS
@@ -208,6 +209,7 @@ class OverviewScreen(PodiumScreen):
             alerts=self.store.value("alerts", ()),
             agent=self.store.value("agent"),
             versions=self.store.value("versions", ()),
+            verdicts=self.store.value("verdicts", {}),
             now=self.podium.clock(),
             snapshots=self._snapshots.values(),
         )

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from ..core.domain import format as fmt
 from ..core.domain.containers import Image
-from ..core.domain.delivery import Quarantined
 from ..core.domain.models import Version
-from ..core.domain.verdicts import CheckResult, GateReport
+from ..core.domain.verdicts import CheckResult, GateReport, VersionVerdict, quarantine_of
 from ..tui.glyphs import Glyphs
 from ..tui.widgets.pane import Span, fit, fit_both_ends
 from ..tui.widgets.text_pane import Line
 
 _MAX_REPORTS = 3
+_MAX_VERDICTS = 8
 _LONGEST_NAME = 48  # cells, of a metric or a parameter
 
 
@@ -26,17 +26,19 @@ class Known:
     serving: tuple[str, ...] = ()
     images: tuple[Image, ...] = ()
     reports: tuple[GateReport, ...] = ()
-    quarantined: Quarantined | None = None
+    verdicts: tuple[VersionVerdict, ...] = ()
 
 
 def version_lines(version: Version, known: Known, glyphs: Glyphs, now: float) -> list[Line]:
-    lines = [] if known.quarantined is None else _quarantine_lines(known.quarantined, glyphs)
+    quarantine = quarantine_of(known.verdicts)
+    lines = [] if quarantine is None else _quarantine_lines(quarantine, glyphs)
     lines += [lineage_line(version, known.serving, glyphs["arrow"]), _made_line(version, now)]
     for image in known.images:
         if image.version == version.version:
             lines += image_lines(image, _older(image, known.images), now)
     if version.description:
         lines.append(((version.description, "muted"),))
+    lines += _verdict_lines([each for each in known.verdicts if each is not quarantine], glyphs, now)
     for report in known.reports[:_MAX_REPORTS]:
         lines += [(), *report_lines(report, now, glyphs)]
     if not known.reports:
@@ -49,12 +51,20 @@ def version_lines(version: Version, known: Known, glyphs: Glyphs, now: float) ->
     ]
 
 
-def _quarantine_lines(quarantined: Quarantined, glyphs: Glyphs) -> list[Line]:
-    why = f": {quarantined.why}" if quarantined.why else ""
+def _quarantine_lines(quarantine: VersionVerdict, glyphs: Glyphs) -> list[Line]:
     return [
-        ((f"{glyphs['warn']} quarantined by {quarantined.who}{why}", "warn!"),),
-        ((f"  podium quarantine lift v{quarantined.version} lets triggers deploy it again", "muted"),),
+        ((f"{glyphs['warn']} {quarantine.sentence}", "warn!"),),
+        ((f"  podium quarantine lift v{quarantine.version} lets triggers deploy it again", "muted"),),
     ]
+
+
+def _verdict_lines(verdicts: Sequence[VersionVerdict], glyphs: Glyphs, now: float) -> list[Line]:
+    """What the version met where, the last word first. What its gates found stands below, check by check."""
+    lines: list[Line] = []
+    for each in verdicts[:_MAX_VERDICTS]:
+        glyph, role = glyphs.state(each.verdict)
+        lines.append(((f"{glyph} ", role), (each.sentence, role), (f"  {fmt.when(each.at, now)}", "muted")))
+    return [(), (("What it met, the last word first", "head"),), *lines] if lines else []
 
 
 def _made_line(version: Version, now: float) -> Line:

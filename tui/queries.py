@@ -80,7 +80,7 @@ VERSIONS = Query("versions", lambda cockpit: tuple(cockpit.models.versions()), e
 MODELS = Query("models", lambda cockpit: tuple(cockpit.models.list()), every=1.0)
 ALERTS = Query("alerts", lambda cockpit: tuple(cockpit.environments.alerts(limit=20)), every=1.0)
 SNAPSHOTS = Query("snapshots", lambda cockpit: tuple(cockpit.containers.snapshots()), every=0.25)
-QUARANTINED = Query("quarantined", lambda cockpit: tuple(cockpit.models.quarantined()), every=1.0)
+VERDICTS = Query("verdicts", lambda cockpit: cockpit.models.verdicts(), every=1.0)
 
 
 def runs(limit: int = RUNS_PAGE) -> Query:
@@ -93,6 +93,10 @@ def run(run_id: int) -> Query:
 
 def versions_of(model: str) -> Query:
     return Query(f"versions:{model}", lambda cockpit: tuple(cockpit.models.versions(model)), every=1.0)
+
+
+def verdicts_of(model: str) -> Query:
+    return Query(f"verdicts:{model}", lambda cockpit: cockpit.models.verdicts(model), every=1.0)
 
 
 def reports(version: Any) -> Query:

@@ -119,6 +119,8 @@ def _notes(status: EnvironmentStatus) -> Iterator[str]:
         yield words(status.canary)
     elif status.locked_by:
         yield f"locked by {status.locked_by}"
+    if status.rollback_to is None and status.previous is not None and status.rollback_note:
+        yield f"no way back: {status.rollback_note}"
     yield from (each.words for each in status.differences)
 
 

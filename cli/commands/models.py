@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from ...core.cockpit import Cockpit
-from ...core.domain.format import ago, figure, short_commit
+from ...core.domain.format import ago, figure, moment, short_commit
 from ...core.domain.models import Version
+from ...core.domain.verdicts import VersionVerdict
 from ...core.errors import PodiumError, UsageError
 from ..completion import complete_version
 from ..options import VERSION_HELP, Model, Offline, Output
@@ -86,8 +88,10 @@ def versions(
     refresh(cockpit, offline)
     found = cockpit.models.versions(model)[:limit]
     if output_format is Format.JSON:
-        output.document([shapes.version(each) for each in found])
+        verdicts = cockpit.models.verdicts(model)
+        output.document([shapes.version(each, verdicts.get(each.version, ())) for each in found])
         return diagnostics.DONE
+    verdicts = cockpit.models.verdicts(model)
     metrics = metric or _common_metrics(found)
     columns = [
         Column("VERSION", right=True),
@@ -98,30 +102,35 @@ def versions(
         Column("CREATED"),
         *(Column(name.upper(), right=True) for name in metrics),
     ]
-    quarantined = {(row.model, row.version) for row in cockpit.models.quarantined()}
-    output.rows(
-        output_format,
-        columns,
-        [_version_row(each, metrics, (each.model, each.version) in quarantined) for each in found],
-        (),
-    )
+    cells = [_version_row(each, metrics, verdicts.get(each.version, ())) for each in found]
+    against = [_against(verdicts.get(each.version, ())) for each in found]
+    if any(against):
+        columns.append(Column("WHY", flexible=True))
+        cells = [(*row, why) for row, why in zip(cells, against, strict=True)]
+    output.rows(output_format, columns, cells, ())
     if not found:
         diagnostics.note(f"model {model or cockpit.project.config.mlflow.model} has no versions yet", style="dim")
     return diagnostics.DONE
 
 
-def _version_row(version: Version, metrics: list[str], quarantined: bool) -> tuple[str, ...]:
-    marks = ", ".join(
-        [
-            *version.aliases,
-            *(["quarantined"] if quarantined else []),
-            *([] if version.status == "READY" else [version.status.lower()]),
-        ]
-    )
+def last_word(version: Version | None, verdicts: Sequence[VersionVerdict]) -> str:
+    """Returns the last word about a version in one or two words; the registry's where the journal has none."""
+    if verdicts:
+        return verdicts[0].word
+    return version.verdict.value if version is not None and version.verdict else ""
+
+
+def _against(verdicts: Sequence[VersionVerdict]) -> str:
+    """Returns why the last word is not a pass."""
+    return verdicts[0].sentence if verdicts and verdicts[0].bad else ""
+
+
+def _version_row(version: Version, metrics: list[str], verdicts: Sequence[VersionVerdict]) -> tuple[str, ...]:
+    marks = ", ".join([*version.aliases, *([] if version.status == "READY" else [version.status.lower()])])
     return (
         str(version.version),
         marks,
-        version.verdict.value if version.verdict else "",
+        last_word(version, verdicts),
         short_commit(version.commit),
         figure(version.run_id),
         ago(version.created),
@@ -181,12 +190,21 @@ def compare(
     return diagnostics.DONE
 
 
+_VERDICTS = (
+    Column("AT"),
+    Column("OF"),
+    Column("VERDICT", states=True),
+    Column("WHO"),
+    Column("WORDS", flexible=True),
+    Column("RUN", right=True),
+)
 _LINEAGE = (
     Column("COMMIT"),
     Column("RUN", right=True),
     Column("MLFLOW RUN"),
     Column("VERSION", right=True),
     Column("ALIASES"),
+    Column("VERDICT", states=True),
     Column("DIGEST"),
     Column("ENVIRONMENT"),
     Column("REPLICAS", flexible=True),
@@ -223,6 +241,7 @@ def lineage(
             row.mlflow_run[:12],
             "" if row.version is None else f"{row.model} {row.version}",
             ", ".join(row.aliases),
+            row.verdicts[0].word if row.verdicts else row.verdict.value if row.verdict else "",
             row.digest.removeprefix("sha256:")[:12],
             row.environment,
             ", ".join(row.replicas),
@@ -236,4 +255,32 @@ def lineage(
         columns = (*_LINEAGE, Column("IMAGE"))
         cells = [(*cell, row.image.rpartition("sha256:")[2][:12]) for cell, row in zip(cells, found, strict=True)]
     output.rows(output_format, columns, cells, map(shapes.lineage, found))
+    return diagnostics.DONE
+
+
+def show_version(cockpit: Cockpit, text: str, output_format: Format) -> int:
+    """Shows one version, and what it met on its way, the last word first."""
+    found = cockpit.models.resolve(text)
+    verdicts = cockpit.models.verdicts_of(found)
+    if output_format is Format.JSON:
+        output.document(shapes.version(found, verdicts))
+        return diagnostics.DONE
+    if output_format is Format.TABLE:
+        output.pairs(
+            [
+                ("version", f"{found.model} v{found.version}"),
+                ("verdict", last_word(found, verdicts)),
+                ("aliases", ", ".join(found.aliases)),
+                ("commit", short_commit(found.commit)),
+                ("run", figure(found.run_id)),
+                ("created", moment(found.created) or ""),
+            ]
+        )
+        output.line()
+    cells = [
+        (moment(each.at) or "", each.title, each.word, each.who, each.words, figure(each.run_id)) for each in verdicts
+    ]
+    output.rows(output_format, _VERDICTS, cells, ())
+    if not verdicts:
+        diagnostics.note("no gate, canary or person has judged it yet", style="dim")
     return diagnostics.DONE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from ..options import FollowOptions, Output, RunName, Why, environment_option, r
 from ..text import diagnostics, output, shapes
 from ..text.output import Column, Format
 from .canary import resume as resume_canary
+from .models import show_version
 
 
 def run(
@@ -179,13 +181,16 @@ _STEPS = (
 
 
 def show(cockpit: Cockpit, run: RunName = "last", output_format: Output = Format.TABLE) -> int:
-    """Show one run and its steps.
+    """Show one run and its steps; or a version (v3), and every verdict about it.
 
     \b
     Example:
       podium show 12
       podium show last -o json
+      podium show v3
     """
+    if re.fullmatch(r"v\d{1,18}", run):
+        return show_version(cockpit, run, output_format)
     detail = cockpit.runs.get(find_run(cockpit, run))
     if output_format is Format.JSON:
         output.document(run_document(cockpit, detail))

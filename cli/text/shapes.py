@@ -3,7 +3,7 @@ the two. Fields are only ever added."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ...core.domain.plans import Plan
     from ...core.domain.repair import Difference
     from ...core.domain.runs import Run, Step
-    from ...core.domain.verdicts import GateReport
+    from ...core.domain.verdicts import GateReport, VersionVerdict
     from ...core.domain.watching import AgentStatus, Finding
     from ...core.errors import Problem
 
@@ -70,7 +70,7 @@ def step(step: Step, log: str = "") -> dict[str, Any]:
     }
 
 
-def version(version: Version) -> dict[str, Any]:
+def version(version: Version, verdicts: Sequence[VersionVerdict] = ()) -> dict[str, Any]:
     return {
         "model": version.model,
         "version": version.version,
@@ -87,6 +87,22 @@ def version(version: Version) -> dict[str, Any]:
         "params": dict(version.params),
         "tags": dict(version.tags),
         "description": version.description,
+        "verdicts": [verdict(each) for each in verdicts],
+    }
+
+
+def verdict(each: VersionVerdict) -> dict[str, Any]:
+    """One thing that a version met on its way."""
+    return {
+        "source": each.source.value,
+        "verdict": each.verdict.value,
+        "environment": each.environment,
+        "gate": each.gate,
+        "champion": each.champion,
+        "at": moment(each.at),
+        "who": each.who,
+        "words": each.words,
+        "run": each.run_id,
     }
 
 
@@ -128,6 +144,7 @@ def lineage(row: Lineage) -> dict[str, Any]:
         "replicas": list(row.replicas),
         "share": row.share,
         "image": row.image,
+        "verdicts": [verdict(each) for each in row.verdicts],
     }
 
 

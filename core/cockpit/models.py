@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from .opened import OpenProject
 if TYPE_CHECKING:
     from ..domain.delivery import Quarantined
     from ..domain.models import Comparison, Lineage, MetricPoint, Model, Version
-    from ..domain.verdicts import GateReport
+    from ..domain.verdicts import GateReport, VersionVerdict
     from ..registry import Registry
 
 _LIST_VERSIONS = "`podium versions` lists those there are"
@@ -76,6 +76,15 @@ class Models:
     def gate_reports(self, version: Version) -> Sequence[GateReport]:
         """Returns the gate reports about a version."""
         return self._opened.journal.gates.of(version.model, version.version)
+
+    def verdicts(self, model: str | None = None) -> Mapping[int, Sequence[VersionVerdict]]:
+        """Returns version -> what it met on its way (gates, replays, canaries, rollouts, rollbacks, quarantine), the
+        last word first, of all versions of a model; a version that met nothing is left out."""
+        return self._opened.journal.verdicts.between(self._model(model))
+
+    def verdicts_of(self, version: Version) -> Sequence[VersionVerdict]:
+        """Returns the same of one version."""
+        return self._opened.journal.verdicts.of(version.model, version.version)
 
     def metric_history(self, version: Version, metric: str) -> Sequence[MetricPoint]:
         """Returns the curve of a training metric from the journal; empty when it was never fetched (see

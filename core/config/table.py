@@ -362,6 +362,11 @@ STRATEGY = Either(
                                     ),
                                     Key("interval", Duration(low=0.1), "how long each weight is watched (60s)"),
                                     Key("analysis", ListOf(ANALYSIS), "what has to hold at each weight"),
+                                    Key(
+                                        "quarantine_failed_canary",
+                                        Flag(),
+                                        "a version that the analysis takes back is quarantined (true)",
+                                    ),
                                     _DRAIN,
                                 ),
                             ),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from . import format as fmt
 from .containers import EngineSnapshot
-from .delivery import CanaryState, Condition, EnvironmentStatus
+from .delivery import CanaryState, Condition, EnvironmentStatus, How
 from .models import CHALLENGER, CHAMPION, Version
 from .runs import Run, RunState
+from .verdicts import VersionVerdict, quarantine_of, taken_back
 from .watching import AgentStatus, Alert
 
 RECENT = 6 * 3600.0
@@ -57,11 +58,13 @@ def needs(
     alerts: Iterable[Alert],
     agent: AgentStatus | None,
     versions: Iterable[Version],
+    verdicts: Mapping[int, Sequence[VersionVerdict]] | None = None,
     now: float,
     snapshots: Iterable[EngineSnapshot] = (),
 ) -> list[Need]:
     """Returns everything that needs a person's attention, the most urgent first. `runs` have to be sorted newest
-    first."""
+    first; `verdicts` are those about each of the versions, the last word first."""
+    runs, environments = list(runs), list(environments)
     found: list[Need] = []
     for status in environments:
         found += _of_environment(status, agent, now)
@@ -69,7 +72,7 @@ def needs(
     found += _of_runs(runs, now)
     found += _of_alerts(alerts)
     found += _of_agent(agent, now)
-    found += _of_versions(versions)
+    found += _of_versions(versions, verdicts or {}, _under_way(runs, environments))
     return sorted(found, key=lambda need: need.urgency)
 
 
@@ -131,8 +134,34 @@ def _of_agent(agent: AgentStatus | None, now: float) -> Iterator[Need]:
         yield Need(2, Reason.AGENT, "agent", f"is gone{seen}: nothing is healed or triggered", WATCH)
 
 
-def _of_versions(versions: Iterable[Version]) -> Iterator[Need]:
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """What goes on already: the versions that are being brought somewhere, and the runs that are not over."""
+
+    versions: frozenset[int]
+    runs: frozenset[int]
+
+
+def _under_way(runs: Sequence[Run], environments: Sequence[EnvironmentStatus]) -> _UnderWay:
+    going = [run for run in runs if not run.state.finished]
+    named = {str(run.params.get("version", "")) for run in going if run.kind in set(How)}
+    canaries = {status.canary.version for status in environments if status.canary is not None}
+    return _UnderWay(
+        frozenset({int(text) for text in named if text.isdecimal()} | canaries), frozenset(run.id for run in going)
+    )
+
+
+def _of_versions(
+    versions: Iterable[Version], verdicts: Mapping[int, Sequence[VersionVerdict]], under_way: _UnderWay
+) -> Iterator[Need]:
+    """Yields the challenger, if nothing speaks against it and nobody brings it anywhere yet: the run that made it may
+    do that itself, or wait for somebody to let it."""
     for version in versions:
+        if version.version in under_way.versions or version.run_id in under_way.runs:
+            continue
+        met = verdicts.get(version.version, ())
+        if quarantine_of(met) is not None or taken_back(met) is not None:
+            continue
         if CHALLENGER in version.aliases and CHAMPION not in version.aliases and version.verdict == "pass":
             words, command = "challenger passed its gate", f"podium promote {version.version}"
             yield Need(4, Reason.CHALLENGER, f"v{version.version}", words, command, version=version.version)

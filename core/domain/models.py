@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .verdicts import Verdict
+    from .verdicts import Verdict, VersionVerdict
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
@@ -103,3 +103,5 @@ class Lineage:
     image: str = ""
     """The reference that its containers are started from: `repository@digest` if the image was pushed, else the
     engine's id; empty without an image."""
+    verdicts: tuple[VersionVerdict, ...] = ()
+    """What the version met on its way, the last word first."""

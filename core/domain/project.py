@@ -229,6 +229,8 @@ class Strategy:
     interval: float = 60.0
     drain: float = 30.0
     analysis: tuple[AnalysisRule, ...] = field(default=(), metadata={"section": AnalysisRule})
+    quarantine_failed_canary: bool = True
+    """Whether a version that its canary's analysis takes back is quarantined, as after a rollback."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
-"""Verdicts and reports: the result type that gates, canaries, monitors and drift share."""
+"""Verdicts and reports: the result type that gates, canaries, monitors and drift share, and what a version met on its
+way."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -65,3 +66,100 @@ class GateReport:
     data: str = ""
     rows: int = 0
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+# A ledger row's message says by its beginning how a canary was taken back; rows of earlier versions are read by it too.
+CANARY_ENDS = "the canary ends in"
+CANARY_ABORTED = "aborted by"
+
+
+class Source(StrEnum):
+    """What gave a verdict about a version. Commands print the names, so names are only ever added."""
+
+    GATE = "gate"
+    REPLAY = "replay"
+    CANARY = "canary"
+    ROLLOUT = "rollout"
+    ROLLBACK = "rollback"
+    QUARANTINE = "quarantine"
+
+
+@dataclass(frozen=True, slots=True)
+class VersionVerdict:
+    """One verdict about a version: of a gate, of its traffic somewhere, or of a person."""
+
+    version: int
+    source: Source
+    verdict: Verdict
+    at: float
+    """Seconds since the epoch."""
+    environment: str = ""
+    """Where it was given; empty for a gate and for a quarantine, which are about every environment."""
+    gate: str = ""
+    """The gate's name."""
+    champion: int | None = None
+    """The version that a gate or a replay compared it with."""
+    who: str = ""
+    """The person who gave it, or who asked for the rollout; empty for a gate."""
+    words: str = ""
+    """Why, in words; may be empty."""
+    run_id: int | None = None
+
+    @property
+    def word(self) -> str:
+        """Returns it in one or two words, for a table's cell: `pass`, `canary fail`, `rolled back`, `quarantined`."""
+        if self.source in (Source.QUARANTINE, Source.ROLLBACK):
+            return "quarantined" if self.source is Source.QUARANTINE else "rolled back"
+        if self.verdict is Verdict.PASS or self.source is Source.GATE:
+            return self.verdict.value
+        return f"{self.source} {self.verdict}"
+
+    @property
+    def title(self) -> str:
+        """Returns what gave it and where: `gate release`, `canary in production`."""
+        if self.source is Source.GATE:
+            return f"gate {self.gate}"
+        if self.source is Source.QUARANTINE:
+            return f"quarantined by {self.who}"
+        if self.source is Source.ROLLBACK:
+            return f"rolled back from {self.environment} by {self.who}"
+        return f"{self.source} in {self.environment}"
+
+    @property
+    def sentence(self) -> str:
+        """Returns all that it says on one line, without the time."""
+        said = self.source in (Source.QUARANTINE, Source.ROLLBACK) or self.words.startswith(CANARY_ENDS)
+        head = self.title if said else f"{self.title}: {self.verdict}"
+        return f"{head}: {self.words}" if self.words else head
+
+    @property
+    def bad(self) -> bool:
+        """Tells whether it speaks against the version."""
+        return self.verdict is not Verdict.PASS
+
+
+def in_order(verdicts: Iterable[VersionVerdict]) -> tuple[VersionVerdict, ...]:
+    """Returns the verdicts about one version, the last word first: a quarantine that is in force, else what took it
+    back, else the newest of its gates and of the canaries that it came through; then the others, newest first. A replay
+    by hand and a rollout that nobody watched inform, and are the last word only where there is no other."""
+    found = sorted(verdicts, key=lambda each: -each.at)
+    judged = (each for each in found if each.source is Source.GATE or (each.source is Source.CANARY and not each.bad))
+    first = quarantine_of(found) or taken_back(found) or next(judged, None)
+    return tuple(found) if first is None else (first, *(each for each in found if each is not first))
+
+
+def quarantine_of(verdicts: Iterable[VersionVerdict]) -> VersionVerdict | None:
+    """Returns the quarantine that is in force; None without one."""
+    return next((each for each in verdicts if each.source is Source.QUARANTINE), None)
+
+
+def taken_back(verdicts: Sequence[VersionVerdict]) -> VersionVerdict | None:
+    """Returns the last canary or rollback that took the version back, unless it has been given all traffic in the same
+    environment since."""
+    given: set[str] = set()
+    for each in sorted(verdicts, key=lambda each: -each.at):
+        if each.source in (Source.CANARY, Source.ROLLOUT) and not each.bad:
+            given.add(each.environment)
+        elif each.source in (Source.CANARY, Source.ROLLBACK) and each.environment not in given:
+            return each
+    return None

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .snapshots import Pictures
     from .steps import Steps
     from .values import Values
+    from .verdicts import Verdicts
     from .versions import Versions
 
 
@@ -171,6 +172,12 @@ class Journal:
         from .locks import Locks
 
         return Locks(self._database, self.audit)
+
+    @cached_property
+    def verdicts(self) -> Verdicts:
+        from .verdicts import Verdicts
+
+        return Verdicts(self._database)
 
     @cached_property
     def versions(self) -> Versions:

@@ -20,7 +20,7 @@ from podium.core.domain.delivery import (
 from podium.core.domain.models import Version
 from podium.core.domain.repair import Difference, Kind
 from podium.core.domain.runs import PIPELINE, Run, RunState, Trigger
-from podium.core.domain.verdicts import Verdict
+from podium.core.domain.verdicts import Source, Verdict, VersionVerdict
 from podium.core.domain.watching import AgentStatus, Alert
 
 NOW = 1_000_000.0
@@ -96,6 +96,28 @@ def test_the_worst_comes_first() -> None:
 @pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR, None])
 def test_only_a_challenger_that_passed_is_offered(verdict: Verdict | None) -> None:
     assert asked(versions=[Version("m", 4, NOW, aliases=("challenger",), verdict=verdict)]) == []
+
+
+def said(source: Source, verdict: Verdict, environment: str = "production") -> VersionVerdict:
+    return VersionVerdict(4, source, verdict, NOW, environment, who="anna")
+
+
+def test_a_challenger_that_something_speaks_against_or_that_is_under_way_is_not_offered() -> None:
+    version = Version("m", 4, NOW, aliases=("challenger",), verdict=Verdict.PASS, run_id=9)
+    passed = said(Source.GATE, Verdict.PASS)
+    assert len(asked(versions=[version], verdicts={4: (passed,)})) == 1
+    for bad in (
+        said(Source.CANARY, Verdict.FAIL),
+        said(Source.ROLLBACK, Verdict.FAIL),
+        said(Source.QUARANTINE, Verdict.FAIL),
+    ):
+        assert asked(versions=[version], verdicts={4: (bad, passed)}) == []
+    promoting = replace(RUN, kind="promote", name="production", params={"version": "4"}, state=RunState.RUNNING)
+    assert asked(versions=[version], runs=[promoting]) == []
+    waiting = replace(RUN, id=9, state=RunState.WAITING)
+    assert [need.reason for need in asked(versions=[version], runs=[waiting])] == [Reason.APPROVAL]
+    canary = CanaryStatus(1, "production", 4, 3, 0, (5, 50), 5, CanaryState.RUNNING, NOW - 10, None)
+    assert asked(versions=[version], environments=[replace(SERVES, canary=canary)]) == []
 
 
 @pytest.mark.parametrize(

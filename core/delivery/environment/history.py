@@ -70,6 +70,19 @@ class EnvironmentHistory:
         return next((version for version, bad in self.served[1:] if not bad and version not in leaving), None)
 
 
+def why_no_way_back(journal: Journal, model: str, past: EnvironmentHistory) -> str:
+    """Returns why a rollback has nothing to bring back: there is no earlier version, or all are quarantined."""
+    if not past.earlier:
+        return "there is no earlier version to go back to"
+    last = past.earlier[0]
+    entry = journal.quarantine.find(model, last)
+    why = f": {entry.why}" if entry is not None and entry.why else ""
+    who = f" (by {entry.who})" if entry is not None else ""
+    more = len(past.earlier) - 1
+    others = f"; so {'is' if more == 1 else 'are'} the {more} before it" if more else ""
+    return f"version {last} served before and is quarantined{why}{who}{others}"
+
+
 def start_seconds(journal: Journal, environment: str) -> float | None:
     """Returns how long the last start of new replicas took."""
     notes = map(RolloutState.from_json, journal.ledger.notes(environment, limit=MAX_STARTS))

@@ -9,9 +9,10 @@ from typing import Any
 
 from ...domain.replay import ReplayReport
 from ...domain.verdicts import GateReport, Verdict
+from ...journal.verdicts import REPLAY_PREFIX
 
 # No gate can have such a name: a report under it informs, and promote does not ask for it (docs/gates.md).
-PREFIX = "replay:"
+PREFIX = REPLAY_PREFIX
 
 
 def to_dict(report: ReplayReport) -> dict[str, Any]:

@@ -39,8 +39,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ...domain.delivery import DeploymentState, How
+from ...domain.verdicts import Verdict
 from ...errors import Interrupted, PodiumError, Unreachable
 from . import phases
+from .canary import CanaryFailed
 from .undo import undo
 
 if TYPE_CHECKING:
@@ -72,11 +74,20 @@ def abort(rollout: Rollout, error: BaseException) -> None:
     reason = str(error) or type(error).__name__
     match decide(rollout.deployment.how, rollout.deployment.phase, error):
         case Decision.UNDO:
+            if isinstance(error, CanaryFailed):
+                _quarantine(rollout, error)
             _undo(rollout, error, reason)
         case Decision.KEEP:
             _keep(rollout, f"traffic has moved, but: {reason}")
         case Decision.FINISH:
             _keep(rollout, _finish(rollout, reason))
+
+
+def _quarantine(rollout: Rollout, error: CanaryFailed) -> None:
+    """Quarantines the version whose canary failed, unless podium.yaml wants otherwise. An error of the analysis says
+    nothing against the version."""
+    if error.verdict is Verdict.FAIL and rollout.runtime.environment.strategy.quarantine_failed_canary:
+        rollout.quarantine(rollout.version, f"{rollout.runtime.name}: {error.message}")
 
 
 def _undo(rollout: Rollout, error: BaseException, reason: str) -> None:
@@ -113,5 +124,5 @@ def _finish(rollout: Rollout, reason: str) -> str:
 def _keep(rollout: Rollout, message: str) -> None:
     """Notes that the rollout stays as it is; the version that a rollback has left is quarantined in any case."""
     if rollout.deployment.how is How.ROLLBACK and not phases.reached(rollout.deployment.phase, phases.ALIASED):
-        rollout.quarantine()
+        rollout.quarantine_left()
     rollout.finish(DeploymentState.SUCCEEDED, "; ".join([*rollout.warnings, message]))

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from ...domain.delivery import CanaryRequest, CanaryState, CanaryStatus, Deployment, Replica, no_canary
 from ...domain.rollout import RolloutState
-from ...domain.verdicts import CheckResult, Verdict, worst
+from ...domain.verdicts import CANARY_ABORTED, CANARY_ENDS, CheckResult, Verdict, worst
 from ...errors import Refused, RunFailed
 from ...journal import Journal
 from ...telemetry.windows import Reading, window
@@ -28,6 +28,14 @@ RETRY_INTERVAL = 10.0
 POLL_INTERVAL = 0.2
 MEASURE_INTERVAL = 1.0
 _BACK = "the version before has all traffic again"
+
+
+class CanaryFailed(RunFailed):
+    """Raised when the analysis takes a canary back. `verdict` is fail, or error when nothing could be measured."""
+
+    def __init__(self, message: str, verdict: Verdict) -> None:
+        super().__init__(message, hint=_BACK)
+        self.verdict = verdict
 
 
 def status(journal: Journal, environment: str) -> CanaryStatus | None:
@@ -169,7 +177,7 @@ class Canary:
         for asked in self._runtime.journal.orders.after(self._deployment.id, self._seen):
             if asked.order is CanaryRequest.ABORT:
                 raise RunFailed(
-                    f"aborted by {asked.who} before all traffic had moved{f': {asked.why}' if asked.why else ''}",
+                    f"{CANARY_ABORTED} {asked.who} before all traffic had moved{f': {asked.why}' if asked.why else ''}",
                     hint=_BACK,
                 )
 
@@ -183,7 +191,7 @@ class Canary:
             self._seen = asked.id
             why = f": {asked.why}" if asked.why else ""
             if asked.order is CanaryRequest.ABORT:
-                raise RunFailed(f"aborted by {asked.who} at {hold.stage.share} %{why}", hint=_BACK)
+                raise RunFailed(f"{CANARY_ABORTED} {asked.who} at {hold.stage.share} %{why}", hint=_BACK)
             if asked.order is CanaryRequest.FULL:
                 self._runtime.say(f"{asked.who} sends all traffic to version {self._deployment.to_version}{why}")
                 return False
@@ -249,9 +257,9 @@ class Canary:
         )
         return False
 
-    def _failed(self, hold: _Hold, verdict: Verdict, words: str) -> RunFailed:
+    def _failed(self, hold: _Hold, verdict: Verdict, words: str) -> CanaryFailed:
         self._publish(hold)
-        return RunFailed(f"the canary ends in {verdict} at {hold.stage.share} %: {words}", hint=_BACK)
+        return CanaryFailed(f"{CANARY_ENDS} {verdict} at {hold.stage.share} %: {words}", verdict)
 
     def _publish(self, hold: _Hold) -> None:
         until = None if hold.deadline is None else time.time() + hold.deadline - time.monotonic()

@@ -110,7 +110,7 @@ def move_aliases(rollout: Rollout) -> None:
     does not answer."""
     rollback = rollout.deployment.how is How.ROLLBACK
     if rollback:
-        rollout.quarantine()
+        rollout.quarantine_left()
     if not rollout.moves_aliases:
         return
     try:

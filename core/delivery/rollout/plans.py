@@ -18,7 +18,7 @@ from ..environment.lock import lock_name
 from ..environment.registry_view import RegistryView
 from ..environment.runtime import EnvironmentRuntime
 from ..replay.report import PREFIX as REPLAY_PREFIX
-from . import canary
+from . import canary, plan_verdicts
 
 _START_SECONDS = 5.0
 _WARM_SECONDS = 0.5
@@ -47,7 +47,7 @@ def plan(
     past = EnvironmentHistory.load(journal, project.mlflow.model, environment)
     registry = RegistryView.load(journal, project.mlflow.model)
     serving = past.serving
-    number = version if version is not None else _meant(how, past, registry)
+    number = version if version is not None else _meant(journal, project.mlflow.model, how, past, registry)
     candidate = registry.version(number)
     if candidate is None and not _kept(runtime, number, how):
         raise NotFound(
@@ -68,6 +68,7 @@ def plan(
         warnings=(
             *_warnings(project, how, config, number, serving, registry),
             *_unwatched(runtime, how, number, serving),
+            *plan_verdicts.warnings(project, journal, how, number, serving),
         ),
         refusal=refusal,
         overridable=overridable,
@@ -153,17 +154,15 @@ def verdict(project: Project, journal: Journal, version: int) -> Verdict | None:
 def meant_version(project: Project, journal: Journal, how: How, environment: str) -> int:
     """Returns the version to use if none is named. Raises NotFound if there is none."""
     model = project.mlflow.model
-    return _meant(how, EnvironmentHistory.load(journal, model, environment), RegistryView.load(journal, model))
+    past = EnvironmentHistory.load(journal, model, environment)
+    return _meant(journal, model, how, past, RegistryView.load(journal, model))
 
 
-def _meant(how: How, past: EnvironmentHistory, registry: RegistryView) -> int:
+def _meant(journal: Journal, model: str, how: How, past: EnvironmentHistory, registry: RegistryView) -> int:
     if how is How.ROLLBACK:
         back = past.good_before()
         if back is None:
-            raise NotFound(
-                f"{past.environment} has no earlier good version to go back to",
-                hint=f"`podium history -e {past.environment}` shows what it served",
-            )
+            raise _no_way_back(journal, model, past)
         return back
     names = (CHALLENGER,) if how is How.PROMOTE else (CHALLENGER, CHAMPION)
     for name in names:
@@ -172,6 +171,16 @@ def _meant(how: How, past: EnvironmentHistory, registry: RegistryView) -> int:
     raise NotFound(
         f"no version is {' or '.join(names)}", hint="name a version: `podium versions` lists those there are"
     )
+
+
+def _no_way_back(journal: Journal, model: str, past: EnvironmentHistory) -> NotFound:
+    """Returns the error of a rollback that names no version where there is no good one."""
+    where = shlex.quote(past.environment)
+    why = f": {history.why_no_way_back(journal, model, past)}" if past.earlier else ""
+    hint = f"`podium history -e {where}` shows what it served"
+    if past.earlier:
+        hint = f'`podium rollback {past.earlier[0]} -e {where} --force --why "…"` brings it back all the same'
+    return NotFound(f"{past.environment} has no earlier good version to go back to{why}", hint=hint)
 
 
 def _kept(runtime: EnvironmentRuntime, version: int, how: How) -> bool:

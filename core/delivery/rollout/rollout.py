@@ -118,15 +118,17 @@ class Rollout:
         self.warnings.append(text)
         self.runtime.say(f"warning: {text}")
 
-    def quarantine(self) -> None:
+    def quarantine_left(self) -> None:
         """Quarantines the version that a rollback leaves, with its commit."""
         left = self.deployment.from_version
-        if left is None or left == self.version:
-            return
-        why = self.deployment.why or f"rolled back from {self.runtime.name}"
-        commit = self.runtime.version(left).commit
-        self.runtime.journal.quarantine.add(self.deployment.model, left, commit, self.deployment.who, why)
-        self.runtime.say(f"version {left} is quarantined")
+        if left is not None and left != self.version:
+            self.quarantine(left, self.deployment.why or f"rolled back from {self.runtime.name}")
+
+    def quarantine(self, version: int, why: str) -> None:
+        """Quarantines a version with its commit."""
+        commit = self.runtime.version(version).commit
+        self.runtime.journal.quarantine.add(self.deployment.model, version, commit, self.deployment.who, why)
+        self.runtime.say(f"version {version} is quarantined")
 
     def _in_ledger(self) -> RolloutState:
         return RolloutState.from_json(self.runtime.journal.ledger.get(self.deployment.id).data)

@@ -15,7 +15,7 @@ from ...errors import PodiumError, Unreachable
 from ...identity.account import whoami
 from ...journal import Journal
 from ..environment import observed
-from ..environment.history import EnvironmentHistory, carries
+from ..environment.history import EnvironmentHistory, carries, why_no_way_back
 from ..environment.lock import lock_name, operation
 from ..environment.registry_view import RegistryView
 from ..environment.runtime import EnvironmentRuntime, Say, quiet
@@ -147,7 +147,7 @@ def _readiness(runtime: EnvironmentRuntime, past: EnvironmentHistory, seen: Look
     """Returns (expected seconds until it takes traffic, why) for the version that a rollback brings back."""
     back = past.good_before()
     if back is None:
-        return None, "there is no earlier version to go back to"
+        return None, why_no_way_back(runtime.journal, runtime.project.mlflow.model, past)
     try:
         return _ready(runtime, back, past, seen.replicas) if not seen.trouble else (None, _NOBODY_KNOWS)
     except Unreachable:

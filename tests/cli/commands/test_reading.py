@@ -30,7 +30,7 @@ from podium.core.domain.plans import Change, Plan, VersionChange
 from podium.core.domain.repair import Difference, Kind
 from podium.core.domain.replay import ReplayReport
 from podium.core.domain.runs import PIPELINE, Run, RunState, Step, StepState, Trigger
-from podium.core.domain.verdicts import Verdict
+from podium.core.domain.verdicts import Source, Verdict, VersionVerdict
 from podium.core.domain.watching import AgentStatus, Finding, Health
 from podium.core.errors import Problem
 from podium.core.journal import Journal
@@ -56,6 +56,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "run": shapes.run(Run(1, PIPELINE, "x", RunState.QUEUED, Trigger.PERSON, "anna", 0.0)),
     "step": shapes.step(Step(1, "x", 0, StepState.PENDING)),
     "version": shapes.version(Version("m", 1, 0.0)),
+    "verdict": shapes.verdict(VersionVerdict(1, Source.GATE, Verdict.PASS, 0.0)),
     "model": shapes.model(Model("m", 1, 1, {}, 0.0)),
     "lineage": shapes.lineage(Lineage("", None, "", "m", 1, "")),
     "replica": shapes.replica(REPLICA),
@@ -216,11 +217,12 @@ def test_versions_and_models_and_compare(call: Call, journal: Journal) -> None:
     journal.versions.replace("small", versions, ABSENT)
     journal.quarantine.add("small", 1, "e" * 40, "anna", "bad")
     assert (
-        call("versions", "--offline").out
-        == "VERSION  ALIASES                VERDICT  COMMIT     RUN  CREATED     AUC\n"
-        "      2  challenger             pass     ddddddddd       1m ago   0.7100\n"
-        "      1  champion, quarantined           eeeeeeeee       1h ago   0.7000\n"
+        call("versions", "--offline").out == "VERSION  ALIASES     VERDICT      COMMIT     RUN  CREATED     AUC  WHY\n"
+        "      2  challenger  pass         ddddddddd       1m ago   0.7100\n"
+        "      1  champion    quarantined  eeeeeeeee       1h ago   0.7000  quarantined by anna: bad\n"
     )
+    assert "quarantined by anna" in call("show", "v1").out
+    assert json.loads(call("show", "v1", "-o", "json").out)["verdicts"][0]["words"] == "bad"
     assert [each["version"] for each in json.loads(call("versions", "--offline", "-o", "json").out)] == [2, 1]
     assert json.loads(call("models", "--offline", "-o", "json").out)[0]["aliases"] == {"champion": 1, "challenger": 2}
     done = call("compare", "champion", "2", "--offline")

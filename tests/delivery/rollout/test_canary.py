@@ -230,6 +230,22 @@ def test_what_cannot_be_saved_does_not_wait_for_its_time(world: World) -> None:
         assert going.ended() is DeploymentState.FAILED, "long before the stage would have been over"
     assert "out of reach already" in str(going.error)
     assert world.answers() == "1"
+    entry = world.journal.quarantine.find("tiny", 2)
+    assert entry is not None and entry.commit == f"{2:040x}" and "staging: the canary ends in fail" in entry.why
+    plan = plans.plan(world.project, world.journal, How.DEPLOY, "staging", 2)
+    assert plan.overridable and "version 2 is quarantined: staging: the canary ends in fail" in plan.refusal
+    assert [each.word for each in world.journal.verdicts.of("tiny", 2)] == ["quarantined", "canary fail"]
+
+
+def test_podium_yaml_may_keep_a_failed_canary_out_of_quarantine_and_its_plan_warns(world: World) -> None:
+    kind = replace(strategy(50, interval=scaled(60.0)), quarantine_failed_canary=False)
+    with promotion(world, kind, example=False, status=500) as going, Load(world.port):
+        going.at(50)
+        assert going.ended() is DeploymentState.FAILED
+    assert world.journal.quarantine.all() == []
+    plan = plans.plan(world.project, world.journal, How.DEPLOY, "staging", 2)
+    assert plan.refusal == ""
+    assert any("version 2 was taken back" in warning and "ends in fail" in warning for warning in plan.warnings)
 
 
 def test_without_a_canary_there_is_nothing_to_order(world: World) -> None:

@@ -61,8 +61,13 @@ def test_rollback_to_the_warm_version_is_fast_loses_nothing_and_quarantines(worl
     )
     entry = world.journal.quarantine.find("tiny", 2)
     assert entry is not None and entry.commit == f"{2:040x}" and entry.why == "errors"
-    with pytest.raises(NotFound, match="no earlier good version"):
+    with pytest.raises(NotFound, match="no earlier good version") as caught:
         plans.plan(world.project, world.journal, How.ROLLBACK, "staging", None)
+    assert "version 2 served before and is quarantined: errors (by anna)" in caught.value.message
+    assert "podium rollback 2 -e staging --force" in caught.value.hint
+    status = environments.status(world.project, world.journal, world.environment)
+    assert status.rollback_to is None
+    assert status.why_not_rollback() == "version 2 served before and is quarantined: errors (by anna)"
 
 
 def test_quarantined_version_is_refused_to_triggers_and_needs_a_reason_from_people(world: World) -> None:

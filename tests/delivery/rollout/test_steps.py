@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from podium.core.delivery.rollout import aliases, change_steps, plans
 from podium.core.delivery.rollout.carry_out import RolloutRequest, begin
 from podium.core.delivery.status import status
-from podium.core.domain.delivery import How
-from podium.core.domain.project import Strategy
+from podium.core.domain.delivery import DeploymentState, How
+from podium.core.domain.project import Pipeline, StepSpec, Strategy
 from podium.core.domain.runs import PIPELINE, Run, RunState, Trigger
+from podium.core.domain.verdicts import GateReport, Verdict
 from podium.core.engine.context import StepContext
 from podium.core.errors import UsageError
 
@@ -56,6 +59,27 @@ def test_a_rollback_goes_back_only_to_what_served_and_commits_in_quarantine_coun
     world.journal.quarantine.add("tiny", 9, f"{3:040x}", "anna", "the commit")
     plan = plans.plan(world.project, world.journal, How.DEPLOY, "staging", 3)
     assert plan.overridable and "version 3 is quarantined: the commit" in plan.refusal
+
+
+def test_a_plan_says_that_its_gate_was_measured_against_what_no_longer_serves(world: World) -> None:
+    for number in (1, 2, 3):
+        world.version(number)
+    for version, environment in ((1, "production"), (2, "production")):
+        row = world.journal.ledger.begin(environment=environment, how=How.PROMOTE, model="tiny", to_version=version,
+                                         from_version=None, who="anna")  # fmt: skip
+        world.journal.ledger.finish(row.id, DeploymentState.SUCCEEDED)
+    steps = {"gate": StepSpec("gate", uses="gate", options={"gate": "release"})}
+    project = replace(world.project, pipelines={"nightly": Pipeline("nightly", steps)})
+    world.journal.gates.add(GateReport("release", "tiny", 3, 1, Verdict.PASS, (), time.time()))
+    (words,) = plans.plan(project, world.journal, How.PROMOTE, "production", 3).warnings[-1:]
+    assert words == (
+        "gate release compared version 3 with version 1, which no longer serves: version 2 does; `podium run nightly`"
+        " judges again"
+    )
+    world.journal.gates.add(GateReport("release", "tiny", 3, 2, Verdict.PASS, (), time.time()))
+    assert not any(
+        "compared" in each for each in plans.plan(project, world.journal, How.PROMOTE, "production", 3).warnings
+    )
 
 
 def test_a_plan_announces_no_canary_where_nobody_has_traffic(world: World) -> None:
