@@ -9,7 +9,6 @@ import socket
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -30,12 +29,15 @@ _REGISTRY_SECONDS = 3.0
 
 
 class Examined(Protocol):
-    """The opened project to examine. Reading `config` raises ConfigError if podium.yaml is broken."""
+    """The opened project to examine: `config` by the last content of podium.yaml that could be used, `current` by that
+    of now. Both raise ConfigError where there is none."""
 
     @property
     def home(self) -> Path: ...
-    @cached_property
+    @property
     def config(self) -> Project: ...
+    @property
+    def current(self) -> Project: ...
     @property
     def journal(self) -> Journal: ...
 
@@ -90,7 +92,7 @@ def _plugins(_: Examined) -> Iterator[Finding]:
 
 def _configuration(project: Examined) -> Iterator[Finding]:
     try:
-        config = project.config
+        config = project.current
     except ConfigError as error:
         for problem in error.problems:
             yield Finding(Health.PROBLEM, "podium.yaml", str(problem), problem.hint)

@@ -382,6 +382,7 @@ def agent(status: AgentStatus) -> dict[str, Any]:
         "started": moment(status.started),
         "heartbeat": moment(status.heartbeat),
         "message": status.message,
+        "trouble": status.trouble,
     }
 
 

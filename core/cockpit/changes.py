@@ -27,7 +27,7 @@ class Changes:
         from ..changes import plan
 
         self._opened.require_own()
-        return plan(self._opened.config, self._opened.journal, verb, target, **arguments)
+        return plan(self._opened.current, self._opened.journal, verb, target, **arguments)
 
     def apply(self, plan: Plan, *, confirmed: str = "", why: str = "", force: bool = False) -> Run | None:
         """Applies a plan. Returns the run that does it; None for a request to a canary, which obeys within a second.
@@ -39,7 +39,7 @@ class Changes:
 
         self._opened.require_own()
         return apply(
-            self._opened.config,
+            self._opened.current,
             self._opened.journal,
             plan,
             who=whoami(),

@@ -78,7 +78,7 @@ class Runs:
 
         self._opened.require_own()
         return submit_pipeline(
-            self._opened.config,
+            self._opened.current,
             self._opened.journal,
             pipeline,
             params=params or {},
@@ -103,7 +103,7 @@ class Runs:
         from ..engine.submit import resume
 
         self._opened.require_own()
-        return resume(self._opened.config, self._opened.journal, run_id, who=whoami())
+        return resume(self._opened.current, self._opened.journal, run_id, who=whoami())
 
     def approve(self, run_id: int, step: str | None = None, *, why: str = "") -> Approval:
         """Lets a waiting step continue; `step` may be left out when only one waits."""
