@@ -315,10 +315,9 @@ def _statuses(project: Examined) -> list[EnvironmentStatus]:
 def _environments(project: Examined) -> Iterator[Finding]:
     for status in _statuses(project):
         if status.serving is not None and not status.replicas and not status.proxy_alive:
-            hint = f"podium deploy {status.serving} -e {status.name}"
-            yield Finding(
-                Health.WARNING, status.name, f"v{status.serving} was served until everything was stopped", hint
-            )
+            by = f" by {status.stopped.who}" if status.stopped is not None else ""
+            words = f"v{status.serving} was served until everything was stopped{by}"
+            yield Finding(Health.WARNING, status.name, words, f"podium start -e {status.name}")
             continue
         for difference in status.differences:
             yield Finding(

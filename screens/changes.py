@@ -35,6 +35,12 @@ class ChangeKeys:
     def repair(self) -> None:
         self._about_environment("repair")
 
+    def stop(self) -> None:
+        self._about_environment("stop")
+
+    def start(self) -> None:
+        self._about_environment("start")
+
     def restart(self, environment: str, replica: str) -> None:
         self.propose(
             f"restart {replica}", lambda cockpit: cockpit.changes.plan("restart", environment, replica=replica)

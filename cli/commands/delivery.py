@@ -124,7 +124,9 @@ def _back(status: EnvironmentStatus) -> str:
 def _notes(status: EnvironmentStatus) -> Iterator[str]:
     health = status.health
     if health.condition is Condition.STOPPED:
-        yield f"{health.words}: `podium deploy {status.serving} -e {status.name}` starts it again"
+        since = f" {ago(status.stopped.at)}" if status.stopped else ""
+        why = f" ({clean(status.stopped.why)})" if status.stopped and status.stopped.why else ""
+        yield f"{health.words}{since}{why}: `podium start -e {status.name}` starts it again"
     elif health.condition in (Condition.DOWN, Condition.UNREACHABLE):
         yield health.words
     if status.canary:

@@ -12,7 +12,7 @@ from ...core.domain.format import moment
 if TYPE_CHECKING:
     from ...core.domain.attention import Need
     from ...core.domain.containers import Container, Image, Unneeded
-    from ...core.domain.delivery import CanaryStatus, Deployment, EnvironmentStatus, Quarantined, Replica
+    from ...core.domain.delivery import CanaryStatus, Deployment, EnvironmentStatus, Quarantined, Replica, Stopped
     from ...core.domain.models import Comparison, Lineage, MetricPoint, Model, Version
     from ...core.domain.plans import Plan
     from ...core.domain.repair import Difference
@@ -274,7 +274,12 @@ def environment(status: EnvironmentStatus) -> dict[str, Any]:
         "replicas": [replica(each) for each in status.replicas],
         "deployment": deployment(status.deployment) if status.deployment else None,
         "canary": canary(status.canary) if status.canary else None,
+        "stopped": stopped(status.stopped) if status.stopped else None,
     }
+
+
+def stopped(one: Stopped) -> dict[str, Any]:
+    return {"who": one.who, "at": moment(one.at), "why": one.why, "run": one.run_id}
 
 
 def need(each: Need) -> dict[str, Any]:

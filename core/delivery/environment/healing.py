@@ -9,6 +9,7 @@ from dataclasses import replace
 from ...domain.delivery import Replica, ReplicaState
 from ...domain.project import Environment, Project
 from ...journal import Journal
+from .history import stopped
 from .lifecycle import noted
 from .lock import healing
 from .runtime import EnvironmentRuntime
@@ -23,12 +24,13 @@ START_GRACE = 1.0
 
 
 def heal_environment(project: Project, journal: Journal, environment: Environment) -> list[str]:
-    """Heals an environment unless an operation changes it; returns what was done, in words."""
+    """Heals an environment unless an operation changes it or a person stopped it; returns what was done, in words."""
     if not journal.replicas.of(environment.name):
         return []
     runtime = EnvironmentRuntime(project, journal, environment)
     with healing(journal, runtime.directory, environment.name) as allowed:
-        return heal(runtime) if allowed else []
+        # Asked while it is held: a stop that was carried out a moment ago is seen.
+        return heal(runtime) if allowed and stopped(journal, environment.name) is None else []
 
 
 def heal(runtime: EnvironmentRuntime, *, skip: Collection[str] = ()) -> list[str]:
