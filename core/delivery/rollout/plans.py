@@ -311,7 +311,7 @@ def _steps(runtime: EnvironmentRuntime, how: How, number: int, past: Environment
         steps += [f"bring the version's image to the engine: {why}"] if before else []
         beside = "" if past.stopped else " beside what serves"
         steps.append(f"start {missing} replica{'s' * (missing > 1)} of version {number}{beside}")
-        steps.append("wait until they are healthy, and warm them up")
+        steps.append("wait until they are healthy, and have each predict")
     steps += ["start the proxy"] if past.stopped else []
     if serving != number:
         steps.append(_shift_words(config, how, number, taken_over=_taken_over(runtime, number)))

@@ -201,7 +201,8 @@ def _server(row: Replica, server: ServerStat | None, *, busy: bool) -> Differenc
         text = f"the proxy looks for {row.id} at {server.address}, and it is at {here}"
         return Difference(Kind.NETWORK, row.id, text, repair=f"tell the proxy where {row.id} is")
     if not server.up and row.weight and row.state is ReplicaState.READY:
-        text = f"{row.id} fails its health check ({server.status})"
+        why = f": {row.message}" if row.message else ""
+        text = f"{row.id} fails its health check ({server.status}){why}"
         return Difference(Kind.UNHEALTHY, row.id, text, repair="" if busy else f"restart {row.id}")
     return None
 
