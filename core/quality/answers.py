@@ -1,4 +1,4 @@
-"""Turns what a pyfunc model returns into Answers: labels, scores, probabilities or numbers.
+"""Turns what a pyfunc model returns into ModelAnswers: labels, scores, probabilities or numbers.
 
 What an answer means is said, by its type, by the model's signature or by the gate's key `answers`. Where it is not,
 that is an error: a label that is taken for a probability passes or fails a gate for no reason.
@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, cast
 
-from .metrics import Answers, Unmeasurable
+from .metrics import ModelAnswers, Unmeasurable
 from .outputs import Column, Output
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LABEL = "label"
 PROBABILITY = "probability"
 # A whole-number target with at most this many values is a class, not a quantity.
-_CLASSES = 2
+_MAX_CLASSES = 2
 # How far the sum of a row of probabilities may be from 1: float32 models round.
 _SUM_TOLERANCE = 1e-3
 _LABEL_TYPES = ("integer", "long", "boolean", "string")
@@ -51,11 +51,11 @@ def truth_of(column: Any, name: str) -> tuple[NDArray[Any], tuple[Any, ...]]:
     values: NDArray[Any] = column.to_numpy()
     distinct: set[Any] = set(cast("list[Any]", values.tolist()))
     classes = tuple(sorted(distinct, key=lambda value: (type(value).__name__, value)))
-    if values.dtype.kind in "fiu" and len(classes) > _CLASSES:
+    if values.dtype.kind in "fiu" and len(classes) > _MAX_CLASSES:
         return values.astype(float), ()
     if values.dtype.kind == "f" and not set(classes) <= {0.0, 1.0}:
         return values.astype(float), ()
-    if len(classes) > _CLASSES:
+    if len(classes) > _MAX_CLASSES:
         raise Unmeasurable(f"the target {name!r} has {len(classes)} classes; a gate measures two classes or a number")
     if len(classes) == 1:
         # One class only: which of the two it is can be told for truth values, and must be for recall to mean anything.
@@ -65,7 +65,7 @@ def truth_of(column: Any, name: str) -> tuple[NDArray[Any], tuple[Any, ...]]:
 
 def answers_of(
     output: Output, truth: NDArray[Any], classes: tuple[Any, ...], *, said: str = "", declared: str = ""
-) -> Answers:
+) -> ModelAnswers:
     """Returns the model's answers, one per row.
 
     `said` is the gate's `answers` and `declared` what the model's signature tells (`declared_by`): LABEL, PROBABILITY
@@ -104,7 +104,7 @@ def _of_name(name: str) -> str:
     return next((meaning for meaning, known in _WORDS.items() if words & known), "")
 
 
-def _quantities(output: Output, truth: NDArray[Any], said: str) -> Answers:
+def _quantities(output: Output, truth: NDArray[Any], said: str) -> ModelAnswers:
     if said:
         raise Unmeasurable(
             f"the gate says answers: {said}, but its target has more than two values",
@@ -112,10 +112,12 @@ def _quantities(output: Output, truth: NDArray[Any], said: str) -> Answers:
         )
     if output.width > 1:
         raise Unmeasurable(f"the model gives {output.width} numbers a row; a target that is a number needs one")
-    return Answers(truth, _numbers(output.columns[0]), None, binary=False)
+    return ModelAnswers(truth, _numbers(output.columns[0]), None, binary=False)
 
 
-def _of_column(column: Column, truth: NDArray[Any], classes: tuple[Any, ...], meaning: str, *, said: bool) -> Answers:
+def _of_column(
+    column: Column, truth: NDArray[Any], classes: tuple[Any, ...], meaning: str, *, said: bool
+) -> ModelAnswers:
     if column.strange or column.values.dtype.kind == "O":
         if meaning == PROBABILITY and said:
             shown = column.strange or column.values[0]
@@ -134,7 +136,7 @@ def _of_column(column: Column, truth: NDArray[Any], classes: tuple[Any, ...], me
     return _from_scores(scores, truth)
 
 
-def _of_pair(output: Output, truth: NDArray[Any], classes: tuple[Any, ...], said: str) -> Answers:
+def _of_pair(output: Output, truth: NDArray[Any], classes: tuple[Any, ...], said: str) -> ModelAnswers:
     """Takes two columns for the probabilities of two classes if each row is a distribution, or the gate says so."""
     first, second = (_numbers(column) for column in output.columns)
     names = [column.name for column in output.columns]
@@ -148,7 +150,7 @@ def _of_pair(output: Output, truth: NDArray[Any], classes: tuple[Any, ...], said
                 "the gate says answers: label, but the model gives two numbers a row, which are no labels",
                 hint="A gate measures one output.",
             )
-        return Answers(truth, None, positive, binary=True)
+        return ModelAnswers(truth, None, positive, binary=True)
     if said == PROBABILITY:
         _ensure_pair(first, second, within, "0 … 1", "The gate says answers: probability.")
     else:
@@ -211,14 +213,14 @@ def _numbers(column: Column) -> NDArray[Any]:
     return numbers
 
 
-def _from_scores(scores: NDArray[Any], truth: NDArray[Any]) -> Answers:
+def _from_scores(scores: NDArray[Any], truth: NDArray[Any]) -> ModelAnswers:
     bounded = bool((scores >= 0).all() and (scores <= 1).all())
-    return Answers(
+    return ModelAnswers(
         truth, scores, (scores >= 0.5).astype(float) if bounded else None, binary=True, probabilities=bounded
     )
 
 
-def _of_labels(column: Column, truth: NDArray[Any], classes: tuple[Any, ...]) -> Answers:
+def _of_labels(column: Column, truth: NDArray[Any], classes: tuple[Any, ...]) -> ModelAnswers:
     import numpy as np
 
     if column.strange:
@@ -235,4 +237,4 @@ def _of_labels(column: Column, truth: NDArray[Any], classes: tuple[Any, ...]) ->
             f"the model answers {str(strange[0])[:40]!r}, which is none of the target's classes"
             f" {sorted(map(str, known))}"
         )
-    return Answers(truth, None, np.asarray(values == classes[1], dtype=float), binary=True)
+    return ModelAnswers(truth, None, np.asarray(values == classes[1], dtype=float), binary=True)

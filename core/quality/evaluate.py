@@ -15,12 +15,12 @@ from types import MappingProxyType
 from ..domain.models import Version
 from ..domain.project import Check, Gate, Project
 from ..domain.verdicts import CheckResult, GateReport, Verdict, worst
-from .checks import Bench, bounds, comparison, latency, name_of, schema
-from .metrics import METRICS, Answers, Unmeasurable, measure
+from .checks import CheckInputs, bounds, comparison, latency, name_of, schema
+from .metrics import METRICS, ModelAnswers, Unmeasurable, measure
 from .model_process import ModelProcess
-from .subjects import Data, Fetch, Subject, answered, have_room_for_two, read_data, start
+from .subjects import Fetch, GateData, JudgedModel, answered, have_room_for_two, read_data, start
 
-_KINDS: Mapping[str, Callable[[Check, Bench], Sequence[CheckResult]]] = {"latency": latency, "schema": schema}
+_KINDS: Mapping[str, Callable[[Check, CheckInputs], Sequence[CheckResult]]] = {"latency": latency, "schema": schema}
 # A check that does not look at the gate's rows, but at something that only the caller can reach.
 Outside = Callable[[Check], Sequence[CheckResult]]
 
@@ -41,7 +41,7 @@ def evaluate(
 
     `fetch` downloads a version's files and returns their directory. `champion` None means that there is none to
     compare with, which passes; `champion_problem` says that there should be one but it cannot be loaded (an alias
-    that points nowhere), which does not pass. `outside` has the judges for kinds of checks that are not about the
+    on a version that is gone), which does not pass. `outside` has the judges for kinds of checks that are not about the
     gate's rows.
     """
     started = time.time()
@@ -84,7 +84,7 @@ class _Asked:
         return self.champion is not None and self.champion.version == self.candidate.version
 
 
-def _bench(asked: _Asked, fetch: Fetch, running: ExitStack, log: Callable[[str], None]) -> Bench:
+def _bench(asked: _Asked, fetch: Fetch, running: ExitStack, log: Callable[[str], None]) -> CheckInputs:
     """Asks both models, each in a process of its own that ends with `running` at the latest."""
     gate = asked.gate
     data = read_data(asked.project, gate)
@@ -97,14 +97,14 @@ def _bench(asked: _Asked, fetch: Fetch, running: ExitStack, log: Callable[[str],
     if not any(check.kind == "latency" for check in gate.checks):
         mine.close()
     other, problem = beside.answered(gate.answers)
-    return Bench(data, subject, other, asked.problem or problem, itself=asked.itself)
+    return CheckInputs(data, subject, other, asked.problem or problem, itself=asked.itself)
 
 
 class _Champion:
     """The champion's process, which may be started beside the candidate's. What goes wrong with it is no error of the
     candidate, but of the comparison."""
 
-    def __init__(self, version: Version | None, data: Data, fetch: Fetch, running: ExitStack) -> None:
+    def __init__(self, version: Version | None, data: GateData, fetch: Fetch, running: ExitStack) -> None:
         self._version, self._data, self._fetch, self._running = version, data, fetch, running
         self._process: ModelProcess | None = None
         self._problem = ""
@@ -117,7 +117,7 @@ class _Champion:
         except Unmeasurable as error:
             self._note(error)
 
-    def answered(self, said: str) -> tuple[Subject | None, str]:
+    def answered(self, said: str) -> tuple[JudgedModel | None, str]:
         """Returns (the champion with its answers, ""), (None, why there are none), or (None, "") without a champion.
         Its process has ended then: nothing runs beside what is measured of the candidate."""
         self.start()
@@ -135,7 +135,7 @@ class _Champion:
         self._problem = f"the champion cannot be measured: {error.message}"
 
 
-def _results(check: Check, bench: Bench) -> Sequence[CheckResult]:
+def _results(check: Check, bench: CheckInputs) -> Sequence[CheckResult]:
     try:
         judge = _KINDS.get(check.kind)
         if judge is not None:
@@ -155,7 +155,7 @@ def _report(
     checks: tuple[CheckResult, ...],
     at: float,
     run_id: int | None,
-    bench: Bench | None,
+    bench: CheckInputs | None,
 ) -> GateReport:
     return GateReport(
         gate=gate.name,
@@ -172,7 +172,7 @@ def _report(
     )
 
 
-def _all_metrics(answers: Answers) -> dict[str, float]:
+def _all_metrics(answers: ModelAnswers) -> dict[str, float]:
     """Returns every metric that these answers allow, whether or not a check asked for it."""
     found: dict[str, float] = {}
     for name, metric in METRICS.items():
@@ -183,4 +183,4 @@ def _all_metrics(answers: Answers) -> dict[str, float]:
     return found
 
 
-__all__ = ["Data", "evaluate"]
+__all__ = ["GateData", "evaluate"]

@@ -12,7 +12,7 @@ from ..domain.project import Gate, Project
 from ..errors import PodiumError
 from .answers import answers_of, declared_by, truth_of
 from .memory import available
-from .metrics import Answers, Unmeasurable
+from .metrics import ModelAnswers, Unmeasurable
 from .model_process import ModelProcess
 from .outputs import decode
 from .tables import read
@@ -31,7 +31,7 @@ _COPIES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Data:
+class GateData:
     """The gate's rows."""
 
     frame: Any
@@ -52,17 +52,17 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class JudgedModel:
     """A version under judgement. `signature` is the model's own (inputs, outputs), None if it has none. `process`
     answers as long as it is not closed."""
 
     version: Version
-    answers: Answers
+    answers: ModelAnswers
     signature: tuple[str, str] | None
     process: ModelProcess
 
 
-def read_data(project: Project, gate: Gate) -> Data:
+def read_data(project: Project, gate: Gate) -> GateData:
     """Reads the gate's file. Raises Unmeasurable if it is missing, cannot be read, is empty or lacks the target."""
     path = project.root / gate.data
     if not path.is_file():
@@ -78,7 +78,7 @@ def read_data(project: Project, gate: Gate) -> Data:
     if not len(frame):
         raise Unmeasurable(f"{gate.data} has no rows")
     truth, classes = truth_of(frame[gate.target], gate.target)
-    return Data(frame, gate.target, truth, classes, path, gate.data, stamp)
+    return GateData(frame, gate.target, truth, classes, path, gate.data, stamp)
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:
@@ -89,13 +89,13 @@ def _stamp(path: Path) -> tuple[int, int, int]:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def have_room_for_two(data: Data) -> bool:
+def have_room_for_two(data: GateData) -> bool:
     """Tells whether two models may be loaded at the same time: whether the memory that is available would hold a
     second copy of the data and a model many times over. Unknown counts as no."""
     return available() > _ROOM + _COPIES * int(data.frame.memory_usage(deep=False).sum())
 
 
-def start(version: Version, data: Data, fetch: Fetch) -> ModelProcess:
+def start(version: Version, data: GateData, fetch: Fetch) -> ModelProcess:
     """Fetches the version's files and starts a process that loads its model and predicts every row. Raises
     Unmeasurable if the files cannot be fetched."""
     who = f"version {version.version}"
@@ -116,7 +116,7 @@ def start(version: Version, data: Data, fetch: Fetch) -> ModelProcess:
     return process
 
 
-def answered(version: Version, process: ModelProcess, data: Data, said: str) -> Subject:
+def answered(version: Version, process: ModelProcess, data: GateData, said: str) -> JudgedModel:
     """Waits for the answers of the process that `start` returned. `said` is the gate's `answers`. Raises
     Unmeasurable, naming the version, if the model failed or its answers cannot be interpreted."""
     reply = process.reply("failed to load or predict", PREDICT_TIMEOUT)
@@ -132,14 +132,14 @@ def answered(version: Version, process: ModelProcess, data: Data, said: str) -> 
         answers = answers_of(output, data.truth, data.classes, said=said, declared=declared)
     except Unmeasurable as error:
         raise Unmeasurable(f"{process.who}: {error.message}", hint=error.hint) from error
-    return Subject(version, answers, signature, process)
+    return JudgedModel(version, answers, signature, process)
 
 
 def _signature(written: Any) -> tuple[str, str] | None:
     return None if written is None else (str(written[0]), str(written[1]))
 
 
-def latencies(subject: Subject, *, calls: int = 200, warm_up: int = 10, seconds: float = 10.0) -> Sequence[float]:
+def latencies(subject: JudgedModel, *, calls: int = 200, warm_up: int = 10, seconds: float = 10.0) -> Sequence[float]:
     """Returns the seconds that single-row predictions took in the model's process: at most `calls` of them, for at
     most `seconds` in all. Nothing else of the gate runs meanwhile."""
     process = subject.process

@@ -9,7 +9,7 @@ import numpy as np
 import pandas
 import pytest
 from podium.core.quality.answers import LABEL, PROBABILITY, answers_of, declared_by, truth_of
-from podium.core.quality.metrics import Answers, Unmeasurable
+from podium.core.quality.metrics import ModelAnswers, Unmeasurable
 from podium.core.quality.outputs import Output, decode, encode
 
 TRUTH = np.asarray([0.0, 1.0, 1.0, 0.0])
@@ -20,7 +20,7 @@ MULTILABEL = np.asarray([[0.9, 0.8], [0.1, 0.9], [0.2, 0.3], [0.5, 0.5]])
 BOTH = "answers: label or answers: probability"
 
 
-def read(returned: Any, said: str = "", declared: str = "", classes: tuple[Any, ...] = (0, 1)) -> Answers:
+def read(returned: Any, said: str = "", declared: str = "", classes: tuple[Any, ...] = (0, 1)) -> ModelAnswers:
     """Interprets the answers after their way between the processes."""
     document, payload = encode(Output.of(returned))
     output = decode(json.loads(json.dumps(document)), payload)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from podium.core.quality.answers import PROBABILITY, truth_of
 from podium.core.quality.answers import answers_of as interpreted
-from podium.core.quality.metrics import MAXIMIZE, METRICS, Answers, Unmeasurable, measure, named
+from podium.core.quality.metrics import MAXIMIZE, METRICS, ModelAnswers, Unmeasurable, measure, named
 from podium.core.quality.outputs import Output
 from sklearn import metrics as reference
 
@@ -30,11 +30,11 @@ NUMBERS = {
 }
 
 
-def answers_of(returned: object, truth: np.ndarray, classes: tuple[object, ...], said: str = "") -> Answers:
+def answers_of(returned: object, truth: np.ndarray, classes: tuple[object, ...], said: str = "") -> ModelAnswers:
     return interpreted(Output.of(returned), truth, classes, said=said)
 
 
-def binary(truth: object, scores: object) -> Answers:
+def binary(truth: object, scores: object) -> ModelAnswers:
     return answers_of(np.asarray(scores, dtype=float), np.asarray(truth, dtype=float), (0, 1), PROBABILITY)
 
 

@@ -17,7 +17,7 @@ from podium.core.delivery.status import status as environments
 from podium.core.domain.attention import needs
 from podium.core.domain.delivery import Condition, DeploymentState, EnvironmentStatus, How
 from podium.core.domain.plans import RESTS_ON_PREFIX, Plan
-from podium.core.domain.repair import Kind, Severity
+from podium.core.domain.repair import DifferenceKind, Severity
 from podium.core.domain.runs import Run, RunState, Trigger
 from podium.core.engine.context import StepContext
 from podium.core.errors import NotFound, Refused, RunFailed
@@ -144,7 +144,7 @@ def test_a_start_brings_back_what_served_last(serving: World) -> None:
     ]
     assert found.steps[:3] == (
         "start 2 replicas of version 2",
-        "wait until they are healthy, and warm them up",
+        "wait until they are healthy, and have each predict",
         "start the proxy",
     )
     assert carry_out(serving, found, "done")["version"] == 2
@@ -175,7 +175,7 @@ def test_a_start_that_fails_leaves_it_stopped(serving: World, monkeypatch: pytes
         raise RunFailed("no")
 
     with monkeypatch.context() as patch:
-        replace_phase(patch, phases.WARMED, lambda _: fail)
+        replace_phase(patch, phases.WARM_UP, lambda _: fail)
         with pytest.raises(RunFailed):
             carry_out(serving, planned(serving, "start"))
     assert serving.journal.ledger.history("staging")[0].state is DeploymentState.FAILED
@@ -198,7 +198,7 @@ def test_a_stop_that_is_cut_short_is_finished_by_the_next(serving: World, monkey
     found = status(serving)
     assert found.health.condition is Condition.STOPPED
     [left] = found.differences
-    assert (left.kind, left.severity, left.repairable) == (Kind.INTERRUPTED, Severity.WARNING, False)
+    assert (left.kind, left.severity, left.repairable) == (DifferenceKind.INTERRUPTED, Severity.WARNING, False)
     assert "4 replicas of staging left" in left.words and planned(serving, "stop").nothing_to_do == ""
     stop(serving)
     assert serving.runtime.replicas() == [] and status(serving).differences == ()
