@@ -45,6 +45,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("delivery",),
     ("monitoring",),
     ("infra",),
+    ("run_plans",),
     ("changes",),
     ("triggers",),
     ("lineage", "template", "doctor", "demo", "attention"),

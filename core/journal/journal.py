@@ -16,6 +16,7 @@ from .database import Database, connect
 
 if TYPE_CHECKING:
     from .agent import Agent
+    from .agreements import Agreements
     from .alerts import Alerts
     from .audit import Audit
     from .gates import Gates
@@ -192,6 +193,12 @@ class Journal:
         from .agent import Agent
 
         return Agent(self._database)
+
+    @cached_property
+    def agreements(self) -> Agreements:
+        from .agreements import Agreements
+
+        return Agreements(self.values)
 
     @cached_property
     def values(self) -> Values:
