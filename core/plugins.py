@@ -95,6 +95,8 @@ TABLE: dict[Kind, dict[str, Plugin]] = {
         "rollback": Plugin("podium.core.delivery.rollout.plans:plan_rollback"),
         "pause": Plugin("podium.core.delivery.rollout.canary_plans:plan_pause"),
         "resume": Plugin("podium.core.delivery.rollout.canary_plans:plan_resume"),
+        "resume_run": Plugin("podium.core.run_plans:plan_resume"),
+        "approve": Plugin("podium.core.run_plans:plan_approve"),
         "full": Plugin("podium.core.delivery.rollout.canary_plans:plan_full"),
         "abort": Plugin("podium.core.delivery.rollout.canary_plans:plan_abort"),
         "repair": Plugin("podium.core.delivery.repair.plan:plan"),

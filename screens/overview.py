@@ -332,6 +332,12 @@ class OverviewScreen(PodiumScreen):
     def do_rollback(self) -> None:
         self.changes.rollback()
 
+    def do_resume(self) -> None:
+        self.changes.resume_run()
+
+    def do_approve(self) -> None:
+        self.changes.approve()
+
     def do_repair(self) -> None:
         self.changes.repair()
 

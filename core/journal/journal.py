@@ -17,6 +17,7 @@ from .database import Database, connect
 if TYPE_CHECKING:
     from ..errors import Refused
     from .agent import Agent
+    from .agreements import Agreements
     from .audit import Audit
     from .gates import Gates
     from .images import Images
@@ -208,6 +209,12 @@ class Journal:
         from .agent import Agent
 
         return Agent(self._database)
+
+    @cached_property
+    def agreements(self) -> Agreements:
+        from .agreements import Agreements
+
+        return Agreements(self.values)
 
     @cached_property
     def values(self) -> Values:

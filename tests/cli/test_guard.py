@@ -97,10 +97,7 @@ def test_escape_sequences_in_messages_do_not_reach_the_terminal(capsys: pytest.C
 
 def test_a_reader_that_goes_away_is_nobodys_error(tmp_path: Path) -> None:
     code = "from podium.cli.guard import guarded\nfrom podium.cli.text import output\nimport sys\n"
-    code += (
-        "def action():\n    for _ in range(100000): output.line('x' * 80)\n    return"
-        " 0\nsys.exit(guarded(action))"
-    )
+    code += "def action():\n    for _ in range(100000): output.line('x' * 80)\n    return 0\nsys.exit(guarded(action))"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
