@@ -17,6 +17,7 @@ from podium.core.domain.runs import PIPELINE, Run, RunState, Step, StepState, Tr
 from podium.core.domain.verdicts import Verdict
 from podium.core.engine import submit
 from podium.core.errors import Refused
+from podium.core.identity.processes import started_at
 
 from tests.support import free_port
 
@@ -36,6 +37,7 @@ environments:
 @pytest.fixture(autouse=True)
 def _no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(submit, "start_worker", lambda *_: os.getpid())
+    monkeypatch.setattr(submit, "_signal", lambda *_: None)
 
 
 def opened(
@@ -72,7 +74,7 @@ def run_of(
     journal.runs.set_state(run.id, RunState.RUNNING)
     journal.runs.set_state(run.id, state)
     if not state.finished:
-        journal.runs.set_worker(run.id, os.getpid(), None)
+        journal.runs.set_worker(run.id, os.getpid(), started_at(os.getpid()))
     return journal.runs.get(run.id)
 
 
