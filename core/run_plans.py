@@ -56,7 +56,7 @@ class _Deed:
 def plan_resume(project: Project, journal: Journal, target: str) -> Plan:
     """Returns what the run would do if it went on now. Refused, as the plan's refusal, where an environment that it
     would change is not what it was when the run stopped."""
-    run = journal.runs.get(int(target))
+    run = _run(journal, target)
     own = _project_of(project, run)
     left = [step for step in _steps(own, run) if not _stays(own, journal, run, step.name)]
     deeds = [each for step in left if (each := _deed(project, own, journal, run, step)) is not None]
@@ -79,7 +79,7 @@ def plan_resume(project: Project, journal: Journal, target: str) -> Plan:
 def plan_approve(project: Project, journal: Journal, target: str, *, step: str | None = None) -> Plan:
     """Returns what the step that waits would do. `step` may be left out where only one waits. Refused where none
     does."""
-    run = journal.runs.get(int(target))
+    run = _run(journal, target)
     name = chosen_step(journal, run, step)
     own = _project_of(project, run)
     found = next((each for each in _steps(own, run) if each.name == name), None)
@@ -129,6 +129,12 @@ def apply(project: Project, journal: Journal, plan: Plan, *, who: str, why: str 
 
 
 # What the run would do
+
+
+def _run(journal: Journal, target: str) -> Run:
+    if not target.isdecimal() or len(target) > 18:
+        raise NotFound(f"there is no run {target!r}", hint="`podium ps` lists the runs")
+    return journal.runs.get(int(target))
 
 
 def _project_of(project: Project, run: Run) -> Project:
