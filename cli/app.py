@@ -43,6 +43,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "pause": ("canary", "pause", "Keep a canary at its share of the traffic."),
     "abort": ("canary", "abort", "Abort a canary: the previous version gets all traffic back."),
     "rollback": ("changes", "rollback", "Bring back the last good version."),
+    "stop": ("changes", "stop", "Stop an environment: nothing answers until it is started."),
+    "start": ("changes", "start", "Start a stopped environment with what it served."),
     "history": ("delivery", "history", "Show which version was served where and when."),
     "repair": ("containers", "repair", "Make an environment match the ledger."),
     "containers": ("containers", "containers", "List the containers of environments and their usage."),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from . import plugins
 from .domain.attention import Need, needs
@@ -12,6 +13,7 @@ from .domain.delivery import EnvironmentStatus
 from .domain.models import CHALLENGER, Version
 from .domain.project import Project
 from .domain.verdicts import VersionVerdict
+from .errors import Problem
 from .journal import Journal
 
 MAX_RUNS = 50
@@ -19,8 +21,15 @@ MAX_RUNS = 50
 MAX_ALERTS = 20
 
 
-def gather(project: Project, journal: Journal, environments: Iterable[EnvironmentStatus]) -> list[Need]:
-    """Returns what a person should know or do about the project, the worst first."""
+def gather(
+    project: Project,
+    journal: Journal,
+    environments: Iterable[EnvironmentStatus],
+    *,
+    problems: Sequence[Problem] = (),
+) -> list[Need]:
+    """Returns what a person should know or do about the project, the worst first. `problems` are those of
+    podium.yaml."""
     runs = {run.id: run for run in (*journal.runs.page(limit=MAX_RUNS), *journal.runs.active())}
     challenger = journal.versions.named(project.mlflow.model, CHALLENGER)
     return needs(
@@ -32,6 +41,15 @@ def gather(project: Project, journal: Journal, environments: Iterable[Environmen
         verdicts={} if challenger is None else _verdicts(journal, challenger),
         now=time.time(),
         snapshots=snapshots(project, journal),
+        problems=[str(each) for each in problems],
+        removed=removed(project, journal),
+    )
+
+
+def removed(project: Project, journal: Journal) -> dict[str, int]:
+    """Returns, by environment, how many replicas the journal has of those that podium.yaml has no more."""
+    return dict(
+        Counter(each.environment for each in journal.replicas.all() if each.environment not in project.environments)
     )
 
 

@@ -9,7 +9,6 @@ import socket
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -30,12 +29,15 @@ _REGISTRY_SECONDS = 3.0
 
 
 class Examined(Protocol):
-    """The opened project to examine. Reading `config` raises ConfigError if podium.yaml is broken."""
+    """The opened project to examine: `config` by the last content of podium.yaml that could be used, `current` by that
+    of now. Both raise ConfigError where there is none."""
 
     @property
     def home(self) -> Path: ...
-    @cached_property
+    @property
     def config(self) -> Project: ...
+    @property
+    def current(self) -> Project: ...
     @property
     def journal(self) -> Journal: ...
 
@@ -90,7 +92,7 @@ def _plugins(_: Examined) -> Iterator[Finding]:
 
 def _configuration(project: Examined) -> Iterator[Finding]:
     try:
-        config = project.config
+        config = project.current
     except ConfigError as error:
         for problem in error.problems:
             yield Finding(Health.PROBLEM, "podium.yaml", str(problem), problem.hint)
@@ -313,10 +315,9 @@ def _statuses(project: Examined) -> list[EnvironmentStatus]:
 def _environments(project: Examined) -> Iterator[Finding]:
     for status in _statuses(project):
         if status.serving is not None and not status.replicas and not status.proxy_alive:
-            hint = f"podium deploy {status.serving} -e {status.name}"
-            yield Finding(
-                Health.WARNING, status.name, f"v{status.serving} was served until everything was stopped", hint
-            )
+            by = f" by {status.stopped.who}" if status.stopped is not None else ""
+            words = f"v{status.serving} was served until everything was stopped{by}"
+            yield Finding(Health.WARNING, status.name, words, f"podium start -e {status.name}")
             continue
         for difference in status.differences:
             yield Finding(

@@ -30,7 +30,6 @@ from .journal import Journal
 RESUME = "resume_run"
 APPROVE = "approve"
 _ROLLOUTS = frozenset(how.value for how in How)
-_REPAIR = "repair"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +159,7 @@ def _stays(project: Project, journal: Journal, run: Run, name: str) -> bool:
 def _deed(project: Project, own: Project, journal: Journal, run: Run, step: PlannedStep) -> _Deed | None:
     """Returns what the step will do to an environment; None for a step that changes none."""
     uses, name = step.spec.uses, str(step.options.get("environment") or "")
-    if uses not in (*_ROLLOUTS, _REPAIR) or name not in own.environments:
+    if not plugins.known("planners", uses) or name not in own.environments:
         return None
     rows = {row.name: row for row in journal.steps.of(run.id)}
     done = {row.name for row in rows.values() if row.state is StepState.SUCCEEDED}
@@ -177,12 +176,10 @@ def _planned(
     own: Project, journal: Journal, run: Run, step: PlannedStep, name: str, *, ready: bool, rows: Mapping[str, Step]
 ) -> Plan | None:
     uses = step.spec.uses
-    if uses == _REPAIR:
-        restart = str(step.options.get("restart") or "")
-        verb = "restart" if restart else uses
-        return plugins.load("planners", verb)(own, journal, name, **({"replica": restart} if restart else {}))
+    if uses not in _ROLLOUTS:
+        return _planned_by_verb(own, journal, uses, name, str(step.options.get("restart") or ""))
     version = rollouts.parse_version(step.options.get("version"))
-    if version is None and uses != How.ROLLBACK:
+    if version is None and uses in (How.DEPLOY, How.PROMOTE):
         version = _reported(own, run, step, rows)
     if version is None and not ready:
         return None
@@ -190,6 +187,15 @@ def _planned(
         return rollouts.plan(own, journal, How(uses), name, version)
     except NotFound:
         return None  # the step says so; the typed name is asked for all the same
+
+
+def _planned_by_verb(own: Project, journal: Journal, verb: str, name: str, replica: str) -> Plan | None:
+    """Returns the plan of a change that is about no version; None where its planner wants more than is known here."""
+    planner = plugins.load("planners", "restart" if replica else verb)
+    try:
+        return planner(own, journal, name, **({"replica": replica} if replica else {}))
+    except (NotFound, TypeError):
+        return None
 
 
 def _ancestors(own: Project, run: Run, step: PlannedStep) -> list[str]:

@@ -139,7 +139,9 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
         """Returns the context of this screen; `subjects` are what is under the cursor (None: nothing of its kind)."""
         pane = self.pane
         rows = pane.shown if isinstance(pane, Table) else 0
-        broken = isinstance(self.store.get("project").error, ConfigError)
+        broken = isinstance(self.store.get("project").error, ConfigError) or bool(
+            self.project and self.project.problems
+        )
         model = self.project.model if self.project is not None else ""
         return Context(
             screen=self.title_id,
@@ -191,7 +193,7 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
         stale, since = self.podium.stale()
         environment = self.context().find(EnvironmentStatus)
         protected = environment.name if environment is not None and environment.protected else ""
-        words = stale_words(since, self.podium.clock(), stale) if stale else ""
+        words = stale_words(since, self.podium.clock(), stale) if stale else _trouble(project)
         self.query_one(Header).show(
             project=project.name if project else self.podium.cockpit.home.name,
             protected=protected,
@@ -443,3 +445,12 @@ def error_lines(error: PodiumError) -> tuple[Span, ...]:
     return tuple(
         line for line in ((error.message, "bad!"), ("", ""), (error.hint, "muted")) if line[0] or line[1] == ""
     )
+
+
+def _trouble(project: ProjectView | None) -> str:
+    """Returns what every screen says of the project's own state; empty while all is well."""
+    if project is None:
+        return ""
+    if project.problems:
+        return project.problems[0]
+    return f"a copy of {project.copy_of}" if project.copy_of else ""

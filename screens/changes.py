@@ -48,6 +48,12 @@ class ChangeKeys:
         step = chosen.name if chosen is not None and not chosen.why_not_approve() else None
         self.propose(f"approve run {run.id}", lambda cockpit: cockpit.runs.plan_approve(run.id, step))
 
+    def stop(self) -> None:
+        self._about_environment("stop")
+
+    def start(self) -> None:
+        self._about_environment("start")
+
     def restart(self, environment: str, replica: str) -> None:
         self.propose(
             f"restart {replica}", lambda cockpit: cockpit.changes.plan("restart", environment, replica=replica)

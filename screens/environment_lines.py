@@ -45,7 +45,7 @@ def status_lines(status: EnvironmentStatus, version: Version | None, glyphs: Gly
         lines.append(((f"{glyphs['lock']} locked: {status.locked_by}", "warn"),))
     replicas = sorted(status.replicas, key=lambda replica: (-replica.weight, replica.id))
     lines += [_replica(replica, glyphs, now) for replica in replicas]
-    return [*lines, *_down(status, glyphs)]
+    return [*lines, *_down(status, glyphs, now)]
 
 
 def _rollout(status: EnvironmentStatus) -> list[Line]:
@@ -112,13 +112,15 @@ def _replica(replica: Replica, glyphs: Glyphs, now: float) -> Line:
     )
 
 
-def _down(status: EnvironmentStatus, glyphs: Glyphs) -> list[Line]:
+def _down(status: EnvironmentStatus, glyphs: Glyphs, now: float) -> list[Line]:
     """What to know while nothing answers for it."""
     if status.serving is None or status.proxy_alive:
         return []
     if status.health.condition is Condition.STOPPED:
-        words = f"{glyphs['warn']} v{status.serving} was served, and then all was stopped: a deploy starts it again"
-        return [((words, "warn"),)]
+        by = status.stopped
+        since = f" {fmt.when(by.at, now)}{f' ({by.why})' if by.why else ''}" if by else ""
+        words = f"{status.health.words}{since}: start (in the palette) brings v{status.serving} back"
+        return [((f"{glyphs['warn']} {words}", "warn"),)]
     return [((f"{glyphs['bad']} the proxy is gone; the agent brings it back", "bad"),)]
 
 

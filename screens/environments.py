@@ -242,6 +242,12 @@ class EnvironmentsScreen(PodiumScreen):
     def do_rollback(self) -> None:
         self.changes.rollback()
 
+    def do_stop(self) -> None:
+        self.changes.stop()
+
+    def do_start(self) -> None:
+        self.changes.start()
+
     def do_repair(self) -> None:
         self.changes.repair()
 

@@ -34,6 +34,8 @@ _POINTS = 30
 _MARKS = {
     Reason.DOWN: ("bad", "bad"),
     Reason.ENGINE: ("bad", "bad"),
+    Reason.CONFIG: ("bad", "bad"),
+    Reason.REMOVED: ("warn", "warn"),
     Reason.DIFFERENCE: ("warn", "warn"),
     Reason.ALERT: ("warn", "bad"),
     Reason.CANARY: ("stop", "warn"),
@@ -212,6 +214,8 @@ class OverviewScreen(PodiumScreen):
             verdicts=self.store.value("verdicts", {}),
             now=self.podium.clock(),
             snapshots=self._snapshots.values(),
+            problems=self.project.problems if self.project else (),
+            removed=self.project.removed if self.project else None,
         )
         loading = view is None and self.store.get("runs").loading
         pane.set_notice(
@@ -337,6 +341,12 @@ class OverviewScreen(PodiumScreen):
 
     def do_approve(self) -> None:
         self.changes.approve()
+
+    def do_stop(self) -> None:
+        self.changes.stop()
+
+    def do_start(self) -> None:
+        self.changes.start()
 
     def do_repair(self) -> None:
         self.changes.repair()

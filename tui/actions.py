@@ -178,6 +178,14 @@ ACTIONS: tuple[Action, ...] = (
         refuse=when.repair, danger=Danger.TRAFFIC, screens=("overview", "environments", "containers"), footer=7,
     ),
     Action(
+        id="stop", keys=(), label="stop", help="Plan a stop of the environment: nothing answers until it is started",
+        group="Changes", refuse=when.stop, danger=Danger.TRAFFIC, screens=("overview", "environments"),
+    ),
+    Action(
+        id="start", keys=(), label="start", help="Plan the start of a stopped environment, with what it served",
+        group="Changes", refuse=when.start, danger=Danger.TRAFFIC, screens=("overview", "environments"),
+    ),
+    Action(
         id="search", keys=("slash",), label="search", help="Search; the lines around a match stay visible",
         group="Find", refuse=when.searchable, footer=9,
     ),

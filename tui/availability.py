@@ -144,6 +144,20 @@ def _no_canary(status: EnvironmentStatus | None, keys: str) -> str:
     return f"a canary is under way in {status.name}; on Environments {keys} puts everything back"
 
 
+def stop(context: Context) -> str:
+    status = context.find(EnvironmentStatus)
+    if not context.project:
+        return NO_PROJECT
+    return _no_canary(status, "X") or (status.why_not_stop() if status is not None else NO_ENVIRONMENT)
+
+
+def start(context: Context) -> str:
+    status = context.find(EnvironmentStatus)
+    if not context.project:
+        return NO_PROJECT
+    return status.why_not_start() if status is not None else NO_ENVIRONMENT
+
+
 def repair(context: Context) -> str:
     status = context.find(EnvironmentStatus)
     if not context.project:

@@ -8,7 +8,7 @@ seldom, however busy the journal is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.cockpit import Cockpit
@@ -43,6 +43,11 @@ class ProjectView:
     pipelines: tuple[str, ...]
     environments: Mapping[str, bool]
     with_containers: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    """What is wrong with podium.yaml now; the rest is from its last good content."""
+    copy_of: str = ""
+    removed: Mapping[str, int] = field(default_factory=dict[str, int])
+    """The replicas of environments that podium.yaml has no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,9 @@ def _project(cockpit: Cockpit) -> ProjectView:
         tuple(project.pipelines),
         {name: environment.protected for name, environment in project.environments.items()},
         cockpit.containers.environments(),
+        tuple(map(str, cockpit.project.problems)),
+        cockpit.project.copy_of,
+        cockpit.project.removed(),
     )
 
 

@@ -68,6 +68,7 @@ def _status(agent: AgentStatus, output_format: Format) -> int:
                 ("started", moment(agent.started) or ""),
                 ("heartbeat", ago(agent.heartbeat)),
                 ("message", agent.message),
+                *([("trouble", clean(agent.trouble))] if agent.trouble else []),
             ]
         )
     else:

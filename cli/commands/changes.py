@@ -1,4 +1,4 @@
-"""deploy, promote and rollback: plan the change, ask, apply it, follow it, and say how long it took."""
+"""deploy, promote, rollback, stop and start: plan the change, ask, apply it, follow it, and say how long it took."""
 
 from __future__ import annotations
 
@@ -15,17 +15,22 @@ from ...core.domain.runs import RunDetail
 from ...core.domain.text import clean
 from ...core.errors import UsageError
 from ..interaction.apply import apply, show_plan
-from ..options import EnvironmentName, RolloutOptions, VersionName, environment_option
-from ..text import shapes
+from ..options import ChangeOptions, EnvironmentName, RolloutOptions, VersionName, environment_option
+from ..text import diagnostics, output, shapes
+from ..text.diagnostics import note
+from ..text.output import Format
 from .canary import full as give_all_traffic
 from .models import refresh
+
+ThatEnvironment = Annotated[str | None, environment_option("The environment.")]
+_ON_CANCEL = "stopping, and undoing what was changed; Ctrl-C again returns at once"
 
 
 def deploy(
     cockpit: Cockpit,
     options: RolloutOptions,
     version: VersionName = None,
-    environment: Annotated[str | None, environment_option("The environment.")] = None,
+    environment: ThatEnvironment = None,
 ) -> int:
     """Deploy a version to an environment. No alias is moved.
 
@@ -39,10 +44,7 @@ def deploy(
             "which version?",
             hint=f"for example {_spelled('deploy', 'challenger', where)}; `podium versions` lists all versions",
         )
-    if environment is None:
-        commands = [_spelled("deploy", version, name) for name in cockpit.project.config.environments]
-        raise UsageError("which environment?", hint="\n".join(commands) or "podium.yaml has no environments")
-    return _change(cockpit, "deploy", version, environment, options)
+    return _change(cockpit, "deploy", version, _named(cockpit, "deploy", version, environment), options)
 
 
 def promote(
@@ -85,6 +87,62 @@ def rollback(
     return _change(cockpit, "rollback", version, environment, options)
 
 
+def stop(cockpit: Cockpit, options: ChangeOptions, environment: ThatEnvironment = None) -> int:
+    """Stop an environment: its proxy and all of its replicas end, and the agent leaves it so.
+
+    \b
+    Example:
+      podium stop -e staging --why "moves to another machine"
+      podium stop -e production --dry-run
+    """
+    plan = cockpit.changes.plan("stop", _named(cockpit, "stop", None, environment))
+    if (done := _without_a_run(plan, options)) is not None:
+        return done
+    return apply(
+        cockpit,
+        plan,
+        options,
+        on_cancel="the stop continues without this command: stopping halfway would leave more to end",
+        cancels=False,
+        finished=lambda _: f"{clean(plan.target)} is stopped",
+    )
+
+
+def start(cockpit: Cockpit, options: RolloutOptions, environment: ThatEnvironment = None) -> int:
+    """Start a stopped environment again, with the version that it served last.
+
+    \b
+    Example:
+      podium start -e staging --yes
+    """
+    if options.force and not options.why:
+        raise UsageError("--force needs a reason", hint=f'{_spelled("start", None, environment)} --force --why "…"')
+    plan = cockpit.changes.plan("start", _named(cockpit, "start", None, environment), force=options.force)
+    if (done := _without_a_run(plan, options, force=options.force)) is not None:
+        return done
+    return apply(cockpit, plan, options, force=options.force, on_cancel=_ON_CANCEL, finished=lambda _: _serves(plan))
+
+
+def _without_a_run(plan: Plan, options: ChangeOptions, *, force: bool = False) -> int | None:
+    """Prints what --dry-run asks for, or that there is nothing to do; returns the exit code, None if the plan is to be
+    applied."""
+    if options.dry_run:
+        return show_plan(plan, shapes.plan(plan), options.output_format, force=force)
+    if plan.refusal or not plan.nothing_to_do:
+        return None
+    if options.output_format is Format.JSON:
+        output.document(shapes.plan(plan))
+    note(clean(plan.nothing_to_do), style="green")
+    return diagnostics.DONE
+
+
+def _named(cockpit: Cockpit, verb: str, version: str | None, environment: str | None) -> str:
+    if environment is None:
+        commands = [_spelled(verb, version, name) for name in cockpit.project.config.environments]
+        raise UsageError("which environment?", hint="\n".join(commands) or "podium.yaml has no environments")
+    return environment
+
+
 def _change(cockpit: Cockpit, verb: str, version: str | None, environment: str | None, options: RolloutOptions) -> int:
     began = time.monotonic()
     if options.force and not options.why:
@@ -102,7 +160,7 @@ def _change(cockpit: Cockpit, verb: str, version: str | None, environment: str |
         options,
         force=options.force,
         began=began if options.yes else None,
-        on_cancel="stopping, and undoing what was changed; Ctrl-C again returns at once",
+        on_cancel=_ON_CANCEL,
         finished=lambda detail: _serves(plan) + _traffic(detail),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 import typer
@@ -13,7 +13,7 @@ from ...core.domain.attention import Need, Reason
 from ...core.domain.delivery import Condition, EnvironmentStatus, ReplicaState
 from ...core.domain.format import ago, duration, figure, short_commit
 from ...core.domain.text import clean
-from ...core.errors import UsageError
+from ...core.errors import Problem, UsageError
 from ..options import AnyEnvironment, Model, Output
 from ..session import command
 from ..text import diagnostics, output, shapes
@@ -41,6 +41,8 @@ def status(cockpit: Cockpit, environment: AnyEnvironment = None, output_format: 
     environments = [cockpit.environments.get(environment)] if environment else cockpit.environments.list()
     cockpit.runs.recover()
     needs = [each for each in cockpit.project.needs(environments) if environment in (None, each.environment)]
+    problems = cockpit.project.problems
+    code = diagnostics.USAGE if problems else diagnostics.DONE
     active = cockpit.runs.active()
     agent = cockpit.agent.status()
     if output_format is Format.JSON:
@@ -48,19 +50,18 @@ def status(cockpit: Cockpit, environment: AnyEnvironment = None, output_format: 
             "project": cockpit.project.config.name,
             "home": str(cockpit.home),
             "copy_of": cockpit.project.copy_of,
+            "problems": [shapes.problem(each) for each in problems],
             "agent": shapes.agent(agent),
             "environments": [shapes.environment(each) for each in environments],
             "needs": [shapes.need(each) for each in needs],
             "active_runs": [shapes.run(each) for each in active],
         }
         output.document(value)
-        return diagnostics.DONE
+        return code
     output.rows(output_format, _STATUS, [_status_row(each) for each in environments], ())
     if not environments:
         diagnostics.note("podium.yaml has no environments", style="dim")
-    for need in needs:
-        if need.reason is not Reason.DIFFERENCE:  # the table has those
-            diagnostics.note(_need_line(need), style="yellow" if need.urgency < 4 else "cyan")
+    _print_needs(needs, problems)
     for run in active:
         if run.id not in {need.run_id for need in needs}:
             diagnostics.note(f"run {run.id} {clean(run.name)} is {run.state.value}", style="cyan")
@@ -69,7 +70,20 @@ def status(cockpit: Cockpit, environment: AnyEnvironment = None, output_format: 
             "the agent is not running: pushes start no runs, nothing is monitored (`podium watch --daemon`)",
             style="dim",
         )
-    return diagnostics.DONE
+    if agent.trouble and not problems:
+        diagnostics.note("the agent cannot use podium.yaml (`podium watch --status`)", style="yellow")
+    return code
+
+
+def _print_needs(needs: Iterable[Need], problems: Iterable[Problem]) -> None:
+    for problem in problems:
+        diagnostics.note(clean(str(problem)), style="red")
+    for need in needs:
+        if need.reason is Reason.CONFIG:
+            text = "podium.yaml cannot be used: shown is what its last good content says (`podium validate`)"
+            diagnostics.note(text, style="red")
+        elif need.reason is not Reason.DIFFERENCE:  # the table has those
+            diagnostics.note(_need_line(need), style="yellow" if need.urgency < 4 else "cyan")
 
 
 def _need_line(need: Need) -> str:
@@ -118,7 +132,9 @@ def _back(status: EnvironmentStatus) -> str:
 def _notes(status: EnvironmentStatus) -> Iterator[str]:
     health = status.health
     if health.condition is Condition.STOPPED:
-        yield f"{health.words}: `podium deploy {status.serving} -e {status.name}` starts it again"
+        since = f" {ago(status.stopped.at)}" if status.stopped else ""
+        why = f" ({clean(status.stopped.why)})" if status.stopped and status.stopped.why else ""
+        yield f"{health.words}{since}{why}: `podium start -e {status.name}` starts it again"
     elif health.condition in (Condition.DOWN, Condition.UNREACHABLE):
         yield health.words
     if status.canary:

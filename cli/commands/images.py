@@ -7,10 +7,14 @@ from typing import Annotated
 import typer
 
 from ...core.cockpit import Cockpit
-from ...core.domain.containers import Image, Unneeded
+from ...core.domain.containers import IMAGES, Image, Unneeded, read_unneeded
 from ...core.domain.format import ago, count, duration, size
-from ..interaction.confirm import ask
-from ..options import Model, Output
+from ...core.domain.plans import Plan
+from ...core.domain.text import clean
+from ..interaction.apply import show_plan
+from ..interaction.attend import attend
+from ..interaction.confirm import agree
+from ..options import ChangeOptions, Model, Output
 from ..text import diagnostics, output, shapes
 from ..text.diagnostics import note
 from ..text.output import Column, Format
@@ -80,30 +84,32 @@ def _row(image: Image) -> tuple[str, ...]:
 
 
 def _prune(cockpit: Cockpit, newest: int, dry_run: bool, yes: bool, output_format: Format) -> int:
-    found = cockpit.containers.unneeded_images(newest, say=lambda line: note(line, style="yellow"))
-    if not found or dry_run:
-        _show(found, output_format)
-        note(
-            "nothing to remove: every image is needed"
-            if not found
-            else f"{count(len(found), 'image')} would be removed",
-            style="dim",
-        )
-        return diagnostics.DONE
-    ask(
-        [f"{each.name}: {each.why}" for each in found],
-        f"remove {count(len(found), 'image')}",
-        f"podium images --prune --newest {newest} --yes",
-        yes=yes,
-        otherwise="nothing was removed",
-    )
-    gone = cockpit.containers.prune_images(found, say=note)
+    plan = cockpit.changes.plan("prune", IMAGES, newest=newest)
+    if plan.nothing_to_do or dry_run:
+        return _show(plan, output_format)
+    agree(plan, yes=yes, confirm="")
+    run = cockpit.changes.apply(plan)
+    assert run is not None
+    attended = attend(cockpit, run, ChangeOptions(yes=yes, output_format=output_format), document=False)
+    assert attended is not None
+    if not attended.succeeded:
+        return attended.ending()
+    gone = [one for step in attended.detail.steps for one in step.results.get("removed", ())]
     if output_format is Format.JSON:
-        output.document([shapes.unneeded(each) for each in gone])
+        output.document([shapes.unneeded(Unneeded(**each)) for each in gone])
     note(f"removed {count(len(gone), 'image')}", style="green")
     return diagnostics.DONE
 
 
-def _show(found: list[Unneeded], output_format: Format) -> None:
-    cells = [(str(each.version or ""), each.name, size(each.size), each.why, each.engine) for each in found]
-    output.rows(output_format, _UNNEEDED, cells, map(shapes.unneeded, found))
+def _show(plan: Plan, output_format: Format) -> int:
+    """Prints what would be removed: as the plan, or as rows where a program reads them."""
+    found = read_unneeded(plan.arguments["images"])
+    for warning in plan.warnings if not found or output_format is not Format.TABLE else ():
+        note(clean(warning), style="yellow")
+    if found and output_format is Format.TABLE:
+        show_plan(plan, None, output_format)
+    else:
+        cells = [(str(each.version or ""), each.name, size(each.size), each.why, each.engine) for each in found]
+        output.rows(output_format, _UNNEEDED, cells, map(shapes.unneeded, found))
+    note(plan.nothing_to_do or f"{count(len(found), 'image')} would be removed", style="dim")
+    return diagnostics.DONE

@@ -65,7 +65,7 @@ def validate(
       podium validate -o json
     """
     try:
-        project = cockpit.project.config
+        project = cockpit.project.reload()
     except ConfigError as error:
         if output_format is not Format.JSON:
             raise
@@ -133,9 +133,9 @@ def show(cockpit: Cockpit) -> int:
     """
     from dataclasses import asdict
 
-    project = cockpit.project.config
+    project = cockpit.project.reload()
     value = asdict(project)
-    for key in ("secrets", "idle"):
+    for key in ("secrets", "idle", "digest"):
         value.pop(key)
     output.document(masked_document(value, project.secrets))
     return diagnostics.DONE

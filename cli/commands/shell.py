@@ -10,11 +10,12 @@ from typing import Annotated
 import typer
 
 from ...core.cockpit import Cockpit
-from ...core.domain.shells import LocalShell
+from ...core.domain.shells import LocalShell, ShellSession
 from ...core.domain.text import clean
 from ...core.errors import Refused
 from ..completion import complete_run
-from ..options import environment_option
+from ..interaction.confirm import agree
+from ..options import Confirm, environment_option
 from ..text import diagnostics
 from .runs import find_run
 
@@ -34,7 +35,13 @@ StepArgument = Annotated[
 InEnvironment = Annotated[str | None, environment_option("Open it in a container of this environment instead.")]
 
 
-def shell(cockpit: Cockpit, run: TargetArgument, step: StepArgument = None, environment: InEnvironment = None) -> int:
+def shell(
+    cockpit: Cockpit,
+    run: TargetArgument,
+    step: StepArgument = None,
+    environment: InEnvironment = None,
+    confirm: Confirm = "",
+) -> int:
     """Open a shell where a step ran: in its container, in a copy of that after it failed, or, for a step that ran as a
     process, in its directory with its environment. With -e, in a container that serves. `exit` or Ctrl-D leaves it.
 
@@ -48,7 +55,9 @@ def shell(cockpit: Cockpit, run: TargetArgument, step: StepArgument = None, envi
         words = ["-e", environment, run] if environment else [run, *([step] if step else [])]
         raise Refused("a shell needs a terminal", hint=f"over ssh: ssh -t HOST podium shell {shlex.join(words)}")
     found = (
-        cockpit.containers.shell(environment, run) if environment else cockpit.runs.shell(find_run(cockpit, run), step)
+        _in_environment(cockpit, environment, run, confirm)
+        if environment
+        else cockpit.runs.shell(find_run(cockpit, run), step)
     )
     diagnostics.note(clean(found.words), style="dim")
     if isinstance(found, LocalShell):
@@ -61,3 +70,10 @@ def shell(cockpit: Cockpit, run: TargetArgument, step: StepArgument = None, envi
     finally:
         found.close()
     return diagnostics.DONE
+
+
+def _in_environment(cockpit: Cockpit, environment: str, name: str, confirm: str) -> ShellSession:
+    """Opens a shell in a container that serves. In a protected environment it shows the plan and asks for the name."""
+    plan = cockpit.changes.plan("shell", environment, name=name)
+    typed = agree(plan, yes=False, confirm=confirm) if plan.type_to_confirm else ""
+    return cockpit.containers.shell(environment, name, confirmed=typed)

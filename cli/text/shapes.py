@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Quarantined,
         Replica,
         RolloutUnderWay,
+        Stopped,
     )
     from ...core.domain.models import Comparison, Lineage, MetricPoint, Model, Version
     from ...core.domain.plans import Plan
@@ -296,7 +297,12 @@ def environment(status: EnvironmentStatus) -> dict[str, Any]:
         "canary": canary(status.canary) if status.canary else None,
         "traffic": {str(version): round(share, 4) for version, share in status.traffic.items()},
         "rollout": rollout(status.rollout) if status.rollout else None,
+        "stopped": stopped(status.stopped) if status.stopped else None,
     }
+
+
+def stopped(one: Stopped) -> dict[str, Any]:
+    return {"who": one.who, "at": moment(one.at), "why": one.why, "run": one.run_id}
 
 
 def need(each: Need) -> dict[str, Any]:
@@ -404,6 +410,7 @@ def agent(status: AgentStatus) -> dict[str, Any]:
         "started": moment(status.started),
         "heartbeat": moment(status.heartbeat),
         "message": status.message,
+        "trouble": status.trouble,
     }
 
 

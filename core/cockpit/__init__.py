@@ -78,7 +78,8 @@ def demonstration(directory: Path, *, docker: DemoImages | None = None) -> Demo:
 
 
 class Cockpit:
-    """One opened project. podium.yaml is read when first needed, so runs can be read even while the file is broken."""
+    """One opened project. podium.yaml is read when first needed and again when it changes, and everything else can be
+    read while it is broken."""
 
     def __init__(self, home: Path, say: Say = quiet) -> None:
         self._opened = OpenProject(home, say)
@@ -104,9 +105,11 @@ class Cockpit:
         self._opened.close()
 
     def changed(self) -> int:
-        """Returns a number that changes whenever anything in the journal changes. It is cheap: poll it a few times a
-        second."""
-        return self.journal.data_version()
+        """Returns a number that changes whenever anything in the journal or in podium.yaml changes. It is cheap: poll
+        it a few times a second."""
+        latest = self._opened.latest
+        latest.look()
+        return self.journal.data_version() + latest.generation
 
     @cached_property
     def project(self) -> ProjectFiles:

@@ -22,12 +22,12 @@ class Changes:
         """Returns the plan of a change: `plan("promote", "production", version=3)`.
 
         deploy, promote, rollback: `version` (None: the challenger, for a rollback the last good one) and `force`;
-        restart: `replica`; shell: `name`. Raises NotFound for an unknown verb or target.
+        restart: `replica`; shell: `name`; prune: `newest`. Raises NotFound for an unknown verb or target.
         """
         from ..changes import plan
 
         self._opened.require_own()
-        return plan(self._opened.config, self._opened.journal, verb, target, **arguments)
+        return plan(self._opened.current, self._opened.journal, verb, target, **arguments)
 
     def apply(self, plan: Plan, *, confirmed: str = "", why: str = "", force: bool = False) -> Run | None:
         """Applies a plan. Returns the run that does it; None for a request to a canary, which obeys within a second.
@@ -39,7 +39,7 @@ class Changes:
 
         self._opened.require_own()
         return apply(
-            self._opened.config,
+            self._opened.current,
             self._opened.journal,
             plan,
             who=whoami(),

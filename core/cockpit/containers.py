@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import plugins
-from ..domain.containers import USAGE, EngineSnapshot, Image, Unneeded, usage_series
-from ..identity.account import whoami
+from ..domain.containers import USAGE, EngineSnapshot, Image, usage_series
 from .opened import OpenProject
 
 if TYPE_CHECKING:
     from ..delivery.environment.replica_logs import Following
+    from ..domain.plans import Plan
     from ..domain.shells import ShellSession
     from ..domain.watching import Series
 
 
 class Containers:
     """Reads the engines' last snapshots from the journal, which is cheap and works while an engine does not answer;
-    `look` and the methods about unneeded images ask the engines."""
+    `look`, shells and logs ask the engines."""
 
     def __init__(self, opened: OpenProject) -> None:
         self._opened = opened
@@ -55,28 +55,12 @@ class Containers:
         """Returns the serving images of every version on every engine, the newest version first."""
         return self._opened.journal.images.of(model or self._opened.config.mlflow.model)
 
-    def unneeded_images(self, newest: int, *, say: Callable[[str], None]) -> Sequence[Unneeded]:
-        """Returns the serving images that nothing needs any more, on every engine of the project; the `newest`
-        versions stay in any case. Asks the engines: loads Docker's package into this process."""
-        from ..delivery.status.image_prune import find
-
-        return find(self._opened.config, self._opened.journal, newest=newest, say=say)
-
-    def prune_images(self, which: Sequence[Unneeded], *, say: Callable[[str], None]) -> Sequence[Unneeded]:
-        """Removes these images; returns the ones that were removed. An image that is needed again meanwhile stays."""
-        from ..delivery.status.image_prune import prune
-
-        self._opened.require_own()
-        journal = self._opened.journal
-        gone = prune(self._opened.config, journal, which, say=say)
-        journal.audit.add(whoami(), "prune", f"{len(gone)} images", ", ".join(one.name for one in gone)[:500])
-        return gone
-
     # Shells
 
-    def shell(self, environment: str, name: str) -> ShellSession:
+    def shell(self, environment: str, name: str, *, confirmed: str = "") -> ShellSession:
         """Opens a shell in a running container of an environment: a replica's id, a container's name, or `proxy`.
-        Loads Docker; the caller closes the session."""
+        Loads Docker; the caller closes the session. Raises Refused as `shell_command` does."""
+        self._agreed_shell(environment, name, confirmed)
         from ..delivery.environment.replica_shell import open_shell
         from ..delivery.environment.runtime import EnvironmentRuntime
 
@@ -90,11 +74,16 @@ class Containers:
         """Returns the command that opens that shell on a terminal of its own. `program` starts Podium's command
         line, which the front end knows. Raises Refused if the environment is protected and `confirmed` is not its
         name."""
+        agreed = self._agreed_shell(environment, name, confirmed)
+        confirm = ["--confirm", confirmed] if agreed.type_to_confirm else []
+        return [*program, "-C", str(self._opened.home), "shell", *confirm, "-e", environment, name]
+
+    def _agreed_shell(self, environment: str, name: str, confirmed: str) -> Plan:
         from ..changes import ensure_agreed, plan
 
-        agreed = plan(self._opened.config, self._opened.journal, "shell", environment, name=name)
-        ensure_agreed(agreed, confirmed=confirmed)
-        return [*program, "-C", str(self._opened.home), "shell", "-e", environment, name]
+        found = plan(self._opened.config, self._opened.journal, "shell", environment, name=name)
+        ensure_agreed(found, confirmed=confirmed)
+        return found
 
     # Logs and usage
 

@@ -33,7 +33,8 @@ class Environments:
         """Returns the status of one environment. Raises NotFound if there is none of that name."""
         from ..delivery.status.status import status
 
-        return status(self._opened.config, self._opened.journal, self._opened.config.environment(name))
+        project = self._opened.config
+        return status(project, self._opened.journal, project.environment(name))
 
     def default(self) -> str:
         """Returns the environment to use if none is named: the one that carries `champion`. Raises UsageError if
@@ -90,7 +91,7 @@ class Environments:
         from ..delivery.replay.replay_step import parameters
         from ..engine.submit import submit_operation
 
-        project, journal = self._opened.config, self._opened.journal
+        project, journal = self._opened.current, self._opened.journal
         target = project.environment(environment).name
         params = {"version": str(version), **parameters(limits)}
         return submit_operation(project, journal, "replay", target, params=params, who=whoami(), why=why)

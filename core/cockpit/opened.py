@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from ..journal import Journal
 
 if TYPE_CHECKING:
     from ..adoption import Settled
+    from ..config.latest import Latest
     from ..domain.project import Project
 
 Say = Callable[[str], None]
@@ -23,7 +23,7 @@ def quiet(_: str) -> None:
 
 
 class OpenProject:
-    """The directory, the configuration (read when first needed) and a journal connection for each thread."""
+    """The directory, the configuration (read again when it changes) and a journal connection for each thread."""
 
     def __init__(self, home: Path, say: Say = quiet) -> None:
         self.home = home.resolve()
@@ -31,18 +31,29 @@ class OpenProject:
         self._say = say
         self._settling = threading.Lock()
         self._settled: Settled | None = None
+        self._latest: Latest | None = None
 
-    @cached_property
+    @property
+    def latest(self) -> Latest:
+        """Returns what podium.yaml says now, and what it said when it could last be used."""
+        with self._settling:
+            if self._latest is None:
+                from ..config.latest import Latest
+
+                self._latest = Latest(self.home)
+            return self._latest
+
+    @property
     def config(self) -> Project:
-        """Returns the project as its podium.yaml describes it now. Raises ConfigError with every problem found."""
-        from ..config import load
+        """Returns the project as podium.yaml describes it, for reading. While the file cannot be used it is the last
+        good content; ConfigError with every problem found if there is none."""
+        return self.latest.project()
 
-        return load(self.home)
-
-    def reload(self) -> Project:
-        """Reads podium.yaml again."""
-        self.__dict__.pop("config", None)
-        return self.config
+    @property
+    def current(self) -> Project:
+        """Returns the project as podium.yaml describes it now, for changes. Raises ConfigError while the file cannot
+        be used."""
+        return self.latest.current()
 
     @property
     def state(self) -> Path:

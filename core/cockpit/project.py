@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .opened import OpenProject
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..domain.plans import Plan
     from ..domain.project import Project
     from ..domain.watching import AuditEntry, Finding
+    from ..errors import Problem
 
 
 class ProjectFiles:
@@ -23,13 +24,25 @@ class ProjectFiles:
 
     @property
     def config(self) -> Project:
-        """Returns the project as podium.yaml described it when it was first read. Raises ConfigError with every
-        problem found."""
+        """Returns the project as podium.yaml describes it, for reading: by its last good content while it is broken
+        (see `problems`). Raises ConfigError with every problem found if there is none."""
         return self._opened.config
 
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """Returns what is wrong with podium.yaml now; empty while it can be used."""
+        error = self._opened.latest.error()
+        return error.problems if error is not None else ()
+
     def reload(self) -> Project:
-        """Reads podium.yaml again."""
-        return self._opened.reload()
+        """Returns the project as podium.yaml describes it now. Raises ConfigError while it cannot be used."""
+        return self._opened.current
+
+    def removed(self) -> Mapping[str, int]:
+        """Returns, by name, the replicas of each environment that podium.yaml has no more although it serves."""
+        from ..attention import removed
+
+        return removed(self._opened.config, self._opened.journal)
 
     @property
     def copy_of(self) -> str:
@@ -54,7 +67,7 @@ class ProjectFiles:
         `environments.list()`, which the caller already has."""
         from ..attention import gather
 
-        return gather(self._opened.config, self._opened.journal, environments)
+        return gather(self._opened.config, self._opened.journal, environments, problems=self.problems)
 
     def audit(self, *, limit: int = 50, before: int | None = None) -> Sequence[AuditEntry]:
         """Returns the audit's entries with an id below `before`, newest first."""

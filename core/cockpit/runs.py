@@ -79,7 +79,7 @@ class Runs:
 
         self._opened.require_own()
         return submit_pipeline(
-            self._opened.config,
+            self._opened.current,
             self._opened.journal,
             pipeline,
             params=params or {},
@@ -114,7 +114,7 @@ class Runs:
 
         self._opened.require_own()
         plan = plan or self.plan_resume(run_id)
-        run = apply(self._opened.config, self._opened.journal, plan, who=whoami(), confirmed=confirmed, why=why)
+        run = apply(self._opened.current, self._opened.journal, plan, who=whoami(), confirmed=confirmed, why=why)
         return run or self._opened.journal.runs.get(run_id)
 
     def plan_approve(self, run_id: int, step: str | None = None) -> Plan:
@@ -132,7 +132,7 @@ class Runs:
 
         self._opened.require_own()
         plan = plan or self.plan_approve(run_id, step)
-        apply(self._opened.config, self._opened.journal, plan, who=whoami(), confirmed=confirmed, why=why)
+        apply(self._opened.current, self._opened.journal, plan, who=whoami(), confirmed=confirmed, why=why)
         found = self._opened.journal.runs.approval(run_id, plan.arguments["step"])
         assert found is not None
         return found
@@ -140,7 +140,7 @@ class Runs:
     def _plan(self, verb: str, run_id: int, **arguments: Any) -> Plan:
         from ..changes import plan
 
-        return plan(self._opened.config, self._opened.journal, verb, str(run_id), **arguments)
+        return plan(self._opened.current, self._opened.journal, verb, str(run_id), **arguments)
 
     def log(self, run_id: int, step: str) -> Path:
         """Returns the path of the step's log, which may not exist yet."""

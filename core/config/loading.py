@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 from ..domain.project import Project
@@ -31,7 +32,7 @@ def from_text(text: str, name: str, root: Path, home: Path, environ: Mapping[str
     check(record, found, reader)
     if reader.problems:
         raise ConfigError(_in_order(reader.problems, name))
-    return replace(found, idle=idle(record, found))
+    return replace(found, idle=idle(record, found), digest=sha256(text.encode()).hexdigest())
 
 
 def read(node: Node, reader: Reader) -> Record:

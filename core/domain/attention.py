@@ -31,6 +31,8 @@ class Reason(StrEnum):
     AGENT = "agent"  # the agent is gone
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    CONFIG = "config"  # podium.yaml cannot be used
+    REMOVED = "removed"  # an environment serves that podium.yaml has no more
     CHALLENGER = "challenger"  # a version could be promoted
 
 
@@ -61,11 +63,14 @@ def needs(
     verdicts: Mapping[int, Sequence[VersionVerdict]] | None = None,
     now: float,
     snapshots: Iterable[EngineSnapshot] = (),
+    problems: Sequence[str] = (),
+    removed: Mapping[str, int] | None = None,
 ) -> list[Need]:
     """Returns everything that needs a person's attention, the most urgent first. `runs` have to be sorted newest
-    first; `verdicts` are those about each of the versions, the last word first."""
+    first; `verdicts` are those about each of the versions, the last word first. `problems` are those of podium.yaml;
+    `removed` counts the replicas of environments that it has no more."""
     runs, environments = list(runs), list(environments)
-    found: list[Need] = []
+    found: list[Need] = [*_of_config(problems, removed or {})]
     for status in environments:
         found += _of_environment(status, agent, now)
     found += _of_engines(snapshots)
@@ -91,6 +96,16 @@ def _of_environment(status: EnvironmentStatus, agent: AgentStatus | None, now: f
         urgency = 1 if canary.state is CanaryState.INCONCLUSIVE else 2
         command = f"podium resume -e {name}"
         yield Need(urgency, Reason.CANARY, name, canary.headline(now), command, name, canary.run_id, canary.version)
+
+
+def _of_config(problems: Sequence[str], removed: Mapping[str, int]) -> Iterator[Need]:
+    if problems:
+        more = f" (and {fmt.count(len(problems) - 1, 'more problem')})" if len(problems) > 1 else ""
+        words = f"{problems[0]}{more}; the last good content stays in force"
+        yield Need(0, Reason.CONFIG, "podium.yaml", words, "podium validate")
+    for name, number in removed.items():
+        words = f"podium.yaml has it no more, and {fmt.count(number, 'replica')} of it still run: nothing heals them"
+        yield Need(1, Reason.REMOVED, name, f"{words}; put it back to change it", environment=name)
 
 
 def _of_engines(snapshots: Iterable[EngineSnapshot]) -> Iterator[Need]:

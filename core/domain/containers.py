@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 REPLICA = "replica"
 """The role of a container that serves."""
+IMAGES = "images"
+"""The target of a change of the serving images on all engines."""
 GONE = "gone"
 """The state of a container that should be there and is not; every other state is the engine's word."""
 
@@ -57,6 +60,16 @@ class Unneeded:
     """The size of all its layers in bytes; removing the image frees less if others share them."""
     why: str
     """Why nothing needs it, in a few words."""
+
+
+def written_unneeded(images: Iterable[Unneeded]) -> str:
+    """Returns images as the text that a plan's arguments have."""
+    return json.dumps([asdict(each) for each in images])
+
+
+def read_unneeded(text: str) -> tuple[Unneeded, ...]:
+    """Returns the images that such a text has."""
+    return tuple(Unneeded(**each) for each in json.loads(text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,12 @@ class How(StrEnum):
     DEPLOY = "deploy"
     PROMOTE = "promote"
     ROLLBACK = "rollback"
+    START = "start"  # what served last, after a stop
+
+    @property
+    def moves_aliases(self) -> bool:
+        """Tells whether it moves the aliases of the environment that carries them."""
+        return self in (How.PROMOTE, How.ROLLBACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,26 @@ class Deployment:
     message: str = ""
     data: Mapping[str, object] = field(default_factory=dict[str, object])
     """Its `RolloutState` as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """An environment that a person stopped. It holds as long as `deployment` is the latest that succeeded."""
+
+    environment: str
+    deployment: int | None
+    """The row of the ledger that served; None if nothing had."""
+    who: str
+    at: float
+    """Seconds since the epoch."""
+    why: str = ""
+    run_id: int | None = None
+    """The run that stopped it."""
+
+    @property
+    def words(self) -> str:
+        """Returns by whom, without where that person was."""
+        return f"stopped by {self.who.partition(' from ')[0]}"
 
 
 class ReplicaState(StrEnum):
@@ -261,6 +287,8 @@ class EnvironmentStatus:
     proxy_alive: bool = False
     locked_by: str = ""
     canary: CanaryStatus | None = None
+    stopped: Stopped | None = None
+    """Who stopped it, if a person did and nothing was deployed since."""
     traffic: Mapping[int, float] = field(default_factory=dict[int, float])
     """Version -> its share (0..1) of the requests that are answered now, the largest first."""
     rollout: RolloutUnderWay | None = None
@@ -275,6 +303,8 @@ class EnvironmentStatus:
     def health(self) -> EnvironmentHealth:
         """Returns the condition of the environment: the worst that applies."""
         ready = self._ready
+        if self.stopped is not None:
+            return self._health_of_what_is_stopped(self.stopped)
         if self.serving is None and self.rollout is not None:
             return EnvironmentHealth(Condition.CHANGING, self.rollout.brief)
         if self.serving is None:
@@ -286,6 +316,11 @@ class EnvironmentStatus:
         if not self.proxy_alive or not ready:
             return EnvironmentHealth(Condition.DOWN, "no replica is ready" if self.proxy_alive else "proxy is gone")
         return self._health_of_what_serves(ready)
+
+    def _health_of_what_is_stopped(self, stopped: Stopped) -> EnvironmentHealth:
+        if self.locked_by:
+            return EnvironmentHealth(Condition.CHANGING, f"changing: {self.locked_by}")
+        return EnvironmentHealth(Condition.STOPPED, stopped.words)
 
     def _health_of_what_serves(self, ready: int) -> EnvironmentHealth:
         if self.canary is not None:
@@ -309,6 +344,21 @@ class EnvironmentStatus:
     def why_not_change(self) -> str:
         """Returns why it cannot be changed now: another change is under way."""
         return f"{self.name} is being changed by {self.locked_by}" if self.locked_by else ""
+
+    def why_not_stop(self) -> str:
+        if self.locked_by or self.replicas or self.proxy_alive:
+            return self.why_not_change()
+        if self.stopped is not None:
+            return f"{self.name} was {self.stopped.words}"
+        return f"nothing runs for {self.name}" if self.serving is None else ""
+
+    def why_not_start(self) -> str:
+        if self.locked_by:
+            return self.why_not_change()
+        if self.serving is None:
+            return f"nothing was deployed to {self.name} yet"
+        stopped = self.health.condition is Condition.STOPPED
+        return "" if stopped else f"{self.name} is not stopped"
 
     def why_not_repair(self) -> str:
         return "" if self.differences else nothing_to_repair(self.name)

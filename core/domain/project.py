@@ -328,6 +328,8 @@ class Project:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     idle: tuple[str, ...] = ()
     """Sentences about keys that have no effect yet."""
+    digest: str = ""
+    """SHA-256 of the file's text."""
 
     @property
     def state(self) -> Path:

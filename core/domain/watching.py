@@ -54,6 +54,8 @@ class AgentStatus:
     message: str = ""
     local: bool = True
     """The process is on this machine, so it can be inspected and signalled from here."""
+    trouble: str = ""
+    """Why it works by an older podium.yaml than the present one; empty while the file can be used."""
 
     def follows(self, snapshot: EngineSnapshot | None) -> bool:
         """Tells whether this agent follows the engine of the snapshot, so that the snapshot is valid however old it

@@ -96,7 +96,7 @@ class Worker:
         if isolated:
             project = checkout.check_out(self._home, self._journal, run)
         else:
-            project = handed or checkout.load_project(self._home, self._home)
+            project = checkout.present_project(handed, self._home)
             run = checkout.note_commit(self._home, self._journal, run, resumed=self._resumed)
         steps = planning.plan_steps(self._journal, project, run)
         prepare_store(project, self._journal, run, steps, cancelled=self._told_to_end)

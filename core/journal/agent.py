@@ -11,9 +11,11 @@ from ..errors import Refused
 from ..identity.machine import Machine, Where, here
 from ..identity.processes import alive
 from .database import Database, Row
+from .values import Values
 
 # Seconds without a heartbeat (the agent writes one a second) after which it counts as not answering.
 STALE_SECONDS = 15.0
+_TROUBLE = "agent.trouble"
 _COLUMNS = "pid, started, who, heartbeat, host, machine, boot, namespace"
 
 
@@ -78,9 +80,14 @@ class Agent:
         else:
             message = ""
         local = where in (Where.HERE, Where.EARLIER_BOOT)
+        trouble = "" if message else Values(self._database).get(_TROUBLE) or ""
         return AgentStatus(
-            not message, held.pid, held.machine.host, held.who, held.started, held.heartbeat, message, local
+            not message, held.pid, held.machine.host, held.who, held.started, held.heartbeat, message, local, trouble
         )
+
+    def trouble(self, text: str) -> None:
+        """Notes why the agent works by an older podium.yaml; an empty text that it does not."""
+        Values(self._database).set(_TROUBLE, text or None)
 
     def _row(self) -> _Held | None:
         if self._database.borrowed is not None:

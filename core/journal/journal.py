@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .samples import Alerts, Samples
     from .snapshots import Pictures
     from .steps import Steps
-    from .values import Values
+    from .values import Stops, Values
     from .verdicts import Verdicts
     from .versions import Versions
 
@@ -125,6 +125,12 @@ class Journal:
         from .steps import Steps
 
         return Steps(self._database)
+
+    @cached_property
+    def stops(self) -> Stops:
+        from .values import Stops
+
+        return Stops(self.values)
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
+from ..domain.delivery import Stopped
 from .database import Database
 
 
@@ -24,3 +28,20 @@ class Values:
         """Returns every value whose key starts with `prefix`."""
         rows = self._database.all('SELECT "key", value FROM "values" ORDER BY "key"')
         return {key: value for key, value in rows if key.startswith(prefix)}
+
+
+class Stops:
+    """Which environments a person stopped: one value for each, replaced by the next stop. Whether it still holds, the
+    ledger says (`Stopped`)."""
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+
+    def put(self, stopped: Stopped) -> None:
+        """Stores that an environment is stopped."""
+        self._values.set(f"stopped {stopped.environment}", json.dumps(asdict(stopped)))
+
+    def get(self, environment: str) -> Stopped | None:
+        """Returns the latest stop of an environment; None if it never was stopped."""
+        written = self._values.get(f"stopped {environment}")
+        return Stopped(**json.loads(written)) if written else None

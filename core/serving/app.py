@@ -1,9 +1,7 @@
 """The ASGI app of a replica.
 
-Bare ASGI: routing six fixed paths needs no framework, and a framework costs a tenth of the requests per second. A
-prediction runs on the event loop while the model's predictions are short (their moving mean is below
-`Options.inline`), because a hand-over to a thread costs more than such a prediction; otherwise in one worker thread,
-so that /ping and /metrics are answered meanwhile. Either way the model sees one request at a time.
+Bare ASGI: routing six fixed paths needs no framework, and a framework costs a tenth of the requests per second.
+predicting.py decides where a prediction runs.
 """
 
 from __future__ import annotations
@@ -13,27 +11,24 @@ import binascii
 import json
 import os
 import re
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any, cast
 
+from .guard import Guard
 from .metrics import CONTENT_TYPE, Metrics
 from .options import Options
+from .predicting import Predictor
 from .recorder import Recorder
-from .scoring import INTERNAL, Answer, Scorer
+from .scoring import Answer, Scorer, problem
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
-_MAX_INLINE_BODY = 64 * 1024  # a larger request is parsed in the thread, whatever the mean says
-_MEAN_WEIGHT = 0.2  # weight of the newest prediction in the moving mean
-# Requests for the thread: one prediction that hangs must not gather bodies until the memory is full.
-_MAX_WAITING = 1_000
-_LOOP = b"event loop"
 _MAX_FEEDBACK_BODY = 1024 * 1024
 _FEEDBACK = (
     'Expected {"request_id": "…", "truth": …}, with "at" (seconds since the epoch) where it is known, or a list of'
@@ -43,14 +38,6 @@ _FEEDBACK = (
 LOADING = Answer(503, b'{"error_code": "TEMPORARILY_UNAVAILABLE", "message": "The model is still being loaded."}')
 NOT_FOUND = Answer(404, b'{"detail":"Not Found"}')
 NOT_ALLOWED = Answer(405, b'{"detail":"Method Not Allowed"}')
-BUSY = Answer(
-    503, b'{"error_code": "TEMPORARILY_UNAVAILABLE", "message": "Too many requests are waiting for the model."}'
-)
-OVERDUE = Answer(504, b"Request processing time exceeded limit")
-
-
-def problem(status: int, code: str, message: str) -> Answer:
-    return Answer(status, json.dumps({"error_code": code, "message": message}).encode())
 
 
 def _is_feedback(entry: Any) -> bool:
@@ -62,6 +49,10 @@ def _is_feedback(entry: Any) -> bool:
         and "truth" in fields
         and not set(fields) - {"request_id", "truth", "at"}
     )
+
+
+def say(message: str) -> None:
+    print(f"serving: {message}", file=sys.stderr, flush=True)
 
 
 class Disconnected(Exception):
@@ -76,12 +67,12 @@ class App:
         self.lineage = {name: getattr(options, name) for name in ("version", "environment", "digest", "commit")}
         self.lineage = {"model": options.model_name, **self.lineage}
         self.metrics = Metrics(self.lineage)
-        self.mean = 0.0
+        told = "\0".join([options.version, options.digest, str(options.model)])
+        self.predictor = Predictor(
+            options, Guard(options.guard, told, seconds=options.refuse_for, say=say), self.metrics
+        )
         self._prefix = binascii.hexlify(os.urandom(6)) + b"-"
         self._numbers = count(1)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="predict")
-        self._threaded = 0
-        self._inline = True
         self._routes: dict[str, tuple[bytes, Callable[[Scope, Receive, Send], Awaitable[None]]]] = {
             "/invocations": (b"POST", self.invocations),
             "/feedback": (b"POST", self.feedback),
@@ -110,7 +101,14 @@ class App:
             return
 
     async def ping(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await reply(send, Answer(200, b"\n") if self.scorer is not None else LOADING)
+        await reply(send, self.health())
+
+    def health(self) -> Answer:
+        """Returns the answer of /ping; any thread may ask."""
+        complaint = self.predictor.complaint()
+        if complaint:
+            return problem(503, "TEMPORARILY_UNAVAILABLE", complaint)
+        return Answer(200, b"\n") if self.scorer is not None else LOADING
 
     async def version(self, scope: Scope, receive: Receive, send: Send) -> None:
         lineage: dict[str, Any] = {**self.lineage, "pid": os.getpid(), "ready": self.scorer is not None}
@@ -140,45 +138,14 @@ class App:
                 answer = got
             else:
                 body = got
-                answer = await self._predict(self.scorer, body, content_type)
+                answer = await self.predictor.answer(self.scorer, body, content_type, request_id)
             await reply(send, answer, headers)
             seconds = time.perf_counter() - started
             metrics.observe(answer.status, seconds, answer.rows)
-            if self.recorder is not None and self.recorder.wanted():
+            if answer.kept and self.recorder is not None and self.recorder.wanted():
                 self._capture(self.recorder, request_id, content_type, body, answer, seconds)
         finally:
             metrics.in_flight -= 1
-
-    async def _predict(self, scorer: Scorer, body: bytes, content_type: str | None) -> Answer:
-        if self._inline and self.mean < self.options.inline and len(body) < _MAX_INLINE_BODY and not self._threaded:
-            answer = self._timed(scorer, body, content_type)
-            if answer.status == 200 or _LOOP not in answer.body:
-                return answer
-            # The model has an event loop of its own (`asyncio.run`), which cannot run inside of ours.
-            self._inline = False
-        if self._threaded >= _MAX_WAITING:
-            return BUSY
-        work = self._thread.submit(self._timed, scorer, body, content_type)
-        job = asyncio.wrap_future(work)
-        self._threaded += 1
-        job.add_done_callback(self._unthreaded)
-        try:
-            return await asyncio.wait_for(asyncio.shield(job), self.options.timeout)
-        except TimeoutError:
-            work.cancel()  # if it has not begun: no client waits for it any more
-            return OVERDUE
-
-    def _unthreaded(self, job: asyncio.Future[Answer]) -> None:
-        self._threaded -= 1
-
-    def _timed(self, scorer: Scorer, body: bytes, content_type: str | None) -> Answer:
-        started = time.perf_counter()
-        try:
-            return scorer.answer(body, content_type)
-        except Exception:
-            return INTERNAL
-        finally:
-            self.mean += _MEAN_WEIGHT * (time.perf_counter() - started - self.mean)
 
     def _headers(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[str | None, bytes, int]:
         """Returns the content type, the request id (the client's if it is a plain word, else a new one), and the
@@ -273,7 +240,7 @@ class App:
         return Answer(202, b'{"accepted": %d}' % len(entries))
 
     def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self.predictor.close()
         if self.recorder is not None:
             self.recorder.close()
 

@@ -19,6 +19,7 @@ from ..beneath import Directory
 _INCOMPLETE = (408, 413)
 # What a byte that is no UTF-8 became when it was written: the request cannot be sent again as it was.
 _LOST = "\ufffd"
+_TAIL_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,26 @@ def newest(directory: Path, *, limit: int, after: float = 0.0) -> Captures:
         else:
             heapq.heappushpop(kept, (capture.at, number, capture))
     return Captures(found, tuple(capture for _, _, capture in sorted(kept, key=lambda entry: entry[:2])))
+
+
+def last(directory: Path) -> Captured | None:
+    """Returns a JSON request that was answered with 200, one of the last that were captured; None if there is none.
+    Reads the end of the newest file only."""
+    with suppress(OSError), Directory.open(directory) as top:
+        names = [name for name in top.names() if name.startswith("capture-") and name.endswith(".jsonl")]
+        for name in sorted(names, key=lambda each: top.status(each).st_mtime, reverse=True)[:2]:
+            with top.read(name) as file:
+                file.seek(max(0, top.status(name).st_size - _TAIL_BYTES))
+                lines = file.read(_TAIL_BYTES).splitlines()
+            found = (_read(line) for line in reversed(lines))
+            good = (each for each in found if each is not None and each.status == 200 and _is_json(each))
+            if (one := next(good, None)) is not None:
+                return one
+    return None
+
+
+def _is_json(capture: Captured) -> bool:
+    return (capture.content_type or "").strip().startswith("application/json")
 
 
 def _all(directory: Path, after: float) -> Iterator[Captured]:

@@ -14,6 +14,11 @@ from pathlib import Path
 # these is at most 12 % off.
 BUCKETS = tuple(float(f"{0.0001 * 1.25**power:.3g}") for power in range(60))
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+_EVENTS = {
+    "answered_apart": "Requests over which a process may have ended, answered by a child.",
+    "died_apart": "Children that died over such a request.",
+    "refused": "Requests refused because two processes ended over them.",
+}
 
 
 def escape(value: str) -> str:
@@ -37,6 +42,8 @@ class Metrics:
         self.rows = 0
         self.in_flight = 0
         self.loaded = False
+        # Written by the thread that waits for children (predicting.py).
+        self.events = {"answered_apart": 0, "died_apart": 0, "refused": 0}
 
     def observe(self, code: int, seconds: float, rows: int) -> None:
         self.codes[code] = self.codes.get(code, 0) + 1
@@ -68,6 +75,8 @@ class Metrics:
         family("podium_request_seconds", "histogram", help_text, *buckets, f"_sum {self.seconds!r}", f"_count {total}")
         family("podium_rows_total", "counter", "Rows predicted.", f" {self.rows}")
         family("podium_in_flight", "gauge", "Requests being answered.", f" {self.in_flight}")
+        for name, text in _EVENTS.items():
+            family(f"podium_{name}_total", "counter", text, f" {self.events[name]}")
         for name, value in captured.items():
             family(f"podium_{name}_total", "counter", "Records for the capture directory.", f" {value}")
         cpu = os.times()

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .guard import SECONDS
+
 MEBIBYTE = 1024 * 1024
 # An image says this way what it holds; the command line has the last word.
 PREFIX = "PODIUM_SERVING_"
@@ -42,11 +44,15 @@ class Options:
     max_body: int = 64 * MEBIBYTE
     """Most bytes of a request."""
     timeout: float = 60.0
-    """Seconds in which a request has to arrive."""
+    """Seconds in which a request has to arrive, and again in which it has to be predicted."""
+    guard: Path | None = None
+    """File in which the replicas of an environment remember requests that end processes (guard.py); None for none."""
+    refuse_for: float = SECONDS
+    """Seconds for which such a request is refused."""
     drain: float = 30.0
     """Seconds that requests in flight get after TERM."""
     inline: float = 0.005
-    """Mean seconds below which predictions run on the event loop (app.py); 0 sends every prediction to a thread."""
+    """Mean seconds below which predictions may run on the event loop (predicting.py); 0 sends all to a thread."""
     fd: int | None = None
     """File descriptor of a socket that is bound already."""
     loop: str = "auto"
@@ -66,7 +72,7 @@ def parse(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = o
     """Parses the command line. argparse ends the process with 2 and a usage line if something is missing or wrong.
 
     What a replica reports may also be set in the environment: PODIUM_SERVING_VERSION for --version, and so on;
-    likewise --capture-dir and --capture-rate.
+    likewise --capture-dir, --capture-rate and --guard.
     """
 
     def told(option: str) -> str:
@@ -104,10 +110,22 @@ def parse(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = o
         help="seconds that requests in flight get after TERM (default: %(default)s)",
     )
     add(
+        "--guard",
+        type=Path,
+        default=told("--guard") or None,
+        help="file in which the replicas of an environment remember requests that end processes",
+    )
+    add(
+        "--refuse-for",
+        type=float,
+        default=SECONDS,
+        help="seconds for which a request that ended two processes is refused (default: %(default)s)",
+    )
+    add(
         "--inline",
         type=float,
         default=0.005,
-        help="mean seconds of a prediction up to which it runs on the event loop (default: %(default)s)",
+        help="mean seconds of a prediction up to which it may run on the event loop (default: %(default)s)",
     )
     add("--loop", choices=("auto", "asyncio", "uvloop"), default="auto")
     add("--http", choices=("auto", "h11", "httptools"), default="auto")

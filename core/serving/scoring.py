@@ -29,14 +29,22 @@ _ALL_FORMS = (*FORMS, "inputs", "instances")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer. `rows` is the number of predicted rows; 0 for an error."""
+    """An HTTP answer. `rows` is the number of predicted rows; 0 for an error. `kept` is false for one whose request is
+    not to be captured."""
 
     status: int
     body: bytes
     media_type: bytes = JSON
     rows: int = 0
+    kept: bool = True
 
 
+def problem(status: int, code: str, message: str, *, kept: bool = True) -> Answer:
+    """Returns an error in the form of MLflow's."""
+    return Answer(status, json.dumps({"error_code": code, "message": message}).encode(), kept=kept)
+
+
+UNTYPED = problem(415, "UNSUPPORTED_MEDIA_TYPE", "The request has no Content-Type; application/json is the usual one.")
 INTERNAL = Answer(500, b"Internal Server Error", TEXT)
 
 
@@ -126,16 +134,30 @@ class Scorer:
         ).encode()
 
     def _long(self, body: bytes, content_type: str | None) -> Answer:
+        if content_type is None:  # MLflow's own server fails here
+            return UNTYPED
         try:
             result = self._invocations(body, content_type, self.model, self.schema)
         except self._error as error:
             return Answer(error.get_http_status_code(), error.serialize_as_json().encode(), JSON)
         except Exception:
-            return INTERNAL
+            return _unreadable(body, content_type) or INTERNAL
         media_type = result.mimetype.encode()
         if media_type.startswith(b"text/"):
             media_type += b"; charset=utf-8"
         return Answer(result.status, result.response.encode(), media_type, 1 if result.status == 200 else 0)
+
+
+def _unreadable(body: bytes, content_type: str) -> Answer | None:
+    """Returns the answer to JSON that Python refuses to read and MLflow takes for a fault of its own: an integer of
+    thousands of digits, arrays in arrays in arrays. None for other requests."""
+    if not content_type.strip().startswith("application/json"):
+        return None
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError) as error:
+        return problem(400, "BAD_REQUEST", f"The request cannot be read as JSON: {error}")
+    return None
 
 
 def _rows(data: Any) -> int:

@@ -7,6 +7,7 @@ request, 1 the model cannot be loaded, 2 usage, 5 the address cannot be listened
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import gc
@@ -19,12 +20,15 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
-from .app import App
+from .app import App, say
+from .one_write import protocol
 from .options import Options, parse
 from .recorder import Recorder
+from .standby import Standby
 
 EXIT_MODEL = 1
 EXIT_ADDRESS = 5
@@ -35,10 +39,6 @@ _ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def say(message: str) -> None:
-    print(f"serving: {message}", file=sys.stderr, flush=True)
-
-
 def libc(call: Callable[[ctypes.CDLL], object]) -> None:
     """Calls glibc if there is one; other systems do without."""
     with contextlib.suppress(OSError, AttributeError):
@@ -47,7 +47,31 @@ def libc(call: Callable[[ctypes.CDLL], object]) -> None:
 
 class Server(uvicorn.Server):
     """uvicorn's server, which would otherwise end by raising the signal again: a replica that stopped on request has
-    succeeded."""
+    succeeded. It also takes connections that another thread has accepted (standby.py)."""
+
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._loop = asyncio.get_running_loop()
+        self._adopting: set[asyncio.Task[Any]] = set()
+
+    def adopt(self, connections: list[socket.socket]) -> None:
+        """Serves these connections; for any thread."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(self._adopt, self._loop, connections)
+
+    def _adopt(self, loop: asyncio.AbstractEventLoop, connections: list[socket.socket]) -> None:
+        make: Any = self.config.http_protocol_class
+
+        def served() -> asyncio.Protocol:
+            return make(config=self.config, server_state=self.server_state, app_state={}, _loop=loop)
+
+        for connection in connections:
+            task = loop.create_task(loop.connect_accepted_socket(served, connection))
+            self._adopting.add(task)
+            task.add_done_callback(self._adopting.discard)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -76,12 +100,12 @@ def configure(app: App, options: Options) -> uvicorn.Config:
     loop, http = options.loop, options.http
     if loop == "auto" and importlib.util.find_spec("uvloop") is None:
         loop = "asyncio"
-    if http == "auto" and importlib.util.find_spec("httptools") is None:
-        http = "h11"
+    if http == "auto":
+        http = "h11" if importlib.util.find_spec("httptools") is None else "httptools"
     return uvicorn.Config(
         app,
         loop=loop,  # pyright: ignore[reportArgumentType]
-        http=http,  # pyright: ignore[reportArgumentType]
+        http=protocol(http),
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -140,6 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     server = Server(configure(app, options))
     codes: list[int] = []
     say(f"listening on {options.host}:{port}, loading {options.model}")
+    Standby(app, listening, server.adopt).start()
     threading.Thread(target=load, args=(app, server, options.model, codes), name="load", daemon=True).start()
     server.run(sockets=[listening])
     app.close()

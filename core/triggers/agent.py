@@ -18,6 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Self
 
 from ..adoption.settling import settle
+from ..config.latest import Latest
 from ..domain.project import Project
 from ..errors import ConfigError, JournalError, PodiumError
 from ..identity.account import whoami
@@ -46,38 +47,35 @@ class Job:
 
 
 class Settings:
-    """The content of podium.yaml, read again when the file changes. A broken file is reported once, and the last
-    valid content stays in force."""
+    """The content of podium.yaml, read again when it changes. A broken file is reported once, and the last good content
+    stays in force for healing and measuring; runs are started by the content of now only."""
 
     def __init__(self, home: Path, say: Say) -> None:
-        self._home, self._say = home, say
+        self._latest, self._say = Latest(home), say
         self._lock = threading.Lock()
-        self._seen = self._signature()
-        self._project = self._load()
+        self._latest.current()
+        self._told = self._latest.generation
 
     def project(self) -> Project:
+        """Returns the project by the last good content."""
+        project = self._latest.project()
+        self._tell()
+        return project
+
+    def error(self) -> ConfigError | None:
+        """Returns what is wrong with the content of now."""
+        return self._latest.error()
+
+    def _tell(self) -> None:
         with self._lock:
-            seen = self._signature()
-            if seen != self._seen:
-                self._seen = seen
-                try:
-                    self._project = self._load()
-                    self._say("podium.yaml has changed and was read again")
-                except (ConfigError, OSError) as error:
-                    self._say(f"podium.yaml has changed but cannot be used, the last good one stays in force: {error}")
-            return self._project
-
-    def _load(self) -> Project:
-        from ..config import load
-
-        return load(self._home)
-
-    def _signature(self) -> tuple[int, int]:
-        try:
-            status = (self._home / "podium.yaml").stat()
-        except OSError:
-            return (0, 0)
-        return (status.st_mtime_ns, status.st_size)
+            if self._latest.generation == self._told:
+                return
+            self._told = self._latest.generation
+        error = self._latest.error()
+        if error is None:
+            self._say("podium.yaml has changed and was read again")
+        else:
+            self._say(f"podium.yaml has changed but cannot be used, the last good one stays in force: {error}")
 
 
 def run(home: Path, *, say: Say | None = None) -> None:
@@ -112,7 +110,7 @@ def _watch(home: Path, narrate: Say) -> Path | None:
         closing.callback(bell.close)
         _end_on_signals(stop, home)
         narrate(f"watching {project.name} ({home})")
-        threads = [_thread(job, settings, stop, narrate) for job in _jobs(narrate)]
+        threads = [_thread(job, settings, stop, narrate) for job in _jobs(settings, narrate)]
         try:
             _follow_pushes(settings, journal, bell, stop, place, narrate)
         finally:
@@ -166,10 +164,15 @@ def _follow_pushes(
 
     pushes = Pushes(journal, say)
     trouble, rung = "", False
+    noted: str | None = None
     while not stop.is_set() and not place.left():
         before = trouble
         try:
             journal.agent.heartbeat()
+            error = settings.error()
+            if (words := str(error or "")) != noted:
+                journal.agent.trouble(words)
+                noted = words
         except JournalError as error:  # a full disk: it may have room again later
             trouble = error.message
         else:
@@ -188,13 +191,13 @@ def _look(pushes: Pushes, settings: Settings, rung: bool) -> str:
     return ""
 
 
-def _jobs(say: Say) -> list[Job]:
+def _jobs(settings: Settings, say: Say) -> list[Job]:
     from .containers import Containers
     from .jobs import Compaction, EndingShadows, Healing, Recovery, RegistryPicture, Sampling, Scheduling, TidyingSteps
 
     containers = Containers(say)
     return [
-        Job("schedules", 1.0, Scheduling(say)),
+        Job("schedules", 1.0, Scheduling(say, settings.error)),
         Job("recovery", 2.0, Recovery(say)),
         Job("shadows", 5.0, EndingShadows(say)),
         Job("steps", 600.0, TidyingSteps()),

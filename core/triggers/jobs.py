@@ -16,12 +16,14 @@ Say = Callable[[str], None]
 
 
 class Scheduling:
-    """Starts the runs whose cron time has come."""
+    """Starts the runs whose cron time has come. While podium.yaml cannot be used (`error`) they wait."""
 
-    def __init__(self, say: Say) -> None:
-        self._say = say
+    def __init__(self, say: Say, error: Callable[[], PodiumError | None] = lambda: None) -> None:
+        self._say, self._error = say, error
 
     def __call__(self, project: Project, journal: Journal) -> None:
+        if self._error() is not None:
+            return
         now = time.time()
         for pipeline in schedules.due(project, journal, now):
             schedules.start(project, journal, pipeline, now, self._say)

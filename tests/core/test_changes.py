@@ -94,8 +94,14 @@ def test_on_a_protected_environment_each_verb_needs_the_typed_name(cockpit: Cock
 def test_a_shell_in_a_protected_environment_needs_the_typed_name(cockpit: Cockpit) -> None:
     with pytest.raises(Refused, match="production is protected"):
         cockpit.containers.shell_command("production", "production-v1-1", program=["podium"])
+    for typed in ("", "staging"):
+        with pytest.raises(Refused, match="production is protected"):
+            cockpit.containers.shell("production", "production-v1-1", confirmed=typed)
+    with pytest.raises(Refused, match="served by processes"):  # agreed to: what comes next refuses it
+        cockpit.containers.shell("production", "production-v1-1", confirmed="production")
     given = cockpit.containers.shell_command("production", "v1-1", program=["podium"], confirmed="production")
     assert given[-3:] == ["-e", "production", "v1-1"]
+    assert given[-5:-3] == ["--confirm", "production"], "the command would ask once more"
 
 
 @pytest.mark.parametrize("verb", ["pause", "abort"])

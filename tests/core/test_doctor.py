@@ -142,7 +142,7 @@ def test_an_environment_that_was_stopped(cockpit: Cockpit) -> None:
     )
     cockpit.journal.ledger.finish(row.id, DeploymentState.SUCCEEDED)
     (finding,) = found(cockpit, "staging")
-    assert (finding.health, finding.hint) == (Health.WARNING, "podium deploy 3 -e staging")
+    assert (finding.health, finding.hint) == (Health.WARNING, "podium start -e staging")
 
 
 def test_a_receiver_that_was_not_told_is_named(cockpit: Cockpit) -> None:

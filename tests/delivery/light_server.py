@@ -40,9 +40,10 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_GET(self) -> None:
-        loaded = time.monotonic() - born >= behaviour.get("start", 0) and not (known.model / "ill").exists()
+        ill = known.model / "ill"
+        loaded = time.monotonic() - born >= behaviour.get("start", 0) and not ill.exists()
         if self.path == "/ping":
-            self.answer(200 if loaded else 503, {})
+            self.answer(200 if loaded else 503, {"message": ill.read_text()} if ill.exists() else {})
         elif self.path == "/version":
             self.answer(200, {"version": known.version, "pid": os.getpid()})
         else:

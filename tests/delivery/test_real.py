@@ -265,3 +265,33 @@ def test_killed_real_replica_is_healed(cockpit: Cockpit) -> None:
 
     wait_until(answers, 30)
     assert proxy.of_process(project.state / "environments" / "production").totals().keys() == {1, 2}
+
+
+def change(cockpit: Cockpit, verb: str, why: str) -> dict[str, Any]:
+    run = cockpit.changes.apply(cockpit.changes.plan(verb, "production"), confirmed="production", why=why)
+    assert run is not None
+    detail = wait_until(lambda: (d := cockpit.runs.get(run.id)).run.state.finished and d, 60)
+    assert detail.run.state is RunState.SUCCEEDED, detail.run.message
+    return dict(detail.steps[0].results)
+
+
+def test_stopped_on_purpose_it_stays_so_until_it_is_started(cockpit: Cockpit) -> None:
+    """Version 2 is not in the registry any more: what served is brought back all the same."""
+    project, journal = cockpit.project.config, cockpit.journal
+    environment = project.environments["production"]
+    rows, served = journal.replicas.of("production"), cockpit.environments.get("production").serving
+    with pytest.raises(Refused, match="its name was not typed"):
+        cockpit.changes.apply(cockpit.changes.plan("stop", "production"))
+    ended = change(cockpit, "stop", "a new disk")["ended"]
+    assert {row.id for row in rows} < set(ended) and journal.replicas.of("production") == []
+    assert healing.heal_environment(project, journal, environment) == []
+    with pytest.raises(OSError):
+        get(environment.port, "/version")
+    status = cockpit.environments.get("production")
+    assert status.stopped is not None and status.stopped.why == "a new disk" and status.proxy_alive is False
+    assert Kind.MISSING not in {each.kind for each in status.differences}
+
+    assert change(cockpit, "start", "the disk is in")["version"] == served
+    assert json.loads(get(environment.port, "/version"))["version"] == str(served)
+    status = cockpit.environments.get("production")
+    assert status.stopped is None and status.deployment is not None and status.deployment.how is How.START

@@ -38,10 +38,15 @@ def _seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+def _copy(seeded: Path, home: Path) -> None:
+    """A project of its own: without the note of where the seeded one lives, and of its last good podium.yaml."""
+    shutil.copytree(seeded, home, ignore=shutil.ignore_patterns("home.json", "podium.yaml.good"))
+
+
 @pytest.fixture
 def cockpit(_seeded: Path, tmp_path: Path) -> SeededCockpit:
     home = tmp_path / "flight-delay"
-    shutil.copytree(_seeded, home)
+    _copy(_seeded, home)
     return SeededCockpit(home)
 
 
@@ -56,7 +61,7 @@ def _docked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def docked(_docked: Path, tmp_path: Path) -> SeededCockpit:
     """The project with both environments on Docker."""
     home = tmp_path / "flight-delay"
-    shutil.copytree(_docked, home)
+    _copy(_docked, home)
     return SeededCockpit(home)
 
 

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from podium.core.domain.delivery import EnvironmentStatus, Stopped
+from podium.screens.environment_lines import status_lines
+from podium.tui.actions import BY_ID
 from podium.tui.application import PodiumApp
+from podium.tui.context import Context
+from podium.tui.glyphs import Glyphs
 from textual.pilot import Pilot
 from textual.widgets import Button
 
@@ -151,3 +157,30 @@ def test_every_signal_is_measured_also_when_the_overview_came_first(cockpit: See
         assert "not measured" not in text(pilot.app)
 
     drive(make_app(cockpit), script)
+
+
+def test_what_a_person_stopped_says_by_whom_since_when_and_what_can_be_done() -> None:
+    status = EnvironmentStatus(
+        name="staging",
+        driver="process",
+        url="http://127.0.0.1:5101",
+        protected=False,
+        carries="",
+        strategy="rolling",
+        serving=3,
+        previous=2,
+        deployment=None,
+        replicas=(),
+        stopped=Stopped("staging", 7, "anna from desk", 1_000.0, "a new disk", 9),
+    )
+    words = ["".join(text for text, _ in line) for line in status_lines(status, None, Glyphs(), 1_060.0)]
+    assert any("stopped by anna" in line and "(a new disk)" in line and "brings v3 back" in line for line in words)
+
+    def refusals(found: EnvironmentStatus) -> tuple[str, str]:
+        context = Context(screen="environments", pane="table", subjects=(found,), rows=1)
+        return BY_ID["stop"].refusal(context), BY_ID["start"].refusal(context)
+
+    assert refusals(status) == ("staging was stopped by anna", "")
+    serves = replace(status, stopped=None, proxy_alive=True)
+    assert refusals(serves) == ("", "staging is not stopped")
+    assert refusals(replace(serves, locked_by="bob")) == ("staging is being changed by bob",) * 2

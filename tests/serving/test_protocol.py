@@ -111,7 +111,6 @@ def test_every_form_is_answered_alike(pair: Callable[[str], Pair], model: str) -
 
 
 CONTENT_TYPES = [
-    None,
     "",
     "text/html",
     "application/json;charset=latin-1",
@@ -126,13 +125,30 @@ def test_content_types_are_judged_alike(pair: Callable[[str], Pair], content_typ
     compare(pair("typed"), json.dumps(table(ROW)).encode(), content_type)
 
 
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (json.dumps(table(ROW)).encode(), {}, 415),
+        (b'{"inputs": [' + b"1" * 5_000 + b"]}", {"content-type": JSON}, 400),
+        (b"[" * 100_000, {"content-type": JSON}, 400),
+    ],
+)
+def test_what_the_client_did_wrong_is_not_our_fault(
+    pair: Callable[[str], Pair], body: bytes, headers: dict[str, str], status: int
+) -> None:
+    """MLflow's own server answers 500 to each."""
+    both = pair("typed")
+    ours, theirs = (both.ask(app, "POST", "/invocations", body, headers) for app in (both.ours, both.theirs))
+    assert (ours.status_code, theirs.status_code) == (status, 500)
+    assert ours.headers["content-type"] == JSON and set(ours.json()) == {"error_code", "message"}
+
+
 BROKEN = [
     b"",
     b"{",
     b"\xff\xfe",
     b'{"dataframe_split": {"columns": ["d"], "data": [[NaN, ]]}}',
     b"nul",
-    b"[" * 100_000,
     '{"inputs": 1}'.encode("utf-16"),
 ]
 

@@ -156,6 +156,17 @@ def test_a_commit_whose_pipeline_is_broken_is_a_failed_run_and_not_tried_again(l
     assert len(lab.journal.runs.page()) == 2
 
 
+def test_a_broken_file_is_in_its_status_until_it_is_repaired(lab: Lab) -> None:
+    start(lab)
+    good = (lab.home / "podium.yaml").read_text()
+    lab.write("podium.yaml", good + "pipelnes: {}\n")
+    status = wait_until(lambda: (found := lab.journal.agent.status()).trouble and found, what="it says so")
+    assert status.alive and re.search(r"podium\.yaml:\d+:1: pipelnes", status.trouble)
+    lab.write("podium.yaml", good)
+    wait_until(lambda: not lab.journal.agent.status().trouble, what="it is well again")
+    wait_until(lambda: "podium.yaml has changed and was read again" in said(lab))
+
+
 def test_killed_it_loses_nothing_and_the_next_one_goes_on(lab: Lab) -> None:
     lab.pipeline('show: {run: "echo begun; while ! test -e ' + f"'{lab.home}/go'" + '; do sleep 0.05; done"}', extra=ON)
     lab.commit("slow")

@@ -186,6 +186,11 @@ class Driver(Protocol):
         in `log`. Empty if it wrote nothing."""
         ...
 
+    def ending(self, replica: Replica, log: Path) -> str:
+        """Returns in words how a replica that is gone ended (signal or exit code) and the last line that it wrote, as
+        far as that is known; empty if nothing is."""
+        ...
+
     def stop_lost(self, marker: str) -> int:
         """Ends replicas that were started under this marker but never reached the journal; returns how many."""
         ...

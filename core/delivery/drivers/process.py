@@ -14,13 +14,15 @@ from ...domain.delivery import Replica
 from ...identity.processes import alive
 from ..host import daemon
 from ..host.paths import private
-from ..host.ports import kept_port, let_go, reserve
+from ..host.ports import kept_port, let_go, reserve_soon
 from ..proxy.proxy import Proxy, of_process
 from ..proxy.transport import Direct, Transport
 from . import OwnedNames, ReplicaSpec, Setting, Started
 
 _INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
 _HOST = "127.0.0.1"
+# In the environment's directory: what its replicas remember of requests that end processes (serving/guard.py).
+GUARD = "guard"
 
 
 class ProcessDriver:
@@ -50,7 +52,7 @@ class ProcessDriver:
 
     @staticmethod
     def _again(port: int) -> tuple[int, socket.socket] | None:
-        kept = reserve(port) if port and let_go(_HOST, port) else None
+        kept = reserve_soon(port) if port and let_go(_HOST, port) else None
         return (port, kept) if kept is not None else None
 
     def command(self, spec: ReplicaSpec) -> list[str]:
@@ -79,6 +81,8 @@ class ProcessDriver:
             str(spec.capture_dir),
             "--capture-rate",
             str(spec.capture_rate),
+            "--guard",
+            str(self.setting.directory / GUARD),
         ]
 
     def start(self, spec: ReplicaSpec) -> Started:
@@ -135,6 +139,9 @@ class ProcessDriver:
 
     def failure_report(self, replica: Replica, log: Path) -> str:
         return daemon.tail(log)
+
+    def ending(self, replica: Replica, log: Path) -> str:
+        return daemon.ending(log, replica.pid) if replica.pid is not None else ""
 
     def stop_lost(self, marker: str) -> int:
         lost = daemon.find(marker)

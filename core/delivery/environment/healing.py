@@ -9,6 +9,8 @@ from dataclasses import replace
 from ...domain.delivery import Replica, ReplicaState
 from ...domain.project import Environment, Project
 from ...journal import Journal
+from . import restarts
+from .history import stopped
 from .lifecycle import noted
 from .lock import healing
 from .runtime import EnvironmentRuntime
@@ -23,12 +25,13 @@ START_GRACE = 1.0
 
 
 def heal_environment(project: Project, journal: Journal, environment: Environment) -> list[str]:
-    """Heals an environment unless an operation changes it; returns what was done, in words."""
+    """Heals an environment unless an operation changes it or a person stopped it; returns what was done, in words."""
     if not journal.replicas.of(environment.name):
         return []
     runtime = EnvironmentRuntime(project, journal, environment)
     with healing(journal, runtime.directory, environment.name) as allowed:
-        return heal(runtime) if allowed else []
+        # Asked while it is held: a stop that was carried out a moment ago is seen.
+        return heal(runtime) if allowed and stopped(journal, environment.name) is None else []
 
 
 def heal(runtime: EnvironmentRuntime, *, skip: Collection[str] = ()) -> list[str]:
@@ -62,15 +65,9 @@ def _heal_replica(runtime: EnvironmentRuntime, row: Replica, *, hung: bool) -> l
         if row.state is ReplicaState.STARTING:
             return _check_starting(runtime, row)
         lived = time.time() - (row.started or 0.0)
-        if not (
-            hung
-            and lived > HUNG_SECONDS
-            and row.state is not ReplicaState.DRAINING
-            and not runtime.lifecycle.healthy(row)
-        ):
-            return []
-        runtime.driver.stop(row, grace=1.0)
-        return [*_restart(runtime, row), f"{runtime.name}: {row.id} lived but did not answer"]
+        if not (hung and lived > HUNG_SECONDS and row.state is not ReplicaState.DRAINING):
+            return _forget(runtime, row, lived)
+        return _replace(runtime, row)
     if runtime.driver.is_restarting(row):
         return []
     if not noted(row) and row.state is ReplicaState.STARTING and time.time() - (row.started or 0.0) < START_GRACE:
@@ -88,11 +85,35 @@ def _check_starting(runtime: EnvironmentRuntime, row: Replica) -> list[str]:
     return []
 
 
+def _replace(runtime: EnvironmentRuntime, row: Replica) -> list[str]:
+    """Stops a replica that runs and cannot predict, and starts it again."""
+    reason = runtime.lifecycle.complaint(row)
+    if not reason:
+        return []
+    runtime.driver.stop(row, grace=1.0)
+    return _launch(runtime, row, f"was stopped: {reason}")
+
+
 def _restart(runtime: EnvironmentRuntime, row: Replica) -> list[str]:
+    ending = runtime.driver.ending(row, runtime.log(row)) if noted(row) else ""
+    return _launch(runtime, row, f"was gone: {ending}" if ending else "was gone")
+
+
+def _launch(runtime: EnvironmentRuntime, row: Replica, what: str) -> list[str]:
     stable = row.started is not None and time.time() - row.started > STABLE_SECONDS
+    times = restarts.note(runtime.directory, row.id)
+    often = f" ({times} times in the last hour)" if times > 1 else ""
     runtime.proxy.fell(row.slot)
-    runtime.lifecycle.launch(replace(row, restarts=1 if stable else row.restarts + 1))
-    return [f"{runtime.name}: {row.id} was gone; started it again"]
+    again = replace(row, restarts=1 if stable else row.restarts + 1)
+    runtime.lifecycle.launch(again, message=f"it {what}{often}")
+    return [f"{runtime.name}: {row.id} {what}; started it again{often}"]
+
+
+def _forget(runtime: EnvironmentRuntime, row: Replica, lived: float) -> list[str]:
+    """Takes what is said of a restart out of the row of a replica that has lived long enough since."""
+    if row.message and lived > restarts.REMEMBERED:
+        runtime.journal.replicas.put(replace(row, message=""))
+    return []
 
 
 def _restart_at(row: Replica) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from ...domain.delivery import Deployment, How
+from ...domain.delivery import Deployment, How, Stopped
 from ...domain.models import CHAMPION
 from ...domain.project import Project
 from ...domain.rollout import RolloutState
@@ -22,6 +22,16 @@ def serving(journal: Journal, environment: str) -> int | None:
     """Returns the version that an environment serves by the ledger."""
     current = journal.ledger.current(environment)
     return current.to_version if current else None
+
+
+def stopped(journal: Journal, environment: str) -> Stopped | None:
+    """Returns who stopped an environment; None if nobody did, or something was deployed since."""
+    found = journal.stops.get(environment)
+    return found if found is not None and _holds(found, journal.ledger.current(environment)) else None
+
+
+def _holds(stopped: Stopped, current: Deployment | None) -> bool:
+    return stopped.deployment == (current.id if current else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +52,32 @@ class EnvironmentHistory:
     warm_seconds: float | None
     """How long the last rollback to a version that was warm took until traffic had moved."""
 
+    stopped: Stopped | None = None
+    """Who stopped the environment, if a person did and nothing was deployed since."""
+
     @classmethod
     def load(cls, journal: Journal, model: str, environment: str) -> Self:
         """Reads the ledger."""
-        ledger = journal.ledger
+        ledger, stopped = journal.ledger, journal.stops.get(environment)
+        current = ledger.current(environment)
         return cls(
             environment,
-            ledger.current(environment),
+            current,
             tuple(ledger.served(environment, model)),
             start_seconds(journal, environment),
             _warm_seconds(journal, environment),
+            stopped if stopped is not None and _holds(stopped, current) else None,
         )
 
     @property
     def serving(self) -> int | None:
         """Returns the version that serves by the ledger."""
         return self.current.to_version if self.current else None
+
+    @property
+    def answering(self) -> int | None:
+        """Returns the version that answers requests; None while the environment is stopped."""
+        return self.serving if self.stopped is None else None
 
     @property
     def earlier(self) -> tuple[int, ...]:

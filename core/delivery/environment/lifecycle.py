@@ -5,6 +5,7 @@ A row is written before its replica is started, so that nothing runs without a r
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ...domain.delivery import Replica, ReplicaState
 from ...domain.models import TAG_DIRTY
+from ...domain.text import clean
 from ...errors import RunFailed
 from .. import drivers
 from ..host.paths import private
@@ -52,9 +54,9 @@ class Lifecycle:
                 runtime.driver.stop(old, grace=REPLACE_GRACE)
         return self.launch(fresh)
 
-    def launch(self, replica: Replica) -> Replica:
+    def launch(self, replica: Replica, *, message: str = "") -> Replica:
         """Starts the replica of a row, the same one again if it ran before: same id, slot and, where still free,
-        port."""
+        port. `message` is what its row says from now on."""
         runtime = self._runtime
         if replica.restarts and not noted(replica):
             runtime.driver.stop_lost(runtime.marker(replica.id))
@@ -63,7 +65,13 @@ class Lifecycle:
         }
         port = runtime.driver.port(replica.port, taken)
         row = replace(
-            replica, state=ReplicaState.STARTING, port=port, pid=None, pid_started=None, started=time.time(), message=""
+            replica,
+            state=ReplicaState.STARTING,
+            port=port,
+            pid=None,
+            pid_started=None,
+            started=time.time(),
+            message=message,
         )
         runtime.journal.replicas.put(row)
         seen = runtime.driver.start(self._spec(row))
@@ -104,11 +112,16 @@ class Lifecycle:
 
     def healthy(self, replica: Replica, *, timeout: float = PING_TIMEOUT) -> bool:
         """Returns whether it answers /ping with 200."""
+        return not self.complaint(replica, timeout=timeout)
+
+    def complaint(self, replica: Replica, *, timeout: float = PING_TIMEOUT) -> str:
+        """Returns why it is not healthy, in its own words where it has some; empty if it is."""
         try:
             transport = self._runtime.transport
-            return transport.http(replica.address, replica.port, "GET", "/ping", timeout=timeout)[0] == 200
+            status, body = transport.http(replica.address, replica.port, "GET", "/ping", timeout=timeout)
         except OSError:
-            return False
+            return "it lived but did not answer"
+        return "" if status == 200 else _told(body) or f"it answered its health check with {status}"
 
     def wait_healthy(self, ids: Collection[str], *, tick: Callable[[], object] = lambda: None) -> None:
         """Waits until all answer /ping with 200. RunFailed, with the end of the replica's log, when one dies or takes
@@ -194,6 +207,17 @@ class Lifecycle:
     def log_hint(self, replica: Replica) -> str:
         """Returns where its whole log is, for an error's hint."""
         return f"the whole log: {self._runtime.log(replica)}; what served before still serves"
+
+
+def _told(body: bytes) -> str:
+    """Returns the message of an error that a replica answers; empty if it is none."""
+    try:
+        value = json.loads(body)
+        text = value.get("message") if isinstance(value, dict) else ""  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    except (ValueError, RecursionError):
+        return ""
+    text = clean(text)[:300].rstrip(".") if isinstance(text, str) else ""
+    return f"{text[:1].lower()}{text[1:]}"
 
 
 def noted(replica: Replica) -> bool:

@@ -1,5 +1,5 @@
 """Processes that outlive the command that starts them: replicas and the proxy. Each gets a session of its own and a
-parent that ends immediately, so that it becomes no zombie, no terminal's hang-up reaches it, and killing the process
+parent that only waits for it, so that it becomes no zombie, no terminal's hang-up reaches it, and killing the process
 group of the step that started it leaves it alone."""
 
 from __future__ import annotations
@@ -15,8 +15,17 @@ from pathlib import Path
 from ...errors import Unreachable
 from ...identity.processes import alive, started_at
 
-# The script is fixed; what it runs comes in as arguments, which the shell does not look into.
-_LAUNCH = 'log=$1; shift; "$@" >>"$log" 2>&1 </dev/null & echo $!'
+# The script is fixed; what it runs comes in as arguments, which the shell does not look into. A shell stays with the
+# process and notes how it ended: nobody else is told.
+_LAUNCH = """log=$1; ended=$2; shift 2
+(
+"$@" >>"$log" 2>&1 </dev/null & echo $!
+exec >/dev/null 2>&1 </dev/null; cd /
+wait $!; echo "$! $?" >"$ended"
+) &"""
+_MARK = "PODIUM_REPLICA"
+_NOTE_SECONDS = 0.3  # between the end of a process and the note about it
+_MAX_LAST_LINE = 200  # characters
 _MAX_LOG_BYTES = 16 * 1024 * 1024
 
 
@@ -25,15 +34,19 @@ def start(
 ) -> tuple[int, float]:
     """Starts `command` with this process's descriptors `inherit` and appends its output to `log`.
 
-    Returns its pid, and the start time that distinguishes it from a later process with the same pid.
+    Returns its pid, and the start time that distinguishes it from a later process with the same pid. Only the process
+    itself, not the shell that waits for it, carries the mark by which `find` finds it.
     """
     if log.exists() and log.stat().st_size > _MAX_LOG_BYTES:
         log.replace(log.with_name(f"{log.name}.1"))
     log.touch(mode=0o600)
+    note = _note(log)
+    note.unlink(missing_ok=True)
+    mark = ["/usr/bin/env", f"{_MARK}={env[_MARK]}"] if _MARK in env else []
     launched = subprocess.run(
-        ["/bin/sh", "-c", _LAUNCH, "sh", str(log), *command],
+        ["/bin/sh", "-c", _LAUNCH, "sh", str(log), str(note), *mark, *command],
         cwd=cwd,
-        env=dict(env),
+        env={key: value for key, value in env.items() if key != _MARK},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -47,6 +60,39 @@ def start(
         raise Unreachable(f"cannot start {command[0]}: {reason}", hint="check the machine's free processes and memory")
     pid = int(launched.stdout)
     return pid, started_at(pid) or 0.0
+
+
+def _note(log: Path) -> Path:
+    return log.with_suffix(".ended")
+
+
+def ending(log: Path, pid: int) -> str:
+    """Returns in words how the process that wrote this log ended, and its last line; empty if neither is known."""
+    found = [_code(log, pid)]
+    last = tail(log, 1).strip()
+    if last:
+        found.append(f"its log ends with: {last[:_MAX_LAST_LINE]}")
+    return ", ".join(words for words in found if words)
+
+
+def _code(log: Path, pid: int) -> str:
+    deadline = time.monotonic() + _NOTE_SECONDS
+    while True:
+        with contextlib.suppress(OSError, ValueError):
+            number, code = map(int, _note(log).read_text().split())
+            if number == pid:
+                return ended_words(code)
+        if time.monotonic() > deadline:
+            return ""
+        time.sleep(0.01)
+
+
+def ended_words(code: int) -> str:
+    """Returns in words what a shell's exit code says."""
+    try:
+        return f"it ended by {signal.Signals(code - 128).name}" if code > 128 else f"it ended with exit code {code}"
+    except ValueError:
+        return f"it ended with exit code {code}"
 
 
 def stop(pid: int, started: float, *, grace: float) -> bool:
@@ -66,7 +112,7 @@ def stop(pid: int, started: float, *, grace: float) -> bool:
 def find(marker: str) -> list[tuple[int, float]]:
     """Returns (pid, start time) of the user's processes with `PODIUM_REPLICA=marker` in their environment: the
     process that started them died before it noted the pid."""
-    wanted = f"PODIUM_REPLICA={marker}".encode()
+    wanted = f"{_MARK}={marker}".encode()
     return _processes("environ", lambda words: wanted in words)
 
 

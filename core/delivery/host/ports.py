@@ -54,6 +54,15 @@ def reserve(port: int) -> socket.socket | None:
     return held
 
 
+def reserve_soon(port: int) -> socket.socket | None:
+    """Reserves `port`, after a moment if it has to be: the shell that waited for its last owner (daemon.py) ends a
+    moment after that."""
+    deadline = time.monotonic() + 0.3
+    while (held := reserve(port)) is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return held
+
+
 def _reserved(port: int) -> bool:
     held = reserve(port)
     if held is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import re
 import shutil
 import socket
@@ -23,6 +24,18 @@ _BUFFER_BYTES = 65_536
 # A dead replica refuses the connection, and the request is immediately sent to another: checks can be slow, so that a
 # busy machine does not count as dead.
 _CHECK = "check inter 1s fastinter 500ms downinter 200ms fall 3 rise 1"
+
+
+# What HAProxy itself answers, in the form of a replica's errors.
+_ERRORS = {
+    400: ("BAD_REQUEST", "This is not a request in HTTP."),
+    408: ("DEADLINE_EXCEEDED", "The request did not arrive within 30 s."),
+    413: ("REQUEST_LIMIT_EXCEEDED", "The request is too large."),
+    500: ("INTERNAL_ERROR", "The proxy failed."),
+    502: ("INTERNAL_ERROR", "The replica ended, or answered something that is not HTTP."),
+    503: ("TEMPORARILY_UNAVAILABLE", "No replica can take the request now."),
+    504: ("DEADLINE_EXCEEDED", "The replica did not answer within 120 s."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +111,14 @@ def binary() -> str:
     )
 
 
+def _errors() -> str:
+    """Returns the directives for what HAProxy itself answers."""
+    told = {status: json.dumps({"error_code": code, "message": message}) for status, (code, message) in _ERRORS.items()}
+    return "".join(
+        f"  http-error status {status} content-type application/json string '{text}'\n" for status, text in told.items()
+    )
+
+
 def render(layout: Layout, runtime: PurePath) -> str:
     """Returns the configuration file; `runtime` is the path of its socket. The first line is a fingerprint of
     everything that only a new process can change (see `fixed_part`)."""
@@ -121,7 +142,7 @@ defaults
   option redispatch 1
   option http-buffer-request
   retry-on conn-failure empty-response junk-response 503
-frontend entry
+{_errors()}frontend entry
   bind {address}:{layout.port}
   default_backend {BACKEND}
 backend {BACKEND}

@@ -51,7 +51,8 @@ def plan(project: Project, journal: Journal, target: str) -> Plan:
     environment = project.environment(target)
     status = environments.status(project, journal, environment, fresh=True)
     found = status.differences
-    ranked = sorted((each for each in found if each.repairable), key=lambda each: ORDER.index(each.kind))
+    repairable = () if status.stopped is not None else tuple(each for each in found if each.repairable)
+    ranked = sorted(repairable, key=lambda each: ORDER.index(each.kind))
     steps = list(dict.fromkeys(each.repair for each in ranked))
     start = start_seconds(journal, target) or _START_SECONDS
     strays = [each.subject for each in found if each.kind is Kind.STRAY]
@@ -74,6 +75,8 @@ def plan(project: Project, journal: Journal, target: str) -> Plan:
 
 
 def _nothing(status: EnvironmentStatus) -> str:
+    if status.stopped is not None:
+        return f"{status.name} was {status.stopped.words}: podium start -e {shlex.quote(status.name)} brings it back"
     return status.why_not_repair() or f"there is nothing that a repair of {status.name} could do"
 
 
@@ -207,6 +210,11 @@ def carry_out(
     runtime.say = note
     with operation(runtime.journal, runtime.directory, runtime.name, who=who, why="repair"):
         before = environments.look(runtime, fresh=True)
+        if before.history.stopped is not None:
+            raise Refused(
+                f"{runtime.name} was {before.history.stopped.words}",
+                hint=f"podium start -e {shlex.quote(runtime.name)}",
+            )
         for each in before.differences:
             say(f"different: {each.words}")
         problems = Repair(runtime, before.differences, remove=remove or ()).run()

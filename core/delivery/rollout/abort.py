@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from .rollout import Rollout
 
 # The phase from which on a rollout is not undone any more.
-POINT_OF_NO_RETURN = {How.DEPLOY: phases.VERIFIED, How.PROMOTE: phases.VERIFIED, How.ROLLBACK: phases.SHIFTED}
+POINT_OF_NO_RETURN = {**dict.fromkeys(How, phases.VERIFIED), How.ROLLBACK: phases.SHIFTED}
 
 
 class Decision(StrEnum):

@@ -42,7 +42,7 @@ Moves = Mapping[str, int | None]
 def wanted(project: Project, journal: Journal, deployment: Deployment, now: Mapping[str, int]) -> dict[str, int | None]:
     """Returns the aliases that differ once this deployment is done: alias -> version (None: removed). Empty where the
     environment carries no alias, and for a deploy, which moves none."""
-    if deployment.how is How.DEPLOY or not history.carries(project, deployment.environment):
+    if not deployment.how.moves_aliases or not history.carries(project, deployment.environment):
         return {}
     moves: dict[str, int | None] = {CHAMPION: deployment.to_version}
     if deployment.how is How.ROLLBACK:

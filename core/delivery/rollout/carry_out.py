@@ -15,6 +15,7 @@ from ...domain.plans import Plan
 from ...domain.runs import Trigger
 from ...errors import Refused, UsageError
 from ..environment import history
+from ..environment.ending import end_all
 from ..environment.healing import heal
 from ..environment.lock import operation
 from ..environment.runtime import EnvironmentRuntime
@@ -66,7 +67,10 @@ def carry_out(runtime: EnvironmentRuntime, request: RolloutRequest) -> tuple[Dep
     why = f"{request.how} of version {request.version}"
     with operation(runtime.journal, runtime.directory, runtime.name, who=request.who, why=why):
         lines = recover_all(runtime)
-        lines += [] if warm else heal(runtime)
+        if history.stopped(runtime.journal, runtime.name) is not None:
+            lines += end_all(runtime)  # what an interrupted stop left
+        elif not warm:
+            lines += heal(runtime)
         for line in lines:
             runtime.say(line)
         _tell(runtime, check(runtime, request, holding=True))
@@ -89,17 +93,21 @@ def check(runtime: EnvironmentRuntime, request: RolloutRequest, *, holding: bool
     Refused when it must not be carried out, or when the world is not the one that the request was planned in.
     """
     plan = plans.plan(runtime.project, runtime.journal, request.how, runtime.name, request.version, holding=holding)
-    for key, before in request.seen.items():
-        now = plan.rests_on.get(key, before)
-        if now != before:
-            raise Refused(
-                f"{runtime.name} changed since this was planned: {key} was {before} and is {now}",
-                hint="look at the status, then plan again",
-            )
+    ensure_as_planned(runtime.name, request.seen, plan.rests_on)
     _check_quarantine(runtime, request, runtime.project.mlflow.model)
     if plan.refusal and not (plan.overridable and request.force):
         raise Refused(plan.refusal, hint=plan.override if plan.overridable else "")
     return plan
+
+
+def ensure_as_planned(environment: str, seen: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Raises Refused where the environment is not as it was `seen` when the change was planned."""
+    for key, before in seen.items():
+        if now.get(key, before) != before:
+            raise Refused(
+                f"{environment} changed since this was planned: {key} was {before} and is {now[key]}",
+                hint="look at the status, then plan again",
+            )
 
 
 def _check_quarantine(runtime: EnvironmentRuntime, request: RolloutRequest, model: str) -> None:
@@ -156,7 +164,7 @@ def begin(runtime: EnvironmentRuntime, request: RolloutRequest, digest: str) -> 
         run_id=request.run_id,
         commit=runtime.version(request.version).commit,
         digest=digest,
-        strategy="blue-green" if request.how is How.ROLLBACK else runtime.environment.strategy.kind,
+        strategy="blue-green" if request.how in (How.ROLLBACK, How.START) else runtime.environment.strategy.kind,
         forced=bool(request.force),
     )
     runtime.journal.audit.add(request.who, str(request.how), f"{runtime.name} version {request.version}", why)

@@ -40,13 +40,19 @@ def rollback(context: StepContext) -> Mapping[str, Any]:
     return _change(context, How.ROLLBACK)
 
 
+def start(context: StepContext) -> Mapping[str, Any]:
+    """Starts what the environment served when it was stopped. Options: `environment`, `version`."""
+    return _change(context, How.START)
+
+
 def _change(context: StepContext, how: How) -> Mapping[str, Any]:
-    runtime = _runtime(context)
+    runtime = runtime_of(context)
     deployment, warnings = carry_out(runtime, request_of(context, runtime, how))
     return _results(runtime, deployment, warnings)
 
 
-def _runtime(context: StepContext) -> EnvironmentRuntime:
+def runtime_of(context: StepContext) -> EnvironmentRuntime:
+    """Returns the environment that a step's options name, or that its operation is about."""
     options = context.options
     name = options.get("environment") or context.run.params.get("environment") or options.get("target") or ""
     config = context.project.environment(str(name))
@@ -61,22 +67,21 @@ def request_of(context: StepContext, runtime: EnvironmentRuntime, how: How) -> R
     """
     options = context.options
     version = plans.parse_version(options.get("version"))
-    if version is None and how is not How.ROLLBACK:
+    if version is None and how in (How.DEPLOY, How.PROMOTE):
         version = plans.parse_version(context.upstream_result("version"))
-    if how is not How.ROLLBACK:
+    if how in (How.DEPLOY, How.PROMOTE):
         _refresh_unknown(runtime, version)
     if version is None:
         version = plans.meant_version(runtime.project, runtime.journal, how, runtime.name)
     force = str(options.get("force") or "").strip()
     if force.lower() in ("true", "false"):
         raise UsageError("force needs a reason in words", hint="force: the reason to override the refusal")
-    prefix = RESTS_ON_PREFIX
-    seen = {key.removeprefix(prefix): str(value) for key, value in options.items() if key.startswith(prefix)}
     run = context.run
     agreement = context.journal.agreements.get(run.id, context.step)
+    seen = seen_of(options)
     if agreement is not None:
         _check_agreement(agreement, runtime.name, version)
-        seen = {**seen, **agreement.rests_on}
+        seen |= agreement.rests_on
     operation_run = run.is_operation
     return RolloutRequest(
         how,
@@ -108,6 +113,12 @@ def _why(run: Run, agreement: Agreement | None) -> str:
     did = "approved" if agreement.verb == "approve" else "resumed"
     said = "; ".join(filter(None, (agreement.why, run.why)))
     return f"run {run.id} {did}" + (f": {said}" if said else "")
+
+
+def seen_of(options: Mapping[str, Any]) -> dict[str, str]:
+    """Returns what the plan rested on (`Plan.rests_on`) of which these are a step's options."""
+    prefix = RESTS_ON_PREFIX
+    return {key.removeprefix(prefix): str(value) for key, value in options.items() if key.startswith(prefix)}
 
 
 def _refresh_unknown(runtime: EnvironmentRuntime, version: int | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 from ... import plugins
 from ...domain.delivery import How
@@ -13,6 +14,7 @@ from ...domain.verdicts import Verdict, worst
 from ...errors import NotFound, UsageError
 from ...journal import Journal
 from ..environment import history
+from ..environment.ending import runs
 from ..environment.history import EnvironmentHistory
 from ..environment.lock import lock_name
 from ..environment.registry_view import RegistryView
@@ -22,7 +24,7 @@ from . import canary, plan_verdicts
 
 _START_SECONDS = 5.0
 _WARM_SECONDS = 0.5
-_ACTIONS = {How.PROMOTE: "Promote", How.ROLLBACK: "Roll back", How.DEPLOY: "Deploy"}
+_ACTIONS = {How.PROMOTE: "Promote", How.ROLLBACK: "Roll back", How.DEPLOY: "Deploy", How.START: "Start"}
 
 
 def plan(
@@ -46,7 +48,6 @@ def plan(
     runtime = EnvironmentRuntime(project, journal, config)
     past = EnvironmentHistory.load(journal, project.mlflow.model, environment)
     registry = RegistryView.load(journal, project.mlflow.model)
-    serving = past.serving
     number = version if version is not None else _meant(journal, project.mlflow.model, how, past, registry)
     candidate = registry.version(number)
     if candidate is None and not _kept(runtime, number, how):
@@ -54,27 +55,26 @@ def plan(
             f"model {project.mlflow.model} has no version {number}", hint="`podium versions` lists those there are"
         )
     refusal, overridable = _refusal(project, journal, how, config, number, candidate, past)
-    holder = journal.locks.holder(lock_name(environment))
-    if not holding and holder is not None and holder.alive:
-        refusal, overridable = f"{environment} is being changed by {holder}{_way_out(journal, environment)}", False
+    if not holding and (busy := locked(journal, environment)):
+        refusal, overridable = busy, False
     return Plan(
         target=environment,
         verb=how.value,
         title=_title(how, environment, project.mlflow.model, number),
         action=_ACTIONS[how],
         changes=tuple(_changes(project, journal, how, number, past, registry)),
-        steps=tuple(_steps(runtime, how, number, serving)),
+        steps=tuple(_steps(runtime, how, number, past)),
         command=_command(how, environment, number, force=force),
         warnings=(
-            *_warnings(project, how, config, number, serving, registry),
-            *_unwatched(runtime, how, number, serving),
-            *plan_verdicts.warnings(project, journal, how, number, serving),
+            *_warnings(project, how, config, number, past, registry),
+            *_unwatched(runtime, how, number, past.answering),
+            *plan_verdicts.warnings(project, journal, how, number, past.serving),
         ),
         refusal=refusal,
         overridable=overridable,
         type_to_confirm=environment if config.protected else "",
         expected_seconds=_expected(runtime, how, number, past),
-        versions=VersionChange(project.mlflow.model, number, serving, candidate, registry.carrier(CHAMPION)),
+        versions=VersionChange(project.mlflow.model, number, past.answering, candidate, registry.carrier(CHAMPION)),
         arguments={"version": str(number), "environment": environment},
         rests_on=rests_on(project, journal, how, environment, number),
     )
@@ -101,9 +101,24 @@ def plan_rollback(
     return plan(project, journal, How.ROLLBACK, target, version, force=force)
 
 
+def plan_start(project: Project, journal: Journal, target: str, *, force: bool = False) -> Plan:
+    runtime = EnvironmentRuntime(project, journal, project.environment(target))
+    found = plan(project, journal, How.START, target, None, force=force)
+    stopped = history.stopped(journal, target) is not None or not runs(runtime)
+    return found if stopped else replace(found, nothing_to_do=f"{target} is not stopped")
+
+
 def _title(how: How, environment: str, model: str, number: int) -> str:
-    what = f"{environment} to v{number}" if how is How.ROLLBACK else f"{model} v{number} to {environment}"
-    return f"{_ACTIONS[how]} {what}"
+    what = {How.ROLLBACK: f"{environment} to v{number}", How.START: f"{environment} with {model} v{number}"}
+    return f"{_ACTIONS[how]} {what.get(how, f'{model} v{number} to {environment}')}"
+
+
+def locked(journal: Journal, environment: str) -> str:
+    """Returns why a change is refused while another one is under way; empty if none is."""
+    holder = journal.locks.holder(lock_name(environment))
+    if holder is None or not holder.alive:
+        return ""
+    return f"{environment} is being changed by {holder}{_way_out(journal, environment)}"
 
 
 def _way_out(journal: Journal, environment: str) -> str:
@@ -120,11 +135,7 @@ def _way_out(journal: Journal, environment: str) -> str:
 def rests_on(project: Project, journal: Journal, how: How, environment: str, version: int) -> dict[str, str]:
     """Returns what a plan was made from. It is read again under the lock; a difference means that another change
     came first."""
-    current = journal.ledger.current(environment)
-    found = {
-        "serving": str(current.to_version) if current else "none",
-        "deployment": str(current.id) if current else "none",
-    }
+    found = ledger_state(journal, environment)
     if how is not How.ROLLBACK:
         known = journal.versions.get(project.mlflow.model, version)
         found["quarantined"] = (
@@ -133,6 +144,15 @@ def rests_on(project: Project, journal: Journal, how: How, environment: str, ver
     if how is How.PROMOTE:
         found["gate"] = str(verdict(project, journal, version) or "none")
     return found
+
+
+def ledger_state(journal: Journal, environment: str) -> dict[str, str]:
+    """Returns what any plan about what serves was made from."""
+    current = journal.ledger.current(environment)
+    return {
+        "serving": str(current.to_version) if current else "none",
+        "deployment": str(current.id) if current else "none",
+    }
 
 
 def verdict(project: Project, journal: Journal, version: int) -> Verdict | None:
@@ -164,6 +184,10 @@ def _meant(journal: Journal, model: str, how: How, past: EnvironmentHistory, reg
         if back is None:
             raise _no_way_back(journal, model, past)
         return back
+    if how is How.START:
+        if past.serving is None:
+            raise NotFound(f"nothing was deployed to {past.environment} yet", hint="deploy a version: podium deploy")
+        return past.serving
     names = (CHALLENGER,) if how is How.PROMOTE else (CHALLENGER, CHAMPION)
     for name in names:
         if name in registry.aliases:
@@ -184,9 +208,10 @@ def _no_way_back(journal: Journal, model: str, past: EnvironmentHistory) -> NotF
 
 
 def _kept(runtime: EnvironmentRuntime, version: int, how: How) -> bool:
-    """Tells whether a version that the registry does not have (any more) can still be rolled back to, because its
-    files or its replicas are here."""
-    return how is How.ROLLBACK and (bool(runtime.running(version)) or runtime.files.digest(version) is not None)
+    """Tells whether a version that the registry does not have (any more) can still be rolled back to or started,
+    because its files or its replicas are here."""
+    served = how in (How.ROLLBACK, How.START)
+    return served and (bool(runtime.running(version)) or runtime.files.digest(version) is not None)
 
 
 def _refusal(
@@ -205,7 +230,9 @@ def _refusal(
         return f"{config.name} does not carry the alias {CHAMPION}: deploy to it instead", False
     if how is How.ROLLBACK and number == past.serving:
         return f"version {number} already serves {config.name}", False
-    served = how is How.ROLLBACK and number in past.earlier
+    if how is How.START and number != past.serving:
+        return f"version {number} is not what {config.name} served last", False
+    served = (how is How.ROLLBACK and number in past.earlier) or how is How.START
     entry = journal.quarantine.find(
         project.mlflow.model, number, candidate.commit if candidate is not None and not served else None
     )
@@ -236,8 +263,9 @@ def _changes(
     registry: RegistryView,
 ) -> list[Change]:
     environment, serving, aliases = past.environment, past.serving, registry.aliases
-    changes = [Change(f"traffic of {environment}", _name(serving), _name(number))] if serving != number else []
-    if how is not How.DEPLOY and history.carries(project, environment):
+    before = past.answering
+    changes = [Change(f"traffic of {environment}", _name(before), _name(number))] if before != number else []
+    if how.moves_aliases and history.carries(project, environment):
         after: dict[str, int | None] = {CHAMPION: number}
         if how is How.ROLLBACK:
             after[PREVIOUS] = past.good_before(leaving=(number,)) if serving is not None else None
@@ -253,8 +281,8 @@ def _changes(
     if how is How.ROLLBACK and serving is not None:
         changes.append(Change(f"version {serving}", "may be deployed", "quarantined, with its commit"))
     config = project.environments[environment]
-    if plugins.driver_capabilities(config.driver).engine and serving != number:
-        changes.append(Change("image", *(_image(project, journal, config, version) for version in (serving, number))))
+    if plugins.driver_capabilities(config.driver).engine and before != number:
+        changes.append(Change("image", *(_image(project, journal, config, version) for version in (before, number))))
     return changes
 
 
@@ -272,7 +300,8 @@ def _image(project: Project, journal: Journal, config: Environment, version: int
     return f"{where}{algorithm}{digest[:12]}"
 
 
-def _steps(runtime: EnvironmentRuntime, how: How, number: int, serving: int | None) -> list[str]:
+def _steps(runtime: EnvironmentRuntime, how: How, number: int, past: EnvironmentHistory) -> list[str]:
+    serving = past.answering
     missing = len(runtime.missing(number))
     config = runtime.environment
     steps: list[str] = []
@@ -280,14 +309,16 @@ def _steps(runtime: EnvironmentRuntime, how: How, number: int, serving: int | No
         steps += [] if runtime.files.digest(number) else ["fetch the model's files"]
         before, why = _before(runtime, number)
         steps += [f"bring the version's image to the engine: {why}"] if before else []
-        steps.append(f"start {missing} replica{'s' * (missing > 1)} of version {number} beside what serves")
-        steps.append("wait until they are healthy, and warm them up")
+        beside = "" if past.stopped else " beside what serves"
+        steps.append(f"start {missing} replica{'s' * (missing > 1)} of version {number}{beside}")
+        steps.append("wait until they are healthy, and have each predict")
+    steps += ["start the proxy"] if past.stopped else []
     if serving != number:
         steps.append(_shift_words(config, how, number, taken_over=_taken_over(runtime, number)))
-    if how is not How.DEPLOY and history.carries(runtime.project, runtime.name):
+    if how.moves_aliases and history.carries(runtime.project, runtime.name):
         steps.append("move the aliases in the registry")
     if how is How.ROLLBACK:
-        return [*steps, f"quarantine version {serving}", "verify which version answers"]
+        return [*steps, f"quarantine version {past.serving}", "verify which version answers"]
     kept = f"; keep {config.keep} earlier version{'s' * (config.keep != 1)} warm" if serving is not None else ""
     return [*steps, f"let requests in flight finish{kept}", "verify which version answers"]
 
@@ -329,13 +360,14 @@ def _warnings(
     how: How,
     config: Environment,
     number: int,
-    serving: int | None,
+    past: EnvironmentHistory,
     registry: RegistryView,
 ) -> list[str]:
-    found: list[str] = []
+    serving, stopped = past.serving, past.stopped
+    found = [f"{config.name} was {stopped.words}, and is started again"] if stopped is not None else []
     known = not registry.empty
     carries = history.carries(project, config.name)
-    if serving == number:
+    if past.answering == number:
         found.append(f"version {number} already serves {config.name}")
     if carries and how is How.DEPLOY:
         found.append(f"{config.name} carries the alias {CHAMPION}: a deploy leaves it where it is; promote moves it")
@@ -358,7 +390,7 @@ def _unwatched(runtime: EnvironmentRuntime, how: How, number: int, serving: int 
 
 
 def _command(how: How, environment: str, number: int, *, force: bool) -> str:
-    what = f"podium {how} {number}"
+    what = f"podium {how}" if how is How.START else f"podium {how} {number}"
     return f"{what} -e {shlex.quote(environment)}" + (' --force --why "…"' if force else "")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...domain.delivery import Deployment, DeploymentState, How
+from ...domain.delivery import Deployment, DeploymentState
 from ...domain.rollout import RolloutState
 from ...telemetry.windows import Reading
 from ..environment import history
@@ -85,7 +85,7 @@ class Rollout:
     def moves_aliases(self) -> bool:
         """Tells whether aliases move."""
         carries = history.carries(self.runtime.project, self.runtime.name)
-        return self.deployment.how is not How.DEPLOY and bool(carries)
+        return self.deployment.how.moves_aliases and bool(carries)
 
     # What the phases note
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...domain.delivery import Replica
 from ...domain.text import clean
-from ...errors import RunFailed
+from ...errors import PodiumError, RunFailed
+from ...serving import captures
 from ...telemetry.windows import Reading, window
 from ..environment.runtime import EnvironmentRuntime
 from ..proxy.transport import get_json
@@ -19,6 +21,7 @@ INPUT_EXAMPLE = "serving_input_example.json"
 WARM_UP_ROUNDS = 3
 FIRST_ANSWER_TIMEOUT = 30.0
 # A new version that answers more than this share of at least so many live requests with errors is undone.
+_NOTHING = "the model has no input example, and no request was captured"
 MIN_REQUESTS, MAX_ERROR_SHARE = 20, 0.5
 
 
@@ -30,32 +33,65 @@ def example(files: Path) -> bytes | None:
         return None
 
 
-def warm_up(runtime: EnvironmentRuntime, replicas: Sequence[Replica], files: Path) -> str:
-    """Sends a few predictions to each, so that no client waits for the first one; returns what was done, in words.
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a new replica has to predict before it gets traffic; `words` is what errors call it. An own example has to
+    be answered with 200; a request that another version answered may be refused, but not fail."""
 
-    RunFailed, with the answer and the replica's log, when the model loads but cannot answer its own example.
-    """
+    body: bytes
+    words: str
+    own: bool
+
+    def passes(self, status: int) -> bool:
+        return status == 200 if self.own else status < 500
+
+
+def question(runtime: EnvironmentRuntime, files: Path) -> Question | None:
+    """Returns the input example of a version's files, else one of the last requests that the environment captured;
+    None if there is neither."""
     body = example(files)
-    if body is None:
-        return "the model has no input example: only /ping was asked"
+    if body is not None:
+        return Question(body, "its own input example", own=True)
+    try:
+        captured = captures.last(runtime.driver.captures())
+    except (PodiumError, OSError) as error:
+        runtime.say(f"warm-up: captured requests cannot be read: {error}")
+        return None
+    return Question(captured.body, "the last captured request", own=False) if captured is not None else None
+
+
+def warm_up(runtime: EnvironmentRuntime, replicas: Sequence[Replica], files: Path) -> str:
+    """Sends a few predictions to each, so that no client waits for the first one, and none gets what cannot predict;
+    returns what was done, in words.
+
+    RunFailed, with the answer and the replica's log, when the model loads but cannot predict.
+    """
+    asked = question(runtime, files)
+    if asked is None:
+        return f"nothing to predict with: {_NOTHING}: only /ping was asked"
     for replica in replicas:
         for _ in range(WARM_UP_ROUNDS):
-            try:
-                status, answer = runtime.transport.http(
-                    replica.address, replica.port, "POST", "/invocations", body=body, timeout=FIRST_ANSWER_TIMEOUT
-                )
-            except OSError as error:
-                report = runtime.lifecycle.failure_report(replica)
-                text = f"{replica.id} does not answer its own input example: {error}.{report}"
-                raise RunFailed(text, hint=runtime.lifecycle.log_hint(replica)) from error
-            if status != 200:
-                text = clean(answer[:400].decode("utf-8", "replace"))
-                report = runtime.lifecycle.failure_report(replica)
-                raise RunFailed(
-                    f"{replica.id} answers its own input example with {status}: {text}{report}",
-                    hint=runtime.lifecycle.log_hint(replica),
-                )
-    return f"{WARM_UP_ROUNDS} predictions on each of {len(replicas)} replicas"
+            _ask(runtime, replica, asked)
+    return f"{WARM_UP_ROUNDS} predictions of {asked.words} on each of {len(replicas)} replicas"
+
+
+def _ask(runtime: EnvironmentRuntime, replica: Replica, asked: Question) -> None:
+    try:
+        status, answer = runtime.transport.http(
+            replica.address, replica.port, "POST", "/invocations", body=asked.body, timeout=FIRST_ANSWER_TIMEOUT
+        )
+    except OSError as error:
+        report = runtime.lifecycle.failure_report(replica)
+        text = f"{replica.id} does not answer {asked.words}: {error}.{report}"
+        raise RunFailed(text, hint=runtime.lifecycle.log_hint(replica)) from error
+    if not asked.passes(status):
+        # The answer to a captured request may repeat a user's data: it is in the replica's log or nowhere.
+        told = f": {clean(answer[:400].decode('utf-8', 'replace'))}" if asked.own else "."
+        report = runtime.lifecycle.failure_report(replica)
+        raise RunFailed(
+            f"{replica.id} answers {asked.words} with {status}{told}{report}",
+            hint=runtime.lifecycle.log_hint(replica),
+        )
 
 
 def watch(runtime: EnvironmentRuntime, replicas: Sequence[Replica], before: Reading, *, seconds: float) -> None:

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ...domain.containers import EngineSnapshot
-from ...domain.delivery import Deployment, How, Replica, ReplicaState
+from ...domain.delivery import Deployment, Replica, ReplicaState
+from ...domain.format import count
 from ...domain.models import CHAMPION
 from ...domain.repair import Difference, Kind, Severity
 from ..environment.history import EnvironmentHistory, carries
@@ -38,7 +39,9 @@ def find(
             *found,
             *(_containers(runtime, (), picture, busy=busy) if picture is not None and not picture.message else ()),
         )
-    if trouble:
+    if history.stopped is not None and not busy:
+        found += _left_by_stop(runtime, replicas)
+    elif trouble:
         found.append(Difference(Kind.UNREACHABLE, runtime.name, f"{trouble}: {_UNKNOWN}"))
     else:
         found += _replicas(runtime, serving, replicas, picture, busy=busy)
@@ -62,6 +65,14 @@ def _interrupted(runtime: EnvironmentRuntime) -> list[Difference]:
         for row in runtime.journal.ledger.open()
         if row.environment == runtime.name
     ]
+
+
+def _left_by_stop(runtime: EnvironmentRuntime, replicas: Sequence[Replica]) -> list[Difference]:
+    if not replicas:
+        return []
+    left = f"{count(len(replicas), 'replica')} of {runtime.name} left"
+    words = f"the stop was interrupted, with {left}: podium stop -e {runtime.name} ends the rest"
+    return [Difference(Kind.INTERRUPTED, runtime.name, words, Severity.WARNING)]
 
 
 # Replicas
@@ -190,7 +201,8 @@ def _server(row: Replica, server: ServerStat | None, *, busy: bool) -> Differenc
         text = f"the proxy looks for {row.id} at {server.address}, and it is at {here}"
         return Difference(Kind.NETWORK, row.id, text, repair=f"tell the proxy where {row.id} is")
     if not server.up and row.weight and row.state is ReplicaState.READY:
-        text = f"{row.id} fails its health check ({server.status})"
+        why = f": {row.message}" if row.message else ""
+        text = f"{row.id} fails its health check ({server.status}){why}"
         return Difference(Kind.UNHEALTHY, row.id, text, repair="" if busy else f"restart {row.id}")
     return None
 
@@ -234,8 +246,9 @@ def _aliases(runtime: EnvironmentRuntime, current: Deployment, registry: Registr
         where = "points nowhere" if champion is None else f"is on version {champion}"
         if champion != serving:
             text = f"the alias {CHAMPION} {where}, and version {serving} serves"
-            # A plain deploy leaves aliases alone on purpose; a version that is not in the registry cannot have one.
-            movable = current.how is not How.DEPLOY and known
+            # A plain deploy leaves aliases alone on purpose, and so does a start; a version that is not in the registry
+            # cannot have one.
+            movable = current.how.moves_aliases and known
             found.append(
                 Difference(
                     Kind.ALIAS,

@@ -15,6 +15,7 @@ from ...errors import PodiumError, Unreachable
 from ...identity.account import whoami
 from ...journal import Journal
 from ..environment import observed
+from ..environment.ending import end_all
 from ..environment.history import EnvironmentHistory, carries, why_no_way_back
 from ..environment.lock import lock_name, operation
 from ..environment.registry_view import RegistryView
@@ -93,26 +94,20 @@ def status(project: Project, journal: Journal, environment: Environment, *, fres
         canary=canary.status(journal, environment.name) if busy else None,
         traffic=shares(runtime, seen.replicas, ask=rollout is not None) if seen.proxy_alive else {},
         rollout=rollout,
+        stopped=past.stopped,
     )
 
 
 def stop(project: Project, journal: Journal, environment: Environment, *, say: Say = quiet) -> list[str]:
-    """Stops the proxy and every replica of an environment and removes their rows; returns what was stopped, in
-    words. Raises Refused while an operation changes it.
+    """Stops the proxy and every replica of an environment and removes their rows, for the end of a demonstration or a
+    test; returns what was stopped, in words. Raises Refused while an operation changes it.
 
-    The ledger keeps what was served: the next deploy or promote starts it again.
+    The ledger keeps what was served: the next deploy or promote starts it again. A person's stop is an operation
+    (`rollout/stop.py`), and noted.
     """
     runtime = EnvironmentRuntime(project, journal, environment, say=say)
-    stopped: list[str] = []
     with operation(journal, runtime.directory, environment.name, who=whoami(), why="stop"):
-        if runtime.proxy.stop():
-            stopped.append(f"the proxy of {environment.name}")
-        for replica in runtime.replicas():
-            runtime.lifecycle.retire([replica], grace=2.0)
-            stopped.append(replica.id)
-        # Taking a replica out tells the proxy its new weights, and starts it for that where it does not run.
-        runtime.proxy.stop()
-        stopped += runtime.driver.teardown()
+        stopped = end_all(runtime)
         if stopped:
             journal.audit.add(whoami(), "stop", environment.name, ", ".join(stopped))
     return stopped

@@ -44,6 +44,17 @@ def load_project(root: Path, home: Path) -> Project:
     return load(root, home=home)
 
 
+def present_project(handed: Project | None, home: Path) -> Project:
+    """Returns the project by the podium.yaml of now: the one that was handed over, unless the file was changed since.
+    Raises ConfigError when it cannot be used."""
+    from ...config import FILE
+    from ...config.latest import digest
+
+    if handed is not None and (not handed.digest or digest(home / FILE) == handed.digest):
+        return handed  # one without a digest was made by a program, not read from a file
+    return load_project(home, home)
+
+
 def remove_worktree(home: Path, run: Run) -> None:
     """Removes the worktree of a run that succeeded: the cache and MLflow keep what it made. After a failure it stays,
     to be looked at and resumed."""

@@ -201,7 +201,7 @@ def move_champion(project: Project, journal: Journal) -> None:
 
 
 def examine(project: Project, journal: Journal) -> object:
-    return doctor.examine(SimpleNamespace(home=project.home, config=project, journal=journal))
+    return doctor.examine(SimpleNamespace(home=project.home, config=project, current=project, journal=journal))
 
 
 Asked = Callable[[Project, Journal], object]

@@ -298,9 +298,9 @@ def test_killed_replica_loses_no_request_and_comes_back(world: World) -> None:
                 in map(str, environments.status(world.project, world.journal, world.environment).differences)
             )
         )
-        assert healing.heal_environment(world.project, world.journal, world.environment) == [
-            f"staging: {victim.id} was gone; started it again"
-        ]
+        [told] = healing.heal_environment(world.project, world.journal, world.environment)
+        assert told.startswith(f"staging: {victim.id} was gone: it ended by SIGKILL, its log ends with: ")
+        assert told.endswith("; started it again")
         wait_until(lambda: all(world.runtime.lifecycle.healthy(replica) for replica in world.runtime.replicas()))
     # A request that the replica had begun to answer may end with it; HAProxy repeats all others.
     assert load.failures == [], world.evidence()

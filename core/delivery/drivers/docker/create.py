@@ -122,6 +122,8 @@ def replica(
         "PODIUM_SERVING_REPLICA": spec.slot,
         "PODIUM_SERVING_CAPTURE_DIR": CAPTURE,
         "PODIUM_SERVING_CAPTURE_RATE": str(spec.capture_rate),
+        # Beside the captures: what all replicas of the environment have on any engine, and what goes with it.
+        "PODIUM_SERVING_GUARD": f"{CAPTURE}/guard",
         **spec.env,
     }
     host = {

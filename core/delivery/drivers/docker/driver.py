@@ -32,6 +32,7 @@ from .relay import Relayed
 _NOWHERE = "192.0.2.1"
 _LOG_LINES = 15
 _HEALTH_LINES = 3
+_MAX_LAST_LINE = 200  # characters
 _KILLED = 137
 
 
@@ -290,6 +291,17 @@ class DockerDriver:
         said = "\n".join(clean(line.text) for line in LogFile(log).tail(_LOG_LINES))
         lines = [said, self._end(found), *_health(found)]
         return "\n".join(line for line in lines if line)
+
+    def ending(self, replica: Replica, log: Path) -> str:
+        try:
+            found = self.place.inspect(replica.container) if replica.container else None
+            said = self.place.logs(replica.container, 1) if found is not None else b""
+        except PodiumError:
+            return ""
+        last = clean(said.decode("utf-8", "replace").strip())[:_MAX_LAST_LINE]
+        end = self._end(found).rstrip(".") if found is not None else "its container was removed"
+        words = [f"{end[:1].lower()}{end[1:]}", f"its log ends with: {last}" if last else ""]
+        return ", ".join(word for word in words if word)
 
     def _end(self, found: dict[str, Any]) -> str:
         state: dict[str, Any] = found["State"]

@@ -1,0 +1,33 @@
+"""How often each replica of an environment had to be started again in the last hour: a small file of its directory."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from ..host.paths import write
+
+REMEMBERED = 3600.0  # seconds
+_FILE = "restarts.json"
+_MOST = 1_000  # of one replica
+
+
+def note(directory: Path, replica: str) -> int:
+    """Notes a restart now; returns how many there were in the last hour, this one included. The caller holds the
+    environment. A disk that is full keeps nothing from being started: then they are not counted."""
+    now = time.time()
+    known = {name: [at for at in times if 0.0 <= now - at < REMEMBERED] for name, times in _read(directory).items()}
+    times = [*known.get(replica, []), now][-_MOST:]
+    with suppress(OSError):
+        write(directory / _FILE, json.dumps({name: each for name, each in {**known, replica: times}.items() if each}))
+    return len(times)
+
+
+def _read(directory: Path) -> dict[str, list[float]]:
+    try:
+        value = json.loads((directory / _FILE).read_text())
+        return {str(name): [float(at) for at in times] for name, times in value.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}

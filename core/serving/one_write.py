@@ -1,0 +1,57 @@
+"""Sends the head and the body of an answer with one write.
+
+uvicorn writes them one after the other. A replica that is killed in between has sent the head only: the proxy has
+passed it on and can ask no other replica any more. It also saves a system call for each request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+_HEAD = b"HTTP/1.1 "
+
+
+class OneWrite:
+    """A transport that keeps the head of an answer until its body comes, or until the event loop's next turn."""
+
+    def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(_HEAD):
+            self._head = data
+            self._loop.call_soon(self._flush)
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head:
+            data, self._head = self._head, b""
+            self._transport.write(data)
+
+
+def protocol(name: str) -> type[asyncio.Protocol]:
+    """Returns uvicorn's protocol of that name (`httptools` or `h11`) with such a transport."""
+    if name == "httptools":
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as Base
+    else:
+        from uvicorn.protocols.http.h11_impl import H11Protocol as Base
+    base: Any = Base
+
+    class Protocol(base):
+        def connection_made(self, transport: Any) -> None:
+            base.connection_made(self, OneWrite(transport, self.loop))
+
+    return Protocol

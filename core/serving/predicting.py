@@ -1,0 +1,223 @@
+"""Where a replica predicts: on the event loop, in its one worker thread, in a child, or not at all.
+
+Predictions begin in the thread, so that /ping and /metrics are answered meanwhile. Once several of at least that body
+size have been short, they run on the event loop, because a hand-over to a thread costs more than such a prediction;
+standby.py answers health checks should one of them turn out to be long. Either way the model sees one request at a
+time. A request over which a process may have ended goes to a child, and one that has ended two is refused (guard.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+
+from . import apart
+from .guard import PROOF, Guard
+from .metrics import Metrics
+from .options import Options
+from .scoring import INTERNAL, Answer, Scorer, problem
+
+_MAX_INLINE_BODY = 64 * 1024  # a larger request is parsed in the thread, however short the others were
+_MEAN_WEIGHT = 0.2  # weight of the newest prediction in the moving mean
+_SHORT_ONES = 8  # so many short predictions of at least that size come before one on the event loop
+_LONG = 10  # times `Options.inline`: after one that takes longer, as many short ones have to come again
+# Requests for the thread: one prediction that hangs must not gather bodies until the memory is full.
+_MAX_WAITING = 1_000
+# What is over the time-out by this many seconds does not come back: clients that wait with it have had their 504.
+_STUCK_GRACE = 0.5
+_IDLE_SECONDS = 0.1
+_TELL_SECONDS = 1.0  # between lines about refusals
+_LOOP = b"event loop"
+
+BUSY = problem(503, "TEMPORARILY_UNAVAILABLE", "Too many requests are waiting for the model.")
+OVERDUE = Answer(504, b"Request processing time exceeded limit")
+
+
+class Predictor:
+    """Predicts requests for App. Belongs to the event loop's thread; `blocked` and `complaint` are for any."""
+
+    def __init__(self, options: Options, guard: Guard, metrics: Metrics) -> None:
+        self._options = options
+        self._guard = guard
+        self._metrics = metrics
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="predict")
+        # It only waits for children: it never predicts, see apart.py.
+        self._children = ThreadPoolExecutor(1, thread_name_prefix="child")
+        self._turn = threading.Lock()  # held while this process predicts
+        self._mean = 0.0
+        self._sizes: list[int] = []  # a heap: the largest bodies of short predictions
+        self._own_loop = False  # the model has an event loop of its own, which cannot run inside of ours
+        self._jobs: dict[Future[Answer | None], asyncio.Future[Answer | None]] = {}
+        self._bound = -1  # the largest body for the event loop
+        self._inline_since = 0.0  # when the prediction on the event loop began; 0 if there is none
+        self._began = 0.0  # the same wherever in this process it is
+        self._refusal_told = 0.0
+
+    async def answer(self, scorer: Scorer, body: bytes, content_type: str | None, request_id: bytes) -> Answer:
+        deadline = time.monotonic() + self._options.timeout
+        digest = self._guard.digest(body, content_type)
+        work = partial(self._timed, scorer, body, content_type, digest)
+        found = await self._predict(work, len(body), deadline)
+        if found is None:
+            found = await self._suspected(scorer, body, content_type, digest, request_id, deadline)
+        return found if found is not None else await self._in_thread(partial(work, sure=True), deadline) or INTERNAL
+
+    def blocked(self) -> float:
+        """Returns for how many seconds the event loop has been waiting for a prediction."""
+        since = self._inline_since
+        return time.monotonic() - since if since else 0.0
+
+    def complaint(self) -> str:
+        """Returns why this replica cannot predict any more; empty if it can."""
+        since = self._began
+        limit = self._options.timeout + _STUCK_GRACE
+        if not since or time.monotonic() - since <= limit:
+            return ""
+        return (
+            f"A prediction has not come back for {time.monotonic() - since:.0f} s; the time-out is"
+            f" {self._options.timeout:g} s."
+        )
+
+    def close(self) -> None:
+        for pool in (self._thread, self._children):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _predict(self, work: partial[Answer | None], size: int, deadline: float) -> Answer | None:
+        """Returns the answer; None for a request over which a process may have ended."""
+        if self._fits_inline(size) and await self._idle():
+            self._inline_since = time.monotonic()
+            try:
+                found = work()
+            finally:
+                self._inline_since = 0.0
+            if found is None or found.status == 200 or _LOOP not in found.body:
+                return found
+            self._own_loop = True
+        return await self._in_thread(work, deadline)
+
+    def _fits_inline(self, size: int) -> bool:
+        return size <= self._bound and self._mean < self._options.inline and not self._own_loop
+
+    async def _idle(self) -> bool:
+        """Tells whether the thread has nothing to do, after a moment for what it has to do now."""
+        if self._jobs:
+            await asyncio.wait(list(self._jobs.values()), timeout=_IDLE_SECONDS)
+        return not self._jobs
+
+    async def _in_thread(self, work: partial[Answer | None], deadline: float) -> Answer | None:
+        if self.complaint():
+            return self._unable()
+        if len(self._jobs) >= _MAX_WAITING:
+            return BUSY
+        job = self._thread.submit(work)
+        waiting = self._jobs[job] = asyncio.wrap_future(job)
+        waiting.add_done_callback(lambda _: self._jobs.pop(job, None))
+        try:
+            return await asyncio.wait_for(asyncio.shield(waiting), max(0.0, deadline - time.monotonic()))
+        except TimeoutError:
+            job.cancel()  # if it has not begun: no client waits for it any more
+            self._release()
+            return OVERDUE
+        except asyncio.CancelledError:
+            if not job.cancelled():
+                raise
+            return self._unable()
+
+    def _release(self) -> None:
+        """Lets those go that wait for a thread that does not come back, as soon as that is known: another replica may
+        have time for them."""
+        if self.complaint():
+            for job in list(self._jobs):
+                job.cancel()
+        elif self._jobs and self._began:
+            left = self._began + self._options.timeout + _STUCK_GRACE - time.monotonic()
+            asyncio.get_running_loop().call_later(max(0.01, left), self._release)
+
+    def _unable(self) -> Answer:
+        return problem(503, "TEMPORARILY_UNAVAILABLE", self.complaint() or "The model does not answer.")
+
+    def _timed(
+        self, scorer: Scorer, body: bytes, content_type: str | None, digest: bytes, *, sure: bool = False
+    ) -> Answer | None:
+        """Predicts in this process. Returns None, without having done anything, for a request over which a process may
+        have ended, unless that is known (`sure`)."""
+        guard = self._guard
+        if not sure and guard.deaths(digest):
+            return None
+        with self._turn:
+            started = self._began = time.monotonic()
+            guard.begin(digest)
+            try:
+                return scorer.answer(body, content_type)
+            except (Exception, SystemExit):
+                return INTERNAL
+            finally:
+                guard.end()
+                self._began = 0.0
+                self._learn(time.monotonic() - started, len(body))
+
+    def _learn(self, seconds: float, size: int) -> None:
+        self._mean += _MEAN_WEIGHT * (seconds - self._mean)
+        sizes = self._sizes
+        if seconds > _LONG * self._options.inline:
+            sizes.clear()
+        elif seconds < self._options.inline and size <= _MAX_INLINE_BODY:
+            if len(sizes) < _SHORT_ONES:
+                heapq.heappush(sizes, size)
+            elif size > sizes[0]:
+                heapq.heapreplace(sizes, size)
+        self._bound = sizes[0] if len(sizes) == _SHORT_ONES else -1
+
+    async def _suspected(
+        self, scorer: Scorer, body: bytes, content_type: str | None, digest: bytes, request_id: bytes, deadline: float
+    ) -> Answer | None:
+        """Tries the request in a child, one at a time, or refuses it. Returns None if it was not to blame after all,
+        and is to be predicted as any other."""
+        ask = partial(self._try, partial(scorer.answer, body, content_type), digest, request_id.decode(), deadline)
+        try:
+            return await asyncio.wrap_future(self._children.submit(ask))
+        except asyncio.CancelledError:
+            return self._unable()
+
+    def _try(self, work: partial[Answer], digest: bytes, request_id: str, deadline: float) -> Answer | None:
+        """Runs in the children's thread."""
+        guard = self._guard
+        deaths = guard.deaths(digest)
+        left = deadline - time.monotonic()
+        if deaths >= PROOF:
+            return self._refuse(digest, request_id, deaths)
+        if not deaths or left <= 0:
+            return None if left > 0 else OVERDUE
+        guard.begin(digest, apart=True)
+        try:
+            answer = apart.predict(work, left, self._turn)
+        except apart.NoChild:
+            return None
+        except apart.Died as reason:
+            deaths = guard.died(digest)
+            self._metrics.events["died_apart"] += 1
+            guard.say(f"request {request_id} (digest {digest.hex()}) was tried in a child: {reason}")
+            return self._refuse(digest, request_id, deaths)
+        finally:
+            guard.end(apart=True)
+        guard.clear(digest)
+        self._metrics.events["answered_apart"] += 1
+        # Not every model can predict in a child; what ends no process may be asked again.
+        return answer if answer.status == 200 else None
+
+    def _refuse(self, digest: bytes, request_id: str, deaths: int) -> Answer:
+        """Answers 500, which the proxy does not send on and client libraries do not repeat as they do 502, 503 and 504:
+        the same request would end the next process."""
+        self._metrics.events["refused"] += 1
+        if time.monotonic() - self._refusal_told >= _TELL_SECONDS:
+            self._refusal_told = time.monotonic()
+            self._guard.say(f"refused request {request_id} (digest {digest.hex()}): {deaths} processes ended over it")
+        text = (
+            f"This request was refused: {deaths} processes ended while they predicted it. It will be tried again"
+            f" {self._guard.seconds / 60:g} minutes after the last one."
+        )
+        return problem(500, "INTERNAL_ERROR", text, kept=False)

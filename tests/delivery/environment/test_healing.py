@@ -1,0 +1,64 @@
+"""What the agent says of replicas that it had to start again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from podium.core.delivery.environment import healing, restarts
+from podium.core.delivery.rollout import phases
+
+from tests.delivery.light import World
+from tests.support import wait_until
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setattr(phases, "WATCH_SECONDS", 0.05)
+    made = World(tmp_path, replicas=1)
+    yield made
+    made.close()
+
+
+def heal(world: World) -> list[str]:
+    return healing.heal_environment(world.project, world.journal, world.environment)
+
+
+def test_a_replica_that_lives_and_cannot_predict_is_replaced_and_the_reason_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(healing, "HUNG_SECONDS", 0.5)
+    world.version(1)
+    world.deploy(1)
+    [row] = world.runtime.replicas()
+    ill = world.runtime.files.directory(1) / "ill"
+    ill.write_text("A prediction has not come back for 61 s; the time-out is 60 s.")
+    reason = "was stopped: a prediction has not come back for 61 s; the time-out is 60 s"
+    wait_until(lambda: heal(world) == [f"staging: {row.id} {reason}; started it again"], 20)
+    ill.unlink()
+    wait_until(lambda: heal(world) == [f"staging: {row.id} is healthy again"], 20)
+    [row] = world.runtime.replicas()
+    assert row.message == f"it {reason}" and row.restarts == 1
+    assert row.pid
+    os.kill(row.pid, signal.SIGTERM)
+    told = wait_until(lambda: heal(world), 20)
+    assert told[0].startswith(f"staging: {row.id} was gone: it ended by SIGTERM, its log ends with: ")
+    assert told[0].endswith("; started it again (2 times in the last hour)")
+    monkeypatch.setattr(restarts, "REMEMBERED", 0.0)
+    wait_until(lambda: heal(world) == [] and world.runtime.replicas()[0].message == "", 20)
+
+
+def test_restarts_are_counted_over_an_hour_and_a_file_that_cannot_be_read_or_written_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [restarts.note(tmp_path, "a"), restarts.note(tmp_path, "a"), restarts.note(tmp_path, "b")] == [1, 2, 1]
+    later = time.time() + restarts.REMEMBERED + 1
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert restarts.note(tmp_path, "a") == 1
+    (tmp_path / "restarts.json").write_text("[1, 2")
+    assert restarts.note(tmp_path, "a") == 1
+    assert restarts.note(tmp_path / "nowhere", "a") == 1
