@@ -5,8 +5,12 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from .errors import PodiumError
+
+if TYPE_CHECKING:
+    import subprocess
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -20,6 +24,21 @@ EXEC_WITH_PARENT = (
     "os.getppid() == int(sys.argv[1]) or os._exit(1)\n"
     "os.execv(sys.argv[2], sys.argv[2:])\n"
 )
+
+
+class Unattended:
+    """Processes that nobody waits for. A long-lived process must not collect zombies, so `reap` is called before
+    another one is started."""
+
+    def __init__(self) -> None:
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def add(self, process: subprocess.Popen[bytes]) -> None:
+        self._processes.append(process)
+
+    def reap(self) -> None:
+        """Takes note of those that have ended."""
+        self._processes = [each for each in self._processes if each.poll() is None]
 
 
 def run_main(work: Callable[[], object]) -> int:

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 _PACKAGES = ("mlflow", "textual", "typer", "uvicorn", "httpx", "PyYAML")
 _LOW_SPACE_BYTES = 1 << 30  # bytes: less than this and the next model may not fit
 _MIN_SPACE_BYTES = 100 << 20
-_REGISTRY_SECONDS = 3.0
+_REGISTRY_TIMEOUT = 3.0
 
 
-class Examined(Protocol):
+class ExaminedProject(Protocol):
     """The opened project to examine: `config` by the last content of podium.yaml that could be used, `current` by that
     of now. Both raise ConfigError where there is none."""
 
@@ -42,7 +42,7 @@ class Examined(Protocol):
     def journal(self) -> Journal: ...
 
 
-def examine(project: Examined) -> list[Finding]:
+def examine(project: ExaminedProject) -> list[Finding]:
     """Returns every finding, the good ones too, in a stable order. A check that raises an error is itself a finding."""
     found: list[Finding] = []
     for check in _CHECKS:
@@ -64,7 +64,7 @@ def _ok(subject: str, message: str) -> Finding:
     return Finding(Health.OK, subject, message)
 
 
-def _python(_: Examined) -> Iterator[Finding]:
+def _python(_: ExaminedProject) -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     yield _ok("python", f"Python {version} in {sys.prefix}")
     there: list[str] = []
@@ -76,7 +76,7 @@ def _python(_: Examined) -> Iterator[Finding]:
     yield _ok("packages", ", ".join(there))
 
 
-def _plugins(_: Examined) -> Iterator[Finding]:
+def _plugins(_: ExaminedProject) -> Iterator[Finding]:
     """Yields a finding for each kind of plug-in from other packages; none if none is installed."""
     for kind in plugins.KINDS:
         added = plugins.added(kind)
@@ -90,7 +90,7 @@ def _plugins(_: Examined) -> Iterator[Finding]:
             yield _ok("plug-ins", f"{kind}: {', '.join(loaded)}")
 
 
-def _configuration(project: Examined) -> Iterator[Finding]:
+def _configuration(project: ExaminedProject) -> Iterator[Finding]:
     try:
         config = project.current
     except ConfigError as error:
@@ -104,7 +104,7 @@ def _configuration(project: Examined) -> Iterator[Finding]:
     )
 
 
-def _state(project: Examined) -> Iterator[Finding]:
+def _state(project: ExaminedProject) -> Iterator[Finding]:
     state = project.home / ".podium"
     if not state.exists():
         yield _ok("state", "nothing is kept yet: the first run makes .podium/")
@@ -128,7 +128,7 @@ def _state(project: Examined) -> Iterator[Finding]:
     yield _ok("state", f"{state} is private")
 
 
-def _space(project: Examined) -> Iterator[Finding]:
+def _space(project: ExaminedProject) -> Iterator[Finding]:
     free = shutil.disk_usage(project.home).free
     message = f"{free / (1 << 30):.1f} GiB free for {project.home}"
     if free < _MIN_SPACE_BYTES:
@@ -139,7 +139,7 @@ def _space(project: Examined) -> Iterator[Finding]:
         yield _ok("disk", message)
 
 
-def _journal(project: Examined) -> Iterator[Finding]:
+def _journal(project: ExaminedProject) -> Iterator[Finding]:
     if not (project.home / ".podium" / "journal.db").exists():
         yield _ok("journal", "empty")
         return
@@ -158,7 +158,7 @@ def _journal(project: Examined) -> Iterator[Finding]:
         yield _ok("audit", "unbroken")
 
 
-def _git(project: Examined) -> Iterator[Finding]:
+def _git(project: ExaminedProject) -> Iterator[Finding]:
     from .scm import Repository
 
     if shutil.which("git") is None:
@@ -179,7 +179,7 @@ def _git(project: Examined) -> Iterator[Finding]:
     yield _ok("git", f"{repository.branch() or 'detached'} at {head.sha[:9]}")
 
 
-def _haproxy(project: Examined) -> Iterator[Finding]:
+def _haproxy(project: ExaminedProject) -> Iterator[Finding]:
     drivers = {environment.driver for environment in project.config.environments.values()}
     if not any(plugins.driver_capabilities(driver).local_proxy for driver in drivers):
         return
@@ -188,7 +188,7 @@ def _haproxy(project: Examined) -> Iterator[Finding]:
     yield _ok("haproxy", binary())
 
 
-def _mlflow(project: Examined) -> Iterator[Finding]:
+def _mlflow(project: ExaminedProject) -> Iterator[Finding]:
     mlflow = project.config.mlflow
     if not mlflow.embedded:
         yield _server(mlflow.tracking_uri)
@@ -215,7 +215,7 @@ def _server(uri: str) -> Finding:
             "correct mlflow.tracking_uri",
         )
     try:
-        socket.create_connection((host, port), timeout=_REGISTRY_SECONDS).close()
+        socket.create_connection((host, port), timeout=_REGISTRY_TIMEOUT).close()
     except OSError as error:
         return Finding(
             Health.PROBLEM,
@@ -226,7 +226,7 @@ def _server(uri: str) -> Finding:
     return _ok("mlflow", f"{host}:{port} answers")
 
 
-def _agent(project: Examined) -> Iterator[Finding]:
+def _agent(project: ExaminedProject) -> Iterator[Finding]:
     status = project.journal.agent.status()
     if status.alive:
         yield _ok("agent", f"process {status.pid} on {status.host}")
@@ -240,7 +240,7 @@ def _agent(project: Examined) -> Iterator[Finding]:
         )
 
 
-def _locks(project: Examined) -> Iterator[Finding]:
+def _locks(project: ExaminedProject) -> Iterator[Finding]:
     stuck = [
         run
         for run in project.journal.runs.active()
@@ -268,7 +268,7 @@ def _locks(project: Examined) -> Iterator[Finding]:
         yield _ok("locks", "nothing is locked or left behind")
 
 
-def _outbox(project: Examined) -> Iterator[Finding]:
+def _outbox(project: ExaminedProject) -> Iterator[Finding]:
     """Names the receivers that were not told something; nothing is said while all were."""
     for backlog in project.journal.outbox.backlogs():
         if backlog.failed:
@@ -288,7 +288,7 @@ def _lives(pid: int, started: float | None) -> bool:
     return alive(pid, started)
 
 
-def _ports(project: Examined) -> Iterator[Finding]:
+def _ports(project: ExaminedProject) -> Iterator[Finding]:
     from .delivery.environment.runtime import EnvironmentRuntime
     from .delivery.host.ports import bindable, listener
 
@@ -305,14 +305,14 @@ def _ports(project: Examined) -> Iterator[Finding]:
         yield Finding(Health.PROBLEM, "ports", f"port {environment.port} of {environment.name} is taken{by}", hint)
 
 
-def _statuses(project: Examined) -> list[EnvironmentStatus]:
+def _statuses(project: ExaminedProject) -> list[EnvironmentStatus]:
     from .delivery.status.status import status
 
     config = project.config
     return [status(config, project.journal, environment) for environment in config.environments.values()]
 
 
-def _environments(project: Examined) -> Iterator[Finding]:
+def _environments(project: ExaminedProject) -> Iterator[Finding]:
     for status in _statuses(project):
         if status.serving is not None and not status.replicas and not status.proxy_alive:
             by = f" by {status.stopped.who}" if status.stopped is not None else ""
@@ -342,7 +342,7 @@ def _environments(project: Examined) -> Iterator[Finding]:
             )
 
 
-_CHECKS: tuple[Callable[[Examined], Iterable[Finding]], ...] = (
+_CHECKS: tuple[Callable[[ExaminedProject], Iterable[Finding]], ...] = (
     _python, _plugins, _configuration, _state, _space, _journal, _outbox, _git, _haproxy, _mlflow, _agent, _locks,
     _ports, _environments,
 )  # fmt: skip

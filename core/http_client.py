@@ -24,10 +24,11 @@ import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from .closing import Closing
 from .errors import Refused, Unreachable
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Trust:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """Is a whole answer. `body` is empty after a download that went well: it is in the file then."""
 
     status: int
@@ -139,7 +140,7 @@ class Answer:
         return printable(shown(where.partition("?")[0]), 100)
 
 
-class HttpClient:
+class HttpClient(Closing):
     """Asks one server. Connections are kept; `close()` gives them back. Not for use by several threads at once."""
 
     def __init__(
@@ -172,15 +173,7 @@ class HttpClient:
             self._client = None
         self._streams.clear()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def ask(self, method: str, path: str, *, repeat: bool | None = None, **options: Any) -> Answer:
+    def ask(self, method: str, path: str, *, repeat: bool | None = None, **options: Any) -> HttpResponse:
         """Returns the whole answer, whatever its status. `repeat` says that the call may be carried out twice (GET
         and HEAD always may); `options` are httpx's (`params`, `json`, `content`, `headers`). Unreachable when there
         is no answer, or one that is too large or too slow."""
@@ -200,7 +193,7 @@ class HttpClient:
                     raise error.problem from error.__cause__
             time.sleep(pause)
 
-    def download(self, path: str, into: BinaryIO, *, size: int | None = None) -> Answer:
+    def download(self, path: str, into: BinaryIO, *, size: int | None = None) -> HttpResponse:
         """Writes what lies at `path` into an open file, as it comes. `size` is what was promised: one byte more or
         less is an error. With a status that is none of success nothing is written, and the answer has its body."""
         received = 0
@@ -216,9 +209,9 @@ class HttpClient:
                 raise Unreachable(
                     f"{self.name} sent {received} of {size} bytes", hint="try again; the connection was cut"
                 )
-            return Answer(response.status_code, response.headers)
+            return HttpResponse(response.status_code, response.headers)
 
-    def _followed(self, method: str, path: str, options: Mapping[str, Any]) -> Answer:
+    def _followed(self, method: str, path: str, options: Mapping[str, Any]) -> HttpResponse:
         left = self.limits.redirects if method in _REPEATABLE else 0
         while True:
             with self._deadline(), self._sent(method, path, options) as response:
@@ -229,8 +222,8 @@ class HttpClient:
             left -= 1
             path, options = target, {name: value for name, value in options.items() if name != "params"}
 
-    def _answer(self, response: httpx.Response) -> Answer:
-        return Answer(response.status_code, response.headers, self._bounded(response.iter_bytes()))
+    def _answer(self, response: httpx.Response) -> HttpResponse:
+        return HttpResponse(response.status_code, response.headers, self._bounded(response.iter_bytes()))
 
     def _bounded(self, chunks: Iterator[bytes]) -> bytes:
         parts: list[bytes] = []
@@ -392,7 +385,7 @@ def _onward(response: httpx.Response) -> str:
     return ""
 
 
-def _asked_pause(answer: Answer, pause: float) -> float:
+def _asked_pause(answer: HttpResponse, pause: float) -> float:
     """Returns how long to wait: at least `pause`, and what the server asks for in seconds."""
     asked = answer.headers.get("retry-after", "")
     return max(pause, float(asked)) if asked.isascii() and asked.isdecimal() and len(asked) < 9 else pause

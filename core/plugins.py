@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .domain.capabilities import DriverCapabilities, ExecutorCapabilities
 from .errors import MissingExtra, NotFound, PodiumError, UsageError
@@ -21,7 +21,7 @@ from .errors import MissingExtra, NotFound, PodiumError, UsageError
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-Kind = Literal["executors", "drivers", "steps", "planners", "checks", "hosts", "infra", "notifiers", "metrics"]
+PluginKind = Literal["executors", "drivers", "steps", "planners", "checks", "hosts", "infra", "notifiers", "metrics"]
 Capabilities = DriverCapabilities | ExecutorCapabilities
 
 
@@ -44,7 +44,7 @@ class _About:
     open: bool = True
 
 
-KINDS: Mapping[Kind, _About] = {
+KINDS: Mapping[PluginKind, _About] = {
     "executors": _About("executor"),
     "drivers": _About("driver", UsageError),
     "steps": _About("built-in step"),
@@ -58,7 +58,7 @@ KINDS: Mapping[Kind, _About] = {
     "metrics": _About("metric"),
 }
 
-TABLE: dict[Kind, dict[str, Plugin]] = {
+TABLE: dict[PluginKind, dict[str, Plugin]] = {
     "executors": {
         "process": Plugin("podium.core.engine.executors.process:ProcessExecutor", ExecutorCapabilities(local=True)),
         "docker": Plugin(
@@ -116,58 +116,71 @@ TABLE: dict[Kind, dict[str, Plugin]] = {
     "metrics": {},
 }  # fmt: skip
 
-_DEFAULTS: Mapping[Kind, Capabilities] = {"executors": ExecutorCapabilities(), "drivers": DriverCapabilities()}
-# What entry points of other packages were resolved to: looking for them takes milliseconds, and screens ask often.
-_loaded: dict[tuple[Kind, str], Any] = {}
+_DEFAULTS: Mapping[PluginKind, Capabilities] = {"executors": ExecutorCapabilities(), "drivers": DriverCapabilities()}
 
 
-def names(kind: Kind) -> tuple[str, ...]:
+class EntryPoints:
+    """What the entry points of other packages were resolved to: looking for them takes milliseconds, and screens ask
+    often."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[PluginKind, str], Any] = {}
+
+    def load(self, kind: PluginKind, name: str) -> Any:
+        """Imports what another package's entry point names. Raises as `load` of the module does."""
+        if (kind, name) not in self._found:
+            point = next((each for each in _entry_points(kind) if each.name == name), None)
+            if point is None:
+                about = KINDS[kind]
+                hint = f"use one of: {', '.join(names(kind)) or 'none yet'}; or install the package that brings it"
+                raise about.unknown(f"there is no {about.word} {name!r}", hint=hint)
+            package = point.dist.name if point.dist is not None else ""
+            self._found[kind, name] = _imported(kind, name, point.value, package=package)
+        return self._found[kind, name]
+
+
+_others: Final = EntryPoints()
+
+
+def names(kind: PluginKind) -> tuple[str, ...]:
     """Returns the names that something installed brings, ours first. Imports no plug-in, but looks at the installed
     packages."""
     ours = [name for name, plugin in TABLE[kind].items() if plugin.target]
     return tuple(dict.fromkeys([*ours, *added(kind)]))
 
 
-def choices(kind: Kind) -> tuple[str, ...]:
+def choices(kind: PluginKind) -> tuple[str, ...]:
     """Returns the names that podium.yaml knows of itself, without a look at the installed packages. Some may be
     brought by nothing yet: `installed` tells."""
     return tuple(TABLE[kind])
 
 
-def added(kind: Kind) -> tuple[str, ...]:
+def added(kind: PluginKind) -> tuple[str, ...]:
     """Returns the names that other packages add by entry points."""
     return tuple(dict.fromkeys(point.name for point in _entry_points(kind)))
 
 
-def known(kind: Kind, name: str) -> bool:
+def known(kind: PluginKind, name: str) -> bool:
     """Whether podium.yaml may have the name; looks at the installed packages only for one that is not ours."""
     return name in TABLE[kind] or name in added(kind)
 
 
-def installed(kind: Kind, name: str) -> bool:
+def installed(kind: PluginKind, name: str) -> bool:
     """Whether something installed brings it."""
     ours = TABLE[kind].get(name)
     return bool(ours and ours.target) or name in added(kind)
 
 
-def load(kind: Kind, name: str) -> Any:
+def load(kind: PluginKind, name: str) -> Any:
     """Imports one plug-in and returns what its target names. Raises MissingExtra with what is missing and how to
     install it (UsageError for a driver that does not exist)."""
     ours = TABLE[kind].get(name)
     if ours is not None and ours.target:
         return _imported(kind, name, ours.target, package="")
-    if (kind, name) not in _loaded:
-        point = next((each for each in _entry_points(kind) if each.name == name), None)
-        if point is None:
-            about = KINDS[kind]
-            hint = f"use one of: {', '.join(names(kind)) or 'none yet'}; or install the package that brings it"
-            raise about.unknown(f"there is no {about.word} {name!r}", hint=hint)
-        package = point.dist.name if point.dist is not None else ""
-        _loaded[kind, name] = _imported(kind, name, point.value, package=package)
-    return _loaded[kind, name]
+    return _others.load(kind, name)
 
 
-def load_all(kind: Kind) -> tuple[dict[str, Any], list[PodiumError]]:
+def load_all(kind: PluginKind) -> tuple[dict[str, Any], list[PodiumError]]:
     """Imports all that something installed brings; returns them by name, and a warning for each that does not load."""
     found: dict[str, Any] = {}
     warnings: list[PodiumError] = []
@@ -191,7 +204,7 @@ def executor_capabilities(name: str) -> ExecutorCapabilities:
     return found if isinstance(found, ExecutorCapabilities) else ExecutorCapabilities()
 
 
-def register(kind: Kind, name: str, target: str, capabilities: Capabilities | None = None) -> Callable[[], None]:
+def register(kind: PluginKind, name: str, target: str, capabilities: Capabilities | None = None) -> Callable[[], None]:
     """Adds a plug-in for this process alone, as a test or a notebook may; returns what takes it out again."""
     before = TABLE[kind].get(name)
     TABLE[kind][name] = Plugin(target, capabilities)
@@ -204,7 +217,7 @@ def register(kind: Kind, name: str, target: str, capabilities: Capabilities | No
     return remove
 
 
-def _capabilities(kind: Kind, name: str) -> object:
+def _capabilities(kind: PluginKind, name: str) -> object:
     ours = TABLE[kind].get(name)
     if ours is not None and ours.capabilities is not None:
         return ours.capabilities
@@ -214,7 +227,7 @@ def _capabilities(kind: Kind, name: str) -> object:
         return None
 
 
-def _entry_points(kind: Kind) -> list[EntryPoint]:
+def _entry_points(kind: PluginKind) -> list[EntryPoint]:
     if not KINDS[kind].open:
         return []
     from importlib.metadata import entry_points
@@ -222,7 +235,7 @@ def _entry_points(kind: Kind) -> list[EntryPoint]:
     return list(entry_points(group=f"podium.{kind}"))
 
 
-def _imported(kind: Kind, name: str, target: str, *, package: str) -> Any:
+def _imported(kind: PluginKind, name: str, target: str, *, package: str) -> Any:
     word = KINDS[kind].word
     module_name, _, attribute = target.partition(":")
     try:

@@ -1,4 +1,4 @@
-"""Draws a canary under way: its stages, its state, the checks of this stage."""
+"""Draws a running canary: its stages, its state, the checks of this stage."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class ChangeKeys:
             f"restart {replica}", lambda cockpit: cockpit.changes.plan("restart", environment, replica=replica)
         )
 
-    # The canary under way
+    # The running canary
 
     def pause(self) -> None:
         self._about_environment("pause")

@@ -1,5 +1,5 @@
 """Containers: what the engines run for us, how much it uses, and the logs of one replica or of all of an environment
-in the order of time."""
+in time order."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ class ContainersScreen(PodiumScreen):
                 if each.container.environment == environment and each.container.role == REPLICA
             ]
             files = tuple(sorted((each.short, cockpit.containers.log(environment, each.name)) for each in names))
-            title = f"Logs of {environment}: {fmt.count(len(files), 'replica')} in the order of time"
+            title = f"Logs of {environment}: {fmt.count(len(files), 'replica')} in time order"
             self.log_view.open(MergedLog(environment, files), title, ("No replica has written anything yet.", "muted"))
         else:
             self.log_view.open(

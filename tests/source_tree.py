@@ -145,3 +145,38 @@ def function_lengths() -> list[int]:
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
     nodes = (node for folder in HOUSE for path in sources(folder) for node in ast.walk(parsed(path)))
     return sorted(node.end_lineno - node.lineno + 1 for node in nodes if isinstance(node, kinds) and node.end_lineno)
+
+
+_MAKERS = ("dict", "list", "set", "deque", "defaultdict", "OrderedDict", "Counter", "WeakSet", "WeakValueDictionary")
+_DISPLAYS = ast.Dict | ast.List | ast.Set | ast.DictComp | ast.ListComp | ast.SetComp
+_CHANGES = (
+    *("add", "append", "appendleft", "clear", "discard", "extend", "insert"),
+    *("pop", "popitem", "popleft", "remove", "setdefault", "update"),
+)
+
+
+def shared_containers(tree: ast.Module) -> set[str]:
+    """Returns the names of a module's dicts, lists and sets, constant or not."""
+    found: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and (value := node.value) is not None:
+            made = isinstance(value, ast.Call) and ast.unparse(value.func).rpartition(".")[2] in _MAKERS
+            if made or isinstance(value, _DISPLAYS):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                found |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return found
+
+
+def changed_names(tree: ast.AST) -> set[str]:
+    """Returns what is changed in place (`x` of `x[1] = 2`, `module.x` of `module.x.append(1)`) or by `global`."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del):
+            found.add(ast.unparse(node.value))
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGES:
+            found.add(ast.unparse(node.func.value))
+        elif isinstance(node, ast.AugAssign):
+            found.add(ast.unparse(node.target))
+        elif isinstance(node, ast.Global):
+            found |= set(node.names)
+    return found

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.source_tree import HOUSE, sources
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
 # `core/a/b.py`, `core/a/b.py:name`, `tui/widgets/` between backquotes.
@@ -68,3 +70,20 @@ def test_the_map_names_every_folder_of_the_core() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     folders = {path.name for path in (ROOT / "core").iterdir() if path.is_dir() and (path / "__init__.py").exists()}
     assert not [name for name in sorted(folders) if f"core/{name}/" not in text]
+
+
+def test_the_page_of_dependencies_names_who_imports_each() -> None:
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \| ([^|]*`[^|]*) \| ", (ROOT / "docs/dependencies.md").read_text(), re.M)
+    assert len(rows) >= 10
+    for package, places in rows:
+        name = {"pyyaml": "yaml"}.get(package, package.replace("-", "_"))
+        imports = re.compile(rf"^\s*(import|from) {name}\b|import_module\(.{name}.\)", re.M)
+        files = {
+            str(path.relative_to(ROOT))
+            for folder in HOUSE
+            for path in sources(folder)
+            if imports.search(path.read_text())
+        } - {"core/template.py"}  # the text of a project's own files
+        named = tuple(re.findall(r"`([^`]+)`", places))
+        assert files and not [file for file in files if not file.startswith(named)], package
+        assert not [place for place in named if not any(file.startswith(place) for file in files)], package

@@ -21,6 +21,7 @@ from tests.source_tree import (
     HOUSE,
     ROOT,
     all_imports,
+    changed_names,
     circles,
     crowd,
     function_lengths,
@@ -29,12 +30,13 @@ from tests.source_tree import (
     modules_in_strings,
     parsed,
     room,
+    shared_containers,
     sources,
 )
 
 # Folders (and single modules) of core/ from the ground up. Rooms of one floor do not import each other.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("version", "errors", "handover"),
+    ("version", "errors", "handover", "closing"),
     ("identity", "beneath", "child", "http_client"),
     ("domain",),
     ("plugins",),
@@ -233,6 +235,32 @@ def test_no_test_measures_how_long_something_takes() -> None:
         if isinstance(node, ast.Attribute) and node.attr.removesuffix("_ns") in clocks
     ]
     assert wrong == []
+
+
+def test_what_changes_belongs_to_an_object() -> None:
+    """A dict, list or set of a module is a constant: what changes has a class that says what it is and who may change
+    it. No module changes another one's, and none has a `global`."""
+    trees = {module_of(path): parsed(path) for folder in HOUSE for path in sources(folder)}
+    shared = {module: shared_containers(tree) for module, tree in trees.items()}
+    everywhere = {f"{module.rpartition('.')[2]}.{name}" for module, names in shared.items() for name in names}
+    wrong = {
+        (module, name)
+        for module, tree in trees.items()
+        for name in changed_names(tree) & (shared[module] | everywhere | declared_global(tree))
+    }
+    assert wrong == set()
+
+
+def declared_global(tree: ast.Module) -> set[str]:
+    return {name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names}
+
+
+def test_a_shared_dict_that_changes_would_be_seen() -> None:
+    for line in ("_open[key] = 1", "_open.setdefault(key, 1)", "del _open[key]", "_open |= {}"):
+        tree = ast.parse(f"_open: dict[str, int] = {{}}\nNAMES = ['a']\n\ndef get(key):\n    {line}\n")
+        assert changed_names(tree) & shared_containers(tree) == {"_open"}
+    assert declared_global(ast.parse("x = 0\ndef count():\n    global x\n    x = 1\n")) == {"x"}
+    assert changed_names(ast.parse("other.NAMES.append('b')")) == {"other.NAMES"}
 
 
 # What reads, and never shows, text letter by letter: a key that was typed.

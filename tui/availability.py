@@ -141,7 +141,7 @@ def rollback(context: Context) -> str:
 def _no_canary(status: EnvironmentStatus | None, keys: str) -> str:
     if status is None or status.canary is None:
         return ""
-    return f"a canary is under way in {status.name}; on Environments {keys} puts everything back"
+    return f"a canary is running in {status.name}; on Environments {keys} puts everything back"
 
 
 def stop(context: Context) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...core.cockpit import demonstration
-from ...core.domain.demo import DemoEvent, DemoImages, DemoResult, Told
+from ...core.domain.demo import DemoEvent, DemoImages, DemoResult, EventKind
 from ...core.domain.format import duration
 from ...core.domain.text import clean
 from ...core.errors import PodiumError, UsageError
@@ -161,14 +161,14 @@ class _Teller:
         text, detail = clean(event.text), clean(event.detail)
         took = duration(event.seconds) if event.seconds is not None else ""
         aside = paint("  ".join(filter(None, [detail, took])), "dim")
-        if event.told is Told.CHAPTER:
+        if event.kind is EventKind.CHAPTER:
             self._doing.clear()
             at = paint(f"{time.monotonic() - self._began:5.1f} s", "dim")
             note(f"\n{at}  {paint(text, 'bold')}  {aside}".rstrip())
-        elif event.told is Told.DOING:
+        elif event.kind is EventKind.DOING:
             self._doing.append(event.text)
         else:
-            good = event.told is Told.DONE
+            good = event.kind is EventKind.DONE
             mark = paint(glyph("✓", "+") if good else glyph("✗", "x"), "green" if good else "red")
             self._doing = [each for each in self._doing if not event.text.startswith(each)]
             note(f"         {mark} {text}  {aside}".rstrip())

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ...core.cockpit import Cockpit
-from ...core.domain.containers import IMAGES, Image, Unneeded, read_unneeded
+from ...core.domain.containers import IMAGES, Image, UnneededImage, read_unneeded
 from ...core.domain.format import ago, count, duration, size
 from ...core.domain.plans import Plan
 from ...core.domain.text import clean
@@ -96,7 +96,7 @@ def _prune(cockpit: Cockpit, newest: int, dry_run: bool, yes: bool, output_forma
         return attended.ending()
     gone = [one for step in attended.detail.steps for one in step.results.get("removed", ())]
     if output_format is Format.JSON:
-        output.document([shapes.unneeded(Unneeded(**each)) for each in gone])
+        output.document([shapes.unneeded(UnneededImage(**each)) for each in gone])
     note(f"removed {count(len(gone), 'image')}", style="green")
     return diagnostics.DONE
 

@@ -11,7 +11,7 @@ from ...core.domain.format import moment
 
 if TYPE_CHECKING:
     from ...core.domain.attention import Need
-    from ...core.domain.containers import Container, Image, Unneeded
+    from ...core.domain.containers import Container, Image, UnneededImage
     from ...core.domain.delivery import (
         CanaryStatus,
         Deployment,
@@ -175,7 +175,7 @@ def image(image: Image) -> dict[str, Any]:
     }
 
 
-def unneeded(image: Unneeded) -> dict[str, Any]:
+def unneeded(image: UnneededImage) -> dict[str, Any]:
     return {
         "version": image.version,
         "name": image.name,

@@ -9,11 +9,11 @@ O_NOFOLLOW.
 from .archive import unpack
 from .directory import Directory, LinkRefused, inside_of
 from .links import led_to, settled, within
-from .tree import Found, copy_tree, move, pour, walk
+from .tree import FoundEntry, copy_tree, move, pour, walk
 
 __all__ = [
     "Directory",
-    "Found",
+    "FoundEntry",
     "LinkRefused",
     "copy_tree",
     "inside_of",

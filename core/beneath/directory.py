@@ -9,9 +9,8 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from ..closing import Closing
 from ..errors import RunFailed
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -29,7 +28,7 @@ class LinkRefused(RunFailed):
         super().__init__(f"{path!r} is a link to {target!r}, {why}", hint=hint or "write the file itself in its place")
 
 
-class Directory:
+class Directory(Closing):
     """Is a directory that is held open. Close it, or use `with`. `path` is what it was opened by, for messages
     alone."""
 
@@ -46,14 +45,6 @@ class Directory:
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # -- directories below -----------------------------------------------------------------------------------------
 

@@ -15,12 +15,12 @@ from .directory import Directory, LinkRefused
 
 # Deeper than anything that a person makes, and less than what handles and Python's stack allow.
 MAX_DEPTH = 200
-_CHUNK = 1 << 20
+_CHUNK_BYTES = 1 << 20
 _Listing: TypeAlias = list[os.DirEntry[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundEntry:
     """One thing below the directory that is walked."""
 
     path: str
@@ -56,7 +56,7 @@ class Found:
 
 def walk(
     top: Directory, *, skip: Callable[[str], bool] | None = None, prefix: str = "", whole: bool = False
-) -> Iterator[Found]:
+) -> Iterator[FoundEntry]:
     """Yields everything below `top`, a directory before what is in it, names sorted. Links are yielded, never followed.
     What `skip` says of a name is left out with all that is in it. What vanishes meanwhile is left out too, or is a
     FileNotFoundError where the `whole` has to be there. RunFailed for a tree that is too deep."""
@@ -68,7 +68,7 @@ class _Walk:
     skip: Callable[[str], bool] | None
     whole: bool
 
-    def go(self, top: Directory, items: _Listing, prefix: str, depth: int) -> Iterator[Found]:
+    def go(self, top: Directory, items: _Listing, prefix: str, depth: int) -> Iterator[FoundEntry]:
         if depth > MAX_DEPTH:
             raise RunFailed(
                 f"{top.path} is deeper than {MAX_DEPTH} directories", hint="stop what makes directories in a circle"
@@ -86,11 +86,11 @@ class _Walk:
                 continue
             path = f"{prefix}{item.name}"
             if inner is None:
-                yield Found(path, item.name, top, status)
+                yield FoundEntry(path, item.name, top, status)
                 continue
             with inner:
                 below = _listed(inner)
-                yield Found(path, item.name, top, status, empty=not below)
+                yield FoundEntry(path, item.name, top, status, empty=not below)
                 yield from self.go(inner, below, f"{path}/", depth + 1)
 
 
@@ -120,7 +120,7 @@ def _copy(source: Directory, top: Directory, prefix: str, dest: Directory, above
                 _write(opened, dest, found.path)
 
 
-def _copy_target(source: Directory, link: Found, dest: Directory, above: frozenset[int]) -> None:
+def _copy_target(source: Directory, link: FoundEntry, dest: Directory, above: frozenset[int]) -> None:
     try:
         try:
             inner = source.below(link.path)
@@ -151,7 +151,7 @@ def pour(source: IO[bytes], into: BinaryIO) -> None:
         while os.copy_file_range(source.fileno(), into.fileno(), 1 << 30):
             pass
     # What is left: all of it where the kernel cannot (two file systems, one that makes its files up), else nothing.
-    while block := source.read(_CHUNK):
+    while block := source.read(_CHUNK_BYTES):
         into.write(block)
 
 
@@ -164,11 +164,11 @@ def move(parent: Directory, name: str, into: Directory, new: str) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-    _copy_exactly(Found(name, name, parent, parent.status(name)), into, new)
+    _copy_exactly(FoundEntry(name, name, parent, parent.status(name)), into, new)
     parent.remove(name)
 
 
-def _copy_exactly(found: Found, into: Directory, path: str) -> None:
+def _copy_exactly(found: FoundEntry, into: Directory, path: str) -> None:
     if found.is_directory:
         into.below(path, make=True, links=False).close()
         with found.directory.below(found.name, links=False) as inner:
@@ -178,7 +178,7 @@ def _copy_exactly(found: Found, into: Directory, path: str) -> None:
         _copy_one(found, into, path)
 
 
-def _copy_one(found: Found, into: Directory, path: str) -> None:
+def _copy_one(found: FoundEntry, into: Directory, path: str) -> None:
     if found.is_directory:
         into.below(path, make=True, links=False).close()
         return

@@ -11,7 +11,7 @@ from ..domain.containers import USAGE, EngineSnapshot, Image, usage_series
 from .opened import OpenProject
 
 if TYPE_CHECKING:
-    from ..delivery.environment.replica_logs import Following
+    from ..delivery.environment.replica_logs import LogFollower
     from ..domain.plans import Plan
     from ..domain.shells import ShellSession
     from ..domain.watching import Series
@@ -87,13 +87,13 @@ class Containers:
 
     # Logs and usage
 
-    def follow_logs(self, environment: str, *, replica: str = "", tail: int | None = None) -> Following:
+    def follow_logs(self, environment: str, *, replica: str = "", tail: int | None = None) -> LogFollower:
         """Returns the logs of an environment's replicas as one, kept up to date until it is closed; `tail` is how
         many of the newest lines of each come first."""
-        from ..delivery.environment.replica_logs import Following
+        from ..delivery.environment.replica_logs import LogFollower
 
         found = self._opened.config.environment(environment)
-        return Following(self._opened.config, self._opened.journal, found, only=replica, tail=tail)
+        return LogFollower(self._opened.config, self._opened.journal, found, only=replica, tail=tail)
 
     def log(self, environment: str, replica: str) -> Path:
         """Returns the path of the log of a replica (or of the proxy), which may not exist yet."""

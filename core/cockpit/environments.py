@@ -74,7 +74,7 @@ class Environments:
     # Canaries
 
     def canary(self, environment: str) -> CanaryStatus | None:
-        """Returns the canary under way in an environment, from the journal; None when there is none."""
+        """Returns the running canary in an environment, from the journal; None when there is none."""
         from ..delivery.rollout.canary import status
 
         return status(self._opened.journal, environment)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from ..domain.project import Scalar
 from ..errors import UsageError
 from .conditions import evaluate, parse
-from .shell import Place, places, quoted
+from .shell import Quoting, places, quoted
 
 Values = Mapping[str, Mapping[str, Scalar]]
 
@@ -70,7 +70,7 @@ def render(template: str, values: Values, *, quote: bool) -> str:
     value with a NUL byte.
     """
     found = placeholders(template)
-    where = places(template, [(each.start, each.end) for each in found]) if quote else [Place.BARE] * len(found)
+    where = places(template, [(each.start, each.end) for each in found]) if quote else [Quoting.BARE] * len(found)
     parts: list[str] = []
     position = 0
     for each, place in zip(found, where, strict=True):

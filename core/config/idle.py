@@ -7,15 +7,17 @@ from ..domain.project import Project
 from .reader import Record
 
 _SECTIONS = ("git", "monitors", "alerts", "infra")
-_NOTHING = "accepted but not implemented yet"
-_NOBODY = "accepted, but no installed package implements it"
+_NOT_IMPLEMENTED = "accepted but not implemented yet"
+_NO_PACKAGE = "accepted, but no installed package implements it"
 
 
 def idle(record: Record, project: Project) -> tuple[str, ...]:
     """Returns the sentences: sections first, then single keys, in the order of the file."""
-    lines = [f"{key}: {_NOTHING}" for key in _SECTIONS if record.has(key)]
+    lines = [f"{key}: {_NOT_IMPLEMENTED}" for key in _SECTIONS if record.has(key)]
     lines += [
-        f"pipelines.{name}.on.alert: {_NOTHING}" for name, pipeline in project.pipelines.items() if pipeline.on.alerts
+        f"pipelines.{name}.on.alert: {_NOT_IMPLEMENTED}"
+        for name, pipeline in project.pipelines.items()
+        if pipeline.on.alerts
     ]
     steps = [
         (f"pipelines.{name}.steps.{step.name}", step.executor)
@@ -24,12 +26,12 @@ def idle(record: Record, project: Project) -> tuple[str, ...]:
     ]
     drivers = [(f"environments.{name}", environment.driver) for name, environment in project.environments.items()]
     lines += [
-        f"{where}.executor: {name}: {_NOBODY}, so the step will fail"
+        f"{where}.executor: {name}: {_NO_PACKAGE}, so the step will fail"
         for where, name in steps
         if not plugins.installed("executors", name)
     ]
     lines += [
-        f"{where}.driver: {name}: {_NOBODY}, so a change there will fail"
+        f"{where}.driver: {name}: {_NO_PACKAGE}, so a change there will fail"
         for where, name in drivers
         if not plugins.installed("drivers", name)
     ]

@@ -14,7 +14,7 @@ from .. import plugins
 from ..domain.durations import parse_duration, parse_percent
 from ..domain.project import Scalar
 from .reader import INVALID, Reader, shorten
-from .source import Node
+from .source import YamlNode
 
 Schema = dict[str, Any]
 
@@ -36,8 +36,8 @@ _YES_NO = {
 }
 
 
-class Kind(Protocol):
-    def read(self, node: Node, key: str, reader: Reader) -> Any: ...
+class ValueKind(Protocol):
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any: ...
     def schema(self) -> Schema: ...
 
 
@@ -45,7 +45,7 @@ def has_placeholder(text: str) -> bool:
     return "${{" in text
 
 
-def _value(node: Node, key: str, reader: Reader) -> str | Any:
+def _value(node: YamlNode, key: str, reader: Reader) -> str | Any:
     """Returns the text of a value that is not a text in the end. Quotes are allowed only around a variable."""
     if node.null:
         return reader.problem(node, key, "has no value", "give it one, or leave the key out")
@@ -57,7 +57,7 @@ def _value(node: Node, key: str, reader: Reader) -> str | Any:
     )
 
 
-def _shown(node: Node, text: str) -> str:
+def _shown(node: YamlNode, text: str) -> str:
     """Returns a value as it was written. The value of a variable is not repeated, because it may be a secret."""
     return f"`{shorten(node.text)}`" + (" (with its variables filled in)" if node.text != text else "")
 
@@ -76,7 +76,7 @@ class Text:
     check: Callable[[str], str] | None = None
     """Returns what is wrong with the text, or ""."""
 
-    def read(self, node: Node, key: str, reader: Reader) -> Any:
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
         if node.null and not self.empty:
             return reader.problem(node, key, "has no value", "give it one, or leave the key out")
         text = reader.text(node, key, variables=self.variables)
@@ -118,7 +118,7 @@ class Integer:
     high: int | None = None
     templated: bool = False
 
-    def read(self, node: Node, key: str, reader: Reader) -> Any:
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
         if self.templated and node.kind == "text" and has_placeholder(node.text):
             return node.text
         text = _value(node, key, reader)
@@ -138,7 +138,7 @@ class Number:
     low: float | None = None
     high: float | None = None
 
-    def read(self, node: Node, key: str, reader: Reader) -> Any:
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
         text = _value(node, key, reader)
         if text is INVALID:
             return INVALID
@@ -150,7 +150,7 @@ class Number:
         return {"anyOf": [{"type": "number", **_bounds(self.low, self.high)}, _VARIABLE]}
 
 
-def _bounded(value: float, low: float | None, high: float | None, node: Node, key: str, reader: Reader) -> Any:
+def _bounded(value: float, low: float | None, high: float | None, node: YamlNode, key: str, reader: Reader) -> Any:
     if (
         (low is not None and value < low)
         or (high is not None and value > high)
@@ -173,7 +173,7 @@ def _bounds(low: float | None, high: float | None) -> Schema:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Flag:
-    def read(self, node: Node, key: str, reader: Reader) -> Any:
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
         text = _value(node, key, reader)
         if text is INVALID:
             return INVALID
@@ -194,7 +194,7 @@ class Duration:
 
     low: float = 0.0
 
-    def read(self, node: Node, key: str, reader: Reader) -> Any:
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
         text = reader.text(node, key)
         if text is INVALID:
             return INVALID
@@ -220,7 +220,7 @@ class Share:
 
     high: float = 1.0
 
-    def read(self, node: Node, key: str, reader: Reader) -> Any:
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
         text = reader.text(node, key)
         if text is INVALID:
             return INVALID
@@ -243,7 +243,7 @@ class Share:
 class Amount:
     """A bound on a signal: a number, a share (`20%` is 0.2) or a length of time (`50ms` is 0.05)."""
 
-    def read(self, node: Node, key: str, reader: Reader) -> Any:
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
         text = reader.text(node, key)
         if text is INVALID:
             return INVALID
@@ -266,7 +266,7 @@ class Size:
 
     low: int = 0
 
-    def read(self, node: Node, key: str, reader: Reader) -> Any:
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
         text = reader.text(node, key)
         if text is INVALID:
             return INVALID
@@ -288,7 +288,7 @@ class Choice:
 
     words: Sequence[str]
 
-    def read(self, node: Node, key: str, reader: Reader) -> Any:
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
         return _one_of(self.words, node, key, reader)
 
     def schema(self) -> Schema:
@@ -299,9 +299,9 @@ class Choice:
 class PluginName:
     """The name of a plug-in of `core/plugins.py`, Podium's own or another package's."""
 
-    kind: plugins.Kind
+    kind: plugins.PluginKind
 
-    def read(self, node: Node, key: str, reader: Reader) -> Any:
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
         return _one_of(plugins.choices(self.kind), node, key, reader, also=lambda text: plugins.known(self.kind, text))
 
     def schema(self) -> Schema:
@@ -310,7 +310,7 @@ class PluginName:
 
 
 def _one_of(
-    words: Sequence[str], node: Node, key: str, reader: Reader, also: Callable[[str], bool] = lambda _: False
+    words: Sequence[str], node: YamlNode, key: str, reader: Reader, also: Callable[[str], bool] = lambda _: False
 ) -> Any:
     text = Text().read(node, key, reader)
     if text is INVALID or text in words or also(text):
@@ -326,7 +326,7 @@ class Value:
     So a step's name and command always show a value exactly as podium.yaml does.
     """
 
-    def read(self, node: Node, key: str, reader: Reader) -> Any:
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
         text = Text().read(node, key, reader)
         if text is INVALID:
             return INVALID

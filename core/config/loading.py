@@ -14,7 +14,7 @@ from . import build, source
 from .idle import idle
 from .reader import MAX_PROBLEMS, Reader, Record
 from .references import check
-from .source import Node
+from .source import YamlNode
 from .table import PROJECT
 
 
@@ -35,7 +35,7 @@ def from_text(text: str, name: str, root: Path, home: Path, environ: Mapping[str
     return replace(found, idle=idle(record, found), digest=sha256(text.encode()).hexdigest())
 
 
-def read(node: Node, reader: Reader) -> Record:
+def read(node: YamlNode, reader: Reader) -> Record:
     record = PROJECT.read(node, "", reader)
     if not isinstance(record, Record):
         raise ConfigError(tuple(reader.problems))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ..domain.text import one_line
 from ..errors import Problem
-from .source import Node
+from .source import YamlNode
 from .variables import expand
 
 MAX_PROBLEMS = 50
@@ -30,10 +30,10 @@ class Record:
     """A section as read: `values` by key (without invalid ones), `nodes` by key (with invalid ones), `node` its
     position, `path` its key path."""
 
-    node: Node
+    node: YamlNode
     path: str
     values: Mapping[str, Any]
-    nodes: Mapping[str, Node]
+    nodes: Mapping[str, YamlNode]
 
     def get(self, key: str, default: Any = None) -> Any:
         return self.values.get(key, default)
@@ -42,7 +42,7 @@ class Record:
         """Tells whether the key was written, valid or not."""
         return key in self.nodes
 
-    def at(self, key: str, index: int | None = None) -> Node:
+    def at(self, key: str, index: int | None = None) -> YamlNode:
         """Returns the node of a value, or of its index-th item; a single value may stand for a list of one."""
         node = self.nodes.get(key, self.node)
         return node.items[index] if index is not None and node.kind == "list" and index < len(node.items) else node
@@ -59,7 +59,7 @@ class Reader:
     secrets: list[str] = field(default_factory=list[str])
     seen: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
-    def problem(self, node: Node, key: str, message: str, hint: str = "") -> Any:
+    def problem(self, node: YamlNode, key: str, message: str, hint: str = "") -> Any:
         """Notes a problem and returns INVALID, so that a kind can `return reader.problem(…)`."""
         self.problems.append(Problem(self.file, node.line, node.column, key, message, hint))
         return INVALID
@@ -69,7 +69,7 @@ class Reader:
         words is the slow part."""
         return did_you_mean(word, known) if len(self.problems) < MAX_PROBLEMS else ""
 
-    def text(self, node: Node, key: str, *, variables: bool = True) -> str | Any:
+    def text(self, node: YamlNode, key: str, *, variables: bool = True) -> str | Any:
         """Returns a scalar's text with its variables filled in; INVALID for a list, a mapping, or a variable that is
         not set."""
         if node.kind != "text":
@@ -94,7 +94,7 @@ class Reader:
         return found.text
 
 
-def article(node: Node) -> str:
+def article(node: YamlNode) -> str:
     """Returns a node's kind in words."""
     if node.null:
         return "nothing"

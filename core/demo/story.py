@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from ..domain.delivery import How
-from ..domain.demo import DemoEvent, DemoResult, Told
+from ..domain.demo import DemoEvent, DemoResult, EventKind
 from ..domain.models import Version
 from ..domain.runs import Run, RunState, Step, StepState
 from ..domain.verdicts import GateReport, Verdict
 from ..errors import PodiumError, Refused, RunFailed
-from .project import Changes, make, possible
-from .traffic import Count, Traffic
+from .project import DemoRepository, make, possible
+from .traffic import DemoTraffic, TrafficCount
 
 if TYPE_CHECKING:
     from .facade import Facade
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 POLL_INTERVAL = 0.05
 PIPELINE = "release"
 ENVIRONMENT = "production"
-RATE = 50.0  # requests a second
-NOTICED_SECONDS = 20.0
-SWITCH_SECONDS = 60.0
-END_SECONDS = 20.0
-AGENT_SECONDS = 5.0
+REQUEST_RATE = 50.0  # requests a second
+NOTICE_TIMEOUT = 20.0
+SWITCH_TIMEOUT = 60.0
+END_TIMEOUT = 20.0
+AGENT_TIMEOUT = 5.0
 
 
 class Demo:
@@ -44,9 +44,9 @@ class Demo:
         self.results: list[DemoResult] = []
         self._opened = opened
         self._cockpit: Facade | None = None
-        self._changes: Changes | None = None
-        self._traffic: Traffic | None = None
-        self._counted = Count()
+        self._changes: DemoRepository | None = None
+        self._traffic: DemoTraffic | None = None
+        self._counted = TrafficCount()
         self._agent_starting = False
 
     @property
@@ -73,7 +73,7 @@ class Demo:
         yield from self._back_and_forth()
         self.results.append(DemoResult("the whole demonstration", "done", time.monotonic() - began))
 
-    def _make(self) -> Changes:
+    def _make(self) -> DemoRepository:
         from ..delivery.proxy.haproxy import binary
 
         possible(self.directory)
@@ -81,24 +81,24 @@ class Demo:
         return make(self.directory)
 
     def _begin(self) -> Iterator[DemoEvent]:
-        yield DemoEvent(Told.CHAPTER, "A project", str(self.directory))
+        yield DemoEvent(EventKind.CHAPTER, "A project", str(self.directory))
         self._changes = self._make()
         self._cockpit = self._opened(self.directory)
         yield DemoEvent(
-            Told.DONE,
+            EventKind.DONE,
             "a git repository with the example project: flights out of New York, 2013",
             f"commit {self._changes.head()[:9]}",
         )
         for note in self._changes.ports.notes:
-            yield DemoEvent(Told.DONE, note)
+            yield DemoEvent(EventKind.DONE, note)
         self._agent_starting = True
         agent = self.cockpit.agent.start()
         self._agent_starting = False
-        yield DemoEvent(Told.DONE, "the agent watches the repository and what is served", f"process {agent.pid}")
+        yield DemoEvent(EventKind.DONE, "the agent watches the repository and what is served", f"process {agent.pid}")
 
     def _first(self) -> Iterator[DemoEvent]:
         yield DemoEvent(
-            Told.CHAPTER,
+            EventKind.CHAPTER,
             "From commit 1 to a served model",
             "tests, data, training, registration, gate, staging, smoke test, production",
         )
@@ -106,20 +106,20 @@ class Demo:
         ended = yield from self._follow(run)
         self._must_succeed(ended)
         serving = self.cockpit.environments.get(ENVIRONMENT)
-        yield DemoEvent(Told.DONE, f"version {serving.serving} is champion and serves", serving.url)
+        yield DemoEvent(EventKind.DONE, f"version {serving.serving} is champion and serves", serving.url)
         self._result("commit 1: first model", f"v{serving.serving} serves", ended)
 
     def _better(self) -> Iterator[DemoEvent]:
         yield DemoEvent(
-            Told.CHAPTER,
+            EventKind.CHAPTER,
             "A better model, promoted under traffic",
-            f"{RATE:.0f} requests a second, replayed from August",
+            f"{REQUEST_RATE:.0f} requests a second, replayed from August",
         )
-        self._traffic = Traffic(self.directory, self.cockpit.environments.get(ENVIRONMENT).url, RATE)
+        self._traffic = DemoTraffic(self.directory, self.cockpit.environments.get(ENVIRONMENT).url, REQUEST_RATE)
         self._traffic.wait_until_flowing()
         before = self._traffic.count()
         commit, subject = self.changes.apply("better")
-        yield DemoEvent(Told.DONE, f"committed and pushed to main: {subject}", commit[:9])
+        yield DemoEvent(EventKind.DONE, f"committed and pushed to main: {subject}", commit[:9])
         run = yield from self._noticed(commit)
         ended = yield from self._follow(run)
         self._must_succeed(ended)
@@ -130,11 +130,11 @@ class Demo:
         self._result("commit 2: better model, promoted", f"v{serving.serving} serves", ended, count)
 
     def _worse(self) -> Iterator[DemoEvent]:
-        yield DemoEvent(Told.CHAPTER, "A worse model, refused")
+        yield DemoEvent(EventKind.CHAPTER, "A worse model, refused")
         serving = self.cockpit.environments.get(ENVIRONMENT).serving
         before = self._counted
         commit, subject = self.changes.apply("worse")
-        yield DemoEvent(Told.DONE, f"committed and pushed to main: {subject}", commit[:9])
+        yield DemoEvent(EventKind.DONE, f"committed and pushed to main: {subject}", commit[:9])
         run = yield from self._noticed(commit)
         ended = yield from self._follow(run, failing="gate")
         gate = next((step for step in self.cockpit.runs.steps(ended.id) if step.name == "gate"), None)
@@ -142,11 +142,11 @@ class Demo:
             raise RunFailed("the gate let the worse model through", hint=f"podium -C {self.directory} show {ended.id}")
         yield from self._verdicts(ended)
         count = self._settled() - before
-        yield DemoEvent(Told.DONE, f"nothing changed: version {serving} serves on")
+        yield DemoEvent(EventKind.DONE, f"nothing changed: version {serving} serves on")
         self._result("commit 3: worse model", "refused by the gate", ended, count)
 
     def _back_and_forth(self) -> Iterator[DemoEvent]:
-        yield DemoEvent(Told.CHAPTER, "Back to version 1, and forward again", "the traffic goes on")
+        yield DemoEvent(EventKind.CHAPTER, "Back to version 1, and forward again", "the traffic goes on")
         status = self.cockpit.environments.get(ENVIRONMENT)
         newer, older = status.serving, status.rollback_to
         if newer is None or older is None:
@@ -155,7 +155,7 @@ class Demo:
         held = [row for row in self.cockpit.models.quarantined() if row.version == newer]
         if held:
             yield DemoEvent(
-                Told.DONE,
+                EventKind.DONE,
                 f"version {newer} and its commit are quarantined: no push deploys them again until a person lifts it",
             )
             self.cockpit.models.lift_quarantine(newer, why="it was only shown")
@@ -181,7 +181,7 @@ class Demo:
     # What the chapters share
 
     @property
-    def changes(self) -> Changes:
+    def changes(self) -> DemoRepository:
         if self._changes is None:
             raise RunFailed("the demonstration has not begun")
         return self._changes
@@ -189,11 +189,14 @@ class Demo:
     def _noticed(self, commit: str) -> Generator[DemoEvent, None, Run]:
         """Waits for the run that the agent starts for `commit` and returns it. Raises RunFailed if there is none."""
         began = time.monotonic()
-        while time.monotonic() - began < NOTICED_SECONDS:
+        while time.monotonic() - began < NOTICE_TIMEOUT:
             for run in self.cockpit.runs.list(limit=5, name=PIPELINE):
                 if run.commit == commit:
                     yield DemoEvent(
-                        Told.DONE, f"the agent noticed the push and started run {run.id}", "", time.monotonic() - began
+                        EventKind.DONE,
+                        f"the agent noticed the push and started run {run.id}",
+                        "",
+                        time.monotonic() - began,
                     )
                     return run
             time.sleep(POLL_INTERVAL)
@@ -210,7 +213,7 @@ class Demo:
                 if told.get(step.name) is not step.state:
                     told[step.name] = step.state
                     if step.state is StepState.RUNNING:
-                        yield DemoEvent(Told.DOING, step.name)
+                        yield DemoEvent(EventKind.DOING, step.name)
                     elif step.state.finished and step.state is not StepState.SKIPPED:
                         yield _step_event(step, failing)
             yield from self._meanwhile()
@@ -238,7 +241,7 @@ class Demo:
     def _verdicts(self, run: Run) -> Iterator[DemoEvent]:
         """Yields the gate's checks in this run, with their values."""
         for report in self._reports(run):
-            told = Told.DONE if report.verdict is Verdict.PASS else Told.BAD
+            told = EventKind.DONE if report.verdict is Verdict.PASS else EventKind.BAD
             against = f" against champion v{report.champion}" if report.champion is not None else ""
             yield DemoEvent(
                 told,
@@ -248,7 +251,7 @@ class Demo:
             for check in report.checks:
                 if check.baseline is not None or check.verdict is not Verdict.PASS:
                     yield DemoEvent(
-                        Told.DONE if check.verdict is Verdict.PASS else Told.BAD,
+                        EventKind.DONE if check.verdict is Verdict.PASS else EventKind.BAD,
                         f"  {check.name}: {check.message}",
                         check.verdict.value,
                     )
@@ -266,14 +269,14 @@ class Demo:
                 return [report for report in reports if report.run_id in (run.id, None)][:1]
         return []
 
-    def _settled(self) -> Count:
-        """Returns the traffic's count once every request that was under way has been counted; the next chapter
+    def _settled(self) -> TrafficCount:
+        """Returns the traffic's count once every request that was running has been counted; the next chapter
         counts from there."""
         if self._traffic is not None:
             self._counted = self._traffic.settled()
         return self._counted
 
-    def _result(self, what: str, outcome: str, run: Run, count: Count | None = None) -> None:
+    def _result(self, what: str, outcome: str, run: Run, count: TrafficCount | None = None) -> None:
         seconds = run.ended - run.started if run.ended is not None and run.started is not None else None
         self.results.append(
             DemoResult(what, outcome, seconds, count.sent if count else None, count.failed if count else None)
@@ -311,7 +314,7 @@ class Demo:
 def _end_agent(cockpit: Facade, starting: bool) -> list[str]:
     """Stops the agent. One whose start was interrupted has yet to report; without waiting for it, it would keep
     running."""
-    deadline = time.monotonic() + (AGENT_SECONDS if starting else 0.0)
+    deadline = time.monotonic() + (AGENT_TIMEOUT if starting else 0.0)
     while not cockpit.agent.status().alive and time.monotonic() < deadline:
         time.sleep(POLL_INTERVAL)
     return ["the agent"] if cockpit.agent.stop() else []
@@ -324,7 +327,7 @@ def _end_runs(cockpit: Facade) -> list[str]:
             cockpit.runs.cancel(run.id, why="the demonstration ends")
         except Refused:  # it ended meanwhile
             continue
-    deadline = time.monotonic() + END_SECONDS
+    deadline = time.monotonic() + END_TIMEOUT
     while cockpit.runs.active() and time.monotonic() < deadline:
         cockpit.runs.recover()
         time.sleep(POLL_INTERVAL)
@@ -340,19 +343,19 @@ def _step_event(step: Step, failing: str) -> DemoEvent:
         detail = (
             "unchanged, from the cache" if step.cached else ", ".join(f"{key} {value}" for key, value in shown.items())
         )
-        return DemoEvent(Told.DONE, step.name, detail, seconds)
+        return DemoEvent(EventKind.DONE, step.name, detail, seconds)
     detail = "as it should" if step.name == failing else step.message.partition("\n")[0]
-    return DemoEvent(Told.BAD, f"{step.name} {step.state.value}", detail, seconds)
+    return DemoEvent(EventKind.BAD, f"{step.name} {step.state.value}", detail, seconds)
 
 
-def _traffic_event(text: str, count: Count, seconds: float | None = None) -> DemoEvent:
-    return DemoEvent(Told.BAD if count.failed else Told.DONE, text, str(count), seconds)
+def _traffic_event(text: str, count: TrafficCount, seconds: float | None = None) -> DemoEvent:
+    return DemoEvent(EventKind.BAD if count.failed else EventKind.DONE, text, str(count), seconds)
 
 
 def _wait_for_version(url: str, version: int, began: float, state: Callable[[], RunState]) -> float:
     """Returns the seconds from `began` until the environment answers as `version`, as a client sees it."""
     parts = urlsplit(url)
-    while time.monotonic() - began < SWITCH_SECONDS:
+    while time.monotonic() - began < SWITCH_TIMEOUT:
         connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=5.0)
         try:
             connection.request("GET", "/version")

@@ -15,13 +15,13 @@ from typing import Any
 
 from ..errors import RunFailed
 
-_FIRST_SECONDS = 40.0  # reading a month of flights takes a few seconds, more while the machine trains
+_FIRST_ANSWER_TIMEOUT = 40.0  # reading a month of flights takes a few seconds, more while the machine trains
 _COUNT_INTERVAL = 0.25  # seconds between two counts
 _MAX_SECONDS = 3600  # seconds after which the traffic ends by itself, should everything else have been killed
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class TrafficCount:
     """The number of requests sent and of those that failed, by reason."""
 
     sent: int = 0
@@ -31,9 +31,9 @@ class Count:
     def failed(self) -> int:
         return sum(self.failures.values())
 
-    def __sub__(self, other: Count) -> Count:
+    def __sub__(self, other: TrafficCount) -> TrafficCount:
         since = {reason: number - other.failures.get(reason, 0) for reason, number in self.failures.items()}
-        return Count(self.sent - other.sent, {reason: number for reason, number in since.items() if number})
+        return TrafficCount(self.sent - other.sent, {reason: number for reason, number in since.items() if number})
 
     def __str__(self) -> str:
         reasons = (
@@ -42,7 +42,7 @@ class Count:
         return f"{self.sent} requests meanwhile, {self.failed} lost{reasons}"
 
 
-class Traffic:
+class DemoTraffic:
     """Sends requests at an even rate to `url`, until `stop()`."""
 
     def __init__(self, directory: Path, url: str, rate: float) -> None:
@@ -68,7 +68,7 @@ class Traffic:
             start_new_session=True,
         )
         self._told = threading.Condition()
-        self._count = Count()
+        self._count = TrafficCount()
         self._lines = 0
         self._errors = ""
         for read in (self._read, self._read_errors):
@@ -79,7 +79,7 @@ class Traffic:
             with contextlib.suppress(ValueError, KeyError, AttributeError):
                 found: dict[str, Any] = json.loads(line)
                 with self._told:
-                    self._count = Count(
+                    self._count = TrafficCount(
                         int(found["sent"]), {str(reason): int(number) for reason, number in found["failures"].items()}
                     )
                     self._lines += 1
@@ -92,20 +92,20 @@ class Traffic:
         for line in self._process.stderr or ():
             self._errors = (self._errors + line)[-2000:]
 
-    def count(self) -> Count:
+    def count(self) -> TrafficCount:
         with self._told:
             return self._count
 
     def wait_until_flowing(self) -> None:
         """Waits for the first answer. Raises RunFailed if none arrives in time."""
-        deadline = time.monotonic() + _FIRST_SECONDS
+        deadline = time.monotonic() + _FIRST_ANSWER_TIMEOUT
         while self.count().sent == 0:
             self._next_line(deadline)
 
-    def settled(self) -> Count:
-        """Returns the count after the next two reports, which includes every request that was under way at the call
+    def settled(self) -> TrafficCount:
+        """Returns the count after the next two reports, which includes every request that was running at the call
         and answered promptly."""
-        deadline = time.monotonic() + _FIRST_SECONDS
+        deadline = time.monotonic() + _FIRST_ANSWER_TIMEOUT
         for _ in range(2):
             self._next_line(deadline)
         return self.count()

@@ -14,9 +14,9 @@ from .runs import Run, RunState
 from .verdicts import VersionVerdict, quarantine_of, taken_back
 from .watching import AgentStatus, Alert
 
-RECENT = 6 * 3600.0
+RECENT_SECONDS = 6 * 3600.0
 """Seconds after which a run that failed is history."""
-WATCH = "podium watch --daemon"
+WATCH_COMMAND = "podium watch --daemon"
 
 
 class Reason(StrEnum):
@@ -87,8 +87,8 @@ def _of_environment(status: EnvironmentStatus, agent: AgentStatus | None, now: f
         yield Need(0, Reason.ENGINE, name, health.words, environment=name)
     if health.condition is Condition.DOWN:
         watched = agent is not None and agent.alive
-        words = f"{health.words}; " + ("the agent brings it back" if watched else f"start the agent ({WATCH})")
-        yield Need(0, Reason.DOWN, name, words, "" if watched else WATCH, environment=name)
+        words = f"{health.words}; " + ("the agent brings it back" if watched else f"start the agent ({WATCH_COMMAND})")
+        yield Need(0, Reason.DOWN, name, words, "" if watched else WATCH_COMMAND, environment=name)
     for difference in status.differences:
         yield Need(1, Reason.DIFFERENCE, name, difference.words, f"podium repair -e {name}", environment=name)
     canary = status.canary
@@ -124,7 +124,7 @@ def _of_runs(runs: Iterable[Run], now: float) -> Iterator[Need]:
             yield Need(2, Reason.APPROVAL, subject, words, f"podium approve {run.id}", run_id=run.id)
         newest = (run.kind, run.name) not in seen
         seen.add((run.kind, run.name))
-        if not newest or now - run.created >= RECENT:
+        if not newest or now - run.created >= RECENT_SECONDS:
             continue
         message = f": {run.message}" if run.message else ""
         if run.state is RunState.FAILED:
@@ -146,7 +146,7 @@ def _of_agent(agent: AgentStatus | None, now: float) -> Iterator[Need]:
     if agent is not None and not agent.alive and agent.pid:
         age = fmt.age(agent.heartbeat, now) if agent.heartbeat else ""
         seen = f", last seen {'just now' if age == 'now' else f'{age} ago'}" if age else ""
-        yield Need(2, Reason.AGENT, "agent", f"is gone{seen}: nothing is healed or triggered", WATCH)
+        yield Need(2, Reason.AGENT, "agent", f"is gone{seen}: nothing is healed or triggered", WATCH_COMMAND)
 
 
 @dataclass(frozen=True, slots=True)

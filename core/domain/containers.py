@@ -48,7 +48,7 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Unneeded:
+class UnneededImage:
     """An image on an engine that nothing needs any more."""
 
     engine: str
@@ -62,14 +62,14 @@ class Unneeded:
     """Why nothing needs it, in a few words."""
 
 
-def written_unneeded(images: Iterable[Unneeded]) -> str:
+def written_unneeded(images: Iterable[UnneededImage]) -> str:
     """Returns images as the text that a plan's arguments have."""
     return json.dumps([asdict(each) for each in images])
 
 
-def read_unneeded(text: str) -> tuple[Unneeded, ...]:
+def read_unneeded(text: str) -> tuple[UnneededImage, ...]:
     """Returns the images that such a text has."""
-    return tuple(Unneeded(**each) for each in json.loads(text))
+    return tuple(UnneededImage(**each) for each in json.loads(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,18 +158,18 @@ USAGE = ("cpu", "memory", "received", "sent")
 
 
 # No environment has it in its name (config/sections.py).
-_OF = "/"
+_SERIES_SEPARATOR = "/"
 
 
 def usage_series(environment: str, container: str) -> str:
     """Returns the name under which the samples of one container are kept, beside those of its environment.
     `container` is its replica's id, or its name if it has none (the proxy)."""
-    return f"{environment}{_OF}{container}"
+    return f"{environment}{_SERIES_SEPARATOR}{container}"
 
 
 def of_container(series: str) -> bool:
     """Tells whether samples of this name belong to a container, not to an environment."""
-    return _OF in series
+    return _SERIES_SEPARATOR in series
 
 
 def step_key(base: str, digest: str) -> str:

@@ -138,7 +138,7 @@ class CanaryState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CanaryStatus:
-    """A canary under way. Times are seconds since the epoch."""
+    """A running canary. Times are seconds since the epoch."""
 
     deployment: int
     environment: str
@@ -237,7 +237,7 @@ class Condition(StrEnum):
     UNREACHABLE = "unreachable"  # its engine does not answer
     DOWN = "down"  # it should serve and does not
     STOPPED = "stopped"  # a person stopped it
-    CANARY = "canary"  # one is under way
+    CANARY = "canary"  # one is running
     PAUSED = "paused"  # a canary is paused
     WAITING = "waiting"  # a canary waits for a decision
     CHANGING = "changing"
@@ -342,7 +342,7 @@ class EnvironmentStatus:
     # Why something cannot be asked of it now, empty where it can: for those who refuse and for those who offer.
 
     def why_not_change(self) -> str:
-        """Returns why it cannot be changed now: another change is under way."""
+        """Returns why it cannot be changed now: another change is running."""
         return f"{self.name} is being changed by {self.locked_by}" if self.locked_by else ""
 
     def why_not_stop(self) -> str:
@@ -373,7 +373,7 @@ class EnvironmentStatus:
 
 
 def no_canary(environment: str) -> str:
-    return f"no canary is under way in {environment}"
+    return f"no canary is running in {environment}"
 
 
 def nothing_to_repair(environment: str) -> str:
@@ -381,7 +381,7 @@ def nothing_to_repair(environment: str) -> str:
 
 
 class CanaryRequest(StrEnum):
-    """A request to a canary under way. FULL sends all traffic to the new version now, ABORT undoes the rollout."""
+    """A request to a running canary. FULL sends all traffic to the new version now, ABORT undoes the rollout."""
 
     PAUSE = "pause"
     RESUME = "resume"
@@ -390,12 +390,12 @@ class CanaryRequest(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RecordedRequest:
     """One such request, as it is stored in the journal."""
 
     id: int
     deployment: int
-    order: CanaryRequest
+    request: CanaryRequest
     who: str
     at: float
     why: str = ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Told(StrEnum):
+class EventKind(StrEnum):
     """The kind of an event: CHAPTER begins one of the five parts, DOING names what is awaited, DONE its result."""
 
     CHAPTER = "chapter"
@@ -19,7 +19,7 @@ class Told(StrEnum):
 class DemoEvent:
     """One event of the demonstration. `seconds` is how long it took, if that is of interest."""
 
-    told: Told
+    kind: EventKind
     text: str
     detail: str = ""
     seconds: float | None = None

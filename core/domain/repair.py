@@ -14,7 +14,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-class Kind(StrEnum):
+class DifferenceKind(StrEnum):
     """The kind of a difference. Commands print the names, so names are only ever added."""
 
     INTERRUPTED = "interrupted"  # a change whose process is gone
@@ -41,7 +41,7 @@ class Difference:
     """One difference. `subject` is a replica's id, a container's name, an alias, or the environment. `words`
     describe it completely; `repair` is what a repair does about it, empty if it can do nothing."""
 
-    kind: Kind
+    kind: DifferenceKind
     subject: str
     words: str
     severity: Severity = Severity.PROBLEM

@@ -21,7 +21,7 @@ from .. import handover, plugins
 from ..child import end_with_parent
 from ..domain.runs import StepState
 from ..errors import Interrupted, PodiumError
-from .context import Builtin, StepContext, Upstream
+from .context import Builtin, StepContext, UpstreamStep
 
 
 def describe(context: StepContext, uses: str, result: Path, worker: int) -> str:
@@ -101,7 +101,7 @@ def _carry_out(document: Mapping[str, Any]) -> Mapping[str, Any]:
         project = load_project(Path(document["root"]), home=Path(document["home"]))
     journal = Journal.open(project.state / "journal.db")
     upstream = {
-        name: Upstream(name, StepState(state), results, key, origin)
+        name: UpstreamStep(name, StepState(state), results, key, origin)
         for name, state, results, key, origin in document["upstream"]
     }
     context = StepContext(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from contextlib import suppress
+from typing import Final
 
+from ..child import Unattended
 from ..domain.project import Project
 from ..domain.runs import Run
 from ..errors import PodiumError
 from . import environment
 
-_children: list[subprocess.Popen[bytes]] = []
+_children: Final = Unattended()
 
 
 def uses_containers(project: Project) -> bool:
@@ -26,7 +28,7 @@ def tidy(project: Project, run: Run | None = None) -> None:
         return
     from ..containers.engine.address import of_project
 
-    _children[:] = [child for child in _children if child.poll() is None]
+    _children.reap()
     with suppress(PodiumError, OSError):
         address = of_project(project)
         argv = [
@@ -40,7 +42,7 @@ def tidy(project: Project, run: Run | None = None) -> None:
             str(project.home),
             *([str(run.id)] if run is not None else []),
         ]
-        _children.append(
+        _children.add(
             subprocess.Popen(
                 argv,
                 cwd="/",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Upstream:
+class UpstreamStep:
     """An earlier step, at any distance. `origin_run` is the run that executed it if the step was restored from the
     cache, else None."""
 
@@ -37,7 +37,7 @@ class StepContext:
     """Full name of the step."""
     options: Mapping[str, Any]
     """The step's own keys of podium.yaml, with their values filled in."""
-    upstream: Mapping[str, Upstream] = field(default_factory=dict[str, Upstream])
+    upstream: Mapping[str, UpstreamStep] = field(default_factory=dict[str, UpstreamStep])
     """All earlier steps by name, nearest first."""
     attempt: int = 1
     """Number of the attempt, from 1."""

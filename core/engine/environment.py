@@ -14,7 +14,7 @@ from ..domain.project import ARTIFACT_ROOT, Project
 from ..domain.runs import Run
 from ..http_client import without_proxy_for_loopback
 
-_KEPT = (
+_KEPT_VARIABLES = (
     "HOME",
     "USER",
     "LOGNAME",
@@ -27,8 +27,8 @@ _KEPT = (
     "REQUESTS_CA_BUNDLE",
     "LD_LIBRARY_PATH",
 )
-_KEPT_BEGINNINGS = ("LANG", "LC_", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
-_PROXIES = frozenset({"http_proxy", "https_proxy", "no_proxy", "all_proxy", "ftp_proxy"})
+_KEPT_PREFIXES = ("LANG", "LC_", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+_PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "no_proxy", "all_proxy", "ftp_proxy"})
 
 
 def inherited(source: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -37,7 +37,7 @@ def inherited(source: Mapping[str, str] | None = None) -> dict[str, str]:
     kept = {
         name: value
         for name, value in source.items()
-        if name in _KEPT or name.startswith(_KEPT_BEGINNINGS) or name.lower() in _PROXIES
+        if name in _KEPT_VARIABLES or name.startswith(_KEPT_PREFIXES) or name.lower() in _PROXY_VARIABLES
     }
     tools = str(Path(source["VIRTUAL_ENV"]) / "bin") if source.get("VIRTUAL_ENV") else str(Path(sys.executable).parent)
     path = source.get("PATH") or os.defpath
@@ -51,7 +51,7 @@ def inherited_by_containers(source: Mapping[str, str] | None = None) -> dict[str
     return {
         name: value
         for name, value in kept.items()
-        if name in ("USER", "LOGNAME", "TZ") or name.startswith("MLFLOW_") or name.lower() in _PROXIES
+        if name in ("USER", "LOGNAME", "TZ") or name.startswith("MLFLOW_") or name.lower() in _PROXY_VARIABLES
     }
 
 

@@ -12,13 +12,32 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 _PROC = Path("/proc")
 # Who looks at a step in a shell has the step's environment, and is nothing that the step left behind.
 SHELL_MARK = "PODIUM_SHELL"
 
-# Processes that executors started and will wait for themselves; every other child was adopted.
-leaders: set[int] = set()
+
+class Leaders:
+    """The pids of the processes that executors started and will wait for themselves; every other child of this
+    process was adopted."""
+
+    def __init__(self) -> None:
+        self._pids: set[int] = set()
+
+    def add(self, pid: int) -> None:
+        self._pids.add(pid)
+
+    def remove(self, pid: int) -> None:
+        """Forgets a process that was waited for."""
+        self._pids.discard(pid)
+
+    def __contains__(self, pid: object) -> bool:
+        return pid in self._pids
+
+
+leaders: Final = Leaders()
 
 
 def adopted() -> list[int]:

@@ -73,10 +73,10 @@ def _planned(project: Project, run: Run, step: Step) -> PlannedStep:
 def _in_container(project: Project, run: Run, planned: PlannedStep, env: dict[str, str], root: Path) -> ShellSession:
     from ..containers.engine import address
     from .executors.container.shell import open_shell
-    from .executors.container.spec import StepSpec
+    from .executors.container.spec import ContainerStepSpec
 
     assert planned.container is not None
-    step_spec = StepSpec(
+    step_spec = ContainerStepSpec(
         address=address.of_project(project),
         project=project.name,
         home=project.home,

@@ -12,20 +12,16 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import Final, NoReturn
 
 from .. import handover
+from ..child import Unattended
 from ..domain.project import Project
 from ..journal import Journal
 from . import paths
 from .signals import WORKER_SIGNALS
 
-if TYPE_CHECKING:
-    import subprocess
-
-# Workers that this process has started and that nobody has waited for yet: a long-lived front end must not collect
-# zombies.
-_workers: list[subprocess.Popen[bytes]] = []
+_workers: Final = Unattended()
 
 # With any of these loaded there are threads, native state or handlers that a forked child would share with its parent.
 _UNFORKABLE = ("textual", "mlflow", "pytest", "uvicorn", "asyncio")
@@ -33,7 +29,7 @@ _UNFORKABLE = ("textual", "mlflow", "pytest", "uvicorn", "asyncio")
 
 def start_worker(project: Project, journal: Journal, run_id: int) -> int:
     """Starts the worker and returns its pid. Raises OSError if it cannot be started."""
-    _workers[:] = [worker for worker in _workers if worker.poll() is None]
+    _workers.reap()
     log = os.open(paths.worker_log(project.state, run_id), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, WORKER_SIGNALS)
     try:
@@ -58,7 +54,7 @@ def _spawn(project: Project, run_id: int, log: int) -> int:
         )
     finally:
         os.close(handed)
-    _workers.append(worker)
+    _workers.add(worker)
     return worker.pid
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from .machine import here
 
 
-class Whereabouts(StrEnum):
+class DirectoryStatus(StrEnum):
     """What has become of a directory since it was noted."""
 
     SAME = "same"
@@ -41,16 +41,16 @@ class StateDirectory:
         machine = here()
         return cls(str(path.resolve()), status.st_dev, status.st_ino, machine.id or machine.host)
 
-    def seen(self, now: StateDirectory) -> Whereabouts:
+    def seen(self, now: StateDirectory) -> DirectoryStatus:
         """Returns what has become of this directory, which was noted before, where `now` is what stands there today.
         The device's number may change with a boot, so a directory that has its path and its inode is the same one."""
         if self.machine != now.machine:
-            return Whereabouts.UNKNOWN
+            return DirectoryStatus.UNKNOWN
         if self.inode == now.inode and self.path == now.path:
-            return Whereabouts.SAME
+            return DirectoryStatus.SAME
         if self.inode == now.inode and self.device == now.device:
-            return Whereabouts.MOVED
-        return Whereabouts.COPIED
+            return DirectoryStatus.MOVED
+        return DirectoryStatus.COPIED
 
     def to_text(self) -> str:
         return json.dumps(asdict(self))

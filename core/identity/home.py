@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from .directory import StateDirectory, Whereabouts, path_digest
+from .directory import DirectoryStatus, StateDirectory, path_digest
 from .processes import alive
 
 FILE = "home.json"
@@ -110,12 +110,12 @@ def judge(state: Path, processes: Processes) -> Judgement:
         return Judgement(Standing.NEW, now)
     place = _comparable(noted.place, now)
     whereabouts = place.seen(now)
-    if whereabouts is Whereabouts.SAME or (whereabouts is Whereabouts.MOVED and _same(Path(place.path), now)):
+    if whereabouts is DirectoryStatus.SAME or (whereabouts is DirectoryStatus.MOVED and _same(Path(place.path), now)):
         # The second is one directory under two names: a bind mount.
         return Judgement(Standing.OWN, now, noted)
-    if whereabouts is Whereabouts.UNKNOWN:
+    if whereabouts is DirectoryStatus.UNKNOWN:
         return Judgement(Standing.COPY, now, noted, f"{place.path} on another machine")
-    if whereabouts is Whereabouts.MOVED:
+    if whereabouts is DirectoryStatus.MOVED:
         return Judgement(Standing.MOVED, now, noted)
     original = _original(noted, now, [pid for pid, started in processes() if alive(pid, started) and pid])
     return Judgement(Standing.COPY if original else Standing.MOVED, now, noted, original)

@@ -20,7 +20,7 @@ _MACHINE_FILES = ("/etc/machine-id", "/var/lib/dbus/machine-id")
 _UNINITIALIZED = b"uninitialized"
 
 
-class Where(StrEnum):
+class ProcessLocation(StrEnum):
     """Where a process that was noted is, seen from this one: its pid can be looked up HERE, it is gone with an
     EARLIER_BOOT, it may run in ANOTHER_CONTAINER of this kernel, and nothing is known of a process ELSEWHERE."""
 
@@ -44,15 +44,19 @@ class Machine:
     namespace: str = ""
     """The namespace that process ids are counted in: each container has its own."""
 
-    def seen_from(self, here: Machine) -> Where:
+    def seen_from(self, here: Machine) -> ProcessLocation:
         """Returns where a process that was noted with this machine is for a process on `here`."""
         if not (self.boot and here.boot):
-            return Where.HERE if self.host == here.host else Where.ELSEWHERE
+            return ProcessLocation.HERE if self.host == here.host else ProcessLocation.ELSEWHERE
         if self.boot == here.boot:
             known = self.namespace and here.namespace
-            return Where.ANOTHER_CONTAINER if known and self.namespace != here.namespace else Where.HERE
+            return (
+                ProcessLocation.ANOTHER_CONTAINER
+                if known and self.namespace != here.namespace
+                else ProcessLocation.HERE
+            )
         same = self.id == here.id if self.id and here.id else self.host == here.host
-        return Where.EARLIER_BOOT if same else Where.ELSEWHERE
+        return ProcessLocation.EARLIER_BOOT if same else ProcessLocation.ELSEWHERE
 
 
 def here() -> Machine:

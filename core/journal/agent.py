@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..domain.watching import AgentStatus
 from ..errors import Refused
-from ..identity.machine import Machine, Where, here
+from ..identity.machine import Machine, ProcessLocation, here
 from ..identity.processes import alive
 from .database import Database, Row
 from .values import Values
@@ -20,7 +20,7 @@ _COLUMNS = "pid, started, who, heartbeat, host, machine, boot, namespace"
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class _AgentRow:
     pid: int
     started: float
     who: str
@@ -79,7 +79,7 @@ class Agent:
             message = f"process {held.pid} on {held.machine.host} has not answered for {silent:.0f} s"
         else:
             message = ""
-        local = where in (Where.HERE, Where.EARLIER_BOOT)
+        local = where in (ProcessLocation.HERE, ProcessLocation.EARLIER_BOOT)
         trouble = "" if message else Values(self._database).get(_TROUBLE) or ""
         return AgentStatus(
             not message, held.pid, held.machine.host, held.who, held.started, held.heartbeat, message, local, trouble
@@ -89,24 +89,26 @@ class Agent:
         """Notes why the agent works by an older podium.yaml; an empty text that it does not."""
         Values(self._database).set(_TROUBLE, text or None)
 
-    def _row(self) -> _Held | None:
+    def _row(self) -> _AgentRow | None:
         if self._database.borrowed is not None:
             return None  # the original's agent is not this copy's
         row = self._database.one(f"SELECT {_COLUMNS} FROM agent")  # noqa: S608 - constant columns
         return _held(row) if row else None
 
 
-def _held(row: Row) -> _Held:
+def _held(row: Row) -> _AgentRow:
     pid, started, who, heartbeat, host, machine, boot, namespace = row
-    return _Held(pid, started, who, heartbeat, Machine(host, machine, boot, namespace))
+    return _AgentRow(pid, started, who, heartbeat, Machine(host, machine, boot, namespace))
 
 
-def _gone(held: _Held, where: Where) -> bool:
-    return where is Where.EARLIER_BOOT or (where is Where.HERE and not alive(held.pid, held.started))
+def _gone(held: _AgentRow, where: ProcessLocation) -> bool:
+    return where is ProcessLocation.EARLIER_BOOT or (
+        where is ProcessLocation.HERE and not alive(held.pid, held.started)
+    )
 
 
-def _holds(held: _Held) -> bool:
+def _holds(held: _AgentRow) -> bool:
     where = held.machine.seen_from(here())
-    if where in (Where.HERE, Where.EARLIER_BOOT):
+    if where in (ProcessLocation.HERE, ProcessLocation.EARLIER_BOOT):
         return held.pid != os.getpid() and not _gone(held, where)
     return time.time() - held.heartbeat <= STALE_SECONDS

@@ -9,9 +9,9 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from ..closing import Closing
 from .database import Database, connect
 
 if TYPE_CHECKING:
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
     from .agent import Agent
     from .agreements import Agreements
     from .audit import Audit
+    from .canary_requests import CanaryRequests
     from .gates import Gates
     from .images import Images
     from .ledger import Ledger
     from .locks import Locks
-    from .orders import Orders
     from .outbox import Outbox
     from .quarantine import Quarantine
     from .relocation import Relocation
     from .replicas import Replicas
     from .runs import Runs
     from .samples import Alerts, Samples
-    from .snapshots import Pictures
+    from .snapshots import Snapshots
     from .steps import Steps
     from .values import Stops, Values
     from .verdicts import Verdicts
     from .versions import Versions
 
 
-class Journal:
+class Journal(Closing):
     """Everything that Podium stores about one project. Belongs to the thread that opened it; open another one for
     another thread."""
 
@@ -82,14 +82,6 @@ class Journal:
             yield
         finally:
             self._database.connection = connect(path, create=False, read_only=False, timeout=5.0).connection
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def data_version(self) -> int:
         """Returns a number that grows whenever any process, this object included, has written. Costs a few
@@ -151,16 +143,16 @@ class Journal:
         return Images(self._database)
 
     @cached_property
-    def snapshots(self) -> Pictures:
-        from .snapshots import Pictures
+    def snapshots(self) -> Snapshots:
+        from .snapshots import Snapshots
 
-        return Pictures(self._database)
+        return Snapshots(self._database)
 
     @cached_property
-    def orders(self) -> Orders:
-        from .orders import Orders
+    def canary_requests(self) -> CanaryRequests:
+        from .canary_requests import CanaryRequests
 
-        return Orders(self._database, self.audit)
+        return CanaryRequests(self._database, self.audit)
 
     @cached_property
     def outbox(self) -> Outbox:

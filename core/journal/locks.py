@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from ..errors import Refused
-from ..identity.machine import Machine, Where, here
+from ..identity.machine import Machine, ProcessLocation, here
 from ..identity.processes import alive, started_at
 from .audit import Audit
 from .database import Database, Row
@@ -57,11 +57,11 @@ class LockHolder:
     def alive(self) -> bool:
         """Whether its process runs. Where nothing can be known (another machine), the holder counts as alive."""
         where = self.machine.seen_from(here())
-        if where is Where.HERE:
+        if where is ProcessLocation.HERE:
             return alive(self.pid, self.pid_started)
-        if where is Where.ANOTHER_CONTAINER and self.guard:
+        if where is ProcessLocation.ANOTHER_CONTAINER and self.guard:
             return _guarded(self.guard)
-        return where is not Where.EARLIER_BOOT
+        return where is not ProcessLocation.EARLIER_BOOT
 
     def __str__(self) -> str:
         since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.at))
@@ -118,7 +118,7 @@ class Locks:
         if held is None:
             return
         if held.alive:
-            where = "here" if held.machine.seen_from(here()) is Where.HERE else "there"
+            where = "here" if held.machine.seen_from(here()) is ProcessLocation.HERE else "there"
             raise Refused(
                 f"{name} is locked by {held}",
                 hint=(
@@ -160,7 +160,7 @@ class Locks:
         if (
             held is not None
             and held.pid == pid
-            and held.machine.seen_from(here()) is Where.HERE
+            and held.machine.seen_from(here()) is ProcessLocation.HERE
             and alive(pid, held.pid_started)
         ):
             self.give_back(held)

@@ -22,17 +22,17 @@ from .database import Database, Row
 
 # Seconds between attempts: the first pause, doubled each time up to the longest; half of each is drawn by lot, so that
 # several do not come back at once.
-FIRST_PAUSE = 2.0
-LONGEST_PAUSE = 900.0
+FIRST_RETRY_INTERVAL = 2.0
+MAX_RETRY_INTERVAL = 900.0
 # With these pauses the last attempt is made after about a day.
 MAX_ATTEMPTS = 100
 # Seconds that a process has for one message. A sender's own time-outs have to be shorter.
-LEASE = 120.0
+LEASE_SECONDS = 120.0
 MAX_WAITING = 1_000
 """Of one receiver. One more, and the oldest is given up: the newest says how things stand."""
 MAX_ENDED = 1_000
 """Messages that were sent or given up and stay to be looked at, of all receivers."""
-MAX_BYTES = 256 << 10
+MAX_BODY_BYTES = 256 << 10
 _MAX_ERROR = 500
 _COLUMNS = 'id, receiver, kind, "key", body, added, attempts, due, state, error, ended'
 _ROW = f"SELECT {_COLUMNS} FROM outbox"  # noqa: S608 - constant columns
@@ -60,9 +60,9 @@ class Outbox:
         """Adds a message. One that has this key already is returned instead: the same thing is told once. UsageError
         for a body that is too large."""
         text = json.dumps(dict(body))
-        if len(text) > MAX_BYTES:
+        if len(text) > MAX_BODY_BYTES:
             raise UsageError(
-                f"a message of {len(text)} bytes is too large for the outbox", hint=f"the limit is {MAX_BYTES}"
+                f"a message of {len(text)} bytes is too large for the outbox", hint=f"the limit is {MAX_BODY_BYTES}"
             )
         now = self._clock()
         with self._database.transaction():
@@ -95,7 +95,7 @@ class Outbox:
     # -- sending ---------------------------------------------------------------------------------------------------
 
     def claim(self, *, leave: frozenset[str] = frozenset()) -> Message | None:
-        """Takes up the message that is to be sent next, and keeps it from every other process for LEASE seconds;
+        """Takes up the message that is to be sent next, and keeps it from every other process for LEASE_SECONDS;
         None when nothing is due. `leave` are receivers that are left alone."""
         if self._next(leave) is None:  # most of the time; no lock for that
             return None
@@ -103,7 +103,7 @@ class Outbox:
             number = self._next(leave)
             if number is None:
                 return None
-            leased = self._clock() + LEASE
+            leased = self._clock() + LEASE_SECONDS
             self._database.run("UPDATE outbox SET attempts = attempts + 1, leased = ? WHERE id = ?", (leased, number))
             return self.get(number)
 
@@ -122,8 +122,8 @@ class Outbox:
     def _is_due(self, due: float, leased: float | None, now: float) -> bool:
         """Times further ahead than we ever set them were set by a clock that has been put right since: they do not
         hold."""
-        waits = now < due <= now + LONGEST_PAUSE
-        held = leased is not None and now < leased <= now + LEASE
+        waits = now < due <= now + MAX_RETRY_INTERVAL
+        held = leased is not None and now < leased <= now + LEASE_SECONDS
         return not waits and not held
 
     def sent(self, message: Message) -> None:
@@ -145,7 +145,7 @@ class Outbox:
         )
 
     def _pause(self, attempts: int) -> float:
-        pause = min(FIRST_PAUSE * 2.0 ** min(max(attempts - 1, 0), 30), LONGEST_PAUSE)
+        pause = min(FIRST_RETRY_INTERVAL * 2.0 ** min(max(attempts - 1, 0), 30), MAX_RETRY_INTERVAL)
         return pause * (0.5 + self._lot() / 2)
 
     def _end(self, number: int, state: MessageState, error: str) -> None:

@@ -27,6 +27,12 @@ def _run(row: Row) -> Run:
     return Run(*fields)
 
 
+def _written(run: Run) -> tuple[str | int | float, ...]:
+    """Returns the columns of a new run."""
+    begun = (run.kind, run.name, str(run.state), str(run.trigger), run.who, run.created, run.why)
+    return (*begun, run.commit, run.branch, int(run.dirty), json.dumps(run.params), run.jobs, run.workspace)
+
+
 class Runs:
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -49,42 +55,14 @@ class Runs:
     ) -> Run:
         """Adds a run in state queued."""
         at = time.time() if created is None else created
-        written = dict(params or {})
+        given, state = dict(params or {}), RunState.QUEUED
+        run = Run(0, kind, name, state, trigger, who, at, why, commit, branch, dirty, given, jobs, workspace)
         number = self._database.insert(
             'INSERT INTO runs (kind, name, state, "trigger", who, created, why, "commit", branch, dirty, params, jobs,'
             " workspace) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            (
-                str(kind),
-                name,
-                "queued",
-                str(trigger),
-                who,
-                at,
-                why,
-                commit,
-                branch,
-                int(dirty),
-                json.dumps(written),
-                jobs,
-                str(workspace),
-            ),
+            _written(run),
         )
-        return Run(
-            number,
-            kind,
-            name,
-            RunState.QUEUED,
-            Trigger(trigger),
-            who,
-            at,
-            why,
-            commit,
-            branch,
-            dirty,
-            written,
-            jobs,
-            str(workspace),
-        )
+        return replace(run, id=number)
 
     def get(self, id: int) -> Run:
         row = self._database.one(f"SELECT {_COLUMNS} FROM runs WHERE id = ?", (id,))  # noqa: S608 - constant columns

@@ -10,15 +10,15 @@ from ..domain.containers import Container, EngineSnapshot
 from .database import Database
 
 
-class Pictures:
+class Snapshots:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def put(self, picture: EngineSnapshot) -> None:
-        containers = json.dumps([asdict(container) for container in picture.containers])
+    def put(self, snapshot: EngineSnapshot) -> None:
+        containers = json.dumps([asdict(container) for container in snapshot.containers])
         self._database.run(
             "INSERT OR REPLACE INTO pictures (environment, engine, at, containers, message) VALUES (?,?,?,?,?)",
-            (picture.environment, picture.engine, picture.at, containers, picture.message),
+            (snapshot.environment, snapshot.engine, snapshot.at, containers, snapshot.message),
         )
 
     def get(self, environment: str) -> EngineSnapshot | None:

@@ -2,7 +2,7 @@
 
 A record is `2026-11-23T10:11:12.345Z o text` and a line feed: UTC to the millisecond; `o` standard output, `e` standard
 error, `p` a note of Podium's own. A capital letter says that the line continues in the next record of its stream: it
-was longer than MAX_TEXT, or a part was shown before its end came.
+was longer than MAX_TEXT_BYTES, or a part was shown before its end came.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-PREFIX = 27  # bytes before a line's text
-TIME = 23  # bytes of the time, without its Z
-MAX_TEXT = 64 << 10  # bytes of one record's text
-LETTERS = "oep"
+PREFIX_BYTES = 27  # bytes before a line's text
+TIME_BYTES = 23  # bytes of the time, without its Z
+MAX_TEXT_BYTES = 64 << 10  # bytes of one record's text
+STREAM_LETTERS = "oep"
 # What stands between time and text, of a whole line and of one that continues, by the number of an output stream.
 MARKS = {1: b"Z o ", 2: b"Z e "}
 CONTINUED_MARKS = {1: b"Z O ", 2: b"Z E "}
 _NUMBERS = {ord("o"): 1, ord("e"): 2, ord("O"): 1, ord("E"): 2}
-_STREAMS = {ord(letter): (letter.lower(), letter.isupper()) for letter in LETTERS + LETTERS.upper()}
+_STREAMS = {ord(letter): (letter.lower(), letter.isupper()) for letter in STREAM_LETTERS + STREAM_LETTERS.upper()}
 
 
 class LogLine(NamedTuple):
@@ -53,16 +53,20 @@ def parse(number: int, line: bytes) -> LogLine:
         fraction = line[20:23]
         if known is not None and second is not None and fraction.isdigit():
             return LogLine(
-                number, second + int(fraction) / 1000, known[0], line[PREFIX:].decode("utf-8", "replace"), known[1]
+                number,
+                second + int(fraction) / 1000,
+                known[0],
+                line[PREFIX_BYTES:].decode("utf-8", "replace"),
+                known[1],
             )
     return LogLine(number, None, "", line.decode("utf-8", "replace"))
 
 
 def output_of(record: bytes) -> tuple[int, bool, bytes]:
     """Returns (1 for standard output or 2 for standard error, else 0; whether the line continues; its text)."""
-    letter = record[PREFIX - 2] if len(record) >= PREFIX else 0
+    letter = record[PREFIX_BYTES - 2] if len(record) >= PREFIX_BYTES else 0
     number = _NUMBERS.get(letter, 0)
-    return number, bool(number) and chr(letter).isupper(), record[PREFIX:]
+    return number, bool(number) and chr(letter).isupper(), record[PREFIX_BYTES:]
 
 
 class Stamper:

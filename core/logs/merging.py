@@ -1,4 +1,4 @@
-"""Several logs that grow, as one in the order of time: for the command line, which prints each line once, and for the
+"""Several logs that grow, as one in time order: for the command line, which prints each line once, and for the
 screen, which keeps the newest ones.
 
 A line that one log writes late still comes in its place. A line without a time stays behind the one before it. At most
@@ -17,7 +17,7 @@ from .format import LogLine
 from .reader import LogFile
 
 MAX_LINES = 50_000  # of all logs together
-HOLD_BACK = 0.3  # seconds that a line waits for earlier lines of other logs
+HOLD_BACK_SECONDS = 0.3  # seconds that a line waits for earlier lines of other logs
 _MIN_TAIL = 500  # lines read of each log at first by `update`, however many logs there are
 _MAX_BATCH = 4000  # lines read of one log at a time by `read`
 
@@ -32,14 +32,14 @@ class Merged:
     `update`: the first hands each line out once, the second keeps the newest. `tail` is how many of the newest lines
     of each log `read` begins with, None for all."""
 
-    def __init__(self, *, tail: int | None = None, hold_back: float = HOLD_BACK) -> None:
+    def __init__(self, *, tail: int | None = None, hold_back: float = HOLD_BACK_SECONDS) -> None:
         self._tail, self._hold_back = tail, hold_back
         self._logs: dict[str, _Tail] = {}
         self._entries: Sequence[Entry] = ()
 
     @property
     def entries(self) -> Sequence[Entry]:
-        """Lines in the order of time. Never changed in place: another list takes its place."""
+        """Lines in time order. Never changed in place: another list takes its place."""
         return self._entries
 
     @property
@@ -48,8 +48,8 @@ class Merged:
         return len(self._entries) >= MAX_LINES
 
     def read(self, files: Mapping[str, Path], *, all: bool = False) -> list[Named]:
-        """Returns the lines whose turn has come: no log can have an earlier one, and they were there for HOLD_BACK
-        seconds (`all`: without that wait). `files` may differ from one call to the next."""
+        """Returns the lines whose turn has come: no log can have an earlier one, and they were there for
+        HOLD_BACK_SECONDS (`all`: without that wait). `files` may differ from one call to the next."""
         now = time.monotonic()
         logs = self._current(files)
         if len(self._entries) < MAX_LINES:

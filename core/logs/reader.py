@@ -14,11 +14,11 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 
-from .format import MAX_TEXT, PREFIX, LogLine, parse
+from .format import MAX_TEXT_BYTES, PREFIX_BYTES, LogLine, parse
 
-BLOCK = 64 << 10
-_CHUNK = 16 * BLOCK
-MAX_LINE = PREFIX + MAX_TEXT
+BLOCK_BYTES = 64 << 10
+_CHUNK_BYTES = 16 * BLOCK_BYTES
+MAX_LINE_BYTES = PREFIX_BYTES + MAX_TEXT_BYTES
 # An end without a line feed is a line once nothing has been added for so many seconds; until then the writer may be in
 # the middle of it.
 _SETTLED_SECONDS = 1.0
@@ -111,7 +111,7 @@ class LogFile:
         final = 1 if self._read(self._end - 1, 1) == b"\n" else 0
         # One line feed more than lines are wanted: the one before the first of them.
         while begin > 0 and breaks < count + final:
-            low = max(0, begin - BLOCK)
+            low = max(0, begin - BLOCK_BYTES)
             piece = self._read(low, begin - low)
             if not piece:
                 break
@@ -121,7 +121,7 @@ class LogFile:
         data = b"".join(reversed(pieces))
         raw = (data[:-1] if final else data).split(b"\n")[-count:]
         first = self.line_count() - len(raw) if self.indexed else -len(raw)
-        return [parse(first + index, line[:MAX_LINE]) for index, line in enumerate(raw)]
+        return [parse(first + index, line[:MAX_LINE_BYTES]) for index, line in enumerate(raw)]
 
     def search(
         self,
@@ -173,7 +173,10 @@ class LogFile:
             # The block in which the line feed before this line stands.
             block = bisect_right(self._before, line - 1) - 1
             missing = line - self._before[block]
-            data, base = self._read(block * BLOCK, min(BLOCK, self._end - block * BLOCK)), block * BLOCK
+            data, base = (
+                self._read(block * BLOCK_BYTES, min(BLOCK_BYTES, self._end - block * BLOCK_BYTES)),
+                block * BLOCK_BYTES,
+            )
         at = -1
         for _ in range(missing):
             at = data.find(b"\n", at + 1)
@@ -185,8 +188,8 @@ class LogFile:
         """The number of the line in which the byte at `offset` stands."""
         while self._known <= offset and not self.indexed:
             self._advance()
-        block = min(offset // BLOCK, len(self._before) - 1)
-        return self._before[block] + self._read(block * BLOCK, offset - block * BLOCK).count(b"\n")
+        block = min(offset // BLOCK_BYTES, len(self._before) - 1)
+        return self._before[block] + self._read(block * BLOCK_BYTES, offset - block * BLOCK_BYTES).count(b"\n")
 
     @property
     def end(self) -> int:
@@ -200,10 +203,10 @@ class LogFile:
     def _records(self, offset: int, count: int) -> tuple[list[bytes], int]:
         """At most `count` lines from `offset` on, and where the next one begins. Of a line that is too long only its
         beginning."""
-        data = self._read(offset, min(self._end - offset, 4 * BLOCK))
+        data = self._read(offset, min(self._end - offset, 4 * BLOCK_BYTES))
         cut = data.rfind(b"\n") + 1
         if not cut and offset + len(data) < self._end:
-            return [data[:MAX_LINE]], self._next_break(offset + len(data))
+            return [data[:MAX_LINE_BYTES]], self._next_break(offset + len(data))
         if not data:
             # The file was cut since the last refresh.
             return [], self._end
@@ -214,11 +217,11 @@ class LogFile:
         if len(raw) > count:
             rest = len(raw.pop())
             cut -= rest + (1 if body.endswith(b"\n") else 0)
-        return [line if len(line) <= MAX_LINE else line[:MAX_LINE] for line in raw], offset + cut
+        return [line if len(line) <= MAX_LINE_BYTES else line[:MAX_LINE_BYTES] for line in raw], offset + cut
 
     def _next_break(self, offset: int) -> int:
         while offset < self._end:
-            data = self._read(offset, min(_CHUNK, self._end - offset))
+            data = self._read(offset, min(_CHUNK_BYTES, self._end - offset))
             at = data.find(b"\n")
             if at >= 0:
                 return offset + at + 1
@@ -233,17 +236,17 @@ class LogFile:
             if self._known >= self._end:
                 return
             # The last block may have been counted before it was full: begin with it again.
-            block = self._known // BLOCK
-            base = block * BLOCK
-            data = self._read(base, min(_CHUNK, self._end - base))
+            block = self._known // BLOCK_BYTES
+            base = block * BLOCK_BYTES
+            data = self._read(base, min(_CHUNK_BYTES, self._end - base))
             if not data:
                 self._end = self._size = self._known
                 return
             del self._before[block + 1 :]
             total = self._before[block]
-            for low in range(0, len(data), BLOCK):
-                total += data.count(b"\n", low, low + BLOCK)
-                if low + BLOCK <= len(data):
+            for low in range(0, len(data), BLOCK_BYTES):
+                total += data.count(b"\n", low, low + BLOCK_BYTES)
+                if low + BLOCK_BYTES <= len(data):
                     self._before.append(total)
             self._newlines = total
             self._known = base + len(data)
@@ -256,7 +259,7 @@ class LogFile:
             return self._size
         low = self._size
         while low > 0:
-            begin = max(0, low - BLOCK)
+            begin = max(0, low - BLOCK_BYTES)
             at = self._read(begin, low - begin).rfind(b"\n")
             if at >= 0:
                 return begin + at + 1

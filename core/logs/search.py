@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from .format import PREFIX, is_record
+from .format import PREFIX_BYTES, is_record
 
 if TYPE_CHECKING:
     from .reader import LogFile
 
 PIECE_BYTES = 256 << 10
 # Of a line without an end a regular expression sees this much.
-_MAX_LINE = 1 << 20
+_MAX_LINE_BYTES = 1 << 20
 # What may match differently in a text of several lines than in each line by itself: anchors, look-around, flags,
 # possessive quantifiers.
 _PER_LINE = re.compile(r"\^|\\[ABZz]|\(\?(?!:)|[*+?}]\+|\$")
@@ -61,7 +61,7 @@ def _forwards(file: LogFile, offset: int) -> Iterator[tuple[int, bytes]]:
         while True:
             data = file.read(offset, size)
             cut = data.rfind(b"\n") + 1
-            if cut or len(data) < size or size >= _MAX_LINE:
+            if cut or len(data) < size or size >= _MAX_LINE_BYTES:
                 break
             size *= 2
         if not data:
@@ -80,7 +80,7 @@ def _backwards(file: LogFile, end: int) -> Iterator[tuple[int, bytes]]:
             data = file.read(low, end - low)
             # The first line is whole when the piece begins the file; else it belongs to the piece before.
             cut = 0 if low == 0 else data.find(b"\n", 0, len(data) - 1) + 1
-            if cut or low == 0 or size >= _MAX_LINE:
+            if cut or low == 0 or size >= _MAX_LINE_BYTES:
                 break
             size *= 2
         if not data:
@@ -109,7 +109,7 @@ def _literal(wanted: bytes, *, ignore_case: bool) -> Finder:
         at = text.rfind(wanted) if backwards else text.find(wanted)
         while at >= 0:
             begin = data.rfind(b"\n", 0, at) + 1
-            if at - begin >= PREFIX or not is_record(data, begin):
+            if at - begin >= PREFIX_BYTES or not is_record(data, begin):
                 yield begin
                 at = text.rfind(wanted, 0, begin) if backwards else text.find(wanted, _line_end(data, at))
             elif backwards:
@@ -123,7 +123,7 @@ def _literal(wanted: bytes, *, ignore_case: bool) -> Finder:
 
 def _regex(compiled: re.Pattern[str], *, quick: bool) -> Finder:
     def matches(line: bytes) -> bool:
-        text = line[PREFIX:] if is_record(line, 0) else line
+        text = line[PREFIX_BYTES:] if is_record(line, 0) else line
         return compiled.search(text.decode("utf-8", "replace")) is not None
 
     def by_line(data: bytes) -> Iterator[int]:

@@ -12,13 +12,13 @@ from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
-from .format import LETTERS, MAX_TEXT, Stamper
+from .format import MAX_TEXT_BYTES, STREAM_LETTERS, Stamper
 from .masking import Masker, encoded
 
 MAX_BYTES = 256 << 20
 TAIL_BYTES = 4 << 20  # bytes of the end that are kept once the cap is reached
 _RETRY_INTERVAL = 1.0
-_FULL = (
+_FULL_NOTE = (
     b"This step has printed more than its log may hold: from here on only the end is kept, and added when it is over.\n"
 )
 
@@ -34,7 +34,7 @@ class StepLog:
         self.problem = ""
         self._lock = threading.RLock()
         known = encoded(secrets)
-        self._maskers = {stream: Masker(known) for stream in LETTERS} if known else {}
+        self._maskers = {stream: Masker(known) for stream in STREAM_LETTERS} if known else {}
         self._parts: dict[str, bytes] = {}
         self._prefix = Stamper().prefix
         self._kept: deque[bytes] = deque()
@@ -109,8 +109,8 @@ class StepLog:
         self._parts[stream] = rest = data[end:] if end else data
         if end:
             self._lines(stream, data[:end] if rest else data, end)
-        if len(rest) >= MAX_TEXT:
-            whole = len(rest) // MAX_TEXT * MAX_TEXT
+        if len(rest) >= MAX_TEXT_BYTES:
+            whole = len(rest) // MAX_TEXT_BYTES * MAX_TEXT_BYTES
             self._cut(stream, rest[:whole])
             self._parts[stream] = rest[whole:]
 
@@ -118,7 +118,7 @@ class StepLog:
         """Whole lines: `data` ends with a line feed."""
         prefix = self._prefix(stream)
         # Replacing in one go is what makes this fast; only a block with a very long line is taken apart.
-        if size > MAX_TEXT and max(map(len, data.split(b"\n"))) > MAX_TEXT:
+        if size > MAX_TEXT_BYTES and max(map(len, data.split(b"\n"))) > MAX_TEXT_BYTES:
             data = self._split_long(stream, data)
             self._write(data)
         else:
@@ -128,15 +128,17 @@ class StepLog:
         prefix, going_on = self._prefix(stream), self._prefix(stream.upper())
         records: list[bytes] = []
         for line in data[:-1].split(b"\n"):
-            cut = max(0, (len(line) - 1) // MAX_TEXT * MAX_TEXT)
-            records += [going_on + line[at : at + MAX_TEXT] for at in range(0, cut, MAX_TEXT)]
+            cut = max(0, (len(line) - 1) // MAX_TEXT_BYTES * MAX_TEXT_BYTES)
+            records += [going_on + line[at : at + MAX_TEXT_BYTES] for at in range(0, cut, MAX_TEXT_BYTES)]
             records.append(prefix + line[cut:])
         return b"\n".join(records) + b"\n"
 
     def _cut(self, stream: str, part: bytes) -> None:
         """Parts of a line that goes on."""
         prefix = self._prefix(stream.upper())
-        self._write(b"".join(prefix + part[at : at + MAX_TEXT] + b"\n" for at in range(0, len(part), MAX_TEXT)))
+        self._write(
+            b"".join(prefix + part[at : at + MAX_TEXT_BYTES] + b"\n" for at in range(0, len(part), MAX_TEXT_BYTES))
+        )
 
     def _write(self, data: bytes) -> None:
         if self._closed:
@@ -151,7 +153,7 @@ class StepLog:
             head, data = data[:cut], data[cut:]
             self._put(head)
             self._full = True
-            self._put(self._prefix("p") + _FULL)
+            self._put(self._prefix("p") + _FULL_NOTE)
             self._keep(data)
         else:
             self._left -= len(data)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from ..delivery.proxy.transport import Direct, Transport
+from ..delivery.proxy.transport import DirectTransport, Transport
 from ..domain.delivery import Replica, ReplicaState
 from ..domain.watching import Sample
 from ..telemetry.scrape import scrape
@@ -48,7 +48,7 @@ class Sampler:
             r for r in replicas if r.state in (ReplicaState.READY, ReplicaState.DRAINING) and (r.pid or r.container)
         ]
         totals = {(number, ""): each for number, each in counts.items()}
-        current = _Before(now, Reading(totals, scrape(living, transport or Direct())))
+        current = _Before(now, Reading(totals, scrape(living, transport or DirectTransport())))
         memory = _resources([r for r in living if r.pid], current)
         before, self._before = self._before, current
         if before is None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from .metrics import Answers, Unmeasurable
+from .metrics import ModelAnswers, Unmeasurable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # A whole-number target with at most this many values is a class, not a quantity.
-_CLASSES = 2
+_MAX_CLASSES = 2
 
 
 def truth_of(column: Any, name: str) -> tuple[NDArray[Any], tuple[Any, ...]]:
@@ -30,11 +30,11 @@ def truth_of(column: Any, name: str) -> tuple[NDArray[Any], tuple[Any, ...]]:
     values: NDArray[Any] = column.to_numpy()
     distinct: set[Any] = set(cast("list[Any]", values.tolist()))
     classes = tuple(sorted(distinct, key=lambda value: (type(value).__name__, value)))
-    if values.dtype.kind in "fiu" and len(classes) > _CLASSES:
+    if values.dtype.kind in "fiu" and len(classes) > _MAX_CLASSES:
         return values.astype(float), ()
     if values.dtype.kind == "f" and not set(classes) <= {0.0, 1.0}:
         return values.astype(float), ()
-    if len(classes) > _CLASSES:
+    if len(classes) > _MAX_CLASSES:
         raise Unmeasurable(f"the target {name!r} has {len(classes)} classes; a gate measures two classes or a number")
     if len(classes) == 1:
         # One class only: which of the two it is can be told for truth values, and must be for recall to mean anything.
@@ -42,7 +42,7 @@ def truth_of(column: Any, name: str) -> tuple[NDArray[Any], tuple[Any, ...]]:
     return np.asarray(values == classes[1], dtype=float), classes
 
 
-def answers_of(output: Any, truth: NDArray[Any], classes: tuple[Any, ...]) -> Answers:
+def answers_of(output: Any, truth: NDArray[Any], classes: tuple[Any, ...]) -> ModelAnswers:
     """Returns the model's answers, one per row. Raises Unmeasurable if they are missing, too few or cannot be
     interpreted."""
     import numpy as np
@@ -56,11 +56,11 @@ def answers_of(output: Any, truth: NDArray[Any], classes: tuple[Any, ...]) -> An
     else:
         table = False
     if not classes:
-        return Answers(truth, _numbers(values), None, binary=False)
+        return ModelAnswers(truth, _numbers(values), None, binary=False)
     if values.dtype.kind in "f" or table:
         return _from_scores(_numbers(values), truth)
     labels = _labels(values, classes)
-    return Answers(truth, None, labels, binary=True)
+    return ModelAnswers(truth, None, labels, binary=True)
 
 
 def _one_column(values: NDArray[Any]) -> NDArray[Any]:
@@ -85,9 +85,9 @@ def _numbers(values: NDArray[Any]) -> NDArray[Any]:
     return numbers
 
 
-def _from_scores(scores: NDArray[Any], truth: NDArray[Any]) -> Answers:
+def _from_scores(scores: NDArray[Any], truth: NDArray[Any]) -> ModelAnswers:
     bounded = bool((scores >= 0).all() and (scores <= 1).all())
-    return Answers(
+    return ModelAnswers(
         truth, scores, (scores >= 0.5).astype(float) if bounded else None, binary=True, probabilities=bounded
     )
 

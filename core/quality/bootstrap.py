@@ -4,8 +4,9 @@ Both models are measured on the same resampled rows, so that rows that are hard 
 their share in every resample, so the interval holds for data with this class balance. A percentile interval is
 reported.
 
-Above LARGE rows each resample draws only LARGE of them, and the deviations from the point estimate are scaled by
-sqrt(drawn / rows): the m-out-of-n bootstrap, which is consistent for all metrics here and bounds the cost of a gate.
+Above MAX_RESAMPLED_ROWS rows each resample draws only so many of them, and the deviations from the point estimate
+are scaled by sqrt(drawn / rows): the m-out-of-n bootstrap, which is consistent for all metrics here and bounds the
+cost of a gate.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .metrics import Answers, Metric, area_of_counts, check, measure
+from .metrics import Metric, ModelAnswers, area_of_counts, check, measure
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RESAMPLES = 2000
-LARGE = 25_000
+MAX_RESAMPLED_ROWS = 25_000
 SEED = 20130101
 # Distinct scores told apart while resampling; the point estimate tells apart all of them.
 _MAX_GROUPS = 4096
@@ -32,7 +33,7 @@ _POWER_Z = 0.8416
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class MetricDifference:
     """The difference (candidate − champion) in the direction in which more is better: a positive one is an
     improvement, whatever the metric."""
 
@@ -60,28 +61,28 @@ class Difference:
 
 def differences(
     metrics: Sequence[Metric],
-    candidate: Answers,
-    champion: Answers,
+    candidate: ModelAnswers,
+    champion: ModelAnswers,
     *,
     confidence: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = SEED,
-) -> Mapping[str, Difference]:
-    """Returns one Difference per metric, all from the same resamples. Raises Unmeasurable if one of them cannot be
-    computed for either model."""
+) -> Mapping[str, MetricDifference]:
+    """Returns one MetricDifference per metric, all from the same resamples. Raises Unmeasurable if one of them cannot
+    be computed for either model."""
     import numpy as np
 
     points = [metric.sign * (measure(metric, candidate) - measure(metric, champion)) for metric in metrics]
     for metric in metrics:
         check(metric, champion)
     spread = np.asarray(_resampled(metrics, candidate, champion, resamples, seed))
-    found: dict[str, Difference] = {}
+    found: dict[str, MetricDifference] = {}
     for metric, point, drawn in zip(metrics, points, spread.T, strict=True):
         found[metric.name] = _summary(point, drawn[np.isfinite(drawn)], candidate, confidence)
     return found
 
 
-def spread_of(metric: Metric, answers: Answers, *, resamples: int = RESAMPLES, seed: int = SEED) -> float:
+def spread_of(metric: Metric, answers: ModelAnswers, *, resamples: int = RESAMPLES, seed: int = SEED) -> float:
     """Returns the standard error of one model's metric on these rows."""
     import numpy as np
 
@@ -102,7 +103,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def smallest_class(answers: Answers) -> int:
+def smallest_class(answers: ModelAnswers) -> int:
     """Returns the number of rows of the rarest class that occurs; all rows if the target is not a class."""
     if not answers.binary:
         return answers.rows
@@ -116,16 +117,16 @@ def by_chance(rows: int) -> float:
     return 0.5**rows
 
 
-def _summary(point: float, drawn: NDArray[Any], answers: Answers, confidence: float) -> Difference:
+def _summary(point: float, drawn: NDArray[Any], answers: ModelAnswers, confidence: float) -> MetricDifference:
     import numpy as np
 
     rows, least = answers.rows, smallest_class(answers)
     if drawn.size == 0:
-        return Difference(point, -math.inf, math.inf, math.inf, math.inf, rows, least)
+        return MetricDifference(point, -math.inf, math.inf, math.inf, math.inf, rows, least)
     tail = (1.0 - confidence) / 2
     low, high = (float(bound) for bound in np.quantile(drawn, [tail, 1.0 - tail]))
     error = float(drawn.std())
-    return Difference(point, low, high, error, (_z(1.0 - tail) + _POWER_Z) * error, rows, least)
+    return MetricDifference(point, low, high, error, (_z(1.0 - tail) + _POWER_Z) * error, rows, least)
 
 
 def _z(share: float) -> float:
@@ -134,7 +135,9 @@ def _z(share: float) -> float:
     return NormalDist().inv_cdf(share)
 
 
-def _resampled(metrics: Sequence[Metric], one: Answers, other: Answers, resamples: int, seed: int) -> list[list[float]]:
+def _resampled(
+    metrics: Sequence[Metric], one: ModelAnswers, other: ModelAnswers, resamples: int, seed: int
+) -> list[list[float]]:
     pairs = [(_Resampler(metric, one), _Resampler(metric, other), metric.sign) for metric in metrics]
     values: list[list[float]] = []
     for rows, shrink in _draws(one, resamples, seed):
@@ -142,13 +145,13 @@ def _resampled(metrics: Sequence[Metric], one: Answers, other: Answers, resample
     return values
 
 
-def _one(metric: Metric, answers: Answers, resamples: int, seed: int) -> Iterator[list[float]]:
+def _one(metric: Metric, answers: ModelAnswers, resamples: int, seed: int) -> Iterator[list[float]]:
     resampler = _Resampler(metric, answers)
     for rows, shrink in _draws(answers, resamples, seed):
         yield [resampler.point + shrink * (resampler.value(rows) - resampler.whole)]
 
 
-def _draws(answers: Answers, resamples: int, seed: int) -> Iterator[tuple[NDArray[np.intp], float]]:
+def _draws(answers: ModelAnswers, resamples: int, seed: int) -> Iterator[tuple[NDArray[np.intp], float]]:
     """Returns row numbers drawn with replacement, class by class, and the factor that scales their deviation."""
     import numpy as np
 
@@ -157,7 +160,7 @@ def _draws(answers: Answers, resamples: int, seed: int) -> Iterator[tuple[NDArra
         [np.flatnonzero(answers.truth == value) for value in (0, 1)] if answers.binary else [np.arange(answers.rows)]
     )
     strata = [stratum for stratum in strata if stratum.size]
-    share = min(1.0, LARGE / answers.rows)
+    share = min(1.0, MAX_RESAMPLED_ROWS / answers.rows)
     sizes = [max(1, round(stratum.size * share)) for stratum in strata]
     for _ in range(resamples):
         yield (
@@ -175,7 +178,7 @@ class _Resampler:
     """One metric of one model on resampled rows. `point` is its exact value; `whole` is its value on all rows as the
     resamples see them, with close scores grouped."""
 
-    def __init__(self, metric: Metric, answers: Answers) -> None:
+    def __init__(self, metric: Metric, answers: ModelAnswers) -> None:
         import numpy as np
 
         self._metric = metric

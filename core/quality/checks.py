@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..domain.project import Check
 from ..domain.verdicts import CheckResult, Verdict
-from .bootstrap import Difference, by_chance, differences, holm, smallest_class, spread_of
+from .bootstrap import MetricDifference, by_chance, differences, holm, smallest_class, spread_of
 from .metrics import Metric, Unmeasurable, measure, named
-from .subjects import Data, Subject, latencies
+from .subjects import GateData, JudgedModel, latencies
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,13 +21,13 @@ MAX_SLICES = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class CheckInputs:
     """Everything that checks look at. `problem` says why there is no champion although there should be one; `itself`
     is true if the candidate is the champion."""
 
-    data: Data
-    candidate: Subject
-    champion: Subject | None
+    data: GateData
+    candidate: JudgedModel
+    champion: JudgedModel | None
     problem: str = ""
     itself: bool = False
 
@@ -56,7 +56,7 @@ def name_of(check: Check) -> str:
 # --------------------------------------------------------------------------------------------------------------------
 
 
-def bounds(check: Check, bench: Bench) -> Sequence[CheckResult]:
+def bounds(check: Check, bench: CheckInputs) -> Sequence[CheckResult]:
     """Judges a metric against fixed limits, on all rows or per slice."""
     metric = named(check.metric, check.goal)
     if not check.slices:
@@ -85,7 +85,7 @@ def _broken(check: Check, value: float) -> tuple[str, float | None]:
     return "", check.at_least if check.at_least is not None else check.at_most
 
 
-def _slice_bounds(check: Check, metric: Metric, bench: Bench, slices: Sequence[Slice]) -> list[CheckResult]:
+def _slice_bounds(check: Check, metric: Metric, bench: CheckInputs, slices: Sequence[Slice]) -> list[CheckResult]:
     """Judges slices: one below its limit fails if that is significant after Holm's correction, otherwise it is
     inconclusive."""
     from statistics import NormalDist
@@ -123,7 +123,7 @@ def _slice_bounds(check: Check, metric: Metric, bench: Bench, slices: Sequence[S
 # --------------------------------------------------------------------------------------------------------------------
 
 
-def comparison(check: Check, bench: Bench) -> Sequence[CheckResult]:
+def comparison(check: Check, bench: CheckInputs) -> Sequence[CheckResult]:
     """Tests non-inferiority: is the candidate, on the same rows, at most `margin` worse than the champion?"""
     metric = named(check.metric, check.goal)
     if not check.slices:
@@ -133,7 +133,7 @@ def comparison(check: Check, bench: Bench) -> Sequence[CheckResult]:
     )
 
 
-def judge(difference: Difference, margin: float, significant: bool | None = None) -> Verdict:
+def judge(difference: MetricDifference, margin: float, significant: bool | None = None) -> Verdict:
     """Returns PASS if the whole interval is above −margin, FAIL if the whole of it is below, else INCONCLUSIVE.
 
     Two models that answer alike have an interval of no width; equal to −margin counts as above it. `significant`
@@ -148,10 +148,10 @@ def judge(difference: Difference, margin: float, significant: bool | None = None
 def _compared(
     check: Check,
     metric: Metric,
-    bench: Bench,
+    bench: CheckInputs,
     one: Slice | None,
     significant: bool | None = None,
-    known: Difference | None = None,
+    known: MetricDifference | None = None,
 ) -> CheckResult:
     candidate, champion = _pair(bench, one)
     difference = known or differences([metric], candidate, champion, confidence=check.confidence)[metric.name]
@@ -171,14 +171,14 @@ def _compared(
     )
 
 
-def _pair(bench: Bench, one: Slice | None) -> tuple[Any, Any]:
+def _pair(bench: CheckInputs, one: Slice | None) -> tuple[Any, Any]:
     assert bench.champion is not None
     candidate, champion = bench.candidate.answers, bench.champion.answers
     return (candidate, champion) if one is None else (candidate.only(one.mask), champion.only(one.mask))
 
 
 def _difference_words(
-    check: Check, bench: Bench, value: float, baseline: float, difference: Difference, verdict: Verdict
+    check: Check, bench: CheckInputs, value: float, baseline: float, difference: MetricDifference, verdict: Verdict
 ) -> str:
     assert bench.champion is not None
     direction = "better" if difference.value > 0 else "worse" if difference.value < 0 else "different"
@@ -193,10 +193,10 @@ def _difference_words(
     return text
 
 
-def _slice_comparisons(check: Check, metric: Metric, bench: Bench, slices: Sequence[Slice]) -> list[CheckResult]:
+def _slice_comparisons(check: Check, metric: Metric, bench: CheckInputs, slices: Sequence[Slice]) -> list[CheckResult]:
     """Compares slices: one fails only if it is significantly worse after Holm's correction. Passing needs no
     correction, because every slice has to pass."""
-    found: list[tuple[Slice, Difference]] = []
+    found: list[tuple[Slice, MetricDifference]] = []
     results: list[CheckResult] = []
     for one in slices:
         try:
@@ -222,7 +222,7 @@ class Slice:
 
 
 def _sliced(
-    check: Check, bench: Bench, judge_all: Callable[[Sequence[Slice]], list[CheckResult]]
+    check: Check, bench: CheckInputs, judge_all: Callable[[Sequence[Slice]], list[CheckResult]]
 ) -> Sequence[CheckResult]:
     small: list[str] = []
     slices: list[Slice] = []
@@ -244,7 +244,7 @@ def _sliced(
     return results
 
 
-def _slices(check: Check, data: Data) -> Iterator[Slice]:
+def _slices(check: Check, data: GateData) -> Iterator[Slice]:
     for column in check.slices:
         if column not in data.frame.columns:
             raise Unmeasurable(f"the gate's data has no column {column!r} to slice by")
@@ -262,7 +262,7 @@ def _slices(check: Check, data: Data) -> Iterator[Slice]:
 # --------------------------------------------------------------------------------------------------------------------
 
 
-def latency(check: Check, bench: Bench) -> Sequence[CheckResult]:
+def latency(check: Check, bench: CheckInputs) -> Sequence[CheckResult]:
     """Judges a percentile of single-row predictions in this process. The cost of network and server is measured by
     the canary."""
     import numpy as np
@@ -277,7 +277,7 @@ def latency(check: Check, bench: Bench) -> Sequence[CheckResult]:
     return (CheckResult(name_of(check), verdict, message, value=value, limit=limit, rows=len(taken)),)
 
 
-def schema(check: Check, bench: Bench) -> Sequence[CheckResult]:
+def schema(check: Check, bench: CheckInputs) -> Sequence[CheckResult]:
     """Judges whether clients of the champion can call the candidate: the same input and output columns and types."""
     name = name_of(check)
     other = bench.nobody(name)

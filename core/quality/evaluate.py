@@ -14,11 +14,11 @@ from types import MappingProxyType
 from ..domain.models import Version
 from ..domain.project import Check, Gate, Project
 from ..domain.verdicts import CheckResult, GateReport, Verdict, worst
-from .checks import Bench, bounds, comparison, latency, name_of, schema
-from .metrics import METRICS, Answers, Unmeasurable, measure
-from .subjects import Data, Fetch, Subject, load, read_data
+from .checks import CheckInputs, bounds, comparison, latency, name_of, schema
+from .metrics import METRICS, ModelAnswers, Unmeasurable, measure
+from .subjects import Fetch, GateData, JudgedModel, load, read_data
 
-_KINDS: Mapping[str, Callable[[Check, Bench], Sequence[CheckResult]]] = {"latency": latency, "schema": schema}
+_KINDS: Mapping[str, Callable[[Check, CheckInputs], Sequence[CheckResult]]] = {"latency": latency, "schema": schema}
 # A check that does not look at the gate's rows, but at something that only the caller can reach.
 Outside = Callable[[Check], Sequence[CheckResult]]
 
@@ -39,7 +39,7 @@ def evaluate(
 
     `fetch` downloads a version's files and returns their directory. `champion` None means that there is none to
     compare with, which passes; `champion_problem` says that there should be one but it cannot be loaded (an alias
-    that points nowhere), which does not pass. `outside` has the judges for kinds of checks that are not about the
+    on a version that is gone), which does not pass. `outside` has the judges for kinds of checks that are not about the
     gate's rows.
     """
     started = time.time()
@@ -66,27 +66,27 @@ def _bench(
     fetch: Fetch,
     champion_problem: str,
     log: Callable[[str], None],
-) -> Bench:
+) -> CheckInputs:
     data = read_data(project, gate)
     log(f"{gate.data}: {data.rows} rows")
     subject = load(candidate, data, fetch)
     if champion is None or champion_problem or not _needs_champion(gate):
-        return Bench(data, subject, None, champion_problem)
+        return CheckInputs(data, subject, None, champion_problem)
     if champion.version == candidate.version:
-        return Bench(data, subject, None, "", itself=True)
-    other: Subject | None = None
+        return CheckInputs(data, subject, None, "", itself=True)
+    other: JudgedModel | None = None
     try:
         other = load(champion, data, fetch)
     except Unmeasurable as error:
         champion_problem = f"the champion cannot be measured: {error.message}"
-    return Bench(data, subject, other, champion_problem)
+    return CheckInputs(data, subject, other, champion_problem)
 
 
 def _needs_champion(gate: Gate) -> bool:
     return any(check.compare or check.kind == "schema" for check in gate.checks)
 
 
-def _results(check: Check, bench: Bench) -> Sequence[CheckResult]:
+def _results(check: Check, bench: CheckInputs) -> Sequence[CheckResult]:
     try:
         judge = _KINDS.get(check.kind)
         if judge is not None:
@@ -106,7 +106,7 @@ def _report(
     checks: tuple[CheckResult, ...],
     at: float,
     run_id: int | None,
-    bench: Bench | None,
+    bench: CheckInputs | None,
 ) -> GateReport:
     return GateReport(
         gate=gate.name,
@@ -123,7 +123,7 @@ def _report(
     )
 
 
-def _all_metrics(answers: Answers) -> dict[str, float]:
+def _all_metrics(answers: ModelAnswers) -> dict[str, float]:
     """Returns every metric that these answers allow, whether or not a check asked for it."""
     found: dict[str, float] = {}
     for name, metric in METRICS.items():
@@ -134,4 +134,4 @@ def _all_metrics(answers: Answers) -> dict[str, float]:
     return found
 
 
-__all__ = ["Data", "evaluate"]
+__all__ = ["GateData", "evaluate"]

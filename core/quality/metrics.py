@@ -33,7 +33,7 @@ class Unmeasurable(PodiumError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class ModelAnswers:
     """One model's answers for the rows, beside the truth.
 
     Classification (`binary`): `truth` is 1 if the row is of the positive class, else 0; `labels` is 0 or 1; `scores`
@@ -52,9 +52,9 @@ class Answers:
     def rows(self) -> int:
         return int(self.truth.shape[0])
 
-    def only(self, rows: Flags) -> Answers:
+    def only(self, rows: Flags) -> ModelAnswers:
         """Returns the answers of the rows where `rows` is true."""
-        return Answers(
+        return ModelAnswers(
             self.truth[rows],
             None if self.scores is None else self.scores[rows],
             None if self.labels is None else self.labels[rows],
@@ -73,7 +73,7 @@ class Metric:
     """MAXIMIZE or MINIMIZE: the direction in which it is better."""
     needs: str
     """What it needs of the answers: labels, scores, probabilities or numbers."""
-    sums: Callable[[Answers], Floats] | None = None
+    sums: Callable[[ModelAnswers], Floats] | None = None
     """Per-row terms, of shape (rows, k)."""
     combine: Callable[[Floats], Floats] | None = None
     """Turns weighted sums of the terms, of shape (…, k), into values of shape (…)."""
@@ -85,7 +85,7 @@ class Metric:
         return 1.0 if self.goal == MAXIMIZE else -1.0
 
 
-def measure(metric: Metric, answers: Answers) -> float:
+def measure(metric: Metric, answers: ModelAnswers) -> float:
     """Returns the metric's value. Raises Unmeasurable where it is not defined."""
     check(metric, answers)
     if metric.ranks:
@@ -97,7 +97,7 @@ def measure(metric: Metric, answers: Answers) -> float:
     return value
 
 
-def check(metric: Metric, answers: Answers) -> None:
+def check(metric: Metric, answers: ModelAnswers) -> None:
     """Raises Unmeasurable, with the reason, if `metric` cannot be computed from these answers."""
     if answers.rows == 0:
         raise Unmeasurable("there are no rows to measure on")
@@ -121,7 +121,7 @@ def check(metric: Metric, answers: Answers) -> None:
 PROBABILITIES_HINT = "Log a scikit-learn model with pyfunc_predict_fn='predict_proba'."
 
 
-def area(answers: Answers) -> float:
+def area(answers: ModelAnswers) -> float:
     """Returns the area under the ROC curve: the share of (positive, negative) pairs in which the positive one has
     the higher score, ties counting half."""
     import numpy as np
@@ -146,18 +146,18 @@ def _columns(*columns: Any) -> Floats:
     return cast("Floats", np.column_stack(columns).astype(float))
 
 
-def _hits(answers: Answers) -> Floats:
+def _hits(answers: ModelAnswers) -> Floats:
     assert answers.labels is not None
     return _columns(answers.labels == answers.truth, answers.truth * 0 + 1)
 
 
-def _confusion(answers: Answers) -> Floats:
+def _confusion(answers: ModelAnswers) -> Floats:
     """Returns the columns true positives, predicted positives, positives."""
     assert answers.labels is not None
     return _columns(answers.labels * answers.truth, answers.labels, answers.truth)
 
 
-def _log_losses(answers: Answers) -> Floats:
+def _log_losses(answers: ModelAnswers) -> Floats:
     import numpy as np
 
     assert answers.scores is not None
@@ -165,17 +165,17 @@ def _log_losses(answers: Answers) -> Floats:
     return _columns(-(answers.truth * np.log(p) + (1 - answers.truth) * np.log1p(-p)), answers.truth * 0 + 1)
 
 
-def _squares(answers: Answers) -> Floats:
+def _squares(answers: ModelAnswers) -> Floats:
     assert answers.scores is not None
     return _columns((answers.scores - answers.truth) ** 2, answers.truth * 0 + 1)
 
 
-def _absolutes(answers: Answers) -> Floats:
+def _absolutes(answers: ModelAnswers) -> Floats:
     assert answers.scores is not None
     return _columns(abs(answers.scores - answers.truth), answers.truth * 0 + 1)
 
 
-def _variances(answers: Answers) -> Floats:
+def _variances(answers: ModelAnswers) -> Floats:
     """Returns the columns squared error, 1, y, y²; y is centred first, so that a large mean does not cost the
     variance its digits."""
     assert answers.scores is not None

@@ -19,7 +19,7 @@ from ..domain.project import Gate, Project
 from ..domain.text import one_line
 from ..errors import Interrupted, PodiumError
 from .answers import answers_of, truth_of
-from .metrics import Answers, Unmeasurable
+from .metrics import ModelAnswers, Unmeasurable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +28,7 @@ Fetch = Callable[[Version], Path]
 
 
 @dataclass(frozen=True, slots=True)
-class Data:
+class GateData:
     """The gate's rows. `frame` is the table including the target; `classes` is empty if the target is a quantity."""
 
     frame: Any
@@ -42,18 +42,18 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class JudgedModel:
     """A version under judgement. `predict` predicts a table; `signature` is the model's own (inputs, outputs), None
     if it has none."""
 
     version: Version
-    answers: Answers
+    answers: ModelAnswers
     predict: Callable[[Any], Any]
     columns: tuple[str, ...]
     signature: tuple[str, str] | None
 
 
-def read_data(project: Project, gate: Gate) -> Data:
+def read_data(project: Project, gate: Gate) -> GateData:
     """Reads the gate's file. Raises Unmeasurable if it is missing, cannot be read, is empty or lacks the target."""
     path = project.root / gate.data
     if not path.is_file():
@@ -68,7 +68,7 @@ def read_data(project: Project, gate: Gate) -> Data:
     if not len(frame):
         raise Unmeasurable(f"{gate.data} has no rows")
     truth, classes = truth_of(frame[gate.target], gate.target)
-    return Data(frame, gate.target, truth, classes)
+    return GateData(frame, gate.target, truth, classes)
 
 
 def _read(path: Path, shown: str) -> Any:
@@ -90,7 +90,7 @@ def _read(path: Path, shown: str) -> Any:
     raise Unmeasurable(f"{shown} is neither .parquet nor .csv", hint="Write the gate's data as Parquet or CSV.")
 
 
-def load(version: Version, data: Data, fetch: Fetch) -> Subject:
+def load(version: Version, data: GateData, fetch: Fetch) -> JudgedModel:
     """Loads the version's model and lets it predict every row, once. Raises Unmeasurable, naming the version, if any
     of it fails."""
     who = f"version {version.version}"
@@ -105,7 +105,7 @@ def load(version: Version, data: Data, fetch: Fetch) -> Subject:
         answers = answers_of(output, data.truth, data.classes)
     except Unmeasurable as error:
         raise Unmeasurable(f"{who}: {error.message}", hint=error.hint) from error
-    return Subject(version, answers, model.predict, columns, _signature(model))
+    return JudgedModel(version, answers, model.predict, columns, _signature(model))
 
 
 def _pyfunc(directory: Path) -> Any:
@@ -115,7 +115,7 @@ def _pyfunc(directory: Path) -> Any:
     return mlflow.pyfunc.load_model(str(directory))
 
 
-def _columns(model: Any, data: Data) -> tuple[str, ...]:
+def _columns(model: Any, data: GateData) -> tuple[str, ...]:
     """Returns the columns that the model gets: those of its signature, else all but the target."""
     schema = model.metadata.get_input_schema()
     wanted = schema.input_names() if schema is not None and schema.has_input_names() else None
@@ -154,7 +154,7 @@ def _quiet() -> Generator[None, None, None]:
 
 
 def latencies(
-    subject: Subject, data: Data, *, calls: int = 200, warm_up: int = 10, seconds: float = 10.0
+    subject: JudgedModel, data: GateData, *, calls: int = 200, warm_up: int = 10, seconds: float = 10.0
 ) -> Sequence[float]:
     """Returns the seconds that single-row predictions took in this process: at most `calls` of them, for at most
     `seconds` in all."""

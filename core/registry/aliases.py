@@ -67,7 +67,7 @@ def _write(registry: Registry, model: str, alias: str, to: int | None) -> None:
     if to is None:
         registry.delete_alias(model, alias)
         return
-    status = registry.version(model, to).status  # NotFound here beats an alias that points nowhere
+    status = registry.version(model, to).status  # NotFound here beats an alias on a version that is gone
     if status != "READY":
         raise Refused(
             f"version {to} of {model} is {status}, not READY", hint="wait until MLflow has it, or register it again"

@@ -21,7 +21,7 @@ from . import files, records
 from .records import VersionRecord
 from .store import TrackedRun, sqlite_file
 
-PAGE = 1000
+PAGE_SIZE = 1000
 
 # MLflow's own retries may last more than an hour. Values that the user set are kept.
 _MLFLOW_LIMITS = {
@@ -144,7 +144,9 @@ class EmbeddedRegistry:
     def models(self) -> list[Model]:
         with translated(self._uri):
             found: list[Model] = []
-            for item in _all(lambda token: self._client.search_registered_models(max_results=PAGE, page_token=token)):
+            for item in _all(
+                lambda token: self._client.search_registered_models(max_results=PAGE_SIZE, page_token=token)
+            ):
                 numbers = [
                     int(version.version) for version in self._search_versions(f"name={records.quoted(str(item.name))}")
                 ]
@@ -275,13 +277,13 @@ class EmbeddedRegistry:
                 raise
 
     def _search_versions(self, wanted: str) -> Iterator[Any]:
-        return _all(lambda token: self._client.search_model_versions(wanted, max_results=PAGE, page_token=token))
+        return _all(lambda token: self._client.search_model_versions(wanted, max_results=PAGE_SIZE, page_token=token))
 
     def _search_runs(self, experiment: str, wanted: str) -> Iterator[TrackedRun]:
         order = ["attributes.start_time DESC"]
         items = _all(
             lambda token: self._client.search_runs(
-                [experiment], wanted, max_results=PAGE, order_by=order, page_token=token
+                [experiment], wanted, max_results=PAGE_SIZE, order_by=order, page_token=token
             )
         )
         return map(_run, items)

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from ..errors import NotFound, PodiumError, Refused, Unreachable, UsageError
-from ..http_client import Answer, Credentials, HttpClient, Limits, Trust, printable
+from ..http_client import Credentials, HttpClient, HttpResponse, Limits, Trust, printable
 
 LIMITS = Limits()
 START_HINT = "start it, or correct mlflow.tracking_uri in podium.yaml"
@@ -17,7 +17,7 @@ _MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "ENDPOINT_NOT_FOUN
 _ARTIFACT_SERVICE = "/api/2.0/mlflow-artifacts/artifacts/"
 
 
-class Server:
+class TrackingServer:
     """One tracking server. Connections are kept until close(). Not for use by several threads at once."""
 
     def __init__(self, uri: str, environ: Mapping[str, str] | None = None) -> None:
@@ -53,7 +53,7 @@ class Server:
         if not answer.good:
             raise self._error(answer, path)
 
-    def _object(self, answer: Answer, path: str) -> dict[str, Any]:
+    def _object(self, answer: HttpResponse, path: str) -> dict[str, Any]:
         if not answer.good:
             raise self._error(answer, path)
         found = answer.document()
@@ -66,7 +66,7 @@ class Server:
             )
         return found
 
-    def _error(self, answer: Answer, path: str) -> PodiumError:
+    def _error(self, answer: HttpResponse, path: str) -> PodiumError:
         status = answer.status
         body = answer.document() or {}
         code, message = str(body.get("error_code", "")), printable(body.get("message", ""))

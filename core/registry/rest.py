@@ -14,14 +14,14 @@ from ..domain.project import Mlflow
 from ..errors import NotFound, Refused, Unreachable
 from ..http_client import escaped, printable
 from . import files, records
-from .http import Server, artifact_path
+from .http import TrackingServer, artifact_path
 from .records import VersionRecord
 from .store import TrackedRun
 
 API = "/api/2.0/mlflow"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
-PAGE = 1000
-HISTORY_PAGE = 10_000
+PAGE_SIZE = 1000
+HISTORY_PAGE_SIZE = 10_000
 MAX_PAGES = 1000
 
 
@@ -30,7 +30,7 @@ class RestRegistry:
 
     def __init__(self, mlflow: Mlflow, state: Path, environ: Mapping[str, str] | None = None) -> None:
         self._mlflow = mlflow
-        self._server = Server(mlflow.tracking_uri, environ)
+        self._server = TrackingServer(mlflow.tracking_uri, environ)
         self._experiments: dict[str, str | None] = {}
 
     def close(self) -> None:
@@ -44,7 +44,11 @@ class RestRegistry:
             aliases = self.aliases(model)
         except NotFound:
             return []
-        query = {"filter": f"name={records.quoted(model)}", "order_by": ["version_number DESC"], "max_results": PAGE}
+        query = {
+            "filter": f"name={records.quoted(model)}",
+            "order_by": ["version_number DESC"],
+            "max_results": PAGE_SIZE,
+        }
         found = [_record(item) for item in self._pages(f"{API}/model-versions/search", query, "model_versions")]
         return records.assemble(found, aliases, known, self._runs)
 
@@ -60,7 +64,7 @@ class RestRegistry:
 
     def models(self) -> list[Model]:
         found: list[Model] = []
-        for item in self._pages(f"{API}/registered-models/search", {"max_results": PAGE}, "registered_models"):
+        for item in self._pages(f"{API}/registered-models/search", {"max_results": PAGE_SIZE}, "registered_models"):
             latest = [int(version["version"]) for version in item.get("latest_versions", [])]
             found.append(
                 Model(
@@ -89,14 +93,14 @@ class RestRegistry:
             body = {
                 "experiment_ids": [number],
                 "filter": wanted,
-                "max_results": PAGE,
+                "max_results": PAGE_SIZE,
                 "order_by": ["attributes.start_time DESC"],
             }
             found.update({run.id: run for run in map(_run, self._posted(f"{API}/runs/search", body, "runs"))})
         return sorted(found.values(), key=lambda run: run.started, reverse=True)
 
     def metric_history(self, mlflow_run: str, metric: str) -> list[MetricPoint]:
-        query = {"run_id": mlflow_run, "metric_key": metric, "max_results": HISTORY_PAGE}
+        query = {"run_id": mlflow_run, "metric_key": metric, "max_results": HISTORY_PAGE_SIZE}
         points = [
             MetricPoint(
                 step=int(item.get("step", 0)), at=_seconds(item.get("timestamp")), value=float(item.get("value", "nan"))
@@ -253,7 +257,7 @@ class RestRegistry:
         )
 
     def _count(self, model: str) -> int:
-        query = {"filter": f"name={records.quoted(model)}", "max_results": PAGE}
+        query = {"filter": f"name={records.quoted(model)}", "max_results": PAGE_SIZE}
         return sum(1 for _ in self._pages(f"{API}/model-versions/search", query, "model_versions"))
 
     def _experiment(self, name: str) -> str | None:
@@ -272,13 +276,17 @@ class RestRegistry:
     def _runs(self, ids: Sequence[str]) -> dict[str, TrackedRun]:
         def search(experiment: str, batch: Sequence[str]) -> list[TrackedRun]:
             listed = ", ".join(records.quoted(run_id) for run_id in batch)
-            body = {"experiment_ids": [experiment], "filter": f"attributes.run_id IN ({listed})", "max_results": PAGE}
+            body = {
+                "experiment_ids": [experiment],
+                "filter": f"attributes.run_id IN ({listed})",
+                "max_results": PAGE_SIZE,
+            }
             return [_run(item) for item in self._posted(f"{API}/runs/search", body, "runs")]
 
         return records.collect_runs(ids, self._experiment(self._mlflow.experiment), search, self.run)
 
     def _registered(self, model: str, run_id: str, source: str) -> VersionRecord | None:
-        query = {"filter": f"run_id={records.quoted(run_id)}", "max_results": PAGE}
+        query = {"filter": f"run_id={records.quoted(run_id)}", "max_results": PAGE_SIZE}
         for record in map(_record, self._pages(f"{API}/model-versions/search", query, "model_versions")):
             if record.model == model and record.source == source:
                 return record

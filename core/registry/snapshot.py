@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from .store import Registry
 
 ABSENT = "absent"
-APART_SECONDS = 120.0
-SERVER_SECONDS = 10.0
-OTHER_SECONDS = 60.0
+CHILD_TIMEOUT = 120.0
+SERVER_INTERVAL = 10.0
+EMBEDDED_INTERVAL = 60.0
 MAX_MODELS = 50
 _CHECKED = "registry.checked"
 _TABLES = "registry.tables"
@@ -131,7 +131,7 @@ def refresh_apart(project: Project, journal: Journal) -> bool:
     if journal.borrowed or not stale(project, journal):
         return False
     if fingerprint(project.mlflow) is None:
-        pause = OTHER_SECONDS if project.mlflow.embedded else SERVER_SECONDS
+        pause = EMBEDDED_INTERVAL if project.mlflow.embedded else SERVER_INTERVAL
         if time.time() - float(journal.values.get(_CHECKED) or 0.0) < pause:
             return False
         journal.values.set(
@@ -150,11 +150,11 @@ def _child(project: Project) -> None:
     command = [sys.executable, "-P", "-m", "podium.core.registry.snapshot", str(project.home)]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=APART_SECONDS, stdin=subprocess.DEVNULL, check=False
+            command, capture_output=True, text=True, timeout=CHILD_TIMEOUT, stdin=subprocess.DEVNULL, check=False
         )
     except subprocess.TimeoutExpired as error:
         raise Unreachable(
-            f"reading the MLflow store took more than {APART_SECONDS:.0f} s",
+            f"reading the MLflow store took more than {CHILD_TIMEOUT:.0f} s",
             hint="try again when the machine is less loaded",
         ) from error
     if done.returncode:

@@ -15,17 +15,17 @@ from .store import sqlite_file
 
 # The registry whole, and of the tracking tables what belongs to the MLflow runs that were registered last. Columns are
 # not named: which there are differs between versions of MLflow, and only a change matters.
-_REGISTRY = (
+_REGISTRY_TABLES = (
     "registered_models",
     "registered_model_tags",
     "registered_model_aliases",
     "model_versions",
     "model_version_tags",
 )
-_OF_RUNS = ("runs", "latest_metrics", "params", "tags")
+_RUN_TABLES = ("runs", "latest_metrics", "params", "tags")
 # Figures of older versions are read once (records.py), so the snapshot would not show a change to them.
 _MAX_NEWEST = 100
-_BUSY_SECONDS = 1.0
+_BUSY_TIMEOUT = 1.0
 
 
 def digest(mlflow: Mlflow) -> str | None:
@@ -35,12 +35,12 @@ def digest(mlflow: Mlflow) -> str | None:
     if path is None or not path.exists():
         return None
     found = hashlib.blake2b(f"{mlflow.tracking_uri}\0{mlflow.model}".encode(), digest_size=16)
-    queries = [f"SELECT * FROM {table} ORDER BY rowid" for table in _REGISTRY]  # noqa: S608 - constant names
+    queries = [f"SELECT * FROM {table} ORDER BY rowid" for table in _REGISTRY_TABLES]  # noqa: S608 - constant names
     registered = f"run_uuid IN (SELECT run_id FROM model_versions ORDER BY creation_time DESC LIMIT {_MAX_NEWEST})"  # noqa: S608 - a constant
-    queries += [f"SELECT * FROM {table} WHERE {registered} ORDER BY rowid" for table in _OF_RUNS]  # noqa: S608 - constant names
+    queries += [f"SELECT * FROM {table} WHERE {registered} ORDER BY rowid" for table in _RUN_TABLES]  # noqa: S608 - constant names
     try:
         with closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_TIMEOUT)
         ) as connection:
             connection.execute("BEGIN")  # all of it as of one moment
             for query in queries:

@@ -24,7 +24,7 @@ _SETTINGS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GitResult:
     code: int
     out: bytes
     err: str
@@ -34,7 +34,7 @@ class Answer:
         return self.out.decode("utf-8", "replace").rstrip("\n")
 
 
-def git(directory: Path, *arguments: str, timeout: float = TIMEOUT, hooks: bool = False) -> Answer:
+def git(directory: Path, *arguments: str, timeout: float = TIMEOUT, hooks: bool = False) -> GitResult:
     """Runs git and returns its answer, whatever the exit code. Raises MissingExtra without git, Unreachable after
     `timeout` seconds.
 
@@ -73,10 +73,10 @@ def git(directory: Path, *arguments: str, timeout: float = TIMEOUT, hooks: bool 
                     f"`git {arguments[0]}` did not end within {timeout:g} s in {directory}", hint=hint
                 ) from None
             raise
-    return Answer(process.returncode, out, err.decode("utf-8", "replace").strip())
+    return GitResult(process.returncode, out, err.decode("utf-8", "replace").strip())
 
 
-def checked(directory: Path, *arguments: str, timeout: float = TIMEOUT) -> Answer:
+def checked(directory: Path, *arguments: str, timeout: float = TIMEOUT) -> GitResult:
     """Runs git like `git`, but raises PodiumError with git's message for an exit code other than 0."""
     answer = git(directory, *arguments, timeout=timeout)
     if answer.code:
@@ -84,7 +84,7 @@ def checked(directory: Path, *arguments: str, timeout: float = TIMEOUT) -> Answe
     return answer
 
 
-def failure(answer: Answer, arguments: Sequence[str]) -> PodiumError:
+def failure(answer: GitResult, arguments: Sequence[str]) -> PodiumError:
     words = answer.err.removeprefix("fatal: ") or f"exit code {answer.code}"
     if "dubious ownership" in words:
         return PodiumError(

@@ -14,8 +14,8 @@ from pathlib import Path
 from ..errors import PodiumError, UsageError
 
 HOOKS = ("post-commit", "post-merge", "post-receive")
-_NEW = b"#!/bin/sh\n"
-_SHELL = re.compile(rb"#![ \t]*(/usr/bin/env[ \t]+(-S[ \t]+)?)?(/\S*/)?(ba|da|k|z|a|)sh([ \t].*)?\r?\n?")
+_NEW_HOOK = b"#!/bin/sh\n"
+_SHELL_LINE = re.compile(rb"#![ \t]*(/usr/bin/env[ \t]+(-S[ \t]+)?)?(/\S*/)?(ba|da|k|z|a|)sh([ \t].*)?\r?\n?")
 
 
 def install(directory: Path, project: str, command: str) -> list[str]:
@@ -43,13 +43,13 @@ def _install(path: Path, project: str, command: str) -> str:
         return "is a link to a file elsewhere"
     old = path.read_bytes() if path.exists() else b""
     own = _without(old, project)
-    if own and own != _NEW:
+    if own and own != _NEW_HOOK:
         if not os.access(path, os.X_OK):
             return "is not executable, so it is switched off; a block in it would switch it on"
-        if not _SHELL.match(own):
+        if not _SHELL_LINE.match(own):
             return "is not a shell script"
     first, rest = own.split(b"\n", 1) if b"\n" in own else (own, b"")
-    start = first + b"\n" if own else _NEW
+    start = first + b"\n" if own else _NEW_HOOK
     _write(path, start + _block(project, command) + rest)
     return ""
 
@@ -60,7 +60,7 @@ def remove(directory: Path, project: str) -> None:
         try:
             old = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
             own = _without(old, project)
-            if own == _NEW and own != old:
+            if own == _NEW_HOOK and own != old:
                 path.unlink()
             elif own != old:
                 _write(path, own)

@@ -16,7 +16,7 @@ from ..errors import NotFound, PodiumError, Refused, UsageError
 from . import hooks
 from .git import checked, failure, git
 
-SHORT = 9
+SHORT_LENGTH = 9
 _FORMAT = "%H%x00%an%x00%ct%x00%s%x00"
 # A checkout of a big repository may take its time; a hung file system may not take for ever.
 CHECKOUT_TIMEOUT = 600.0
@@ -125,7 +125,8 @@ class Repository:
         fields = answer.out.decode("utf-8", "replace").split("\0")
         rows = zip(*(fields[offset : len(fields) - 1 : 4] for offset in range(4)), strict=True)
         return [
-            Commit(sha.strip(), sha.strip()[:SHORT], author, float(at), subject) for sha, author, at, subject in rows
+            Commit(sha.strip(), sha.strip()[:SHORT_LENGTH], author, float(at), subject)
+            for sha, author, at, subject in rows
         ]
 
     def worktree_add(self, commit: str, path: Path) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from .scoring import INTERNAL, Answer
+from .scoring import INTERNAL, ScoringAnswer
 
 _LENGTH = struct.Struct("<Q")
 _PR_SET_PDEATHSIG = 1
@@ -35,7 +35,7 @@ class NoChild(Exception):
     """No child could be started."""
 
 
-def predict(work: Callable[[], Answer], seconds: float, turn: threading.Lock) -> Answer:
+def predict(work: Callable[[], ScoringAnswer], seconds: float, turn: threading.Lock) -> ScoringAnswer:
     """Returns what `work` answers in a child. `turn` is held while this process predicts. Raises Died if the child
     ends, or takes longer than `seconds` and is ended; NoChild if there is none.
 
@@ -67,7 +67,7 @@ def predict(work: Callable[[], Answer], seconds: float, turn: threading.Lock) ->
     if data is None:
         raise Died(f"it had not answered after {seconds:g} s" if late else ended(status))
     code, body, media_type, rows = marshal.loads(data)  # noqa: S302 - written by our own child
-    return Answer(code, body, media_type, rows)
+    return ScoringAnswer(code, body, media_type, rows)
 
 
 def ended(status: int | None) -> str:
@@ -106,7 +106,7 @@ def _wait(child: int) -> int | None:
         return None  # the model waits for its own children, and took this one
 
 
-def _child(work: Callable[[], Answer], pipe: int, parent: int) -> NoReturn:
+def _child(work: Callable[[], ScoringAnswer], pipe: int, parent: int) -> NoReturn:
     try:
         _settle(parent)
         try:

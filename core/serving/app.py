@@ -22,7 +22,7 @@ from .metrics import CONTENT_TYPE, Metrics
 from .options import Options
 from .predicting import Predictor
 from .recorder import Recorder
-from .scoring import Answer, Scorer, problem
+from .scoring import Scorer, ScoringAnswer, problem
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -35,9 +35,11 @@ _FEEDBACK = (
     " these."
 )
 
-LOADING = Answer(503, b'{"error_code": "TEMPORARILY_UNAVAILABLE", "message": "The model is still being loaded."}')
-NOT_FOUND = Answer(404, b'{"detail":"Not Found"}')
-NOT_ALLOWED = Answer(405, b'{"detail":"Method Not Allowed"}')
+LOADING = ScoringAnswer(
+    503, b'{"error_code": "TEMPORARILY_UNAVAILABLE", "message": "The model is still being loaded."}'
+)
+NOT_FOUND = ScoringAnswer(404, b'{"detail":"Not Found"}')
+NOT_ALLOWED = ScoringAnswer(405, b'{"detail":"Method Not Allowed"}')
 
 
 def _is_feedback(entry: Any) -> bool:
@@ -103,12 +105,12 @@ class App:
     async def ping(self, scope: Scope, receive: Receive, send: Send) -> None:
         await reply(send, self.health())
 
-    def health(self) -> Answer:
+    def health(self) -> ScoringAnswer:
         """Returns the answer of /ping; any thread may ask."""
         complaint = self.predictor.complaint()
         if complaint:
             return problem(503, "TEMPORARILY_UNAVAILABLE", complaint)
-        return Answer(200, b"\n") if self.scorer is not None else LOADING
+        return ScoringAnswer(200, b"\n") if self.scorer is not None else LOADING
 
     async def version(self, scope: Scope, receive: Receive, send: Send) -> None:
         lineage: dict[str, Any] = {**self.lineage, "pid": os.getpid(), "ready": self.scorer is not None}
@@ -116,11 +118,11 @@ class App:
             from mlflow.version import VERSION
 
             lineage["mlflow"] = VERSION
-        await reply(send, Answer(200, json.dumps(lineage).encode()))
+        await reply(send, ScoringAnswer(200, json.dumps(lineage).encode()))
 
     async def scrape(self, scope: Scope, receive: Receive, send: Send) -> None:
         text = self.metrics.text(self.recorder.counts if self.recorder is not None else {})
-        await reply(send, Answer(200, text.encode(), CONTENT_TYPE))
+        await reply(send, ScoringAnswer(200, text.encode(), CONTENT_TYPE))
 
     async def invocations(self, scope: Scope, receive: Receive, send: Send) -> None:
         content_type, request_id, length = self._headers(scope["headers"])
@@ -134,7 +136,7 @@ class App:
         try:
             got = await self._body(receive, length, self.options.max_body)
             started = time.perf_counter()  # what a client takes to send its request is not the model's
-            if isinstance(got, Answer):
+            if isinstance(got, ScoringAnswer):
                 answer = got
             else:
                 body = got
@@ -162,7 +164,7 @@ class App:
                 length = int(value)
         return content_type, request_id or self._prefix + b"%x" % next(self._numbers), length
 
-    async def _body(self, receive: Receive, length: int, most: int) -> bytes | Answer:
+    async def _body(self, receive: Receive, length: int, most: int) -> bytes | ScoringAnswer:
         """Returns the whole body, or the answer to a body that is too large or too slow."""
         if length > most:
             return problem(
@@ -192,7 +194,7 @@ class App:
         request_id: bytes,
         content_type: str | None,
         body: bytes,
-        answer: Answer,
+        answer: ScoringAnswer,
         seconds: float,
     ) -> None:
         try:
@@ -215,9 +217,9 @@ class App:
     async def feedback(self, scope: Scope, receive: Receive, send: Send) -> None:
         _, _, length = self._headers(scope["headers"])
         body = await self._body(receive, length, _MAX_FEEDBACK_BODY)
-        await reply(send, body if isinstance(body, Answer) else self._feedback(body))
+        await reply(send, body if isinstance(body, ScoringAnswer) else self._feedback(body))
 
-    def _feedback(self, body: bytes) -> Answer:
+    def _feedback(self, body: bytes) -> ScoringAnswer:
         if self.recorder is None:
             return problem(
                 404, "FEATURE_DISABLED", "This replica keeps no feedback: it was started without --capture-dir."
@@ -237,7 +239,7 @@ class App:
                     "TEMPORARILY_UNAVAILABLE",
                     f"{number} of {len(entries)} records were taken; send the rest again.",
                 )
-        return Answer(202, b'{"accepted": %d}' % len(entries))
+        return ScoringAnswer(202, b'{"accepted": %d}' % len(entries))
 
     def close(self) -> None:
         self.predictor.close()
@@ -245,7 +247,7 @@ class App:
             self.recorder.close()
 
 
-async def reply(send: Send, answer: Answer, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+async def reply(send: Send, answer: ScoringAnswer, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
     every = [(b"content-length", b"%d" % len(answer.body)), (b"content-type", answer.media_type), *headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": every})
     await send({"type": "http.response.body", "body": answer.body})

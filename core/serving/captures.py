@@ -16,9 +16,9 @@ from typing import Any, cast
 from ..beneath import Directory
 
 # Captures with these statuses have incomplete bodies: too large, or not received in time.
-_INCOMPLETE = (408, 413)
+_INCOMPLETE_STATUSES = (408, 413)
 # What a byte that is no UTF-8 became when it was written: the request cannot be sent again as it was.
-_LOST = "\ufffd"
+_REPLACEMENT_CHARACTER = "\ufffd"
 _TAIL_BYTES = 4 << 20
 
 
@@ -108,7 +108,12 @@ def _read(line: bytes) -> Captured | None:
         return None
     fields = cast("Mapping[str, Any]", record)
     body, status = fields.get("input"), fields.get("status")
-    if not isinstance(body, str) or not isinstance(status, int) or status in _INCOMPLETE or _LOST in body:
+    if (
+        not isinstance(body, str)
+        or not isinstance(status, int)
+        or status in _INCOMPLETE_STATUSES
+        or _REPLACEMENT_CHARACTER in body
+    ):
         return None
     content_type = fields.get("content_type")
     return Captured(

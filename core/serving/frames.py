@@ -1,9 +1,9 @@
 """The fast path from a JSON table to the DataFrame that MLflow's parsing and signature enforcement would make.
 
 It handles only what it can make identically: a signature of named scalar columns, and cells with unambiguous JSON
-types. Anything else raises Slow, and MLflow itself does the work. `Frames.of` compares itself with MLflow when a
-model is loaded, so that a release of MLflow or pandas that behaves differently disables the fast path instead of
-changing an answer.
+types. Anything else raises NeedsMlflow, and MLflow itself does the work. `DataFrameReader.of` compares itself with
+MLflow when a model is loaded, so that a release of MLflow or pandas that behaves differently disables the fast path
+instead of changing an answer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _STR: frozenset[type] = frozenset({str})
 _BOOL: frozenset[type] = frozenset({bool})
 
 
-class Slow(Exception):
+class NeedsMlflow(Exception):
     """Raised for a request that MLflow's own code has to handle."""
 
 
@@ -31,9 +31,9 @@ def _numbers(name: str, exact: int) -> Callable[[Sequence[Any]], Any]:
     def convert(values: Sequence[Any]) -> Any:
         kinds = set(map(type, values))
         if not kinds <= _NUMBERS:
-            raise Slow
+            raise NeedsMlflow
         if int in kinds and any(type(value) is int and not -exact <= value <= exact for value in values):
-            raise Slow
+            raise NeedsMlflow
         made = np.array(values, dtype=np.float64)
         return made if name == "float64" else made.astype(name)
 
@@ -47,7 +47,7 @@ def _integers(name: str) -> Callable[[Sequence[Any]], Any]:
 
     def convert(values: Sequence[Any]) -> Any:
         if not set(map(type, values)) <= _INT or not all(low <= value <= high for value in values):
-            raise Slow
+            raise NeedsMlflow
         return np.array(values, dtype=name)
 
     return convert
@@ -57,7 +57,7 @@ def _booleans(values: Sequence[Any]) -> Any:
     import numpy as np
 
     if not set(map(type, values)) <= _BOOL:
-        raise Slow
+        raise NeedsMlflow
     return np.array(values, dtype=bool)
 
 
@@ -69,7 +69,7 @@ def _strings() -> Callable[[Sequence[Any]], Any]:
 
     def convert(values: Sequence[Any]) -> Any:
         if not set(map(type, values)) <= _STR:
-            raise Slow
+            raise NeedsMlflow
         return pd.array(cast("Any", values), dtype=dtype)
 
     return convert
@@ -87,7 +87,7 @@ def _converters() -> dict[str, tuple[Callable[[Sequence[Any]], Any], tuple[Any, 
     }
 
 
-class Frames:
+class DataFrameReader:
     def __init__(
         self, names: Sequence[str], converters: Sequence[Callable[[Sequence[Any]], Any]], *, uniform: bool
     ) -> None:
@@ -103,7 +103,7 @@ class Frames:
         self._uniform = converters[0] if uniform else None
 
     @classmethod
-    def of(cls, schema: Any) -> Frames | None:
+    def of(cls, schema: Any) -> DataFrameReader | None:
         """Returns the fast path for a schema; None if it is not a signature of named scalar columns, or if MLflow
         makes something else of the trial rows."""
         if schema is None or schema.is_tensor_spec() or not schema.has_input_names():
@@ -135,7 +135,7 @@ class Frames:
         return {"columns": self.names, "data": rows}, [dict(zip(self.names, row, strict=True)) for row in rows]
 
     def make(self, form: str, payload: Any) -> Any:
-        """Returns the DataFrame of one request. Raises Slow if the request is not of the plain kind."""
+        """Returns the DataFrame of one request. Raises NeedsMlflow if the request is not of the plain kind."""
         columns = self._split(payload) if form == "dataframe_split" else self._records(payload)
         if self._uniform is not None:
             # One block laid out as MLflow's is, column by column: a model that sums along it rounds the same way.
@@ -148,40 +148,40 @@ class Frames:
 
     def _split(self, payload: Any) -> Sequence[Sequence[Any]]:
         if type(payload) is not dict or len(cast("dict[str, Any]", payload)) != 2:
-            raise Slow
+            raise NeedsMlflow
         names, rows = cast("dict[str, Any]", payload).get("columns"), cast("dict[str, Any]", payload).get("data")
         if type(rows) is not list or not rows or type(names) is not list:
-            raise Slow
+            raise NeedsMlflow
         rows = cast("list[Any]", rows)
         width = self.width
         if any(type(row) is not list or len(row) != width for row in rows):
-            raise Slow
+            raise NeedsMlflow
         columns = [[cell] for cell in rows[0]] if len(rows) == 1 else list(zip(*rows, strict=True))
         if names == self.names:
             return columns
         names = cast("list[Any]", names)
         if len(names) != width or any(type(name) is not str for name in names):
-            raise Slow
+            raise NeedsMlflow
         by_name = dict(zip(names, columns, strict=True))
         if len(by_name) != width:
-            raise Slow
+            raise NeedsMlflow
         return [self._of(by_name, name) for name in self.names]
 
     def _records(self, payload: Any) -> Sequence[Sequence[Any]]:
         if type(payload) is not list or not payload:
-            raise Slow
+            raise NeedsMlflow
         rows = cast("list[Any]", payload)
         width = self.width
         if any(type(row) is not dict or len(row) != width for row in rows):
-            raise Slow
+            raise NeedsMlflow
         try:
             return [[row[name] for row in rows] for name in self.names]
         except KeyError:
-            raise Slow from None
+            raise NeedsMlflow from None
 
     @staticmethod
     def _of(by_name: dict[str, Any], name: str) -> Any:
         try:
             return by_name[name]
         except KeyError:
-            raise Slow from None
+            raise NeedsMlflow from None

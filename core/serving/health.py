@@ -6,14 +6,14 @@ from __future__ import annotations
 import socket
 import sys
 
-REQUEST = b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+PING_REQUEST = b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 def healthy(port: int, timeout: float = 2.0) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
             connection.settimeout(timeout)
-            connection.sendall(REQUEST)
+            connection.sendall(PING_REQUEST)
             return b" 200 " in connection.recv(64)
     except OSError:
         return False

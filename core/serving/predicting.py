@@ -19,7 +19,7 @@ from . import apart
 from .guard import PROOF, Guard
 from .metrics import Metrics
 from .options import Options
-from .scoring import INTERNAL, Answer, Scorer, problem
+from .scoring import INTERNAL, Scorer, ScoringAnswer, problem
 
 _MAX_INLINE_BODY = 64 * 1024  # a larger request is parsed in the thread, however short the others were
 _MEAN_WEIGHT = 0.2  # weight of the newest prediction in the moving mean
@@ -34,7 +34,7 @@ _TELL_SECONDS = 1.0  # between lines about refusals
 _LOOP = b"event loop"
 
 BUSY = problem(503, "TEMPORARILY_UNAVAILABLE", "Too many requests are waiting for the model.")
-OVERDUE = Answer(504, b"Request processing time exceeded limit")
+OVERDUE = ScoringAnswer(504, b"Request processing time exceeded limit")
 
 
 class Predictor:
@@ -51,13 +51,13 @@ class Predictor:
         self._mean = 0.0
         self._sizes: list[int] = []  # a heap: the largest bodies of short predictions
         self._own_loop = False  # the model has an event loop of its own, which cannot run inside of ours
-        self._jobs: dict[Future[Answer | None], asyncio.Future[Answer | None]] = {}
+        self._jobs: dict[Future[ScoringAnswer | None], asyncio.Future[ScoringAnswer | None]] = {}
         self._bound = -1  # the largest body for the event loop
         self._inline_since = 0.0  # when the prediction on the event loop began; 0 if there is none
         self._began = 0.0  # the same wherever in this process it is
         self._refusal_told = 0.0
 
-    async def answer(self, scorer: Scorer, body: bytes, content_type: str | None, request_id: bytes) -> Answer:
+    async def answer(self, scorer: Scorer, body: bytes, content_type: str | None, request_id: bytes) -> ScoringAnswer:
         deadline = time.monotonic() + self._options.timeout
         digest = self._guard.digest(body, content_type)
         work = partial(self._timed, scorer, body, content_type, digest)
@@ -86,7 +86,7 @@ class Predictor:
         for pool in (self._thread, self._children):
             pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _predict(self, work: partial[Answer | None], size: int, deadline: float) -> Answer | None:
+    async def _predict(self, work: partial[ScoringAnswer | None], size: int, deadline: float) -> ScoringAnswer | None:
         """Returns the answer; None for a request over which a process may have ended."""
         if self._fits_inline(size) and await self._idle():
             self._inline_since = time.monotonic()
@@ -108,7 +108,7 @@ class Predictor:
             await asyncio.wait(list(self._jobs.values()), timeout=_IDLE_SECONDS)
         return not self._jobs
 
-    async def _in_thread(self, work: partial[Answer | None], deadline: float) -> Answer | None:
+    async def _in_thread(self, work: partial[ScoringAnswer | None], deadline: float) -> ScoringAnswer | None:
         if self.complaint():
             return self._unable()
         if len(self._jobs) >= _MAX_WAITING:
@@ -137,12 +137,12 @@ class Predictor:
             left = self._began + self._options.timeout + _STUCK_GRACE - time.monotonic()
             asyncio.get_running_loop().call_later(max(0.01, left), self._release)
 
-    def _unable(self) -> Answer:
+    def _unable(self) -> ScoringAnswer:
         return problem(503, "TEMPORARILY_UNAVAILABLE", self.complaint() or "The model does not answer.")
 
     def _timed(
         self, scorer: Scorer, body: bytes, content_type: str | None, digest: bytes, *, sure: bool = False
-    ) -> Answer | None:
+    ) -> ScoringAnswer | None:
         """Predicts in this process. Returns None, without having done anything, for a request over which a process may
         have ended, unless that is known (`sure`)."""
         guard = self._guard
@@ -174,7 +174,7 @@ class Predictor:
 
     async def _suspected(
         self, scorer: Scorer, body: bytes, content_type: str | None, digest: bytes, request_id: bytes, deadline: float
-    ) -> Answer | None:
+    ) -> ScoringAnswer | None:
         """Tries the request in a child, one at a time, or refuses it. Returns None if it was not to blame after all,
         and is to be predicted as any other."""
         ask = partial(self._try, partial(scorer.answer, body, content_type), digest, request_id.decode(), deadline)
@@ -183,7 +183,9 @@ class Predictor:
         except asyncio.CancelledError:
             return self._unable()
 
-    def _try(self, work: partial[Answer], digest: bytes, request_id: str, deadline: float) -> Answer | None:
+    def _try(
+        self, work: partial[ScoringAnswer], digest: bytes, request_id: str, deadline: float
+    ) -> ScoringAnswer | None:
         """Runs in the children's thread."""
         guard = self._guard
         deaths = guard.deaths(digest)
@@ -209,7 +211,7 @@ class Predictor:
         # Not every model can predict in a child; what ends no process may be asked again.
         return answer if answer.status == 200 else None
 
-    def _refuse(self, digest: bytes, request_id: str, deaths: int) -> Answer:
+    def _refuse(self, digest: bytes, request_id: str, deaths: int) -> ScoringAnswer:
         """Answers 500, which the proxy does not send on and client libraries do not repeat as they do 502, 503 and 504:
         the same request would end the next process."""
         self._metrics.events["refused"] += 1

@@ -21,7 +21,7 @@ from typing import Any
 MAX_FILES = 4  # the current one and three older ones
 MAX_PENDING = 2_000  # records
 MAX_PENDING_BYTES = 16 * 1024 * 1024
-INTERVAL = 0.25  # seconds between writes
+WRITE_INTERVAL = 0.25  # seconds between writes
 
 
 class Rotated:
@@ -134,7 +134,7 @@ class Recorder:
             return True
 
     def _run(self) -> None:
-        while not self._stop.wait(INTERVAL):
+        while not self._stop.wait(WRITE_INTERVAL):
             self.flush()
 
     def flush(self) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from .frames import FORMS, Frames, Slow
+from .frames import FORMS, DataFrameReader, NeedsMlflow
 
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
@@ -28,7 +28,7 @@ _ALL_FORMS = (*FORMS, "inputs", "instances")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ScoringAnswer:
     """An HTTP answer. `rows` is the number of predicted rows; 0 for an error. `kept` is false for one whose request is
     not to be captured."""
 
@@ -39,13 +39,13 @@ class Answer:
     kept: bool = True
 
 
-def problem(status: int, code: str, message: str, *, kept: bool = True) -> Answer:
+def problem(status: int, code: str, message: str, *, kept: bool = True) -> ScoringAnswer:
     """Returns an error in the form of MLflow's."""
-    return Answer(status, json.dumps({"error_code": code, "message": message}).encode(), kept=kept)
+    return ScoringAnswer(status, json.dumps({"error_code": code, "message": message}).encode(), kept=kept)
 
 
 UNTYPED = problem(415, "UNSUPPORTED_MEDIA_TYPE", "The request has no Content-Type; application/json is the usual one.")
-INTERNAL = Answer(500, b"Internal Server Error", TEXT)
+INTERNAL = ScoringAnswer(500, b"Internal Server Error", TEXT)
 
 
 class Scorer:
@@ -60,7 +60,7 @@ class Scorer:
 
         self.model = model
         self.schema = model.metadata.get_input_schema()
-        self.frames = Frames.of(self.schema)
+        self.frames = DataFrameReader.of(self.schema)
         self._parse: Callable[..., Any] = cast("Any", scoring_server).infer_and_parse_data
         self._enforce: Callable[..., Any] = cast("Any", utils)._enforce_schema
         self._predict = self._direct()
@@ -99,32 +99,32 @@ class Scorer:
         """Tells whether this model has a fast path at all."""
         return self._predict is not None
 
-    def answer(self, body: bytes, content_type: str | None) -> Answer:
+    def answer(self, body: bytes, content_type: str | None) -> ScoringAnswer:
         if self._predict is not None and content_type in _PLAIN_JSON:
             with contextlib.suppress(Exception):
                 return self._short(body)
         return self._long(body, content_type)
 
-    def _short(self, body: bytes) -> Answer:
+    def _short(self, body: bytes) -> ScoringAnswer:
         """Answers on the fast path. Any exception means: take the slow path."""
         request = json.loads(body)
         if type(request) is not dict or len(cast("dict[str, Any]", request)) != 1:
-            raise Slow
+            raise NeedsMlflow
         form, payload = next(iter(cast("dict[str, Any]", request).items()))
         if self._predict is None:
-            raise Slow
+            raise NeedsMlflow
         data = self._data(form, payload)
-        return Answer(200, self._encode(self._predict(data)), JSON, _rows(data))
+        return ScoringAnswer(200, self._encode(self._predict(data)), JSON, _rows(data))
 
     def _data(self, form: str, payload: Any) -> Any:
         """Returns what MLflow would pass to the model. Arrays, and tables without a signature, are made by MLflow's
         own functions, which cost little."""
         if self.frames is not None:
             if form not in FORMS:
-                raise Slow
+                raise NeedsMlflow
             return self.frames.make(form, payload)
         if form not in _ALL_FORMS:
-            raise Slow
+            raise NeedsMlflow
         parsed = self._parse({form: payload}, self.schema)
         return parsed if self.schema is None else self._enforce(parsed, self.schema)
 
@@ -133,22 +133,22 @@ class Scorer:
             {"predictions": self._jsonable(predictions, pandas_orient="records")}, cls=self._encoder
         ).encode()
 
-    def _long(self, body: bytes, content_type: str | None) -> Answer:
+    def _long(self, body: bytes, content_type: str | None) -> ScoringAnswer:
         if content_type is None:  # MLflow's own server fails here
             return UNTYPED
         try:
             result = self._invocations(body, content_type, self.model, self.schema)
         except self._error as error:
-            return Answer(error.get_http_status_code(), error.serialize_as_json().encode(), JSON)
+            return ScoringAnswer(error.get_http_status_code(), error.serialize_as_json().encode(), JSON)
         except Exception:
             return _unreadable(body, content_type) or INTERNAL
         media_type = result.mimetype.encode()
         if media_type.startswith(b"text/"):
             media_type += b"; charset=utf-8"
-        return Answer(result.status, result.response.encode(), media_type, 1 if result.status == 200 else 0)
+        return ScoringAnswer(result.status, result.response.encode(), media_type, 1 if result.status == 200 else 0)
 
 
-def _unreadable(body: bytes, content_type: str) -> Answer | None:
+def _unreadable(body: bytes, content_type: str) -> ScoringAnswer | None:
     """Returns the answer to JSON that Python refuses to read and MLflow takes for a fault of its own: an integer of
     thousands of digits, arrays in arrays in arrays. None for other requests."""
     if not content_type.strip().startswith("application/json"):

@@ -34,7 +34,7 @@ EXIT_MODEL = 1
 EXIT_ADDRESS = 5
 # A proxy keeps connections open and must be the one to close them: a request sent into a closing connection would be
 # lost.
-KEEP_ALIVE = 3600  # seconds
+KEEP_ALIVE_SECONDS = 3600  # seconds
 _ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -45,7 +45,7 @@ def libc(call: Callable[[ctypes.CDLL], object]) -> None:
         call(ctypes.CDLL(None))
 
 
-class Server(uvicorn.Server):
+class ReplicaServer(uvicorn.Server):
     """uvicorn's server, which would otherwise end by raising the signal again: a replica that stopped on request has
     succeeded. It also takes connections that another thread has accepted (standby.py)."""
 
@@ -113,12 +113,12 @@ def configure(app: App, options: Options) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=max(1, int(options.drain)),
     )
 
 
-def load(app: App, server: Server, path: Path, codes: list[int]) -> None:
+def load(app: App, server: ReplicaServer, path: Path, codes: list[int]) -> None:
     """Loads the model in a thread of its own. A model that cannot be loaded stops the server; the exit code goes
     into `codes`."""
     try:
@@ -161,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = os.environ.get("PODIUM_SERVING_REPLICA") or str(port)
         recorder = Recorder(options.capture_dir, name=name, rate=options.capture_rate, limit=options.capture_bytes)
     app = App(options, recorder)
-    server = Server(configure(app, options))
+    server = ReplicaServer(configure(app, options))
     codes: list[int] = []
     say(f"listening on {options.host}:{port}, loading {options.model}")
     Standby(app, listening, server.adopt).start()

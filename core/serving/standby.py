@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .scoring import Answer, problem
+from .scoring import ScoringAnswer, problem
 
 if TYPE_CHECKING:
     from .app import App
@@ -86,7 +86,7 @@ class Standby(threading.Thread):
         for number in old or list(self._held)[: max(0, len(self._held) - _MAX_HELD)]:
             self._answer(number, _BUSY)
 
-    def _answer(self, number: int, answer: Answer) -> None:
+    def _answer(self, number: int, answer: ScoringAnswer) -> None:
         connection, _ = self._held.pop(number)
         words = http.HTTPStatus(answer.status).phrase
         head = (

@@ -22,7 +22,7 @@ MAX_PARALLEL = 16
 MAX_BYTES = 1 << 20
 
 
-class Http(Protocol):
+class HttpTransport(Protocol):
     """The part of a transport that a scrape needs (core/delivery/proxy/transport.py has the whole)."""
 
     def http(self, address: str, port: int, method: str, path: str, *, timeout: float) -> tuple[int, bytes]:
@@ -34,7 +34,7 @@ _Answers = SimpleQueue[tuple[str, Buckets | None]]
 
 
 def scrape(
-    replicas: Iterable[Replica], transport: Http, *, timeout: float = TIMEOUT, deadline: float = DEADLINE
+    replicas: Iterable[Replica], transport: HttpTransport, *, timeout: float = TIMEOUT, deadline: float = DEADLINE
 ) -> dict[str, Buckets]:
     """Returns slot -> latency histogram of the replicas that answer in time; the others are left out.
 
@@ -60,7 +60,9 @@ def scrape(
     return found
 
 
-def _work(waiting: SimpleQueue[Replica], answers: _Answers, transport: Http, timeout: float, until: float) -> None:
+def _work(
+    waiting: SimpleQueue[Replica], answers: _Answers, transport: HttpTransport, timeout: float, until: float
+) -> None:
     """Scrapes the waiting replicas one after the other until the deadline."""
     while time.monotonic() < until:
         try:
@@ -70,7 +72,7 @@ def _work(waiting: SimpleQueue[Replica], answers: _Answers, transport: Http, tim
         answers.put((replica.slot, _latency(replica, transport, timeout)))
 
 
-def _latency(replica: Replica, transport: Http, timeout: float) -> Buckets | None:
+def _latency(replica: Replica, transport: HttpTransport, timeout: float) -> Buckets | None:
     try:
         status, body = transport.http(replica.address, replica.port, "GET", "/metrics", timeout=timeout)
     except (OSError, PodiumError):

@@ -46,7 +46,7 @@ class Job:
     close: Callable[[], None] = lambda: None
 
 
-class Settings:
+class WatchedConfiguration:
     """The content of podium.yaml, read again when it changes. A broken file is reported once, and the last good content
     stays in force for healing and measuring; runs are started by the content of now only."""
 
@@ -97,7 +97,7 @@ def run(home: Path, *, say: Say | None = None) -> None:
 def _watch(home: Path, narrate: Say) -> Path | None:
     """Does the agent's work until it is told to end; returns where the project was moved to, if that is why it ends."""
     stop = threading.Event()
-    settings = Settings(home, narrate)
+    settings = WatchedConfiguration(home, narrate)
     project = settings.project()
     project.state.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as closing:
@@ -155,7 +155,7 @@ class Place:
 
 
 def _follow_pushes(
-    settings: Settings, journal: Journal, bell: Doorbell, stop: threading.Event, place: Place, say: Say
+    settings: WatchedConfiguration, journal: Journal, bell: Doorbell, stop: threading.Event, place: Place, say: Say
 ) -> None:
     """Starts runs for pushes, in the main thread: it sleeps on the doorbell, so that a git hook starts a run
     immediately. Raises Refused when another agent has replaced this one, because two would start every run twice and
@@ -182,7 +182,7 @@ def _follow_pushes(
         rung = bell.wait(TICK_SECONDS)
 
 
-def _look(pushes: Pushes, settings: Settings, rung: bool) -> str:
+def _look(pushes: Pushes, settings: WatchedConfiguration, rung: bool) -> str:
     """Starts the runs that are due; returns why that failed, or an empty text."""
     try:
         pushes.look(settings.project(), rung=rung)
@@ -191,31 +191,31 @@ def _look(pushes: Pushes, settings: Settings, rung: bool) -> str:
     return ""
 
 
-def _jobs(settings: Settings, say: Say) -> list[Job]:
-    from .containers import Containers
-    from .jobs import Compaction, EndingShadows, Healing, Recovery, RegistryPicture, Sampling, Scheduling, TidyingSteps
+def _jobs(settings: WatchedConfiguration, say: Say) -> list[Job]:
+    from .containers import EnvironmentWatchers
+    from .jobs import Compaction, Healing, Recovery, RegistrySnapshots, Sampling, Scheduling, ShadowCleanup, StepCleanup
 
-    containers = Containers(say)
+    containers = EnvironmentWatchers(say)
     return [
         Job("schedules", 1.0, Scheduling(say, settings.error)),
         Job("recovery", 2.0, Recovery(say)),
-        Job("shadows", 5.0, EndingShadows(say)),
-        Job("steps", 600.0, TidyingSteps()),
+        Job("shadows", 5.0, ShadowCleanup(say)),
+        Job("steps", 600.0, StepCleanup()),
         Job("health", 1.0, Healing(say)),
         Job("signals", 1.0, Sampling()),
         Job("containers", 1.0, containers, containers.close),
-        Job("registry", 2.0, RegistryPicture()),
+        Job("registry", 2.0, RegistrySnapshots()),
         Job("compaction", 60.0, Compaction()),
     ]
 
 
-def _thread(job: Job, settings: Settings, stop: threading.Event, say: Say) -> threading.Thread:
+def _thread(job: Job, settings: WatchedConfiguration, stop: threading.Event, say: Say) -> threading.Thread:
     thread = threading.Thread(target=_repeat, args=(job, settings, stop, say), name=job.name, daemon=True)
     thread.start()
     return thread
 
 
-def _repeat(job: Job, settings: Settings, stop: threading.Event, say: Say) -> None:
+def _repeat(job: Job, settings: WatchedConfiguration, stop: threading.Event, say: Say) -> None:
     """Does the job at its interval; after an error it waits longer each time, and reports each new error once."""
     with Journal.open(settings.project().state / "journal.db") as journal:
         pause, trouble = job.interval, ""

@@ -32,7 +32,7 @@ class _Watched:
     watch: Watch
 
 
-class Containers:
+class EnvironmentWatchers:
     """One watcher for each environment that is or was served from an engine; started, stopped and changed as
     podium.yaml and the ledger require."""
 
@@ -73,10 +73,10 @@ class Containers:
         directory = environment_dir(project, environment.name)
         path = journal.path
 
-        def put(picture: EngineSnapshot) -> None:
+        def put(snapshot: EngineSnapshot) -> None:
             # Another thread than the job's, and rare: a connection of its own, for this once.
             with Journal.open(path) as own:
-                own.snapshots.put(picture)
+                own.snapshots.put(snapshot)
 
         def used(found: Mapping[str, tuple[Container, Usage]]) -> None:
             with self._lock:

@@ -45,7 +45,7 @@ class Recovery:
             self._say(line)
 
 
-class TidyingSteps:
+class StepCleanup:
     """Removes step containers that nothing needs any more, in a separate process."""
 
     def __call__(self, project: Project, journal: Journal) -> None:
@@ -54,7 +54,7 @@ class TidyingSteps:
         tidy(project)
 
 
-class EndingShadows:
+class ShadowCleanup:
     """Ends the shadow replicas of replays that were killed. It is a job of its own, so that an engine that does not
     answer delays nothing else."""
 
@@ -119,7 +119,7 @@ class Sampling:
             journal.samples.add(samples)
 
 
-class RegistryPicture:
+class RegistrySnapshots:
     """Keeps the journal's snapshot of the registry up to date, in a separate process if MLflow would have to be
     loaded.
 

@@ -20,7 +20,7 @@ from .wake import hook_command
 
 WHO = "podium watch"
 # Refs can live in files that are not looked at (reftable, linked worktrees): git itself is asked at least this often.
-MAX_TRUST = 10.0  # seconds
+MAX_QUIET_SECONDS = 10.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def pending(project: Project, journal: Journal, tips: Mapping[str, str]) -> list
 
 
 def start(project: Project, journal: Journal, push: Push, say: Callable[[str], None]) -> int | None:
-    """Starts the run of one push; returns its id. Returns None while a run of that pipeline is under way (ask again
+    """Starts the run of one push; returns its id. Returns None while a run of that pipeline is running (ask again
     later) and if the commit must not run."""
     from ..engine.submit import submit_pipeline
 
@@ -106,7 +106,7 @@ class Pushes:
         means that a hook reported one."""
         pairs = watched(project)
         signature = (tuple(pairs), ref_signature(project.home, {branch for _, branch in pairs}))
-        recent = time.monotonic() - self._asked < MAX_TRUST
+        recent = time.monotonic() - self._asked < MAX_QUIET_SECONDS
         if not pairs or (signature == self._signature and recent and not self._waiting and not rung):
             return []
         repository = Repository.find(project.home)

@@ -40,13 +40,13 @@ def due(project: Project, journal: Journal, now: float) -> list[Pipeline]:
 
 
 def start(project: Project, journal: Journal, pipeline: Pipeline, now: float, say: Callable[[str], None]) -> int | None:
-    """Starts the scheduled run; returns its id. While another run of the pipeline is under way this time is skipped,
+    """Starts the scheduled run; returns its id. While another run of the pipeline is running this time is skipped,
     and `say` reports it."""
     from ..engine.submit import submit_pipeline
 
     _deal_with(journal, pipeline, now)
     if any(not run.is_operation and run.name == pipeline.name for run in journal.runs.active()):
-        say(f"schedule of {pipeline.name}: skipped, because a run is still under way")
+        say(f"schedule of {pipeline.name}: skipped, because a run is still running")
         return None
     try:
         run = submit_pipeline(

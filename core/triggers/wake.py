@@ -9,13 +9,13 @@ import shlex
 from contextlib import suppress
 from pathlib import Path
 
-NAME = "agent.wake"
+PIPE_NAME = "agent.wake"
 
 
 def wake(home: Path) -> bool:
     """Wakes the agent of the project at `home`; returns whether one was listening."""
     try:
-        pipe = os.open(home / ".podium" / NAME, os.O_WRONLY | os.O_NONBLOCK)
+        pipe = os.open(home / ".podium" / PIPE_NAME, os.O_WRONLY | os.O_NONBLOCK)
     except OSError:
         return False
     try:
@@ -30,7 +30,7 @@ def wake(home: Path) -> bool:
 def hook_command(home: Path) -> str:
     """Returns a shell line for a git hook. Opening the pipe for reading and writing never blocks, so a dead agent
     cannot stop a commit."""
-    pipe = shlex.quote(str(home / ".podium" / NAME))
+    pipe = shlex.quote(str(home / ".podium" / PIPE_NAME))
     return f"if [ -p {pipe} ]; then printf x 1<>{pipe}; fi"
 
 
@@ -38,7 +38,7 @@ class Doorbell:
     """The agent's end of the pipe."""
 
     def __init__(self, state: Path) -> None:
-        self.path = state / NAME
+        self.path = state / PIPE_NAME
         if not self.path.is_fifo():
             with suppress(FileNotFoundError):
                 self.path.unlink()

@@ -19,7 +19,7 @@ def broken(world: World, client: Client, docker: Engine | None = None) -> list[s
 
 
 def _champion(world: World, client: Client) -> list[str]:
-    """Exactly one champion; ledger, registry, the journal's picture of it, the proxy's weights and the answers agree
+    """Exactly one champion; ledger, registry, the journal's snapshot of it, the proxy's weights and the answers agree
     on it."""
     serving = world.cockpit.environments.get(ENVIRONMENT).serving
     found: list[str] = []
@@ -29,7 +29,7 @@ def _champion(world: World, client: Client) -> list[str]:
     world.cockpit.models.refresh()
     believed = [version.version for version in world.cockpit.models.versions() if CHAMPION in version.aliases]
     if believed != [serving]:
-        found.append(f"the journal's picture has {believed} as champion instead of version {serving}")
+        found.append(f"the journal's snapshot has {believed} as champion instead of version {serving}")
     weighed = {row.version for row in world.cockpit.journal.replicas.of(ENVIRONMENT) if row.weight}
     if weighed != {serving}:
         found.append(f"versions {weighed} have a weight, and version {serving} serves")

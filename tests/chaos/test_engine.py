@@ -131,7 +131,7 @@ def test_an_engine_that_dies_in_the_middle_of_a_build(own_dockerd: Callable[...,
 
         def work() -> None:
             try:
-                build.build(engine, build.Order(context(slow), "chaos:1"), say=lines.append, builder=builder)
+                build.build(engine, build.BuildRequest(context(slow), "chaos:1"), say=lines.append, builder=builder)
             except BaseException as caught:
                 error.append(caught)
 
@@ -147,7 +147,10 @@ def test_an_engine_that_dies_in_the_middle_of_a_build(own_dockerd: Callable[...,
         assert not thread.is_alive() and isinstance(error[0], Unreachable) and error[0].hint, error
         dockerd.start()
         assert build.build(
-            engine, build.Order(context(f"FROM {base}\nRUN true\n"), "chaos:1"), say=lines.append, builder=builder
+            engine,
+            build.BuildRequest(context(f"FROM {base}\nRUN true\n"), "chaos:1"),
+            say=lines.append,
+            builder=builder,
         ).image_id
         assert engine.api.containers() == [] and engine.api.images("chaos")[0]["RepoTags"] == ["chaos:1"]
 

@@ -19,7 +19,7 @@ from typing import Any, Self
 import psutil
 from podium.core.cockpit import Cockpit
 from podium.core.domain.delivery import DeploymentState, How, ReplicaState
-from podium.core.domain.repair import Kind
+from podium.core.domain.repair import DifferenceKind
 from podium.core.domain.runs import Run
 from podium.core.errors import PodiumError
 from podium.core.registry.files import bring, directory
@@ -195,7 +195,7 @@ class World:
     # What is seen
 
     def phase(self) -> str:
-        """The last finished phase of the deployment under way; empty when none is."""
+        """The last finished phase of the running deployment; empty when none is."""
         return next((row.phase or "begun" for row in self.cockpit.journal.ledger.open()), "")
 
     def unsettled(self) -> str:
@@ -210,7 +210,7 @@ class World:
         status = self.cockpit.environments.get(ENVIRONMENT)
         # That something was started again stays to be read for a while, and is no difference between what is and what
         # should be.
-        differences = [each.words for each in status.differences if each.kind is not Kind.RESTARTED]
+        differences = [each.words for each in status.differences if each.kind is not DifferenceKind.RESTARTED]
         if differences or status.locked_by:
             return "; ".join([*differences, status.locked_by])
         restless = [

@@ -14,7 +14,7 @@ from podium.core.config.kinds import as_written
 from podium.core.config.loading import from_text, read
 from podium.core.config.reader import Reader
 from podium.core.config.sections import Chosen, Either, ListOf, MapOf, Section
-from podium.core.config.source import Node
+from podium.core.config.source import YamlNode
 from podium.core.config.table import PROJECT
 
 from .test_bad_files import CASES
@@ -39,7 +39,7 @@ def sections(kind: Any) -> Iterator[Section]:
         yield from sections(kind.other)
 
 
-def plain(node: Node) -> Any:
+def plain(node: YamlNode) -> Any:
     """The tree as an editor's YAML 1.2 parser hands it to a validator."""
     if node.kind == "map":
         return {name.text: plain(value) for name, value in node.entries}
@@ -59,7 +59,7 @@ def plain(node: Node) -> Any:
         return node.text
 
 
-def parsed(text: str) -> Node:
+def parsed(text: str) -> YamlNode:
     node = source.parse(text, "podium.yaml")
     assert node is not None
     return node

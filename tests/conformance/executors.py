@@ -20,7 +20,7 @@ from podium.core.domain.project import ContainerSpec, Project
 from podium.core.domain.runs import RunState
 from podium.core.engine import paths
 from podium.core.engine.cache import Cache
-from podium.core.engine.executors import Execution, Executor, Setting, Task, load
+from podium.core.engine.executors import Execution, Executor, ExecutorContext, Task, load
 from podium.core.engine.graph import PlannedStep, build
 from podium.core.engine.recovery import recover
 from podium.core.engine.submit import resume
@@ -278,7 +278,7 @@ class ExecutorConformance:
 
     def test_its_fingerprint_is_a_text_that_stays(self, bench: ExecutorBench) -> None:
         planned: PlannedStep = build(bench.project.pipelines["main"])[0]
-        setting = Setting(bench.project, bench.lab.home, Cache(bench.project.state), lambda: None)
+        setting = ExecutorContext(bench.project, bench.lab.home, Cache(bench.project.state), lambda: None)
         first = bench.executor.fingerprint(planned, setting)
         assert isinstance(first, str)
         assert load(bench.name).fingerprint(planned, setting) == first

@@ -110,12 +110,12 @@ def test_nobody_who_holds_a_canary_up_or_sends_it_back_has_to_type(cockpit: Cock
     plan = cockpit.changes.plan(verb, "production")
     assert plan.type_to_confirm == "" and plan.changes
     assert cockpit.changes.apply(plan, why="lunch") is None
-    [asked] = cockpit.journal.orders.after(1)
-    assert (asked.order, asked.why) == (CanaryRequest(verb), "lunch")
+    [asked] = cockpit.journal.canary_requests.after(1)
+    assert (asked.request, asked.why) == (CanaryRequest(verb), "lunch")
 
 
 def test_a_request_that_makes_no_sense_now_is_refused_in_the_plan_and_when_it_is_applied(cockpit: Cockpit) -> None:
-    with pytest.raises(Refused, match="no canary is under way in production"):
+    with pytest.raises(Refused, match="no canary is running in production"):
         cockpit.changes.plan("resume", "production")
     canary(cockpit)
     plan = cockpit.changes.plan("resume", "production")

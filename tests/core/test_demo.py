@@ -16,7 +16,7 @@ import pytest
 from podium.core.cockpit import Cockpit
 from podium.core.config import load
 from podium.core.demo import project
-from podium.core.demo.traffic import Count, Traffic
+from podium.core.demo.traffic import DemoTraffic, TrafficCount
 from podium.core.domain.runs import StepState
 from podium.core.errors import Refused, RunFailed
 
@@ -25,11 +25,11 @@ from tests.support import wait_until
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> project.Changes:
+def made(tmp_path_factory: pytest.TempPathFactory) -> project.DemoRepository:
     return project.make(tmp_path_factory.mktemp("demo") / "flights demo")
 
 
-def test_the_project_is_committed_and_clean(made: project.Changes) -> None:
+def test_the_project_is_committed_and_clean(made: project.DemoRepository) -> None:
     assert project.git(made.directory, "status", "--porcelain") == ""
     assert project.git(made.directory, "branch", "--show-current") == "main"
     assert load(made.directory).name == "flight-delay"
@@ -67,7 +67,7 @@ def test_a_port_in_use_is_exchanged_everywhere(tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         configuration.write_text(f"a: {{port: {port}}}\nsmoke: curl http://127.0.0.1:{port}/ping\n")
-        ports = project.Ports()
+        ports = project.ReservedPorts()
         ports.adapt(configuration)
         ports.close()
     (note,) = ports.notes
@@ -87,30 +87,30 @@ for second in range(1, 1000):
 
 
 @pytest.fixture
-def traffic(tmp_path: Path) -> Iterator[Traffic]:
+def traffic(tmp_path: Path) -> Iterator[DemoTraffic]:
     (tmp_path / "replay.py").write_text(REPLAY)
-    traffic = Traffic(tmp_path, "http://127.0.0.1:9", 100)
+    traffic = DemoTraffic(tmp_path, "http://127.0.0.1:9", 100)
     yield traffic
     traffic.stop()
 
 
-def test_traffic_is_counted_as_it_flows(traffic: Traffic) -> None:
+def test_traffic_is_counted_as_it_flows(traffic: DemoTraffic) -> None:
     traffic.wait_until_flowing()
     first = traffic.count()
     later = traffic.settled()
     assert later.sent >= first.sent + 20
-    assert (later - Count(10)).sent == later.sent - 10
+    assert (later - TrafficCount(10)).sent == later.sent - 10
 
 
 def test_what_was_lost_is_told_with_its_reason() -> None:
-    count = Count(100, {"status 503": 3, "timeout": 1}) - Count(40, {"timeout": 1})
+    count = TrafficCount(100, {"status 503": 3, "timeout": 1}) - TrafficCount(40, {"timeout": 1})
     assert (count.sent, count.failed) == (60, 3)
     assert str(count) == "60 requests meanwhile, 3 lost (3 status 503)"
 
 
 def test_traffic_that_cannot_flow_says_why(tmp_path: Path) -> None:
     (tmp_path / "replay.py").write_text("raise SystemExit('no data here')")
-    traffic = Traffic(tmp_path, "http://127.0.0.1:9", 100)
+    traffic = DemoTraffic(tmp_path, "http://127.0.0.1:9", 100)
     with pytest.raises(RunFailed, match="no data here"):
         traffic.wait_until_flowing()
     traffic.stop()

@@ -31,7 +31,7 @@ PLUGINS = {
 @pytest.fixture
 def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(package(tmp_path / "site", PLUGINS, MODULES))
-    monkeypatch.setattr(plugins, "_loaded", {})
+    monkeypatch.setattr(plugins, "_others", plugins.EntryPoints())
     yield
     for module in MODULES:
         sys.modules.pop(module, None)
@@ -132,7 +132,7 @@ def test_a_gate_measures_a_metric_of_another_package(tmp_path: Path, monkeypatch
     text = "from podium.core.quality.metrics import METRICS\nGOOD = METRICS['mae']\nBAD = 7\n"
     entries = {"metrics": {"toy-mae": "toys_metrics:GOOD", "toy-bad": "toys_metrics:BAD"}}
     monkeypatch.syspath_prepend(package(tmp_path / "site", entries, {"toys_metrics": text}))
-    monkeypatch.setattr(plugins, "_loaded", {})
+    monkeypatch.setattr(plugins, "_others", plugins.EntryPoints())
     assert named("toy-mae").name == "mae"
     with pytest.raises(Unmeasurable, match="is no podium"):
         named("toy-bad")

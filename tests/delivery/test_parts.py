@@ -16,10 +16,10 @@ from podium.core import plugins
 from podium.core.delivery import drivers
 from podium.core.delivery.host import paths, ports
 from podium.core.delivery.proxy import haproxy
-from podium.core.delivery.proxy.haproxy import Layout, Server
+from podium.core.delivery.proxy.haproxy import BackendServer, ProxyLayout
 from podium.core.delivery.rollout import analysis, phases
-from podium.core.delivery.rollout.strategies import FULL, split, stages
-from podium.core.demo.project import Ports
+from podium.core.delivery.rollout.strategies import FULL_SHARE, split, stages
+from podium.core.demo.project import ReservedPorts
 from podium.core.domain.project import AnalysisRule, Strategy
 from podium.core.domain.verdicts import Verdict, worst
 from podium.core.errors import MissingExtra, Refused, Unreachable, UsageError
@@ -34,7 +34,7 @@ NAMES = st.integers(1, 6)
 @given(new=NAMES, old=NAMES, share=st.integers(1, 99))
 def test_split_gives_about_the_share_that_was_asked_for(new: int, old: int, share: int) -> None:
     weights = split([f"n{i}" for i in range(new)], [f"o{i}" for i in range(old)], share)
-    assert all(1 <= weight <= FULL for weight in weights.values())
+    assert all(1 <= weight <= FULL_SHARE for weight in weights.values())
     got = sum(w for name, w in weights.items() if name.startswith("n")) / sum(weights.values())
     # Whole weights: with many replicas on one side the smallest share that exists is 1 of 100 each.
     assert abs(got - share / 100) < 0.06
@@ -52,8 +52,8 @@ def test_every_strategy_keeps_serving_and_ends_with_all_traffic_on_the_new_versi
     fresh, before = [f"n{i}" for i in range(new)], [f"o{i}" for i in range(old)]
     made = stages(Strategy(kind, weights=tuple(sorted(weights))), fresh, before)
     assert all(any(stage.weights.values()) and stage.weights.keys() == {*fresh, *before} for stage in made)
-    assert made[-1].weights == dict.fromkeys(before, 0) | dict.fromkeys(fresh, FULL)
-    assert [stage.share for stage in made] == sorted(stage.share for stage in made) and made[-1].share == FULL
+    assert made[-1].weights == dict.fromkeys(before, 0) | dict.fromkeys(fresh, FULL_SHARE)
+    assert [stage.share for stage in made] == sorted(stage.share for stage in made) and made[-1].share == FULL_SHARE
 
 
 def reading(requests: int, errors: int, **buckets: float) -> Reading:
@@ -163,12 +163,12 @@ def test_names_become_safe_and_stay_different(one: str, other: str) -> None:
 
 def test_what_only_a_new_process_can_change_is_fingerprinted() -> None:
     socket_file = Path("/tmp/p.sock")
-    one = haproxy.render(Layout("127.0.0.1", 5100, (Server("v1-1", 20001, 100),)), socket_file)
-    weights = haproxy.render(Layout("127.0.0.1", 5100, (Server("v1-1", 20001, 0),)), socket_file)
-    moved = haproxy.render(Layout("127.0.0.1", 5101, ()), socket_file)
+    one = haproxy.render(ProxyLayout("127.0.0.1", 5100, (BackendServer("v1-1", 20001, 100),)), socket_file)
+    weights = haproxy.render(ProxyLayout("127.0.0.1", 5100, (BackendServer("v1-1", 20001, 0),)), socket_file)
+    moved = haproxy.render(ProxyLayout("127.0.0.1", 5101, ()), socket_file)
     assert haproxy.fixed_part(one) == haproxy.fixed_part(weights) != haproxy.fixed_part(moved)
     assert haproxy.fixed_part("") == haproxy.fixed_part("# somebody else's\nglobal") == ""
-    assert "[::1]:5100" in haproxy.render(Layout("::1", 5100, ()), socket_file)
+    assert "[::1]:5100" in haproxy.render(ProxyLayout("::1", 5100, ()), socket_file)
 
 
 def test_missing_haproxy_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +180,7 @@ def test_missing_haproxy_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_unknown_driver_and_one_whose_package_is_missing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    setting = drivers.Setting(world.project, world.journal, world.environment, world.runtime.directory, print)
+    setting = drivers.DriverContext(world.project, world.journal, world.environment, world.runtime.directory, print)
     with pytest.raises(UsageError, match="no driver 'nomad'") as caught:
         drivers.load("nomad", setting)
     assert "process" in caught.value.hint
@@ -201,11 +201,11 @@ def test_listener_is_found_by_its_port() -> None:
 
 
 def test_phases_after_and_reached() -> None:
-    assert phases.after("") == phases.ORDER and phases.after(phases.KEPT) == ()
+    assert phases.after("") == phases.SEQUENCE and phases.after(phases.CLEAN_UP) == ()
     assert (
-        phases.reached(phases.ALIASED, phases.SHIFTED)
-        and not phases.reached(phases.WARMED, phases.SHIFTED)
-        and not phases.reached("", phases.READ)
+        phases.reached(phases.MOVE_ALIASES, phases.SHIFT)
+        and not phases.reached(phases.WARM_UP, phases.SHIFT)
+        and not phases.reached("", phases.NOTE)
     )
 
 
@@ -218,7 +218,7 @@ def test_a_port_is_kept_for_one_that_will_listen_later() -> None:
     assert (
         subprocess.run(other, capture_output=True, text=True, timeout=scaled(30), check=True).stdout.strip() == "None"
     )
-    taken = {number for number in range(ports._FIRST, ports._LAST + 1) if number != port}
+    taken = {number for number in range(ports._FIRST_PORT, ports._LAST_PORT + 1) if number != port}
     with pytest.raises(Unreachable, match="no free port"):
         ports.free_port(taken)
     held.close()
@@ -231,7 +231,7 @@ def test_two_demonstrations_that_begin_together_take_different_ports(tmp_path: P
     """Neither listens for a long time yet when the other one chooses."""
     files = [tmp_path / "one.yaml", tmp_path / "two.yaml"]
     wanted = ports.free_port()
-    both = [Ports(), Ports()]
+    both = [ReservedPorts(), ReservedPorts()]
     for file, demonstration in zip(files, both, strict=True):
         file.write_text(f"staging:\n  port: {wanted}\nurl: http://127.0.0.1:{wanted}\n")
         demonstration.adapt(file)

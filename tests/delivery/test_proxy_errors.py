@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from podium.core.delivery.proxy.haproxy import Layout, binary, render
+from podium.core.delivery.proxy.haproxy import ProxyLayout, binary, render
 
 from tests.runner.scale import scaled
 from tests.support import free_port, wait_until
@@ -23,7 +23,9 @@ HEAD = b"POST /invocations HTTP/1.1\r\nHost: m\r\nContent-Type: application/json
 )
 def test_it_is_json(tmp_path: Path, sent: bytes, status: int, code: str) -> None:
     port = free_port()
-    text = render(Layout("127.0.0.1", port, ()), tmp_path / "s.sock").replace("http-request 30s", "http-request 500ms")
+    text = render(ProxyLayout("127.0.0.1", port, ()), tmp_path / "s.sock").replace(
+        "http-request 30s", "http-request 500ms"
+    )
     (tmp_path / "haproxy.cfg").write_text(text)
     process = subprocess.Popen([binary(), "-db", "-f", str(tmp_path / "haproxy.cfg")])
     try:

@@ -18,7 +18,7 @@ from podium.core.delivery.proxy import proxy
 from podium.core.delivery.rollout import aliases as labels
 from podium.core.delivery.rollout import recovery
 from podium.core.domain.delivery import DeploymentState, How
-from podium.core.domain.repair import Kind
+from podium.core.domain.repair import DifferenceKind
 from podium.core.domain.runs import RunState
 from podium.core.domain.verdicts import CheckResult, GateReport, Verdict
 from podium.core.errors import Refused
@@ -146,7 +146,7 @@ def test_an_alias_that_somebody_moved_is_told_and_mended(cockpit: Cockpit) -> No
     _set_alias("champion", 3 - serving)
     refresh(cockpit.project.config, cockpit.journal)
     plan = cockpit.changes.plan("repair", "production")
-    assert [each.kind for each in plan.differences] == [Kind.ALIAS] and plan.type_to_confirm == "production"
+    assert [each.kind for each in plan.differences] == [DifferenceKind.ALIAS] and plan.type_to_confirm == "production"
     assert plan.steps[0] == f"move the alias champion to version {serving}"
     run = cockpit.changes.apply(plan, confirmed="production", why="somebody moved it")
     detail = wait_until(lambda: (d := cockpit.runs.get(run.id)).run.state.finished and d, 60)
@@ -162,17 +162,17 @@ def _set_alias(alias: str, version: int) -> None:
     mlflow.MlflowClient().set_registered_model_alias("iris", alias, version)
 
 
-def test_champion_alias_that_points_nowhere_is_told_and_put_right_by_the_next_promotion(cockpit: Cockpit) -> None:
+def test_champion_alias_that_is_not_set_is_told_and_put_right_by_the_next_promotion(cockpit: Cockpit) -> None:
     import mlflow
 
     client = mlflow.MlflowClient(cockpit.project.config.mlflow.tracking_uri)
     client.delete_registered_model_alias("iris", "champion")
     refresh(cockpit.project.config, cockpit.journal)
-    assert "the alias champion points nowhere, and version 1 serves" in map(
+    assert "the alias champion is not set, and version 1 serves" in map(
         str, cockpit.environments.get("production").differences
     )
     plan = cockpit.changes.plan(How.PROMOTE, "production", version=1)
-    assert any("points nowhere" in warning for warning in plan.warnings)
+    assert any("is not set" in warning for warning in plan.warnings)
     carry_out(cockpit, How.PROMOTE, 1)
     assert aliases(cockpit) == {"champion": 1} and cockpit.environments.get("production").differences == ()
 
@@ -217,7 +217,7 @@ def test_deleted_version_that_still_serves_is_told(cockpit: Cockpit) -> None:
     refresh(cockpit.project.config, cockpit.journal)
     differences = [each.words for each in cockpit.environments.get("production").differences]
     assert "version 2 serves but was deleted from the registry" in differences
-    assert "the alias champion points nowhere, and version 2 serves" in differences
+    assert "the alias champion is not set, and version 2 serves" in differences
     plan = cockpit.changes.plan(How.ROLLBACK, "production")
     assert plan.versions.version == 1 and plan.refusal == ""
     carry_out(cockpit, How.ROLLBACK)
@@ -289,7 +289,7 @@ def test_stopped_on_purpose_it_stays_so_until_it_is_started(cockpit: Cockpit) ->
         get(environment.port, "/version")
     status = cockpit.environments.get("production")
     assert status.stopped is not None and status.stopped.why == "a new disk" and status.proxy_alive is False
-    assert Kind.MISSING not in {each.kind for each in status.differences}
+    assert DifferenceKind.MISSING not in {each.kind for each in status.differences}
 
     assert change(cockpit, "start", "the disk is in")["version"] == served
     assert json.loads(get(environment.port, "/version"))["version"] == str(served)

@@ -18,7 +18,7 @@ from podium.core.domain.delivery import (
     ReplicaState,
 )
 from podium.core.domain.models import Version
-from podium.core.domain.repair import Difference, Kind
+from podium.core.domain.repair import Difference, DifferenceKind
 from podium.core.domain.runs import PIPELINE, Run, RunState, Trigger
 from podium.core.domain.verdicts import Source, Verdict, VersionVerdict
 from podium.core.domain.watching import AgentStatus, Alert
@@ -79,7 +79,9 @@ def test_the_worst_comes_first() -> None:
     found = asked(
         runs=[replace(RUN, state=RunState.FAILED)],
         environments=[
-            replace(SERVES, differences=(Difference(Kind.ALIAS, "champion", "alias champion is on version 2"),)),
+            replace(
+                SERVES, differences=(Difference(DifferenceKind.ALIAS, "champion", "alias champion is on version 2"),)
+            ),
             replace(SERVES, name="staging", proxy_alive=False),
         ],
         alerts=[

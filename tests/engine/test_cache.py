@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from podium.core.domain.runs import RunState, StepState
-from podium.core.engine.cache import Cache, Restored, file_copy, hashing
+from podium.core.engine.cache import Cache, RestoreResult, file_copy, hashing
 from podium.core.engine.graph import PlannedStep, build
 
 from tests.engine.lab import Lab
@@ -356,7 +356,7 @@ def test_any_tree_comes_back_over_any_other(
         if path.is_file()
     }
     assert set(mine.values()) <= held | set(before.values())
-    assert cache.restore(found, root, root / "aside", link=False) == Restored(0, 0), (
+    assert cache.restore(found, root, root / "aside", link=False) == RestoreResult(0, 0), (
         "it is what it was, empty directories and all"
     )
     cache.close()
@@ -393,7 +393,7 @@ def test_hard_links_only_where_asked_for_and_files_with_a_life_of_their_own(tmp_
     cache = Cache(tmp_path / "state")
     root = tmp_path / "root"
     root.mkdir()
-    (root / "big").write_bytes(b"x" * file_copy.LINK_FROM)
+    (root / "big").write_bytes(b"x" * file_copy.MIN_LINK_BYTES)
     cache.keep("k", 1, step, root)
     found = cache.find("k")
     assert found
@@ -408,13 +408,13 @@ def test_hard_links_only_where_asked_for_and_files_with_a_life_of_their_own(tmp_
     with (root / "big").open("r+b") as file:
         file.write(b"changed")
     assert cache.restore(found, root, tmp_path / "aside", link=False)
-    assert (root / "big").read_bytes() == b"x" * file_copy.LINK_FROM
+    assert (root / "big").read_bytes() == b"x" * file_copy.MIN_LINK_BYTES
     (root / "big").chmod(0o755)
     cache.keep("x", 1, step, root)
     executable = cache.find("x")
     assert executable
     (root / "big").unlink()
-    assert cache.restore(executable, root, tmp_path / "aside", link=True) == Restored(1, 0)
+    assert cache.restore(executable, root, tmp_path / "aside", link=True) == RestoreResult(1, 0)
     assert os.access(root / "big", os.X_OK)
-    assert cache.restore(executable, root, tmp_path / "aside", link=True) == Restored(0, 0)
+    assert cache.restore(executable, root, tmp_path / "aside", link=True) == RestoreResult(0, 0)
     cache.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from podium.core.engine.graph import build
-from podium.core.engine.run.workspace_locks import Claims, meet
+from podium.core.engine.run.workspace_locks import WorkspaceLocks, meet
 
 from tests.engine.lab import Lab
 
@@ -68,7 +68,9 @@ def test_a_run_waits_for_what_another_process_uses_until_that_is_gone(
     assert other.stdin and other.stdout
     try:
         assert other.stdout.readline() == "''\n"
-        claims = Claims(lab.home / ".podium", build(lab.pipeline(f'a: {{run: "true", {mine}}}').pipelines["main"]), 2)
+        claims = WorkspaceLocks(
+            lab.home / ".podium", build(lab.pipeline(f'a: {{run: "true", {mine}}}').pipelines["main"]), 2
+        )
         assert claims.needed and claims.take() == clash
         assert claims.needed is bool(clash)
         other.kill()

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from podium.core.identity.directory import StateDirectory, Whereabouts, path_id
+from podium.core.identity.directory import DirectoryStatus, StateDirectory, path_id
 from podium.core.identity.home import home_id
-from podium.core.identity.machine import Machine, Where, boot_id, here, hostname
+from podium.core.identity.machine import Machine, ProcessLocation, boot_id, here, hostname
 
 from tests.runner.scale import scaled
 
@@ -21,28 +21,28 @@ HERE = Machine("anna", "m1", "b1", "pid:[1]")
 @pytest.mark.parametrize(
     ("noted", "where"),
     [
-        (Machine("anna", "m1", "b1", "pid:[1]"), Where.HERE),
-        (Machine("renamed", "m1", "b1", "pid:[1]"), Where.HERE),
-        (Machine("anna", "m1", "b1", "pid:[2]"), Where.ANOTHER_CONTAINER),
-        (Machine("renamed", "", "b1", "pid:[2]"), Where.ANOTHER_CONTAINER),
-        (Machine("anna", "m1", "b0", "pid:[1]"), Where.EARLIER_BOOT),
-        (Machine("renamed", "m1", "b0", "pid:[1]"), Where.EARLIER_BOOT),
-        (Machine("anna", "m2", "b2", "pid:[1]"), Where.ELSEWHERE),
-        (Machine("berta", "m2", "b2", "pid:[1]"), Where.ELSEWHERE),
-        (Machine("anna", "", "b2", "pid:[1]"), Where.EARLIER_BOOT),
-        (Machine("berta", "", "b2", "pid:[1]"), Where.ELSEWHERE),
-        (Machine("anna"), Where.HERE),
-        (Machine("berta"), Where.ELSEWHERE),
+        (Machine("anna", "m1", "b1", "pid:[1]"), ProcessLocation.HERE),
+        (Machine("renamed", "m1", "b1", "pid:[1]"), ProcessLocation.HERE),
+        (Machine("anna", "m1", "b1", "pid:[2]"), ProcessLocation.ANOTHER_CONTAINER),
+        (Machine("renamed", "", "b1", "pid:[2]"), ProcessLocation.ANOTHER_CONTAINER),
+        (Machine("anna", "m1", "b0", "pid:[1]"), ProcessLocation.EARLIER_BOOT),
+        (Machine("renamed", "m1", "b0", "pid:[1]"), ProcessLocation.EARLIER_BOOT),
+        (Machine("anna", "m2", "b2", "pid:[1]"), ProcessLocation.ELSEWHERE),
+        (Machine("berta", "m2", "b2", "pid:[1]"), ProcessLocation.ELSEWHERE),
+        (Machine("anna", "", "b2", "pid:[1]"), ProcessLocation.EARLIER_BOOT),
+        (Machine("berta", "", "b2", "pid:[1]"), ProcessLocation.ELSEWHERE),
+        (Machine("anna"), ProcessLocation.HERE),
+        (Machine("berta"), ProcessLocation.ELSEWHERE),
     ],
 )
 def test_a_noted_machine_is_judged_by_its_numbers_and_by_its_name_only_without_them(
-    noted: Machine, where: Where
+    noted: Machine, where: ProcessLocation
 ) -> None:
     assert noted.seen_from(HERE) is where
 
 
 def test_this_machine_is_here() -> None:
-    assert here() == here() and here().seen_from(here()) is Where.HERE
+    assert here() == here() and here().seen_from(here()) is ProcessLocation.HERE
     assert here().host == hostname() == os.uname().nodename
     assert here().boot == boot_id() == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert here().namespace.startswith("pid:[")
@@ -71,13 +71,13 @@ def test_a_copy_of_a_state_directory_is_not_the_directory(tmp_path: Path) -> Non
     state = tmp_path / "project" / ".podium"
     state.mkdir(parents=True)
     noted = StateDirectory.of(state)
-    assert noted.seen(StateDirectory.of(state)) is Whereabouts.SAME
+    assert noted.seen(StateDirectory.of(state)) is DirectoryStatus.SAME
     shutil.copytree(tmp_path / "project", tmp_path / "copy")
-    assert noted.seen(StateDirectory.of(tmp_path / "copy" / ".podium")) is Whereabouts.COPIED
+    assert noted.seen(StateDirectory.of(tmp_path / "copy" / ".podium")) is DirectoryStatus.COPIED
     (tmp_path / "project").rename(tmp_path / "moved")
-    assert noted.seen(StateDirectory.of(tmp_path / "moved" / ".podium")) is Whereabouts.MOVED
+    assert noted.seen(StateDirectory.of(tmp_path / "moved" / ".podium")) is DirectoryStatus.MOVED
     shutil.copytree(tmp_path / "moved", tmp_path / "project")
-    assert noted.seen(StateDirectory.of(state)) is Whereabouts.COPIED, "another one in the same place"
+    assert noted.seen(StateDirectory.of(state)) is DirectoryStatus.COPIED, "another one in the same place"
 
 
 def test_a_state_directory_is_the_same_under_a_link_and_after_its_device_got_another_number(tmp_path: Path) -> None:
@@ -86,8 +86,8 @@ def test_a_state_directory_is_the_same_under_a_link_and_after_its_device_got_ano
     (tmp_path / "link").symlink_to(state)
     now = StateDirectory.of(tmp_path / "link")
     assert now == StateDirectory.of(state)
-    assert StateDirectory(now.path, now.device + 1, now.inode, now.machine).seen(now) is Whereabouts.SAME
-    assert StateDirectory(now.path, now.device, now.inode, "another").seen(now) is Whereabouts.UNKNOWN
+    assert StateDirectory(now.path, now.device + 1, now.inode, now.machine).seen(now) is DirectoryStatus.SAME
+    assert StateDirectory(now.path, now.device, now.inode, "another").seen(now) is DirectoryStatus.UNKNOWN
 
 
 def test_a_state_directory_is_written_down_and_read_again(tmp_path: Path) -> None:

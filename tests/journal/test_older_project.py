@@ -133,7 +133,7 @@ def test_every_table_is_read(old: Cockpit, unpacked: Path) -> None:
         "audit_head": [journal.audit.head()],
         "images": old.containers.images(),
         "pictures": old.containers.snapshots(),
-        "orders": journal.orders.after(7),
+        "orders": journal.canary_requests.after(7),
     }
     raw = sqlite3.connect(unpacked / ".podium" / "journal.db")
     there = {
@@ -262,23 +262,23 @@ def test_environments_as_they_were_left(old: Cockpit) -> None:
         CanaryState.PAUSED,
     )
     assert canary.weights == (20, 60) and "the harbour is closed" in canary.message
-    [asked] = old.journal.orders.after(canary.deployment)
-    assert asked.order is CanaryRequest.PAUSE
+    [asked] = old.journal.canary_requests.after(canary.deployment)
+    assert asked.request is CanaryRequest.PAUSE
     [lock] = old.journal.locks.all()
     assert isinstance(lock, LockHolder) and lock.name == "environment production" and not lock.alive
     assert not old.agent.status().alive and old.agent.status().who == "root from 10.0.0.7"
 
 
 def test_what_an_engine_ran(old: Cockpit) -> None:
-    [picture] = old.containers.snapshots()
-    assert picture.environment == "edge" and [container.replica for container in picture.containers] == [
+    [snapshot] = old.containers.snapshots()
+    assert snapshot.environment == "edge" and [container.replica for container in snapshot.containers] == [
         "edge-v1-1",
         "edge-v1-2",
     ]
     [image] = old.containers.images()
     assert (image.version, image.tag) == (1, "tide:v1-abc")
     assert [row.container for row in old.journal.replicas.of("edge")] == [
-        container.id for container in picture.containers
+        container.id for container in snapshot.containers
     ]
     assert (
         old.journal.samples.series(usage_series("edge", "edge-v1-1"), "cpu", **while_it_ran(old)).values.count(0.2) >= 1

@@ -106,7 +106,7 @@ def test_a_receiver_that_is_down_keeps_back_its_own_messages_and_nobody_elses(
     assert backlog.error == "hub does not answer" and backlog.oldest == time.now
     others.down.clear()
     assert deliver(box, others.send) == 0, "it waits for its pause"
-    time.now += outbox.FIRST_PAUSE
+    time.now += outbox.FIRST_RETRY_INTERVAL
     assert deliver(box, others.send) == 2 and others.numbers("hub") == [0, 2]
 
 
@@ -120,7 +120,7 @@ def test_pauses_grow_and_end(box: Outbox, others: Receivers, time: Time) -> None
         assert pause is not None
         pauses.append(pause)
         time.now += pause
-    assert pauses[:4] == [2.0, 4.0, 8.0, 16.0] and pauses == sorted(pauses) and max(pauses) == outbox.LONGEST_PAUSE
+    assert pauses[:4] == [2.0, 4.0, 8.0, 16.0] and pauses == sorted(pauses) and max(pauses) == outbox.MAX_RETRY_INTERVAL
     assert 12 * 3600 < sum(pauses) < 48 * 3600, "about a day"
     deliver(box, others.send)
     given_up = box.get(message.id)
@@ -177,7 +177,7 @@ def test_what_was_sent_and_not_noted_is_sent_again_with_the_same_key(
     assert message is not None
     others.send(message)  # and here the process is killed
     assert deliver(box, others.send) == 0, "another process may still be at it, and order is kept"
-    time.now += outbox.LEASE
+    time.now += outbox.LEASE_SECONDS
     assert deliver(box, others.send) == 2
     assert others.numbers("hub") == [0, 0, 1] and len({key for _, _, key in others.got}) == 2
 
@@ -186,7 +186,7 @@ def test_a_message_that_kills_its_sender_is_given_up_too(box: Outbox, others: Re
     [message, after] = fill(box, "hub", "hub")
     for _ in range(outbox.MAX_ATTEMPTS):
         assert box.claim() is not None  # and each time the process is killed
-        time.now += outbox.LEASE
+        time.now += outbox.LEASE_SECONDS
     last = box.claim()
     assert last is not None and last.id == message.id
     box.failed(last, "killed the agent")
@@ -197,7 +197,7 @@ def test_a_message_that_kills_its_sender_is_given_up_too(box: Outbox, others: Re
 def test_one_who_is_late_does_not_undo_what_another_has_done(box: Outbox, time: Time) -> None:
     [message] = fill(box, "hub")
     late = box.claim()
-    time.now += outbox.LEASE
+    time.now += outbox.LEASE_SECONDS
     other = box.claim()
     assert late is not None and other is not None
     box.failed(late, "too late")
@@ -247,7 +247,7 @@ def test_what_has_ended_is_forgotten_in_the_end_and_what_waits_never(
 
 def test_a_body_has_a_largest_size_and_need_not_be_utf_8(box: Outbox, others: Receivers) -> None:
     with pytest.raises(UsageError, match="too large"):
-        box.add("hub", "status", {"text": "x" * outbox.MAX_BYTES})
+        box.add("hub", "status", {"text": "x" * outbox.MAX_BODY_BYTES})
     box.add("hub", "status", {"n": 1, "text": "\udce9 ü"})
     assert deliver(box, others.send) == 1 and box.list()[0].body["text"] == "\udce9 ü"
     message = box.add("hub", "status", {"n": 2})

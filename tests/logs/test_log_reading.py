@@ -38,8 +38,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks so small that every edge is met."""
     from podium.core.logs import search
 
-    monkeypatch.setattr(reader, "BLOCK", 64)
-    monkeypatch.setattr(reader, "_CHUNK", 256)
+    monkeypatch.setattr(reader, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(reader, "_CHUNK_BYTES", 256)
     monkeypatch.setattr(search, "PIECE_BYTES", 100)
 
 
@@ -180,8 +180,8 @@ def test_a_line_without_end_costs_neither_memory_nor_the_lines_after_it(tmp_path
     os.utime(path, (1.0, 1.0))
     file = LogFile(path)
     lines = file.lines(0, 9)
-    assert [len(line.text) for line in lines] == [5, reader.MAX_LINE, 11]
-    assert file.line_count() == 3 and [len(line.text) for line in file.lines(1, 1)] == [reader.MAX_LINE]
+    assert [len(line.text) for line in lines] == [5, reader.MAX_LINE_BYTES, 11]
+    assert file.line_count() == 3 and [len(line.text) for line in file.lines(1, 1)] == [reader.MAX_LINE_BYTES]
     assert (
         file.search("needle") == 2
         and file.search("need.e", regex=True) == 2
@@ -287,12 +287,12 @@ def test_jumps_read_a_block_and_not_the_file(tmp_path: Path, monkeypatch: pytest
     read: list[int] = []
     pread = os.pread
     monkeypatch.setattr(reader.os, "pread", lambda fd, size, offset: read.append(size) or pread(fd, size, offset))
-    assert len(file.tail(100)) == 100 and sum(read) <= 2 * reader.BLOCK
+    assert len(file.tail(100)) == 100 and sum(read) <= 2 * reader.BLOCK_BYTES
     assert file.line_count() == 400_000
     for number in (0, 399_990, 200_000):
         read.clear()
         assert file.lines(number, 60)[0].number == number
-        assert sum(read) <= 6 * reader.BLOCK
+        assert sum(read) <= 6 * reader.BLOCK_BYTES
     read.clear()
     assert file.line_count() == 400_000 and not file.refresh() and read == []
 

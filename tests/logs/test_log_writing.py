@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from podium.core.logs.format import MAX_TEXT
+from podium.core.logs.format import MAX_TEXT_BYTES
 from podium.core.logs.masking import Masker, encoded
 from podium.core.logs.reader import LogFile
 from podium.core.logs.writer import StepLog
@@ -78,10 +78,10 @@ def test_any_bytes_in_any_pieces_come_back_as_they_were(
 
 @relaxed
 @given(
-    sizes=st.lists(st.integers(0, 3 * MAX_TEXT), min_size=1, max_size=4),
+    sizes=st.lists(st.integers(0, 3 * MAX_TEXT_BYTES), min_size=1, max_size=4),
     step=st.sampled_from([1 << 12, 1 << 16, 100_001, 1 << 20]),
 )
-@example(sizes=[MAX_TEXT, MAX_TEXT + 1, 0, 2 * MAX_TEXT], step=1 << 20)
+@example(sizes=[MAX_TEXT_BYTES, MAX_TEXT_BYTES + 1, 0, 2 * MAX_TEXT_BYTES], step=1 << 20)
 def test_long_lines_are_cut_with_a_mark(tmp_path: Path, sizes: list[int], step: int) -> None:
     path = tmp_path / "step.log"
     path.unlink(missing_ok=True)
@@ -90,7 +90,7 @@ def test_long_lines_are_cut_with_a_mark(tmp_path: Path, sizes: list[int], step: 
         for at in range(0, len(data), step):
             log.feed("o", data[at : at + step])
     assert raw_lines(path)["o"] == data
-    assert max(map(len, path.read_bytes().split(b"\n"))) <= MAX_TEXT + 27
+    assert max(map(len, path.read_bytes().split(b"\n"))) <= MAX_TEXT_BYTES + 27
 
 
 def test_a_line_is_in_the_file_as_soon_as_it_is_whole_and_a_prompt_after_flush(tmp_path: Path) -> None:

@@ -9,19 +9,19 @@ from hypothesis import strategies as st
 from podium.core.domain.verdicts import Verdict
 from podium.core.quality import bootstrap
 from podium.core.quality.answers import answers_of
-from podium.core.quality.bootstrap import Difference, differences, holm
+from podium.core.quality.bootstrap import MetricDifference, differences, holm
 from podium.core.quality.checks import judge
-from podium.core.quality.metrics import METRICS, Answers, measure
+from podium.core.quality.metrics import METRICS, ModelAnswers, measure
 
 from tests.support import calls
 
 
-def classifier(generator: np.random.Generator, truth: np.ndarray, hardness: np.ndarray, skill: float) -> Answers:
+def classifier(generator: np.random.Generator, truth: np.ndarray, hardness: np.ndarray, skill: float) -> ModelAnswers:
     scores = 1 / (1 + np.exp(-(skill * (2 * truth - 1) + hardness + 0.5 * generator.normal(size=len(truth)))))
     return answers_of(scores, truth, (0, 1))
 
 
-def pair(seed: int, rows: int, one: float, other: float) -> tuple[Answers, Answers]:
+def pair(seed: int, rows: int, one: float, other: float) -> tuple[ModelAnswers, ModelAnswers]:
     generator = np.random.default_rng(seed)
     truth = (np.arange(rows) < 0.3 * rows).astype(float)
     hardness = generator.normal(size=rows)
@@ -79,7 +79,7 @@ def test_drawing_fewer_rows_gives_the_same_interval(monkeypatch: pytest.MonkeyPa
     one, other = pair(6, 20_000, 0.9, 0.8)
     names = ("roc_auc", "log_loss")
     whole = differences([METRICS[name] for name in names], one, other, resamples=400)
-    monkeypatch.setattr(bootstrap, "LARGE", 4000)
+    monkeypatch.setattr(bootstrap, "MAX_RESAMPLED_ROWS", 4000)
     monkeypatch.setattr(bootstrap, "_MAX_GROUPS", 1000)
     drawn = differences([METRICS[name] for name in names], one, other, resamples=400)
     for name in names:
@@ -104,7 +104,7 @@ def test_two_thousand_resamples_of_twenty_thousand_rows_take_seconds() -> None:
     ],
 )
 def test_the_verdict_asks_where_the_interval_lies(low: float, high: float, verdict: Verdict) -> None:
-    assert judge(Difference((low + high) / 2, low, high, 0.01, 0.02, 100), 0.005) is verdict
+    assert judge(MetricDifference((low + high) / 2, low, high, 0.01, 0.02, 100), 0.005) is verdict
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))

@@ -18,7 +18,7 @@ from podium.core.quality.answers import answers_of, truth_of
 from podium.core.quality.bootstrap import differences, smallest_class
 from podium.core.quality.checks import judge
 from podium.core.quality.evaluate import evaluate
-from podium.core.quality.metrics import Answers, named
+from podium.core.quality.metrics import ModelAnswers, named
 from podium.core.quality.report import sentence, to_json, to_markdown
 from podium.core.quality.subjects import guarded
 
@@ -277,7 +277,7 @@ def test_a_few_rows_that_came_out_alike_prove_nothing(size: int, verdict: Verdic
     assert judge(difference, 0.01, difference.p_below(-0.01) < 0.05) is verdict
 
 
-def answers(truth: list[int], scores: list[float]) -> Answers:
+def answers(truth: list[int], scores: list[float]) -> ModelAnswers:
     return answers_of(np.asarray(scores), *truth_of(pandas.Series(truth), "late"))
 
 

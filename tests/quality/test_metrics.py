@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from podium.core.quality.answers import answers_of, truth_of
-from podium.core.quality.metrics import MAXIMIZE, METRICS, Answers, Unmeasurable, measure, named
+from podium.core.quality.metrics import MAXIMIZE, METRICS, ModelAnswers, Unmeasurable, measure, named
 from sklearn import metrics as reference
 
 BINARY = {
@@ -28,7 +28,7 @@ NUMBERS = {
 }
 
 
-def binary(truth: object, scores: object) -> Answers:
+def binary(truth: object, scores: object) -> ModelAnswers:
     return answers_of(np.asarray(scores, dtype=float), np.asarray(truth, dtype=float), (0, 1))
 
 

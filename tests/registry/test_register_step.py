@@ -16,7 +16,7 @@ from podium.core.domain.models import TAG_COMMIT, TAG_KEY, TAG_RUN, TAG_STEP
 from podium.core.domain.project import Check, Gate
 from podium.core.domain.runs import PIPELINE, Run, RunState, StepState, Trigger
 from podium.core.domain.verdicts import Verdict
-from podium.core.engine.context import StepContext, Upstream
+from podium.core.engine.context import StepContext, UpstreamStep
 from podium.core.errors import NotFound, RunFailed, UsageError
 from podium.core.quality.gate_step import gate
 from podium.core.registry.aliases import move_alias
@@ -42,17 +42,19 @@ class House:
         self.open: list[StepContext] = []
         rows(0).to_parquet(self.project.root / "test.parquet")
 
-    def context(self, options: dict[str, Any], **upstream: Upstream) -> StepContext:
+    def context(self, options: dict[str, Any], **upstream: UpstreamStep) -> StepContext:
         self.open.append(StepContext(self.project, RUN, "step", options, upstream))
         return self.open[-1]
 
     def register(self, *keys: str, origin: int | None = None, **options: Any) -> dict[str, Any]:
-        steps = {key: Upstream(key, StepState.SUCCEEDED, {}, key, origin) for key in keys}
+        steps = {key: UpstreamStep(key, StepState.SUCCEEDED, {}, key, origin) for key in keys}
         return dict(register(self.context({"metric": "roc_auc", **options}, **steps)))
 
     def gate(self, version: int | None) -> dict[str, Any]:
         upstream = (
-            {} if version is None else {"candidate": Upstream("candidate", StepState.SUCCEEDED, {"version": version})}
+            {}
+            if version is None
+            else {"candidate": UpstreamStep("candidate", StepState.SUCCEEDED, {"version": version})}
         )
         return dict(gate(self.context({"gate": "quality"}, **upstream)))
 
@@ -135,7 +137,7 @@ def test_the_whole_way_from_training_to_a_refusal_with_numbers(house: House, tmp
     assert house.gate(1)["champion"] == 1  # the champion itself may be asked again
 
 
-def test_a_champion_alias_that_points_nowhere_never_passes(embedded: Store) -> None:
+def test_a_champion_alias_on_a_version_that_is_gone_never_passes(embedded: Store) -> None:
     import sqlite3
 
     house = House(embedded)

@@ -1,4 +1,4 @@
-"""The journal's picture of the registry, aliases that move under a lock, comparison, and files on disk."""
+"""The journal's snapshot of the registry, aliases that move under a lock, comparison, and files on disk."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from podium.core.registry.compare import compare
 from podium.core.registry.prepare import MARKER, prepare, ready
 from podium.core.registry.records import VersionRecord, assemble, collect_runs
 from podium.core.registry.store import TrackedRun
-from podium.core.triggers.jobs import RegistryPicture
+from podium.core.triggers.jobs import RegistrySnapshots
 
 from tests.support import free_port, wait_until
 
@@ -116,7 +116,7 @@ def test_the_agent_reads_a_store_once_it_rests(
     project, model = embedded.project, embedded.mlflow.model
     read: list[int] = []
     monkeypatch.setattr("podium.core.registry.snapshot.refresh_apart", lambda *_: read.append(1))
-    job = RegistryPicture()
+    job = RegistrySnapshots()
     for figure in (0.6, 0.7):
         embedded.registry.register(model, embedded.train(roc_auc=figure), tags={})
         job(project, journal)

@@ -1,4 +1,4 @@
-"""A canary under way, and what a person can tell it; repairs and restarts behind their plans."""
+"""A running canary, and what a person can tell it; repairs and restarts behind their plans."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def test_a_running_canary_shows_its_stages_the_time_left_and_the_numbers(docked:
             assert words in shown, words
         assert "ready: B brings v2 back" in shown, "the way back stays in sight"
         for key, words in (
-            ("P", "a canary is under way"),
-            ("B", "a canary is under way"),
+            ("P", "a canary is running"),
+            ("B", "a canary is running"),
             ("U", "is not paused"),
         ):
             await pilot.press(key)
@@ -117,7 +117,7 @@ def test_without_a_canary_its_keys_say_so(docked: SeededCockpit) -> None:
     async def script(pilot: Pilot[Any]) -> None:
         for key in "HUFX":
             await pilot.press(key)
-            await until(pilot, lambda: "no canary is under way in production" in text(pilot.app), key)
+            await until(pilot, lambda: "no canary is running in production" in text(pilot.app), key)
             await pilot.press("j")
 
     drive(make_app(docked, screen="environments"), script)

@@ -51,8 +51,7 @@ def test_m_merges_the_logs_of_all_replicas_in_the_order_of_time(docked: SeededCo
         await until(
             pilot,
             lambda: (
-                "Logs of production: 4 replicas in the order of time" in text(pilot.app)
-                and "960 lines" in text(pilot.app)
+                "Logs of production: 4 replicas in time order" in text(pilot.app) and "960 lines" in text(pilot.app)
             ),
             "all logs",
         )
@@ -287,7 +286,7 @@ def test_fifty_containers(tmp_path: Path) -> None:
         await pilot.press("m")
         await until(
             pilot,
-            lambda: "52 replicas in the order of time" in text(pilot.app) and "12,480 lines" in text(pilot.app),
+            lambda: "52 replicas in time order" in text(pilot.app) and "12,480 lines" in text(pilot.app),
             "all logs",
         )
         await pilot.press("G")
@@ -320,7 +319,7 @@ def test_a_replica_that_comes_or_goes_does_not_begin_the_merged_log_anew(docked:
         assert snapshot is not None
         fresh = replace(snapshot.containers[0], id="f" * 64, name="production-v3-9", replica="production-v3-9")
         docked.journal.snapshots.put(replace(snapshot, containers=(*snapshot.containers, fresh)))
-        await until(pilot, lambda: "5 replicas in the order of time" in text(pilot.app), "the new one")
+        await until(pilot, lambda: "5 replicas in time order" in text(pilot.app), "the new one")
         assert "from line 1" in text(pilot.app), "where one was reading"
 
     drive(make_app(docked, screen="containers"), script)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from podium.core.delivery.proxy.haproxy import Layout, Server
+from podium.core.delivery.proxy.haproxy import BackendServer, ProxyLayout
 from podium.core.delivery.proxy.proxy import Proxy, of_process
 
 from tests.delivery.light import Load
@@ -56,8 +56,8 @@ class Served:
             replica.ready()
         self.port = free_port()
         self.proxy = of_process(self.directory, "staging")
-        servers = tuple(Server(f"v1-{n}", each.port, 100) for n, each in enumerate(self.replicas, 1))
-        self.proxy.ensure(Layout("127.0.0.1", self.port, servers))
+        servers = tuple(BackendServer(f"v1-{n}", each.port, 100) for n, each in enumerate(self.replicas, 1))
+        self.proxy.ensure(ProxyLayout("127.0.0.1", self.port, servers))
         wait_until(lambda: all(stat.up for stat in self.stats()), 20)
         return self
 

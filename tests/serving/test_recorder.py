@@ -31,7 +31,7 @@ def test_a_record_larger_than_a_file_is_kept_whole(tmp_path: Path) -> None:
 
 
 def test_what_there_is_no_room_for_is_dropped_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "INTERVAL", 3600.0)
+    monkeypatch.setattr(recorder, "WRITE_INTERVAL", 3600.0)
     monkeypatch.setattr(recorder, "MAX_PENDING", 3)
     kept = Recorder(tmp_path, name="1", rate=1.0, limit=10_000)
     for number in range(5):

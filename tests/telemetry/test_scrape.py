@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from podium.core.delivery.proxy.transport import Direct
+from podium.core.delivery.proxy.transport import DirectTransport
 from podium.core.domain.delivery import Replica, ReplicaState
 from podium.core.errors import Unreachable
 from podium.core.telemetry import scrape as room
@@ -80,12 +80,12 @@ def replica(slot: str, port: int) -> Replica:
 
 
 def test_those_that_answer_are_found_by_their_slot(serve: Serve) -> None:
-    found = scrape([serve(lambda: exposition(3)), serve(lambda: exposition(5))], Direct())
+    found = scrape([serve(lambda: exposition(3)), serve(lambda: exposition(5))], DirectTransport())
     assert found == {"v1-1": {0.1: 3, math.inf: 3}, "v1-2": {0.1: 5, math.inf: 5}}
 
 
 def test_nothing_to_scrape_is_nothing_found() -> None:
-    assert scrape([], Direct()) == {}
+    assert scrape([], DirectTransport()) == {}
 
 
 def test_one_that_hangs_keeps_nothing_from_the_others(serve: Serve) -> None:
@@ -97,7 +97,7 @@ def test_one_that_hangs_keeps_nothing_from_the_others(serve: Serve) -> None:
 
     hanging = [serve(hang) for _ in range(3)]
     try:
-        found = scrape([*hanging, serve(lambda: exposition(7)), replica("v1-9", 1)], Direct(), timeout=0.3)
+        found = scrape([*hanging, serve(lambda: exposition(7)), replica("v1-9", 1)], DirectTransport(), timeout=0.3)
         assert found == {"v1-4": {0.1: 7, math.inf: 7}}
     finally:
         go_on.set()
@@ -106,7 +106,7 @@ def test_one_that_hangs_keeps_nothing_from_the_others(serve: Serve) -> None:
 def test_more_replicas_than_threads_are_all_scraped(serve: Serve) -> None:
     one = serve(lambda: exposition(2))
     rows = [replica(f"v1-{number}", one.port) for number in range(3 * room.MAX_PARALLEL)]
-    assert scrape(rows, Direct(), timeout=20.0, deadline=30.0).keys() == {row.slot for row in rows}
+    assert scrape(rows, DirectTransport(), timeout=20.0, deadline=30.0).keys() == {row.slot for row in rows}
 
 
 def test_a_transport_that_keeps_to_no_time_out_is_left_behind() -> None:
@@ -135,7 +135,7 @@ def test_one_that_cannot_be_asked_is_left_out(error: Exception) -> None:
 
 
 def test_an_answer_that_is_an_error_is_none(serve: Serve) -> None:
-    assert scrape([serve(lambda: exposition(3), 503)], Direct()) == {}
+    assert scrape([serve(lambda: exposition(3), 503)], DirectTransport()) == {}
 
 
 def test_of_a_huge_body_only_whole_lines_count(serve: Serve) -> None:
@@ -144,12 +144,12 @@ def test_of_a_huge_body_only_whole_lines_count(serve: Serve) -> None:
     comment = b"#" * (room.MAX_BYTES - len(head) - len(line) + 4 - 1) + b"\n"
     huge = head + comment + line + b"# more\n" * 1000
     assert huge[: room.MAX_BYTES].endswith(b"} 1000")
-    assert scrape([serve(lambda: huge)], Direct())["v1-1"] == {0.5: 6, math.inf: 6}
+    assert scrape([serve(lambda: huge)], DirectTransport())["v1-1"] == {0.5: 6, math.inf: 6}
 
 
 def test_a_body_without_end_is_given_up(serve: Serve) -> None:
     """It is a replica's fault, and must not fill our memory."""
-    found = scrape([serve(lambda: b"x" * (9 << 20))], Direct(), timeout=20.0, deadline=20.0)
+    found = scrape([serve(lambda: b"x" * (9 << 20))], DirectTransport(), timeout=20.0, deadline=20.0)
     assert found == {}
 
 
@@ -168,10 +168,13 @@ def test_an_answer_that_keeps_the_line_open_is_whole_when_it_has_its_length(prom
 
     with http_server(Open) as server, ending(stop):
         if promised == 10:
-            assert Direct().http("127.0.0.1", server.server_port, "GET", "/", timeout=20.0) == (200, b"0123456789")
+            assert DirectTransport().http("127.0.0.1", server.server_port, "GET", "/", timeout=20.0) == (
+                200,
+                b"0123456789",
+            )
         else:
             with pytest.raises(OSError, match="IncompleteRead"):
-                Direct().http("127.0.0.1", server.server_port, "GET", "/", timeout=20.0)
+                DirectTransport().http("127.0.0.1", server.server_port, "GET", "/", timeout=20.0)
 
 
 def test_a_body_that_drips_is_given_up() -> None:
@@ -193,4 +196,4 @@ def test_a_body_that_drips_is_given_up() -> None:
 
     with http_server(Drip) as server, ending(stop):
         with pytest.raises(OSError, match="not complete within"):
-            Direct().http("127.0.0.1", server.server_port, "GET", "/metrics", timeout=0.3)
+            DirectTransport().http("127.0.0.1", server.server_port, "GET", "/metrics", timeout=0.3)

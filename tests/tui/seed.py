@@ -36,7 +36,7 @@ from podium.core.domain.delivery import (
 )
 from podium.core.domain.models import Version
 from podium.core.domain.plans import Change, Plan, VersionChange
-from podium.core.domain.repair import Difference, Kind, Severity
+from podium.core.domain.repair import Difference, DifferenceKind, Severity
 from podium.core.domain.runs import PIPELINE, Run, RunState, Step, StepState, Trigger
 from podium.core.domain.verdicts import CheckResult, GateReport, Verdict
 from podium.core.domain.watching import SIGNALS, AgentStatus, Sample
@@ -157,7 +157,7 @@ class _Environments(Environments):
             current,
             replicas,
             differences=tuple(
-                Difference(Kind.ALIAS, name, words, Severity.WARNING)
+                Difference(DifferenceKind.ALIAS, name, words, Severity.WARNING)
                 for words in self.seeded.differences
                 if spec.protected
             ),
@@ -194,20 +194,20 @@ class _Changes(Changes):
     def _repair(self, target: str) -> Plan:
         found = (
             Difference(
-                Kind.GONE,
+                DifferenceKind.GONE,
                 f"{target}-v3-1",
                 f"{target}-v3-1 is gone: its container was removed",
                 repair="start it again",
             ),
             Difference(
-                Kind.WEIGHT,
+                DifferenceKind.WEIGHT,
                 f"{target}-v3-2",
                 f"the proxy gives {target}-v3-2 weight 50 instead of 100",
                 Severity.WARNING,
                 "set it to 100",
             ),
             Difference(
-                Kind.STRAY,
+                DifferenceKind.STRAY,
                 "quirky_euler",
                 "quirky_euler has this environment's labels and is not known",
                 Severity.WARNING,

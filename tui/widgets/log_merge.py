@@ -1,4 +1,4 @@
-"""Shows the logs of several replicas as one, in the order of time: the newest lines of all; a single log has them all.
+"""Shows the logs of several replicas as one, in time order: the newest lines of all; a single log has them all.
 
 Used by one pool thread at a time for reading; searches read an immutable copy beside it.
 """
@@ -73,7 +73,7 @@ class MergedReader(Reading):
         return MergedFilter(self, text, generation)
 
     def read(self) -> Sequence[Entry]:
-        """Returns the lines as they are now, in the order of time."""
+        """Returns the lines as they are now, in time order."""
         return self._merged.update(dict(self.source.files))
 
 

@@ -7,22 +7,22 @@ import ssl
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from docker import APIClient
 from docker.tls import TLSConfig
 
+from ...closing import Closing
 from ...errors import Unreachable, UsageError
 from .address import Address
-from .errors import Away, explained
+from .errors import EngineAway, explained
 
 if TYPE_CHECKING:
     from .ssh import Tunnel
 
 TIMEOUT = 30
-SLOW = 600.0  # seconds that an engine may be silent while it moves gigabytes on its disk
-PIECE = 2 << 20
+SLOW_TIMEOUT = 600.0  # seconds that an engine may be silent while it moves gigabytes on its disk
+CHUNK_BYTES = 2 << 20
 # Detects a machine that vanished within about 25 s, if ssh's own keep-alive does not detect it earlier.
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
 # Older engines do not identify images by their content, and are not tested.
@@ -37,7 +37,7 @@ class _Client(APIClient):
         return super().merge_environment_settings(url, proxies, stream, self.verify if verify is None else verify, cert)
 
 
-class Engine:
+class Engine(Closing):
     """An open connection to a Docker engine. `api` is the docker package's client; use it inside `with
     engine.doing("a few words"):`, which explains its errors. Close the engine, or use `with`."""
 
@@ -54,12 +54,12 @@ class Engine:
         try:
             with explained(self.address, what):
                 yield
-        except Away as error:
+        except EngineAway as error:
             # ssh closes its connections first and ends a moment later.
             if self._tunnel is None or not self._tunnel.ends(0.3):
                 raise
             cut = self._tunnel.why(cut=True)
-            raise Away(f"{what}: {cut.message}", hint=cut.hint) from error
+            raise EngineAway(f"{what}: {cut.message}", hint=cut.hint) from error
 
     @property
     def alive(self) -> bool:
@@ -84,12 +84,12 @@ class Engine:
         url = self.api._url("/containers/{0}/archive", container)
         response = self.api._get(url, params={"path": path}, stream=True, headers={"Accept-Encoding": "identity"})
         self.api._raise_for_status(response)
-        return response.iter_content(PIECE)
+        return response.iter_content(CHUNK_BYTES)
 
     @contextmanager
     def unhurried(self) -> Generator[None]:
         """Lengthens the time-out for requests that make the engine move gigabytes before it answers."""
-        before, self.api.timeout = self.api.timeout, SLOW
+        before, self.api.timeout = self.api.timeout, SLOW_TIMEOUT
         try:
             yield
         finally:
@@ -147,14 +147,6 @@ class Engine:
         self.api.close()
         if self._tunnel is not None and self._own:
             self._tunnel.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def open_engine(address: Address, *, timeout: int = TIMEOUT) -> Engine:

@@ -8,12 +8,12 @@ import atexit
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ...errors import PodiumError
 from .address import Address
 from .client import TIMEOUT, Engine, open_engine, through
-from .errors import Away
+from .errors import EngineAway
 
 if TYPE_CHECKING:
     from .ssh import Tunnel
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # For reading state: a caller that polls once a second must not wait half a minute for an engine that hangs.
-LOOK = 5
+LOOK_TIMEOUT = 5
 _PAUSE_SECONDS = 1.0
-_RETRY = 0.25
+_RETRY_INTERVAL = 0.25
 _RETRY_TIMEOUT = 0.05
 
 
-class _Line:
+class _SharedConnection:
     """Everything that is open to one address."""
 
     def __init__(self, address: Address) -> None:
@@ -74,31 +74,45 @@ class _Line:
             self.tunnel = None
 
 
-_lines: dict[Address, _Line] = {}
-_lock = threading.Lock()
+class SharedEngines:
+    """The engines that this process keeps open, by address."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connections: dict[Address, _SharedConnection] = {}
+
+    def get(self, address: Address) -> _SharedConnection:
+        """Returns the connection to `address`, which may have to be opened yet."""
+        with self._lock:
+            return self._connections.setdefault(address, _SharedConnection(address))
+
+    def close(self) -> None:
+        """Ends every ssh of this process."""
+        with self._lock:
+            connections = list(self._connections.values())
+            self._connections.clear()
+        for each in connections:
+            # A thread that waits for an engine may hold the lock for seconds, and the end of the process must not
+            # wait for it.
+            held = each.lock.acquire(timeout=_RETRY_TIMEOUT)
+            each.close()
+            if held:
+                each.lock.release()
+
+
+_engines: Final = SharedEngines()
 
 
 def shared(address: Address, *, timeout: int = TIMEOUT) -> Engine:
     """Returns this process's engine at `address`, opening or reopening it if necessary. Callers must not close it.
     Raises the errors of open_engine."""
-    with _lock:
-        line = _lines.setdefault(address, _Line(address))
-    return line.engine(timeout)
+    return _engines.get(address).engine(timeout)
 
 
 @atexit.register
 def close_all() -> None:
     """Ends every ssh of this process."""
-    with _lock:
-        lines = list(_lines.values())
-        _lines.clear()
-    for line in lines:
-        # A thread that waits for an engine may hold the lock for seconds, and the end of the process must not
-        # wait for it.
-        held = line.lock.acquire(timeout=_RETRY_TIMEOUT)
-        line.close()
-        if held:
-            line.lock.release()
+    _engines.close()
 
 
 def patiently(work: Callable[[], T], seconds: float, say: Callable[[str], None]) -> T:
@@ -108,13 +122,13 @@ def patiently(work: Callable[[], T], seconds: float, say: Callable[[str], None])
     while True:
         try:
             done = work()
-        except Away as error:
+        except EngineAway as error:
             if time.monotonic() >= deadline:
                 raise
             if not waited:
                 say(f"{error.message}; retrying for {seconds:g} s")
             waited = True
-            time.sleep(_RETRY)
+            time.sleep(_RETRY_INTERVAL)
         else:
             if waited:
                 say("the engine answers again")

@@ -20,7 +20,7 @@ from .address import Address
 BROKEN = (HTTPError, docker_errors.StreamParseError, ValueError)
 
 
-class Away(Unreachable):
+class EngineAway(Unreachable):
     """The engine does not answer: it is restarting, or the connection to it broke. The same request may succeed a
     moment later."""
 
@@ -118,21 +118,21 @@ def unreachable(error: BaseException, address: Address, what: str) -> PodiumErro
         hint = "add yourself to the group `docker` and log in again, or name another engine in docker.host"
         return Refused(f"{what}: no permission on the socket of the Docker engine at {address}", hint=hint)
     if numbers & {errno.ENOENT, errno.ECONNREFUSED}:
-        return Away(
+        return EngineAway(
             f"{what}: no Docker engine answers at {address}",
             hint="start it (`docker info` must answer), or name another engine in docker.host",
         )
     if isinstance(error, http_errors.Timeout) or any(isinstance(cause, TimeoutError) for cause in _causes(error)):
-        return Away(
+        return EngineAway(
             f"{what}: the Docker engine at {address} timed out",
             hint="try again; the engine may be overloaded or stopped",
         )
     if "certificate" in text.lower() or "ssl" in text.lower():
-        return Away(
+        return EngineAway(
             f"{what}: the Docker engine at {address} is not trusted: {text}",
             hint="check the directory that `tls` names",
         )
-    return Away(
+    return EngineAway(
         f"{what}: the Docker engine at {address} cannot be used: {text}",
         hint="check that it is running, then try again",
     )

@@ -10,7 +10,7 @@ from ...errors import PodiumError
 from .client import Engine
 from .hijack import hijack
 
-_CHUNK = 1 << 16
+_CHUNK_BYTES = 1 << 16
 _SHELL = ["/bin/sh", "-c", "if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi"]
 
 
@@ -54,7 +54,7 @@ class ExecShell:
             early, self._early = self._early, b""
             return early
         try:
-            return self._line.recv(_CHUNK)
+            return self._line.recv(_CHUNK_BYTES)
         except OSError:
             return b""
 

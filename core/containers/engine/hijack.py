@@ -13,7 +13,7 @@ from docker import errors as docker_errors
 
 from .client import Engine
 from .errors import refusal
-from .http_head import MAX_HEAD, http_head
+from .http_head import MAX_HEAD_BYTES, http_head
 
 
 def hijack(
@@ -45,7 +45,7 @@ def hijack(
 def _message(line: socket.socket, data: bytes) -> str:
     line.settimeout(2.0)
     try:
-        while len(data) < MAX_HEAD and b"}" not in data and (piece := line.recv(4096)):
+        while len(data) < MAX_HEAD_BYTES and b"}" not in data and (piece := line.recv(4096)):
             data += piece
     except OSError:
         pass
@@ -56,7 +56,7 @@ def _message(line: socket.socket, data: bytes) -> str:
         return data.decode("utf-8", "replace")[:300]
 
 
-class Frames:
+class FrameSplitter:
     """Splits the engine's frames: standard output and standard error on one connection, each piece with a header of
     eight bytes."""
 

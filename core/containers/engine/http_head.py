@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-MAX_HEAD = 64 << 10  # bytes
+MAX_HEAD_BYTES = 64 << 10  # bytes
 
 
 def http_head(line: socket.socket) -> tuple[int, bytes]:
@@ -12,7 +12,7 @@ def http_head(line: socket.socket) -> tuple[int, bytes]:
     data = b""
     while b"\r\n\r\n" not in data:
         piece = line.recv(4096)
-        if not piece or len(data) > MAX_HEAD:
+        if not piece or len(data) > MAX_HEAD_BYTES:
             raise ConnectionResetError("the engine ended the connection")
         data += piece
     head, _, rest = data.partition(b"\r\n\r\n")

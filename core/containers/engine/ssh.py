@@ -17,21 +17,20 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from ...child import EXEC_WITH_PARENT
+from ...closing import Closing
 from ...domain.text import clean
 from ...errors import MissingExtra, PodiumError, Refused
 from .address import Address
-from .errors import Away
+from .errors import EngineAway
 
-CONNECT_SECONDS = 15.0
-_KEEPALIVE = ("-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=3")
+CONNECT_TIMEOUT = 15.0
+_KEEPALIVE = ("ServerAliveInterval=1", "ServerAliveCountMax=3")
 _PREFIX = "podium-ssh-"
 
 
-class Tunnel:
+class Tunnel(Closing):
     """An ssh process that is open until `close`; `socket` is where the other machine's engine answers. Raises
     Unreachable or Refused with ssh's own message if it cannot be opened."""
 
@@ -56,37 +55,7 @@ class Tunnel:
     def _start(self, program: str) -> subprocess.Popen[bytes]:
         """Starts ssh from a thread that waits for its end, because the kernel takes the starting thread for ssh's
         parent."""
-        address = self._address
-        command = [
-            sys.executable,
-            "-I",
-            "-S",
-            "-c",
-            EXEC_WITH_PARENT,
-            str(os.getpid()),
-            program,
-            "-nNT",
-            "-o",
-            "BatchMode=yes",
-            "-o",
-            "ExitOnForwardFailure=no",
-            "-o",
-            "StreamLocalBindMask=0177",
-            "-o",
-            f"ConnectTimeout={int(CONNECT_SECONDS) - 5}",
-            "-o",
-            "ControlPath=none",
-            "-o",
-            "ControlMaster=no",
-            *_KEEPALIVE,
-            "-p",
-            str(address.port),
-            *(["-l", address.user] if address.user else []),
-            "-L",
-            f"{self.socket}:{address.path}",
-            "--",
-            address.host,
-        ]
+        address, command = self._address, self._command(program)
         handed: queue.SimpleQueue[subprocess.Popen[bytes] | OSError] = queue.SimpleQueue()
 
         def keep() -> None:
@@ -108,11 +77,31 @@ class Tunnel:
         threading.Thread(target=keep, name=f"ssh {address.host}", daemon=True).start()
         started = handed.get()
         if isinstance(started, OSError):
-            raise Away(f"ssh cannot be started: {started}", hint="check the machine's free processes and memory")
+            raise EngineAway(f"ssh cannot be started: {started}", hint="check the machine's free processes and memory")
         return started
 
+    def _command(self, program: str) -> list[str]:
+        """Returns the command of an ssh that forwards the socket, and ends with this process."""
+        address = self._address
+        settings = (
+            "BatchMode=yes",
+            "ExitOnForwardFailure=no",
+            "StreamLocalBindMask=0177",
+            f"ConnectTimeout={int(CONNECT_TIMEOUT) - 5}",
+            "ControlPath=none",
+            "ControlMaster=no",
+            *_KEEPALIVE,
+        )
+        return [
+            *(sys.executable, "-I", "-S", "-c", EXEC_WITH_PARENT, str(os.getpid()), program, "-nNT"),
+            *(word for setting in settings for word in ("-o", setting)),
+            *("-p", str(address.port)),
+            *(("-l", address.user) if address.user else ()),
+            *("-L", f"{self.socket}:{address.path}", "--", address.host),
+        ]
+
     def _wait(self) -> None:
-        deadline = time.monotonic() + CONNECT_SECONDS
+        deadline = time.monotonic() + CONNECT_TIMEOUT
         while not self._answers():
             if self._process.poll() is not None:
                 raise self.why()
@@ -121,8 +110,8 @@ class Tunnel:
                 # has not come either.
                 if self._errors.exists() and self._errors.stat().st_size:
                     raise self.why()
-                raise Away(
-                    f"{self._address} does not answer within {CONNECT_SECONDS:g} s",
+                raise EngineAway(
+                    f"{self._address} does not answer within {CONNECT_TIMEOUT:g} s",
                     hint="check that the machine is running; try: ssh " + self._address.host,
                 )
             time.sleep(0.01)
@@ -141,14 +130,14 @@ class Tunnel:
             text = ""
         text = text or "ssh gave no reason"
         if cut:
-            return Away(
+            return EngineAway(
                 f"the connection to {self._address} broke: {text}",
                 hint="check that the machine is running; Podium reconnects automatically",
             )
         if "Permission denied" in text or "Host key verification failed" in text:
             hint = "log in by hand once (ssh …) to accept the host's key and to check that yours is accepted"
             return Refused(f"{self._address} refused the login: {text}", hint=hint)
-        return Away(
+        return EngineAway(
             f"{self._address} cannot be reached: {text}",
             hint="check that the machine is running and the address is right",
         )
@@ -176,14 +165,6 @@ class Tunnel:
                 process.kill()
                 process.wait(2.0)
         self._directory.cleanup()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _sweep() -> None:

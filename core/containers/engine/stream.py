@@ -10,21 +10,21 @@ import json
 import socket
 import ssl
 import threading
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlencode
 
 from docker import errors as docker_errors
 from requests import Response
 
+from ...closing import Closing
 from .client import Engine
 from .errors import refusal
-from .http_head import MAX_HEAD, http_head
+from .http_head import MAX_HEAD_BYTES, http_head
 
-CHUNK = 256 << 10
+CHUNK_BYTES = 256 << 10
 
 
-class Stream:
+class Stream(Closing):
     """A GET of `path` with a streaming answer. Raises PodiumError, beginning with `what`, if the engine refuses or
     does not answer."""
 
@@ -47,7 +47,7 @@ class Stream:
     def _refusal(self) -> str:
         data = self._early
         with contextlib.suppress(OSError):
-            while len(data) < MAX_HEAD and (piece := self.socket.recv(4096)):
+            while len(data) < MAX_HEAD_BYTES and (piece := self.socket.recv(4096)):
                 data += piece
         try:
             return str(json.loads(data)["message"])
@@ -55,14 +55,14 @@ class Stream:
             return data.decode("utf-8", "replace")[:300]
 
     def read(self, timeout: float | None = None) -> bytes | None:
-        """Returns the bytes that have arrived, at most CHUNK; empty if the stream ended, broke or was closed; None
-        if nothing arrived within `timeout` seconds."""
+        """Returns the bytes that have arrived, at most CHUNK_BYTES; empty if the stream ended, broke or was closed;
+        None if nothing arrived within `timeout` seconds."""
         if self._early:
             early, self._early = self._early, b""
             return early
         try:
             self.socket.settimeout(timeout)
-            return self.socket.recv(CHUNK)
+            return self.socket.recv(CHUNK_BYTES)
         except (TimeoutError, BlockingIOError, ssl.SSLWantReadError):
             return None
         except (OSError, ValueError):
@@ -79,14 +79,6 @@ class Stream:
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _response(status: int) -> Response:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from .address import Address
 
 _TIMEOUT = 2.0
-_MAX_ANSWER = 4 << 20
+_MAX_ANSWER_BYTES = 4 << 20
 
 
 def image_id(address: Address, reference: str) -> str | None:
@@ -34,7 +34,7 @@ def _get(path: str, target: str) -> tuple[int, dict[str, Any]] | None:
             line.sendall(f"GET {target} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
             while piece := line.recv(65536):
                 data += piece
-                if len(data) > _MAX_ANSWER:
+                if len(data) > _MAX_ANSWER_BYTES:
                     return None
         head, _, body = bytes(data).partition(b"\r\n\r\n")
         return int(head.split(None, 2)[1]), json.loads(body or b"{}")

@@ -28,19 +28,19 @@ Say = Callable[[str], None]
 BUILDKIT = "buildkit"
 CLASSIC = "classic"
 # A step that downloads or compiles may be silent for minutes; an engine that is gone is silent for ever.
-SILENCE = 900  # seconds
+SILENCE_TIMEOUT = 900  # seconds
 # Messages of an engine, or of its frontend, without BuildKit. Every other failure would also happen with the classic
 # builder.
 _NO_BUILDKIT = re.compile(
     r"buildkit .*not supported|invalid version|no active session|unknown builder|frontend .* not found", re.IGNORECASE
 )
-_STEP = re.compile(r"Step \d+/\d+ : ")
-_TELLING = re.compile(r"\s*ERROR|.*no space left on device", re.IGNORECASE)
-_NOISE = re.compile(r"^( ---> (?!Using cache)|Removing intermediate container|Successfully (built|tagged))")
+_STEP_LINE = re.compile(r"Step \d+/\d+ : ")
+_ERROR_LINE = re.compile(r"\s*ERROR|.*no space left on device", re.IGNORECASE)
+_NOISE_LINE = re.compile(r"^( ---> (?!Using cache)|Removing intermediate container|Successfully (built|tagged))")
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class BuildRequest:
     """What to build."""
 
     context: Callable[[], Iterator[bytes]]
@@ -58,7 +58,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class BuildResult:
     """The result of a build: `steps` counts the steps that ran or were cached, `cached` those that were cached;
     `seconds` is the duration of the whole build."""
 
@@ -69,23 +69,25 @@ class Built:
     cached: int = 0
 
 
-def build(engine: Engine, order: Order, *, say: Say, what: str = "building an image", builder: str = "") -> Built:
+def build(
+    engine: Engine, request: BuildRequest, *, say: Say, what: str = "building an image", builder: str = ""
+) -> BuildResult:
     """Builds the image; `builder` forces one of the two builders. Raises RunFailed with the step that failed,
     Unreachable if the engine stops answering or its disk is full."""
     if builder != CLASSIC:
         try:
-            return _build(engine, order, say, what, BUILDKIT)
+            return _build(engine, request, say, what, BUILDKIT)
         except PodiumError as error:
             if builder or not _NO_BUILDKIT.search(error.message):
                 raise
             say("this engine has no BuildKit; building with the classic builder")
-    return _build(engine, order, say, what, CLASSIC)
+    return _build(engine, request, say, what, CLASSIC)
 
 
-def _build(engine: Engine, order: Order, say: Say, what: str, builder: str) -> Built:
+def _build(engine: Engine, request: BuildRequest, say: Say, what: str, builder: str) -> BuildResult:
     started = time.monotonic()
-    reader: _Reader = _BuildKit(say) if builder == BUILDKIT else _Classic(say)
-    with engine.doing(what), closing(_request(engine, order, builder)) as response:
+    reader: _MessageReader = _BuildKitReader(say) if builder == BUILDKIT else _ClassicReader(say)
+    with engine.doing(what), closing(_request(engine, request, builder)) as response:
         try:
             for message in engine.api._stream_helper(response, decode=True):
                 _read(reader, message, what)
@@ -102,37 +104,37 @@ def _build(engine: Engine, order: Order, say: Say, what: str, builder: str) -> B
             f"{what}: the engine at {engine.address} stopped during the build",
             hint="check that it is running, then run the step again",
         )
-    return Built(reader.image_id, builder, time.monotonic() - started, reader.steps, reader.cached)
+    return BuildResult(reader.image_id, builder, time.monotonic() - started, reader.steps, reader.cached)
 
 
-def _request(engine: Engine, order: Order, builder: str) -> Any:
+def _request(engine: Engine, request: BuildRequest, builder: str) -> Any:
     params: dict[str, Any] = {
         "version": "2" if builder == BUILDKIT else "1",
         "rm": True,
         "forcerm": True,
-        "nocache": order.fresh,
+        "nocache": request.fresh,
         "pull": False,
     }
-    if order.tag:
-        params["t"] = order.tag
-    if order.labels:
-        params["labels"] = json.dumps(dict(order.labels))
+    if request.tag:
+        params["t"] = request.tag
+    if request.labels:
+        params["labels"] = json.dumps(dict(request.labels))
     # As docker does: the way out that ~/.docker/config.json names. These arguments are the ones that no history keeps.
     proxies: dict[str, str] = engine.api._proxy_configs.get_environment()
-    if order.arguments or proxies:
-        params["buildargs"] = json.dumps({**proxies, **(order.arguments or {})})
-    if not order.network:
+    if request.arguments or proxies:
+        params["buildargs"] = json.dumps({**proxies, **(request.arguments or {})})
+    if not request.network:
         params["networkmode"] = "none"
     headers = {"Content-Type": "application/x-tar"}
     api = engine.api
     response = api._post(
-        api._url("/build"), data=order.context(), params=params, headers=headers, stream=True, timeout=SILENCE
+        api._url("/build"), data=request.context(), params=params, headers=headers, stream=True, timeout=SILENCE_TIMEOUT
     )
     api._raise_for_status(response)
     return response
 
 
-class _Lines:
+class _LineJoiner:
     """Joins pieces of text into lines."""
 
     def __init__(self, say: Say) -> None:
@@ -151,11 +153,11 @@ class _Lines:
 
     def _line(self, line: str) -> None:
         text = clean(line.rstrip("\r"))
-        if text.strip() and not _NOISE.match(text):
+        if text.strip() and not _NOISE_LINE.match(text):
             self._say(text)
 
 
-class _Reader(ABC):
+class _MessageReader(ABC):
     def __init__(self, say: Say) -> None:
         self.say = say
         self.image_id = ""
@@ -170,10 +172,10 @@ class _Reader(ABC):
     def flush(self) -> None: ...
 
 
-class _Classic(_Reader):
+class _ClassicReader(_MessageReader):
     def __init__(self, say: Say) -> None:
         super().__init__(say)
-        self._lines = _Lines(self._line)
+        self._lines = _LineJoiner(self._line)
 
     def read(self, message: Mapping[str, Any]) -> None:
         if "stream" in message:
@@ -187,16 +189,16 @@ class _Classic(_Reader):
         self._lines.flush()
 
     def _line(self, text: str) -> None:
-        if _STEP.match(text):
+        if _STEP_LINE.match(text):
             self.steps += 1
         if text.startswith(" ---> Using cache"):
             self.cached += 1
-        if _TELLING.match(text):
+        if _ERROR_LINE.match(text):
             self.errors.append(text.strip())
         self.say(text)
 
 
-class _BuildKit(_Reader):
+class _BuildKitReader(_MessageReader):
     """Reads BuildKit's messages. Each step has a number, which is logged once when it starts and once when it ends,
     as in docker's plain output."""
 
@@ -204,7 +206,7 @@ class _BuildKit(_Reader):
         super().__init__(say)
         self._numbers: dict[str, int] = {}
         self._ended: set[str] = set()
-        self._lines: dict[str, _Lines] = {}
+        self._lines: dict[str, _LineJoiner] = {}
 
     def read(self, message: Mapping[str, Any]) -> None:
         if message.get("id") == "moby.image.id":
@@ -216,7 +218,7 @@ class _BuildKit(_Reader):
             for output in news.outputs:
                 number = self._numbers.setdefault(output.digest, len(self._numbers) + 1)
                 lines = self._lines.setdefault(
-                    output.digest, _Lines(lambda text, number=number: self._line(number, text))
+                    output.digest, _LineJoiner(lambda text, number=number: self._line(number, text))
                 )
                 lines.add(output.text.decode("utf-8", "replace"))
 
@@ -225,7 +227,7 @@ class _BuildKit(_Reader):
             lines.flush()
 
     def _line(self, number: int, text: str) -> None:
-        if _TELLING.match(text):
+        if _ERROR_LINE.match(text):
             self.errors.append(text.strip())
         self.say(f"#{number} {text}")
 
@@ -254,7 +256,7 @@ class _BuildKit(_Reader):
         )
 
 
-def _read(reader: _Reader, message: Any, what: str) -> None:
+def _read(reader: _MessageReader, message: Any, what: str) -> None:
     """Reads one message. Raises the Podium error that corresponds to an error of the engine."""
     if not isinstance(message, dict):
         return

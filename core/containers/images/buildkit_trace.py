@@ -38,14 +38,14 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class BuildProgress:
     vertexes: list[Vertex] = field(default_factory=list[Vertex])
     outputs: list[Output] = field(default_factory=list[Output])
 
 
-def decode(message: bytes) -> News:
+def decode(message: bytes) -> BuildProgress:
     """Decodes one `StatusResponse` message of BuildKit. Raises ValueError if the bytes are not one."""
-    news = News()
+    news = BuildProgress()
     for number, value in _fields(message):
         if number == 1 and isinstance(value, bytes):
             news.vertexes.append(_vertex(value))

@@ -17,13 +17,13 @@ from ...errors import RunFailed
 
 # 1 January 1980: the earliest time that everything which may look at it (zip, among others) can hold.
 EPOCH = 315_532_800
-_CHUNK = 1024 * 1024
+_CHUNK_BYTES = 1024 * 1024
 # A layer is a tar too, and there a file of such a name means that another one is deleted.
 _WHITEOUT = ".wh."
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class _SourceFile:
     """A file of this machine, found when the context is put together and opened when it is sent."""
 
     root: Path
@@ -40,13 +40,13 @@ class _File:
 
 
 @dataclass(slots=True)
-class Context:
+class BuildContext:
     """Files by their paths inside the context. Parent directories are added automatically."""
 
-    _files: dict[str, bytes | _File] = field(default_factory=dict[str, bytes | _File])
+    _files: dict[str, bytes | _SourceFile] = field(default_factory=dict[str, bytes | _SourceFile])
     _directories: set[str] = field(default_factory=set[str])
 
-    def add(self, name: str, content: bytes | Path | _File) -> None:
+    def add(self, name: str, content: bytes | Path | _SourceFile) -> None:
         """Adds `content`, or the file at that path, as the file `name`. Raises RunFailed if an image cannot contain
         a file of that name."""
         parts = PurePosixPath(name).parts
@@ -57,7 +57,7 @@ class Context:
                     " deleted files there"
                 )
         if isinstance(content, Path):
-            content = _File(content.parent, content.name, content.lstat().st_size)
+            content = _SourceFile(content.parent, content.name, content.lstat().st_size)
         self._files[name] = content
         self.directory(str(PurePosixPath(name).parent))
 
@@ -75,7 +75,7 @@ class Context:
                 if found.is_directory:
                     self.directory(name)
                 elif found.is_file:
-                    self.add(name, _File(root, found.path, found.status.st_size))
+                    self.add(name, _SourceFile(root, found.path, found.status.st_size))
                 else:
                     raise RunFailed(
                         f"{clean(str(root / found.path))} is neither a file nor a directory",
@@ -101,7 +101,7 @@ class Context:
         yield b"\0" * (2 * tarfile.BLOCKSIZE)
 
 
-def _file(name: str, file: _File) -> Iterator[bytes]:
+def _file(name: str, file: _SourceFile) -> Iterator[bytes]:
     try:
         with file.open() as stream:
             size = os.fstat(stream.fileno()).st_size
@@ -117,7 +117,7 @@ def exactly(stream: BinaryIO, size: int, path: Path) -> Iterator[bytes]:
     become shorter."""
     left = size
     while left:
-        piece = stream.read(min(_CHUNK, left))
+        piece = stream.read(min(_CHUNK_BYTES, left))
         if not piece:
             raise RunFailed(f"{path} became shorter while it was read", hint="try again when nothing writes to it")
         left -= len(piece)

@@ -15,7 +15,7 @@ from docker import errors as docker_errors
 from ...domain.text import clean
 from ...errors import RunFailed, UsageError
 from ..engine.client import Engine
-from ..engine.errors import BROKEN, Away, refusal
+from ..engine.errors import BROKEN, EngineAway, refusal
 from . import store
 
 Say = Callable[[str], None]
@@ -26,7 +26,7 @@ REPOSITORY = re.compile(rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*")
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PROGRESS_INTERVAL = 3.0  # seconds between two lines about how far a transfer has come
-SILENCE = 600  # seconds without a word from the engine while it pushes or pulls
+SILENCE_TIMEOUT = 600  # seconds without a word from the engine while it pushes or pulls
 
 
 def reference(text: str, what: str = "image") -> str:
@@ -102,8 +102,8 @@ def pull(engine: Engine, wanted: str, *, say: Say) -> dict[str, Any]:
 def _answer(
     engine: Engine, url: str, params: dict[str, str], repository: str, what: str, *, body: str = ""
 ) -> Iterator[Any]:
-    """Yields the engine's messages one by one. Raises Away if the connection breaks or the engine falls silent. The
-    docker package's own `pull` has no time-out, and its `push` times out sooner than a registry may need."""
+    """Yields the engine's messages one by one. Raises EngineAway if the connection breaks or the engine falls silent.
+    The docker package's own `pull` has no time-out, and its `push` times out sooner than a registry may need."""
     api = engine.api
     host, _ = auth.resolve_repository_name(repository)
     login = cast("Any", auth).get_config_header(api, host)
@@ -111,7 +111,7 @@ def _answer(
         **({"Content-Type": "application/json"} if body else {}),
         **({"X-Registry-Auth": login} if login else {}),
     }
-    response = api._post(url, data=body or None, params=params, headers=headers, stream=True, timeout=SILENCE)
+    response = api._post(url, data=body or None, params=params, headers=headers, stream=True, timeout=SILENCE_TIMEOUT)
     api._raise_for_status(response)
     with closing(response):
         try:
@@ -120,7 +120,7 @@ def _answer(
             text = (
                 f"{what}: the connection to the engine at {engine.address} was interrupted: {clean(str(error))[:200]}"
             )
-            raise Away(
+            raise EngineAway(
                 text,
                 hint="check that the engine is running and try again; layers that it already has are not sent again",
             ) from error

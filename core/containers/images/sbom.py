@@ -18,8 +18,8 @@ from ...domain.text import clean
 from ...errors import MissingExtra, RunFailed
 from ..engine.client import Engine
 
-SECONDS = 600
-_CONTAINER = "CONTAINER"
+SCAN_TIMEOUT = 600
+_CONTAINER_VARIABLE = "CONTAINER"
 
 
 def program() -> str | None:
@@ -42,7 +42,7 @@ def make(engine: Engine, image_id: str) -> dict[str, Any]:
     environ = {**os.environ, **engine.client_environment(), "SYFT_CHECK_FOR_APP_UPDATE": "false"}
     try:
         done = subprocess.run(
-            command, env=environ, capture_output=True, timeout=SECONDS, check=False, stdin=subprocess.DEVNULL
+            command, env=environ, capture_output=True, timeout=SCAN_TIMEOUT, check=False, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RunFailed(f"syft could not read the image: {clean(str(error))[:300]}") from error
@@ -63,7 +63,7 @@ def renamed(document: Mapping[str, Any], name: str, version: str, image_id: str)
             "checksums": [{"algorithm": "SHA256", "checksumValue": image_id.removeprefix("sha256:")}],
             "externalRefs": [],
         }
-        if package.get("primaryPackagePurpose") == _CONTAINER
+        if package.get("primaryPackagePurpose") == _CONTAINER_VARIABLE
         else package
         for package in document.get("packages", [])
     ]
@@ -75,6 +75,6 @@ def components(document: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Returns (name, version) of every package in the document, sorted by name."""
     found: set[tuple[str, str]] = set()
     for package in document.get("packages", []):
-        if package.get("primaryPackagePurpose") != _CONTAINER:
+        if package.get("primaryPackagePurpose") != _CONTAINER_VARIABLE:
             found.add((str(package.get("name", "")), str(package.get("versionInfo", ""))))
     return sorted(found)

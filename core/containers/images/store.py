@@ -9,7 +9,7 @@ from typing import Any
 from docker import errors as docker_errors
 
 from ...errors import NotFound, Refused
-from ..engine.client import PIECE, Engine
+from ..engine.client import CHUNK_BYTES, Engine
 from ..observe.snapshot import moment
 
 Say = Callable[[str], None]
@@ -90,7 +90,7 @@ def _read(source: Engine, image_id: str) -> Iterator[bytes]:
         api = source.api
         answer = api._get(api._url("/images/{0}/get", image_id), stream=True)
         api._raise_for_status(answer)
-        yield from answer.iter_content(PIECE)
+        yield from answer.iter_content(CHUNK_BYTES)
 
 
 def _told(stream: Iterable[bytes], total: int, say: Say) -> Iterator[bytes]:

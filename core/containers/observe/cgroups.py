@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-_HOST = Path("/")
+_HOST_ROOT = Path("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Counters:
 class Cgroup:
     """The files of one container, kept open. Raises LookupError if they are not available on this machine."""
 
-    def __init__(self, container: str, pid: int, *, root: Path = _HOST) -> None:
+    def __init__(self, container: str, pid: int, *, root: Path = _HOST_ROOT) -> None:
         self._open_files: list[int] = []
         try:
             found = _paths(container, pid, root)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 
+from ...closing import Closing
 from ...domain.project import Environment, Project
 from ..engine import labels
 from ..engine.client import Engine
@@ -33,7 +33,7 @@ _ACTIONS = (
 _DEBOUNCE = 0.15
 
 
-class Events:
+class Events(Closing):
     """Listens from the moment it is created; take a snapshot afterwards for what happened before, so that nothing is
     missed. Raises Unreachable if the engine does not answer. `close` may be called from any thread and ends `wait`
     immediately."""
@@ -86,11 +86,3 @@ class Events:
 
     def close(self) -> None:
         self._stream.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -8,12 +8,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from ..engine import labels as names
 from ..engine.address import Address
-from ..engine.connections import LOOK, shared
-from ..engine.errors import Away
+from ..engine.connections import LOOK_TIMEOUT, shared
+from ..engine.errors import EngineAway
 
 # The age up to which a listing is reused; changes by this process drop it.
 _FRESH_SECONDS = 0.3
@@ -22,8 +22,9 @@ _PAUSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One container of a listing."""
+class ListedContainer:
+    """A container as the engine's list has it: less than `domain.containers.Container`, for which each container is
+    inspected, but with every label, and with the address that it was created with."""
 
     id: str
     """The container's id."""
@@ -64,21 +65,21 @@ class Listing:
         self._address = address
         self._filters = [f"{names.PROJECT}={project}", f"{names.HOME}={names.home_id(home)}"]
         self._lock = threading.Lock()
-        self._found: dict[str, Seen] = {}
+        self._found: dict[str, ListedContainer] = {}
         self._at = 0.0
-        self._away: Away | None = None
+        self._away: EngineAway | None = None
 
-    def all(self) -> Mapping[str, Seen]:
+    def all(self) -> Mapping[str, ListedContainer]:
         """Returns the containers by id."""
         with self._lock:
             age = time.monotonic() - self._at
             if self._away is not None and age < _PAUSE_SECONDS:
-                raise Away(self._away.message, hint=self._away.hint)
+                raise EngineAway(self._away.message, hint=self._away.hint)
             if self._away is not None or age > _FRESH_SECONDS:
                 self._look()
             return self._found
 
-    def cached(self, container: str) -> Seen | None:
+    def cached(self, container: str) -> ListedContainer | None:
         """Returns the container as it was last listed, without asking the engine."""
         return self._found.get(container)
 
@@ -89,15 +90,15 @@ class Listing:
 
     def _look(self) -> None:
         try:
-            entries = shared(self._address, timeout=LOOK).containers(self._filters)
-        except Away as error:
+            entries = shared(self._address, timeout=LOOK_TIMEOUT).containers(self._filters)
+        except EngineAway as error:
             self._away, self._at = error, time.monotonic()
             raise
         self._away, self._at = None, time.monotonic()
         self._found = {each.id: each for each in map(_seen, entries) if each.environment}
 
 
-def _seen(entry: Mapping[str, Any]) -> Seen:
+def _seen(entry: Mapping[str, Any]) -> ListedContainer:
     settings = cast("Mapping[str, Any]", entry.get("NetworkSettings") or {})
     networks = cast("Mapping[str, Mapping[str, Any]]", settings.get("Networks") or {})
     address = next((str(one["IPAddress"]) for _, one in sorted(networks.items()) if one.get("IPAddress")), "")
@@ -105,16 +106,26 @@ def _seen(entry: Mapping[str, Any]) -> Seen:
     promised = [cast("Mapping[str, str]", one.get("IPAMConfig") or {}).get("IPv4Address") for one in networks.values()]
     labels = dict(entry.get("Labels") or {})
     wanted = next(filter(None, promised), "")
-    return Seen(
+    return ListedContainer(
         str(entry["Id"]), name, str(entry.get("State") or ""), address, str(entry.get("ImageID") or ""), labels, wanted
     )
 
 
-_listings: dict[tuple[Address, str, str], Listing] = {}
-_lock = threading.Lock()
+class Listings:
+    """The listings of this process: one for each project on each engine."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._listings: dict[tuple[Address, str, str], Listing] = {}
+
+    def get(self, address: Address, project: str, home: Path) -> Listing:
+        with self._lock:
+            return self._listings.setdefault((address, project, str(home)), Listing(address, project, home))
+
+
+_listings: Final = Listings()
 
 
 def listing(address: Address, project: str, home: Path) -> Listing:
     """Returns this process's listing of a project's containers on an engine."""
-    with _lock:
-        return _listings.setdefault((address, project, str(home)), Listing(address, project, home))
+    return _listings.get(address, project, home)

@@ -16,7 +16,7 @@ from ...logs.format import seconds_of
 from ...logs.masking import encoded
 from ..engine.client import Engine
 from ..engine.stream import Stream
-from .log_file import LogStore, Parser, Place
+from .log_file import LogPosition, LogStore, Parser
 
 Say = Callable[[str], None]
 # The interval of retries while another process holds the file's lock, the disk is full, or the engine fails.
@@ -40,15 +40,15 @@ class LogKeeper:
         self._secrets = encoded(secrets)
         self._followers: dict[str, _Follower] = {}
 
-    def see(self, picture: EngineSnapshot) -> None:
+    def see(self, snapshot: EngineSnapshot) -> None:
         """Follows the running containers that are not followed yet, and reads the rest of the logs of those that
         have just ended."""
-        present = {each.id for each in picture.containers}
+        present = {each.id for each in snapshot.containers}
         for identity in [each for each in self._followers if each not in present]:
             # It was removed: its stream has ended or is about to.
             if not self._followers[identity].alive:
                 del self._followers[identity]
-        for container in picture.containers:
+        for container in snapshot.containers:
             before = self._followers.get(container.id)
             if container.state == "created" or (
                 before is not None and (before.alive or before.started == container.started)
@@ -134,7 +134,7 @@ class _Follower:
                 return
             self._stop.wait(_FLUSH_INTERVAL)
 
-    def _open(self, place: Place) -> Stream:
+    def _open(self, place: LogPosition) -> Stream:
         query = {"follow": 1, "stdout": 1, "stderr": 1, "timestamps": 1, **_since(place)}
         stream = Stream(
             self._engine,
@@ -157,14 +157,14 @@ class _Follower:
                 return
 
 
-def _place(store: LogStore, container: Container) -> Place:
+def _place(store: LogStore, container: Container) -> LogPosition:
     """Returns where to continue. A file that ends before this container was created holds another container's log,
     so everything is new."""
     place = store.place()
-    return place if place.newest + 0.001 > container.created else Place()
+    return place if place.newest + 0.001 > container.created else LogPosition()
 
 
-def _since(place: Place) -> dict[str, str]:
+def _since(place: LogPosition) -> dict[str, str]:
     """Returns the time as the engine expects it: seconds and nanoseconds, without rounding."""
     return {"since": f"{int(seconds_of(place.since))}.{place.since[-3:].decode()}000000"} if place.times else {}
 

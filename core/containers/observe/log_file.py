@@ -11,26 +11,25 @@ import re
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from ...logs.format import CONTINUED_MARKS, MARKS, TIME, seconds_of, written_time
+from ...closing import Closing
+from ...logs.format import CONTINUED_MARKS, MARKS, TIME_BYTES, seconds_of, written_time
 from ...logs.masking import Masker
 
 # At this size the file is renamed to `<name>.1`, which replaces the older one.
-CAP = 64 << 20
-_BLOCK = 64 << 10
-_MAX_TAIL = 8 << 20
-_OVERLAP = 0.1  # seconds
+MAX_BYTES = 64 << 20
+_BLOCK_BYTES = 64 << 10
+_MAX_TAIL_BYTES = 8 << 20
+_OVERLAP_SECONDS = 0.1  # seconds
 _RECORD = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})Z ([oeOE]) ", re.ASCII)
 # The engine's header of a frame (stream, 0, 0, 0, size) and its time (`2026-11-25T13:27:17.123456789Z `), of which
 # milliseconds are kept.
 _HEADER_BYTES = 8
-_TIME_BYTES = 31
+_ENGINE_TIME_BYTES = 31
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LogPosition:
     """How far a log was read: `since` is a time shortly before the newest line, and `times` holds the times of all
     lines from then on in their order. A container's two streams may be slightly out of order; the engine returns the
     lines since a given time in the same order again."""
@@ -49,7 +48,7 @@ class Parser:
     has. `tty` is for a container with a terminal, whose output has no frames. Holds at most one unfinished frame or
     line."""
 
-    def __init__(self, place: Place, secrets: tuple[bytes, ...] = (), *, tty: bool = False) -> None:
+    def __init__(self, place: LogPosition, secrets: tuple[bytes, ...] = (), *, tty: bool = False) -> None:
         self._known = deque(place.times)
         self._rest = b""
         self._tty = tty
@@ -78,11 +77,16 @@ class Parser:
                 add(self._one(stream, data[begin:end]))
                 careful = bool(self._known or self._secrets)
             elif data[end - 1] == newline:
-                add(data[begin : begin + TIME])
+                add(data[begin : begin + TIME_BYTES])
                 add(MARKS[stream])
-                add(data[begin + _TIME_BYTES : end])
+                add(data[begin + _ENGINE_TIME_BYTES : end])
             else:
-                add(data[begin : begin + TIME] + CONTINUED_MARKS[stream] + data[begin + _TIME_BYTES : end] + b"\n")
+                add(
+                    data[begin : begin + TIME_BYTES]
+                    + CONTINUED_MARKS[stream]
+                    + data[begin + _ENGINE_TIME_BYTES : end]
+                    + b"\n"
+                )
             at = end
         self._rest = data[at:]
         return b"".join(records)
@@ -95,7 +99,7 @@ class Parser:
 
     def _one(self, stream: int, frame: bytes) -> bytes:
         """Returns the record of one frame; empty if the file already has it."""
-        at, text = frame[:TIME], frame[_TIME_BYTES:]
+        at, text = frame[:TIME_BYTES], frame[_ENGINE_TIME_BYTES:]
         if self._known:
             if at == self._known[0]:
                 self._known.popleft()
@@ -108,11 +112,11 @@ class Parser:
         return at + MARKS[stream] + text if whole else at + CONTINUED_MARKS[stream] + text + b"\n"
 
 
-class LogStore:
+class LogStore(Closing):
     """The log file, locked for writing while this object is open. Raises BlockingIOError if another process writes
     it, OSError if it cannot be written."""
 
-    def __init__(self, path: Path, *, cap: int = CAP) -> None:
+    def __init__(self, path: Path, *, cap: int = MAX_BYTES) -> None:
         self.path = path
         self._cap = cap
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -139,12 +143,12 @@ class LogStore:
         """Removes the half line that a killed writer may have left; the engine returns it again."""
         size = os.fstat(self._fd).st_size
         if size and os.pread(self._fd, 1, size - 1) != b"\n":
-            tail = os.pread(self._fd, _BLOCK, max(0, size - _BLOCK))
+            tail = os.pread(self._fd, _BLOCK_BYTES, max(0, size - _BLOCK_BYTES))
             cut = tail.rfind(b"\n") + 1
-            if cut or size <= _BLOCK:
+            if cut or size <= _BLOCK_BYTES:
                 os.ftruncate(self._fd, size - len(tail) + cut)
 
-    def place(self) -> Place:
+    def place(self) -> LogPosition:
         """Returns where the file (or, if it is new, the one before it) ends."""
         found = _end_of(self._fd)
         if found.times:
@@ -184,18 +188,10 @@ class LogStore:
         if handle >= 0:
             os.close(handle)
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-def _end_of(handle: int) -> Place:
+def _end_of(handle: int) -> LogPosition:
     size = os.fstat(handle).st_size
-    length = _BLOCK
+    length = _BLOCK_BYTES
     while True:
         start = max(0, size - length)
         lines = os.pread(handle, size - start, start).split(b"\n")[:-1]
@@ -203,8 +199,8 @@ def _end_of(handle: int) -> Place:
             del lines[:1]  # most likely the end of a line only
         times = [match[1] for line in lines if (match := _RECORD.match(line))]
         if not times:
-            return Place()
-        since = written_time(seconds_of(max(times)) - _OVERLAP)
-        if times[0] < since or not start or length >= _MAX_TAIL:
-            return Place(since, tuple(at for at in times if at >= since))
+            return LogPosition()
+        since = written_time(seconds_of(max(times)) - _OVERLAP_SECONDS)
+        if times[0] < since or not start or length >= _MAX_TAIL_BYTES:
+            return LogPosition(since, tuple(at for at in times if at >= since))
         length *= 4

@@ -17,11 +17,11 @@ from typing import Any, cast
 from ...domain.containers import Container, EngineSnapshot
 from ...errors import PodiumError
 from ..engine.client import Engine
-from ..engine.stream import CHUNK, Stream
+from ..engine.stream import CHUNK_BYTES, Stream
 from .cgroups import Cgroup, Counters
 
-INTERVAL = 1.0
-_MAX_ANSWER = 1 << 20
+MEASURE_INTERVAL = 1.0
+_MAX_ANSWER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,9 @@ class Stats:
         self._thread = threading.Thread(target=self._run, name="statistics", daemon=True)
         self._thread.start()
 
-    def see(self, picture: EngineSnapshot) -> None:
+    def see(self, snapshot: EngineSnapshot) -> None:
         with self._lock:
-            self._wanted = {each.id: each for each in picture.containers if each.state in ("running", "paused")}
+            self._wanted = {each.id: each for each in snapshot.containers if each.state in ("running", "paused")}
         self._changed.set()
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class Stats:
                 if not self._wanted:
                     self._changed.wait()
                     continue
-                due = max(due + INTERVAL, time.monotonic())
+                due = max(due + MEASURE_INTERVAL, time.monotonic())
                 self._streams.read_until(due, self._stop)
                 if not self._stop.is_set():
                     self._report()
@@ -193,10 +193,10 @@ class _Streams:
                 self._drop(identity)
                 return
             *whole, rest = (self._parts[identity] + data).split(b"\n")
-            self._parts[identity] = rest[:_MAX_ANSWER]
+            self._parts[identity] = rest[:_MAX_ANSWER_BYTES]
             if whole and (found := counters(whole[-1])) is not None:
                 self.latest[identity] = found
-            if len(data) < CHUNK:
+            if len(data) < CHUNK_BYTES:
                 pending = getattr(stream.socket, "pending", None)
                 if pending is None or not pending():
                     return

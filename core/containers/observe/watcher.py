@@ -21,7 +21,7 @@ from .events import Events
 from .snapshot import take
 
 # Finds changes whose events were lost; rare enough to cost nothing.
-SANITY_SECONDS = 60.0
+SANITY_INTERVAL = 60.0
 # Seconds after which an engine that does not answer counts as away.
 TIMEOUT = 10
 _MIN_RETRY_INTERVAL = 0.5
@@ -33,7 +33,7 @@ Say = Callable[[str], None]
 class Companion(Protocol):
     """Something that runs while an engine answers. `close` ends it, and returns when it has ended."""
 
-    def see(self, picture: EngineSnapshot) -> None: ...
+    def see(self, snapshot: EngineSnapshot) -> None: ...
 
     def close(self) -> None: ...
 
@@ -55,7 +55,7 @@ class Watch:
     ) -> None:
         self.project, self.environment = project, environment
         self._put, self._say, self._makers = put, say, tuple(companions)
-        self._picture = before
+        self._snapshot = before
         self._trouble: str = ""
         self._connected = False
         self._stop = threading.Event()
@@ -108,22 +108,22 @@ class Watch:
                 closing.callback(companion.close)
             self._here(take(engine, self.project, self.environment), companions, first=True)
             while not self._stop.is_set():
-                assert self._picture is not None
-                dirty = events.wait(SANITY_SECONDS, {each.id for each in self._picture.containers})
+                assert self._snapshot is not None
+                dirty = events.wait(SANITY_INTERVAL, {each.id for each in self._snapshot.containers})
                 if dirty is None or self._stop.is_set():
                     return
-                self._here(take(engine, self.project, self.environment, self._picture, dirty=dirty), companions)
+                self._here(take(engine, self.project, self.environment, self._snapshot, dirty=dirty), companions)
 
-    def _here(self, picture: EngineSnapshot, companions: Collection[Companion], *, first: bool = False) -> None:
+    def _here(self, snapshot: EngineSnapshot, companions: Collection[Companion], *, first: bool = False) -> None:
         self._connected = True
         if self._trouble:
-            self._say(f"{self.environment.name}: the engine at {picture.engine} answers again")
+            self._say(f"{self.environment.name}: the engine at {snapshot.engine} answers again")
             self._trouble = ""
-        before, self._picture = self._picture, picture
+        before, self._snapshot = self._snapshot, snapshot
         for companion in companions:
-            companion.see(picture)
-        if first or before is None or (before.containers, before.message) != (picture.containers, picture.message):
-            self._put(picture)
+            companion.see(snapshot)
+        if first or before is None or (before.containers, before.message) != (snapshot.containers, snapshot.message):
+            self._put(snapshot)
 
     def _away(self, error: PodiumError) -> None:
         if error.message == self._trouble:
@@ -131,8 +131,8 @@ class Watch:
         if not self._trouble:
             self._say(f"{self.environment.name}: {error.message}" + (f" ({error.hint})" if error.hint else ""))
         self._trouble = error.message
-        last = self._picture or EngineSnapshot(
+        last = self._snapshot or EngineSnapshot(
             self.environment.name, self.environment.host or self.project.docker.host, time.time()
         )
-        self._picture = replace(last, at=time.time(), message=error.message)
-        self._put(self._picture)
+        self._snapshot = replace(last, at=time.time(), message=error.message)
+        self._put(self._snapshot)

@@ -18,29 +18,29 @@ from typing import Any, cast
 
 from ...domain.text import clean
 from ..engine.client import Engine
-from ..engine.errors import Away
-from ..engine.hijack import Frames, hijack
+from ..engine.errors import EngineAway
+from ..engine.hijack import FrameSplitter, hijack
 
 PROGRAM = Path(__file__).with_name("program.py")
 # Added to a request's own time-out for the way there and back.
-_ROUND_TRIP_SECONDS = 5.0
-_MAX_BODY = 8 << 20
-_MAX_LINE = 24 << 20
+_ROUND_TRIP_TIMEOUT = 5.0
+_MAX_BODY_BYTES = 8 << 20
+_MAX_LINE_BYTES = 24 << 20
 
 
-class Kept:
+class RelayConnection:
     """The connection to one relay. It outlives the callers that use it: a process has one for all of them."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.line: _Line | None = None
+        self.line: _RelayExec | None = None
 
 
 class Relay:
     """A client of the relay. `open` finds or starts the container and returns (its engine, its id). `python` is the
     path of a Python inside it. May be used from several threads at once."""
 
-    def __init__(self, open: Callable[[], tuple[Engine, str]], python: str, kept: Kept) -> None:
+    def __init__(self, open: Callable[[], tuple[Engine, str]], python: str, kept: RelayConnection) -> None:
         self._open = open
         self._python = python
         self._kept = kept
@@ -49,7 +49,7 @@ class Relay:
         self, address: str, port: int, method: str, path: str, *, body: bytes | None = None, timeout: float = 2.0
     ) -> tuple[int, bytes]:
         """Sends an HTTP request from the relay, as core/delivery/proxy/transport.py defines it. Raises OSError if
-        the request fails there, Away (an Unreachable) if the relay itself does not answer."""
+        the request fails there, EngineAway (an Unreachable) if the relay itself does not answer."""
         status, found, _ = self.timed(address, port, method, path, body=body, timeout=timeout)
         return status, found
 
@@ -66,7 +66,7 @@ class Relay:
     ) -> tuple[int, bytes, float]:
         """Returns (status, body, seconds as measured by the relay), which excludes the way to the other machine."""
         given = None if body is None else base64.b64encode(body).decode()
-        order = {
+        request = {
             "do": "http",
             "address": address,
             "port": port,
@@ -74,9 +74,9 @@ class Relay:
             "path": path,
             "body": given,
             "timeout": timeout,
-            "most": _MAX_BODY,
+            "most": _MAX_BODY_BYTES,
         }
-        answer = self._call({**order, "content_type": content_type}, timeout)
+        answer = self._call({**request, "content_type": content_type}, timeout)
         return int(answer["status"]), base64.b64decode(answer["body"]), float(answer["seconds"])
 
     def ask(self, path: str, command: str, *, timeout: float = 1.0) -> str:
@@ -84,13 +84,13 @@ class Relay:
         answer = self._call({"do": "socket", "socket": path, "command": command, "timeout": timeout}, timeout)
         return base64.b64decode(answer["body"]).decode("utf-8", "replace")
 
-    def _call(self, order: dict[str, Any], timeout: float) -> dict[str, Any]:
+    def _call(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
         # An idle connection may have ended unnoticed, which shows only on use; a second attempt reopens it.
         for last in (False, True):
             line, fresh = self._connected()
             try:
-                answer = line.call(order, timeout + _ROUND_TRIP_SECONDS)
-            except Away:
+                answer = line.call(request, timeout + _ROUND_TRIP_TIMEOUT)
+            except EngineAway:
                 if fresh or last:
                     raise
                 continue
@@ -99,18 +99,18 @@ class Relay:
             return answer
         raise AssertionError("unreachable")
 
-    def _connected(self) -> tuple[_Line, bool]:
+    def _connected(self) -> tuple[_RelayExec, bool]:
         with self._kept.lock:
             if self._kept.line is not None and self._kept.line.open:
                 return self._kept.line, False
             engine, container = self._open()
-            line = self._kept.line = _Line(
+            line = self._kept.line = _RelayExec(
                 engine, container, [self._python, "-I", "-S", "-u", "-c", PROGRAM.read_text()]
             )
             return line, True
 
 
-class _Line:
+class _RelayExec:
     """One exec and the callers that wait for its answers."""
 
     def __init__(self, engine: Engine, container: str, command: Sequence[str]) -> None:
@@ -127,11 +127,11 @@ class _Line:
         self.open = True
         threading.Thread(target=self._listen, args=(rest,), name="relay", daemon=True).start()
 
-    def call(self, order: dict[str, Any], seconds: float) -> dict[str, Any]:
+    def call(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
         """Sends one request and waits at most `seconds` for its answer."""
         number = next(self._numbers)
         answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        data = json.dumps({**order, "id": number}).encode() + b"\n"
+        data = json.dumps({**request, "id": number}).encode() + b"\n"
         try:
             with self._lock:
                 if not self.open:
@@ -149,13 +149,13 @@ class _Line:
             raise self._gone()
         return found
 
-    def _gone(self) -> Away:
+    def _gone(self) -> EngineAway:
         said = clean(self._said.decode("utf-8", "replace").strip().splitlines()[-1]) if self._said.strip() else ""
         text = f"the relay on {self._engine.address} does not answer" + (f": {said[:200]}" if said else "")
-        return Away(text, hint="check the connection to that machine; Podium reopens the relay automatically")
+        return EngineAway(text, hint="check the connection to that machine; Podium reopens the relay automatically")
 
     def _listen(self, data: bytes) -> None:
-        frames, pending = Frames(), b""
+        frames, pending = FrameSplitter(), b""
         try:
             while True:
                 for stream, piece in frames.feed(data):
@@ -166,7 +166,7 @@ class _Line:
                     *whole, pending = pending.split(b"\n")
                     for line in whole:
                         self._answered(cast("dict[str, Any]", json.loads(line)))
-                if len(pending) > _MAX_LINE:
+                if len(pending) > _MAX_LINE_BYTES:
                     break
                 data = self._read()
                 if not data:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _lock = threading.Lock()
-_heard = [time.monotonic()]
 
 
 def answer(number: int, **more: object) -> None:
@@ -25,16 +24,16 @@ def answer(number: int, **more: object) -> None:
         sys.stdout.flush()
 
 
-def ask_http(order: "dict[str, Any]") -> "dict[str, Any]":
+def ask_http(request: "dict[str, Any]") -> "dict[str, Any]":
     """Sends one HTTP request and returns its answer."""
-    connection = http.client.HTTPConnection(order["address"], order["port"], timeout=order["timeout"])
+    connection = http.client.HTTPConnection(request["address"], request["port"], timeout=request["timeout"])
     try:
-        body = base64.b64decode(order["body"]) if order.get("body") is not None else None
-        headers = {"Content-Type": order.get("content_type", "application/json")} if body is not None else {}
+        body = base64.b64decode(request["body"]) if request.get("body") is not None else None
+        headers = {"Content-Type": request.get("content_type", "application/json")} if body is not None else {}
         began = time.perf_counter()
-        connection.request(order["method"], order["path"], body=body, headers={**headers, "Connection": "close"})
+        connection.request(request["method"], request["path"], body=body, headers={**headers, "Connection": "close"})
         found = connection.getresponse()
-        read = found.read(order["most"])
+        read = found.read(request["most"])
         return {"status": found.status, "body": base64.b64encode(read).decode(), "seconds": time.perf_counter() - began}
     except http.client.HTTPException as error:
         raise OSError(f"not HTTP: {error!r}") from error
@@ -42,13 +41,13 @@ def ask_http(order: "dict[str, Any]") -> "dict[str, Any]":
         connection.close()
 
 
-def ask_socket(order: "dict[str, Any]") -> "dict[str, Any]":
+def ask_socket(request: "dict[str, Any]") -> "dict[str, Any]":
     """Sends one command to a Unix socket and returns its answer."""
     data = b""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(order["timeout"])
-        connection.connect(order["socket"])
-        connection.sendall(order["command"].encode() + b"\n")
+        connection.settimeout(request["timeout"])
+        connection.connect(request["socket"])
+        connection.sendall(request["command"].encode() + b"\n")
         while True:
             piece = connection.recv(65536)
             if not piece:
@@ -56,23 +55,31 @@ def ask_socket(order: "dict[str, Any]") -> "dict[str, Any]":
             data += piece
 
 
-def work(order: "dict[str, Any]") -> None:
+def work(request: "dict[str, Any]") -> None:
     try:
-        answer(order["id"], **{"http": ask_http, "socket": ask_socket}[order["do"]](order))
+        answer(request["id"], **{"http": ask_http, "socket": ask_socket}[request["do"]](request))
     except Exception as error:
-        answer(order["id"], error=str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}")
+        answer(request["id"], error=str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}")
 
 
-def watch() -> None:
-    while time.monotonic() - _heard[0] < 120:
+class Heard:
+    """When the last request came."""
+
+    def __init__(self) -> None:
+        self.at = time.monotonic()
+
+
+def watch(heard: Heard) -> None:
+    while time.monotonic() - heard.at < 120:
         time.sleep(5)
     os._exit(0)
 
 
 def main() -> None:
-    threading.Thread(target=watch, daemon=True).start()
+    heard = Heard()
+    threading.Thread(target=watch, args=(heard,), daemon=True).start()
     for line in sys.stdin:
-        _heard[0] = time.monotonic()
+        heard.at = time.monotonic()
         threading.Thread(target=work, args=(json.loads(line),), daemon=True).start()
     os._exit(0)
 

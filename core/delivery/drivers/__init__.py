@@ -4,7 +4,7 @@ points of `podium.drivers` (`core/plugins.py` finds them all)."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -21,7 +21,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class DriverContext:
     """The environment that a driver works for."""
 
     project: Project
@@ -83,7 +83,7 @@ class ReplicaSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class StartedReplica:
     """A replica that was just started: pid and start time of a process, or the ids of container and image for
     drivers with an engine. It answers at `address`, on the port of its spec."""
 
@@ -92,6 +92,17 @@ class Started:
     pid_started: float | None = None
     container: str = ""
     image: str = ""
+
+    def written_to(self, row: Replica) -> Replica:
+        """Returns the replica's row with what is known of it now."""
+        return replace(
+            row,
+            pid=self.pid,
+            pid_started=self.pid_started,
+            address=self.address,
+            container=self.container,
+            image=self.image,
+        )
 
     @property
     def words(self) -> str:
@@ -137,7 +148,7 @@ class Driver(Protocol):
         replicas share an address."""
         ...
 
-    def start(self, spec: ReplicaSpec) -> Started:
+    def start(self, spec: ReplicaSpec) -> StartedReplica:
         """Starts the replica, or the kept one again if there is one, and returns without waiting for its health. It
         must survive the process that started it."""
         ...
@@ -218,7 +229,7 @@ class Driver(Protocol):
         ...
 
 
-def load(name: str, setting: Setting) -> Driver:
+def load(name: str, setting: DriverContext) -> Driver:
     """Returns the driver of that name for one environment. Raises UsageError for an unknown name, MissingExtra if a
     package that it needs is not installed."""
     return cast(Driver, plugins.load("drivers", name)(setting))

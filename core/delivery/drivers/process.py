@@ -16,10 +16,21 @@ from ..host import daemon
 from ..host.paths import private
 from ..host.ports import kept_port, let_go, reserve_soon
 from ..proxy.proxy import Proxy, of_process
-from ..proxy.transport import Direct, Transport
-from . import OwnedNames, ReplicaSpec, Setting, Started
+from ..proxy.transport import DirectTransport, Transport
+from . import DriverContext, OwnedNames, ReplicaSpec, StartedReplica
 
-_INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
+_INHERITED_VARIABLES = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "TZ",
+    "LANG",
+    "LD_LIBRARY_PATH",
+    "PYTHONPATH",
+    "VIRTUAL_ENV",
+)
 _HOST = "127.0.0.1"
 # In the environment's directory: what its replicas remember of requests that end processes (serving/guard.py).
 GUARD = "guard"
@@ -28,7 +39,7 @@ GUARD = "guard"
 class ProcessDriver:
     """Implements Driver with processes of this machine."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: DriverContext) -> None:
         self.setting = setting
         self._kept_ports: dict[int, socket.socket] = {}
 
@@ -38,7 +49,7 @@ class ProcessDriver:
 
     @property
     def transport(self) -> Transport:
-        return Direct()
+        return DirectTransport()
 
     def prepare(self, version: int) -> None:
         """Does nothing: the files are already on this machine, and nothing else takes long."""
@@ -85,13 +96,13 @@ class ProcessDriver:
             str(self.setting.directory / GUARD),
         ]
 
-    def start(self, spec: ReplicaSpec) -> Started:
+    def start(self, spec: ReplicaSpec) -> StartedReplica:
         """Starts the replica detached, with its port reserved for as long as it lives."""
         private(spec.capture_dir)
         inherited = {
             key: value
             for key, value in os.environ.items()
-            if key in _INHERITED or key.startswith(("LC_", "OMP_", "MKL_", "OPENBLAS_"))
+            if key in _INHERITED_VARIABLES or key.startswith(("LC_", "OMP_", "MKL_", "OPENBLAS_"))
         }
         env = {
             **inherited,
@@ -107,7 +118,7 @@ class ProcessDriver:
         finally:
             if kept is not None:
                 kept.close()
-        return Started(_HOST, pid, started)
+        return StartedReplica(_HOST, pid, started)
 
     def stop(self, replica: Replica, *, grace: float) -> None:
         if replica.pid is not None and replica.pid_started is not None:

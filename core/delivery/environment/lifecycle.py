@@ -74,17 +74,10 @@ class Lifecycle:
             message=message,
         )
         runtime.journal.replicas.put(row)
-        seen = runtime.driver.start(self._spec(row))
-        row = replace(
-            row,
-            pid=seen.pid,
-            pid_started=seen.pid_started,
-            address=seen.address,
-            container=seen.container,
-            image=seen.image,
-        )
+        begun = runtime.driver.start(self._spec(row))
+        row = begun.written_to(row)
         runtime.journal.replicas.put(row)
-        runtime.say(f"started {row.id} ({seen.words}, port {port})")
+        runtime.say(f"started {row.id} ({begun.words}, port {port})")
         return row
 
     def _spec(self, row: Replica) -> drivers.ReplicaSpec:

@@ -31,7 +31,7 @@ def lock_name(environment: str) -> str:
 @contextmanager
 def operation(journal: Journal, directory: Path, environment: str, *, who: str, why: str) -> Generator[None]:
     """Holds the environment for an operation. Refused, naming who holds it since when and why, when another operation
-    is under way."""
+    is running."""
     with journal.locks.take(lock_name(environment), who, why):
         _wait_for_healing(directory)
         yield
@@ -40,7 +40,7 @@ def operation(journal: Journal, directory: Path, environment: str, *, who: str, 
 @contextmanager
 def healing(journal: Journal, directory: Path, environment: str) -> Generator[bool]:
     """Holds the environment for healing; yields whether it may: not while an operation holds the environment or another
-    healing is under way."""
+    healing is running."""
     descriptor = _open(directory)
     try:
         if not _try_lock(descriptor):

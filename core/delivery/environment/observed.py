@@ -4,7 +4,8 @@ otherwise a fresh one."""
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from ... import plugins
 from ...domain.containers import EngineSnapshot
@@ -13,15 +14,31 @@ from ...errors import PodiumError
 if TYPE_CHECKING:
     from .runtime import EnvironmentRuntime
 
-_lock = threading.Lock()
-_last: dict[tuple[str, str], EngineSnapshot] = {}
+
+class LastSnapshots:
+    """The last snapshot that this process took of each environment: only what has changed since is inspected again."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._snapshots: dict[tuple[str, str], EngineSnapshot] = {}
+
+    def get(self, home: Path, environment: str) -> EngineSnapshot | None:
+        with self._lock:
+            return self._snapshots.get((str(home), environment))
+
+    def put(self, home: Path, snapshot: EngineSnapshot) -> None:
+        with self._lock:
+            self._snapshots[str(home), snapshot.environment] = snapshot
+
+
+_last: Final = LastSnapshots()
 
 
 def snapshot(runtime: EnvironmentRuntime, *, fresh: bool = False) -> EngineSnapshot | None:
     """None for an environment that no engine serves. `fresh` asks the engine in any case, and each container closely.
 
     While an agent follows the engine, what it wrote is true however long ago that was. Where none does, the engine
-    is asked; one that does not answer gives a picture with a message.
+    is asked; one that does not answer gives a snapshot with a message.
     """
     if not plugins.driver_capabilities(runtime.environment.driver).engine:
         return None
@@ -33,16 +50,14 @@ def snapshot(runtime: EnvironmentRuntime, *, fresh: bool = False) -> EngineSnaps
 
 def _look(runtime: EnvironmentRuntime, kept: EngineSnapshot | None, *, fresh: bool) -> EngineSnapshot:
     from ...containers.engine.address import of_environment
-    from ...containers.engine.connections import LOOK, shared
+    from ...containers.engine.connections import LOOK_TIMEOUT, shared
     from ...containers.observe.snapshot import take
 
-    key = (str(runtime.project.home), runtime.name)
-    with _lock:
-        before = _last.get(key)
+    before = _last.get(runtime.project.home, runtime.name)
     try:
         address = of_environment(runtime.project, runtime.environment)
         found = take(
-            shared(address, timeout=LOOK),
+            shared(address, timeout=LOOK_TIMEOUT),
             runtime.project,
             runtime.environment,
             before,
@@ -57,6 +72,5 @@ def _look(runtime: EnvironmentRuntime, kept: EngineSnapshot | None, *, fresh: bo
             last.containers if last else (),
             error.message,
         )
-    with _lock:
-        _last[key] = found
+    _last.put(runtime.project.home, found)
     return found

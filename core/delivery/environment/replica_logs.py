@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _CATCH_UP_TIMEOUT = 20.0
 
 
-class Following:
+class LogFollower:
     """Keeps the files up to date until `close`, where nobody else does: those of processes are written by
     themselves, those of containers by the agent while it runs. `only` is a replica's id, empty for all; `tail` as in
     Merged. NotFound, when first read, for an environment that runs nothing."""
@@ -34,7 +34,7 @@ class Following:
         self._directory = environment_dir(project, environment.name)
         self._environment, self._only = environment.name, only
         self._rows = {row.id for row in journal.replicas.of(environment.name)}
-        self._picture: EngineSnapshot | None = None
+        self._snapshot: EngineSnapshot | None = None
         self._keeper: LogKeeper | None = None
         self._watch: Watch | None = None
         self._merged = Merged(tail=tail)
@@ -42,7 +42,7 @@ class Following:
         if plugins.driver_capabilities(environment.driver).engine:
             known = journal.snapshots.get(environment.name)
             if journal.agent.status().follows(known):
-                self._picture = known
+                self._snapshot = known
             else:
                 self._watch = self._follow(project, environment)
 
@@ -54,8 +54,8 @@ class Following:
             self._keeper = LogKeeper(engine, self.path, secrets=project.secrets)
             return self._keeper
 
-        def put(picture: EngineSnapshot) -> None:
-            self._picture, self.message = picture, picture.message
+        def put(snapshot: EngineSnapshot) -> None:
+            self._snapshot, self.message = snapshot, snapshot.message
 
         return Watch(project, environment, put, companions=(keeper,)).start()
 
@@ -66,9 +66,9 @@ class Following:
     def files(self) -> Mapping[str, Path]:
         """Returns name -> file of what is followed: replicas, and the proxy if it is named."""
         names = set(self._rows)
-        if self._picture is not None:
+        if self._snapshot is not None:
             names |= {
-                _name(each) for each in self._picture.containers if each.role == "replica" or _name(each) == self._only
+                _name(each) for each in self._snapshot.containers if each.role == "replica" or _name(each) == self._only
             }
         if self._only:
             names &= {self._only}
@@ -79,7 +79,7 @@ class Following:
         Unreachable if the engine does not answer."""
         deadline = time.monotonic() + seconds
         while self._watch is not None and not self.message and time.monotonic() < deadline:
-            if self._picture is not None and self._keeper is not None and self._keeper.caught_up():
+            if self._snapshot is not None and self._keeper is not None and self._keeper.caught_up():
                 break
             time.sleep(0.02)
         if self.message and not any(path.exists() for path in self.files.values()):

@@ -58,20 +58,20 @@ def open_shell(runtime: EnvironmentRuntime, name: str) -> ShellSession:
 
 
 def _meant(runtime: EnvironmentRuntime, name: str) -> Container:
-    picture = observed.snapshot(runtime, fresh=True)
-    if picture is None:
+    snapshot = observed.snapshot(runtime, fresh=True)
+    if snapshot is None:
         raise Refused(
             f"{runtime.name} is served by processes of this machine, not from containers",
             hint=f"podium logs -e {runtime.name} shows what they print",
         )
-    if picture.message:
-        raise Unreachable(picture.message, hint="podium doctor says more")
-    for each in picture.containers:
+    if snapshot.message:
+        raise Unreachable(snapshot.message, hint="podium doctor says more")
+    for each in snapshot.containers:
         if (
             name in (each.replica, each.name)
             or (name == PROXY and each.role == PROXY)
             or (len(name) >= 12 and each.id.startswith(name))
         ):
             return each
-    names = ", ".join(sorted(each.replica or each.name for each in picture.containers)) or "none"
+    names = ", ".join(sorted(each.replica or each.name for each in snapshot.containers)) or "none"
     raise NotFound(f"{runtime.name} has no container {name!r}", hint=f"it has: {names}")

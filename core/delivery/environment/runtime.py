@@ -34,8 +34,8 @@ def quiet(_: str) -> None:
 
 
 class EnvironmentRuntime:
-    """One environment. `say` gets a line for every thing done, `patience` is that of drivers.Setting. Everything may
-    raise the PodiumErrors of proxy and driver."""
+    """One environment. `say` gets a line for every thing done, `patience` is that of drivers.DriverContext. Everything
+    may raise the PodiumErrors of proxy and driver."""
 
     def __init__(
         self, project: Project, journal: Journal, environment: Environment, *, say: Say = quiet, patience: float = 0.0
@@ -65,7 +65,9 @@ class EnvironmentRuntime:
                     " another name and port"
                 ),
             )
-        setting = drivers.Setting(self.project, self.journal, self.environment, self.directory, self.say, self.patience)
+        setting = drivers.DriverContext(
+            self.project, self.journal, self.environment, self.directory, self.say, self.patience
+        )
         return drivers.load(self.environment.driver, setting)
 
     @property

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...domain.delivery import Replica, ReplicaState
 from ...errors import RunFailed, Unreachable
-from ..proxy.proxy import Layout, Server
+from ..proxy.proxy import BackendServer, ProxyLayout
 
 if TYPE_CHECKING:
     from .runtime import EnvironmentRuntime
@@ -27,7 +27,7 @@ class Traffic:
     def __init__(self, runtime: EnvironmentRuntime) -> None:
         self._runtime = runtime
 
-    def layout(self) -> Layout:
+    def layout(self) -> ProxyLayout:
         """Returns what the proxy should know. Replicas that have never answered are left out: the proxy would find them
         dead, and believe it for a while after they are not."""
         runtime = self._runtime
@@ -36,8 +36,8 @@ class Traffic:
             for r in runtime.replicas()
             if r.weight or (r.restarts and r.state is not ReplicaState.STOPPED) or r.state not in _UNSEEN
         ]
-        servers = tuple(Server(r.slot, r.port, r.weight, r.address) for r in rows)
-        return Layout(runtime.environment.bind, runtime.environment.port, servers)
+        servers = tuple(BackendServer(r.slot, r.port, r.weight, r.address) for r in rows)
+        return ProxyLayout(runtime.environment.bind, runtime.environment.port, servers)
 
     def sync(self) -> bool:
         """Brings the proxy to what the journal's rows say; returns whether a process was started for it."""

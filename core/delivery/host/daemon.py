@@ -17,7 +17,7 @@ from ...identity.processes import alive, started_at
 
 # The script is fixed; what it runs comes in as arguments, which the shell does not look into. A shell stays with the
 # process and notes how it ended: nobody else is told.
-_LAUNCH = """log=$1; ended=$2; shift 2
+_LAUNCH_SCRIPT = """log=$1; ended=$2; shift 2
 (
 "$@" >>"$log" 2>&1 </dev/null & echo $!
 exec >/dev/null 2>&1 </dev/null; cd /
@@ -44,7 +44,7 @@ def start(
     note.unlink(missing_ok=True)
     mark = ["/usr/bin/env", f"{_MARK}={env[_MARK]}"] if _MARK in env else []
     launched = subprocess.run(
-        ["/bin/sh", "-c", _LAUNCH, "sh", str(log), str(note), *mark, *command],
+        ["/bin/sh", "-c", _LAUNCH_SCRIPT, "sh", str(log), str(note), *mark, *command],
         cwd=cwd,
         env={key: value for key, value in env.items() if key != _MARK},
         stdin=subprocess.DEVNULL,

@@ -6,7 +6,7 @@ import http.client
 import time
 
 # As much as a relay forwards (core/containers/relay/client.py).
-MAX_BODY = 8 << 20
+MAX_BODY_BYTES = 8 << 20
 
 
 def request(
@@ -36,8 +36,8 @@ def _body(answer: http.client.HTTPResponse, deadline: float, timeout: float) -> 
         if not piece:
             break
         body += piece
-        if len(body) > MAX_BODY:
-            raise OSError(f"the answer is longer than {MAX_BODY >> 20} MiB")
+        if len(body) > MAX_BODY_BYTES:
+            raise OSError(f"the answer is longer than {MAX_BODY_BYTES >> 20} MiB")
         if time.monotonic() > deadline:
             raise TimeoutError(f"the answer was not complete within {timeout:g} s")
     if length is not None and len(body) < length:

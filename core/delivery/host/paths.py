@@ -17,7 +17,7 @@ from ...identity.directory import path_id
 INSTANCES = (1, 2)
 # sun_path holds 108 bytes; HAProxy binds `<path>.<pid>.tmp` first and renames it, so some of them are not ours to use.
 _SOCKET_LIMIT = 90
-_PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
 
 
 def safe(name: str) -> str:
@@ -53,10 +53,10 @@ def socket_path(directory: Path, instance: int = 1) -> Path:
     Raises Refused if that short directory belongs to another user.
     """
     near = directory.resolve() / numbered("proxy.sock", instance)
-    if len(os.fsencode(near)) <= _SOCKET_LIMIT and _PLAIN.fullmatch(str(near)):
+    if len(os.fsencode(near)) <= _SOCKET_LIMIT and _PLAIN_PATH.fullmatch(str(near)):
         return near
     base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-    if len(os.fsencode(base)) > 40 or not _PLAIN.fullmatch(str(base)) or not base.is_dir():
+    if len(os.fsencode(base)) > 40 or not _PLAIN_PATH.fullmatch(str(base)) or not base.is_dir():
         base = Path("/tmp")  # noqa: S108 - the directory below it is checked to be ours alone
     short = base / f"podium-{os.getuid()}"
     short.mkdir(mode=0o700, exist_ok=True)

@@ -13,18 +13,18 @@ from ...errors import Unreachable, UsageError
 
 # Below the range that the kernel hands to outgoing connections (32768 and up on Linux): a replica that is restarted
 # finds its port free.
-_FIRST, _LAST = 20_000, 31_999
-_LISTEN = "0A"
+_FIRST_PORT, _LAST_PORT = 20_000, 31_999
+_LISTEN_STATE = "0A"
 
 
 def free_port(taken: Collection[int] = ()) -> int:
     """Returns a port of 127.0.0.1 that is neither in use nor reserved nor in `taken`."""
     for _ in range(400):
-        port = random.randint(_FIRST, _LAST)
+        port = random.randint(_FIRST_PORT, _LAST_PORT)
         if port not in taken and bindable("127.0.0.1", port) and not _reserved(port):
             return port
     raise Unreachable(
-        f"no free port between {_FIRST} and {_LAST} on this machine",
+        f"no free port between {_FIRST_PORT} and {_LAST_PORT} on this machine",
         hint="stop a process that uses one; `ss -ltn` lists them",
     )
 
@@ -134,6 +134,6 @@ def _listening_inodes(port: int) -> set[str]:
         with contextlib.suppress(OSError):
             for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
                 fields = line.split()
-                if fields[3] == _LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
+                if fields[3] == _LISTEN_STATE and int(fields[1].rpartition(":")[2], 16) == port:
                     inodes.add(fields[9])
     return inodes

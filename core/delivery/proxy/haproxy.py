@@ -23,7 +23,7 @@ BACKEND = "replicas"
 _BUFFER_BYTES = 65_536
 # A dead replica refuses the connection, and the request is immediately sent to another: checks can be slow, so that a
 # busy machine does not count as dead.
-_CHECK = "check inter 1s fastinter 500ms downinter 200ms fall 3 rise 1"
+_CHECK_OPTIONS = "check inter 1s fastinter 500ms downinter 200ms fall 3 rise 1"
 
 
 # What HAProxy itself answers, in the form of a replica's errors.
@@ -39,7 +39,7 @@ _ERRORS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class BackendServer:
     """One replica in the proxy's configuration: `weight` is 0..100, and 0 gets no new request."""
 
     slot: str
@@ -54,12 +54,12 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ProxyLayout:
     """The configuration that the proxy of an environment should have."""
 
     bind: str
     port: int
-    servers: tuple[Server, ...]
+    servers: tuple[BackendServer, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def _errors() -> str:
     )
 
 
-def render(layout: Layout, runtime: PurePath) -> str:
+def render(layout: ProxyLayout, runtime: PurePath) -> str:
     """Returns the configuration file; `runtime` is the path of its socket. The first line is a fingerprint of
     everything that only a new process can change (see `fixed_part`)."""
     address = f"[{layout.bind}]" if ":" in layout.bind else layout.bind
@@ -151,7 +151,7 @@ backend {BACKEND}
   http-check send meth GET uri /ping
 """
     servers = "".join(
-        f"  server {server.slot} {server.at} {_CHECK} weight {server.weight}\n" for server in layout.servers
+        f"  server {server.slot} {server.at} {_CHECK_OPTIONS} weight {server.weight}\n" for server in layout.servers
     )
     return f"# podium {_fingerprint(fixed)}: written by Podium, which overwrites changes\n{fixed}{servers}"
 
@@ -208,14 +208,14 @@ def ask_socket(path: Path, command: str, *, timeout: float = 1.0) -> str:
     return answer.decode("utf-8", "replace")
 
 
-class Runtime:
+class RuntimeApi:
     """A client of the runtime API. `ask` sends one command line and returns the answer, over the socket or through a
     relay, or raises Unreachable."""
 
     def __init__(self, ask: Callable[[str], str]) -> None:
         self.ask = ask
 
-    def order(self, *commands: str) -> None:
+    def execute(self, *commands: str) -> None:
         """Sends commands that answer nothing on success, in one request. Raises Unreachable with the proxy's message
         if one fails."""
         words = " ".join(self.ask("; ".join(commands)).split())
@@ -238,21 +238,21 @@ class Runtime:
             f"set server {BACKEND}/{slot} weight {weight}" for slot, weight in ordered if now.get(slot) != weight
         ]
         if changes:
-            self.order(*changes)
+            self.execute(*changes)
 
-    def add(self, server: Server) -> None:
+    def add(self, server: BackendServer) -> None:
         """Adds a server and puts it into service."""
         name = f"{BACKEND}/{server.slot}"
-        answer = self.ask(f"add server {name} {server.at} {_CHECK} weight {server.weight}")
+        answer = self.ask(f"add server {name} {server.at} {_CHECK_OPTIONS} weight {server.weight}")
         if "registered" not in answer:
             raise Unreachable(f"the proxy refused the replica {server.slot}: {' '.join(answer.split())}")
-        self.order(f"enable health {name}", f"enable server {name}")
+        self.execute(f"enable health {name}", f"enable server {name}")
 
-    def move(self, server: Server) -> None:
+    def move(self, server: BackendServer) -> None:
         """Points an existing server at another address or port and puts it back into service."""
         name = f"{BACKEND}/{server.slot}"
         self.ask(f"set server {name} addr {server.address} port {server.port}")
-        self.order(
+        self.execute(
             f"enable health {name}", f"set server {name} state ready", f"set server {name} weight {server.weight}"
         )
 

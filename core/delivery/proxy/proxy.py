@@ -17,13 +17,13 @@ from typing import Protocol, TypeVar
 from ...errors import Unreachable
 from ...telemetry.windows import Counts
 from ..host.paths import INSTANCES
-from .haproxy import Layout, Runtime, Server, ServerStat, fixed_part, render, with_weights
+from .haproxy import BackendServer, ProxyLayout, RuntimeApi, ServerStat, fixed_part, render, with_weights
 from .placement import ProcessProxyHost, ProxyHost
-from .transport import Direct, Transport
+from .transport import DirectTransport, Transport
 
-__all__ = ["Instance", "Layout", "Proxy", "Server", "ServerStat", "of_process"]
+__all__ = ["BackendServer", "Instance", "Proxy", "ProxyLayout", "ServerStat", "of_process"]
 
-_START_SECONDS = 10.0
+_START_TIMEOUT = 10.0
 T = TypeVar("T")
 
 
@@ -39,48 +39,48 @@ class Instance:
     """One HAProxy. Methods that change something raise Unreachable if it, or the engine that it runs on, does not
     answer."""
 
-    def __init__(self, number: int, housing: ProxyHost, transport: Transport) -> None:
+    def __init__(self, number: int, placement: ProxyHost, transport: Transport) -> None:
         """Creates the instance's client; `number` counts from 1."""
         self.number = number
-        self.housing = housing
-        self.runtime = Runtime(partial(transport.ask, housing.socket))
+        self.placement = placement
+        self.runtime = RuntimeApi(partial(transport.ask, placement.socket))
 
     def alive(self) -> bool:
-        return self.housing.alive()
+        return self.placement.alive()
 
-    def fits(self, layout: Layout) -> bool:
+    def fits(self, layout: ProxyLayout) -> bool:
         """Tells whether it runs and listens where it should; every other difference can be changed through its
         socket."""
-        return self.alive() and fixed_part(render(layout, self.housing.socket)) == fixed_part(self.housing.config())
+        return self.alive() and fixed_part(render(layout, self.placement.socket)) == fixed_part(self.placement.config())
 
     def stats(self) -> list[ServerStat]:
         """Returns the lines of `show stat`; empty if it is not running or does not answer within 1 s."""
         try:
-            return self.runtime.stats() if self.housing.alive() else []
+            return self.runtime.stats() if self.placement.alive() else []
         except Unreachable:
             return []
 
-    def ensure(self, layout: Layout) -> bool:
+    def ensure(self, layout: ProxyLayout) -> bool:
         """Brings the instance to `layout`: through its socket if it runs, with a new process if it is not running or
         the address changed. Returns True if a process was started."""
-        text = render(layout, self.housing.socket)
-        if not self.housing.alive():
-            self.housing.write(text)
-            self.housing.start()
+        text = render(layout, self.placement.socket)
+        if not self.placement.alive():
+            self.placement.write(text)
+            self.placement.start()
             self._wait_for_another("")
             return True
-        config = self.housing.config()
+        config = self.placement.config()
         if fixed_part(text) != fixed_part(config):
-            self.housing.write(text)
+            self.placement.write(text)
             try:
                 self.reload()
             except BaseException:
-                self.housing.write(config)  # the file still describes what runs, so that the next call tries again
+                self.placement.write(config)  # the file still describes what runs, so that the next call tries again
                 raise
             return True
         change(self.runtime, layout)
         if config != text:
-            self.housing.write(text)
+            self.placement.write(text)
         return False
 
     def reload(self) -> None:
@@ -88,28 +88,28 @@ class Instance:
         before = ""
         with contextlib.suppress(Unreachable):
             before = self._process()
-        self.housing.reload()
+        self.placement.reload()
         self._wait_for_another(before)
 
-    def set_weights(self, layout: Layout) -> None:
+    def set_weights(self, layout: ProxyLayout) -> None:
         """Sets the weights in the running process and the configuration file; for an instance that is not running,
         in the file only."""
         weights = {server.slot: server.weight for server in layout.servers}
         try:
             self.runtime.set_weights(weights)
         except Unreachable:
-            if self.housing.alive():
+            if self.placement.alive():
                 raise
-        text, config = render(layout, self.housing.socket), self.housing.config()
-        moved = bool(config) and fixed_part(text) != fixed_part(config) and self.housing.alive()
-        self.housing.write(with_weights(config, weights) if moved else text)
+        text, config = render(layout, self.placement.socket), self.placement.config()
+        moved = bool(config) and fixed_part(text) != fixed_part(config) and self.placement.alive()
+        self.placement.write(with_weights(config, weights) if moved else text)
 
     def _process(self) -> str:
         """Returns the pid of the process that answers, as it reports it."""
         return next((line for line in self.runtime.ask("show info").splitlines() if line.startswith("Pid:")), "")
 
     def _wait_for_another(self, before: str) -> None:
-        deadline = time.monotonic() + _START_SECONDS
+        deadline = time.monotonic() + _START_TIMEOUT
         trouble = ""
         while True:
             try:
@@ -118,8 +118,8 @@ class Instance:
                 trouble = "the old process still answers"
             except Unreachable as error:
                 trouble = error.message
-            if not self.housing.alive() or time.monotonic() > deadline:
-                raise Unreachable(f"the proxy did not restart: {trouble}", hint=self.housing.look())
+            if not self.placement.alive() or time.monotonic() > deadline:
+                raise Unreachable(f"the proxy did not restart: {trouble}", hint=self.placement.look())
             time.sleep(0.005)
 
 
@@ -142,7 +142,7 @@ class Proxy:
         """Tells whether all instances run."""
         return len(self._patiently(self._living)) == len(self.instances)
 
-    def fits(self, layout: Layout) -> bool:
+    def fits(self, layout: ProxyLayout) -> bool:
         """Tells whether all instances run and listen where they should."""
         return self._patiently(lambda: all(each.fits(layout) for each in self.instances))
 
@@ -183,17 +183,17 @@ class Proxy:
 
     def look(self) -> str:
         """Returns where the proxy's output can be read, for a hint."""
-        return self.instances[0].housing.look()
+        return self.instances[0].placement.look()
 
     def require(self, bind: str, port: int) -> None:
         """Raises UsageError if no instance listens and the proxy could not, and names the process that uses the port
         if that can be found out."""
         if not self._living():
-            self.instances[0].housing.require(bind, port)
+            self.instances[0].placement.require(bind, port)
 
     # Changing
 
-    def ensure(self, layout: Layout) -> bool:
+    def ensure(self, layout: ProxyLayout) -> bool:
         """Brings all instances to `layout`; returns True if a process was started.
 
         Raises UsageError if the port is in use (naming the process), MissingExtra without HAProxy, Unreachable if an
@@ -201,11 +201,11 @@ class Proxy:
         """
         return self._patiently(lambda: self._ensure(layout))
 
-    def _ensure(self, layout: Layout) -> bool:
+    def _ensure(self, layout: ProxyLayout) -> bool:
         self.require(layout.bind, layout.port)
         return any(self._each(lambda instance: instance.ensure(layout)))
 
-    def set_weights(self, layout: Layout) -> None:
+    def set_weights(self, layout: ProxyLayout) -> None:
         """Sets only the weights, which is the fastest change."""
         self._patiently(lambda: self._each(lambda instance: instance.set_weights(layout)))
 
@@ -226,7 +226,7 @@ class Proxy:
     def stop(self) -> bool:
         """Ends the proxy immediately, because the caller has drained the environment or does not need to; returns
         True if it was running."""
-        stopped = [self._patiently(each.housing.stop) for each in self.instances]
+        stopped = [self._patiently(each.placement.stop) for each in self.instances]
         return any(stopped)
 
     def _living(self) -> list[Instance]:
@@ -259,7 +259,7 @@ def _together(one: ServerStat, other: ServerStat) -> ServerStat:
     )
 
 
-def change(control: Runtime, layout: Layout) -> None:
+def change(control: RuntimeApi, layout: ProxyLayout) -> None:
     """Adds, moves, re-weights and removes servers through the socket: no process is replaced, no connection is
     closed."""
     now = {stat.name: stat for stat in control.stats() if stat.kind == "server"}
@@ -277,4 +277,6 @@ def change(control: Runtime, layout: Layout) -> None:
 
 def of_process(directory: Path, environment: str = "") -> Proxy:
     """Returns the proxy whose instances are processes of this machine, found by the environment's directory alone."""
-    return Proxy([Instance(number, ProcessProxyHost(directory, environment, number), Direct()) for number in INSTANCES])
+    return Proxy(
+        [Instance(number, ProcessProxyHost(directory, environment, number), DirectTransport()) for number in INSTANCES]
+    )

@@ -26,7 +26,7 @@ class Transport(Protocol):
         ...
 
 
-class Direct:
+class DirectTransport:
     """The transport to replicas and a proxy on this machine."""
 
     def http(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from ...domain.delivery import Replica
-from ...domain.repair import Difference, Kind
+from ...domain.repair import Difference, DifferenceKind
 from ...errors import Interrupted, PodiumError
 from ..environment import history
 from ..environment.runtime import EnvironmentRuntime
@@ -18,27 +18,27 @@ from . import parts
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class RepairPart:
     """One part of a repair: the kinds of differences that it repairs, and the function that does it."""
 
-    kinds: tuple[Kind, ...]
+    kinds: tuple[DifferenceKind, ...]
     carry_out: Callable[[Repair], None]
 
 
 # All of them are done, in this order, in which traffic never drops.
 PARTS = (
-    Part((Kind.INTERRUPTED,), parts.recover_rollouts),
-    Part((Kind.NETWORK,), parts.connect_containers),
-    Part((Kind.PAUSED, Kind.STOPPED, Kind.GONE), parts.bring_up_replicas),
-    Part((Kind.MISSING,), parts.start_missing),
-    Part((Kind.PROXY,), parts.repair_proxy),
-    Part((Kind.WEIGHT, Kind.TRAFFIC), parts.give_traffic),
-    Part((Kind.IMAGE, Kind.LABELS, Kind.UNHEALTHY), parts.replace_replicas),
-    Part((Kind.ALIAS,), parts.move_aliases),
-    Part((Kind.STRAY,), parts.remove_strays),
+    RepairPart((DifferenceKind.INTERRUPTED,), parts.recover_rollouts),
+    RepairPart((DifferenceKind.NETWORK,), parts.connect_containers),
+    RepairPart((DifferenceKind.PAUSED, DifferenceKind.STOPPED, DifferenceKind.GONE), parts.bring_up_replicas),
+    RepairPart((DifferenceKind.MISSING,), parts.start_missing),
+    RepairPart((DifferenceKind.PROXY,), parts.repair_proxy),
+    RepairPart((DifferenceKind.WEIGHT, DifferenceKind.TRAFFIC), parts.give_traffic),
+    RepairPart((DifferenceKind.IMAGE, DifferenceKind.LABELS, DifferenceKind.UNHEALTHY), parts.replace_replicas),
+    RepairPart((DifferenceKind.ALIAS,), parts.move_aliases),
+    RepairPart((DifferenceKind.STRAY,), parts.remove_strays),
 )
 # The kinds in the order in which they are repaired.
-ORDER = tuple(kind for part in PARTS for kind in part.kinds)
+REPAIRED_KINDS = tuple(kind for part in PARTS for kind in part.kinds)
 
 
 class Repair:
@@ -68,7 +68,7 @@ class Repair:
             self.problems.append(str(error))
             self.runtime.say(f"not done: {error}")
 
-    def subjects(self, *kinds: Kind) -> list[str]:
+    def subjects(self, *kinds: DifferenceKind) -> list[str]:
         """Returns the subjects of the differences of these kinds, where a repair can do something about them."""
         return list(dict.fromkeys(each.subject for each in self.differences if each.kind in kinds and each.repairable))
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...domain.delivery import Replica, ReplicaState
-from ...domain.repair import Kind
+from ...domain.repair import DifferenceKind
 from ...errors import RunFailed
 from ..environment import observed
 from ..rollout.recovery import recover_all
-from ..rollout.strategies import FULL
+from ..rollout.strategies import FULL_SHARE
 from .restart import restart_replica
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ def recover_rollouts(repair: Repair) -> None:
 def connect_containers(repair: Repair) -> None:
     """Connects containers to their network again, before anything looks for their address."""
     runtime = repair.runtime
-    picture = observed.snapshot(runtime, fresh=True) if repair.subjects(Kind.NETWORK) else None
-    if picture is None or picture.message:
+    snapshot = observed.snapshot(runtime, fresh=True) if repair.subjects(DifferenceKind.NETWORK) else None
+    if snapshot is None or snapshot.message:
         return
     network = runtime.driver.owned_names().network
-    off = {each.id for each in picture.containers if network not in each.networks}
+    off = {each.id for each in snapshot.containers if network not in each.networks}
     for row in runtime.replicas():
         if row.container in off and row.state is not ReplicaState.STOPPED:
             runtime.driver.connect(row)
@@ -91,7 +91,7 @@ def repair_proxy(repair: Repair) -> None:
     for instance in runtime.proxy.instances:
         if instance.alive() and not _answers(instance):
             runtime.say("the proxy does not answer: ending it, and starting another")
-            instance.housing.stop()
+            instance.placement.stop()
     if runtime.traffic.sync():
         runtime.say("started the proxy again")
         # One that was paused goes on as it was, without what changed meanwhile.
@@ -108,7 +108,7 @@ def give_traffic(repair: Repair) -> None:
     if not rows:
         return
     _wait_for_one(runtime, rows)
-    weights = {row.id: 0 for row in runtime.replicas()} | {row.id: FULL for row in rows}
+    weights = {row.id: 0 for row in runtime.replicas()} | {row.id: FULL_SHARE for row in rows}
     changed = [row.id for row in runtime.replicas() if row.weight != weights[row.id]]
     runtime.traffic.weigh(weights)
     if changed:
@@ -126,10 +126,10 @@ def give_traffic(repair: Repair) -> None:
 def replace_replicas(repair: Repair) -> None:
     """Replaces replicas of another image or with other labels, and restarts those that are not healthy."""
     runtime = repair.runtime
-    for name in repair.subjects(Kind.IMAGE, Kind.LABELS):
+    for name in repair.subjects(DifferenceKind.IMAGE, DifferenceKind.LABELS):
         if (row := repair.row(name)) is not None:
             repair.attempt(lambda row=row: restart_replica(runtime, row, keep=False))
-    for name in repair.subjects(Kind.UNHEALTHY):
+    for name in repair.subjects(DifferenceKind.UNHEALTHY):
         # It may have become healthy by what was done before.
         if (row := repair.row(name)) is not None and not runtime.lifecycle.healthy(row):
             repair.attempt(lambda row=row: restart_replica(runtime, row, keep=True))
@@ -139,7 +139,7 @@ def move_aliases(repair: Repair) -> None:
     """Moves the aliases to what serves."""
     runtime = repair.runtime
     current = runtime.journal.ledger.current(runtime.name)
-    if current is None or not repair.subjects(Kind.ALIAS):
+    if current is None or not repair.subjects(DifferenceKind.ALIAS):
         return
     from ..rollout import aliases
 
@@ -150,15 +150,15 @@ def move_aliases(repair: Repair) -> None:
 def remove_strays(repair: Repair) -> None:
     """Removes containers with our labels that the journal does not know, and only those that were shown before."""
     runtime = repair.runtime
-    picture = observed.snapshot(runtime, fresh=True) if repair.remove else None
-    if picture is None or picture.message:
+    snapshot = observed.snapshot(runtime, fresh=True) if repair.remove else None
+    if snapshot is None or snapshot.message:
         return
     from ...containers.engine.address import of_environment
     from ...containers.engine.connections import shared
     from ..status.container_differences import strays
 
     engine: Engine = shared(of_environment(runtime.project, runtime.environment))
-    for each in strays(runtime, runtime.replicas(), picture):
+    for each in strays(runtime, runtime.replicas(), snapshot):
         if each.name in repair.remove:
             with engine.doing(f"removing the container {each.name}"):
                 engine.api.remove_container(each.id, force=True, v=True)

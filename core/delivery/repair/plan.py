@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...domain.delivery import EnvironmentStatus, Replica, ReplicaState
 from ...domain.plans import Plan
 from ...domain.project import Project
-from ...domain.repair import Difference, Kind, Severity
+from ...domain.repair import Difference, DifferenceKind, Severity
 from ...errors import NotFound, Refused, RunFailed
 from ...journal import Journal
 from ..environment.history import start_seconds
@@ -17,7 +17,7 @@ from ..environment.lock import operation
 from ..environment.runtime import EnvironmentRuntime
 from ..rollout.change_steps import ENGINE_TIMEOUT
 from ..status import status as environments
-from .apply import ORDER, Repair
+from .apply import REPAIRED_KINDS, Repair
 from .restart import others_serve, restart_replica
 
 if TYPE_CHECKING:
@@ -25,7 +25,16 @@ if TYPE_CHECKING:
 
 _SHORT_SECONDS = 1.0
 _START_SECONDS = 5.0
-_STARTS = frozenset((Kind.STOPPED, Kind.GONE, Kind.MISSING, Kind.IMAGE, Kind.LABELS, Kind.UNHEALTHY))
+_STARTS = frozenset(
+    (
+        DifferenceKind.STOPPED,
+        DifferenceKind.GONE,
+        DifferenceKind.MISSING,
+        DifferenceKind.IMAGE,
+        DifferenceKind.LABELS,
+        DifferenceKind.UNHEALTHY,
+    )
+)
 _REMOVE = "remove"
 _RESTART = "restart"
 PROXY = "proxy"
@@ -52,10 +61,10 @@ def plan(project: Project, journal: Journal, target: str) -> Plan:
     status = environments.status(project, journal, environment, fresh=True)
     found = status.differences
     repairable = () if status.stopped is not None else tuple(each for each in found if each.repairable)
-    ranked = sorted(repairable, key=lambda each: ORDER.index(each.kind))
+    ranked = sorted(repairable, key=lambda each: REPAIRED_KINDS.index(each.kind))
     steps = list(dict.fromkeys(each.repair for each in ranked))
     start = start_seconds(journal, target) or _START_SECONDS
-    strays = [each.subject for each in found if each.kind is Kind.STRAY]
+    strays = [each.subject for each in found if each.kind is DifferenceKind.STRAY]
     return Plan(
         target=target,
         verb="repair",
@@ -84,9 +93,9 @@ def _warnings(found: tuple[Difference, ...]) -> tuple[str, ...]:
     left = [
         f"a repair can do nothing about this: {each.words}"
         for each in found
-        if not each.repairable and each.kind is not Kind.UNREACHABLE
+        if not each.repairable and each.kind is not DifferenceKind.UNREACHABLE
     ]
-    strays = [each for each in found if each.kind is Kind.STRAY]
+    strays = [each for each in found if each.kind is DifferenceKind.STRAY]
     if strays:
         left.append(
             f"{len(strays)} container{'s' * (len(strays) > 1)} with this environment's labels will be removed, whoever"
@@ -98,7 +107,7 @@ def _warnings(found: tuple[Difference, ...]) -> tuple[str, ...]:
 def _refusal(status: EnvironmentStatus) -> str:
     if status.locked_by:
         return status.why_not_change()
-    away = next((each for each in status.differences if each.kind is Kind.UNREACHABLE), None)
+    away = next((each for each in status.differences if each.kind is DifferenceKind.UNREACHABLE), None)
     return f"nothing can be repaired while the engine does not answer: {away.words}" if away is not None else ""
 
 
@@ -130,8 +139,8 @@ def _meant(runtime: EnvironmentRuntime, name: str) -> Replica | None:
     """Returns the replica of that id, or whose container has that name or id; None for the proxy."""
     from ..environment import observed
 
-    picture = observed.snapshot(runtime)
-    containers = picture.containers if picture is not None else ()
+    snapshot = observed.snapshot(runtime)
+    containers = snapshot.containers if snapshot is not None else ()
     found = next((each for each in containers if name in (each.name, each.id)), None)
     if name == PROXY or (found is not None and found.role == PROXY):
         return None

@@ -13,16 +13,16 @@ from typing import Any, cast
 from ...domain.replay import DEFAULT_TOLERANCE
 
 # How far the sum of a row of probabilities may be from 1: float32 models round.
-_SUM = 1e-3
+_SUM_TOLERANCE = 1e-3
 _MAX_DEPTH = 20
 _WORD = re.compile(r"\w+")
-_CUT = 4
-_LONG, _SHOWN = 5000, 300  # characters of a message that are read, and that are shown
+_MIN_CUT_LENGTH = 4
+_MAX_READ_LENGTH, _MAX_SHOWN_LENGTH = 5000, 300  # characters of a message that are read, and that are shown
 _Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class AnswerComparison:
     """The comparison of one request's answers: `identical` + `close` + `differing` = `rows`."""
 
     rows: int = 0
@@ -41,13 +41,13 @@ class Compared:
     """The largest distance of two numbers of each row that has numbers."""
 
 
-def compare(champion: bytes, candidate: bytes, *, tolerance: float | None) -> Compared:
+def compare(champion: bytes, candidate: bytes, *, tolerance: float | None) -> AnswerComparison:
     """Compares two good answers row by row. Answers of another shape (other length, other names) differ as a whole."""
     theirs, mine = predictions(champion), predictions(candidate)
     rows = max(len(theirs), len(mine), 1)
     if len(theirs) != len(mine) or not theirs:
         same = theirs == mine and champion == candidate
-        return Compared(rows, identical=rows if same else 0, differing=0 if same else rows)
+        return AnswerComparison(rows, identical=rows if same else 0, differing=0 if same else rows)
     identical = close = differing = labels = changed = 0
     sizes: list[float] = []
     for before, after in zip(theirs, mine, strict=True):
@@ -65,7 +65,7 @@ def compare(champion: bytes, candidate: bytes, *, tolerance: float | None) -> Co
             close += 1
         else:
             differing += 1
-    return Compared(len(theirs), identical, close, differing, labels, changed, tuple(sizes))
+    return AnswerComparison(len(theirs), identical, close, differing, labels, changed, tuple(sizes))
 
 
 def predictions(body: bytes) -> list[Any]:
@@ -94,7 +94,7 @@ def label(row: Any) -> tuple[str, Any] | None:
         isinstance(number, float | int) and not isinstance(number, bool) and 0.0 <= number <= 1.0 for number in numbers
     ):
         return None
-    if abs(math.fsum(numbers) - 1.0) > _SUM:
+    if abs(math.fsum(numbers) - 1.0) > _SUM_TOLERANCE:
         return None
     return "most probable", max(range(len(numbers)), key=numbers.__getitem__)
 
@@ -155,7 +155,7 @@ def words(status: int, body: bytes, request: bytes) -> str:
     )
     if not isinstance(message, str) or not message.strip():
         return told
-    return f"{told}: {_without(' '.join(message.split())[:_LONG], request)[:_SHOWN]}"
+    return f"{told}: {_without(' '.join(message.split())[:_MAX_READ_LENGTH], request)[:_MAX_SHOWN_LENGTH]}"
 
 
 def _without(text: str, request: bytes) -> str:
@@ -167,7 +167,7 @@ def _without(text: str, request: bytes) -> str:
         return "(its message may quote the request)"
     secret = {word.lower() for value in values for word in _WORD.findall(value)}
     beginnings = {
-        word[:length] for word in secret for length in range(_CUT, len(word))
+        word[:length] for word in secret for length in range(_MIN_CUT_LENGTH, len(word))
     }  # a message may quote a value cut short
 
     def shown(found: re.Match[str]) -> str:

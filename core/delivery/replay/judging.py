@@ -10,11 +10,11 @@ from typing import Any
 
 from ...domain.replay import ReplayLimits
 from ...domain.verdicts import CheckResult, Verdict
-from .sending import CANDIDATE, CHAMPION, Pair, Sent
+from .sending import CANDIDATE, CHAMPION, AnswerPair, ReplayAnswers
 
 QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 _SIZES = {"p50": 0.50, "p90": 0.90, "p99": 0.99, "max": 1.0}
-JUDGED = 0.95
+JUDGED_QUANTILE = 0.95
 RESAMPLES = 1000
 SEED = 20130101
 # A 95th percentile of fewer times than this is hardly more than the slowest of them.
@@ -73,7 +73,7 @@ class Figures:
     """The sides that were given up: 0 the champion, 1 the candidate."""
 
 
-def figures(sent: Sent) -> Figures:
+def figures(sent: ReplayAnswers) -> Figures:
     pairs = sent.pairs
     compared = [pair.compared for pair in pairs if pair.compared is not None]
     sizes = sorted(size for each in compared for size in each.sizes)
@@ -108,7 +108,7 @@ def figures(sent: Sent) -> Figures:
     )
 
 
-def _candidate_failed(pair: Pair) -> bool:
+def _candidate_failed(pair: AnswerPair) -> bool:
     """Tells whether the candidate failed: a request that the champion refuses as well was a bad request, but a
     missing answer or a server error is always the candidate's failure."""
     if pair.candidate_status == 200:
@@ -136,7 +136,7 @@ def slowdown(champion: Sequence[float], candidate: Sequence[float]) -> Slowdown:
     generator = np.random.default_rng(SEED)
 
     def ratio(before: Any, after: Any) -> float:
-        first, second = (float(np.quantile(times, JUDGED, method="inverted_cdf")) for times in (before, after))
+        first, second = (float(np.quantile(times, JUDGED_QUANTILE, method="inverted_cdf")) for times in (before, after))
         return second / max(first, 1e-9) - 1.0
 
     drawn: list[float] = []

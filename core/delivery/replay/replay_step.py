@@ -17,12 +17,12 @@ from ...serving import captures
 from ...serving.captures import Captures
 from ..environment import history
 from ..environment.runtime import EnvironmentRuntime
-from ..proxy.transport import Direct
+from ..proxy.transport import DirectTransport
 from ..rollout import verify
 from ..rollout.carry_out import fetch
 from .judging import Figures, figures, judge
 from .report import sentence, to_dict, to_gate, to_json, to_markdown
-from .sending import Endpoint, Sender, Timed
+from .sending import Endpoint, Sender, TimedTransport
 from .shadows import Shadows
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _measure(
         shadows.wait()
         for row in rows:
             verify.warm_up(runtime, [row], runtime.files.directory(row.version))
-        through = None if isinstance(runtime.transport, Direct) else cast("Timed", runtime.transport)
+        through = None if isinstance(runtime.transport, DirectTransport) else cast("TimedTransport", runtime.transport)
         first, second = (Endpoint(row.address, row.port, through) for row in rows)
         sender = Sender((first, second), tolerance=limits.tolerance, concurrency=limits.concurrency)
         return figures(sender.send(found.chosen, str(champion), runtime.say))

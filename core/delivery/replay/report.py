@@ -12,7 +12,7 @@ from ...domain.verdicts import GateReport, Verdict
 from ...journal.verdicts import REPLAY_PREFIX
 
 # No gate can have such a name: a report under it informs, and promote does not ask for it (docs/gates.md).
-PREFIX = REPLAY_PREFIX
+KEY_PREFIX = REPLAY_PREFIX
 
 
 def to_dict(report: ReplayReport) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def to_gate(report: ReplayReport) -> GateReport:
         **{f"champion_latency_{name}": value for name, value in report.champion_latency.items()},
     }
     return GateReport(
-        f"{PREFIX}{report.environment}",
+        f"{KEY_PREFIX}{report.environment}",
         report.model,
         report.version,
         report.champion,

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ...serving.captures import Captured
-from .comparing import Compared, compare, words
+from .comparing import AnswerComparison, compare, words
 
 CHAMPION, CANDIDATE = 0, 1
 TIMEOUT = 30.0  # seconds for one answer
-WARM_UP = 20  # requests
+WARM_UP_REQUESTS = 20  # requests
 # A side that has not answered so many requests in a row is not asked any more: with a time-out each, a replay would
 # take hours.
 MAX_FAILURES_AT_START = 10
@@ -24,7 +24,7 @@ _OK = 200
 _PROGRESS_INTERVAL = 2.0  # seconds between two lines about how far it is
 
 
-class Timed(Protocol):
+class TimedTransport(Protocol):
     """A transport that measures beside the replica, for replicas on another machine
     (core/delivery/drivers/docker/relay.py)."""
 
@@ -39,11 +39,11 @@ class Endpoint:
 
     host: str
     port: int
-    through: Timed | None = None
+    through: TimedTransport | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class ReplayAnswer:
     """One answer. `status` is 0 if none came; `problem` is then the reason."""
 
     status: int
@@ -57,7 +57,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class AnswerPair:
     """The result of one request to both sides."""
 
     champion_status: int
@@ -68,7 +68,7 @@ class Pair:
     """The champion's latency."""
     candidate_seconds: float
     """The candidate's latency."""
-    compared: Compared | None = None
+    compared: AnswerComparison | None = None
     """The comparison of both answers; None unless both were good."""
     words: str = ""
     """How the candidate failed; empty if it did not."""
@@ -81,10 +81,10 @@ class Pair:
 
 
 @dataclass(slots=True)
-class Sent:
+class ReplayAnswers:
     """All results: `pairs` in no particular order, `hopeless` with the sides that were given up."""
 
-    pairs: list[Pair] = field(default_factory=list[Pair])
+    pairs: list[AnswerPair] = field(default_factory=list[AnswerPair])
     hopeless: set[int] = field(default_factory=set[int])
 
 
@@ -96,7 +96,7 @@ class Connection:
         self._endpoint, self._timeout = endpoint, timeout
         self._connection: http.client.HTTPConnection | None = None
 
-    def ask(self, capture: Captured) -> Answered:
+    def ask(self, capture: Captured) -> ReplayAnswer:
         """Sends one captured request and returns the answer with its time."""
         began = time.perf_counter()
         try:
@@ -110,17 +110,17 @@ class Connection:
         except (OSError, http.client.HTTPException, ValueError) as error:
             problem = f"no answer: {type(error).__name__}"
         self.close()
-        return Answered(0, b"", time.perf_counter() - began, problem)
+        return ReplayAnswer(0, b"", time.perf_counter() - began, problem)
 
-    def _ask_there(self, through: Timed, capture: Captured) -> Answered:
+    def _ask_there(self, through: TimedTransport, capture: Captured) -> ReplayAnswer:
         kind = capture.content_type or ""
         at = self._endpoint
         status, body, seconds = through.timed(
             at.host, at.port, "/invocations", body=capture.body, content_type=kind, timeout=self._timeout
         )
-        return Answered(status, body, seconds)
+        return ReplayAnswer(status, body, seconds)
 
-    def _ask(self, capture: Captured) -> Answered:
+    def _ask(self, capture: Captured) -> ReplayAnswer:
         if self._connection is None:
             self._connection = http.client.HTTPConnection(
                 self._endpoint.host, self._endpoint.port, timeout=self._timeout
@@ -133,7 +133,7 @@ class Connection:
         seconds = time.perf_counter() - began
         if answer.will_close:
             self.close()
-        return Answered(answer.status, body, seconds)
+        return ReplayAnswer(answer.status, body, seconds)
 
     def close(self) -> None:
         if self._connection is not None:
@@ -159,12 +159,12 @@ class Sender:
         self._stop = threading.Event()
         self._silent = [0, 0]
         self._next = 0
-        self._sent = Sent()
+        self._sent = ReplayAnswers()
 
-    def send(self, captures: Sequence[Captured], version: str, say: Callable[[str], None]) -> Sent:
+    def send(self, captures: Sequence[Captured], version: str, say: Callable[[str], None]) -> ReplayAnswers:
         """Sends all captures after a warm-up that is not counted. `version` is the champion's: its captured answers
         are compared as well."""
-        self._warm_up(captures[:WARM_UP])
+        self._warm_up(captures[:WARM_UP_REQUESTS])
         threads = [
             threading.Thread(target=self._work, args=(captures, version), daemon=True)
             for _ in range(min(self._concurrency, len(captures)))
@@ -213,7 +213,7 @@ class Sender:
             self._next += 1
             return self._next - 1
 
-    def _note(self, pair: Pair) -> None:
+    def _note(self, pair: AnswerPair) -> None:
         with self._lock:
             self._sent.pairs.append(pair)
             for side, status in ((CHAMPION, pair.champion_status), (CANDIDATE, pair.candidate_status)):
@@ -221,7 +221,7 @@ class Sender:
                 if self._silent[side] >= MAX_FAILURES_AT_START:
                     self._sent.hopeless.add(side)
 
-    def _pair(self, capture: Captured, champion: Answered, candidate: Answered, version: str) -> Pair:
+    def _pair(self, capture: Captured, champion: ReplayAnswer, candidate: ReplayAnswer, version: str) -> AnswerPair:
         compared = (
             compare(champion.body, candidate.body, tolerance=self._tolerance)
             if champion.good and candidate.good
@@ -232,4 +232,6 @@ class Sender:
         if champion.good and capture.status == _OK and capture.version == version:
             then = compare(capture.output.encode("utf-8", "surrogatepass"), champion.body, tolerance=self._tolerance)
             steady = then.differing == 0
-        return Pair(champion.status, candidate.status, champion.seconds, candidate.seconds, compared, told, steady)
+        return AnswerPair(
+            champion.status, candidate.status, champion.seconds, candidate.seconds, compared, told, steady
+        )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -21,8 +20,8 @@ from ..environment.runtime import EnvironmentRuntime
 from ..host.paths import private
 
 SIDES = ("champion", "candidate")
-_LOCK = "replay on "
-_GRACE = 0.2  # seconds; no client waits for their answers
+_LOCK_PREFIX = "replay on "
+_STOP_GRACE = 0.2  # seconds; no client waits for their answers
 
 
 class Shadows:
@@ -35,7 +34,7 @@ class Shadows:
         self._running: list[Replica] = []
 
     def __enter__(self) -> Self:
-        self._lock = self._runtime.journal.locks.take(f"{_LOCK}{self._runtime.name}", self._who, self._why)
+        self._lock = self._runtime.journal.locks.take(f"{_LOCK_PREFIX}{self._runtime.name}", self._who, self._why)
         try:
             end_strays(self._runtime)
         except BaseException:
@@ -89,15 +88,7 @@ class Shadows:
             shadow=True,
         )
         runtime.log(row).unlink(missing_ok=True)
-        seen = runtime.driver.start(spec)
-        row = replace(
-            row,
-            pid=seen.pid,
-            pid_started=seen.pid_started,
-            address=seen.address,
-            container=seen.container,
-            image=seen.image,
-        )
+        row = runtime.driver.start(spec).written_to(row)
         self._running.append(row)
         runtime.say(f"started a shadow of version {version}, the {side}: it gets no traffic")
         return row
@@ -127,7 +118,7 @@ class Shadows:
     def _end(self) -> None:
         for row in self._running:
             with contextlib.suppress(PodiumError):
-                self._runtime.driver.stop(row, grace=_GRACE)
+                self._runtime.driver.stop(row, grace=_STOP_GRACE)
         # The interruption may have come between the start of a replica and its entry here.
         end_strays(self._runtime)
 
@@ -146,12 +137,12 @@ def sweep(project: Project, journal: Journal) -> list[str]:
     nothing."""
     done: list[str] = []
     for holder in journal.locks.all():
-        if not holder.name.startswith(_LOCK) or holder.alive:
+        if not holder.name.startswith(_LOCK_PREFIX) or holder.alive:
             continue
-        config = project.environments.get(holder.name.removeprefix(_LOCK))
+        config = project.environments.get(holder.name.removeprefix(_LOCK_PREFIX))
         count = end_strays(EnvironmentRuntime(project, journal, config)) if config is not None else 0
         journal.locks.give_back(holder)
         done.append(
-            f"{holder.name.removeprefix(_LOCK)}: a replay was killed; {count} of its shadow replicas were ended"
+            f"{holder.name.removeprefix(_LOCK_PREFIX)}: a replay was killed; {count} of its shadow replicas were ended"
         )
     return done

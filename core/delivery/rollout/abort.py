@@ -4,10 +4,10 @@ What is done depends on how far it came, on what it is and on why it stops (`dec
 
     verb             last finished phase   failed   interrupted
     ---------------  --------------------  -------  -------------------
-    deploy, promote  before `verified`     UNDO     UNDO
-    deploy, promote  `verified` or later   KEEP     FINISH
-    rollback         before `shifted`      UNDO     UNDO
-    rollback         `shifted` or later    KEEP     FINISH
+    deploy, promote  before VERIFY         UNDO     UNDO
+    deploy, promote  VERIFY or later       KEEP     FINISH
+    rollback         before SHIFT          UNDO     UNDO
+    rollback         SHIFT or later        KEEP     FINISH
 
 A verified version serves, and the one before it may be stopped already. A rollback whose traffic has moved has done
 what it was for: its version is what should serve from now on. *Failed* is any error, an engine that does not answer
@@ -29,7 +29,7 @@ What then stands in the ledger:
               interrupted again                        running            finishes the rest
 
 An interruption while it is undone or finished is raised as Interrupted; otherwise the caller raises the first error.
-A rollout whose process is gone comes to `recovery.py`: that finishes it from `shifted` on, for a crash says nothing
+A rollout whose process is gone comes to `recovery.py`: that finishes it from SHIFT on, for a crash says nothing
 against the new version.
 """
 
@@ -49,10 +49,10 @@ if TYPE_CHECKING:
     from .rollout import Rollout
 
 # The phase from which on a rollout is not undone any more.
-POINT_OF_NO_RETURN = {**dict.fromkeys(How, phases.VERIFIED), How.ROLLBACK: phases.SHIFTED}
+POINT_OF_NO_RETURN = {**dict.fromkeys(How, phases.VERIFY), How.ROLLBACK: phases.SHIFT}
 
 
-class Decision(StrEnum):
+class AbortDecision(StrEnum):
     """What is done with a rollout that cannot go on."""
 
     UNDO = "undo"
@@ -60,11 +60,11 @@ class Decision(StrEnum):
     FINISH = "finish"
 
 
-def decide(how: How, phase: str, error: BaseException) -> Decision:
+def decide(how: How, phase: str, error: BaseException) -> AbortDecision:
     """Returns the decision of the first table; `phase` is the last one that was finished."""
     if not phases.reached(phase, POINT_OF_NO_RETURN[how]):
-        return Decision.UNDO
-    return Decision.FINISH if isinstance(error, Interrupted) else Decision.KEEP
+        return AbortDecision.UNDO
+    return AbortDecision.FINISH if isinstance(error, Interrupted) else AbortDecision.KEEP
 
 
 def abort(rollout: Rollout, error: BaseException) -> None:
@@ -73,13 +73,13 @@ def abort(rollout: Rollout, error: BaseException) -> None:
     Raises Interrupted when a signal arrives meanwhile: then the row stays open, for recovery."""
     reason = str(error) or type(error).__name__
     match decide(rollout.deployment.how, rollout.deployment.phase, error):
-        case Decision.UNDO:
+        case AbortDecision.UNDO:
             if isinstance(error, CanaryFailed):
                 _quarantine(rollout, error)
             _undo(rollout, error, reason)
-        case Decision.KEEP:
+        case AbortDecision.KEEP:
             _keep(rollout, f"traffic has moved, but: {reason}")
-        case Decision.FINISH:
+        case AbortDecision.FINISH:
             _keep(rollout, _finish(rollout, reason))
 
 
@@ -123,6 +123,6 @@ def _finish(rollout: Rollout, reason: str) -> str:
 
 def _keep(rollout: Rollout, message: str) -> None:
     """Notes that the rollout stays as it is; the version that a rollback has left is quarantined in any case."""
-    if rollout.deployment.how is How.ROLLBACK and not phases.reached(rollout.deployment.phase, phases.ALIASED):
+    if rollout.deployment.how is How.ROLLBACK and not phases.reached(rollout.deployment.phase, phases.MOVE_ALIASES):
         rollout.quarantine_left()
     rollout.finish(DeploymentState.SUCCEEDED, "; ".join([*rollout.warnings, message]))

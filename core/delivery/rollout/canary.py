@@ -27,19 +27,19 @@ RETRY_INTERVAL = 10.0
 # How often the journal is looked at for requests, and how often the traffic is measured.
 POLL_INTERVAL = 0.2
 MEASURE_INTERVAL = 1.0
-_BACK = "the version before has all traffic again"
+_ROLLED_BACK_HINT = "the version before has all traffic again"
 
 
 class CanaryFailed(RunFailed):
     """Raised when the analysis takes a canary back. `verdict` is fail, or error when nothing could be measured."""
 
     def __init__(self, message: str, verdict: Verdict) -> None:
-        super().__init__(message, hint=_BACK)
+        super().__init__(message, hint=_ROLLED_BACK_HINT)
         self.verdict = verdict
 
 
 def status(journal: Journal, environment: str) -> CanaryStatus | None:
-    """The canary that is under way in an environment; None when there is none."""
+    """The running canary of an environment; None when there is none."""
     for row in journal.ledger.open():
         stage = RolloutState.from_json(row.data).canary
         if row.environment == environment and stage is not None:
@@ -48,7 +48,7 @@ def status(journal: Journal, environment: str) -> CanaryStatus | None:
 
 
 def request(journal: Journal, environment: str, what: CanaryRequest, *, who: str, why: str = "") -> CanaryStatus:
-    """Writes down what a person asks of the canary under way; returns what it was doing. Refused when there is none,
+    """Writes down what a person asks of the running canary; returns what it was doing. Refused when there is none,
     or when the request makes no sense now."""
     now = status(journal, environment)
     if now is None:
@@ -56,7 +56,7 @@ def request(journal: Journal, environment: str, what: CanaryRequest, *, who: str
     if refusal := now.why_not(what):
         running = f"it is judged in {_left(now):.0f} s; podium promote --full does not wait"
         raise Refused(refusal, hint=running if now.state is CanaryState.RUNNING else f"podium resume -e {environment}")
-    journal.orders.add(now.deployment, what, who, environment=environment, why=why)
+    journal.canary_requests.add(now.deployment, what, who, environment=environment, why=why)
     return now
 
 
@@ -138,7 +138,7 @@ class Canary:
         self._new, self._old = tuple(new), tuple(old)
         self._keep, self._tick = keep, tick
         self._rules = runtime.environment.strategy.analysis
-        self._seen = max((asked.id for asked in runtime.journal.orders.after(deployment.id)), default=0)
+        self._seen = max((asked.id for asked in runtime.journal.canary_requests.after(deployment.id)), default=0)
 
     def hold(self, stage: Stage, index: int) -> bool:
         """Stay at the stage, which has its weights already, until it may go on. False when a person wants all
@@ -174,11 +174,11 @@ class Canary:
     def check_abort(self) -> None:
         """Honours an abort that was asked for after the last stage had been judged: RunFailed. Later requests are
         refused by then."""
-        for asked in self._runtime.journal.orders.after(self._deployment.id, self._seen):
-            if asked.order is CanaryRequest.ABORT:
+        for asked in self._runtime.journal.canary_requests.after(self._deployment.id, self._seen):
+            if asked.request is CanaryRequest.ABORT:
                 raise RunFailed(
                     f"{CANARY_ABORTED} {asked.who} before all traffic had moved{f': {asked.why}' if asked.why else ''}",
-                    hint=_BACK,
+                    hint=_ROLLED_BACK_HINT,
                 )
 
     # What a person asks
@@ -186,16 +186,16 @@ class Canary:
     def _obey(self, hold: _Hold) -> bool | None:
         """True to go on to the next stage, False for all traffic now, None to stay. To abort comes before whatever
         else was asked for."""
-        waiting = self._runtime.journal.orders.after(self._deployment.id, self._seen)
-        for asked in sorted(waiting, key=lambda each: each.order is not CanaryRequest.ABORT):
+        waiting = self._runtime.journal.canary_requests.after(self._deployment.id, self._seen)
+        for asked in sorted(waiting, key=lambda each: each.request is not CanaryRequest.ABORT):
             self._seen = asked.id
             why = f": {asked.why}" if asked.why else ""
-            if asked.order is CanaryRequest.ABORT:
-                raise RunFailed(f"{CANARY_ABORTED} {asked.who} at {hold.stage.share} %{why}", hint=_BACK)
-            if asked.order is CanaryRequest.FULL:
+            if asked.request is CanaryRequest.ABORT:
+                raise RunFailed(f"{CANARY_ABORTED} {asked.who} at {hold.stage.share} %{why}", hint=_ROLLED_BACK_HINT)
+            if asked.request is CanaryRequest.FULL:
                 self._runtime.say(f"{asked.who} sends all traffic to version {self._deployment.to_version}{why}")
                 return False
-            if asked.order is CanaryRequest.PAUSE:
+            if asked.request is CanaryRequest.PAUSE:
                 self._pause(hold, f"paused by {asked.who}{why}")
             elif hold.state is CanaryState.INCONCLUSIVE:
                 self._runtime.say(f"{asked.who} goes on although {hold.stage.share} % is {hold.verdict}{why}")

@@ -1,4 +1,4 @@
-"""What a request to the canary under way will do: pause, resume, all traffic, abort."""
+"""What a request to the running canary will do: pause, resume, all traffic, abort."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from . import canary
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
+class _RequestWording:
     """How one request is worded. `title` has the environment as `{0}` and the canary's version as `{1}`, `command`
     the environment as `{0}`."""
 
@@ -48,7 +48,7 @@ def plan(project: Project, journal: Journal, target: str, request: CanaryRequest
     environment = project.environment(target)
     now = canary.status(journal, target)
     if now is None:
-        raise Refused(no_canary(target), hint=f"podium status -e {target} says what is under way")
+        raise Refused(no_canary(target), hint=f"podium status -e {target} says what is running")
     return planned(environment, now, request)
 
 
@@ -110,8 +110,10 @@ def _moved(now: CanaryStatus, new: str, old: str) -> tuple[Change, ...]:
 
 
 _KINDS = {
-    CanaryRequest.PAUSE: _Kind("Pause", "Pause the canary of {0}", "podium pause -e {0}", _pause),
-    CanaryRequest.RESUME: _Kind("Resume", "Resume the canary of {0}", "podium resume -e {0}", _resume),
-    CanaryRequest.FULL: _Kind("Give all traffic", "Give {1} all traffic of {0}", "podium promote --full -e {0}", _full),
-    CanaryRequest.ABORT: _Kind("Abort", "Abort the canary of {0}", "podium abort -e {0}", _abort),
+    CanaryRequest.PAUSE: _RequestWording("Pause", "Pause the canary of {0}", "podium pause -e {0}", _pause),
+    CanaryRequest.RESUME: _RequestWording("Resume", "Resume the canary of {0}", "podium resume -e {0}", _resume),
+    CanaryRequest.FULL: _RequestWording(
+        "Give all traffic", "Give {1} all traffic of {0}", "podium promote --full -e {0}", _full
+    ),
+    CanaryRequest.ABORT: _RequestWording("Abort", "Abort the canary of {0}", "podium abort -e {0}", _abort),
 }

@@ -1,8 +1,9 @@
 """The phases of a rollout: what each does. `rollout.PHASES` has them in the order in which they are done.
 
-The ledger's `phase` is the last phase that was finished, under the names below: they stand in the journals of
-projects, so they stay. A rollout whose process is gone before `SHIFTED` was finished is undone; after it, it is
-carried on: the new version was healthy, warm and had all the traffic.
+The ledger's `phase` is the last phase that was finished, as a participle: `shifted` is written when SHIFT is done.
+These words stand in the journals of projects, so they stay; everything else names a phase by its verb. A rollout whose
+process is gone before SHIFT was finished is undone; after it, it is carried on: the new version was healthy, warm and
+had all the traffic.
 """
 
 from __future__ import annotations
@@ -17,22 +18,23 @@ from ..environment.healing import heal
 from ..environment.history import EnvironmentHistory
 from . import analysis, verify
 from .shift import shift_traffic
-from .strategies import FULL, stages
+from .strategies import FULL_SHARE, stages
 
 if TYPE_CHECKING:
     from .rollout import Rollout
 
-READ = "read"
-STARTED = "started"
-HEALTHY = "healthy"
-WARMED = "warmed"
-SHIFTED = "shifted"
-ALIASED = "aliased"
-DRAINED = "drained"
-VERIFIED = "verified"
-KEPT = "kept"
+# What the ledger stores when the phase is finished.
+NOTE = "read"
+START = "started"
+WAIT_HEALTHY = "healthy"
+WARM_UP = "warmed"
+SHIFT = "shifted"
+MOVE_ALIASES = "aliased"
+DRAIN = "drained"
+VERIFY = "verified"
+CLEAN_UP = "kept"
 
-ORDER = (READ, STARTED, HEALTHY, WARMED, SHIFTED, ALIASED, DRAINED, VERIFIED, KEPT)
+SEQUENCE = (NOTE, START, WAIT_HEALTHY, WARM_UP, SHIFT, MOVE_ALIASES, DRAIN, VERIFY, CLEAN_UP)
 
 # How long live traffic on the new version is looked at before it counts as verified.
 WATCH_SECONDS = 0.5
@@ -40,12 +42,12 @@ WATCH_SECONDS = 0.5
 
 def reached(phase: str, wanted: str) -> bool:
     """Returns whether `phase` is `wanted` or a later one."""
-    return phase in ORDER and ORDER.index(phase) >= ORDER.index(wanted)
+    return phase in SEQUENCE and SEQUENCE.index(phase) >= SEQUENCE.index(wanted)
 
 
 def after(phase: str) -> tuple[str, ...]:
     """Returns the phases still to be done."""
-    return ORDER[ORDER.index(phase) + 1 :] if phase in ORDER else ORDER
+    return SEQUENCE[SEQUENCE.index(phase) + 1 :] if phase in SEQUENCE else SEQUENCE
 
 
 def note_before(rollout: Rollout) -> None:
@@ -101,7 +103,7 @@ def shift(rollout: Rollout) -> None:
     rollout.reading_before = analysis.read(runtime)
     shift_traffic(rollout, stages(strategy, [row.id for row in new], [row.id for row in old]), new, old)
     took = time.time() - rollout.asked
-    rollout.update(share=FULL, traffic_seconds=round(took, 3))
+    rollout.update(share=FULL_SHARE, traffic_seconds=round(took, 3))
     runtime.say(f"version {rollout.version} has all traffic of {runtime.name}, {took:.2f} s after it was asked for")
 
 

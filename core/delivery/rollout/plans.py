@@ -19,7 +19,7 @@ from ..environment.history import EnvironmentHistory
 from ..environment.lock import lock_name
 from ..environment.registry_view import RegistryView
 from ..environment.runtime import EnvironmentRuntime
-from ..replay.report import PREFIX as REPLAY_PREFIX
+from ..replay.report import KEY_PREFIX as REPLAY_PREFIX
 from . import canary, plan_verdicts
 
 _START_SECONDS = 5.0
@@ -49,11 +49,7 @@ def plan(
     past = EnvironmentHistory.load(journal, project.mlflow.model, environment)
     registry = RegistryView.load(journal, project.mlflow.model)
     number = version if version is not None else _meant(journal, project.mlflow.model, how, past, registry)
-    candidate = registry.version(number)
-    if candidate is None and not _kept(runtime, number, how):
-        raise NotFound(
-            f"model {project.mlflow.model} has no version {number}", hint="`podium versions` lists those there are"
-        )
+    candidate = _candidate(runtime, registry, number, how)
     refusal, overridable = _refusal(project, journal, how, config, number, candidate, past)
     if not holding and (busy := locked(journal, environment)):
         refusal, overridable = busy, False
@@ -78,6 +74,16 @@ def plan(
         arguments={"version": str(number), "environment": environment},
         rests_on=rests_on(project, journal, how, environment, number),
     )
+
+
+def _candidate(runtime: EnvironmentRuntime, registry: RegistryView, number: int, how: How) -> Version | None:
+    """Returns the version as the registry has it; None for one that is gone there and is still kept here. Raises
+    NotFound for any other that is gone."""
+    found = registry.version(number)
+    if found is None and not _kept(runtime, number, how):
+        model = runtime.project.mlflow.model
+        raise NotFound(f"model {model} has no version {number}", hint="`podium versions` lists those there are")
+    return found
 
 
 # The planners of the table in core/plugins.py.
@@ -114,7 +120,7 @@ def _title(how: How, environment: str, model: str, number: int) -> str:
 
 
 def locked(journal: Journal, environment: str) -> str:
-    """Returns why a change is refused while another one is under way; empty if none is."""
+    """Returns why a change is refused while another one is running; empty if none is."""
     holder = journal.locks.holder(lock_name(environment))
     if holder is None or not holder.alive:
         return ""
@@ -373,7 +379,7 @@ def _warnings(
         found.append(f"{config.name} carries the alias {CHAMPION}: a deploy leaves it where it is; promote moves it")
     champion = registry.aliases.get(CHAMPION)
     if carries and known and serving is not None and champion != serving:
-        where = "points nowhere" if champion is None else f"is on version {champion}"
+        where = "is not set" if champion is None else f"is on version {champion}"
         found.append(f"the alias {CHAMPION} {where}, although version {serving} serves")
     if carries and champion is None and known and serving is None and how is How.PROMOTE:
         found.append(f"no version is {CHAMPION} yet: there is nothing to go back to")

@@ -3,9 +3,9 @@ before it begins.
 
     last finished phase  noted as given up  what is done
     -------------------  -----------------  ------------------------------------------------
-    before `shifted`     either             undone
-    `shifted` or later   no                 finished: the new version was healthy, warm and had all the traffic
-    `shifted` or later   yes                undone: it had failed, and an unreachable engine was in the way (`abort.py`)
+    before SHIFT         either             undone
+    SHIFT or later       no                 finished: the new version was healthy, warm and had all the traffic
+    SHIFT or later       yes                undone: it had failed, and an unreachable engine was in the way (`abort.py`)
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def recover_one(runtime: EnvironmentRuntime, deployment: Deployment, *, say: Say
     """
     what = f"{deployment.environment}: the interrupted {deployment.how} of version {deployment.to_version}"
     given_up = RolloutState.from_json(deployment.data).given_up
-    if phases.reached(deployment.phase, phases.SHIFTED) and not given_up:
+    if phases.reached(deployment.phase, phases.SHIFT) and not given_up:
         runtime.proxy.alive()
         try:
             Rollout(runtime, deployment).run()

@@ -30,15 +30,15 @@ class Phase:
 
 
 PHASES = (
-    Phase(phases.READ, phases.note_before),
-    Phase(phases.STARTED, phases.start),
-    Phase(phases.HEALTHY, phases.wait_healthy),
-    Phase(phases.WARMED, phases.warm_up),
-    Phase(phases.SHIFTED, phases.shift),
-    Phase(phases.ALIASED, phases.move_aliases),
-    Phase(phases.DRAINED, phases.drain),
-    Phase(phases.VERIFIED, phases.verify_version),
-    Phase(phases.KEPT, phases.clean_up),
+    Phase(phases.NOTE, phases.note_before),
+    Phase(phases.START, phases.start),
+    Phase(phases.WAIT_HEALTHY, phases.wait_healthy),
+    Phase(phases.WARM_UP, phases.warm_up),
+    Phase(phases.SHIFT, phases.shift),
+    Phase(phases.MOVE_ALIASES, phases.move_aliases),
+    Phase(phases.DRAIN, phases.drain),
+    Phase(phases.VERIFY, phases.verify_version),
+    Phase(phases.CLEAN_UP, phases.clean_up),
 )
 
 

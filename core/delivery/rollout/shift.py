@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...domain.delivery import Replica
 from ..environment.healing import heal
 from .canary import Canary
-from .strategies import FULL, Stage
+from .strategies import FULL_SHARE, Stage
 
 if TYPE_CHECKING:
     from ..environment.runtime import EnvironmentRuntime
@@ -32,7 +32,7 @@ def shift_traffic(rollout: Rollout, stages: Sequence[Stage], new: Sequence[Repli
     canary = Canary(runtime, rollout.deployment, new, old, keep=keep, tick=lambda: heal(runtime))
     all_now = False
     for index, stage in enumerate(stages):
-        if stage.share == FULL:
+        if stage.share == FULL_SHARE:
             if rollout.state.canary is not None:
                 rollout.update(canary=None)
                 rollout.save()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...domain.project import Strategy
 
-FULL = 100
+FULL_SHARE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +23,16 @@ class Stage:
 def stages(strategy: Strategy, new: Sequence[str], old: Sequence[str]) -> list[Stage]:
     """Returns the stages from all traffic on `old` to all of it on `new` (replica ids). Without old replicas there
     is one stage, whatever the strategy."""
-    last = Stage(FULL, dict.fromkeys(old, 0) | dict.fromkeys(new, FULL))
+    last = Stage(FULL_SHARE, dict.fromkeys(old, 0) | dict.fromkeys(new, FULL_SHARE))
     if not old:
         return [last]
     if strategy.kind == "rolling":
         return [_rolled(new, old, count) for count in range(1, len(new))] + [last]
     if strategy.kind == "canary":
         return [
-            Stage(share, split(new, old, share), strategy.interval) for share in strategy.weights if 0 < share < FULL
+            Stage(share, split(new, old, share), strategy.interval)
+            for share in strategy.weights
+            if 0 < share < FULL_SHARE
         ] + [last]
     return [last]
 
@@ -38,17 +40,17 @@ def stages(strategy: Strategy, new: Sequence[str], old: Sequence[str]) -> list[S
 def _rolled(new: Sequence[str], old: Sequence[str], count: int) -> Stage:
     """Returns the stage with the first `count` new replicas in, and an equal part of the old ones out."""
     out = round(len(old) * count / len(new))
-    weights = {name: FULL * (place < count) for place, name in enumerate(new)} | {
-        name: FULL * (place >= out) for place, name in enumerate(old)
+    weights = {name: FULL_SHARE * (place < count) for place, name in enumerate(new)} | {
+        name: FULL_SHARE * (place >= out) for place, name in enumerate(old)
     }
     kept = len(old) - out
-    return Stage(round(FULL * count / (count + kept)), weights)
+    return Stage(round(FULL_SHARE * count / (count + kept)), weights)
 
 
 def split(new: Sequence[str], old: Sequence[str], share: int) -> dict[str, int]:
     """Returns weights that give `new` as a whole `share` percent, as closely as whole weights from 1 to 100 can."""
-    one_new, one_old = share / len(new), (FULL - share) / len(old)
-    scale = FULL / max(one_new, one_old)
+    one_new, one_old = share / len(new), (FULL_SHARE - share) / len(old)
+    scale = FULL_SHARE / max(one_new, one_old)
     return {name: max(1, round(one_new * scale)) for name in new} | {
         name: max(1, round(one_old * scale)) for name in old
     }

@@ -39,7 +39,7 @@ MoveAliasesBack = Callable[[Deployment], list[str]]
 STOP_GRACE = 3.0
 
 
-class Fate(StrEnum):
+class UndoAction(StrEnum):
     """What an undo does with a replica that the rollout started."""
 
     LEAVE = "leave"
@@ -47,11 +47,11 @@ class Fate(StrEnum):
     REMOVE = "remove"
 
 
-def fate(state: RolloutState, replica_id: str) -> Fate:
+def fate(state: RolloutState, replica_id: str) -> UndoAction:
     """Returns what the table says of a new replica."""
     if state.weights_before.get(replica_id):
-        return Fate.LEAVE
-    return Fate.KEEP if replica_id in state.stopped_before else Fate.REMOVE
+        return UndoAction.LEAVE
+    return UndoAction.KEEP if replica_id in state.stopped_before else UndoAction.REMOVE
 
 
 def undo(runtime: EnvironmentRuntime, deployment: Deployment, move_aliases_back: MoveAliasesBack) -> list[str]:
@@ -101,11 +101,11 @@ def _weights(runtime: EnvironmentRuntime, state: RolloutState) -> None:
 def _new_replicas(runtime: EnvironmentRuntime, state: RolloutState) -> None:
     fates = {name: fate(state, name) for name in state.new_replicas}
     rows = [row for row in runtime.replicas() if row.id in fates]
-    runtime.lifecycle.stop_and_keep([row for row in rows if fates[row.id] is Fate.KEEP], grace=STOP_GRACE)
-    runtime.lifecycle.retire([row for row in rows if fates[row.id] is Fate.REMOVE], grace=STOP_GRACE)
+    runtime.lifecycle.stop_and_keep([row for row in rows if fates[row.id] is UndoAction.KEEP], grace=STOP_GRACE)
+    runtime.lifecycle.retire([row for row in rows if fates[row.id] is UndoAction.REMOVE], grace=STOP_GRACE)
     with_row = {row.id for row in rows}
     for name in fates:
-        if name not in with_row and fates[name] is not Fate.LEAVE:
+        if name not in with_row and fates[name] is not UndoAction.LEAVE:
             runtime.driver.stop_lost(runtime.marker(name))
 
 

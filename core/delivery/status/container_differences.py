@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from ...containers.engine import labels as names
 from ...domain.containers import Container, EngineSnapshot
 from ...domain.delivery import Replica, ReplicaState
-from ...domain.repair import Difference, Kind, Severity
+from ...domain.repair import Difference, DifferenceKind, Severity
 from ..environment.lifecycle import noted
 from ..environment.runtime import EnvironmentRuntime
 
-_SHOWN = {names.VERSION: "version", names.MODEL: "model", names.COMMIT: "commit", names.DIGEST: "digest"}
+_COMPARED_LABELS = {names.VERSION: "version", names.MODEL: "model", names.COMMIT: "commit", names.DIGEST: "digest"}
 # The engine starts a replica again after a reboot or a fault; this often is no accident any more.
 _MANY_RESTARTS = 3
 
@@ -26,12 +26,14 @@ def compare(runtime: EnvironmentRuntime, row: Replica, container: Container, *, 
             times = "once" if container.restarts == 1 else f"{container.restarts} times"
             severity = Severity.PROBLEM if container.restarts >= _MANY_RESTARTS and row.weight else Severity.WARNING
             found.append(
-                Difference(Kind.RESTARTED, row.id, f"the engine had to start {row.id} again {times}", severity)
+                Difference(
+                    DifferenceKind.RESTARTED, row.id, f"the engine had to start {row.id} again {times}", severity
+                )
             )
         if container.health == "unhealthy" and not busy:
             found.append(
                 Difference(
-                    Kind.UNHEALTHY,
+                    DifferenceKind.UNHEALTHY,
                     row.id,
                     f"{row.id} is unhealthy, says its own check",
                     _grave(row),
@@ -48,7 +50,9 @@ def _grave(row: Replica) -> Severity:
 def _image(runtime: EnvironmentRuntime, row: Replica, container: Container) -> list[Difference]:
     if row.image and container.image_id and row.image != container.image_id:
         text = f"{row.id} runs image {_short(container.image_id)} instead of {_short(row.image)}"
-        return [Difference(Kind.IMAGE, row.id, text, _grave(row), f"replace {row.id} by one of the right image")]
+        return [
+            Difference(DifferenceKind.IMAGE, row.id, text, _grave(row), f"replace {row.id} by one of the right image")
+        ]
     return []
 
 
@@ -65,7 +69,7 @@ def _labels(runtime: EnvironmentRuntime, row: Replica, container: Container) -> 
         names.DIGEST: row.digest,
     }
     wrong = [
-        f"{_SHOWN[key]} {_brief(container.labels.get(key, ''))} instead of {_brief(value)}"
+        f"{_COMPARED_LABELS[key]} {_brief(container.labels.get(key, ''))} instead of {_brief(value)}"
         for key, value in wanted.items()
         if value and container.labels.get(key, value) != value
     ]
@@ -73,7 +77,11 @@ def _labels(runtime: EnvironmentRuntime, row: Replica, container: Container) -> 
         return []
     return [
         Difference(
-            Kind.LABELS, row.id, f"{row.id} is labelled with {', '.join(wrong)}", _grave(row), f"replace {row.id}"
+            DifferenceKind.LABELS,
+            row.id,
+            f"{row.id} is labelled with {', '.join(wrong)}",
+            _grave(row),
+            f"replace {row.id}",
         )
     ]
 
@@ -87,24 +95,24 @@ def _network(runtime: EnvironmentRuntime, row: Replica, container: Container) ->
     if not wanted or wanted in container.networks:
         return []
     text = f"{row.id} is not on the environment's network {wanted}"
-    return [Difference(Kind.NETWORK, row.id, text, _grave(row), f"connect {row.id} to its network")]
+    return [Difference(DifferenceKind.NETWORK, row.id, text, _grave(row), f"connect {row.id} to its network")]
 
 
-def beside(runtime: EnvironmentRuntime, rows: Sequence[Replica], picture: EngineSnapshot) -> list[Difference]:
+def beside(runtime: EnvironmentRuntime, rows: Sequence[Replica], snapshot: EngineSnapshot) -> list[Difference]:
     """Returns containers with our labels that belong to no row and no proxy."""
     return [
         Difference(
-            Kind.STRAY,
+            DifferenceKind.STRAY,
             each.name,
             f"the container {each.name} has the labels of {runtime.name} and is not in the journal",
             Severity.WARNING,
             f"remove the container {each.name}",
         )
-        for each in strays(runtime, rows, picture)
+        for each in strays(runtime, rows, snapshot)
     ]
 
 
-def strays(runtime: EnvironmentRuntime, rows: Sequence[Replica], picture: EngineSnapshot) -> list[Container]:
+def strays(runtime: EnvironmentRuntime, rows: Sequence[Replica], snapshot: EngineSnapshot) -> list[Container]:
     mine = {row.container for row in rows if row.container}
     # One that is being started, or was when its process died, is not noted yet: whoever tends the environment finds it
     # by its label.
@@ -112,7 +120,7 @@ def strays(runtime: EnvironmentRuntime, rows: Sequence[Replica], picture: Engine
     own = runtime.driver.owned_names().helpers
     return [
         each
-        for each in picture.containers
+        for each in snapshot.containers
         if each.id not in mine
         and each.replica not in coming
         and each.role != names.SHADOW_ROLE

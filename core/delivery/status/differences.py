@@ -9,7 +9,7 @@ from ...domain.containers import EngineSnapshot
 from ...domain.delivery import Deployment, Replica, ReplicaState
 from ...domain.format import count
 from ...domain.models import CHAMPION
-from ...domain.repair import Difference, Kind, Severity
+from ...domain.repair import Difference, DifferenceKind, Severity
 from ..environment.history import EnvironmentHistory, carries
 from ..environment.lifecycle import noted
 from ..environment.registry_view import RegistryView
@@ -25,29 +25,29 @@ def find(
     registry: RegistryView,
     replicas: Sequence[Replica],
     trouble: str,
-    picture: EngineSnapshot | None,
+    snapshot: EngineSnapshot | None,
     *,
     busy: bool,
 ) -> tuple[Difference, ...]:
     """Returns the differences, worst first. `replicas` are the journal's rows with their actual state, `trouble`
-    says why that could not be determined, `picture` is what the engine runs. While a change is in progress (`busy`)
+    says why that could not be determined, `snapshot` is what the engine runs. While a change is in progress (`busy`)
     only what it does not explain."""
     serving = history.serving
     found = [] if busy else _interrupted(runtime)
     if serving is None and not replicas:
         return (
             *found,
-            *(_containers(runtime, (), picture, busy=busy) if picture is not None and not picture.message else ()),
+            *(_containers(runtime, (), snapshot, busy=busy) if snapshot is not None and not snapshot.message else ()),
         )
     if history.stopped is not None and not busy:
         found += _left_by_stop(runtime, replicas)
     elif trouble:
-        found.append(Difference(Kind.UNREACHABLE, runtime.name, f"{trouble}: {_UNKNOWN}"))
+        found.append(Difference(DifferenceKind.UNREACHABLE, runtime.name, f"{trouble}: {_UNKNOWN}"))
     else:
-        found += _replicas(runtime, serving, replicas, picture, busy=busy)
-        found += _proxy(runtime, replicas, picture, busy=busy)
-        if picture is not None and not picture.message:
-            found += _containers(runtime, replicas, picture, busy=busy)
+        found += _replicas(runtime, serving, replicas, snapshot, busy=busy)
+        found += _proxy(runtime, replicas, snapshot, busy=busy)
+        if snapshot is not None and not snapshot.message:
+            found += _containers(runtime, replicas, snapshot, busy=busy)
     if not busy and history.current is not None:
         found += _aliases(runtime, history.current, registry)
     return tuple(sorted(found, key=lambda each: each.severity is not Severity.PROBLEM))
@@ -56,7 +56,7 @@ def find(
 def _interrupted(runtime: EnvironmentRuntime) -> list[Difference]:
     return [
         Difference(
-            Kind.INTERRUPTED,
+            DifferenceKind.INTERRUPTED,
             runtime.name,
             f"the {row.how} of version {row.to_version} was interrupted; the agent or the next change finishes or"
             " undoes it",
@@ -72,7 +72,7 @@ def _left_by_stop(runtime: EnvironmentRuntime, replicas: Sequence[Replica]) -> l
         return []
     left = f"{count(len(replicas), 'replica')} of {runtime.name} left"
     words = f"the stop was interrupted, with {left}: podium stop -e {runtime.name} ends the rest"
-    return [Difference(Kind.INTERRUPTED, runtime.name, words, Severity.WARNING)]
+    return [Difference(DifferenceKind.INTERRUPTED, runtime.name, words, Severity.WARNING)]
 
 
 # Replicas
@@ -82,13 +82,13 @@ def _replicas(
     runtime: EnvironmentRuntime,
     serving: int | None,
     replicas: Sequence[Replica],
-    picture: EngineSnapshot | None,
+    snapshot: EngineSnapshot | None,
     *,
     busy: bool,
 ) -> list[Difference]:
     kept = {row.id for row in runtime.replicas() if row.state is ReplicaState.STOPPED}
     found = [
-        _down(row, picture, kept=row.id in kept) for row in replicas if row.state is ReplicaState.DEAD and noted(row)
+        _down(row, snapshot, kept=row.id in kept) for row in replicas if row.state is ReplicaState.DEAD and noted(row)
     ]
     if busy:
         return found
@@ -99,7 +99,10 @@ def _replicas(
         more = len(ready) > wanted
         repair = f"take {len(ready) - wanted} out" if more else f"have {wanted} of them serve"
         found.insert(
-            0, Difference(Kind.MISSING, runtime.name, text, Severity.WARNING if ready else Severity.PROBLEM, repair)
+            0,
+            Difference(
+                DifferenceKind.MISSING, runtime.name, text, Severity.WARNING if ready else Severity.PROBLEM, repair
+            ),
         )
     for version in sorted({row.version for row in replicas if row.weight and row.version != serving}):
         text = (
@@ -107,28 +110,28 @@ def _replicas(
             f" {f'version {serving} does' if serving is not None else 'nothing does'}"
         )
         repair = f"take the traffic from version {version}" if serving is not None else ""
-        found.append(Difference(Kind.TRAFFIC, runtime.name, text, repair=repair))
+        found.append(Difference(DifferenceKind.TRAFFIC, runtime.name, text, repair=repair))
     return found
 
 
-def _down(row: Replica, picture: EngineSnapshot | None, *, kept: bool) -> Difference:
+def _down(row: Replica, snapshot: EngineSnapshot | None, *, kept: bool) -> Difference:
     """Returns the difference of a replica that is not running, with what its engine says about it; `kept` if it
     should not run but should exist."""
     if kept:
         text = f"{row.id} is gone: it was stopped and kept for a rollback, and its container was removed"
-        return Difference(Kind.GONE, row.id, text, Severity.WARNING, f"forget {row.id}")
-    kind, words = Kind.GONE, "is dead"
-    if picture is not None and row.container and not picture.message:
-        container = next((each for each in picture.containers if each.id == row.container), None)
+        return Difference(DifferenceKind.GONE, row.id, text, Severity.WARNING, f"forget {row.id}")
+    kind, words = DifferenceKind.GONE, "is dead"
+    if snapshot is not None and row.container and not snapshot.message:
+        container = next((each for each in snapshot.containers if each.id == row.container), None)
         if container is None:
             words = "is gone: its container was removed"
         elif container.state == "paused":
-            kind, words = Kind.PAUSED, "is paused"
+            kind, words = DifferenceKind.PAUSED, "is paused"
         elif container.state != "running":
             code = f" with exit code {container.exit_code}" if container.exit_code is not None else ""
             memory = ", out of memory" if container.out_of_memory else ""
-            kind, words = Kind.STOPPED, f"is {container.state}{code}{memory}"
-    repair = f"let {row.id} go on" if kind is Kind.PAUSED else f"start {row.id} again"
+            kind, words = DifferenceKind.STOPPED, f"is {container.state}{code}{memory}"
+    repair = f"let {row.id} go on" if kind is DifferenceKind.PAUSED else f"start {row.id} again"
     return Difference(kind, row.id, f"{row.id} {words}", Severity.PROBLEM if row.weight else Severity.WARNING, repair)
 
 
@@ -136,13 +139,13 @@ def _down(row: Replica, picture: EngineSnapshot | None, *, kept: bool) -> Differ
 
 
 def _proxy(
-    runtime: EnvironmentRuntime, replicas: Sequence[Replica], picture: EngineSnapshot | None, *, busy: bool
+    runtime: EnvironmentRuntime, replicas: Sequence[Replica], snapshot: EngineSnapshot | None, *, busy: bool
 ) -> list[Difference]:
     rows = [row for row in replicas if row.state is not ReplicaState.STOPPED]
     if not rows:
         return []
     readings = runtime.proxy.readings()
-    found = _silent(runtime, readings, picture)
+    found = _silent(runtime, readings, snapshot)
     for stats in readings.values():
         seen = _instance(rows, replicas, {stat.name: stat for stat in stats if stat.kind == "server"}, busy=busy)
         found += [each for each in seen if each not in found]
@@ -150,7 +153,7 @@ def _proxy(
 
 
 def _silent(
-    runtime: EnvironmentRuntime, readings: Mapping[int, object], picture: EngineSnapshot | None
+    runtime: EnvironmentRuntime, readings: Mapping[int, object], snapshot: EngineSnapshot | None
 ) -> list[Difference]:
     """Returns the proxy instances that do not answer. A remaining one has all the traffic."""
     found: list[Difference] = []
@@ -158,8 +161,8 @@ def _silent(
     silent = [instance for instance in runtime.proxy.instances if instance.number not in readings]
     for instance in silent:
         called = "the proxy" if not readings else f"instance {instance.number} of the proxy"
-        words = "does not answer" if instance.alive() else _why_down(runtime, instance.number, picture)
-        found.append(Difference(Kind.PROXY, "proxy", f"{called} {words}", severity, f"start {called} again"))
+        words = "does not answer" if instance.alive() else _why_down(runtime, instance.number, snapshot)
+        found.append(Difference(DifferenceKind.PROXY, "proxy", f"{called} {words}", severity, f"start {called} again"))
     return found if readings else found[:1]
 
 
@@ -172,15 +175,15 @@ def _instance(
     for name, server in servers.items():
         if not busy and name not in known and server.weight and not server.status.startswith("MAINT"):
             text = f"the proxy sends requests to {name} at {server.address}, which the journal does not know"
-            found.append(Difference(Kind.WEIGHT, name, text, repair=f"take {name} out of the proxy"))
+            found.append(Difference(DifferenceKind.WEIGHT, name, text, repair=f"take {name} out of the proxy"))
     return found
 
 
-def _why_down(runtime: EnvironmentRuntime, instance: int, picture: EngineSnapshot | None) -> str:
-    if picture is None:
+def _why_down(runtime: EnvironmentRuntime, instance: int, snapshot: EngineSnapshot | None) -> str:
+    if snapshot is None:
         return "does not run"
     called = runtime.driver.owned_names().proxies.get(instance)
-    container = next((each for each in picture.containers if each.name == called), None)
+    container = next((each for each in snapshot.containers if each.name == called), None)
     return f"is {container.state}" if container is not None and container.state != "running" else "does not run"
 
 
@@ -191,19 +194,23 @@ def _server(row: Replica, server: ServerStat | None, *, busy: bool) -> Differenc
             return None
         severity = Severity.PROBLEM if row.weight else Severity.WARNING
         return Difference(
-            Kind.WEIGHT, row.id, f"the proxy does not know {row.id}", severity, f"tell the proxy of {row.id}"
+            DifferenceKind.WEIGHT, row.id, f"the proxy does not know {row.id}", severity, f"tell the proxy of {row.id}"
         )
     if server.weight != row.weight:
         text = f"the proxy gives {row.id} weight {server.weight} instead of {row.weight}"
-        return None if busy else Difference(Kind.WEIGHT, row.id, text, repair=f"give {row.id} weight {row.weight}")
+        return (
+            None
+            if busy
+            else Difference(DifferenceKind.WEIGHT, row.id, text, repair=f"give {row.id} weight {row.weight}")
+        )
     here = f"[{row.address}]:{row.port}" if ":" in row.address else f"{row.address}:{row.port}"
     if server.address and server.address != here and not busy and row.state is not ReplicaState.DEAD:
         text = f"the proxy looks for {row.id} at {server.address}, and it is at {here}"
-        return Difference(Kind.NETWORK, row.id, text, repair=f"tell the proxy where {row.id} is")
+        return Difference(DifferenceKind.NETWORK, row.id, text, repair=f"tell the proxy where {row.id} is")
     if not server.up and row.weight and row.state is ReplicaState.READY:
         why = f": {row.message}" if row.message else ""
         text = f"{row.id} fails its health check ({server.status}){why}"
-        return Difference(Kind.UNHEALTHY, row.id, text, repair="" if busy else f"restart {row.id}")
+        return Difference(DifferenceKind.UNHEALTHY, row.id, text, repair="" if busy else f"restart {row.id}")
     return None
 
 
@@ -211,17 +218,17 @@ def _server(row: Replica, server: ServerStat | None, *, busy: bool) -> Differenc
 
 
 def _containers(
-    runtime: EnvironmentRuntime, replicas: Sequence[Replica], picture: EngineSnapshot, *, busy: bool
+    runtime: EnvironmentRuntime, replicas: Sequence[Replica], snapshot: EngineSnapshot, *, busy: bool
 ) -> list[Difference]:
     from .container_differences import beside, compare
 
     found: list[Difference] = []
-    by_id = {each.id: each for each in picture.containers}
+    by_id = {each.id: each for each in snapshot.containers}
     for row in replicas:
         container = by_id.get(row.container)
         if container is not None:
             found += compare(runtime, row, container, busy=busy)
-    return found if busy else [*found, *beside(runtime, runtime.replicas(), picture)]
+    return found if busy else [*found, *beside(runtime, runtime.replicas(), snapshot)]
 
 
 # Aliases
@@ -235,7 +242,7 @@ def _aliases(runtime: EnvironmentRuntime, current: Deployment, registry: Registr
     if not known:
         found.append(
             Difference(
-                Kind.REGISTRY,
+                DifferenceKind.REGISTRY,
                 f"version {serving}",
                 f"version {serving} serves but was deleted from the registry",
                 Severity.WARNING,
@@ -243,7 +250,7 @@ def _aliases(runtime: EnvironmentRuntime, current: Deployment, registry: Registr
         )
     if carries(runtime.project, runtime.name):
         champion = registry.aliases.get(CHAMPION)
-        where = "points nowhere" if champion is None else f"is on version {champion}"
+        where = "is not set" if champion is None else f"is on version {champion}"
         if champion != serving:
             text = f"the alias {CHAMPION} {where}, and version {serving} serves"
             # A plain deploy leaves aliases alone on purpose, and so does a start; a version that is not in the registry
@@ -251,7 +258,7 @@ def _aliases(runtime: EnvironmentRuntime, current: Deployment, registry: Registr
             movable = current.how.moves_aliases and known
             found.append(
                 Difference(
-                    Kind.ALIAS,
+                    DifferenceKind.ALIAS,
                     CHAMPION,
                     text,
                     Severity.WARNING,

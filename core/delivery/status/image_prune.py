@@ -13,7 +13,7 @@ from ...containers import Engine, Labels, open_engine
 from ...containers.engine import labels as names
 from ...containers.engine.address import Address, of_environment, of_project
 from ...containers.images import store
-from ...domain.containers import Unneeded
+from ...domain.containers import UnneededImage
 from ...domain.delivery import DeploymentState
 from ...domain.project import Project
 from ...errors import Unreachable
@@ -21,12 +21,12 @@ from ...journal import Journal
 from ..environment.history import EnvironmentHistory
 from ..environment.runtime import Say
 
-NEWEST = 5
-# A build that is under way has images that nothing stands on yet.
-_MIN_AGE = 3600  # seconds
+KEEP_NEWEST = 5
+# A build that is running has images that nothing stands on yet.
+_MIN_AGE_SECONDS = 3600  # seconds
 
 
-def needed(project: Project, journal: Journal, *, newest: int = NEWEST) -> dict[int, str]:
+def needed(project: Project, journal: Journal, *, newest: int = KEEP_NEWEST) -> dict[int, str]:
     """Returns version -> why its images stay: it is running, it serves by the ledger, it may be rolled back to, it
     has an alias, or it is one of the newest."""
     found: dict[int, str] = {}
@@ -54,11 +54,11 @@ def needed(project: Project, journal: Journal, *, newest: int = NEWEST) -> dict[
     return found
 
 
-def find(project: Project, journal: Journal, *, newest: int = NEWEST, say: Say) -> list[Unneeded]:
+def find(project: Project, journal: Journal, *, newest: int = KEEP_NEWEST, say: Say) -> list[UnneededImage]:
     """Returns the unneeded images on every engine that the project uses; an engine that does not answer is reported
     and left alone."""
     stay = needed(project, journal, newest=newest)
-    found: list[Unneeded] = []
+    found: list[UnneededImage] = []
     for address in engines(project):
         try:
             with open_engine(address) as engine:
@@ -68,10 +68,10 @@ def find(project: Project, journal: Journal, *, newest: int = NEWEST, say: Say) 
     return found
 
 
-def prune(project: Project, journal: Journal, which: Iterable[Unneeded], *, say: Say) -> list[Unneeded]:
+def prune(project: Project, journal: Journal, which: Iterable[UnneededImage], *, say: Say) -> list[UnneededImage]:
     """Removes these images and returns those that were removed. Images that a container uses, or that are needed by
     now, stay."""
-    chosen, gone = list(which), list[Unneeded]()
+    chosen, gone = list(which), list[UnneededImage]()
     for address in engines(project):
         mine = [one for one in chosen if one.engine == str(address)]
         if not mine:
@@ -98,9 +98,9 @@ def engines(project: Project) -> list[Address]:
     return found
 
 
-def _on(engine: Engine, project: Project, journal: Journal, stay: dict[int, str]) -> list[Unneeded]:
+def _on(engine: Engine, project: Project, journal: Journal, stay: dict[int, str]) -> list[UnneededImage]:
     noted = {image.image_id for image in journal.images.of(project.mlflow.model)}
-    found: list[Unneeded] = []
+    found: list[UnneededImage] = []
     bases: set[str] = set()
     for one in _listed(engine, project, names.IMAGE_ROLE):
         marks: dict[str, str] = one.get("Labels") or {}
@@ -127,12 +127,12 @@ def _young(engine: Engine, one: dict[str, Any]) -> bool:
     """Tells whether the image was made or named recently. A builder that finds an image in its cache gives it the
     time of the first build: only its name is new then."""
     made, named = int(one.get("Created") or 0), store.named(engine, str(one["Id"]))
-    return time.time() - max(made, named) < _MIN_AGE
+    return time.time() - max(made, named) < _MIN_AGE_SECONDS
 
 
-def _unneeded(engine: Engine, one: dict[str, Any], version: int | None, why: str) -> Unneeded:
+def _unneeded(engine: Engine, one: dict[str, Any], version: int | None, why: str) -> UnneededImage:
     tags = [tag for tag in one.get("RepoTags") or () if tag != "<none>:<none>"]
-    return Unneeded(
+    return UnneededImage(
         str(engine.address),
         str(one["Id"]),
         tags[0] if tags else str(one["Id"])[7:19],
@@ -157,7 +157,7 @@ def _remove(engine: Engine, image_id: str) -> bool:
     return store.inspect(engine, image_id) is None
 
 
-def _forget(project: Project, journal: Journal, one: Unneeded) -> None:
+def _forget(project: Project, journal: Journal, one: UnneededImage) -> None:
     if one.version is None:
         return
     known = journal.images.get(project.mlflow.model, one.version, one.engine)

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ...domain.containers import IMAGES, Unneeded, read_unneeded, written_unneeded
+from ...domain.containers import IMAGES, UnneededImage, read_unneeded, written_unneeded
 from ...domain.format import count, size
 from ...domain.plans import Change, Plan
 from ...domain.project import Project
 from ...errors import NotFound
 from ...journal import Journal
-from .image_prune import NEWEST, find, needed, prune
+from .image_prune import KEEP_NEWEST, find, needed, prune
 
 if TYPE_CHECKING:
     from ...engine.context import StepContext
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _WHICH = "images"
 
 
-def plan_prune(project: Project, journal: Journal, target: str, *, newest: int = NEWEST) -> Plan:
+def plan_prune(project: Project, journal: Journal, target: str, *, newest: int = KEEP_NEWEST) -> Plan:
     """Returns which images of every engine would be removed; the `newest` versions stay in any case. Asks the engines;
     one that does not answer is a warning. NotFound for a target other than the engines' images."""
     if target != IMAGES:
@@ -33,7 +33,7 @@ def plan_prune(project: Project, journal: Journal, target: str, *, newest: int =
         verb="prune",
         title=f"Remove {count(len(found), 'image')}, {size(sum(each.size for each in found))}",
         action="Remove",
-        command="podium images --prune" + (f" --newest {newest}" if newest != NEWEST else ""),
+        command="podium images --prune" + (f" --newest {newest}" if newest != KEEP_NEWEST else ""),
         changes=(*map(_removed, found), *_kept(project, journal, newest, found)),
         steps=("remove each image by all of its names; one that is needed or used by then stays",) if found else (),
         warnings=(*away, *shared),
@@ -43,11 +43,11 @@ def plan_prune(project: Project, journal: Journal, target: str, *, newest: int =
     )
 
 
-def _removed(one: Unneeded) -> Change:
+def _removed(one: UnneededImage) -> Change:
     return Change(one.name, size(one.size), f"removed: {one.why}")
 
 
-def _kept(project: Project, journal: Journal, newest: int, found: Sequence[Unneeded]) -> list[Change]:
+def _kept(project: Project, journal: Journal, newest: int, found: Sequence[UnneededImage]) -> list[Change]:
     why = needed(project, journal, newest=newest)
     gone = {(each.engine, each.image_id) for each in found}
     return [

@@ -26,11 +26,11 @@ from .traffic_shares import shares, under_way
 
 _ROLLBACK_SECONDS = 0.5
 _START_SECONDS = 5.0
-_NOBODY_KNOWS = "the engine that would know does not answer"
+_NOT_KNOWN = "the engine that would know does not answer"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ObservedEnvironment:
     """An environment as it is now. `trouble` says why that could not be determined, empty if it could; `replicas`
     are the rows with their actual state."""
 
@@ -41,7 +41,7 @@ class Look:
     differences: tuple[Difference, ...]
 
 
-def look(runtime: EnvironmentRuntime, *, busy: bool = False, fresh: bool = False) -> Look:
+def look(runtime: EnvironmentRuntime, *, busy: bool = False, fresh: bool = False) -> ObservedEnvironment:
     """Looks at an environment. `busy`: a change is in progress, whose own differences are left out. `fresh`: the
     engine is asked, whatever the agent knows."""
     model = runtime.project.mlflow.model
@@ -49,19 +49,19 @@ def look(runtime: EnvironmentRuntime, *, busy: bool = False, fresh: bool = False
     registry = RegistryView.load(runtime.journal, model)
     replicas, proxy_alive, trouble = _seen(runtime)
     try:
-        picture = None if trouble else observed.snapshot(runtime, fresh=fresh)
-        return Look(
+        snapshot = None if trouble else observed.snapshot(runtime, fresh=fresh)
+        return ObservedEnvironment(
             past,
             replicas,
             proxy_alive,
             trouble,
-            differences.find(runtime, past, registry, replicas, trouble, picture, busy=busy),
+            differences.find(runtime, past, registry, replicas, trouble, snapshot, busy=busy),
         )
     except Unreachable as error:
         # The engine went away while it was asked.
         replicas = tuple(replace(row, state=ReplicaState.UNKNOWN) for row in replicas)
         found = differences.find(runtime, past, registry, replicas, error.message, None, busy=busy)
-        return Look(past, replicas, proxy_alive, error.message, found)
+        return ObservedEnvironment(past, replicas, proxy_alive, error.message, found)
 
 
 def status(project: Project, journal: Journal, environment: Environment, *, fresh: bool = False) -> EnvironmentStatus:
@@ -142,15 +142,17 @@ def _url(runtime: EnvironmentRuntime) -> str:
         return ""
 
 
-def _readiness(runtime: EnvironmentRuntime, past: EnvironmentHistory, seen: Look) -> tuple[float | None, str]:
+def _readiness(
+    runtime: EnvironmentRuntime, past: EnvironmentHistory, seen: ObservedEnvironment
+) -> tuple[float | None, str]:
     """Returns (expected seconds until it takes traffic, why) for the version that a rollback brings back."""
     back = past.good_before()
     if back is None:
         return None, why_no_way_back(runtime.journal, runtime.project.mlflow.model, past)
     try:
-        return _ready(runtime, back, past, seen.replicas) if not seen.trouble else (None, _NOBODY_KNOWS)
+        return _ready(runtime, back, past, seen.replicas) if not seen.trouble else (None, _NOT_KNOWN)
     except Unreachable:
-        return None, _NOBODY_KNOWS
+        return None, _NOT_KNOWN
 
 
 def _ready(

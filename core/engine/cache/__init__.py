@@ -1,5 +1,5 @@
 """Keeps what steps produced by its content, and restores it. Outputs are read and written through `core/beneath`."""
 
-from .store import Cache, Kept, Restored, keyed
+from .store import Cache, RestoreResult, StoredResult, keyed
 
-__all__ = ["Cache", "Kept", "Restored", "keyed"]
+__all__ = ["Cache", "RestoreResult", "StoredResult", "keyed"]

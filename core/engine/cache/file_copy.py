@@ -6,19 +6,43 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from ...beneath import Directory, pour
 
 # From here on a hard link is worth its drawback that both names show the same bytes; below, a copy costs nothing that
 # is noticed.
-LINK_FROM = 1 << 20
+MIN_LINK_BYTES = 1 << 20
 _FICLONE = 0x40049409
 # Letters of a file's own name in that of its unfinished copy: a name has 255 bytes at most, and a letter up to four.
 _NAME_LETTERS = 50
 
-# File systems (by device number) that have answered that they cannot share blocks; asked once each.
-_no_reflink: set[int] = set()
+
+class Reflinks:
+    """Shares the blocks of one file with another. A file system that cannot is asked once."""
+
+    def __init__(self) -> None:
+        self._refused: set[int] = set()
+        """The device numbers of file systems that cannot."""
+
+    def make(self, source: BinaryIO, target: BinaryIO) -> bool:
+        """Returns whether `target` shares the blocks of `source` now."""
+        if not sys.platform.startswith("linux"):
+            return False
+        device = os.fstat(source.fileno()).st_dev
+        if device in self._refused:
+            return False
+        import fcntl
+
+        try:
+            fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
+        except OSError:
+            self._refused.add(device)
+            return False
+        return True
+
+
+_reflinks: Final = Reflinks()
 
 
 def place(
@@ -30,7 +54,7 @@ def place(
     parent.remove(unfinished)
     try:
         with parent.create(unfinished) as new:
-            shared = _reflink(source, new)
+            shared = _reflinks.make(source, new)
             if not shared and linked is None:
                 pour(source, new)
             os.fchmod(new.fileno(), mode)
@@ -45,7 +69,7 @@ def place(
 
 def _link_or_copy(source: BinaryIO, parent: Directory, name: str, linked: tuple[Directory, str], mode: int) -> None:
     parent.remove(name)
-    if os.fstat(source.fileno()).st_size >= LINK_FROM:
+    if os.fstat(source.fileno()).st_size >= MIN_LINK_BYTES:
         with suppress(OSError):
             os.link(
                 linked[1], name, src_dir_fd=linked[0].descriptor, dst_dir_fd=parent.descriptor, follow_symlinks=False
@@ -54,19 +78,3 @@ def _link_or_copy(source: BinaryIO, parent: Directory, name: str, linked: tuple[
     with parent.create(name) as new:
         pour(source, new)
         os.fchmod(new.fileno(), mode)
-
-
-def _reflink(source: BinaryIO, target: BinaryIO) -> bool:
-    if not sys.platform.startswith("linux"):
-        return False
-    device = os.fstat(source.fileno()).st_dev
-    if device in _no_reflink:
-        return False
-    import fcntl
-
-    try:
-        fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
-    except OSError:
-        _no_reflink.add(device)
-        return False
-    return True

@@ -23,13 +23,13 @@ IGNORED = frozenset(
     {"__pycache__", ".git", ".podium", ".pytest_cache", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache", ".DS_Store"}
 )
 _SETTLED_NS = 50_000_000
-_CHUNK = 1 << 20
+_CHUNK_BYTES = 1 << 20
 # After so many bytes of one file, whoever asked gets a chance to look after other things.
 _YIELD_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FileEntry:
     """One thing at or below a path. `path` is relative to it (empty: the path itself). `kind` is file, link or
     directory (only if empty). `digest` is the content's SHA-256, or a link's target. `mode` holds the permission
     bits."""
@@ -89,7 +89,7 @@ def unwanted(name: str) -> bool:
     return name in IGNORED or name.endswith(".pyc")
 
 
-def scan(path: str, hashes: FileHashes) -> list[Entry]:
+def scan(path: str, hashes: FileHashes) -> list[FileEntry]:
     """Returns what is at and below an input, sorted. Raises FileNotFoundError if there is nothing. Inputs are only
     hashed, so links are followed: the path itself, and links below it that point to files. (A link to a directory is
     taken as a link.) `outputs` reads what steps wrote, and follows no links."""
@@ -100,11 +100,11 @@ def scan(path: str, hashes: FileHashes) -> list[Entry]:
                 f"{path} is neither a file nor a directory",
                 hint="a socket, pipe or device cannot be an input or output",
             )
-        return [Entry("", "file", hashes.digest(path, status), status.st_size, stat.S_IMODE(status.st_mode))]
+        return [FileEntry("", "file", hashes.digest(path, status), status.st_size, stat.S_IMODE(status.st_mode))]
     return sorted(_walk(path, "", hashes), key=lambda entry: entry.path)
 
 
-def summary(entries: list[Entry]) -> str:
+def summary(entries: list[FileEntry]) -> str:
     """Returns one hash over everything that `scan` found. Permission bits count only as executable or not."""
     digest = hashlib.sha256()
     for entry in entries:
@@ -137,7 +137,7 @@ def matching(root: str, pattern: str) -> list[str]:
     return sorted(str(path) for path in found if not IGNORED.intersection(path.parts))
 
 
-def _walk(top: str, prefix: str, hashes: FileHashes) -> Iterator[Entry]:
+def _walk(top: str, prefix: str, hashes: FileHashes) -> Iterator[FileEntry]:
     empty = True
     with os.scandir(top) as found:
         for item in sorted(found, key=lambda item: item.name):
@@ -148,21 +148,21 @@ def _walk(top: str, prefix: str, hashes: FileHashes) -> Iterator[Entry]:
             if item.is_dir(follow_symlinks=False):
                 yield from _walk(item.path, f"{relative}/", hashes)
             elif item.is_symlink() and not os.path.isfile(item.path):  # noqa: PTH113
-                yield Entry(relative, "link", os.readlink(item.path))  # noqa: PTH115
+                yield FileEntry(relative, "link", os.readlink(item.path))  # noqa: PTH115
             elif item.is_file():
                 status = item.stat()
-                yield Entry(
+                yield FileEntry(
                     relative, "file", hashes.digest(item.path, status), status.st_size, stat.S_IMODE(status.st_mode)
                 )
     if empty and prefix:
-        yield Entry(prefix.rstrip("/"), "directory", "", 0, 0o755)
+        yield FileEntry(prefix.rstrip("/"), "directory", "", 0, 0o755)
 
 
 def _read(source: str | Callable[[], BinaryIO], breathe: Callable[[], None]) -> str:
     digest = hashlib.sha256()
     count = 0
     with open(source, "rb", buffering=0) if isinstance(source, str) else source() as file:  # noqa: PTH123
-        while block := file.read(_CHUNK):
+        while block := file.read(_CHUNK_BYTES):
             digest.update(block)
             count += len(block)
             if count >= _YIELD_BYTES:

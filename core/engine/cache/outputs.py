@@ -16,13 +16,13 @@ from dataclasses import dataclass, replace
 
 from ...beneath import Directory, LinkRefused, led_to, settled, walk, within
 from ...errors import RunFailed
-from .hashing import Entry, FileHashes, locate, unwanted
+from .hashing import FileEntry, FileHashes, locate, unwanted
 
 OnFile = Callable[[str, Directory, str, os.stat_result], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class OutputLocation:
     """Says where an output is."""
 
     top: str
@@ -53,24 +53,24 @@ class Outputs:
     """Whether links that a person has put on the way to an output may lead out of the project, to another disk: only
     where no step of the project runs in a container, which could have put them there."""
 
-    def place(self, path: str) -> Place:
+    def place(self, path: str) -> OutputLocation:
         """Returns where the output is. RunFailed when its path leads out of the project."""
         full = locate(self.root, path, "output")
         shown = full[len(self.root) + 1 :]
         if not self.links_out or not shown:
-            return Place(self.root, shown, shown)
+            return OutputLocation(self.root, shown, shown)
         if os.path.islink(full) and not self._stays(shown, os.readlink(full)):  # noqa: PTH114, PTH115
             full = os.path.realpath(full)
         above, _, name = full.rpartition("/")
-        return Place(os.path.realpath(above or "/"), name, shown)
+        return OutputLocation(os.path.realpath(above or "/"), name, shown)
 
-    def collect(self, keep: OnFile) -> dict[str, list[Entry]]:
+    def collect(self, keep: OnFile) -> dict[str, list[FileEntry]]:
         """Returns what is at and below each output; `keep` is called for each file while its directory is open.
         FileNotFoundError when an output is not there; LinkRefused for a link that leaves the outputs."""
         found = {path: self._scan(self.place(path), keep) for path in self.declared}
         return self._settled(found, strict=True)
 
-    def present(self, path: str) -> list[Entry]:
+    def present(self, path: str) -> list[FileEntry]:
         """Returns what is at and below one output now, which may be nothing. LinkRefused when the output itself is, or
         lies behind, a link that leads out."""
         try:
@@ -80,7 +80,7 @@ class Outputs:
         if len(found) == 1 and found[0].kind == "link" and not found[0].path:
             shown, target = self.place(path).shown, found[0].digest
             if led_to(shown, target, {}, self.root) is None:
-                raise LinkRefused(shown, target, *_OUT)
+                raise LinkRefused(shown, target, *_LEADS_OUT)
         return self._settled({path: found}, strict=False)[path]
 
     def make_way(self) -> None:
@@ -94,14 +94,14 @@ class Outputs:
                 parent, name = top.parent(place.below, make=True)
                 with parent, suppress(FileNotFoundError):
                     if stat.S_ISLNK(parent.status(name).st_mode) and not self._stays(place.shown, parent.target(name)):
-                        raise LinkRefused(place.shown, parent.target(name), *_OUT)
+                        raise LinkRefused(place.shown, parent.target(name), *_LEADS_OUT)
 
-    def check(self, path: str, before: Place | None) -> None:
+    def check(self, path: str, before: OutputLocation | None) -> None:
         """LinkRefused where the step itself has put a link that leads out in the place of an output, or on the way to
         it: the output is elsewhere then than it was before the step began."""
         now = self.place(path)
         if before is not None and now != before:
-            raise LinkRefused(now.shown, f"{now.top}/{now.below}", *_OUT)
+            raise LinkRefused(now.shown, f"{now.top}/{now.below}", *_LEADS_OUT)
 
     def files(self, path: str) -> Iterator[tuple[Directory, str, os.stat_result]]:
         """Yields every plain file of an output, whatever it is called, with the directory that it lies in."""
@@ -120,7 +120,7 @@ class Outputs:
         led = led_to(shown, target, {}, self.root)
         return led is not None and led != shown and within(led, self.declared)
 
-    def _scan(self, place: Place, keep: OnFile) -> list[Entry]:
+    def _scan(self, place: OutputLocation, keep: OnFile) -> list[FileEntry]:
         with Directory.open(place.top) as top:
             if not place.below:
                 return scan_directory(top, place.top, self.hashes, keep)
@@ -132,14 +132,14 @@ class Outputs:
                     with parent.below(name, links=False) as directory:
                         return scan_directory(directory, full, self.hashes, keep)
                 if stat.S_ISLNK(status.st_mode):
-                    return [Entry("", "link", parent.target(name))]
+                    return [FileEntry("", "link", parent.target(name))]
                 if stat.S_ISREG(status.st_mode):
                     return [_file("", full, parent, name, status, self.hashes, keep)]
         raise RunFailed(
             f"{full} is neither a file nor a directory", hint="a socket, pipe or device cannot be an output"
         )
 
-    def _settled(self, found: Mapping[str, list[Entry]], *, strict: bool) -> dict[str, list[Entry]]:
+    def _settled(self, found: Mapping[str, list[FileEntry]], *, strict: bool) -> dict[str, list[FileEntry]]:
         places = {path: self.place(path) for path in found}
         links = {
             places[path].in_project(entry.path): self._written(places[path], entry.digest)
@@ -158,38 +158,38 @@ class Outputs:
             for path, entries in found.items()
         }
 
-    def _written(self, place: Place, target: str) -> str:
+    def _written(self, place: OutputLocation, target: str) -> str:
         """Returns what an absolute link says, with the path that the project has for an output on another disk."""
         real = f"{place.top}/{place.below}"
         inside = target == real or target.startswith(f"{real}/")
         return f"{self.root}/{place.shown}{target[len(real) :]}" if inside and place.top != self.root else target
 
 
-_OUT = ("which leads out of the project",)
+_LEADS_OUT = ("which leads out of the project",)
 
 
 def _ignore(digest: str, directory: Directory, name: str, status: os.stat_result) -> None:
     """Keeps nothing: the files are only looked at."""
 
 
-def scan_directory(directory: Directory, full: str, hashes: FileHashes, keep: OnFile = _ignore) -> list[Entry]:
+def scan_directory(directory: Directory, full: str, hashes: FileHashes, keep: OnFile = _ignore) -> list[FileEntry]:
     """Returns what is below a directory, sorted, links as what they say. `full` is the path by which hashes of its
     files are remembered; `keep` is called for each file while its directory is open."""
-    entries: list[Entry] = []
+    entries: list[FileEntry] = []
     for found in walk(directory, skip=unwanted):
         if found.is_file:
             path, place = found.path, f"{full}/{found.path}"
             entries.append(_file(path, place, found.directory, found.name, found.status, hashes, keep))
         elif found.is_link:
-            entries.append(Entry(found.path, "link", found.target()))
+            entries.append(FileEntry(found.path, "link", found.target()))
         elif found.is_directory and found.empty:
-            entries.append(Entry(found.path, "directory", "", 0, 0o755))
+            entries.append(FileEntry(found.path, "directory", "", 0, 0o755))
     return sorted(entries, key=lambda entry: entry.path)
 
 
 def _file(
     path: str, full: str, directory: Directory, name: str, status: os.stat_result, hashes: FileHashes, keep: OnFile
-) -> Entry:
+) -> FileEntry:
     digest = hashes.digest(full, status, lambda: directory.read(name))
     keep(digest, directory, name, status)
-    return Entry(path, "file", digest, status.st_size, stat.S_IMODE(status.st_mode))
+    return FileEntry(path, "file", digest, status.st_size, stat.S_IMODE(status.st_mode))

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...beneath import Directory, move
-from .hashing import Entry
+from .hashing import FileEntry
 from .objects import Objects
-from .outputs import Outputs, Place
+from .outputs import OutputLocation, Outputs
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class Restorer:
     moved: int = 0
     """Moved aside so far."""
 
-    def restore(self, path: str, entries: Sequence[Entry]) -> None:
+    def restore(self, path: str, entries: Sequence[FileEntry]) -> None:
         place = self.outputs.place(path)
         present = {entry.path: entry for entry in self.outputs.present(path)}
         wanted = {entry.path for entry in entries}
@@ -50,7 +50,7 @@ class Restorer:
             for inner in present.keys() - wanted:
                 _remove_empty(top, place, inner)
 
-    def _put(self, top: Directory, place: Place, entry: Entry) -> None:
+    def _put(self, top: Directory, place: OutputLocation, entry: FileEntry) -> None:
         parent, name = top.parent(place.path(entry.path), make=True)
         with parent:
             if entry.kind == "directory":
@@ -62,7 +62,7 @@ class Restorer:
                 link = self.link and not entry.mode & 0o111
                 self.objects.get(entry.digest, parent, name, link=link, mode=entry.mode)
 
-    def _displace(self, top: Directory, place: Place, inner: str, now: Entry | None) -> None:
+    def _displace(self, top: Directory, place: OutputLocation, inner: str, now: FileEntry | None) -> None:
         """Takes away what stands at a path of the output; it is moved aside where nothing else holds it."""
         path = place.path(inner)
         if not path:
@@ -86,7 +86,7 @@ class Restorer:
             move(parent, name, into, target.name)
         self.moved += 1
 
-    def _clear_parents(self, top: Directory, place: Place, inner: str) -> None:
+    def _clear_parents(self, top: Directory, place: OutputLocation, inner: str) -> None:
         """Takes away a file where a directory has to be."""
         parts = place.path(inner).split("/")
         shown = place.in_project(inner).split("/")
@@ -101,7 +101,7 @@ class Restorer:
                 return
 
 
-def _same(now: Entry | None, entry: Entry) -> bool:
+def _same(now: FileEntry | None, entry: FileEntry) -> bool:
     return now is not None and (now.kind, now.digest, now.mode & 0o100) == (
         entry.kind,
         entry.digest,
@@ -109,7 +109,7 @@ def _same(now: Entry | None, entry: Entry) -> bool:
     )
 
 
-def _remove_empty(top: Directory, place: Place, inner: str) -> None:
+def _remove_empty(top: Directory, place: OutputLocation, inner: str) -> None:
     """Removes the directories of the output in which nothing is left once what was at `inner` has gone."""
     parts = inner.split("/") if inner else []
     while parts:

@@ -24,13 +24,13 @@ from ...domain.project import Project
 from ...errors import JournalError, RunFailed
 from ..graph import PlannedStep
 from .file_copy import place
-from .hashing import Entry, FileHashes, matching, scan, summary
+from .hashing import FileEntry, FileHashes, matching, scan, summary
 from .image_digests import ImageDigests
 from .objects import Objects
-from .outputs import Outputs, Place
+from .outputs import OutputLocation, Outputs
 from .restoring import Restorer
 
-FORMAT = 1
+KEY_FORMAT = 1
 # What a long step made is written down at once: its worker may be killed at any time. Short ones are written together.
 _SAVE_INTERVAL = 0.5
 # Shorter ones are no secrets that change from day to day, and numbers are none at all.
@@ -38,18 +38,18 @@ _MIN_SECRET_LENGTH = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredResult:
     """What a successful step stored under a key. `outputs` maps each declared path to what was at and below it."""
 
     key: str
     run_id: int
     step: str
     created: float
-    outputs: Mapping[str, Sequence[Entry]]
+    outputs: Mapping[str, Sequence[FileEntry]]
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
+class RestoreResult:
     """`files` were restored; `aside` of them were in the way with other content and were moved to a directory of the
     run."""
 
@@ -71,8 +71,8 @@ class Cache:
         self.hashes = FileHashes(self._database)
         self._objects = Objects(objects, self.hashes)
         self.images = ImageDigests(self._database)
-        self._ways: dict[tuple[Path, str], Place] = {}
-        self._new: dict[str, Kept] = {}
+        self._ways: dict[tuple[Path, str], OutputLocation] = {}
+        self._new: dict[str, StoredResult] = {}
         self._used: set[str] = set()
         self._saved = time.monotonic()
 
@@ -82,7 +82,7 @@ class Cache:
         secrets = {value for value in project.secrets if len(value) >= _MIN_SECRET_LENGTH and not value.isdecimal()}
         declared = {name: "" if value in secrets else value for name, value in {**project.env, **step.env}.items()}
         parts = [
-            FORMAT,
+            KEY_FORMAT,
             step.command,
             self._inputs(step, root),
             sorted(declared.items()),
@@ -105,15 +105,15 @@ class Cache:
             found.extend((path, summary(scan(f"{top}/{path}", self.hashes))) for path in paths)
         return found
 
-    def find(self, key: str) -> Kept | None:
+    def find(self, key: str) -> StoredResult | None:
         kept = self._new.get(key)
         if kept is not None:
             return kept
         row = self._database.execute("SELECT run, step, created, outputs FROM entries WHERE key = ?", (key,)).fetchone()
         if row is None:
             return None
-        outputs = {path: [Entry(*fields) for fields in entries] for path, entries in json.loads(row[3]).items()}
-        return Kept(key, row[0], row[1], row[2], outputs)
+        outputs = {path: [FileEntry(*fields) for fields in entries] for path, entries in json.loads(row[3]).items()}
+        return StoredResult(key, row[0], row[1], row[2], outputs)
 
     def keep(self, key: str, run_id: int, step: PlannedStep, root: Path) -> list[str]:
         """Stores the step's outputs under `key`. Returns the files that differ from those stored under the same key
@@ -124,12 +124,12 @@ class Cache:
             found.check(path, self._ways.get((root, path)))
         outputs = found.collect(self._objects.put)
         before = self.find(key)
-        self._new[key] = Kept(key, run_id, step.name, time.time(), outputs)
+        self._new[key] = StoredResult(key, run_id, step.name, time.time(), outputs)
         if time.monotonic() - self._saved > _SAVE_INTERVAL:
             self.save()
         return _differences(before.outputs, outputs) if before else []
 
-    def restore(self, kept: Kept, root: Path, aside: Path, *, link: bool) -> Restored | None:
+    def restore(self, kept: StoredResult, root: Path, aside: Path, *, link: bool) -> RestoreResult | None:
         """Restores the outputs under `root`; None if the cache no longer holds all of them undamaged. `link` allows
         hard links, which is right only in a run's own worktree, where files are not edited by hand."""
         outputs = self._outputs(root, tuple(kept.outputs))
@@ -142,7 +142,7 @@ class Cache:
         for path in stale:
             restorer.restore(path, kept.outputs[path])
         self._used.add(kept.key)
-        return Restored(restorer.files, restorer.moved)
+        return RestoreResult(restorer.files, restorer.moved)
 
     def make_way(self, root: Path, outputs: Sequence[str]) -> None:
         """Creates the directories of a step's outputs. Raises RunFailed if they cannot be written to without leaving
@@ -193,7 +193,7 @@ class Cache:
             self._database.execute("DELETE FROM entries WHERE key = ?", (key,))
 
 
-def _equal(now: Sequence[Entry], kept: Sequence[Entry]) -> bool:
+def _equal(now: Sequence[FileEntry], kept: Sequence[FileEntry]) -> bool:
     return summary(list(now)) == summary(list(kept))
 
 
@@ -202,12 +202,12 @@ def keyed(base: str, fingerprint: str) -> str:
     return step_key(base, fingerprint) if fingerprint else base
 
 
-def _row(kept: Kept) -> tuple[object, ...]:
+def _row(kept: StoredResult) -> tuple[object, ...]:
     outputs = {path: [astuple(entry) for entry in entries] for path, entries in kept.outputs.items()}
     return (kept.key, kept.run_id, kept.step, kept.created, time.time(), json.dumps(outputs))
 
 
-def _differences(before: Mapping[str, Sequence[Entry]], after: Mapping[str, Sequence[Entry]]) -> list[str]:
+def _differences(before: Mapping[str, Sequence[FileEntry]], after: Mapping[str, Sequence[FileEntry]]) -> list[str]:
     found: list[str] = []
     for path, entries in after.items():
         old = {entry.path: (entry.kind, entry.digest) for entry in before.get(path, ())}

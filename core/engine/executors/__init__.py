@@ -54,7 +54,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ExecutorContext:
     """What an executor may use to compute its part of a key. It calls `breathe` while it waits; an exception that
     this raises ends the wait."""
 
@@ -100,7 +100,7 @@ class Executor(Protocol):
         """Starts the task and returns at once. Raises OSError or PodiumError if it cannot be started."""
         ...
 
-    def fingerprint(self, step: PlannedStep, setting: Setting) -> str:
+    def fingerprint(self, step: PlannedStep, setting: ExecutorContext) -> str:
         """Returns the executor's part of the step's key (an image's digest); empty for nothing, or if only the start
         can tell."""
         ...

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...child import adopt_orphans
 from .. import orphans
-from . import Setting, Task
+from . import ExecutorContext, Task
 
 if TYPE_CHECKING:
     from ..graph import PlannedStep
@@ -25,7 +25,7 @@ class ProcessExecutor:
     def start(self, task: Task) -> ProcessExecution:
         return ProcessExecution(task)
 
-    def fingerprint(self, step: PlannedStep, setting: Setting) -> str:
+    def fingerprint(self, step: PlannedStep, setting: ExecutorContext) -> str:
         return ""
 
 
@@ -62,7 +62,7 @@ class ProcessExecution:
         if self._code is None:
             self._code = self._process.poll()
             if self._code is not None:
-                orphans.leaders.discard(self.pid)
+                orphans.leaders.remove(self.pid)
         return self._code
 
     def leftovers(self) -> int:

@@ -17,7 +17,7 @@ from ...logs.writer import StepLog
 from ..executors import Execution
 
 # How long an attempt may take to end after SIGTERM before it gets SIGKILL.
-GRACE = 5.0
+STOP_GRACE = 5.0
 # After SIGKILL only a process that is stuck in the kernel is still there; it is waited for no longer than this.
 KILL_TIMEOUT = 3.0
 CHUNK_BYTES = 1 << 18
@@ -31,7 +31,7 @@ LINE_TIMEOUT = 1.0
 
 
 @dataclass(slots=True)
-class Ending:
+class AttemptEnd:
     """How an attempt ended. `reason` is empty if the command ended by itself, otherwise it says why it was stopped.
     `last` is its last line on stderr, unmasked."""
 
@@ -59,7 +59,7 @@ class Attempt:
         *,
         timeout: float | None,
         unwatch: Callable[[int], object],
-        grace: float = GRACE,
+        grace: float = STOP_GRACE,
     ) -> None:
         self._execution = execution
         self._log = log
@@ -109,7 +109,7 @@ class Attempt:
             self._kill_at = time.monotonic() + self._grace
             self._execution.terminate()
 
-    def advance(self) -> Ending | None:
+    def advance(self) -> AttemptEnd | None:
         """Does what is due; returns the ending once everything has ended. To be called after a child has ended and
         whenever `next_look` says so."""
         now = time.monotonic()
@@ -156,7 +156,7 @@ class Attempt:
         self._kill_if_due(now)
         return True
 
-    def _finish(self) -> Ending:
+    def _finish(self) -> AttemptEnd:
         # Whoever still holds the other end of a pipe could write for ever: only what is there already is taken, and no
         # more than a pipe can hold.
         for descriptor in self.descriptors:
@@ -165,7 +165,7 @@ class Attempt:
                     break
             self._close(descriptor)
         assert self.code is not None
-        return Ending(self.code, self._reason, _last_words(self._tail))
+        return AttemptEnd(self.code, self._reason, _last_words(self._tail))
 
     def abandon(self) -> None:
         """Kills it without waiting, because the worker cannot continue (a full disk)."""

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from ...logs.writer import StepLog
 from ..executors import Execution
-from .attempt import Attempt, Ending
+from .attempt import Attempt, AttemptEnd
 
 # More than the signals of any moment: what is left in the socket wakes the loop once more.
 WAKE_BYTES = 4096
@@ -59,7 +59,7 @@ class Attempts:
         """Reads what is there without waiting, so that pipes do not fill up while something else takes long."""
         self._take(self._selector.select(0))
 
-    def take_ended(self) -> Iterator[tuple[str, Ending]]:
+    def take_ended(self) -> Iterator[tuple[str, AttemptEnd]]:
         """Lets every attempt do what is due, and yields and removes those that have ended."""
         for name, attempt in list(self._attempts.items()):
             ending = attempt.advance()

@@ -25,7 +25,7 @@ _SEVERITY = {
 
 
 @dataclass(slots=True)
-class Node:
+class StepNode:
     """A planned step and its state."""
 
     step: PlannedStep
@@ -59,7 +59,7 @@ class Node:
 
 class RunGraph:
     def __init__(self, steps: Sequence[PlannedStep]) -> None:
-        self.nodes = {step.name: Node(step, len(step.needs)) for step in steps}
+        self.nodes = {step.name: StepNode(step, len(step.needs)) for step in steps}
         self._dependents: dict[str, list[str]] = {step.name: [] for step in steps}
         for step in steps:
             for need in step.needs:
@@ -89,7 +89,7 @@ class RunGraph:
             if not other.missing:
                 heapq.heappush(self._ready, (other.step.position, dependent))
 
-    def take_ready(self) -> Node | None:
+    def take_ready(self) -> StepNode | None:
         """Returns the next step, in written order, whose needs have finished."""
         while self._ready:
             node = self.nodes[heapq.heappop(self._ready)[1]]
@@ -97,7 +97,7 @@ class RunGraph:
                 return node
         return None
 
-    def reason_to_skip(self, node: Node, run_values: Mapping[str, Scalar], params: Mapping[str, str]) -> str:
+    def reason_to_skip(self, node: StepNode, run_values: Mapping[str, Scalar], params: Mapping[str, str]) -> str:
         """Returns why the step must not run; empty if it may. Raises UsageError if its condition names an unknown
         value."""
         condition = node.step.spec.when
@@ -114,7 +114,7 @@ class RunGraph:
             values["needs"] = self._outcomes(node)
         return "" if evaluate_when(condition, values) else f"its condition does not hold: {condition}"
 
-    def _outcomes(self, node: Node) -> dict[str, Scalar]:
+    def _outcomes(self, node: StepNode) -> dict[str, Scalar]:
         """Returns `{"train.state": "failed"}` for all earlier steps, so that `failed()` sees a failure behind a
         skipped step too. A matrix counts as its worst cell."""
         worst: dict[str, StepState] = {}
@@ -125,7 +125,7 @@ class RunGraph:
                     worst[name] = ancestor.state
         return {f"{name}.state": str(state) for name, state in worst.items()}
 
-    def ancestors(self, node: Node) -> Iterator[Node]:
+    def ancestors(self, node: StepNode) -> Iterator[StepNode]:
         """Yields all earlier steps, nearest first."""
         seen: set[str] = set()
         level = list(node.step.needs)
@@ -138,7 +138,7 @@ class RunGraph:
                     following.extend(self.nodes[name].step.needs)
             level = following
 
-    def failures(self) -> list[Node]:
+    def failures(self) -> list[StepNode]:
         """Returns the steps whose failure makes the run fail."""
         return [
             node for node in self.nodes.values() if node.state is StepState.FAILED and not node.step.spec.allow_failure

@@ -17,15 +17,15 @@ from ...domain.runs import Run, RunState, Step, StepState
 from ...errors import PodiumError
 from ...journal import Journal
 from ..graph import PlannedStep
-from .attempt import GRACE, Ending
+from .attempt import STOP_GRACE, AttemptEnd
 from .attempts import Attempts
 from .record import RunRecord
-from .run_graph import Node, RunGraph
+from .run_graph import RunGraph, StepNode
 from .step_launcher import Launcher, StepFailed
 from .timers import Timers
-from .workspace_locks import Claims
+from .workspace_locks import WorkspaceLocks
 
-HEARTBEAT = 1.0
+HEARTBEAT_INTERVAL = 1.0
 MAX_BACKOFF = 300.0
 CLAIM_INTERVAL = 0.2
 
@@ -45,7 +45,7 @@ class Runner:
         told_to_end: Callable[[], bool],
         resumed: Sequence[Step] = (),
         isolated: bool = False,
-        grace: float = GRACE,
+        grace: float = STOP_GRACE,
     ) -> None:
         self._journal, self._run, self._told_to_end = journal, run, told_to_end
         self._graph = RunGraph(steps)
@@ -54,15 +54,15 @@ class Runner:
         self._launcher = Launcher(
             project, run, workspace, self._graph, isolated=isolated, breathe=self._keep_up_while_busy
         )
-        self._claims = None if isolated else Claims(project.state, steps, run.id)
+        self._claims = None if isolated else WorkspaceLocks(project.state, steps, run.id)
         self._attempts = Attempts(wake, grace=grace)
         self._timers = Timers()
         self._record = RunRecord(journal, run.id)
         # Steps that are neither running nor in the graph's queue: they wait for approval, for their next attempt, or
         # come next.
-        self._awaiting_approval: list[Node] = []
+        self._awaiting_approval: list[StepNode] = []
         self._backing_off: set[str] = set()
-        self._next: list[Node] = []
+        self._next: list[StepNode] = []
         # The step that is being started or ended: a cancellation meanwhile leaves it to the code that does that.
         self._in_hand = ""
         self._blocked_by = ""
@@ -108,7 +108,7 @@ class Runner:
             self._begin(node)
             self._record.flush_if_due()
 
-    def _may_begin(self, node: Node) -> bool:
+    def _may_begin(self, node: StepNode) -> bool:
         if self._cancelled:
             self._settle(node, StepState.CANCELLED)
             return False
@@ -126,7 +126,7 @@ class Runner:
             return False
         return True
 
-    def _approved(self, node: Node) -> bool:
+    def _approved(self, node: StepNode) -> bool:
         """Tells whether the step has an approval that still counts; one that does not is taken back."""
         approval = self._journal.runs.approval(self._run.id, node.step.name)
         if approval is not None and time.time() - approval.at > node.step.spec.approval_timeout:
@@ -134,7 +134,7 @@ class Runner:
             return False
         return approval is not None
 
-    def _await_approval(self, node: Node) -> None:
+    def _await_approval(self, node: StepNode) -> None:
         node.state = StepState.WAITING
         self._awaiting_approval.append(node)
         self._change(node, message="waits for approval")
@@ -165,7 +165,7 @@ class Runner:
         ]
         return f"run {others[0]}" if len(others) == 1 else "another run"
 
-    def _begin(self, node: Node) -> None:
+    def _begin(self, node: StepNode) -> None:
         node.attempt += 1
         node.state = StepState.RUNNING
         if node.started is None or node.attempt == 1:
@@ -194,16 +194,16 @@ class Runner:
 
     def _wait(self) -> None:
         looks = [at for at in (self._timers.next_at(), self._attempts.next_look()) if at is not None]
-        if self._attempts.wait(min(looks, default=time.monotonic() + HEARTBEAT)):
+        if self._attempts.wait(min(looks, default=time.monotonic() + HEARTBEAT_INTERVAL)):
             for name, ending in self._attempts.take_ended():
                 self._end(self._graph.nodes[name], ending)
         self._timers.run_due()
 
     def _beat(self) -> None:
-        """Writes the heartbeat, now and every HEARTBEAT seconds. As a timer it also bounds the loop's wait, so that
-        requests in the journal are noticed within that time even without a signal."""
+        """Writes the heartbeat, now and every HEARTBEAT_INTERVAL seconds. As a timer it also bounds the loop's
+        wait, so that requests in the journal are noticed within that time even without a signal."""
         self._journal.runs.heartbeat(self._run.id)
-        self._timers.after(HEARTBEAT, self._beat)
+        self._timers.after(HEARTBEAT_INTERVAL, self._beat)
 
     def _keep_up_while_busy(self) -> None:
         """Keeps pipes from filling up while the launcher reads a large file, and interrupts that if the run is
@@ -213,7 +213,7 @@ class Runner:
         if self._cancelled:
             raise StepFailed("cancelled")
 
-    def _end(self, node: Node, ending: Ending) -> None:
+    def _end(self, node: StepNode, ending: AttemptEnd) -> None:
         self._in_hand = node.step.name
         try:
             self._launcher.finish(node, ending)
@@ -229,7 +229,7 @@ class Runner:
         finally:
             self._in_hand = ""
 
-    def _retry_later(self, node: Node, problem: StepFailed) -> None:
+    def _retry_later(self, node: StepNode, problem: StepFailed) -> None:
         spec = node.step.spec
         delay = min(spec.backoff * 2 ** (node.attempt - 1), MAX_BACKOFF)
         message = f"attempt {node.attempt} of {spec.retries + 1}: {problem.message}; again in {delay:g} s"
@@ -244,11 +244,11 @@ class Runner:
 
         self._timers.after(delay, retry)
 
-    def _fail(self, node: Node, problem: StepFailed, **fields: Any) -> None:
+    def _fail(self, node: StepNode, problem: StepFailed, **fields: Any) -> None:
         message = f"{problem.message}\n{problem.hint}" if problem.hint else problem.message
         self._settle(node, StepState.FAILED, message, **fields)
 
-    def _settle(self, node: Node, state: StepState, message: str = "", **fields: Any) -> None:
+    def _settle(self, node: StepNode, state: StepState, message: str = "", **fields: Any) -> None:
         incomplete = self._launcher.close_log(node)
         node.message = message = f"{message}\n{incomplete}".strip() if incomplete else message
         self._graph.settle(node.step.name, state)
@@ -311,7 +311,7 @@ class Runner:
             self._claims.release()
             self._claims = None
 
-    def _change(self, node: Node, **fields: Any) -> None:
+    def _change(self, node: StepNode, **fields: Any) -> None:
         self._record.change_step(node.step.name, **fields, state=node.state)
 
     def _outcome(self) -> tuple[RunState, str]:

@@ -17,13 +17,13 @@ from ...errors import PodiumError
 from ...logs.masking import masked
 from ...logs.writer import StepLog
 from .. import builtin_process, environment, paths
-from ..cache import Cache, Kept, keyed
+from ..cache import Cache, StoredResult, keyed
 from ..cache.hashing import locate
-from ..context import StepContext, Upstream
-from ..executors import Execution, Executor, Setting, Task, load
+from ..context import StepContext, UpstreamStep
+from ..executors import Execution, Executor, ExecutorContext, Task, load
 from ..graph import PlannedStep
-from .attempt import Ending
-from .run_graph import Node, RunGraph
+from .attempt import AttemptEnd
+from .run_graph import RunGraph, StepNode
 
 SHELL = ("/bin/sh", "-e", "-c")
 MAX_LAST_WORDS = 300
@@ -57,7 +57,7 @@ class Launcher:
         self._shared: dict[bool, dict[str, str]] = {}
         self._builtin_environment: dict[str, str] | None = None
 
-    def begin(self, node: Node) -> Execution | None:
+    def begin(self, node: StepNode) -> Execution | None:
         """Returns the started execution; None if there is nothing to do because the outputs were restored.
 
         Raises StepFailed if it cannot be started, OSError if the log cannot be written.
@@ -70,7 +70,7 @@ class Launcher:
             log.note(problem.message)
             raise problem from None
 
-    def finish(self, node: Node, ending: Ending) -> None:
+    def finish(self, node: StepNode, ending: AttemptEnd) -> None:
         """Stores what an ended command produced. Raises StepFailed if the step has failed."""
         if node.step.spec.uses:
             self._finish_builtin(node, ending)
@@ -89,7 +89,7 @@ class Launcher:
             log.note(f"{problem.message}. {problem.hint}" if problem.hint else problem.message)
             raise
 
-    def log(self, node: Node) -> StepLog:
+    def log(self, node: StepNode) -> StepLog:
         name = node.step.name
         log = self._logs.get(name)
         if log is None:
@@ -98,7 +98,7 @@ class Launcher:
             )
         return log
 
-    def close_log(self, node: Node) -> str:
+    def close_log(self, node: StepNode) -> str:
         """Closes the step's log; returns what could not be written to it, empty if it is complete."""
         log = self._logs.pop(node.step.name, None)
         if log is None:
@@ -114,7 +114,7 @@ class Launcher:
 
     # Commands
 
-    def _begin_command(self, node: Node, log: StepLog) -> Execution | None:
+    def _begin_command(self, node: StepNode, log: StepLog) -> Execution | None:
         step = node.step
         if step.cacheable:
             node.base = self._store().key(step, self._project, self._root)
@@ -136,7 +136,7 @@ class Launcher:
         self._executions[step.name] = execution
         return execution
 
-    def _task(self, node: Node, log: StepLog) -> Task:
+    def _task(self, node: StepNode, log: StepLog) -> Task:
         step = node.step
         contained = step.container is not None
         shared = self._shared.get(contained)
@@ -163,9 +163,9 @@ class Launcher:
         executor = self._executor(step.spec.executor)
         if executor is None:
             return ""
-        return executor.fingerprint(step, Setting(self._project, self._root, self._store(), self._breathe))
+        return executor.fingerprint(step, ExecutorContext(self._project, self._root, self._store(), self._breathe))
 
-    def _own_key(self, node: Node) -> str:
+    def _own_key(self, node: StepNode) -> str:
         """Returns the key of a step that is never cached: unique to each run, so that its MLflow runs can be found
         by it."""
         return sha256(
@@ -174,7 +174,7 @@ class Launcher:
             )
         ).hexdigest()
 
-    def _restore(self, node: Node, log: StepLog) -> bool:
+    def _restore(self, node: StepNode, log: StepLog) -> bool:
         store = self._store()
         kept = store.find(node.key)
         if kept is None or (self._fresh and kept.run_id != self._run.id):
@@ -193,7 +193,7 @@ class Launcher:
             )
         return True
 
-    def _learnt(self, node: Node) -> Mapping[str, Any]:
+    def _learnt(self, node: StepNode) -> Mapping[str, Any]:
         """What the execution found out besides the exit code; its part of the key may be known only now."""
         execution = self._executions.pop(node.step.name, None)
         found = dict(execution.findings()) if execution is not None else {}
@@ -203,12 +203,12 @@ class Launcher:
         node.results = {name: value for name, value in found.items() if name not in ("error", "hint")}
         return found
 
-    def _make_way(self, node: Node, cacheable: bool) -> None:
+    def _make_way(self, node: StepNode, cacheable: bool) -> None:
         self._store().make_way(self._root, node.step.outputs)
         if cacheable and self._isolated:
             self._store().detach(self._root, node.step.outputs)
 
-    def _check_outputs(self, node: Node) -> None:
+    def _check_outputs(self, node: StepNode) -> None:
         for output in node.step.outputs:
             if not os.path.exists(locate(str(self._root), output, "output")):  # noqa: PTH110
                 raise StepFailed(
@@ -216,7 +216,7 @@ class Launcher:
                     "correct the command, or `outputs` in podium.yaml",
                 )
 
-    def _keep(self, node: Node, log: StepLog) -> None:
+    def _keep(self, node: StepNode, log: StepLog) -> None:
         step = node.step
         if not step.cacheable:
             return
@@ -242,7 +242,7 @@ class Launcher:
 
     # Built-in steps
 
-    def _begin_builtin(self, node: Node) -> Execution:
+    def _begin_builtin(self, node: StepNode) -> Execution:
         step = node.step
         context = StepContext(self._project, self._run, step.name, step.options, self._upstream(node), node.attempt)
         file, result = self._builtin_files(node)
@@ -267,7 +267,7 @@ class Launcher:
         finally:
             os.close(project)
 
-    def _finish_builtin(self, node: Node, ending: Ending) -> None:
+    def _finish_builtin(self, node: StepNode, ending: AttemptEnd) -> None:
         file, result = self._builtin_files(node)
         answer = builtin_process.read_result(result)
         for path in (file, result):
@@ -284,15 +284,17 @@ class Launcher:
         self.log(node).note(ending.describe())
         raise StepFailed(ending.describe() if not ending.good else "ended without an answer", self._words(ending))
 
-    def _builtin_files(self, node: Node) -> tuple[Path, Path]:
+    def _builtin_files(self, node: StepNode) -> tuple[Path, Path]:
         name = paths.safe_name(node.step.name)
         return self._directory / f"{name}.context.json", self._directory / f"{name}.result.json"
 
-    def _upstream(self, node: Node) -> Mapping[str, Upstream]:
-        found: dict[str, Upstream] = {}
+    def _upstream(self, node: StepNode) -> Mapping[str, UpstreamStep]:
+        found: dict[str, UpstreamStep] = {}
         for other in self._graph.ancestors(node):
             name = other.step.name
-            found[name] = Upstream(name, other.state, other.results, other.key, other.origin if other.cached else None)
+            found[name] = UpstreamStep(
+                name, other.state, other.results, other.key, other.origin if other.cached else None
+            )
         return found
 
     # Helpers
@@ -317,7 +319,7 @@ class Launcher:
     def _masked(self, text: str) -> str:
         return masked(text, self._project.secrets)
 
-    def _words(self, ending: Ending) -> str:
+    def _words(self, ending: AttemptEnd) -> str:
         return self._masked(ending.last)[:MAX_LAST_WORDS]
 
 
@@ -336,7 +338,7 @@ def has_containers(project: Project) -> bool:
     )
 
 
-def _restored_words(kept: Kept, files: int) -> str:
+def _restored_words(kept: StoredResult, files: int) -> str:
     if not kept.outputs:
         return f"unchanged since run {kept.run_id}: not done again"
     return f"unchanged since run {kept.run_id}: {f'{files} files restored' if files else 'its outputs are in place'}"

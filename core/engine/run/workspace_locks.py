@@ -21,13 +21,13 @@ from ..graph import PlannedStep
 
 
 @dataclass(frozen=True, slots=True)
-class Paths:
+class RunPaths:
     """What a run writes, and what it reads: paths below the project, or patterns."""
 
     written: tuple[str, ...]
     read: tuple[str, ...]
 
-    def clash(self, other: Paths) -> str:
+    def clash(self, other: RunPaths) -> str:
         """Returns a path of this run that cannot be used while the other run uses its own; empty if there is none."""
         for mine in self.written:
             if any(meet(mine, theirs) for theirs in (*other.written, *other.read)):
@@ -35,7 +35,7 @@ class Paths:
         return next((mine for mine in self.read if any(meet(theirs, mine) for theirs in other.written)), "")
 
 
-class Claims:
+class WorkspaceLocks:
     def __init__(self, state: Path, steps: Sequence[PlannedStep], run_id: int) -> None:
         self._directory = state / "claimed"
         self._file = self._directory / f"{run_id}.json"
@@ -74,7 +74,7 @@ class Claims:
             raise
         self._descriptor = descriptor
 
-    def _others(self) -> Iterator[Paths]:
+    def _others(self) -> Iterator[RunPaths]:
         """Yields the paths of living runs, and removes the files of runs that ended without releasing them."""
         for file in self._directory.glob("*.json"):
             with suppress(FileNotFoundError), file.open("rb") as opened:
@@ -82,7 +82,7 @@ class Claims:
                     fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 except BlockingIOError:
                     written, read = json.load(opened)
-                    yield Paths(tuple(written), tuple(read))
+                    yield RunPaths(tuple(written), tuple(read))
                 else:
                     file.unlink()
 
@@ -106,7 +106,7 @@ def meet(written: str, used: str) -> bool:
     return all(name == part or fnmatch(name, part) for name, part in zip(written.split("/"), parts, strict=False))
 
 
-def _of(steps: Sequence[PlannedStep]) -> Paths:
+def _of(steps: Sequence[PlannedStep]) -> RunPaths:
     written = {os.path.normpath(output) for step in steps for output in step.outputs}
     read = {os.path.normpath(source) for step in steps for source in step.inputs}
-    return Paths(tuple(sorted(written)), tuple(sorted(read)))
+    return RunPaths(tuple(sorted(written)), tuple(sorted(read)))

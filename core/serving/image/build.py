@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ImageSource:
     """What an image is built from: the version, its files on this machine and their digest."""
 
     project: Project
@@ -51,7 +51,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class ImageRecipe:
     """How an image is built: on `base` (whose id is `base_id`), with requirements identified by their key, with the
     full MLflow or the skinny one; `fresh` uses nothing that was built before."""
 
@@ -63,7 +63,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class BuiltImage:
     """An image, and how it differs from the image of the version before: `size` in bytes and `seconds` (negative:
     less), and how many of its `layers` were built. Without an earlier image `before` is None and the layers are
     those on top of the base image."""
@@ -93,25 +93,7 @@ def build(
     say: Say,
     address: Address | None = None,
     fresh: bool = False,
-) -> Image:
-    """Builds an image like `make` and returns only the image."""
-    return make(
-        project, journal, version, base=base, push=push, run_id=run_id, say=say, address=address, fresh=fresh
-    ).image
-
-
-def make(
-    project: Project,
-    journal: Journal,
-    version: int,
-    *,
-    base: str = "",
-    push: str = "",
-    run_id: int | None = None,
-    say: Say,
-    address: Address | None = None,
-    fresh: bool = False,
-) -> Made:
+) -> BuiltImage:
     """Builds the image of a version on the project's engine (or the one at `address`), tries it, pushes it if `push`
     (or docker.push) names a repository, and records it. `fresh` uses nothing that was built before.
 
@@ -156,16 +138,16 @@ def require(project: Project, journal: Journal, version: int, address: Address, 
     if image is not None:
         journal.images.put(image)
         return image
-    return build(project, journal, version, say=say, address=address)
+    return build(project, journal, version, say=say, address=address).image
 
 
-def _subject(project: Project, journal: Journal, number: int, say: Say) -> Subject:
+def _subject(project: Project, journal: Journal, number: int, say: Say) -> ImageSource:
     """Collects what an image is built from. Asks the registry only for what is not on this machine."""
     model = project.mlflow.model
     path = files.directory(project.state, model, number)
     version, digest = journal.versions.get(model, number), files.present(path)
     if version is not None and digest is not None and version.digest in ("", digest):
-        return Subject(project, journal, version, path, digest)
+        return ImageSource(project, journal, version, path, digest)
     say(f"fetching {model} version {number}")
     store = open_registry(project.mlflow, project.state)
     try:
@@ -177,13 +159,13 @@ def _subject(project: Project, journal: Journal, number: int, say: Say) -> Subje
     finally:
         store.close()
     journal.versions.update(version)
-    return Subject(project, journal, version, path, digest)
+    return ImageSource(project, journal, version, path, digest)
 
 
 # Building
 
 
-def _built(engine: Engine, subject: Subject, base: str, say: Say, *, fresh: bool) -> Image:
+def _built(engine: Engine, subject: ImageSource, base: str, say: Say, *, fresh: bool) -> Image:
     started = time.monotonic()
     base_id = _base(engine, base, say)
     small = image_requirements.of_model(subject.path).key()
@@ -191,16 +173,16 @@ def _built(engine: Engine, subject: Subject, base: str, say: Say, *, fresh: bool
         images.find(engine, [*subject.labels.filters(), f"{names.REQUIREMENTS}={small}", f"{names.WHOLE}=yes"])
     )
     try:
-        image = _tried(engine, subject, Recipe(base, base_id, small, whole, fresh), say)
-    except trial.Missing as error:
+        image = _tried(engine, subject, ImageRecipe(base, base_id, small, whole, fresh), say)
+    except trial.ModuleMissing as error:
         if whole:
             raise
         say(f"{error.message}; retrying with the whole of MLflow")
-        image = _tried(engine, subject, Recipe(base, base_id, small, True, fresh), say)
+        image = _tried(engine, subject, ImageRecipe(base, base_id, small, True, fresh), say)
     return replace(image, seconds=round(time.monotonic() - started, 2))
 
 
-def _tried(engine: Engine, subject: Subject, recipe: Recipe, say: Say) -> Image:
+def _tried(engine: Engine, subject: ImageSource, recipe: ImageRecipe, say: Say) -> Image:
     dependencies = _dependencies(engine, subject, recipe, say)
     tried = trial.key(subject.path, dependencies)
     proven = not recipe.fresh and bool(tried) and _proven(engine, subject, tried)
@@ -218,7 +200,7 @@ def _tried(engine: Engine, subject: Subject, recipe: Recipe, say: Say) -> Image:
     return image
 
 
-def _proven(engine: Engine, subject: Subject, tried: str) -> bool:
+def _proven(engine: Engine, subject: ImageSource, tried: str) -> bool:
     """Tells whether a recorded image loaded with the same dependencies, flavour and code. An image that failed, or
     was cut short, is never recorded."""
     noted = {image.image_id for image in subject.journal.images.of(subject.version.model)}
@@ -232,7 +214,9 @@ def _base(engine: Engine, base: str, say: Say) -> str:
     return str(found["Id"])
 
 
-def _assembled(engine: Engine, subject: Subject, recipe: Recipe, dependencies: str, tried: str, say: Say) -> Image:
+def _assembled(
+    engine: Engine, subject: ImageSource, recipe: ImageRecipe, dependencies: str, tried: str, say: Say
+) -> Image:
     number = subject.version.version
     context = image_recipe.serving_context(dependencies, subject.path)
     lineage = image_recipe.labels(subject.version, subject.digest, recipe.base, recipe.base_id, subject.project.name)
@@ -244,7 +228,7 @@ def _assembled(engine: Engine, subject: Subject, recipe: Recipe, dependencies: s
     }
     labels = {**subject.labels.all(), **lineage, **{key: value for key, value in own.items() if value}}
     tag = f"{subject.repository}:v{number}"
-    order = builder.Order(
+    request = builder.BuildRequest(
         context.stream,
         tag,
         labels,
@@ -253,11 +237,11 @@ def _assembled(engine: Engine, subject: Subject, recipe: Recipe, dependencies: s
         network=False,
     )
     say(f"building {tag}: code and model ({images.megabytes(context.size)}) on {dependencies}")
-    built = builder.build(engine, order, say=say, what=f"building the image of version {number}")
+    built = builder.build(engine, request, say=say, what=f"building the image of version {number}")
     return _image(engine, subject, built.image_id, base=recipe.base, tag=tag)
 
 
-def _dependencies(engine: Engine, subject: Subject, recipe: Recipe, say: Say) -> str:
+def _dependencies(engine: Engine, subject: ImageSource, recipe: ImageRecipe, say: Say) -> str:
     """Returns the name of the image with the dependencies, built if it is missing."""
     project = subject.project
     requirements = image_requirements.of_model(subject.path, whole=recipe.whole)
@@ -275,12 +259,12 @@ def _dependencies(engine: Engine, subject: Subject, recipe: Recipe, say: Say) ->
     say(f"dependencies: installing {len(requirements.text.splitlines())} requirements on {recipe.base}")
     context = image_recipe.dependencies_context(recipe.base, requirements, wheels)
     labels = Labels(project.name, project.home, names.DEPENDENCIES_ROLE).all()
-    order = builder.Order(context.stream, name, labels, fresh=recipe.fresh, network=wheels is None)
-    builder.build(engine, order, say=say, what="installing the dependencies")
+    request = builder.BuildRequest(context.stream, name, labels, fresh=recipe.fresh, network=wheels is None)
+    builder.build(engine, request, say=say, what="installing the dependencies")
     return name
 
 
-def _image(engine: Engine, subject: Subject, reference: str, *, base: str = "", tag: str = "") -> Image:
+def _image(engine: Engine, subject: ImageSource, reference: str, *, base: str = "", tag: str = "") -> Image:
     found = images.inspect(engine, reference)
     if found is None:
         raise Unreachable(
@@ -308,15 +292,15 @@ def _previous(journal: Journal, version: Version, engine: str) -> Image | None:
     return max(earlier, key=lambda image: (image.version, image.engine == engine), default=None)
 
 
-def _compared(engine: Engine, image: Image, before: Image | None) -> Made:
+def _compared(engine: Engine, image: Image, before: Image | None) -> BuiltImage:
     own, earlier, base = (
         images.layers(images.inspect(engine, each) or {})
         for each in (image.image_id, before.image_id if before else "", image.base)
     )
-    return Made(image, before, len(own), len(own) - max(images.shared(own, earlier), images.shared(own, base)))
+    return BuiltImage(image, before, len(own), len(own) - max(images.shared(own, earlier), images.shared(own, base)))
 
 
-def _say_how(made: Made, say: Say) -> None:
+def _say_how(made: BuiltImage, say: Say) -> None:
     image, before = made.image, made.before
     layers = f"{made.layers_built} of {made.layers} layers new"
     say(f"image {image.image_id[7:19]}: {images.megabytes(image.size)}, {layers}, built in {image.seconds:.1f} s")
@@ -325,7 +309,7 @@ def _say_how(made: Made, say: Say) -> None:
         say(f"version {before.version} had {size}, built in {before.seconds:.1f} s ({made.seconds:+.1f} s now)")
 
 
-def _tell(subject: Subject, image: Image, say: Say) -> None:
+def _tell(subject: ImageSource, image: Image, say: Say) -> None:
     """Tags the version in MLflow and stores the bill of materials beside the training run. A build does not fail
     because MLflow does not answer."""
     store = open_registry(subject.project.mlflow, subject.project.state)
@@ -344,7 +328,7 @@ def _tell(subject: Subject, image: Image, say: Say) -> None:
 # Bringing
 
 
-def _present(engine: Engine, subject: Subject) -> Image | None:
+def _present(engine: Engine, subject: ImageSource) -> Image | None:
     """Returns the image that the engine has, whatever the journal says."""
     model, number = subject.version.model, subject.version.version
     noted = subject.journal.images.get(model, number, str(engine.address))
@@ -360,11 +344,11 @@ def _present(engine: Engine, subject: Subject) -> Image | None:
     return _known(_image(engine, subject, str(newest["Id"])), subject)
 
 
-def _is_of(found: dict[str, Any], subject: Subject) -> bool:
+def _is_of(found: dict[str, Any], subject: ImageSource) -> bool:
     return images.labels(found).get(names.DIGEST) == subject.digest
 
 
-def _known(image: Image, subject: Subject) -> Image:
+def _known(image: Image, subject: ImageSource) -> Image:
     """Returns the image with what the journal knows of the same image on another engine."""
     for other in subject.journal.images.of(image.model):
         if other.version == image.version and other.image_id == image.image_id:
@@ -372,7 +356,7 @@ def _known(image: Image, subject: Subject) -> Image:
     return image
 
 
-def _pulled(engine: Engine, subject: Subject, say: Say) -> Image | None:
+def _pulled(engine: Engine, subject: ImageSource, say: Say) -> Image | None:
     for other in subject.journal.images.of(subject.version.model):
         if other.version != subject.version.version or not other.digest:
             continue
@@ -386,7 +370,7 @@ def _pulled(engine: Engine, subject: Subject, say: Say) -> Image | None:
     return None
 
 
-def _sent(engine: Engine, subject: Subject, say: Say) -> Image | None:
+def _sent(engine: Engine, subject: ImageSource, say: Say) -> Image | None:
     home = of_project(subject.project)
     if str(home) == str(engine.address):
         return None

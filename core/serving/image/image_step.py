@@ -23,7 +23,7 @@ def image(context: StepContext) -> Mapping[str, Any]:
     also `compared_with` (that version), `size_change` and `seconds_change`.
     """
     options = context.options
-    made = images.make(
+    made = images.build(
         context.project,
         context.journal,
         _version(context),

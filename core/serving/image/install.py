@@ -21,10 +21,10 @@ CACHE = HOME / "pycache"
 CAPTURE = Path("/var/lib/podium/capture")
 PYTHON = str(VENV / "bin" / "python")
 EPOCH = 315_532_800
-WARM_SECONDS = 300
+WARM_TIMEOUT = 300
 # Which parts of a library a model needs shows only when it is loaded: all of every library that was imported is
 # compiled. MLflow is left out: it is large, and what a replica imports of it is among the modules.
-_WARM = """
+_WARM_PROGRAM = """
 import compileall, importlib, importlib.util, os, re, sys
 for name in sys.argv[1:]:
     try:
@@ -83,7 +83,7 @@ def warm(modules: list[str]) -> None:
     }
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
-        subprocess.call([PYTHON, "-c", _WARM, *modules], env=environ, timeout=WARM_SECONDS, cwd="/")
+        subprocess.call([PYTHON, "-c", _WARM_PROGRAM, *modules], env=environ, timeout=WARM_TIMEOUT, cwd="/")
     except subprocess.TimeoutExpired:
         say("compiling ahead timed out and was skipped")
     settle(CACHE)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...containers.engine import labels as names
-from ...containers.images.context import Context
+from ...containers.images.context import BuildContext
 from ...domain.models import Version
 from ...errors import NotFound, UsageError
 from ...version import VERSION
@@ -27,7 +27,7 @@ CAPTURE = "/var/lib/podium/capture"
 # More than this in a wheels directory is a mistake, not a set of wheels.
 _MAX_WHEELS = 2_000
 
-_DEPENDENCIES = """\
+_DEPENDENCIES_DOCKERFILE = """\
 FROM {base} AS build
 USER 0:0
 COPY build/ /opt/podium/build/
@@ -41,7 +41,7 @@ COPY --from=build /opt/podium/ /opt/podium/
 USER 10001:10001
 """
 
-_SERVING = """\
+_SERVING_DOCKERFILE = """\
 FROM {dependencies}
 ENV HOME=/tmp PYTHONPATH=/opt/podium/code PYTHONPYCACHEPREFIX=/opt/podium/pycache PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \\
     MLFLOW_DISABLE_TELEMETRY=true GIT_PYTHON_REFRESH=quiet MPLCONFIGDIR=/tmp
@@ -63,24 +63,24 @@ ENV PODIUM_SERVING_MODEL_NAME=$PODIUM_MODEL PODIUM_SERVING_VERSION=$PODIUM_VERSI
 """
 
 # All that a replica imports of Podium.
-_CODE = ("__init__.py", "serving/__init__.py", *(f"serving/{name}.py" for name in (
+_CODE_FILES = ("__init__.py", "serving/__init__.py", *(f"serving/{name}.py" for name in (
     "app", "apart", "frames", "guard", "health", "metrics", "one_write", "options", "predicting", "recorder", "scoring",
     "server", "standby", "trial",
 )))  # fmt: skip
 
 
 def dependencies_dockerfile(base: str) -> str:
-    return _DEPENDENCIES.format(base=base)
+    return _DEPENDENCIES_DOCKERFILE.format(base=base)
 
 
 def serving_dockerfile(dependencies: str) -> str:
-    return _SERVING.format(dependencies=dependencies)
+    return _SERVING_DOCKERFILE.format(dependencies=dependencies)
 
 
-def dependencies_context(base: str, requirements: Requirements, wheels: Path | None) -> Context:
+def dependencies_context(base: str, requirements: Requirements, wheels: Path | None) -> BuildContext:
     import json
 
-    context = Context()
+    context = BuildContext()
     context.add("Dockerfile", dependencies_dockerfile(base).encode())
     context.add("build/install.py", installer())
     context.add("build/requirements.txt", requirements.text.encode("utf-8", "surrogateescape"))
@@ -94,11 +94,11 @@ def dependencies_context(base: str, requirements: Requirements, wheels: Path | N
     return context
 
 
-def serving_context(dependencies: str, files: Path) -> Context:
-    context = Context()
+def serving_context(dependencies: str, files: Path) -> BuildContext:
+    context = BuildContext()
     context.add("Dockerfile", serving_dockerfile(dependencies).encode())
     core = Path(__file__).resolve().parents[2]
-    for name in _CODE:
+    for name in _CODE_FILES:
         context.add(f"code/opt/podium/code/podium/core/{name}", (core / name).resolve())
     context.tree("model/opt/podium/model", files)
     return context

@@ -21,16 +21,16 @@ from requests import exceptions as http_errors
 
 from ...beneath import Directory, walk
 from ...containers import Engine, Labels
-from ...containers.images.build import SILENCE
+from ...containers.images.build import SILENCE_TIMEOUT
 from ...domain.text import clean
 from ...errors import RunFailed
 from . import recipe, requirements
 
 Say = Callable[[str], None]
 TRIAL_TIMEOUT = 300
-_SCRATCH = "/tmp"  # noqa: S108 - inside of the container
+_SCRATCH_DIRECTORY = "/tmp"  # noqa: S108 - inside of the container
 _MAX_LINES = 20
-_ENDS = {
+_EXIT_REASONS = {
     128 + 14: f"it is not loaded after {TRIAL_TIMEOUT} s",
     128 + 9: "it was killed: most likely the engine's machine has too little memory",
 }
@@ -45,7 +45,7 @@ class Trial:
     example: int | None
 
 
-class Missing(RunFailed):
+class ModuleMissing(RunFailed):
     """Raised when a module is missing in the image."""
 
 
@@ -67,7 +67,7 @@ def key(files: Path, dependencies: str) -> str:
 
 
 def run(engine: Engine, image_id: str, labels: Labels, *, python: str = "", say: Say) -> Trial:
-    """Tries the image. Raises Missing or RunFailed, with the container's output, if the model cannot be loaded.
+    """Tries the image. Raises ModuleMissing or RunFailed, with the container's output, if the model cannot be loaded.
     `python` is the version that the model was made with."""
     what = "trying the image"
     for left in engine.containers(labels.filters()):  # of a build that was killed
@@ -77,7 +77,7 @@ def run(engine: Engine, image_id: str, labels: Labels, *, python: str = "", say:
         api = engine.api
         host = api.create_host_config(
             read_only=True,
-            tmpfs={_SCRATCH: "size=256m"},
+            tmpfs={_SCRATCH_DIRECTORY: "size=256m"},
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
             init=True,
@@ -88,7 +88,7 @@ def run(engine: Engine, image_id: str, labels: Labels, *, python: str = "", say:
         )
         try:
             api.start(made["Id"])
-            code = int(api.wait(made["Id"], timeout=min(SILENCE, TRIAL_TIMEOUT + 30))["StatusCode"])
+            code = int(api.wait(made["Id"], timeout=min(SILENCE_TIMEOUT, TRIAL_TIMEOUT + 30))["StatusCode"])
             # Apart: what libraries write on the other stream may arrive after the answer.
             answer = api.logs(made["Id"], stderr=False, tail=20).decode("utf-8", "replace")
             words = api.logs(made["Id"], stdout=False, tail=200).decode("utf-8", "replace")
@@ -121,8 +121,8 @@ def _judged(answer: str, words: str, code: int, python: str, say: Say) -> Trial:
     if code or "error" in found or not found:
         for line in lines[-_MAX_LINES:]:
             say(f"  {clean(line)}")
-        why = _ENDS.get(code) or clean(str(found.get("error") or lines[-1]))[:400] or f"exit code {code}"
-        kind = Missing if found.get("missing") else RunFailed
+        why = _EXIT_REASONS.get(code) or clean(str(found.get("error") or lines[-1]))[:400] or f"exit code {code}"
+        kind = ModuleMissing if found.get("missing") else RunFailed
         hint = (
             f"{other}: name one with {clean(python)} in docker.base"
             if other

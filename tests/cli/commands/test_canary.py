@@ -40,7 +40,7 @@ def canary(journal: Journal) -> Deployment:
 
 
 def orders(journal: Journal, row: Deployment) -> list[tuple[str, str]]:
-    return [(str(asked.order), asked.why) for asked in journal.orders.after(row.id)]
+    return [(str(asked.request), asked.why) for asked in journal.canary_requests.after(row.id)]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def orders(journal: Journal, row: Deployment) -> list[tuple[str, str]]:
 def test_refused_without_a_canary(call: Call, journal: Journal, words: tuple[str, ...]) -> None:
     done = call(*words)
     assert done.code == 4
-    assert "no canary is under way in production" in done.err
+    assert "no canary is running in production" in done.err
     assert done.out == ""
 
 

@@ -13,7 +13,7 @@ from podium.cli.commands import replay
 from podium.cli.text import shapes
 from podium.core.delivery.replay.report import to_dict
 from podium.core.domain.attention import Need, Reason
-from podium.core.domain.containers import Container, Image, Unneeded
+from podium.core.domain.containers import Container, Image, UnneededImage
 from podium.core.domain.delivery import (
     CanaryState,
     CanaryStatus,
@@ -27,7 +27,7 @@ from podium.core.domain.delivery import (
 )
 from podium.core.domain.models import Lineage, Model, Version
 from podium.core.domain.plans import Change, Plan, VersionChange
-from podium.core.domain.repair import Difference, Kind
+from podium.core.domain.repair import Difference, DifferenceKind
 from podium.core.domain.replay import ReplayReport
 from podium.core.domain.runs import PIPELINE, Run, RunState, Step, StepState, Trigger
 from podium.core.domain.verdicts import Source, Verdict, VersionVerdict
@@ -70,9 +70,9 @@ SAMPLES: dict[str, dict[str, Any]] = {
     ),
     "replay": replay.shape(to_dict(ReplayReport("e", "m", 2, 1, Verdict.PASS, (), 0.0))),
     "image": shapes.image(Image("m", 1, "unix:///x", "sha256:1", "sha256:1", 0.0)),
-    "unneeded": shapes.unneeded(Unneeded("unix:///x", "sha256:1", "m:v1", 1, 0, "")),
+    "unneeded": shapes.unneeded(UnneededImage("unix:///x", "sha256:1", "m:v1", 1, 0, "")),
     "need": shapes.need(Need(0, Reason.DOWN, "e", "proxy is gone")),
-    "difference": shapes.difference(Difference(Kind.GONE, "a", "a is gone")),
+    "difference": shapes.difference(Difference(DifferenceKind.GONE, "a", "a is gone")),
     "repair": shapes.repair(Plan("e", "repair", "", "", "")),
     "container": shapes.container(Container("1", "a", "e", "replica", "running", 0.0), REPLICA, {}),
     "quarantined": shapes.quarantined(Quarantined("m", 1, "", 0.0, "anna")),

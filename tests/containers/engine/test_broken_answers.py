@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from podium.core.containers import Engine
 from podium.core.containers.engine.connections import patiently
-from podium.core.containers.engine.errors import Away
+from podium.core.containers.engine.errors import EngineAway
 from podium.core.containers.images import build, registry, store
-from podium.core.containers.images.context import Context
+from podium.core.containers.images.context import BuildContext
 from podium.core.containers.observe import log_collector
 from podium.core.containers.observe.log_collector import LogKeeper
 from podium.core.containers.observe.snapshot import describe
@@ -82,11 +82,11 @@ def test_an_engine_that_falls_silent_during_a_transfer_is_away(
     monkeypatch: pytest.MonkeyPatch,
     work: Callable[[Engine], str],
 ) -> None:
-    monkeypatch.setattr(registry, "SILENCE", 0.3)
+    monkeypatch.setattr(registry, "SILENCE_TIMEOUT", 0.3)
     for answer in (messages(LAYER, then=silent), silent):
         wire.tell(CREATE, answer)
         wire.tell(PUSH, answer)
-        with pytest.raises(Away, match="team/tools:1"):
+        with pytest.raises(EngineAway, match="team/tools:1"):
             work(answering)
 
 
@@ -135,7 +135,7 @@ def test_the_login_goes_along(
 
 @pytest.mark.parametrize("end", [breaks, half])
 def test_a_build_that_breaks_off_is_told(wire: Wire, answering: Engine, end: Callable[[Request], None]) -> None:
-    context = Context()
+    context = BuildContext()
     context.add("Dockerfile", b"FROM scratch\n")
 
     def swallow(request: Request) -> None:
@@ -146,7 +146,7 @@ def test_a_build_that_breaks_off_is_told(wire: Wire, answering: Engine, end: Cal
 
     wire.tell(BUILD, swallow)
     with pytest.raises(Unreachable, match="was interrupted"):
-        build.build(answering, build.Order(context.stream), say=lambda _: None, builder=build.CLASSIC)
+        build.build(answering, build.BuildRequest(context.stream), say=lambda _: None, builder=build.CLASSIC)
 
 
 @pytest.mark.parametrize(

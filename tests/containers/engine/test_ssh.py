@@ -17,7 +17,7 @@ import pytest
 from podium.core.containers import Engine
 from podium.core.containers.engine.address import parse
 from podium.core.containers.engine.connections import close_all, patiently, shared
-from podium.core.containers.engine.errors import Away
+from podium.core.containers.engine.errors import EngineAway
 from podium.core.delivery.environment import healing
 from podium.core.delivery.environment.runtime import EnvironmentRuntime
 from podium.core.delivery.rollout import carry_out, phases
@@ -61,7 +61,7 @@ def test_a_cut_line_is_told_and_opened_again(sshd: servers.Sshd) -> None:
     address = parse(sshd.address())
     assert shared(address).info()["ServerVersion"] and shared(address) is shared(address)
     sshd.line.cut()
-    with pytest.raises(Away, match=r"the connection to ssh://.* broke|cannot be reached"):
+    with pytest.raises(EngineAway, match=r"the connection to ssh://.* broke|cannot be reached"):
         for _ in range(50):
             shared(address).info()
             time.sleep(0.02)
@@ -85,7 +85,7 @@ def test_silence_is_noticed_within_five_seconds(sshd: servers.Sshd) -> None:
     interval, count = (int(options[name]) for name in ("ServerAliveInterval", "ServerAliveCountMax"))
     assert interval * (count + 1) <= 5, "ssh itself notices it: a question each interval, and so many without an answer"
     sshd.line.freeze()
-    with pytest.raises(Away, match="broke"):
+    with pytest.raises(EngineAway, match="broke"):
         engine.info()
     assert not engine.alive, "the line is frozen still: it was given up, and did not come back"
 
@@ -190,7 +190,7 @@ def test_while_the_line_is_cut_status_says_so_and_nothing_is_touched(docked: Doc
     assert docked.said[said:] == [], "it does not try again"
     [why] = map(str, now.differences)
     assert "ssh://" in why and "what runs is unknown" in why and now.serving == 1
-    with pytest.raises(Away):
+    with pytest.raises(EngineAway):
         healing.heal_environment(docked.project, docked.journal, docked.environment)
     assert docked.answers() == "1", "what served goes on serving"
     sshd.line.restore()

@@ -15,7 +15,7 @@ from podium.core.containers.observe.watcher import Watch
 from podium.core.domain.containers import EngineSnapshot
 from podium.core.domain.delivery import How
 from podium.core.journal import Journal
-from podium.core.triggers.containers import Containers
+from podium.core.triggers.containers import EnvironmentWatchers
 
 from tests.containers.gate import Gate
 from tests.containers.yard import Yard
@@ -25,7 +25,7 @@ from tests.support import wait_until
 
 
 class Seen:
-    """Every picture that a watch gave, and every line that it said."""
+    """Every snapshot that a watch gave, and every line that it said."""
 
     def __init__(self) -> None:
         self.snapshots: list[EngineSnapshot] = []
@@ -152,7 +152,7 @@ def test_over_ssh_a_cut_line_is_noticed_told_and_mended(
 
 def test_the_agents_job_writes_pictures_samples_and_logs(yard: Yard) -> None:
     said: list[str] = []
-    job = Containers(said.append)
+    job = EnvironmentWatchers(said.append)
     with Journal.open(yard.project.state / "journal.db") as journal:
         job(yard.project, journal)
         assert journal.snapshots.get("production") is None, "nothing was ever deployed there"

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from podium.core.containers import Engine
 from podium.core.containers.observe.log_collector import LogKeeper, read_all
-from podium.core.containers.observe.log_file import LogStore, Parser, Place
+from podium.core.containers.observe.log_file import LogPosition, LogStore, Parser
 from podium.core.containers.observe.snapshot import take
 from podium.core.containers.observe.watcher import Watch
-from podium.core.delivery.environment.replica_logs import Following
+from podium.core.delivery.environment.replica_logs import LogFollower
 from podium.core.domain.containers import EngineSnapshot
 from podium.core.errors import NotFound, Unreachable
 from podium.core.journal import Journal
@@ -29,7 +29,7 @@ def keeper(yard: Yard, directory: Path, engine: Engine | None = None) -> LogKeep
     return LogKeeper(engine or yard.engine, lambda each: directory / f"{each.replica}.log", secrets=("hush-hush",))
 
 
-def picture(yard: Yard) -> EngineSnapshot:
+def snapshot(yard: Yard) -> EngineSnapshot:
     return take(yard.engine, yard.project, yard.environment)
 
 
@@ -46,8 +46,8 @@ def test_streams_times_secrets_long_lines_and_the_end(yard: Yard, tmp_path: Path
     before = time.time()
     yard.run("a", script)
     kept = keeper(yard, tmp_path)
-    wait_until(lambda: picture(yard).containers[0].state == "exited")
-    kept.see(picture(yard))
+    wait_until(lambda: snapshot(yard).containers[0].state == "exited")
+    kept.see(snapshot(yard))
     wait_until(kept.caught_up)
     kept.close()
     log = LogFile(tmp_path / "a.log")
@@ -73,7 +73,7 @@ def test_whoever_comes_later_goes_on_where_the_file_ends(yard: Yard, tmp_path: P
     path = tmp_path / "a.log"
     for _ in range(5):
         kept = keeper(yard, tmp_path)
-        kept.see(picture(yard))
+        kept.see(snapshot(yard))
         wait_until(lambda: path.exists() and path.stat().st_size)
         kept.close()
         with path.open("r+b") as file:  # as a process leaves it that is killed while it writes
@@ -114,14 +114,14 @@ def test_across_cuts_and_a_restart_nothing_is_lost_or_doubled(yard: Yard, gate: 
 def test_a_follower_ends_when_it_is_told_to_and_when_the_container_goes(yard: Yard, tmp_path: Path) -> None:
     one = yard.run("a")
     kept = keeper(yard, tmp_path)
-    kept.see(picture(yard))
+    kept.see(snapshot(yard))
     wait_until(kept.caught_up)
     yard.engine.api.remove_container(one, force=True)
     wait_until(lambda: not kept._followers[one].alive)
-    kept.see(picture(yard))
+    kept.see(snapshot(yard))
     assert kept._followers == {}
     yard.run("b")
-    kept.see(picture(yard))
+    kept.see(snapshot(yard))
     wait_until(kept.caught_up)
     kept.close()
     assert not any(each.alive for each in kept._followers.values())
@@ -130,10 +130,10 @@ def test_a_follower_ends_when_it_is_told_to_and_when_the_container_goes(yard: Ya
 def test_one_writer_at_a_time_and_the_next_takes_over(yard: Yard, tmp_path: Path) -> None:
     yard.run("a", "i=0; while :; do echo $i; i=$((i+1)); sleep 0.02; done")
     first, second = keeper(yard, tmp_path), keeper(yard, tmp_path)
-    first.see(picture(yard))
+    first.see(snapshot(yard))
     path = tmp_path / "a.log"
     wait_until(lambda: len(texts(path)) > 10)
-    second.see(picture(yard))
+    second.see(snapshot(yard))
     wait_until(second.caught_up)
     first.close()
     size = len(texts(path))
@@ -165,9 +165,9 @@ def test_frames_in_any_pieces_give_the_same_records() -> None:
     whole = b"".join(
         frame(1 + number % 2, b"x" * number + (b"\n" if number % 5 else b""), number * 700_000) for number in range(200)
     )
-    wanted = Parser(Place()).feed(whole)
+    wanted = Parser(LogPosition()).feed(whole)
     for size in (1, 7, 8, 100, 4096):
-        parser = Parser(Place())
+        parser = Parser(LogPosition())
         assert b"".join(parser.feed(whole[at : at + size]) for at in range(0, len(whole), size)) == wanted
     # Three lines are there already, slightly out of order as two streams may be, one of two in the same millisecond is
     # not.
@@ -175,10 +175,10 @@ def test_frames_in_any_pieces_give_the_same_records() -> None:
     again = b"".join(
         frame(1, b"%d\n" % number, at) for number, at in enumerate((5_000_000, 4_000_000, 5_000_001, 5_000_002))
     )
-    assert Parser(Place(times[1], times)).feed(again) == b"2026-01-01T00:00:00.005Z o 3\n"
-    gone = Parser(Place(times[1], times)).feed(again[len(again) // 4 :])
+    assert Parser(LogPosition(times[1], times)).feed(again) == b"2026-01-01T00:00:00.005Z o 3\n"
+    gone = Parser(LogPosition(times[1], times)).feed(again[len(again) // 4 :])
     assert gone.count(b"\n") == 3, "what the engine has lost since must not take other lines with it"
-    secret = Parser(Place(), encoded(("hush-hush",)))
+    secret = Parser(LogPosition(), encoded(("hush-hush",)))
     parts = frame(1, b"a hush-", 1) + frame(1, b"hush b\n", 2)
     assert b"hush" not in secret.feed(parts)
 
@@ -198,7 +198,7 @@ def test_a_full_disk_is_told_once_and_what_is_missing_is_read_again(
 
     monkeypatch.setattr(os, "write", refuse)
     kept = LogKeeper(yard.engine, lambda each: tmp_path / f"{each.replica}.log", say=said.append)
-    kept.see(picture(yard))
+    kept.see(snapshot(yard))
     wait_until(lambda: said)
     full = False
     path = tmp_path / "a.log"
@@ -211,14 +211,14 @@ def test_a_full_disk_is_told_once_and_what_is_missing_is_read_again(
 def test_all_replicas_as_one_in_the_order_of_time(yard: Yard) -> None:
     with Journal.open(yard.project.state / "journal.db") as journal:
         with pytest.raises(NotFound, match="nothing that runs"):
-            nothing = Following(yard.project, journal, yard.environment)
+            nothing = LogFollower(yard.project, journal, yard.environment)
             try:
                 nothing.catch_up()
             finally:
                 nothing.close()
         for name in ("a", "b", "c"):
             yard.run(name, f"i=0; while [ $i -lt 40 ]; do echo {name}$i; i=$((i+1)); sleep 0.02; done; sleep 1000")
-        following = Following(yard.project, journal, yard.environment)
+        following = LogFollower(yard.project, journal, yard.environment)
         try:
             following.catch_up()
             assert set(following.files) == {"a", "b", "c"}
@@ -239,7 +239,7 @@ def test_all_replicas_as_one_in_the_order_of_time(yard: Yard) -> None:
 def test_an_engine_that_is_away_is_told_where_nothing_was_kept(yard: Yard, gate: Gate) -> None:
     gate.cut()
     with Journal.open(yard.project.state / "journal.db") as journal:
-        following = Following(yard.project, journal, yard.environment)
+        following = LogFollower(yard.project, journal, yard.environment)
         try:
             with pytest.raises(Unreachable, match="no Docker engine answers"):
                 following.catch_up()

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 from podium.core.containers import Engine
 from podium.core.containers.engine import labels as names
-from podium.core.delivery.drivers.docker.create import Names
+from podium.core.delivery.drivers.docker.create import EngineNames
 from podium.core.delivery.repair import plan as repair
 from podium.core.delivery.rollout import phases
 from podium.core.delivery.status import status as environments
 from podium.core.domain.delivery import EnvironmentStatus, ReplicaState
-from podium.core.domain.repair import Kind
+from podium.core.domain.repair import DifferenceKind
 from podium.core.errors import Refused
 from podium.core.identity.account import whoami
 from podium.core.identity.processes import started_at
-from podium.core.triggers.containers import Containers
+from podium.core.triggers.containers import EnvironmentWatchers
 
 from tests.delivery.docker.docked import Docked
 from tests.delivery.light import Load
@@ -39,13 +39,13 @@ def docked(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> I
 def watched(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Iterator[Docked]:
     """With the eyes of an agent, and none of its healing. One for all these tests: each leaves it mended."""
     made = Docked(tmp_path_factory.mktemp("watched"), engine)
-    job = Containers(made.said.append)
+    job = EnvironmentWatchers(made.said.append)
     try:
         made.version(1)
         made.deploy(1)
         made.journal.agent.claim(os.getpid(), started_at(os.getpid()) or 0.0, whoami())
         job(made.project, made.journal)
-        wait_until(lambda: made.journal.snapshots.get("staging"), what="the first picture")
+        wait_until(lambda: made.journal.snapshots.get("staging"), what="the first snapshot")
         yield made
     finally:
         job.close()
@@ -56,16 +56,16 @@ def status(docked: Docked) -> EnvironmentStatus:
     return environments.status(docked.project, docked.journal, docked.environment)
 
 
-def kinds(docked: Docked) -> set[tuple[Kind, str]]:
+def kinds(docked: Docked) -> set[tuple[DifferenceKind, str]]:
     return {(each.kind, each.subject) for each in status(docked).differences}
 
 
 def picture_says(docked: Docked, test: Callable[[dict[str, str]], bool], within: float = NOTICED) -> None:
-    """Until the picture's containers, as {name: state}, pass."""
+    """Until the snapshot's containers, as {name: state}, pass."""
 
     def passes() -> bool:
-        picture = docked.journal.snapshots.get("staging")
-        return picture is not None and test({each.replica or each.role: each.state for each in picture.containers})
+        snapshot = docked.journal.snapshots.get("staging")
+        return snapshot is not None and test({each.replica or each.role: each.state for each in snapshot.containers})
 
     wait_until(passes, within, what=str(docked.journal.snapshots.get("staging")))
 
@@ -78,7 +78,7 @@ def repaired(docked: Docked, remove: list[str] | None = None) -> None:
         seen = load.total
         wait_until(lambda: load.total > seen + 20)
     assert load.failures == [], docked.evidence()
-    # Where an agent follows, its picture of the engine comes a moment after what was done there.
+    # Where an agent follows, its snapshot of the engine comes a moment after what was done there.
     wait_until(lambda: status(docked).differences == (), NOTICED, what=str(status(docked).differences))
     assert {row.state for row in docked.runtime.replicas(1)} == {ReplicaState.READY}
 
@@ -96,8 +96,13 @@ def test_a_replica_that_somebody_ended_is_noticed_shown_and_mended(watched: Dock
     do()
     state = {"kill": "exited", "stop": "exited", "pause": "paused", "remove": None}[how]
     picture_says(watched, lambda seen: seen.get(first.id) == state and seen.get(second.id) == "running")
-    kind = {"kill": Kind.STOPPED, "stop": Kind.STOPPED, "pause": Kind.PAUSED, "remove": Kind.GONE}[how]
-    wait_until(lambda: {(kind, first.id), (Kind.MISSING, "staging")} <= kinds(watched), 1.0)
+    kind = {
+        "kill": DifferenceKind.STOPPED,
+        "stop": DifferenceKind.STOPPED,
+        "pause": DifferenceKind.PAUSED,
+        "remove": DifferenceKind.GONE,
+    }[how]
+    wait_until(lambda: {(kind, first.id), (DifferenceKind.MISSING, "staging")} <= kinds(watched), 1.0)
     words = next(each.words for each in status(watched).differences if each.kind is kind)
     assert {"kill": "exit code 137", "stop": "exit code", "pause": "is paused", "remove": "its container was removed"}[
         how
@@ -110,10 +115,10 @@ def test_a_proxy_that_somebody_removed_or_paused_comes_back(watched: Docked) -> 
         watched.engine.api.remove_container(container, force=True)
 
     def proxies() -> list[str]:
-        picture = watched.journal.snapshots.get("staging")
+        snapshot = watched.journal.snapshots.get("staging")
         return (
-            sorted(each.state for each in picture.containers if each.role == names.PROXY_ROLE)
-            if picture is not None
+            sorted(each.state for each in snapshot.containers if each.role == names.PROXY_ROLE)
+            if snapshot is not None
             else []
         )
 
@@ -136,7 +141,7 @@ def test_a_proxy_that_somebody_removed_or_paused_comes_back(watched: Docked) -> 
 
 
 def test_a_container_made_by_hand_is_told_and_removed_only_when_it_was_shown(watched: Docked, shell_image: str) -> None:
-    labels = {**Names(watched.project, "staging").labels(names.REPLICA_ROLE).all(), names.REPLICA: "by-hand"}
+    labels = {**EngineNames(watched.project, "staging").labels(names.REPLICA_ROLE).all(), names.REPLICA: "by-hand"}
     api = watched.engine.api
     made = api.create_container(
         shell_image, ["sleep", "1000"], labels=labels, name=f"podium-test-by-hand-{os.getpid()}"
@@ -144,7 +149,7 @@ def test_a_container_made_by_hand_is_told_and_removed_only_when_it_was_shown(wat
     api.start(made)
     picture_says(watched, lambda seen: seen.get("by-hand") == "running")
     name = f"podium-test-by-hand-{os.getpid()}"
-    wait_until(lambda: kinds(watched) == {(Kind.STRAY, name)}, 1.0)
+    wait_until(lambda: kinds(watched) == {(DifferenceKind.STRAY, name)}, 1.0)
     plan = repair.plan(watched.project, watched.journal, watched.environment.name)
     assert plan.steps[0] == f"remove the container {name}" and "will be removed" in plan.warnings[0]
     assert plan.arguments == {"remove": name}
@@ -155,9 +160,9 @@ def test_a_container_made_by_hand_is_told_and_removed_only_when_it_was_shown(wat
 
 def test_a_replica_off_its_network_is_connected_again(watched: Docked) -> None:
     first = watched.runtime.replicas()[0]
-    network = Names(watched.project, "staging").of()
+    network = EngineNames(watched.project, "staging").of()
     watched.engine.api.disconnect_container_from_network(first.container, network)
-    wait_until(lambda: (Kind.NETWORK, first.id) in kinds(watched), NOTICED, what="an event of a network")
+    wait_until(lambda: (DifferenceKind.NETWORK, first.id) in kinds(watched), NOTICED, what="an event of a network")
     # Without traffic: what was underway to it hangs until it times out, as no packet says that it is gone.
     assert repair.carry_out(watched.runtime, who="anna")["left"] == [] and watched.answers() == "1"
     assert network in watched.engine.inspect(first.container)["NetworkSettings"]["Networks"]
@@ -168,7 +173,7 @@ def test_without_an_agent_a_status_looks_for_itself_and_a_change_under_way_is_le
     docked.deploy(1)
     first = docked.runtime.replicas()[0]
     docked.engine.api.kill(first.container)
-    wait_until(lambda: (Kind.STOPPED, first.id) in kinds(docked), 2.0)
+    wait_until(lambda: (DifferenceKind.STOPPED, first.id) in kinds(docked), 2.0)
     assert docked.journal.snapshots.get("staging") is None
     with docked.journal.locks.take("environment staging", "ben", "a deploy"), pytest.raises(Refused, match="ben"):
         repair.carry_out(docked.runtime, who="anna")

@@ -32,11 +32,11 @@ def docked(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> I
     ("when", "phase"),
     [
         ("spawn", "-"),
-        ("before", phases.STARTED),
-        ("after", phases.HEALTHY),
-        ("before", phases.SHIFTED),
-        ("after", phases.SHIFTED),
-        ("before", phases.KEPT),
+        ("before", phases.START),
+        ("after", phases.WAIT_HEALTHY),
+        ("before", phases.SHIFT),
+        ("after", phases.SHIFT),
+        ("before", phases.CLEAN_UP),
     ],
 )
 def test_a_deploy_killed_at_a_phase_is_undone_or_finished(docked: Docked, when: str, phase: str) -> None:
@@ -47,7 +47,7 @@ def test_a_deploy_killed_at_a_phase_is_undone_or_finished(docked: Docked, when: 
         crash(docked, "deploy", 2, when, phase)
         [line] = recovery.recover(docked.project, docked.journal)
     assert load.failures == [], docked.evidence()
-    finished = phases.reached(phase, phases.SHIFTED) and (phase, when) != (phases.SHIFTED, "before")
+    finished = phases.reached(phase, phases.SHIFT) and (phase, when) != (phases.SHIFT, "before")
     assert line.endswith("was finished" if finished else "was undone")
     assert history.serving(docked.journal, "staging") == (2 if finished else 1) and docked.answers() == (
         "2" if finished else "1"
@@ -58,7 +58,7 @@ def test_a_deploy_killed_at_a_phase_is_undone_or_finished(docked: Docked, when: 
 
 def test_a_first_deploy_killed_leaves_nothing(docked: Docked) -> None:
     docked.version(1)
-    crash(docked, "deploy", 1, "after", phases.HEALTHY)
+    crash(docked, "deploy", 1, "after", phases.WAIT_HEALTHY)
     assert docked.things()["containers"] == 3
     recovery.recover(docked.project, docked.journal)
     assert docked.things() == {"containers": 0, "networks": 0, "volumes": 0} and docked.runtime.replicas() == []
@@ -114,27 +114,27 @@ def squat(docked: Docked, address: str) -> str:
 def test_an_engine_that_is_away_leaves_a_failed_change_to_whoever_looks_next(
     docked: Docked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from podium.core.containers.engine.errors import Away
-    from podium.core.delivery.drivers.docker.place import Place
+    from podium.core.containers.engine.errors import EngineAway
+    from podium.core.delivery.drivers.docker.place import EngineObjects
 
     docked.version(1)
     docked.version(2)
     docked.deploy(1)
 
     def gone(*_: object) -> None:
-        raise Away("the engine is away")
+        raise EngineAway("the engine is away")
 
     def cut(real: Verb) -> Verb:
         def start(rollout: Rollout) -> None:
             real(rollout)
-            away.setattr(Place, "find", gone)
-            raise Away("the engine is away")
+            away.setattr(EngineObjects, "find", gone)
+            raise EngineAway("the engine is away")
 
         return start
 
     with pytest.MonkeyPatch.context() as away:
-        replace_phase(monkeypatch, phases.STARTED, cut)
-        with pytest.raises(Away):
+        replace_phase(monkeypatch, phases.START, cut)
+        with pytest.raises(EngineAway):
             docked.deploy(2)
         assert recovery.recover(docked.project, docked.journal) == [] and len(docked.journal.ledger.open()) == 1
     [line] = recovery.recover(docked.project, docked.journal)

@@ -74,7 +74,7 @@ def test_haproxy_on_the_host_in_front_of_containers(docked: Docked) -> None:
     docked.version(2)
     docked.deploy(1)
     assert (
-        all(isinstance(each.housing, ProcessProxyHost) for each in docked.runtime.proxy.instances)
+        all(isinstance(each.placement, ProcessProxyHost) for each in docked.runtime.proxy.instances)
         and docked.containers("proxy") == []
     )
     with Load(docked.port, rate=100) as load:
@@ -184,6 +184,7 @@ def test_captures_of_containers_are_ours_and_told_apart(docked: Docked) -> None:
         )
         told = dict(line.split("=", 1) for line in found["Config"]["Env"])
         assert told["PODIUM_SERVING_CAPTURE_RATE"] == "1.0" and told["PODIUM_SERVING_REPLICA"] in ("v1-1", "v1-2")
+        assert told["PODIUM_SERVING_GUARD"] == f"{told['PODIUM_SERVING_CAPTURE_DIR']}/guard"
 
 
 def test_environments_of_processes_do_not_load_docker(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from podium.core.containers import Engine, Labels
 from podium.core.containers.engine import labels as names
 from podium.core.containers.images import build, store
-from podium.core.containers.images.context import Context
+from podium.core.containers.images.context import BuildContext
 from podium.core.delivery.status import image_prune
 from podium.core.domain.containers import Image
 from podium.core.domain.delivery import DeploymentState, How, Replica, ReplicaState
@@ -27,7 +27,7 @@ def shop(engine: Engine, shell_image: str, tmp_path: Path, monkeypatch: pytest.M
     with shops.opened(tmp_path / "shop", engine, shell_image) as made:
         environment = Environment("production", driver="docker", keep=1, keep_stopped=1)
         made.project = replace(made.project, environments={"production": environment})
-        monkeypatch.setattr(image_prune, "_MIN_AGE", 0)
+        monkeypatch.setattr(image_prune, "_MIN_AGE_SECONDS", 0)
         yield made
 
 
@@ -35,7 +35,7 @@ def stand_in(
     shop: Shop, number: int, *, content: str = "", role: str = names.IMAGE_ROLE, dependencies: str = "", tag: str = ""
 ) -> Image:
     version = shop.add(number, lambda dest: (dest / "MLmodel").write_text(f"number: {number}\n"))
-    context = Context()
+    context = BuildContext()
     context.add("Dockerfile", f"FROM {shop.project.docker.base}\nCOPY model/ /\n".encode())
     context.add("model/opt/x", f"{number} {content} {role}".encode())
     more = {names.DEPENDENCIES: dependencies} if dependencies else {}
@@ -43,7 +43,7 @@ def stand_in(
     if role == names.IMAGE_ROLE:
         labels |= recipe.labels(version, version.digest, "", "", shop.project.name) | more
     name = tag or f"podium-test/prune-{shop.project.home.parent.name}:v{number}".lower()
-    built = build.build(shop.engine, build.Order(context.stream, name, labels), say=shop.say)
+    built = build.build(shop.engine, build.BuildRequest(context.stream, name, labels), say=shop.say)
     made = Image(version.model, number, str(shop.engine.address), built.image_id, built.image_id, time.time(), tag=name)
     if role == names.IMAGE_ROLE:
         shop.journal.images.put(made)
@@ -127,8 +127,8 @@ def test_images_that_were_built_over_and_dependencies_without_an_image(
     assert len(found) == 2 and used.image_id not in found
     assert "took its place" in found[over.image_id]
     assert "no image stands on" in " ".join(found.values())
-    monkeypatch.setattr(image_prune, "_MIN_AGE", 3600)
-    assert image_prune.find(shop.project, shop.journal, say=shop.say) == [], "a build may be under way"
+    monkeypatch.setattr(image_prune, "_MIN_AGE_SECONDS", 3600)
+    assert image_prune.find(shop.project, shop.journal, say=shop.say) == [], "a build may be running"
 
 
 def test_an_engine_that_is_away_is_told(shop: Shop, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from podium.core.changes import plan
 from podium.core.config import load
 from podium.core.delivery.status import image_prune_plan
-from podium.core.domain.containers import IMAGES, Image, Unneeded, read_unneeded
+from podium.core.domain.containers import IMAGES, Image, UnneededImage, read_unneeded
 from podium.core.domain.plans import Plan
 from podium.core.domain.project import Project
 from podium.core.domain.runs import Run, RunState, Trigger
@@ -18,8 +18,8 @@ from podium.core.errors import NotFound
 from podium.core.journal import Journal
 
 ENGINE = "unix:///here"
-OLD = Unneeded(ENGINE, "sha256:one", "shop:v1", 1, 2_000_000, "no environment needs this version")
-LAYERS = Unneeded(ENGINE, "sha256:deps", "deps:x", None, 500_000, "no image stands on these dependencies")
+OLD = UnneededImage(ENGINE, "sha256:one", "shop:v1", 1, 2_000_000, "no environment needs this version")
+LAYERS = UnneededImage(ENGINE, "sha256:deps", "deps:x", None, 500_000, "no image stands on these dependencies")
 
 
 @pytest.fixture
@@ -41,11 +41,11 @@ def planned(
     project: Project,
     journal: Journal,
     monkeypatch: pytest.MonkeyPatch,
-    found: Sequence[Unneeded],
+    found: Sequence[UnneededImage],
     away: str = "",
     newest: int = 1,
 ) -> Plan:
-    def find(_: Project, __: Journal, *, newest: int, say: Callable[[str], None]) -> list[Unneeded]:
+    def find(_: Project, __: Journal, *, newest: int, say: Callable[[str], None]) -> list[UnneededImage]:
         if away:
             say(away)
         return list(found)
@@ -82,7 +82,9 @@ def test_the_step_removes_what_was_agreed_and_notes_it(
 ) -> None:
     found = planned(project, journal, monkeypatch, [OLD, LAYERS])
 
-    def prune(_: Project, __: Journal, which: Sequence[Unneeded], *, say: Callable[[str], None]) -> list[Unneeded]:
+    def prune(
+        _: Project, __: Journal, which: Sequence[UnneededImage], *, say: Callable[[str], None]
+    ) -> list[UnneededImage]:
         assert tuple(which) == (OLD, LAYERS)
         return [OLD]
 

@@ -13,7 +13,7 @@ from podium.core.delivery.environment.runtime import EnvironmentRuntime
 from podium.core.delivery.status.container_differences import beside, compare
 from podium.core.domain.containers import Container, EngineSnapshot
 from podium.core.domain.delivery import Replica, ReplicaState
-from podium.core.domain.repair import Kind, Severity
+from podium.core.domain.repair import DifferenceKind, Severity
 
 from tests.delivery.light import MODEL, World
 
@@ -62,25 +62,32 @@ def test_one_that_is_as_it_should_be(runtime: EnvironmentRuntime) -> None:
 @pytest.mark.parametrize(
     ("more", "kind", "words", "repair"),
     [
-        ({"image_id": "sha256:" + "f" * 64}, Kind.IMAGE, "runs image ffffffffffff instead of right", "replace"),
-        ({"labels": {names.VERSION: "7"}}, Kind.LABELS, "labelled with version 7 instead of 1", "replace"),
+        (
+            {"image_id": "sha256:" + "f" * 64},
+            DifferenceKind.IMAGE,
+            "runs image ffffffffffff instead of right",
+            "replace",
+        ),
+        ({"labels": {names.VERSION: "7"}}, DifferenceKind.LABELS, "labelled with version 7 instead of 1", "replace"),
         (
             {"labels": {names.COMMIT: "e" * 40, names.MODEL: "other"}},
-            Kind.LABELS,
+            DifferenceKind.LABELS,
             "model other instead of tiny, commit eeeeeeeeeeee instead of",
             "replace",
         ),
         (
             {"labels": {names.DIGEST: "sha256:other"}},
-            Kind.LABELS,
+            DifferenceKind.LABELS,
             "digest sha256:other instead of sha256:files",
             "replace",
         ),
-        ({"networks": ("bridge",)}, Kind.NETWORK, "is not on the environment's network", "connect"),
-        ({"health": "unhealthy"}, Kind.UNHEALTHY, "is unhealthy", "restart"),
+        ({"networks": ("bridge",)}, DifferenceKind.NETWORK, "is not on the environment's network", "connect"),
+        ({"health": "unhealthy"}, DifferenceKind.UNHEALTHY, "is unhealthy", "restart"),
     ],
 )
-def test_what_differs(runtime: EnvironmentRuntime, more: dict[str, Any], kind: Kind, words: str, repair: str) -> None:
+def test_what_differs(
+    runtime: EnvironmentRuntime, more: dict[str, Any], kind: DifferenceKind, words: str, repair: str
+) -> None:
     [found] = compare(runtime, ROW, container(runtime, **more), busy=False)
     assert (
         (found.kind, found.subject, found.severity) == (kind, ROW.id, Severity.PROBLEM)
@@ -89,7 +96,7 @@ def test_what_differs(runtime: EnvironmentRuntime, more: dict[str, Any], kind: K
     )
     [idle] = compare(runtime, replace(ROW, weight=0), container(runtime, **more), busy=False)
     assert idle.severity is Severity.WARNING, "nobody's requests go there"
-    assert compare(runtime, ROW, container(runtime, **more), busy=True) == [], "a change under way explains it"
+    assert compare(runtime, ROW, container(runtime, **more), busy=True) == [], "a running change explains it"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +106,11 @@ def test_restarts_are_told_and_left_to_people(
     runtime: EnvironmentRuntime, restarts: int, severity: Severity, times: str
 ) -> None:
     [found] = compare(runtime, ROW, container(runtime, restarts=restarts), busy=False)
-    assert (found.kind, found.severity, found.repairable) == (Kind.RESTARTED, severity, False) and times in found.words
+    assert (found.kind, found.severity, found.repairable) == (
+        DifferenceKind.RESTARTED,
+        severity,
+        False,
+    ) and times in found.words
     assert (
         compare(
             runtime,
@@ -112,9 +123,9 @@ def test_restarts_are_told_and_left_to_people(
 
 
 def test_what_nobody_here_made(runtime: EnvironmentRuntime) -> None:
-    from podium.core.delivery.drivers.docker.create import Names
+    from podium.core.delivery.drivers.docker.create import EngineNames
 
-    called = Names(runtime.project, "staging")
+    called = EngineNames(runtime.project, "staging")
     ours = [
         container(runtime),
         Container("p", called.proxy(1), "staging", names.PROXY_ROLE, "running", 0.0),
@@ -130,4 +141,6 @@ def test_what_nobody_here_made(runtime: EnvironmentRuntime) -> None:
     coming = Replica("staging-v2-1", "staging", 2, "v2-1", 8080, ReplicaState.STARTING)
     found = beside(runtime, [ROW, coming], EngineSnapshot("staging", "", 0.0, (*ours, *foreign)))
     assert [each.subject for each in found] == ["by-hand", "copy", "third-proxy"]
-    assert all(each.kind is Kind.STRAY and each.repair == f"remove the container {each.subject}" for each in found)
+    assert all(
+        each.kind is DifferenceKind.STRAY and each.repair == f"remove the container {each.subject}" for each in found
+    )

@@ -15,7 +15,7 @@ from podium.core.delivery.rollout.carry_out import begin
 from podium.core.delivery.status import status as environments
 from podium.core.domain.delivery import DeploymentState, How, ReplicaState
 from podium.core.domain.plans import Plan
-from podium.core.domain.repair import Kind
+from podium.core.domain.repair import DifferenceKind
 from podium.core.errors import NotFound, Refused
 
 from tests.delivery.light import Load, World
@@ -50,8 +50,8 @@ def test_a_dead_replica_is_started_again_while_the_other_serves(world: World) ->
         wait_until(lambda: not world.runtime.driver.alive(victim))
         plan = planned(world)
         assert {(each.kind, each.subject) for each in plan.differences} >= {
-            (Kind.GONE, victim.id),
-            (Kind.MISSING, "staging"),
+            (DifferenceKind.GONE, victim.id),
+            (DifferenceKind.MISSING, "staging"),
         }
         assert f"start {victim.id} again" in plan.steps and plan.steps[-1].startswith("look again")
         assert repaired(world) == []
@@ -76,11 +76,11 @@ def test_weights_that_somebody_changed_a_killed_proxy_and_a_replica_that_nobody_
     world.version(2)
     world.deploy(1)
     world.deploy(2)
-    world.runtime.proxy.instances[1].runtime.order(
+    world.runtime.proxy.instances[1].runtime.execute(
         "set server replicas/v1-1 weight 50", "set server replicas/v2-1 weight 0"
     )
     plan = planned(world)
-    assert [each.kind for each in plan.differences] == [Kind.WEIGHT, Kind.WEIGHT]
+    assert [each.kind for each in plan.differences] == [DifferenceKind.WEIGHT, DifferenceKind.WEIGHT]
     assert set(plan.steps[:-1]) == {"give staging-v1-1 weight 0", "give staging-v2-1 weight 100"}
     assert repaired(world) == [] and world.weights() == {"v1-1": 0, "v1-2": 0, "v2-1": 100, "v2-2": 100}
 
@@ -91,7 +91,7 @@ def test_weights_that_somebody_changed_a_killed_proxy_and_a_replica_that_nobody_
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not world.runtime.proxy.alive())
     plan = planned(world)
-    assert {each.kind for each in plan.differences} == {Kind.PROXY, Kind.MISSING}
+    assert {each.kind for each in plan.differences} == {DifferenceKind.PROXY, DifferenceKind.MISSING}
     assert repaired(world) == [] and world.answers() == "2"
     assert world.weights() == {"v1-1": 0, "v1-2": 0, "v2-1": 100, "v2-2": 100}
 
@@ -168,7 +168,7 @@ def test_an_interrupted_change_is_undone_first(world: World) -> None:
     world.deploy(1)
     begin(world.runtime, world.order(How.DEPLOY, 2), "sha256:x")
     plan = planned(world)
-    assert [each.kind for each in plan.differences] == [Kind.INTERRUPTED] and plan.steps[
+    assert [each.kind for each in plan.differences] == [DifferenceKind.INTERRUPTED] and plan.steps[
         0
     ] == "finish or undo the deploy of version 2"
     assert repaired(world) == []

@@ -19,7 +19,15 @@ import pytest
 from podium.core.delivery.host import daemon
 from podium.core.delivery.replay import comparing, judging, report, shadows
 from podium.core.delivery.replay.replay_step import carry_out, gate_check, keep, limits_of, parameters
-from podium.core.delivery.replay.sending import CANDIDATE, CHAMPION, MAX_FAILURES_AT_START, Endpoint, Pair, Sender, Sent
+from podium.core.delivery.replay.sending import (
+    CANDIDATE,
+    CHAMPION,
+    MAX_FAILURES_AT_START,
+    AnswerPair,
+    Endpoint,
+    ReplayAnswers,
+    Sender,
+)
 from podium.core.domain.models import Version
 from podium.core.domain.project import Check
 from podium.core.domain.replay import ReplayLimits, ReplayReport
@@ -177,7 +185,7 @@ def pairs(
     predictions: Any = (1.0,),
     status: int = 200,
     champion_status: int = 200,
-) -> list[Pair]:
+) -> list[AnswerPair]:
     compared = (
         comparing.compare(answer([1.0]), answer(list(predictions)), tolerance=None)
         if status == champion_status == 200
@@ -185,7 +193,7 @@ def pairs(
     )
     words = "" if status == 200 else str(status)
     wobble = [1.0 + 0.05 * (number % 7) for number in range(count)]
-    return [Pair(champion_status, status, champion * each, candidate * each, compared, words) for each in wobble]
+    return [AnswerPair(champion_status, status, champion * each, candidate * each, compared, words) for each in wobble]
 
 
 DEFAULT_LIMITS = ReplayLimits()
@@ -193,9 +201,9 @@ SLOW_ALLOWED = ReplayLimits(max_slowdown=100.0)
 
 
 def verdicts(
-    found: list[Pair], limits: ReplayLimits = DEFAULT_LIMITS, hopeless: set[int] | None = None
+    found: list[AnswerPair], limits: ReplayLimits = DEFAULT_LIMITS, hopeless: set[int] | None = None
 ) -> list[Verdict]:
-    return [check.verdict for check in judging.judge(judging.figures(Sent(found, hopeless or set())), limits)]
+    return [check.verdict for check in judging.judge(judging.figures(ReplayAnswers(found, hopeless or set())), limits)]
 
 
 P, F, E, I = Verdict.PASS, Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE  # noqa: E741
@@ -221,14 +229,14 @@ P, F, E, I = Verdict.PASS, Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE  # 
         (pairs(195) + pairs(5, candidate=0.05), [P, P, P, P]),
     ],
 )
-def test_verdicts(found: list[Pair], expected: list[Verdict]) -> None:
+def test_verdicts(found: list[AnswerPair], expected: list[Verdict]) -> None:
     assert verdicts(found) == expected
 
 
 def test_a_slowdown_that_may_be_chance_is_inconclusive() -> None:
     found = pairs(100) + pairs(7, candidate=0.03)
     assert verdicts(found)[3] is Verdict.INCONCLUSIVE
-    assert "may be chance" in judging.judge(judging.figures(Sent(found)), ReplayLimits())[3].message
+    assert "may be chance" in judging.judge(judging.figures(ReplayAnswers(found)), ReplayLimits())[3].message
 
 
 def test_a_side_that_stopped_answering() -> None:

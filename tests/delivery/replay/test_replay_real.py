@@ -113,7 +113,7 @@ def podium(cockpit: Cockpit, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def quiet(cockpit: Cockpit) -> bool:
-    return not [holder for holder in cockpit.journal.locks.all() if holder.name.startswith(shadows._LOCK)]
+    return not [holder for holder in cockpit.journal.locks.all() if holder.name.startswith(shadows._LOCK_PREFIX)]
 
 
 OPTIONS = ("-e", "production", "--limit", "60", "--max-slowdown", "1000%")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 from podium.core.delivery.rollout import abort, phases, rollout, undo
 from podium.core.delivery.rollout.rollout import Phase, Rollout
-from podium.core.delivery.rollout.undo import Fate
+from podium.core.delivery.rollout.undo import UndoAction
 from podium.core.domain.delivery import Deployment, DeploymentState, How
 from podium.core.domain.rollout import RolloutState
 from podium.core.errors import Interrupted, PodiumError, RunFailed, Unreachable
@@ -20,14 +20,14 @@ from tests.delivery.light import World
 BY_PHASE = {
     # phase           deploy   promote  rollback
     "": ("undone", "undone", "undone"),
-    phases.READ: ("undone", "undone", "undone"),
-    phases.STARTED: ("undone", "undone", "undone"),
-    phases.HEALTHY: ("undone", "undone", "undone"),
-    phases.WARMED: ("undone", "undone", "undone"),
-    phases.SHIFTED: ("undone", "undone", "stays"),
-    phases.ALIASED: ("undone", "undone", "stays"),
-    phases.DRAINED: ("undone", "undone", "stays"),
-    phases.VERIFIED: ("stays", "stays", "stays"),
+    phases.NOTE: ("undone", "undone", "undone"),
+    phases.START: ("undone", "undone", "undone"),
+    phases.WAIT_HEALTHY: ("undone", "undone", "undone"),
+    phases.WARM_UP: ("undone", "undone", "undone"),
+    phases.SHIFT: ("undone", "undone", "stays"),
+    phases.MOVE_ALIASES: ("undone", "undone", "stays"),
+    phases.DRAIN: ("undone", "undone", "stays"),
+    phases.VERIFY: ("stays", "stays", "stays"),
 }
 VERBS = (How.DEPLOY, How.PROMOTE, How.ROLLBACK)
 CASES = [(phase, verb, row[place]) for phase, row in BY_PHASE.items() for place, verb in enumerate(VERBS)]
@@ -99,7 +99,7 @@ def stop_at_next_phase(monkeypatch: pytest.MonkeyPatch, error: BaseException, th
                 raised.append(problem)
                 raise problem
             done.append(name)
-            if name == phases.ALIASED:
+            if name == phases.MOVE_ALIASES:
                 phases.move_aliases(each)
 
         return carry_out
@@ -108,7 +108,7 @@ def stop_at_next_phase(monkeypatch: pytest.MonkeyPatch, error: BaseException, th
         if then is not None:
             raise then
 
-    monkeypatch.setattr(rollout, "PHASES", tuple(Phase(name, phase(name)) for name in phases.ORDER))
+    monkeypatch.setattr(rollout, "PHASES", tuple(Phase(name, phase(name)) for name in phases.SEQUENCE))
     monkeypatch.setattr(undo, "_weights", part)
     return done
 
@@ -130,15 +130,15 @@ def test_what_becomes_of_a_rollout_that_stops(
     assert [each.id for each in world.journal.ledger.open()] == ([made.id] if ending.left_open else [])
     assert RolloutState.from_json(now.data).given_up == ending.given_up
     assert done == (list(phases.after(phase)) if ending.finishes else [])
-    assert now.phase == (phases.KEPT if ending.finishes else phase)
+    assert now.phase == (phases.CLEAN_UP if ending.finishes else phase)
     stays = verb is How.ROLLBACK and outcome == "stays" and not ending.left_open
-    quarantined_now = stays and not phases.reached(phase, phases.ALIASED)
+    quarantined_now = stays and not phases.reached(phase, phases.MOVE_ALIASES)
     assert (world.journal.quarantine.find("tiny", 2) is not None) == quarantined_now
 
 
 def test_what_is_left_and_fails_is_said_and_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     stop_at_next_phase(monkeypatch, Interrupted("Ctrl-C"), RunFailed("disk full"))
-    made = row(world, phases.VERIFIED, How.DEPLOY)
+    made = row(world, phases.VERIFY, How.DEPLOY)
     with pytest.raises(Interrupted):
         Rollout(world.runtime, made).run()
     now = world.journal.ledger.get(made.id)
@@ -155,14 +155,14 @@ def test_the_decision_needs_no_more_than_the_table_says() -> None:
 @pytest.mark.parametrize(
     ("weights", "stopped", "wanted"),
     [
-        ({}, (), Fate.REMOVE),
-        ({"v2-1": 0}, (), Fate.REMOVE),
-        ({"v1-1": 100}, (), Fate.REMOVE),
-        ({}, ("v2-1",), Fate.KEEP),
-        ({"v2-1": 100}, (), Fate.LEAVE),
-        ({"v2-1": 100}, ("v2-1",), Fate.LEAVE),
+        ({}, (), UndoAction.REMOVE),
+        ({"v2-1": 0}, (), UndoAction.REMOVE),
+        ({"v1-1": 100}, (), UndoAction.REMOVE),
+        ({}, ("v2-1",), UndoAction.KEEP),
+        ({"v2-1": 100}, (), UndoAction.LEAVE),
+        ({"v2-1": 100}, ("v2-1",), UndoAction.LEAVE),
     ],
 )
-def test_what_becomes_of_a_new_replica(weights: dict[str, int], stopped: tuple[str, ...], wanted: Fate) -> None:
+def test_what_becomes_of_a_new_replica(weights: dict[str, int], stopped: tuple[str, ...], wanted: UndoAction) -> None:
     state = RolloutState(weights_before=weights, new_replicas=("v2-1",), stopped_before=stopped, proxy_ran=True)
     assert undo.fate(state, "v2-1") is wanted

@@ -129,7 +129,7 @@ def test_what_is_asked_while_the_last_stage_is_judged_is_obeyed(
 
     def slowly(self: canary.Canary, hold: canary._Hold) -> bool:
         decided = judged(self, hold)
-        if decided and not self._runtime.journal.orders.after(self._deployment.id):
+        if decided and not self._runtime.journal.canary_requests.after(self._deployment.id):
             canary.request(self._runtime.journal, "staging", what, who="ops", why="just now")
         return decided
 
@@ -147,9 +147,11 @@ def test_what_was_asked_before_all_traffic_moves_is_obeyed_still(world: World, m
     check_abort = canary.Canary.check_abort
 
     def late(self: canary.Canary) -> None:
-        with pytest.raises(Refused, match="no canary is under way"):
+        with pytest.raises(Refused, match="no canary is running"):
             canary.request(self._runtime.journal, "staging", CanaryRequest.PAUSE, who="ops")
-        self._runtime.journal.orders.add(self._deployment.id, CanaryRequest.ABORT, "ops", environment="staging", why="")
+        self._runtime.journal.canary_requests.add(
+            self._deployment.id, CanaryRequest.ABORT, "ops", environment="staging", why=""
+        )
         check_abort(self)
 
     monkeypatch.setattr(canary.Canary, "check_abort", late)
@@ -250,7 +252,7 @@ def test_podium_yaml_may_keep_a_failed_canary_out_of_quarantine_and_its_plan_war
 
 def test_without_a_canary_there_is_nothing_to_order(world: World) -> None:
     for what in CanaryRequest:
-        with pytest.raises(Refused, match="no canary is under way in staging"):
+        with pytest.raises(Refused, match="no canary is running in staging"):
             canary.request(world.journal, "staging", what, who="ops")
 
 

@@ -44,7 +44,7 @@ def settled(world: World) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("phase", phases.ORDER)
+@pytest.mark.parametrize("phase", phases.SEQUENCE)
 def test_deploy_killed_at_any_phase_is_undone_or_finished(world: World, phase: str, when: str) -> None:
     world.change(replicas=1)
     world.version(1)
@@ -54,7 +54,7 @@ def test_deploy_killed_at_any_phase_is_undone_or_finished(world: World, phase: s
         crash(world, "deploy", 2, when, phase)
         [line] = recovery.recover(world.project, world.journal)
     assert load.failures == [], world.evidence()
-    finished = phases.reached(phase, phases.SHIFTED) and (phase, when) != (phases.SHIFTED, "before")
+    finished = phases.reached(phase, phases.SHIFT) and (phase, when) != (phases.SHIFT, "before")
     assert line.endswith("was finished" if finished else "was undone")
     state = DeploymentState.SUCCEEDED if finished else DeploymentState.UNDONE
     assert world.journal.ledger.history("staging")[0].state is state
@@ -66,7 +66,7 @@ def test_deploy_killed_at_any_phase_is_undone_or_finished(world: World, phase: s
 
 
 @pytest.mark.parametrize(
-    ("when", "phase"), [("before", phases.SHIFTED), ("after", phases.SHIFTED), ("before", phases.ALIASED)]
+    ("when", "phase"), [("before", phases.SHIFT), ("after", phases.SHIFT), ("before", phases.MOVE_ALIASES)]
 )
 def test_rollback_killed_around_the_weight_change(world: World, phase: str, when: str) -> None:
     world.change(replicas=1)
@@ -76,7 +76,7 @@ def test_rollback_killed_around_the_weight_change(world: World, phase: str, when
     world.deploy(2)
     crash(world, "rollback", 1, when, phase)
     recovery.recover(world.project, world.journal)
-    finished = (when, phase) != ("before", phases.SHIFTED)
+    finished = (when, phase) != ("before", phases.SHIFT)
     assert world.answers() == ("1" if finished else "2")
     assert (world.journal.quarantine.find("tiny", 2) is not None) == finished
     settled(world)
@@ -109,7 +109,7 @@ def test_replica_that_was_started_but_never_noted_is_found_and_ended(world: Worl
 def test_first_deploy_killed_leaves_nothing_behind(world: World) -> None:
     world.change(replicas=1)
     world.version(1)
-    crash(world, "deploy", 1, "after", phases.HEALTHY)
+    crash(world, "deploy", 1, "after", phases.WAIT_HEALTHY)
     assert world.runtime.proxy.whole()
     recovery.recover(world.project, world.journal)
     assert not world.runtime.proxy.alive() and world.runtime.replicas() == []
@@ -120,7 +120,7 @@ def test_next_change_settles_the_interrupted_one_first(world: World) -> None:
     for number in (1, 2, 3):
         world.version(number)
     world.deploy(1)
-    crash(world, "deploy", 2, "after", phases.WARMED)
+    crash(world, "deploy", 2, "after", phases.WARM_UP)
     status = environments.status(world.project, world.journal, world.environment)
     assert any("was interrupted" in each.words for each in status.differences)
     world.deploy(3)
@@ -138,7 +138,7 @@ def test_proxy_killed_with_the_process_comes_back_with_the_weights_of_before(wor
     world.version(1)
     world.version(2)
     world.deploy(1)
-    crash(world, "deploy", 2, "before", phases.SHIFTED)
+    crash(world, "deploy", 2, "before", phases.SHIFT)
     world.runtime.proxy.stop()
     recovery.recover(world.project, world.journal)
     wait_until(lambda: not healing.heal_environment(world.project, world.journal, world.environment))

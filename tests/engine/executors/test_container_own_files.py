@@ -17,15 +17,15 @@ from pathlib import Path
 import pytest
 from podium.core.containers import Engine, Labels
 from podium.core.containers.engine import labels as names
-from podium.core.containers.engine.errors import Away
+from podium.core.containers.engine.errors import EngineAway
 from podium.core.containers.images import build
-from podium.core.containers.images.context import Context
-from podium.core.delivery.drivers import Setting
+from podium.core.containers.images.context import BuildContext
+from podium.core.delivery.drivers import DriverContext
 from podium.core.delivery.drivers.docker.captures import bring
-from podium.core.delivery.drivers.docker.place import Place
+from podium.core.delivery.drivers.docker.place import EngineObjects
 from podium.core.domain.project import ContainerSpec, Environment, Git, Mlflow, Project
 from podium.core.engine.executors.container import image
-from podium.core.engine.executors.container.spec import BuildFile, StepSpec
+from podium.core.engine.executors.container.spec import BuildFile, ContainerStepSpec
 from podium.core.engine.executors.container.transfer import bring_back, send
 from podium.core.errors import RunFailed
 from podium.core.journal import Journal
@@ -49,10 +49,10 @@ def answering(wire: Wire) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def order(wire: Wire, tmp_path: Path) -> StepSpec:
+def spec(wire: Wire, tmp_path: Path) -> ContainerStepSpec:
     home = tmp_path / "home"
     (home / "state").mkdir(parents=True)
-    return StepSpec(
+    return ContainerStepSpec(
         wire.address,
         "lab",
         home,
@@ -131,12 +131,12 @@ def cut(name: str, size: int, then: Callable[[Request], object] = breaks) -> Ans
     return answer
 
 
-def test_a_file_that_vanishes_while_it_is_sent(wire: Wire, answering: Engine, order: StepSpec) -> None:
-    big(order.root / "a.bin")
-    gone = big(order.root / "b.bin")
+def test_a_file_that_vanishes_while_it_is_sent(wire: Wire, answering: Engine, spec: ContainerStepSpec) -> None:
+    big(spec.root / "a.bin")
+    gone = big(spec.root / "b.bin")
     wire.tell("PUT /containers/c1/archive", removing(gone))
     with pytest.raises(RunFailed, match=f"^sending the run's files: {re.escape(str(gone))}: No such file or directory"):
-        send(answering, "c1", order, lambda _: None)
+        send(answering, "c1", spec, lambda _: None)
 
 
 def _image(directory: Path) -> Callable[[], Iterator[bytes]]:
@@ -146,71 +146,71 @@ def _image(directory: Path) -> Callable[[], Iterator[bytes]]:
 
 
 def _model(directory: Path) -> Callable[[], Iterator[bytes]]:
-    context = Context()
+    context = BuildContext()
     context.tree("model", directory)
     return context.stream
 
 
 @pytest.mark.parametrize("made", [_image, _model])
 def test_a_file_that_vanishes_while_an_image_is_built_of_it(
-    wire: Wire, answering: Engine, order: StepSpec, made: Callable[[Path], Callable[[], Iterator[bytes]]]
+    wire: Wire, answering: Engine, spec: ContainerStepSpec, made: Callable[[Path], Callable[[], Iterator[bytes]]]
 ) -> None:
-    directory = order.root / "tools"
+    directory = spec.root / "tools"
     big(directory / "a.bin")
     gone = big(directory / "b.bin")
     context = made(directory)
     wire.tell("POST /build", removing(gone))
     with pytest.raises(RunFailed, match=rf"{re.escape(str(gone))}.*No such file or directory"):
-        build.build(answering, build.Order(context), say=lambda _: None, builder=build.CLASSIC)
+        build.build(answering, build.BuildRequest(context), say=lambda _: None, builder=build.CLASSIC)
 
 
-def test_a_full_disk_while_an_output_is_fetched(wire: Wire, answering: Engine, order: StepSpec) -> None:
+def test_a_full_disk_while_an_output_is_fetched(wire: Wire, answering: Engine, spec: ContainerStepSpec) -> None:
     wire.tell(ARCHIVE, archive(tarred("out.bin", 4 << 20)))
     with full_disk(), pytest.raises(RunFailed, match=r"^fetching output out.bin: .*too large"):
-        bring_back(answering, "c1", order, lambda _: None)
-    assert not list(order.state.iterdir())
+        bring_back(answering, "c1", spec, lambda _: None)
+    assert not list(spec.state.iterdir())
     said: list[str] = []
-    bring_back(answering, "c1", order, said.append)
-    assert (order.root / "out.bin").stat().st_size == 4 << 20 and said == ["fetched out.bin: 4 MB"]
+    bring_back(answering, "c1", spec, said.append)
+    assert (spec.root / "out.bin").stat().st_size == 4 << 20 and said == ["fetched out.bin: 4 MB"]
 
 
-def test_a_state_directory_that_is_gone(wire: Wire, answering: Engine, order: StepSpec) -> None:
+def test_a_state_directory_that_is_gone(wire: Wire, answering: Engine, spec: ContainerStepSpec) -> None:
     wire.tell(ARCHIVE, archive(tarred("out.bin", 100)))
     with pytest.raises(RunFailed, match=r"^fetching output out.bin: .*No such file or directory"):
-        bring_back(answering, "c1", replace(order, state=order.state / "none"), lambda _: None)
+        bring_back(answering, "c1", replace(spec, state=spec.state / "none"), lambda _: None)
 
 
 def test_an_engine_that_goes_away_while_an_output_is_fetched_is_away(
-    wire: Wire, answering: Engine, order: StepSpec
+    wire: Wire, answering: Engine, spec: ContainerStepSpec
 ) -> None:
     wire.tell(ARCHIVE, cut("out.bin", 4 << 20))
-    with pytest.raises(Away, match=r"^fetching output out.bin: the Docker engine at "):
-        bring_back(answering, "c1", order, lambda _: None)
+    with pytest.raises(EngineAway, match=r"^fetching output out.bin: the Docker engine at "):
+        bring_back(answering, "c1", spec, lambda _: None)
 
 
-def test_an_engine_that_falls_silent_while_an_output_is_fetched_is_away(wire: Wire, order: StepSpec) -> None:
+def test_an_engine_that_falls_silent_while_an_output_is_fetched_is_away(wire: Wire, spec: ContainerStepSpec) -> None:
     end = threading.Event()
     wire.tell(ARCHIVE, cut("out.bin", 4 << 20, then=lambda _: end.wait()))
     with (
         wire.engine(timeout=1) as answering,
-        pytest.raises(Away, match=r"^fetching output out.bin: the Docker engine at "),
+        pytest.raises(EngineAway, match=r"^fetching output out.bin: the Docker engine at "),
     ):
-        bring_back(answering, "c1", order, lambda _: None)
+        bring_back(answering, "c1", spec, lambda _: None)
     end.set()
 
 
 @pytest.fixture
-def place(wire: Wire, tmp_path: Path) -> Iterator[Place]:
+def place(wire: Wire, tmp_path: Path) -> Iterator[EngineObjects]:
     environment = Environment("staging", driver="docker", host=str(wire.address))
     mlflow = Mlflow(f"sqlite:///{tmp_path}/none.db", "tiny", "tiny")
     project = Project("tiny", tmp_path, tmp_path, Git(), mlflow, {}, {}, {"staging": environment}, {}, {}, {})
     labels = Labels(project.name, project.home, names.REPLICA_ROLE, {names.ENVIRONMENT: "staging"}).all()
     wire.tell("GET /containers/json", document([{"Id": "c1", "Names": ["/one"], "State": "running", "Labels": labels}]))
     with Journal.open(project.state / "journal.db") as journal:
-        yield Place(Setting(project, journal, environment, tmp_path / "there", lambda _: None))
+        yield EngineObjects(DriverContext(project, journal, environment, tmp_path / "there", lambda _: None))
 
 
-def test_captures(wire: Wire, place: Place, tmp_path: Path) -> None:
+def test_captures(wire: Wire, place: EngineObjects, tmp_path: Path) -> None:
     """A full disk here is no fault of the engine's, and what was brought before stays; an engine that goes away is."""
     name = "capture/capture-v1-1.jsonl"
     wire.tell(ARCHIVE, archive(tarred(name, 100)))
@@ -219,7 +219,7 @@ def test_captures(wire: Wire, place: Place, tmp_path: Path) -> None:
     with full_disk(), pytest.raises(RunFailed, match=r"^bringing captured requests: .*too large"):
         bring(place, into)
     wire.tell(ARCHIVE, cut(name, 4 << 20))
-    with pytest.raises(Away, match=r"^bringing captured requests: "):
+    with pytest.raises(EngineAway, match=r"^bringing captured requests: "):
         bring(place, into)
     assert [(path.name, path.stat().st_size) for path in into.iterdir()] == [("capture-v1-1.jsonl", 100)]
     assert list(into.parent.iterdir()) == [into]

@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 from podium.core.containers import Engine
 from podium.core.containers.engine.address import Address
-from podium.core.containers.engine.errors import Away
+from podium.core.containers.engine.errors import EngineAway
 from podium.core.containers.images import store
 from podium.core.containers.observe.cgroups import _namespace
 from podium.core.domain.project import ContainerSpec
 from podium.core.domain.runs import PIPELINE, RunState, Trigger
 from podium.core.engine.executors.container import image, orphans, transfer
-from podium.core.engine.executors.container.ending import ExitCode
-from podium.core.engine.executors.container.spec import StepSpec
+from podium.core.engine.executors.container.ending import ContainerExitCode
+from podium.core.engine.executors.container.spec import ContainerStepSpec
 from podium.core.engine.executors.container.wrapper import WRAPPER
 from podium.core.journal import Journal
 
@@ -45,10 +45,10 @@ def engine(wire: Wire) -> Iterator[Engine]:
         yield made
 
 
-def ordered(root: Path, *outputs: str, **changes: Any) -> StepSpec:
+def ordered(root: Path, *outputs: str, **changes: Any) -> ContainerStepSpec:
     state = root / ".podium"
     state.mkdir(exist_ok=True)
-    made = StepSpec(
+    made = ContainerStepSpec(
         address=Address("unix", path="/x"),
         project="p",
         home=root,
@@ -105,11 +105,11 @@ def test_outputs_replace_what_was_sent_and_nothing_that_was_not(
     }.items():
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         (target / name).write_text(text)
-    order = ordered(root, output)
-    (order.state / "journal.db").write_text("journal")
+    spec = ordered(root, output)
+    (spec.state / "journal.db").write_text("journal")
     sent = packed(target.name, {"changed": "after", "new": "made", "sub/more": "made", ".git/HEAD": "theirs"})
     wire.tell("GET /containers/c/archive", archive([sent]))
-    transfer.bring_back(engine, "c", order, lambda _: None)
+    transfer.bring_back(engine, "c", spec, lambda _: None)
     expected = {
         ".git/HEAD": "ref",
         ".venv/bin/python": "ours",
@@ -121,7 +121,7 @@ def test_outputs_replace_what_was_sent_and_nothing_that_was_not(
     found = tree(target)
     assert found.pop(".podium/journal.db", "journal") == "journal"
     assert found == expected
-    assert (order.state / "journal.db").read_text() == "journal"
+    assert (spec.state / "journal.db").read_text() == "journal"
 
 
 def test_a_file_in_the_place_of_a_directory_and_the_other_way_round(wire: Wire, engine: Engine, tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_an_image_that_was_just_built_is_not_the_oldest_one(wire: Wire, engine: 
 def test_an_engine_may_take_its_time_before_it_sends_an_image_and_is_named_when_it_breaks_off(
     wire: Wire, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("podium.core.containers.engine.client.SLOW", 4.0)
+    monkeypatch.setattr("podium.core.containers.engine.client.SLOW_TIMEOUT", 4.0)
     wire.tell(f"GET /images/{IMAGE}/json", document({"Id": IMAGE, "Size": 4}))
 
     def slow(request: Request) -> None:
@@ -185,7 +185,7 @@ def test_an_engine_may_take_its_time_before_it_sends_an_image_and_is_named_when_
                 request.close_connection = True
 
             wire.tell(f"GET /images/{IMAGE}/get", cut)
-            with pytest.raises(Away, match="reading the image") as caught:
+            with pytest.raises(EngineAway, match="reading the image") as caught:
                 store.transfer(engine, target, IMAGE, say=lambda _: None)
     assert "other.sock" not in caught.value.message
 
@@ -211,7 +211,7 @@ def test_a_container_whose_engine_was_away_waits_for_a_resume(
 
 @pytest.mark.parametrize(
     ("command", "code"),
-    [("sleep 0.3", ExitCode.TERMINATED_WELL), ("sleep 0.3; exit 3", 3), ("sleep 0.3; exit 180", 179)],
+    [("sleep 0.3", ContainerExitCode.TERMINATED_WELL), ("sleep 0.3; exit 3", 3), ("sleep 0.3; exit 180", 179)],
 )
 def test_a_command_that_leaves_well_after_it_was_told_to_end_is_told_apart(command: str, code: int) -> None:
     """The wrapper without its part that waits for a container's other processes, which here are the machine's."""

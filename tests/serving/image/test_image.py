@@ -59,9 +59,9 @@ def built(
     with shop.opened(tmp_path_factory.mktemp("shop"), engine, python_image) as made:
         for number, path in enumerate(models, 1):
             made.add(number, copied(path))
-        first = serving_images.build(made.project, made.journal, 1, run_id=7, say=made.say)
+        first = serving_images.build(made.project, made.journal, 1, run_id=7, say=made.say).image
         made.lines.clear()
-        second = serving_images.build(made.project, made.journal, 2, run_id=8, say=made.say)
+        second = serving_images.build(made.project, made.journal, 2, run_id=8, say=made.say).image
         yield made, first, second, made.said
 
 
@@ -206,7 +206,7 @@ def test_the_same_files_make_the_same_layers(
         context = recipe.serving_context(shop.dependencies(first.image_id), other)
         again = build.build(
             shop.engine,
-            build.Order(context.stream, labels=shop.label, fresh=True, network=False),
+            build.BuildRequest(context.stream, labels=shop.label, fresh=True, network=False),
             say=shop.say,
             builder=kind,
         )
@@ -219,7 +219,7 @@ def test_the_classic_builder_finds_its_cache(built: tuple[Shop, Image, Image, st
     made = []
     for number, path in enumerate([models[0], models[0], models[1]]):
         context = recipe.serving_context(shop.dependencies(first.image_id), path)
-        order = build.Order(
+        order = build.BuildRequest(
             context.stream,
             labels={**shop.label, names.VERSION: str(number)},
             arguments={"PODIUM_VERSION": str(number)},
@@ -260,7 +260,7 @@ def test_names_of_files_are_data(built: tuple[Shop, Image, Image, str], models: 
         (model / "data" / name).mkdir(parents=True)
         (model / "data" / name / name).write_text(name)
     (model / ".dockerignore").write_text("**\n")
-    order = build.Order(
+    order = build.BuildRequest(
         recipe.serving_context(shop.dependencies(first.image_id), model).stream, labels=shop.label, network=False
     )
     code = (
@@ -299,7 +299,7 @@ def test_a_model_that_does_not_load_is_no_image(built: tuple[Shop, Image, Image,
         (dest / "MLmodel").write_text(text)
 
     shop.add(6, download)
-    with pytest.raises(trial.Missing, match="podium_no_such_module") as caught:
+    with pytest.raises(trial.ModuleMissing, match="podium_no_such_module") as caught:
         serving_images.build(shop.project, shop.journal, 6, say=shop.say)
     assert "made with Python 3.2" in caught.value.hint
     assert "retrying with the whole of MLflow" in shop.said
@@ -328,9 +328,11 @@ def test_wheels_instead_of_the_index(built: tuple[Shop, Image, Image, str], mode
         stream.write("\npodiumtiny==1.0\n")
     requirements = replace(image_requirements.of_model(model), modules=())
 
-    def installed() -> build.Built:
+    def installed() -> build.BuildResult:
         context = recipe.dependencies_context(shop.project.docker.base, requirements, wheels)
-        return build.build(shop.engine, build.Order(context.stream, labels=shop.label, network=False), say=shop.say)
+        return build.build(
+            shop.engine, build.BuildRequest(context.stream, labels=shop.label, network=False), say=shop.say
+        )
 
     wheel(wheels, "podiumother", "1.0")
     with pytest.raises(RunFailed, match=r"ERROR: No matching distribution found for podiumtiny==1\.0"):

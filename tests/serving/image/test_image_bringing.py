@@ -17,7 +17,7 @@ from podium.core.containers import Engine, Labels, open_engine
 from podium.core.containers.engine import labels as names
 from podium.core.containers.engine.address import parse
 from podium.core.containers.images import build, registry, store
-from podium.core.containers.images.context import Context
+from podium.core.containers.images.context import BuildContext
 from podium.core.domain.containers import Image
 from podium.core.domain.models import Version
 from podium.core.errors import Interrupted, NotFound, Refused, RunFailed, Unreachable, UsageError
@@ -71,7 +71,7 @@ def version(shop: Shop, number: int) -> Version:
 
 def stand_in(shop: Shop, engine: Engine, of: Version) -> Image:
     """An image that is labelled as the version's, made in a moment."""
-    context = Context()
+    context = BuildContext()
     context.add("Dockerfile", f"FROM {shop.project.docker.base}\nCOPY model/ /\n".encode())
     context.tree("model/opt/podium/model", shop.files(of.version))
     labels = {
@@ -79,7 +79,7 @@ def stand_in(shop: Shop, engine: Engine, of: Version) -> Image:
         **recipe.labels(of, of.digest, "", "", shop.project.name),
     }
     tag = f"podium-test/{shop.project.home.name}:v{of.version}"
-    built = build.build(engine, build.Order(context.stream, tag, labels), say=shop.say)
+    built = build.build(engine, build.BuildRequest(context.stream, tag, labels), say=shop.say)
     return Image(of.model, of.version, str(engine.address), built.image_id, built.image_id, 1.0, tag=tag, seconds=12.5)
 
 
@@ -169,10 +169,10 @@ def test_what_is_no_repository(shop: Shop, into: str) -> None:
         serving_images.build(shop.project, shop.journal, 1, push=into, say=shop.say)
 
 
-def slow(shop: Shop, base: str, command: str) -> build.Order:
-    context = Context()
+def slow(shop: Shop, base: str, command: str) -> build.BuildRequest:
+    context = BuildContext()
     context.add("Dockerfile", f'FROM {base}\nRUN ["sh", "-c", "{command}"]\n'.encode())
-    return build.Order(context.stream, labels=shop.label, fresh=True, network=False)
+    return build.BuildRequest(context.stream, labels=shop.label, fresh=True, network=False)
 
 
 @pytest.mark.parametrize("kind", [build.BUILDKIT, build.CLASSIC])

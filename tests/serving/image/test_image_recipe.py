@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from podium.core.containers import Engine
 from podium.core.containers.images import buildkit_trace, sbom
-from podium.core.containers.images.context import Context
+from podium.core.containers.images.context import BuildContext
 from podium.core.errors import NotFound, PodiumError, Refused, RunFailed, UsageError
 from podium.core.serving import health
 from podium.core.serving.image import recipe
@@ -136,7 +136,7 @@ def test_requirements_are_never_part_of_a_dockerfile(tmp_path: Path) -> None:
     assert b"RUN id" in files["build/requirements.txt"]
 
 
-def unpacked(context: Context) -> dict[str, bytes]:
+def unpacked(context: BuildContext) -> dict[str, bytes]:
     with tarfile.open(fileobj=io.BytesIO(b"".join(context.stream()))) as tar:
         found = {}
         for member in tar:
@@ -149,7 +149,7 @@ def unpacked(context: Context) -> dict[str, bytes]:
 
 
 def test_a_context_is_a_matter_of_its_content_alone(tmp_path: Path) -> None:
-    one, two = Context(), Context()
+    one, two = BuildContext(), BuildContext()
     for number, name in enumerate(("b", "a/c", "a/ü" * 60, "a/\udcff")):
         path = tmp_path / str(number)
         path.write_text(name, errors="surrogateescape")
@@ -166,7 +166,7 @@ def test_a_context_is_a_matter_of_its_content_alone(tmp_path: Path) -> None:
 def test_a_file_that_shrinks_while_it_is_sent(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"x" * 3_000_000)
-    context = Context()
+    context = BuildContext()
     context.add("x", path)
     stream = context.stream()
     next(stream), next(stream)

@@ -19,18 +19,18 @@ from ....containers.engine.errors import own_files
 from ....errors import PodiumError
 from ...host.paths import private
 from .create import CAPTURE
-from .place import Place
+from .place import EngineObjects
 
-_WHAT = "bringing captured requests"
+_DOING = "bringing captured requests"
 _NAME = re.compile(r"capture-[A-Za-z0-9._-]{1,200}\.jsonl")
 # Far more than replicas keep (capture_bytes each); anything larger is a mistake.
 _MAX_BYTES = 8 << 30
 
 
-def bring(place: Place, into: Path) -> Path:
+def bring(place: EngineObjects, into: Path) -> Path:
     """Replaces `into` by the requests that the environment's replicas captured; readable by the owner only, complete
     or not at all. Empty if no replica exists."""
-    with own_files(_WHAT):
+    with own_files(_DOING):
         private(into.parent)
         fresh = Path(tempfile.mkdtemp(prefix=".captured-", dir=into.parent))
         try:
@@ -44,17 +44,17 @@ def bring(place: Place, into: Path) -> Path:
     return into
 
 
-def _extract(place: Place, container: str, into: Path) -> None:
+def _extract(place: EngineObjects, container: str, into: Path) -> None:
     """Copies the volume through any replica, even a stopped one. Takes only plain files with the names that replicas
     write."""
     engine = place.engine
-    with engine.doing(_WHAT):
+    with engine.doing(_DOING):
         try:
             stream = engine.fetch(container, CAPTURE)
         except docker_errors.NotFound:
             return
         total = 0
-        with own_files(_WHAT), tarfile.open(fileobj=_Stream(stream), mode="r|") as archive:
+        with own_files(_DOING), tarfile.open(fileobj=_Stream(stream), mode="r|") as archive:
             for member in archive:
                 name = PurePosixPath(member.name).name
                 content = archive.extractfile(member) if member.isfile() and _NAME.fullmatch(name) else None

@@ -24,8 +24,8 @@ __all__ = [
     "PORT",
     "PYTHON",
     "USER",
-    "Names",
-    "Recipe",
+    "ContainerRecipe",
+    "EngineNames",
     "capture_owner",
     "proxy",
     "relay",
@@ -35,17 +35,17 @@ __all__ = [
 SPEC = "podium.spec"
 RUN_DIR = "/run/podium"
 # Enough to examine a failure; without a limit the engine keeps logs for ever.
-_LOG: dict[str, Any] = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
+_LOG_CONFIG: dict[str, Any] = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
 _TMPFS = {"/tmp": "rw,nosuid,nodev,noexec,size=256m,mode=1777"}  # noqa: S108 - a container's own
 _MAX_PROCESSES = 512
 # Loading a model takes all the CPU that it can get; until a replica is healthy, serving replicas have priority.
 SHARES_AT_FIRST, SHARES = 256, 1024
-_RELAY_MEMORY = 128 << 20
-_WAITS = "import threading; threading.Event().wait()"
+_RELAY_MEMORY_BYTES = 128 << 20
+_WAIT_PROGRAM = "import threading; threading.Event().wait()"
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class EngineNames:
     """The names of an environment's things on an engine. Their suffix distinguishes two checkouts of a project."""
 
     project: Project
@@ -75,7 +75,7 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class ContainerRecipe:
     """One container to create, in the terms of the engine's API. `stamp` identifies the recipe and is stored in a
     label."""
 
@@ -86,7 +86,7 @@ class Recipe:
     def stamp(self) -> str:
         return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()[:16]
 
-    def stamped(self) -> Recipe:
+    def stamped(self) -> ContainerRecipe:
         return replace(self, config={**self.config, "Labels": {**self.config["Labels"], SPEC: self.stamp}})
 
 
@@ -97,8 +97,15 @@ def capture_owner() -> int | None:
 
 
 def replica(
-    called: Names, spec: ReplicaSpec, image: str, environment: Environment, *, network: str, capture: str, local: bool
-) -> Recipe:
+    called: EngineNames,
+    spec: ReplicaSpec,
+    image: str,
+    environment: Environment,
+    *,
+    network: str,
+    capture: str,
+    local: bool,
+) -> ContainerRecipe:
     """Returns the recipe of a replica. `image` is an id, or a name with a digest. `capture` is a directory of this
     machine if the engine is local, else the name of a volume. On this machine a replica runs as the user of this
     process, so that the captures belong to that user; if that is root, and on other machines, it runs as the image's
@@ -144,12 +151,12 @@ def replica(
     }
     if local and os.getuid() != 0:
         config["User"] = f"{os.getuid()}:{os.getgid()}"
-    return Recipe(called.replica(spec), config)
+    return ContainerRecipe(called.replica(spec), config)
 
 
 def proxy(
-    called: Names, instance: int, image: str, config: PurePath, mounts: list[dict[str, Any]], *, user: str
-) -> Recipe:
+    called: EngineNames, instance: int, image: str, config: PurePath, mounts: list[dict[str, Any]], *, user: str
+) -> ContainerRecipe:
     """Returns the recipe of an instance of HAProxy on the machine's own network: it listens on exactly bind:port,
     and no packet is translated on its way."""
     host = {
@@ -169,10 +176,10 @@ def proxy(
         "StopSignal": "SIGTERM",
         "Healthcheck": {"Test": ["NONE"]},
     }
-    return Recipe(called.proxy(instance), body)
+    return ContainerRecipe(called.proxy(instance), body)
 
 
-def relay(called: Names, image: str, volume: str) -> Recipe:
+def relay(called: EngineNames, image: str, volume: str) -> ContainerRecipe:
     """Returns the recipe of the relay, which only waits; its program runs inside it by exec. It uses the machine's
     own network, so that it reaches both the replicas and the proxy."""
     host = {
@@ -180,20 +187,20 @@ def relay(called: Names, image: str, volume: str) -> Recipe:
         "NetworkMode": "host",
         "Mounts": [mount(volume, RUN_DIR)],
         "RestartPolicy": {"Name": "unless-stopped"},
-        "Memory": _RELAY_MEMORY,
-        "MemorySwap": _RELAY_MEMORY,
+        "Memory": _RELAY_MEMORY_BYTES,
+        "MemorySwap": _RELAY_MEMORY_BYTES,
         "PidsLimit": _MAX_PROCESSES,
     }
     body = {
         "Image": image,
-        "Entrypoint": [PYTHON, "-I", "-S", "-c", _WAITS],
+        "Entrypoint": [PYTHON, "-I", "-S", "-c", _WAIT_PROGRAM],
         "Cmd": [],
         "User": f"{USER}:{USER}",
         "HostConfig": host,
         "Labels": called.labels(names.RELAY_ROLE).all(),
         "Healthcheck": {"Test": ["NONE"]},
     }
-    return Recipe(called.of("relay"), body)
+    return ContainerRecipe(called.of("relay"), body)
 
 
 def _hardened() -> dict[str, Any]:
@@ -202,7 +209,7 @@ def _hardened() -> dict[str, Any]:
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges"],
         "Init": True,
-        "LogConfig": _LOG,
+        "LogConfig": _LOG_CONFIG,
     }
 
 

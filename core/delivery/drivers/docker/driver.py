@@ -18,30 +18,30 @@ from ....logs.reader import LogFile
 from ...host.paths import INSTANCES, private
 from ...proxy.placement import ProcessProxyHost, ProxyHost
 from ...proxy.proxy import Instance, Proxy
-from ...proxy.transport import Direct, Transport
-from .. import OwnedNames, ReplicaSpec, Setting, Started
+from ...proxy.transport import DirectTransport, Transport
+from .. import DriverContext, OwnedNames, ReplicaSpec, StartedReplica
 from . import create
 from .captures import bring
 from .create import PORT, SPEC
-from .place import Place
+from .place import EngineObjects
 from .proxy import LocalProxyHost, RemoteProxyHost
-from .relay import Relayed
+from .relay import RelayTransport
 
 # Where a replica that ended at once is said to be: an address that leads nowhere (RFC 5737), never to another
 # container.
-_NOWHERE = "192.0.2.1"
+_UNUSED_ADDRESS = "192.0.2.1"
 _LOG_LINES = 15
 _HEALTH_LINES = 3
 _MAX_LAST_LINE = 200  # characters
-_KILLED = 137
+_KILLED_EXIT_CODE = 137
 
 
 class DockerDriver:
     """Implements Driver with containers: one per replica on the environment's own network."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: DriverContext) -> None:
         self.setting = setting
-        self.place = Place(setting)
+        self.place = EngineObjects(setting)
         self._images: dict[int, Image] = {}
 
     @property
@@ -50,7 +50,7 @@ class DockerDriver:
 
     # Transport
 
-    def _housing(self, instance: int) -> ProxyHost:
+    def _placement(self, instance: int) -> ProxyHost:
         if self.environment.proxy == "host":
             if not self.place.local:
                 hint = "remove `proxy`: HAProxy then runs beside them"
@@ -64,12 +64,12 @@ class DockerDriver:
 
     @cached_property
     def transport(self) -> Transport:
-        return Direct() if self.place.local else Relayed(self.place)
+        return DirectTransport() if self.place.local else RelayTransport(self.place)
 
     @cached_property
     def proxy(self) -> Proxy:
         return Proxy(
-            [Instance(number, self._housing(number), self.transport) for number in INSTANCES],
+            [Instance(number, self._placement(number), self.transport) for number in INSTANCES],
             patiently=self.place.patiently,
         )
 
@@ -135,10 +135,10 @@ class DockerDriver:
     def port(self, wanted: int, taken: Collection[int]) -> int:
         return PORT
 
-    def start(self, spec: ReplicaSpec) -> Started:
+    def start(self, spec: ReplicaSpec) -> StartedReplica:
         return self.place.patiently(lambda: self._start(spec))
 
-    def _start(self, spec: ReplicaSpec) -> Started:
+    def _start(self, spec: ReplicaSpec) -> StartedReplica:
         self.place.listing.forget()
         found = self.place.of_replica(spec.id)
         kept = next((one for one in found if one.id == spec.container and one.image_id), None)
@@ -165,7 +165,7 @@ class DockerDriver:
                     raise
         raise AssertionError("unreachable")
 
-    def _recipe(self, spec: ReplicaSpec, reference: str) -> create.Recipe:
+    def _recipe(self, spec: ReplicaSpec, reference: str) -> create.ContainerRecipe:
         return create.replica(
             self.place.called,
             spec,
@@ -187,11 +187,11 @@ class DockerDriver:
             os.chown(directory, owner, owner)
         return str(directory.resolve())
 
-    def _started(self, container: str, image: str) -> Started:
+    def _started(self, container: str, image: str) -> StartedReplica:
         found = self.place.start(container)
         networks: dict[str, dict[str, Any]] = found["NetworkSettings"].get("Networks") or {}
         address = next((str(one["IPAddress"]) for one in networks.values() if one.get("IPAddress")), "")
-        return Started(address or _NOWHERE, container=container, image=image)
+        return StartedReplica(address or _UNUSED_ADDRESS, container=container, image=image)
 
     def enable_restart(self, replica: Replica) -> None:
         """Lets the engine restart the replica from now on, also after a reboot without an agent, and gives it its
@@ -313,7 +313,7 @@ class DockerDriver:
             key = f"environments.{self.environment.name}.memory"
             words = f"than its {limit >> 20} MiB ({key})" if limit else f"than the machine had ({key} sets a limit)"
             return f"It was killed (exit code {code}) for using more memory {words}."
-        if code == _KILLED:
+        if code == _KILLED_EXIT_CODE:
             return "It was killed from outside (exit code 137), not for using too much memory."
         return f"It ended with exit code {code}." + (
             f" {clean(str(state['Error']))[:300]}" if state.get("Error") else ""

@@ -17,23 +17,23 @@ from ....containers.engine import labels as names
 from ....containers.engine.address import of_environment
 from ....containers.engine.connections import patiently, shared
 from ....containers.images import registry, store
-from ....containers.observe.listing import Listing, Seen, listing
+from ....containers.observe.listing import ListedContainer, Listing, listing
 from ....errors import NotFound, Refused
-from .. import Setting
-from .create import Names, Recipe
+from .. import DriverContext
+from .create import ContainerRecipe, EngineNames
 
 T = TypeVar("T")
-_GONE = (docker_errors.NotFound,)
+_GONE_ERRORS = (docker_errors.NotFound,)
 
 
-class Place:
+class EngineObjects:
     """Manages the containers, the network and the volumes of one environment of one checkout, and touches nothing
     else. Every method raises the errors of the engine."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: DriverContext) -> None:
         self.setting = setting
         self.address = of_environment(setting.project, setting.environment)
-        self.called = Names(setting.project, setting.environment.name)
+        self.called = EngineNames(setting.project, setting.environment.name)
         self.listing: Listing = listing(self.address, setting.project.name, setting.project.home)
 
     @property
@@ -56,7 +56,7 @@ class Place:
 
     # Containers
 
-    def find(self, role: str, replica: str = "") -> list[Seen]:
+    def find(self, role: str, replica: str = "") -> list[ListedContainer]:
         """Returns the environment's containers of a role, or of one replica."""
         return [
             one
@@ -66,15 +66,15 @@ class Place:
             and (not replica or one.replica == replica)
         ]
 
-    def of_replica(self, replica: str) -> list[Seen]:
+    def of_replica(self, replica: str) -> list[ListedContainer]:
         """Returns the containers of this replica id, whether a replica or the shadow of a replay."""
         return [*self.find(names.REPLICA_ROLE, replica), *self.find(names.SHADOW_ROLE, replica)]
 
-    def seen(self, container: str) -> Seen | None:
+    def seen(self, container: str) -> ListedContainer | None:
         found = self.patiently(self.listing.all).get(container)
         return found if found is not None and found.environment == self.setting.environment.name else None
 
-    def create(self, recipe: Recipe, *, replace: bool = True, address: str = "") -> str:
+    def create(self, recipe: ContainerRecipe, *, replace: bool = True, address: str = "") -> str:
         """Creates a container and returns its id, at `address` of its network if one is given. A container of this
         environment with the same name is removed first, or reused if `replace` is False; raises Refused if the name
         belongs to another owner."""
@@ -99,7 +99,7 @@ class Place:
         self.listing.forget()
         return str(made["Id"])
 
-    def _ours(self, recipe: Recipe) -> str:
+    def _ours(self, recipe: ContainerRecipe) -> str:
         """Returns this environment's container that already has the name."""
         other = self.engine.inspect(recipe.name)
         own: dict[str, str] = other["Config"].get("Labels") or {}
@@ -130,7 +130,7 @@ class Place:
         with engine.doing(f"stopping {self.name_of(container)}"):
             try:
                 engine.api.stop(container, timeout=max(1, round(grace)))
-            except _GONE:
+            except _GONE_ERRORS:
                 pass
             except docker_errors.APIError as error:
                 if "paused" not in str(error.explanation).lower():
@@ -145,7 +145,7 @@ class Place:
         with engine.doing(f"removing {self.name_of(container)}"):
             try:
                 engine.api.remove_container(container, v=True, force=True)
-            except _GONE:
+            except _GONE_ERRORS:
                 pass
             except docker_errors.APIError as error:
                 if error.status_code != 409 or "already in progress" not in str(error.explanation):
@@ -162,7 +162,7 @@ class Place:
         with engine.doing(f"reading the log of {self.name_of(container)}"):
             try:
                 return bytes(engine.api.logs(container, tail=lines))
-            except _GONE:
+            except _GONE_ERRORS:
                 return b""
 
     def inspect(self, container: str) -> dict[str, Any] | None:

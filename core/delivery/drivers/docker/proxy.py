@@ -11,13 +11,13 @@ from abc import ABC, abstractmethod
 from pathlib import Path, PurePath, PurePosixPath
 
 from ....containers.engine import labels as names
-from ....containers.observe.listing import Seen
+from ....containers.observe.listing import ListedContainer
 from ....errors import NotFound, Unreachable
 from ...host import ports
 from ...host.paths import INSTANCES, numbered, socket_path, write
 from ...proxy.placement import ProcessProxyHost, reason
-from .create import RUN_DIR, USER, Recipe, proxy, same_place
-from .place import Place
+from .create import RUN_DIR, USER, ContainerRecipe, proxy, same_place
+from .place import EngineObjects
 
 _SETTLE_SECONDS = 0.15
 
@@ -27,7 +27,7 @@ class ContainerProxyHost(ABC):
 
     socket: PurePath
 
-    def __init__(self, place: Place, instance: int) -> None:
+    def __init__(self, place: EngineObjects, instance: int) -> None:
         self.place = place
         self.instance = instance
         self.name = place.called.proxy(instance)
@@ -43,12 +43,12 @@ class ContainerProxyHost(ABC):
         return self.directory / numbered("proxy.log", self.instance)
 
     @abstractmethod
-    def recipe(self) -> Recipe: ...
+    def recipe(self) -> ContainerRecipe: ...
 
     def container(self) -> str | None:
         return next((one.id for one in self._mine() if one.running), None)
 
-    def _mine(self) -> list[Seen]:
+    def _mine(self) -> list[ListedContainer]:
         return [one for one in self.place.find(names.PROXY_ROLE) if one.name == self.name]
 
     def alive(self) -> bool:
@@ -123,11 +123,11 @@ class LocalProxyHost(ContainerProxyHost):
     """Mounts the environment's directory under its own path and runs as the user of this process, so that the socket
     is as private as without Docker."""
 
-    def __init__(self, place: Place, instance: int) -> None:
+    def __init__(self, place: EngineObjects, instance: int) -> None:
         super().__init__(place, instance)
         self.socket = socket_path(self.directory, instance)
 
-    def recipe(self) -> Recipe:
+    def recipe(self) -> ContainerRecipe:
         image = self.place.setting.environment.proxy_image
         mounts = same_place(self.directory, Path(self.socket))
         return proxy(self.place.called, self.instance, image, self.path, mounts, user=f"{os.getuid()}:{os.getgid()}")
@@ -149,13 +149,13 @@ class RemoteProxyHost(ContainerProxyHost):
     """Keeps configuration and socket in a volume that only it and the relay mount; in a directory of it, since the
     engine gives the volume itself to root."""
 
-    def __init__(self, place: Place, instance: int) -> None:
+    def __init__(self, place: EngineObjects, instance: int) -> None:
         super().__init__(place, instance)
         self._home = PurePosixPath(RUN_DIR) / "proxy"
         self._config = self._home / numbered("haproxy.cfg", instance)
         self.socket = self._home / numbered("proxy.sock", instance)
 
-    def recipe(self) -> Recipe:
+    def recipe(self) -> ContainerRecipe:
         image = self.place.setting.environment.proxy_image
         mounts = [{"Type": "volume", "Source": self.place.volume("proxy"), "Target": RUN_DIR}]
         return proxy(self.place.called, self.instance, image, self._config, mounts, user=f"{USER}:{USER}")

@@ -5,27 +5,38 @@ from __future__ import annotations
 
 import threading
 from pathlib import PurePath
+from typing import Final
 
 from ....containers import Engine
 from ....containers.engine import labels as names
-from ....containers.relay.client import Kept, Relay
+from ....containers.relay.client import Relay, RelayConnection
 from ....errors import NotFound, RunFailed, Unreachable
 from .create import PYTHON, relay
-from .place import Place
-
-_kept: dict[tuple[str, str, str], Kept] = {}
-_lock = threading.Lock()
+from .place import EngineObjects
 
 
-class Relayed:
+class RelayConnections:
+    """The connections of this process: one to the relay of each environment."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connections: dict[tuple[str, str, str], RelayConnection] = {}
+
+    def get(self, place: EngineObjects) -> RelayConnection:
+        key = (str(place.address), str(place.setting.project.home), place.setting.environment.name)
+        with self._lock:
+            return self._connections.setdefault(key, RelayConnection())
+
+
+_connections: Final = RelayConnections()
+
+
+class RelayTransport:
     """The Transport (proxy/transport.py) of such an environment."""
 
-    def __init__(self, place: Place) -> None:
-        key = (str(place.address), str(place.setting.project.home), place.setting.environment.name)
-        with _lock:
-            kept = _kept.setdefault(key, Kept())
+    def __init__(self, place: EngineObjects) -> None:
         self._place = place
-        self._relay = Relay(self._open, PYTHON, kept)
+        self._relay = Relay(self._open, PYTHON, _connections.get(place))
 
     def http(
         self, address: str, port: int, method: str, path: str, *, body: bytes | None = None, timeout: float = 2.0
@@ -75,7 +86,7 @@ class Relayed:
         return place.engine, container
 
 
-def image_for(place: Place) -> str:
+def image_for(place: EngineObjects) -> str:
     """Returns an image with the Python that a relay needs. Every image that Podium built has one: that of a replica
     on the engine, else the newest."""
     replicas = sorted(place.find(names.REPLICA_ROLE), key=lambda one: one.labels.get(names.VERSION, ""), reverse=True)

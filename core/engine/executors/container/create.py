@@ -14,24 +14,24 @@ from typing import Any
 
 from ....containers.engine.labels import ATTEMPT, RUN, STEP, STEP_ROLE, Labels
 from .mounts import Mount, mounts, on_this_machine
-from .spec import StepSpec
+from .spec import ContainerStepSpec
 from .wrapper import ENTRYPOINT
 
 HOME_DIRECTORY = "/home/podium"
 FINGERPRINT = "podium.fingerprint"
 # What follows a container's name once its step has failed and it is only there to be looked at.
-FAILED = "-failed"
+FAILED_SUFFIX = "-failed"
 # An engine keeps a container's output in files of its own, from which it is read again when the connection was lost.
 # Without a bound, a step that prints for ever would fill the engine's disk.
 LOG_BYTES = 128 << 20
-_LOG = {"Type": "local", "Config": {"max-size": f"{LOG_BYTES >> 20}m", "max-file": "2", "compress": "false"}}
+_LOG_CONFIG = {"Type": "local", "Config": {"max-size": f"{LOG_BYTES >> 20}m", "max-file": "2", "compress": "false"}}
 # Shared memory, of which the engine's 64 MB are too little for programs that hand arrays to their workers. It is used
 # only when it is filled.
-_SHARED_MEMORY = 1 << 30
+_SHARED_MEMORY_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class EngineFacts:
     """What the description depends on besides the step. `copies`: the engine is on another machine, so nothing can
     be mounted."""
 
@@ -41,9 +41,9 @@ class Surroundings:
     copies: bool
 
 
-def surroundings(info: Mapping[str, Any], *, local: bool) -> Surroundings:
+def surroundings(info: Mapping[str, Any], *, local: bool) -> EngineFacts:
     options = [str(option) for option in info.get("SecurityOptions") or ()]
-    return Surroundings(
+    return EngineFacts(
         int(info.get("NCPU") or 1),
         any("rootless" in option for option in options),
         any("userns" in option for option in options),
@@ -51,7 +51,7 @@ def surroundings(info: Mapping[str, Any], *, local: bool) -> Surroundings:
     )
 
 
-def name(spec: StepSpec) -> str:
+def name(spec: ContainerStepSpec) -> str:
     step = re.sub(r"[^A-Za-z0-9_.-]+", "_", spec.step)[:40].strip("_")
     project = re.sub(r"[^A-Za-z0-9_.-]+", "_", spec.project)[:30].strip("_")
     return f"podium-{project}-{spec.run}-{step}-{secrets.token_hex(3)}"
@@ -62,7 +62,7 @@ def step_labels(project: str, home: Path, run: int, step: str) -> Labels:
     return Labels(project, home, STEP_ROLE, {RUN: str(run), STEP: step})
 
 
-def fingerprint(spec: StepSpec, image_id: str, open_: Mapping[str, str], hidden: Sequence[str]) -> str:
+def fingerprint(spec: ContainerStepSpec, image_id: str, open_: Mapping[str, str], hidden: Sequence[str]) -> str:
     """Returns a hash that tells whether a container of an earlier worker does what the step would do now. It covers
     only the names of secrets."""
     argv = [_without(word, spec.secrets) for word in spec.argv]
@@ -89,14 +89,14 @@ def _without(text: str, secret_values: Sequence[str]) -> str:
     return text
 
 
-def user(around: Surroundings) -> str:
+def user(around: EngineFacts) -> str:
     """Returns the user that the command runs as: the caller, so that its files belong to the caller. A rootless
     engine maps its root to the caller."""
     return "0:0" if around.rootless else f"{os.getuid()}:{os.getgid()}"
 
 
 def description(
-    spec: StepSpec, around: Surroundings, image_id: str, open_: Mapping[str, str], mark: str
+    spec: ContainerStepSpec, around: EngineFacts, image_id: str, open_: Mapping[str, str], mark: str
 ) -> dict[str, Any]:
     """Returns the body of the engine's «create» request."""
     labels = {
@@ -126,7 +126,7 @@ def container_env(open_: Mapping[str, str]) -> dict[str, str]:
     return {"HOME": HOME_DIRECTORY, **open_, "TINI_KILL_PROCESS_GROUP": "1"}
 
 
-def host(spec: StepSpec, around: Surroundings) -> dict[str, Any]:
+def host(spec: ContainerStepSpec, around: EngineFacts) -> dict[str, Any]:
     """Returns the part of the description that concerns the engine's machine; a shell in a failed step's container
     gets the same."""
     container = spec.container
@@ -137,8 +137,8 @@ def host(spec: StepSpec, around: Surroundings) -> dict[str, Any]:
         "SecurityOpt": ["no-new-privileges"],
         "NetworkMode": network(spec, around),
         "Tmpfs": {HOME_DIRECTORY: f"rw,nosuid,nodev,exec,mode=0700,uid={who[0]},gid={who[1]}"},
-        "ShmSize": _SHARED_MEMORY,
-        "LogConfig": _LOG,
+        "ShmSize": _SHARED_MEMORY_BYTES,
+        "LogConfig": _LOG_CONFIG,
         "Mounts": []
         if around.copies
         else [_mount(mount) for mount in mounts(spec.root, spec.state, spec.tracking_uri)],
@@ -155,7 +155,7 @@ def host(spec: StepSpec, around: Surroundings) -> dict[str, Any]:
     return found
 
 
-def network(spec: StepSpec, around: Surroundings) -> str:
+def network(spec: ContainerStepSpec, around: EngineFacts) -> str:
     """Returns the network mode. A server on this machine's loopback address can only be reached from this machine's
     own network."""
     if not spec.container.network:

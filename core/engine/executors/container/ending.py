@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 
-class ExitCode(IntEnum):
+class ContainerExitCode(IntEnum):
     """Exit codes of a step's container that do not come from its command alone."""
 
     ENGINE_FAILED = 125
@@ -52,7 +52,7 @@ SIGNAL_BASE = 128
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class ContainerEnd:
     """How a container ended, as the engine has it."""
 
     exit_code: int
@@ -76,14 +76,14 @@ class Explanation:
     hint: str = ""
 
 
-def step_exit_code(end: End, *, signalled: bool) -> int:
+def step_exit_code(end: ContainerEnd, *, signalled: bool) -> int:
     """Returns the step's exit code; `signalled` is whether the worker had the step end."""
-    if end.exit_code != ExitCode.TERMINATED_WELL:
+    if end.exit_code != ContainerExitCode.TERMINATED_WELL:
         return end.exit_code
-    return ExitCode.TERMINATED if end.lost or signalled else 0
+    return ContainerExitCode.TERMINATED if end.lost or signalled else 0
 
 
-def explain(end: End, code: int, *, run: int, memory: int | None, shell_missing: bool) -> Explanation:
+def explain(end: ContainerEnd, code: int, *, run: int, memory: int | None, shell_missing: bool) -> Explanation:
     """Returns why the step failed with `code`; `memory` is its limit in bytes, None for none."""
     if end.out_of_memory:
         return _out_of_memory(code, memory)
@@ -92,7 +92,7 @@ def explain(end: End, code: int, *, run: int, memory: int | None, shell_missing:
             f"the engine was stopped while the step ran, and ended its container (exit code {code})",
             f"`podium resume {run}` does it again; an engine with live-restore leaves containers alone",
         )
-    if code == ExitCode.KILLED:
+    if code == ContainerExitCode.KILLED:
         return Explanation(
             "killed (exit code 137), but not for want of memory",
             "somebody, or the command itself, sent SIGKILL; `podium logs` shows its last words",

@@ -19,11 +19,11 @@ from ....containers.engine.address import Address
 from ....domain.project import ContainerSpec
 from ....errors import RunFailed
 from ... import environment, orphans
-from ...cache.hashing import Entry, locate, summary
+from ...cache.hashing import FileEntry, locate, summary
 from ...cache.outputs import scan_directory
-from .. import Setting, Task
+from .. import ExecutorContext, Task
 from ..supervised import Facts, SupervisedExecution, result_file, supervise
-from .spec import BuildFile, StepSpec
+from .spec import BuildFile, ContainerStepSpec
 
 if TYPE_CHECKING:
     from ...graph import PlannedStep
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # How long another machine's engine is waited for before what is remembered of it has to do (seconds).
 IMAGE_ID_TIMEOUT = 30.0
 POLL_INTERVAL = 0.05
-SUPERVISOR = "podium.core.engine.executors.container.supervisor"
+SUPERVISOR_MODULE = "podium.core.engine.executors.container.supervisor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ class DockerExecutor:
         adopt_orphans()
         self._builds: dict[str, _Build] = {}
         self._known: dict[str, str] = {}
-        self._setting: Setting | None = None
+        self._setting: ExecutorContext | None = None
 
-    def fingerprint(self, step: PlannedStep, setting: Setting) -> str:
+    def fingerprint(self, step: PlannedStep, setting: ExecutorContext) -> str:
         """Returns the image's digest: for a directory to build, a hash of its content; for a name, what the engine
         has under it now, or had when it last answered. Empty if only pulling can tell."""
         spec = step.container
@@ -70,7 +70,7 @@ class DockerExecutor:
             raise RunFailed(f"step {task.step} has no image", hint="add image: or build:")
         build = self._builds.get(spec.build) if spec.build else None
         result = result_file(task, "container")
-        step = StepSpec(
+        step = ContainerStepSpec(
             address=addresses.of_project(project),
             project=project.name,
             home=project.home,
@@ -97,7 +97,7 @@ class DockerExecutor:
         def learn(facts: Facts) -> None:
             self._learn(spec.image, facts.get("fingerprint", ""))
 
-        return supervise(task, project, SUPERVISOR, step, result, learn=learn)
+        return supervise(task, project, SUPERVISOR_MODULE, step, result, learn=learn)
 
     def _learn(self, image: str, digest: str) -> None:
         """Remembers what a name stood for when a step ran, so that the next run needs no engine to know its key."""
@@ -106,7 +106,7 @@ class DockerExecutor:
             self._setting.store.images.put(str(addresses.of_project(self._setting.project)), image, digest)
 
 
-def _build(setting: Setting, spec: ContainerSpec) -> _Build:
+def _build(setting: ExecutorContext, spec: ContainerSpec) -> _Build:
     """Returns what the build directory holds. A link in it stays a link: what it points to is not sent to the
     engine."""
     full = locate(str(setting.root), spec.build, "build")
@@ -120,11 +120,11 @@ def _build(setting: Setting, spec: ContainerSpec) -> _Build:
     return _Build(summary(entries), tuple(map(_file, entries)))
 
 
-def _file(entry: Entry) -> BuildFile:
+def _file(entry: FileEntry) -> BuildFile:
     return BuildFile(entry.path, entry.kind, bool(entry.mode & 0o100))
 
 
-def _digest(setting: Setting, address: Address, reference: str) -> str:
+def _digest(setting: ExecutorContext, address: Address, reference: str) -> str:
     engine = str(address)
     found = unix_http.image_id(address, reference) if address.local else _asked_by_a_child(setting, address, reference)
     if found:
@@ -133,7 +133,7 @@ def _digest(setting: Setting, address: Address, reference: str) -> str:
     return setting.store.images.digest(engine, reference)
 
 
-def _asked_by_a_child(setting: Setting, address: Address, reference: str) -> str | None:
+def _asked_by_a_child(setting: ExecutorContext, address: Address, reference: str) -> str | None:
     argv = [
         sys.executable,
         "-P",
@@ -170,6 +170,6 @@ def _asked_by_a_child(setting: Setting, address: Address, reference: str) -> str
             if child.poll() is None:
                 child.kill()
                 child.wait()
-        orphans.leaders.discard(child.pid)
+        orphans.leaders.remove(child.pid)
         assert child.stdout is not None
         child.stdout.close()

@@ -16,7 +16,7 @@ from ....containers.engine.labels import HOME, ROLE, Labels, home_id
 from ....containers.images import build, registry, store
 from ....containers.images.context import EPOCH, exactly
 from ....errors import NotFound
-from .spec import BuildFile, StepSpec
+from .spec import BuildFile, ContainerStepSpec
 
 IMAGE_ROLE = "step-image"
 BUILD = "podium.build"
@@ -27,7 +27,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class ReadyImage:
     """An image that is on the engine. `digest` represents its content in keys; `words` name it for people."""
 
     image_id: str
@@ -35,7 +35,7 @@ class Ready:
     words: str
 
 
-def ready(engine: Engine, spec: StepSpec, say: Say) -> Ready:
+def ready(engine: Engine, spec: ContainerStepSpec, say: Say) -> ReadyImage:
     """Returns the step's image, brought to the engine if it is missing. Raises NotFound, Refused, Unreachable or
     RunFailed with a message for a person."""
     if spec.container.build:
@@ -45,10 +45,10 @@ def ready(engine: Engine, spec: StepSpec, say: Say) -> Ready:
     if found is None:
         found = registry.pull(engine, registry.reference(reference), say=say)
     image_id = str(found["Id"])
-    return Ready(image_id, image_id, f"{reference} ({image_id.removeprefix('sha256:')[:12]})")
+    return ReadyImage(image_id, image_id, f"{reference} ({image_id.removeprefix('sha256:')[:12]})")
 
 
-def _built(engine: Engine, spec: StepSpec, say: Say) -> Ready:
+def _built(engine: Engine, spec: ContainerStepSpec, say: Say) -> ReadyImage:
     directory = spec.root / spec.container.build
     if not (directory / "Dockerfile").is_file():
         raise NotFound(
@@ -62,17 +62,19 @@ def _built(engine: Engine, spec: StepSpec, say: Say) -> Ready:
     else:
         say(f"building {spec.container.build}")
         labels = {**Labels(spec.project, spec.home, IMAGE_ROLE).all(), BUILD: spec.container.build}
-        wanted = build.Order(lambda: _context(spec.root, spec.container.build, spec.build), tag=tag, labels=labels)
+        wanted = build.BuildRequest(
+            lambda: _context(spec.root, spec.container.build, spec.build), tag=tag, labels=labels
+        )
         image_id = build.build(engine, wanted, say=say, what=f"building {spec.container.build}").image_id
         _forget_old(engine, spec, image_id)
-    return Ready(
+    return ReadyImage(
         image_id,
         f"build:{spec.build_hash}",
         f"{spec.container.build}/Dockerfile ({image_id.removeprefix('sha256:')[:12]})",
     )
 
 
-def _forget_old(engine: Engine, spec: StepSpec, newest: str) -> None:
+def _forget_old(engine: Engine, spec: ContainerStepSpec, newest: str) -> None:
     """Removes older images of this directory. One that a container uses stays. The one just built counts as the
     newest: if it came from the builder's cache, it has the date of the first build."""
     mine = [f"{HOME}={home_id(spec.home)}", f"{ROLE}={IMAGE_ROLE}", f"{BUILD}={spec.container.build}"]

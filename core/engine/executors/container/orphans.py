@@ -16,7 +16,7 @@ from ....containers.images import store
 from ....domain.runs import RunState
 from ....errors import NotFound, PodiumError
 from ....journal import Journal
-from .create import FAILED, FINGERPRINT
+from .create import FAILED_SUFFIX, FINGERPRINT
 
 SHELL_ROLE = "shell"
 # How many containers of failed steps are kept, and for how long (seconds).
@@ -65,7 +65,7 @@ def find(engine: Engine, project: str, home: Path) -> list[Orphan]:
 def _orphan(each: dict[str, Any]) -> Orphan:
     labels: dict[str, str] = each.get("Labels") or {}
     run = labels.get(RUN, "")
-    kept = any(str(name).endswith(FAILED) for name in each.get("Names") or ())
+    kept = any(str(name).endswith(FAILED_SUFFIX) for name in each.get("Names") or ())
     return Orphan(
         str(each["Id"]),
         int(run) if run.isdecimal() else 0,
@@ -87,7 +87,7 @@ def keep(engine: Engine, container: str) -> bool:
     """Marks a failed step's container as kept; returns False when it is gone."""
     name = str(engine.inspect(container)["Name"]).lstrip("/")
     with suppress(NotFound), engine.doing("keeping the step's container"):
-        engine.api.rename(container, name + FAILED)
+        engine.api.rename(container, name + FAILED_SUFFIX)
         return True
     return False
 

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ....containers.engine.client import Engine
-from ....containers.engine.hijack import Frames
+from ....containers.engine.hijack import FrameSplitter
 from ....containers.engine.stream import Stream
 from ....errors import NotFound, PodiumError, RunFailed, Unreachable
 from .create import LOG_BYTES
-from .ending import End
+from .ending import ContainerEnd
 
 CHUNK_BYTES = 1 << 18
 # A container's output ends a little before the engine says that the container did.
@@ -33,7 +33,7 @@ LAST_WORDS_BYTES = 200
 
 
 @dataclass(slots=True)
-class Forwarded:
+class ForwardedOutput:
     """How much of each stream (1 output, 2 errors) has been written. `bytes` counts what this process wrote or
     skipped; `lines` and `begun` (the beginning of the next line) are what an earlier worker had written. `since`
     (seconds since the epoch) is used instead once the output is longer than the engine's record of it."""
@@ -48,19 +48,19 @@ class EngineLost(Unreachable):
     """Raised when the engine went away and did not come back; the container may still be running there."""
 
 
-class Follower:
+class OutputFollower:
     """Writes one container's output to this process's own standard output and standard error. BrokenPipeError when
     they are closed. `last_words` are the last bytes of standard error."""
 
-    def __init__(self, engine: Engine, container: str, *, forwarded: Forwarded | None = None) -> None:
+    def __init__(self, engine: Engine, container: str, *, forwarded: ForwardedOutput | None = None) -> None:
         self.engine = engine
         self._container = container
-        self._forwarded = forwarded or Forwarded()
+        self._forwarded = forwarded or ForwardedOutput()
         self.last_words = b""
 
     def live(self, line: socket.socket, early: bytes) -> bool:
         """Writes all that comes over an attached connection; returns whether it ended as it should."""
-        frames = Frames()
+        frames = FrameSplitter()
         with closing(line):
             data = early
             while True:
@@ -76,7 +76,7 @@ class Follower:
     def record(self) -> None:
         """Writes all that the engine has recorded and was not written yet, and then what comes, until the container or
         the connection ends."""
-        frames = Frames()
+        frames = FrameSplitter()
         since = self._forwarded.since
         skip = {1: 0, 2: 0} if since else dict(self._forwarded.bytes)
         query: dict[str, Any] = {"follow": 1, "stdout": 1, "stderr": 1, **({"since": f"{since:.9f}"} if since else {})}
@@ -120,14 +120,16 @@ class Follower:
 
     # How it ended
 
-    def ended(self) -> End | None:
+    def ended(self) -> ContainerEnd | None:
         """Returns how the container ended; None while it runs. NotFound when it was removed."""
         state = self.engine.inspect(self._container)["State"]
         if state.get("Running") or state.get("Status") in ("created", "restarting", "removing"):
             return None
-        return End(int(state.get("ExitCode") or 0), bool(state.get("OOMKilled")), str(state.get("Error") or ""))
+        return ContainerEnd(
+            int(state.get("ExitCode") or 0), bool(state.get("OOMKilled")), str(state.get("Error") or "")
+        )
 
-    def just_ended(self) -> End | None:
+    def just_ended(self) -> ContainerEnd | None:
         """Returns what `ended` does, but waits a moment (END_TIMEOUT) for an engine that is about to say so."""
         deadline = time.monotonic() + END_TIMEOUT
         while True:
@@ -138,12 +140,12 @@ class Follower:
 
 
 def follow(
-    follower: Follower,
+    follower: OutputFollower,
     line: tuple[socket.socket, bytes] | None,
     *,
     reopen: Callable[[], Engine],
     say: Callable[[str], None],
-) -> End:
+) -> ContainerEnd:
     """Pass everything on until the container has ended, whatever happens to the connection. `line` is an attached
     connection and what came with it; without one the engine's record is read from its beginning. EngineLost when the
     engine does not come back, RunFailed when the container was removed."""

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from ....logs.format import output_of
 from .create import LOG_BYTES
-from .output import Forwarded
+from .output import ForwardedOutput
 
 
-def forwarded_before(log: Path, container: str) -> Forwarded:
+def forwarded_before(log: Path, container: str) -> ForwardedOutput:
     """Returns how much of the container's output stands in the log. `container` is the beginning of its id, in the line
     after which its output begins; where there is no such line, nothing of it stands there."""
-    forwarded = Forwarded()
+    forwarded = ForwardedOutput()
     mark = f"container {container}".encode()
     begun = False
     try:
@@ -30,8 +30,8 @@ def forwarded_before(log: Path, container: str) -> Forwarded:
                     else:
                         forwarded.begun[number] += text.removesuffix(b"\n")
     except OSError:
-        return Forwarded()
+        return ForwardedOutput()
     if status.st_size > LOG_BYTES:
         # The engine keeps less than that: counting from its beginning would count lines that are gone.
-        return Forwarded(since=status.st_mtime - 1.0)
+        return ForwardedOutput(since=status.st_mtime - 1.0)
     return forwarded

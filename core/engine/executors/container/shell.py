@@ -21,7 +21,7 @@ from ....containers.images import store
 from ....errors import NotFound, PodiumError
 from .create import description, name, surroundings
 from .orphans import KEEP_SECONDS, MAX_KEPT, SHELL_ROLE, Orphan, find
-from .spec import StepSpec
+from .spec import ContainerStepSpec
 from .wrapper import split_secrets
 
 # Ends when nobody holds its standard input any more.
@@ -55,7 +55,7 @@ class CopyShell(ExecShell):
         super().close()
 
 
-def open_shell(spec: StepSpec, *, terminal: str = "xterm-256color") -> ExecShell:
+def open_shell(spec: ContainerStepSpec, *, terminal: str = "xterm-256color") -> ExecShell:
     """NotFound when nothing is left of the step's container."""
     engine = open_engine(spec.address)
     try:
@@ -78,7 +78,7 @@ def open_shell(spec: StepSpec, *, terminal: str = "xterm-256color") -> ExecShell
         raise
 
 
-def _newest(engine: Engine, spec: StepSpec) -> Orphan:
+def _newest(engine: Engine, spec: ContainerStepSpec) -> Orphan:
     mine = [
         orphan for orphan in find(engine, spec.project, spec.home) if (orphan.run, orphan.step) == (spec.run, spec.step)
     ]
@@ -94,7 +94,7 @@ def _newest(engine: Engine, spec: StepSpec) -> Orphan:
     return chosen
 
 
-def _in_a_copy(engine: Engine, orphan: Orphan, spec: StepSpec, terminal: str, words: str) -> ExecShell:
+def _in_a_copy(engine: Engine, orphan: Orphan, spec: ContainerStepSpec, terminal: str, words: str) -> ExecShell:
     labels = Labels(spec.project, spec.home, SHELL_ROLE, {RUN: str(spec.run), STEP: spec.step}).all()
     with engine.doing("making a copy of the step's container"):
         changes = [f"LABEL {key}={_quoted(labels[key])}" for key in (PROJECT, HOME, ROLE)]
@@ -132,11 +132,11 @@ def _in_a_copy(engine: Engine, orphan: Orphan, spec: StepSpec, terminal: str, wo
         raise
 
 
-def _hidden(spec: StepSpec) -> dict[str, str]:
+def _hidden(spec: ContainerStepSpec) -> dict[str, str]:
     return split_secrets(spec.env, spec.secrets)[1]
 
 
-def _placeholder(engine: Engine, image: str, spec: StepSpec, labels: dict[str, str]) -> str:
+def _placeholder(engine: Engine, image: str, spec: ContainerStepSpec, labels: dict[str, str]) -> str:
     around = surroundings(engine.info(), local=spec.address.local)
     open_, _ = split_secrets(spec.env, spec.secrets)
     body: dict[str, Any] = description(spec, around, image, open_, "")

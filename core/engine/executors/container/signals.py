@@ -22,7 +22,7 @@ class WorkerGone(BaseException):
     """Raised when the worker is gone; the container stays as it is."""
 
 
-class Control:
+class SignalForwarder:
     """Receives the worker's signals and passes them on to the container. `signalled` is whether the worker had the step
     end."""
 

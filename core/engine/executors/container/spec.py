@@ -22,7 +22,7 @@ class BuildFile:
 
 
 @dataclass(frozen=True, slots=True)
-class StepSpec:
+class ContainerStepSpec:
     """One attempt at a step in a container."""
 
     address: Address

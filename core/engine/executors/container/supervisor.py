@@ -20,7 +20,7 @@ from typing import Any
 
 from .... import handover
 from ....containers.engine.client import Engine, open_engine
-from ....containers.engine.errors import Away
+from ....containers.engine.errors import EngineAway
 from ....containers.engine.hijack import hijack
 from ....domain.containers import step_key
 from ....domain.models import TAG_KEY
@@ -28,13 +28,13 @@ from ....errors import Interrupted, PodiumError
 from ..supervised import write_result
 from . import orphans
 from .create import description, fingerprint, name, surroundings
-from .ending import End, ExitCode, explain, step_exit_code
-from .image import Ready, ready
+from .ending import ContainerEnd, ContainerExitCode, explain, step_exit_code
+from .image import ReadyImage, ready
 from .mounts import store_directory
-from .output import ENGINE_TIMEOUT, EngineLost, Follower, Forwarded, follow
+from .output import ENGINE_TIMEOUT, EngineLost, ForwardedOutput, OutputFollower, follow
 from .resume import forwarded_before
-from .signals import Control, WorkerGone
-from .spec import StepSpec
+from .signals import SignalForwarder, WorkerGone
+from .spec import ContainerStepSpec
 from .transfer import bring_back, send
 from .wrapper import script, split_secrets
 
@@ -42,11 +42,11 @@ RETRY_INTERVAL = 1.0
 
 
 @dataclass(slots=True)
-class Outcome:
+class StepOutcome:
     """What the worker gets besides the exit code. `error` and `hint` are set if it was not simply the command that
     failed. `lost`: the engine went away, and the container may still be running. `facts` become results of the step."""
 
-    code: int = ExitCode.ENGINE_FAILED
+    code: int = ContainerExitCode.ENGINE_FAILED
     error: str = ""
     hint: str = ""
     lost: bool = False
@@ -54,10 +54,10 @@ class Outcome:
 
 
 class ContainerStep:
-    def __init__(self, spec: StepSpec, control: Control) -> None:
+    def __init__(self, spec: ContainerStepSpec, control: SignalForwarder) -> None:
         self._spec = spec
         self._control = control
-        self.outcome = Outcome()
+        self.outcome = StepOutcome()
         self._engine: Engine | None = None
         self._container = ""
         self._started = False
@@ -107,7 +107,7 @@ class ContainerStep:
                 orphans.remove(self.engine, orphan.id)
         return chosen
 
-    def _begin(self, image: Ready, open_: Mapping[str, str], hidden: Mapping[str, str], mark: str) -> End:
+    def _begin(self, image: ReadyImage, open_: Mapping[str, str], hidden: Mapping[str, str], mark: str) -> ContainerEnd:
         spec, engine = self._spec, self.engine
         created = self._create(image, open_, mark)
         self._container = str(created["Id"])
@@ -138,7 +138,7 @@ class ContainerStep:
             raise
         return self._follow((line, early), None)
 
-    def _create(self, image: Ready, open_: Mapping[str, str], mark: str) -> dict[str, Any]:
+    def _create(self, image: ReadyImage, open_: Mapping[str, str], mark: str) -> dict[str, Any]:
         spec, engine = self._spec, self.engine
         info = engine.info()
         while True:
@@ -154,9 +154,9 @@ class ContainerStep:
                 say(f"the engine at {spec.address} does not see this machine's files: they are copied")
                 self._copies = True
 
-    def _follow(self, line: Any, forwarded: Forwarded | None) -> End:
+    def _follow(self, line: Any, forwarded: ForwardedOutput | None) -> ContainerEnd:
         self._control.control(self.engine, self._container)
-        follower = Follower(self.engine, self._container, forwarded=forwarded)
+        follower = OutputFollower(self.engine, self._container, forwarded=forwarded)
         try:
             return follow(follower, line, reopen=self._reopen, say=self._say)
         finally:
@@ -174,7 +174,7 @@ class ContainerStep:
 
     # Ending
 
-    def _finish(self, end: End) -> None:
+    def _finish(self, end: ContainerEnd) -> None:
         outcome, signalled = self.outcome, self._control.signalled
         outcome.code = step_exit_code(end, signalled=signalled)
         if outcome.code == 0:
@@ -195,7 +195,7 @@ class ContainerStep:
             try:
                 bring_back(self.engine, self._container, self._spec, say)
                 return
-            except Away as error:
+            except EngineAway as error:
                 lost_at = lost_at or time.monotonic()
                 if time.monotonic() - lost_at > ENGINE_TIMEOUT:
                     hint = "its container has them; `podium resume` takes it over"
@@ -250,13 +250,13 @@ def _with_key(env: Mapping[str, str], key: str) -> dict[str, str]:
 
 
 def main() -> int:
-    spec = handover.unpack(StepSpec)
+    spec = handover.unpack(ContainerStepSpec)
     if spec is None:
         print("the worker starts this; it is no command", file=sys.stderr)
         return 2
     step: ContainerStep | None = None
     try:
-        step = ContainerStep(spec, Control(spec.worker))
+        step = ContainerStep(spec, SignalForwarder(spec.worker))
         _carry_out(step)
         step.clean_up()
         outcome = step.outcome
@@ -276,13 +276,16 @@ def _carry_out(step: ContainerStep) -> None:
     except Interrupted as error:
         outcome.code = error.exit_code
     except PodiumError as error:
-        outcome.code = ExitCode.ENGINE_FAILED
+        outcome.code = ContainerExitCode.ENGINE_FAILED
         outcome.error, outcome.hint, outcome.lost = error.message, error.hint, isinstance(error, EngineLost)
     except (WorkerGone, BrokenPipeError):
         raise
     except Exception as error:
         traceback.print_exc()
-        outcome.code, outcome.error = ExitCode.ENGINE_FAILED, f"failed unexpectedly: {type(error).__name__}: {error}"
+        outcome.code, outcome.error = (
+            ContainerExitCode.ENGINE_FAILED,
+            f"failed unexpectedly: {type(error).__name__}: {error}",
+        )
     if outcome.error:
         os.write(2, "\n".join(filter(None, (outcome.error, outcome.hint))).encode("utf-8", "replace") + b"\n")
 

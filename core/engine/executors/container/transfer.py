@@ -12,17 +12,17 @@ from pathlib import Path
 
 from docker import errors as docker_errors
 
-from ....beneath import Directory, Found, move, settled, unpack, walk
+from ....beneath import Directory, FoundEntry, move, settled, unpack, walk
 from ....containers.engine.client import Engine
 from ....containers.engine.errors import own_files
 from ....containers.images.context import exactly
 from ....containers.images.store import megabytes
 from ....errors import RunFailed
-from .spec import StepSpec
+from .spec import ContainerStepSpec
 
 # Neither needed in a container nor, mostly, of any use in one: caches, histories, environments of this machine's own
 # Python.
-LEFT_OUT = frozenset(
+EXCLUDED_NAMES = frozenset(
     {
         ".git",
         ".podium",
@@ -43,7 +43,7 @@ Say = Callable[[str], None]
 _MAX_TRIES = 20
 
 
-def send(engine: Engine, container: str, spec: StepSpec, say: Say) -> None:
+def send(engine: Engine, container: str, spec: ContainerStepSpec, say: Say) -> None:
     """Copies the run's directory into a container that has not started, to the same path, with the same owner."""
     sent = [0]
     with engine.doing("sending the run's files"):
@@ -66,7 +66,7 @@ def _tree(root: Path) -> Iterator[bytes]:
     """Yields the run's directory as a tar, without what a container does not need. Links are sent as links."""
     with own_files("sending the run's files"), Directory.open(root) as top:
         yield _header(root, os.fstat(top.descriptor))
-        for found in walk(top, skip=LEFT_OUT.__contains__, whole=True):
+        for found in walk(top, skip=EXCLUDED_NAMES.__contains__, whole=True):
             path = root / found.path
             if found.is_file:
                 with found.open() as stream:
@@ -90,7 +90,7 @@ def _header(path: Path, status: os.stat_result, *, target: str = "") -> bytes:
     return member.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
 
 
-def bring_back(engine: Engine, container: str, spec: StepSpec, say: Say) -> None:
+def bring_back(engine: Engine, container: str, spec: ContainerStepSpec, say: Say) -> None:
     """Copies the step's outputs out of its container. A missing output is left to the worker, which reports it as
     for any step. RunFailed names a link that leaves the outputs."""
     for output in spec.outputs:
@@ -116,7 +116,7 @@ def bring_back(engine: Engine, container: str, spec: StepSpec, say: Say) -> None
         say(f"fetched {output}: {megabytes(size)}")
 
 
-def _unpack(archive: Path, scratch: Path, target: Path, spec: StepSpec) -> None:
+def _unpack(archive: Path, scratch: Path, target: Path, spec: ContainerStepSpec) -> None:
     """Replaces what is there by the archive's content. Names and links that lead elsewhere, devices and similar
     entries are refused before anything is touched."""
     scratch.mkdir()
@@ -140,7 +140,7 @@ def _unpack(archive: Path, scratch: Path, target: Path, spec: StepSpec) -> None:
                 _put(files, name, parent)
 
 
-def _settle(files: Directory, name: str, shown: str, spec: StepSpec) -> None:
+def _settle(files: Directory, name: str, shown: str, spec: ContainerStepSpec) -> None:
     """Makes each link of the output mean the same on this machine."""
     places = {f"{shown}/{found.path}".strip("/"): found.path for found in _links(files, name)}
     links = {place: _target(files, f"{name}/{path}".rstrip("/")) for place, path in places.items()}
@@ -152,8 +152,8 @@ def _settle(files: Directory, name: str, shown: str, spec: StepSpec) -> None:
                 parent.link(last, target)
 
 
-def _links(files: Directory, name: str) -> Iterator[Found]:
-    itself = Found("", name, files, files.status(name))
+def _links(files: Directory, name: str) -> Iterator[FoundEntry]:
+    itself = FoundEntry("", name, files, files.status(name))
     if itself.is_link:
         yield itself
     elif itself.is_directory:
@@ -181,7 +181,7 @@ def _put(source: Directory, name: str, into: Directory) -> None:
 def _merge(found: Directory, target: Directory) -> None:
     names = set(found.names())
     for name in target.names():
-        if name not in names | LEFT_OUT:
+        if name not in names | EXCLUDED_NAMES:
             target.remove(name)
     for name in names - _NEVER_TAKEN:
         _put(found, name, target)
