@@ -13,15 +13,15 @@ from ..rollout import phases
 # What a rollout does after each of its phases, in words.
 _DOES = {
     "": "looking at what runs",
-    phases.READ: "starting replicas",
-    phases.STARTED: "waiting until they are healthy",
-    phases.HEALTHY: "warming up",
-    phases.WARMED: "moving traffic",
-    phases.SHIFTED: "moving aliases",
-    phases.ALIASED: "letting requests finish",
-    phases.DRAINED: "verifying",
-    phases.VERIFIED: "cleaning up",
-    phases.KEPT: "done",
+    phases.NOTE: "starting replicas",
+    phases.START: "waiting until they are healthy",
+    phases.WAIT_HEALTHY: "warming up",
+    phases.WARM_UP: "moving traffic",
+    phases.SHIFT: "moving aliases",
+    phases.MOVE_ALIASES: "letting requests finish",
+    phases.DRAIN: "verifying",
+    phases.VERIFY: "cleaning up",
+    phases.CLEAN_UP: "done",
 }
 
 
@@ -30,11 +30,11 @@ def under_way(runtime: EnvironmentRuntime) -> RolloutUnderWay | None:
     row = next((each for each in runtime.journal.ledger.open() if each.environment == runtime.name), None)
     if row is None:
         return None
-    place = phases.ORDER.index(row.phase) + 1 if row.phase in phases.ORDER else 0
-    number = min(place + 1, len(phases.ORDER))
+    place = phases.SEQUENCE.index(row.phase) + 1 if row.phase in phases.SEQUENCE else 0
+    number = min(place + 1, len(phases.SEQUENCE))
     does = _DOES.get(row.phase, row.phase)
     return RolloutUnderWay(
-        row.id, row.how, row.to_version, row.from_version, does, number, len(phases.ORDER), row.run_id
+        row.id, row.how, row.to_version, row.from_version, does, number, len(phases.SEQUENCE), row.run_id
     )
 
 

@@ -56,9 +56,9 @@ def test_each_phase_says_who_answers_and_what_is_done(world: World, monkeypatch:
     with Load(world.port) as load:
         world.deploy(2) if how == "deploy" else world.rollback(1)
     assert load.failures == []
-    assert [name for name, _ in seen] == list(phases.ORDER)
+    assert [name for name, _ in seen] == list(phases.SEQUENCE)
     for place, (name, found) in enumerate(seen, 1):
-        moved = phases.ORDER.index(name) > phases.ORDER.index(phases.SHIFTED)
+        moved = phases.SEQUENCE.index(name) > phases.SEQUENCE.index(phases.SHIFT)
         assert found.traffic == {new if moved else old: 1.0}, name
         assert found.rollout is not None and found.rollout.phase == place, name
         assert (found.rollout.version, found.rollout.from_version) == (new, old)
@@ -91,7 +91,7 @@ def test_the_shares_are_those_of_the_proxy_not_of_the_plan(world: World, monkeyp
 
         return stop
 
-    replace_phase(monkeypatch, phases.SHIFTED, half)
+    replace_phase(monkeypatch, phases.SHIFT, half)
     world.deploy(2)
     assert seen[0].traffic == {1: 0.75, 2: 0.25}
     assert seen[0].rollout is not None and seen[0].rollout.does == "moving traffic"
