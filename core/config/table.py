@@ -14,6 +14,7 @@ from .patterns import bad_branch, bad_local, bad_path, bad_reason, bad_schedule
 from .sections import NAME, VARIABLE_NAME, Chosen, Either, Key, ListOf, MapOf, Option, Plain, Section
 
 GOALS = ("maximize", "minimize")
+ANSWERS = ("label", "probability")
 PERCENTILES = ("p50", "p95", "p99")
 # Metrics whose direction is known; core/quality computes them.
 METRIC_GOALS = {
@@ -308,6 +309,7 @@ GATE = Section(
     (
         Key("data", Text(check=bad_path), "table of rows to evaluate on: .parquet or .csv", required=True),
         Key("target", Text(), "column that holds the truth", required=True),
+        Key("answers", Choice(ANSWERS), "what the model answers, where that cannot be told from its answers"),
         Key("checks", ListOf(CHECK, least=1), "all of them have to pass", required=True),
     ),
 )

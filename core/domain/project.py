@@ -201,6 +201,8 @@ class Gate:
     data: str
     target: str
     checks: tuple[Check, ...]
+    answers: str = ""
+    """What the model answers for two classes: `label` or `probability`; empty where its answers tell."""
     line: int = 0
 
 

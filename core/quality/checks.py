@@ -263,11 +263,11 @@ def _slices(check: Check, data: GateData) -> Iterator[Slice]:
 
 
 def latency(check: Check, bench: CheckInputs) -> Sequence[CheckResult]:
-    """Judges a percentile of single-row predictions in this process. The cost of network and server is measured by
-    the canary."""
+    """Judges a percentile of single-row predictions in the model's own process. The cost of network and server is
+    measured by the canary."""
     import numpy as np
 
-    taken = latencies(bench.candidate, bench.data)
+    taken = latencies(bench.candidate)
     share = float(check.percentile.removeprefix("p"))
     value = float(np.percentile(np.asarray(taken), share))
     limit = check.at_most if check.at_most is not None else float("inf")

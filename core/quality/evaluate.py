@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from ..domain.models import Version
@@ -16,7 +17,8 @@ from ..domain.project import Check, Gate, Project
 from ..domain.verdicts import CheckResult, GateReport, Verdict, worst
 from .checks import CheckInputs, bounds, comparison, latency, name_of, schema
 from .metrics import METRICS, ModelAnswers, Unmeasurable, measure
-from .subjects import Fetch, GateData, JudgedModel, load, read_data
+from .model_process import ModelProcess
+from .subjects import Fetch, GateData, JudgedModel, answered, have_room_for_two, read_data, start
 
 _KINDS: Mapping[str, Callable[[Check, CheckInputs], Sequence[CheckResult]]] = {"latency": latency, "schema": schema}
 # A check that does not look at the gate's rows, but at something that only the caller can reach.
@@ -43,47 +45,94 @@ def evaluate(
     gate's rows.
     """
     started = time.time()
-    try:
-        bench = _bench(project, gate, candidate, champion, fetch, champion_problem, log)
-    except Unmeasurable as error:
-        message = f"{error.message}. {error.hint}".rstrip(". ") + "."
-        failed = CheckResult("measurement", Verdict.ERROR, message)
-        return _report(gate, candidate, champion, (failed,), started, run_id, None)
-    checks: list[CheckResult] = []
-    for check in gate.checks:
-        results = outside[check.kind](check) if check.kind in outside else _results(check, bench)
-        for result in results:
-            log(f"{result.verdict:12} {result.name}{f' [{result.slice}]' if result.slice else ''}: {result.message}")
-        checks += results
+    with ExitStack() as running:
+        try:
+            bench = _bench(_Asked(project, gate, candidate, champion, champion_problem), fetch, running, log)
+        except Unmeasurable as error:
+            message = f"{error.message}. {error.hint}".rstrip(". ") + "."
+            failed = CheckResult("measurement", Verdict.ERROR, message)
+            return _report(gate, candidate, champion, (failed,), started, run_id, None)
+        checks: list[CheckResult] = []
+        for check in gate.checks:
+            results = outside[check.kind](check) if check.kind in outside else _results(check, bench)
+            for result in results:
+                log(
+                    f"{result.verdict:12} {result.name}{f' [{result.slice}]' if result.slice else ''}: {result.message}"
+                )
+            checks += results
     return _report(gate, candidate, champion, tuple(checks), started, run_id, bench)
 
 
-def _bench(
-    project: Project,
-    gate: Gate,
-    candidate: Version,
-    champion: Version | None,
-    fetch: Fetch,
-    champion_problem: str,
-    log: Callable[[str], None],
-) -> CheckInputs:
-    data = read_data(project, gate)
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What `evaluate` was asked."""
+
+    project: Project
+    gate: Gate
+    candidate: Version
+    champion: Version | None
+    problem: str
+
+    @property
+    def opponent(self) -> Version | None:
+        """The champion, where a check needs its answers and it can be asked."""
+        needed = any(check.compare or check.kind == "schema" for check in self.gate.checks)
+        return self.champion if needed and not self.problem and not self.itself else None
+
+    @property
+    def itself(self) -> bool:
+        return self.champion is not None and self.champion.version == self.candidate.version
+
+
+def _bench(asked: _Asked, fetch: Fetch, running: ExitStack, log: Callable[[str], None]) -> CheckInputs:
+    """Asks both models, each in a process of its own that ends with `running` at the latest."""
+    gate = asked.gate
+    data = read_data(asked.project, gate)
     log(f"{gate.data}: {data.rows} rows")
-    subject = load(candidate, data, fetch)
-    if champion is None or champion_problem or not _needs_champion(gate):
-        return CheckInputs(data, subject, None, champion_problem)
-    if champion.version == candidate.version:
-        return CheckInputs(data, subject, None, "", itself=True)
-    other: JudgedModel | None = None
-    try:
-        other = load(champion, data, fetch)
-    except Unmeasurable as error:
-        champion_problem = f"the champion cannot be measured: {error.message}"
-    return CheckInputs(data, subject, other, champion_problem)
+    mine = running.enter_context(start(asked.candidate, data, fetch))
+    beside = _Champion(asked.opponent, data, fetch, running)
+    if have_room_for_two(data):
+        beside.start()
+    subject = answered(asked.candidate, mine, data, gate.answers)
+    if not any(check.kind == "latency" for check in gate.checks):
+        mine.close()
+    other, problem = beside.answered(gate.answers)
+    return CheckInputs(data, subject, other, asked.problem or problem, itself=asked.itself)
 
 
-def _needs_champion(gate: Gate) -> bool:
-    return any(check.compare or check.kind == "schema" for check in gate.checks)
+class _Champion:
+    """The champion's process, which may be started beside the candidate's. What goes wrong with it is no error of the
+    candidate, but of the comparison."""
+
+    def __init__(self, version: Version | None, data: GateData, fetch: Fetch, running: ExitStack) -> None:
+        self._version, self._data, self._fetch, self._running = version, data, fetch, running
+        self._process: ModelProcess | None = None
+        self._problem = ""
+
+    def start(self) -> None:
+        if self._version is None or self._process is not None or self._problem:
+            return
+        try:
+            self._process = self._running.enter_context(start(self._version, self._data, self._fetch))
+        except Unmeasurable as error:
+            self._note(error)
+
+    def answered(self, said: str) -> tuple[JudgedModel | None, str]:
+        """Returns (the champion with its answers, ""), (None, why there are none), or (None, "") without a champion.
+        Its process has ended then: nothing runs beside what is measured of the candidate."""
+        self.start()
+        if self._version is None or self._process is None:
+            return None, self._problem
+        try:
+            return answered(self._version, self._process, self._data, said), ""
+        except Unmeasurable as error:
+            self._note(error)
+            return None, self._problem
+        finally:
+            self._process.close()
+
+    def _note(self, error: Unmeasurable) -> None:
+        self._problem = f"the champion cannot be measured: {error.message}"
 
 
 def _results(check: Check, bench: CheckInputs) -> Sequence[CheckResult]:

@@ -2,39 +2,49 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
-import os
-import time
-import warnings
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ..domain.models import Version
 from ..domain.project import Gate, Project
-from ..domain.text import one_line
-from ..errors import Interrupted, PodiumError
-from .answers import answers_of, truth_of
+from ..errors import PodiumError
+from .answers import answers_of, declared_by, truth_of
+from .memory import available
 from .metrics import ModelAnswers, Unmeasurable
+from .model_process import ModelProcess
+from .outputs import decode
+from .tables import read
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Fetch = Callable[[Version], Path]
+# Seconds for loading a model and predicting all rows. A gate with a time-out of its own in podium.yaml ends earlier.
+PREDICT_TIMEOUT = 3600.0
+# How much longer than the time for its calls a measurement of latencies may take: one call may be slow.
+_LATENCY_GRACE = 120.0
+# Bytes that must be available for two models at a time: MLflow's and the models' libraries, and copies of the table.
+_ROOM = 4 << 30
+_COPIES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class GateData:
-    """The gate's rows. `frame` is the table including the target; `classes` is empty if the target is a quantity."""
+    """The gate's rows."""
 
     frame: Any
+    """The table including the target."""
     target: str
     truth: NDArray[Any]
     classes: tuple[Any, ...]
+    """Empty if the target is a quantity."""
+    path: Path
+    shown: str
+    """The path as podium.yaml has it."""
+    stamp: tuple[int, int, int]
+    """Inode, size and time of the file when it was read: the models' processes have to read the same."""
 
     @property
     def rows(self) -> int:
@@ -43,14 +53,13 @@ class GateData:
 
 @dataclass(frozen=True, slots=True)
 class JudgedModel:
-    """A version under judgement. `predict` predicts a table; `signature` is the model's own (inputs, outputs), None
-    if it has none."""
+    """A version under judgement. `signature` is the model's own (inputs, outputs), None if it has none. `process`
+    answers as long as it is not closed."""
 
     version: Version
     answers: ModelAnswers
-    predict: Callable[[Any], Any]
-    columns: tuple[str, ...]
     signature: tuple[str, str] | None
+    process: ModelProcess
 
 
 def read_data(project: Project, gate: Gate) -> GateData:
@@ -61,122 +70,82 @@ def read_data(project: Project, gate: Gate) -> GateData:
             f"the gate's data {gate.data} does not exist",
             hint="Let a step before the gate make it, or correct gates.*.data.",
         )
-    frame = _read(path, gate.data)
+    stamp = _stamp(path)
+    frame = read(path, gate.data)
     if gate.target not in frame.columns:
         named = ", ".join(map(str, list(frame.columns)[:20]))
         raise Unmeasurable(f"{gate.data} has no column {gate.target!r}", hint=f"It has: {named}.")
     if not len(frame):
         raise Unmeasurable(f"{gate.data} has no rows")
     truth, classes = truth_of(frame[gate.target], gate.target)
-    return GateData(frame, gate.target, truth, classes)
+    return GateData(frame, gate.target, truth, classes, path, gate.data, stamp)
 
 
-def _read(path: Path, shown: str) -> Any:
-    import pandas
-
+def _stamp(path: Path) -> tuple[int, int, int]:
     try:
-        if path.suffix == ".parquet":
-            return cast("Any", pandas).read_parquet(path)
-        if path.suffix in (".csv", ".gz"):
-            return pandas.read_csv(path)
-    except ImportError as error:
-        raise Unmeasurable(f"{shown} cannot be read: {error}", hint="Install pyarrow to read Parquet.") from error
-    except Interrupted:
-        raise
-    except Exception as error:  # pandas and pyarrow raise a dozen kinds
-        raise Unmeasurable(
-            f"{shown} cannot be read: {first_line(error)}", hint="Make it again; it may have been cut short."
-        ) from error
-    raise Unmeasurable(f"{shown} is neither .parquet nor .csv", hint="Write the gate's data as Parquet or CSV.")
+        found = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def load(version: Version, data: GateData, fetch: Fetch) -> JudgedModel:
-    """Loads the version's model and lets it predict every row, once. Raises Unmeasurable, naming the version, if any
-    of it fails."""
+def have_room_for_two(data: GateData) -> bool:
+    """Tells whether two models may be loaded at the same time: whether the memory that is available would hold a
+    second copy of the data and a model many times over. Unknown counts as no."""
+    return available() > _ROOM + _COPIES * int(data.frame.memory_usage(deep=False).sum())
+
+
+def start(version: Version, data: GateData, fetch: Fetch) -> ModelProcess:
+    """Fetches the version's files and starts a process that loads its model and predicts every row. Raises
+    Unmeasurable if the files cannot be fetched."""
     who = f"version {version.version}"
     try:
         directory = fetch(version)
     except PodiumError as error:
         raise Unmeasurable(f"the files of {who} cannot be fetched: {error.message}", hint=error.hint) from error
-    model = guarded(f"{who} failed to load", lambda: _pyfunc(directory))
-    columns = _columns(model, data)
-    output = guarded(f"{who} failed to predict", lambda: model.predict(data.frame[list(columns)]))
+    process = ModelProcess(who)
+    process.send(
+        {
+            "do": "predict",
+            "directory": str(directory),
+            "path": str(data.path),
+            "shown": data.shown,
+            "target": data.target,
+        }
+    )
+    return process
+
+
+def answered(version: Version, process: ModelProcess, data: GateData, said: str) -> JudgedModel:
+    """Waits for the answers of the process that `start` returned. `said` is the gate's `answers`. Raises
+    Unmeasurable, naming the version, if the model failed or its answers cannot be interpreted."""
+    reply = process.reply("failed to load or predict", PREDICT_TIMEOUT)
+    if _stamp(data.path) != data.stamp:
+        raise Unmeasurable(f"{data.shown} was changed while the gate read it", hint="Run the gate again.")
     try:
-        answers = answers_of(output, data.truth, data.classes)
+        output = decode(reply.document["output"], reply.payload)
+        signature = _signature(reply.document["signature"])
+        declared = declared_by(signature[1]) if signature else ""
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise Unmeasurable(f"{process.who}: its process gave no proper answer") from error
+    try:
+        answers = answers_of(output, data.truth, data.classes, said=said, declared=declared)
     except Unmeasurable as error:
-        raise Unmeasurable(f"{who}: {error.message}", hint=error.hint) from error
-    return JudgedModel(version, answers, model.predict, columns, _signature(model))
+        raise Unmeasurable(f"{process.who}: {error.message}", hint=error.hint) from error
+    return JudgedModel(version, answers, signature, process)
 
 
-def _pyfunc(directory: Path) -> Any:
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    import mlflow.pyfunc
-
-    return mlflow.pyfunc.load_model(str(directory))
+def _signature(written: Any) -> tuple[str, str] | None:
+    return None if written is None else (str(written[0]), str(written[1]))
 
 
-def _columns(model: Any, data: GateData) -> tuple[str, ...]:
-    """Returns the columns that the model gets: those of its signature, else all but the target."""
-    schema = model.metadata.get_input_schema()
-    wanted = schema.input_names() if schema is not None and schema.has_input_names() else None
-    present = [str(name) for name in data.frame.columns if name != data.target]
-    return tuple(present if wanted is None else (name for name in wanted if name in present))
-
-
-def _signature(model: Any) -> tuple[str, str] | None:
-    signature = model.metadata.signature
-    if signature is None:
-        return None
-    written = signature.to_dict()
-    return tuple(
-        json.dumps(json.loads(written[part]), sort_keys=True) if written.get(part) else ""
-        for part in ("inputs", "outputs")
-    )  # type: ignore[return-value]
-
-
-def guarded(what: str, call: Callable[[], Any]) -> Any:
-    """Runs a model's code and contains whatever it raises (including an attempt to exit) and prints."""
+def latencies(subject: JudgedModel, *, calls: int = 200, warm_up: int = 10, seconds: float = 10.0) -> Sequence[float]:
+    """Returns the seconds that single-row predictions took in the model's process: at most `calls` of them, for at
+    most `seconds` in all. Nothing else of the gate runs meanwhile."""
+    process = subject.process
+    process.send({"do": "latencies", "calls": calls, "warm_up": warm_up, "seconds": seconds})
+    taken = process.reply("failed on a single row", seconds + _LATENCY_GRACE).document.get("seconds")
     try:
-        with _quiet():
-            return call()
-    except Interrupted:
-        raise
-    except (Exception, SystemExit) as error:
-        hint = "Load it with mlflow.pyfunc.load_model to see all."
-        raise Unmeasurable(f"{what}: {type(error).__name__}: {first_line(error)}", hint=hint) from error
-
-
-@contextmanager
-def _quiet() -> Generator[None, None, None]:
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        yield
-
-
-def latencies(
-    subject: JudgedModel, data: GateData, *, calls: int = 200, warm_up: int = 10, seconds: float = 10.0
-) -> Sequence[float]:
-    """Returns the seconds that single-row predictions took in this process: at most `calls` of them, for at most
-    `seconds` in all."""
-    table = data.frame[list(subject.columns)]
-    rows = [table.iloc[[number % len(table)]] for number in range(calls + warm_up)]
-
-    def measured() -> list[float]:
-        taken: list[float] = []
-        end = time.monotonic() + seconds
-        for number, row in enumerate(rows):
-            start = time.perf_counter()
-            subject.predict(row)
-            if number >= warm_up:
-                taken.append(time.perf_counter() - start)
-            if time.monotonic() > end and taken:
-                break
-        return taken
-
-    result: list[float] = guarded(f"version {subject.version.version} failed on a single row", measured)
-    return result
-
-
-def first_line(error: BaseException) -> str:
-    text = one_line(str(error).strip().partition("\n")[0])
-    return text[:300] or "no message"
+        return [float(each) for each in taken]  # type: ignore[union-attr]
+    except (TypeError, ValueError) as error:
+        raise Unmeasurable(f"{process.who}: its process gave no proper answer") from error

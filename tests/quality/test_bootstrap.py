@@ -12,13 +12,14 @@ from podium.core.quality.answers import answers_of
 from podium.core.quality.bootstrap import MetricDifference, differences, holm
 from podium.core.quality.checks import judge
 from podium.core.quality.metrics import METRICS, ModelAnswers, measure
+from podium.core.quality.outputs import Output
 
 from tests.support import calls
 
 
 def classifier(generator: np.random.Generator, truth: np.ndarray, hardness: np.ndarray, skill: float) -> ModelAnswers:
     scores = 1 / (1 + np.exp(-(skill * (2 * truth - 1) + hardness + 0.5 * generator.normal(size=len(truth)))))
-    return answers_of(scores, truth, (0, 1))
+    return answers_of(Output.of(scores), truth, (0, 1))
 
 
 def pair(seed: int, rows: int, one: float, other: float) -> tuple[ModelAnswers, ModelAnswers]:
@@ -45,7 +46,7 @@ def test_the_interval_covers_the_true_difference_about_as_often_as_it_says(name:
 def test_pairing_narrows_the_interval() -> None:
     one, other = pair(1, 2000, 0.9, 0.85)
     shuffled = pair(2, 2000, 0.9, 0.85)[1]
-    unpaired = answers_of(np.resize(shuffled.scores, other.rows), one.truth, (0, 1))
+    unpaired = answers_of(Output.of(np.resize(shuffled.scores, other.rows)), one.truth, (0, 1))
     paired = differences([METRICS["log_loss"]], one, other, resamples=300)["log_loss"]
     apart = differences([METRICS["log_loss"]], one, unpaired, resamples=300)["log_loss"]
     assert paired.error < 0.5 * apart.error
@@ -61,7 +62,7 @@ def test_better_is_positive_whichever_way_the_metric_points(name: str) -> None:
 def test_regression_too() -> None:
     generator = np.random.default_rng(4)
     truth = generator.normal(size=2000) * 10
-    good, bad = (answers_of(truth + noise * generator.normal(size=2000), truth, ()) for noise in (1.0, 3.0))
+    good, bad = (answers_of(Output.of(truth + noise * generator.normal(size=2000)), truth, ()) for noise in (1.0, 3.0))
     for name in ("rmse", "mae", "r2"):
         assert differences([METRICS[name]], good, bad, resamples=200)[name].low > 0
 

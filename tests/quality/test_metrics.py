@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from podium.core.quality.answers import answers_of, truth_of
+from podium.core.quality.answers import PROBABILITY, truth_of
+from podium.core.quality.answers import answers_of as interpreted
 from podium.core.quality.metrics import MAXIMIZE, METRICS, ModelAnswers, Unmeasurable, measure, named
+from podium.core.quality.outputs import Output
 from sklearn import metrics as reference
 
 BINARY = {
@@ -28,8 +30,12 @@ NUMBERS = {
 }
 
 
+def answers_of(returned: object, truth: np.ndarray, classes: tuple[object, ...], said: str = "") -> ModelAnswers:
+    return interpreted(Output.of(returned), truth, classes, said=said)
+
+
 def binary(truth: object, scores: object) -> ModelAnswers:
-    return answers_of(np.asarray(scores, dtype=float), np.asarray(truth, dtype=float), (0, 1))
+    return answers_of(np.asarray(scores, dtype=float), np.asarray(truth, dtype=float), (0, 1), PROBABILITY)
 
 
 def test_every_metric_is_compared_with_a_reference() -> None:

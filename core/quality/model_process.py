@@ -1,0 +1,178 @@
+"""The process in which one version's model is loaded and asked (`model_main.py`), from outside.
+
+Each version has a process of its own: two versions that ship a module of one name would otherwise be asked through
+the code of the one that was loaded first. It is started afresh and not forked, because importing MLflow starts
+threads of native libraries.
+
+The process gets lines of JSON on its standard input and answers on a pipe of its own, so that whatever a model prints
+does no harm: two lengths, a JSON document, and bytes. Neither is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Self, cast
+
+from .metrics import Unmeasurable
+from .reasons import shortened
+
+HEAD = struct.Struct(">QQ")
+MODULE = "podium.core.quality.model_main"
+# An answer has a few columns of numbers for each row, and different words once.
+_MAX_DOCUMENT_BYTES = 1 << 25
+_MAX_PAYLOAD_BYTES = 1 << 33
+_CHUNK_BYTES = 1 << 16
+_TAIL_BYTES = 8192
+_POLL_INTERVAL = 0.1
+_HINT = "Load it with mlflow.pyfunc.load_model to see all."
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    document: Mapping[str, Any]
+    payload: bytes
+
+
+class ModelProcess:
+    """A running process; `who` names its version in errors. To be closed, which ends it and what it started."""
+
+    def __init__(self, who: str) -> None:
+        self.who = who
+        self._received = bytearray()
+        self._tail = b""
+        self._answers, writing = os.pipe()
+        # -P: it starts in the project's directory, whose modules are not meant.
+        command = [sys.executable, "-P", "-m", MODULE, str(os.getpid()), str(writing)]
+        pipe = subprocess.PIPE
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=pipe,
+                stdout=subprocess.DEVNULL,
+                stderr=pipe,
+                pass_fds=(writing,),
+                start_new_session=True,
+                env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": os.environ.get("MLFLOW_DISABLE_TELEMETRY", "true")},
+            )
+        except BaseException:
+            os.close(self._answers)
+            raise
+        finally:
+            os.close(writing)
+        assert self._process.stderr is not None
+        self._errors = self._process.stderr.fileno()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def send(self, request: Mapping[str, Any]) -> None:
+        """Sends a request. That the process has ended is told by `reply`."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            self._process.stdin.flush()
+
+    def reply(self, what: str, timeout: float) -> Reply:
+        """Returns the reply to the request sent last. Raises Unmeasurable, beginning with the version and `what` (such
+        as `failed to predict`), if the model raised something, its process ended or nothing came in `timeout`
+        seconds."""
+        deadline = time.monotonic() + timeout
+        with selectors.DefaultSelector() as selector:
+            for descriptor in (self._answers, self._errors):
+                selector.register(descriptor, selectors.EVENT_READ)
+            while (reply := self._taken()) is None:
+                ended = self._process.poll() is not None
+                # What was written before the end is still in the pipes; a process that it left may hold them open.
+                events = selector.select(0 if ended else _POLL_INTERVAL)
+                for key, _ in events:
+                    if not self._read(key.fd):
+                        selector.unregister(key.fd)
+                if ended and self._answers not in [key.fd for key, _ in events]:
+                    raise Unmeasurable(f"{self.who} {what}: {self._ending()}", hint=_HINT)
+                if time.monotonic() > deadline:
+                    raise Unmeasurable(
+                        f"{self.who} {what}: no answer within {timeout:g} s{self._last_line()}", hint=_HINT
+                    )
+        return self._judged(reply, what)
+
+    def close(self) -> None:
+        """Ends the process and its process group. May be called twice."""
+        process = self._process
+        if process.returncode is None:  # it is not reaped, so its number is still its own
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+        for stream in (process.stdin, process.stderr):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
+        if self._answers >= 0:
+            os.close(self._answers)
+            self._answers = -1
+        process.wait()
+
+    def _read(self, descriptor: int) -> bool:
+        data = os.read(descriptor, _CHUNK_BYTES)
+        if descriptor == self._answers:
+            self._received += data
+        else:
+            self._tail = (self._tail + data)[-_TAIL_BYTES:]
+        return bool(data)
+
+    def _taken(self) -> Reply | None:
+        """Returns the reply once all of it has come. Raises Unmeasurable for what is none."""
+        if len(self._received) < HEAD.size:
+            return None
+        document, payload = HEAD.unpack_from(self._received)
+        if document > _MAX_DOCUMENT_BYTES or payload > _MAX_PAYLOAD_BYTES:
+            raise self._improper()
+        start, end = HEAD.size, HEAD.size + document + payload
+        if len(self._received) < end:
+            return None
+        try:
+            found = json.loads(self._received[start : start + document])
+        except (ValueError, RecursionError) as error:
+            raise self._improper() from error
+        if not isinstance(found, dict):
+            raise self._improper()
+        reply = Reply(cast("dict[str, Any]", found), bytes(self._received[start + document : end]))
+        self._received.clear()
+        return reply
+
+    def _improper(self) -> Unmeasurable:
+        return Unmeasurable(f"{self.who}: its process gave no proper answer", hint=_HINT)
+
+    def _judged(self, reply: Reply, what: str) -> Reply:
+        if "error" not in reply.document:
+            return reply
+        stage, told = shortened(str(reply.document.get("stage", ""))), shortened(str(reply.document["error"]))
+        hint = shortened(str(reply.document.get("hint", ""))) or _HINT
+        raise Unmeasurable(f"{self.who} {stage or what}: {told}", hint=hint)
+
+    def _ending(self) -> str:
+        code = self._process.returncode
+        if code >= 0:
+            return f"its process ended with exit code {code}{self._last_line()}"
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = str(-code)
+        memory = " (most likely the memory did not suffice)" if -code == signal.SIGKILL else ""
+        return f"its process was ended by the signal {name}{memory}{self._last_line()}"
+
+    def _last_line(self) -> str:
+        lines = self._tail.decode("utf-8", "replace").strip().splitlines()
+        last = shortened(lines[-1]) if lines else ""
+        return f": {last}" if last else ""

@@ -1,0 +1,27 @@
+"""Why something failed, in one line: the part of an error's message that says it."""
+
+from __future__ import annotations
+
+from ..domain.text import one_line
+
+_MAX_LETTERS = 400
+# How much of a longer message's beginning is kept; the rest is its end, where libraries put the reason.
+_BEGINNING = 120
+
+
+def reason(error: BaseException) -> str:
+    """Returns the message in one line. MLflow's messages begin with the table that was refused, and name column and
+    types at their end, after `Error:`."""
+    text = str(error).strip()
+    lead, mark, last = text.rpartition(" Error: ")
+    if mark and lead.startswith("Failed to enforce schema") and last.strip():
+        text = last
+    return shortened(text) or "no message"
+
+
+def shortened(text: str) -> str:
+    """Returns the text in one line of at most 400 letters, without what steers a terminal."""
+    line = " ".join(one_line(text).split())
+    if len(line) <= _MAX_LETTERS:
+        return line
+    return f"{line[:_BEGINNING].rstrip()} … {line[-(_MAX_LETTERS - _BEGINNING) :].lstrip()}"
