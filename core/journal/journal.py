@@ -17,7 +17,6 @@ from .database import Database, connect
 if TYPE_CHECKING:
     from ..errors import Refused
     from .agent import Agent
-    from .agreements import Agreements
     from .audit import Audit
     from .canary_requests import CanaryRequests
     from .gates import Gates
@@ -210,12 +209,12 @@ class Journal(Closing):
 
     @cached_property
     def agreements(self) -> Agreements:
-        from .agreements import Agreements
+        from .values import Agreements
 
         return Agreements(self.values)
 
     @cached_property
     def values(self) -> Values:
-        from .values import Values
+        from .values import Agreements, Values
 
         return Values(self._database)
