@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .samples import Alerts, Samples
     from .snapshots import Snapshots
     from .steps import Steps
-    from .values import Stops, Values
+    from .values import Agreements, Stops, Values
     from .verdicts import Verdicts
     from .versions import Versions
 
@@ -215,6 +215,6 @@ class Journal(Closing):
 
     @cached_property
     def values(self) -> Values:
-        from .values import Agreements, Values
+        from .values import Values
 
         return Values(self._database)

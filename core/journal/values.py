@@ -7,9 +7,6 @@ import json
 from dataclasses import asdict
 
 from ..domain.delivery import Stopped
-import json
-from dataclasses import asdict
-
 from ..domain.runs import Agreement
 from .database import Database
 
