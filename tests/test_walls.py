@@ -38,6 +38,7 @@ from tests.source_tree import (
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("version", "errors", "handover", "closing"),
     ("identity", "beneath", "child", "http_client"),
+    ("preload",),
     ("domain",),
     ("plugins",),
     ("config", "journal", "logs", "scm"),

@@ -1,5 +1,5 @@
-"""The process of one built-in step: `python -P -m podium.core.engine.builtin_process CONTEXT.json`, with the project
-on standard input.
+"""The process of one built-in step: `python -P -m podium.core.engine.builtin_process CONTEXT.json`, or a child of the
+preloading server, with the project on standard input.
 
 It is a process of its own so that the worker stays small, and so that a built-in step can time out and be killed
 like any command. It ends with the worker.
@@ -57,9 +57,6 @@ def read_result(path: Path) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     document = json.loads(Path(arguments[0]).read_text())
-    end_with_parent()
-    if os.getppid() != document["worker"]:
-        return Interrupted.exit_code
     signal.signal(signal.SIGTERM, _interrupt)
     result = Path(document["result"])
     try:
@@ -133,5 +130,12 @@ def _write(path: Path, value: Mapping[str, Any]) -> None:
     scratch.replace(path)
 
 
+def _main_below_worker(arguments: list[str]) -> int:
+    """Does the same in an interpreter that the worker started, which has to see to its end itself."""
+    end_with_parent()
+    worker = json.loads(Path(arguments[0]).read_text())["worker"]
+    return main(arguments) if os.getppid() == worker else Interrupted.exit_code
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(_main_below_worker(sys.argv[1:]))

@@ -77,3 +77,16 @@ def _elsewhere(pid: int) -> float | None:
         return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
     except psutil.Error:
         return None
+
+
+def bears(pid: int, mark: str) -> bool:
+    """Tells whether the process was given this mark by `preload`: it has a memory file of that name open. Its
+    environment in /proc is that of the process that it was forked from."""
+    wanted = f"/memfd:podium:{mark} "
+    try:
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            if os.readlink(entry.path).startswith(wanted):  # noqa: PTH115 - for every process of the machine
+                return True
+    except OSError:
+        return False
+    return False

@@ -121,12 +121,17 @@ def prepare_project(project: Project) -> bool:
     return prepare(project.mlflow, project.state)
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str]) -> int:
+    """Makes the store ready in a child process and returns its exit code."""
+    return run_main(lambda: _prepare(Path(arguments[0])))
+
+
+def _prepare(home: Path) -> None:
     from ..config import load  # late: a test of prepare() needs no podium.yaml
     from ..journal import Journal
     from .snapshot import refresh_here
 
-    project = load(Path(arguments[0]))
+    project = load(home)
     if prepare_project(project):
         print("The MLflow store is ready.")
         with Journal.open(project.state / "journal.db") as journal:
@@ -134,4 +139,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_main(lambda: main(sys.argv[1:])))
+    sys.exit(main(sys.argv[1:]))

@@ -147,18 +147,17 @@ def refresh_apart(project: Project, journal: Journal) -> bool:
 def _child(project: Project) -> None:
     import subprocess
 
-    command = [sys.executable, "-P", "-m", "podium.core.registry.snapshot", str(project.home)]
+    from ..preload.piped import run
+
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=CHILD_TIMEOUT, stdin=subprocess.DEVNULL, check=False
-        )
+        code, _, err = run(project.state, __name__, [str(project.home)], cwd=project.home, timeout=CHILD_TIMEOUT)
     except subprocess.TimeoutExpired as error:
         raise Unreachable(
             f"reading the MLflow store took more than {CHILD_TIMEOUT:.0f} s",
             hint="try again when the machine is less loaded",
         ) from error
-    if done.returncode:
-        words = done.stderr.strip().splitlines()
+    if code:
+        words = err.strip().splitlines()
         raise Unreachable(
             words[0] if words else "the MLflow store could not be read",
             hint=words[1] if len(words) > 1 else "run `podium doctor`",
@@ -186,14 +185,19 @@ def _store(journal: Journal, model: str, before: list[Version], versions: list[V
     return not same
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str]) -> int:
+    """Reads the store in a child process and returns its exit code."""
+    return run_main(lambda: _read(Path(arguments[0])))
+
+
+def _read(home: Path) -> None:
     from ..config import load
     from ..journal import Journal
 
-    project = load(Path(arguments[0]))
+    project = load(home)
     with Journal.open(project.state / "journal.db") as journal:
         refresh(project, journal)
 
 
 if __name__ == "__main__":
-    sys.exit(run_main(lambda: main(sys.argv[1:])))
+    sys.exit(main(sys.argv[1:]))

@@ -30,6 +30,7 @@ IGNORED = "PODIUM_TEST_IGNORED"
 MAX_SETUPS = 2
 # Beyond twice its time-out a test does not come back any more; in seconds.
 LATE = 60.0
+PRELOAD = "PODIUM_PRELOAD"
 LOG = Path(tempfile.gettempdir()) / f"podium-tests-ended-{os.getuid()}.log"
 
 _reaper: subprocess.Popen[str] | None = None
@@ -87,6 +88,9 @@ def say(word: str, value: object) -> None:
 
 def temporary(path: Path) -> None:
     say("temporary", path)
+    # MLflow is imported once for all projects of these tests. The server ends with the session: its command line names
+    # this directory.
+    os.environ[PRELOAD] = str(path / "preload")
     _labels[LABEL] = str(path)
 
 

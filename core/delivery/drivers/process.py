@@ -6,12 +6,14 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from ...domain.delivery import Replica
 from ...identity.processes import alive
+from ...preload.client import start_detached
+from ...preload.protocol import Child
 from ..host import daemon
 from ..host.paths import private
 from ..host.ports import kept_port, let_go, reserve_soon
@@ -32,6 +34,7 @@ _INHERITED_VARIABLES = (
     "VIRTUAL_ENV",
 )
 _HOST = "127.0.0.1"
+_SERVER = "podium.core.serving.server"
 # In the environment's directory: what its replicas remember of requests that end processes (serving/guard.py).
 GUARD = "guard"
 
@@ -71,7 +74,7 @@ class ProcessDriver:
         return [
             sys.executable,
             "-m",
-            "podium.core.serving.server",
+            _SERVER,
             "--model",
             str(spec.files),
             "--host",
@@ -114,11 +117,33 @@ class ProcessDriver:
         kept = self._kept_ports.pop(spec.port, None)
         try:
             inherit = [kept.fileno()] if kept is not None else []
-            pid, started = daemon.start(self.command(spec), log=spec.log, cwd=spec.log.parent, env=env, inherit=inherit)
+            pid, started = self._forked(spec, env, inherit) or daemon.start(
+                self.command(spec), log=spec.log, cwd=spec.log.parent, env=env, inherit=inherit
+            )
         finally:
             if kept is not None:
                 kept.close()
         return StartedReplica(_HOST, pid, started)
+
+    def _forked(self, spec: ReplicaSpec, env: Mapping[str, str], inherit: Sequence[int]) -> tuple[int, float] | None:
+        """Starts the replica as a child of the preloading server; returns None if that is not to be had."""
+        program, *words = self.command(spec)
+        if program != sys.executable or words[:2] != ["-m", _SERVER]:
+            return None
+        daemon.fresh_log(spec.log)
+        child = Child(
+            module=_SERVER,
+            arguments=tuple(words[2:]),
+            env=env,
+            cwd=str(spec.log.parent),
+            descriptors=(0, 1, 2, *inherit),
+            detached=True,
+            mark=spec.marker,
+            note=str(daemon.note_of(spec.log)),
+        )
+        with Path(os.devnull).open("rb") as nothing, spec.log.open("ab") as log:
+            streams = (nothing.fileno(), log.fileno(), log.fileno())
+            return start_detached(self.setting.project.state, child, (*streams, *inherit))
 
     def stop(self, replica: Replica, *, grace: float) -> None:
         if replica.pid is not None and replica.pid_started is not None:

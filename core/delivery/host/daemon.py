@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from ...errors import Unreachable
-from ...identity.processes import alive, started_at
+from ...identity.processes import alive, bears, started_at
 
 # The script is fixed; what it runs comes in as arguments, which the shell does not look into. A shell stays with the
 # process and notes how it ended: nobody else is told.
@@ -37,11 +37,8 @@ def start(
     Returns its pid, and the start time that distinguishes it from a later process with the same pid. Only the process
     itself, not the shell that waits for it, carries the mark by which `find` finds it.
     """
-    if log.exists() and log.stat().st_size > _MAX_LOG_BYTES:
-        log.replace(log.with_name(f"{log.name}.1"))
-    log.touch(mode=0o600)
-    note = _note(log)
-    note.unlink(missing_ok=True)
+    fresh_log(log)
+    note = note_of(log)
     mark = ["/usr/bin/env", f"{_MARK}={env[_MARK]}"] if _MARK in env else []
     launched = subprocess.run(
         ["/bin/sh", "-c", _LAUNCH_SCRIPT, "sh", str(log), str(note), *mark, *command],
@@ -62,7 +59,17 @@ def start(
     return pid, started_at(pid) or 0.0
 
 
-def _note(log: Path) -> Path:
+def fresh_log(log: Path) -> None:
+    """Has a log to append to, for the owner alone, and no note of an earlier end; a log that has grown too large is put
+    aside."""
+    if log.exists() and log.stat().st_size > _MAX_LOG_BYTES:
+        log.replace(log.with_name(f"{log.name}.1"))
+    log.touch(mode=0o600)
+    note_of(log).unlink(missing_ok=True)
+
+
+def note_of(log: Path) -> Path:
+    """Returns the file that says how the process with this log ended."""
     return log.with_suffix(".ended")
 
 
@@ -79,7 +86,7 @@ def _code(log: Path, pid: int) -> str:
     deadline = time.monotonic() + _NOTE_SECONDS
     while True:
         with contextlib.suppress(OSError, ValueError):
-            number, code = map(int, _note(log).read_text().split())
+            number, code = map(int, note_of(log).read_text().split())
             if number == pid:
                 return ended_words(code)
         if time.monotonic() > deadline:
@@ -110,23 +117,23 @@ def stop(pid: int, started: float, *, grace: float) -> bool:
 
 
 def find(marker: str) -> list[tuple[int, float]]:
-    """Returns (pid, start time) of the user's processes with `PODIUM_REPLICA=marker` in their environment: the
-    process that started them died before it noted the pid."""
+    """Returns (pid, start time) of the user's processes with `PODIUM_REPLICA=marker` in their environment, or with that
+    mark: the process that started them died before it noted the pid."""
     wanted = f"{_MARK}={marker}".encode()
-    return _processes("environ", lambda words: wanted in words)
+    return _processes("environ", lambda pid, words: wanted in words or bears(pid, marker))
 
 
 def find_command(program: str, argument: str) -> list[tuple[int, float]]:
     """Returns (pid, start time) of the user's processes that run `program`, in any directory, with this argument."""
     wanted = os.fsencode(argument)
-    return _processes("cmdline", lambda words: Path(os.fsdecode(words[0])).name == program and wanted in words)
+    return _processes("cmdline", lambda _pid, words: Path(os.fsdecode(words[0])).name == program and wanted in words)
 
 
-def _processes(file: str, test: Callable[[list[bytes]], bool]) -> list[tuple[int, float]]:
+def _processes(file: str, test: Callable[[int, list[bytes]], bool]) -> list[tuple[int, float]]:
     found: list[tuple[int, float]] = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if test((process / file).read_bytes().split(b"\0")):
+            if test(int(process.name), (process / file).read_bytes().split(b"\0")):
                 started = started_at(int(process.name))
                 if started is not None:
                     found.append((int(process.name), started))

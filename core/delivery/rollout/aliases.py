@@ -25,6 +25,7 @@ from ...domain.project import Project
 from ...domain.rollout import RolloutState
 from ...errors import PodiumError, Unreachable
 from ...journal import Journal
+from ...preload.piped import Piped
 from ..environment import history
 
 if TYPE_CHECKING:
@@ -99,18 +100,16 @@ class AliasProcess:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Piped | None = None
 
     def prepare(self) -> None:
         """Starts the process; it loads what it needs, waits for one request, and ends when this process ends."""
         if self._process is None:
-            pipe, handed = subprocess.PIPE, handover.pack(self._project)
-            # -P: it starts in the project's directory, whose modules are not meant.
-            command = [sys.executable, "-P", "-m", __name__, str(self._project.home), str(handed)]
+            handed = handover.pack(self._project)
             try:
-                self._process = subprocess.Popen(
-                    command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, pass_fds=(handed,)
-                )
+                home = self._project.home
+                arguments = (str(home), str(handed))
+                self._process = Piped(self._project.state, __name__, arguments, cwd=home, inherit=(handed,))
             finally:
                 os.close(handed)
 
@@ -127,30 +126,23 @@ class AliasProcess:
         """Ends the process, where one was prepared and nothing was moved."""
         process, self._process = self._process, None
         if process is not None:
-            _end(process)
+            process.close()
 
     def _request(self, line: str) -> list[str]:
         self.prepare()
         process, self._process = self._process, None
         assert process is not None
         try:
-            out, err = process.communicate(f"{line}\n", timeout=MOVE_TIMEOUT)
+            code, out, err = process.communicate(f"{line}\n", timeout=MOVE_TIMEOUT)
         except subprocess.TimeoutExpired as error:
             raise Unreachable(
                 f"the registry took more than {MOVE_TIMEOUT:.0f} s to move aliases", hint="`podium doctor` looks at it"
             ) from error
         finally:
-            _end(process)
-        if process.returncode:
+            process.close()
+        if code:
             raise Unreachable((err.strip().splitlines() or ["the aliases could not be moved"])[-1])
         return out.splitlines()
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        process.kill()
-    with process:
-        pass
 
 
 def _open(project: Project) -> Registry:
@@ -218,7 +210,12 @@ def _words(number: int | None) -> str:
     return "none" if number is None else f"version {number}"
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str]) -> int:
+    """Moves the aliases that standard input asks for, in a child process; returns its exit code."""
+    return run_main(lambda: _serve(arguments))
+
+
+def _serve(arguments: list[str]) -> None:
     from ...config import load
 
     os.nice(NICENESS)
@@ -235,4 +232,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_main(lambda: main(sys.argv[1:])))
+    sys.exit(main(sys.argv[1:]))

@@ -70,6 +70,8 @@ class Execution(Protocol):
 
     stdout: int
     stderr: int
+    # An execution that SIGCHLD does not tell the end of may also have `wake`: a descriptor that becomes readable when
+    # `poll` has something new, or None.
 
     def poll(self) -> int | None:
         """Returns the exit code once the command has ended (negative: ended by that signal), else None. Never

@@ -38,15 +38,7 @@ class ProcessExecution:
         self.stdout, out = os.pipe()
         self.stderr, err = os.pipe()
         try:
-            self._process = subprocess.Popen(
-                list(task.argv),
-                env=task.env,
-                cwd=task.cwd,
-                stdin=subprocess.DEVNULL if task.stdin is None else task.stdin,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-            )
+            self._process = self._start(task, out, err)
         except BaseException:
             os.close(self.stdout)
             os.close(self.stderr)
@@ -57,6 +49,17 @@ class ProcessExecution:
         self.pid = self._process.pid
         orphans.leaders.add(self.pid)
         self._code: int | None = None
+
+    def _start(self, task: Task, out: int, err: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            list(task.argv),
+            env=task.env,
+            cwd=task.cwd,
+            stdin=subprocess.DEVNULL if task.stdin is None else task.stdin,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+        )
 
     def poll(self) -> int | None:
         if self._code is None:

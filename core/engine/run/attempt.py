@@ -79,6 +79,11 @@ class Attempt:
             os.set_blocking(descriptor, False)
 
     @property
+    def wake(self) -> int | None:
+        """The descriptor that tells of the execution's news (`Execution`); None where SIGCHLD does."""
+        return None if self.code is not None else getattr(self._execution, "wake", None)
+
+    @property
     def descriptors(self) -> list[int]:
         return list(self._streams)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import selectors
 import socket
 import time
@@ -24,6 +25,8 @@ class Attempts:
         self._wake, self._grace = wake, grace
         self._attempts: dict[str, Attempt] = {}
         self._readers: dict[int, Attempt] = {}
+        # Copies of the descriptors that tell of news, by the step's name; dropped when there is some.
+        self._ends: dict[int, str] = {}
         self._selector = selectors.DefaultSelector()
         self._selector.register(wake, selectors.EVENT_READ)
 
@@ -49,10 +52,11 @@ class Attempts:
 
     def wait(self, until: float) -> bool:
         """Reads output until `until` (monotonic) at the latest; returns whether an attempt may have ended: a signal
-        came (SIGCHLD), a time-out is due, or no pipe is open any more."""
+        came (SIGCHLD), an execution has news, a time-out is due, or no pipe is open any more."""
+        self._watch_ends()
         events = self._selector.select(max(0.0, until - time.monotonic()))
+        signalled = any(key.fileobj is self._wake or key.fd in self._ends for key, _ in events)
         self._take(events)
-        signalled = any(key.fileobj is self._wake for key, _ in events)
         return signalled or time.monotonic() >= until or not self._readers
 
     def read_now(self) -> None:
@@ -65,6 +69,8 @@ class Attempts:
             ending = attempt.advance()
             if ending is not None:
                 del self._attempts[name]
+                for copy in [copy for copy, step in self._ends.items() if step == name]:
+                    self._drop_end(copy)
                 yield name, ending
 
     def stop(self, reason: str) -> None:
@@ -79,6 +85,8 @@ class Attempts:
 
     def close(self) -> None:
         """Closes the selector."""
+        for copy in list(self._ends):
+            self._drop_end(copy)
         self._selector.close()
 
     def _take(self, events: list[tuple[selectors.SelectorKey, int]]) -> None:
@@ -88,6 +96,22 @@ class Attempts:
                     self._wake.recv(WAKE_BYTES)
             elif attempt := self._readers.get(key.fd):
                 attempt.read(key.fd)
+            elif key.fd in self._ends:
+                self._drop_end(key.fd)
+
+    def _watch_ends(self) -> None:
+        """Watches a copy of each execution's `wake`, which the execution may close or exchange when it is polled."""
+        watched = set(self._ends.values())
+        for name, attempt in self._attempts.items():
+            if name not in watched and attempt.wake is not None:
+                copy = os.dup(attempt.wake)
+                self._ends[copy] = name
+                self._selector.register(copy, selectors.EVENT_READ)
+
+    def _drop_end(self, copy: int) -> None:
+        self._selector.unregister(copy)
+        os.close(copy)
+        del self._ends[copy]
 
     def _unwatch(self, descriptor: int) -> None:
         self._readers.pop(descriptor, None)

@@ -3,9 +3,10 @@ time."""
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...domain.project import Project
@@ -16,7 +17,7 @@ from .. import paths
 from ..graph import PlannedStep
 
 if TYPE_CHECKING:
-    import subprocess
+    from ...preload.client import Process
 
 PREPARE_TIMEOUT = 180.0
 POLL_INTERVAL = 0.1
@@ -32,24 +33,25 @@ def prepare_store(
 
     if ready(project.mlflow, project.state):
         return
-    import subprocess
+    from ...preload.client import Process
+    from ...preload.protocol import Child
 
     journal.runs.set_state(run.id, RunState.RUNNING, message="making the MLflow store ready")
-    command = [sys.executable, "-P", "-m", "podium.core.registry.prepare", str(project.home)]
-    child = subprocess.Popen(command, cwd=project.home, stdin=subprocess.DEVNULL)
+    home = str(project.home)
+    child = Child("podium.core.registry.prepare", (home,), dict(os.environ), home, (0, 1, 2))
+    with Path(os.devnull).open("rb") as nothing:
+        process = Process(project.state, child, (nothing.fileno(), 1, 2))
     try:
-        code = _wait_for(child, cancelled)
+        code = _wait_for(process, cancelled)
     finally:
-        if child.poll() is None:
-            child.kill()
-            child.wait()
+        process.kill()
     if code:
         log = paths.worker_log(project.state, run.id)
         raise RunFailed("the MLflow store cannot be made ready", hint=f"{log} says why")
     journal.runs.set_state(run.id, RunState.RUNNING)
 
 
-def _wait_for(child: subprocess.Popen[bytes], cancelled: Callable[[], bool]) -> int:
+def _wait_for(child: Process, cancelled: Callable[[], bool]) -> int:
     """Returns its exit code; 0 when the run is cancelled meanwhile, which the runner will see."""
     import subprocess
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import sys
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -16,11 +15,13 @@ from ...domain.runs import Run
 from ...errors import PodiumError
 from ...logs.masking import masked
 from ...logs.writer import StepLog
+from ...preload.protocol import Child
 from .. import builtin_process, environment, paths
 from ..cache import Cache, StoredResult, keyed
 from ..cache.hashing import locate
 from ..context import StepContext, UpstreamStep
 from ..executors import Execution, Executor, ExecutorContext, Task, load
+from ..executors.preloaded import PreloadedExecution
 from ..graph import PlannedStep
 from .attempt import AttemptEnd
 from .run_graph import RunGraph, StepNode
@@ -251,19 +252,16 @@ class Launcher:
         file.write_text(builtin_process.describe(context, step.spec.uses, result, os.getpid()))
         if self._builtin_environment is None:
             self._builtin_environment = environment.for_builtin(self._project)
-        argv = (sys.executable, "-P", "-m", "podium.core.engine.builtin_process", str(file))
+        child = Child(
+            module=builtin_process.__name__,
+            arguments=(str(file),),
+            env={**self._builtin_environment, **step.env},
+            cwd=str(self._root),
+            descriptors=(0, 1, 2),
+        )
         project = handover.pack(self._project)
         try:
-            task = Task(
-                self._run.id,
-                step.name,
-                argv,
-                {**self._builtin_environment, **step.env},
-                self._root,
-                stdin=project,
-                contained=False,
-            )
-            return self._started("process").start(task)
+            return PreloadedExecution(self._project.state, child, project)
         finally:
             os.close(project)
 

@@ -1,0 +1,321 @@
+"""Starts children of Podium from the preloading server, or as new interpreters where there is none."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from ..identity.processes import alive
+from .fingerprint import fingerprint, server_environment
+from .protocol import SEND_TIMEOUT, Child, address, ours, send
+
+# A server without children ends after so many seconds.
+IDLE = 300.0
+# A server that imports longer than this is not waited for.
+START_TIMEOUT = 60.0
+# Servers of other environments that may run at the same time in one directory; each holds some 200 MB.
+_MAX_SERVERS = 3
+# `off` switches preloading off; a path is a directory that several projects share, as tests do.
+SWITCH = "PODIUM_PRELOAD"
+IDLE_SWITCH = "PODIUM_PRELOAD_IDLE"
+
+
+def supported() -> bool:
+    """Tells whether this system has what preloading needs (Linux), and nobody switched it off."""
+    return (
+        sys.platform.startswith("linux")
+        and hasattr(os, "pidfd_open")
+        and hasattr(os, "memfd_create")
+        and os.environ.get(SWITCH) != "off"
+    )
+
+
+class Process:
+    """A child that was started, as far as `subprocess.Popen` is used for it here: poll, wait and signals.
+
+    While the server still imports, the child has no pid yet. If the server ends before there is one, a new interpreter
+    is started instead.
+    """
+
+    def __init__(self, state: Path, child: Child, descriptors: Sequence[int]) -> None:
+        self.pid: int | None = None
+        self.returncode: int | None = None
+        self.preloaded = False
+        self._child = child
+        self._started: float | None = None
+        self._plain: subprocess.Popen[bytes] | None = None
+        self._pidfd: int | None = None
+        self._buffer = b""
+        # Kept until there is a pid: a new interpreter may still need them.
+        self._kept = [os.dup(descriptor) for descriptor in descriptors]
+        self._give_up_at = time.monotonic() + START_TIMEOUT
+        self._connection = _request(state, child, self._kept)
+        if self._connection is None:
+            self._start_plain()
+
+    @property
+    def wake(self) -> int | None:
+        """A descriptor that becomes readable when `poll` has something new; None for a new interpreter, whose end is
+        told by SIGCHLD."""
+        return self._connection.fileno() if self._connection is not None else self._pidfd
+
+    def poll(self) -> int | None:
+        """Returns the exit code once it has ended (negative: ended by that signal), else None. Never blocks."""
+        if self.returncode is None and self._plain is not None:
+            self.returncode = self._plain.poll()
+        elif self.returncode is None and self._connection is not None:
+            self._read()
+        elif self.returncode is None and not alive(self.pid, self._started):
+            self._end(-signal.SIGTERM)  # as the kernel told it when its server ended
+        return self.returncode
+
+    def wait(self, timeout: float) -> int:
+        """Returns the exit code. Raises subprocess.TimeoutExpired after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while self.poll() is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise subprocess.TimeoutExpired(self._child.command("python"), timeout)
+            if self._plain is not None:
+                self.returncode = self._plain.wait(left)
+            else:
+                self._sleep(min(left, 0.5))
+        assert self.returncode is not None
+        return self.returncode
+
+    def wait_for_pid(self) -> int:
+        """Returns its pid, waiting for a server that still imports."""
+        while self.pid is None and self.poll() is None:
+            self._sleep(0.2)
+        return self.pid or 0
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def send_signal(self, number: int) -> None:
+        """Sends a signal to the child. One that has no pid yet never begins, and counts as ended by the signal."""
+        if self.poll() is not None:
+            return
+        if self.pid is None:
+            self._end(-number)
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def _sleep(self, seconds: float) -> None:
+        """Waits until there is something new, `seconds` at most."""
+        import select
+
+        waiting = [] if self.wake is None else [self.wake]
+        select.select(waiting, [], [], seconds)
+
+    def _read(self) -> None:
+        assert self._connection is not None
+        gone = False
+        try:
+            while data := self._connection.recv(4096):
+                self._buffer += data
+            gone = True
+        except BlockingIOError:
+            gone = self.pid is None and b"\n" not in self._buffer and time.monotonic() > self._give_up_at
+        except OSError:
+            gone = True
+        self._take_lines()
+        if gone and self.returncode is None:
+            self._left_alone()
+
+    def _take_lines(self) -> None:
+        *lines, self._buffer = self._buffer.split(b"\n")
+        for line in lines:
+            facts = cast("dict[str, Any]", json.loads(line))
+            if "pid" in facts:
+                self.pid, self._started, self.preloaded = facts["pid"], facts["started"], True
+                self._close_kept()
+            elif "code" in facts:
+                self._end(facts["code"])
+
+    def _left_alone(self) -> None:
+        """The server is gone, or takes too long. Where there is no child yet, a new interpreter takes its place."""
+        self._disconnect()
+        if self.pid is None:
+            self._start_plain()
+            return
+        with contextlib.suppress(OSError):
+            self._pidfd = os.pidfd_open(self.pid)
+
+    def _start_plain(self) -> None:
+        self._plain = start_plain(self._child, self._kept)
+        self.pid = self._plain.pid
+        self._close_kept()
+
+    def _end(self, code: int) -> None:
+        self.returncode = code
+        self._disconnect()
+        self._close_kept()
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _close_kept(self) -> None:
+        for descriptor in self._kept:
+            os.close(descriptor)
+        self._kept = []
+
+
+def start_plain(child: Child, descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
+    """Starts the child as a new interpreter; `descriptors` are this process's own, for 0, 1, 2 and others."""
+    return subprocess.Popen(
+        child.command(sys.executable),
+        env=dict(child.env),
+        cwd=child.cwd,
+        stdin=descriptors[0],
+        stdout=descriptors[1],
+        stderr=descriptors[2],
+        pass_fds=tuple(child.descriptors[3:]),
+        start_new_session=True,
+    )
+
+
+def start_detached(state: Path, child: Child, descriptors: Sequence[int]) -> tuple[int, float] | None:
+    """Returns (pid, start time) of a detached child of the server; None if there is none to be had, and the caller
+    starts it otherwise. Waits for a server that still imports."""
+    connection = _request(state, child, descriptors)
+    if connection is None:
+        return None
+    with connection:
+        connection.settimeout(START_TIMEOUT)
+        try:
+            facts = json.loads(connection.makefile("rb").readline() or b"{}")
+        except (OSError, ValueError):
+            return None
+    pid, started = facts.get("pid"), facts.get("started")
+    return (pid, started or 0.0) if pid else None
+
+
+def warm(state: Path, env: dict[str, str]) -> None:
+    """Has the server for children with these variables started, if it is not there yet; returns at once."""
+    connection = _connected(state, env) if supported() else None
+    if connection is not None:
+        connection.close()
+
+
+def _request(state: Path, child: Child, descriptors: Sequence[int]) -> socket.socket | None:
+    connection = _connected(state, child.env) if supported() else None
+    if connection is None:
+        return None
+    try:
+        connection.settimeout(SEND_TIMEOUT)
+        send(connection, replace(child, umask=_umask()), tuple(descriptors))
+        connection.setblocking(False)
+    except OSError:
+        connection.close()
+        return None
+    return connection
+
+
+def _umask() -> int:
+    """Returns this process's own, without a moment in which it is another one."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("Umask:"):
+            return int(line.split()[1], 8)
+    return 0o077
+
+
+def _connected(state: Path, env: Any) -> socket.socket | None:
+    """Returns a connection to the right server, which is started if it is not there."""
+    shared = os.environ.get(SWITCH, "")
+    directory = Path(shared) if shared.startswith("/") else state / "preload"
+    name = fingerprint(env)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        status = os.fstat(handle)
+        if status.st_uid != os.getuid() or status.st_mode & 0o077:
+            return None
+        at = address(directory, f"{name}.sock", handle)
+        with _alone(handle):
+            found = _connect(at)
+            if found is None and len(list(directory.glob("*.sock"))) <= _MAX_SERVERS:
+                _start_server(directory, f"{name}.sock", at, server_environment(env))
+                found = _connect(at)
+            return found
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _alone(handle: int) -> Generator[None]:
+    """Holds the directory: one of several that need a server at once starts it."""
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(handle, fcntl.LOCK_UN)
+
+
+def _connect(at: str) -> socket.socket | None:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(1.0)
+        connection.connect(at)
+        if ours(connection):
+            return connection
+    except OSError:
+        pass
+    connection.close()
+    return None
+
+
+def _start_server(directory: Path, name: str, at: str, env: dict[str, str]) -> None:
+    """Starts a server on a socket that is made here, so that a request can be sent before it has imported anything."""
+    (directory / name).unlink(missing_ok=True)
+    idle = os.environ.get(IDLE_SWITCH, str(IDLE))
+    log = os.open(directory / "preload.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(at)
+        os.chmod(directory / name, 0o600)  # noqa: PTH101
+        listener.listen(128)
+        command = [sys.executable, "-P", "-m", "podium.core.preload.server"]
+        arguments = [str(listener.fileno()), str(directory), name, idle]
+        try:
+            _detached([*command, *arguments], env, log, listener.fileno())
+        finally:
+            os.close(log)
+
+
+def _detached(command: list[str], env: dict[str, str], log: int, listener: int) -> None:
+    """Starts the server in a session of its own, through a shell that ends at once: it is nobody's child."""
+    subprocess.run(
+        ["/bin/sh", "-c", '"$@" </dev/null & ', "sh", *command],
+        env=env,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        pass_fds=(listener,),
+        start_new_session=True,
+        timeout=10,
+        check=True,
+    )
