@@ -90,6 +90,24 @@ class FollowOptions:
 
 
 @dataclass(frozen=True)
+class ResumeOptions(FollowOptions):
+    """How a run that goes on is agreed to, where it changes an environment, and followed."""
+
+    yes: Yes = False
+    confirm: Confirm = ""
+
+
+@dataclass(frozen=True)
+class ApproveOptions:
+    """How a step that waits is agreed to."""
+
+    yes: Yes = False
+    confirm: Confirm = ""
+    why: Why = ""
+    output_format: Output = Format.TABLE
+
+
+@dataclass(frozen=True)
 class ChangeOptions:
     """How a plan is agreed to and followed."""
 

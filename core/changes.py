@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .domain.runs import Run
     from .journal import Journal
 
+RUN_VERBS = frozenset(("resume_run", "approve"))
+"""What is asked of a run: `run_plans.py` plans it and carries it out."""
+
 
 def plan(project: Project, journal: Journal, verb: str, target: str, **arguments: Any) -> Plan:
     """Returns what the change would do; `arguments` are its planner's own. NotFound for a verb that nothing plans, and
@@ -29,7 +32,8 @@ def plan(project: Project, journal: Journal, verb: str, target: str, **arguments
 def apply(
     project: Project, journal: Journal, plan: Plan, *, who: str, confirmed: str = "", why: str = "", force: bool = False
 ) -> Run | None:
-    """Carries a plan out; returns its run, or None for a request to a canary, which obeys within a second.
+    """Carries a plan out; returns its run, or None for a request to a canary, which obeys within a second, and for an
+    approval.
 
     Refused when the plan says so and `force` (with a reason) does not override it, and when `confirmed` is not the
     word that it asks a person to type.
@@ -40,6 +44,10 @@ def apply(
 
         request(journal, plan.target, CanaryRequest(plan.verb), who=who, why=why)
         return None
+    if plan.verb in RUN_VERBS:
+        from . import run_plans
+
+        return run_plans.apply(project, journal, plan, who=who, why=why)
     from .engine.submit import submit_operation
 
     params = {**plan.arguments, **{RESTS_ON_PREFIX + key: value for key, value in plan.rests_on.items()}}

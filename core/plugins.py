@@ -100,6 +100,8 @@ TABLE: dict[PluginKind, dict[str, Plugin]] = {
         "start": Plugin("podium.core.delivery.rollout.plans:plan_start"),
         "pause": Plugin("podium.core.delivery.rollout.canary_plans:plan_pause"),
         "resume": Plugin("podium.core.delivery.rollout.canary_plans:plan_resume"),
+        "resume_run": Plugin("podium.core.run_plans:plan_resume"),
+        "approve": Plugin("podium.core.run_plans:plan_approve"),
         "full": Plugin("podium.core.delivery.rollout.canary_plans:plan_full"),
         "abort": Plugin("podium.core.delivery.rollout.canary_plans:plan_abort"),
         "repair": Plugin("podium.core.delivery.repair.plan:plan"),

@@ -104,4 +104,7 @@ def health_cell(glyphs: Glyphs, status: EnvironmentStatus) -> Cell:
 
 
 def serves_cell(status: EnvironmentStatus) -> Cell:
-    return (("nothing", "faint"),) if status.serving is None else ((f"v{status.serving}", "ok!"),)
+    """The versions that answer requests; the one that gets the traffic is the last where there are several."""
+    if not status.answers:
+        return (("nothing", "faint"),)
+    return (("+".join(f"v{version}" for version in sorted(status.answers)), "ok!"),)

@@ -12,7 +12,7 @@ from ..core.cockpit import Cockpit
 from ..core.domain.delivery import EnvironmentStatus
 from ..core.domain.models import Version
 from ..core.domain.plans import Plan
-from ..core.domain.runs import Run
+from ..core.domain.runs import Run, Step
 
 if TYPE_CHECKING:
     from ..tui.widgets.plan_dialog import Decision
@@ -34,6 +34,19 @@ class ChangeKeys:
 
     def repair(self) -> None:
         self._about_environment("repair")
+
+    # A run that goes on: what it changes in an environment is in the same kind of plan.
+
+    def resume_run(self) -> None:
+        run = self._screen.context().find(Run)
+        assert run is not None
+        self.propose(f"resume run {run.id}", lambda cockpit: cockpit.runs.plan_resume(run.id))
+
+    def approve(self) -> None:
+        run, chosen = self._screen.context().find(Run), self._screen.context().find(Step)
+        assert run is not None
+        step = chosen.name if chosen is not None and not chosen.why_not_approve() else None
+        self.propose(f"approve run {run.id}", lambda cockpit: cockpit.runs.plan_approve(run.id, step))
 
     def stop(self) -> None:
         self._about_environment("stop")

@@ -33,7 +33,12 @@ _FLOORS = {"error_rate": 0.05, "cpu": 0.1}
 
 def status_lines(status: EnvironmentStatus, version: Version | None, glyphs: Glyphs, now: float) -> list[Line]:
     """`version` is the one that serves, where the registry's snapshot has it."""
-    lines = [_serving(status, version, glyphs), _rollback(status, glyphs), *_differences(status, glyphs)]
+    lines = [
+        _serving(status, version, glyphs),
+        *_rollout(status),
+        _rollback(status, glyphs),
+        *_differences(status, glyphs),
+    ]
     if status.deployment is not None:
         lines.append(_since(status.deployment, now))
     if status.locked_by:
@@ -41,6 +46,14 @@ def status_lines(status: EnvironmentStatus, version: Version | None, glyphs: Gly
     replicas = sorted(status.replicas, key=lambda replica: (-replica.weight, replica.id))
     lines += [_replica(replica, glyphs, now) for replica in replicas]
     return [*lines, *_down(status, glyphs, now)]
+
+
+def _rollout(status: EnvironmentStatus) -> list[Line]:
+    """The rollout under way, and which version answers how many of the requests meanwhile."""
+    if status.rollout is None:
+        return []
+    shares = "  ".join(f"v{version} {share:.0%}" for version, share in status.answers.items()) or "nothing answers yet"
+    return [(("rollout ", "muted"), (status.rollout.headline, "run")), (("traffic ", "muted"), (shares, "ok!"))]
 
 
 def _serving(status: EnvironmentStatus, version: Version | None, glyphs: Glyphs) -> Line:

@@ -336,6 +336,12 @@ class OverviewScreen(PodiumScreen):
     def do_rollback(self) -> None:
         self.changes.rollback()
 
+    def do_resume(self) -> None:
+        self.changes.resume_run()
+
+    def do_approve(self) -> None:
+        self.changes.approve()
+
     def do_stop(self) -> None:
         self.changes.stop()
 

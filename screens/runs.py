@@ -19,6 +19,7 @@ from ..tui.widgets.pane import Span
 from ..tui.widgets.table import Table
 from .base import PodiumScreen
 from .cells import run_columns, run_text
+from .changes import ChangeKeys
 from .shells import ShellKeys
 
 
@@ -42,6 +43,7 @@ class RunsScreen(PodiumScreen):
 
     def __init__(self) -> None:
         super().__init__()
+        self.changes = ChangeKeys(self)
         self.shells = ShellKeys(self)
         self._limit = RUNS_PAGE
         self._wanted: int | None = None
@@ -239,6 +241,12 @@ class RunsScreen(PodiumScreen):
             self._pending_logs = True
         else:
             self._to_log()
+
+    def do_resume(self) -> None:
+        self.changes.resume_run()
+
+    def do_approve(self) -> None:
+        self.changes.approve()
 
     def do_shell(self) -> None:
         run, step = self.run, self.step

@@ -48,6 +48,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("delivery",),
     ("monitoring",),
     ("infra",),
+    ("run_plans",),
     ("changes", "adoption"),
     ("triggers",),
     ("lineage", "template", "doctor", "demo", "attention"),

@@ -124,7 +124,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="approve", keys=("A",), label="approve", help="Let a waiting step continue", group="Changes",
-        refuse=when.approve, danger=Danger.CHANGE, screens=_RUNS, footer=5, confirm=confirmations.approve,
+        refuse=when.approve, danger=Danger.CHANGE, screens=_RUNS, footer=5,
     ),
     Action(
         id="cancel", keys=("X",), label="cancel", help="Cancel the run", group="Changes", refuse=when.cancel,
@@ -151,7 +151,6 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         id="resume", keys=("U",), label="resume", help="Continue the run after its last finished step",
         group="Changes", refuse=when.resume, danger=Danger.CHANGE, screens=(*_RUNS, "environments"), footer=8,
-        confirm=confirmations.resume,
         on={
             "environments": Variant(help="Resume a paused or inconclusive canary", refuse=when.resume_canary),
         },

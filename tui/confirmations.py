@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..core.domain.runs import Run, Step
+from ..core.domain.runs import Run
 from .context import Context
 
 if TYPE_CHECKING:
@@ -71,33 +71,4 @@ def again(context: Context) -> Confirmation:
             run.name, params=dict(run.params), jobs=run.jobs, why=why or f"run {run.id} again"
         ),
         f"podium run {shlex.quote(run.name)}{flags}",
-    )
-
-
-def resume(context: Context) -> Confirmation:
-    run = _run(context)
-    return Confirmation(
-        f"Resume run {run.id}, {run.title}?",
-        ("It continues after its last finished step, in the same workspace.",),
-        "Resume",
-        "Do not",
-        f"resume run {run.id}",
-        lambda cockpit, _: cockpit.runs.resume(run.id),
-        f"podium resume {run.id}",
-        reason=False,
-    )
-
-
-def approve(context: Context) -> Confirmation:
-    run, chosen = _run(context), context.find(Step)
-    step = chosen.name if chosen is not None and not chosen.why_not_approve() else None
-    return Confirmation(
-        f"Approve {f'step {step} of run {run.id}' if step else f'what waits in run {run.id}'}?",
-        ("The approval is kept in the audit with your name.",),
-        "Approve",
-        "Do not",
-        f"approve run {run.id}",
-        lambda cockpit, why: cockpit.runs.approve(run.id, step, why=why),
-        f"podium approve {run.id}" + (f" {shlex.quote(step)}" if step else ""),
-        f"run {run.id} continues",
     )

@@ -95,7 +95,7 @@ def _status_row(status: EnvironmentStatus) -> tuple[str, ...]:
     row = status.deployment
     return (
         status.name + (" (protected)" if status.protected else ""),
-        "" if status.serving is None else f"v{status.serving}",
+        _serves(status),
         ago(row.ended or row.at) if row else "",
         short_commit(row.commit) if row else "",
         _replicas(status),
@@ -105,13 +105,21 @@ def _status_row(status: EnvironmentStatus) -> tuple[str, ...]:
     )
 
 
+def _serves(status: EnvironmentStatus) -> str:
+    """The versions that answer; with their shares where there are several."""
+    found = status.answers
+    return ", ".join(f"v{version} {share:.0%}" if len(found) > 1 else f"v{version}" for version, share in found.items())
+
+
 def _replicas(status: EnvironmentStatus) -> str:
+    """How many of those that should answer are ready; beside them what a rollout starts, or takes the traffic from."""
     if not status.replicas:
         return ""
     count = Counter(replica.state for replica in status.replicas)
-    warm, stopped = count[ReplicaState.WARM], count[ReplicaState.STOPPED]
-    live = len(status.replicas) - warm - stopped
-    more = (f", {warm} warm" if warm else "") + (f", {stopped} stopped" if stopped else "")
+    beside = [ReplicaState.DRAINING, ReplicaState.WARM, ReplicaState.STOPPED]
+    beside += [] if status.rollout is None else [ReplicaState.STARTING]
+    live = len(status.replicas) - sum(count[state] for state in beside)
+    more = "".join(f", {count[state]} {state}" for state in beside if count[state])
     return f"{count[ReplicaState.READY]}/{live} ready{more}"
 
 
@@ -133,6 +141,8 @@ def _notes(status: EnvironmentStatus) -> Iterator[str]:
         from .canary import words
 
         yield words(status.canary)
+    elif status.rollout is not None:
+        yield f"{status.rollout.headline}, by {status.locked_by}"
     elif status.locked_by:
         yield f"locked by {status.locked_by}"
     if status.rollback_to is None and status.previous is not None and status.rollback_note:

@@ -10,13 +10,23 @@ import typer
 
 from ...core.cockpit import Cockpit
 from ...core.domain.format import ago, duration, moment, short_commit
-from ...core.domain.plans import RESTS_ON_PREFIX
+from ...core.domain.plans import RESTS_ON_PREFIX, Plan
 from ...core.domain.runs import Run, RunState, Step
 from ...core.domain.text import clean
 from ...core.errors import NotFound, UsageError
 from ..completion import complete_pipeline
 from ..interaction.attend import attend, run_document, run_headline
-from ..options import FollowOptions, Output, RunName, Why, environment_option, run_argument
+from ..interaction.confirm import agree
+from ..options import (
+    ApproveOptions,
+    FollowOptions,
+    Output,
+    ResumeOptions,
+    RunName,
+    Why,
+    environment_option,
+    run_argument,
+)
 from ..text import diagnostics, output, shapes
 from ..text.output import Column, Format
 from .canary import resume as resume_canary
@@ -256,18 +266,20 @@ def cancel(cockpit: Cockpit, run: RunName, why: Why = "") -> int:
 
 def resume(
     cockpit: Cockpit,
-    options: FollowOptions,
+    options: ResumeOptions,
     run: Annotated[str | None, run_argument("[RUN]")] = None,
     environment: Annotated[
         str | None, environment_option("Resume the canary of this environment, instead of a run.")
     ] = None,
 ) -> int:
-    """Continue a run that failed, was cancelled or was interrupted, after its last finished step. With -e, continue a
-    canary that is paused or inconclusive.
+    """Continue a run that failed, was cancelled or was interrupted, after its last finished step. What it changes in an
+    environment is shown as a plan first, and has to be agreed to. With -e, continue a canary that is paused or
+    inconclusive.
 
     \b
     Example:
       podium resume 12
+      podium resume 12 --yes --confirm production
       podium resume -e production --why "the errors were a client's"
     """
     if (run is None) == (environment is None):
@@ -275,27 +287,38 @@ def resume(
     if environment is not None:
         return resume_canary(cockpit, environment, options.why, options.output_format)
     assert run is not None
-    return follow_run(cockpit, cockpit.runs.resume(find_run(cockpit, run)), options)
+    number = find_run(cockpit, run)
+    plan = cockpit.runs.plan_resume(number)
+    typed = _agreed(plan, yes=options.yes, confirm=options.confirm)
+    return follow_run(cockpit, cockpit.runs.resume(number, plan=plan, confirmed=typed, why=options.why), options)
+
+
+def _agreed(plan: Plan, *, yes: bool, confirm: str) -> str:
+    """Asks a person where an environment is changed; returns the word that was typed."""
+    return "" if plan.refusal or not plan.changes_environment else agree(plan, yes=yes, confirm=confirm)
 
 
 def approve(
     cockpit: Cockpit,
+    options: ApproveOptions,
     run: RunName,
     step: Annotated[
         str | None,
         typer.Argument(metavar="[STEP]", help="The step. Default: the only one that waits.", show_default=False),
     ] = None,
-    why: Why = "",
-    output_format: Output = Format.TABLE,
 ) -> int:
-    """Let a step that waits for approval continue.
+    """Let a step that waits for approval continue. What it changes in an environment is shown as a plan first, and has
+    to be agreed to.
 
     \b
     Example:
-      podium approve 12 production --why "checked the report"
+      podium approve 12 production --why "checked the report" --yes --confirm production
     """
-    approval = cockpit.runs.approve(find_run(cockpit, run), step, why=why)
-    if output_format is Format.JSON:
+    number = find_run(cockpit, run)
+    plan = cockpit.runs.plan_approve(number, step)
+    typed = _agreed(plan, yes=options.yes, confirm=options.confirm)
+    approval = cockpit.runs.approve(number, step, plan=plan, confirmed=typed, why=options.why)
+    if options.output_format is Format.JSON:
         output.document(
             {
                 "run": approval.run_id,

@@ -12,7 +12,15 @@ from ...core.domain.format import moment
 if TYPE_CHECKING:
     from ...core.domain.attention import Need
     from ...core.domain.containers import Container, Image, UnneededImage
-    from ...core.domain.delivery import CanaryStatus, Deployment, EnvironmentStatus, Quarantined, Replica, Stopped
+    from ...core.domain.delivery import (
+        CanaryStatus,
+        Deployment,
+        EnvironmentStatus,
+        Quarantined,
+        Replica,
+        RolloutUnderWay,
+        Stopped,
+    )
     from ...core.domain.models import Comparison, Lineage, MetricPoint, Model, Version
     from ...core.domain.plans import Plan
     from ...core.domain.repair import Difference
@@ -254,6 +262,19 @@ def canary(status: CanaryStatus) -> dict[str, Any]:
     }
 
 
+def rollout(under_way: RolloutUnderWay) -> dict[str, Any]:
+    return {
+        "deployment": under_way.deployment,
+        "how": under_way.how.value,
+        "version": under_way.version,
+        "from": under_way.from_version,
+        "does": under_way.does,
+        "phase": under_way.phase,
+        "phases": under_way.phases,
+        "run": under_way.run_id,
+    }
+
+
 def environment(status: EnvironmentStatus) -> dict[str, Any]:
     return {
         "name": status.name,
@@ -274,6 +295,8 @@ def environment(status: EnvironmentStatus) -> dict[str, Any]:
         "replicas": [replica(each) for each in status.replicas],
         "deployment": deployment(status.deployment) if status.deployment else None,
         "canary": canary(status.canary) if status.canary else None,
+        "traffic": {str(version): round(share, 4) for version, share in status.traffic.items()},
+        "rollout": rollout(status.rollout) if status.rollout else None,
         "stopped": stopped(status.stopped) if status.stopped else None,
     }
 

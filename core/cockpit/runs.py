@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..domain.runs import Approval, Run, RunDetail, RunState, Step, Trigger
 from ..errors import PodiumError
@@ -13,6 +13,7 @@ from ..identity.account import whoami
 from .opened import OpenProject
 
 if TYPE_CHECKING:
+    from ..domain.plans import Plan
     from ..domain.shells import LocalShell, ShellSession
 
 
@@ -98,19 +99,48 @@ class Runs:
         cancel(self._opened.journal, run_id, who=whoami(), why=why)
         self._remove_containers(run_id)
 
-    def resume(self, run_id: int) -> Run:
-        """Continues a run after its last finished step. Raises Refused if the run is still running or succeeded."""
-        from ..engine.submit import resume
+    def plan_resume(self, run_id: int) -> Plan:
+        """Returns what the run would do if it went on now; it has changes where a step changes an environment."""
+        self.recover()
+        return self._plan("resume_run", run_id)
+
+    def resume(self, run_id: int, *, plan: Plan | None = None, confirmed: str = "", why: str = "") -> Run:
+        """Continues a run after its last finished step, by the plan that a person has seen or else a new one.
+
+        Raises Refused if the run is still running or succeeded, if an environment that it would change has moved on,
+        and if that is protected and `confirmed` is not its name.
+        """
+        from ..changes import apply
 
         self._opened.require_own()
-        return resume(self._opened.current, self._opened.journal, run_id, who=whoami())
+        plan = plan or self.plan_resume(run_id)
+        run = apply(self._opened.current, self._opened.journal, plan, who=whoami(), confirmed=confirmed, why=why)
+        return run or self._opened.journal.runs.get(run_id)
 
-    def approve(self, run_id: int, step: str | None = None, *, why: str = "") -> Approval:
-        """Lets a waiting step continue; `step` may be left out when only one waits."""
-        from ..engine.submit import approve
+    def plan_approve(self, run_id: int, step: str | None = None) -> Plan:
+        """Returns what the step that waits would do. Raises Refused if none does; `step` may be left out when only one
+        waits."""
+        self.recover()
+        return self._plan("approve", run_id, step=step)
+
+    def approve(
+        self, run_id: int, step: str | None = None, *, plan: Plan | None = None, confirmed: str = "", why: str = ""
+    ) -> Approval:
+        """Lets a waiting step continue, by the plan that a person has seen or else a new one. Raises Refused as
+        `resume` does."""
+        from ..changes import apply
 
         self._opened.require_own()
-        return approve(self._opened.journal, run_id, step, who=whoami(), why=why)
+        plan = plan or self.plan_approve(run_id, step)
+        apply(self._opened.current, self._opened.journal, plan, who=whoami(), confirmed=confirmed, why=why)
+        found = self._opened.journal.runs.approval(run_id, plan.arguments["step"])
+        assert found is not None
+        return found
+
+    def _plan(self, verb: str, run_id: int, **arguments: Any) -> Plan:
+        from ..changes import plan
+
+        return plan(self._opened.current, self._opened.journal, verb, str(run_id), **arguments)
 
     def log(self, run_id: int, step: str) -> Path:
         """Returns the path of the step's log, which may not exist yet."""

@@ -129,7 +129,19 @@ def _step(name: str, record: Record) -> StepSpec:
 
 
 def _options(uses: str, record: Record) -> dict[str, Any]:
-    common = ("uses", "needs", "matrix", "env", "timeout", "retries", "backoff", "when", "allow_failure", "approval")
+    common = (
+        "uses",
+        "needs",
+        "matrix",
+        "env",
+        "timeout",
+        "retries",
+        "backoff",
+        "when",
+        "allow_failure",
+        "approval",
+        "approval_timeout",
+    )
     names = (
         [key.name for key in BUILTINS[uses]]
         if uses in BUILTINS

@@ -138,6 +138,9 @@ _STEP: tuple[Key, ...] = (
     Key("when", Text(), "expression that says whether the step runs"),
     Key("allow_failure", Flag(), "a failure of this step does not fail the run (false)"),
     Key("approval", Choice(("required", "none")), "required: a person has to approve before the step starts"),
+    Key(
+        "approval_timeout", Duration(low=0.01), "how long the step waits for that, and how long an approval counts (7d)"
+    ),
 )
 
 _RUN: tuple[Key, ...] = (

@@ -160,7 +160,7 @@ class _UnderWay:
 def _under_way(runs: Sequence[Run], environments: Sequence[EnvironmentStatus]) -> _UnderWay:
     going = [run for run in runs if not run.state.finished]
     named = {str(run.params.get("version", "")) for run in going if run.kind in set(How)}
-    canaries = {status.canary.version for status in environments if status.canary is not None}
+    canaries = {each.version for status in environments for each in (status.canary, status.rollout) if each is not None}
     return _UnderWay(
         frozenset({int(text) for text in named if text.isdecimal()} | canaries), frozenset(run.id for run in going)
     )

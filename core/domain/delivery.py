@@ -201,6 +201,34 @@ class CanaryStatus:
         return ""
 
 
+@dataclass(frozen=True, slots=True)
+class RolloutUnderWay:
+    """A deploy, a promotion or a rollback that is not over."""
+
+    deployment: int
+    how: How
+    version: int
+    from_version: int | None
+    does: str
+    """The present phase in words."""
+    phase: int
+    """The number of that phase, from 1."""
+    phases: int
+    """How many there are."""
+    run_id: int | None = None
+
+    @property
+    def brief(self) -> str:
+        """Returns it for a table's cell: `promote v3: warming up`."""
+        return f"{self.how} v{self.version}: {self.does}"
+
+    @property
+    def headline(self) -> str:
+        """Returns it with where it comes from and how far it is."""
+        left = "" if self.from_version is None else f" in place of v{self.from_version}"
+        return f"{self.how} of v{self.version}{left}: {self.does} (phase {self.phase} of {self.phases})"
+
+
 class Condition(StrEnum):
     """The condition of an environment, the worst of everything known. Commands print the names, so names are only
     ever added."""
@@ -261,6 +289,15 @@ class EnvironmentStatus:
     canary: CanaryStatus | None = None
     stopped: Stopped | None = None
     """Who stopped it, if a person did and nothing was deployed since."""
+    traffic: Mapping[int, float] = field(default_factory=dict[int, float])
+    """Version -> its share (0..1) of the requests that are answered now, the largest first."""
+    rollout: RolloutUnderWay | None = None
+    """The rollout that holds the environment; None without one."""
+
+    @property
+    def answers(self) -> Mapping[int, float]:
+        """Returns `traffic`; before anything was seen of it, the version by the ledger with all of it."""
+        return self.traffic or ({} if self.serving is None else {self.serving: 1.0})
 
     @property
     def health(self) -> EnvironmentHealth:
@@ -268,6 +305,8 @@ class EnvironmentStatus:
         ready = self._ready
         if self.stopped is not None:
             return self._health_of_what_is_stopped(self.stopped)
+        if self.serving is None and self.rollout is not None:
+            return EnvironmentHealth(Condition.CHANGING, self.rollout.brief)
         if self.serving is None:
             return EnvironmentHealth(Condition.EMPTY, "serves nothing yet")
         if not ready and any(replica.state is ReplicaState.UNKNOWN for replica in self.replicas):
@@ -286,6 +325,8 @@ class EnvironmentStatus:
     def _health_of_what_serves(self, ready: int) -> EnvironmentHealth:
         if self.canary is not None:
             return EnvironmentHealth(_OF_CANARY[self.canary.state], self.canary.brief)
+        if self.rollout is not None:
+            return EnvironmentHealth(Condition.CHANGING, self.rollout.brief)
         if self.locked_by:
             return EnvironmentHealth(Condition.CHANGING, f"changing: {self.locked_by}")
         if self.differences:
@@ -294,8 +335,9 @@ class EnvironmentStatus:
 
     @property
     def _ready(self) -> int:
-        """Returns how many replicas of the serving version are ready."""
-        return sum(each.state is ReplicaState.READY and each.version == self.serving for each in self.replicas)
+        """Returns how many replicas of the serving version are ready; of another one where that has the traffic."""
+        serving = {*self.traffic} or {self.serving}
+        return sum(each.state is ReplicaState.READY and each.version in serving for each in self.replicas)
 
     # Why something cannot be asked of it now, empty where it can: for those who refuse and for those who offer.
 

@@ -104,6 +104,11 @@ class Plan:
         return None
 
     @property
+    def changes_environment(self) -> bool:
+        """Tells whether it changes an environment, so that a person has to agree to it: a run that goes on may not."""
+        return bool(self.changes or self.differences or self.type_to_confirm)
+
+    @property
     def command_that_agrees(self) -> str:
         """Returns the command that applies the plan without asking."""
         confirm = f" --confirm {shlex.quote(self.type_to_confirm)}" if self.type_to_confirm else ""

@@ -142,6 +142,8 @@ class StepSpec:
     allow_failure: bool = False
     cache: bool = True
     approval: bool = False
+    approval_timeout: float = 7 * 86400.0
+    """How long the step waits for an approval, and how long one counts, in seconds."""
     executor: str = "process"
     container: ContainerSpec | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .plans import Plan
 
 
 class RunState(StrEnum):
@@ -170,6 +173,31 @@ class Step:
 class RunDetail:
     run: Run
     steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What a person has agreed to about a step that changes an environment, by approving it or by resuming its run."""
+
+    run_id: int
+    step: str
+    verb: str
+    """The verb of the plan that was agreed to."""
+    who: str
+    at: float
+    """Seconds since the epoch."""
+    why: str
+    environment: str
+    version: str
+    """The version's number; empty for a change that is not about one."""
+    rests_on: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What the environment was then (`Plan.rests_on`)."""
+
+    def fits(self, plan: Plan) -> bool:
+        """Tells whether the plan is the one that was agreed to."""
+        version = str(plan.versions.version) if plan.versions is not None else ""
+        now = {key: value for key, value in plan.rests_on.items() if key in self.rests_on}
+        return (self.environment, self.version, dict(self.rests_on)) == (plan.target, version, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ def resume(project: Project, journal: Journal, run_id: int, who: str) -> Run:
             running = f"`podium logs -f {run_id}` follows it, `podium cancel {run_id}` ends it"
             raise Refused(refusal, hint=succeeded if run.state.finished else running)
         for step in journal.steps.of(run_id):
-            if not _stays(project, run, step):
+            if not stays(project, run, step):
                 fields = {
                     "state": StepState.PENDING,
                     "started": None,
@@ -143,7 +143,8 @@ def resume(project: Project, journal: Journal, run_id: int, who: str) -> Run:
     return _launch(project, journal, journal.runs.get(run_id))
 
 
-def _stays(project: Project, run: Run, step: Step) -> bool:
+def stays(project: Project, run: Run, step: Step) -> bool:
+    """Tells whether a resumed run leaves the step as it is."""
     if step.state is StepState.SUCCEEDED:
         return True
     pipeline = project.pipelines.get(run.name) if not run.is_operation else None
@@ -181,20 +182,21 @@ def approve(journal: Journal, run_id: int, step: str | None, *, who: str, why: s
     recover(journal)
     with journal.transaction():
         run = journal.runs.get(run_id)
-        waiting = [each.name for each in journal.steps.of(run_id) if each.state is StepState.WAITING]
-        name = _chosen(journal, run, waiting, step)
+        name = chosen_step(journal, run, step)
         approval = journal.runs.approve(run_id, name, who, why)
         journal.audit.add(who, "approve", f"run {run_id} {name}", why)
     _signal(run, signal.SIGUSR1)
     return approval
 
 
-def _chosen(journal: Journal, run: Run, waiting: list[str], step: str | None) -> str:
+def chosen_step(journal: Journal, run: Run, step: str | None) -> str:
+    """Returns the name of the step that waits, which may be left out where only one does. Refused where it does not."""
     hint = f"podium resume {run.id}" if run.state is RunState.INTERRUPTED else ""
     if step is not None:
         if refusal := journal.steps.get(run.id, step).why_not_approve():
             raise Refused(refusal, hint=hint)
         return step
+    waiting = [each.name for each in journal.steps.of(run.id) if each.state is StepState.WAITING]
     if not waiting:
         raise Refused(run.why_not_approve() or f"no step of run {run.id} is waiting for approval", hint=hint)
     if len(waiting) > 1:

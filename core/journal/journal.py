@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .samples import Alerts, Samples
     from .snapshots import Snapshots
     from .steps import Steps
-    from .values import Stops, Values
+    from .values import Agreements, Stops, Values
     from .verdicts import Verdicts
     from .versions import Versions
 
@@ -206,6 +206,12 @@ class Journal(Closing):
         from .agent import Agent
 
         return Agent(self._database)
+
+    @cached_property
+    def agreements(self) -> Agreements:
+        from .values import Agreements
+
+        return Agreements(self.values)
 
     @cached_property
     def values(self) -> Values:

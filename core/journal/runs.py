@@ -174,6 +174,10 @@ class Runs:
         assert found is not None
         return found
 
+    def withdraw_approval(self, run_id: int, step: str) -> None:
+        """Takes an approval back: the step waits for another one."""
+        self._database.run("DELETE FROM approvals WHERE run_id = ? AND step = ?", (run_id, step))
+
     def approval(self, run_id: int, step: str) -> Approval | None:
         row = self._database.one(
             "SELECT run_id, step, who, at, why FROM approvals WHERE run_id = ? AND step = ?", (run_id, step)

@@ -1,4 +1,5 @@
-"""Stores small values by key, such as the last commit of a branch that a trigger handled."""
+"""Stores small values by key, such as the last commit of a branch that a trigger handled, and what people have agreed
+to about steps that change an environment."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import json
 from dataclasses import asdict
 
 from ..domain.delivery import Stopped
+from ..domain.runs import Agreement
 from .database import Database
 
 
@@ -45,3 +47,22 @@ class Stops:
         """Returns the latest stop of an environment; None if it never was stopped."""
         written = self._values.get(f"stopped {environment}")
         return Stopped(**json.loads(written)) if written else None
+
+
+class Agreements:
+    """Stores, per step of a run, the last agreement of a person."""
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+
+    def keep(self, agreement: Agreement) -> None:
+        """Stores an agreement; the last one about a step counts."""
+        self._values.set(_key(agreement.run_id, agreement.step), json.dumps(asdict(agreement)))
+
+    def get(self, run_id: int, step: str) -> Agreement | None:
+        written = self._values.get(_key(run_id, step))
+        return Agreement(**json.loads(written)) if written else None
+
+
+def _key(run_id: int, step: str) -> str:
+    return f"agreed:{run_id}:{step}"

@@ -49,7 +49,8 @@ class Process:
     is started instead.
     """
 
-    def __init__(self, state: Path, child: Child, descriptors: Sequence[int]) -> None:
+    def __init__(self, state: Path | None, child: Child, descriptors: Sequence[int]) -> None:
+        """Without a `state` directory it is always a new interpreter."""
         self.pid: int | None = None
         self.returncode: int | None = None
         self.preloaded = False
@@ -61,7 +62,7 @@ class Process:
         # Kept until there is a pid: a new interpreter may still need them.
         self._kept = [os.dup(descriptor) for descriptor in descriptors]
         self._give_up_at = time.monotonic() + START_TIMEOUT
-        self._connection = _request(state, child, self._kept)
+        self._connection = _request(state, child, self._kept) if state is not None else None
         if self._connection is None:
             self._start_plain()
 

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from ..child import end_with_parent
 from .metrics import Unmeasurable
@@ -136,10 +136,8 @@ def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
             _answer(answers, {"stage": error.stage, "error": str(error), "hint": error.hint})
 
 
-def main(arguments: Sequence[str]) -> None:
-    end_with_parent(signal.SIGKILL)
-    if os.getppid() != int(arguments[0]):
-        os._exit(1)
+def main(arguments: Sequence[str]) -> NoReturn:
+    """Answers requests until there are no more."""
     answering = int(arguments[1])
     os.set_inheritable(answering, False)
     requests = os.fdopen(os.dup(0), "rb")
@@ -153,4 +151,8 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    # A child of the preloading server is ended by that.
+    end_with_parent(signal.SIGKILL)
+    if os.getppid() != int(sys.argv[1]):
+        os._exit(1)
     main(sys.argv[1:])

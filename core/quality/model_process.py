@@ -1,8 +1,8 @@
 """The process in which one version's model is loaded and asked (`model_main.py`), from outside.
 
 Each version has a process of its own: two versions that ship a module of one name would otherwise be asked through
-the code of the one that was loaded first. It is started afresh and not forked, because importing MLflow starts
-threads of native libraries.
+the code of the one that was loaded first. It comes from the preloading server, which has MLflow loaded but no model,
+or is a new interpreter where there is no such server.
 
 The process gets lines of JSON on its standard input and answers on a pipe of its own, so that whatever a model prints
 does no harm: two lengths, a JSON document, and bytes. Neither is ever unpickled.
@@ -16,13 +16,15 @@ import selectors
 import signal
 import struct
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self, cast
 
+from ..preload.client import Process
+from ..preload.protocol import Child
 from .metrics import Unmeasurable
 from .reasons import shortened
 
@@ -34,6 +36,7 @@ _MAX_PAYLOAD_BYTES = 1 << 33
 _CHUNK_BYTES = 1 << 16
 _TAIL_BYTES = 8192
 _POLL_INTERVAL = 0.1
+_KILL_TIMEOUT = 5.0
 _HINT = "Load it with mlflow.pyfunc.load_model to see all."
 
 
@@ -46,31 +49,26 @@ class Reply:
 class ModelProcess:
     """A running process; `who` names its version in errors. To be closed, which ends it and what it started."""
 
-    def __init__(self, who: str) -> None:
+    def __init__(self, who: str, state: Path | None = None) -> None:
+        """`state` is the project's state directory, where the preloading server is."""
         self.who = who
         self._received = bytearray()
         self._tail = b""
-        self._answers, writing = os.pipe()
-        # -P: it starts in the project's directory, whose modules are not meant.
-        command = [sys.executable, "-P", "-m", MODULE, str(os.getpid()), str(writing)]
-        pipe = subprocess.PIPE
+        self._answers, answering = os.pipe()
+        self._errors, error = os.pipe()
+        reading, self._requests = os.pipe()
+        env = {"MLFLOW_DISABLE_TELEMETRY": "true", **os.environ}
+        arguments = (str(os.getpid()), str(answering))
+        child = Child(MODULE, arguments, env, str(Path.cwd()), (0, 1, 2, answering))
         try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=pipe,
-                stdout=subprocess.DEVNULL,
-                stderr=pipe,
-                pass_fds=(writing,),
-                start_new_session=True,
-                env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": os.environ.get("MLFLOW_DISABLE_TELEMETRY", "true")},
-            )
+            with Path(os.devnull).open("wb") as nothing:
+                self._process = Process(state, child, (reading, nothing.fileno(), error, answering))
         except BaseException:
-            os.close(self._answers)
+            self._close_pipes()
             raise
         finally:
-            os.close(writing)
-        assert self._process.stderr is not None
-        self._errors = self._process.stderr.fileno()
+            for descriptor in (reading, error, answering):
+                os.close(descriptor)
 
     def __enter__(self) -> Self:
         return self
@@ -80,10 +78,8 @@ class ModelProcess:
 
     def send(self, request: Mapping[str, Any]) -> None:
         """Sends a request. That the process has ended is told by `reply`."""
-        assert self._process.stdin is not None
         with suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            self._process.stdin.flush()
+            os.write(self._requests, json.dumps(request).encode() + b"\n")
 
     def reply(self, what: str, timeout: float) -> Reply:
         """Returns the reply to the request sent last. Raises Unmeasurable, beginning with the version and `what` (such
@@ -111,17 +107,20 @@ class ModelProcess:
     def close(self) -> None:
         """Ends the process and its process group. May be called twice."""
         process = self._process
-        if process.returncode is None:  # it is not reaped, so its number is still its own
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-        for stream in (process.stdin, process.stderr):
-            if stream is not None:
-                with suppress(OSError):
-                    stream.close()
-        if self._answers >= 0:
-            os.close(self._answers)
-            self._answers = -1
-        process.wait()
+        if process.poll() is None:  # its number is still its own
+            process.kill()
+            if process.pid is not None:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
+        self._close_pipes()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_KILL_TIMEOUT)
+
+    def _close_pipes(self) -> None:
+        for descriptor in (self._answers, self._errors, self._requests):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._answers = self._errors = self._requests = -1
 
     def _read(self, descriptor: int) -> bool:
         data = os.read(descriptor, _CHUNK_BYTES)
@@ -162,7 +161,7 @@ class ModelProcess:
         raise Unmeasurable(f"{self.who} {stage or what}: {told}", hint=hint)
 
     def _ending(self) -> str:
-        code = self._process.returncode
+        code = self._process.returncode or 0
         if code >= 0:
             return f"its process ended with exit code {code}{self._last_line()}"
         try:

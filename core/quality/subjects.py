@@ -45,6 +45,8 @@ class GateData:
     """The path as podium.yaml has it."""
     stamp: tuple[int, int, int]
     """Inode, size and time of the file when it was read: the models' processes have to read the same."""
+    state: Path | None = None
+    """The project's state directory."""
 
     @property
     def rows(self) -> int:
@@ -78,7 +80,7 @@ def read_data(project: Project, gate: Gate) -> GateData:
     if not len(frame):
         raise Unmeasurable(f"{gate.data} has no rows")
     truth, classes = truth_of(frame[gate.target], gate.target)
-    return GateData(frame, gate.target, truth, classes, path, gate.data, stamp)
+    return GateData(frame, gate.target, truth, classes, path, gate.data, stamp, project.state)
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:
@@ -103,7 +105,7 @@ def start(version: Version, data: GateData, fetch: Fetch) -> ModelProcess:
         directory = fetch(version)
     except PodiumError as error:
         raise Unmeasurable(f"the files of {who} cannot be fetched: {error.message}", hint=error.hint) from error
-    process = ModelProcess(who)
+    process = ModelProcess(who, data.state)
     process.send(
         {
             "do": "predict",

@@ -43,6 +43,7 @@ def _strays(world: World) -> list[str]:
     """No process that nobody knows of; of each that is known, one."""
     rows = world.cockpit.journal.replicas.of(ENVIRONMENT)
     known = {row.pid: row.id for row in rows if row.pid}
+    replicas = set(known)
     found: list[str] = []
     proxies: list[int] = []
     for process in world.processes():
@@ -56,6 +57,8 @@ def _strays(world: World) -> list[str]:
         elif any("haproxy" in word for word in line[:1]):
             if world.driver != "docker":  # there they are counted as containers
                 proxies.append(process.pid)
+        elif _waits(process, replicas):
+            continue
         elif world.agent_process is None or process.pid not in (
             world.agent_process.pid,
             *_children(world.agent_process.pid),
@@ -66,6 +69,15 @@ def _strays(world: World) -> list[str]:
     found += [f"{name} (pid {pid}) is in the journal and does not run" for pid, name in known.items()]
     unsure = [row.id for row in rows if row.state in (ReplicaState.DRAINING, ReplicaState.STARTING)]
     return [*found, *([f"{unsure} are neither one nor the other"] if unsure else [])]
+
+
+def _waits(process: psutil.Process, replicas: set[int]) -> bool:
+    """Tells whether it is the shell that waits for a replica to note how it ended, or has just done so."""
+    try:
+        line, children = process.cmdline(), process.children()
+    except psutil.Error:
+        return True
+    return line[:2] == ["/bin/sh", "-c"] and "$ended" in line[2] and all(child.pid in replicas for child in children)
 
 
 def _children(pid: int) -> list[int]:

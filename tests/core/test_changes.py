@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from podium.core import plugins
+from podium.core.changes import RUN_VERBS
 from podium.core.cockpit import Cockpit
 from podium.core.domain.delivery import CanaryRequest, How
 from podium.core.domain.models import Version
@@ -142,7 +143,8 @@ def test_what_is_not_there_cannot_be_planned(cockpit: Cockpit) -> None:
         cockpit.changes.plan("levitate", "production")
     for verb in plugins.names("planners"):
         given = {"restart": {"replica": "x"}, "shell": {"name": "x"}}.get(verb, {})
-        with pytest.raises(NotFound, match="no environment 'nowhere'"):
+        what = "run" if verb in RUN_VERBS else "environment"
+        with pytest.raises(NotFound, match=f"no {what} 'nowhere'"):
             cockpit.changes.plan(verb, "nowhere", **given)
 
 

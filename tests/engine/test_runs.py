@@ -219,6 +219,24 @@ def test_a_waiting_worker_notices_an_approval_that_nobody_told_it_of(lab: Lab) -
     assert lab.finish(run.id, timeout=5)[0].state is RunState.SUCCEEDED
 
 
+def test_a_step_that_nobody_approves_in_time_fails(lab: Lab) -> None:
+    lab.pipeline(APPROVED.replace("approval: required", "approval: required, approval_timeout: 300ms"))
+    run, steps = lab.run()
+    assert run.state is RunState.FAILED
+    assert steps["ship"].message.startswith("nobody approved it within 0.3s")
+
+
+def test_an_approval_that_has_expired_does_not_count(lab: Lab) -> None:
+    lab.pipeline(APPROVED)
+    run = lab.start()
+    old = (run.id, "ship", "anna", run.created - 8 * 86400, "")
+    lab.journal._database.run("INSERT INTO approvals VALUES (?,?,?,?,?)", old)
+    lab.transport(run.id, RunState.WAITING)
+    wait_until(lambda: lab.journal.runs.approval(run.id, "ship") is None, what="it is taken back")
+    lab.journal.runs.approve(run.id, "ship", "ben")
+    assert lab.finish(run.id)[0].state is RunState.SUCCEEDED
+
+
 def test_a_waiting_run_can_be_cancelled_and_survives_its_worker(lab: Lab) -> None:
     lab.pipeline(APPROVED)
     run = lab.start()

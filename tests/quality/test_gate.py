@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas
@@ -15,13 +14,11 @@ from podium.core.domain.models import Version
 from podium.core.domain.project import Check, Gate, Git, Mlflow, Project
 from podium.core.domain.verdicts import GateReport, Verdict
 from podium.core.errors import NotFound
-from podium.core.quality import subjects
 from podium.core.quality.answers import answers_of, truth_of
 from podium.core.quality.bootstrap import differences, smallest_class
 from podium.core.quality.checks import judge
 from podium.core.quality.evaluate import evaluate
-from podium.core.quality.metrics import ModelAnswers, Unmeasurable, named
-from podium.core.quality.model_process import ModelProcess, Reply
+from podium.core.quality.metrics import ModelAnswers, named
 from podium.core.quality.outputs import Output
 from podium.core.quality.report import sentence, to_json, to_markdown
 
@@ -81,50 +78,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {path.name: path for path in home.iterdir()}
 
 
-class Remembered(ModelProcess):
-    """Asks a real process once for the same model and the same rows: loading MLflow takes seconds."""
-
-    known: ClassVar[dict[tuple[str, ...], Reply | Unmeasurable]] = {}
-
-    def __init__(self, who: str) -> None:
-        self.who, self._started = who, False
-
-    def send(self, request: Mapping[str, Any]) -> None:
-        self._requests = [*(self._requests if request["do"] != "predict" else []), request]
-
-    def reply(self, what: str, timeout: float) -> Reply:
-        request = self._requests[0]
-        rows = hashlib.sha256(Path(request["path"]).read_bytes()).hexdigest()
-        key = (self.who, request["directory"], request["target"], rows)
-        if len(self._requests) > 1 or key not in self.known:
-            self._start()
-            if len(self._requests) > 1:
-                super().reply(what, timeout)
-                super().send(self._requests[-1])
-                return super().reply(what, timeout)
-            try:
-                self.known[key] = super().reply(what, timeout)
-            except Unmeasurable as error:
-                self.known[key] = error
-        found = self.known[key]
-        if isinstance(found, Unmeasurable):
-            raise found
-        return found
-
-    def _start(self) -> None:
-        self.close()
-        super().__init__(self.who)
-        self._started = True
-        super().send(self._requests[0])
-
-    def close(self) -> None:
-        if self._started:
-            super().close()
-
-
 @pytest.fixture
-def gate(models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., GateReport]:
-    monkeypatch.setattr(subjects, "ModelProcess", Remembered)
+def gate(models: dict[str, Path], tmp_path: Path) -> Callable[..., GateReport]:
     rows().to_parquet(tmp_path / "test.parquet")
     project = Project("p", tmp_path, tmp_path, Git(), Mlflow("sqlite:////x", "e", "m"), {}, {}, {}, {}, {}, {})
 

@@ -197,9 +197,6 @@ def test_what_cannot_be_done_says_why(app: App) -> None:
 
 
 def test_approve_names_the_waiting_step(cockpit: SeededCockpit) -> None:
-    called: list[tuple[int, str | None, str]] = []
-    cockpit.runs.approve = lambda run_id, step=None, *, why="": called.append((run_id, step, why))  # type: ignore[method-assign,assignment,return-value]
-
     async def script(pilot: Pilot[Any]) -> None:
         await pilot.press("j")
         await settled(pilot)
@@ -207,10 +204,11 @@ def test_approve_names_the_waiting_step(cockpit: SeededCockpit) -> None:
         await until(
             pilot, lambda: "Approve step production of run 13" in text(pilot.app), "the question names the step"
         )
-        await pilot.press("tab", "tab", "tab", "tab")  # round through why, keep, yes
-        await pilot.press("shift+tab", "shift+tab", *"looks good", "tab", "tab", "enter")
-        await until(pilot, lambda: called, "approved")
-        assert called[0][:2] == (13, "production")
+        assert "traffic of production" in text(pilot.app), "and what it changes"
+        await pilot.press("shift+tab", "shift+tab", *"looks good", "tab", *"production", "tab", "tab", "enter")
+        await until(pilot, lambda: cockpit.continued, "approved")
+        plan, why = cockpit.continued[0]
+        assert (plan.target, plan.arguments["step"], why) == ("13", "production", "looks good")
 
     drive(make_app(cockpit, screen="runs"), script)
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from podium.core.changes import ensure_agreed
+from podium.core.changes import RUN_VERBS, ensure_agreed
 from podium.core.cockpit import Cockpit
 from podium.core.cockpit.agent import Agent
 from podium.core.cockpit.changes import Changes
@@ -180,6 +180,8 @@ class _Changes(Changes):
         self.seeded = seeded
 
     def plan(self, verb: str, target: str, **arguments: Any) -> Plan:
+        if verb in RUN_VERBS:
+            return super().plan(verb, target, **arguments)
         config = self._opened.config.environment(target)
         if verb in set(CanaryRequest):
             return canary_plans.planned(config, self.seeded.canaries[target], CanaryRequest(verb))
@@ -283,6 +285,9 @@ class _Changes(Changes):
 
     def apply(self, plan: Plan, *, confirmed: str = "", why: str = "", force: bool = False) -> Run | None:
         ensure_agreed(plan, confirmed=confirmed, why=why, force=force)
+        if plan.verb in RUN_VERBS:
+            self.seeded.continued.append((plan, why))
+            return None
         if plan.verb in set(CanaryRequest):
             self.seeded.requested.append((plan.target, CanaryRequest(plan.verb), why))
             return None
@@ -298,7 +303,7 @@ class _Changes(Changes):
 
 class SeededCockpit(Cockpit):
     """The façade on a seeded journal. A test may replace what is said of agent, differences and canaries, and finds
-    in `applied`, `repaired` and `requested` what was asked."""
+    in `applied`, `repaired`, `requested` and `continued` what was asked."""
 
     agent_status = AgentStatus(True, 4242, "build-1", "anna from 10.0.0.7", NOW - 86_400, NOW)
     differences: tuple[str, ...] = ()
@@ -312,6 +317,7 @@ class SeededCockpit(Cockpit):
         self.applied: list[tuple[Plan, str, bool]] = []
         self.repaired: list[tuple[str, str, str]] = []
         self.requested: list[tuple[str, CanaryRequest, str]] = []
+        self.continued: list[tuple[Plan, str]] = []
         self.runs = _Runs(self._opened)
         self.agent = _Agent(self)
         self.containers = _Containers(self)

@@ -73,9 +73,18 @@ def carry_out(runtime: EnvironmentRuntime, request: RolloutRequest) -> tuple[Dep
             lines += heal(runtime)
         for line in lines:
             runtime.say(line)
-        check(runtime, request, holding=True)
+        _tell(runtime, check(runtime, request, holding=True))
         rollout = Rollout(runtime, begin(runtime, request, digest), asked=request.asked)
         return rollout.run(), rollout.warnings
+
+
+def _tell(runtime: EnvironmentRuntime, plan: Plan) -> None:
+    """Writes the plan into the step's log: of what a push or a schedule started, nobody has seen another one."""
+    runtime.say(plan.title)
+    for change in plan.changes:
+        runtime.say(f"{change.subject}: {change.before or 'none'} → {change.after or 'none'}")
+    for warning in plan.warnings:
+        runtime.say(f"warning: {warning}")
 
 
 def check(runtime: EnvironmentRuntime, request: RolloutRequest, *, holding: bool = False) -> Plan:

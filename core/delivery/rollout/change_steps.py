@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from ...domain.delivery import Deployment, How
 from ...domain.plans import RESTS_ON_PREFIX
 from ...domain.rollout import RolloutState
-from ...errors import UsageError
+from ...errors import Refused, UsageError
 from ..environment.runtime import EnvironmentRuntime
 from . import plans
 from .carry_out import RolloutRequest, carry_out
 
 if TYPE_CHECKING:
+    from ...domain.runs import Agreement, Run
     from ...engine.context import StepContext
 
 # How many seconds a change waits for an engine that does not answer: one that restarts, or whose connection was cut.
@@ -76,18 +77,42 @@ def request_of(context: StepContext, runtime: EnvironmentRuntime, how: How) -> R
     if force.lower() in ("true", "false"):
         raise UsageError("force needs a reason in words", hint="force: the reason to override the refusal")
     run = context.run
+    agreement = context.journal.agreements.get(run.id, context.step)
+    seen = seen_of(options)
+    if agreement is not None:
+        _check_agreement(agreement, runtime.name, version)
+        seen |= agreement.rests_on
     operation_run = run.is_operation
     return RolloutRequest(
         how,
         version,
-        run.who,
-        why=run.why,
+        agreement.who if agreement is not None else run.who,
+        why=_why(run, agreement),
         trigger=run.trigger,
         run_id=run.id,
         force=force,
-        seen=seen_of(options),
+        seen=seen,
         asked=run.created if operation_run else time.time(),
     )
+
+
+def _check_agreement(agreement: Agreement, environment: str, version: int) -> None:
+    """Refuses what a person has not agreed to."""
+    if (agreement.environment, agreement.version) != (environment, str(version)):
+        raise Refused(
+            f"{agreement.who} agreed to version {agreement.version} in {agreement.environment}, and this is version"
+            f" {version} in {environment}",
+            hint=f"podium promote {version} -e {environment} plans it anew",
+        )
+
+
+def _why(run: Run, agreement: Agreement | None) -> str:
+    """Returns the reason for the ledger, with how a person came to decide it."""
+    if agreement is None:
+        return run.why
+    did = "approved" if agreement.verb == "approve" else "resumed"
+    said = "; ".join(filter(None, (agreement.why, run.why)))
+    return f"run {run.id} {did}" + (f": {said}" if said else "")
 
 
 def seen_of(options: Mapping[str, Any]) -> dict[str, str]:

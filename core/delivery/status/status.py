@@ -22,6 +22,7 @@ from ..environment.registry_view import RegistryView
 from ..environment.runtime import EnvironmentRuntime, Say, quiet
 from ..rollout import canary
 from . import differences
+from .traffic_shares import shares, under_way
 
 _ROLLBACK_SECONDS = 0.5
 _START_SECONDS = 5.0
@@ -72,6 +73,7 @@ def status(project: Project, journal: Journal, environment: Environment, *, fres
     past = seen.history
     back = past.good_before()
     seconds, note = _readiness(runtime, past, seen)
+    rollout = under_way(runtime) if busy else None
     return EnvironmentStatus(
         name=environment.name,
         driver=environment.driver,
@@ -90,6 +92,8 @@ def status(project: Project, journal: Journal, environment: Environment, *, fres
         proxy_alive=seen.proxy_alive,
         locked_by=str(holder) if busy else "",
         canary=canary.status(journal, environment.name) if busy else None,
+        traffic=shares(runtime, seen.replicas, ask=rollout is not None) if seen.proxy_alive else {},
+        rollout=rollout,
         stopped=past.stopped,
     )
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...domain.format import duration
 from ...domain.project import Project
 from ...domain.runs import Run, RunState, Step, StepState
 from ...errors import PodiumError
@@ -108,7 +109,6 @@ class Runner:
             self._record.flush_if_due()
 
     def _may_begin(self, node: StepNode) -> bool:
-        name = node.step.name
         if self._cancelled:
             self._settle(node, StepState.CANCELLED)
             return False
@@ -121,12 +121,32 @@ class Runner:
         if reason:
             self._settle(node, StepState.SKIPPED, reason)
             return False
-        if node.step.spec.approval and self._journal.runs.approval(self._run.id, name) is None:
-            node.state = StepState.WAITING
-            self._awaiting_approval.append(node)
-            self._change(node, message="waits for approval")
+        if node.step.spec.approval and not self._approved(node):
+            self._await_approval(node)
             return False
         return True
+
+    def _approved(self, node: StepNode) -> bool:
+        """Tells whether the step has an approval that still counts; one that does not is taken back."""
+        approval = self._journal.runs.approval(self._run.id, node.step.name)
+        if approval is not None and time.time() - approval.at > node.step.spec.approval_timeout:
+            self._journal.runs.withdraw_approval(self._run.id, node.step.name)
+            return False
+        return approval is not None
+
+    def _await_approval(self, node: StepNode) -> None:
+        node.state = StepState.WAITING
+        self._awaiting_approval.append(node)
+        self._change(node, message="waits for approval")
+        seconds = node.step.spec.approval_timeout
+
+        def give_up() -> None:
+            if node in self._awaiting_approval:
+                self._awaiting_approval.remove(node)
+                hint = f"podium resume {self._run.id} asks again"
+                self._fail(node, StepFailed(f"nobody approved it within {duration(seconds)}", hint))
+
+        self._timers.after(seconds, give_up)
 
     def _claim(self) -> bool:
         assert self._claims

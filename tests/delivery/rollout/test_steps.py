@@ -12,10 +12,10 @@ from podium.core.delivery.rollout.carry_out import RolloutRequest, begin
 from podium.core.delivery.status import status
 from podium.core.domain.delivery import DeploymentState, How
 from podium.core.domain.project import Pipeline, StepSpec, Strategy
-from podium.core.domain.runs import PIPELINE, Run, RunState, Trigger
+from podium.core.domain.runs import PIPELINE, Agreement, Run, RunState, Trigger
 from podium.core.domain.verdicts import GateReport, Verdict
 from podium.core.engine.context import StepContext
-from podium.core.errors import UsageError
+from podium.core.errors import Refused, UsageError
 
 from tests.delivery.light import World
 
@@ -59,6 +59,22 @@ def test_a_rollback_goes_back_only_to_what_served_and_commits_in_quarantine_coun
     world.journal.quarantine.add("tiny", 9, f"{3:040x}", "anna", "the commit")
     plan = plans.plan(world.project, world.journal, How.DEPLOY, "staging", 3)
     assert plan.overridable and "version 3 is quarantined: the commit" in plan.refusal
+
+
+def test_the_ledger_names_who_resumed_or_approved_and_the_step_does_only_what_was_agreed_to(world: World) -> None:
+    world.version(1)
+    world.version(2)
+    agreed = Agreement(
+        7, "ship", "resume_run", "ben", time.time(), "tested by hand", "staging", "1", {"serving": "none"}
+    )
+    world.journal.agreements.keep(agreed)
+    request = order(world)
+    assert (request.who, request.why) == ("ben", "run 7 resumed: tested by hand; nightly")
+    assert request.seen["serving"] == "none"
+    with pytest.raises(Refused, match="ben agreed to version 1 in staging, and this is version 2 in staging"):
+        order(world, version="2")
+    world.journal.agreements.keep(replace(agreed, verb="approve", why=""))
+    assert order(world).why == "run 7 approved: nightly"
 
 
 def test_a_plan_says_that_its_gate_was_measured_against_what_no_longer_serves(world: World) -> None:

@@ -1,0 +1,357 @@
+"""Plans of what a person asks of a run: that it goes on after it stopped (resume), or past a step that waits (approve).
+
+A step of it that changes an environment is planned as that change would be by itself: it has the same plan, the same
+typed name for a protected environment, and is refused if the environment is another one by now. What a person has
+agreed to is kept per step (`Agreement`), and the step checks it once more before it changes anything.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from . import plugins
+from .delivery.rollout import plans as rollouts
+from .domain.delivery import How
+from .domain.format import ago
+from .domain.plans import RESTS_ON_PREFIX, Change, Plan
+from .domain.project import Project
+from .domain.runs import Agreement, Approval, Run, Step, StepState
+from .engine.graph import PlannedStep, build
+from .engine.plan import operation_step
+from .engine.run.checkout import is_isolated, load_project
+from .engine.submit import approve, chosen_step, resume, stays
+from .errors import NotFound, Refused
+from .journal import Journal
+
+RESUME = "resume_run"
+APPROVE = "approve"
+_ROLLOUTS = frozenset(how.value for how in How)
+
+
+@dataclass(frozen=True, slots=True)
+class _Deed:
+    """A step that will change an environment. `plan` is None as long as the version is not known; `next` says that
+    everything before it is done. `approval` is the one that still counts, None where the step will wait for one."""
+
+    step: PlannedStep
+    environment: str
+    protected: bool
+    plan: Plan | None
+    next: bool
+    approval: Approval | None = None
+
+    @property
+    def waits(self) -> bool:
+        return self.step.spec.approval and self.approval is None
+
+
+# The planners of the table in core/plugins.py.
+
+
+def plan_resume(project: Project, journal: Journal, target: str) -> Plan:
+    """Returns what the run would do if it went on now. Refused, as the plan's refusal, where an environment that it
+    would change is not what it was when the run stopped."""
+    run = _run(journal, target)
+    own = _project_of(project, run)
+    left = [step for step in _steps(own, run) if not _stays(own, journal, run, step.name)]
+    deeds = [each for step in left if (each := _deed(project, own, journal, run, step)) is not None]
+    now = [deed for deed in deeds if not deed.waits]
+    plan = Plan(
+        target=target,
+        verb=RESUME,
+        title=f"Resume run {run.id}, {run.title}",
+        action="Resume",
+        command=f"podium resume {run.id}",
+        steps=tuple(_named(step) for step in left),
+        kept_in="audit",
+        refusal=run.why_not_resume() or next(_moved_on(journal, run, now), ""),
+        hint=_hint(run, now),
+        warnings=(*_waiting(journal, run, deeds), *_unready(now)),
+    )
+    return _with_deeds(plan, now)
+
+
+def plan_approve(project: Project, journal: Journal, target: str, *, step: str | None = None) -> Plan:
+    """Returns what the step that waits would do. `step` may be left out where only one waits. Refused where none
+    does."""
+    run = _run(journal, target)
+    name = chosen_step(journal, run, step)
+    own = _project_of(project, run)
+    found = next((each for each in _steps(own, run) if each.name == name), None)
+    if found is None:
+        raise Refused(f"podium.yaml has no step {name} any more", hint=f"podium cancel {run.id}, then start a new run")
+    deed = _deed(project, own, journal, run, found)
+    plan = Plan(
+        target=target,
+        verb=APPROVE,
+        title=f"Approve step {name} of run {run.id}",
+        action="Approve",
+        command=f"podium approve {run.id} {shlex.quote(name)}",
+        steps=(_named(found),),
+        kept_in="audit",
+        arguments={"step": name},
+        refusal=deed.plan.refusal if deed is not None and deed.plan is not None and not _forced(deed) else "",
+        hint=f"podium cancel {run.id} gives the run up",
+    )
+    return _with_deeds(plan, [deed] if deed is not None else [])
+
+
+def apply(project: Project, journal: Journal, plan: Plan, *, who: str, why: str = "") -> Run | None:
+    """Carries out a plan that a person has agreed to; returns the run that goes on, None for an approval. Refused if
+    the plan would be another one by now."""
+    run_id, step = int(plan.target), plan.arguments.get("step")
+    again = (
+        plan_resume(project, journal, plan.target)
+        if plan.verb == RESUME
+        else plan_approve(project, journal, plan.target, step=step)
+    )
+    if again.refusal:
+        raise Refused(again.refusal, hint=again.hint)
+    for key, before in {**again.rests_on, **plan.rests_on}.items():
+        now = again.rests_on.get(key, "none")
+        if now != plan.rests_on.get(key, "none"):
+            raise Refused(
+                f"run {run_id} would do something else by now: {key} was {before} and is {now}",
+                hint=f"look at the plan again: {plan.command}",
+            )
+    for agreement in _agreements(again, run_id, who, why):
+        journal.agreements.keep(agreement)
+    if plan.verb == APPROVE:
+        approve(journal, run_id, step, who=who, why=why)
+        return None
+    _withdraw(project, journal, journal.runs.get(run_id))
+    return resume(project, journal, run_id, who)
+
+
+# What the run would do
+
+
+def _run(journal: Journal, target: str) -> Run:
+    if not target.isdecimal() or len(target) > 18:
+        raise NotFound(f"there is no run {target!r}", hint="`podium ps` lists the runs")
+    return journal.runs.get(int(target))
+
+
+def _project_of(project: Project, run: Run) -> Project:
+    """Returns the project as the run has it: a pushed commit's is in its own directory."""
+    workspace = Path(run.workspace or project.home)
+    if not is_isolated(run, project.home) or not (workspace / "podium.yaml").is_file():
+        return project
+    return load_project(workspace, project.home)
+
+
+def _steps(project: Project, run: Run) -> Sequence[PlannedStep]:
+    if run.is_operation:
+        return (operation_step(run, project),)
+    pipeline = project.pipelines.get(run.name)
+    return build(pipeline, run.params) if pipeline is not None else ()
+
+
+def _stays(project: Project, journal: Journal, run: Run, name: str) -> bool:
+    rows = {row.name: row for row in journal.steps.of(run.id)}
+    return name in rows and stays(project, run, rows[name])
+
+
+def _deed(project: Project, own: Project, journal: Journal, run: Run, step: PlannedStep) -> _Deed | None:
+    """Returns what the step will do to an environment; None for a step that changes none."""
+    uses, name = step.spec.uses, str(step.options.get("environment") or "")
+    if not plugins.known("planners", uses) or name not in own.environments:
+        return None
+    rows = {row.name: row for row in journal.steps.of(run.id)}
+    done = {row.name for row in rows.values() if row.state is StepState.SUCCEEDED}
+    ready = all(need in done for need in _ancestors(own, run, step))
+    # A commit must not take the protection away that the project has now.
+    now = project.environments.get(name)
+    protected = own.environments[name].protected or (now is not None and now.protected)
+    plan = _planned(own, journal, run, step, name, ready=ready, rows=rows)
+    deed = _Deed(step, name, protected, plan, ready)
+    return replace(deed, approval=_standing(journal, run, deed)) if step.spec.approval else deed
+
+
+def _planned(
+    own: Project, journal: Journal, run: Run, step: PlannedStep, name: str, *, ready: bool, rows: Mapping[str, Step]
+) -> Plan | None:
+    uses = step.spec.uses
+    if uses not in _ROLLOUTS:
+        return _planned_by_verb(own, journal, uses, name, str(step.options.get("restart") or ""))
+    version = rollouts.parse_version(step.options.get("version"))
+    if version is None and uses in (How.DEPLOY, How.PROMOTE):
+        version = _reported(own, run, step, rows)
+    if version is None and not ready:
+        return None
+    try:
+        return rollouts.plan(own, journal, How(uses), name, version)
+    except NotFound:
+        return None  # the step says so; the typed name is asked for all the same
+
+
+def _planned_by_verb(own: Project, journal: Journal, verb: str, name: str, replica: str) -> Plan | None:
+    """Returns the plan of a change that is about no version; None where its planner wants more than is known here."""
+    planner = plugins.load("planners", "restart" if replica else verb)
+    try:
+        return planner(own, journal, name, **({"replica": replica} if replica else {}))
+    except (NotFound, TypeError):
+        return None
+
+
+def _ancestors(own: Project, run: Run, step: PlannedStep) -> list[str]:
+    """Returns the steps before this one, the nearest first."""
+    needs = {each.name: each.needs for each in _steps(own, run)}
+    found: dict[str, None] = {}
+    waiting = list(step.needs)
+    while waiting:
+        name = waiting.pop(0)
+        if name not in found:
+            found[name] = None
+            waiting += needs.get(name, ())
+    return list(found)
+
+
+def _reported(own: Project, run: Run, step: PlannedStep, rows: Mapping[str, Step]) -> int | None:
+    """Returns the version that the nearest earlier step has reported; None where none has yet."""
+    for name in _ancestors(own, run, step):
+        row = rows.get(name)
+        if row is not None and row.state is StepState.SUCCEEDED and "version" in row.results:
+            return rollouts.parse_version(row.results["version"])
+    return None
+
+
+def _forced(deed: _Deed) -> bool:
+    return bool(deed.step.options.get("force")) and deed.plan is not None and deed.plan.overridable
+
+
+# Approvals
+
+
+def _standing(journal: Journal, run: Run, deed: _Deed) -> Approval | None:
+    """Returns the approval of the step that still counts: it has not expired, and what it was about is the same."""
+    approval = journal.runs.approval(run.id, deed.step.name)
+    agreement = journal.agreements.get(run.id, deed.step.name)
+    if approval is None or time.time() - approval.at > deed.step.spec.approval_timeout:
+        return None
+    if agreement is not None and deed.plan is not None and not agreement.fits(deed.plan):
+        return None
+    return approval
+
+
+def _withdraw(project: Project, journal: Journal, run: Run) -> None:
+    """Takes back the approvals that do not count any more: their steps wait for another one."""
+    own = _project_of(project, run)
+    for step in _steps(own, run):
+        deed = _deed(project, own, journal, run, step)
+        if deed is not None and deed.waits:
+            journal.runs.withdraw_approval(run.id, step.name)
+
+
+def _waiting(journal: Journal, run: Run, deeds: Sequence[_Deed]) -> Iterator[str]:
+    for deed in deeds:
+        if not deed.waits:
+            continue
+        old = journal.runs.approval(run.id, deed.step.name)
+        given = f": the approval by {old.who}, {ago(old.at)}, does not count any more" if old is not None else ""
+        yield f"{deed.step.name} waits for an approval before it changes {deed.environment}{given}"
+
+
+# What is said of it
+
+
+def _named(step: PlannedStep) -> str:
+    return f"{step.name}: {step.spec.uses}" if step.spec.uses else f"{step.name}: {step.command.splitlines()[0]}"
+
+
+def _with_deeds(plan: Plan, deeds: Sequence[_Deed]) -> Plan:
+    """Returns the plan with what its steps change. Several protected environments have to be typed one after the
+    other."""
+    planned = [deed for deed in deeds if deed.plan is not None]
+    names = sorted({deed.environment for deed in deeds if deed.protected})
+    only = planned[0].plan if len(planned) == 1 else None
+    return replace(
+        plan,
+        changes=tuple(each for deed in deeds for each in _changes(deed)),
+        steps=(*plan.steps, *(only.steps if only is not None else ())),
+        warnings=(*plan.warnings, *(text for deed in planned if deed.plan for text in deed.plan.warnings)),
+        differences=only.differences if only is not None else (),
+        versions=only.versions if only is not None else None,
+        expected_seconds=only.expected_seconds if only is not None else None,
+        type_to_confirm=" ".join(names),
+        rests_on=_rests_on(deeds),
+    )
+
+
+def _rests_on(deeds: Sequence[_Deed]) -> dict[str, str]:
+    """Returns `step.key` -> what each step rests on. What an earlier step of the run changes itself, its environment or
+    its gate's verdict, cannot be held against a later one."""
+    found: dict[str, str] = {}
+    environments: set[str] = set()
+    for deed in deeds:
+        if deed.plan is None:
+            continue
+        changing = {"serving", "deployment"} if deed.environment in environments else set[str]()
+        changing |= set() if deed.next else {"gate"}
+        environments.add(deed.environment)
+        kept = {key: value for key, value in deed.plan.rests_on.items() if key not in changing}
+        found |= {f"{deed.step.name}.{key}": value for key, value in {**_about(deed.plan), **kept}.items()}
+    return found
+
+
+def _about(plan: Plan) -> dict[str, str]:
+    version = plan.versions.version if plan.versions is not None else ""
+    return {"environment": plan.target, "version": str(version)}
+
+
+def _changes(deed: _Deed) -> Sequence[Change]:
+    if deed.plan is None:
+        return (Change(f"traffic of {deed.environment}", "what serves then", "the version that this run makes"),)
+    return deed.plan.changes
+
+
+def _moved_on(journal: Journal, run: Run, deeds: Sequence[_Deed]) -> Iterator[str]:
+    """Yields why an environment is not what it was when the run stopped."""
+    for deed in deeds:
+        if deed.plan is None:
+            continue
+        for key, now in deed.plan.rests_on.items():
+            before = run.params.get(RESTS_ON_PREFIX + key, now)
+            if before != now:
+                yield f"{deed.environment} changed since this was planned: {key} was {before} and is {now}"
+        current = journal.ledger.current(deed.environment)
+        stopped = run.ended or run.created
+        if current is not None and current.run_id != run.id and (current.ended or current.at) > stopped:
+            by = f"run {current.run_id}" if current.run_id is not None else current.who
+            yield (
+                f"{deed.environment} has moved on since run {run.id} stopped: {by} brought version"
+                f" {current.to_version} there {ago(current.ended or current.at)} ({current.how})"
+            )
+        if deed.plan.refusal and deed.next and not _forced(deed):
+            yield deed.plan.refusal
+
+
+def _unready(deeds: Sequence[_Deed]) -> Iterator[str]:
+    """Yields what would refuse a step that is not next: what comes before it may change that."""
+    for deed in deeds:
+        if deed.plan is not None and deed.plan.refusal and not deed.next:
+            yield f"{deed.step.name} would be refused as things are: {deed.plan.refusal}"
+
+
+def _hint(run: Run, deeds: Sequence[_Deed]) -> str:
+    if not run.state.finished:
+        return f"`podium logs -f {run.id}` follows it, `podium cancel {run.id}` ends it"
+    if run.why_not_resume():
+        return f"start a new one: podium run {run.name}"
+    commands = [deed.plan.command for deed in deeds if deed.plan is not None]
+    return f"plan it anew: {commands[0]}" if commands else ""
+
+
+def _agreements(plan: Plan, run_id: int, who: str, why: str) -> Iterator[Agreement]:
+    """Yields what was agreed to for each step that changes an environment."""
+    steps: dict[str, dict[str, str]] = {}
+    for key, value in plan.rests_on.items():
+        step, _, name = key.rpartition(".")
+        steps.setdefault(step, {})[name] = value
+    for step, seen in steps.items():
+        environment, version = seen.pop("environment"), seen.pop("version")
+        yield Agreement(run_id, step, plan.verb, who, time.time(), why, environment, version, seen)
