@@ -167,8 +167,8 @@ class PodiumApp(EndingApp):
 
     def go_to_run(self, run_id: int) -> None:
         # A dialog that a person types into stays where it is, and its keys with it; and at the end there is no screen
-        # any more.
-        if not self.screen_stack or isinstance(self.screen_stack[-1], ModalScreen):
+        # any more, and none is to be opened.
+        if not self.is_running or not self.screen_stack or isinstance(self.screen_stack[-1], ModalScreen):
             return
         screen = self.go("runs")
         screen.select(run_id)

@@ -139,3 +139,19 @@ def test_a_screen_that_is_opened_as_the_cockpit_ends_ends_with_it(app: Callable[
 
     drive(application, script)
     assert application.return_code == 0
+
+
+def test_a_run_that_starts_as_the_cockpit_ends_opens_no_screen(
+    app: Callable[..., PodiumApp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Textual goes through the screens then, one by one, and a new one would end that with an error."""
+    application = app()
+
+    async def script(_pilot: Pilot[Any]) -> None:
+        before = application.podium_screen
+        with monkeypatch.context() as ending:
+            ending.setattr(PodiumApp, "is_running", False)
+            application.go_to_run(14)
+            assert application.podium_screen is before
+
+    drive(application, script)
