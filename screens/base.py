@@ -82,9 +82,10 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
 
     @property
     def ready(self) -> bool:
-        """Whether there are panes to draw in: not before they were made, nor while the app ends and takes them down
-        one by one."""
-        return self.is_mounted and self.app.is_running
+        """Whether there are panes to draw in: not before they were made, nor while the app ends. From the moment it is
+        told to, a screen that was just opened gets no panes any more (then it is not attached, as Textual says it), and
+        later those that are there are taken down one by one."""
+        return self.is_mounted and self.is_attached and self.app.is_running
 
     @property
     def store(self) -> Store:
@@ -165,8 +166,9 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
             )
 
     def on_screen_resume(self) -> None:
-        self.ask(force=True)
-        self.update()
+        if self.ready:
+            self.ask(force=True)
+            self.update()
 
     def all_queries(self) -> list[Query]:
         return [PROJECT, AGENT, *self.queries()]
@@ -219,6 +221,8 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
     # Keys
 
     def action_perform(self, action_id: str) -> None:
+        if not self.ready:
+            return
         action = BY_ID[action_id]
         footer = self.query_one(Footer)
         footer.say("")

@@ -137,7 +137,8 @@ def test_a_repair_shows_what_differs_and_wants_the_name(docked: SeededCockpit) -
     docked.differences = ("production-v3-1 is gone",)
 
     async def script(pilot: Pilot[Any]) -> None:
-        assert "1 DIFFERENCE" in text(pilot.app) and "M plans the repair" in text(pilot.app)
+        await until(pilot, lambda: "1 DIFFERENCE" in text(pilot.app), "the difference")
+        assert "M plans the repair" in text(pilot.app)
         await pilot.press("M")
         await until(pilot, lambda: "Repair production · PROTECTED" in text(pilot.app), "the plan")
         shown = text(pilot.app)

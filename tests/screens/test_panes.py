@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from podium.tui.application import PodiumApp
+from podium.tui.screens import MAIN
 from podium.tui.widgets.footer import Footer
 from podium.tui.widgets.table import Column, Table
 from podium.tui.widgets.text_pane import TextPane, wrapped
@@ -123,3 +124,18 @@ def test_a_long_project_name_leaves_room_for_the_screens_names(cockpit: Any, app
         assert "a-project" in head and "on-v2" in head and "Overview" in head and "Runs" in head
 
     drive(app(screen="overview"), script, size=(120, 40))
+
+
+@pytest.mark.parametrize("name", [screen.name for screen in MAIN[1:]])
+def test_a_screen_that_is_opened_as_the_cockpit_ends_ends_with_it(app: Callable[..., PodiumApp], name: str) -> None:
+    """Textual gives a screen no panes any more once the app was told to end, but shows it and has keys for it."""
+    application = app()
+
+    async def script(pilot: Pilot[Any]) -> None:
+        screen = application.go(name)
+        application.exit(0)
+        await until(pilot, lambda: screen.is_mounted, "it is opened all the same")
+        screen.action_perform("down")
+
+    drive(application, script)
+    assert application.return_code == 0

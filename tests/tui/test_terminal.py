@@ -170,7 +170,8 @@ def test_a_terminal_that_reads_nothing_does_not_keep_it_from_ending(home: Path) 
             terminal.press(next(keys))
             return select.select([], [terminal.slave], [], 0)[1] == []
 
-        wait_until(full, 10, what="more was drawn than the terminal holds")
+        # Each key opens a screen, which is painted a little later: keys that come faster than that put off the paint.
+        wait_until(full, 10, interval=scaled(0.2), what="more was drawn than the terminal holds")
         terminal.process.send_signal(signal.SIGHUP)
         assert terminal.wait_exit() == 128 + signal.SIGHUP
 
