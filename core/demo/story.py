@@ -19,6 +19,7 @@ from ..domain.models import Version
 from ..domain.runs import Run, RunState, Step, StepState
 from ..domain.verdicts import GateReport, Verdict
 from ..errors import PodiumError, Refused, RunFailed
+from ..preload.client import dismiss
 from .project import DemoRepository, make, possible
 from .traffic import DemoTraffic, TrafficCount
 
@@ -304,6 +305,7 @@ class Demo:
                 errors.append(error)
         if cockpit is not None:
             cockpit.close()
+            dismiss(self.directory / ".podium")
         if self._changes is not None:
             self._changes.ports.close()
         if errors:

@@ -217,6 +217,14 @@ def warm(state: Path, env: dict[str, str]) -> None:
         connection.close()
 
 
+def dismiss(state: Path) -> None:
+    """Has a project's servers end within seconds, by taking their sockets away; their children go on. One that several
+    projects share is left alone."""
+    if not os.environ.get(SWITCH, "").startswith("/"):
+        for path in (state / "preload").glob("*.sock"):
+            path.unlink(missing_ok=True)
+
+
 def _request(state: Path, child: Child, descriptors: Sequence[int]) -> socket.socket | None:
     connection = _connected(state, child.env) if supported() else None
     if connection is None:

@@ -25,14 +25,25 @@ from ..identity.processes import started_at
 from . import forked
 from .protocol import SEND_TIMEOUT, Child, answer, ours, receive
 
-# What a built-in step or a replica imports at the cost of seconds. None of them starts a thread or loads OpenMP, whose
-# number of threads is read when it is loaded and differs between steps and replicas.
+# What a built-in step, a replica or most models import at the cost of seconds. None of them starts a thread or loads
+# OpenMP (as scikit-learn itself does), whose number of threads is read when it is loaded and differs between steps and
+# replicas.
 _MODULES = (
     "mlflow.pyfunc",
     "mlflow.pyfunc.scoring_server",
     "mlflow.tracking",
     "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.model_registry.sqlalchemy_store",
+    "uvicorn",
+    "uvloop",
+    "httptools",
+    "scipy.stats",
+    "scipy.sparse.linalg",
+    "scipy.optimize",
+    "scipy.special",
+    "scipy.spatial",
+    "joblib",
+    "threadpoolctl",
 )
 _CHECK_INTERVAL = 5.0
 EXIT_THREADS = 3

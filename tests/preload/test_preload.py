@@ -221,7 +221,7 @@ def test_a_server_ends_when_it_is_idle_and_when_its_directory_is_gone(
     monkeypatch.delenv(client.IDLE_SWITCH)
     finished(tmp_path, "end", "0")
     (server,) = servers(tmp_path / "preload")
-    next((tmp_path / "preload").glob("*.sock")).unlink()
+    client.dismiss(tmp_path)
     wait_until(lambda: started_at(server) is None, 20.0, what="the server without a socket has ended")
 
 
