@@ -33,7 +33,7 @@ _ROLLOUTS = frozenset(how.value for how in How)
 
 
 @dataclass(frozen=True, slots=True)
-class _Deed:
+class _StepChange:
     """A step that will change an environment. `plan` is None as long as the version is not known; `next` says that
     everything before it is done. `approval` is the one that still counts, None where the step will wait for one."""
 
@@ -58,8 +58,8 @@ def plan_resume(project: Project, journal: Journal, target: str) -> Plan:
     run = _run(journal, target)
     own = _project_of(project, run)
     left = [step for step in _steps(own, run) if not _stays(own, journal, run, step.name)]
-    deeds = [each for step in left if (each := _deed(project, own, journal, run, step)) is not None]
-    now = [deed for deed in deeds if not deed.waits]
+    changes = [each for step in left if (each := _change_of(project, own, journal, run, step)) is not None]
+    now = [change for change in changes if not change.waits]
     plan = Plan(
         target=target,
         verb=RESUME,
@@ -70,9 +70,9 @@ def plan_resume(project: Project, journal: Journal, target: str) -> Plan:
         kept_in="audit",
         refusal=run.why_not_resume() or next(_moved_on(journal, run, now), ""),
         hint=_hint(run, now),
-        warnings=(*_waiting(journal, run, deeds), *_unready(now)),
+        warnings=(*_waiting(journal, run, changes), *_unready(now)),
     )
-    return _with_deeds(plan, now)
+    return _with_changes(plan, now)
 
 
 def plan_approve(project: Project, journal: Journal, target: str, *, step: str | None = None) -> Plan:
@@ -84,7 +84,7 @@ def plan_approve(project: Project, journal: Journal, target: str, *, step: str |
     found = next((each for each in _steps(own, run) if each.name == name), None)
     if found is None:
         raise Refused(f"podium.yaml has no step {name} any more", hint=f"podium cancel {run.id}, then start a new run")
-    deed = _deed(project, own, journal, run, found)
+    change = _change_of(project, own, journal, run, found)
     plan = Plan(
         target=target,
         verb=APPROVE,
@@ -94,10 +94,10 @@ def plan_approve(project: Project, journal: Journal, target: str, *, step: str |
         steps=(_named(found),),
         kept_in="audit",
         arguments={"step": name},
-        refusal=deed.plan.refusal if deed is not None and deed.plan is not None and not _forced(deed) else "",
+        refusal=change.plan.refusal if change is not None and change.plan is not None and not _forced(change) else "",
         hint=f"podium cancel {run.id} gives the run up",
     )
-    return _with_deeds(plan, [deed] if deed is not None else [])
+    return _with_changes(plan, [change] if change is not None else [])
 
 
 def apply(project: Project, journal: Journal, plan: Plan, *, who: str, why: str = "") -> Run | None:
@@ -156,7 +156,7 @@ def _stays(project: Project, journal: Journal, run: Run, name: str) -> bool:
     return name in rows and stays(project, run, rows[name])
 
 
-def _deed(project: Project, own: Project, journal: Journal, run: Run, step: PlannedStep) -> _Deed | None:
+def _change_of(project: Project, own: Project, journal: Journal, run: Run, step: PlannedStep) -> _StepChange | None:
     """Returns what the step will do to an environment; None for a step that changes none."""
     uses, name = step.spec.uses, str(step.options.get("environment") or "")
     if not plugins.known("planners", uses) or name not in own.environments:
@@ -168,8 +168,8 @@ def _deed(project: Project, own: Project, journal: Journal, run: Run, step: Plan
     now = project.environments.get(name)
     protected = own.environments[name].protected or (now is not None and now.protected)
     plan = _planned(own, journal, run, step, name, ready=ready, rows=rows)
-    deed = _Deed(step, name, protected, plan, ready)
-    return replace(deed, approval=_standing(journal, run, deed)) if step.spec.approval else deed
+    change = _StepChange(step, name, protected, plan, ready)
+    return replace(change, approval=_standing(journal, run, change)) if step.spec.approval else change
 
 
 def _planned(
@@ -220,20 +220,20 @@ def _reported(own: Project, run: Run, step: PlannedStep, rows: Mapping[str, Step
     return None
 
 
-def _forced(deed: _Deed) -> bool:
-    return bool(deed.step.options.get("force")) and deed.plan is not None and deed.plan.overridable
+def _forced(change: _StepChange) -> bool:
+    return bool(change.step.options.get("force")) and change.plan is not None and change.plan.overridable
 
 
 # Approvals
 
 
-def _standing(journal: Journal, run: Run, deed: _Deed) -> Approval | None:
+def _standing(journal: Journal, run: Run, change: _StepChange) -> Approval | None:
     """Returns the approval of the step that still counts: it has not expired, and what it was about is the same."""
-    approval = journal.runs.approval(run.id, deed.step.name)
-    agreement = journal.agreements.get(run.id, deed.step.name)
-    if approval is None or time.time() - approval.at > deed.step.spec.approval_timeout:
+    approval = journal.runs.approval(run.id, change.step.name)
+    agreement = journal.agreements.get(run.id, change.step.name)
+    if approval is None or time.time() - approval.at > change.step.spec.approval_timeout:
         return None
-    if agreement is not None and deed.plan is not None and not agreement.fits(deed.plan):
+    if agreement is not None and change.plan is not None and not agreement.fits(change.plan):
         return None
     return approval
 
@@ -242,18 +242,18 @@ def _withdraw(project: Project, journal: Journal, run: Run) -> None:
     """Takes back the approvals that do not count any more: their steps wait for another one."""
     own = _project_of(project, run)
     for step in _steps(own, run):
-        deed = _deed(project, own, journal, run, step)
-        if deed is not None and deed.waits:
+        change = _change_of(project, own, journal, run, step)
+        if change is not None and change.waits:
             journal.runs.withdraw_approval(run.id, step.name)
 
 
-def _waiting(journal: Journal, run: Run, deeds: Sequence[_Deed]) -> Iterator[str]:
-    for deed in deeds:
-        if not deed.waits:
+def _waiting(journal: Journal, run: Run, changes: Sequence[_StepChange]) -> Iterator[str]:
+    for change in changes:
+        if not change.waits:
             continue
-        old = journal.runs.approval(run.id, deed.step.name)
+        old = journal.runs.approval(run.id, change.step.name)
         given = f": the approval by {old.who}, {ago(old.at)}, does not count any more" if old is not None else ""
-        yield f"{deed.step.name} waits for an approval before it changes {deed.environment}{given}"
+        yield f"{change.step.name} waits for an approval before it changes {change.environment}{given}"
 
 
 # What is said of it
@@ -263,38 +263,38 @@ def _named(step: PlannedStep) -> str:
     return f"{step.name}: {step.spec.uses}" if step.spec.uses else f"{step.name}: {step.command.splitlines()[0]}"
 
 
-def _with_deeds(plan: Plan, deeds: Sequence[_Deed]) -> Plan:
+def _with_changes(plan: Plan, changes: Sequence[_StepChange]) -> Plan:
     """Returns the plan with what its steps change. Several protected environments have to be typed one after the
     other."""
-    planned = [deed for deed in deeds if deed.plan is not None]
-    names = sorted({deed.environment for deed in deeds if deed.protected})
+    planned = [change for change in changes if change.plan is not None]
+    names = sorted({change.environment for change in changes if change.protected})
     only = planned[0].plan if len(planned) == 1 else None
     return replace(
         plan,
-        changes=tuple(each for deed in deeds for each in _changes(deed)),
+        changes=tuple(each for change in changes for each in _changes(change)),
         steps=(*plan.steps, *(only.steps if only is not None else ())),
-        warnings=(*plan.warnings, *(text for deed in planned if deed.plan for text in deed.plan.warnings)),
+        warnings=(*plan.warnings, *(text for change in planned if change.plan for text in change.plan.warnings)),
         differences=only.differences if only is not None else (),
         versions=only.versions if only is not None else None,
         expected_seconds=only.expected_seconds if only is not None else None,
         type_to_confirm=" ".join(names),
-        rests_on=_rests_on(deeds),
+        rests_on=_rests_on(changes),
     )
 
 
-def _rests_on(deeds: Sequence[_Deed]) -> dict[str, str]:
+def _rests_on(changes: Sequence[_StepChange]) -> dict[str, str]:
     """Returns `step.key` -> what each step rests on. What an earlier step of the run changes itself, its environment or
     its gate's verdict, cannot be held against a later one."""
     found: dict[str, str] = {}
     environments: set[str] = set()
-    for deed in deeds:
-        if deed.plan is None:
+    for change in changes:
+        if change.plan is None:
             continue
-        changing = {"serving", "deployment"} if deed.environment in environments else set[str]()
-        changing |= set() if deed.next else {"gate"}
-        environments.add(deed.environment)
-        kept = {key: value for key, value in deed.plan.rests_on.items() if key not in changing}
-        found |= {f"{deed.step.name}.{key}": value for key, value in {**_about(deed.plan), **kept}.items()}
+        changing = {"serving", "deployment"} if change.environment in environments else set[str]()
+        changing |= set() if change.next else {"gate"}
+        environments.add(change.environment)
+        kept = {key: value for key, value in change.plan.rests_on.items() if key not in changing}
+        found |= {f"{change.step.name}.{key}": value for key, value in {**_about(change.plan), **kept}.items()}
     return found
 
 
@@ -303,46 +303,46 @@ def _about(plan: Plan) -> dict[str, str]:
     return {"environment": plan.target, "version": str(version)}
 
 
-def _changes(deed: _Deed) -> Sequence[Change]:
-    if deed.plan is None:
-        return (Change(f"traffic of {deed.environment}", "what serves then", "the version that this run makes"),)
-    return deed.plan.changes
+def _changes(change: _StepChange) -> Sequence[Change]:
+    if change.plan is None:
+        return (Change(f"traffic of {change.environment}", "what serves then", "the version that this run makes"),)
+    return change.plan.changes
 
 
-def _moved_on(journal: Journal, run: Run, deeds: Sequence[_Deed]) -> Iterator[str]:
+def _moved_on(journal: Journal, run: Run, changes: Sequence[_StepChange]) -> Iterator[str]:
     """Yields why an environment is not what it was when the run stopped."""
-    for deed in deeds:
-        if deed.plan is None:
+    for change in changes:
+        if change.plan is None:
             continue
-        for key, now in deed.plan.rests_on.items():
+        for key, now in change.plan.rests_on.items():
             before = run.params.get(RESTS_ON_PREFIX + key, now)
             if before != now:
-                yield f"{deed.environment} changed since this was planned: {key} was {before} and is {now}"
-        current = journal.ledger.current(deed.environment)
+                yield f"{change.environment} changed since this was planned: {key} was {before} and is {now}"
+        current = journal.ledger.current(change.environment)
         stopped = run.ended or run.created
         if current is not None and current.run_id != run.id and (current.ended or current.at) > stopped:
             by = f"run {current.run_id}" if current.run_id is not None else current.who
             yield (
-                f"{deed.environment} has moved on since run {run.id} stopped: {by} brought version"
+                f"{change.environment} has moved on since run {run.id} stopped: {by} brought version"
                 f" {current.to_version} there {ago(current.ended or current.at)} ({current.how})"
             )
-        if deed.plan.refusal and deed.next and not _forced(deed):
-            yield deed.plan.refusal
+        if change.plan.refusal and change.next and not _forced(change):
+            yield change.plan.refusal
 
 
-def _unready(deeds: Sequence[_Deed]) -> Iterator[str]:
+def _unready(changes: Sequence[_StepChange]) -> Iterator[str]:
     """Yields what would refuse a step that is not next: what comes before it may change that."""
-    for deed in deeds:
-        if deed.plan is not None and deed.plan.refusal and not deed.next:
-            yield f"{deed.step.name} would be refused as things are: {deed.plan.refusal}"
+    for change in changes:
+        if change.plan is not None and change.plan.refusal and not change.next:
+            yield f"{change.step.name} would be refused as things are: {change.plan.refusal}"
 
 
-def _hint(run: Run, deeds: Sequence[_Deed]) -> str:
+def _hint(run: Run, changes: Sequence[_StepChange]) -> str:
     if not run.state.finished:
         return f"`podium logs -f {run.id}` follows it, `podium cancel {run.id}` ends it"
     if run.why_not_resume():
         return f"start a new one: podium run {run.name}"
-    commands = [deed.plan.command for deed in deeds if deed.plan is not None]
+    commands = [change.plan.command for change in changes if change.plan is not None]
     return f"plan it anew: {commands[0]}" if commands else ""
 
 
