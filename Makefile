@@ -6,7 +6,7 @@ TESTS ?= tests
 # One process more than there are cores, eight at most: it uses the time in which tests wait.
 WORKERS ?= $(shell python3 -c 'import os; print(min(8, 1 + (os.cpu_count() or 1)))')
 
-.PHONY: demo test bench lint types check wheel setup clean
+.PHONY: demo test soak bench lint types check wheel setup clean
 
 setup: $(VENV)/.ready
 
@@ -34,6 +34,10 @@ lint: setup
 
 types: setup
 	$(VENV)/bin/pyright --pythonpath $(PY)
+
+# The tests that kill at random, for as long as it takes; needs a Docker engine for half of them.
+soak: setup
+	PODIUM_CHAOS_ROUNDS=$${PODIUM_CHAOS_ROUNDS:-60} $(PY) -m pytest tests/chaos
 
 bench: setup
 	$(PY) -m benchmarks

@@ -40,10 +40,10 @@ HOLDER = """
 import sys
 from pathlib import Path
 from podium.core.config import load
-from podium.core.engine.run.workspace_locks import Claims
+from podium.core.engine.run.workspace_locks import WorkspaceLocks
 from podium.core.engine.graph import build
 home = Path(sys.argv[1])
-claims = Claims(home / ".podium", build(load(home).pipelines["main"]), 1)
+claims = WorkspaceLocks(home / ".podium", build(load(home).pipelines["main"]), 1)
 print(repr(claims.take()), flush=True)
 sys.stdin.read()
 """

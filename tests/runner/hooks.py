@@ -54,7 +54,7 @@ def heed_signals() -> None:
     """Goes on ignoring what is ignored (`nohup`, the background of a script), but by a handler: what a process ignores, all
     that it starts ignores too, and a test that sends the signal would wait for nothing."""
     numbers = [signal.Signals[name] for name in os.environ.get(IGNORED, "").split()]
-    for number in {*numbers, signal.SIGINT, signal.SIGHUP}:
+    for number in {*numbers, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}:
         if number in numbers or signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
             numbers.append(number)

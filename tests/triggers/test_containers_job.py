@@ -15,10 +15,10 @@ import json, sys
 from pathlib import Path
 from podium.core.config import load
 from podium.core.journal import Journal
-from podium.core.triggers.containers import Containers
+from podium.core.triggers.containers import EnvironmentWatchers
 project = load(Path(sys.argv[1]))
 with Journal.open(project.state / "journal.db") as journal:
-    job = Containers(print)
+    job = EnvironmentWatchers(print)
     for _ in range(3):
         job(project, journal)
     job.close()
