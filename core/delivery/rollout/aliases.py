@@ -25,6 +25,7 @@ from ...domain.project import Project
 from ...domain.rollout import RolloutState
 from ...errors import PodiumError, Unreachable
 from ...journal import Journal
+from ...preload.client import supported
 from ...preload.piped import Piped
 from ..environment import history
 
@@ -103,6 +104,12 @@ class AliasProcess:
         self._process: Piped | None = None
 
     def prepare(self) -> None:
+        """Starts the process early if it has to import MLflow first. One that has it loaded is there in a moment, and
+        would only take time from what moves the traffic."""
+        if not supported():
+            self._start()
+
+    def _start(self) -> None:
         """Starts the process; it loads what it needs, waits for one request, and ends when this process ends."""
         if self._process is None:
             handed = handover.pack(self._project)
@@ -129,7 +136,7 @@ class AliasProcess:
             process.close()
 
     def _request(self, line: str) -> list[str]:
-        self.prepare()
+        self._start()
         process, self._process = self._process, None
         assert process is not None
         try:
