@@ -18,7 +18,7 @@ from ..options import LogOptions, RunName, environment_option
 from ..text import diagnostics, output
 from ..text.log_lines import LineWriter, Stream
 from ..text.output import Format
-from .runs import find_run
+from .run_history import find_run
 
 StepName = Annotated[
     str | None,

@@ -17,7 +17,7 @@ from ..completion import complete_run
 from ..interaction.confirm import agree
 from ..options import Confirm, environment_option
 from ..text import diagnostics
-from .runs import find_run
+from .run_history import find_run
 
 TargetArgument = Annotated[
     str,

@@ -1,7 +1,2 @@
-"""What becomes of a project whose directory was moved or copied. `settle` is asked whenever one is opened; `plan` and
-`adopt` make a copy a project of its own."""
-
-from .copies import adopt, plan
-from .settling import Settled, settle
-
-__all__ = ["Settled", "adopt", "plan", "settle"]
+"""What becomes of a project whose directory was moved or copied. `settling.py` is asked whenever one is opened, so it
+imports little; `copies.py` makes a copy a project of its own, `moves.py` follows one that serves to its new place."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-import tarfile
+from typing import TYPE_CHECKING
 
 from ..errors import RunFailed
 from .directory import Directory, LinkRefused
 from .tree import pour
+
+if TYPE_CHECKING:
+    import tarfile
 
 
 def unpack(tar: tarfile.TarFile, into: Directory) -> None:

@@ -11,7 +11,7 @@ from ..errors import NotFound
 from ..journal import Journal
 
 if TYPE_CHECKING:
-    from ..adoption import Settled
+    from ..adoption.settling import Settled
     from ..config.latest import Latest
     from ..domain.project import Project
 

@@ -1,10 +1,23 @@
-"""The state of a rollout: the `data` of a ledger row, with names and types."""
+"""The phases of a rollout, and its state: the `data` of a ledger row, with names and types."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
+
+# The phases, by what the ledger stores when one is finished.
+NOTE = "read"
+START = "started"
+WAIT_HEALTHY = "healthy"
+WARM_UP = "warmed"
+SHIFT = "shifted"
+MOVE_ALIASES = "aliased"
+DRAIN = "drained"
+VERIFY = "verified"
+CLEAN_UP = "kept"
+
+SEQUENCE = (NOTE, START, WAIT_HEALTHY, WARM_UP, SHIFT, MOVE_ALIASES, DRAIN, VERIFY, CLEAN_UP)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 import psutil
 from podium.core.delivery.rollout import phases
+from podium.core.domain.rollout import SEQUENCE
 from podium.core.domain.runs import Run
 
 from tests.chaos.world import World
@@ -46,7 +47,7 @@ class Kill:
 def draw(dice: random.Random, driver: str) -> Kill:
     """Half of the kills come at any time, half soon after a phase: the interesting moments are short."""
     victim = dice.choices([*Victim], weights=[4, 3, 1, 3])[0]
-    phase = dice.choice(["", "begun", *phases.SEQUENCE[:-1]]) if dice.random() < 0.6 else ""
+    phase = dice.choice(["", "begun", *SEQUENCE[:-1]]) if dice.random() < 0.6 else ""
     delay = dice.uniform(0, 0.06) if phase else dice.uniform(0, TYPICAL_SECONDS[driver])
     return Kill(victim, phase, delay, dice.choice(STRATEGIES_DRAWN))
 

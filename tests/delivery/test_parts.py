@@ -21,6 +21,7 @@ from podium.core.delivery.rollout import analysis, phases
 from podium.core.delivery.rollout.strategies import FULL_SHARE, split, stages
 from podium.core.demo.project import ReservedPorts
 from podium.core.domain.project import AnalysisRule, Strategy
+from podium.core.domain.rollout import CLEAN_UP, MOVE_ALIASES, NOTE, SEQUENCE, SHIFT, WARM_UP
 from podium.core.domain.verdicts import Verdict, worst
 from podium.core.errors import MissingExtra, Refused, Unreachable, UsageError
 from podium.core.telemetry.windows import Counts, Reading, Window, window
@@ -201,12 +202,8 @@ def test_listener_is_found_by_its_port() -> None:
 
 
 def test_phases_after_and_reached() -> None:
-    assert phases.after("") == phases.SEQUENCE and phases.after(phases.CLEAN_UP) == ()
-    assert (
-        phases.reached(phases.MOVE_ALIASES, phases.SHIFT)
-        and not phases.reached(phases.WARM_UP, phases.SHIFT)
-        and not phases.reached("", phases.NOTE)
-    )
+    assert phases.after("") == SEQUENCE and phases.after(CLEAN_UP) == ()
+    assert phases.reached(MOVE_ALIASES, SHIFT) and not phases.reached(WARM_UP, SHIFT) and not phases.reached("", NOTE)
 
 
 def test_a_port_is_kept_for_one_that_will_listen_later() -> None:

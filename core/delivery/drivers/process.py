@@ -12,8 +12,6 @@ from pathlib import Path
 
 from ...domain.delivery import Replica
 from ...identity.processes import alive
-from ...preload.client import start_detached
-from ...preload.protocol import Child
 from ..host import daemon
 from ..host.paths import private
 from ..host.ports import kept_port, let_go, reserve_soon
@@ -130,6 +128,10 @@ class ProcessDriver:
         program, *words = self.command(spec)
         if program != sys.executable or words[:2] != ["-m", _SERVER]:
             return None
+        # Late: whoever asks for a status needs a driver, and starts nothing.
+        from ...preload.client import start_detached
+        from ...preload.protocol import Child
+
         daemon.fresh_log(spec.log)
         child = Child(
             module=_SERVER,

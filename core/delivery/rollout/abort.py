@@ -39,6 +39,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ...domain.delivery import DeploymentState, How
+from ...domain.rollout import MOVE_ALIASES, SHIFT, VERIFY
 from ...domain.verdicts import Verdict
 from ...errors import Interrupted, PodiumError, Unreachable
 from . import phases
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from .rollout import Rollout
 
 # The phase from which on a rollout is not undone any more.
-POINT_OF_NO_RETURN = {**dict.fromkeys(How, phases.VERIFY), How.ROLLBACK: phases.SHIFT}
+POINT_OF_NO_RETURN = {**dict.fromkeys(How, VERIFY), How.ROLLBACK: SHIFT}
 
 
 class AbortDecision(StrEnum):
@@ -123,6 +124,6 @@ def _finish(rollout: Rollout, reason: str) -> str:
 
 def _keep(rollout: Rollout, message: str) -> None:
     """Notes that the rollout stays as it is; the version that a rollback has left is quarantined in any case."""
-    if rollout.deployment.how is How.ROLLBACK and not phases.reached(rollout.deployment.phase, phases.MOVE_ALIASES):
+    if rollout.deployment.how is How.ROLLBACK and not phases.reached(rollout.deployment.phase, MOVE_ALIASES):
         rollout.quarantine_left()
     rollout.finish(DeploymentState.SUCCEEDED, "; ".join([*rollout.warnings, message]))

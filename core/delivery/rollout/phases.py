@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...domain.delivery import How, ReplicaState
+from ...domain.rollout import SEQUENCE
 from ...errors import Interrupted, PodiumError
 from ..environment.healing import heal
 from ..environment.history import EnvironmentHistory
@@ -22,19 +23,6 @@ from .strategies import FULL_SHARE, stages
 
 if TYPE_CHECKING:
     from .rollout import Rollout
-
-# What the ledger stores when the phase is finished.
-NOTE = "read"
-START = "started"
-WAIT_HEALTHY = "healthy"
-WARM_UP = "warmed"
-SHIFT = "shifted"
-MOVE_ALIASES = "aliased"
-DRAIN = "drained"
-VERIFY = "verified"
-CLEAN_UP = "kept"
-
-SEQUENCE = (NOTE, START, WAIT_HEALTHY, WARM_UP, SHIFT, MOVE_ALIASES, DRAIN, VERIFY, CLEAN_UP)
 
 # How long live traffic on the new version is looked at before it counts as verified.
 WATCH_SECONDS = 0.5

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from ...domain.delivery import Deployment, DeploymentState
 from ...domain.project import Project
-from ...domain.rollout import RolloutState
+from ...domain.rollout import SHIFT, RolloutState
 from ...errors import Interrupted, PodiumError, Unreachable
 from ...journal import Journal
 from ..environment.lock import lock_name, operation
@@ -81,7 +81,7 @@ def recover_one(runtime: EnvironmentRuntime, deployment: Deployment, *, say: Say
     """
     what = f"{deployment.environment}: the interrupted {deployment.how} of version {deployment.to_version}"
     given_up = RolloutState.from_json(deployment.data).given_up
-    if phases.reached(deployment.phase, phases.SHIFT) and not given_up:
+    if phases.reached(deployment.phase, SHIFT) and not given_up:
         runtime.proxy.alive()
         try:
             Rollout(runtime, deployment).run()

@@ -11,7 +11,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...domain.delivery import Deployment, DeploymentState
-from ...domain.rollout import RolloutState
+from ...domain.rollout import (
+    CLEAN_UP,
+    DRAIN,
+    MOVE_ALIASES,
+    NOTE,
+    SHIFT,
+    START,
+    VERIFY,
+    WAIT_HEALTHY,
+    WARM_UP,
+    RolloutState,
+)
 from ...telemetry.windows import Reading
 from ..environment import history
 from ..environment.runtime import EnvironmentRuntime
@@ -30,15 +41,15 @@ class Phase:
 
 
 PHASES = (
-    Phase(phases.NOTE, phases.note_before),
-    Phase(phases.START, phases.start),
-    Phase(phases.WAIT_HEALTHY, phases.wait_healthy),
-    Phase(phases.WARM_UP, phases.warm_up),
-    Phase(phases.SHIFT, phases.shift),
-    Phase(phases.MOVE_ALIASES, phases.move_aliases),
-    Phase(phases.DRAIN, phases.drain),
-    Phase(phases.VERIFY, phases.verify_version),
-    Phase(phases.CLEAN_UP, phases.clean_up),
+    Phase(NOTE, phases.note_before),
+    Phase(START, phases.start),
+    Phase(WAIT_HEALTHY, phases.wait_healthy),
+    Phase(WARM_UP, phases.warm_up),
+    Phase(SHIFT, phases.shift),
+    Phase(MOVE_ALIASES, phases.move_aliases),
+    Phase(DRAIN, phases.drain),
+    Phase(VERIFY, phases.verify_version),
+    Phase(CLEAN_UP, phases.clean_up),
 )
 
 

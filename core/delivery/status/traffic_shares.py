@@ -6,22 +6,22 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ...domain.delivery import Replica, ReplicaState, RolloutUnderWay
+from ...domain.rollout import CLEAN_UP, DRAIN, MOVE_ALIASES, NOTE, SEQUENCE, SHIFT, START, VERIFY, WAIT_HEALTHY, WARM_UP
 from ...errors import PodiumError
 from ..environment.runtime import EnvironmentRuntime
-from ..rollout import phases
 
 # What a rollout does after each of its phases, in words.
 _DOES = {
     "": "looking at what runs",
-    phases.NOTE: "starting replicas",
-    phases.START: "waiting until they are healthy",
-    phases.WAIT_HEALTHY: "warming up",
-    phases.WARM_UP: "moving traffic",
-    phases.SHIFT: "moving aliases",
-    phases.MOVE_ALIASES: "letting requests finish",
-    phases.DRAIN: "verifying",
-    phases.VERIFY: "cleaning up",
-    phases.CLEAN_UP: "done",
+    NOTE: "starting replicas",
+    START: "waiting until they are healthy",
+    WAIT_HEALTHY: "warming up",
+    WARM_UP: "moving traffic",
+    SHIFT: "moving aliases",
+    MOVE_ALIASES: "letting requests finish",
+    DRAIN: "verifying",
+    VERIFY: "cleaning up",
+    CLEAN_UP: "done",
 }
 
 
@@ -30,12 +30,10 @@ def under_way(runtime: EnvironmentRuntime) -> RolloutUnderWay | None:
     row = next((each for each in runtime.journal.ledger.open() if each.environment == runtime.name), None)
     if row is None:
         return None
-    place = phases.SEQUENCE.index(row.phase) + 1 if row.phase in phases.SEQUENCE else 0
-    number = min(place + 1, len(phases.SEQUENCE))
+    place = SEQUENCE.index(row.phase) + 1 if row.phase in SEQUENCE else 0
+    number = min(place + 1, len(SEQUENCE))
     does = _DOES.get(row.phase, row.phase)
-    return RolloutUnderWay(
-        row.id, row.how, row.to_version, row.from_version, does, number, len(phases.SEQUENCE), row.run_id
-    )
+    return RolloutUnderWay(row.id, row.how, row.to_version, row.from_version, does, number, len(SEQUENCE), row.run_id)
 
 
 def shares(runtime: EnvironmentRuntime, replicas: Sequence[Replica], *, ask: bool) -> Mapping[int, float]:

@@ -13,6 +13,7 @@ from podium.core.delivery.rollout import phases, recovery
 from podium.core.delivery.rollout.rollout import Rollout
 from podium.core.delivery.status import status
 from podium.core.domain.delivery import DeploymentState
+from podium.core.domain.rollout import CLEAN_UP, SHIFT, START, WAIT_HEALTHY
 
 from tests.delivery.docker.docked import Docked
 from tests.delivery.light import Load, Verb, replace_phase
@@ -32,11 +33,11 @@ def docked(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> I
     ("when", "phase"),
     [
         ("spawn", "-"),
-        ("before", phases.START),
-        ("after", phases.WAIT_HEALTHY),
-        ("before", phases.SHIFT),
-        ("after", phases.SHIFT),
-        ("before", phases.CLEAN_UP),
+        ("before", START),
+        ("after", WAIT_HEALTHY),
+        ("before", SHIFT),
+        ("after", SHIFT),
+        ("before", CLEAN_UP),
     ],
 )
 def test_a_deploy_killed_at_a_phase_is_undone_or_finished(docked: Docked, when: str, phase: str) -> None:
@@ -47,7 +48,7 @@ def test_a_deploy_killed_at_a_phase_is_undone_or_finished(docked: Docked, when: 
         crash(docked, "deploy", 2, when, phase)
         [line] = recovery.recover(docked.project, docked.journal)
     assert load.failures == [], docked.evidence()
-    finished = phases.reached(phase, phases.SHIFT) and (phase, when) != (phases.SHIFT, "before")
+    finished = phases.reached(phase, SHIFT) and (phase, when) != (SHIFT, "before")
     assert line.endswith("was finished" if finished else "was undone")
     assert history.serving(docked.journal, "staging") == (2 if finished else 1) and docked.answers() == (
         "2" if finished else "1"
@@ -58,7 +59,7 @@ def test_a_deploy_killed_at_a_phase_is_undone_or_finished(docked: Docked, when: 
 
 def test_a_first_deploy_killed_leaves_nothing(docked: Docked) -> None:
     docked.version(1)
-    crash(docked, "deploy", 1, "after", phases.WAIT_HEALTHY)
+    crash(docked, "deploy", 1, "after", WAIT_HEALTHY)
     assert docked.things()["containers"] == 3
     recovery.recover(docked.project, docked.journal)
     assert docked.things() == {"containers": 0, "networks": 0, "volumes": 0} and docked.runtime.replicas() == []
@@ -133,7 +134,7 @@ def test_an_engine_that_is_away_leaves_a_failed_change_to_whoever_looks_next(
         return start
 
     with pytest.MonkeyPatch.context() as away:
-        replace_phase(monkeypatch, phases.START, cut)
+        replace_phase(monkeypatch, START, cut)
         with pytest.raises(EngineAway):
             docked.deploy(2)
         assert recovery.recover(docked.project, docked.journal) == [] and len(docked.journal.ledger.open()) == 1

@@ -11,7 +11,19 @@ from podium.core.delivery.rollout import abort, phases, rollout, undo
 from podium.core.delivery.rollout.rollout import Phase, Rollout
 from podium.core.delivery.rollout.undo import UndoAction
 from podium.core.domain.delivery import Deployment, DeploymentState, How
-from podium.core.domain.rollout import RolloutState
+from podium.core.domain.rollout import (
+    CLEAN_UP,
+    DRAIN,
+    MOVE_ALIASES,
+    NOTE,
+    SEQUENCE,
+    SHIFT,
+    START,
+    VERIFY,
+    WAIT_HEALTHY,
+    WARM_UP,
+    RolloutState,
+)
 from podium.core.errors import Interrupted, PodiumError, RunFailed, Unreachable
 
 from tests.delivery.light import World
@@ -20,14 +32,14 @@ from tests.delivery.light import World
 BY_PHASE = {
     # phase           deploy   promote  rollback
     "": ("undone", "undone", "undone"),
-    phases.NOTE: ("undone", "undone", "undone"),
-    phases.START: ("undone", "undone", "undone"),
-    phases.WAIT_HEALTHY: ("undone", "undone", "undone"),
-    phases.WARM_UP: ("undone", "undone", "undone"),
-    phases.SHIFT: ("undone", "undone", "stays"),
-    phases.MOVE_ALIASES: ("undone", "undone", "stays"),
-    phases.DRAIN: ("undone", "undone", "stays"),
-    phases.VERIFY: ("stays", "stays", "stays"),
+    NOTE: ("undone", "undone", "undone"),
+    START: ("undone", "undone", "undone"),
+    WAIT_HEALTHY: ("undone", "undone", "undone"),
+    WARM_UP: ("undone", "undone", "undone"),
+    SHIFT: ("undone", "undone", "stays"),
+    MOVE_ALIASES: ("undone", "undone", "stays"),
+    DRAIN: ("undone", "undone", "stays"),
+    VERIFY: ("stays", "stays", "stays"),
 }
 VERBS = (How.DEPLOY, How.PROMOTE, How.ROLLBACK)
 CASES = [(phase, verb, row[place]) for phase, row in BY_PHASE.items() for place, verb in enumerate(VERBS)]
@@ -99,7 +111,7 @@ def stop_at_next_phase(monkeypatch: pytest.MonkeyPatch, error: BaseException, th
                 raised.append(problem)
                 raise problem
             done.append(name)
-            if name == phases.MOVE_ALIASES:
+            if name == MOVE_ALIASES:
                 phases.move_aliases(each)
 
         return carry_out
@@ -108,7 +120,7 @@ def stop_at_next_phase(monkeypatch: pytest.MonkeyPatch, error: BaseException, th
         if then is not None:
             raise then
 
-    monkeypatch.setattr(rollout, "PHASES", tuple(Phase(name, phase(name)) for name in phases.SEQUENCE))
+    monkeypatch.setattr(rollout, "PHASES", tuple(Phase(name, phase(name)) for name in SEQUENCE))
     monkeypatch.setattr(undo, "_weights", part)
     return done
 
@@ -130,15 +142,15 @@ def test_what_becomes_of_a_rollout_that_stops(
     assert [each.id for each in world.journal.ledger.open()] == ([made.id] if ending.left_open else [])
     assert RolloutState.from_json(now.data).given_up == ending.given_up
     assert done == (list(phases.after(phase)) if ending.finishes else [])
-    assert now.phase == (phases.CLEAN_UP if ending.finishes else phase)
+    assert now.phase == (CLEAN_UP if ending.finishes else phase)
     stays = verb is How.ROLLBACK and outcome == "stays" and not ending.left_open
-    quarantined_now = stays and not phases.reached(phase, phases.MOVE_ALIASES)
+    quarantined_now = stays and not phases.reached(phase, MOVE_ALIASES)
     assert (world.journal.quarantine.find("tiny", 2) is not None) == quarantined_now
 
 
 def test_what_is_left_and_fails_is_said_and_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     stop_at_next_phase(monkeypatch, Interrupted("Ctrl-C"), RunFailed("disk full"))
-    made = row(world, phases.VERIFY, How.DEPLOY)
+    made = row(world, VERIFY, How.DEPLOY)
     with pytest.raises(Interrupted):
         Rollout(world.runtime, made).run()
     now = world.journal.ledger.get(made.id)

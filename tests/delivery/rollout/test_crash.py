@@ -13,6 +13,7 @@ from podium.core.delivery.environment import healing, history
 from podium.core.delivery.rollout import phases, recovery
 from podium.core.delivery.status import status as environments
 from podium.core.domain.delivery import DeploymentState, ReplicaState
+from podium.core.domain.rollout import MOVE_ALIASES, SEQUENCE, SHIFT, WAIT_HEALTHY, WARM_UP
 
 from tests.delivery.light import Load, World
 from tests.runner.scale import scaled
@@ -44,7 +45,7 @@ def settled(world: World) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("phase", phases.SEQUENCE)
+@pytest.mark.parametrize("phase", SEQUENCE)
 def test_deploy_killed_at_any_phase_is_undone_or_finished(world: World, phase: str, when: str) -> None:
     world.change(replicas=1)
     world.version(1)
@@ -54,7 +55,7 @@ def test_deploy_killed_at_any_phase_is_undone_or_finished(world: World, phase: s
         crash(world, "deploy", 2, when, phase)
         [line] = recovery.recover(world.project, world.journal)
     assert load.failures == [], world.evidence()
-    finished = phases.reached(phase, phases.SHIFT) and (phase, when) != (phases.SHIFT, "before")
+    finished = phases.reached(phase, SHIFT) and (phase, when) != (SHIFT, "before")
     assert line.endswith("was finished" if finished else "was undone")
     state = DeploymentState.SUCCEEDED if finished else DeploymentState.UNDONE
     assert world.journal.ledger.history("staging")[0].state is state
@@ -65,9 +66,7 @@ def test_deploy_killed_at_any_phase_is_undone_or_finished(world: World, phase: s
     assert recovery.recover(world.project, world.journal) == []
 
 
-@pytest.mark.parametrize(
-    ("when", "phase"), [("before", phases.SHIFT), ("after", phases.SHIFT), ("before", phases.MOVE_ALIASES)]
-)
+@pytest.mark.parametrize(("when", "phase"), [("before", SHIFT), ("after", SHIFT), ("before", MOVE_ALIASES)])
 def test_rollback_killed_around_the_weight_change(world: World, phase: str, when: str) -> None:
     world.change(replicas=1)
     world.version(1)
@@ -76,7 +75,7 @@ def test_rollback_killed_around_the_weight_change(world: World, phase: str, when
     world.deploy(2)
     crash(world, "rollback", 1, when, phase)
     recovery.recover(world.project, world.journal)
-    finished = (when, phase) != ("before", phases.SHIFT)
+    finished = (when, phase) != ("before", SHIFT)
     assert world.answers() == ("1" if finished else "2")
     assert (world.journal.quarantine.find("tiny", 2) is not None) == finished
     settled(world)
@@ -109,7 +108,7 @@ def test_replica_that_was_started_but_never_noted_is_found_and_ended(world: Worl
 def test_first_deploy_killed_leaves_nothing_behind(world: World) -> None:
     world.change(replicas=1)
     world.version(1)
-    crash(world, "deploy", 1, "after", phases.WAIT_HEALTHY)
+    crash(world, "deploy", 1, "after", WAIT_HEALTHY)
     assert world.runtime.proxy.whole()
     recovery.recover(world.project, world.journal)
     assert not world.runtime.proxy.alive() and world.runtime.replicas() == []
@@ -120,7 +119,7 @@ def test_next_change_settles_the_interrupted_one_first(world: World) -> None:
     for number in (1, 2, 3):
         world.version(number)
     world.deploy(1)
-    crash(world, "deploy", 2, "after", phases.WARM_UP)
+    crash(world, "deploy", 2, "after", WARM_UP)
     status = environments.status(world.project, world.journal, world.environment)
     assert any("was interrupted" in each.words for each in status.differences)
     world.deploy(3)
@@ -138,7 +137,7 @@ def test_proxy_killed_with_the_process_comes_back_with_the_weights_of_before(wor
     world.version(1)
     world.version(2)
     world.deploy(1)
-    crash(world, "deploy", 2, "before", phases.SHIFT)
+    crash(world, "deploy", 2, "before", SHIFT)
     world.runtime.proxy.stop()
     recovery.recover(world.project, world.journal)
     wait_until(lambda: not healing.heal_environment(world.project, world.journal, world.environment))

@@ -14,9 +14,10 @@ from contextlib import contextmanager
 import pytest
 from podium.core.delivery.environment import healing, history
 from podium.core.delivery.environment import lock as guard
-from podium.core.delivery.rollout import canary, phases, recovery, undo
+from podium.core.delivery.rollout import canary, recovery, undo
 from podium.core.delivery.status import status as environments
 from podium.core.domain.delivery import CanaryRequest, DeploymentState, ReplicaState
+from podium.core.domain.rollout import DRAIN, MOVE_ALIASES, SHIFT, VERIFY
 from podium.core.errors import Interrupted, PodiumError, Refused, RunFailed, Unreachable
 from podium.core.journal import Journal
 from podium.core.triggers.jobs import Healing
@@ -77,7 +78,7 @@ def test_a_verified_version_serves_on_when_the_old_one_is_slow_to_end(world: Wor
     world.version(2)
     world.deploy(1)
     with Load(world.port) as load:
-        with told_to_end(world, at(phases.VERIFY)), pytest.raises(Interrupted):
+        with told_to_end(world, at(VERIFY)), pytest.raises(Interrupted):
             world.deploy(2)
         wait_until(lambda: load.total > 20)
     assert load.failures == [], world.evidence()
@@ -94,14 +95,14 @@ def test_told_to_end_twice_it_is_the_agent_that_puts_the_old_version_away(world:
     world.deploy(1)
     again = "told to end: traffic has moved already, so the remaining phases are finished first"
     with (
-        told_to_end(world, at(phases.VERIFY)),
+        told_to_end(world, at(VERIFY)),
         told_to_end(world, lambda _: again in world.said, signal.SIGUSR2),
         pytest.raises(Interrupted),
     ):
         world.deploy(2)
     assert world.said[-1] == "not all phases could be finished; the agent or the next rollout finishes them"
     (row,) = world.journal.ledger.open()
-    assert (row.phase, world.answers()) == (phases.VERIFY, "2")
+    assert (row.phase, world.answers()) == (VERIFY, "2")
     [line] = recovery.recover(world.project, world.journal)
     assert line.endswith("was finished")
     assert history.serving(world.journal, "staging") == 2
@@ -114,7 +115,7 @@ def test_a_rollback_whose_traffic_has_moved_is_what_serves(serving: World) -> No
     serving.deploy(2)
     with Load(serving.port, clients=1, rate=10) as load:
         wait_until(lambda: load.total >= 1)
-        with told_to_end(serving, at(phases.MOVE_ALIASES)), pytest.raises(Interrupted):
+        with told_to_end(serving, at(MOVE_ALIASES)), pytest.raises(Interrupted):
             serving.rollback(1)
         wait_until(lambda: '{"predictions": [1]}' in load.answers)
     row = serving.journal.ledger.history("staging")[0]
@@ -173,8 +174,8 @@ def test_told_to_end_while_an_interrupted_change_is_settled_nothing_more_begins(
     for number in (2, 3):
         world.version(number)
     world.deploy(1)
-    crash(world, "deploy", 2, "after", phases.SHIFT)
-    with told_to_end(world, at(phases.VERIFY)), pytest.raises(Interrupted):
+    crash(world, "deploy", 2, "after", SHIFT)
+    with told_to_end(world, at(VERIFY)), pytest.raises(Interrupted):
         world.deploy(3)
     assert [(row.to_version, row.state) for row in world.journal.ledger.history("staging")] == [
         (2, DeploymentState.SUCCEEDED),
@@ -189,7 +190,7 @@ def test_a_canary_that_has_all_traffic_takes_no_more_orders(world: World) -> Non
         going.at(10)
         going.request(CanaryRequest.FULL)
         # It is watched for half a second yet.
-        wait_until(lambda: at(phases.DRAIN)(going.journal), interval=0.001)
+        wait_until(lambda: at(DRAIN)(going.journal), interval=0.001)
         assert going.status() is None and going.journal.ledger.open()
         with pytest.raises(Refused, match="no canary is running"):
             going.request(CanaryRequest.ABORT)
@@ -241,7 +242,7 @@ def test_no_change_begins_over_one_that_could_not_be_settled(serving: World, mon
     for number in (2, 3):
         serving.version(number)
     serving.deploy(2)
-    crash(serving, "deploy", 3, "after", phases.SHIFT)
+    crash(serving, "deploy", 3, "after", SHIFT)
     away = True
 
     def gone(*_: object) -> None:
@@ -249,7 +250,7 @@ def test_no_change_begins_over_one_that_could_not_be_settled(serving: World, mon
             raise Unreachable("the engine does not answer")
 
     weights = undo._weights
-    replace_phase(monkeypatch, phases.DRAIN, lambda drain: lambda rollout: (gone(), drain(rollout))[1])
+    replace_phase(monkeypatch, DRAIN, lambda drain: lambda rollout: (gone(), drain(rollout))[1])
     monkeypatch.setattr(undo, "_weights", lambda *all_: (gone(), weights(*all_)))
     with pytest.raises(Unreachable, match="the interrupted deploy of version 3 could not be finished"):
         serving.rollback(1)

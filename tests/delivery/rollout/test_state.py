@@ -11,7 +11,18 @@ import pytest
 from podium.core.delivery.environment import history
 from podium.core.delivery.rollout import phases, recovery
 from podium.core.domain.delivery import DeploymentState, How, ReplicaState
-from podium.core.domain.rollout import RolloutState
+from podium.core.domain.rollout import (
+    CLEAN_UP,
+    DRAIN,
+    MOVE_ALIASES,
+    NOTE,
+    SHIFT,
+    START,
+    VERIFY,
+    WAIT_HEALTHY,
+    WARM_UP,
+    RolloutState,
+)
 
 from tests.delivery.light import World
 
@@ -27,15 +38,15 @@ CANARY = (
 ALIASED = '{"aliases": {"champion": 1, "previous": null}, ' + SHIFTED[1:]
 OLD = {
     "": "{}",
-    phases.NOTE: READ,
-    phases.START: READ,
-    phases.WAIT_HEALTHY: HEALTHY,
-    phases.WARM_UP: HEALTHY,
-    phases.SHIFT: SHIFTED,
-    phases.MOVE_ALIASES: ALIASED,
-    phases.DRAIN: ALIASED,
-    phases.VERIFY: ALIASED,
-    phases.CLEAN_UP: ALIASED,
+    NOTE: READ,
+    START: READ,
+    WAIT_HEALTHY: HEALTHY,
+    WARM_UP: HEALTHY,
+    SHIFT: SHIFTED,
+    MOVE_ALIASES: ALIASED,
+    DRAIN: ALIASED,
+    VERIFY: ALIASED,
+    CLEAN_UP: ALIASED,
 }
 
 
@@ -43,12 +54,12 @@ def old_row(world: World, phase: str, data: str, how: How = How.DEPLOY) -> int:
     """A row as a process of the version before has left it, its new version started and with the traffic it had by
     then."""
     runtime, reached = world.runtime, phases.reached
-    if reached(phase, phases.START):
+    if reached(phase, START):
         runtime.lifecycle.start(2, 1, "sha256:2")
-    if reached(phase, phases.WAIT_HEALTHY):
+    if reached(phase, WAIT_HEALTHY):
         runtime.lifecycle.wait_healthy(["staging-v2-1"])
         runtime.traffic.sync()
-    if reached(phase, phases.SHIFT):
+    if reached(phase, SHIFT):
         runtime.traffic.wait_up(["v2-1"])
         runtime.traffic.weigh({"staging-v1-1": 0, "staging-v2-1": 100})
     ledger = world.journal.ledger
@@ -73,7 +84,7 @@ def test_a_row_of_the_version_before_is_undone_or_finished(serving: World, phase
     data = json.dumps({key: value for key, value in json.loads(OLD[phase]).items() if key != "aliases"})
     number = old_row(serving, phase, data)
     [line] = recovery.recover(serving.project, serving.journal)
-    finished = phases.reached(phase, phases.SHIFT)
+    finished = phases.reached(phase, SHIFT)
     assert line.endswith("was finished" if finished else "was undone")
     row = serving.journal.ledger.get(number)
     assert row.state is (DeploymentState.SUCCEEDED if finished else DeploymentState.UNDONE)
@@ -83,7 +94,7 @@ def test_a_row_of_the_version_before_is_undone_or_finished(serving: World, phase
 
 
 def test_a_row_of_the_version_before_that_was_given_up_is_undone_however_far_it_came(serving: World) -> None:
-    number = old_row(serving, phases.SHIFT, SHIFTED[:-1] + ', "given_up": "most answers were errors"}')
+    number = old_row(serving, SHIFT, SHIFTED[:-1] + ', "given_up": "most answers were errors"}')
     recovery.recover(serving.project, serving.journal)
     row = serving.journal.ledger.get(number)
     assert (row.state, row.message) == (DeploymentState.FAILED, "most answers were errors; undone")
@@ -93,7 +104,7 @@ def test_a_row_of_the_version_before_that_was_given_up_is_undone_however_far_it_
 def test_a_replica_that_a_row_of_the_version_before_calls_new_stays_where_it_had_traffic(serving: World) -> None:
     (row,) = serving.runtime.replicas()
     data = '{"weights": {"staging-v1-1": 100}, "new": ["staging-v1-1"], "proxy": true, "stopped": []}'
-    old_row(serving, phases.NOTE, data)
+    old_row(serving, NOTE, data)
     recovery.recover(serving.project, serving.journal)
     assert [(each.id, each.state) for each in serving.runtime.replicas()] == [(row.id, ReplicaState.READY)]
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from podium.core.delivery.rollout import phases, rollout
+from podium.core.delivery.rollout import rollout
 from podium.core.delivery.status.status import status
 from podium.core.domain.delivery import Condition, EnvironmentStatus
+from podium.core.domain.rollout import SEQUENCE, SHIFT
 
 from tests.delivery.light import Load, Verb, World, replace_phase
 
@@ -56,9 +57,9 @@ def test_each_phase_says_who_answers_and_what_is_done(world: World, monkeypatch:
     with Load(world.port) as load:
         world.deploy(2) if how == "deploy" else world.rollback(1)
     assert load.failures == []
-    assert [name for name, _ in seen] == list(phases.SEQUENCE)
+    assert [name for name, _ in seen] == list(SEQUENCE)
     for place, (name, found) in enumerate(seen, 1):
-        moved = phases.SEQUENCE.index(name) > phases.SEQUENCE.index(phases.SHIFT)
+        moved = SEQUENCE.index(name) > SEQUENCE.index(SHIFT)
         assert found.traffic == {new if moved else old: 1.0}, name
         assert found.rollout is not None and found.rollout.phase == place, name
         assert (found.rollout.version, found.rollout.from_version) == (new, old)
@@ -91,7 +92,7 @@ def test_the_shares_are_those_of_the_proxy_not_of_the_plan(world: World, monkeyp
 
         return stop
 
-    replace_phase(monkeypatch, phases.SHIFT, half)
+    replace_phase(monkeypatch, SHIFT, half)
     world.deploy(2)
     assert seen[0].traffic == {1: 0.75, 2: 0.25}
     assert seen[0].rollout is not None and seen[0].rollout.does == "moving traffic"

@@ -11,13 +11,14 @@ import pytest
 from podium.core.changes import plan
 from podium.core.delivery.environment import healing, history
 from podium.core.delivery.repair import plan as repairs
-from podium.core.delivery.rollout import change_steps, phases, recovery
+from podium.core.delivery.rollout import change_steps, recovery
 from podium.core.delivery.rollout import stop as stopping
 from podium.core.delivery.status import status as environments
 from podium.core.domain.attention import needs
 from podium.core.domain.delivery import Condition, DeploymentState, EnvironmentStatus, How
 from podium.core.domain.plans import RESTS_ON_PREFIX, Plan
 from podium.core.domain.repair import DifferenceKind, Severity
+from podium.core.domain.rollout import WARM_UP
 from podium.core.domain.runs import Run, RunState, Trigger
 from podium.core.engine.context import StepContext
 from podium.core.errors import NotFound, Refused, RunFailed
@@ -175,7 +176,7 @@ def test_a_start_that_fails_leaves_it_stopped(serving: World, monkeypatch: pytes
         raise RunFailed("no")
 
     with monkeypatch.context() as patch:
-        replace_phase(patch, phases.WARM_UP, lambda _: fail)
+        replace_phase(patch, WARM_UP, lambda _: fail)
         with pytest.raises(RunFailed):
             carry_out(serving, planned(serving, "start"))
     assert serving.journal.ledger.history("staging")[0].state is DeploymentState.FAILED
