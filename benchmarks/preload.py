@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -36,7 +37,8 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def floor() -> None:
-    subprocess.run([sys.executable, "-P", "-c", "import mlflow.pyfunc"], check=True, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-P", "-c", "import mlflow.pyfunc"]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL, timeout=PATIENCE)
 
 
 def child(module: str, *arguments: str, detached: bool = False) -> Child:
@@ -46,7 +48,7 @@ def child(module: str, *arguments: str, detached: bool = False) -> Child:
 def step(state: Path) -> None:
     """A child that imports what a gate asks a model with, is asked nothing, and ends."""
     with Path(os.devnull).open("r+b") as nothing:
-        process = Process(state, child("podium.core.quality.model_main", "0", "1"), (nothing.fileno(),) * 3)
+        process = Process(state, child("podium.core.quality.model_main", "0"), (nothing.fileno(),) * 3)
         if process.wait(PATIENCE) or not process.preloaded:
             raise SystemExit("the child did not come from the server")
 
@@ -55,25 +57,34 @@ def replicas(state: Path, model: Path, *, preloaded: bool) -> float:
     """Seconds from the start of two replicas until both answer /ping with 200."""
     ports = [free_port(), free_port()]
     pids: list[int] = []
+    plain: list[subprocess.Popen[bytes]] = []
     started = time.perf_counter()
-    with Path(os.devnull).open("r+b") as nothing:
-        for port in ports:
-            made = child(
-                "podium.core.serving.server",
-                *("--model", str(model), "--host", "127.0.0.1", "--port", str(port), "--model-name", "m"),
-                detached=True,
-            )
-            streams = (nothing.fileno(),) * 3
-            found = start_detached(state, made, streams) if preloaded else (start_plain(made, streams).pid, 0.0)
-            if found is None:
-                raise SystemExit("the replica did not come from the server")
-            pids.append(found[0])
-    while not all(healthy(port) for port in ports):
-        time.sleep(0.02)
-    seconds = time.perf_counter() - started
-    for pid in pids:
-        os.kill(pid, 9)
-    return seconds
+    try:
+        with Path(os.devnull).open("r+b") as nothing:
+            for port in ports:
+                made = child(
+                    "podium.core.serving.server",
+                    *("--model", str(model), "--host", "127.0.0.1", "--port", str(port), "--model-name", "m"),
+                    detached=True,
+                )
+                streams = (nothing.fileno(),) * 3
+                if not preloaded:
+                    plain.append(start_plain(made, streams))
+                elif (found := start_detached(state, made, streams)) is not None:
+                    pids.append(found[0])
+                else:
+                    raise SystemExit("the replica did not come from the server")
+        while not all(healthy(port) for port in ports):
+            if time.perf_counter() - started > PATIENCE:
+                raise SystemExit("a replica does not answer")
+            time.sleep(0.02)
+        return time.perf_counter() - started
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        for process in plain:
+            process.kill()
+            process.wait(PATIENCE)
 
 
 def main() -> int:
@@ -86,13 +97,15 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         state, model = Path(directory), Path(directory) / "model"
         save(model, "matrix")
-        first = timed(lambda: step(state))
-        for _ in range(2 if options.quick else options.rounds):
-            took["import"].append(timed(floor))
-            took["step"].append(timed(lambda: step(state)))
-            took["two replicas"].append(replicas(state, model, preloaded=True))
-            took["two new interpreters"].append(replicas(state, model, preloaded=False))
-        dismiss(state)
+        try:
+            first = timed(lambda: step(state))
+            for _ in range(2 if options.quick else options.rounds):
+                took["import"].append(timed(floor))
+                took["step"].append(timed(lambda: step(state)))
+                took["two replicas"].append(replicas(state, model, preloaded=True))
+                took["two new interpreters"].append(replicas(state, model, preloaded=False))
+        finally:
+            dismiss(state)
     middle = {name: statistics.median(times) for name, times in took.items()}
     print(f"import mlflow.pyfunc             {middle['import']:.2f} s")
     print(f"first child, server to be started {first:.2f} s")

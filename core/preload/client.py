@@ -19,14 +19,17 @@ from typing import Any, cast
 
 from ..identity.processes import alive
 from .fingerprint import fingerprint, server_environment
-from .protocol import SEND_TIMEOUT, Child, address, ours, send
+from .protocol import CANNOT_START, SEND_TIMEOUT, UNFIT, Child, address, ours, send
 
 # A server without children ends after so many seconds.
-IDLE = 300.0
+IDLE_TIMEOUT = 300.0
 # A server that imports longer than this is not waited for.
 START_TIMEOUT = 60.0
 # Servers of other environments that may run at the same time in one directory; each holds some 200 MB.
 _MAX_SERVERS = 3
+# How long another process may hold the directory while it starts a server.
+_LOCK_TIMEOUT = 10.0
+_POLL_INTERVAL = 0.02
 # `off` switches preloading off; a path is a directory that several projects share, as tests do.
 SWITCH = "PODIUM_PRELOAD"
 IDLE_SWITCH = "PODIUM_PRELOAD_IDLE"
@@ -96,14 +99,20 @@ class Process:
         assert self.returncode is not None
         return self.returncode
 
-    def wait_for_pid(self) -> int:
-        """Returns its pid, waiting for a server that still imports."""
-        while self.pid is None and self.poll() is None:
-            self._sleep(0.2)
-        return self.pid or 0
+    @property
+    def child_pid(self) -> int | None:
+        """The pid of a new interpreter, which is this process's child and to be reaped by it; None for a forked one."""
+        return self._plain.pid if self._plain is not None else None
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
+
+    def end(self, timeout: float) -> None:
+        """Kills it if it still runs, and waits until it is gone, `timeout` seconds at most."""
+        if self.poll() is None:
+            self.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.wait(timeout)
 
     def send_signal(self, number: int) -> None:
         """Sends a signal to the child. One that has no pid yet never begins, and counts as ended by the signal."""
@@ -151,15 +160,24 @@ class Process:
         """The server is gone, or takes too long. Where there is no child yet, a new interpreter takes its place."""
         self._disconnect()
         if self.pid is None:
-            self._start_plain()
+            errors = os.dup(self._kept[2])
+            try:
+                self._start_plain()
+            except OSError as error:
+                os.write(errors, f"cannot start {self._child.module}: {error}\n".encode())
+                self._end(CANNOT_START)
+            finally:
+                os.close(errors)
             return
         with contextlib.suppress(OSError):
             self._pidfd = os.pidfd_open(self.pid)
 
     def _start_plain(self) -> None:
-        self._plain = start_plain(self._child, self._kept)
+        try:
+            self._plain = start_plain(self._child, self._kept)
+        finally:
+            self._close_kept()
         self.pid = self._plain.pid
-        self._close_kept()
 
     def _end(self, code: int) -> None:
         self.returncode = code
@@ -210,13 +228,6 @@ def start_detached(state: Path, child: Child, descriptors: Sequence[int]) -> tup
     return (pid, started or 0.0) if pid else None
 
 
-def warm(state: Path, env: dict[str, str]) -> None:
-    """Has the server for children with these variables started, if it is not there yet; returns at once."""
-    connection = _connected(state, env) if supported() else None
-    if connection is not None:
-        connection.close()
-
-
 def dismiss(state: Path) -> None:
     """Has a project's servers end within seconds, by taking their sockets away; their children go on. One that several
     projects share is left alone."""
@@ -261,10 +272,12 @@ def _connected(state: Path, env: Any) -> socket.socket | None:
         status = os.fstat(handle)
         if status.st_uid != os.getuid() or status.st_mode & 0o077:
             return None
+        if (directory / name).with_suffix(UNFIT).exists():
+            return None
         at = address(directory, f"{name}.sock", handle)
         with _alone(handle):
             found = _connect(at)
-            if found is None and len(list(directory.glob("*.sock"))) <= _MAX_SERVERS:
+            if found is None and _servers(directory, handle) < _MAX_SERVERS:
                 _start_server(directory, f"{name}.sock", at, server_environment(env))
                 found = _connect(at)
             return found
@@ -277,11 +290,32 @@ def _connected(state: Path, env: Any) -> socket.socket | None:
 @contextmanager
 def _alone(handle: int) -> Generator[None]:
     """Holds the directory: one of several that need a server at once starts it."""
-    fcntl.flock(handle, fcntl.LOCK_EX)
+    deadline = time.monotonic() + _LOCK_TIMEOUT
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_INTERVAL)
     try:
         yield
     finally:
         fcntl.flock(handle, fcntl.LOCK_UN)
+
+
+def _servers(directory: Path, handle: int) -> int:
+    """Returns how many servers answer, and takes away what those have left that were killed."""
+    count = 0
+    for path in directory.glob("*.sock"):
+        connection = _connect(address(directory, path.name, handle))
+        if connection is None:
+            path.unlink(missing_ok=True)
+        else:
+            connection.close()
+            count += 1
+    return count
 
 
 def _connect(at: str) -> socket.socket | None:
@@ -300,7 +334,7 @@ def _connect(at: str) -> socket.socket | None:
 def _start_server(directory: Path, name: str, at: str, env: dict[str, str]) -> None:
     """Starts a server on a socket that is made here, so that a request can be sent before it has imported anything."""
     (directory / name).unlink(missing_ok=True)
-    idle = os.environ.get(IDLE_SWITCH, str(IDLE))
+    idle = os.environ.get(IDLE_SWITCH, str(IDLE_TIMEOUT))
     log = os.open(directory / "preload.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(at)

@@ -15,8 +15,10 @@ from pathlib import Path
 # are not among them: the server does not load it.
 _AT_START = (
     "PYTHON", "LD_", "GLIBC_", "MALLOC_", "LANG", "LC_", "TZ", "OPENBLAS_", "GOTO_", "ARROW_", "JE_ARROW_", "ASAN_",
-    "FAKETIME",
+    "FAKETIME", "MLFLOW_CONFIGURE_LOGGING", "MLFLOW_LOGGING_LEVEL",
 )  # fmt: skip
+# No thread may exist when a child is forked: OpenBLAS and jemalloc (in pyarrow) start theirs when they are loaded.
+_SINGLE = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 # Read at the start, but a child can do the same later.
 _LATER = ("PYTHONUNBUFFERED", "PYTHONSAFEPATH", "PYTHONDONTWRITEBYTECODE")
 # Without these a program may not run at all; they change nothing of what is imported.
@@ -28,11 +30,12 @@ def fingerprint(env: Mapping[str, str]) -> str:
     facts = [
         sys.executable,
         sys.version,
-        os.getuid(),
-        sorted(_read_at_start(env).items()),
+        (os.getuid(), os.getgid(), sorted(os.getgroups())),
+        sorted({**_SINGLE, **_read_at_start(env)}.items()),
         list(_packages()),
         [resource.getrlimit(kind) for kind in _limits()],
         os.getpriority(os.PRIO_PROCESS, 0),
+        sorted(os.sched_getaffinity(0)),
         _cgroup(),
     ]
     return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()[:16]
@@ -41,9 +44,7 @@ def fingerprint(env: Mapping[str, str]) -> str:
 def server_environment(env: Mapping[str, str]) -> dict[str, str]:
     """Returns the variables of a server for children with these: no secret of theirs is among them."""
     harmless = {name: value for name, value in env.items() if name in _HARMLESS}
-    # No thread may exist when a child is forked: OpenBLAS and jemalloc (in pyarrow) start theirs when they are loaded.
-    single = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
-    return {**single, **harmless, **_read_at_start(env), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    return {**_SINGLE, **harmless, **_read_at_start(env), "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
 def _read_at_start(env: Mapping[str, str]) -> dict[str, str]:

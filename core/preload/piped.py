@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
+import select
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,11 +18,15 @@ _KILL_TIMEOUT = 5.0
 
 
 class Piped:
-    """A started child whose standard input is a pipe and whose output is kept in files without a name. To be closed."""
+    """A started child whose standard input is a pipe and whose output is kept in files without a name. To be closed.
+
+    The descriptors in `inherit` are its own from now on: a child that is started late finds them under their numbers.
+    """
 
     def __init__(
         self, state: Path, module: str, arguments: Sequence[str], *, cwd: Path, inherit: Sequence[int] = ()
     ) -> None:
+        self._inherit = list(inherit)
         child = Child(module, tuple(arguments), dict(os.environ), str(cwd), (0, 1, 2, *inherit))
         reading, self._input = os.pipe()
         self._out: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
@@ -37,7 +41,10 @@ class Piped:
             os.close(reading)
 
     def communicate(self, text: str, timeout: float) -> tuple[int, str, str]:
-        """Gives it a text and waits; returns its exit code and what it wrote. Raises subprocess.TimeoutExpired."""
+        """Gives it a line and waits; returns its exit code and what it wrote. Raises subprocess.TimeoutExpired, and
+        ValueError for more than a pipe takes at once."""
+        if len(text.encode()) > select.PIPE_BUF:
+            raise ValueError("too much for a line")
         with contextlib.suppress(BrokenPipeError):  # it may have ended before; its exit code says why
             os.write(self._input, text.encode())
         self._close_input()
@@ -47,10 +54,7 @@ class Piped:
     def close(self) -> None:
         """Ends the child if it still runs."""
         self._close_input()
-        if self._process.poll() is None:
-            self._process.kill()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_KILL_TIMEOUT)
+        self._process.end(_KILL_TIMEOUT)
         self._close_files()
 
     def _close_input(self) -> None:
@@ -62,6 +66,8 @@ class Piped:
         self._close_input()
         self._out.close()
         self._err.close()
+        while self._inherit:
+            os.close(self._inherit.pop())
 
 
 def run(state: Path, module: str, arguments: Sequence[str], *, cwd: Path, timeout: float) -> tuple[int, str, str]:

@@ -18,6 +18,10 @@ _MAX_REQUEST_BYTES = 16 * 1024 * 1024
 _MAX_DESCRIPTORS = 64
 # How long the other side may take to send what it has begun, in seconds.
 SEND_TIMEOUT = 10.0
+# The exit code of a child that could not be started, as a shell has it.
+CANNOT_START = 126
+# Ends the name of a file that says: in this environment no server can fork.
+UNFIT = ".unfit"
 
 
 @dataclass(frozen=True, slots=True)

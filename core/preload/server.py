@@ -1,8 +1,8 @@
 """The preloading server: `python -P -m podium.core.preload.server SOCKET-FD DIRECTORY NAME IDLE`.
 
 It listens on a socket that its starter made, imports MLflow, and forks a child for each request. It has one thread, no
-event loop and no signal handler, and nothing but what is imported is shared with a child. It ends after IDLE seconds
-without children, or when its socket is not the one in DIRECTORY any more.
+event loop and no signal handler, and nothing but what is imported is shared with a child. Without children it ends
+after IDLE seconds, or when its socket is not the one in DIRECTORY any more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import os
 import selectors
 import signal
 import socket
-import stat
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from pathlib import Path
 from ..child import end_with_parent
 from ..identity.processes import started_at
 from . import forked
-from .protocol import SEND_TIMEOUT, Child, answer, ours, receive
+from .protocol import CANNOT_START, SEND_TIMEOUT, UNFIT, Child, answer, ours, receive
 
 # What a built-in step, a replica or most models import at the cost of seconds. None of them starts a thread or loads
 # OpenMP (as scikit-learn itself does), whose number of threads is read when it is loaded and differs between steps and
@@ -75,7 +74,7 @@ class Server:
             now = time.monotonic()
             if events or self._children:
                 last = now
-            if now - last > self._idle or self._found() != self._inode or not self._inode:
+            if not self._children and (now - last > self._idle or self._found() != self._inode or not self._inode):
                 return None
 
     def close(self) -> None:
@@ -106,6 +105,11 @@ class Server:
         except (OSError, ValueError):
             connection.close()
             return None
+        if _left(connection):  # it has a new interpreter by now: two of them must not begin
+            for descriptor in received:
+                os.close(descriptor)
+            connection.close()
+            return None
         try:
             work = (self._fork_detached if child.detached else self._fork)(connection, child, received)
         except OSError as error:
@@ -125,22 +129,36 @@ class Server:
             if os.getppid() != parent:
                 os._exit(1)
             return self._become(connection, child, received)
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
         answer(connection, pid=pid, started=started_at(pid))
-        running = _Running(pid, os.pidfd_open(pid), connection)
+        running = _Running(pid, pidfd, connection)
         self._children[pid] = running
         self._selector.register(running.pidfd, selectors.EVENT_READ, lambda: self._ended(running))
-        self._selector.register(connection, selectors.EVENT_READ, lambda: self._left(running))
+        self._selector.register(connection, selectors.EVENT_READ, lambda: self._abandoned(running))
         return None
 
     def _fork_detached(self, connection: socket.socket, child: Child, received: Sequence[int]) -> Work | None:
         """Forks until the child and the process that waits for it belong to nobody here."""
         reading, writing = os.pipe()
-        between = os.fork()
+        try:
+            between = os.fork()
+        except OSError:
+            os.close(reading)
+            os.close(writing)
+            raise
         if between == 0:
-            if os.fork():
-                os._exit(0)
-            os.setsid()
-            pid = os.fork()
+            try:
+                if os.fork():
+                    os._exit(0)
+                os.setsid()
+                pid = os.fork()
+            except OSError:
+                os._exit(1)
             if pid == 0:
                 return self._become(connection, child, received)
             os.write(writing, str(pid).encode())
@@ -150,6 +168,8 @@ class Server:
         with os.fdopen(reading, "rb") as pipe:
             pid = int(pipe.read() or 0)
         os.waitpid(between, 0)
+        if not pid:
+            raise OSError("no process can be forked")
         answer(connection, pid=pid, started=started_at(pid))
         connection.close()
         return None
@@ -165,7 +185,7 @@ class Server:
         except BaseException as error:
             with contextlib.suppress(OSError):
                 os.write(2, f"cannot start {child.module}: {error}\n".encode())
-            os._exit(126)
+            os._exit(CANNOT_START)
         return lambda: forked.carry_out(child)
 
     def _ended(self, running: _Running) -> None:
@@ -173,7 +193,7 @@ class Server:
         answer(running.connection, code=os.waitstatus_to_exitcode(status))
         self._forget(running)
 
-    def _left(self, running: _Running) -> None:
+    def _abandoned(self, running: _Running) -> None:
         """Whoever asked for the child is gone: the child is told to end, as the kernel would tell it."""
         with contextlib.suppress(OSError):
             if running.connection.recv(64):
@@ -189,6 +209,19 @@ class Server:
                 self._selector.unregister(thing)
         os.close(running.pidfd)
         running.connection.close()
+
+
+def _left(connection: socket.socket) -> bool:
+    """Tells whether whoever sent the request is gone, or waits no longer."""
+    connection.setblocking(False)
+    try:
+        return not connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    finally:
+        connection.settimeout(SEND_TIMEOUT)
 
 
 class _Running:
@@ -217,14 +250,12 @@ def main(arguments: Sequence[str]) -> int:
     descriptor, directory, name, idle = int(arguments[0]), Path(arguments[1]), arguments[2], float(arguments[3])
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # it belongs to no terminal, whoever started it
-    listener = socket.socket(fileno=descriptor)
-    if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-        return 2
-    server = Server(listener, directory, name, idle)
+    server = Server(socket.socket(fileno=descriptor), directory, name, idle)
     _preload()
     if len(os.listdir("/proc/self/task")) != 1:  # noqa: PTH208
         # A lock that another thread holds at the fork is never released in the child.
         print("preload: an import started a thread, so no child can be forked", file=sys.stderr)
+        (directory / name).with_suffix(UNFIT).touch()
         server.close()
         return EXIT_THREADS
     work = server.serve()

@@ -1,7 +1,7 @@
-"""The process of one version's model: `python -P -m podium.core.quality.model_main PARENT DESCRIPTOR`.
+"""The process of one version's model: `python -P -m podium.core.quality.model_main PARENT`.
 
-Reads requests, a line of JSON each, from standard input and answers on DESCRIPTOR (see `model_process.py`). The model
-gets neither: its standard input is empty and what it prints is thrown away. It ends with the process PARENT.
+Reads requests, a line of JSON each, from standard input and answers on standard output (see `model_process.py`). The
+model gets neither: its standard input is empty and what it prints is thrown away. It ends with the process PARENT.
 """
 
 from __future__ import annotations
@@ -138,11 +138,10 @@ def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
 
 def main(arguments: Sequence[str]) -> NoReturn:
     """Answers requests until there are no more."""
-    answering = int(arguments[1])
-    os.set_inheritable(answering, False)
-    requests = os.fdopen(os.dup(0), "rb")
-    empty = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(empty, 0)
+    requests, answering = os.fdopen(os.dup(0), "rb"), os.dup(1)
+    with Path(os.devnull).open("r+b") as nothing:
+        os.dup2(nothing.fileno(), 0)
+        os.dup2(nothing.fileno(), 1)
     warnings.simplefilter("ignore")
     with requests, os.fdopen(answering, "wb") as answers:
         _serve(requests, answers)

@@ -4,8 +4,8 @@ Each version has a process of its own: two versions that ship a module of one na
 the code of the one that was loaded first. It comes from the preloading server, which has MLflow loaded but no model,
 or is a new interpreter where there is no such server.
 
-The process gets lines of JSON on its standard input and answers on a pipe of its own, so that whatever a model prints
-does no harm: two lengths, a JSON document, and bytes. Neither is ever unpickled.
+The process gets lines of JSON on its standard input and answers on what was its standard output, which the model does
+not see, so that whatever it prints does no harm: two lengths, a JSON document, and bytes. Neither is ever unpickled.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import os
 import selectors
 import signal
 import struct
-import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -28,6 +27,8 @@ from ..preload.protocol import Child
 from .metrics import Unmeasurable
 from .reasons import shortened
 
+# What a replica sets, too (`serving/server.py`).
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 HEAD = struct.Struct(">QQ")
 MODULE = "podium.core.quality.model_main"
 # An answer has a few columns of numbers for each row, and different words once.
@@ -57,12 +58,11 @@ class ModelProcess:
         self._answers, answering = os.pipe()
         self._errors, error = os.pipe()
         reading, self._requests = os.pipe()
-        env = {"MLFLOW_DISABLE_TELEMETRY": "true", **os.environ}
-        arguments = (str(os.getpid()), str(answering))
-        child = Child(MODULE, arguments, env, str(Path.cwd()), (0, 1, 2, answering))
+        # As many threads as a replica has: a measured latency is then that of what will serve.
+        env = {"MLFLOW_DISABLE_TELEMETRY": "true", **dict.fromkeys(THREADS, "1"), **os.environ}
+        child = Child(MODULE, (str(os.getpid()),), env, str(Path.cwd()), (0, 1, 2))
         try:
-            with Path(os.devnull).open("wb") as nothing:
-                self._process = Process(state, child, (reading, nothing.fileno(), error, answering))
+            self._process = Process(state, child, (reading, answering, error))
         except BaseException:
             self._close_pipes()
             raise
@@ -107,14 +107,13 @@ class ModelProcess:
     def close(self) -> None:
         """Ends the process and its process group. May be called twice."""
         process = self._process
-        if process.poll() is None:  # its number is still its own
-            process.kill()
-            if process.pid is not None:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(process.pid, signal.SIGKILL)
+        process.poll()
+        if process.pid is not None:
+            # Also after its end: a group keeps its number for as long as somebody is in it.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+        process.end(_KILL_TIMEOUT)
         self._close_pipes()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_KILL_TIMEOUT)
 
     def _close_pipes(self) -> None:
         for descriptor in (self._answers, self._errors, self._requests):

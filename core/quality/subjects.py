@@ -26,8 +26,8 @@ PREDICT_TIMEOUT = 3600.0
 # How much longer than the time for its calls a measurement of latencies may take: one call may be slow.
 _LATENCY_GRACE = 120.0
 # Bytes that must be available for two models at a time: MLflow's and the models' libraries, and copies of the table.
-_ROOM = 4 << 30
-_COPIES = 8
+_TWO_MODELS_BYTES = 4 << 30
+_TABLE_COPIES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def _stamp(path: Path) -> tuple[int, int, int]:
 def have_room_for_two(data: GateData) -> bool:
     """Tells whether two models may be loaded at the same time: whether the memory that is available would hold a
     second copy of the data and a model many times over. Unknown counts as no."""
-    return available() > _ROOM + _COPIES * int(data.frame.memory_usage(deep=False).sum())
+    return available() > _TWO_MODELS_BYTES + _TABLE_COPIES * int(data.frame.memory_usage(deep=False).sum())
 
 
 def start(version: Version, data: GateData, fetch: Fetch) -> ModelProcess:
@@ -128,7 +128,7 @@ def answered(version: Version, process: ModelProcess, data: GateData, said: str)
         output = decode(reply.document["output"], reply.payload)
         signature = _signature(reply.document["signature"])
         declared = declared_by(signature[1]) if signature else ""
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
         raise Unmeasurable(f"{process.who}: its process gave no proper answer") from error
     try:
         answers = answers_of(output, data.truth, data.classes, said=said, declared=declared)

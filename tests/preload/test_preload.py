@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from podium.core.engine import orphans
+from podium.core.engine.executors.preloaded import PreloadedExecution
 from podium.core.identity.processes import bears, started_at
 from podium.core.preload import client
+from podium.core.preload import server as server_module
 from podium.core.preload.client import Process, start_detached
 from podium.core.preload.fingerprint import fingerprint, server_environment
 from podium.core.preload.piped import Piped, run
@@ -37,6 +40,19 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("preload")
     made.chmod(0o700)
     return made
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Path]:
+    """A state directory of the test's own, whose servers end with it."""
+    tmp_path.chmod(0o700)
+    yield tmp_path
+    ended(tmp_path)
+
+
+def ended(state: Path) -> None:
+    for pid in servers(state / "preload"):
+        os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture(autouse=True)
@@ -140,6 +156,9 @@ def test_exit_codes_are_those_of_a_new_interpreter(
 ) -> None:
     found, _, error, process = finished(state, *arguments)
     assert process.preloaded and found == code and said in error
+    monkeypatch.setenv(client.SWITCH, "off")
+    found, _, error, process = finished(state, *arguments)
+    assert not process.preloaded and found == code and said in error
 
 
 def test_a_module_or_directory_that_is_not_there_is_told(state: Path, tmp_path: Path) -> None:
@@ -158,14 +177,13 @@ def test_a_child_ends_with_whoever_asked_for_it(state: Path) -> None:
         "process = Process(Path(sys.argv[1]), child, (0, 1, 2))\n"
         "time.sleep(600)\n"
     )
-    asking = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", starter, str(state)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
-    )
-    assert asking.stdout is not None
-    pid = int(asking.stdout.readline())
-    assert started_at(pid)
-    asking.kill()
-    asking.wait()
+    ) as asking:
+        assert asking.stdout is not None
+        pid = int(asking.stdout.readline())
+        assert started_at(pid)
+        asking.kill()
     wait_until(lambda: started_at(pid) is None, 20.0, what="the child has ended")
 
 
@@ -175,54 +193,112 @@ def test_signals_reach_a_child_and_its_end_is_told(state: Path) -> None:
         process = Process(state, child("wait"), (nothing.fileno(), out, out))
     os.close(out)
     with os.fdopen(out_read) as file:
-        assert int(file.readline()) == process.wait_for_pid()
+        pid = int(file.readline())
+        assert wait_until(lambda: process.poll() is None and process.pid, 20.0) == pid
         process.send_signal(signal.SIGTERM)
         assert process.wait(scaled(20)) == -signal.SIGTERM and process.wake is None
 
 
-def test_a_detached_child_outlives_the_server_and_others_do_not(tmp_path: Path) -> None:
-    tmp_path.chmod(0o700)
-    log = tmp_path / "log"
-    with Path(os.devnull).open() as nothing, log.open("ab") as file:
+def test_a_detached_child_outlives_the_server_and_others_do_not(own: Path) -> None:
+    with Path(os.devnull).open() as nothing, (own / "log").open("ab") as file:
         streams = (nothing.fileno(), file.fileno(), file.fileno())
-        detached = start_detached(tmp_path, child("wait", detached=True, mark="replica-7"), streams)
-        attached = Process(tmp_path, child("wait"), streams)
-        assert detached is not None
-        pid, started = detached
-        assert attached.wait_for_pid() and bears(pid, "replica-7") and not bears(pid, "replica")
+        detached = start_detached(own, child("wait", detached=True, mark="replica-7"), streams)
+        attached = Process(own, child("wait"), streams)
+    assert detached is not None
+    pid, started = detached
+    try:
+        wait_until(lambda: attached.poll() is None and attached.pid, 20.0)
+        assert bears(pid, "replica-7") and not bears(pid, "replica")
         assert os.getsid(pid) != os.getsid(0) and started_at(pid) == started
-        (server,) = servers(tmp_path / "preload")
+        (server,) = servers(own / "preload")
         os.kill(server, signal.SIGKILL)
         assert attached.wait(scaled(20)) == -signal.SIGTERM
         assert started_at(pid) == started
+    finally:
         os.kill(pid, signal.SIGKILL)
 
 
-def test_several_that_need_a_server_at_once_start_one(tmp_path: Path) -> None:
-    tmp_path.chmod(0o700)
+def test_several_that_need_a_server_at_once_start_one(own: Path) -> None:
     codes: list[int] = []
-    threads = [threading.Thread(target=lambda: codes.append(finished(tmp_path, "end", "0")[0])) for _ in range(6)]
+    threads = [threading.Thread(target=lambda: codes.append(finished(own, "end", "0")[0])) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert codes == [0] * 6 and len(servers(tmp_path / "preload")) == 1
+    assert codes == [0] * 6 and len(servers(own / "preload")) == 1
 
 
-def test_a_server_ends_when_it_is_idle_and_when_its_directory_is_gone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("podium.core.preload.server._CHECK_INTERVAL", 0.1)
+def test_a_server_ends_when_it_is_idle(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(client.IDLE_SWITCH, "0.5")
-    tmp_path.chmod(0o700)
-    finished(tmp_path, "end", "0")
-    wait_until(lambda: not servers(tmp_path / "preload"), 20.0, what="the idle server has ended")
-    assert not list((tmp_path / "preload").glob("*.sock"))
-    monkeypatch.delenv(client.IDLE_SWITCH)
-    finished(tmp_path, "end", "0")
-    (server,) = servers(tmp_path / "preload")
-    client.dismiss(tmp_path)
-    wait_until(lambda: started_at(server) is None, 20.0, what="the server without a socket has ended")
+    finished(own, "end", "0")
+    wait_until(lambda: not servers(own / "preload"), 20.0, what="the idle server has ended")
+    assert not list((own / "preload").glob("*.sock"))
+
+
+def test_a_server_that_is_dismissed_ends_after_its_children(own: Path) -> None:
+    out_read, out = os.pipe()
+    with Path(os.devnull).open() as nothing:
+        process = Process(own, child("wait"), (nothing.fileno(), out, out))
+    os.close(out)
+    with os.fdopen(out_read) as file:
+        pid = int(file.readline())
+        (server,) = servers(own / "preload")
+        client.dismiss(own)
+        threading.Event().wait(server_module._CHECK_INTERVAL + 1.0)  # it has looked at its socket meanwhile
+        assert started_at(pid) and started_at(server) and process.poll() is None
+        process.end(scaled(20))
+        wait_until(lambda: started_at(server) is None, 20.0, what="the server without a socket has ended")
+
+
+def test_a_request_that_nobody_waits_for_is_not_carried_out(own: Path, tmp_path: Path) -> None:
+    finished(own, "end", "0")
+    (server,) = servers(own / "preload")
+    os.kill(server, signal.SIGSTOP)
+    process = Process(own, child("mark", str(tmp_path / "ran")), (0, 2, 2))
+    process.send_signal(signal.SIGTERM)
+    assert process.poll() == -signal.SIGTERM
+    os.kill(server, signal.SIGCONT)
+    assert finished(own, "end", "0")[0] == 0, "it goes on with the next"
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_environment_in_which_no_server_can_fork_is_remembered(own: Path) -> None:
+    env = environment(OPENBLAS_NUM_THREADS="4")
+    if os.cpu_count() == 1:
+        pytest.skip("one processor: OpenBLAS starts no thread")
+    code, _, _, process = finished(own, "end", "3", env=env)
+    assert code == 3 and not process.preloaded
+    wait_until(lambda: list((own / "preload").glob("*.unfit")), 20.0, what="it is noted")
+    code, _, _, process = finished(own, "end", "4", env=env)
+    assert code == 4 and not process.preloaded and not servers(own / "preload")
+
+
+def test_sockets_of_servers_that_were_killed_are_taken_away(own: Path) -> None:
+    finished(own, "end", "0")
+    for number in range(5):
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(own / "preload" / f"{number:016x}.sock"))
+    assert finished(own, "end", "0", env=environment(TZ="UTC"))[3].preloaded
+    assert len(list((own / "preload").glob("*.sock"))) == 2
+
+
+def test_a_child_that_is_told_later_gets_its_descriptors_when_the_server_is_gone(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
+    monkeypatch.setattr(client, "START_TIMEOUT", 0.5)
+    directory = own / "preload"
+    directory.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(directory / f"{fingerprint(os.environ)}.sock"))
+        deaf.listen(8)
+        reading, writing = os.pipe()
+        os.write(writing, b"from the pipe")
+        os.close(writing)
+        told = Piped(own, TOY, ["copy", str(reading)], cwd=Path("/"), inherit=(reading,))
+        code, out, error = told.communicate("hello\n", scaled(60))
+        told.close()
+    assert (code, out) == (0, "from the pipe"), error
 
 
 @pytest.mark.parametrize("broken", ["deaf", "closing", "loose", "file"])
@@ -255,6 +331,7 @@ def test_a_state_directory_may_be_deep(tmp_path: Path) -> None:
     deep = tmp_path / ("long" * 25) / ("path" * 25)
     deep.mkdir(parents=True)
     code, _, _, process = finished(deep, "end", "4")
+    ended(deep)
     assert code == 4 and process.preloaded
 
 
@@ -265,7 +342,7 @@ def test_which_server_is_right_depends_on_what_is_read_at_the_start() -> None:
         {**plain, "PYTHONUNBUFFERED": "1"},
         {**plain, "PATH": "/usr", "OMP_NUM_THREADS": "4"},
     ]
-    other = [{**plain, name: "1"} for name in ("PYTHONPATH", "LD_PRELOAD", "OPENBLAS_NUM_THREADS", "TZ", "LC_ALL")]
+    other = [{**plain, name: "2"} for name in ("PYTHONPATH", "LD_PRELOAD", "OPENBLAS_NUM_THREADS", "TZ", "LC_ALL")]
     assert {fingerprint(env) for env in same} == {fingerprint(plain)}
     assert len({fingerprint(env) for env in [plain, *other]}) == 6
     assert "MLFLOW_TRACKING_TOKEN" not in server_environment(same[0])
@@ -294,5 +371,18 @@ def test_a_child_that_is_told_something_answers(state: Path, monkeypatch: pytest
 @pytest.fixture(autouse=True, scope="session")
 def _ended(state: Path) -> Iterator[None]:
     yield
-    for pid in servers(state / "preload"):
-        os.kill(pid, signal.SIGTERM)
+    ended(state)
+
+
+def test_a_new_interpreter_is_not_reaped_as_an_orphan(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(client.SWITCH, "off")
+    with Path(os.devnull).open() as nothing:
+        execution = PreloadedExecution(own, child("end", "3"), nothing.fileno())
+    try:
+        while os.read(execution.stderr, 1024):
+            pass  # its end: nothing of it is left open
+        orphans.adopted()
+        assert wait_until(execution.poll, 10) == 3
+    finally:
+        os.close(execution.stdout)
+        os.close(execution.stderr)

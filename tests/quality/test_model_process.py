@@ -15,10 +15,12 @@ from podium.core.domain.models import Version
 from podium.core.domain.project import Check, Gate, Git, Mlflow, Project
 from podium.core.domain.verdicts import GateReport, Verdict
 from podium.core.errors import Interrupted
+from podium.core.identity.processes import started_at
 from podium.core.quality import evaluate as evaluating
 from podium.core.quality import subjects
 from podium.core.quality.evaluate import evaluate
 
+from tests.runner.scale import scaled
 from tests.support import wait_until
 
 ERROR = Check("metric", metric="rmse", at_most=0.1)
@@ -44,11 +46,16 @@ PREDICTS = {
         return model_input['x'].to_numpy() * 1.0
     """,
     "forks": """
-        if os.fork() == 0: time.sleep(600)
+        if (pid := os.fork()) == 0: time.sleep(600)
+        pathlib.Path(os.environ['HANGING']).write_text(str(pid))
         os._exit(4)
     """,
+    "rewrites": """
+        with open(os.environ['DATA'], 'ab') as file: file.write(b'1')
+        return model_input['x'].to_numpy() * 1.0
+    """,
     "long": "raise ValueError('\\n'.join(['a table:', *['0 1 2 3'] * 200, 'column n is int64, not int32']))",
-    "slow at last": """
+    "exits-on-one-row": """
         if len(model_input) == 1: os._exit(5)
         return model_input['x'].to_numpy() * 1.0
     """,
@@ -56,7 +63,7 @@ PREDICTS = {
 
 
 def save(home: Path, code: str, **more: object) -> None:
-    """Saves a model whose code is text, in a process of its own, so that no class of this one is pickled."""
+    """Saves a model whose code is text, so that no class of this process is pickled."""
     home.parent.mkdir(parents=True, exist_ok=True)
     script = home.with_suffix(".py")
     script.write_text(textwrap.dedent(code))
@@ -79,7 +86,7 @@ def model_code(body: str) -> str:
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("models")
     for name, body in PREDICTS.items():
-        save(home / name.replace(" ", "-"), model_code(body))
+        save(home / name, model_code(body))
     for name, factor in (("plus", 1), ("minus", -1)):
         folder = home / f"code-{name}"
         folder.mkdir()
@@ -140,9 +147,13 @@ ENDS = {
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_a_model_that_ends_its_process_is_an_error_that_says_how(gate: Callable[..., GateReport], name: str) -> None:
+def test_a_model_that_ends_its_process_is_an_error_that_says_how(
+    gate: Callable[..., GateReport], hanging: Path, name: str
+) -> None:
     verdict, message = only(gate(name, "good", ERROR, AGAINST))
     assert verdict is Verdict.ERROR and ENDS[name] in message
+    if name == "forks":
+        wait_until(lambda: started_at(int(hanging.read_text())) is None, 10, what="what it started has ended, too")
 
 
 def test_a_champion_that_ends_is_an_error_of_the_comparison(gate: Callable[..., GateReport]) -> None:
@@ -159,7 +170,7 @@ def test_what_a_model_prints_does_no_harm(gate: Callable[..., GateReport], capfd
 def test_latency_is_measured_in_the_models_process(gate: Callable[..., GateReport]) -> None:
     report = gate("plus", "minus", LATENCY, AGAINST)
     assert report.verdict is Verdict.PASS and report.checks[0].rows == 200
-    report = gate("slow-at-last", "good", LATENCY, ERROR)
+    report = gate("exits-on-one-row", "good", LATENCY, ERROR)
     assert [check.verdict for check in report.checks] == [Verdict.ERROR, Verdict.PASS]
     assert "version 2 failed on a single row: its process ended with exit code 5" in report.checks[0].message
 
@@ -170,20 +181,14 @@ def hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "pid"
 
 
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
-
-
 def test_a_model_that_hangs_is_given_up_and_ended(
     gate: Callable[..., GateReport], hanging: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subjects, "PREDICT_TIMEOUT", 30.0)
+    limit = scaled(5.0)
+    monkeypatch.setattr(subjects, "PREDICT_TIMEOUT", limit)
     verdict, message = only(gate("hangs", None, ERROR))
-    assert verdict is Verdict.ERROR and "no answer within 30 s" in message
-    wait_until(lambda: gone(int(hanging.read_text())), 10)
+    assert verdict is Verdict.ERROR and f"no answer within {limit:g} s" in message
+    wait_until(lambda: started_at(int(hanging.read_text())) is None, 10)
 
 
 def test_a_model_is_not_blamed_for_a_gate_that_is_told_to_end(gate: Callable[..., GateReport], hanging: Path) -> None:
@@ -201,13 +206,12 @@ def test_a_model_is_not_blamed_for_a_gate_that_is_told_to_end(gate: Callable[...
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    wait_until(lambda: gone(int(hanging.read_text())), 10)
+    wait_until(lambda: started_at(int(hanging.read_text())) is None, 10)
 
 
 def test_the_model_ends_with_the_process_that_asked_it(models: Path, hanging: Path, tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("x,y\n1,1\n")
     code = f"""
-import os, signal
 from podium.core.quality.model_process import ModelProcess
 process = ModelProcess("version 1")
 process.send({{"do": "predict", "directory": {str(models / "hangs")!r}, "path": {str(tmp_path / "d.csv")!r},
@@ -217,16 +221,15 @@ process.reply("failed", 600)
     asking = subprocess.Popen([sys.executable, "-c", code])
     try:
         wait_until(lambda: hanging.exists() and hanging.read_text() != "", 60)
-        asking.send_signal(signal.SIGKILL)
     finally:
-        asking.wait()
-    wait_until(lambda: gone(int(hanging.read_text())), 10)
+        asking.kill()
+        asking.wait(scaled(10))
+    wait_until(lambda: started_at(int(hanging.read_text())) is None, 10)
 
 
 def test_data_that_changes_under_the_gate_is_an_error(
     gate: Callable[..., GateReport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stamps = iter([(1, 1, 1), (1, 1, 2)])
-    monkeypatch.setattr(subjects, "_stamp", lambda path: next(stamps))
-    verdict, message = only(gate("good", None, ERROR))
+    monkeypatch.setenv("DATA", str(tmp_path / "test.csv"))
+    verdict, message = only(gate("rewrites", None, ERROR))
     assert verdict is Verdict.ERROR and "test.csv was changed while the gate read it" in message

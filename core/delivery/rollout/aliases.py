@@ -112,13 +112,9 @@ class AliasProcess:
     def _start(self) -> None:
         """Starts the process; it loads what it needs, waits for one request, and ends when this process ends."""
         if self._process is None:
-            handed = handover.pack(self._project)
-            try:
-                home = self._project.home
-                arguments = (str(home), str(handed))
-                self._process = Piped(self._project.state, __name__, arguments, cwd=home, inherit=(handed,))
-            finally:
-                os.close(handed)
+            handed, home = handover.pack(self._project), self._project.home
+            arguments = (str(home), str(handed))
+            self._process = Piped(self._project.state, __name__, arguments, cwd=home, inherit=(handed,))
 
     def move(self, deployment: Deployment) -> list[str]:
         """Moves the aliases that belong to the deployment (`finish`); returns what was moved, in words. Unreachable

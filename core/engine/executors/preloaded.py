@@ -11,6 +11,7 @@ from typing import Any
 
 from ...preload.client import Process
 from ...preload.protocol import Child
+from .. import orphans
 
 
 class PreloadedExecution:
@@ -29,13 +30,16 @@ class PreloadedExecution:
         finally:
             os.close(out)
             os.close(err)
+        self._keep_from_reaping()
 
     @property
     def wake(self) -> int | None:
         return self._process.wake
 
     def poll(self) -> int | None:
-        return self._process.poll()
+        code = self._process.poll()
+        self._keep_from_reaping()
+        return code
 
     def leftovers(self) -> int:
         return 0
@@ -48,6 +52,12 @@ class PreloadedExecution:
 
     def findings(self) -> Mapping[str, Any]:
         return {}
+
+    def _keep_from_reaping(self) -> None:
+        """Tells `orphans` of a new interpreter, which is waited for here: else it would be reaped as an orphan."""
+        pid = self._process.child_pid
+        if pid is not None:
+            (orphans.leaders.remove if self._process.returncode is not None else orphans.leaders.add)(pid)
 
     def _signal(self, number: int) -> None:
         """Sends a signal to the step's whole session; to one that has not begun, it is its end."""

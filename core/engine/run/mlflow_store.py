@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ...preload.client import Process
 
 PREPARE_TIMEOUT = 180.0
+KILL_TIMEOUT = 5.0
 POLL_INTERVAL = 0.1
 
 
@@ -44,7 +45,7 @@ def prepare_store(
     try:
         code = _wait_for(process, cancelled)
     finally:
-        process.kill()
+        process.end(KILL_TIMEOUT)
     if code:
         log = paths.worker_log(project.state, run.id)
         raise RunFailed("the MLflow store cannot be made ready", hint=f"{log} says why")

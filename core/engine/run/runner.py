@@ -141,7 +141,7 @@ class Runner:
         seconds = node.step.spec.approval_timeout
 
         def give_up() -> None:
-            if node in self._awaiting_approval:
+            if node in self._awaiting_approval and not self._approved(node):
                 self._awaiting_approval.remove(node)
                 hint = f"podium resume {self._run.id} asks again"
                 self._fail(node, StepFailed(f"nobody approved it within {duration(seconds)}", hint))
