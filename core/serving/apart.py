@@ -23,7 +23,7 @@ from .scoring import INTERNAL, ScoringAnswer
 _LENGTH = struct.Struct("<Q")
 _PR_SET_PDEATHSIG = 1
 # A fork copies locks as they are: while the model predicts, some of its own may be held. One that hangs is not waited
-# for longer.
+# for longer; whether the child hangs only because of such a lock cannot be known then.
 _TURN_SECONDS = 0.5
 
 
@@ -32,12 +32,13 @@ class Died(Exception):
 
 
 class NoChild(Exception):
-    """No child could be started."""
+    """No child could be started, or it could not answer for a reason that may not be the request."""
 
 
 def predict(work: Callable[[], ScoringAnswer], seconds: float, turn: threading.Lock) -> ScoringAnswer:
     """Returns what `work` answers in a child. `turn` is held while this process predicts. Raises Died if the child
-    ends, or takes longer than `seconds` and is ended; NoChild if there is none.
+    ends, or takes longer than `seconds` and is ended; NoChild if there is none, or if it took so long and may have
+    waited for a prediction of this process.
 
     To be called in a thread that has never predicted: OpenMP keeps its threads by the thread that used them, and
     would wait in the child for ones that are not there.
@@ -64,6 +65,8 @@ def predict(work: Callable[[], ScoringAnswer], seconds: float, turn: threading.L
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
     status = _wait(child)
+    if late and not taken:
+        raise NoChild("it began while the model predicted, and may have waited for that")
     if data is None:
         raise Died(f"it had not answered after {seconds:g} s" if late else ended(status))
     code, body, media_type, rows = marshal.loads(data)  # noqa: S302 - written by our own child

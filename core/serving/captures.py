@@ -64,7 +64,7 @@ def newest(directory: Path, *, limit: int, after: float = 0.0) -> Captures:
 
 def last(directory: Path) -> Captured | None:
     """Returns a JSON request that was answered with 200, one of the last that were captured; None if there is none.
-    Reads the end of the newest file only."""
+    Reads the ends of the two newest files only."""
     with suppress(OSError), Directory.open(directory) as top:
         names = [name for name in top.names() if name.startswith("capture-") and name.endswith(".jsonl")]
         for name in sorted(names, key=lambda each: top.status(each).st_mtime, reverse=True)[:2]:

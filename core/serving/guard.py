@@ -24,18 +24,18 @@ import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 
-PROOF = 2  # deaths
-SECONDS = 600.0  # how long deaths are remembered
+PROOF_DEATHS = 2
+REFUSE_SECONDS = 600.0  # how long deaths are remembered
 
 _MAGIC = b"podium guard 01\n"
-_DIGEST = 16
-_NONE = bytes(_DIGEST)
-_PAIR = 2 * _DIGEST  # of one process: what it predicts itself, what a child of it predicts
+_DIGEST_BYTES = 16
+_NONE = bytes(_DIGEST_BYTES)
+_SLOT_BYTES = 2 * _DIGEST_BYTES  # of one process: what it predicts itself, what a child of it predicts
 _PROCESSES = 64
 _SUSPECTS = 128
 _SLOTS_AT = len(_MAGIC)
-_SUSPECTS_AT = _SLOTS_AT + _PROCESSES * _PAIR
-_DEATHS_AT = _SUSPECTS_AT + _SUSPECTS * _DIGEST
+_SUSPECTS_AT = _SLOTS_AT + _PROCESSES * _SLOT_BYTES
+_DEATHS_AT = _SUSPECTS_AT + _SUSPECTS * _DIGEST_BYTES
 _DEATHS = struct.Struct("<Iid")  # number, unused, when the last one was
 _SIZE = _DEATHS_AT + _SUSPECTS * _DEATHS.size
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock of Linux, 64 bits: type, whence, start, length, pid
@@ -51,10 +51,12 @@ class Guard:
     """One process's part of the file. `told` is what the digests depend on besides the request: the same request may be
     harmless to another version. Without `path`, or when anything is wrong with the file, nobody is ever suspected."""
 
-    def __init__(self, path: Path | None, told: str, *, seconds: float = SECONDS, say: Callable[[str], object]) -> None:
+    def __init__(
+        self, path: Path | None, told: str, *, seconds: float = REFUSE_SECONDS, say: Callable[[str], object]
+    ) -> None:
         self.seconds = seconds
         self.say = say
-        self._hash = hashlib.blake2b(told.encode("utf-8", "surrogateescape"), digest_size=_DIGEST)
+        self._hash = hashlib.blake2b(told.encode("utf-8", "surrogateescape"), digest_size=_DIGEST_BYTES)
         self._file: int | None = None
         self._mine = 0
         self._lock = threading.Lock()
@@ -89,11 +91,11 @@ class Guard:
 
     def begin(self, digest: bytes, *, apart: bool = False) -> None:
         """Notes that the prediction begins, in this process or (`apart`) in a child of it."""
-        self._write(self._mine + _DIGEST * apart, digest)
+        self._write(self._mine + _DIGEST_BYTES * apart, digest)
 
     def end(self, *, apart: bool = False) -> None:
         """Notes that it has ended, and this process has not."""
-        self._write(self._mine + _DIGEST * apart, _NONE)
+        self._write(self._mine + _DIGEST_BYTES * apart, _NONE)
 
     def died(self, digest: bytes) -> int:
         """Counts a child that died over this request; returns how many processes ended over it by now."""
@@ -126,7 +128,7 @@ class Guard:
         file = self._file
         at = table.find(digest, _SLOTS_AT)
         while at >= 0:
-            slot = at - (at - _SLOTS_AT) % _PAIR
+            slot = at - (at - _SLOTS_AT) % _SLOT_BYTES
             if at >= _SUSPECTS_AT or (file is not None and slot != self._mine and not _owned(file, slot)):
                 return True
             at = table.find(digest, at + 1)
@@ -144,9 +146,9 @@ class Guard:
         assert self._file is not None
         with self._locked(self._file):
             _adopt(self._file, 0, self.seconds)
-            for slot in range(_SLOTS_AT, _SUSPECTS_AT, _PAIR):
+            for slot in range(_SLOTS_AT, _SUSPECTS_AT, _SLOT_BYTES):
                 with contextlib.suppress(BlockingIOError, PermissionError):
-                    fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, _PAIR, slot)
+                    fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, _SLOT_BYTES, slot)
                     self._mine = slot
                     return
         raise ValueError(f"it has room for {_PROCESSES} processes")
@@ -181,11 +183,11 @@ def _open(path: Path) -> int:
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         found = os.pread(file, len(_MAGIC), 0)
-        if found not in (b"", _MAGIC):
+        if found.strip(b"\0") not in (b"", _MAGIC):
             raise ValueError("it is not a guard's file")
         if os.fstat(file).st_size < _SIZE:
             os.posix_fallocate(file, 0, _SIZE)
-        if not found:
+        if found != _MAGIC:  # new; or zeros: the process that reserved the room has not come further, or has ended
             os.pwrite(file, _MAGIC, 0)
     except BaseException:
         os.close(file)
@@ -195,26 +197,33 @@ def _open(path: Path) -> int:
 
 def _owned(file: int, slot: int) -> bool:
     """Tells whether another living process owns the slot."""
-    asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, slot, _PAIR, 0)
+    asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, slot, _SLOT_BYTES, 0)
     return _FLOCK.unpack(fcntl.fcntl(file, fcntl.F_GETLK, asked))[0] != fcntl.F_UNLCK
 
 
 def _adopt(file: int, mine: int, seconds: float) -> None:
-    """Makes suspects of what stands in the slots of dead processes, and empties these."""
+    """Makes suspects of what stands in the slots of dead processes, and empties these.
+
+    Counts each digest once, in however many slots it stands: what ends several processes at the same moment, such as
+    the machine's memory or a person, mostly comes from outside, and finds all of them predicting the same if that is
+    what clients ask. Deaths one after the other are never found together, because a process looks at the slots before
+    it begins: the one that gets the request next (from the proxy, or a client) counts the death of the one before it.
+    So a request that was sent once still ends two processes at most, the second of them a child. One that several
+    replicas predict at the same moment could always end all of these, and now ends one child more before it is refused.
+    """
     table = os.pread(file, _SUSPECTS_AT, 0)
-    for slot in range(_SLOTS_AT, _SUSPECTS_AT, _PAIR):
-        pair = table[slot : slot + _PAIR]
-        if slot == mine or not any(pair) or _owned(file, slot):
-            continue
-        for digest in {pair[:_DIGEST], pair[_DIGEST:]} - {_NONE}:
-            _count(file, digest, seconds)
-        os.pwrite(file, bytes(_PAIR), slot)
+    pairs = {at: table[at : at + _SLOT_BYTES] for at in range(_SLOTS_AT, _SUSPECTS_AT, _SLOT_BYTES) if at != mine}
+    dead = {at: pair for at, pair in pairs.items() if any(pair) and not _owned(file, at)}
+    for digest in {half for pair in dead.values() for half in (pair[:_DIGEST_BYTES], pair[_DIGEST_BYTES:])} - {_NONE}:
+        _count(file, digest, seconds)
+    for at in dead:
+        os.pwrite(file, _NONE * 2, at)
 
 
 def _find(file: int, digest: bytes) -> int | None:
     """Returns the number of the suspect."""
-    table = os.pread(file, _SUSPECTS * _DIGEST, _SUSPECTS_AT)
-    return next((n for n in range(_SUSPECTS) if table[n * _DIGEST : (n + 1) * _DIGEST] == digest), None)
+    table = os.pread(file, _SUSPECTS * _DIGEST_BYTES, _SUSPECTS_AT)
+    return next((n for n in range(_SUSPECTS) if table[n * _DIGEST_BYTES : (n + 1) * _DIGEST_BYTES] == digest), None)
 
 
 def _row(file: int, number: int) -> tuple[int, float]:
@@ -243,7 +252,7 @@ def _count(file: int, digest: bytes, seconds: float) -> int:
     if number is None:
         number = min(range(_SUSPECTS), key=lambda n: _row(file, n)[1])
     os.pwrite(file, _DEATHS.pack(deaths, 0, now()), _DEATHS_AT + number * _DEATHS.size)
-    os.pwrite(file, digest, _SUSPECTS_AT + number * _DIGEST)
+    os.pwrite(file, digest, _SUSPECTS_AT + number * _DIGEST_BYTES)
     return deaths
 
 
@@ -251,6 +260,6 @@ def _forget(file: int, digest: bytes) -> int:
     """Forgets the suspect; returns 0, its deaths now."""
     number = _find(file, digest)
     if number is not None:
-        os.pwrite(file, _NONE, _SUSPECTS_AT + number * _DIGEST)
+        os.pwrite(file, _NONE, _SUSPECTS_AT + number * _DIGEST_BYTES)
         os.pwrite(file, bytes(_DEATHS.size), _DEATHS_AT + number * _DEATHS.size)
     return 0

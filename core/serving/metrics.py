@@ -42,8 +42,8 @@ class Metrics:
         self.rows = 0
         self.in_flight = 0
         self.loaded = False
-        # Written by the thread that waits for children (predicting.py).
-        self.events = {"answered_apart": 0, "died_apart": 0, "refused": 0}
+        # Each is written by one thread only (predicting.py).
+        self.events = dict.fromkeys(_EVENTS, 0)
 
     def observe(self, code: int, seconds: float, rows: int) -> None:
         self.codes[code] = self.codes.get(code, 0) + 1

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .guard import SECONDS
+from .guard import REFUSE_SECONDS
 
 MEBIBYTE = 1024 * 1024
 # An image says this way what it holds; the command line has the last word.
@@ -47,7 +47,7 @@ class Options:
     """Seconds in which a request has to arrive, and again in which it has to be predicted."""
     guard: Path | None = None
     """File in which the replicas of an environment remember requests that end processes (guard.py); None for none."""
-    refuse_for: float = SECONDS
+    refuse_for: float = REFUSE_SECONDS
     """Seconds for which such a request is refused."""
     drain: float = 30.0
     """Seconds that requests in flight get after TERM."""
@@ -74,28 +74,68 @@ def parse(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = o
     What a replica reports may also be set in the environment: PODIUM_SERVING_VERSION for --version, and so on;
     likewise --capture-dir, --capture-rate and --guard.
     """
-
-    def told(option: str) -> str:
-        return environ.get(PREFIX + option.removeprefix("--").replace("-", "_").upper(), "")
-
     parser = argparse.ArgumentParser(
         prog="python -m podium.core.serving.server", description="Serves one model version over HTTP (docs/serving.md)."
     )
-    add = parser.add_argument
+    _add_serving(parser.add_argument)
+    _add_reported(parser.add_argument, environ)
+    _add_captures(parser.add_argument, environ)
+    _add_guard(parser.add_argument, environ)
+    _add_limits(parser.add_argument)
+    return Options(**vars(parser.parse_args(arguments)))
+
+
+def _set(environ: Mapping[str, str], option: str) -> str:
+    """Returns what the environment says of an option; empty if nothing."""
+    return environ.get(PREFIX + option.removeprefix("--").replace("-", "_").upper(), "")
+
+
+def _add_serving(add: Callable[..., object]) -> None:
     add("--model", type=Path, required=True, help="directory with an MLmodel file")
     add("--port", type=int, required=True, help="0 takes a free one")
     add("--host", default="127.0.0.1")
     add("--fd", type=int, help="serve on this inherited listening socket instead of --host and --port")
+    add("--loop", choices=("auto", "asyncio", "uvloop"), default="auto")
+    add("--http", choices=("auto", "h11", "httptools"), default="auto")
+
+
+def _add_reported(add: Callable[..., object], environ: Mapping[str, str]) -> None:
     for name in ("--version", "--model-name", "--environment", "--digest", "--commit"):
-        add(name, default=told(name), help="reported by /version and /metrics")
+        add(name, default=_set(environ, name), help="reported by /version and /metrics")
+
+
+def _add_captures(add: Callable[..., object], environ: Mapping[str, str]) -> None:
     add(
         "--capture-dir",
         type=Path,
-        default=told("--capture-dir") or None,
+        default=_set(environ, "--capture-dir") or None,
         help="where sampled requests and feedback are kept",
     )
-    add("--capture-rate", type=_share, default=told("--capture-rate") or 0.0, help="share of requests kept, 0 to 1")
+    add(
+        "--capture-rate",
+        type=_share,
+        default=_set(environ, "--capture-rate") or 0.0,
+        help="share of requests kept, 0 to 1",
+    )
     add("--capture-bytes", type=int, default=64 * MEBIBYTE, help="most that one replica keeps (default: %(default)s)")
+
+
+def _add_guard(add: Callable[..., object], environ: Mapping[str, str]) -> None:
+    add(
+        "--guard",
+        type=Path,
+        default=_set(environ, "--guard") or None,
+        help="file in which the replicas of an environment remember requests that end processes",
+    )
+    add(
+        "--refuse-for",
+        type=float,
+        default=REFUSE_SECONDS,
+        help="seconds for which a request that ended two processes is refused (default: %(default)s)",
+    )
+
+
+def _add_limits(add: Callable[..., object]) -> None:
     add("--max-body", type=int, default=64 * MEBIBYTE, help="largest request in bytes (default: %(default)s)")
     add(
         "--timeout",
@@ -110,23 +150,8 @@ def parse(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = o
         help="seconds that requests in flight get after TERM (default: %(default)s)",
     )
     add(
-        "--guard",
-        type=Path,
-        default=told("--guard") or None,
-        help="file in which the replicas of an environment remember requests that end processes",
-    )
-    add(
-        "--refuse-for",
-        type=float,
-        default=SECONDS,
-        help="seconds for which a request that ended two processes is refused (default: %(default)s)",
-    )
-    add(
         "--inline",
         type=float,
         default=0.005,
         help="mean seconds of a prediction up to which it may run on the event loop (default: %(default)s)",
     )
-    add("--loop", choices=("auto", "asyncio", "uvloop"), default="auto")
-    add("--http", choices=("auto", "h11", "httptools"), default="auto")
-    return Options(**vars(parser.parse_args(arguments)))

@@ -14,9 +14,10 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from typing import Any, TypeVar
 
 from . import apart
-from .guard import PROOF, Guard
+from .guard import PROOF_DEATHS, Guard
 from .metrics import Metrics
 from .options import Options
 from .scoring import INTERNAL, Scorer, ScoringAnswer, problem
@@ -27,11 +28,14 @@ _SHORT_ONES = 8  # so many short predictions of at least that size come before o
 _LONG = 10  # times `Options.inline`: after one that takes longer, as many short ones have to come again
 # Requests for the thread: one prediction that hangs must not gather bodies until the memory is full.
 _MAX_WAITING = 1_000
+_MAX_SUSPECTED = 32  # requests for a child, of which there is one at a time
 # What is over the time-out by this many seconds does not come back: clients that wait with it have had their 504.
 _STUCK_GRACE = 0.5
 _IDLE_SECONDS = 0.1
 _TELL_SECONDS = 1.0  # between lines about refusals
 _LOOP = b"event loop"
+
+_T = TypeVar("_T")
 
 BUSY = problem(503, "TEMPORARILY_UNAVAILABLE", "Too many requests are waiting for the model.")
 OVERDUE = ScoringAnswer(504, b"Request processing time exceeded limit")
@@ -51,7 +55,9 @@ class Predictor:
         self._mean = 0.0
         self._sizes: list[int] = []  # a heap: the largest bodies of short predictions
         self._own_loop = False  # the model has an event loop of its own, which cannot run inside of ours
-        self._jobs: dict[Future[ScoringAnswer | None], asyncio.Future[ScoringAnswer | None]] = {}
+        self._pending: dict[Future[Any], asyncio.Future[Any]] = {}  # in the thread
+        self._suspected: dict[Future[Any], asyncio.Future[Any]] = {}  # for a child
+        self._releasing: asyncio.TimerHandle | None = None  # when those are let go that wait in vain
         self._bound = -1  # the largest body for the event loop
         self._inline_since = 0.0  # when the prediction on the event loop began; 0 if there is none
         self._began = 0.0  # the same wherever in this process it is
@@ -63,7 +69,7 @@ class Predictor:
         work = partial(self._timed, scorer, body, content_type, digest)
         found = await self._predict(work, len(body), deadline)
         if found is None:
-            found = await self._suspected(scorer, body, content_type, digest, request_id, deadline)
+            found = await self._apart(scorer, body, content_type, digest, request_id, deadline)
         return found if found is not None else await self._in_thread(partial(work, sure=True), deadline) or INTERNAL
 
     def blocked(self) -> float:
@@ -104,26 +110,32 @@ class Predictor:
 
     async def _idle(self) -> bool:
         """Tells whether the thread has nothing to do, after a moment for what it has to do now."""
-        if self._jobs:
-            await asyncio.wait(list(self._jobs.values()), timeout=_IDLE_SECONDS)
-        return not self._jobs
+        if self._pending:
+            await asyncio.wait(list(self._pending.values()), timeout=_IDLE_SECONDS)
+        return not self._pending
 
     async def _in_thread(self, work: partial[ScoringAnswer | None], deadline: float) -> ScoringAnswer | None:
         if self.complaint():
             return self._unable()
-        if len(self._jobs) >= _MAX_WAITING:
+        if len(self._pending) >= _MAX_WAITING:
             return BUSY
-        job = self._thread.submit(work)
-        waiting = self._jobs[job] = asyncio.wrap_future(job)
-        waiting.add_done_callback(lambda _: self._jobs.pop(job, None))
+        return await self._wait(self._thread.submit(work), self._pending, deadline)
+
+    async def _wait(
+        self, future: Future[_T], among: dict[Future[Any], asyncio.Future[Any]], deadline: float
+    ) -> _T | ScoringAnswer:
+        """Returns the result, or the answer to a request for which there is none in time. `among` has the future for
+        as long as it is not done."""
+        waiting = among[future] = asyncio.wrap_future(future)
+        waiting.add_done_callback(lambda _: among.pop(future, None))
         try:
             return await asyncio.wait_for(asyncio.shield(waiting), max(0.0, deadline - time.monotonic()))
         except TimeoutError:
-            job.cancel()  # if it has not begun: no client waits for it any more
+            future.cancel()  # if it has not begun: no client waits for it any more
             self._release()
             return OVERDUE
         except asyncio.CancelledError:
-            if not job.cancelled():
+            if not future.cancelled():
                 raise
             return self._unable()
 
@@ -131,11 +143,15 @@ class Predictor:
         """Lets those go that wait for a thread that does not come back, as soon as that is known: another replica may
         have time for them."""
         if self.complaint():
-            for job in list(self._jobs):
-                job.cancel()
-        elif self._jobs and self._began:
+            for future in list(self._pending):
+                future.cancel()
+        elif self._pending and self._began and self._releasing is None:
             left = self._began + self._options.timeout + _STUCK_GRACE - time.monotonic()
-            asyncio.get_running_loop().call_later(max(0.01, left), self._release)
+            self._releasing = asyncio.get_running_loop().call_later(max(0.01, left), self._release_late)
+
+    def _release_late(self) -> None:
+        self._releasing = None
+        self._release()
 
     def _unable(self) -> ScoringAnswer:
         return problem(503, "TEMPORARILY_UNAVAILABLE", self.complaint() or "The model does not answer.")
@@ -172,38 +188,43 @@ class Predictor:
                 heapq.heapreplace(sizes, size)
         self._bound = sizes[0] if len(sizes) == _SHORT_ONES else -1
 
-    async def _suspected(
+    async def _apart(
         self, scorer: Scorer, body: bytes, content_type: str | None, digest: bytes, request_id: bytes, deadline: float
     ) -> ScoringAnswer | None:
         """Tries the request in a child, one at a time, or refuses it. Returns None if it was not to blame after all,
         and is to be predicted as any other."""
-        ask = partial(self._try, partial(scorer.answer, body, content_type), digest, request_id.decode(), deadline)
-        try:
-            return await asyncio.wrap_future(self._children.submit(ask))
-        except asyncio.CancelledError:
-            return self._unable()
+        name = request_id.decode()
+        deaths = self._guard.deaths(digest)
+        if deaths >= PROOF_DEATHS:  # without waiting for the children of others
+            return self._refuse(digest, name, deaths)
+        if len(self._suspected) >= _MAX_SUSPECTED:
+            return BUSY
+        future = self._children.submit(self._try, partial(scorer.answer, body, content_type), digest, name, deadline)
+        # A child that is late is ended by the deadline: what follows from that is worth a moment.
+        found = await self._wait(future, self._suspected, deadline + _STUCK_GRACE)
+        return self._refuse(digest, name, found) if isinstance(found, int) else found
 
     def _try(
         self, work: partial[ScoringAnswer], digest: bytes, request_id: str, deadline: float
-    ) -> ScoringAnswer | None:
-        """Runs in the children's thread."""
+    ) -> ScoringAnswer | int | None:
+        """Runs in the children's thread. Returns the deaths of a request that is to be refused."""
         guard = self._guard
         deaths = guard.deaths(digest)
         left = deadline - time.monotonic()
-        if deaths >= PROOF:
-            return self._refuse(digest, request_id, deaths)
+        if deaths >= PROOF_DEATHS:
+            return deaths
         if not deaths or left <= 0:
             return None if left > 0 else OVERDUE
         guard.begin(digest, apart=True)
         try:
             answer = apart.predict(work, left, self._turn)
         except apart.NoChild:
-            return None
+            return None if time.monotonic() < deadline else OVERDUE
         except apart.Died as reason:
             deaths = guard.died(digest)
             self._metrics.events["died_apart"] += 1
             guard.say(f"request {request_id} (digest {digest.hex()}) was tried in a child: {reason}")
-            return self._refuse(digest, request_id, deaths)
+            return deaths
         finally:
             guard.end(apart=True)
         guard.clear(digest)

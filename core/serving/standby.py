@@ -28,6 +28,7 @@ _POLL_SECONDS = 0.05
 _MAX_HELD = 256
 _MAX_READ = 1 << 20
 _HEALTH = (b"GET /ping ", b"GET /health ")
+_HEAD_BYTES = max(map(len, _HEALTH))
 _BUSY = problem(503, "TEMPORARILY_UNAVAILABLE", "A prediction takes longer than it was expected to.")
 
 
@@ -40,6 +41,7 @@ class Standby(threading.Thread):
         self._listening = listening
         self._adopt = adopt
         self._held: dict[int, tuple[socket.socket, float]] = {}
+        self._unread: set[int] = set()  # those of `_held` of which it is not known yet what they ask
 
     def run(self) -> None:
         while self._listening.fileno() >= 0:
@@ -52,7 +54,7 @@ class Standby(threading.Thread):
     def _stand_by(self) -> None:
         while self._app.predictor.blocked():
             poll = select.poll()
-            for number in (self._listening.fileno(), *self._held):
+            for number in (self._listening.fileno(), *self._unread):
                 poll.register(number, select.POLLIN)
             for number, _ in poll.poll(_POLL_SECONDS * 1000):
                 if number == self._listening.fileno():
@@ -63,21 +65,24 @@ class Standby(threading.Thread):
 
     def _accept(self) -> None:
         with contextlib.suppress(BlockingIOError):
-            connection, _ = self._listening.accept()
-            connection.setblocking(False)
-            self._held[connection.fileno()] = (connection, time.monotonic())
+            while True:
+                connection, _ = self._listening.accept()
+                connection.setblocking(False)
+                # Readable only when it can be known whether it is a health check.
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, _HEAD_BYTES)
+                self._held[connection.fileno()] = (connection, time.monotonic())
+                self._unread.add(connection.fileno())
 
     def _look(self, number: int) -> None:
         """Answers a health check. Anything else stays unread, for whoever will answer it."""
         connection = self._held[number][0]
         try:
-            head = connection.recv(len(max(_HEALTH, key=len)), socket.MSG_PEEK)
+            head = connection.recv(_HEAD_BYTES, socket.MSG_PEEK)
         except OSError:
             head = b""
+        self._unread.discard(number)  # it stays readable
         if not head or head.startswith(_HEALTH):
             self._answer(number, self._app.health())
-        else:
-            time.sleep(_POLL_SECONDS / 10)  # it stays readable
 
     def _send_on(self) -> None:
         """Answers those that have waited for long enough, or are too many."""
@@ -88,6 +93,7 @@ class Standby(threading.Thread):
 
     def _answer(self, number: int, answer: ScoringAnswer) -> None:
         connection, _ = self._held.pop(number)
+        self._unread.discard(number)
         words = http.HTTPStatus(answer.status).phrase
         head = (
             f"HTTP/1.1 {answer.status} {words}\r\ncontent-length: {len(answer.body)}\r\ncontent-type:"
@@ -99,6 +105,9 @@ class Standby(threading.Thread):
 
     def _hand_over(self) -> None:
         held, self._held = [connection for connection, _ in self._held.values()], {}
+        self._unread.clear()
+        for connection in held:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         if held:
             self._adopt(held)
 

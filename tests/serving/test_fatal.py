@@ -86,7 +86,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def served(tmp_path: Path, model: Path) -> Iterator[Callable[..., Served]]:
-    (model.parent / "predicted").unlink(missing_ok=True)
+    for name in ("predicted", "predicted.go", "predicted.kill"):
+        (model.parent / name).unlink(missing_ok=True)
     made: list[Served] = []
 
     def of(*options: str) -> Served:
@@ -168,12 +169,12 @@ def test_kills_under_load_lose_nothing(served: Callable[..., Served]) -> None:
     assert load.failures == []
 
 
-@pytest.mark.parametrize("harm", ["missing", "read-only", "other", "short", "gone bad"])
+@pytest.mark.parametrize("harm", ["missing", "directory", "other", "short", "gone bad"])
 def test_nothing_fails_because_of_the_guard(served: Callable[..., Served], tmp_path: Path, harm: str) -> None:
     guard = tmp_path / "guard"
     if harm == "missing":
         guard = tmp_path / "nowhere" / "guard"
-    elif harm == "read-only":
+    elif harm == "directory":
         guard.mkdir()
     elif harm == "other":
         guard.write_text("something that somebody needs\n")
@@ -205,7 +206,7 @@ def test_the_guard_is_for_its_owner_only_and_has_room_for_64(tmp_path: Path) -> 
 
 
 def test_a_prediction_that_hangs_is_told_and_sent_on_by_the_proxy(served: Callable[..., Served]) -> None:
-    replica = served("--timeout", "1").start().ready()
+    replica = served("--timeout", str(scaled(1))).start().ready()
     status = []
     thread = threading.Thread(target=lambda: status.append(replica.ask("POST", "/invocations", body(HANG))[0]))
     thread.start()
@@ -215,13 +216,13 @@ def test_a_prediction_that_hangs_is_told_and_sent_on_by_the_proxy(served: Callab
     assert status == [504]
     wait_until(lambda: replica.status() == 503, 10)
     told = json.loads(replica.ask("GET", "/ping")[2])
-    assert "has not come back" in told["message"] and "the time-out is 1 s" in told["message"]
+    assert "has not come back" in told["message"] and f"the time-out is {scaled(1):g} s" in told["message"]
     code, answer = ask(replica.port, FINE)
     assert code == 503 and "has not come back" in answer["message"]
 
 
 def test_a_request_that_hangs_twice_is_refused(served: Callable[..., Served]) -> None:
-    many = served("--timeout", "1")
+    many = served("--timeout", str(scaled(1)))
     first = many.start().ready()
     assert replica_code(first, HANG) == 504
     first.process.kill()
@@ -256,5 +257,5 @@ def test_a_long_prediction_after_thirty_short_ones_hides_nothing(served: Callabl
     (many.model.parent / "predicted.go").touch()
     for thread in threads:
         thread.join()
-    assert answers["long"] == 200
+    assert answers["long"] == 200 and answers["patient"] in (200, 503), "it came before or after the loop was free"
     assert replica_code(replica, FINE) == 200
