@@ -7,11 +7,13 @@ agreed to is kept per step (`Agreement`), and the step checks it once more befor
 
 from __future__ import annotations
 
+import inspect
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from . import plugins
 from .delivery.rollout import plans as rollouts
@@ -49,6 +51,46 @@ class _StepChange:
         return self.step.spec.approval and self.approval is None
 
 
+@dataclass(frozen=True, slots=True)
+class _RunNow:
+    """A run as it is now, read once for all its steps."""
+
+    project: Project
+    """The project as it is now."""
+    own: Project
+    """The project as the run has it."""
+    journal: Journal
+    run: Run
+    steps: Sequence[PlannedStep]
+    rows: Mapping[str, Step]
+    """Name -> the step as the journal has it."""
+
+    @classmethod
+    def read(cls, project: Project, journal: Journal, run: Run) -> Self:
+        own = _project_of(project, run)
+        rows = {row.name: row for row in journal.steps.of(run.id)}
+        return cls(project, own, journal, run, _steps(own, run), rows)
+
+    def stays(self, name: str) -> bool:
+        return name in self.rows and stays(self.own, self.run, self.rows[name])
+
+    def succeeded(self, name: str) -> Step | None:
+        row = self.rows.get(name)
+        return row if row is not None and row.state is StepState.SUCCEEDED else None
+
+    def ancestors(self, step: PlannedStep) -> list[str]:
+        """Returns the steps before this one, the nearest first."""
+        needs = {each.name: each.needs for each in self.steps}
+        found: dict[str, None] = {}
+        waiting = list(step.needs)
+        while waiting:
+            name = waiting.pop(0)
+            if name not in found:
+                found[name] = None
+                waiting += needs.get(name, ())
+        return list(found)
+
+
 # The planners of the table in core/plugins.py.
 
 
@@ -56,9 +98,9 @@ def plan_resume(project: Project, journal: Journal, target: str) -> Plan:
     """Returns what the run would do if it went on now. Refused, as the plan's refusal, where an environment that it
     would change is not what it was when the run stopped."""
     run = _run(journal, target)
-    own = _project_of(project, run)
-    left = [step for step in _steps(own, run) if not _stays(own, journal, run, step.name)]
-    changes = [each for step in left if (each := _change_of(project, own, journal, run, step)) is not None]
+    seen = _RunNow.read(project, journal, run)
+    left = [step for step in seen.steps if not seen.stays(step.name)]
+    changes = [each for step in left if (each := _change_of(seen, step)) is not None]
     now = [change for change in changes if not change.waits]
     plan = Plan(
         target=target,
@@ -80,11 +122,11 @@ def plan_approve(project: Project, journal: Journal, target: str, *, step: str |
     does."""
     run = _run(journal, target)
     name = chosen_step(journal, run, step)
-    own = _project_of(project, run)
-    found = next((each for each in _steps(own, run) if each.name == name), None)
+    seen = _RunNow.read(project, journal, run)
+    found = next((each for each in seen.steps if each.name == name), None)
     if found is None:
         raise Refused(f"podium.yaml has no step {name} any more", hint=f"podium cancel {run.id}, then start a new run")
-    change = _change_of(project, own, journal, run, found)
+    change = _change_of(seen, found)
     plan = Plan(
         target=target,
         verb=APPROVE,
@@ -118,13 +160,12 @@ def apply(project: Project, journal: Journal, plan: Plan, *, who: str, why: str 
                 f"run {run_id} would do something else by now: {key} was {before} and is {now}",
                 hint=f"look at the plan again: {plan.command}",
             )
-    for agreement in _agreements(again, run_id, who, why):
-        journal.agreements.keep(agreement)
+    agreements = tuple(_agreements(again, run_id, who, why))
     if plan.verb == APPROVE:
-        approve(journal, run_id, step, who=who, why=why)
+        approve(journal, run_id, step, who=who, why=why, agreements=agreements)
         return None
     _withdraw(project, journal, journal.runs.get(run_id))
-    return resume(project, journal, run_id, who)
+    return resume(project, journal, run_id, who, agreements=agreements)
 
 
 # What the run would do
@@ -151,36 +192,26 @@ def _steps(project: Project, run: Run) -> Sequence[PlannedStep]:
     return build(pipeline, run.params) if pipeline is not None else ()
 
 
-def _stays(project: Project, journal: Journal, run: Run, name: str) -> bool:
-    rows = {row.name: row for row in journal.steps.of(run.id)}
-    return name in rows and stays(project, run, rows[name])
-
-
-def _change_of(project: Project, own: Project, journal: Journal, run: Run, step: PlannedStep) -> _StepChange | None:
+def _change_of(seen: _RunNow, step: PlannedStep) -> _StepChange | None:
     """Returns what the step will do to an environment; None for a step that changes none."""
     uses, name = step.spec.uses, str(step.options.get("environment") or "")
-    if not plugins.known("planners", uses) or name not in own.environments:
+    if not plugins.known("planners", uses) or name not in seen.own.environments:
         return None
-    rows = {row.name: row for row in journal.steps.of(run.id)}
-    done = {row.name for row in rows.values() if row.state is StepState.SUCCEEDED}
-    ready = all(need in done for need in _ancestors(own, run, step))
+    ready = all(seen.succeeded(need) for need in seen.ancestors(step))
     # A commit must not take the protection away that the project has now.
-    now = project.environments.get(name)
-    protected = own.environments[name].protected or (now is not None and now.protected)
-    plan = _planned(own, journal, run, step, name, ready=ready, rows=rows)
-    change = _StepChange(step, name, protected, plan, ready)
-    return replace(change, approval=_standing(journal, run, change)) if step.spec.approval else change
+    now = seen.project.environments.get(name)
+    protected = seen.own.environments[name].protected or (now is not None and now.protected)
+    change = _StepChange(step, name, protected, _planned(seen, step, name, ready=ready), ready)
+    return replace(change, approval=_standing(seen.journal, seen.run, change)) if step.spec.approval else change
 
 
-def _planned(
-    own: Project, journal: Journal, run: Run, step: PlannedStep, name: str, *, ready: bool, rows: Mapping[str, Step]
-) -> Plan | None:
-    uses = step.spec.uses
+def _planned(seen: _RunNow, step: PlannedStep, name: str, *, ready: bool) -> Plan | None:
+    own, journal, uses = seen.own, seen.journal, step.spec.uses
     if uses not in _ROLLOUTS:
         return _planned_by_verb(own, journal, uses, name, str(step.options.get("restart") or ""))
     version = rollouts.parse_version(step.options.get("version"))
     if version is None and uses in (How.DEPLOY, How.PROMOTE):
-        version = _reported(own, run, step, rows)
+        version = _reported(seen, step)
     if version is None and not ready:
         return None
     try:
@@ -192,30 +223,22 @@ def _planned(
 def _planned_by_verb(own: Project, journal: Journal, verb: str, name: str, replica: str) -> Plan | None:
     """Returns the plan of a change that is about no version; None where its planner wants more than is known here."""
     planner = plugins.load("planners", "restart" if replica else verb)
+    given = {"replica": replica} if replica else {}
     try:
-        return planner(own, journal, name, **({"replica": replica} if replica else {}))
-    except (NotFound, TypeError):
+        inspect.signature(planner).bind(own, journal, name, **given)
+    except TypeError:
+        return None
+    try:
+        return planner(own, journal, name, **given)
+    except NotFound:
         return None
 
 
-def _ancestors(own: Project, run: Run, step: PlannedStep) -> list[str]:
-    """Returns the steps before this one, the nearest first."""
-    needs = {each.name: each.needs for each in _steps(own, run)}
-    found: dict[str, None] = {}
-    waiting = list(step.needs)
-    while waiting:
-        name = waiting.pop(0)
-        if name not in found:
-            found[name] = None
-            waiting += needs.get(name, ())
-    return list(found)
-
-
-def _reported(own: Project, run: Run, step: PlannedStep, rows: Mapping[str, Step]) -> int | None:
+def _reported(seen: _RunNow, step: PlannedStep) -> int | None:
     """Returns the version that the nearest earlier step has reported; None where none has yet."""
-    for name in _ancestors(own, run, step):
-        row = rows.get(name)
-        if row is not None and row.state is StepState.SUCCEEDED and "version" in row.results:
+    for name in seen.ancestors(step):
+        row = seen.succeeded(name)
+        if row is not None and "version" in row.results:
             return rollouts.parse_version(row.results["version"])
     return None
 
@@ -240,9 +263,9 @@ def _standing(journal: Journal, run: Run, change: _StepChange) -> Approval | Non
 
 def _withdraw(project: Project, journal: Journal, run: Run) -> None:
     """Takes back the approvals that do not count any more: their steps wait for another one."""
-    own = _project_of(project, run)
-    for step in _steps(own, run):
-        change = _change_of(project, own, journal, run, step)
+    seen = _RunNow.read(project, journal, run)
+    for step in seen.steps:
+        change = _change_of(seen, step)
         if change is not None and change.waits:
             journal.runs.withdraw_approval(run.id, step.name)
 
@@ -290,7 +313,7 @@ def _rests_on(changes: Sequence[_StepChange]) -> dict[str, str]:
     for change in changes:
         if change.plan is None:
             continue
-        changing = {"serving", "deployment"} if change.environment in environments else set[str]()
+        changing = {"serving", "deployment", "state"} if change.environment in environments else set[str]()
         changing |= set() if change.next else {"gate"}
         environments.add(change.environment)
         kept = {key: value for key, value in change.plan.rests_on.items() if key not in changing}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,8 +23,7 @@ _RUNTIME_FILES = ("haproxy*.cfg", "haproxy*.pid", "proxy*.sock*", "proxy*.log", 
 def plan(home: Path) -> Plan:
     """Returns what adopting the copy would make it give up."""
     state = home / STATE
-    judgement = look(state)
-    copied = judgement.standing is Standing.COPY
+    copied = state.is_dir() and look(state).standing is Standing.COPY
     return Plan(
         target=str(home),
         verb="adopt",
@@ -48,11 +48,9 @@ def _given_up(state: Path) -> tuple[Change, ...]:
             Change("owner", "the original", "this copy"),
             Change("agent", "the original's", "none"),
             Change("locks", str(len(journal.locks.all())), "none"),
-            Change("runs under way", str(len(journal.runs.active())), "interrupted"),
+            Change("running runs", str(len(journal.runs.active())), "interrupted"),
         ]
-        environments = sorted({row.environment for row in rows})
-        for name in environments:
-            number = len([row for row in rows if row.environment == name])
+        for name, number in sorted(Counter(row.environment for row in rows).items()):
             found.append(Change(name, count(number, "replica"), "not served here"))
     return tuple(found)
 

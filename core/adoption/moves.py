@@ -46,7 +46,7 @@ def _interrupt_runs(journal: Journal, old: Path) -> list[str]:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(run.worker_pid, signal.SIGKILL)
         end_orphans(old, run.id, grace=5.0)
-        notes.append(f"run {run.id} was under way and is interrupted: `podium resume {run.id}` continues it")
+        notes.append(f"run {run.id} was running and is interrupted: `podium resume {run.id}` continues it")
     recover(journal)
     return notes
 
@@ -55,7 +55,8 @@ def _proxies(home: Path, old: Path) -> list[str]:
     notes: list[str] = []
     for directory in (home / STATE / "environments").glob("*"):
         try:
-            take_over(directory, old / STATE / "environments" / directory.name)
+            if not take_over(directory, old / STATE / "environments" / directory.name):
+                notes.append(f"the proxy of {directory.name} runs in a container: podium repair -e {directory.name}")
         except (PodiumError, OSError) as error:
             notes.append(f"the proxy of {directory.name} stays as it was: {error}; `podium repair -e {directory.name}`")
     return notes

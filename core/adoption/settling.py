@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import PodiumError, Refused
+from ..errors import PodiumError, Refused, Unreachable
 from ..identity.directory import path_digest
 from ..identity.home import STATE, Home, Judgement, Standing, judge, new_id
 from ..journal import Journal
@@ -58,8 +58,14 @@ def look(state: Path) -> Judgement:
 
 @contextmanager
 def alone(state: Path) -> Generator[None]:
-    """Lets one process at a time change whose and where a project is. Raises Refused after a minute."""
-    descriptor = os.open(state / ".home.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Lets one process at a time change whose and where a project is. Raises Refused after a minute, Unreachable where
+    the directory cannot be written."""
+    try:
+        descriptor = os.open(state / ".home.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Unreachable(
+            f"{state} cannot be written: {error.strerror or error}", hint="make it writable for this user"
+        ) from error
     try:
         deadline = time.monotonic() + LOCK_TIMEOUT
         while True:

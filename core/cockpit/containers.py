@@ -60,11 +60,11 @@ class Containers:
     def shell(self, environment: str, name: str, *, confirmed: str = "") -> ShellSession:
         """Opens a shell in a running container of an environment: a replica's id, a container's name, or `proxy`.
         Loads Docker; the caller closes the session. Raises Refused as `shell_command` does."""
+        self._opened.require_own()
         self._agreed_shell(environment, name, confirmed)
         from ..delivery.environment.replica_shell import open_shell
         from ..delivery.environment.runtime import EnvironmentRuntime
 
-        self._opened.require_own()
         found = self._opened.config.environment(environment)
         return open_shell(EnvironmentRuntime(self._opened.config, self._opened.journal, found), name)
 
@@ -74,6 +74,7 @@ class Containers:
         """Returns the command that opens that shell on a terminal of its own. `program` starts Podium's command
         line, which the front end knows. Raises Refused if the environment is protected and `confirmed` is not its
         name."""
+        self._opened.require_own()
         agreed = self._agreed_shell(environment, name, confirmed)
         confirm = ["--confirm", confirmed] if agreed.type_to_confirm else []
         return [*program, "-C", str(self._opened.home), "shell", *confirm, "-e", environment, name]

@@ -91,6 +91,7 @@ class Environments:
         from ..delivery.replay.replay_step import parameters
         from ..engine.submit import submit_operation
 
+        self._opened.require_own()
         project, journal = self._opened.current, self._opened.journal
         target = project.environment(environment).name
         params = {"version": str(version), **parameters(limits)}

@@ -111,10 +111,12 @@ class Models:
 
     def quarantine(self, version: Version, *, why: str) -> None:
         """Keeps a version from being served again."""
+        self._opened.require_own()
         self._opened.journal.quarantine.add(version.model, version.version, version.commit, whoami(), why)
 
     def lift_quarantine(self, version: int, *, why: str = "", model: str | None = None) -> None:
         """Lets a version be served again. Raises NotFound if it is not quarantined."""
+        self._opened.require_own()
         self._opened.journal.quarantine.lift(self._model(model), version, whoami(), why)
 
     def _model(self, model: str | None) -> str:

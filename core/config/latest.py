@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..domain.project import Project
-from ..errors import ConfigError
+from ..errors import ConfigError, Problem
+from ..replacing import replace_file
 from . import FILE, source
 from .loading import from_text
 
@@ -26,6 +27,8 @@ FRESH = 2.0
 # A content that cannot be used is looked at once more: a writer may pause between two parts.
 SECOND_LOOK = 0.1
 LAST_GOOD = "podium.yaml.good"
+
+_RESTLESS = Problem(FILE, 1, 1, "", "is being written all the time", "wait until that is over")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +80,11 @@ class Latest:
 
     def _take(self, found: _Content) -> None:
         steady = _steady(self._home, found) if self._seen is not None or _fresh(self._home) else found
-        if steady is None:
-            return  # it is being written all the time: what was known stays until it comes to rest
+        if steady is None:  # what was known stays until it comes to rest
+            if self._seen is None and self._error is None:
+                self._good, self._error = self._kept(), ConfigError((_RESTLESS,))
+                self.generation += 1
+            return
         project, error = self._parse(steady)
         if error is not None:
             time.sleep(SECOND_LOOK)
@@ -108,10 +114,7 @@ class Latest:
         with suppress(OSError, UnicodeError):
             if not path.parent.is_dir() or (path.is_file() and path.read_text(encoding="utf-8") == text):
                 return
-            fresh = path.with_name(f".{LAST_GOOD}.{os.getpid()}.{threading.get_ident()}")
-            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                file.write(text)
-            fresh.replace(path)
+            replace_file(path, text)
 
     def _kept(self) -> Project | None:
         with suppress(OSError, UnicodeError, ConfigError):

@@ -296,8 +296,11 @@ class EnvironmentStatus:
 
     @property
     def answers(self) -> Mapping[int, float]:
-        """Returns `traffic`; before anything was seen of it, the version by the ledger with all of it."""
-        return self.traffic or ({} if self.serving is None else {self.serving: 1.0})
+        """Returns `traffic`; before anything was seen of it, the version by the ledger with all of it. A stopped
+        environment gives no answers."""
+        if self.traffic or self.stopped is not None:
+            return self.traffic
+        return {} if self.serving is None else {self.serving: 1.0}
 
     @property
     def health(self) -> EnvironmentHealth:

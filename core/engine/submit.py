@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
 from .. import plugins
 from ..domain.project import Project
-from ..domain.runs import PIPELINE, Approval, Run, RunState, Step, StepState, Trigger
+from ..domain.runs import PIPELINE, Agreement, Approval, Run, RunState, Step, StepState, Trigger
 from ..errors import NotFound, PodiumError, Refused, RunFailed, UsageError
 from ..identity.processes import alive, started_at
 from ..journal import Journal
@@ -113,8 +113,9 @@ def submit_operation(
     return _launch(project, journal, run)
 
 
-def resume(project: Project, journal: Journal, run_id: int, who: str) -> Run:
-    """Continues after the last finished step. Raises Refused if the run is still running or has succeeded."""
+def resume(project: Project, journal: Journal, run_id: int, who: str, *, agreements: Iterable[Agreement] = ()) -> Run:
+    """Continues after the last finished step; `agreements` are kept if it does. Raises Refused if the run is still
+    running or has succeeded."""
     recover(journal)
     if journal.runs.get(run_id).state.finished:
         end_orphans(project.home, run_id, grace=5.0)
@@ -124,6 +125,8 @@ def resume(project: Project, journal: Journal, run_id: int, who: str) -> Run:
             succeeded = f"start a new one: podium run {run.name}"
             running = f"`podium logs -f {run_id}` follows it, `podium cancel {run_id}` ends it"
             raise Refused(refusal, hint=succeeded if run.state.finished else running)
+        for agreement in agreements:
+            journal.agreements.keep(agreement)
         for step in journal.steps.of(run_id):
             if not stays(project, run, step):
                 fields = {
@@ -176,13 +179,23 @@ def _give_up(journal: Journal, run: Run, who: str, why: str) -> None:
     journal.audit.add(who, "cancel", f"run {run.id}", why)
 
 
-def approve(journal: Journal, run_id: int, step: str | None, *, who: str, why: str = "") -> Approval:
-    """Lets a waiting step continue; `step` may be omitted if only one is waiting. Raises Refused if it is not
-    waiting."""
+def approve(
+    journal: Journal,
+    run_id: int,
+    step: str | None,
+    *,
+    who: str,
+    why: str = "",
+    agreements: Iterable[Agreement] = (),
+) -> Approval:
+    """Lets a waiting step continue; `step` may be omitted if only one is waiting. `agreements` are kept with the
+    approval. Raises Refused if it is not waiting."""
     recover(journal)
     with journal.transaction():
         run = journal.runs.get(run_id)
         name = chosen_step(journal, run, step)
+        for agreement in agreements:
+            journal.agreements.keep(agreement)
         approval = journal.runs.approve(run_id, name, who, why)
         journal.audit.add(who, "approve", f"run {run_id} {name}", why)
     _signal(run, signal.SIGUSR1)

@@ -7,7 +7,6 @@ copy owns nothing of what the original runs: no process, port, container or lock
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -15,6 +14,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from ..replacing import replace_file
 from .directory import DirectoryStatus, StateDirectory, path_digest
 from .processes import alive
 
@@ -54,19 +54,8 @@ class Home:
 
     def write(self, state: Path, *, only_first: bool = False) -> None:
         """Notes it. With `only_first` what another process noted meanwhile stays. OSError when it cannot be written."""
-        fresh = state / f".{FILE}.{os.getpid()}.{secrets.token_hex(4)}"
         text = json.dumps({"id": self.id, "place": json.loads(self.place.to_text())})
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-            if only_first:
-                with suppress(FileExistsError):
-                    os.link(fresh, state / FILE)
-            else:
-                fresh.replace(state / FILE)
-        finally:
-            fresh.unlink(missing_ok=True)
+        replace_file(state / FILE, text, only_first=only_first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +134,10 @@ def _original(noted: Home, now: StateDirectory, living: list[int]) -> str:
         found = Home.read(Path(path))
         if found is not None and found.id == noted.id and not _same(Path(path), now):
             return str(Path(path).parent)
-    if noted.place.path == now.path and any(now.path not in each for each in places):
+    away = [pid for pid, each in zip(living, places, strict=True) if now.path not in each]
+    if noted.place.path == now.path and away:
         # A backup was put in the place of a directory whose processes still run.
-        return f"a directory that is gone, in which process {living[0]} still runs"
+        return f"a directory that is gone, in which process {away[0]} still runs"
     return ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -12,9 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from podium.core.adoption.copies import plan
 from podium.core.adoption.places import relink_worktrees, renaming, repath_store
+from podium.core.adoption.settling import alone
 from podium.core.cockpit import Cockpit
-from podium.core.errors import Refused
+from podium.core.delivery.host.daemon import find_command
+from podium.core.delivery.proxy.placement import ProcessProxyHost
+from podium.core.domain.models import Version
+from podium.core.domain.replay import ReplayLimits
+from podium.core.errors import Refused, Unreachable
+from podium.core.identity import home as identity
 from podium.core.identity.directory import path_digest
 from podium.core.identity.home import Home, Standing, home_id, judge, workplaces
 from podium.core.identity.processes import started_at
@@ -141,6 +149,15 @@ def test_a_copy_writes_nothing_of_its_own_accord(home: Path) -> None:
     with pytest.raises(Refused, match="is a copy of"):
         cockpit.journal.values.set("a", "b")
     assert cockpit.runs.recover() == [] and cockpit.models.refresh() is False
+    for change in (
+        lambda: cockpit.environments.replay("e", 1, ReplayLimits()),
+        lambda: cockpit.containers.shell("e", "r"),
+        lambda: cockpit.containers.shell_command("e", "r", program=["podium"]),
+        lambda: cockpit.models.quarantine(Version("m", 1, 0.0), why="no"),
+        lambda: cockpit.models.lift_quarantine(1),
+    ):
+        with pytest.raises(Refused, match="is a copy of"):
+            change()
     cockpit.project.adopt(cockpit.project.plan_adoption())
     cockpit.journal.values.set("a", "b")
     assert cockpit.project.plan_adoption().nothing_to_do
@@ -217,3 +234,54 @@ def test_a_reading_process_that_may_not_write_is_no_obstacle(home: Path) -> None
         pytest.skip("root may write everywhere")
     (moved / ".podium").chmod(0o500)
     assert Cockpit(moved).project.copy_of == ""
+
+
+def test_a_proxy_that_runs_in_a_container_is_left_alone_when_its_project_is_moved(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(ProcessProxyHost, "_launch", lambda _self, handover: started.append(handover))
+    config = home / ".podium/environments/staging/haproxy.cfg"
+    config.parent.mkdir(parents=True)
+    config.write_text("# as a container's proxy reads it\n")
+    # As this machine's /proc shows it: the file under its own path, and no file with a pid of this machine.
+    script = ["haproxy", "-c", "read end", "-f", str(config)]
+    proxy = subprocess.Popen(script, executable="/bin/sh", stdin=subprocess.PIPE)
+    try:
+        wait_until(lambda: find_command("haproxy", str(config)))
+        moved, said = home.rename(home.with_name("moved")), list[str]()
+        cockpit = Cockpit.open(moved, say=said.append)
+        assert cockpit.project.copy_of == ""
+        assert "the proxy of staging runs in a container: podium repair -e staging" in said and started == []
+        cockpit.close()
+    finally:
+        proxy.communicate()
+    assert (moved / ".podium/environments/staging/haproxy.cfg").read_text() == "# as a container's proxy reads it\n"
+
+
+def test_a_directory_without_state_is_no_copy(tmp_path: Path) -> None:
+    (tmp_path / "podium.yaml").write_text("project: shop\n")
+    assert plan(tmp_path).nothing_to_do == "this project is no copy: it owns what it runs"
+
+
+def test_a_copy_that_cannot_be_written_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)  # the one who runs the tests may be root
+    with pytest.raises(Unreachable, match=r"\.podium cannot be written: Permission denied"), alone(home / ".podium"):
+        pass
+
+
+def test_the_process_that_still_works_elsewhere_is_the_one_that_is_named(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = copy(home)
+    shutil.rmtree(home)
+    other.rename(home)
+    state = home / ".podium"
+    monkeypatch.setattr(identity, "alive", lambda *_: True)
+    monkeypatch.setattr(identity, "workplaces", lambda pid: {str(state)} if pid == 1 else set[str]())
+    assert judge(state, lambda: [(1, 0.0)]).standing is Standing.MOVED
+    found = judge(state, lambda: [(1, 0.0), (2, 0.0)])
+    assert found.standing is Standing.COPY and "process 2 still runs" in found.original

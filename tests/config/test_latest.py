@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -87,6 +88,28 @@ def test_what_is_being_written_is_no_answer(file: Path) -> None:
     writer.join()
     assert command(latest) == "echo 0059" and latest.error() is None
     assert seen <= {"echo one", *(f"echo {number:04d}" for number in range(60))}
+
+
+def test_a_file_that_is_written_all_the_time_is_said_and_looked_at_again(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("podium.core.config.latest._steady", lambda *_: None)
+    latest = Latest(file.parent)
+    for look in (latest.current, latest.project):
+        with pytest.raises(ConfigError, match="is being written all the time"):
+            look()
+    assert latest.generation == 1
+    monkeypatch.undo()
+    assert command(latest) == "echo one" and latest.error() is None and latest.generation == 2
+
+
+def test_a_full_disk_leaves_nothing_behind(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    assert command(Latest(file.parent)) == "echo one"
+    assert list((file.parent / ".podium").iterdir()) == []
 
 
 def test_the_digest_is_of_the_content(file: Path) -> None:

@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from podium.core import plugins
 from podium.core.cockpit import Cockpit
-from podium.core.domain.delivery import How
+from podium.core.delivery.environment.runtime import EnvironmentRuntime
+from podium.core.delivery.rollout.carry_out import RolloutRequest, check
+from podium.core.domain.delivery import How, Stopped
 from podium.core.domain.models import Version
 from podium.core.domain.plans import Plan
-from podium.core.domain.runs import PIPELINE, Run, RunState, Step, StepState, Trigger
+from podium.core.domain.runs import PIPELINE, Agreement, Run, RunState, Step, StepState, Trigger
 from podium.core.domain.verdicts import Verdict
 from podium.core.engine import submit
 from podium.core.errors import Refused
 from podium.core.identity.processes import started_at
+from podium.core.journal import Journal
+from podium.core.run_plans import plan_resume
 
 from tests.support import free_port
 
@@ -196,3 +201,99 @@ def test_an_operation_is_asked_about_again_when_it_is_resumed(tmp_path: Path) ->
     serve(cockpit, 3)
     with pytest.raises(Refused, match="serving was 1 and is 3"):
         cockpit.runs.resume(run.id, confirmed="production")
+
+
+def test_a_promotion_planned_before_a_stop_does_not_start_the_environment_again(tmp_path: Path) -> None:
+    cockpit = opened(tmp_path, more=", version: 2, approval: required")
+    run = run_of(cockpit, RunState.WAITING, StepState.WAITING)
+    promotion, approval = cockpit.changes.plan("promote", "production", version=2), cockpit.runs.plan_approve(run.id)
+    current = cockpit.journal.ledger.current("production")
+    assert current is not None and promotion.rests_on["state"] == "running"
+    cockpit.journal.stops.put(Stopped("production", current.id, "ops from desk", time.time()))
+    with pytest.raises(Refused, match=r"ship\.state was running and is stopped by ops"):
+        cockpit.runs.approve(run.id, plan=approval, confirmed="production")
+    project, journal = cockpit.project.config, cockpit.journal
+    again = EnvironmentRuntime(project, journal, project.environment("production"))
+    request = RolloutRequest(How.PROMOTE, 2, "anna", seen=promotion.rests_on)
+    with pytest.raises(Refused, match="state was running and is stopped by ops"):
+        check(again, request)
+
+
+def test_what_a_run_changes_itself_is_not_held_against_its_later_steps(tmp_path: Path) -> None:
+    cockpit = opened(tmp_path)
+    text = (tmp_path / "podium.yaml").read_text()
+    late = "      late: {uses: deploy, needs: [ship], environment: production, version: 3}\n"
+    (tmp_path / "podium.yaml").write_text(text.replace("environments:", late + "environments:"))
+    run = run_of(cockpit, RunState.FAILED, StepState.FAILED)
+    rests_on = cockpit.runs.plan_resume(run.id).rests_on
+    assert rests_on["ship.state"] == "running"
+    assert not {"late.state", "late.serving", "late.deployment"} & set(rests_on) and "late.quarantined" in rests_on
+
+
+def test_an_approval_that_comes_too_late_leaves_what_was_agreed_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cockpit = opened(tmp_path, more=", version: 2, approval: required")
+    run = run_of(cockpit, RunState.WAITING, StepState.WAITING)
+    plan = cockpit.runs.plan_approve(run.id)
+    valid = Agreement(run.id, "ship", "approve", "anna", time.time(), "first", "production", "2")
+
+    def meanwhile(journal: Journal) -> None:
+        journal.agreements.keep(valid)
+        journal.steps.update(run.id, "ship", state=StepState.RUNNING)
+
+    monkeypatch.setattr(submit, "recover", meanwhile)
+    with pytest.raises(Refused):
+        cockpit.runs.approve(run.id, plan=plan, confirmed="production", why="second")
+    assert cockpit.journal.agreements.get(run.id, "ship") == valid
+
+
+def test_a_resumption_that_comes_too_late_leaves_what_was_agreed_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cockpit = opened(tmp_path)
+    run = run_of(cockpit, RunState.FAILED, StepState.FAILED)
+    plan = cockpit.runs.plan_resume(run.id)
+    monkeypatch.setattr(submit, "recover", lambda journal: journal.runs.set_state(run.id, RunState.RUNNING))
+    with pytest.raises(Refused):
+        cockpit.runs.resume(run.id, plan=plan, confirmed="production")
+    assert cockpit.journal.agreements.get(run.id, "ship") is None
+
+
+def test_a_planner_that_fails_by_its_own_mistake_is_not_taken_for_one_that_wants_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(project: object, journal: object, target: str) -> Plan:
+        raise TypeError("its own mistake")
+
+    cockpit = opened(tmp_path)
+    runs = cockpit.journal.runs
+    run = runs.create(kind="stop", name="production", trigger=Trigger.PERSON, who="anna", workspace=str(tmp_path))
+    cockpit.journal.steps.add(run.id, [Step(run.id, "stop", 0, StepState.PENDING)])
+    runs.set_state(run.id, RunState.RUNNING)
+    runs.set_state(run.id, RunState.FAILED)
+    load = plugins.load
+    monkeypatch.setattr(plugins, "load", lambda kind, name: broken if name == "stop" else load(kind, name))
+    with pytest.raises(TypeError, match="its own mistake"):
+        cockpit.runs.plan_resume(run.id)
+    monkeypatch.setattr(plugins, "load", lambda kind, name: _wants_more if name == "stop" else load(kind, name))
+    assert not cockpit.runs.plan_resume(run.id).refusal
+
+
+def _wants_more(project: object, journal: object, target: str, more: str) -> Plan:
+    raise AssertionError("it is not asked")
+
+
+def test_a_run_of_many_steps_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cockpit = opened(tmp_path)
+    text = (tmp_path / "podium.yaml").read_text()
+    more = "".join(f"      s{number}: {{run: 'true', needs: [made]}}\n" for number in range(30))
+    (tmp_path / "podium.yaml").write_text(text.replace("environments:", more + "environments:"))
+    run = run_of(cockpit, RunState.FAILED, StepState.FAILED)
+    read: list[int] = []
+    of = type(cockpit.journal.steps).of
+    monkeypatch.setattr(
+        type(cockpit.journal.steps), "of", lambda steps, run_id: read.append(run_id) or of(steps, run_id)
+    )
+    plan_resume(cockpit.project.config, cockpit.journal, str(run.id))
+    assert read == [run.id]

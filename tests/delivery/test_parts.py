@@ -172,6 +172,14 @@ def test_what_only_a_new_process_can_change_is_fingerprinted() -> None:
     assert "[::1]:5100" in haproxy.render(ProxyLayout("::1", 5100, ()), socket_file)
 
 
+def test_another_socket_in_a_file_whose_first_line_was_changed() -> None:
+    made = haproxy.render(ProxyLayout("127.0.0.1", 5101, (BackendServer("v1-1", 20001, 100),)), Path("/run/old.sock"))
+    wanted = haproxy.render(ProxyLayout("127.0.0.1", 5101, (BackendServer("v1-1", 20001, 100),)), Path("/run/new.sock"))
+    body = made.partition("\n")[2]
+    for text in (made, f"# mine\n{body}", f"#\n{body}", body):
+        assert haproxy.with_socket(text, Path("/run/new.sock")) == wanted
+
+
 def test_missing_haproxy_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_SERVE_HAPROXY_BINARY_PATH", "/does/not/exist")
     monkeypatch.setenv("PATH", "/nowhere")

@@ -111,7 +111,7 @@ def _launch(runtime: EnvironmentRuntime, row: Replica, what: str) -> list[str]:
 
 def _forget(runtime: EnvironmentRuntime, row: Replica, lived: float) -> list[str]:
     """Takes what is said of a restart out of the row of a replica that has lived long enough since."""
-    if row.message and lived > restarts.REMEMBERED:
+    if row.message and lived > restarts.WINDOW_SECONDS:
         runtime.journal.replicas.put(replace(row, message=""))
     return []
 

@@ -7,21 +7,22 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from ..host.paths import write
+from ...replacing import replace_file
 
-REMEMBERED = 3600.0  # seconds
+WINDOW_SECONDS = 3600.0
 _FILE = "restarts.json"
-_MOST = 1_000  # of one replica
+MAX_RESTARTS = 1_000  # of one replica
 
 
 def note(directory: Path, replica: str) -> int:
     """Notes a restart now; returns how many there were in the last hour, this one included. The caller holds the
     environment. A disk that is full keeps nothing from being started: then they are not counted."""
     now = time.time()
-    known = {name: [at for at in times if 0.0 <= now - at < REMEMBERED] for name, times in _read(directory).items()}
-    times = [*known.get(replica, []), now][-_MOST:]
+    known = {name: [at for at in times if 0.0 <= now - at < WINDOW_SECONDS] for name, times in _read(directory).items()}
+    times = [*known.get(replica, []), now][-MAX_RESTARTS:]
+    kept = {name: each for name, each in {**known, replica: times}.items() if each}
     with suppress(OSError):
-        write(directory / _FILE, json.dumps({name: each for name, each in {**known, replica: times}.items() if each}))
+        replace_file(directory / _FILE, json.dumps(kept))
     return len(times)
 
 

@@ -67,12 +67,3 @@ def socket_path(directory: Path, instance: int = 1) -> Path:
             hint="remove it, or set XDG_RUNTIME_DIR to a directory of your own",
         )
     return short / f"{path_id(near)}.sock"
-
-
-def write(path: Path, text: str) -> None:
-    """Replaces `path` by `text` atomically (a reader sees the old or the new file), with mode 0600."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    fresh.replace(path)

@@ -26,15 +26,18 @@ _BUFFER_BYTES = 65_536
 _CHECK_OPTIONS = "check inter 1s fastinter 500ms downinter 200ms fall 3 rise 1"
 
 
+_REQUEST_SECONDS = 30  # for a request to arrive
+_ANSWER_SECONDS = 120  # for a replica to answer
+
 # What HAProxy itself answers, in the form of a replica's errors.
 _ERRORS = {
     400: ("BAD_REQUEST", "This is not a request in HTTP."),
-    408: ("DEADLINE_EXCEEDED", "The request did not arrive within 30 s."),
+    408: ("DEADLINE_EXCEEDED", f"The request did not arrive within {_REQUEST_SECONDS} s."),
     413: ("REQUEST_LIMIT_EXCEEDED", "The request is too large."),
     500: ("INTERNAL_ERROR", "The proxy failed."),
     502: ("INTERNAL_ERROR", "The replica ended, or answered something that is not HTTP."),
     503: ("TEMPORARILY_UNAVAILABLE", "No replica can take the request now."),
-    504: ("DEADLINE_EXCEEDED", "The replica did not answer within 120 s."),
+    504: ("DEADLINE_EXCEEDED", f"The replica did not answer within {_ANSWER_SECONDS} s."),
 }
 
 
@@ -131,10 +134,10 @@ def render(layout: ProxyLayout, runtime: PurePath) -> str:
 defaults
   mode http
   timeout connect 2s
-  timeout client 120s
-  timeout server 120s
+  timeout client {_ANSWER_SECONDS}s
+  timeout server {_ANSWER_SECONDS}s
   timeout queue 10s
-  timeout http-request 30s
+  timeout http-request {_REQUEST_SECONDS}s
   timeout http-keep-alive 60s
   timeout check 5s
   option idle-close-on-response
@@ -153,7 +156,13 @@ backend {BACKEND}
     servers = "".join(
         f"  server {server.slot} {server.at} {_CHECK_OPTIONS} weight {server.weight}\n" for server in layout.servers
     )
-    return f"# podium {_fingerprint(fixed)}: written by Podium, which overwrites changes\n{fixed}{servers}"
+    return f"{_with_head(fixed)}{servers}"
+
+
+def _with_head(fixed: str) -> str:
+    """Returns everything but the servers, under the head line with its fingerprint."""
+    fingerprint = hashlib.sha256(fixed.encode()).hexdigest()[:16]
+    return f"# podium {fingerprint}: written by Podium, which overwrites changes\n{fixed}"
 
 
 def fixed_part(config: str) -> str:
@@ -171,14 +180,10 @@ def socket_of(config: str) -> str:
 
 def with_socket(config: str, runtime: PurePath) -> str:
     """Returns the same file with another runtime socket, and the fingerprint that belongs to it."""
-    head, _, rest = config.partition("\n")
+    rest = config.partition("\n")[2] if config.startswith("#") else config
     fixed, server, servers = rest.partition("  server ")
     fixed = re.sub(r"^(  stats socket )\S+", rf"\g<1>{runtime}", fixed, count=1, flags=re.MULTILINE)
-    return f"{head.replace(fixed_part(config), _fingerprint(fixed))}\n{fixed}{server}{servers}"
-
-
-def _fingerprint(fixed: str) -> str:
-    return hashlib.sha256(fixed.encode()).hexdigest()[:16]
+    return f"{_with_head(fixed)}{server}{servers}"
 
 
 def with_weights(config: str, weights: Mapping[str, int]) -> str:

@@ -11,8 +11,9 @@ from typing import Protocol
 from ...errors import Unreachable
 from ...identity.processes import alive as process_alive
 from ...identity.processes import started_at
+from ...replacing import replace_file
 from ..host import daemon, ports
-from ..host.paths import INSTANCES, numbered, socket_path, write
+from ..host.paths import INSTANCES, numbered, socket_path
 from .haproxy import binary, socket_of, with_socket
 
 
@@ -93,7 +94,7 @@ class ProcessProxyHost:
         return self.path.read_text() if self.path.exists() else ""
 
     def write(self, text: str) -> None:
-        write(self.path, text)
+        replace_file(self.path, text)
 
     def require(self, bind: str, port: int) -> None:
         ports.require(bind, port, environment=self.environment)
@@ -108,13 +109,16 @@ class ProcessProxyHost:
     def reload(self) -> None:
         self._launch(["-x", str(self.socket), "-sf", str(self.pid() or 0)])
 
-    def succeed(self, before: Path) -> None:
+    def succeed(self, before: Path) -> bool:
         """Takes over from the processes that were started with the configuration file `before`, in the place that the
-        environment's directory was moved from: a new one listens before they end with their last connections."""
+        environment's directory was moved from: a new one listens before they end with their last connections. Returns
+        False, and leaves them alone, where they run in a container."""
         running = [str(number) for number, _ in daemon.find_command("haproxy", str(before))]
         text = self.config()
         if not running or not text:
-            return
+            return True
+        if not self._file("haproxy.pid").exists():
+            return False  # a container's has none: it is not ours to replace
         socket = Path(socket_of(text))
         if socket.parent == before.parent:
             socket = self.directory.resolve() / socket.name
@@ -125,6 +129,7 @@ class ProcessProxyHost:
         except Unreachable:
             # An old process that hands its listeners over no more: they share the port for a moment.
             self._launch(["-sf", *running])
+        return True
 
     def stop(self) -> bool:
         """Ends every process of this instance; returns True if there was one."""
@@ -156,7 +161,7 @@ class ProcessProxyHost:
             check=False,
         )
         if done.stderr:
-            write(self._file("proxy.log"), done.stderr)
+            replace_file(self._file("proxy.log"), done.stderr)
         if done.returncode:
             raise Unreachable(
                 f"the proxy does not start: {reason(done.stderr)}",
@@ -170,8 +175,9 @@ def reason(text: str) -> str:
     return (alerts or text.splitlines() or ["it gave no reason"])[0].strip()
 
 
-def take_over(directory: Path, before: Path) -> None:
+def take_over(directory: Path, before: Path) -> bool:
     """Replaces the proxy's processes of this machine that were started in the directory `before`, which was moved to
-    `directory`. Does nothing where there are none."""
-    for instance in INSTANCES:
-        ProcessProxyHost(directory, directory.name, instance).succeed(before / numbered("haproxy.cfg", instance))
+    `directory`. Does nothing where there are none. Returns False where one runs in a container, and stays."""
+    hosts = [ProcessProxyHost(directory, directory.name, instance) for instance in INSTANCES]
+    left = [host for host in hosts if not host.succeed(before / numbered("haproxy.cfg", host.instance))]
+    return not left

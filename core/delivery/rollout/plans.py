@@ -142,6 +142,9 @@ def rests_on(project: Project, journal: Journal, how: How, environment: str, ver
     """Returns what a plan was made from. It is read again under the lock; a difference means that another change
     came first."""
     found = ledger_state(journal, environment)
+    # Not in `ledger_state`: a stop that is resumed would find its own and refuse itself.
+    stopped = history.stopped(journal, environment)
+    found["state"] = stopped.words if stopped is not None else "running"
     if how is not How.ROLLBACK:
         known = journal.versions.get(project.mlflow.model, version)
         found["quarantined"] = (

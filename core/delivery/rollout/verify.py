@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ... import plugins
 from ...domain.delivery import Replica
 from ...domain.text import clean
 from ...errors import PodiumError, RunFailed
@@ -20,8 +21,8 @@ from . import analysis
 INPUT_EXAMPLE = "serving_input_example.json"
 WARM_UP_ROUNDS = 3
 FIRST_ANSWER_TIMEOUT = 30.0
-# A new version that answers more than this share of at least so many live requests with errors is undone.
 _NOTHING = "the model has no input example, and no request was captured"
+# A new version that answers more than this share of at least so many live requests with errors is undone.
 MIN_REQUESTS, MAX_ERROR_SHARE = 20, 0.5
 
 
@@ -47,17 +48,28 @@ class Question:
 
 
 def question(runtime: EnvironmentRuntime, files: Path) -> Question | None:
-    """Returns the input example of a version's files, else one of the last requests that the environment captured;
-    None if there is neither."""
+    """Returns the input example of a version's files, else one of the last requests that the environment captured on
+    this machine; None if there is neither."""
     body = example(files)
     if body is not None:
         return Question(body, "its own input example", own=True)
+    if _elsewhere(runtime):
+        return None  # all that was captured would be copied here, gigabytes, in every rollout
     try:
         captured = captures.last(runtime.driver.captures())
     except (PodiumError, OSError) as error:
         runtime.say(f"warm-up: captured requests cannot be read: {error}")
         return None
     return Question(captured.body, "the last captured request", own=False) if captured is not None else None
+
+
+def _elsewhere(runtime: EnvironmentRuntime) -> bool:
+    """Tells whether the replicas run on another machine's engine."""
+    from ...containers.engine.address import of_environment
+
+    if not plugins.driver_capabilities(runtime.environment.driver).engine:
+        return False
+    return not of_environment(runtime.project, runtime.environment).local
 
 
 def warm_up(runtime: EnvironmentRuntime, replicas: Sequence[Replica], files: Path) -> str:
@@ -68,7 +80,8 @@ def warm_up(runtime: EnvironmentRuntime, replicas: Sequence[Replica], files: Pat
     """
     asked = question(runtime, files)
     if asked is None:
-        return f"nothing to predict with: {_NOTHING}: only /ping was asked"
+        where = " on this machine" if _elsewhere(runtime) else ""
+        return f"nothing to predict with: {_NOTHING}{where}: only /ping was asked"
     for replica in replicas:
         for _ in range(WARM_UP_ROUNDS):
             _ask(runtime, replica, asked)

@@ -48,7 +48,7 @@ def test_a_replica_that_lives_and_cannot_predict_is_replaced_and_the_reason_is_t
     told = wait_until(lambda: heal(world), 20)
     assert told[0].startswith(f"staging: {row.id} was gone: it ended by SIGTERM, its log ends with: ")
     assert told[0].endswith("; started it again (2 times in the last hour)")
-    monkeypatch.setattr(restarts, "REMEMBERED", 0.0)
+    monkeypatch.setattr(restarts, "WINDOW_SECONDS", 0.0)
     wait_until(lambda: heal(world) == [] and world.runtime.replicas()[0].message == "", 20)
 
 
@@ -56,7 +56,7 @@ def test_restarts_are_counted_over_an_hour_and_a_file_that_cannot_be_read_or_wri
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert [restarts.note(tmp_path, "a"), restarts.note(tmp_path, "a"), restarts.note(tmp_path, "b")] == [1, 2, 1]
-    later = time.time() + restarts.REMEMBERED + 1
+    later = time.time() + restarts.WINDOW_SECONDS + 1
     monkeypatch.setattr(time, "time", lambda: later)
     assert restarts.note(tmp_path, "a") == 1
     (tmp_path / "restarts.json").write_text("[1, 2")

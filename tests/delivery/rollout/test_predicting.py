@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import pytest
+from podium.core.delivery.environment.runtime import EnvironmentRuntime
 from podium.core.delivery.rollout import plans, verify
 from podium.core.domain.delivery import DeploymentState, How
 from podium.core.errors import RunFailed
@@ -37,6 +39,25 @@ def test_with_nothing_to_predict_it_says_so(world: World) -> None:
     world.deploy(1)
     told = next(line for line in world.said if line.startswith("warm-up: "))
     assert "nothing to predict with: the model has no input example, and no request was captured" in told
+
+
+@pytest.mark.parametrize("host", ["ssh://build@elsewhere", ""])
+def test_captures_of_another_machine_are_not_copied_for_a_warm_up(
+    world: World, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    world.change(driver="docker", host=host)
+    asked: list[bool] = []
+
+    class Captures:
+        def captures(self) -> Path:
+            asked.append(True)
+            return world.runtime.directory / "capture"
+
+    runtime = world.runtime
+    monkeypatch.setattr(EnvironmentRuntime, "driver", Captures())
+    told = verify.warm_up(runtime, [], world.project.home)
+    assert told.startswith("nothing to predict with: the model has no input example, and no request was captured")
+    assert asked == ([] if host else [True])
 
 
 @pytest.mark.parametrize(

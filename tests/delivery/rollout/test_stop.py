@@ -96,7 +96,7 @@ def test_a_stop_ends_everything_and_the_agent_leaves_it_so(serving: World) -> No
     assert found.stopped is not None
     assert (found.stopped.who, found.stopped.why, found.stopped.run_id) == ("anna from desk", "maintenance", 7)
     assert (found.health.condition, found.health.words) == (Condition.STOPPED, "stopped by anna")
-    assert found.differences == () and found.serving == 2
+    assert found.differences == () and found.serving == 2 and found.answers == {}
     assert needs(runs=(), environments=[found], alerts=(), agent=None, versions=(), now=0.0) == []
     with Journal.open(serving.journal.path) as another:
         assert history.stopped(another, "staging") == found.stopped

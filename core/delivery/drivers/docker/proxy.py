@@ -13,8 +13,9 @@ from pathlib import Path, PurePath, PurePosixPath
 from ....containers.engine import labels as names
 from ....containers.observe.listing import ListedContainer
 from ....errors import NotFound, Unreachable
+from ....replacing import replace_file
 from ...host import ports
-from ...host.paths import INSTANCES, numbered, socket_path, write
+from ...host.paths import INSTANCES, numbered, socket_path
 from ...proxy.placement import ProcessProxyHost, reason
 from .create import RUN_DIR, USER, ContainerRecipe, proxy, same_place
 from .place import EngineObjects
@@ -58,7 +59,7 @@ class ContainerProxyHost(ABC):
         return self.path.read_text() if self.path.exists() else ""
 
     def write(self, text: str) -> None:
-        write(self.path, text)
+        replace_file(self.path, text)
 
     @abstractmethod
     def require(self, bind: str, port: int) -> None: ...
@@ -95,7 +96,7 @@ class ContainerProxyHost(ABC):
             state = found["State"] if found is not None else {"Running": False}
             if not state["Running"] or (found is not None and found["RestartCount"]):
                 text = self.place.logs(container, 50).decode("utf-8", "replace")
-                write(self.log, text)
+                replace_file(self.log, text)
                 raise Unreachable(
                     f"the proxy does not start: {reason(text)}", hint=f"read {self.log} for its whole output"
                 )
