@@ -11,9 +11,10 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ..core.domain.text import one_line
 from ..core.errors import PodiumError
 from .session import directory
-from .text.diagnostics import DONE, FAILED, INTERRUPTED, UNREACHABLE, hint, note, report
+from .text.diagnostics import DONE, FAILED, INTERRUPTED, UNREACHABLE, clean_lines, hint, note, report
 
 PIPE_CLOSED = 141  # what a shell reports for a process that SIGPIPE ended
 
@@ -30,7 +31,7 @@ def guarded(action: Callable[[], int]) -> int:
                 sys.stdout.flush()
             return code
     except PodiumError as error:
-        return _shown(error) or report(error)
+        return _reported(error)
     except KeyboardInterrupt:
         return INTERRUPTED
     except SystemExit as end:
@@ -40,7 +41,7 @@ def guarded(action: Callable[[], int]) -> int:
     except OSError as error:
         if error.filename is None or debugging():
             return crash(error)
-        note(f"podium: {error.filename}: {error.strerror}", style="red")
+        note(f"podium: {one_line(str(error.filename))}: {error.strerror}", style="red")
         return UNREACHABLE
     except Exception as error:
         return crash(error)
@@ -61,10 +62,11 @@ def debugging() -> bool:
     return os.environ.get("PODIUM_DEBUG", "") not in ("", "0")
 
 
-def _shown(error: PodiumError) -> int | None:
+def _reported(error: PodiumError) -> int:
+    """Says what happened, with the traceback for who debugs; returns the exit code."""
     if debugging():
         traceback.print_exception(error)
-    return None
+    return report(error)
 
 
 def crash(error: BaseException) -> int:
@@ -74,9 +76,9 @@ def crash(error: BaseException) -> int:
         return FAILED
     text = "".join(traceback.format_exception(error))
     where = _keep(text)
-    said = " ".join(str(error).split())[:200]
+    said = " ".join(one_line(str(error)).split())[:200]
     note(f"podium: unexpected error: {type(error).__name__}{f': {said}' if said else ''}", style="red")
-    hint(f"the traceback is in {where}" if where else text)
+    hint(f"the traceback is in {where}" if where else clean_lines(text))
     return FAILED
 
 

@@ -82,9 +82,9 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
 
     @property
     def ready(self) -> bool:
-        """Whether there are panes to draw in: not before they were made, nor while the app ends. From the moment it is
-        told to, a screen that was just opened gets no panes any more (then it is not attached, as Textual says it), and
-        later those that are there are taken down one by one."""
+        """Tells whether the screen has its panes, so that it can be drawn. It has none before they are made, nor while
+        the app ends: a screen that is opened then gets none (Textual does not attach it), and those of other screens
+        are removed one by one."""
         return self.is_mounted and self.is_attached and self.app.is_running
 
     @property
@@ -178,7 +178,7 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
         self.podium.read(self.all_queries(), force=force)
 
     def update(self) -> None:
-        """Show what is known, and have read what was not asked for yet."""
+        """Shows what is known, and has read what was not asked for yet."""
         if not self.ready or not self.is_current:
             return
         self._show_frame()
@@ -400,9 +400,7 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
             else:
                 self.podium.say(asked.said)
 
-        dialog = ConfirmDialog(
-            asked.question, asked.lines, asked.yes, keep=asked.no, command=asked.command, reason=asked.reason
-        )
+        dialog = ConfirmDialog(asked.question, asked.lines, asked.yes, keep=asked.no, command=asked.command)
         self.app.push_screen(dialog, decided)
 
     def show_started(self, run: Run) -> None:

@@ -8,7 +8,7 @@ from ..core.domain import format as fmt
 from ..core.domain.delivery import Condition, EnvironmentStatus
 from ..core.domain.models import CHALLENGER, CHAMPION, PREVIOUS, Version
 from ..core.domain.runs import Run
-from ..core.domain.verdicts import Source, VersionVerdict
+from ..core.domain.verdicts import Source, VersionVerdict, last_word
 from ..tui.glyphs import Glyphs
 from ..tui.widgets.pane import Cell, Span
 from ..tui.widgets.table import Column
@@ -72,14 +72,14 @@ def alias_spans(version: Version) -> tuple[Span, ...]:
 
 
 def verdict_cell(glyphs: Glyphs, version: Version, verdicts: Sequence[VersionVerdict]) -> Cell:
-    """The last word about a version; the registry's where the journal has none."""
+    """Returns the last word about a version; the registry's where the journal has none."""
     verdict = verdicts[0].verdict if verdicts else version.verdict
     if verdict is None:
         return ((glyphs.text("– no gate"), "faint"),)
     glyph, role = glyphs.state(verdict)
     if verdicts and verdicts[0].source is Source.QUARANTINE:
         glyph, role = glyphs["lock"], "bad!"
-    return ((f"{glyph} ", role), (verdicts[0].word if verdicts else str(verdict), role))
+    return ((f"{glyph} ", role), (last_word(verdicts, verdict), role))
 
 
 # What stands before the condition of an environment, and its colour.
@@ -104,7 +104,7 @@ def health_cell(glyphs: Glyphs, status: EnvironmentStatus) -> Cell:
 
 
 def serves_cell(status: EnvironmentStatus) -> Cell:
-    """The versions that answer requests; the one that gets the traffic is the last where there are several."""
+    """Returns the versions that answer requests, by number."""
     if not status.answers:
         return (("nothing", "faint"),)
     return (("+".join(f"v{version}" for version in sorted(status.answers)), "ok!"),)

@@ -49,7 +49,7 @@ def status_lines(status: EnvironmentStatus, version: Version | None, glyphs: Gly
 
 
 def _rollout(status: EnvironmentStatus) -> list[Line]:
-    """The rollout under way, and which version answers how many of the requests meanwhile."""
+    """Returns the rollout under way, and which version answers how many of the requests meanwhile."""
     if status.rollout is None:
         return []
     shares = "  ".join(f"v{version} {share:.0%}" for version, share in status.answers.items()) or "nothing answers yet"

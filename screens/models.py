@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from ..core.domain import format as fmt
 from ..core.domain.delivery import EnvironmentStatus
 from ..core.domain.models import Model, Version
-from ..core.domain.verdicts import GateReport, VersionVerdict
+from ..core.domain.verdicts import GateReport, VersionVerdict, last_word
 from ..tui import queries
 from ..tui.context import Context
 from ..tui.queries import Query
@@ -22,8 +22,7 @@ from .cells import alias_spans, verdict_cell
 from .changes import ChangeKeys
 from .version_lines import Known, version_lines
 
-_METRIC_COLUMNS = 3
-_METRICS_FROM = (0, 88, 100)  # the width of the table in cells from which each of them is shown
+_METRICS_FROM = (0, 88, 100)  # the width of the table in cells from which the first metrics are shown
 _MAX_MARKED = 12
 
 
@@ -64,12 +63,11 @@ class ModelsScreen(PodiumScreen):
         def made(version: Version) -> Cell:
             return ((fmt.age(version.created, self.podium.clock()), "muted"),)
 
-        shown = metrics[:_METRIC_COLUMNS]
         return (
             Column("version", _number, width=7, sort=lambda version: version.version),
             Column("aliases", alias_spans, width=19, flex=2),
             Column("verdict", verdict, width=14, sort=self._last_word),
-            *(_metric_column(name, from_width) for name, from_width in zip(shown, _METRICS_FROM, strict=False)),
+            *(_metric_column(name, from_width) for name, from_width in zip(metrics, _METRICS_FROM, strict=False)),
             Column("commit", _commit, width=7, from_width=64, sort=lambda version: version.commit),
             Column("run", _run, width=5, align="right", from_width=74, sort=lambda version: version.run_id),
             Column("made", made, width=4, align="right", sort=lambda version: -version.created),
@@ -112,8 +110,7 @@ class ModelsScreen(PodiumScreen):
         return known.get(version.version, ())
 
     def _last_word(self, version: Version) -> str:
-        verdicts = self.verdicts(version)
-        return verdicts[0].word if verdicts else str(version.verdict or "")
+        return last_word(self.verdicts(version), version.verdict)
 
     @property
     def marked(self) -> list[Version]:

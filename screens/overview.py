@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
@@ -236,6 +237,9 @@ class OverviewScreen(PodiumScreen):
     def _do(self, action: Action) -> None:
         self._untouched = False  # where a person is, the focus stays
         super()._do(action)
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        self._untouched = False
 
     def pass_time(self) -> None:
         view: RunsView | None = self.store.value("runs")

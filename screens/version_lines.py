@@ -14,7 +14,6 @@ from ..tui.widgets.pane import Span, fit, fit_both_ends
 from ..tui.widgets.text_pane import Line
 
 _MAX_REPORTS = 3
-_MAX_VERDICTS = 8
 _LONGEST_NAME = 48  # cells, of a metric or a parameter
 
 
@@ -59,9 +58,9 @@ def _quarantine_lines(quarantine: VersionVerdict, glyphs: Glyphs) -> list[Line]:
 
 
 def _verdict_lines(verdicts: Sequence[VersionVerdict], glyphs: Glyphs, now: float) -> list[Line]:
-    """What the version met where, the last word first. What its gates found stands below, check by check."""
+    """Returns what the version met where, the last word first. What its gates found stands below, check by check."""
     lines: list[Line] = []
-    for each in verdicts[:_MAX_VERDICTS]:
+    for each in verdicts:
         glyph, role = glyphs.state(each.verdict)
         lines.append(((f"{glyph} ", role), (each.sentence, role), (f"  {fmt.when(each.at, now)}", "muted")))
     return [(), (("What it met, the last word first", "head"),), *lines] if lines else []

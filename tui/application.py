@@ -278,7 +278,7 @@ class PodiumApp(EndingApp):
             self._submit(query)
 
     def read_new(self, queries: Iterable[Query]) -> None:
-        """Have those queries read that were never asked for."""
+        """Has those queries read that were never asked for."""
         self.read([query for query in queries if query.key not in self._read_at])
 
     def _submit(self, query: Query) -> None:

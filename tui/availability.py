@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..core.domain.containers import Container
 from ..core.domain.delivery import CanaryRequest, EnvironmentStatus
 from ..core.domain.models import Version
@@ -16,28 +18,16 @@ NO_RUN = "no run is under the cursor"
 NO_VERSION = "no version is under the cursor"
 
 
-def in_list(context: Context) -> str:
-    return "" if context.pane in ("table", "graph") else "only in a list"
+def _in(*panes: str, otherwise: str) -> Callable[[Context], str]:
+    return lambda context: "" if context.pane in panes else otherwise
 
 
-def in_log(context: Context) -> str:
-    return "" if context.pane == "log" else "only in a log; press l to go there"
-
-
-def wrappable(context: Context) -> str:
-    return "" if context.pane in ("log", "text") else "only in a log or in details; tab goes there"
-
-
-def searchable(context: Context) -> str:
-    return "" if context.pane in ("table", "graph", "log", "text") else "there is nothing to search here"
-
-
-def filterable(context: Context) -> str:
-    return "" if context.pane in ("table", "graph", "log") else "only in a list or a log; / searches here"
-
-
-def copyable(context: Context) -> str:
-    return "" if context.pane in ("table", "graph", "log", "text") else "there is nothing to copy here"
+in_list = _in("table", "graph", otherwise="only in a list")
+in_log = _in("log", otherwise="only in a log; press l to go there")
+wrappable = _in("log", "text", otherwise="only in a log or in details; tab goes there")
+searchable = _in("table", "graph", "log", "text", otherwise="there is nothing to search here")
+filterable = _in("table", "graph", "log", otherwise="only in a list or a log; / searches here")
+copyable = _in("table", "graph", "log", "text", otherwise="there is nothing to copy here")
 
 
 def openable(context: Context) -> str:

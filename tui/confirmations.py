@@ -31,8 +31,6 @@ class Confirmation:
     """The same from a shell."""
     said: str = ""
     """What the footer says when it is done."""
-    reason: bool = True
-    """Whether a reason is asked for."""
 
 
 def _run(context: Context) -> Run:

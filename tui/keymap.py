@@ -87,7 +87,7 @@ def parse(text: str, file: str = "keys.yaml") -> Keymap:
 
 
 def _mapping(text: str, file: str) -> MappingNode | None:
-    """The file's one mapping; None for an empty file."""
+    """Returns the file's one mapping; None for an empty file."""
     import yaml  # only for those who have such a file
 
     try:
@@ -101,7 +101,7 @@ def _mapping(text: str, file: str) -> MappingNode | None:
 
 
 def _keys(name: str, node: Node, file: str) -> tuple[tuple[str, ...], list[Problem]]:
-    """The keys of an action, one or a list, and what is wrong with them."""
+    """Returns the keys of an action, one or a list, and what is wrong with them."""
     keys: list[str] = []
     problems: list[Problem] = []
     for value in node.value if isinstance(node.value, list) else [node]:

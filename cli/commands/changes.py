@@ -14,11 +14,9 @@ from ...core.domain.plans import Plan
 from ...core.domain.runs import RunDetail
 from ...core.domain.text import clean
 from ...core.errors import UsageError
-from ..interaction.apply import apply, show_plan
+from ..interaction.apply import apply, show_plan, without_a_run
 from ..options import ChangeOptions, EnvironmentName, RolloutOptions, VersionName, environment_option
-from ..text import diagnostics, output, shapes
-from ..text.diagnostics import note
-from ..text.output import Format
+from ..text import shapes
 from .canary import full as give_all_traffic
 from .models import refresh
 
@@ -124,16 +122,7 @@ def start(cockpit: Cockpit, options: RolloutOptions, environment: ThatEnvironmen
 
 
 def _without_a_run(plan: Plan, options: ChangeOptions, *, force: bool = False) -> int | None:
-    """Prints what --dry-run asks for, or that there is nothing to do; returns the exit code, None if the plan is to be
-    applied."""
-    if options.dry_run:
-        return show_plan(plan, shapes.plan(plan), options.output_format, force=force)
-    if plan.refusal or not plan.nothing_to_do:
-        return None
-    if options.output_format is Format.JSON:
-        output.document(shapes.plan(plan))
-    note(clean(plan.nothing_to_do), style="green")
-    return diagnostics.DONE
+    return without_a_run(plan, shapes.plan(plan), options.output_format, dry_run=options.dry_run, force=force)
 
 
 def _named(cockpit: Cockpit, verb: str, version: str | None, environment: str | None) -> str:

@@ -14,7 +14,7 @@ from ...core.domain.format import size
 from ...core.domain.plans import Plan
 from ...core.domain.runs import RunDetail
 from ...core.domain.text import clean
-from ..interaction.apply import apply, show_plan
+from ..interaction.apply import apply, without_a_run
 from ..options import AnyEnvironment, ChangeOptions, EnvironmentName, Output
 from ..text import diagnostics, output, shapes
 from ..text.diagnostics import note
@@ -123,10 +123,8 @@ def repair(
     name = environment or cockpit.environments.default()
     changes = cockpit.changes
     plan = changes.plan("restart", name, replica=restart) if restart else changes.plan("repair", name)
-    if options.dry_run:
-        return show_plan(plan, shapes.repair(plan), options.output_format)
-    if plan.nothing_to_do and not plan.refusal:
-        return _nothing(plan, options.output_format)
+    if (done := without_a_run(plan, shapes.repair(plan), options.output_format, dry_run=options.dry_run)) is not None:
+        return done
     return apply(
         cockpit,
         plan,
@@ -144,12 +142,3 @@ def _repaired(plan: Plan, detail: RunDetail) -> str:
     if plan.verb == "restart":
         return f"{clean(plan.arguments['restart'])} was restarted"
     return f"{clean(plan.target)} {'is repaired as far as possible' if left else 'matches the ledger'}"
-
-
-def _nothing(plan: Plan, output_format: Format) -> int:
-    if output_format is Format.JSON:
-        output.document(shapes.repair(plan))
-    for warning in plan.warnings:
-        note(clean(warning), style="yellow")
-    note(clean(plan.nothing_to_do), style="green")
-    return diagnostics.DONE

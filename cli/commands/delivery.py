@@ -87,7 +87,7 @@ def _print_needs(needs: Iterable[Need], problems: Iterable[Problem]) -> None:
 
 
 def _need_line(need: Need) -> str:
-    command = f" (`{need.command}`)" if need.command and need.command not in need.words else ""
+    command = f" (`{clean(need.command)}`)" if need.command and need.command not in need.words else ""
     return f"{clean(need.subject)}: {clean(need.words)}{command}"
 
 
@@ -106,13 +106,14 @@ def _status_row(status: EnvironmentStatus) -> tuple[str, ...]:
 
 
 def _serves(status: EnvironmentStatus) -> str:
-    """The versions that answer; with their shares where there are several."""
+    """Returns the versions that answer; with their shares where there are several."""
     found = status.answers
     return ", ".join(f"v{version} {share:.0%}" if len(found) > 1 else f"v{version}" for version, share in found.items())
 
 
 def _replicas(status: EnvironmentStatus) -> str:
-    """How many of those that should answer are ready; beside them what a rollout starts, or takes the traffic from."""
+    """Returns how many of those that should answer are ready; beside them what a rollout starts, or takes the traffic
+    from."""
     if not status.replicas:
         return ""
     count = Counter(replica.state for replica in status.replicas)

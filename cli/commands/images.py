@@ -10,10 +10,9 @@ from ...core.cockpit import Cockpit
 from ...core.domain.containers import IMAGES, Image, UnneededImage, read_unneeded
 from ...core.domain.format import ago, count, duration, size
 from ...core.domain.plans import Plan
+from ...core.domain.runs import RunDetail
 from ...core.domain.text import clean
-from ..interaction.apply import show_plan
-from ..interaction.attend import attend
-from ..interaction.confirm import agree
+from ..interaction.apply import apply, refuses, show_plan
 from ..options import ChangeOptions, Model, Output
 from ..text import diagnostics, output, shapes
 from ..text.diagnostics import note
@@ -85,24 +84,24 @@ def _row(image: Image) -> tuple[str, ...]:
 
 def _prune(cockpit: Cockpit, newest: int, dry_run: bool, yes: bool, output_format: Format) -> int:
     plan = cockpit.changes.plan("prune", IMAGES, newest=newest)
-    if plan.nothing_to_do or dry_run:
+    if dry_run or (plan.nothing_to_do and not plan.refusal):
         return _show(plan, output_format)
-    agree(plan, yes=yes, confirm="")
-    run = cockpit.changes.apply(plan)
-    assert run is not None
-    attended = attend(cockpit, run, ChangeOptions(yes=yes, output_format=output_format), document=False)
-    assert attended is not None
-    if not attended.succeeded:
-        return attended.ending()
-    gone = [one for step in attended.detail.steps for one in step.results.get("removed", ())]
-    if output_format is Format.JSON:
-        output.document([shapes.unneeded(UnneededImage(**each)) for each in gone])
-    note(f"removed {count(len(gone), 'image')}", style="green")
-    return diagnostics.DONE
+    return apply(
+        cockpit,
+        plan,
+        ChangeOptions(yes=yes, output_format=output_format),
+        on_cancel="",
+        finished=lambda detail: f"removed {count(len(_removed(detail)), 'image')}",
+        document=lambda detail: [shapes.unneeded(each) for each in _removed(detail)],
+    )
+
+
+def _removed(detail: RunDetail) -> list[UnneededImage]:
+    return [UnneededImage(**each) for step in detail.steps for each in step.results.get("removed", ())]
 
 
 def _show(plan: Plan, output_format: Format) -> int:
-    """Prints what would be removed: as the plan, or as rows where a program reads them."""
+    """Prints what would be removed, as the plan, or as rows where a program reads them; returns the exit code."""
     found = read_unneeded(plan.arguments["images"])
     for warning in plan.warnings if not found or output_format is not Format.TABLE else ():
         note(clean(warning), style="yellow")
@@ -111,5 +110,5 @@ def _show(plan: Plan, output_format: Format) -> int:
     else:
         cells = [(str(each.version or ""), each.name, size(each.size), each.why, each.engine) for each in found]
         output.rows(output_format, _UNNEEDED, cells, map(shapes.unneeded, found))
-    note(plan.nothing_to_do or f"{count(len(found), 'image')} would be removed", style="dim")
-    return diagnostics.DONE
+    note(clean(plan.nothing_to_do) or f"{count(len(found), 'image')} would be removed", style="dim")
+    return diagnostics.REFUSED if refuses(plan) else diagnostics.DONE

@@ -10,7 +10,8 @@ import typer
 from ...core.cockpit import Cockpit
 from ...core.domain.format import ago, figure, moment, short_commit
 from ...core.domain.models import Version
-from ...core.domain.verdicts import VersionVerdict
+from ...core.domain.text import clean
+from ...core.domain.verdicts import VersionVerdict, last_word
 from ...core.errors import PodiumError, UsageError
 from ..completion import complete_version
 from ..options import VERSION_HELP, Model, Offline, Output
@@ -29,7 +30,7 @@ def refresh(cockpit: Cockpit, offline: bool) -> None:
     except PodiumError as error:
         if not cockpit.models.list():
             raise
-        diagnostics.note(f"podium: {error.message}; this is its last known state", style="yellow")
+        diagnostics.note(f"podium: {clean(error.message)}; this is its last known state", style="yellow")
 
 
 _MODELS = (
@@ -87,11 +88,10 @@ def versions(
     """
     refresh(cockpit, offline)
     found = cockpit.models.versions(model)[:limit]
+    verdicts = cockpit.models.verdicts(model)
     if output_format is Format.JSON:
-        verdicts = cockpit.models.verdicts(model)
         output.document([shapes.version(each, verdicts.get(each.version, ())) for each in found])
         return diagnostics.DONE
-    verdicts = cockpit.models.verdicts(model)
     metrics = metric or _common_metrics(found)
     columns = [
         Column("VERSION", right=True),
@@ -113,13 +113,6 @@ def versions(
     return diagnostics.DONE
 
 
-def last_word(version: Version | None, verdicts: Sequence[VersionVerdict]) -> str:
-    """Returns the last word about a version in one or two words; the registry's where the journal has none."""
-    if verdicts:
-        return verdicts[0].word
-    return version.verdict.value if version is not None and version.verdict else ""
-
-
 def _against(verdicts: Sequence[VersionVerdict]) -> str:
     """Returns why the last word is not a pass."""
     return verdicts[0].sentence if verdicts and verdicts[0].bad else ""
@@ -130,7 +123,7 @@ def _version_row(version: Version, metrics: list[str], verdicts: Sequence[Versio
     return (
         str(version.version),
         marks,
-        last_word(version, verdicts),
+        last_word(verdicts, version.verdict),
         short_commit(version.commit),
         figure(version.run_id),
         ago(version.created),
@@ -241,7 +234,7 @@ def lineage(
             row.mlflow_run[:12],
             "" if row.version is None else f"{row.model} {row.version}",
             ", ".join(row.aliases),
-            row.verdicts[0].word if row.verdicts else row.verdict.value if row.verdict else "",
+            last_word(row.verdicts, row.verdict),
             row.digest.removeprefix("sha256:")[:12],
             row.environment,
             ", ".join(row.replicas),
@@ -269,7 +262,7 @@ def show_version(cockpit: Cockpit, text: str, output_format: Format) -> int:
         output.pairs(
             [
                 ("version", f"{found.model} v{found.version}"),
-                ("verdict", last_word(found, verdicts)),
+                ("verdict", last_word(verdicts, found.verdict)),
                 ("aliases", ", ".join(found.aliases)),
                 ("commit", short_commit(found.commit)),
                 ("run", figure(found.run_id)),

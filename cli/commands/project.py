@@ -12,7 +12,7 @@ from ...core.domain.format import count
 from ...core.domain.text import clean
 from ...core.domain.watching import Health
 from ...core.errors import ConfigError
-from ..interaction.apply import show_plan
+from ..interaction.apply import without_a_run
 from ..interaction.confirm import agree
 from ..options import DryRun, Output, Yes
 from ..session import command, start
@@ -95,14 +95,13 @@ def adopt(
       cp -a shop shop-2 && podium -C shop-2 adopt
     """
     plan = cockpit.project.plan_adoption()
-    if plan.nothing_to_do:
-        diagnostics.note(plan.nothing_to_do)
-        return diagnostics.DONE
-    if dry_run:
-        return show_plan(plan, shapes.plan(plan), output_format)
+    if (done := without_a_run(plan, shapes.plan(plan), output_format, dry_run=dry_run)) is not None:
+        return done
     agree(plan, yes=yes, confirm="")
     cockpit.project.adopt(plan)
-    diagnostics.note(f"{plan.target} is a project of its own now; nothing is served from it yet", style="green")
+    if output_format is Format.JSON:
+        output.document(shapes.plan(plan))
+    diagnostics.note(f"{clean(plan.target)} is a project of its own now; nothing is served from it yet", style="green")
     return diagnostics.DONE
 
 

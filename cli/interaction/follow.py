@@ -48,7 +48,7 @@ class Follower:
         seen = self.cockpit.changed()
         if self._detail is None or seen != self._seen or self._stale():
             self._detail = self.cockpit.runs.get(self.run_id)
-            # Read after run(): marking an interrupted run is itself a change.
+            # As it was before the run was read: what was written meanwhile is read next time.
             self._seen = seen
         for step in self._detail.steps:
             self._show_lines(step)

@@ -44,8 +44,6 @@ _STYLES = {
     "fail": "red",
     "quarantined": "red",
     "rolled": "red",
-    "canary": "red",
-    "rollout": "red",
     "error": "red",
     "problem": "red",
     "dead": "red",
@@ -125,9 +123,15 @@ def _aligned(columns: Sequence[Column], row: Sequence[str], widths: Sequence[int
     for column, cell, size in zip(columns, row, widths, strict=True):
         text = cut(cell, size)
         gap = " " * (size - width(text))
-        shown = paint(text, _STYLES.get(text.split(" ")[0], ""), stream=sys.stdout) if column.states else text
+        shown = paint(text, _style(text), stream=sys.stdout) if column.states else text
         parts.append(gap + shown if column.right else shown + gap)
     return "  ".join(parts).rstrip()
+
+
+def _style(state: str) -> str:
+    """Returns the colour of a state: of its first word (`rolled back`), or else of its last (`replay fail`)."""
+    words = state.split(" ")
+    return _STYLES.get(words[0]) or _STYLES.get(words[-1], "")
 
 
 def _narrow(columns: Sequence[Column], widths: list[int]) -> None:

@@ -24,6 +24,8 @@ def plan_lines(plan: Plan) -> list[str]:
         lines.append(f"  refused: {clean(plan.refusal)}")
         if plan.overridable and plan.command != plan.command_that_forces:
             lines.append(f"  {plan.override}")
+    elif plan.nothing_to_do:
+        lines.append(f"  nothing to do: {clean(plan.nothing_to_do)}")
     return [*lines, f"  {plan.command}"]
 
 

@@ -100,7 +100,7 @@ def version(version: Version, verdicts: Sequence[VersionVerdict] = ()) -> dict[s
 
 
 def verdict(each: VersionVerdict) -> dict[str, Any]:
-    """One thing that a version met on its way."""
+    """Returns one thing that a version met on its way."""
     return {
         "source": each.source.value,
         "verdict": each.verdict.value,
@@ -329,7 +329,7 @@ def difference(each: Difference) -> dict[str, Any]:
 
 
 def repair(plan: Plan) -> dict[str, Any]:
-    """A plan to repair an environment or to restart one replica."""
+    """Returns a plan to repair an environment or to restart one replica."""
     return {
         "environment": plan.target,
         "restart": plan.arguments.get("restart", ""),
@@ -338,6 +338,7 @@ def repair(plan: Plan) -> dict[str, Any]:
         "command": plan.command,
         "warnings": list(plan.warnings),
         "refusal": plan.refusal,
+        "nothing_to_do": plan.nothing_to_do,
         "type_to_confirm": plan.type_to_confirm,
         "expected_seconds": plan.expected_seconds,
     }
@@ -371,7 +372,7 @@ def container(one: Container, row: Replica | None, used: Mapping[str, float | No
 
 
 def plan(plan: Plan) -> dict[str, Any]:
-    """A plan to change what an environment serves."""
+    """Returns a plan to change what an environment serves, or whose a copied project is."""
     versions = plan.versions
     return {
         "how": plan.verb,
@@ -384,6 +385,7 @@ def plan(plan: Plan) -> dict[str, Any]:
         "command": plan.command,
         "warnings": list(plan.warnings),
         "refusal": plan.refusal,
+        "nothing_to_do": plan.nothing_to_do,
         "force": plan.overridable,
         "type_to_confirm": plan.type_to_confirm,
         "expected_seconds": plan.expected_seconds,

@@ -148,6 +148,14 @@ def in_order(verdicts: Iterable[VersionVerdict]) -> tuple[VersionVerdict, ...]:
     return tuple(found) if first is None else (first, *(each for each in found if each is not first))
 
 
+def last_word(verdicts: Sequence[VersionVerdict], verdict: Verdict | None) -> str:
+    """Returns the last word about a version in one or two words, of `verdicts` in order; without any the registry's
+    `verdict`, and nothing if it has none."""
+    if verdicts:
+        return verdicts[0].word
+    return verdict.value if verdict is not None else ""
+
+
 def quarantine_of(verdicts: Iterable[VersionVerdict]) -> VersionVerdict | None:
     """Returns the quarantine that is in force; None without one."""
     return next((each for each in verdicts if each.source is Source.QUARANTINE), None)

@@ -28,3 +28,16 @@ def test_a_copy_is_read_told_refused_and_adopted(home: Path, call: Call) -> None
     assert again.code == 0 and "copy of" not in again.err
     assert json.loads(call("status", "-o", "json").out)["copy_of"] == ""
     assert "no copy" in call("adopt").err
+
+
+def test_adoption_prints_its_plan_as_json_and_steers_no_terminal(home: Path, call: Call) -> None:
+    assert call("run", "ok").code == 0
+    other = home.with_name("a\x1b[31m copy")
+    subprocess.run(["cp", "-a", str(home), str(other)], check=True)
+    done = call("-C", str(other), "adopt", "--yes", "-o", "json")
+    plan = json.loads(done.out)
+    assert done.code == 0 and plan["environment"] == str(other) and plan["nothing_to_do"] == ""
+    assert plan["changes"][0]["subject"] == "owner"
+    assert "a project of its own now" in done.err and "\x1b[31m" not in done.err
+    again = call("-C", str(other), "adopt", "--yes", "-o", "json")
+    assert again.code == 0 and "no copy" in json.loads(again.out)["nothing_to_do"]

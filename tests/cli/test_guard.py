@@ -95,6 +95,19 @@ def test_escape_sequences_in_messages_do_not_reach_the_terminal(capsys: pytest.C
     assert not any((ord(char) < 32 and char != "\n") or 127 <= ord(char) < 160 for char in printed)
 
 
+def test_nor_do_those_of_other_errors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hostile = "a\x1b[2Jb\x9bc\nd"
+    assert raising(PermissionError(13, "Permission denied", hostile)) == 5
+    assert raising(ValueError(hostile)) == 1
+    monkeypatch.setattr(guard, "_keep", lambda text: None)
+    assert raising(ValueError(hostile)) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("podium: ab") and "Traceback" in printed
+    assert not any((ord(char) < 32 and char != "\n") or 127 <= ord(char) < 160 for char in printed)
+
+
 def test_a_reader_that_goes_away_is_nobodys_error(tmp_path: Path) -> None:
     code = "from podium.cli.guard import guarded\nfrom podium.cli.text import output\nimport sys\n"
     code += "def action():\n    for _ in range(100000): output.line('x' * 80)\n    return 0\nsys.exit(guarded(action))"

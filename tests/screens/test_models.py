@@ -5,9 +5,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from podium.core.domain.models import Version
+from podium.core.domain.verdicts import Source, Verdict, VersionVerdict
 from podium.core.journal import Journal
+from podium.screens.version_lines import Known, version_lines
 from podium.tui import queries
 from podium.tui.application import PodiumApp
+from podium.tui.glyphs import Glyphs
 from podium.tui.queries import Query
 from textual.pilot import Pilot
 
@@ -132,3 +136,12 @@ def test_what_only_the_project_tells_is_asked_for_when_the_project_comes_last(ba
         assert not store.get(f"versions:{MODEL}").loading and not store.get(f"images:{MODEL}").loading
 
     drive(Late(bare, clock=lambda: NOW, interval=0.05, plain=False, screen="models"), script)
+
+
+def test_the_details_have_every_verdict() -> None:
+    verdicts = tuple(
+        VersionVerdict(1, Source.ROLLOUT, Verdict.PASS, 0.0, environment=f"place-{number}.") for number in range(20)
+    )
+    lines = version_lines(Version("m", 1, 0.0), Known(verdicts=verdicts), Glyphs(plain=False), 0.0)
+    shown = "".join(text for line in lines for text, _ in line)
+    assert all(f"place-{number}." in shown for number in range(20))

@@ -69,3 +69,15 @@ def test_a_key_that_was_pressed_before_the_data_came_keeps_the_focus(app: Callab
             assert pilot.app.podium_screen.pane.id == "recent"
 
     asyncio.run(run())
+
+
+def test_a_pane_that_was_clicked_before_the_data_came_keeps_the_focus(app: Callable[..., PodiumApp]) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        screen = pilot.app.podium_screen
+        screen._untouched = True
+        await pilot.mouse_down("#serving")
+        assert screen.pane.id == "serving"
+        screen.update()
+        assert screen.pane.id == "serving"
+
+    drive(app(screen="overview"), script)

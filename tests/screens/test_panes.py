@@ -66,7 +66,14 @@ def test_details_are_read_to_the_end_and_searched(app: Callable[..., PodiumApp])
         await until(pilot, lambda: detail._hit == 4, "the first hit")
         await pilot.press("n")
         await until(pilot, lambda: detail._hit == 40 and "line 40" in text(pilot.app), "the next one is on screen")
-        await pilot.press("N", "N")
+        detail.set_lines([*(((f"line {number}.", ""),) for number in range(60)), ((f"{LONG} END", ""),)])
+        await pilot.press("n")
+        await until(pilot, lambda: detail._hit == 41, "it goes on although the lines have changed")
+        detail.set_lines(detail.lines[:30])
+        await pilot.press("n")
+        await until(pilot, lambda: detail._hit == 4, "the line is gone: it begins anew")
+        detail.set_lines([*(((f"line {number}", ""),) for number in range(60)), ((f"{LONG} END", ""),)])
+        await pilot.press("N")
         await until(pilot, lambda: detail._hit == 49, "round the end")
         await pilot.press("y")
         await until(pilot, lambda: "copied 61 lines" in text(pilot.app), "copied")
@@ -122,6 +129,16 @@ def test_a_long_project_name_leaves_room_for_the_screens_names(cockpit: Any, app
         await until(pilot, lambda: "on-v2" in text(pilot.app), "the name")
         head = text(pilot.app).splitlines()[0]
         assert "a-project" in head and "on-v2" in head and "Overview" in head and "Runs" in head
+
+    drive(app(screen="overview"), script, size=(120, 40))
+
+
+def test_why_nothing_is_read_is_cut_by_cells(app: Callable[..., PodiumApp], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        monkeypatch.setattr(pilot.app, "stale", lambda: ("ログは読めません" * 6, None))
+        pilot.app.podium_screen.update()
+        await pilot.pause()
+        assert "no data: ログは読" in text(pilot.app).splitlines()[0]
 
     drive(app(screen="overview"), script, size=(120, 40))
 

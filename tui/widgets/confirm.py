@@ -78,17 +78,9 @@ class ConfirmDialog(Dialog):
         *,
         keep: str = "Cancel",
         command: str = "",
-        reason: bool = True,
     ) -> None:
         super().__init__()
-        self._question, self._lines, self._yes, self._keep, self._command, self._reason = (
-            question,
-            lines,
-            yes,
-            keep,
-            command,
-            reason,
-        )
+        self._question, self._lines, self._yes, self._keep, self._command = question, lines, yes, keep, command
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
@@ -99,11 +91,10 @@ class ConfirmDialog(Dialog):
                     yield Static(
                         Content.assemble(("\nthe same from a shell:  ", "$muted"), (one_line(self._command), "$accent"))
                     )
-            if self._reason:
-                yield Static("why (kept in the audit; may be empty)", classes="label")
-                entry = Input(id="why")
-                entry.cursor_blink = False
-                yield entry
+            yield Static("why (kept in the audit; may be empty)", classes="label")
+            entry = Input(id="why")
+            entry.cursor_blink = False
+            yield entry
             with Horizontal(classes="buttons"):
                 yield Button(self._keep, id="keep", compact=True)
                 yield Button(self._yes, id="yes", classes="danger", compact=True)
@@ -114,7 +105,7 @@ class ConfirmDialog(Dialog):
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
         if event.button.id == "yes":
-            self.dismiss(self.query_one("#why", Input).value.strip() if self._reason else "")
+            self.dismiss(self.query_one("#why", Input).value.strip())
         else:
             self.dismiss(None)
 

@@ -55,8 +55,9 @@ class Header(Pane, can_focus=False):
         room = width - sum(cells_of(text) for text, _ in left)
         while right and (over := sum(cells_of(text) for text, _ in right) - room) > 0:
             text, role = right.pop()
-            if len(text) - over >= 14:  # enough is left of it to be of use
-                right.append((fit(text, len(text) - over, self.glyphs), role))
+            left_over = cells_of(text) - over
+            if left_over >= 14:  # enough is left of it to be of use
+                right.append((fit(text, left_over, self.glyphs), role))
         gap = max(0, room - sum(cells_of(text) for text, _ in right))
         return self.strip([*left, (" " * gap, ""), *right], width, self.palette["bar"])
 

@@ -36,8 +36,8 @@ def fit(text: str, width: int, glyphs: Glyphs, align: str = "left") -> str:
 
 
 def fit_both_ends(text: str, width: int, glyphs: Glyphs) -> str:
-    """Text from anywhere, cleaned, in exactly `width` cells. Of what does not fit both ends stay: that is where names
-    of one kind differ (`train[depth=4]`, `train[depth=8]`)."""
+    """Returns text from anywhere, cleaned, in exactly `width` cells. Of what does not fit both ends stay: that is where
+    names of one kind differ (`train[depth=4]`, `train[depth=8]`)."""
     text = one_line(text)
     if cells_of(text) <= width or width < 3:
         return fit(text, width, glyphs)

@@ -35,7 +35,8 @@ class TextPane(Pane):
     def set_lines(self, lines: Sequence[Line]) -> None:
         if tuple(lines) != self._lines:
             self._lines = tuple(lines)
-            self._hit = None
+            if self._hit is not None and self._hit >= len(self._lines):
+                self._hit = None
             self._arrange()
 
     @property
@@ -137,8 +138,8 @@ class TextPane(Pane):
 
 
 def wrapped(line: Line, width: int) -> list[Line]:
-    """The line in parts of at most `width` cells, cut between words where that is possible; what continues is indented
-    a little further than the line itself."""
+    """Returns the line in parts of at most `width` cells, cut between words where that is possible; what continues is
+    indented a little further than the line itself."""
     text = "".join(each for each, _ in line)
     if cells_of(text) <= width:
         return [line]
@@ -155,7 +156,8 @@ def wrapped(line: Line, width: int) -> list[Line]:
 
 
 def _end_of(text: str, start: int, room: int) -> int:
-    """Where the part that begins at `start` ends: after as many letters as fit, or before the last word of them."""
+    """Returns where the part that begins at `start` ends: after as many letters as fit, or before the last word of
+    them."""
     end = start + 1
     while end < len(text) and cells_of(text[start : end + 1]) <= room:
         end += 1

@@ -29,7 +29,8 @@ def interrupted(journal: Journal) -> Journal:
 def test_there_may_be_nothing_to_mend(call: Call) -> None:
     done = call("repair", "-e", "staging", "--yes")
     assert (done.code, done.out) == (0, "") and "staging matches the ledger" in done.err
-    assert json.loads(call("repair", "-e", "staging", "--yes", "-o", "json").out)["steps"] == []
+    plan = json.loads(call("repair", "-e", "staging", "--yes", "-o", "json").out)
+    assert plan["steps"] == [] and "staging matches the ledger" in plan["nothing_to_do"]
     assert call("repair", "-e", "nowhere").code == 3
     assert call("repair", "-e", "staging", "--restart", "nobody").code == 3
 

@@ -50,6 +50,10 @@ def test_a_protected_one_is_not_stopped_without_its_name(call: Call, journal: Jo
 def test_where_there_is_nothing_to_do_that_is_said_and_is_no_failure(call: Call, journal: Journal) -> None:
     done = call("stop", "-e", "staging")
     assert done.code == 0 and "nothing runs for staging" in done.err
+    shown = call("stop", "-e", "staging", "--dry-run")
+    assert shown.code == 0 and "  nothing to do: nothing runs for staging\n" in shown.out
+    plan = json.loads(call("stop", "-e", "staging", "--dry-run", "-o", "json").out)
+    assert plan["nothing_to_do"] == "nothing runs for staging" and plan["refusal"] == ""
     assert call("start", "-e", "staging").code == 3, "nothing was deployed yet"
     stopped(journal, "staging")
     done = call("stop", "-e", "staging")

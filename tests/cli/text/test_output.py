@@ -7,7 +7,7 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from podium.cli.text import output
+from podium.cli.text import diagnostics, output
 from podium.cli.text.output import Column, Format
 
 COLUMNS = (Column("RUN", right=True), Column("NAME"), Column("STATE", states=True))
@@ -74,3 +74,14 @@ def test_cut_never_takes_more_than_its_cells(text: str, size: int) -> None:
 def test_pairs_leave_out_what_is_empty(capsys: pytest.CaptureFixture[str]) -> None:
     output.pairs([("run", "1"), ("why", ""), ("commit", "abc")])
     assert capsys.readouterr().out == "run     1\ncommit  abc\n"
+
+
+def test_a_state_has_the_colour_of_its_first_word_or_of_its_last(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diagnostics, "colourful", lambda stream: True)
+    states = {"rolled back": 31, "failed (forced)": 31, "replay fail": 31, "canary fail": 31, "canary inconclusive": 33}
+    output.rows(Format.TABLE, (Column("STATE", states=True),), [(state,) for state in states], ())
+    printed = capsys.readouterr().out
+    for state, colour in states.items():
+        assert f"\x1b[{colour}m{state}\x1b[0m" in printed
