@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from .errors import PodiumError
 
@@ -41,13 +42,28 @@ class Unattended:
         self._processes = [each for each in self._processes if each.poll() is None]
 
 
+def tell(text: str, stream: TextIO | None = None) -> None:
+    """Writes a line to standard output, or another stream, at once. Nobody to read it, or no room for it, is no error:
+    what is being done is not left half done because of what is said about it."""
+    stream = stream or sys.stdout
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        # Else the rest of the line is tried again at exit, which then counts as a failure.
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, stream.fileno())
+        os.close(nothing)
+    except OSError:
+        pass  # what is in the stream's buffer is written with a later line
+
+
 def run_main(work: Callable[[], object]) -> int:
     """Runs the work of a child process and returns its exit code. A PodiumError goes to standard error, its message
     in the first line and its hint in the second."""
     try:
         work()
     except PodiumError as error:
-        print(f"{error.message}\n{error.hint}".rstrip(), file=sys.stderr)
+        tell(f"{error.message}\n{error.hint}".rstrip(), sys.stderr)
         return error.exit_code
     return 0
 

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any, cast
 
 from .. import handover, plugins
-from ..child import end_with_parent
+from ..child import end_with_parent, tell
 from ..domain.runs import StepState
 from ..errors import Interrupted, PodiumError
 from .context import Builtin, StepContext, UpstreamStep
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
     try:
         _write(result, {"results": _carry_out(document)})
     except PodiumError as error:
-        print(error.message, *([error.hint] if error.hint else []), sep="\n", file=sys.stderr)
+        tell(f"{error.message}\n{error.hint}".rstrip(), sys.stderr)
         _write(
             result,
             {

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..child import tell
 from ..domain.project import Project
 from ..domain.runs import Run, StepState
 
@@ -53,8 +54,8 @@ class StepContext:
         return self._journal
 
     def log(self, text: str) -> None:
-        """Writes a line to the step's log, at once."""
-        print(text, flush=True)
+        """Writes a line to the step's log, at once; nowhere if the worker that keeps the log is gone."""
+        tell(text)
 
     def upstream_result(self, key: str, default: Any = None) -> Any:
         """Returns what the nearest earlier step that succeeded reported under `key`."""

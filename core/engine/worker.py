@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import handover
+from ..child import tell
 from ..domain.project import Project
 from ..domain.runs import Run, RunState, StepState
 from ..errors import JournalError, PodiumError, Refused
@@ -61,7 +62,7 @@ class Worker:
                 f"the run cannot go on, and that is a fault of Podium: {type(error).__name__}: {error}",
             )
         if message:
-            print(message, flush=True)
+            tell(message)
         self._close(state, message)
         return state
 
@@ -146,7 +147,7 @@ def serve(home: Path, run_id: int, project: Project | None) -> int:
             state = Worker(home, journal, run_id, signals).work(project)
     except PodiumError as error:
         # One line: it is what recovery quotes when the journal could not be written any more.
-        print(f"{error.message}. {error.hint}" if error.hint else error.message, file=sys.stderr, flush=True)
+        tell(f"{error.message}. {error.hint}" if error.hint else error.message, sys.stderr)
         return error.exit_code
     return 0 if state is RunState.SUCCEEDED else 1
 

@@ -55,6 +55,15 @@ MODULE = """
         finally:
             Path("undone").write_text("yes")
 
+    def tells(context):
+        Path("tells.pid").write_text(str(os.getpid()))
+        try:
+            time.sleep(60)
+        finally:
+            for number in range(2_000):
+                context.log(f"undoing {number} " + "x" * 100)
+            Path("undone").write_text("yes")
+
     def leave(context):
         child = subprocess.Popen(["sleep", "60"], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         Path("left.pid").write_text(str(child.pid))
@@ -74,7 +83,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info.mkdir(parents=True)
     (runtime / "teststeps.py").write_text(textwrap.dedent(MODULE))
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: teststeps\nVersion: 1.0\n")
-    names = ("echo", "version", "refuse", "gate", "crash", "die", "slow", "leave", "flaky")
+    names = ("echo", "version", "refuse", "gate", "crash", "die", "slow", "tells", "leave", "flaky")
     entry = "\n".join(f"t-{name} = teststeps:{name}" for name in names)
     (info / "entry_points.txt").write_text(f"[podium.steps]\n{entry}\n")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(runtime), os.environ.get("PYTHONPATH")])))
@@ -157,6 +166,19 @@ def test_a_built_in_ends_with_a_killed_worker(lab: Lab) -> None:
     lab.kill_worker(run.id)
     wait_gone(pid)
     assert (lab.home / "undone").exists()
+
+
+@pytest.mark.parametrize("preload", ["", "off"])
+def test_a_built_in_whose_words_nobody_reads_any_more_goes_on(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, preload: str
+) -> None:
+    if preload:
+        monkeypatch.setenv("PODIUM_PRELOAD", preload)
+    run = lab.start(project_with(lab, uses("a", "tells")))
+    pid = int(wait_for_file(lab.home / "tells.pid"))
+    os.kill(lab.journal.runs.get(run.id).worker_pid or 0, 9)
+    wait_gone(pid)
+    assert (lab.home / "undone").read_text() == "yes"
 
 
 def test_what_a_built_in_starts_stays(lab: Lab) -> None:

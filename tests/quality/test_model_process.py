@@ -40,7 +40,7 @@ PREDICTS = {
         os.write(1, b'{}' * 99_999); sys.stdin.read(); return model_input['x'].to_numpy() * 1.0
     """,
     "forges": """
-        for descriptor in range(3, 256):
+        for descriptor in {int(name) for name in os.listdir('/proc/self/fd')} - {0, 1, 2}:
             try: os.write(descriptor, b'\\xff' * 64)
             except OSError: pass
         return model_input['x'].to_numpy() * 1.0

@@ -164,8 +164,9 @@ def test_kills_under_load_lose_nothing(served: Callable[..., Served]) -> None:
             seen = load.total
             wait_until(lambda seen=seen: load.total > seen + 50)
             victim.process.kill()
+        # Neither is known to be dead yet: what is sent on from one may come to the other, and back.
         seen = load.total
-        wait_until(lambda: load.total > seen + 100)
+        wait_until(lambda: load.total > seen + 400)
     assert load.failures == []
 
 

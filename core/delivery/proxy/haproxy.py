@@ -24,8 +24,9 @@ _BUFFER_BYTES = 65_536
 # A dead replica refuses the connection, and the request is immediately sent to another: checks can be slow, so that a
 # busy machine does not count as dead.
 _CHECK_OPTIONS = "check inter 1s fastinter 500ms downinter 200ms fall 3 rise 1"
-
-
+# Until checks have found out, every second try may be at another dead replica: with so many, none of the requests that
+# come while two of three are dead is lost. Those that end what predicts them are not tried so often (serving/guard.py).
+_RETRIES = 10
 _REQUEST_SECONDS = 30  # for a request to arrive
 _ANSWER_SECONDS = 120  # for a replica to answer
 
@@ -141,7 +142,7 @@ defaults
   timeout http-keep-alive 60s
   timeout check 5s
   option idle-close-on-response
-  retries 4
+  retries {_RETRIES}
   option redispatch 1
   option http-buffer-request
   retry-on conn-failure empty-response junk-response 503

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from ...child import tell
 from ...domain.project import Project
 from ...domain.runs import Run
 from ...errors import NotFound, PodiumError
@@ -75,7 +76,7 @@ def note_commit(home: Path, journal: Journal, run: Run, *, resumed: bool) -> Run
         repository = Repository.open(home)
         commit, branch, dirty = repository.head().sha, repository.branch(), repository.dirty()
     except PodiumError as error:
-        print(f"no commit is noted: {error.message}", flush=True)
+        tell(f"no commit is noted: {error.message}")
         return run
     if resumed and run.commit:
         # Steps before this one ran at the commit that is noted: another one now makes it a mixture, and that is what
