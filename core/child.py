@@ -45,13 +45,13 @@ class Unattended:
 def tell(text: str, stream: TextIO | None = None) -> None:
     """Writes a line to standard output, or another stream, at once. Nobody to read it, or no room for it, is no error:
     what is being done is not left half done because of what is said about it."""
-    stream = stream or sys.stdout
+    into = sys.stdout if stream is None else stream
     try:
-        print(text, file=stream, flush=True)
+        print(text, file=into, flush=True)
     except BrokenPipeError:
         # Else the rest of the line is tried again at exit, which then counts as a failure.
         nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, stream.fileno())
+        os.dup2(nothing, into.fileno())
         os.close(nothing)
     except OSError:
         pass  # what is in the stream's buffer is written with a later line
