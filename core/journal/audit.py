@@ -1,4 +1,5 @@
-"""The audit: who did what, when and why; append-only, with each row chained to the one before it.
+"""The audit: who did what, when and why; append-only, with each row chained to the one before it. Old rows are sealed
+into files (`aging/segments.py`), which are read and checked as if they were still here.
 
 A row's digest covers its content and the digest before it, and the number of rows and the last digest are stored
 separately, so that an edited, removed, reordered or truncated row is noticed. A person who can write the file can
@@ -9,9 +10,15 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ..domain.watching import AuditEntry
-from .database import Database
+from .database import Database, Row
+
+if TYPE_CHECKING:
+    from .aging.segments import Segments
 
 _COLUMNS = "id, at, who, action, subject, why, digest"
 # More would not help a person; one broken link usually explains the rest.
@@ -28,6 +35,12 @@ def digest_of(before: str, id: int, at: float, who: str, action: str, subject: s
 class Audit:
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    @cached_property
+    def _sealed(self) -> Segments:
+        from .aging.segments import Segments  # late: writing an entry needs nothing of it
+
+        return Segments(self._database)
 
     def add(self, who: str, action: str, subject: str, why: str = "") -> AuditEntry:
         # Text that came from outside may hold lone surrogates, which SQLite refuses.
@@ -53,7 +66,22 @@ class Audit:
     def page(self, limit: int = 50, before: int | None = None) -> list[AuditEntry]:
         """Returns entries older than entry `before`, newest first."""
         sql = f"SELECT {_COLUMNS} FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?"  # noqa: S608 - constant columns
-        return [AuditEntry(*row) for row in self._database.all(sql, (before if before is not None else 1 << 62, limit))]
+        found = [
+            AuditEntry(*row) for row in self._database.all(sql, (before if before is not None else 1 << 62, limit))
+        ]
+        last = found[-1].id if found else before
+        return found if 0 <= limit <= len(found) else [*found, *self._sealed_before(last, limit - len(found))]
+
+    def _sealed_before(self, before: int | None, limit: int) -> list[AuditEntry]:
+        """Returns entries that are sealed, older than entry `before`, newest first."""
+        found: list[AuditEntry] = []
+        for segment in reversed(self._sealed.all("audit")):
+            if before is None or segment.first < before:
+                rows = [AuditEntry(*row) for row in self._sealed.rows(segment)]
+                found += [entry for entry in reversed(rows) if before is None or entry.id < before]
+            if 0 <= limit <= len(found):
+                return found[:limit]
+        return found
 
     def verify(self) -> list[str]:
         """Returns a sentence for every place where the chain is broken; empty if it is intact."""
@@ -61,10 +89,21 @@ class Audit:
         with self._database.reading():
             return self._verify()
 
+    def _segments_problems(self) -> list[str]:
+        return [*self._sealed.verify("audit"), *self._sealed.verify_ledger()][:_MAX_PROBLEMS]
+
+    def _rows(self) -> Iterator[Row]:
+        """Yields every entry that was ever written, the sealed ones first."""
+        for segment in self._sealed.all("audit"):
+            yield from self._sealed.rows(segment)
+        yield from self._database.each(f"SELECT {_COLUMNS} FROM audit ORDER BY id")  # noqa: S608 - constant columns
+
     def _verify(self) -> list[str]:
-        problems: list[str] = []
+        problems = self._segments_problems()
+        if problems:  # what is left of the chain hangs on them
+            return problems
         expected, before = 1, ""
-        for row in self._database.each(f"SELECT {_COLUMNS} FROM audit ORDER BY id"):  # noqa: S608 - constant columns
+        for row in self._rows():
             id, digest = int(row[0]), str(row[6])
             if id != expected:
                 gap = str(expected) if id == expected + 1 else f"{expected} to {id - 1}"
@@ -80,6 +119,7 @@ class Audit:
         elif last != before:
             problems.append("the last audit entry is not the one that was written")
         guards = self._database.all("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'audit'")
-        if len(guards) < 2:
+        guards += self._database.all("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'segments'")
+        if len(guards) < 4:
             problems.append("the guards that keep the audit append-only were removed")
         return problems

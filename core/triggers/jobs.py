@@ -147,4 +147,4 @@ class Compaction:
     """Thins out old samples, so that the journal's size is bounded."""
 
     def __call__(self, project: Project, journal: Journal) -> None:
-        journal.samples.compact(time.time())
+        journal.samples.compact(time.time(), project.retain.samples)
