@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ...core.domain.models import Comparison, Lineage, MetricPoint, Model, Version
     from ...core.domain.plans import Plan
     from ...core.domain.repair import Difference
+    from ...core.domain.retention import Pruned
     from ...core.domain.runs import Run, Step
     from ...core.domain.verdicts import GateReport, VersionVerdict
     from ...core.domain.watching import AgentStatus, Finding
@@ -184,6 +185,10 @@ def unneeded(image: UnneededImage) -> dict[str, Any]:
         "why": image.why,
         "engine": image.engine,
     }
+
+
+def pruned(one: Pruned) -> dict[str, Any]:
+    return {"kind": one.kind, "entries": one.entries, "size": one.size, "why": one.why}
 
 
 def gate(report: GateReport) -> dict[str, Any]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..domain.delivery import EnvironmentStatus
     from ..domain.plans import Plan
     from ..domain.project import Project
+    from ..domain.retention import KindUsage
     from ..domain.watching import AuditEntry, Finding
     from ..errors import Problem
 
@@ -72,6 +73,12 @@ class ProjectFiles:
     def audit(self, *, limit: int = 50, before: int | None = None) -> Sequence[AuditEntry]:
         """Returns the audit's entries with an id below `before`, newest first."""
         return self._opened.journal.audit.page(limit=limit, before=before)
+
+    def usage(self) -> Sequence[KindUsage]:
+        """Returns what each kind of data below `.podium/` takes, the largest first."""
+        from ..retention.usage import usage
+
+        return usage(self._opened.config, self._opened.journal)
 
     def doctor(self) -> Sequence[Finding]:
         """Examines everything that the project depends on; returns the problems and what to do about them."""

@@ -59,7 +59,8 @@ def read(path: Path) -> Iterator[Row]:
                 yield tuple(cast("list[Any]", json.loads(line)))
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise JournalError(
-            f"the sealed segment {path} cannot be read: {error}", hint="bring it back from a backup: it is never changed"
+            f"the sealed segment {path} cannot be read: {error}",
+            hint="bring it back from a backup: it is never changed",
         ) from error
 
 

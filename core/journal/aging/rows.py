@@ -64,7 +64,8 @@ class Rows:
             for row in self._database.each(
                 "SELECT run_id FROM versions WHERE run_id IS NOT NULL UNION SELECT run_id FROM images WHERE run_id IS"
                 " NOT NULL UNION SELECT run_id FROM deployments WHERE run_id IS NOT NULL UNION SELECT origin FROM"
-                " steps JOIN runs ON runs.id = steps.run_id WHERE origin IS NOT NULL AND coalesce(ended, created) >= ?",
+                " steps JOIN runs ON runs.id = steps.run_id WHERE origin IS NOT NULL AND coalesce(runs.ended,"
+                " runs.created) >= ?",
                 (before,),
             )
         }

@@ -1,0 +1,46 @@
+"""What takes room in a project's state directory, and what is removed of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+# The target of a plan that prunes the state directory.
+STATE = "state"
+
+
+@dataclass(frozen=True, slots=True)
+class KindUsage:
+    """What one kind of data takes."""
+
+    kind: str
+    """Its name in core/retention/kinds.py."""
+    about: str
+    entries: int
+    """Files, and rows of the journal's tables."""
+    size: int
+    """Bytes on the disk; the journal's own rows are in the kind `journal`."""
+    kept: str
+    """For how long, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What was removed, or would be, of one kind."""
+
+    kind: str
+    entries: int
+    size: int
+    """Bytes on the disk."""
+    why: str
+    """What they are too old or too many for."""
+
+
+def written_pruned(found: Iterable[Pruned]) -> str:
+    return json.dumps([asdict(each) for each in found])
+
+
+def read_pruned(text: str) -> tuple[Pruned, ...]:
+    return tuple(Pruned(**each) for each in cast("list[Mapping[str, Any]]", json.loads(text)))
