@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -12,6 +11,7 @@ import typer
 from ...core.cockpit import Cockpit
 from ...core.domain.durations import parse_moment
 from ...core.domain.format import count, moment
+from ...core.domain.frozen import Frozen
 from ...core.domain.text import clean
 from ...core.domain.watching import AuditEntry, AuditFilter
 from ...core.errors import UsageError
@@ -54,8 +54,7 @@ def _moment(name: str, help: str) -> typer.models.OptionInfo:
     return typer.Option(f"--{name}", metavar="TIME", parser=at, show_default=False, help=help)
 
 
-@dataclass(frozen=True)
-class FilterOptions:
+class FilterOptions(Frozen):
     """Which entries are listed, as options."""
 
     environment: AnyEnvironment = None
@@ -78,8 +77,7 @@ class FilterOptions:
     until: Annotated[float | None, _moment("until", "Only earlier entries.")] = None
 
 
-@dataclass(frozen=True)
-class CheckOptions:
+class CheckOptions(Frozen):
     """How the chain of digests is checked."""
 
     verify: Annotated[
@@ -94,7 +92,7 @@ class CheckOptions:
             "--head",
             metavar="NUMBER:DIGEST",
             show_default=False,
-            help="With --verify: the head that an earlier --verify printed, kept elsewhere. That entry has to be there.",
+            help="With --verify: the head that an earlier --verify printed, kept elsewhere. It has to be there.",
         ),
     ] = ""
 

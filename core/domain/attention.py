@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from . import format as fmt
 from .containers import EngineSnapshot
 from .delivery import CanaryState, Condition, EnvironmentStatus, How
+from .frozen import Frozen
 from .models import CHALLENGER, CHAMPION, Version
 from .runs import Run, RunState
 from .verdicts import VersionVerdict, quarantine_of, taken_back
@@ -37,8 +37,7 @@ class Reason(StrEnum):
     CHALLENGER = "challenger"  # a version could be promoted
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(Frozen):
     """Something that waits for a person."""
 
     urgency: int
@@ -158,8 +157,7 @@ def _of_troubles(agent: AgentStatus | None, told: Collection[str]) -> Iterator[N
             yield Need(1, Reason.TROUBLE, trouble.subject, trouble.words, "podium watch --status")
 
 
-@dataclass(frozen=True, slots=True)
-class _UnderWay:
+class _UnderWay(Frozen):
     """What goes on already: the versions that are being brought somewhere, and the runs that are not over."""
 
     versions: frozenset[int]

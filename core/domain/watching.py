@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from .frozen import Frozen
 
 if TYPE_CHECKING:
     from .containers import EngineSnapshot
@@ -16,16 +17,14 @@ SIGNALS = ("requests", "error_rate", "latency_p50", "latency_p95", "latency_p99"
 CANARY_SIGNALS = ("error_rate", "latency_p50", "latency_p95", "latency_p99")
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Frozen):
     environment: str
     signal: str
     at: float
     value: float
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(Frozen):
     """Evenly spaced values, oldest first; None for a point without measurements. `step` is the distance in seconds."""
 
     environment: str
@@ -39,8 +38,7 @@ class Series:
         return self.values[-1] if self.values else None
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Frozen):
     """Something that the agent cannot do at present, and goes on trying."""
 
     subject: str
@@ -52,8 +50,7 @@ class Trouble:
     """It is over with the next try of the same thing only, not with the agent that found it."""
 
 
-@dataclass(frozen=True, slots=True)
-class AgentStatus:
+class AgentStatus(Frozen):
     """The status of the agent, the one long-lived process of a project."""
 
     alive: bool
@@ -79,8 +76,7 @@ class AgentStatus:
         return self.alive and snapshot is not None and self.started is not None and snapshot.at >= self.started
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduleStatus:
+class ScheduleStatus(Frozen):
     """The schedule of a pipeline."""
 
     pipeline: str
@@ -96,8 +92,7 @@ class ScheduleStatus:
     """What keeps the next run from starting, in words; empty if nothing does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(Frozen):
     id: int
     name: str
     environment: str
@@ -114,8 +109,7 @@ class Health(StrEnum):
     PROBLEM = "problem"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Frozen):
     """One line of `podium doctor`."""
 
     health: Health
@@ -124,8 +118,7 @@ class Finding:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
+class AuditEntry(Frozen):
     """One row of the append-only audit."""
 
     id: int
@@ -139,8 +132,7 @@ class AuditEntry:
     """Chains the entry to the row before it."""
 
 
-@dataclass(frozen=True, slots=True)
-class AuditFilter:
+class AuditFilter(Frozen):
     """Which entries of the audit are wanted; an entry has to match everything that is given."""
 
     who: str = ""
@@ -157,8 +149,7 @@ class AuditFilter:
     until: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AuditCheck:
+class AuditCheck(Frozen):
     """What a look at the whole chain found."""
 
     entries: int

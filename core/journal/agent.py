@@ -6,8 +6,8 @@ import json
 import os
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
 
+from ..domain.frozen import Frozen
 from ..domain.watching import AgentStatus, Trouble
 from ..errors import Refused
 from ..identity.machine import Machine, ProcessLocation, here
@@ -27,8 +27,7 @@ def push_trouble(pipeline: str, branch: str) -> str:
     return f"push to {branch} ({pipeline})"
 
 
-@dataclass(frozen=True, slots=True)
-class _AgentRow:
+class _AgentRow(Frozen):
     pid: int
     started: float
     who: str
