@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Collection
+from typing import Any
 
 from ..domain.frozen import Frozen
 from ..domain.watching import AgentStatus, Trouble
@@ -100,7 +101,7 @@ class Agent:
     def note(self, subject: str, words: str, *, lasting: bool = False) -> None:
         """Notes what the agent cannot do; the same words again change nothing."""
         before = self._database.one('SELECT value FROM "values" WHERE "key" = ?', (_TROUBLES + subject,))
-        kept = json.loads(before[0]) if before else {}
+        kept: dict[str, Any] = json.loads(before[0]) if before else {}
         if kept.get("words") != words or kept.get("lasting") != lasting:
             value = {"words": words, "at": time.time(), "lasting": lasting}
             Values(self._database).set(_TROUBLES + subject, json.dumps(value))
