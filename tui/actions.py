@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from ..core.domain.frozen import Frozen
 from . import availability as when
 from . import confirmations
 from .confirmations import Confirmation
@@ -31,8 +32,7 @@ class Danger(IntEnum):
 Refuse = Callable[[Context], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(Frozen):
     """What is different on one screen, where the same key does the same kind of thing to something else. Empty: as
     everywhere."""
 
@@ -220,6 +220,11 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         id="refresh", keys=("r",), label="refresh", help="Read everything again, the registry too", group="Screens",
         footer=13,
+    ),
+    Action(
+        id="agent", keys=("a",), label="agent, schedules, audit",
+        help="Show what the agent cannot do, when schedules come next, and who did what", group="Screens",
+        refuse=when.off_the_agent,
     ),
     Action(
         id="zoom", keys=("plus",), label="zoom", help="Give the focused pane the whole screen, and back",

@@ -8,31 +8,31 @@ seldom, however busy the journal is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from ..core.cockpit import Cockpit
+from ..core.domain.frozen import Frozen
 from ..core.domain.watching import SIGNALS
 from .pool import FAST, SLOW
 
 # Kept short of what the journal does for a page of 50 among 100,000 (20 ms), so that a refresh never holds the
 # interpreter for long.
 RUNS_PAGE = 200
+AUDIT_PAGE = 500
 SIGNAL_SECONDS = 900
 USAGE_POINTS = 60
 USAGE_SECONDS = 120
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Frozen):
     key: str
     read: Callable[[Cockpit], Any]
     every: float = 0.0
     lane: str = FAST
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectView:
+class ProjectView(Frozen):
     """What the frame says about the project. `environments` maps names to whether they are protected;
     `with_containers` are those that an engine serves."""
 
@@ -50,8 +50,7 @@ class ProjectView:
     """The replicas of environments that podium.yaml has no more."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunsView:
+class RunsView(Frozen):
     runs: tuple[Any, ...]
     total: int
 
@@ -86,6 +85,8 @@ AGENT = Query("agent", lambda cockpit: cockpit.agent.status(), every=0.5)
 ENVIRONMENTS = Query("environments", lambda cockpit: tuple(cockpit.environments.list()), every=0.5, lane=SLOW)
 VERSIONS = Query("versions", lambda cockpit: tuple(cockpit.models.versions()), every=1.0)
 MODELS = Query("models", lambda cockpit: tuple(cockpit.models.list()), every=1.0)
+SCHEDULES = Query("schedules", lambda cockpit: tuple(cockpit.agent.schedules()), every=1.0)
+AUDIT = Query("audit", lambda cockpit: tuple(cockpit.project.audit(limit=AUDIT_PAGE)), every=1.0)
 ALERTS = Query("alerts", lambda cockpit: tuple(cockpit.environments.alerts(limit=20)), every=1.0)
 SNAPSHOTS = Query("snapshots", lambda cockpit: tuple(cockpit.containers.snapshots()), every=0.25)
 VERDICTS = Query("verdicts", lambda cockpit: cockpit.models.verdicts(), every=1.0)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from ..core.domain.frozen import Frozen
 
-@dataclass(frozen=True, slots=True)
-class Screen:
+
+class Screen(Frozen):
     """`place` is `module:Class` in this package. A screen without a key is opened from another one, `above`, and lies
     on top of it until it is left."""
 
@@ -36,6 +36,7 @@ SCREENS: tuple[Screen, ...] = (
     Screen("models",       "Models",       "3", "screens.models:ModelsScreen"),
     Screen("environments", "Environments", "4", "screens.environments:EnvironmentsScreen"),
     Screen("containers",   "Containers",   "5", "screens.containers:ContainersScreen"),
+    Screen("agent",        "Agent",        "",  "screens.agent:AgentScreen", above="overview"),
     Screen("compare",      "Compare",      "",  "screens.compare:CompareScreen", above="models"),
 )
 # Kept for screens to come: no action and no keymap of a person takes them meanwhile. They do nothing until then.

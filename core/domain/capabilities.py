@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from .frozen import Frozen
 
 
-@dataclass(frozen=True)
-class DriverCapabilities:
+class DriverCapabilities(Frozen):
     """The capabilities of a driver, known before it is loaded."""
 
     engine: bool = False
@@ -22,8 +21,7 @@ class DriverCapabilities:
     """HAProxy runs as a process of this machine, which has to have the program and the environment's port free."""
 
 
-@dataclass(frozen=True)
-class ExecutorCapabilities:
+class ExecutorCapabilities(Frozen):
     """The capabilities of an executor, known before it is loaded."""
 
     image: bool = False

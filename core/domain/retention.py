@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, cast
+
+from .frozen import Frozen
 
 # The target of a plan that prunes the state directory.
 STATE = "state"
 
 
-@dataclass(frozen=True, slots=True)
-class KindUsage:
+class KindUsage(Frozen):
     """What one kind of data takes."""
 
     kind: str
@@ -26,8 +27,7 @@ class KindUsage:
     """For how long, in words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pruned:
+class Pruned(Frozen):
     """What was removed, or would be, of one kind."""
 
     kind: str

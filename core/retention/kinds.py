@@ -9,11 +9,11 @@ in no row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import partial
 
 from ..domain.format import duration, size
+from ..domain.frozen import Frozen
 from ..domain.project import Retain
 from . import cache, journal_rows, runs, serving
 from .scene import Item, Scene
@@ -21,8 +21,7 @@ from .scene import Item, Scene
 Find = Callable[[Scene], Iterator[Item]]
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Frozen):
     """One kind of data."""
 
     name: str

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..beneath import Directory, walk
 from ..domain.format import duration
+from ..domain.frozen import Frozen
 from ..domain.project import Project
 from ..journal import Journal
 from ..journal.aging.rows import FinishedRun
@@ -27,8 +28,7 @@ _LONGEST_SILENCE = 60 * DAY
 _HOUR = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Frozen):
     """One thing that may go."""
 
     name: str

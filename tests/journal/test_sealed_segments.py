@@ -49,7 +49,7 @@ def test_the_chain_goes_on_from_file_to_file_to_table(journal: Journal) -> None:
     assert [(each.first, each.last, each.rows) for each in journal.segments.all(AUDIT)] == [(1, 4, 4), (5, 8, 4)]
     assert [entry.digest for entry in journal.audit.page(limit=10, before=11)] == digests
     assert [entry.id for entry in journal.audit.page(limit=3, before=9)] == [8, 7, 6]
-    assert len(journal.audit.page(limit=100)) == len(journal.audit.page(limit=-1)) == 11
+    assert len(journal.audit.page(limit=100)) == len(journal.audit.page(limit=None)) == 11
     for segment in journal.segments.all(AUDIT):
         assert (journal.segments.directory / segment.file).stat().st_mode & 0o777 == 0o400
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from ...domain.frozen import Frozen
 from ..database import Database
 
 _FINISHED = "state IN ('succeeded', 'failed', 'cancelled', 'interrupted')"
@@ -18,8 +18,7 @@ _OLD_MESSAGES = "state <> 'waiting' AND coalesce(ended, added) < ?"
 _OLD_REQUESTS = "at < ? AND deployment NOT IN (SELECT id FROM deployments WHERE state = 'running')"
 
 
-@dataclass(frozen=True, slots=True)
-class FinishedRun:
+class FinishedRun(Frozen):
     """A run that has ended: when, as what, and whether an auditor needs it."""
 
     id: int

@@ -7,8 +7,8 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from ...domain.frozen import Frozen
 from ..database import Database, Row
 from . import files
 
@@ -25,8 +25,7 @@ LEAST_ROWS, MOST_ROWS = 1000, 20_000
 NEWEST_DEPLOYMENTS = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(Frozen):
     """A sealed segment, as the journal lists it."""
 
     kind: str

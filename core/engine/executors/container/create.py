@@ -8,11 +8,11 @@ import os
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ....containers.engine.labels import ATTEMPT, RUN, STEP, STEP_ROLE, Labels
+from ....domain.frozen import Frozen
 from .mounts import Mount, mounts, on_this_machine
 from .spec import ContainerStepSpec
 from .wrapper import ENTRYPOINT
@@ -30,8 +30,7 @@ _LOG_CONFIG = {"Type": "local", "Config": {"max-size": f"{LOG_BYTES >> 20}m", "m
 _SHARED_MEMORY_BYTES = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class EngineFacts:
+class EngineFacts(Frozen):
     """What the description depends on besides the step. `copies`: the engine is on another machine, so nothing can
     be mounted."""
 
