@@ -9,9 +9,9 @@ import typer
 from ...core.cockpit import Cockpit
 from ...core.domain.format import count, size
 from ...core.domain.plans import Plan
-from ...core.domain.retention import STATE, Pruned, read_pruned
 from ...core.domain.runs import RunDetail
 from ...core.domain.text import clean
+from ...core.domain.watching import STATE, Pruned, read_pruned
 from ..interaction.apply import apply, refuses, show_plan
 from ..options import ChangeOptions, DryRun, Output
 from ..text import diagnostics, output, shapes

@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from ...core.domain.models import Comparison, Lineage, MetricPoint, Model, Version
     from ...core.domain.plans import Plan
     from ...core.domain.repair import Difference
-    from ...core.domain.retention import Pruned
     from ...core.domain.runs import Run, Step
     from ...core.domain.verdicts import GateReport, VersionVerdict
-    from ...core.domain.watching import AgentStatus, AuditCheck, AuditEntry, Finding, ScheduleStatus
+    from ...core.domain.watching import AgentStatus, AuditCheck, AuditEntry, Finding, Pruned, ScheduleStatus
     from ...core.errors import Problem
 
 

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from ..domain.delivery import EnvironmentStatus
     from ..domain.plans import Plan
     from ..domain.project import Project
-    from ..domain.retention import KindUsage
-    from ..domain.watching import AuditCheck, AuditEntry, AuditFilter, Finding
+    from ..domain.watching import AuditCheck, AuditEntry, AuditFilter, Finding, KindUsage
     from ..errors import Problem
 
 

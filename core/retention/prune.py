@@ -14,7 +14,7 @@ from ..domain.containers import IMAGES
 from ..domain.format import count, size
 from ..domain.plans import Change, Plan
 from ..domain.project import Project
-from ..domain.retention import STATE, Pruned, read_pruned, written_pruned
+from ..domain.watching import STATE, Pruned, read_pruned, written_pruned
 from ..errors import NotFound, PodiumError, Refused
 from ..journal import Journal
 from .kinds import KINDS, Kind, named

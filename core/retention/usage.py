@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from ..beneath import Directory
 from ..domain.project import Project
-from ..domain.retention import KindUsage
+from ..domain.watching import KindUsage
 from ..journal import Journal
 from .kinds import KINDS, kind_of, kind_of_table
 from .scene import allocated, plain_files

@@ -17,8 +17,8 @@ from podium.core.changes import plan
 from podium.core.domain.delivery import DeploymentState, How
 from podium.core.domain.models import Version
 from podium.core.domain.project import Project, Retain
-from podium.core.domain.retention import read_pruned
 from podium.core.domain.runs import RunState, Step, StepState
+from podium.core.domain.watching import read_pruned
 from podium.core.engine.cache.store import Cache
 from podium.core.errors import NotFound, Refused
 from podium.core.journal import Journal

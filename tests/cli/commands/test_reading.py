@@ -29,10 +29,9 @@ from podium.core.domain.models import Lineage, Model, Version
 from podium.core.domain.plans import Change, Plan, VersionChange
 from podium.core.domain.repair import Difference, DifferenceKind
 from podium.core.domain.replay import ReplayReport
-from podium.core.domain.retention import Pruned
 from podium.core.domain.runs import PIPELINE, Run, RunState, Step, StepState, Trigger
 from podium.core.domain.verdicts import Source, Verdict, VersionVerdict
-from podium.core.domain.watching import AgentStatus, AuditCheck, AuditEntry, Finding, Health, ScheduleStatus
+from podium.core.domain.watching import AgentStatus, AuditCheck, AuditEntry, Finding, Health, Pruned, ScheduleStatus
 from podium.core.errors import Problem
 from podium.core.journal import Journal
 from podium.core.registry.snapshot import ABSENT
