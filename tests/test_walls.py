@@ -47,10 +47,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("quality", "serving", "telemetry"),
     ("delivery",),
     ("monitoring",),
-    ("infra",),
+    ("infra", "retention"),
     ("run_plans",),
     ("changes", "adoption"),
-    ("triggers",),
+    ("triggers", "backup"),
     ("lineage", "template", "doctor", "demo", "attention"),
     ("cockpit",),
 )

@@ -24,6 +24,7 @@ from ..errors import ConfigError, JournalError, PodiumError
 from ..identity.account import whoami
 from ..identity.processes import started_at
 from ..journal import Journal
+from .troubles import note
 from .wake import Doorbell
 
 if TYPE_CHECKING:
@@ -84,8 +85,8 @@ def run(home: Path, *, say: Say | None = None) -> None:
     settled = settle(home)
     if settled.refusal is not None:
         raise settled.refusal
-    for note in settled.notes:
-        narrate(note)
+    for line in settled.notes:
+        narrate(line)
     elsewhere = _watch(home, narrate)
     if elsewhere is not None:
         narrate(f"the project was moved to {elsewhere}: going on there")
@@ -176,6 +177,8 @@ def _follow_pushes(
             trouble = error.message
         else:
             trouble = _look(pushes, settings, rung)
+        if trouble or before:
+            note(journal, "pushes", trouble)
         if trouble and trouble != before:
             say(f"pushes: {trouble}")
         rung = bell.wait(TICK_SECONDS)
@@ -191,20 +194,21 @@ def _look(pushes: Pushes, settings: WatchedConfiguration, rung: bool) -> str:
 
 
 def _jobs(settings: WatchedConfiguration, say: Say) -> list[Job]:
+    from . import jobs
     from .containers import EnvironmentWatchers
-    from .jobs import Compaction, Healing, Recovery, RegistrySnapshots, Sampling, Scheduling, ShadowCleanup, StepCleanup
 
     containers = EnvironmentWatchers(say)
     return [
-        Job("schedules", 1.0, Scheduling(say, settings.error)),
-        Job("recovery", 2.0, Recovery(say)),
-        Job("shadows", 5.0, ShadowCleanup(say)),
-        Job("steps", 600.0, StepCleanup()),
-        Job("health", 1.0, Healing(say)),
-        Job("signals", 1.0, Sampling()),
+        Job("schedules", 1.0, jobs.Scheduling(say, settings.error)),
+        Job("recovery", 2.0, jobs.Recovery(say)),
+        Job("shadows", 5.0, jobs.ShadowCleanup(say)),
+        Job("steps", 600.0, jobs.StepCleanup()),
+        Job("health", 1.0, jobs.Healing(say)),
+        Job("signals", 1.0, jobs.Sampling()),
         Job("containers", 1.0, containers, containers.close),
-        Job("registry", 2.0, RegistrySnapshots()),
-        Job("compaction", 60.0, Compaction()),
+        Job("registry", 2.0, jobs.RegistrySnapshots()),
+        Job("compaction", 60.0, jobs.Compaction()),
+        Job("retention", 60.0, jobs.Retention(say)),
     ]
 
 
@@ -222,11 +226,14 @@ def _repeat(job: Job, settings: WatchedConfiguration, stop: threading.Event, say
             began = time.monotonic()
             try:
                 job.work(settings.project(), journal)
+                if trouble:
+                    note(journal, job.name, "")
                 pause, trouble = job.interval, ""
             except Exception as error:  # a fault in one job must not end the agent
                 text = error.message if isinstance(error, PodiumError) else f"{type(error).__name__}: {error}"
                 if text != trouble:
                     say(f"{job.name}: {text}")
+                note(journal, job.name, text)
                 pause, trouble = min(MAX_RETRY_INTERVAL, pause * 2), text
             stop.wait(max(0.0, pause - (time.monotonic() - began)))
         job.close()

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 from ..domain.project import Project
 from ..domain.watching import Sample
-from ..errors import PodiumError
+from ..errors import PodiumError, Refused
 from ..journal import Journal
 from ..monitoring.signals import Sampler
 from . import schedules
+from .troubles import note
 
 Say = Callable[[str], None]
 
@@ -85,12 +86,17 @@ class Healing:
             except (PodiumError, OSError) as error:
                 if self._trouble.get(name) != str(error):
                     self._say(f"{name}: {error}")
+                note(journal, name, f"it cannot be healed: {error}")
                 self._trouble[name] = str(error)
                 continue
             if self._trouble.pop(name, ""):
                 self._say(f"{name}: healing works again")
+                note(journal, name, "")
             for line in lines:
                 self._say(line)
+        for name in self._trouble.keys() - project.environments.keys():
+            del self._trouble[name]
+            note(journal, name, "")
 
 
 class Sampling:
@@ -147,4 +153,32 @@ class Compaction:
     """Thins out old samples, so that the journal's size is bounded."""
 
     def __call__(self, project: Project, journal: Journal) -> None:
-        journal.samples.compact(time.time())
+        journal.samples.compact(time.time(), project.retain.samples)
+
+
+class Retention:
+    """Removes in the night what `retain:` has no use for any more. What could not be removed is told once, until it is
+    another thing."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._trouble = ""
+
+    def __call__(self, project: Project, journal: Journal) -> None:
+        from ..retention.prune import Nightly, prune_nightly
+
+        now = time.time()
+        night = Nightly(project, journal)
+        try:
+            if not night.due(now):
+                return
+        except Refused as error:
+            self._say(f"retention: {error}; {error.hint}")
+            return
+        done, troubles = prune_nightly(project, journal, schedules.WHO, now)
+        night.done(now)
+        if done:
+            self._say(f"retention: removed {', '.join(f'{each.entries} of {each.kind}' for each in done)}")
+        if troubles and troubles[0] != self._trouble:
+            self._say(f"retention: {troubles[0]}")
+        self._trouble = troubles[0] if troubles else ""
