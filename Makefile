@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])'))
 PY := $(VENV)/bin/python
+PEERS := .venv-bench
 UV := $(shell command -v uv 2>/dev/null)
 TESTS ?= tests
 # One process more than there are cores, eight at most: it uses the time in which tests wait.
@@ -41,8 +42,17 @@ types: setup
 soak: setup
 	PODIUM_CHAOS_ROUNDS=$${PODIUM_CHAOS_ROUNDS:-60} $(PY) -m pytest tests/chaos
 
-bench: setup
-	$(PY) -m benchmarks
+# What is measured beside Podium and is no part of it, in an environment of its own. Without one of them `make bench` goes on,
+# says at the end what it could not measure, and is not green.
+$(PEERS)/.ready: benchmarks/peers.txt
+	-python3 -m venv $(PEERS)
+	@all=yes; for peer in $$(grep -v '^#' benchmarks/peers.txt); do \
+	  echo "installing $$peer into $(PEERS)"; \
+	  $(PEERS)/bin/python -m pip install -qq --disable-pip-version-check "$$peer" || { all=no; echo "$$peer: it cannot be installed here"; }; \
+	done; if [ $$all = yes ]; then touch $@; fi
+
+bench: setup $(PEERS)/.ready
+	PODIUM_BENCH_PEERS=$(PEERS) $(PY) -m benchmarks $(ARGS)
 
 wheel: setup
 	rm -rf build dist
