@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from podium.core.domain.delivery import EnvironmentStatus, Stopped
 from podium.screens.environment_lines import status_lines
 from podium.tui.actions import BY_ID
