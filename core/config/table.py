@@ -26,8 +26,8 @@ METRIC_GOALS = {
 # of their values.
 NUMBER_METRICS = ("rmse", "mae", "r2")
 PROBABILITY_METRICS = ("roc_auc", "log_loss", "brier")
-HIGHEST = dict.fromkeys(("roc_auc", "accuracy", "precision", "recall", "f1", "brier", "r2"), 1.0)
-LOWEST = dict.fromkeys((*HIGHEST, "log_loss", "rmse", "mae"), 0.0)
+HIGHEST: dict[str, float] = dict.fromkeys(("roc_auc", "accuracy", "precision", "recall", "f1", "brier", "r2"), 1.0)
+LOWEST: dict[str, float] = dict.fromkeys((*HIGHEST, "log_loss", "rmse", "mae"), 0.0)
 del LOWEST["r2"]
 
 _name = Text(pattern=NAME, what="a name")
