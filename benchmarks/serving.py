@@ -304,7 +304,7 @@ def main() -> int:
         generate(int(port), body.encode(), int(connections), float(length))
         return 0
     report = Report()
-    seconds = 0.5 if options.quick else options.seconds
+    seconds = 1.0 if options.quick else options.seconds  # wrk takes whole seconds
     forms = ("table",) if options.quick else tuple(BODIES) if options.form == "both" else (options.form,)
     generator = "wrk" if shutil.which("wrk") else "Python (asyncio streams; wrk is not on PATH)"
     report.figure("load", f"from {generator}, {seconds:g} s each")

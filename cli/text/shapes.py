@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Pruned,
         Restored,
         ScheduleStatus,
+        Service,
     )
     from ...core.errors import Problem
 
@@ -137,9 +138,9 @@ def point(point: MetricPoint) -> dict[str, Any]:
     return {"step": point.step, "at": moment(point.at), "value": point.value}
 
 
-def comparison(comparison: Comparison) -> dict[str, Any]:
+def comparison(comparison: Comparison, verdicts: Mapping[int, Sequence[VersionVerdict]]) -> dict[str, Any]:
     return {
-        "versions": [version(each) for each in comparison.versions],
+        "versions": [version(each, verdicts.get(each.version, ())) for each in comparison.versions],
         "rows": [
             {"kind": row.kind, "name": row.name, "values": list(row.values), "differs": row.differs}
             for row in comparison.rows
@@ -193,6 +194,10 @@ def unneeded(image: UnneededImage) -> dict[str, Any]:
         "why": image.why,
         "engine": image.engine,
     }
+
+
+def service(one: Service) -> dict[str, Any]:
+    return {**asdict(one), "did": list(one.did), "next": list(one.next)}
 
 
 def backup(one: Backup) -> dict[str, Any]:
