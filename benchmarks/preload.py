@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from podium.core.preload.client import SWITCH, Process, dismiss, start_detached, start_plain
 from podium.core.preload.protocol import Child
 from podium.core.serving.health import healthy

@@ -478,6 +478,11 @@ PROJECT = Section(
     (
         Key("project", _name, "the project's name", required=True),
         Key("env", MapOf(Text(empty=True), "variable", VARIABLE_NAME), "environment variables of all steps"),
+        Key(
+            "nice",
+            Integer(0, 19),
+            "how much lower the priority of steps is than that of what serves, as nice(1) counts; 0: the same (10)",
+        ),
         Key("git", GIT, "the repository (nothing acts on it yet)"),
         Key("mlflow", MLFLOW, "where models are tracked and registered"),
         Key("docker", DOCKER, "the engine for steps and images"),

@@ -327,6 +327,8 @@ class Project:
     infra: Mapping[str, Infra] = field(metadata={"sections": Infra})
     docker: Docker = field(default=Docker(), metadata={"section": Docker})
     env: Mapping[str, str] = field(default_factory=dict[str, str])
+    nice: int = 10
+    """How much lower the priority of steps is than that of what serves, 0 to 19, as nice(1) counts."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
     idle: tuple[str, ...] = ()
     """Sentences about keys that have no effect yet."""

@@ -51,6 +51,8 @@ class Task:
     """The run's own directory."""
     log: Path | None = None
     """The step's log."""
+    nice: int = 0
+    """How much lower its priority is than that of what serves, as nice(1) counts."""
 
 
 @dataclass(frozen=True, slots=True)

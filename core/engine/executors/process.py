@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from ... import priority
 from ...child import adopt_orphans
 from .. import orphans
 from . import ExecutorContext, Task
@@ -38,7 +39,7 @@ class ProcessExecution:
         self.stdout, out = os.pipe()
         self.stderr, err = os.pipe()
         try:
-            self._process = self._start(task, out, err)
+            self._process = priority.start(lambda: self._start(task, out, err), task.nice)
         except BaseException:
             os.close(self.stdout)
             os.close(self.stderr)

@@ -158,6 +158,7 @@ class Launcher:
             outputs=step.outputs,
             directory=self._directory,
             log=log.path,
+            nice=self._project.nice,
         )
 
     def _fingerprint(self, step: PlannedStep) -> str:
