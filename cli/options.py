@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import typer
 
+from ..core.domain.frozen import Frozen
 from .completion import complete_environment, complete_run, complete_version
 from .text.log_lines import Stream
 from .text.output import Format
@@ -79,8 +79,7 @@ Detach = Annotated[
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show how steps end, but not their output.")]
 
 
-@dataclass(frozen=True)
-class FollowOptions:
+class FollowOptions(Frozen):
     """How a run that a command has started is followed."""
 
     why: Why = ""
@@ -89,7 +88,6 @@ class FollowOptions:
     output_format: Output = Format.TABLE
 
 
-@dataclass(frozen=True)
 class ResumeOptions(FollowOptions):
     """How a run that goes on is agreed to, where it changes an environment, and followed."""
 
@@ -97,8 +95,7 @@ class ResumeOptions(FollowOptions):
     confirm: Confirm = ""
 
 
-@dataclass(frozen=True)
-class ApproveOptions:
+class ApproveOptions(Frozen):
     """How a step that waits is agreed to."""
 
     yes: Yes = False
@@ -107,8 +104,7 @@ class ApproveOptions:
     output_format: Output = Format.TABLE
 
 
-@dataclass(frozen=True)
-class ChangeOptions:
+class ChangeOptions(Frozen):
     """How a plan is agreed to and followed."""
 
     quiet: ClassVar[bool] = False
@@ -121,13 +117,11 @@ class ChangeOptions:
     output_format: Output = Format.TABLE
 
 
-@dataclass(frozen=True)
 class RolloutOptions(ChangeOptions):
     force: Force = False
 
 
-@dataclass(frozen=True)
-class LogOptions:
+class LogOptions(Frozen):
     """Which lines of logs are printed, and how."""
 
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Print new lines until the steps have finished.")] = (

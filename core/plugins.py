@@ -11,11 +11,11 @@ This is the only place where a text may name a room above the one that uses it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .domain.capabilities import DriverCapabilities, ExecutorCapabilities, StepCapabilities
+from .domain.frozen import Frozen
 from .errors import MissingExtra, NotFound, PodiumError, UsageError
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ Capabilities = DriverCapabilities | ExecutorCapabilities | StepCapabilities
 _DELIVERS: Final = StepCapabilities(delivers=True)
 
 
-@dataclass(frozen=True)
-class Plugin:
+class Plugin(Frozen):
     """`target` is `module:attribute`; empty for a name that podium.yaml knows and that only another package brings
     today."""
 
@@ -35,8 +34,7 @@ class Plugin:
     capabilities: Capabilities | None = None
 
 
-@dataclass(frozen=True)
-class _About:
+class _About(Frozen):
     """What errors call one of the kind, what they are when there is none of a name, and whether other packages may
     add to it."""
 

@@ -11,7 +11,7 @@ import inspect
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -19,6 +19,7 @@ from . import plugins
 from .delivery.rollout import plans as rollouts
 from .domain.delivery import How
 from .domain.format import ago
+from .domain.frozen import Frozen
 from .domain.plans import RESTS_ON_PREFIX, Change, Plan
 from .domain.project import Project
 from .domain.runs import Agreement, Approval, Run, Step, StepState
@@ -34,8 +35,7 @@ APPROVE = "approve"
 _ROLLOUTS = frozenset(how.value for how in How)
 
 
-@dataclass(frozen=True, slots=True)
-class _StepChange:
+class _StepChange(Frozen):
     """A step that will change an environment. `plan` is None as long as the version is not known; `next` says that
     everything before it is done. `approval` is the one that still counts, None where the step will wait for one."""
 
@@ -51,8 +51,7 @@ class _StepChange:
         return self.step.spec.approval and self.approval is None
 
 
-@dataclass(frozen=True, slots=True)
-class _RunNow:
+class _RunNow(Frozen):
     """A run as it is now, read once for all its steps."""
 
     project: Project

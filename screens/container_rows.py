@@ -5,18 +5,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ..core.domain.containers import GONE, REPLICA, Container, EngineSnapshot
 from ..core.domain.delivery import EnvironmentStatus, Replica, ReplicaState
+from ..core.domain.frozen import Frozen
 from ..core.domain.watching import Series
 
 # The second instance of a proxy, by the name that it was given.
 _SECOND = re.compile(r"-2(?=-[0-9a-f]{6}$)")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Frozen):
     """`replica` is the journal's row of it, None for a proxy and for a container that the journal does not know.
     `usage` maps signals to series. `stale`: nobody sees now whether it still is so."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ..core.domain import format as fmt
 from ..core.domain.containers import Image
+from ..core.domain.frozen import Frozen
 from ..core.domain.models import Version
 from ..core.domain.verdicts import CheckResult, GateReport, VersionVerdict, quarantine_of
 from ..tui.glyphs import Glyphs
@@ -17,8 +17,7 @@ _MAX_REPORTS = 3
 _LONGEST_NAME = 48  # cells, of a metric or a parameter
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Frozen):
     """What is known of a version beside what the registry holds. `serving` are the environments that serve it,
     `images` those of all versions of its model, the newest version first."""
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from ..core.domain.frozen import Frozen
 from . import availability as when
 from . import confirmations
 from .confirmations import Confirmation
@@ -31,8 +32,7 @@ class Danger(IntEnum):
 Refuse = Callable[[Context], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(Frozen):
     """What is different on one screen, where the same key does the same kind of thing to something else. Empty: as
     everywhere."""
 

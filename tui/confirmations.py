@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..core.domain.frozen import Frozen
 from ..core.domain.runs import Run
 from .context import Context
 
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from ..core.cockpit import Cockpit
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmation:
+class Confirmation(Frozen):
     """A question, and what is done after a yes. A run that comes of it is shown."""
 
     question: str

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeVar
+
+from ..core.domain.frozen import Frozen
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Frozen):
     """A new kind of thing needs no field here: a screen puts it among the `subjects`, and who asks for its type
     finds it."""
 

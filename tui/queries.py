@@ -8,10 +8,11 @@ seldom, however busy the journal is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from ..core.cockpit import Cockpit
+from ..core.domain.frozen import Frozen
 from ..core.domain.watching import SIGNALS
 from .pool import FAST, SLOW
 
@@ -23,16 +24,14 @@ USAGE_POINTS = 60
 USAGE_SECONDS = 120
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Frozen):
     key: str
     read: Callable[[Cockpit], Any]
     every: float = 0.0
     lane: str = FAST
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectView:
+class ProjectView(Frozen):
     """What the frame says about the project. `environments` maps names to whether they are protected;
     `with_containers` are those that an engine serves."""
 
@@ -50,8 +49,7 @@ class ProjectView:
     """The replicas of environments that podium.yaml has no more."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunsView:
+class RunsView(Frozen):
     runs: tuple[Any, ...]
     total: int
 

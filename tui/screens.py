@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from ..core.domain.frozen import Frozen
 
-@dataclass(frozen=True, slots=True)
-class Screen:
+
+class Screen(Frozen):
     """`place` is `module:Class` in this package. A screen without a key is opened from another one, `above`, and lies
     on top of it until it is left."""
 

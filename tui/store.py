@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from ..core.domain.frozen import Frozen
 from ..core.errors import PodiumError
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Frozen):
     """`version` grows whenever value or error differ. After a failure `value` is still the last good one, of the
     time `at`: stale, not gone."""
 

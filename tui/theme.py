@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 from rich.style import Style
 from textual.theme import Theme
 
+from ..core.domain.frozen import Frozen
+
 DARK = "podium-dark"
 LIGHT = "podium-light"
 
 
-@dataclass(frozen=True, slots=True)
-class _Colours:
+class _Colours(Frozen):
     background: str
     surface: str
     panel: str

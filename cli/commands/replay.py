@@ -4,7 +4,6 @@ version."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +11,7 @@ import typer
 from ...core.cockpit import Cockpit
 from ...core.domain.durations import parse_duration, parse_percent
 from ...core.domain.format import moment
+from ...core.domain.frozen import Frozen
 from ...core.domain.models import CHALLENGER
 from ...core.domain.replay import ReplayLimits
 from ...core.errors import UsageError
@@ -107,8 +107,7 @@ Tolerance = Annotated[
 Concurrency = Annotated[int, _option("concurrency", "N", "How many requests are sent at the same time.", min=1, max=64)]
 
 
-@dataclass(frozen=True)
-class LimitOptions:
+class LimitOptions(Frozen):
     """The limits of a replay, as options."""
 
     limit: Limit = _DEFAULT.limit

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from typing import Any
 
 from ...core.cockpit import Cockpit
 from ...core.domain.format import short_commit
+from ...core.domain.frozen import Frozen
 from ...core.domain.runs import Run, RunDetail, RunState, Step
 from ...core.domain.text import clean
 from ...core.errors import Refused
@@ -18,8 +18,7 @@ from ..text.output import Format
 from .follow import ending, follow, title
 
 
-@dataclass(frozen=True)
-class Attended:
+class Attended(Frozen):
     """How a run ended, and whether Ctrl-C at this terminal cancelled it."""
 
     detail: RunDetail

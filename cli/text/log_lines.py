@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from ...core.cockpit import LogLine
 from ...core.domain.format import moment
+from ...core.domain.frozen import Frozen
 from ...core.domain.text import clean
 from . import output
 
@@ -22,8 +22,7 @@ _LETTERS = {"o": Stream.OUT, "e": Stream.ERR, "p": Stream.PODIUM}
 _NO_TIME = " " * len("2026-11-23T10:11:12.345Z")
 
 
-@dataclass(frozen=True)
-class LineWriter:
+class LineWriter(Frozen):
     """Writes the lines of one log, or of several."""
 
     source: str

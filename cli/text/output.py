@@ -9,10 +9,10 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from ...core.domain.frozen import Frozen
 from ...core.domain.text import one_line
 from .diagnostics import paint
 
@@ -23,8 +23,7 @@ class Format(StrEnum):
     JSON = "json"
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Frozen):
     """A column of a table. A `right` one has figures, a `flexible` one is cut first if the terminal is narrow, and the
     cells of `states` have colours."""
 

@@ -7,9 +7,9 @@ import os
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from ..domain.frozen import Frozen
 from ..errors import PodiumError, Refused, Unreachable
 from ..identity.directory import path_digest
 from ..identity.home import STATE, Home, Judgement, Standing, judge, new_id
@@ -19,8 +19,7 @@ LOCK_TIMEOUT = 60.0
 POLL_INTERVAL = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(Frozen):
     """What opening a project has found out and done."""
 
     notes: tuple[str, ...] = ()

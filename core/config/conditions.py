@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from ..domain.frozen import Frozen
 from ..domain.project import Scalar
 from ..errors import UsageError
 
@@ -28,8 +29,7 @@ FUNCTIONS = ("always", "failed")
 _FALSE = ("", "false", "0")
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(Frozen):
     """`kind` is or, and, not, equal, unequal, truth, value, name, always or failed."""
 
     kind: str
@@ -159,8 +159,7 @@ def evaluate(parsed: Parsed, values: Mapping[str, Mapping[str, Scalar]], text_of
     return _Evaluation(values, text_of).holds(parsed.root)
 
 
-@dataclass(frozen=True, slots=True)
-class _Evaluation:
+class _Evaluation(Frozen):
     values: Mapping[str, Mapping[str, Scalar]]
     text_of: Callable[[Scalar], str]
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from ..domain.frozen import Frozen
 from ..domain.project import Scalar
 from ..errors import UsageError
 from .conditions import evaluate, parse
@@ -25,8 +25,7 @@ _PLACEHOLDER = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 _NAME = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_-]*)\.([A-Za-z_][A-Za-z0-9_-]*)\s*", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Placeholder:
+class Placeholder(Frozen):
     """A `${{ }}` in a template; `start` and `end` are its position."""
 
     namespace: str

@@ -12,9 +12,9 @@ import os
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from ..domain.frozen import Frozen
 from ..domain.project import Project
 from ..errors import ConfigError, Problem
 from ..replacing import replace_file
@@ -31,8 +31,7 @@ LAST_GOOD = "podium.yaml.good"
 _RESTLESS = Problem(FILE, 1, 1, "", "is being written all the time", "wait until that is over")
 
 
-@dataclass(frozen=True, slots=True)
-class _Content:
+class _Content(Frozen):
     digest: str
     text: str = ""
     error: ConfigError | None = None

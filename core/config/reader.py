@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ..domain.frozen import Frozen
 from ..domain.text import one_line
 from ..errors import Problem
 from .source import YamlNode
@@ -25,8 +26,7 @@ INVALID: Final = _Invalid()
 """What reading gives for a value that is wrong; the problem is already noted, and nobody has to complain again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Frozen):
     """A section as read: `values` by key (without invalid ones), `nodes` by key (with invalid ones), `node` its
     position, `path` its key path."""
 

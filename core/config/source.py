@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from ..domain.frozen import Frozen
 from ..errors import ConfigError, Problem
 
 MAX_BYTES = 1_000_000
@@ -19,8 +20,7 @@ MAX_NODES = 100_000
 MAX_DEPTH = 40
 
 
-@dataclass(frozen=True, slots=True)
-class YamlNode:
+class YamlNode(Frozen):
     """A node of the tree. Lines and columns count from 1."""
 
     kind: Literal["text", "list", "map"]

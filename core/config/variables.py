@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from ..domain.frozen import Frozen
 
 # `$${` is a literal `${`. `${{` belongs to expressions.py and is left alone.
 _REFERENCE = re.compile(r"\$\$\{(?!\{)|\$\{(?!\{)(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?", re.ASCII)
@@ -19,8 +20,7 @@ _HARMLESS_NAME = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Expanded:
+class Expanded(Frozen):
     """A text with its variables filled in. `missing` are variables that are not set and have no default; `malformed`
     means that a `${` does not begin a variable.
 

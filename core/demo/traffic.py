@@ -9,10 +9,11 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from ..domain.frozen import Frozen
 from ..errors import RunFailed
 
 _FIRST_ANSWER_TIMEOUT = 40.0  # reading a month of flights takes a few seconds, more while the machine trains
@@ -20,8 +21,7 @@ _COUNT_INTERVAL = 0.25  # seconds between two counts
 _MAX_SECONDS = 3600  # seconds after which the traffic ends by itself, should everything else have been killed
 
 
-@dataclass(frozen=True, slots=True)
-class TrafficCount:
+class TrafficCount(Frozen):
     """The number of requests sent and of those that failed, by reason."""
 
     sent: int = 0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from . import format as fmt
 from .containers import EngineSnapshot
 from .delivery import CanaryState, Condition, EnvironmentStatus, How
+from .frozen import Frozen
 from .models import CHALLENGER, CHAMPION, Version
 from .runs import Run, RunState
 from .verdicts import VersionVerdict, quarantine_of, taken_back
@@ -36,8 +36,7 @@ class Reason(StrEnum):
     CHALLENGER = "challenger"  # a version could be promoted
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(Frozen):
     """Something that waits for a person."""
 
     urgency: int
@@ -149,8 +148,7 @@ def _of_agent(agent: AgentStatus | None, now: float) -> Iterator[Need]:
         yield Need(2, Reason.AGENT, "agent", f"is gone{seen}: nothing is healed or triggered", WATCH_COMMAND)
 
 
-@dataclass(frozen=True, slots=True)
-class _UnderWay:
+class _UnderWay(Frozen):
     """What goes on already: the versions that are being brought somewhere, and the runs that are not over."""
 
     versions: frozenset[int]

@@ -3,11 +3,10 @@ attribute `capabilities` of another package's class or function), so that no cod
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from .frozen import Frozen
 
 
-@dataclass(frozen=True)
-class DriverCapabilities:
+class DriverCapabilities(Frozen):
     """The capabilities of a driver, known before it is loaded."""
 
     engine: bool = False
@@ -22,8 +21,7 @@ class DriverCapabilities:
     """HAProxy runs as a process of this machine, which has to have the program and the environment's port free."""
 
 
-@dataclass(frozen=True)
-class ExecutorCapabilities:
+class ExecutorCapabilities(Frozen):
     """The capabilities of an executor, known before it is loaded."""
 
     image: bool = False
@@ -40,8 +38,7 @@ class ExecutorCapabilities:
     """A step goes on when its worker is killed, and the next worker takes it over instead of starting it again."""
 
 
-@dataclass(frozen=True)
-class StepCapabilities:
+class StepCapabilities(Frozen):
     """The capabilities of a built-in step; another package's function has them as its attribute `capabilities`."""
 
     delivers: bool = False

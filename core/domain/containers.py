@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import TYPE_CHECKING
+
+from .frozen import Frozen
 
 if TYPE_CHECKING:
     from .delivery import Replica
@@ -19,8 +21,7 @@ GONE = "gone"
 """The state of a container that should be there and is not; every other state is the engine's word."""
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Frozen):
     """The serving image of a version on one engine."""
 
     model: str
@@ -47,8 +48,7 @@ class Image:
     """The file with the bill of materials; empty for none."""
 
 
-@dataclass(frozen=True, slots=True)
-class UnneededImage:
+class UnneededImage(Frozen):
     """An image on an engine that nothing needs any more."""
 
     engine: str
@@ -72,8 +72,7 @@ def read_unneeded(text: str) -> tuple[UnneededImage, ...]:
     return tuple(UnneededImage(**each) for each in json.loads(text))
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(Frozen):
     """A container that Podium created, as the engine described it at `seen`."""
 
     id: str
@@ -115,8 +114,7 @@ class Container:
         return "" if self.state == "running" else f"{self.name} is {self.state}; a shell needs a running container"
 
 
-@dataclass(frozen=True, slots=True)
-class EngineSnapshot:
+class EngineSnapshot(Frozen):
     """The containers that the engine of an environment runs, at one moment. `message` says why the engine cannot be
     asked now; empty if it can. While an agent follows the engine's events, a snapshot stays valid until the next
     event, however old it is."""

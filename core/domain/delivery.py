@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from . import format as fmt
+from .frozen import Frozen
 
 if TYPE_CHECKING:
     from .repair import Difference
@@ -33,8 +34,7 @@ class How(StrEnum):
         return self in (How.PROMOTE, How.ROLLBACK)
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
+class Deployment(Frozen):
     """One row of the ledger."""
 
     id: int
@@ -61,8 +61,7 @@ class Deployment:
     """Its `RolloutState` as JSON."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stopped:
+class Stopped(Frozen):
     """An environment that a person stopped. It holds as long as `deployment` is the latest that succeeded."""
 
     environment: str
@@ -94,8 +93,7 @@ class ReplicaState(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Replica:
+class Replica(Frozen):
     """One serving process or container."""
 
     id: str
@@ -136,8 +134,7 @@ class CanaryState(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
-@dataclass(frozen=True, slots=True)
-class CanaryStatus:
+class CanaryStatus(Frozen):
     """A running canary. Times are seconds since the epoch."""
 
     deployment: int
@@ -201,8 +198,7 @@ class CanaryStatus:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
-class RolloutUnderWay:
+class RolloutUnderWay(Frozen):
     """A deploy, a promotion or a rollback that is not over."""
 
     deployment: int
@@ -252,16 +248,14 @@ _OF_CANARY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class EnvironmentHealth:
+class EnvironmentHealth(Frozen):
     """The condition of an environment, with a few words about it."""
 
     condition: Condition
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class EnvironmentStatus:
+class EnvironmentStatus(Frozen):
     """The versions that an environment serves, and how they differ from what it should serve."""
 
     name: str
@@ -392,8 +386,7 @@ class CanaryRequest(StrEnum):
     ABORT = "abort"
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedRequest:
+class RecordedRequest(Frozen):
     """One such request, as it is stored in the journal."""
 
     id: int
@@ -404,8 +397,7 @@ class RecordedRequest:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Quarantined:
+class Quarantined(Frozen):
     """A version and its commit that no trigger may deploy until a person lifts it."""
 
     model: str

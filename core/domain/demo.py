@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from .frozen import Frozen
 
 
 class EventKind(StrEnum):
@@ -15,8 +16,7 @@ class EventKind(StrEnum):
     BAD = "bad"
 
 
-@dataclass(frozen=True, slots=True)
-class DemoEvent:
+class DemoEvent(Frozen):
     """One event of the demonstration. `seconds` is how long it took, if that is of interest."""
 
     kind: EventKind
@@ -25,8 +25,7 @@ class DemoEvent:
     seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DemoResult:
+class DemoResult(Frozen):
     """One line of the summary. `requests` is how many were answered meanwhile and `lost` how many were not, if
     traffic was running."""
 
@@ -37,8 +36,7 @@ class DemoResult:
     lost: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DemoImages:
+class DemoImages(Frozen):
     """The images of the demonstration in Docker: `base` has a Python with pip, `proxy` has HAProxy."""
 
     base: str = "python:3.11-slim"

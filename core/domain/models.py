@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from .frozen import Frozen
 
 if TYPE_CHECKING:
     from .verdicts import Verdict, VersionVerdict
@@ -26,8 +28,7 @@ TAG_DIGEST = "podium.digest"
 TAG_IMAGE = "podium.image"
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Frozen):
     """A version of a registered model, as MLflow knows it."""
 
     model: str
@@ -48,8 +49,7 @@ class Version:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(Frozen):
     name: str
     versions: int
     latest: int | None
@@ -57,15 +57,13 @@ class Model:
     updated: float
 
 
-@dataclass(frozen=True, slots=True)
-class MetricPoint:
+class MetricPoint(Frozen):
     step: int
     at: float
     value: float
 
 
-@dataclass(frozen=True, slots=True)
-class ComparedRow:
+class ComparedRow(Frozen):
     """One line of a comparison: `kind` is `metric`, `param` or `tag`; there is one value per compared version, None
     if a version has none."""
 
@@ -75,14 +73,12 @@ class ComparedRow:
     differs: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Frozen):
     versions: tuple[Version, ...]
     rows: tuple[ComparedRow, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Lineage:
+class Lineage(Frozen):
     """commit ↔ run ↔ MLflow run ↔ version ↔ digest ↔ image ↔ replicas ↔ traffic share, for one version in one
     environment (or in none)."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from .frozen import Frozen
 
 
 class MessageState(StrEnum):
@@ -16,8 +17,7 @@ class MessageState(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Frozen):
     """One thing to be told to one receiver."""
 
     id: int
@@ -43,8 +43,7 @@ class Message:
     """When it was sent or given up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Backlog:
+class Backlog(Frozen):
     """What one receiver has not been told."""
 
     receiver: str

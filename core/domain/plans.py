@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from .frozen import Frozen
 
 if TYPE_CHECKING:
     from .models import Version
@@ -16,8 +18,7 @@ if TYPE_CHECKING:
 RESTS_ON_PREFIX = "seen."
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Frozen):
     """One line of a plan: `subject` goes from `before` to `after`."""
 
     subject: str
@@ -25,8 +26,7 @@ class Change:
     after: str
 
 
-@dataclass(frozen=True, slots=True)
-class VersionChange:
+class VersionChange(Frozen):
     """The version of a model that a target gets."""
 
     model: str
@@ -46,8 +46,7 @@ class VersionChange:
         return champion, candidate
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Frozen):
     """What a change will do to its target, shown before it is applied and then applied exactly as shown.
 
     Applying it checks the state again with the target locked, and refuses the plan if something has changed

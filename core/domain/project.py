@@ -9,19 +9,19 @@ named ones. A new section is a dataclass here, its keys in core/config/table.py,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFound
+from .frozen import Frozen
 
 if TYPE_CHECKING:
     from .replay import ReplayLimits
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(Frozen):
     """The Git host: `kind` is github, gitlab or gitea."""
 
     kind: str
@@ -30,8 +30,7 @@ class Host:
     url: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Git:
+class Git(Frozen):
     branch: str = "main"
     host: Host | None = field(default=None, metadata={"section": Host})
 
@@ -40,8 +39,7 @@ class Git:
 ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 
 
-@dataclass(frozen=True, slots=True)
-class Mlflow:
+class Mlflow(Frozen):
     """The MLflow store. `tracking_uri` is absolute if it names a local file. `artifacts` is the one directory of
     this machine that a tracking server may name as the place of its files, empty for none. `embedded` means that
     Podium opens the store directly, without a server."""
@@ -56,8 +54,7 @@ class Mlflow:
         return not self.tracking_uri.startswith(("http://", "https://"))
 
 
-@dataclass(frozen=True, slots=True)
-class Docker:
+class Docker(Frozen):
     """The engine for steps and image builds, and the configuration of serving images."""
 
     host: str = ""
@@ -74,8 +71,7 @@ class Docker:
     """Keeps a bill of materials with each image if syft is installed."""
 
 
-@dataclass(frozen=True, slots=True)
-class On:
+class On(Frozen):
     """The triggers of a pipeline: pushes to the `push` branches, a cron line (UTC), alerts by name."""
 
     push: tuple[str, ...] = ()
@@ -90,8 +86,7 @@ Scalar = str | int | float | bool
 MAX_CELLS = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Matrix:
+class Matrix(Frozen):
     """The axes of a matrix, in the order of the file; `include` adds cells, `exclude` removes those that match."""
 
     axes: Mapping[str, tuple[Scalar, ...]]
@@ -104,8 +99,7 @@ class Matrix:
         return (prod(map(len, self.axes.values())) if self.axes else 0) + len(self.include)
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerSpec:
+class ContainerSpec(Frozen):
     """The container of a step with `image:` or `build:` (a directory with a Dockerfile); exactly one of them is set.
 
     `cpus` and `memory` (bytes) are limits, None for no limit. Without `network` the container has no network at all.
@@ -118,8 +112,7 @@ class ContainerSpec:
     network: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class StepSpec:
+class StepSpec(Frozen):
     """One step as written in podium.yaml. Exactly one of `run` and `uses` is set."""
 
     name: str
@@ -152,8 +145,7 @@ class StepSpec:
     """The line of the step in the file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pipeline:
+class Pipeline(Frozen):
     name: str
     steps: Mapping[str, StepSpec]
     on: On = On()
@@ -162,8 +154,7 @@ class Pipeline:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Frozen):
     """One check of a gate.
 
     A metric check has `metric` and either bounds (`at_least`, `at_most`) or `compare: champion` with a margin and a
@@ -195,8 +186,7 @@ class Check:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(Frozen):
     name: str
     data: str
     target: str
@@ -206,8 +196,7 @@ class Gate:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class AnalysisRule:
+class AnalysisRule(Frozen):
     """One limit that a canary has to keep at each weight: `signal` is one of CANARY_SIGNALS (domain/watching.py).
 
     `at_most` and `at_least` bound its value (a share, or seconds). `compare` is `champion` or empty; `margin` is how
@@ -221,8 +210,7 @@ class AnalysisRule:
     margin: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Strategy:
+class Strategy(Frozen):
     """The strategy of a rollout: `kind` is rolling, blue-green or canary. `weights` are percentages, `interval` is
     the seconds between them, `drain` the seconds that an old replica has to finish its requests."""
 
@@ -235,8 +223,7 @@ class Strategy:
     """Whether a version that its canary's analysis takes back is quarantined, as after a rollback."""
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Frozen):
     """An environment: a place where versions are served."""
 
     name: str
@@ -267,8 +254,7 @@ class Environment:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class MonitorSpec:
+class MonitorSpec(Frozen):
     """A signal or a drift of an environment that is measured; exactly one of `drift` and `signal` is set."""
 
     name: str
@@ -288,8 +274,7 @@ class MonitorSpec:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class AlertRule:
+class AlertRule(Frozen):
     name: str
     monitor: str
     above: float | None = None
@@ -300,16 +285,14 @@ class AlertRule:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Infra:
+class Infra(Frozen):
     name: str
     kind: str
     path: str
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Frozen):
     """A project. `root` and `home` are the same except in the run of a pushed commit."""
 
     name: str

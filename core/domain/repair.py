@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from .frozen import Frozen
 
 
 class Severity(StrEnum):
@@ -36,8 +37,7 @@ class DifferenceKind(StrEnum):
     REGISTRY = "registry"  # what serves is not in the registry any more
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Frozen):
     """One difference. `subject` is a replica's id, a container's name, an alias, or the environment. `words`
     describe it completely; `repair` is what a repair does about it, empty if it can do nothing."""
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from .frozen import Frozen
 
 if TYPE_CHECKING:
     from .verdicts import CheckResult, Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayLimits:
+class ReplayLimits(Frozen):
     """The limits of a replay: which requests are sent, and how far the candidate's answers may differ."""
 
     at_least: int = 100
@@ -36,8 +37,7 @@ class ReplayLimits:
 DEFAULT_TOLERANCE = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayReport:
+class ReplayReport(Frozen):
     """The result of a replay. Times are seconds, shares 0..1."""
 
     environment: str

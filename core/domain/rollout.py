@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, cast
+
+from .frozen import Frozen
 
 # The phases, by what the ledger stores when one is finished.
 NOTE = "read"
@@ -20,8 +22,7 @@ CLEAN_UP = "kept"
 SEQUENCE = (NOTE, START, WAIT_HEALTHY, WARM_UP, SHIFT, MOVE_ALIASES, DRAIN, VERIFY, CLEAN_UP)
 
 
-@dataclass(frozen=True, slots=True)
-class RolloutState:
+class RolloutState(Frozen):
     """The state of one rollout, kept in the ledger so that another process can undo or finish it.
 
     The keys in the journal are short and never change (`_KEYS`). Rows of earlier and later versions can be read, and

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from .frozen import Frozen
 
 if TYPE_CHECKING:
     from .plans import Plan
@@ -61,8 +63,7 @@ class Trigger(StrEnum):
     PERSON = "person"
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Frozen):
     """One execution of a pipeline or of an operation, at one commit. Times are seconds since the epoch (UTC)."""
 
     id: int
@@ -129,8 +130,7 @@ class Run:
         return f"run {self.id} is not waiting for approval: it is {self.state}"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Frozen):
     """One node of a run's graph; each cell of a matrix is a step of its own, named `train[depth=8]`."""
 
     run_id: int
@@ -169,14 +169,12 @@ class Step:
         return f"{self.name} is {self.state}; a shell needs a failed or running step"
 
 
-@dataclass(frozen=True, slots=True)
-class RunDetail:
+class RunDetail(Frozen):
     run: Run
     steps: tuple[Step, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
+class Agreement(Frozen):
     """What a person has agreed to about a step that changes an environment, by approving it or by resuming its run."""
 
     run_id: int
@@ -200,8 +198,7 @@ class Agreement:
         return (self.environment, self.version, dict(self.rests_on)) == (plan.target, version, now)
 
 
-@dataclass(frozen=True, slots=True)
-class Approval:
+class Approval(Frozen):
     run_id: int
     step: str
     who: str

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from .frozen import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Frozen):
     """A commit. `at` is its time in seconds since the epoch; `author` is a name and `subject` the message's first
     line. Both are untrusted text."""
 

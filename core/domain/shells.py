@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
+from .frozen import Frozen
 
-@dataclass(frozen=True, slots=True)
-class LocalShell:
+
+class LocalShell(Frozen):
     """The shell of a step that is a process: start `argv` in `directory` with `env` on the caller's own terminal.
     `words` describe the place."""
 

@@ -8,15 +8,16 @@ stood; `one_line` makes one line of a text of several, for cells, titles and mes
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
+
+from .frozen import Frozen
 
 # One colour: a number of the 256-colour palette, or red, green, blue.
 Colour = int | tuple[int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(Frozen):
     foreground: Colour | None = None
     background: Colour | None = None
     bold: bool = False

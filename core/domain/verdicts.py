@@ -4,8 +4,10 @@ way."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
+
+from .frozen import Frozen
 
 
 class Verdict(StrEnum):
@@ -26,8 +28,7 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return max(verdicts, key=_SEVERITY.__getitem__, default=Verdict.ERROR)
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(Frozen):
     """The result of one check of a gate."""
 
     name: str
@@ -50,8 +51,7 @@ class CheckResult:
     """The slice of the data that was checked; empty for all rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class GateReport:
+class GateReport(Frozen):
     """The report of a gate about one candidate version."""
 
     gate: str
@@ -84,8 +84,7 @@ class Source(StrEnum):
     QUARANTINE = "quarantine"
 
 
-@dataclass(frozen=True, slots=True)
-class VersionVerdict:
+class VersionVerdict(Frozen):
     """One verdict about a version: of a gate, of its traffic somewhere, or of a person."""
 
     version: int

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from .frozen import Frozen
 
 if TYPE_CHECKING:
     from .containers import EngineSnapshot
@@ -15,16 +16,14 @@ SIGNALS = ("requests", "error_rate", "latency_p50", "latency_p95", "latency_p99"
 CANARY_SIGNALS = ("error_rate", "latency_p50", "latency_p95", "latency_p99")
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Frozen):
     environment: str
     signal: str
     at: float
     value: float
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(Frozen):
     """Evenly spaced values, oldest first; None for a point without measurements. `step` is the distance in seconds."""
 
     environment: str
@@ -38,8 +37,7 @@ class Series:
         return self.values[-1] if self.values else None
 
 
-@dataclass(frozen=True, slots=True)
-class AgentStatus:
+class AgentStatus(Frozen):
     """The status of the agent, the one long-lived process of a project."""
 
     alive: bool
@@ -63,8 +61,7 @@ class AgentStatus:
         return self.alive and snapshot is not None and self.started is not None and snapshot.at >= self.started
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(Frozen):
     id: int
     name: str
     environment: str
@@ -81,8 +78,7 @@ class Health(StrEnum):
     PROBLEM = "problem"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Frozen):
     """One line of `podium doctor`."""
 
     health: Health
@@ -91,8 +87,7 @@ class Finding:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
+class AuditEntry(Frozen):
     """One row of the append-only audit."""
 
     id: int

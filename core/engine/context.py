@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..child import tell
+from ..domain.frozen import Frozen
 from ..domain.project import Project
 from ..domain.runs import Run, StepState
 
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from ..journal import Journal
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamStep:
+class UpstreamStep(Frozen):
     """An earlier step, at any distance. `origin_run` is the run that executed it if the step was restored from the
     cache, else None."""
 

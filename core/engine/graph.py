@@ -10,18 +10,18 @@ import difflib
 import heapq
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from ..config.expressions import render
+from ..domain.frozen import Frozen
 from ..domain.project import MAX_CELLS, ContainerSpec, Matrix, Pipeline, Scalar, StepSpec
 from ..errors import ConfigError, Problem, UsageError
 
 Values = Mapping[str, Mapping[str, Scalar]]
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedStep:
+class PlannedStep(Frozen):
     """One step as it will run, with all values filled in."""
 
     name: str

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 
+from ..domain.frozen import Frozen
 from ..domain.watching import AgentStatus
 from ..errors import Refused
 from ..identity.machine import Machine, ProcessLocation, here
@@ -19,8 +19,7 @@ _TROUBLE = "agent.trouble"
 _COLUMNS = "pid, started, who, heartbeat, host, machine, boot, namespace"
 
 
-@dataclass(frozen=True, slots=True)
-class _AgentRow:
+class _AgentRow(Frozen):
     pid: int
     started: float
     who: str

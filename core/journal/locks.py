@@ -12,11 +12,11 @@ import fcntl
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ..domain.frozen import Frozen
 from ..errors import Refused
 from ..identity.machine import Machine, ProcessLocation, here
 from ..identity.processes import alive, started_at
@@ -26,8 +26,7 @@ from .database import Database, Row
 _COLUMNS = "name, who, why, pid, pid_started, host, at, token, machine, boot, namespace, guarded"
 
 
-@dataclass(frozen=True, slots=True)
-class LockHolder:
+class LockHolder(Frozen):
     """Says who holds a lock."""
 
     name: str

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..domain.frozen import Frozen
 from .metrics import Metric, ModelAnswers, area_of_counts, check, measure
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ _MAX_GROUPS = 4096
 _POWER_Z = 0.8416
 
 
-@dataclass(frozen=True, slots=True)
-class MetricDifference:
+class MetricDifference(Frozen):
     """The difference (candidate − champion) in the direction in which more is better: a positive one is an
     improvement, whatever the metric."""
 

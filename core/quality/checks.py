@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..domain.frozen import Frozen
 from ..domain.project import Check
 from ..domain.verdicts import CheckResult, Verdict
 from .bootstrap import MetricDifference, by_chance, differences, holm, smallest_class, spread_of
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 MAX_SLICES = 200
 
 
-@dataclass(frozen=True, slots=True)
-class CheckInputs:
+class CheckInputs(Frozen):
     """Everything that checks look at. `problem` says why there is no champion although there should be one; `itself`
     is true if the candidate is the champion."""
 
@@ -214,8 +213,7 @@ def _slice_comparisons(check: Check, metric: Metric, bench: CheckInputs, slices:
 # --------------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(Frozen):
     name: str
     mask: NDArray[Any]
     rows: int

@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 
+from ..domain.frozen import Frozen
 from ..domain.models import Version
 from ..domain.project import Check, Gate, Project
 from ..domain.verdicts import CheckResult, GateReport, Verdict, worst
@@ -63,8 +64,7 @@ def evaluate(
     return _report(gate, candidate, champion, tuple(checks), started, run_id, bench)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(Frozen):
     """What `evaluate` was asked."""
 
     project: Project

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import plugins
+from ..domain.frozen import Frozen
 from ..errors import PodiumError
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ class Unmeasurable(PodiumError):
     """Raised when a metric cannot be computed from these answers. The gate records it as an error."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelAnswers:
+class ModelAnswers(Frozen):
     """One model's answers for the rows, beside the truth.
 
     Classification (`binary`): `truth` is 1 if the row is of the positive class, else 0; `labels` is 0 or 1; `scores`
@@ -63,8 +62,7 @@ class ModelAnswers:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(Frozen):
     """A metric: per-row terms and how their weighted sums become a value."""
 
     name: str

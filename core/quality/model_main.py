@@ -13,11 +13,11 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from ..child import end_with_parent
+from ..domain.frozen import Frozen
 from .metrics import Unmeasurable
 from .model_process import HEAD
 from .outputs import Output, encode
@@ -33,8 +33,7 @@ class _Failed(Exception):
         self.stage, self.hint = stage, hint
 
 
-@dataclass(frozen=True, slots=True)
-class _Loaded:
+class _Loaded(Frozen):
     """A model with the table that it is asked about."""
 
     model: Any

@@ -18,10 +18,10 @@ import struct
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
 
+from ..domain.frozen import Frozen
 from ..preload.client import Process
 from ..preload.protocol import Child
 from .metrics import Unmeasurable
@@ -41,8 +41,7 @@ _KILL_TIMEOUT = 5.0
 _HINT = "Load it with mlflow.pyfunc.load_model to see all."
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Frozen):
     document: Mapping[str, Any]
     payload: bytes
 

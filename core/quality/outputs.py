@@ -8,9 +8,9 @@ likes, and the gate's process can act.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from ..domain.frozen import Frozen
 from .metrics import Unmeasurable
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ _SHOWN = 40
 _PLAIN = (str, bool, int, float)
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Frozen):
     """One answer per row. `values` are floats, whole numbers or truth values, or objects: words and None for a
     missing one. `strange` shows an answer that is none of these; then there are no values."""
 
@@ -35,8 +34,7 @@ class Column:
     strange: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Frozen):
     """All answers. `width` is the number of columns, also where they are too many to be told."""
 
     rows: int

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..domain.frozen import Frozen
 from ..domain.models import Version
 from ..domain.project import Gate, Project
 from ..errors import PodiumError
@@ -30,8 +30,7 @@ _TWO_MODELS_BYTES = 4 << 30
 _TABLE_COPIES = 8
 
 
-@dataclass(frozen=True, slots=True)
-class GateData:
+class GateData(Frozen):
     """The gate's rows."""
 
     frame: Any
@@ -53,8 +52,7 @@ class GateData:
         return len(self.truth)
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedModel:
+class JudgedModel(Frozen):
     """A version under judgement. `signature` is the model's own (inputs, outputs), None if it has none. `process`
     answers as long as it is not closed."""
 

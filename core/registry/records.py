@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, TypeVar, cast
 
+from ..domain.frozen import Frozen
 from ..domain.models import TAG_COMMIT, TAG_DIGEST, TAG_RUN, TAG_VERDICT, Version
 from ..domain.verdicts import Verdict
 from ..errors import NotFound, UsageError
@@ -28,8 +29,7 @@ RUN_BATCH = 500
 _KEPT_MLFLOW_TAGS = frozenset({"mlflow.runName", "mlflow.user", "mlflow.source.name", "mlflow.source.git.commit"})
 
 
-@dataclass(frozen=True, slots=True)
-class VersionRecord:
+class VersionRecord(Frozen):
     """A model version as the registry stores it, before its run's figures are added."""
 
     model: str

@@ -4,15 +4,15 @@ without a server) and `rest.py` (httpx, for a tracking server; it never imports 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
+from ..domain.frozen import Frozen
 from ..domain.models import MetricPoint, Model, Version
 
 
-@dataclass(frozen=True, slots=True)
-class TrackedRun:
+class TrackedRun(Frozen):
     """One MLflow run. Times are seconds since the epoch."""
 
     id: str

@@ -7,9 +7,9 @@ import signal
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from ..domain.frozen import Frozen
 from ..errors import MissingExtra, PodiumError, Unreachable
 
 TIMEOUT = 30.0
@@ -23,8 +23,7 @@ _SETTINGS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class GitResult:
+class GitResult(Frozen):
     code: int
     out: bytes
     err: str

@@ -8,9 +8,9 @@ import shutil
 import time
 from collections.abc import Collection, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from ..domain.frozen import Frozen
 from ..domain.scm import Commit
 from ..errors import NotFound, PodiumError, Refused, UsageError
 from . import hooks
@@ -22,8 +22,7 @@ _FORMAT = "%H%x00%an%x00%ct%x00%s%x00"
 CHECKOUT_TIMEOUT = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Repository:
+class Repository(Frozen):
     """`directory` is where it was opened (a project), `root` the top of its working tree, `git_dir` what all its
     worktrees share.
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from ..domain.frozen import Frozen
 from .histograms import Buckets, add, difference, quantile
 
 # The latency signals, and the quantile that each is.
 QUANTILES = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Frozen):
     """Totals since a proxy instance started: its requests, and those of them that failed."""
 
     requests: int
@@ -26,16 +26,14 @@ class Counts:
         return Counts(self.requests - before.requests, self.errors - before.errors)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Frozen):
     """Totals at one moment: counts by proxy instance and server slot, latencies by slot."""
 
     counts: Mapping[tuple[int, str], Counts] = field(default_factory=dict[tuple[int, str], Counts])
     latency: Mapping[str, Buckets] = field(default_factory=dict[str, Buckets])
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Frozen):
     """What some servers, for example those of one version, did between two readings."""
 
     requests: int

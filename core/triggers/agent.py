@@ -12,13 +12,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Self
 
 from ..adoption.settling import settle
 from ..config.latest import Latest
+from ..domain.frozen import Frozen
 from ..domain.project import Project
 from ..errors import ConfigError, JournalError, PodiumError
 from ..identity.account import whoami
@@ -35,8 +35,7 @@ MAX_RETRY_INTERVAL = 30.0
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Frozen):
     """A job that the agent does every `interval` seconds. `work` gets the current project and this thread's journal;
     `close` is called once, in the same thread, when the agent ends."""
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import plugins
 from ..domain.containers import REPLICA, USAGE, Container, EngineSnapshot, usage_series
+from ..domain.frozen import Frozen
 from ..domain.project import Environment, Project
 from ..domain.watching import Sample
 from ..journal import Journal
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Watched:
+class _Watched(Frozen):
     environment: Environment
     secrets: tuple[str, ...]
     watch: Watch

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from ..domain.frozen import Frozen
 from ..domain.project import Project
 from ..domain.runs import Trigger
 from ..errors import PodiumError
@@ -23,8 +23,7 @@ WHO = "podium watch"
 MAX_QUIET_SECONDS = 10.0  # seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Push:
+class Push(Frozen):
     pipeline: str
     branch: str
     commit: str

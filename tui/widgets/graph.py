@@ -6,11 +6,11 @@ What stands below needs something above it. The steps that the one under the cur
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from textual import events
 
 from ...core.domain import format as fmt
+from ...core.domain.frozen import Frozen
 from ...core.domain.runs import Run, Step, StepState
 from ...core.domain.verdicts import Verdict
 from .pane import Cell, fit_both_ends
@@ -19,8 +19,7 @@ from .table import Column, Table
 _NAME, _LONGEST_NAME = 18, 44
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Frozen):
     """A step and its place: `bracket` is `one`, `first`, `mid` or `last` of the steps on its level."""
 
     step: Step

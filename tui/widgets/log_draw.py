@@ -4,13 +4,13 @@ for."""
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual.strip import Strip
 
 from ...core.cockpit import LogLine
+from ...core.domain.frozen import Frozen
 from ...core.domain.text import one_line
 from ..glyphs import Glyphs
 from ..theme import Palette
@@ -25,8 +25,7 @@ _ROLES = ("run", "wait", "ok", "warn", "accent")
 Drawn = tuple[list[Segment], list[Segment]]
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Frozen):
     """What a line's look depends on. `hit` is the number of the line that a search stands on, `names` the cells for
     whose line it is, `owners` those whose lines they may be, in their order."""
 

@@ -6,16 +6,15 @@ Used by one pool thread at a time for reading; searches read an immutable copy b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
 from ...core.cockpit import Entry, Merged
+from ...core.domain.frozen import Frozen
 from .log_reader import MARGIN, MAX_MATCHES, Filtering, Reading, Window
 
 
-@dataclass(frozen=True, slots=True)
-class MergedLog:
+class MergedLog(Frozen):
     """`key` says whose logs these are: with the same key, other files are the same view with replicas come or gone.
     `files` are (name, path)."""
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
 from ...core.cockpit import LogFile, LogLine
+from ...core.domain.frozen import Frozen
 
 MARGIN = 200  # lines read beyond either end of what is asked for, so that a scrolled line is there before the next read
 MAX_MATCHES = 10_000  # matching lines kept; the newest ones win
 _BLOCK_LINES = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Frozen):
     """Part of a log: `lines[0]` is row `first` of `total`. `generation` says for which request; `note` is what a
     person must know."""
 

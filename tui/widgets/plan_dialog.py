@@ -8,7 +8,6 @@ overrides one that can be.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -17,6 +16,7 @@ from textual.content import Content
 from textual.widgets import Button, Input, Static
 
 from ...core.domain import format as fmt
+from ...core.domain.frozen import Frozen
 from ...core.domain.models import Version
 from ...core.domain.plans import Plan
 from ...core.domain.repair import Difference, Severity
@@ -26,8 +26,7 @@ from .confirm import DIALOG_CSS, Dialog
 MAX_METRICS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Frozen):
     """What a person gave who agreed; `confirmed` is the word that they typed."""
 
     why: str

@@ -6,7 +6,6 @@ Textual's DataTable renders every row when it is added (10 s for 100,000) and al
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from textual import events
@@ -14,14 +13,14 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
+from ...core.domain.frozen import Frozen
 from ...core.domain.text import one_line
 from .pane import Cell, Pane, Span, cells_of, fit, fit_both_ends, scrollbar
 
 Row = TypeVar("Row")
 
 
-@dataclass(frozen=True)
-class Column(Generic[Row]):
+class Column(Frozen, Generic[Row]):
     """`width` cells, plus a share `flex` of what is left over. Not shown while the table is narrower than
     `from_width`. `draw` takes the place of `cell` where what is shown depends on how many cells there are for it. With
     `both_ends` what does not fit is cut in its middle, not at its end; so is the title."""

@@ -4,10 +4,10 @@ nothing heavy."""
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ...domain.frozen import Frozen
 from ...domain.project import Environment, Project
 from ...errors import UsageError
 
@@ -15,8 +15,7 @@ LOCAL_SOCKET = "/var/run/docker.sock"
 _PORTS = {"ssh": 22, "tcp": 2376}
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Frozen):
     """Where an engine is."""
 
     scheme: str

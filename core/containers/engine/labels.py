@@ -4,9 +4,10 @@ leaves all others alone."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from ...domain.frozen import Frozen
 from ...identity.home import home_id
 
 __all__ = ["Labels", "home_id"]
@@ -42,8 +43,7 @@ DEPENDENCIES_ROLE = "dependencies"
 TRIAL_ROLE = "trial"
 
 
-@dataclass(frozen=True, slots=True)
-class Labels:
+class Labels(Frozen):
     """The labels of one thing of one project. `more` holds those of its role."""
 
     project: str

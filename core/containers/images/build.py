@@ -12,11 +12,11 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Any, cast
 
 from docker import errors as docker_errors
 
+from ...domain.frozen import Frozen
 from ...domain.text import clean
 from ...errors import PodiumError, RunFailed, Unreachable
 from ..engine.client import Engine
@@ -39,8 +39,7 @@ _ERROR_LINE = re.compile(r"\s*ERROR|.*no space left on device", re.IGNORECASE)
 _NOISE_LINE = re.compile(r"^( ---> (?!Using cache)|Removing intermediate container|Successfully (built|tagged))")
 
 
-@dataclass(frozen=True, slots=True)
-class BuildRequest:
+class BuildRequest(Frozen):
     """What to build."""
 
     context: Callable[[], Iterator[bytes]]
@@ -57,8 +56,7 @@ class BuildRequest:
     """Gives the build access to the network."""
 
 
-@dataclass(frozen=True, slots=True)
-class BuildResult:
+class BuildResult(Frozen):
     """The result of a build: `steps` counts the steps that ran or were cached, `cached` those that were cached;
     `seconds` is the duration of the whole build."""
 

@@ -5,14 +5,15 @@ the rest of Podium's Docker code."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from ...domain.frozen import Frozen
 
 Value = int | bytes
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
-@dataclass(frozen=True, slots=True)
-class Vertex:
+class Vertex(Frozen):
     """One step of a build in its latest state."""
 
     digest: str
@@ -29,16 +30,14 @@ class Vertex:
     """Why the step failed; empty if it did not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Frozen):
     """Output of a step's command. It may be cut anywhere, also within a line."""
 
     digest: str
     text: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class BuildProgress:
+class BuildProgress(Frozen):
     vertexes: list[Vertex] = field(default_factory=list[Vertex])
     outputs: list[Output] = field(default_factory=list[Output])
 

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from ...beneath import Directory, walk
+from ...domain.frozen import Frozen
 from ...domain.text import clean
 from ...errors import RunFailed
 
@@ -22,8 +23,7 @@ _CHUNK_BYTES = 1024 * 1024
 _WHITEOUT = ".wh."
 
 
-@dataclass(frozen=True, slots=True)
-class _SourceFile:
+class _SourceFile(Frozen):
     """A file of this machine, found when the context is put together and opened when it is sent."""
 
     root: Path

@@ -9,14 +9,14 @@ import contextlib
 import os
 import re
 import time
-from dataclasses import dataclass
 from pathlib import Path
+
+from ...domain.frozen import Frozen
 
 _HOST_ROOT = Path("/")
 
 
-@dataclass(frozen=True, slots=True)
-class Counters:
+class Counters(Frozen):
     """A reading of a container's counters: `at` is its time (seconds of a monotonic clock), `cpu` the seconds used
     since the container began, `memory` the bytes without what the kernel would free on demand, `received` and `sent`
     the bytes since the container began."""
@@ -72,8 +72,7 @@ class Cgroup:
         self.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(Frozen):
     version: int
     files: tuple[Path, Path, Path]
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
+from ...domain.frozen import Frozen
 from ..engine import labels as names
 from ..engine.address import Address
 from ..engine.connections import LOOK_TIMEOUT, shared
@@ -21,8 +21,7 @@ _FRESH_SECONDS = 0.3
 _PAUSE_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class ListedContainer:
+class ListedContainer(Frozen):
     """A container as the engine's list has it: less than `domain.containers.Container`, for which each container is
     inspected, but with every label, and with the address that it was created with."""
 

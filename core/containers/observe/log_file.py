@@ -9,10 +9,10 @@ import fcntl
 import os
 import re
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...closing import Closing
+from ...domain.frozen import Frozen
 from ...logs.format import CONTINUED_MARKS, MARKS, TIME_BYTES, seconds_of, written_time
 from ...logs.masking import Masker
 
@@ -28,8 +28,7 @@ _HEADER_BYTES = 8
 _ENGINE_TIME_BYTES = 31
 
 
-@dataclass(frozen=True, slots=True)
-class LogPosition:
+class LogPosition(Frozen):
     """How far a log was read: `since` is a time shortly before the newest line, and `times` holds the times of all
     lines from then on in their order. A container's two streams may be slightly out of order; the engine returns the
     lines since a given time in the same order again."""

@@ -11,10 +11,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
 from ...domain.containers import Container, EngineSnapshot
+from ...domain.frozen import Frozen
 from ...errors import PodiumError
 from ..engine.client import Engine
 from ..engine.stream import CHUNK_BYTES, Stream
@@ -24,8 +24,7 @@ MEASURE_INTERVAL = 1.0
 _MAX_ANSWER_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Frozen):
     """What one container used in the last second: share of one core, bytes of memory, bytes/s received, bytes/s
     sent."""
 

@@ -4,12 +4,13 @@ points of `podium.drivers` (`core/plugins.py` finds them all)."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from ... import plugins
 from ...domain.delivery import Replica
+from ...domain.frozen import Frozen
 from ...domain.project import Environment, Project
 
 if TYPE_CHECKING:
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class DriverContext:
+class DriverContext(Frozen):
     """The environment that a driver works for."""
 
     project: Project
@@ -38,8 +38,7 @@ class DriverContext:
     """Seconds that a change waits for an engine that does not answer; 0 for callers that only read."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicaSpec:
+class ReplicaSpec(Frozen):
     """What a driver starts a replica from."""
 
     id: str
@@ -82,8 +81,7 @@ class ReplicaSpec:
     """Variables that are added to the replica's environment."""
 
 
-@dataclass(frozen=True, slots=True)
-class StartedReplica:
+class StartedReplica(Frozen):
     """A replica that was just started: pid and start time of a process, or the ids of container and image for
     drivers with an engine. It answers at `address`, on the port of its spec."""
 
@@ -109,8 +107,7 @@ class StartedReplica:
         return f"container {self.container[:12]}, {self.address}" if self.container else f"pid {self.pid}"
 
 
-@dataclass(frozen=True, slots=True)
-class OwnedNames:
+class OwnedNames(Frozen):
     """The names of what belongs to an environment on an engine, besides its replicas."""
 
     network: str = ""

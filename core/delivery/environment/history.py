@@ -4,10 +4,10 @@ back, and how long that takes."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from typing import Self
 
 from ...domain.delivery import Deployment, How, Stopped
+from ...domain.frozen import Frozen
 from ...domain.models import CHAMPION
 from ...domain.project import Project
 from ...domain.rollout import RolloutState
@@ -34,8 +34,7 @@ def _holds(stopped: Stopped, current: Deployment | None) -> bool:
     return stopped.deployment == (current.id if current else None)
 
 
-@dataclass(frozen=True, slots=True)
-class EnvironmentHistory:
+class EnvironmentHistory(Frozen):
     """What the ledger said of an environment when it was read, for one question."""
 
     environment: str

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Self
 
+from ...domain.frozen import Frozen
 from ...domain.models import Version
 from ...journal import Journal
 
 
-@dataclass(frozen=True, slots=True)
-class RegistryView:
+class RegistryView(Frozen):
     """A model's versions and aliases as the journal last saw them. `empty` means that it knows no version at all.
 
     Each version is read when it is asked for, and once.

@@ -10,10 +10,10 @@ import re
 import shutil
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path, PurePath
 
+from ...domain.frozen import Frozen
 from ...errors import MissingExtra, Unreachable
 
 BACKEND = "replicas"
@@ -42,8 +42,7 @@ _ERRORS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class BackendServer:
+class BackendServer(Frozen):
     """One replica in the proxy's configuration: `weight` is 0..100, and 0 gets no new request."""
 
     slot: str
@@ -57,8 +56,7 @@ class BackendServer:
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class ProxyLayout:
+class ProxyLayout(Frozen):
     """The configuration that the proxy of an environment should have."""
 
     bind: str
@@ -66,8 +64,7 @@ class ProxyLayout:
     servers: tuple[BackendServer, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ServerStat:
+class ServerStat(Frozen):
     """One line of `show stat`. Counters run from the proxy's start."""
 
     kind: str

@@ -7,9 +7,9 @@ lost. A part that fails is reported and does not keep the others from being done
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 
 from ...domain.delivery import Replica
+from ...domain.frozen import Frozen
 from ...domain.repair import Difference, DifferenceKind
 from ...errors import Interrupted, PodiumError
 from ..environment import history
@@ -17,8 +17,7 @@ from ..environment.runtime import EnvironmentRuntime
 from . import parts
 
 
-@dataclass(frozen=True, slots=True)
-class RepairPart:
+class RepairPart(Frozen):
     """One part of a repair: the kinds of differences that it repairs, and the function that does it."""
 
     kinds: tuple[DifferenceKind, ...]

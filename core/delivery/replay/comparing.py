@@ -7,9 +7,9 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
+from ...domain.frozen import Frozen
 from ...domain.replay import DEFAULT_TOLERANCE
 
 # How far the sum of a row of probabilities may be from 1: float32 models round.
@@ -21,8 +21,7 @@ _MAX_READ_LENGTH, _MAX_SHOWN_LENGTH = 5000, 300  # characters of a message that 
 _Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerComparison:
+class AnswerComparison(Frozen):
     """The comparison of one request's answers: `identical` + `close` + `differing` = `rows`."""
 
     rows: int = 0

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from ...domain.frozen import Frozen
 from ...domain.replay import ReplayLimits
 from ...domain.verdicts import CheckResult, Verdict
 from .sending import CANDIDATE, CHAMPION, AnswerPair, ReplayAnswers
@@ -22,8 +23,7 @@ MIN_TIMES = 60
 _MAX_WORDS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Slowdown:
+class Slowdown(Frozen):
     """The candidate's 95th percentile divided by the champion's, minus 1: `value`, with `low` and `high` as its 95 %
     confidence interval. `times` pairs were measured."""
 
@@ -33,8 +33,7 @@ class Slowdown:
     times: int
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Frozen):
     """All counts and measurements of a report, as domain/replay.py defines them."""
 
     requests: int = 0

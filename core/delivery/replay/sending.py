@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ...domain.frozen import Frozen
 from ...serving.captures import Captured
 from .comparing import AnswerComparison, compare, words
 
@@ -33,8 +34,7 @@ class TimedTransport(Protocol):
     ) -> tuple[int, bytes, float]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Frozen):
     """Where a side answers: directly, or through the transport `through`."""
 
     host: str
@@ -42,8 +42,7 @@ class Endpoint:
     through: TimedTransport | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayAnswer:
+class ReplayAnswer(Frozen):
     """One answer. `status` is 0 if none came; `problem` is then the reason."""
 
     status: int
@@ -56,8 +55,7 @@ class ReplayAnswer:
         return self.status == _OK
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerPair:
+class AnswerPair(Frozen):
     """The result of one request to both sides."""
 
     champion_status: int

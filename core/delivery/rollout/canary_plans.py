@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ...domain.delivery import CanaryRequest, CanaryState, CanaryStatus, no_canary
 from ...domain.format import when
+from ...domain.frozen import Frozen
 from ...domain.plans import Change, Plan
 from ...domain.project import Environment, Project
 from ...domain.verdicts import Verdict
@@ -16,8 +16,7 @@ from ...journal import Journal
 from . import canary
 
 
-@dataclass(frozen=True, slots=True)
-class _RequestWording:
+class _RequestWording(Frozen):
     """How one request is worded. `title` has the environment as `{0}` and the canary's version as `{1}`, `command`
     the environment as `{0}`."""
 

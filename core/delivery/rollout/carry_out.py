@@ -8,9 +8,10 @@ more, since the world may have changed. Only then the ledger gets its row and th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ...domain.delivery import Deployment, How
+from ...domain.frozen import Frozen
 from ...domain.plans import Plan
 from ...domain.runs import Trigger
 from ...errors import Refused, UsageError
@@ -24,8 +25,7 @@ from .recovery import recover_all
 from .rollout import Rollout
 
 
-@dataclass(frozen=True, slots=True)
-class RolloutRequest:
+class RolloutRequest(Frozen):
     """What was asked of a rollout."""
 
     how: How

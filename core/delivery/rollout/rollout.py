@@ -7,10 +7,11 @@ anything half done. The version that served before is never stopped before the n
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ...domain.delivery import Deployment, DeploymentState
+from ...domain.frozen import Frozen
 from ...domain.rollout import (
     CLEAN_UP,
     DRAIN,
@@ -31,8 +32,7 @@ from .abort import abort
 from .aliases import AliasProcess
 
 
-@dataclass(frozen=True, slots=True)
-class Phase:
+class Phase(Frozen):
     """One phase: the name under which the ledger records it when it is finished, and the function that carries it
     out."""
 

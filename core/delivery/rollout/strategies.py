@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from ...domain.frozen import Frozen
 from ...domain.project import Strategy
 
 FULL_SHARE = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Frozen):
     """`weights` by replica id (0..100). `share` is the new version's percentage. The stage is analysed for `hold`
     seconds before the next one."""
 

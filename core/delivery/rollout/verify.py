@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from ... import plugins
 from ...domain.delivery import Replica
+from ...domain.frozen import Frozen
 from ...domain.text import clean
 from ...errors import PodiumError, RunFailed
 from ...serving import captures
@@ -34,8 +34,7 @@ def example(files: Path) -> bytes | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Frozen):
     """What a new replica has to predict before it gets traffic; `words` is what errors call it. An own example has to
     be answered with 200; a request that another version answered may be refused, but not fail."""
 

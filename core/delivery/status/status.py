@@ -6,9 +6,10 @@ does not answer is reported, not raised.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ...domain.delivery import EnvironmentStatus, Replica, ReplicaState
+from ...domain.frozen import Frozen
 from ...domain.project import Environment, Project
 from ...domain.repair import Difference
 from ...errors import PodiumError, Unreachable
@@ -29,8 +30,7 @@ _START_SECONDS = 5.0
 _NOT_KNOWN = "the engine that would know does not answer"
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedEnvironment:
+class ObservedEnvironment(Frozen):
     """An environment as it is now. `trouble` says why that could not be determined, empty if it could; `replicas`
     are the rows with their actual state."""
 

@@ -12,10 +12,10 @@ import sqlite3
 import stat
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from ...domain.frozen import Frozen
 from ...errors import RunFailed
 
 # Made by tools as a side effect of running, and different each time: neither input nor output of anything.
@@ -28,8 +28,7 @@ _CHUNK_BYTES = 1 << 20
 _YIELD_BYTES = 64 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class FileEntry:
+class FileEntry(Frozen):
     """One thing at or below a path. `path` is relative to it (empty: the path itself). `kind` is file, link or
     directory (only if empty). `digest` is the content's SHA-256, or a link's target. `mode` holds the permission
     bits."""

@@ -12,17 +12,17 @@ import os
 import stat
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ...beneath import Directory, LinkRefused, led_to, settled, walk, within
+from ...domain.frozen import Frozen
 from ...errors import RunFailed
 from .hashing import FileEntry, FileHashes, locate, unwanted
 
 OnFile = Callable[[str, Directory, str, os.stat_result], None]
 
 
-@dataclass(frozen=True, slots=True)
-class OutputLocation:
+class OutputLocation(Frozen):
     """Says where an output is."""
 
     top: str
@@ -40,8 +40,7 @@ class OutputLocation:
         return "/".join(filter(None, (self.shown, inner)))
 
 
-@dataclass(frozen=True, slots=True)
-class Outputs:
+class Outputs(Frozen):
     """Reads outputs below one directory."""
 
     root: str

@@ -16,10 +16,11 @@ import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from pathlib import Path
 
 from ...domain.containers import step_key
+from ...domain.frozen import Frozen
 from ...domain.project import Project
 from ...errors import JournalError, RunFailed
 from ..graph import PlannedStep
@@ -37,8 +38,7 @@ _SAVE_INTERVAL = 0.5
 _MIN_SECRET_LENGTH = 8
 
 
-@dataclass(frozen=True, slots=True)
-class StoredResult:
+class StoredResult(Frozen):
     """What a successful step stored under a key. `outputs` maps each declared path to what was at and below it."""
 
     key: str
@@ -48,8 +48,7 @@ class StoredResult:
     outputs: Mapping[str, Sequence[FileEntry]]
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreResult:
+class RestoreResult(Frozen):
     """`files` were restored; `aside` of them were in the way with other content and were moved to a directory of the
     run."""
 

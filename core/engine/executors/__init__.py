@@ -4,11 +4,11 @@ packages add theirs as entry points of `podium.executors` (CONTRIBUTING.md shows
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ... import plugins
+from ...domain.frozen import Frozen
 from ...domain.project import ContainerSpec, Project
 
 if TYPE_CHECKING:
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from ..graph import PlannedStep
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Frozen):
     """One attempt at a step, as an executor gets it. Executors that take the command elsewhere need the fields from
     `base` on."""
 
@@ -55,8 +54,7 @@ class Task:
     """How much lower its priority is than that of what serves, as nice(1) counts."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutorContext:
+class ExecutorContext(Frozen):
     """What an executor may use to compute its part of a key. It calls `breathe` while it waits; an exception that
     this raises ends the wait."""
 

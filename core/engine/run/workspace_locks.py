@@ -12,16 +12,15 @@ import json
 import os
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from fnmatch import fnmatch
 from itertools import takewhile
 from pathlib import Path
 
+from ...domain.frozen import Frozen
 from ..graph import PlannedStep
 
 
-@dataclass(frozen=True, slots=True)
-class RunPaths:
+class RunPaths(Frozen):
     """What a run writes, and what it reads: paths below the project, or patterns."""
 
     written: tuple[str, ...]

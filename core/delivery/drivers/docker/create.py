@@ -7,12 +7,13 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any
 
 from ....containers import Labels
 from ....containers.engine import labels as names
+from ....domain.frozen import Frozen
 from ....domain.project import Environment, Project
 from ....serving.image.recipe import CAPTURE, MODEL, PORT, PYTHON, USER
 from ...host.paths import numbered, safe
@@ -44,8 +45,7 @@ _RELAY_MEMORY_BYTES = 128 << 20
 _WAIT_PROGRAM = "import threading; threading.Event().wait()"
 
 
-@dataclass(frozen=True, slots=True)
-class EngineNames:
+class EngineNames(Frozen):
     """The names of an environment's things on an engine. Their suffix distinguishes two checkouts of a project."""
 
     project: Project
@@ -74,8 +74,7 @@ class EngineNames:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerRecipe:
+class ContainerRecipe(Frozen):
     """One container to create, in the terms of the engine's API. `stamp` identifies the recipe and is stored in a
     label."""
 

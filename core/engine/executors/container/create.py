@@ -8,12 +8,12 @@ import os
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .... import priority
 from ....containers.engine.labels import ATTEMPT, RUN, STEP, STEP_ROLE, Labels
+from ....domain.frozen import Frozen
 from .mounts import Mount, mounts, on_this_machine
 from .spec import ContainerStepSpec
 from .wrapper import ENTRYPOINT
@@ -33,8 +33,7 @@ _SHARED_MEMORY_BYTES = 1 << 30
 _BLKIO_WEIGHT = 500
 
 
-@dataclass(frozen=True, slots=True)
-class EngineFacts:
+class EngineFacts(Frozen):
     """What the description depends on besides the step. `copies`: the engine is on another machine, so nothing can
     be mounted."""
 

@@ -24,8 +24,9 @@ A step that failed is explained by the first row that holds (`explain`):
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+
+from ....domain.frozen import Frozen
 
 
 class ContainerExitCode(IntEnum):
@@ -51,8 +52,7 @@ class ContainerExitCode(IntEnum):
 SIGNAL_BASE = 128
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerEnd:
+class ContainerEnd(Frozen):
     """How a container ended, as the engine has it."""
 
     exit_code: int
@@ -68,8 +68,7 @@ class ContainerEnd:
     """Whether the engine was away for a while, and so may have ended it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Frozen):
     """Why a step failed, if it was not simply its command; empty if the exit code says it."""
 
     error: str = ""

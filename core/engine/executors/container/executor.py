@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ....beneath import Directory
@@ -16,6 +15,7 @@ from ....child import adopt_orphans
 from ....containers.engine import address as addresses
 from ....containers.engine import unix_http
 from ....containers.engine.address import Address
+from ....domain.frozen import Frozen
 from ....domain.project import ContainerSpec
 from ....errors import RunFailed
 from ... import environment, orphans
@@ -34,8 +34,7 @@ POLL_INTERVAL = 0.05
 SUPERVISOR_MODULE = "podium.core.engine.executors.container.supervisor"
 
 
-@dataclass(frozen=True, slots=True)
-class _Build:
+class _Build(Frozen):
     digest: str
     files: tuple[BuildFile, ...]
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import tarfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from ....beneath import Directory
@@ -15,6 +14,7 @@ from ....containers.engine.errors import own_files
 from ....containers.engine.labels import HOME, ROLE, Labels, home_id
 from ....containers.images import build, registry, store
 from ....containers.images.context import EPOCH, exactly
+from ....domain.frozen import Frozen
 from ....errors import NotFound
 from .spec import BuildFile, ContainerStepSpec
 
@@ -26,8 +26,7 @@ _KEPT_BUILDS = 3
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class ReadyImage:
+class ReadyImage(Frozen):
     """An image that is on the engine. `digest` represents its content in keys; `words` name it for people."""
 
     image_id: str

@@ -3,15 +3,15 @@ MLflow or in a file means the same inside and outside."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from ....domain.frozen import Frozen
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(Frozen):
     path: Path
     writable: bool
 

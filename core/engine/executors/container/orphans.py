@@ -6,13 +6,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ....containers.engine.client import Engine
 from ....containers.engine.labels import HOME, PROJECT, ROLE, RUN, STEP, STEP_ROLE, home_id
 from ....containers.images import store
+from ....domain.frozen import Frozen
 from ....domain.runs import RunState
 from ....errors import NotFound, PodiumError
 from ....journal import Journal
@@ -30,8 +30,7 @@ UNKNOWN_RUN_SECONDS = 60.0
 SHELL_IMAGE_SECONDS = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Orphan:
+class Orphan(Frozen):
     """A container of a step, as the engine lists it."""
 
     id: str

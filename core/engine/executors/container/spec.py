@@ -4,15 +4,15 @@ line."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from ....containers.engine.address import Address
+from ....domain.frozen import Frozen
 from ....domain.project import ContainerSpec
 
 
-@dataclass(frozen=True, slots=True)
-class BuildFile:
+class BuildFile(Frozen):
     """One thing of a build directory, as it was when its hash was taken: `path` is relative to it, `kind` is file,
     link or directory."""
 
@@ -21,8 +21,7 @@ class BuildFile:
     executable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerStepSpec:
+class ContainerStepSpec(Frozen):
     """One attempt at a step in a container."""
 
     address: Address
