@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from . import plugins
+from .domain import format as fmt
 from .domain.attention import Need, needs
 from .domain.containers import EngineSnapshot
 from .domain.delivery import EnvironmentStatus
 from .domain.models import CHALLENGER, Version
 from .domain.project import Project
 from .domain.verdicts import VersionVerdict
+from .domain.watching import AgentStatus, Trouble
 from .errors import Problem
 from .journal import Journal
 
 MAX_RUNS = 50
 """How many of the newest runs are looked at; older ones that are not over are looked at as well."""
 MAX_ALERTS = 20
+MIN_SPACE_BYTES = 100_000_000
+"""Less than this and the journal, a log or a model may not be written any more."""
+MIN_FILES = 100
 
 
 def gather(
@@ -36,7 +44,7 @@ def gather(
         runs=sorted(runs.values(), key=lambda run: -run.id),
         environments=environments,
         alerts=journal.alerts.recent(MAX_ALERTS),
-        agent=journal.agent.status(),
+        agent=agent_status(project.state, journal),
         versions=() if challenger is None else (challenger,),
         verdicts={} if challenger is None else _verdicts(journal, challenger),
         now=time.time(),
@@ -44,6 +52,27 @@ def gather(
         problems=[str(each) for each in problems],
         removed=removed(project, journal),
     )
+
+
+def agent_status(state: Path, journal: Journal) -> AgentStatus:
+    """Returns what the journal says of the agent, and whether the disk is full: then the agent cannot say it."""
+    status, full = journal.agent.status(), full_disk(state)
+    return replace(status, troubles=(*status.troubles, Trouble("disk", full))) if full else status
+
+
+def full_disk(state: Path) -> str:
+    """Returns in words that the disk of the state directory has no room; empty if it has, and if that cannot be told.
+    Without figures, so that it stays the same while it does."""
+    try:
+        disk = os.statvfs(state)
+    except OSError:
+        return ""
+    if disk.f_blocks and disk.f_bavail * disk.f_frsize < MIN_SPACE_BYTES:
+        free = f"less than {fmt.size(MIN_SPACE_BYTES)} are free on the disk of {state}"
+        return f"{free}: remove something, or nothing can be written"
+    if disk.f_files and disk.f_favail < MIN_FILES:
+        return f"the disk of {state} has no room for more files: remove some, or nothing can be written"
+    return ""
 
 
 def removed(project: Project, journal: Journal) -> dict[str, int]:

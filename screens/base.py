@@ -25,6 +25,7 @@ from ..tui.context import Context
 from ..tui.glyphs import Glyphs
 from ..tui.pool import CHANGE, SLOW
 from ..tui.queries import AGENT, PROJECT, ProjectView, Query
+from ..tui.screens import BY_NAME as SCREENS
 from ..tui.store import Snapshot, Store
 from ..tui.widgets.footer import Footer
 from ..tui.widgets.header import Header, stale_words
@@ -319,6 +320,12 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
             pane.styles.height = cells
         for node in self.query(".-zoom"):
             node.remove_class("-zoom")
+
+    def do_agent(self) -> None:
+        self.podium.go("overview")
+        screen = SCREENS["agent"].make()
+        screen.fit(*self.app.size)
+        self.app.push_screen(screen)
 
     def do_help(self) -> None:
         from ..tui.widgets.help import HelpScreen

@@ -42,6 +42,7 @@ _MARKS = {
     Reason.CANARY: ("stop", "warn"),
     Reason.APPROVAL: ("wait", "wait"),
     Reason.AGENT: ("warn", "warn"),
+    Reason.TROUBLE: ("warn", "warn"),
     Reason.FAILED: ("bad", "bad"),
     Reason.INTERRUPTED: ("cut", "warn"),
     Reason.CHALLENGER: ("point", "run"),
@@ -364,6 +365,8 @@ class OverviewScreen(PodiumScreen):
         elif isinstance(current, Need):
             if current.run_id is not None:
                 self.podium.go_to_run(current.run_id)
+            elif current.reason in (Reason.TROUBLE, Reason.AGENT):
+                self.do_agent()
             elif current.reason in _TARGETS:
                 target = _TARGETS[current.reason]
                 screen = self.podium.go(target)

@@ -222,6 +222,11 @@ ACTIONS: tuple[Action, ...] = (
         footer=13,
     ),
     Action(
+        id="agent", keys=("a",), label="agent, schedules, audit",
+        help="Show what the agent cannot do, when schedules come next, and who did what", group="Screens",
+        refuse=when.off_the_agent,
+    ),
+    Action(
         id="zoom", keys=("plus",), label="zoom", help="Give the focused pane the whole screen, and back",
         group="Screens", footer=12,
     ),

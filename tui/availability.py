@@ -34,6 +34,10 @@ def openable(context: Context) -> str:
     return "" if context.rows or context.pane == "log" else "nothing is under the cursor"
 
 
+def off_the_agent(context: Context) -> str:
+    return "it is on screen" if context.screen == "agent" else ""
+
+
 def run(context: Context) -> str:
     return "" if context.find(Run) is not None else NO_RUN
 

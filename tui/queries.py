@@ -19,6 +19,7 @@ from .pool import FAST, SLOW
 # Kept short of what the journal does for a page of 50 among 100,000 (20 ms), so that a refresh never holds the
 # interpreter for long.
 RUNS_PAGE = 200
+AUDIT_PAGE = 500
 SIGNAL_SECONDS = 900
 USAGE_POINTS = 60
 USAGE_SECONDS = 120
@@ -84,6 +85,8 @@ AGENT = Query("agent", lambda cockpit: cockpit.agent.status(), every=0.5)
 ENVIRONMENTS = Query("environments", lambda cockpit: tuple(cockpit.environments.list()), every=0.5, lane=SLOW)
 VERSIONS = Query("versions", lambda cockpit: tuple(cockpit.models.versions()), every=1.0)
 MODELS = Query("models", lambda cockpit: tuple(cockpit.models.list()), every=1.0)
+SCHEDULES = Query("schedules", lambda cockpit: tuple(cockpit.agent.schedules()), every=1.0)
+AUDIT = Query("audit", lambda cockpit: tuple(cockpit.project.audit(limit=AUDIT_PAGE)), every=1.0)
 ALERTS = Query("alerts", lambda cockpit: tuple(cockpit.environments.alerts(limit=20)), every=1.0)
 SNAPSHOTS = Query("snapshots", lambda cockpit: tuple(cockpit.containers.snapshots()), every=0.25)
 VERDICTS = Query("verdicts", lambda cockpit: cockpit.models.verdicts(), every=1.0)

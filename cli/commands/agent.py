@@ -1,19 +1,20 @@
-"""watch: the agent, in the foreground or in the background."""
+"""watch and schedules: the agent, in the foreground or in the background, and when it starts runs by itself."""
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 import typer
 
 from ...core.cockpit import Cockpit
-from ...core.domain.format import ago, moment
+from ...core.domain.format import ago, local, moment, until
 from ...core.domain.text import clean
-from ...core.domain.watching import AgentStatus
+from ...core.domain.watching import AgentStatus, ScheduleStatus
 from ...core.errors import UsageError
 from ..options import Output
 from ..text import diagnostics, output, shapes
-from ..text.output import Format
+from ..text.output import Column, Format
 
 
 def watch(
@@ -55,6 +56,55 @@ def watch(
     return diagnostics.DONE
 
 
+_SCHEDULES = (
+    Column("PIPELINE"),
+    Column("SCHEDULE (UTC)"),
+    Column("NEXT"),
+    Column("IN"),
+    Column("LAST RUN"),
+    Column("HELD BY", flexible=True),
+)
+
+
+def schedules(cockpit: Cockpit, output_format: Output = Format.TABLE) -> int:
+    """List the schedules, the next one first: when it comes (local time), how its last run ended, and what keeps it
+    from starting a run.
+
+    \b
+    Example:
+      podium schedules -o json
+    """
+    found, now = cockpit.agent.schedules(), time.time()
+    cells = [
+        (
+            each.pipeline,
+            each.schedule,
+            local(each.next),
+            until(each.next, now),
+            _last_run(each),
+            "; ".join([*each.held, *([f"missed since {local(each.missed)}"] if each.missed else [])]),
+        )
+        for each in found
+    ]
+    output.rows(output_format, _SCHEDULES, cells, map(shapes.schedule, found))
+    if not found:
+        diagnostics.note("no pipeline has a schedule (`on: {schedule: …}`)", style="dim")
+    return diagnostics.DONE
+
+
+def _last_run(status: ScheduleStatus) -> str:
+    run = status.run
+    return "" if run is None else f"run {run.id} {run.state.value} {ago(run.ended or run.started or run.created)}"
+
+
+def _troubles(agent: AgentStatus) -> list[tuple[str, str]]:
+    """Returns what the agent cannot do, a line each."""
+    return [
+        ("trouble", clean(f"{each.subject}: {each.words}{f', since {local(each.at)}' if each.at else ''}"))
+        for each in agent.troubles
+    ]
+
+
 def _status(agent: AgentStatus, output_format: Format) -> int:
     if output_format is Format.JSON:
         output.document(shapes.agent(agent))
@@ -69,9 +119,11 @@ def _status(agent: AgentStatus, output_format: Format) -> int:
                 ("heartbeat", ago(agent.heartbeat)),
                 ("message", agent.message),
                 *([("trouble", clean(agent.trouble))] if agent.trouble else []),
+                *_troubles(agent),
             ]
         )
     else:
+        output.pairs(_troubles(agent))
         diagnostics.note(f"the agent is not running{f': {clean(agent.message)}' if agent.message else ''}")
         diagnostics.hint("`podium watch --daemon` starts it")
     return diagnostics.DONE if agent.alive else diagnostics.NOT_FOUND

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ...core.domain.repair import Difference
     from ...core.domain.runs import Run, Step
     from ...core.domain.verdicts import GateReport, VersionVerdict
-    from ...core.domain.watching import AgentStatus, Finding
+    from ...core.domain.watching import AgentStatus, AuditCheck, AuditEntry, Finding, ScheduleStatus
     from ...core.errors import Problem
 
 
@@ -413,6 +413,9 @@ def agent(status: AgentStatus) -> dict[str, Any]:
         "heartbeat": moment(status.heartbeat),
         "message": status.message,
         "trouble": status.trouble,
+        "troubles": [
+            {"subject": each.subject, "words": each.words, "since": moment(each.at)} for each in status.troubles
+        ],
     }
 
 
@@ -422,6 +425,38 @@ def finding(finding: Finding) -> dict[str, Any]:
         "subject": finding.subject,
         "message": finding.message,
         "hint": finding.hint,
+    }
+
+
+def schedule(status: ScheduleStatus) -> dict[str, Any]:
+    return {
+        "pipeline": status.pipeline,
+        "schedule": status.schedule,
+        "next": moment(status.next),
+        "missed": moment(status.missed),
+        "held": list(status.held),
+        "run": None if status.run is None else run(status.run),
+    }
+
+
+def audit_entry(entry: AuditEntry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "at": moment(entry.at),
+        "who": entry.who,
+        "action": entry.action,
+        "subject": entry.subject,
+        "why": entry.why,
+        "digest": entry.digest,
+    }
+
+
+def audit_check(check: AuditCheck) -> dict[str, Any]:
+    return {
+        "intact": check.intact,
+        "entries": check.entries,
+        "head": check.head,
+        "problems": list(check.problems),
     }
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .opened import OpenProject
 
 if TYPE_CHECKING:
-    from ..domain.watching import AgentStatus
+    from ..domain.watching import AgentStatus, ScheduleStatus
 
 
 class Agent:
@@ -17,8 +19,19 @@ class Agent:
         self._opened = opened
 
     def status(self) -> AgentStatus:
-        """Returns whether the agent is running, where, and since when."""
-        return self._opened.journal.agent.status()
+        """Returns whether the agent is running, where, since when, and what it cannot do."""
+        from ..attention import agent_status
+
+        return agent_status(self._opened.state, self._opened.journal)
+
+    def schedules(self) -> Sequence[ScheduleStatus]:
+        """Returns every schedule of podium.yaml with its next time, its last run and what keeps it; the next one
+        first."""
+        from ..triggers.schedules import statuses
+
+        opened = self._opened
+        broken = opened.latest.error() is not None
+        return statuses(opened.config, opened.journal, time.time(), broken=broken)
 
     def run(self) -> None:
         """Runs the agent in this process until it is stopped. Raises Refused if another one is running."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..domain.delivery import EnvironmentStatus
     from ..domain.plans import Plan
     from ..domain.project import Project
-    from ..domain.watching import AuditEntry, Finding
+    from ..domain.watching import AuditCheck, AuditEntry, AuditFilter, Finding
     from ..errors import Problem
 
 
@@ -69,9 +69,27 @@ class ProjectFiles:
 
         return gather(self._opened.config, self._opened.journal, environments, problems=self.problems)
 
-    def audit(self, *, limit: int = 50, before: int | None = None) -> Sequence[AuditEntry]:
-        """Returns the audit's entries with an id below `before`, newest first."""
-        return self._opened.journal.audit.page(limit=limit, before=before)
+    def audit(
+        self, *, limit: int | None = 50, before: int | None = None, only: AuditFilter | None = None
+    ) -> Sequence[AuditEntry]:
+        """Returns the audit's entries with an id below `before`, newest first; `limit` None is all of them. Raises
+        NotFound if `only` names an environment that neither podium.yaml nor the audit knows."""
+        found = self._opened.journal.audit.page(limit, before, only)
+        if not found and before is None and only is not None and only.environment:
+            from ..domain.watching import AuditFilter
+
+            if not self._opened.journal.audit.page(1, only=AuditFilter(environment=only.environment)):
+                self._opened.config.environment(only.environment)
+        return found
+
+    def check_audit(self, known: tuple[int, str] | None = None) -> AuditCheck:
+        """Computes the audit's whole chain again; returns where it is broken. `known` is a head that was kept
+        elsewhere, as (number, digest)."""
+        from ..domain.watching import AuditCheck
+
+        audit = self._opened.journal.audit
+        number, digest = audit.head()
+        return AuditCheck(number, digest, tuple(audit.verify(known)))
 
     def doctor(self) -> Sequence[Finding]:
         """Examines everything that the project depends on; returns the problems and what to do about them."""

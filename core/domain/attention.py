@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from . import format as fmt
@@ -29,6 +29,7 @@ class Reason(StrEnum):
     CANARY = "canary"  # a canary is paused, or waits for a decision
     APPROVAL = "approval"
     AGENT = "agent"  # the agent is gone
+    TROUBLE = "trouble"  # the agent cannot do something
     FAILED = "failed"
     INTERRUPTED = "interrupted"
     CONFIG = "config"  # podium.yaml cannot be used
@@ -76,6 +77,7 @@ def needs(
     found += _of_runs(runs, now)
     found += _of_alerts(alerts)
     found += _of_agent(agent, now)
+    found += _of_troubles(agent, {need.environment for need in found if need.reason in (Reason.ENGINE, Reason.DOWN)})
     found += _of_versions(versions, verdicts or {}, _under_way(runs, environments))
     return sorted(found, key=lambda need: need.urgency)
 
@@ -146,6 +148,13 @@ def _of_agent(agent: AgentStatus | None, now: float) -> Iterator[Need]:
         age = fmt.age(agent.heartbeat, now) if agent.heartbeat else ""
         seen = f", last seen {'just now' if age == 'now' else f'{age} ago'}" if age else ""
         yield Need(2, Reason.AGENT, "agent", f"is gone{seen}: nothing is healed or triggered", WATCH_COMMAND)
+
+
+def _of_troubles(agent: AgentStatus | None, told: Collection[str]) -> Iterator[Need]:
+    """Yields what the agent cannot do; of environments that are `told` already the cause is known."""
+    for trouble in agent.troubles if agent is not None else ():
+        if trouble.subject not in told:
+            yield Need(1, Reason.TROUBLE, trouble.subject, trouble.words, "podium watch --status")
 
 
 class _UnderWay(Frozen):

@@ -1,8 +1,9 @@
-"""Reads lengths of time (`50ms`, `20m`, `1h30m`) and shares (`20%`), in podium.yaml as on the command line."""
+"""Reads lengths of time (`50ms`, `20m`, `1h30m`), moments and shares (`20%`), in podium.yaml as on the command line."""
 
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|w)", re.ASCII)
@@ -29,3 +30,15 @@ def parse_percent(text: str) -> float | None:
     """Returns the share (`20%` is 0.2), or None if the text is not a percentage."""
     match = _PERCENT.fullmatch(text)
     return float(match[1]) / 100 if match else None
+
+
+def parse_moment(text: str, now: float) -> float | None:
+    """Returns the time (seconds since the epoch) of `2h` (before `now`), `2026-11-23` or `2026-11-23T10:11`, which are
+    local unless they end with `Z` or an offset; None if the text is none of these."""
+    before = parse_duration(text)
+    if before is not None:
+        return now - before
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -64,6 +64,20 @@ def when(at: float | None, now: float | None = None) -> str:
     return time.strftime("%Y-%m-%d %H:%M", local)
 
 
+def local(at: float | None) -> str:
+    """Returns the local date and time to the minute, with the name of the zone; empty for None."""
+    return "" if at is None else time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(at)).rstrip()
+
+
+def until(at: float, now: float) -> str:
+    """Returns `in 12s`, `in 3h`, `in 9d`."""
+    seconds = max(0.0, at - now)
+    for limit, unit, size in ((_MINUTE, "s", 1), (_HOUR, "m", _MINUTE), (_DAY, "h", _HOUR)):
+        if seconds < limit:
+            return f"in {int(seconds / size)}{unit}"
+    return f"in {int(seconds / _DAY)}d"
+
+
 def moment(at: float | None) -> str | None:
     """Returns the time as every JSON field has it: ISO 8601 in UTC with milliseconds."""
     if at is None:

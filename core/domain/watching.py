@@ -9,6 +9,7 @@ from .frozen import Frozen
 
 if TYPE_CHECKING:
     from .containers import EngineSnapshot
+    from .runs import Run
 
 # Signals that every environment has. Units: requests/s, share 0..1, seconds, share of one core, bytes.
 SIGNALS = ("requests", "error_rate", "latency_p50", "latency_p95", "latency_p99", "cpu", "memory")
@@ -37,6 +38,18 @@ class Series(Frozen):
         return self.values[-1] if self.values else None
 
 
+class Trouble(Frozen):
+    """Something that the agent cannot do at present, and goes on trying."""
+
+    subject: str
+    """What it is about: an environment, a push, a schedule, a job of the agent, the disk."""
+    words: str
+    at: float | None = None
+    """Since when, in seconds since the epoch; None if nobody knows."""
+    lasting: bool = False
+    """It is over with the next try of the same thing only, not with the agent that found it."""
+
+
 class AgentStatus(Frozen):
     """The status of the agent, the one long-lived process of a project."""
 
@@ -54,11 +67,29 @@ class AgentStatus(Frozen):
     """The process is on this machine, so it can be inspected and signalled from here."""
     trouble: str = ""
     """Why it works by an older podium.yaml than the present one; empty while the file can be used."""
+    troubles: tuple[Trouble, ...] = ()
+    """What it cannot do, the newest last."""
 
     def follows(self, snapshot: EngineSnapshot | None) -> bool:
         """Tells whether this agent follows the engine of the snapshot, so that the snapshot is valid however old it
         is."""
         return self.alive and snapshot is not None and self.started is not None and snapshot.at >= self.started
+
+
+class ScheduleStatus(Frozen):
+    """The schedule of a pipeline."""
+
+    pipeline: str
+    schedule: str
+    """Its cron line, in UTC."""
+    next: float
+    """When it comes next, in seconds since the epoch."""
+    missed: float | None = None
+    """A time that has come and was not handled, because no agent was there."""
+    run: Run | None = None
+    """The last run that the schedule started."""
+    held: tuple[str, ...] = ()
+    """What keeps the next run from starting, in words; empty if nothing does."""
 
 
 class Alert(Frozen):
@@ -99,3 +130,35 @@ class AuditEntry(Frozen):
     why: str
     digest: str
     """Chains the entry to the row before it."""
+
+
+class AuditFilter(Frozen):
+    """Which entries of the audit are wanted; an entry has to match everything that is given."""
+
+    who: str = ""
+    """A part of who did it, ignoring case."""
+    action: str = ""
+    """What was done, ignoring case."""
+    search: str = ""
+    """A part of any text of the entry, ignoring case."""
+    environment: str = ""
+    """What it was about, or a run that it was about."""
+    version: int | None = None
+    since: float | None = None
+    """Seconds since the epoch; also `until`, which is not included."""
+    until: float | None = None
+
+
+class AuditCheck(Frozen):
+    """What a look at the whole chain found."""
+
+    entries: int
+    """How many there are, by their own count."""
+    head: str
+    """The digest of the last one. Kept elsewhere, it shows a chain that was computed anew."""
+    problems: tuple[str, ...]
+    """A sentence for each place where the chain is broken."""
+
+    @property
+    def intact(self) -> bool:
+        return not self.problems

@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from .. import handover
 from ..child import tell
 from ..domain.project import Project
-from ..domain.runs import Run, RunState, StepState
+from ..domain.runs import Run, RunState, StepState, Trigger
 from ..errors import JournalError, PodiumError, Refused
 from ..identity.processes import alive, started_at
 from ..journal import Journal
@@ -94,12 +95,13 @@ class Worker:
 
     def _carry_out(self, run: Run, handed: Project | None) -> tuple[RunState, str]:
         isolated = checkout.is_isolated(run, self._home)
-        if isolated:
-            project = checkout.check_out(self._home, self._journal, run)
-        else:
-            project = checkout.present_project(handed, self._home)
-            run = checkout.note_commit(self._home, self._journal, run, resumed=self._resumed)
-        steps = planning.plan_steps(self._journal, project, run)
+        with self._noting_a_push(run):
+            if isolated:
+                project = checkout.check_out(self._home, self._journal, run)
+            else:
+                project = checkout.present_project(handed, self._home)
+                run = checkout.note_commit(self._home, self._journal, run, resumed=self._resumed)
+            steps = planning.plan_steps(self._journal, project, run)
         prepare_store(project, self._journal, run, steps, cancelled=self._told_to_end)
         runner = Runner(
             project,
@@ -120,6 +122,19 @@ class Worker:
         if isolated and state is RunState.SUCCEEDED:
             checkout.remove_worktree(self._home, run)
         return state, message
+
+    @contextmanager
+    def _noting_a_push(self, run: Run) -> Generator[None]:
+        """Notes a pushed commit that cannot run as a trouble of the agent, until the next push: nobody watches it."""
+        try:
+            yield
+        except PodiumError as error:
+            if run.trigger is Trigger.PUSH:
+                from ..journal.agent import push_trouble
+
+                words = f"commit {run.commit[:9]} cannot run: {error.message}"
+                self._journal.agent.note(push_trouble(run.name, run.branch), words, lasting=True)
+            raise
 
     def _told_to_end(self) -> bool:
         return self._signals.told

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
+from collections.abc import Collection
+from typing import Any
 
 from ..domain.frozen import Frozen
-from ..domain.watching import AgentStatus
+from ..domain.watching import AgentStatus, Trouble
 from ..errors import Refused
 from ..identity.machine import Machine, ProcessLocation, here
 from ..identity.processes import alive
@@ -16,7 +19,13 @@ from .values import Values
 # Seconds without a heartbeat (the agent writes one a second) after which it counts as not answering.
 STALE_SECONDS = 15.0
 _TROUBLE = "agent.trouble"
+_TROUBLES = "agent.trouble:"
 _COLUMNS = "pid, started, who, heartbeat, host, machine, boot, namespace"
+
+
+def push_trouble(pipeline: str, branch: str) -> str:
+    """Returns under which name it is noted that a push to the branch cannot run the pipeline."""
+    return f"push to {branch} ({pipeline})"
 
 
 class _AgentRow(Frozen):
@@ -48,6 +57,10 @@ class Agent:
                 f"INSERT OR REPLACE INTO agent (only_row, {_COLUMNS}) VALUES (1,?,?,?,?,?,?,?,?)",  # noqa: S608 - constant columns
                 (pid, started, who, time.time(), machine.host, machine.id, machine.boot, machine.namespace),
             )
+            # What the agent before this one could not do, this one has to find out.
+            for trouble in self._troubles():
+                if not trouble.lasting:
+                    self.over(trouble.subject)
         self._mine = (pid, started)
 
     def heartbeat(self) -> None:
@@ -69,7 +82,8 @@ class Agent:
     def status(self) -> AgentStatus:
         held = self._row()
         if held is None:
-            return AgentStatus(False, message="no agent watches this project")
+            lasting = tuple(each for each in self._troubles() if each.lasting)
+            return AgentStatus(False, message="no agent watches this project", troubles=lasting)
         silent = max(0.0, time.time() - held.heartbeat)
         where = held.machine.seen_from(here())
         if _gone(held, where):
@@ -80,9 +94,35 @@ class Agent:
             message = ""
         local = where in (ProcessLocation.HERE, ProcessLocation.EARLIER_BOOT)
         trouble = "" if message else Values(self._database).get(_TROUBLE) or ""
-        return AgentStatus(
-            not message, held.pid, held.machine.host, held.who, held.started, held.heartbeat, message, local, trouble
-        )
+        troubles = tuple(each for each in self._troubles() if each.lasting or not message)
+        seen = (held.pid, held.machine.host, held.who, held.started, held.heartbeat, message, local, trouble, troubles)
+        return AgentStatus(not message, *seen)
+
+    def note(self, subject: str, words: str, *, lasting: bool = False) -> None:
+        """Notes what the agent cannot do; the same words again change nothing."""
+        before = self._database.one('SELECT value FROM "values" WHERE "key" = ?', (_TROUBLES + subject,))
+        kept: dict[str, Any] = json.loads(before[0]) if before else {}
+        if kept.get("words") != words or kept.get("lasting") != lasting:
+            value = {"words": words, "at": time.time(), "lasting": lasting}
+            Values(self._database).set(_TROUBLES + subject, json.dumps(value))
+
+    def over(self, subject: str) -> None:
+        """Notes that it can do that again."""
+        if self._database.one('SELECT 1 FROM "values" WHERE "key" = ?', (_TROUBLES + subject,)) is not None:
+            Values(self._database).set(_TROUBLES + subject, None)
+
+    def forget(self, prefix: str, wanted: Collection[str]) -> None:
+        """Removes the troubles of a kind whose subject is not there any more."""
+        for trouble in self._troubles():
+            if trouble.subject.startswith(prefix) and trouble.subject not in wanted:
+                self.over(trouble.subject)
+
+    def _troubles(self) -> list[Trouble]:
+        if self._database.borrowed is not None:
+            return []  # those of the original's agent
+        found = Values(self._database).all(_TROUBLES)
+        told = [Trouble(key.removeprefix(_TROUBLES), **json.loads(value)) for key, value in found.items()]
+        return sorted(told, key=lambda each: each.at or 0.0)
 
     def trouble(self, text: str) -> None:
         """Notes why the agent works by an older podium.yaml; an empty text that it does not."""

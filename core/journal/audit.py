@@ -8,9 +8,12 @@ also compute a whole new chain: copy `head()` elsewhere to notice that.
 from __future__ import annotations
 
 import json
+import re
 import time
+from collections.abc import Callable, Iterator
+from itertools import islice
 
-from ..domain.watching import AuditEntry
+from ..domain.watching import AuditEntry, AuditFilter
 from .database import Database
 
 _COLUMNS = "id, at, who, action, subject, why, digest"
@@ -50,16 +53,61 @@ class Audit:
         row = self._database.one("SELECT number, digest FROM audit_head")
         return (int(row[0]), str(row[1])) if row else (0, "")
 
-    def page(self, limit: int = 50, before: int | None = None) -> list[AuditEntry]:
-        """Returns entries older than entry `before`, newest first."""
-        sql = f"SELECT {_COLUMNS} FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?"  # noqa: S608 - constant columns
-        return [AuditEntry(*row) for row in self._database.all(sql, (before if before is not None else 1 << 62, limit))]
+    def page(
+        self, limit: int | None = 50, before: int | None = None, only: AuditFilter | None = None
+    ) -> list[AuditEntry]:
+        """Returns entries older than entry `before`, newest first; `limit` None is all of them."""
+        return list(islice(self._matching(before, only or AuditFilter()), limit))
 
-    def verify(self) -> list[str]:
-        """Returns a sentence for every place where the chain is broken; empty if it is intact."""
+    def _matching(self, before: int | None, only: AuditFilter) -> Iterator[AuditEntry]:
+        since = float("-inf") if only.since is None else only.since
+        until = float("inf") if only.until is None else only.until
+        about = [
+            *([self._about_environment(only.environment)] if only.environment else []),
+            *([self._about_version(only.version)] if only.version is not None else []),
+        ]
+        sql = f"SELECT {_COLUMNS} FROM audit WHERE id < ? AND at >= ? AND at < ? ORDER BY id DESC"  # noqa: S608
+        for row in self._database.each(sql, (1 << 62 if before is None else before, since, until)):
+            entry = AuditEntry(*row)
+            if _says(entry, only) and all(matches(entry) for matches in about):
+                yield entry
+
+    def _about_environment(self, name: str) -> Callable[[AuditEntry], bool]:
+        """Returns what tells an entry about an environment: one that names it, or a run that was an operation on it."""
+        named = re.compile(rf"(?:environment |replay on )?{re.escape(name)}(?: version | \(|$)")
+        sql = "SELECT id FROM runs WHERE name = ? AND kind <> 'pipeline'"
+        runs = {int(row[0]) for row in self._database.all(sql, (name,))}
+        return lambda entry: named.match(entry.subject) is not None or _run_of(entry) in runs
+
+    def _about_version(self, number: int) -> Callable[[AuditEntry], bool]:
+        """Returns what tells an entry about a version: one that names it, or a run that was told to bring it."""
+        named = re.compile(rf"(?<![\w.-])(?:version |v){number}(?!\w)")
+        quarantined = re.compile(rf" {number}$")
+        sql = "SELECT id FROM runs WHERE kind <> 'pipeline' AND json_extract(params, '$.version') IN (?1, ?2)"
+        runs = {int(row[0]) for row in self._database.all(sql, (number, str(number)))}
+
+        def matches(entry: AuditEntry) -> bool:
+            return (
+                named.search(entry.subject) is not None
+                or (entry.action.startswith("quarantine") and quarantined.search(entry.subject) is not None)
+                or _run_of(entry) in runs
+            )
+
+        return matches
+
+    def verify(self, known: tuple[int, str] | None = None) -> list[str]:
+        """Returns a sentence for every place where the chain is broken; empty if it is intact. `known` is a head that
+        was kept elsewhere: that entry has to be there with that digest."""
         # One read transaction, or an entry that is added meanwhile would look like a difference.
         with self._database.reading():
-            return self._verify()
+            return [*self._verify(), *(self._compare(*known) if known is not None else [])]
+
+    def _compare(self, number: int, digest: str) -> Iterator[str]:
+        row = self._database.one("SELECT digest FROM audit WHERE id = ?", (number,))
+        if row is None and (number, digest) != (0, ""):
+            yield f"audit entry {number}, which the kept head names, is missing"
+        elif row is not None and row[0] != digest:
+            yield f"audit entry {number} is not the one that the kept head names: the chain was computed anew"
 
     def _verify(self) -> list[str]:
         problems: list[str] = []
@@ -83,3 +131,19 @@ class Audit:
         if len(guards) < 2:
             problems.append("the guards that keep the audit append-only were removed")
         return problems
+
+
+def _says(entry: AuditEntry, only: AuditFilter) -> bool:
+    who, action, search = (text.casefold() for text in (only.who, only.action, only.search))
+    texts = (entry.who, entry.action, entry.subject, entry.why)
+    return (
+        who in entry.who.casefold()
+        and action in ("", entry.action.casefold())
+        and (not search or any(search in text.casefold() for text in texts))
+    )
+
+
+def _run_of(entry: AuditEntry) -> int | None:
+    """Returns the run that an entry is about: `run 12`, `run 12 train`, `production (run 12)`."""
+    found = re.match(r"run (\d{1,18})\b", entry.subject) or re.search(r"\(run (\d{1,18})\)$", entry.subject)
+    return int(found[1]) if found else None

@@ -89,6 +89,13 @@ class Runs:
         """A copy's runs have no worker: that is the original's."""
         return run if self._database.borrowed is None else replace(run, worker_pid=None, worker_started=None)
 
+    def newest(self, name: str, trigger: Trigger) -> Run | None:
+        """Returns the newest run of a pipeline that something started."""
+        sql = f"""SELECT {_COLUMNS} FROM runs WHERE name = ? AND "trigger" = ? AND kind = 'pipeline'
+            ORDER BY id DESC LIMIT 1"""  # noqa: S608 - constant columns
+        row = self._database.one(sql, (name, str(trigger)))
+        return self._shown(_run(row)) if row else None
+
     def active(self) -> list[Run]:
         """Returns runs that are queued, running or waiting, newest first."""
         return self.page(limit=-1, states=ACTIVE)

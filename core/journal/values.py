@@ -28,8 +28,8 @@ class Values:
 
     def all(self, prefix: str = "") -> dict[str, str]:
         """Returns every value whose key starts with `prefix`."""
-        rows = self._database.all('SELECT "key", value FROM "values" ORDER BY "key"')
-        return {key: value for key, value in rows if key.startswith(prefix)}
+        sql = 'SELECT "key", value FROM "values" WHERE "key" >= ? AND "key" < ? ORDER BY "key"'
+        return dict(self._database.all(sql, (prefix, prefix + chr(0x10FFFF))))
 
 
 class Stops:

@@ -24,6 +24,7 @@ from ..errors import ConfigError, JournalError, PodiumError
 from ..identity.account import whoami
 from ..identity.processes import started_at
 from ..journal import Journal
+from .troubles import note
 from .wake import Doorbell
 
 if TYPE_CHECKING:
@@ -84,8 +85,8 @@ def run(home: Path, *, say: Say | None = None) -> None:
     settled = settle(home)
     if settled.refusal is not None:
         raise settled.refusal
-    for note in settled.notes:
-        narrate(note)
+    for line in settled.notes:
+        narrate(line)
     elsewhere = _watch(home, narrate)
     if elsewhere is not None:
         narrate(f"the project was moved to {elsewhere}: going on there")
@@ -176,6 +177,8 @@ def _follow_pushes(
             trouble = error.message
         else:
             trouble = _look(pushes, settings, rung)
+        if trouble or before:
+            note(journal, "pushes", trouble)
         if trouble and trouble != before:
             say(f"pushes: {trouble}")
         rung = bell.wait(TICK_SECONDS)
@@ -222,11 +225,14 @@ def _repeat(job: Job, settings: WatchedConfiguration, stop: threading.Event, say
             began = time.monotonic()
             try:
                 job.work(settings.project(), journal)
+                if trouble:
+                    note(journal, job.name, "")
                 pause, trouble = job.interval, ""
             except Exception as error:  # a fault in one job must not end the agent
                 text = error.message if isinstance(error, PodiumError) else f"{type(error).__name__}: {error}"
                 if text != trouble:
                     say(f"{job.name}: {text}")
+                note(journal, job.name, text)
                 pause, trouble = min(MAX_RETRY_INTERVAL, pause * 2), text
             stop.wait(max(0.0, pause - (time.monotonic() - began)))
         job.close()

@@ -11,6 +11,7 @@ from ..errors import PodiumError
 from ..journal import Journal
 from ..monitoring.signals import Sampler
 from . import schedules
+from .troubles import note
 
 Say = Callable[[str], None]
 
@@ -85,12 +86,17 @@ class Healing:
             except (PodiumError, OSError) as error:
                 if self._trouble.get(name) != str(error):
                     self._say(f"{name}: {error}")
+                note(journal, name, f"it cannot be healed: {error}")
                 self._trouble[name] = str(error)
                 continue
             if self._trouble.pop(name, ""):
                 self._say(f"{name}: healing works again")
+                note(journal, name, "")
             for line in lines:
                 self._say(line)
+        for name in self._trouble.keys() - project.environments.keys():
+            del self._trouble[name]
+            note(journal, name, "")
 
 
 class Sampling:

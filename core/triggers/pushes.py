@@ -15,6 +15,7 @@ from ..domain.project import Project
 from ..domain.runs import Trigger
 from ..errors import PodiumError
 from ..journal import Journal
+from ..journal.agent import push_trouble
 from ..scm import Repository
 from .wake import hook_command
 
@@ -41,7 +42,9 @@ def watched(project: Project) -> list[tuple[str, str]]:
 def mark_seen(project: Project, journal: Journal, tips: Mapping[str, str]) -> None:
     """Marks the current commits as handled: an agent that starts for the first time in a project runs nothing for
     existing commits."""
-    for pipeline, branch in watched(project):
+    pairs = watched(project)
+    journal.agent.forget("push to ", {push_trouble(*pair) for pair in pairs})
+    for pipeline, branch in pairs:
         key = cursor(pipeline, branch)
         if journal.values.get(key) is None:
             journal.values.set(key, tips.get(branch, ""))
@@ -60,34 +63,44 @@ def pending(project: Project, journal: Journal, tips: Mapping[str, str]) -> list
 def start(project: Project, journal: Journal, push: Push, say: Callable[[str], None]) -> int | None:
     """Starts the run of one push; returns its id. Returns None while a run of that pipeline is running (ask again
     later) and if the commit must not run."""
-    from ..engine.submit import submit_pipeline
-
     if any(not run.is_operation and run.name == push.pipeline for run in journal.runs.active()):
         return None
+    trouble = push_trouble(push.pipeline, push.branch)
+    journal.agent.over(trouble)  # before the run starts, because its worker may note another one
+    run_id, failed = _submit(project, journal, push, say)
+    with journal.transaction():
+        if failed:
+            journal.agent.note(trouble, failed, lasting=True)
+        journal.values.set(cursor(push.pipeline, push.branch), push.commit)
+    return run_id
+
+
+def _submit(project: Project, journal: Journal, push: Push, say: Callable[[str], None]) -> tuple[int | None, str]:
+    """Returns the id of the run, if one was started, and why that failed."""
+    from ..engine.submit import submit_pipeline
+
     quarantined = journal.quarantine.find(project.mlflow.model, commit=push.commit)
-    run_id: int | None = None
     if quarantined is not None:
         journal.audit.add(WHO, "push skipped", push.commit, "the commit is quarantined")
         say(f"push {push.commit[:9]} to {push.branch}: quarantined ({quarantined.why or 'no reason given'}), not run")
-    else:
-        try:
-            run = submit_pipeline(
-                project,
-                journal,
-                push.pipeline,
-                trigger=Trigger.PUSH,
-                who=WHO,
-                why=f"push to {push.branch}",
-                commit=push.commit,
-                branch=push.branch,
-            )
-            run_id = run.id
-            say(f"push {push.commit[:9]} to {push.branch}: run {run.id} of {push.pipeline}")
-        except PodiumError as error:
-            say(f"push {push.commit[:9]} to {push.branch}: {error.message}")
-            journal.audit.add(WHO, "push failed", push.commit, error.message)
-    journal.values.set(cursor(push.pipeline, push.branch), push.commit)
-    return run_id
+        return None, ""
+    try:
+        run = submit_pipeline(
+            project,
+            journal,
+            push.pipeline,
+            trigger=Trigger.PUSH,
+            who=WHO,
+            why=f"push to {push.branch}",
+            commit=push.commit,
+            branch=push.branch,
+        )
+    except PodiumError as error:
+        say(f"push {push.commit[:9]} to {push.branch}: {error.message}")
+        journal.audit.add(WHO, "push failed", push.commit, error.message)
+        return None, f"commit {push.commit[:9]} started no run: {error.message}"
+    say(f"push {push.commit[:9]} to {push.branch}: run {run.id} of {push.pipeline}")
+    return run.id, ""
 
 
 class Pushes:

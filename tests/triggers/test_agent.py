@@ -151,8 +151,11 @@ def test_a_commit_whose_pipeline_is_broken_is_a_failed_run_and_not_tried_again(l
     assert found.state is RunState.FAILED
     assert "podium.yaml" in found.message
     wait_until(lambda: "the last good one stays in force" in said(lab))
+    (trouble,) = lab.journal.agent.status().troubles
+    assert trouble.subject == "push to main (main)" and broken[:9] in trouble.words and "podium.yaml" in trouble.words
     lab.write("podium.yaml", good)
     assert lab.finish(pushed(lab, lab.commit("mended")).id)[0].state is RunState.SUCCEEDED
+    assert lab.journal.agent.status().troubles == ()
     assert len(lab.journal.runs.page()) == 2
 
 

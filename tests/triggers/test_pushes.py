@@ -4,14 +4,45 @@ from __future__ import annotations
 
 import os
 import shutil
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 from podium.core.config import load
+from podium.core.errors import UsageError
 from podium.core.journal import Journal
 from podium.core.triggers.pushes import Pushes
 
 from ..scm.support import commit, git
+
+
+def test_a_push_that_starts_no_run_is_a_trouble_until_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object, **_more: object) -> None:
+        raise UsageError("no worker can be started")
+
+    git(tmp_path, "init", "-q", "-b", "main")
+    (tmp_path / "podium.yaml").write_text(YAML)
+    commit(tmp_path, "first", file="1")
+    with Journal.open(tmp_path / ".podium" / "journal.db") as journal:
+        project, pushes = load(tmp_path, environ={}), Pushes(journal, lambda _: None)
+        pushes.look(project)
+        monkeypatch.setattr("podium.core.engine.submit.submit_pipeline", refuse)
+        sha = commit(tmp_path, "second", file="2")
+        pushes.look(project)
+        troubles = {each.subject: each.words for each in journal.agent.status().troubles}
+        assert set(troubles) == {"push to main (one)", "push to main (two)"}
+        assert all(sha[:9] in words and "no worker can be started" in words for words in troubles.values())
+        monkeypatch.setattr("podium.core.engine.submit.submit_pipeline", lambda *_args, **_more: Namespace(id=7))
+        commit(tmp_path, "third", file="3")
+        pushes.look(project)
+        assert journal.agent.status().troubles == ()
+        # Of a pipeline that no push starts any more nothing is told.
+        journal.agent.note("push to main (gone)", "x", lasting=True)
+        pushes.look(project, rung=True)
+        assert journal.agent.status().troubles == ()
+
 
 YAML = """\
 project: p

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from podium.core.domain.runs import RunState, Trigger
+from podium.core.errors import UsageError
+from podium.core.identity.processes import started_at
 from podium.core.triggers import schedules
 
 from tests.engine.lab import Lab
@@ -88,3 +91,52 @@ def test_a_changed_line_starts_counting_anew(lab: Lab) -> None:
         "not due for what another line would have asked"
     )
     assert len(schedules.due(lab.project, lab.journal, NOON + 31 * DAY)) == 1
+
+
+def test_the_next_time_the_last_run_and_what_keeps_it_are_told_and_nothing_is_written(lab: Lab) -> None:
+    before = lab.journal.data_version()
+    (status,) = schedules.statuses(lab.project, lab.journal, NOON)
+    assert lab.journal.data_version() == before
+    assert (status.pipeline, status.next, status.missed, status.run) == ("main", NOON + 15 * HOUR, None, None)
+    assert [words.split(":")[0] for words in status.held] == ["the agent is not running"]
+    lab.journal.agent.claim(os.getpid(), started_at(os.getpid()) or 0.0, "anna")
+    assert schedules.statuses(lab.project, lab.journal, NOON)[0].held == ()
+    assert "podium.yaml" in schedules.statuses(lab.project, lab.journal, NOON, broken=True)[0].held[0]
+
+
+def test_a_time_that_nobody_handled_is_told_as_missed(lab: Lab) -> None:
+    schedules.due(lab.project, lab.journal, NOON)
+    assert schedules.statuses(lab.project, lab.journal, NOON + HOUR)[0].missed is None
+    (status,) = schedules.statuses(lab.project, lab.journal, NOON + 2 * DAY)
+    assert (status.missed, status.next) == (NOON + 15 * HOUR, NOON + 2 * DAY + 15 * HOUR)
+
+
+def test_a_run_that_goes_on_keeps_the_next_one_and_the_last_one_of_the_schedule_is_told(lab: Lab) -> None:
+    first = lab.journal.runs.create(kind="pipeline", name="main", trigger=Trigger.SCHEDULE, who="podium watch")
+    lab.journal.runs.set_state(first.id, RunState.FAILED)
+    by_hand = lab.journal.runs.create(kind="pipeline", name="main", trigger=Trigger.PERSON, who="anna")
+    lab.journal.runs.set_state(by_hand.id, RunState.WAITING)
+    (status,) = schedules.statuses(lab.project, lab.journal, NOON)
+    assert status.run is not None and (status.run.id, status.run.state) == (first.id, RunState.FAILED)
+    assert f"run {by_hand.id} waits for approval" in status.held[1]
+
+
+def test_a_schedule_that_cannot_start_its_run_is_a_trouble_until_one_starts(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = lab.project.pipelines["main"]
+
+    def refuse(*_args: object, **_more: object) -> None:
+        raise UsageError("no worker can be started")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("podium.core.engine.submit.submit_pipeline", refuse)
+        assert schedules.start(lab.project, lab.journal, pipeline, NOON, lambda _: None) is None
+    (trouble,) = lab.journal.agent.status().troubles
+    assert trouble.subject == "schedule of main" and "no worker can be started" in trouble.words
+    assert lab.journal.audit.page(1)[0].action == "schedule failed"
+    assert "no worker can be started" in schedules.statuses(lab.project, lab.journal, NOON)[0].held[-1]
+    run_id = schedules.start(lab.project, lab.journal, pipeline, NOON, lambda _: None)
+    assert run_id is not None
+    lab.finish(run_id)
+    assert lab.journal.agent.status().troubles == ()

@@ -94,6 +94,8 @@ class Header(Pane, can_focus=False):
         return spans
 
     def _agent_spans(self, agent: AgentStatus) -> list[Span]:
+        if agent.alive and agent.troubles:
+            return [(f"{self.glyphs['warn']} agent: trouble ", "warn!")]
         if agent.alive:
             return [(f"{self.glyphs['run']} agent ", "ok")]
         if agent.pid:

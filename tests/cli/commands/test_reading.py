@@ -31,7 +31,7 @@ from podium.core.domain.repair import Difference, DifferenceKind
 from podium.core.domain.replay import ReplayReport
 from podium.core.domain.runs import PIPELINE, Run, RunState, Step, StepState, Trigger
 from podium.core.domain.verdicts import Source, Verdict, VersionVerdict
-from podium.core.domain.watching import AgentStatus, Finding, Health
+from podium.core.domain.watching import AgentStatus, AuditCheck, AuditEntry, Finding, Health, ScheduleStatus
 from podium.core.errors import Problem
 from podium.core.journal import Journal
 from podium.core.registry.snapshot import ABSENT
@@ -77,6 +77,9 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "container": shapes.container(Container("1", "a", "e", "replica", "running", 0.0), REPLICA, {}),
     "quarantined": shapes.quarantined(Quarantined("m", 1, "", 0.0, "anna")),
     "agent": shapes.agent(AgentStatus(False)),
+    "audit": shapes.audit_entry(AuditEntry(1, 0.0, "anna", "run", "run 1", "", "")),
+    "audit_check": shapes.audit_check(AuditCheck(0, "", ())),
+    "schedule": shapes.schedule(ScheduleStatus("nightly", "0 3 * * *", 0.0)),
     "finding": shapes.finding(Finding(Health.OK, "", "")),
     "problem": shapes.problem(Problem("f", 1, 1, "", "")),
 }
