@@ -1,12 +1,14 @@
 """A replica of ours beside `mlflow models serve`, each alone in turn, with a load generator in a process of its own.
 
-    python benchmarks/serving.py [--seconds 5] [--rounds 1] [--form matrix|table|both] [--json FILE]
+    python benchmarks/serving.py [--seconds 5] [--rounds 1] [--form matrix|table|both|batches] [--json FILE]
 
 Served: a logistic regression over four columns. Asked for one row, in two forms: `matrix` (`inputs`, no signature:
 the model itself takes a tenth of a millisecond, so the server is what is measured) and `table` (`dataframe_split`
 with a signature: scikit-learn alone takes half a millisecond to look at a DataFrame, for every server alike). MLflow
 is measured on asyncio + h11, which is what installing it gives, and on uvloop + httptools, which it uses where they
 happen to be installed; ours on both as well, with metrics and with capture at its default rate of 1 %.
+
+Last, tables at 32 connections with `batch: {max: 64, wait: 2ms}` beside the same without.
 
 The generator is wrk where it is on PATH, else asyncio streams in Python, which is said, because it then takes much
 of one core itself. Memory is the resident memory of the whole process tree under load.
@@ -41,6 +43,9 @@ BODIES = {
 }
 LOOPS = {"asyncio": "h11", "uvloop": "httptools"}
 CONNECTIONS = (1, 8)
+# Of the comparison with and without batches; requests/s with, in multiples of those without.
+MANY = 32
+BATCH_BOUND = 3.0
 START = 90.0  # seconds that a server gets to load its model
 
 
@@ -142,7 +147,7 @@ def mlflow_server(model: Path, loop: str, log: Path) -> Server:
     return Server(command, port, log, {"UVICORN_LOOP": loop, "UVICORN_HTTP": LOOPS[loop], "PATH": path})
 
 
-def our_server(model: Path, loop: str, log: Path) -> Server:
+def our_server(model: Path, loop: str, log: Path, *more: str) -> Server:
     port = free_port()
     command = [
         sys.executable,
@@ -156,6 +161,7 @@ def our_server(model: Path, loop: str, log: Path) -> Server:
         loop,
         "--http",
         LOOPS[loop],
+        *more,
     ]
     return Server([*command, "--capture-dir", str(log.parent / "capture"), "--capture-rate", "0.01"], port, log, {})
 
@@ -292,6 +298,34 @@ def run(form: str, options: argparse.Namespace) -> dict[str, dict[int, Measured]
     return {name: middle(found) for name, found in rounds.items()}
 
 
+def batches(options: argparse.Namespace) -> dict[str, float]:
+    """Tables at MANY connections with and without batches, in turns: prints both, returns the ratio."""
+    load = with_wrk if shutil.which("wrk") else with_python
+    kinds = {"alone": (), "batches": ("--batch-max", "64", "--batch-wait", "0.002")}
+    rounds: dict[str, list[Measured]] = {name: [] for name in kinds}
+    with tempfile.TemporaryDirectory() as scratch:
+        model = Path(scratch) / "model"
+        save(model, "table")
+        for _ in range(options.rounds):
+            for name, more in kinds.items():
+                with our_server(model, "uvloop", Path(scratch) / "server.log", *more) as server:
+                    load(server.url, BODIES["table"], MANY, 2.0)
+                    rounds[name].append(load(server.url, BODIES["table"], MANY, options.seconds))
+    print(f"\n{f'table at {MANY}':<16} {'req/s':>10} {'p50 ms':>8} {'p99 ms':>8} {'errors':>7}")
+    rate: dict[str, float] = {}
+    for name, found in rounds.items():
+        rate[name], p50, p99 = (
+            statistics.median(getattr(each, what) for each in found) for what in ("rate", "p50", "p99")
+        )
+        print(f"{name:<16} {rate[name]:>10,.0f} {p50:>8.2f} {p99:>8.2f} {sum(each.errors for each in found):>7}")
+    ratio = rate["batches"] / rate["alone"]
+    print(
+        f"  requests/s with batches ÷ without: {ratio:.2f}   bound {BATCH_BOUND}"
+        f" {'met' if ratio >= BATCH_BOUND else 'MISSED'}"
+    )
+    return {f"requests/s with batches, {MANY} connections": ratio}
+
+
 def show(form: str, results: dict[str, dict[int, Measured]]) -> None:
     print(f"\n{form:<16} {'req/s at 1':>10} {'at 8':>8} {'p50 ms':>8} {'p99 ms':>8} {'errors':>7} {'MiB':>6}")
     for name, found in results.items():
@@ -307,7 +341,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--form", choices=(*BODIES, "both"), default="both")
+    parser.add_argument("--form", choices=(*BODIES, "both", "batches"), default="both")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--generate", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -318,11 +352,13 @@ def main() -> None:
     generator = "wrk" if shutil.which("wrk") else "Python (asyncio streams; wrk is not on PATH)"
     print(f"load from {generator}, {options.seconds:g} s each, {os.cpu_count()} cores")
     kept: dict[str, object] = {}
-    for form in BODIES if options.form == "both" else (options.form,):
+    for form in BODIES if options.form == "both" else (options.form,) if options.form in BODIES else ():
         results = run(form, options)
         show(form, results)
         measured = {name: {str(n): asdict(m) for n, m in found.items()} for name, found in results.items()}
         kept[form] = {"results": measured, "ratios": compare(results)}
+    if "table" in kept or options.form == "batches":
+        kept["batches"] = {"ratios": batches(options)}
     if options.json:
         options.json.write_text(json.dumps(kept, indent=1))
 

@@ -73,24 +73,6 @@ def lower_session(pid: int | None = None) -> None:
         threading.Event().wait(_AUTOGROUP_PAUSE)
 
 
-def start(make: Callable[[], subprocess.Popen[bytes]], nice: int) -> subprocess.Popen[bytes]:
-    """Returns the process that `make` starts, in a session of its own, with a nice value that is `nice` more than this
-    thread's. Whatever it starts has the same from the first moment on."""
-    wanted = below(nice)
-    if wanted <= own():
-        return make()
-    if not linux:  # a thread has no priority of its own there
-        process = make()
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PGRP, process.pid, wanted)
-        return process
-    starter = _starters.get(wanted)
-    if starter is None:
-        starter = _starters[wanted] = _Starter(wanted)
-        starter.start()
-    return starter.started(make)
-
-
 class _Starter(threading.Thread):
     """A thread of low priority that only starts processes: they inherit that of the thread, which could not be raised
     again after a start. It lives as long as this process, since the end of a thread counts as that of a parent."""
@@ -127,7 +109,31 @@ class _Starter(threading.Thread):
                 answer.put(error)
 
 
-_starters: Final[dict[int, _Starter]] = {}
+class Starters:
+    """Starts processes below this one: a thread for each nice value that was wanted."""
+
+    def __init__(self) -> None:
+        self._threads: dict[int, _Starter] = {}
+
+    def start(self, make: Callable[[], subprocess.Popen[bytes]], nice: int) -> subprocess.Popen[bytes]:
+        """Returns the process that `make` starts, in a session of its own, with a nice value that is `nice` more than
+        this thread's. Whatever it starts has the same from the first moment on."""
+        wanted = below(nice)
+        if wanted <= own():
+            return make()
+        if not linux:  # a thread has no priority of its own there
+            process = make()
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PGRP, process.pid, wanted)
+            return process
+        starter = self._threads.get(wanted)
+        if starter is None:
+            starter = self._threads[wanted] = _Starter(wanted)
+            starter.start()
+        return starter.started(make)
+
+
+starters: Final = Starters()
 
 
 def autogroups() -> bool:

@@ -382,6 +382,14 @@ STRATEGY = Either(
     ),
 )
 
+BATCH = Section(
+    "batch",
+    (
+        Key("max", Integer(2, 64), "most requests that are predicted together (64)"),
+        Key("wait", Duration(high=1.0), "how long a request waits for others (2ms)"),
+    ),
+)
+
 ENVIRONMENT = Section(
     "environment",
     (
@@ -408,6 +416,7 @@ ENVIRONMENT = Section(
         Key("keep_stopped", Integer(0, 50), "further earlier versions whose containers stay, stopped (3)"),
         Key("strategy", STRATEGY, "how a new version takes over: rolling, blue-green or canary (blue-green)"),
         Key("capture", Share(), "share of the requests whose inputs and predictions are kept (0.01)"),
+        Key("batch", BATCH, "requests of one form are predicted together (each alone)"),
         Key("health_timeout", Duration(low=0.1), "how long a replica may take to become healthy (60s)"),
     ),
 )

@@ -223,6 +223,13 @@ class Strategy(Frozen):
     """Whether a version that its canary's analysis takes back is quarantined, as after a rollback."""
 
 
+class Batch(Frozen):
+    """Requests that are predicted together: `max` at most, gathered for `wait` seconds."""
+
+    max: int = 64
+    wait: float = 0.002
+
+
 class Environment(Frozen):
     """An environment: a place where versions are served."""
 
@@ -248,6 +255,8 @@ class Environment(Frozen):
     memory: int | None = None
     """The limit of each replica in bytes; None for no limit."""
     strategy: Strategy = Strategy()
+    batch: Batch | None = field(default=None, metadata={"section": Batch})
+    """Which requests its replicas predict together; None for each alone."""
     capture: float = 0.01
     health_timeout: float = 60.0
     """Seconds."""

@@ -131,14 +131,14 @@ def test_a_process_is_started_below_and_this_one_stays_where_it_is() -> None:
         return subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
 
     for nice in (3, 7, 3, 0):
-        out, _ = priority.start(make, nice).communicate()
+        out, _ = priority.starters.start(make, nice).communicate()
         assert int(out) == min(19, before[0] + nice)
     assert (os.getpriority(os.PRIO_PROCESS, 0), priority.io_priority()) == before
 
 
 def test_what_cannot_be_started_raises_where_it_was_asked_for() -> None:
     with pytest.raises(FileNotFoundError):
-        priority.start(lambda: subprocess.Popen(["/no/such/program"]), 5)
+        priority.starters.start(lambda: subprocess.Popen(["/no/such/program"]), 5)
 
 
 def test_a_priority_is_only_ever_lowered() -> None:

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ...domain.delivery import Replica
+from ...domain.project import Environment
 from ...identity.processes import alive
 from ..host import daemon
 from ..host.paths import private
@@ -35,6 +36,11 @@ _HOST = "127.0.0.1"
 _SERVER = "podium.core.serving.server"
 # In the environment's directory: what its replicas remember of requests that end processes (serving/guard.py).
 GUARD = "guard"
+
+
+def _batch_options(environment: Environment) -> list[str]:
+    batch = environment.batch
+    return ["--batch-max", str(batch.max), "--batch-wait", str(batch.wait)] if batch is not None else []
 
 
 class ProcessDriver:
@@ -95,6 +101,7 @@ class ProcessDriver:
             str(spec.capture_rate),
             "--guard",
             str(self.setting.directory / GUARD),
+            *_batch_options(self.setting.environment),
         ]
 
     def start(self, spec: ReplicaSpec) -> StartedReplica:

@@ -39,7 +39,7 @@ class ProcessExecution:
         self.stdout, out = os.pipe()
         self.stderr, err = os.pipe()
         try:
-            self._process = priority.start(lambda: self._start(task, out, err), task.nice)
+            self._process = priority.starters.start(lambda: self._start(task, out, err), task.nice)
         except BaseException:
             os.close(self.stdout)
             os.close(self.stderr)
