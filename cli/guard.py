@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from ..core.domain.text import one_line
 from ..core.errors import PodiumError
 from .session import directory
+from .streams import OutputLost, guarded_streams
 from .text.diagnostics import DONE, FAILED, INTERRUPTED, UNREACHABLE, clean_lines, hint, note, report
-
-PIPE_CLOSED = 141  # what a shell reports for a process that SIGPIPE ended
 
 
 def guarded(action: Callable[[], int]) -> int:
     """Carries out a whole call and returns its exit code. No traceback reaches a person."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, ValueError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        with _stream_ends_quietly():
-            code = action()
-            if sys.stdout is not None:
-                sys.stdout.flush()
-            return code
+        with guarded_streams():
+            return _guarded(action)
+    except OutputLost as lost:
+        return _lost(lost)
+
+
+def _guarded(action: Callable[[], int]) -> int:
+    try:
+        code = action()
+        sys.stdout.flush()
+        return code
+    except OutputLost as lost:
+        return _lost(lost)
     except PodiumError as error:
         return _reported(error)
     except KeyboardInterrupt:
         return INTERRUPTED
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else DONE if end.code is None else FAILED
-    except BrokenPipeError:
-        return PIPE_CLOSED
     except OSError as error:
         if error.filename is None or debugging():
             return crash(error)
@@ -47,15 +48,11 @@ def guarded(action: Callable[[], int]) -> int:
         return crash(error)
 
 
-@contextlib.contextmanager
-def _stream_ends_quietly() -> Iterator[None]:
-    """Lets a reader that went away (`| head`) end the command without a word, also when Python flushes at its end."""
-    try:
-        yield
-    except BrokenPipeError:
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise
+def _lost(lost: OutputLost) -> int:
+    """Says that output was lost, unless its reader went away by itself (`| head`); returns the exit code."""
+    if lost.message:
+        note(f"podium: {lost.message}", style="red")
+    return lost.exit_code
 
 
 def debugging() -> bool:

@@ -11,10 +11,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; raises nothing."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words in (["--version"], ["-V"]):
-        from ..core.version import VERSION
-
-        print(f"podium {VERSION}")
-        return 0
+        return _version()
     # Start-up makes a hundred thousand objects and hardly any garbage: looking for it at every 700 takes a tenth of the
     # time of a short command.
     gc.set_threshold(10_000)
@@ -22,3 +19,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from .guard import guarded
 
     return guarded(lambda: run(words))
+
+
+def _version() -> int:
+    from ..core.version import VERSION
+    from .streams import OutputLost, guarded_streams
+
+    try:
+        with guarded_streams():
+            print(f"podium {VERSION}")
+    except OutputLost as lost:
+        return lost.exit_code
+    return 0

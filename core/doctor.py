@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from . import plugins
+from .domain.format import count, duration, size
 from .domain.watching import Finding, Health
 from .errors import ConfigError, PodiumError
 
@@ -34,6 +35,8 @@ class ExaminedProject(Protocol):
 
     @property
     def home(self) -> Path: ...
+    @property
+    def state(self) -> Path: ...
     @property
     def config(self) -> Project: ...
     @property
@@ -100,7 +103,7 @@ def _configuration(project: ExaminedProject) -> Iterator[Finding]:
     counts = {"pipeline": len(config.pipelines), "gate": len(config.gates), "environment": len(config.environments)}
     yield _ok(
         "podium.yaml",
-        "valid: " + ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for word, count in counts.items()),
+        "valid: " + ", ".join(count(number, word) for word, number in counts.items()),
     )
 
 
@@ -134,9 +137,32 @@ def _space(project: ExaminedProject) -> Iterator[Finding]:
     if free < _MIN_SPACE_BYTES:
         yield Finding(Health.PROBLEM, "disk", message, "make room: a run cannot keep its log or outputs")
     elif free < _LOW_SPACE_BYTES:
-        yield Finding(Health.WARNING, "disk", message, ".podium/cache may be removed: it is filled again")
+        yield Finding(
+            Health.WARNING, "disk", message, "`podium prune --dry-run` shows what may go; .podium/cache is filled again"
+        )
     else:
         yield _ok("disk", message)
+
+
+def _room(project: ExaminedProject) -> Iterator[Finding]:
+    """Yields what each kind of data takes, the largest first, and what is wrong with how long it is kept."""
+    from .retention.scene import LEAST_EVIDENCE, clock_trouble
+    from .retention.usage import usage
+
+    if not project.state.exists():
+        return
+    config = project.config
+    for each in usage(config, project.journal):
+        if each.entries:
+            words = f"{each.kind} ({each.about}): {size(each.size)}, {count(each.entries, 'entry', 'entries')}"
+            yield _ok("room", f"{words}; kept {each.kept}")
+    if config.retain.evidence < LEAST_EVIDENCE:
+        message = f"what an auditor needs is kept for {duration(config.retain.evidence)} only"
+        yield Finding(
+            Health.WARNING, "retention", message, "180d is what rules ask for: retain.evidence in podium.yaml"
+        )
+    if trouble := clock_trouble(project.journal):
+        yield Finding(Health.WARNING, "clock", trouble, "set the clock: ages are counted by it")
 
 
 def _journal(project: ExaminedProject) -> Iterator[Finding]:
@@ -343,6 +369,6 @@ def _environments(project: ExaminedProject) -> Iterator[Finding]:
 
 
 _CHECKS: tuple[Callable[[ExaminedProject], Iterable[Finding]], ...] = (
-    _python, _plugins, _configuration, _state, _space, _journal, _outbox, _git, _haproxy, _mlflow, _agent, _locks,
-    _ports, _environments,
+    _python, _plugins, _configuration, _state, _space, _room, _journal, _outbox, _git, _haproxy, _mlflow, _agent,
+    _locks, _ports, _environments,
 )  # fmt: skip

@@ -17,7 +17,7 @@ class ExitCode(IntEnum):
     USAGE = 2, "wrong usage or configuration"
     NOT_FOUND = 3, "what was named does not exist"
     REFUSED = 4, "refused: a gate not passed, a lock, a protection, a missing approval, a quarantine"
-    UNREACHABLE = 5, "a server, store or program that is needed cannot be reached"
+    UNREACHABLE = 5, "a server, store or program that is needed cannot be reached, or the output not written"
     INTERRUPTED = 130, "interrupted"
 
     meaning: str

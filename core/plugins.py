@@ -89,7 +89,7 @@ TABLE: dict[PluginKind, dict[str, Plugin]] = {
         "start": Plugin("podium.core.delivery.rollout.change_steps:start", _DELIVERS),
         "repair": Plugin("podium.core.delivery.repair.plan:repair", _DELIVERS),
         "replay": Plugin("podium.core.delivery.replay.replay_step:replay"),
-        "prune": Plugin("podium.core.delivery.status.image_prune_plan:prune_step"),
+        "prune": Plugin("podium.core.retention.prune:prune_step"),
     },
     "planners": {
         "deploy": Plugin("podium.core.delivery.rollout.plans:plan_deploy"),
@@ -105,7 +105,7 @@ TABLE: dict[PluginKind, dict[str, Plugin]] = {
         "abort": Plugin("podium.core.delivery.rollout.canary_plans:plan_abort"),
         "repair": Plugin("podium.core.delivery.repair.plan:plan"),
         "restart": Plugin("podium.core.delivery.repair.plan:plan_restart"),
-        "prune": Plugin("podium.core.delivery.status.image_prune_plan:plan_prune"),
+        "prune": Plugin("podium.core.retention.prune:plan_prune"),
         "shell": Plugin("podium.core.delivery.environment.replica_shell:plan_shell"),
     },
     "checks": {"replay": Plugin("podium.core.delivery.replay.replay_step:gate_check")},

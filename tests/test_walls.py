@@ -47,7 +47,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("quality", "serving", "telemetry"),
     ("delivery",),
     ("monitoring",),
-    ("infra",),
+    ("infra", "retention"),
     ("run_plans",),
     ("changes", "adoption"),
     ("triggers",),

@@ -14,6 +14,7 @@ from typing import Any
 
 from ...core.domain.frozen import Frozen
 from ...core.domain.text import one_line
+from ..streams import check_reader
 from .diagnostics import paint
 
 
@@ -171,4 +172,6 @@ def cut(text: str, size: int) -> str:
 
 
 def flush() -> None:
+    """Hands on what is written so far. Raises OutputLost if nobody reads it, also where nothing is written."""
     sys.stdout.flush()
+    check_reader()

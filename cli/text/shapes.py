@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ...core.domain.repair import Difference
     from ...core.domain.runs import Run, Step
     from ...core.domain.verdicts import GateReport, VersionVerdict
-    from ...core.domain.watching import AgentStatus, AuditCheck, AuditEntry, Finding, ScheduleStatus
+    from ...core.domain.watching import AgentStatus, AuditCheck, AuditEntry, Finding, Pruned, ScheduleStatus
     from ...core.errors import Problem
 
 
@@ -184,6 +184,10 @@ def unneeded(image: UnneededImage) -> dict[str, Any]:
         "why": image.why,
         "engine": image.engine,
     }
+
+
+def pruned(one: Pruned) -> dict[str, Any]:
+    return {"kind": one.kind, "entries": one.entries, "size": one.size, "why": one.why}
 
 
 def gate(report: GateReport) -> dict[str, Any]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..domain.delivery import EnvironmentStatus
     from ..domain.plans import Plan
     from ..domain.project import Project
-    from ..domain.watching import AuditCheck, AuditEntry, AuditFilter, Finding
+    from ..domain.watching import AuditCheck, AuditEntry, AuditFilter, Finding, KindUsage
     from ..errors import Problem
 
 
@@ -90,6 +90,12 @@ class ProjectFiles:
         audit = self._opened.journal.audit
         number, digest = audit.head()
         return AuditCheck(number, digest, tuple(audit.verify(known)))
+
+    def usage(self) -> Sequence[KindUsage]:
+        """Returns what each kind of data below `.podium/` takes, the largest first."""
+        from ..retention.usage import usage
+
+        return usage(self._opened.config, self._opened.journal)
 
     def doctor(self) -> Sequence[Finding]:
         """Examines everything that the project depends on; returns the problems and what to do about them."""

@@ -301,6 +301,40 @@ class Infra(Frozen):
     line: int = 0
 
 
+_DAY = 86400.0
+
+
+class Retain(Frozen):
+    """How long what grows is kept, in seconds, and how large it may become, in bytes. core/retention/kinds.py says what
+    each is about."""
+
+    runs: float = 365 * _DAY
+    """Ended runs in the journal, since their end."""
+    logs: float = 180 * _DAY
+    """The files of ended runs."""
+    logs_size: int = 10 << 30
+    cache: float = 30 * _DAY
+    """Results that no run has used for so long."""
+    cache_size: int = 20 << 30
+    worktrees: float = 14 * _DAY
+    """Worktrees of runs that did not succeed."""
+    samples: float = 365 * _DAY
+    captures: float = 30 * _DAY
+    """Captured requests and feedback."""
+    models: float = 30 * _DAY
+    """Fetched files of versions that nothing needs."""
+    replica_logs: float = 30 * _DAY
+    """Logs of replicas that are gone."""
+    reports: float = 365 * _DAY
+    messages: float = 30 * _DAY
+    temporary: float = 7 * _DAY
+    audit: float = 180 * _DAY
+    """How long entries stay in the journal before they are sealed."""
+    ledger: float = 365 * _DAY
+    evidence: float = 180 * _DAY
+    """How long what an auditor needs stays at least, whatever the other keys say."""
+
+
 class Project(Frozen):
     """A project. `root` and `home` are the same except in the run of a pushed commit."""
 
@@ -318,6 +352,7 @@ class Project(Frozen):
     alerts: Mapping[str, AlertRule] = field(metadata={"sections": AlertRule})
     infra: Mapping[str, Infra] = field(metadata={"sections": Infra})
     docker: Docker = field(default=Docker(), metadata={"section": Docker})
+    retain: Retain = field(default=Retain(), metadata={"section": Retain})
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     nice: int = 10
     """How much lower the priority of steps is than that of what serves, 0 to 19, as nice(1) counts."""

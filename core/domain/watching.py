@@ -1,9 +1,13 @@
-"""Monitoring data: signals, alerts, the agent's status, findings of doctor, and the audit."""
+"""Monitoring data: signals, alerts, the agent's status, findings of doctor, the audit, and what the state
+directory keeps."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from .frozen import Frozen
 
@@ -15,6 +19,8 @@ if TYPE_CHECKING:
 SIGNALS = ("requests", "error_rate", "latency_p50", "latency_p95", "latency_p99", "cpu", "memory")
 # Those that a canary measures of each version by itself, and so may analyse.
 CANARY_SIGNALS = ("error_rate", "latency_p50", "latency_p95", "latency_p99")
+# The target of a plan that prunes the state directory.
+STATE = "state"
 
 
 class Sample(Frozen):
@@ -162,3 +168,36 @@ class AuditCheck(Frozen):
     @property
     def intact(self) -> bool:
         return not self.problems
+
+
+class KindUsage(Frozen):
+    """What one kind of data takes."""
+
+    kind: str
+    """Its name in core/retention/kinds.py."""
+    about: str
+    entries: int
+    """Files, and rows of the journal's tables."""
+    size: int
+    """Bytes on the disk; the journal's own rows are in the kind `journal`."""
+    kept: str
+    """For how long, in words."""
+
+
+class Pruned(Frozen):
+    """What was removed, or would be, of one kind."""
+
+    kind: str
+    entries: int
+    size: int
+    """Bytes on the disk."""
+    why: str
+    """What they are too old or too many for."""
+
+
+def written_pruned(found: Iterable[Pruned]) -> str:
+    return json.dumps([asdict(each) for each in found])
+
+
+def read_pruned(text: str) -> tuple[Pruned, ...]:
+    return tuple(Pruned(**each) for each in cast("list[Mapping[str, Any]]", json.loads(text)))

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from .. import plugins
 from ..domain.project import Project
@@ -147,12 +148,19 @@ def resume(project: Project, journal: Journal, run_id: int, who: str, *, agreeme
 
 
 def stays(project: Project, run: Run, step: Step) -> bool:
-    """Tells whether a resumed run leaves the step as it is."""
+    """Tells whether a resumed run leaves the step as it is. A command that worked in a worktree which is gone is done
+    again, or restored from the cache: what it wrote is what later steps read."""
     if step.state is StepState.SUCCEEDED:
-        return True
+        return not (step.command and _worktree_is_gone(project, run))
     pipeline = project.pipelines.get(run.name) if not run.is_operation else None
     spec = pipeline.steps.get(step.name.split("[")[0]) if pipeline else None
     return step.state is StepState.FAILED and spec is not None and spec.allow_failure
+
+
+def _worktree_is_gone(project: Project, run: Run) -> bool:
+    tree = paths.worktree(project.state, run.id)
+    isolated = not run.is_operation and bool(run.workspace) and Path(run.workspace).is_relative_to(tree)
+    return isolated and not (tree.exists() and paths.checked_out_marker(project.state, run.id).exists())
 
 
 def cancel(journal: Journal, run_id: int, who: str, why: str = "") -> None:

@@ -1,4 +1,5 @@
-"""The audit: who did what, when and why; append-only, with each row chained to the one before it.
+"""The audit: who did what, when and why; append-only, with each row chained to the one before it. Old rows are sealed
+into files (`aging/segments.py`), which are read and checked as if they were still here.
 
 A row's digest covers its content and the digest before it, and the number of rows and the last digest are stored
 separately, so that an edited, removed, reordered or truncated row is noticed. A person who can write the file can
@@ -11,10 +12,17 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from itertools import islice
+from math import inf
+from typing import TYPE_CHECKING
 
 from ..domain.watching import AuditEntry, AuditFilter
-from .database import Database
+from ..errors import JournalError
+from .database import Database, Row
+
+if TYPE_CHECKING:
+    from .aging.segments import Segments
 
 _COLUMNS = "id, at, who, action, subject, why, digest"
 # More would not help a person; one broken link usually explains the rest.
@@ -31,6 +39,12 @@ def digest_of(before: str, id: int, at: float, who: str, action: str, subject: s
 class Audit:
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    @cached_property
+    def _sealed(self) -> Segments:
+        from .aging.segments import Segments  # late: writing an entry needs nothing of it
+
+        return Segments(self._database)
 
     def add(self, who: str, action: str, subject: str, why: str = "") -> AuditEntry:
         # Text that came from outside may hold lone surrogates, which SQLite refuses.
@@ -60,17 +74,25 @@ class Audit:
         return list(islice(self._matching(before, only or AuditFilter()), limit))
 
     def _matching(self, before: int | None, only: AuditFilter) -> Iterator[AuditEntry]:
-        since = float("-inf") if only.since is None else only.since
-        until = float("inf") if only.until is None else only.until
+        since = -inf if only.since is None else only.since
+        until = inf if only.until is None else only.until
         about = [
             *([self._about_environment(only.environment)] if only.environment else []),
             *([self._about_version(only.version)] if only.version is not None else []),
         ]
-        sql = f"SELECT {_COLUMNS} FROM audit WHERE id < ? AND at >= ? AND at < ? ORDER BY id DESC"  # noqa: S608
-        for row in self._database.each(sql, (1 << 62 if before is None else before, since, until)):
+        for row in self._newest_first(1 << 62 if before is None else before, since, until):
             entry = AuditEntry(*row)
             if _says(entry, only) and all(matches(entry) for matches in about):
                 yield entry
+
+    def _newest_first(self, before: int, since: float, until: float) -> Iterator[Row]:
+        """Yields entries of that time older than entry `before`; a sealed segment is read when it is reached."""
+        sql = f"SELECT {_COLUMNS} FROM audit WHERE id < ? AND at >= ? AND at < ? ORDER BY id DESC"  # noqa: S608
+        yield from self._database.each(sql, (before, since, until))
+        for segment in reversed(self._sealed.all("audit")):
+            if segment.first < before:
+                rows = [row for row in self._sealed.rows(segment) if row[0] < before and since <= row[1] < until]
+                yield from reversed(rows)
 
     def _about_environment(self, name: str) -> Callable[[AuditEntry], bool]:
         """Returns what tells an entry about an environment: one that names it, or a run that was an operation on it."""
@@ -103,16 +125,30 @@ class Audit:
             return [*self._verify(), *(self._compare(*known) if known is not None else [])]
 
     def _compare(self, number: int, digest: str) -> Iterator[str]:
-        row = self._database.one("SELECT digest FROM audit WHERE id = ?", (number,))
+        try:
+            row = next((row for row in self._newest_first(number + 1, -inf, inf) if row[0] == number), None)
+        except JournalError:
+            return  # the segment that should have it cannot be read, which was said
         if row is None and (number, digest) != (0, ""):
             yield f"audit entry {number}, which the kept head names, is missing"
-        elif row is not None and row[0] != digest:
+        elif row is not None and row[6] != digest:
             yield f"audit entry {number} is not the one that the kept head names: the chain was computed anew"
 
+    def _segments_problems(self) -> list[str]:
+        return [*self._sealed.verify("audit"), *self._sealed.verify_ledger()][:_MAX_PROBLEMS]
+
+    def _rows(self) -> Iterator[Row]:
+        """Yields every entry that was ever written, the sealed ones first."""
+        for segment in self._sealed.all("audit"):
+            yield from self._sealed.rows(segment)
+        yield from self._database.each(f"SELECT {_COLUMNS} FROM audit ORDER BY id")  # noqa: S608 - constant columns
+
     def _verify(self) -> list[str]:
-        problems: list[str] = []
+        problems = self._segments_problems()
+        if problems:  # what is left of the chain hangs on them
+            return problems
         expected, before = 1, ""
-        for row in self._database.each(f"SELECT {_COLUMNS} FROM audit ORDER BY id"):  # noqa: S608 - constant columns
+        for row in self._rows():
             id, digest = int(row[0]), str(row[6])
             if id != expected:
                 gap = str(expected) if id == expected + 1 else f"{expected} to {id - 1}"
@@ -128,7 +164,8 @@ class Audit:
         elif last != before:
             problems.append("the last audit entry is not the one that was written")
         guards = self._database.all("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'audit'")
-        if len(guards) < 2:
+        guards += self._database.all("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'segments'")
+        if len(guards) < 4:
             problems.append("the guards that keep the audit append-only were removed")
         return problems
 

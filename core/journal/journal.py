@@ -17,6 +17,8 @@ from .database import Database, connect
 if TYPE_CHECKING:
     from ..errors import Refused
     from .agent import Agent
+    from .aging.rows import Rows
+    from .aging.segments import Segments
     from .audit import Audit
     from .canary_requests import CanaryRequests
     from .gates import Gates
@@ -218,3 +220,15 @@ class Journal(Closing):
         from .values import Values
 
         return Values(self._database)
+
+    @cached_property
+    def rows(self) -> Rows:
+        from .aging.rows import Rows
+
+        return Rows(self._database)
+
+    @cached_property
+    def segments(self) -> Segments:
+        from .aging.segments import Segments
+
+        return Segments(self._database)

@@ -1,9 +1,9 @@
-"""Live signals, and the alerts that they caused. Signals are kept at 1 Hz for an hour, then every 10 s for a day, then
-every minute for two weeks.
+"""Live signals, and the alerts that they caused. Signals are kept at 1 Hz for an hour, then every 10 s for a day, every
+minute for two weeks, every ten minutes for 90 days and every hour for a year.
 
-That bounds each signal of an environment to 3,600 + 8,280 + 18,720 rows of about 30 bytes: 1 MB, or 7 MB for an
-environment's seven signals. Signals of containers, of which each version brings new ones, are kept for a day: 0.4 MB
-each. The table as a whole is bounded too, whatever the number of environments.
+That bounds each signal of an environment to 3,600 + 8,280 + 18,720 + 10,944 + 6,600 rows of about 30 bytes: 1.5 MB, or
+10 MB for an environment's seven signals. Signals of containers, of which each version brings new ones, are kept for a
+day: 0.4 MB each. The table as a whole is bounded too, whatever the number of environments.
 """
 
 from __future__ import annotations
@@ -12,18 +12,27 @@ import math
 import time
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import TypeAlias
 
 from ..domain.containers import of_container
 from ..domain.watching import Alert, Sample, Series
 from .database import Database
 
 # (seconds of a row, age in seconds up to which such rows are kept)
-LEVELS = ((1, 3600), (10, 86_400), (60, 14 * 86_400))
+LEVELS = ((1, 3600), (10, 86_400), (60, 14 * 86_400), (600, 90 * 86_400), (3600, 365 * 86_400))
 # Of series that domain.containers.usage_series names.
 CONTAINER_LEVELS = LEVELS[:2]
+Levels: TypeAlias = tuple[tuple[int, float], ...]
 MAX_ROWS = 2_000_000
 MAX_ALERTS = 10_000
 _DAY = 86_400
+
+
+def _up_to(keep: float, levels: Levels) -> Levels:
+    """Returns the levels that rows pass through until they are `keep` seconds old; the last one ends there."""
+    needed = [level for level, (_, kept) in enumerate(levels) if kept < keep]
+    last = levels[min(len(needed), len(levels) - 1)]
+    return (*(levels[level] for level in needed if levels[level] != last), (last[0], min(keep, last[1])))
 
 
 class Samples:
@@ -73,18 +82,20 @@ class Samples:
             tuple(total / number if number else None for number, total in sums),
         )
 
-    def compact(self, now: float) -> None:
-        """Merges old samples into coarser rows and drops the oldest. Cheap if there is little to do: call it every
-        minute or so."""
+    def compact(self, now: float, keep: float = LEVELS[-1][1]) -> None:
+        """Merges old samples into coarser rows and drops those older than `keep` seconds. Cheap if there is little to
+        do: call it every minute or so."""
         with self._database.transaction():
             for key, name in self._database.all("SELECT id, environment FROM sample_series"):
-                levels = CONTAINER_LEVELS if of_container(name) else LEVELS
+                levels = _up_to(keep, CONTAINER_LEVELS if of_container(name) else LEVELS)
                 for (fine, kept), (coarse, _) in pairwise(levels):
                     self._fold(key, fine, coarse, math.floor((now - kept) / coarse) * coarse)
                 step, kept = levels[-1]
-                self._database.run(
-                    "DELETE FROM samples WHERE series = ? AND step = ? AND at < ?", (key, step, now - kept)
-                )
+                for coarse, _ in LEVELS:
+                    if coarse >= step:  # also what a longer `keep` has left
+                        self._database.run(
+                            "DELETE FROM samples WHERE series = ? AND step = ? AND at < ?", (key, coarse, now - kept)
+                        )
                 # A clock that was set wrong must not leave rows that never grow old.
                 self._database.run("DELETE FROM samples WHERE series = ? AND step = 1 AND at > ?", (key, now + _DAY))
             self._bound()

@@ -129,7 +129,25 @@ CREATE INDEX outbox_waiting ON outbox(receiver, id) WHERE state = 'waiting';
 CREATE INDEX outbox_ended ON outbox(id) WHERE state <> 'waiting';
 """
 
-MIGRATIONS: tuple[str, ...] = (_RUNS + _DELIVERY + _REGISTRY + _WATCHING + _AUDIT, _CONTAINERS, _IDENTITY, _OUTBOX)
+# Rows of the audit may leave it for a sealed segment that has them, and for nothing else.
+_SEGMENTS = """
+CREATE TABLE segments (
+  kind TEXT NOT NULL, number INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, rows INTEGER NOT NULL, before TEXT NOT NULL,
+  digest TEXT NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (kind, number)) WITHOUT ROWID;
+CREATE TRIGGER segments_no_update BEFORE UPDATE ON segments BEGIN SELECT RAISE(ABORT, 'sealed segments stay as they are'); END;
+CREATE TRIGGER segments_no_delete BEFORE DELETE ON segments BEGIN SELECT RAISE(ABORT, 'sealed segments stay as they are'); END;
+DROP TRIGGER audit_no_delete;
+CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit WHEN OLD.id > coalesce((SELECT max(last) FROM segments WHERE kind = 'audit'), 0)
+  BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+"""
+
+MIGRATIONS: tuple[str, ...] = (
+    _RUNS + _DELIVERY + _REGISTRY + _WATCHING + _AUDIT,
+    _CONTAINERS,
+    _IDENTITY,
+    _OUTBOX,
+    _SEGMENTS,
+)
 
 
 def check(database: Database, migrations: tuple[str, ...] = MIGRATIONS) -> bool:

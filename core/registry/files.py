@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -56,7 +57,11 @@ def present(dest: Path) -> str | None:
         note: dict[str, Any] = json.loads(_note(dest).read_text())
     except (OSError, ValueError):
         return None
-    return str(note["digest"]) if dest.is_dir() and note.get("files") == _stamp(dest) and note.get("digest") else None
+    if not (dest.is_dir() and note.get("files") == _stamp(dest) and note.get("digest")):
+        return None
+    with suppress(OSError):  # the note's time says when the files were last asked for: retention goes by it
+        os.utime(_note(dest))
+    return str(note["digest"])
 
 
 def bring(dest: Path, download: Callable[[Path], None]) -> str:

@@ -194,20 +194,21 @@ def _look(pushes: Pushes, settings: WatchedConfiguration, rung: bool) -> str:
 
 
 def _jobs(settings: WatchedConfiguration, say: Say) -> list[Job]:
+    from . import jobs
     from .containers import EnvironmentWatchers
-    from .jobs import Compaction, Healing, Recovery, RegistrySnapshots, Sampling, Scheduling, ShadowCleanup, StepCleanup
 
     containers = EnvironmentWatchers(say)
     return [
-        Job("schedules", 1.0, Scheduling(say, settings.error)),
-        Job("recovery", 2.0, Recovery(say)),
-        Job("shadows", 5.0, ShadowCleanup(say)),
-        Job("steps", 600.0, StepCleanup()),
-        Job("health", 1.0, Healing(say)),
-        Job("signals", 1.0, Sampling()),
+        Job("schedules", 1.0, jobs.Scheduling(say, settings.error)),
+        Job("recovery", 2.0, jobs.Recovery(say)),
+        Job("shadows", 5.0, jobs.ShadowCleanup(say)),
+        Job("steps", 600.0, jobs.StepCleanup()),
+        Job("health", 1.0, jobs.Healing(say)),
+        Job("signals", 1.0, jobs.Sampling()),
         Job("containers", 1.0, containers, containers.close),
-        Job("registry", 2.0, RegistrySnapshots()),
-        Job("compaction", 60.0, Compaction()),
+        Job("registry", 2.0, jobs.RegistrySnapshots()),
+        Job("compaction", 60.0, jobs.Compaction()),
+        Job("retention", 60.0, jobs.Retention(say)),
     ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ..domain.project import Project
 from ..domain.watching import Sample
-from ..errors import PodiumError
+from ..errors import PodiumError, Refused
 from ..journal import Journal
 from ..monitoring.signals import Sampler
 from . import schedules
@@ -153,4 +153,32 @@ class Compaction:
     """Thins out old samples, so that the journal's size is bounded."""
 
     def __call__(self, project: Project, journal: Journal) -> None:
-        journal.samples.compact(time.time())
+        journal.samples.compact(time.time(), project.retain.samples)
+
+
+class Retention:
+    """Removes in the night what `retain:` has no use for any more. What could not be removed is told once, until it is
+    another thing."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._trouble = ""
+
+    def __call__(self, project: Project, journal: Journal) -> None:
+        from ..retention.prune import Nightly, prune_nightly
+
+        now = time.time()
+        night = Nightly(project, journal)
+        try:
+            if not night.due(now):
+                return
+        except Refused as error:
+            self._say(f"retention: {error}; {error.hint}")
+            return
+        done, troubles = prune_nightly(project, journal, schedules.WHO, now)
+        night.done(now)
+        if done:
+            self._say(f"retention: removed {', '.join(f'{each.entries} of {each.kind}' for each in done)}")
+        if troubles and troubles[0] != self._trouble:
+            self._say(f"retention: {troubles[0]}")
+        self._trouble = troubles[0] if troubles else ""

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from podium.cli import guard, session
+from podium.cli import guard, session, streams
 from podium.cli.text import diagnostics
 from podium.core import errors
 
@@ -118,7 +118,7 @@ def test_a_reader_that_goes_away_is_nobodys_error(tmp_path: Path) -> None:
     assert process.stderr is not None
     said = process.stderr.read()
     process.stderr.close()
-    assert process.wait(timeout=scaled(20)) == guard.PIPE_CLOSED
+    assert process.wait(timeout=scaled(20)) == streams.PIPE_CLOSED
     assert said == b""
 
 

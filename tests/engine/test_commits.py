@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from podium.core.domain.runs import RunState, StepState, Trigger
 from podium.core.engine import paths
 from podium.core.engine.submit import resume
 from podium.core.errors import NotFound
+from podium.core.retention.runs import worktrees
+from podium.core.retention.scene import Scene
 
 from tests.engine.lab import Lab, wait_for_file
 from tests.support import wait_until
@@ -118,6 +121,24 @@ def test_a_failed_run_keeps_its_worktree_and_resumes_in_it(repository: Lab) -> N
     assert run.state is RunState.SUCCEEDED
     assert seen in ("a\nb\n", "a\nb\nb\n", "gone")
     wait_until(lambda: not worktree.exists())
+
+
+@pytest.mark.parametrize("outputs", ["", ", outputs: [made]"])
+def test_a_failed_run_whose_worktree_was_pruned_makes_again_what_later_steps_read(
+    repository: Lab, outputs: str
+) -> None:
+    lab = repository
+    lab.pipeline(f'a: {{run: "echo x > made"{outputs}}}\nb: {{run: "cat made; test -e {lab.home}/fixed", needs: [a]}}')
+    lab.commit("fails")
+    run, _ = lab.run(commit="HEAD")
+    assert run.state is RunState.FAILED
+    scene = Scene(lab.project, lab.journal, time.time() + 15 * 86_400)
+    assert [item.remove() for item in worktrees(scene)] == [1] and not Path(run.workspace).exists()
+    assert "worktrees" not in lab.git("worktree", "list")
+    lab.write("fixed", "")
+    resume(lab.project, lab.journal, run.id, "anna")
+    run, _ = lab.finish(run.id)
+    assert run.state is RunState.SUCCEEDED, run.message
 
 
 def test_a_killed_worker_of_a_commit_resumes(repository: Lab) -> None:

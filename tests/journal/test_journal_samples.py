@@ -47,7 +47,7 @@ def test_a_picture_that_moves_on_keeps_what_it_showed(journal: Journal) -> None:
 
 
 def test_old_samples_become_coarse_and_then_go(journal: Journal) -> None:
-    ages = {"fresh": 100, "hours": 3 * 3600, "days": 3 * 86_400, "gone": 20 * 86_400}
+    ages = {"fresh": 100, "hours": 3 * 3600, "days": 3 * 86_400, "gone": 400 * 86_400}
     for signal, age in ages.items():
         journal.samples.add(Sample(Q, signal, NOW - age + n, float(n)) for n in range(60))
     before = journal.samples.rows()
@@ -59,7 +59,29 @@ def test_old_samples_become_coarse_and_then_go(journal: Journal) -> None:
         values = journal.samples.series(Q, signal, start=start - 60, end=start + 120, points=1000).values
         known = [value for value in values if value is not None]
         assert known and min(known) >= 0 and max(known) <= 59
-    assert set(journal.samples.series(Q, "gone", start=NOW - 21 * 86_400, end=NOW, points=50).values) == {None}
+    assert set(journal.samples.series(Q, "gone", start=NOW - 401 * 86_400, end=NOW, points=50).values) == {None}
+
+
+def test_a_year_is_kept_in_steps(journal: Journal) -> None:
+    days = {"weeks": (30, 6), "months": (200, 1)}
+    for signal, (age, _) in days.items():
+        start = (NOW - age * 86_400) // 3600 * 3600
+        journal.samples.add(Sample(Q, signal, start + n * 60, float(n)) for n in range(60))
+    journal.samples.compact(NOW)
+    assert journal.samples.rows() == sum(rows for _, rows in days.values())
+    for signal, (age, _) in days.items():
+        start = (NOW - age * 86_400) // 3600 * 3600
+        values = journal.samples.series(Q, signal, start=start, end=start + 7199, points=2).values
+        assert values == (29.5, None)
+
+
+@pytest.mark.parametrize(("keep", "rows"), [(60.0, 60), (1800.0, 120), (7200.0, 126), (400 * 86_400.0, 127)])
+def test_what_is_kept_for_a_shorter_time_goes_earlier(journal: Journal, keep: float, rows: int) -> None:
+    for age in (60, 1000, 3700, 90_000):
+        journal.samples.add(Sample(Q, "cpu", NOW // 60 * 60 - age + n, 1.0) for n in range(60))
+    journal.samples.compact(NOW // 60 * 60, 400 * 86_400.0)
+    journal.samples.compact(NOW // 60 * 60, keep)
+    assert journal.samples.rows() == rows
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -98,9 +120,10 @@ def test_two_weeks_at_1_hz_fit_into_the_stated_bound(journal: Journal) -> None:
     bound = 3600 + 8280 + 18_720
     # As the agent does it, but in steps of two hours; compaction runs all the time.
     start = NOW - 15 * 86_400
+    two_weeks = 14 * 86_400.0
     for hour in range(0, 15 * 24, 2):
         journal.samples.add(Sample(Q, "cpu", start + hour * 3600 + n, 1.0) for n in range(0, 7200, 5))
-        journal.samples.compact(start + (hour + 2) * 3600)
+        journal.samples.compact(start + (hour + 2) * 3600, two_weeks)
     assert 20_000 < journal.samples.rows() <= bound + 20
 
 

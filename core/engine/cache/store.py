@@ -138,8 +138,12 @@ class Cache:
             self._forget(kept.key)
             return None
         restorer = Restorer(outputs, self._objects, aside, link)
-        for path in stale:
-            restorer.restore(path, kept.outputs[path])
+        try:
+            for path in stale:
+                restorer.restore(path, kept.outputs[path])
+        except FileNotFoundError:  # the retention has removed a content in this moment: the step is done again
+            self._forget(kept.key)
+            return None
         self._used.add(kept.key)
         return RestoreResult(restorer.files, restorer.moved)
 

@@ -1,0 +1,110 @@
+"""The one table of what grows: every kind of data below `.podium/` and in the journal, where it lives, how long it is
+kept, and how it is removed.
+
+Whatever a new capability keeps gets a row here, with its key in `retain:` (core/config/table.py and
+core/domain/project.py) or a word on why nothing has to be removed; a test fails for a directory or a table that is
+in no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
+from functools import partial
+
+from ..domain.format import duration, size
+from ..domain.frozen import Frozen
+from ..domain.project import Retain
+from . import cache, journal_rows, runs, serving
+from .scene import Item, Scene
+
+Find = Callable[[Scene], Iterator[Item]]
+
+
+class Kind(Frozen):
+    """One kind of data."""
+
+    name: str
+    about: str
+    """What it is, for a person."""
+    places: tuple[str, ...] = ()
+    """Its paths below `.podium/`, as patterns; one that ends with `/` is a directory with all that is in it. The first
+    row that has a path counts. Its size is what these take on the disk."""
+    tables: tuple[str, ...] = ()
+    """Its tables of the journal."""
+    keys: tuple[str, ...] = ()
+    """Its keys in `retain:`; empty where nothing is removed."""
+    find: tuple[Find, ...] = ()
+    """What yields what may go, each thing with what removes it."""
+    kept: str = ""
+    """Why nothing is removed, where there is no key."""
+
+    def words(self, retain: Retain) -> str:
+        """Returns for how long it is kept."""
+        if not self.keys:
+            return self.kept
+        values = [(key, getattr(retain, key)) for key in self.keys]
+        return ", ".join(size(value) if key.endswith("_size") else duration(value) for key, value in values)
+
+
+# What needs another kind to be gone comes after it: rows of runs after their files. What frees room on the disk comes
+# before what needs some.
+KINDS: tuple[Kind, ...] = (
+    Kind("temporary", "what crashes left, crash reports",
+         ("crash-*.txt", "fetched-*", "mlflow.ready.*", ".home.json.*", ".podium.yaml.good.*", ".gone-*", ".restored-*",
+          "locks/"),
+         keys=("temporary",),
+         find=(serving.temporary, partial(runs.half_removed, directory=runs.RUNS),
+               partial(runs.half_removed, directory=runs.WORKTREES))),
+    Kind("worktrees", "checked-out commits of runs", ("worktrees/",), keys=("worktrees",), find=(runs.worktrees,)),
+    Kind("logs", "files of runs", ("runs/",), keys=("logs", "logs_size"), find=(runs.logs,)),
+    Kind("cache", "outputs of steps", ("cache/",), keys=("cache", "cache_size"), find=(cache.results,)),
+    Kind("captures", "captured requests and feedback",
+         ("environments/*/capture/", "environments/*/captured/", "environments/*/shadow/"), keys=("captures",),
+         find=(serving.captures,)),
+    Kind("replica_logs", "logs of replicas", ("environments/*/*.log*", "environments/*/*.ended"),
+         keys=("replica_logs",), find=(serving.replica_logs,)),
+    Kind("models", "fetched files of versions", ("models/",), keys=("models",), find=(serving.models,)),
+    Kind("runs", "runs, steps and approvals", tables=("runs", "steps", "approvals"), keys=("runs",),
+         find=(runs.rows,)),
+    Kind("reports", "gate reports, requests to canaries", tables=("gates", "orders"), keys=("reports",),
+         find=(journal_rows.reports,)),
+    Kind("messages", "what others were told", tables=("outbox",), keys=("messages",), find=(journal_rows.messages,)),
+    Kind("samples", "live signals", tables=("samples", "sample_series"), keys=("samples",)),
+    Kind("audit", "who did what", ("sealed/audit-*",), ("audit", "audit_head"), ("audit",), (journal_rows.audit,)),
+    Kind("ledger", "deployments", ("sealed/ledger-*",), ("deployments",), ("ledger",), (journal_rows.ledger,)),
+    Kind("segments", "the list of what is sealed", ("sealed/",), ("segments",), kept="always"),
+    Kind("store", "MLflow's runs and models, where it is embedded",
+         ("mlflow.db*", "artifacts/", "mlflow.ready", "mlruns/"), kept="always: these are the models themselves"),
+    Kind("registry", "the registry as last seen", tables=("models", "versions", "histories"),
+         kept="as long as MLflow has them"),
+    Kind("serving", "what runs, and its configuration", ("environments/",), ("replicas", "pictures", "quarantine"),
+         kept="as long as it runs"),
+    Kind("images", "serving images; `podium images --prune`", ("sboms/",), ("images",), kept="as long as the image"),
+    Kind("alerts", "alerts", tables=("alerts",), kept="the latest 10,000"),
+    Kind("journal", "the journal's file", ("journal.db*",), kept="as its rows"),
+    Kind("own", "the project's own notes, the agent's log",
+         ("home.json", ".home.lock", "podium.yaml.good", "agent.log", "agent.wake", "preload/", "claimed/"),
+         ("agent", "locks", "values"), kept="always"),
+)  # fmt: skip
+
+
+def named(name: str) -> Kind | None:
+    return next((kind for kind in KINDS if kind.name == name), None)
+
+
+def kind_of(path: str) -> Kind | None:
+    """Returns the kind that a path below `.podium/` belongs to; None for one that no row has."""
+    return next((kind for kind in KINDS if any(_has(place, path) for place in kind.places)), None)
+
+
+def kind_of_table(table: str) -> Kind | None:
+    return next((kind for kind in KINDS if table in kind.tables), None)
+
+
+def _has(place: str, path: str) -> bool:
+    """Whether a pattern has the path: each part by itself, so that `*` is one name."""
+    wanted, parts = place.rstrip("/").split("/"), path.strip("/").split("/")
+    if len(parts) < len(wanted) or (len(parts) > len(wanted) and not place.endswith("/")):
+        return False
+    return all(fnmatch(part, pattern) for part, pattern in zip(parts, wanted, strict=False))
