@@ -217,7 +217,7 @@ CASES = [
     (HEAD + "nice: 20\n", "2:7", "nice", "out of range", "from 0 to 19"),
     (
         HEAD + "environments: {a: {batch: {max: 65}}}\n",
-        "2:31",
+        "2:33",
         "environments.a.batch.max",
         "out of range",
         "from 2 to 64",
