@@ -67,7 +67,9 @@ TABLE: dict[PluginKind, dict[str, Plugin]] = {
         "ray": Plugin(),
     },
     "drivers": {
-        "process": Plugin("podium.core.delivery.drivers.process:ProcessDriver", DriverCapabilities(keys=())),
+        "process": Plugin(
+            "podium.core.delivery.drivers.process:ProcessDriver", DriverCapabilities(keys=("cpus", "memory"))
+        ),
         "docker": Plugin(
             "podium.core.delivery.drivers.docker.driver:DockerDriver",
             DriverCapabilities(

@@ -37,7 +37,7 @@ from tests.source_tree import (
 # Folders (and single modules) of core/ from the ground up. Rooms of one floor do not import each other.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("version", "errors", "handover", "closing", "replacing"),
-    ("identity", "beneath", "child", "priority", "http_client"),
+    ("identity", "beneath", "child", "priority", "control_groups", "http_client"),
     ("preload",),
     ("domain",),
     ("plugins",),

@@ -161,8 +161,8 @@ _RUN: tuple[Key, ...] = (
         "image of the container that the command runs in",
     ),
     Key("build", _path, "directory with a Dockerfile: the container's image is built from it"),
-    Key("cpus", _cpus, "CPUs that the container may use (all)"),
-    Key("memory", Size(low=6 << 20), "memory that the container may use: 512m, 4g (all)"),
+    Key("cpus", _cpus, "CPUs that the command may use, and numeric libraries' threads (all)"),
+    Key("memory", Size(low=6 << 20), "memory that the command may use: 512m, 4g (all)"),
     Key("network", Flag(), "false: the container reaches no network (true)"),
 )
 
@@ -408,8 +408,8 @@ ENVIRONMENT = Section(
             "where HAProxy runs for driver docker: container, or host for a process beside Podium (container)",
         ),
         Key("proxy_image", Text(pattern=IMAGE, what="an image's name"), "image of HAProxy's container (haproxy:2.8)"),
-        Key("cpus", _cpus, "CPUs that one replica's container may use (all)"),
-        Key("memory", Size(low=6 << 20), "memory that one replica's container may use: 512m, 4g (all)"),
+        Key("cpus", _cpus, "CPUs that one replica may use (all)"),
+        Key("memory", Size(low=6 << 20), "memory that one replica may use: 512m, 4g (all)"),
         Key("replicas", Integer(1, 256), "copies of the model (1)"),
         Key("protected", Flag(), "changes have to be confirmed by typing its name (false)"),
         Key("keep", Integer(0, 50), "earlier versions that stay warm for a rollback (1)"),

@@ -138,6 +138,10 @@ class StepSpec(Frozen):
     approval_timeout: float = 7 * 86400.0
     """How long the step waits for an approval, and how long one counts, in seconds."""
     executor: str = "process"
+    cpus: float | None = None
+    """The CPUs that it may use; None for all."""
+    memory: int | None = None
+    """The memory that it may use, in bytes; None for all."""
     container: ContainerSpec | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """The built-in's own keys (`metric`, `goal`, `gate`, `environment`, …), already checked against its table."""

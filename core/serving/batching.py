@@ -120,7 +120,7 @@ class Batcher:
     async def _carry_out(self, scorer: Scorer, batch: list[Waiting]) -> None:
         size = max(len(each.body) for each in batch)
         work = partial(self._together.at_once, partial(self._predicted, scorer), batch, size)
-        found: Answers | ScoringAnswer = [None] * len(batch)
+        found: Answers | ScoringAnswer = list[ScoringAnswer | None]([None] * len(batch))
         try:
             found = await self._together.run(work, size, min(each.deadline for each in batch))
         finally:

@@ -92,7 +92,7 @@ def _joined(arrays: Sequence[Any]) -> Any:
 
     if all(type(each) is np.ndarray for each in arrays):
         return np.concatenate(arrays, axis=-1)
-    return type(arrays[0])._concat_same_type(arrays)
+    return cast("Any", type(arrays[0]))._concat_same_type(arrays)
 
 
 class DataFrameReader:

@@ -198,7 +198,6 @@ def _only(request: Any) -> tuple[str, Any]:
 def _prepared(data: Any) -> Prepared | None:
     """Returns arrays, or a table without a signature, with what has to be the same in others: all that a row below them
     could change."""
-    import numpy as np
     import pandas as pd
 
     if isinstance(data, dict):
@@ -208,18 +207,20 @@ def _prepared(data: Any) -> Prepared | None:
         plain = len(rows) == 1 and all(form for _, form in forms)
         return Prepared(("arrays", forms), arrays, rows.pop()) if plain else None
     if isinstance(data, pd.DataFrame):
-        plain = type(data.index) is pd.RangeIndex and data.index.equals(pd.RangeIndex(len(data)))
-        form = ("frame", str(data.columns.dtype), tuple(data.columns), tuple(map(str, data.dtypes)))
-        return Prepared(form, data, len(data)) if plain and len(data) else None
-    form = _array_form(data) if isinstance(data, np.ndarray) else None
+        table = cast("Any", data)
+        plain = type(table.index) is pd.RangeIndex and table.index.equals(pd.RangeIndex(len(table)))
+        form = ("frame", str(table.columns.dtype), tuple(table.columns), tuple(map(str, table.dtypes)))
+        return Prepared(form, table, len(table)) if plain and len(table) else None
+    form = _array_form(data)
     return Prepared(form, data, len(data)) if form else None
 
 
 def _array_form(array: Any) -> tuple[Any, ...] | None:
     import numpy as np
 
-    plain = isinstance(array, np.ndarray) and array.ndim and len(array) and array.dtype.kind in "biufU"
-    return (array.dtype.str, array.shape[1:]) if plain else None
+    found: Any = array if isinstance(array, np.ndarray) else None
+    plain = found is not None and found.ndim and len(found) and found.dtype.kind in "biufU"
+    return (found.dtype.str, found.shape[1:]) if plain else None
 
 
 def _below(many: Sequence[Any]) -> Any:
