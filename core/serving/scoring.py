@@ -218,9 +218,10 @@ def _prepared(data: Any) -> Prepared | None:
 def _array_form(array: Any) -> tuple[Any, ...] | None:
     import numpy as np
 
-    found: Any = array if isinstance(array, np.ndarray) else None
-    plain = found is not None and found.ndim and len(found) and found.dtype.kind in "biufU"
-    return (found.dtype.str, found.shape[1:]) if plain else None
+    if type(array) is not np.ndarray:
+        return None
+    found = cast("Any", array)
+    return (found.dtype.str, found.shape[1:]) if found.ndim and len(found) and found.dtype.kind in "biufU" else None
 
 
 def _below(many: Sequence[Any]) -> Any:
