@@ -51,6 +51,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "replay": ("replay", "replay", "Compare a version without traffic on captured requests."),
     "quarantine": ("delivery", "quarantine", "List, add and lift versions that no trigger may deploy."),
     "prune": ("state", "prune", "Remove what `retain:` keeps no longer."),
+    "backup": ("state", "backup", "Write the project's state into one file."),
+    "restore": ("state", "restore", "Bring a backup back."),
     "audit": ("audit", "audit", "Show who did what, when and why; check that nobody changed it."),
     "watch": ("agent", "watch", "Run the agent: pushes, schedules, healing, signals."),
     "schedules": ("agent", "schedules", "List the schedules with their next time and their last run."),

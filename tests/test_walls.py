@@ -50,7 +50,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("infra", "retention"),
     ("run_plans",),
     ("changes", "adoption"),
-    ("triggers",),
+    ("triggers", "backup"),
     ("lineage", "template", "doctor", "demo", "attention"),
     ("cockpit",),
 )

@@ -1,21 +1,23 @@
-"""prune: what the project's state directory keeps, and what goes."""
+"""prune, backup, restore: what the project's state directory keeps, and what goes, and copies of it."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ...core.cockpit import Cockpit
-from ...core.domain.format import count, size
+from ...core.cockpit import Cockpit, restore_project
+from ...core.domain.format import count, moment, size
 from ...core.domain.plans import Plan
 from ...core.domain.runs import RunDetail
 from ...core.domain.text import clean
 from ...core.domain.watching import STATE, Pruned, read_pruned
 from ..interaction.apply import apply, refuses, show_plan
 from ..options import ChangeOptions, DryRun, Output
+from ..session import start
 from ..text import diagnostics, output, shapes
-from ..text.diagnostics import note
+from ..text.diagnostics import hint, note
 from ..text.output import Column, Format
 
 _PRUNED = (
@@ -81,3 +83,57 @@ def _show(plan: Plan, output_format: Format) -> int:
         output.rows(output_format, _PRUNED, cells, map(shapes.pruned, found))
     note(clean(plan.nothing_to_do) or "nothing was removed", style="dim")
     return diagnostics.REFUSED if refuses(plan) else diagnostics.DONE
+
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="The backup's file.", show_default=False)]
+
+
+def backup(
+    cockpit: Cockpit,
+    file: File,
+    captures: Annotated[
+        bool, typer.Option("--captures", help="With captured requests and feedback, which are users' data.")
+    ] = False,
+    output_format: Output = Format.TABLE,
+) -> int:
+    """Write the project's state into one file, consistent while everything runs, that only you may read.
+
+    The journal, sealed segments, logs, and an embedded MLflow store with its models are in it; podium.yaml, secrets,
+    the cache and what git has are not.
+
+    \b
+    Example:
+      podium backup /mnt/backups/shop-$(date +%F).tar.gz
+    """
+    made = cockpit.project.backup(start() / file, captures=captures)
+    for warning in made.warnings:
+        note(clean(warning), style="yellow")
+    if output_format is Format.JSON:
+        output.document(shapes.backup(made))
+    note(f"{clean(made.path)}: {count(made.files, 'file')}, {size(made.size)}", style="green")
+    return diagnostics.DONE
+
+
+def restore(
+    file: File,
+    directory: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="The project's directory. Default: here.", show_default=False),
+    ] = None,
+    output_format: Output = Format.TABLE,
+) -> int:
+    """Bring a backup back into a directory that has no state yet, here or on another machine, and say what to do next.
+
+    It is unpacked beside its place and checked as a whole before anything is changed.
+
+    \b
+    Example:
+      git clone …/shop && podium restore shop-2026-11-28.tar.gz shop
+    """
+    done = restore_project(start() / file, start() / directory if directory else start())
+    if output_format is Format.JSON:
+        output.document(shapes.restored(done))
+    note(f"{clean(done.project)} of {moment(done.created)} is back in {clean(done.home)}", style="green")
+    for step in done.next:
+        hint(clean(step))
+    return diagnostics.DONE

@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from ...core.domain.repair import Difference
     from ...core.domain.runs import Run, Step
     from ...core.domain.verdicts import GateReport, VersionVerdict
-    from ...core.domain.watching import AgentStatus, AuditCheck, AuditEntry, Finding, Pruned, ScheduleStatus
+    from ...core.domain.watching import (
+        AgentStatus,
+        AuditCheck,
+        AuditEntry,
+        Backup,
+        Finding,
+        Pruned,
+        Restored,
+        ScheduleStatus,
+    )
     from ...core.errors import Problem
 
 
@@ -184,6 +193,14 @@ def unneeded(image: UnneededImage) -> dict[str, Any]:
         "why": image.why,
         "engine": image.engine,
     }
+
+
+def backup(one: Backup) -> dict[str, Any]:
+    return {**asdict(one), "warnings": list(one.warnings)}
+
+
+def restored(one: Restored) -> dict[str, Any]:
+    return {**asdict(one), "created": moment(one.created), "next": list(one.next)}
 
 
 def pruned(one: Pruned) -> dict[str, Any]:

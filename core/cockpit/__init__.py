@@ -20,6 +20,7 @@ from .opened import OpenProject, Say, quiet
 if TYPE_CHECKING:
     from ..demo.story import Demo
     from ..domain.demo import DemoImages
+    from ..domain.watching import Restored
     from .agent import Agent
     from .changes import Changes
     from .containers import Containers
@@ -38,6 +39,7 @@ __all__ = [
     "find_project",
     "init_project",
     "masked_document",
+    "restore_project",
     "schema",
 ]
 
@@ -63,6 +65,14 @@ def init_project(directory: Path, *, name: str = "") -> list[Path]:
     from ..template import create
 
     return create(directory, name=name)
+
+
+def restore_project(file: Path, directory: Path) -> Restored:
+    """Restores a backup into a project's directory that has no state yet; returns what to do next. Refused if it has
+    some, and if the backup is damaged."""
+    from ..backup.restore import restore
+
+    return restore(file, directory)
 
 
 def demonstration(directory: Path, *, docker: DemoImages | None = None) -> Demo:

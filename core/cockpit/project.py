@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from .opened import OpenProject
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..domain.attention import Need
     from ..domain.delivery import EnvironmentStatus
     from ..domain.plans import Plan
     from ..domain.project import Project
-    from ..domain.watching import AuditCheck, AuditEntry, AuditFilter, Finding, KindUsage
+    from ..domain.watching import AuditCheck, AuditEntry, AuditFilter, Backup, Finding, KindUsage
     from ..errors import Problem
 
 
@@ -90,6 +92,13 @@ class ProjectFiles:
         audit = self._opened.journal.audit
         number, digest = audit.head()
         return AuditCheck(number, digest, tuple(audit.verify(known)))
+
+    def backup(self, file: Path, *, captures: bool = False) -> Backup:
+        """Writes a backup of the project's state to a new file, consistent while everything runs. Refused if the file
+        exists."""
+        from ..backup.write import write
+
+        return write(self._opened.config, file, captures=captures)
 
     def usage(self) -> Sequence[KindUsage]:
         """Returns what each kind of data below `.podium/` takes, the largest first."""

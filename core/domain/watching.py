@@ -201,3 +201,28 @@ def written_pruned(found: Iterable[Pruned]) -> str:
 
 def read_pruned(text: str) -> tuple[Pruned, ...]:
     return tuple(Pruned(**each) for each in cast("list[Mapping[str, Any]]", json.loads(text)))
+
+
+class Backup(Frozen):
+    """A backup that was written."""
+
+    path: str
+    files: int
+    size: int
+    """Bytes of the backup itself."""
+    captures: bool
+    """Whether captured requests are in it."""
+    warnings: tuple[str, ...]
+    """What is not in it, and why."""
+
+
+class Restored(Frozen):
+    """A project whose state was restored."""
+
+    home: str
+    project: str
+    created: float
+    """When the backup was written, in seconds since the epoch."""
+    files: int
+    next: tuple[str, ...]
+    """What to do now, in order."""

@@ -9,6 +9,7 @@ in no row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 from fnmatch import fnmatch
 from functools import partial
 
@@ -19,6 +20,19 @@ from . import cache, journal_rows, runs, serving
 from .scene import Item, Scene
 
 Find = Callable[[Scene], Iterator[Item]]
+
+
+class BackedUp(StrEnum):
+    """Whether `podium backup` takes a kind."""
+
+    NO = "no"
+    YES = "yes"
+    SOME = "some"
+    """Those whose names end with one of `backed_up_files`."""
+    STORE = "store"
+    """All but the database, which is copied as a database."""
+    CAPTURES = "captures"
+    """Only when it was asked for."""
 
 
 class Kind(Frozen):
@@ -38,6 +52,8 @@ class Kind(Frozen):
     """What yields what may go, each thing with what removes it."""
     kept: str = ""
     """Why nothing is removed, where there is no key."""
+    backed_up: BackedUp = BackedUp.NO
+    backed_up_files: tuple[str, ...] = ()
 
     def words(self, retain: Retain) -> str:
         """Returns for how long it is kept."""
@@ -57,13 +73,16 @@ KINDS: tuple[Kind, ...] = (
          find=(serving.temporary, partial(runs.half_removed, directory=runs.RUNS),
                partial(runs.half_removed, directory=runs.WORKTREES))),
     Kind("worktrees", "checked-out commits of runs", ("worktrees/",), keys=("worktrees",), find=(runs.worktrees,)),
-    Kind("logs", "files of runs", ("runs/",), keys=("logs", "logs_size"), find=(runs.logs,)),
+    Kind("logs", "files of runs", ("runs/",), keys=("logs", "logs_size"), find=(runs.logs,),
+         backed_up=BackedUp.SOME, backed_up_files=(".log",)),
     Kind("cache", "outputs of steps", ("cache/",), keys=("cache", "cache_size"), find=(cache.results,)),
     Kind("captures", "captured requests and feedback",
          ("environments/*/capture/", "environments/*/captured/", "environments/*/shadow/"), keys=("captures",),
-         find=(serving.captures,)),
+         find=(serving.captures,), backed_up=BackedUp.CAPTURES),
     Kind("replica_logs", "logs of replicas", ("environments/*/*.log*", "environments/*/*.ended"),
-         keys=("replica_logs",), find=(serving.replica_logs,)),
+         keys=("replica_logs",), find=(serving.replica_logs,), backed_up=BackedUp.YES),
+    Kind("images", "serving images; `podium images --prune`", ("sboms/", "models/*/*.spdx.json"), ("images",),
+         kept="as long as the image", backed_up=BackedUp.YES),
     Kind("models", "fetched files of versions", ("models/",), keys=("models",), find=(serving.models,)),
     Kind("runs", "runs, steps and approvals", tables=("runs", "steps", "approvals"), keys=("runs",),
          find=(runs.rows,)),
@@ -71,21 +90,23 @@ KINDS: tuple[Kind, ...] = (
          find=(journal_rows.reports,)),
     Kind("messages", "what others were told", tables=("outbox",), keys=("messages",), find=(journal_rows.messages,)),
     Kind("samples", "live signals", tables=("samples", "sample_series"), keys=("samples",)),
-    Kind("audit", "who did what", ("sealed/audit-*",), ("audit", "audit_head"), ("audit",), (journal_rows.audit,)),
-    Kind("ledger", "deployments", ("sealed/ledger-*",), ("deployments",), ("ledger",), (journal_rows.ledger,)),
+    Kind("audit", "who did what", ("sealed/audit-*",), ("audit", "audit_head"), ("audit",), (journal_rows.audit,),
+         backed_up=BackedUp.YES),
+    Kind("ledger", "deployments", ("sealed/ledger-*",), ("deployments",), ("ledger",), (journal_rows.ledger,),
+         backed_up=BackedUp.YES),
     Kind("segments", "the list of what is sealed", ("sealed/",), ("segments",), kept="always"),
     Kind("store", "MLflow's runs and models, where it is embedded",
-         ("mlflow.db*", "artifacts/", "mlflow.ready", "mlruns/"), kept="always: these are the models themselves"),
+         ("mlflow.db*", "artifacts/", "mlflow.ready", "mlruns/"), kept="always: these are the models themselves",
+         backed_up=BackedUp.STORE),
     Kind("registry", "the registry as last seen", tables=("models", "versions", "histories"),
          kept="as long as MLflow has them"),
     Kind("serving", "what runs, and its configuration", ("environments/",), ("replicas", "pictures", "quarantine"),
          kept="as long as it runs"),
-    Kind("images", "serving images; `podium images --prune`", ("sboms/",), ("images",), kept="as long as the image"),
     Kind("alerts", "alerts", tables=("alerts",), kept="the latest 10,000"),
     Kind("journal", "the journal's file", ("journal.db*",), kept="as its rows"),
     Kind("own", "the project's own notes, the agent's log",
          ("home.json", ".home.lock", "podium.yaml.good", "agent.log", "agent.wake", "preload/", "claimed/"),
-         ("agent", "locks", "values"), kept="always"),
+         ("agent", "locks", "values"), kept="always", backed_up=BackedUp.SOME, backed_up_files=("home.json",)),
 )  # fmt: skip
 
 

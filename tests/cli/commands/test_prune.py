@@ -67,3 +67,21 @@ def test_doctor_says_what_takes_how_much(home: Path) -> None:
     (home / "podium.yaml").write_text("project: shop\nretain: {evidence: 10m}\n")
     findings = Cockpit.open(home).project.doctor()
     assert any(each.subject == "retention" and each.health is Health.WARNING for each in findings)
+
+
+def test_a_backup_and_back(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "shop.tar.gz"
+    assert podium("backup", str(file), "-o", "json") == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["path"] == str(file) and made["files"] > 1 and file.stat().st_mode & 0o777 == 0o600
+    assert podium("backup", str(file)) == 4
+    assert podium("restore", str(file)) == 4, "there is a state already"
+    (home / ".podium").rename(tmp_path / "lost")
+    capsys.readouterr()
+    assert podium("restore", str(file), "-o", "json") == 0
+    said = capsys.readouterr()
+    assert "podium doctor" in json.loads(said.out)["next"] and "podium doctor" in said.err
+    assert podium("ps", "-o", "json") == 0
+    assert len(json.loads(capsys.readouterr().out)) == 2
+    file.write_bytes(file.read_bytes()[:500])
+    assert podium("restore", str(file), "elsewhere") == 4

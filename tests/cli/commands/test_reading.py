@@ -31,7 +31,17 @@ from podium.core.domain.repair import Difference, DifferenceKind
 from podium.core.domain.replay import ReplayReport
 from podium.core.domain.runs import PIPELINE, Run, RunState, Step, StepState, Trigger
 from podium.core.domain.verdicts import Source, Verdict, VersionVerdict
-from podium.core.domain.watching import AgentStatus, AuditCheck, AuditEntry, Finding, Health, Pruned, ScheduleStatus
+from podium.core.domain.watching import (
+    AgentStatus,
+    AuditCheck,
+    AuditEntry,
+    Backup,
+    Finding,
+    Health,
+    Pruned,
+    Restored,
+    ScheduleStatus,
+)
 from podium.core.errors import Problem
 from podium.core.journal import Journal
 from podium.core.registry.snapshot import ABSENT
@@ -71,6 +81,8 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "replay": replay.shape(to_dict(ReplayReport("e", "m", 2, 1, Verdict.PASS, (), 0.0))),
     "image": shapes.image(Image("m", 1, "unix:///x", "sha256:1", "sha256:1", 0.0)),
     "unneeded": shapes.unneeded(UnneededImage("unix:///x", "sha256:1", "m:v1", 1, 0, "")),
+    "backup": shapes.backup(Backup("/b", 1, 1, False, ())),
+    "restored": shapes.restored(Restored("/h", "shop", 0.0, 1, ())),
     "pruned": shapes.pruned(Pruned("logs", 1, 0, "older than 180d")),
     "need": shapes.need(Need(0, Reason.DOWN, "e", "proxy is gone")),
     "difference": shapes.difference(Difference(DifferenceKind.GONE, "a", "a is gone")),
