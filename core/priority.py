@@ -158,10 +158,12 @@ def _lower_io() -> None:
 
 
 def _system_call(which: int, pid: int, *more: int) -> int:
-    numbers = _SYSTEM_CALLS.get(os.uname().machine) if linux and sys.maxsize > 2**32 else None
+    import ctypes
+    import platform
+
+    numbers = _SYSTEM_CALLS.get(platform.machine()) if linux and sys.maxsize > 2**32 else None
     if numbers is None:
         return -1
-    import ctypes
 
     try:
         return int(ctypes.CDLL(None, use_errno=True).syscall(numbers[which], _WHO_PROCESS, pid, *more))
