@@ -1,19 +1,16 @@
 """How fast a container's output gets into the step's log, beside `docker logs -f > file` of the same container command.
 
-    python benchmarks/containers.py [--lines 300000] [--rounds 3]
+    python benchmarks/containers.py [--lines 300000] [--rounds 3] [--quick]
 
 The step's log is more than a copy: each line gets its time and stream, is masked and indexed, and the file is
-bounded. Timed is, for both, from before the container is made until its last line is in the file. Ends with 1 when
-Podium takes fewer than half of docker's lines a second.
+bounded. Timed is, for both, from before the container is made until its last line is in the file.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,10 +18,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from _measuring import Report, in_turns, parser, per_second
 
+# Of the lines a second of `docker logs -f`.
 BOUND = 0.5
+LOG = "a container's log into the step's log"
 TEXT = "epoch %.0f: loss 0.6931471805599453 accuracy 0.8437500 lr 0.00100000 elapsed 12.345 s"
 PODIUM_YAML = """\
 project: logs
@@ -89,40 +87,42 @@ def _ends_with(file: Path, text: bytes) -> bool:
         return found.read() == text
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Log lines a second from a container.")
-    parser.add_argument("--lines", type=int, default=300_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    options, _ = parser.parse_known_args()
+def measure(report: Report, lines: int, rounds: int) -> None:
     import docker
 
-    from tests.servers import dockerd, images
+    from tests.servers import images
 
-    if not dockerd.answers(dockerd.LOCAL) or shutil.which("docker") is None:
-        print("not measured: no Docker engine answers, or its command line is not installed")
-        return 0
-    command = f"seq -f '{TEXT}' {options.lines}"
-    ours: list[float] = []
-    theirs: list[float] = []
+    command = f"seq -f '{TEXT}' {lines}"
     with tempfile.TemporaryDirectory(prefix="podium-containers-") as name, docker.APIClient(timeout=60) as api:
         home = Path(name)
         image = images.ensure(api, images.SHELL)
         (home / "podium.yaml").write_text(PODIUM_YAML.format(image=image, command=json.dumps(command)))
         os.environ.pop("DOCKER_HOST", None)
-        for number in range(options.rounds):
-            theirs.append(docker_rate(api, image, command, home / "docker.log", options.lines))
-            ours.append(podium_rate(home, options.lines))
-            print(
-                f"  round {number + 1}: podium {ours[-1]:,.0f} lines/s, docker logs -f {theirs[-1]:,.0f} lines/s",
-                flush=True,
-            )
-    ratio = statistics.median(ours) / statistics.median(theirs)
-    print(
-        f"container log → step log: {statistics.median(ours):,.0f} lines/s; docker logs -f > file:"
-        f" {statistics.median(theirs):,.0f} lines/s"
-    )
-    print(f"  podium ÷ docker logs: {ratio:.2f} (bound {BOUND})")
-    return 1 if ratio < BOUND else 0
+        calls = {
+            "docker": lambda: docker_rate(api, image, command, home / "docker.log", lines),
+            "podium": lambda: podium_rate(home, lines),
+        }
+        found = in_turns(calls, rounds)
+    rate = per_second("lines")
+    report.compare(LOG, found["podium"], "docker logs -f >file", found["docker"], least=BOUND, show=rate)
+
+
+def main() -> int:
+    options_of = parser(__doc__)
+    options_of.add_argument("--lines", type=int, default=300_000)
+    options_of.add_argument("--rounds", type=int, default=3)
+    options = options_of.parse_args()
+    lines, rounds = (2000, 1) if options.quick else (options.lines, options.rounds)
+    from tests.servers import dockerd
+
+    report = Report()
+    if not dockerd.answers(dockerd.LOCAL):
+        report.not_measured(LOG, "no Docker engine answers")
+    elif shutil.which("docker") is None:
+        report.not_measured(LOG, "docker's command line is not installed")
+    else:
+        measure(report, lines, rounds)
+    return report.end()
 
 
 if __name__ == "__main__":

@@ -1,19 +1,17 @@
 """How long a serving image takes: the first, and again with a new model and the same requirements; beside `mlflow
 models build-docker`.
 
-    python benchmarks/images.py [--no-mlflow] [--rounds 3] [--json FILE]
+    python benchmarks/images.py [--no-mlflow] [--rounds 3] [--quick]
 
 An engine of its own (root and `dockerd` are needed), so that nothing that was built before helps, with one base
 image for both: a bare Python with pip, under the name that MLflow's Dockerfile begins with. Packages come from PyPI.
 Two versions of a small scikit-learn model whose requirements are the same. MLflow's Dockerfile also installs nginx
 with apt-get, which this base has not: a stand-in answers that does nothing, which favours MLflow by what that takes.
-Ends with 1 when a bound is missed: a rebuild takes at most a tenth of our own first build and of MLflow's build.
+With --quick the machine's engine builds, on the base image of the tests, which has the packages already.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import signal
 import statistics
@@ -21,15 +19,14 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from _measuring import Report, cost, parser, timed
 
+# A rebuild, of our own first build and of MLflow's build with a new model.
 BOUND = 0.1
+REBUILD, FIRST = "a build with a new model", "the first build"
 VERSION = ".".join(map(str, sys.version_info[:3]))
 BASE = f"python:{VERSION}-slim"
 
@@ -82,12 +79,6 @@ def register(home: Path, versions: int) -> list[str]:
     return [mlflow.artifacts.download_artifacts(f"models:/iris/{number}") for number in range(1, versions + 1)]
 
 
-def timed(action: Callable[[], object]) -> float:
-    began = time.monotonic()
-    action()
-    return time.monotonic() - began
-
-
 def ours(home: Path, address: str, rounds: int) -> tuple[float, list[float], int]:
     """(seconds of the first build, of each rebuild with the next version, bytes of the image)."""
     from podium.core.config import load
@@ -106,7 +97,6 @@ def ours(home: Path, address: str, rounds: int) -> tuple[float, list[float], int
 
         try:
             first = timed(lambda: build(1))
-            print(f"  first build: {first:.1f} s", flush=True)
             again = [timed(lambda n=number: build(n)) for number in range(2, rounds + 2)]
         except Exception:
             print("\n".join(lines[-40:]))
@@ -114,85 +104,87 @@ def ours(home: Path, address: str, rounds: int) -> tuple[float, list[float], int
         return first, again, journal.images.of("iris")[0].size
 
 
-def theirs(models: list[str], address: str) -> tuple[float, float, str]:
-    """(seconds of the first build, of one with the next version, why there are none)."""
+def theirs(models: list[str], address: str) -> list[float]:
+    """Seconds of the first build and of one with the next version; SystemExit with MLflow's last words."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "DOCKER_HOST": address, "MLFLOW_DISABLE_TELEMETRY": "true", "PATH": path}
-    seconds: list[float] = []
+    taken: list[float] = []
     for number, model in enumerate(models[:2], 1):
-        command = [
-            sys.executable,
-            "-m",
-            "mlflow",
-            "models",
-            "build-docker",
-            "-m",
-            model,
-            "-n",
-            f"mlflow-iris:{number}",
-            "--env-manager",
-            "local",
-        ]
-        began = time.monotonic()
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200, check=False)
-        seconds.append(time.monotonic() - began)
-        if done.returncode:
-            words = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-            return 0.0, 0.0, " · ".join(words[-3:])[-400:]
-        print(f"  mlflow models build-docker, version {number}: {seconds[-1]:.1f} s", flush=True)
-    return seconds[0], seconds[1], ""
+        command = [sys.executable, "-m", "mlflow", "models", "build-docker", "-m", model]
+        command += ["-n", f"mlflow-iris:{number}", "--env-manager", "local"]
+        taken.append(cost(command, env={"DOCKER_HOST": address, "PATH": path}).seconds)
+    return taken
+
+
+def write(home: Path, address: str, image: str) -> None:
+    (home / "podium.yaml").write_text(
+        f"project: iris\nmlflow: {{model: iris}}\ndocker: {{host: '{address}', base: '{image}', sbom: false}}\n"
+        "pipelines: {release: {steps: {one: {run: 'true'}}}}\n"
+    )
+
+
+def whole(report: Report, home: Path, rounds: int, *, mlflow: bool) -> None:
+    """Ours and MLflow's on an engine of their own."""
+    import docker
+
+    from tests.servers import dockerd
+
+    if why := dockerd.missing():
+        return report.not_measured(REBUILD, why)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the engine ends with us
+    with dockerd.Dockerd() as engine:
+        with docker.APIClient(base_url=engine.address, timeout=300) as api:
+            base(api, home / "base")
+        write(home, engine.address, BASE)
+        models = register(home, rounds + 1)
+        first, again, size = ours(home, engine.address, rounds)
+        rebuild = statistics.median(again)
+        report.compare(f"{REBUILD}, {size / 1e6:.0f} MB", rebuild, FIRST, first, most=BOUND)
+        peer = "`mlflow models build-docker`"
+        try:
+            if not mlflow:
+                raise SystemExit("it was left out")
+            their_first, their_again = theirs(models, engine.address)
+        except SystemExit as error:
+            return report.not_measured(f"{REBUILD}, beside {peer}", " · ".join(str(error).split("\n")[-3:])[-400:])
+    report.compare(REBUILD, rebuild, peer, their_again, most=BOUND)
+    return report.compare(FIRST, first, peer, their_first)
+
+
+def smallest(report: Report, home: Path) -> None:
+    """Ours alone, on the machine's engine."""
+    import docker
+    from podium.core.containers.engine import labels
+
+    from tests.servers import dockerd, images
+
+    if not dockerd.answers(dockerd.LOCAL):
+        return report.not_measured(REBUILD, "no Docker engine answers")
+    address = f"unix://{dockerd.LOCAL}"
+    with docker.APIClient(base_url=address, timeout=120) as api:
+        write(home, address, images.ensure(api, images.PYTHON))
+        register(home, 2)
+        try:
+            first, [again], _ = ours(home, address, 1)
+        finally:
+            for image in api.images(filters={"label": f"{labels.HOME}={labels.home_id(home)}"}):
+                api.remove_image(image["Id"], force=True)
+    report.compare(REBUILD, again, FIRST, first)
+    return report.not_measured(f"{REBUILD}, beside MLflow's", "it is left out with --quick")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="A first and a repeated build of a serving image.")
-    parser.add_argument("--no-mlflow", action="store_true")
-    parser.add_argument("--rounds", type=int, default=3, help="rebuilds")
-    parser.add_argument("--json", type=Path)
-    options, _ = parser.parse_known_args()
-    from tests.servers import dockerd
-
-    missing = dockerd.missing()
-    if missing:
-        print(f"not measured: {missing}")
-        return 0
+    options_of = parser(__doc__)
+    options_of.add_argument("--no-mlflow", action="store_true")
+    options_of.add_argument("--rounds", type=int, default=3, help="rebuilds")
+    options = options_of.parse_args()
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the engine ends with us
-    with tempfile.TemporaryDirectory(prefix="podium-images-") as name, dockerd.Dockerd() as engine:
-        import docker
-
-        home = Path(name)
-        with docker.APIClient(base_url=engine.address, timeout=300) as api:
-            base(api, home / "base")
-        (home / "podium.yaml").write_text(
-            f"project: iris\nmlflow: {{model: iris}}\ndocker: {{host: '{engine.address}', base: '{BASE}', sbom:"
-            " false}\npipelines: {release: {steps: {one: {run: 'true'}}}}\n"
-        )
-        models = register(home, options.rounds + 1)
-        first, again, size = ours(home, engine.address, options.rounds)
-        their_first, their_again, why = (0.0, 0.0, "left out") if options.no_mlflow else theirs(models, engine.address)
-    rebuild = statistics.median(again)
-    print(
-        f"first build {first:.1f} s, {size / 1e6:.0f} MB; with a new model {rebuild:.2f} s"
-        f" ({', '.join(f'{s:.2f}' for s in again)})"
-    )
-    ratios = {"rebuild ÷ first build": rebuild / first}
-    if their_first:
-        print(f"mlflow models build-docker: {their_first:.1f} s, with a new model {their_again:.1f} s")
-        ratios |= {
-            "rebuild ÷ MLflow's build with a new model": rebuild / their_again,
-            "first build ÷ MLflow's first build": first / their_first,
-        }
-    else:
-        print(f"mlflow models build-docker was not measured: {why}")
-    for words, ratio in ratios.items():
-        print(f"  {words}: {ratio:.3f}" + (f" (bound {BOUND})" if words.startswith("rebuild") else ""))
-    if options.json:
-        options.json.write_text(
-            json.dumps(
-                {"first": first, "again": again, "mlflow": [their_first, their_again], "ratios": ratios}, indent=1
-            )
-        )
-    return 1 if any(ratio > BOUND for words, ratio in ratios.items() if words.startswith("rebuild")) else 0
+    report = Report()
+    with tempfile.TemporaryDirectory(prefix="podium-images-") as name:
+        if options.quick:
+            smallest(report, Path(name))
+        else:
+            whole(report, Path(name), options.rounds, mlflow=not options.no_mlflow)
+    return report.end()
 
 
 if __name__ == "__main__":

@@ -3,51 +3,55 @@
 
 Projects are generated in a temporary directory: chains of 50, 200 and 800 steps, a fan of 200 with two jobs, and a
 chain of 200 with a file in and a file out for each step, run again when nothing has changed. Whole processes, wall
-time, median of several (DVC: one run of the long chains), all in turns, so that a busy machine slows everybody.
-Podium is run as `podium run`, with journal, logs and worker.
+time, median of several (DVC: one run of the long chains), all in turns. Podium is run as `podium run`, with journal,
+logs and worker.
 
-The peers are looked for in DIR/bin, else on PATH; one that is missing is said and left out:
-    python -m venv /tmp/peers && /tmp/peers/bin/pip install doit==0.37.0 dvc==3.67.1
-
-Ends with 1 when a bound that the project has set itself is missed.
+The peers are looked for in DIR/bin (`make bench` installs them below .venv-bench), else on PATH; what one that is
+missing would have been the peer of is not measured.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from _measuring import PEERS_VARIABLE, Report, parser, timed
 
 TOOLS = ("podium", "doit", "dvc")
 
 
 @dataclass(frozen=True)
 class Case:
-    """`bounds`: seconds for Podium, and at most so many times a peer's time."""
+    """`most`: at most so many times a peer's time."""
 
     name: str
     kind: str
     size: int
     again: bool = False
-    seconds: float | None = None
-    ratios: tuple[tuple[str, float], ...] = ()
+    most: tuple[tuple[str, float], ...] = ()
 
 
 CASES = (
-    Case("chain of 50", "chain", 50),
-    Case("chain of 200", "chain", 200, seconds=1.2, ratios=(("doit", 3.0), ("dvc", 1 / 30))),
-    Case("chain of 800", "chain", 800),
-    Case("fan of 200, 2 jobs", "fan", 200, seconds=0.9),
-    Case("chain of 200, unchanged", "files", 200, again=True, seconds=0.25, ratios=(("dvc", 1 / 8),)),
+    Case("chain of 50", "chain", 50, most=(("doit", 2.0),)),
+    Case("chain of 200", "chain", 200, most=(("doit", 1.0), ("dvc", 1 / 30))),
+    Case("chain of 800", "chain", 800, most=(("doit", 2.0),)),
+    Case("fan of 200, 2 jobs", "fan", 200, most=(("doit", 0.9),)),
+    Case("chain of 200, unchanged", "files", 200, again=True, most=(("doit", 1.5), ("dvc", 1 / 8))),
 )
+QUICK = (
+    Case("chain of 5", "chain", 5, most=(("doit", 1.0),)),
+    Case("fan of 5, 2 jobs", "fan", 5, most=(("doit", 0.9),)),
+    Case("chain of 5, unchanged", "files", 5, again=True, most=(("doit", 1.5),)),
+)
+# A step of the longest chain, of one of the shortest.
+GROWTH = 1.0
 
 
 def needs(kind: str, number: int) -> str:
@@ -114,14 +118,14 @@ def commands(found: dict[str, str], kind: str) -> dict[str, list[str]]:
 
 
 def wall(command: Sequence[str], cwd: Path) -> float:
-    began = time.monotonic()
-    done = subprocess.run(
-        command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, timeout=900, env=environment(), check=False
-    )
-    seconds = time.monotonic() - began
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed: {done.stderr.decode(errors='replace')[-500:]}")
-    return seconds
+    def call() -> None:
+        done = subprocess.run(
+            command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, timeout=900, env=environment(), check=False
+        )
+        if done.returncode:
+            raise SystemExit(f"{' '.join(command)} failed: {done.stderr.decode(errors='replace')[-500:]}")
+
+    return timed(call)
 
 
 def prepare(case: Case, tool: str, home: Path, found: dict[str, str]) -> Callable[[], None]:
@@ -148,42 +152,32 @@ def prepare(case: Case, tool: str, home: Path, found: dict[str, str]) -> Callabl
     return (lambda: None) if case.again else forget
 
 
-def measure(case: Case, found: dict[str, str], directory: Path, rounds: int, *, long: bool) -> dict[str, float]:
+def measure(case: Case, found: dict[str, str], directory: Path, rounds: int) -> dict[str, float]:
     run = commands(found, case.kind)
-    if not long and (case.size > 200 or (case.size == 200 and case.kind == "chain")):
+    if not any(peer == "dvc" for peer, _ in case.most):
         run.pop("dvc", None)
-    if case.size > 200 or case.kind == "fan":
-        run.pop("dvc", None)
-    ready = {tool: prepare(case, tool, directory / f"{case.kind}-{case.size}-{tool}", found) for tool in run}
+    homes = {tool: directory / f"{case.kind}-{case.size}-{tool}" for tool in run}
+    ready = {tool: prepare(case, tool, home, found) for tool, home in homes.items()}
     times: dict[str, list[float]] = {tool: [] for tool in run}
-    if case.again:
-        # Twice: what was written a moment ago is only trusted the next time.
-        for _ in range(2):
-            for tool, command in run.items():
-                wall(command, directory / f"{case.kind}-{case.size}-{tool}")
+    # Twice: what was written a moment ago is only trusted the next time.
+    for _ in range(2 if case.again else 0):
+        for tool, command in run.items():
+            wall(command, homes[tool])
     for number in range(rounds):
         for tool, command in run.items():
             if tool == "dvc" and number and not case.again:
                 continue
             ready[tool]()
-            times[tool].append(wall(command, directory / f"{case.kind}-{case.size}-{tool}"))
+            times[tool].append(wall(command, homes[tool]))
     return {tool: statistics.median(taken) for tool, taken in times.items()}
 
 
-def report(case: Case, taken: dict[str, float]) -> list[str]:
-    """Prints one line; the bounds that were missed."""
-    cells = [f"{taken[tool]:8.3f}" if tool in taken else "       –" for tool in TOOLS]
-    ratios = [f"{taken['podium'] / taken[tool]:8.3f}" if tool in taken else "       –" for tool in TOOLS[1:]]
-    print(f"{case.name:26}", *cells, f"{1000 * taken['podium'] / case.size:8.2f}", *ratios, flush=True)
-    missed: list[str] = []
-    if case.seconds and taken["podium"] > case.seconds:
-        missed.append(f"{case.name}: {taken['podium']:.3f} s, the bound is {case.seconds} s")
-    for peer, bound in case.ratios:
-        if peer in taken and taken["podium"] / taken[peer] > bound:
-            missed.append(
-                f"{case.name}: {taken['podium'] / taken[peer]:.3f} of {peer}'s time, the bound is {bound:.3f}"
-            )
-    return missed
+def show(report: Report, case: Case, taken: dict[str, float]) -> None:
+    for peer, most in case.most:
+        if peer in taken:
+            report.compare(case.name, taken["podium"], peer, taken[peer], most=most)
+        else:
+            report.not_measured(case.name, f"{peer} is not installed here; `make bench` installs it")
 
 
 def find(peers: Path | None) -> dict[str, str]:
@@ -192,35 +186,26 @@ def find(peers: Path | None) -> dict[str, str]:
         path = shutil.which(tool, path=str(peers / "bin")) if peers else shutil.which(tool)
         if path:
             found[tool] = path
-        else:
-            print(f"{tool} is not installed here and is left out (see this file's first lines)")
     return found
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "--peers", type=lambda text: Path(text).resolve(), help="a virtual environment with doit and dvc"
-    )
-    parser.add_argument("--quick", action="store_true", help="one round, and no long run of DVC")
-    options = parser.parse_args()
-    found = find(options.peers)
-    missed: list[str] = []
-    print(
-        f"{'seconds':26}",
-        *(f"{tool:>8}" for tool in TOOLS),
-        f"{'ms/step':>8}",
-        *(f"{'/ ' + tool:>8}" for tool in TOOLS[1:]),
-    )
+    options_of = parser(__doc__)
+    given = os.environ.get(PEERS_VARIABLE)
+    options_of.add_argument("--peers", type=Path, default=given, help="a virtual environment with doit and dvc")
+    options = options_of.parse_args()
+    report = Report()
+    found = find(options.peers.resolve() if options.peers else None)
+    steps: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="podium-bench-") as directory:
-        for case in CASES:
-            missed += report(
-                case, measure(case, found, Path(directory), 1 if options.quick else 5, long=not options.quick)
-            )
-    for line in missed:
-        print(f"missed: {line}")
-    print(f"load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
-    return 1 if missed else 0
+        for case in QUICK if options.quick else CASES:
+            taken = measure(case, found, Path(directory), 1 if options.quick else 7)
+            show(report, case, taken)
+            steps[case.name] = taken["podium"] / case.size
+    if not options.quick:
+        short, long = steps["chain of 50"], steps["chain of 800"]
+        report.compare("a step in a chain of 800", long, "in one of 50", short, most=GROWTH)
+    return report.end()
 
 
 if __name__ == "__main__":

@@ -1,46 +1,31 @@
-"""What a child costs that has MLflow loaded already: python benchmarks/preload.py [--rounds 5]
+"""What a child costs that has MLflow loaded already: python benchmarks/preload.py [--rounds 5] [--quick]
 
 The floor is `python -c "import mlflow.pyfunc"`, measured in turns with the rest of the same run. Beside it, from a
 preloading server that is there: a child of a built-in step's kind to its end, and two replicas of a small scikit-learn
-model until both answer; and the same two replicas as new interpreters. Ends with 1 when a bound is missed.
+model until both answer; and the same two replicas as new interpreters.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
+from _measuring import Report, cost, free_port, in_turns, parser, timed, timing
 from podium.core.preload.client import SWITCH, Process, dismiss, start_detached, start_plain
 from podium.core.preload.protocol import Child
 from podium.core.serving.health import healthy
-
-from benchmarks.serving import free_port, save
+from serving import save
 
 # Ratios to the import of mlflow.pyfunc.
 STEP_BOUND = 0.35
 REPLICAS_BOUND = 0.6
 PATIENCE = 120.0
-
-
-def timed(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def floor() -> None:
-    command = [sys.executable, "-P", "-c", "import mlflow.pyfunc"]
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL, timeout=PATIENCE)
+FLOOR = "`import mlflow.pyfunc`"
 
 
 def child(module: str, *arguments: str, detached: bool = False) -> Child:
@@ -90,34 +75,33 @@ def replicas(state: Path, model: Path, *, preloaded: bool) -> float:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="two rounds")
-    options = parser.parse_args()
+    options_of = parser(__doc__)
+    options_of.add_argument("--rounds", type=int, default=5)
+    options = options_of.parse_args()
     os.environ.pop(SWITCH, None)
-    took: dict[str, list[float]] = {"import": [], "step": [], "two replicas": [], "two new interpreters": []}
+    report = Report()
     with tempfile.TemporaryDirectory() as directory:
         state, model = Path(directory), Path(directory) / "model"
         save(model, "matrix")
         try:
             first = timed(lambda: step(state))
-            for _ in range(2 if options.quick else options.rounds):
-                took["import"].append(timed(floor))
-                took["step"].append(timed(lambda: step(state)))
-                took["two replicas"].append(replicas(state, model, preloaded=True))
-                took["two new interpreters"].append(replicas(state, model, preloaded=False))
+            calls = {
+                FLOOR: lambda: cost([sys.executable, "-P", "-c", "import mlflow.pyfunc"]).seconds,
+                "a built-in step": timing(lambda: step(state)),
+                "two replicas": lambda: replicas(state, model, preloaded=True),
+                "two new interpreters": lambda: replicas(state, model, preloaded=False),
+            }
+            if options.quick:
+                del calls["two new interpreters"]
+            found = in_turns(calls, 1 if options.quick else options.rounds)
         finally:
             dismiss(state)
-    middle = {name: statistics.median(times) for name, times in took.items()}
-    print(f"import mlflow.pyfunc             {middle['import']:.2f} s")
-    print(f"first child, server to be started {first:.2f} s")
-    missed = False
-    for name, bound in (("step", STEP_BOUND), ("two replicas", REPLICAS_BOUND), ("two new interpreters", 0.0)):
-        ratio = middle[name] / middle["import"]
-        said = "" if not bound else f"   bound {bound} {'met' if ratio <= bound else 'MISSED'}"
-        missed = missed or bool(bound and ratio > bound)
-        print(f"{name:<32} {middle[name]:.2f} s   {ratio:.2f} imports{said}")
-    return 1 if missed else 0
+    report.compare("the first child, server to be started", first, FLOOR, found[FLOOR])
+    for name, most in (("a built-in step", STEP_BOUND), ("two replicas", REPLICAS_BOUND)):
+        report.compare(name, found[name], FLOOR, found[FLOOR], most=most)
+    if not options.quick:
+        report.compare("two new interpreters", found["two new interpreters"], FLOOR, found[FLOOR])
+    return report.end()
 
 
 if __name__ == "__main__":

@@ -1,21 +1,20 @@
-"""What a status and a plan read of the journal: python benchmarks/reads.py [--versions 1000] [--deployments 100]
+"""What a status and a plan read of the journal: python benchmarks/reads.py [--quick]
 
 Each stands beside two others measured in turns with it on the same journal: the bare SQL, sqlite3 alone asked for the
 same rows with none of our objects; and reading it all, every version and the last 500 deployments once, as objects.
-Times are CPU time of this process. Ends with 1 when a bound is missed.
+Times are CPU time of this process.
 """
 
 from __future__ import annotations
 
-import argparse
 import sqlite3
-import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from _measuring import Report, in_turns, parser, timing
 from podium.core.config import load
 from podium.core.delivery.rollout import plans
 from podium.core.delivery.status.status import status
@@ -28,9 +27,10 @@ from podium.core.journal import Journal
 ENVIRONMENT = "production"
 # Rows beyond one for each deployment: the aliases, the versions meant, locks, replicas, what a plan rests on.
 MORE_ROWS = 30
-# Of the time of reading it all, beside what a status costs that reads nothing (locks, /proc, sockets).
-SHARE_BOUND = 0.2
-FIXED_SECONDS = 0.002
+# Of the time of reading it all.
+SHARE = 0.125
+# Times the bare SQL: a status also looks at locks, processes and sockets.
+TIMES = 3.5
 
 PODIUM_YAML = f"""\
 project: flights
@@ -97,17 +97,6 @@ def rows_of(connection: sqlite3.Connection, call: Callable[[], object]) -> tuple
     return counted[0], counted[1]
 
 
-def in_turns(calls: dict[str, Callable[[], object]], times: int = 31) -> dict[str, float]:
-    """The median CPU seconds of each."""
-    taken: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(times):
-        for name, call in calls.items():
-            began = time.process_time()
-            call()
-            taken[name].append(time.process_time() - began)
-    return {name: statistics.median(each) for name, each in taken.items()}
-
-
 def bare(path: Path, model: str) -> Callable[[], object]:
     """What a status has to know of the ledger and the registry, asked of sqlite3 itself."""
     raw = sqlite3.connect(path)
@@ -131,7 +120,7 @@ def bare(path: Path, model: str) -> Callable[[], object]:
     return ask
 
 
-def measure(project: Project, journal: Journal, deployments: int) -> bool:
+def measure(report: Report, project: Project, journal: Journal, deployments: int, rounds: int) -> None:
     model, connection = project.mlflow.model, journal._database.connection
     asked: dict[str, Callable[[], object]] = {
         "status": lambda: status(project, journal, project.environments[ENVIRONMENT]),
@@ -142,32 +131,33 @@ def measure(project: Project, journal: Journal, deployments: int) -> bool:
         "the bare SQL": bare(journal.path, model),
         "reading it all": lambda: (journal.versions.of(model), journal.ledger.history(ENVIRONMENT, limit=500)),
     }
-    seconds = in_turns(asked | peers)
-    all_of_it, good = seconds["reading it all"], True
-    for name in asked | peers:
-        line = f"{name:20} {seconds[name] * 1e3:8.2f} ms  {seconds[name] / all_of_it:6.3f} of reading it all"
-        if name in asked:
-            statements, rows = rows_of(connection, asked[name])
-            fine = rows <= deployments + MORE_ROWS and seconds[name] <= SHARE_BOUND * all_of_it + FIXED_SECONDS
-            line += f"  {statements:3} statements {rows:5} rows{'' if fine else '   MISSED'}"
-            good = good and fine
-        print(line)
-    return good
+    clocked = {name: timing(call, time.process_time) for name, call in (asked | peers).items()}
+    taken = in_turns(clocked, rounds)
+    for name in asked:
+        report.compare(name, taken[name], "the bare SQL", taken["the bare SQL"], most=TIMES)
+        report.compare(name, taken[name], "reading it all", taken["reading it all"], most=SHARE)
+        statements, rows = rows_of(connection, asked[name])
+        report.count(f"{name}, {statements} statements", rows, deployments + MORE_ROWS, " rows")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--versions", type=int, default=1000)
-    parser.add_argument("--deployments", type=int, default=100)
-    asked = parser.parse_args()
+    options_of = parser(__doc__)
+    options_of.add_argument("--versions", type=int, default=1000)
+    options_of.add_argument("--deployments", type=int, default=100)
+    options = options_of.parse_args()
+    versions, deployments, rounds = options.versions, options.deployments, 31
+    if options.quick:
+        versions, deployments, rounds = 100, 20, 3
+    report = Report()
     with tempfile.TemporaryDirectory() as directory:
         home = Path(directory)
         (home / "podium.yaml").write_text(PODIUM_YAML)
         project = load(home, environ={})
         with Journal.open(project.state / "journal.db") as journal:
-            seed(journal, project.mlflow.model, asked.versions, asked.deployments)
-            print(f"{asked.versions} versions, {asked.deployments} deployments")
-            return 0 if measure(project, journal, asked.deployments) else 1
+            seed(journal, project.mlflow.model, versions, deployments)
+            report.figure("versions, deployments", f"{versions:>10}, {deployments}")
+            measure(report, project, journal, deployments, rounds)
+    return report.end()
 
 
 if __name__ == "__main__":

@@ -1,18 +1,14 @@
 """How long a rollback to the warm version takes, from the command's start to the first answer of the old version,
-with requests running.
-
-    python benchmarks/rollback.py [--rounds 5] [--rate 200] [--replicas 2]
+with requests running: python benchmarks/rollback.py [--rounds 5] [--rate 200] [--replicas 2] [--quick]
 
 A real project in a directory of its own: MLflow's store, two versions of a small model, the real serving app,
 HAProxy. A process of its own sends `--rate` requests/s to /invocations over 8 connections and counts every failure;
-another connection asks /version every 5 ms and so sees the moment of change. Beside it, for the ratio: the same step
-back by hand, as one does it without Podium (stop `mlflow models serve` of the new version, start it with the old
-one, on the same port) and the requests that this loses. Ends with 1 when a bound is missed.
+another connection asks /version every 5 ms and so sees the moment of change. The peer is the same step back by hand, as
+one does it without Podium: stop `mlflow models serve` of the new version, start it with the old one, on the same port.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import http.client
 import json
@@ -26,7 +22,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-BOUND = 1.0
+from _measuring import Report, free_port, parser, seconds
+
+# Times stopping and starting `mlflow models serve`.
+BOUND = 0.15
 QUESTION = json.dumps({"inputs": [[5.1, 3.5, 1.4, 0.2]]}).encode()
 PODIUM_YAML = """\
 project: iris
@@ -81,15 +80,15 @@ class Load:
 class Watcher:
     """Notes when /version begins to answer `wanted` (or, without one, when /ping answers 200 again)."""
 
-    def __init__(self, port: int, wanted: str) -> None:
+    def __init__(self, port: int, wanted: str, host: str = "127.0.0.1") -> None:
         self.at: float | None = None
-        self._port, self._wanted = port, wanted
+        self._host, self._port, self._wanted = host, port, wanted
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
     def _watch(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=2)
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=2)
         while not self._stop.is_set() and self.at is None:
             try:
                 connection.request("GET", "/version" if self._wanted else "/ping")
@@ -147,7 +146,7 @@ def register(home: Path, strengths: Sequence[float] = (0.1, 1.0)) -> list[str]:
 
 
 def ours(home: Path, port: int, rounds: int, rate: float) -> tuple[list[float], dict[str, int]]:
-    seconds: list[float] = []
+    taken: list[float] = []
     with Load(port, rate) as load:
         for number in range(rounds):
             if number:
@@ -157,13 +156,8 @@ def ours(home: Path, port: int, rounds: int, rate: float) -> tuple[list[float], 
             watcher = Watcher(port, "1")
             began = time.monotonic()
             podium(home, "rollback", "-e", "production", "--yes", "--why", "benchmark")
-            seconds.append(watcher.wait(5.0) - began)
-            print(
-                f"  rollback {number + 1}: {seconds[-1]:.3f} s to traffic, {time.monotonic() - began:.2f} s with"
-                " aliases and checks",
-                flush=True,
-            )
-    return seconds, load.counts
+            taken.append(watcher.wait(60.0) - began)
+    return taken, load.counts
 
 
 def serve(model: str, port: int) -> subprocess.Popen[bytes]:
@@ -213,16 +207,16 @@ def by_hand(models: list[str], port: int, rate: float) -> tuple[float, dict[str,
             began = time.monotonic()
             end(process)
             process = serve(old, port)
-            seconds = Watcher(port, "").wait(120.0) - began
+            taken = Watcher(port, "").wait(120.0) - began
     finally:
         end(process)
-    return seconds, load.counts
+    return taken, load.counts
 
 
-def within(home: Path, action: Callable[[], int]) -> int:
+def within(home: Path, action: Callable[[], None]) -> None:
     """`action`, and whatever it started ended afterwards."""
     try:
-        return action()
+        action()
     finally:
         from podium.core.cockpit import Cockpit
 
@@ -231,36 +225,38 @@ def within(home: Path, action: Callable[[], int]) -> int:
         cockpit.close()
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="A rollback under load, beside the same step back by hand.")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--rate", type=float, default=200.0, help="requests/s")
-    parser.add_argument("--replicas", type=int, default=2)
-    options, _ = parser.parse_known_args()
-    from podium.core.delivery.host.ports import free_port
+def measure(report: Report, home: Path, models: list[str], port: int, rounds: int, rate: float) -> None:
+    for number in (1, 2):
+        podium(home, "promote", str(number), "-e", "production", "--yes", "--force", "--why", "benchmark")
+    taken, counts = ours(home, port, rounds, rate)
+    peer, what = "`mlflow models serve` stopped and started", "rollback to the warm version, median"
+    if not models:
+        report.not_measured(what, f"{peer} is left out with --quick")
+    else:
+        hand, lost = by_hand(models, free_port(), rate)
+        report.compare(what, statistics.median(taken), peer, hand, most=BOUND)
+        report.figure("  requests lost by hand", f"{lost['failed']:>18,}")
+    report.figure("  worst", f"{seconds(max(taken)):>18}")
+    asked = counts["answered"] + counts["failed"]
+    report.count(f"requests lost in {2 * rounds - 1} promotions and rollbacks", counts["failed"], 0, f" of {asked:,}")
 
+
+def main() -> int:
+    options_of = parser(__doc__)
+    options_of.add_argument("--rounds", type=int, default=5)
+    options_of.add_argument("--rate", type=float, default=200.0, help="requests/s")
+    options_of.add_argument("--replicas", type=int, default=2)
+    options = options_of.parse_args()
+    rounds, replicas = (1, 1) if options.quick else (options.rounds, options.replicas)
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    report = Report()
     with tempfile.TemporaryDirectory(prefix="podium-rollback-") as directory:
         home, port = Path(directory), free_port()
-        (home / "podium.yaml").write_text(PODIUM_YAML.format(port=port, replicas=options.replicas))
+        (home / "podium.yaml").write_text(PODIUM_YAML.format(port=port, replicas=replicas))
         models = register(home)
-
-        def measure() -> int:
-            for number in (1, 2):
-                podium(home, "promote", str(number), "-e", "production", "--yes", "--force", "--why", "benchmark")
-            seconds, counts = ours(home, port, options.rounds, options.rate)
-            hand, lost = by_hand(models, free_port(), options.rate)
-            median, worst = statistics.median(seconds), max(seconds)
-            asked = counts["answered"] + counts["failed"]
-            print(f"podium rollback: {median:.3f} s median, {worst:.3f} s worst of {len(seconds)} (bound {BOUND} s)")
-            print(f"  requests over promotions and rollbacks: {asked}, failed: {counts['failed']} (bound 0)")
-            print(
-                f"mlflow models serve, stopped and started again: {hand:.2f} s, {lost['failed']} requests failed;"
-                f" {hand / median:.0f}× podium's time"
-            )
-            return 1 if median > BOUND or counts["failed"] else 0
-
-        return within(home, measure)
+        hand = [] if options.quick else models
+        within(home, lambda: measure(report, home, hand, port, rounds, options.rate))
+    return report.end()
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
 """A replica of ours beside `mlflow models serve`, each alone in turn, with a load generator in a process of its own.
 
-    python benchmarks/serving.py [--seconds 5] [--rounds 1] [--form matrix|table|both|batches] [--json FILE]
+    python benchmarks/serving.py [--seconds 5] [--rounds 1] [--form matrix|table|both|batches] [--json FILE] [--quick]
 
 Served: a logistic regression over four columns. Asked for one row, in two forms: `matrix` (`inputs`, no signature:
 the model itself takes a tenth of a millisecond, so the server is what is measured) and `table` (`dataframe_split`
 with a signature: scikit-learn alone takes half a millisecond to look at a DataFrame, for every server alike). MLflow
 is measured on asyncio + h11, which is what installing it gives, and on uvloop + httptools, which it uses where they
 happen to be installed; ours on both as well, with metrics and with capture at its default rate of 1 %.
-
-Last, tables at 32 connections with `batch: {max: 64, wait: 2ms}` beside the same without.
+Last, tables at 32 connections with batches beside the same without.
 
 The generator is wrk where it is on PATH, else asyncio streams in Python, which is said, because it then takes much
 of one core itself. Memory is the resident memory of the whole process tree under load.
@@ -22,7 +21,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -34,6 +32,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
+from _measuring import Report, free_port, in_turns, mebibytes, parser, per_second
 
 COLUMNS = ["a", "b", "c", "d"]
 ROW = [5.1, 3.5, 1.4, 0.2]
@@ -43,10 +42,11 @@ BODIES = {
 }
 LOOPS = {"asyncio": "h11", "uvloop": "httptools"}
 CONNECTIONS = (1, 8)
-# Of the comparison with and without batches; requests/s with, in multiples of those without.
-MANY = 32
-BATCH_BOUND = 3.0
-START = 90.0  # seconds that a server gets to load its model
+# Ratios to MLflow's, of a matrix and of a table.
+RATE, RATE_ASYNCIO, P99, MEMORY = 2.5, 1.5, 0.1, 0.5
+# Tables at so many connections with `batch: {max: 64, wait: 2ms}`: requests/s, in multiples of those without.
+MANY, BATCH = 32, 3.0
+START = 300.0  # seconds that a server gets to load its model
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,6 @@ def save(path: Path, form: str) -> None:
     mlflow.sklearn.save_model(
         fitted, path, signature=signature, serialization_format="cloudpickle", pip_requirements=["mlflow"]
     )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Server:
@@ -244,7 +238,7 @@ def with_python(url: str, body: str, connections: int, seconds: float) -> Measur
 def measure(server: Server, body: str, seconds: float) -> dict[int, Measured]:
     load = with_wrk if shutil.which("wrk") else with_python
     with server:
-        load(server.url, body, 2, 1.0)
+        load(server.url, body, 2, min(seconds, 1.0))
         found: dict[int, Measured] = {}
         for connections in CONNECTIONS:
             got = load(server.url, body, connections, seconds)
@@ -267,101 +261,91 @@ def middle(rounds: list[dict[int, Measured]]) -> dict[int, Measured]:
     }
 
 
-def compare(results: dict[str, dict[int, Measured]]) -> dict[str, float]:
-    theirs, ours = results["mlflow asyncio"], results["podium uvloop"]
-    return {
-        "requests/s, as installed, 1 connection": ours[1].rate / theirs[1].rate,
-        "requests/s, as installed, 8 connections": ours[8].rate / theirs[8].rate,
-        "requests/s, both on asyncio, 8 connections": results["podium asyncio"][8].rate / theirs[8].rate,
-        "requests/s, both on uvloop, 8 connections": ours[8].rate / results["mlflow uvloop"][8].rate,
-        "p99 at 8 connections": ours[8].p99 / theirs[8].p99,
-        "p99 at 8 connections, both on asyncio": results["podium asyncio"][8].p99 / theirs[8].p99,
-        "memory": ours[8].memory / theirs[8].memory,
-    }
+def compare(report: Report, form: str, results: dict[str, dict[int, Measured]]) -> None:
+    """Ours as installed beside MLflow's as installed, and beside MLflow's on the same loop."""
+    theirs, ours, same = results["mlflow asyncio"], results["podium uvloop"], results.get("podium asyncio")
+    peer, rate = "mlflow models serve", per_second("requests")
+    report.compare(f"{form}, 1 connection", ours[1].rate, peer, theirs[1].rate, show=rate)
+    report.compare(f"{form}, 8 connections", ours[8].rate, peer, theirs[8].rate, least=RATE, show=rate)
+    if same:
+        line = f"{form}, 8 connections, both on asyncio"
+        report.compare(line, same[8].rate, peer, theirs[8].rate, least=RATE_ASYNCIO, show=rate)
+    if "mlflow uvloop" in results:
+        fast = results["mlflow uvloop"][8]
+        report.compare(f"{form}, 8 connections, both on uvloop", ours[8].rate, peer, fast.rate, show=rate)
+    report.compare(f"{form}, p99 at 8 connections", ours[8].p99 / 1e3, peer, theirs[8].p99 / 1e3, most=P99)
+    report.compare(f"{form}, memory", ours[8].memory, peer, theirs[8].memory, most=MEMORY, show=mebibytes)
+    report.count(f"{form}, errors", sum(found.errors for found in ours.values()), 0)
 
 
-def run(form: str, options: argparse.Namespace) -> dict[str, dict[int, Measured]]:
+def run(form: str, rounds: int, seconds: float, *, quick: bool) -> dict[str, dict[int, Measured]]:
     makers = {
         f"{name} {loop}": (make, loop)
-        for name, make in (("mlflow", mlflow_server), ("podium", our_server))
+        for name, make, installed in (("mlflow", mlflow_server, "asyncio"), ("podium", our_server, "uvloop"))
         for loop in LOOPS
+        if not quick or loop == installed
     }
-    rounds: dict[str, list[dict[int, Measured]]] = {name: [] for name in makers}
+    found: dict[str, list[dict[int, Measured]]] = {name: [] for name in makers}
     with tempfile.TemporaryDirectory() as scratch:
         model = Path(scratch) / "model"
         save(model, form)
-        for _ in range(options.rounds):
+        for _ in range(rounds):
             for name, (make, loop) in makers.items():
-                rounds[name].append(
-                    measure(make(model, loop, Path(scratch) / "server.log"), BODIES[form], options.seconds)
-                )
-    return {name: middle(found) for name, found in rounds.items()}
+                found[name].append(measure(make(model, loop, Path(scratch) / "server.log"), BODIES[form], seconds))
+    return {name: middle(each) for name, each in found.items()}
 
 
-def batches(options: argparse.Namespace) -> dict[str, float]:
-    """Tables at MANY connections with and without batches, in turns: prints both, returns the ratio."""
+def batches(report: Report, rounds: int, seconds: float) -> None:
+    """Requests/s with and without batches, in turns."""
     load = with_wrk if shutil.which("wrk") else with_python
-    kinds = {"alone": (), "batches": ("--batch-max", "64", "--batch-wait", "0.002")}
-    rounds: dict[str, list[Measured]] = {name: [] for name in kinds}
+    errors = [0]
     with tempfile.TemporaryDirectory() as scratch:
         model = Path(scratch) / "model"
         save(model, "table")
-        for _ in range(options.rounds):
-            for name, more in kinds.items():
-                with our_server(model, "uvloop", Path(scratch) / "server.log", *more) as server:
-                    load(server.url, BODIES["table"], MANY, 2.0)
-                    rounds[name].append(load(server.url, BODIES["table"], MANY, options.seconds))
-    print(f"\n{f'table at {MANY}':<16} {'req/s':>10} {'p50 ms':>8} {'p99 ms':>8} {'errors':>7}")
-    rate: dict[str, float] = {}
-    for name, found in rounds.items():
-        rate[name], p50, p99 = (
-            statistics.median(getattr(each, what) for each in found) for what in ("rate", "p50", "p99")
-        )
-        print(f"{name:<16} {rate[name]:>10,.0f} {p50:>8.2f} {p99:>8.2f} {sum(each.errors for each in found):>7}")
-    ratio = rate["batches"] / rate["alone"]
-    print(
-        f"  requests/s with batches ÷ without: {ratio:.2f}   bound {BATCH_BOUND}"
-        f" {'met' if ratio >= BATCH_BOUND else 'MISSED'}"
-    )
-    return {f"requests/s with batches, {MANY} connections": ratio}
+
+        def rate(*more: str) -> float:
+            with our_server(model, "uvloop", Path(scratch) / "server.log", *more) as server:
+                load(server.url, BODIES["table"], MANY, 1.0)
+                found = load(server.url, BODIES["table"], MANY, seconds)
+            errors[0] += found.errors
+            return found.rate
+
+        calls = {"without": rate, "with": lambda: rate("--batch-max", "64", "--batch-wait", "0.002")}
+        found = in_turns(calls, rounds)
+    line = f"table, {MANY} connections, with batches"
+    report.compare(line, found["with"], "without", found["without"], least=BATCH, show=per_second("requests"))
+    report.count(f"table, {MANY} connections, errors", errors[0], 0)
 
 
-def show(form: str, results: dict[str, dict[int, Measured]]) -> None:
-    print(f"\n{form:<16} {'req/s at 1':>10} {'at 8':>8} {'p50 ms':>8} {'p99 ms':>8} {'errors':>7} {'MiB':>6}")
-    for name, found in results.items():
-        one, eight = found[1], found[8]
-        speed = f"{one.rate:>10,.0f} {eight.rate:>8,.0f} {eight.p50:>8.2f} {eight.p99:>8.2f}"
-        print(f"{name:<16} {speed} {one.errors + eight.errors:>7} {eight.memory:>6.0f}")
-    print("podium ÷ mlflow")
-    for name, ratio in compare(results).items():
-        print(f"  {name:<44} {ratio:.3f}")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--form", choices=(*BODIES, "both", "batches"), default="both")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--generate", nargs=4, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+def main() -> int:
+    options_of = parser(__doc__)
+    options_of.add_argument("--seconds", type=float, default=5.0)
+    options_of.add_argument("--rounds", type=int, default=1)
+    options_of.add_argument("--form", choices=(*BODIES, "both", "batches"), default="both")
+    options_of.add_argument("--json", type=Path)
+    options_of.add_argument("--generate", nargs=4, help=argparse.SUPPRESS)
+    options = options_of.parse_args()
     if options.generate:
-        port, body, connections, seconds = options.generate
-        generate(int(port), body.encode(), int(connections), float(seconds))
-        return
+        port, body, connections, length = options.generate
+        generate(int(port), body.encode(), int(connections), float(length))
+        return 0
+    report = Report()
+    seconds = 0.5 if options.quick else options.seconds
+    chosen = tuple(BODIES) if options.form == "both" else (options.form,)
+    forms = ("table",) if options.quick else tuple(form for form in chosen if form in BODIES)
     generator = "wrk" if shutil.which("wrk") else "Python (asyncio streams; wrk is not on PATH)"
-    print(f"load from {generator}, {options.seconds:g} s each, {os.cpu_count()} cores")
+    report.figure("load", f"from {generator}, {seconds:g} s each")
     kept: dict[str, object] = {}
-    for form in BODIES if options.form == "both" else (options.form,) if options.form in BODIES else ():
-        results = run(form, options)
-        show(form, results)
-        measured = {name: {str(n): asdict(m) for n, m in found.items()} for name, found in results.items()}
-        kept[form] = {"results": measured, "ratios": compare(results)}
-    if "table" in kept or options.form == "batches":
-        kept["batches"] = {"ratios": batches(options)}
+    for form in forms:
+        results = run(form, options.rounds, seconds, quick=options.quick)
+        compare(report, form, results)
+        kept[form] = {name: {str(n): asdict(m) for n, m in found.items()} for name, found in results.items()}
+    if options.form != "matrix":
+        batches(report, options.rounds, seconds)
     if options.json:
         options.json.write_text(json.dumps(kept, indent=1))
+    return report.end()
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

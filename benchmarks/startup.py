@@ -1,58 +1,62 @@
-"""How long the commands take that people type all day, beside MLflow's own: python benchmarks/startup.py [--quick]
+"""What the commands cost that people type all day: python benchmarks/startup.py [--quick]
 
-Whole processes, wall time, the median of several; the peers run in turns with ours, so that a busy machine slows
-both. Prints ratios and, for ours, the bound that the project has set itself. Ends with 1 when a bound is missed.
+Whole processes in turns, medians. The floor is the CPU time of `import typer`, which the command line is made of (of
+`python -c pass` for --version), the peer the wall time of the MLflow command that answers the same question. The
+journal has 10,000 runs and 1,000 versions.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import statistics
+import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from _measuring import Cost, Report, cost, in_turns, mebibytes, parser
+
 RUNS = 10_000
 VERSIONS = 1_000
+PASS, TYPER = "`python -c pass`", "`import typer`"
+FLOORS = {PASS: "pass", TYPER: "import typer"}
+PEERS = {
+    "`mlflow --version`": ["--version"],
+    "`mlflow runs list`": ["runs", "list", "--experiment-id", "0"],
+    "`mlflow experiments search`": ["experiments", "search"],
+}
 
 
 @dataclass(frozen=True)
 class Case:
-    """`bound` is in seconds; `peer` is the MLflow command that answers the same question."""
+    """At most `most` times the CPU time of `floor`; at most `share` of the wall time of `peer`."""
 
     name: str
-    command: Sequence[str]
-    bound: float | None = None
+    most: float | None = None
+    floor: str = TYPER
     peer: str = ""
+    share: float | None = None
+
+    @property
+    def arguments(self) -> list[str]:
+        return self.name.split()[1:]
 
 
-def measure(command: Sequence[str], cwd: Path) -> tuple[float, float]:
-    """(seconds, MiB at most) of one process; SystemExit when it fails."""
-    began = time.monotonic()
-    process = subprocess.Popen(
-        command,
-        cwd=cwd,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
-    )
-    assert process.stderr is not None
-    said = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.monotonic() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} failed: {said.decode(errors='replace')[-500:]}")
-    return seconds, usage.ru_maxrss / 1024
+CASES = (
+    Case("podium --version", 2.5, PASS, "`mlflow --version`", 0.05),
+    Case("podium ps -o json", 1.6, TYPER, "`mlflow runs list`", 0.1),
+    Case("podium ps --all -o json", None, TYPER),
+    Case("podium status -o json", 2.0, TYPER),
+    Case("podium versions -o json", 3.0, TYPER, "`mlflow experiments search`", 0.15),
+    Case("podium --help", 3.5, TYPER),
+)
 
 
-def fill(home: Path) -> None:
-    """A project whose journal knows 10,000 runs and 1,000 versions."""
+def fill(home: Path, runs: int, versions: int) -> None:
+    """A project whose journal knows so many runs and versions."""
     from podium.core.config import load
     from podium.core.domain.models import Version
     from podium.core.domain.runs import PIPELINE, RunState, Trigger
@@ -65,12 +69,10 @@ def fill(home: Path) -> None:
     )
     project = load(home)
     project.state.mkdir(mode=0o700)
-    import sqlite3
-
     sqlite3.connect(project.state / "mlflow.db").execute("CREATE TABLE placeholder (x)").connection.commit()
     with Journal.open(project.state / "journal.db") as journal:
         with journal.transaction():
-            for number in range(RUNS):
+            for number in range(runs):
                 run = journal.runs.create(
                     kind=PIPELINE,
                     name="release",
@@ -80,7 +82,7 @@ def fill(home: Path) -> None:
                     branch="main",
                 )
                 journal.runs.set_state(run.id, RunState.SUCCEEDED if number % 7 else RunState.FAILED)
-        versions = [
+        known = [
             Version(
                 "bench",
                 n,
@@ -89,72 +91,73 @@ def fill(home: Path) -> None:
                 metrics={"roc_auc": 0.7, "log_loss": 0.4},
                 params={"depth": "4"},
             )
-            for n in range(VERSIONS, 0, -1)
+            for n in range(versions, 0, -1)
         ]
-        journal.versions.replace("bench", versions, fingerprint(project.mlflow) or "asked")
+        journal.versions.replace("bench", known, fingerprint(project.mlflow) or "asked")
+
+
+def measure(ours: Path, theirs: Path, rounds: int, peers: Sequence[str]) -> tuple[dict[str, Cost], dict[str, float]]:
+    """(what each of ours and of the floors took in the median, the wall seconds of each peer), all in turns."""
+    tools = Path(sys.executable).parent
+    commands = {case.name: [str(tools / "podium"), *case.arguments] for case in CASES}
+    commands |= {name: [sys.executable, "-c", code] for name, code in FLOORS.items()}
+    taken: dict[str, list[Cost]] = {name: [] for name in commands}
+
+    def asked(name: str) -> Callable[[], float]:
+        def call() -> float:
+            taken[name].append(cost(commands[name], ours))
+            return taken[name][-1].cpu
+
+        return call
+
+    def peer(name: str) -> Callable[[], float]:
+        return lambda: cost([str(tools / "mlflow"), *PEERS[name]], theirs).seconds
+
+    for name in peers:
+        peer(name)()  # once unmeasured: MLflow creates its database
+    slow = in_turns({name: peer(name) for name in peers} | {name: asked(name) for name in commands}, min(rounds, 3))
+    if rounds > 3:
+        in_turns({name: asked(name) for name in commands}, rounds - 3)
+    return {name: middle(costs) for name, costs in taken.items()}, {name: slow[name] for name in peers}
+
+
+def middle(costs: Sequence[Cost]) -> Cost:
+    half = len(costs) // 2
+    seconds, cpu = (sorted(getattr(one, what) for one in costs)[half] for what in ("seconds", "cpu"))
+    return Cost(seconds, cpu, max(one.memory for one in costs))
+
+
+def show(report: Report, taken: dict[str, Cost], peers: dict[str, float]) -> None:
+    for case in CASES:
+        mine = taken[case.name]
+        report.compare(f"{case.name}, CPU", mine.cpu, case.floor, taken[case.floor].cpu, most=case.most)
+        if case.peer in peers:
+            report.compare(f"{case.name}, wall", mine.seconds, case.peer, peers[case.peer], most=case.share)
+        elif case.peer:
+            report.not_measured(f"{case.name}, wall", f"{case.peer} is left out with --quick")
+        report.figure(f"{case.name}, memory", f"{mebibytes(mine.memory):>18}")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="three rounds instead of nine")
-    parser.add_argument("--fill", type=Path, help=argparse.SUPPRESS)
-    chosen = parser.parse_args()
-    if chosen.fill:
-        fill(chosen.fill)
+    options_of = parser(__doc__)
+    options_of.add_argument("--fill", type=Path, help=argparse.SUPPRESS)
+    options = options_of.parse_args()
+    runs, versions = (200, 50) if options.quick else (RUNS, VERSIONS)
+    if options.fill:
+        fill(options.fill, runs, versions)
         return 0
-    rounds = 3 if chosen.quick else 9
-    tools = Path(sys.executable).parent
-    podium, mlflow = str(tools / "podium"), str(tools / "mlflow")
-    cases = [
-        Case("python -c pass", [sys.executable, "-c", "pass"]),
-        Case("podium --version", [podium, "--version"], 0.12, "mlflow --version"),
-        Case("podium ps -o json", [podium, "ps", "-o", "json"], 0.3, "mlflow runs list"),
-        Case("podium ps --all -o json", [podium, "ps", "--all", "-o", "json"]),
-        Case("podium status -o json", [podium, "status", "-o", "json"], 0.3),
-        Case("podium versions -o json", [podium, "versions", "-o", "json"], 0.4, "mlflow experiments search"),
-        Case("podium --help", [podium, "--help"]),
-    ]
-    peers = {
-        "mlflow --version": [mlflow, "--version"],
-        "mlflow runs list": [mlflow, "runs", "list", "--experiment-id", "0"],
-        "mlflow experiments search": [mlflow, "experiments", "search"],
-    }
+    report = Report()
     with tempfile.TemporaryDirectory() as directory:
-        home = Path(directory) / "ours"
-        home.mkdir()
-        # In a process of its own: a child's peak memory is never reported below that of the process that forked it.
-        subprocess.run([sys.executable, __file__, "--fill", str(home)], check=True)
-        theirs = Path(directory) / "theirs"
+        ours, theirs = Path(directory) / "ours", Path(directory) / "theirs"
+        ours.mkdir()
         theirs.mkdir()
+        # In a process of its own: a child's peak memory is never reported below that of the process that forked it.
+        quick = ["--quick"] if options.quick else []
+        subprocess.run([sys.executable, __file__, "--fill", str(ours), *quick], check=True)
         os.environ["MLFLOW_TRACKING_URI"] = "sqlite:///mlflow.db"
-        for command in peers.values():
-            measure(command, theirs)  # once unmeasured: MLflow creates its database
-        times: dict[str, list[tuple[float, float]]] = {}
-        for _ in range(rounds):
-            for case in cases:
-                times.setdefault(case.name, []).append(measure(case.command, home))
-            for name, command in peers.items():
-                if len(times.get(name, ())) < 3:
-                    times.setdefault(name, []).append(measure(command, theirs))
-    return report(
-        cases, {name: (statistics.median(t for t, _ in all_), max(m for _, m in all_)) for name, all_ in times.items()}
-    )
-
-
-def report(cases: Sequence[Case], medians: dict[str, tuple[float, float]]) -> int:
-    missed = 0
-    print(f"{RUNS:,} runs and {VERSIONS:,} versions in the journal; medians of whole processes\n")
-    for case in cases:
-        seconds, memory = medians[case.name]
-        line = f"{case.name:<26} {seconds:6.3f} s {memory:5.0f} MiB"
-        if case.bound is not None:
-            missed += seconds > case.bound
-            line += f"   bound {case.bound:.2f} s {'met' if seconds <= case.bound else 'MISSED'}"
-        if case.peer:
-            other, heavy = medians[case.peer]
-            line += f"   {case.peer} {other:.2f} s {heavy:.0f} MiB: {other / seconds:.0f} times"
-        print(line)
-    return 1 if missed else 0
+        peers = [] if options.quick else [*PEERS]
+        show(report, *measure(ours, theirs, 1 if options.quick else 15, peers))
+    return report.end()
 
 
 if __name__ == "__main__":

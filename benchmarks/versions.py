@@ -1,33 +1,31 @@
-"""What listing 1,000 model versions costs, whole processes: python benchmarks/versions.py [--versions 1000]
-[--rounds 5]
+"""What listing 1,000 model versions costs: python benchmarks/versions.py [--versions 1000] [--rounds 5] [--quick]
 
-`podium versions -o json` stands beside MLflow's own client asked for the same (versions, and the metrics of their
-runs) and beside MLflow's command line, all measured in turns on the same store. Over REST the store is a real
-`mlflow server` that this script starts and stops. Ends with 1 when a bound is missed.
+Whole processes: `podium versions -o json` beside MLflow's own client asked for the same (versions, and the metrics of
+their runs), in turns on the same store. Over REST the store is a real `mlflow server` that this script starts and
+stops.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import shutil
-import socket
 import sqlite3
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
+from _measuring import Report, cost, free_port, in_turns, parser
 from podium.core.domain.project import Mlflow
 from podium.core.registry.prepare import prepare
 
-BOUND = 0.4
+# Times MLflow's client: of an embedded store that has not changed, and of a tracking server.
+EMBEDDED, SERVED = 0.12, 0.3
 EXPERIMENT = MODEL = "flights"
 
 PODIUM_YAML = """\
@@ -145,9 +143,7 @@ _TABLES = (
 
 @contextlib.contextmanager
 def served(database: Path, home: Path) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--backend-store-uri", f"sqlite:///{database}", "--artifacts-destination", str(home / "served")]
     environ = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -170,15 +166,6 @@ def served(database: Path, home: Path) -> Iterator[str]:
             process.wait(15)
 
 
-def timed(command: list[str], cwd: Path, environ: Mapping[str, str]) -> float:
-    began = time.perf_counter()
-    done = subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=300, check=False)
-    taken = time.perf_counter() - began
-    if done.returncode:
-        raise SystemExit(f"{command} failed:\n{done.stderr}")
-    return taken
-
-
 def project(home: Path, name: str, uri: str) -> Path:
     directory = home / name
     directory.mkdir()
@@ -186,53 +173,41 @@ def project(home: Path, name: str, uri: str) -> Path:
     return directory
 
 
-def measure(title: str, directory: Path, uri: str, rounds: int, count: int) -> bool:
-    environ = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_TRACKING_URI": uri, "NO_COLOR": "1"}
+def measure(report: Report, title: str, directory: Path, uri: str, rounds: int, most: float) -> None:
+    environ = {"MLFLOW_TRACKING_URI": uri, "NO_COLOR": "1"}
     ours = [sys.executable, "-m", "podium.cli", "versions", "-o", "json"]
-    calls: dict[str, Callable[[], float]] = {
-        "podium versions -o json": lambda: timed(ours, directory, environ),
-        "MLflow's client": lambda: timed(
-            [sys.executable, "-c", PEER, uri, str(directory / "peer.json")], directory, environ
-        ),
-        "mlflow runs list": lambda: timed(
-            [sys.executable, "-m", "mlflow", "runs", "list", "--experiment-id", "1"], directory, environ
-        ),
-    }
-    first = calls["podium versions -o json"]()
-    taken: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            taken[name].append(call())
-    mine = statistics.median(taken["podium versions -o json"])
-    print(f"{title}, {count} versions")
-    print(f"  {'podium, first time':<28} {first:7.3f} s")
-    for name, values in taken.items():
-        middle = statistics.median(values)
-        note = f"   bound {BOUND} s" if name.startswith("podium") else f"   {middle / mine:5.1f} × podium's"
-        print(f"  {name:<28} {middle:7.3f} s   ({min(values):.3f} … {max(values):.3f}){note}")
-    return mine <= BOUND
+    theirs = [sys.executable, "-c", PEER, uri, str(directory / "peer.json")]
+    first = cost(ours, directory, environ).seconds
+    found = in_turns(
+        {
+            "ours": lambda: cost(ours, directory, environ).seconds,
+            "theirs": lambda: cost(theirs, directory, environ).seconds,
+        },
+        rounds,
+    )
+    peer = "MLflow's client"
+    report.compare(f"podium versions, {title}", found["ours"], peer, found["theirs"], most=most)
+    report.compare("  the first time", first, peer, found["theirs"])
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--versions", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+    options_of = parser(__doc__)
+    options_of.add_argument("--versions", type=int, default=1000)
+    options_of.add_argument("--rounds", type=int, default=5)
+    options = options_of.parse_args()
+    versions, rounds = (20, 1) if options.quick else (options.versions, options.rounds)
+    report = Report()
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         template = home / "template"
         uri = f"sqlite:///{template}/mlflow.db"
         prepare(Mlflow(uri, EXPERIMENT, MODEL), template)
-        fill(template / "mlflow.db", options.versions, template / "artifacts")
+        fill(template / "mlflow.db", versions, template / "artifacts")
         shutil.copyfile(template / "mlflow.db", home / "server.db")
-        good = measure(
-            "embedded store, unchanged", project(home, "embedded", uri), uri, options.rounds, options.versions
-        )
+        measure(report, "embedded store, unchanged", project(home, "embedded", uri), uri, rounds, EMBEDDED)
         with served(home / "server.db", home) as address:
-            good &= measure(
-                "tracking server, REST", project(home, "rest", address), address, options.rounds, options.versions
-            )
-    return 0 if good else 1
+            measure(report, "tracking server", project(home, "rest", address), address, rounds, SERVED)
+    return report.end()
 
 
 if __name__ == "__main__":

@@ -57,10 +57,12 @@ Only MLflow is used to report. Where it reports to, and the tags that tie a mode
 """
 
 import argparse
+from importlib.metadata import version
 from pathlib import Path
 
 DATA = Path("data")
 TARGET = "benign"
+PACKAGES = ("mlflow", "scikit-learn", "pandas", "numpy", "skops")  # what the model needs where it is served
 
 
 def write_data(rows: int) -> None:
@@ -91,7 +93,17 @@ def fit(depth: int) -> None:
         mlflow.log_metric("accuracy", accuracy)
         model.fit(features, target)
         signature = mlflow.models.infer_signature(features, model.predict(features))
-        mlflow.sklearn.log_model(model, name="model", signature=signature, serialization_format="cloudpickle")
+        mlflow.sklearn.log_model(
+            model,
+            name="model",
+            signature=signature,
+            # The format that MLflow recommends: unlike a pickle, it runs no code when it is loaded. What it holds beside
+            # numbers and parameters has to be named; these trees are this script's own.
+            serialization_format="skops",
+            skops_trusted_types=["sklearn.tree._tree.Tree"],
+            # Given by hand: MLflow would otherwise load the model in another process to find out.
+            pip_requirements=[f"{name}=={version(name)}" for name in PACKAGES],
+        )
     print(f"accuracy {accuracy:.4f} with depth {depth}")
 
 

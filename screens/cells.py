@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ..core.domain import format as fmt
 from ..core.domain.delivery import Condition, EnvironmentStatus
 from ..core.domain.models import CHALLENGER, CHAMPION, PREVIOUS, Version
 from ..core.domain.runs import Run
-from ..core.domain.verdicts import Source, VersionVerdict, last_word
+from ..core.domain.verdicts import Source, VersionVerdict, last_word, quarantine_of
 from ..tui.glyphs import Glyphs
 from ..tui.widgets.pane import Cell, Span
 from ..tui.widgets.table import Column
@@ -103,8 +103,19 @@ def health_cell(glyphs: Glyphs, status: EnvironmentStatus) -> Cell:
     return ((f"{glyphs[glyph]} ", role), (health.words, role))
 
 
-def serves_cell(status: EnvironmentStatus) -> Cell:
-    """Returns the versions that answer requests, by number."""
+def serves_cell(status: EnvironmentStatus, quarantined: Collection[int] = ()) -> Cell:
+    """Returns the versions that answer requests, by number; a quarantined one with a `!`."""
     if not status.answers:
         return (("nothing", "faint"),)
-    return (("+".join(f"v{version}" for version in sorted(status.answers)), "ok!"),)
+    spans = [number_span(version, quarantined, "ok!") for version in sorted(status.answers)]
+    return tuple(span for index, each in enumerate(spans) for span in ((("+", "muted"),) if index else ()) + (each,))
+
+
+def number_span(version: int, quarantined: Collection[int], role: str) -> Span:
+    """Returns `v3`, or `v3!` for a quarantined one."""
+    return (f"v{version}!", "bad!") if version in quarantined else (f"v{version}", role)
+
+
+def quarantined_of(verdicts: Mapping[int, Sequence[VersionVerdict]]) -> frozenset[int]:
+    """Returns the versions of which a quarantine is in force."""
+    return frozenset(version for version, each in verdicts.items() if quarantine_of(each) is not None)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from ..core.domain import format as fmt
 from ..core.domain.delivery import Deployment
 from ..tui.glyphs import Glyphs
 from ..tui.widgets.pane import Cell
 from ..tui.widgets.table import Column
+from .cells import number_span
 
 
-def history_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> tuple[Column[Deployment], ...]:
-    """Returns the columns; `glyphs` and `clock` are called when a cell is drawn."""
+def history_columns(
+    glyphs: Callable[[], Glyphs], clock: Callable[[], float], quarantined: Callable[[], Collection[int]]
+) -> tuple[Column[Deployment], ...]:
+    """Returns the columns; the functions are called when a cell is drawn."""
 
     def when(row: Deployment) -> Cell:
         return ((fmt.when(row.at, clock()), "muted"),)
@@ -24,11 +27,14 @@ def history_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) ->
         glyph, role = glyphs().state(row.state)
         return ((f"{glyph} {row.state}", role),)
 
+    def version(row: Deployment) -> Cell:
+        return (number_span(row.to_version, quarantined(), "accent!"),)
+
     return (
         Column("when", when, width=16, sort=lambda row: row.at),
         Column("how", _how, width=9, sort=lambda row: row.how),
         Column("from", origin, width=5, align="right"),
-        Column("to", _version, width=5, align="right", sort=lambda row: row.to_version),
+        Column("to", version, width=5, align="right", sort=lambda row: row.to_version),
         Column("state", state, width=12, sort=lambda row: row.state),
         Column("took", _took, width=6, align="right"),
         Column("run", lambda row: ((str(row.run_id or ""), "muted"),), width=4, align="right", from_width=80),
@@ -44,10 +50,6 @@ def deployment_text(row: Deployment) -> str:
 
 def _how(row: Deployment) -> str:
     return str(row.how) + (" forced" if row.forced else "")
-
-
-def _version(row: Deployment) -> Cell:
-    return ((f"v{row.to_version}", "accent!"),)
 
 
 def _took(row: Deployment) -> Cell:

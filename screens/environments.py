@@ -20,7 +20,7 @@ from ..tui.widgets.table import Column, Table
 from ..tui.widgets.text_pane import TextPane
 from . import canary
 from .base import PodiumScreen
-from .cells import health_cell, serves_cell
+from .cells import health_cell, quarantined_of, serves_cell
 from .changes import ChangeKeys
 from .deployment_columns import deployment_text, history_columns
 from .environment_lines import POINTS, signal_lines, status_lines
@@ -78,7 +78,7 @@ class EnvironmentsScreen(PodiumScreen):
             yield TextPane("Signals", id="signals")
             yield Table[Deployment](
                 "History",
-                history_columns(lambda: self.glyphs, self.podium.clock),
+                history_columns(lambda: self.glyphs, self.podium.clock, self._quarantined),
                 key=lambda row: row.id,
                 text=deployment_text,
                 id="history",
@@ -87,7 +87,7 @@ class EnvironmentsScreen(PodiumScreen):
     def _columns(self) -> tuple[Column[EnvironmentStatus], ...]:
         return (
             Column("environment", self._name_cell, width=22, flex=2, sort=lambda status: status.name),
-            Column("serves", serves_cell, width=7),
+            Column("serves", lambda status: serves_cell(status, self._quarantined()), width=7),
             Column("state", lambda status: health_cell(self.glyphs, status), width=20, flex=2),
             Column("back to", self._ready, width=14, flex=1),
             Column("driver", lambda status: ((status.driver, "muted"),), width=8, from_width=90),
@@ -97,12 +97,16 @@ class EnvironmentsScreen(PodiumScreen):
     def queries(self) -> Iterable[Query]:
         yield queries.ENVIRONMENTS
         yield queries.VERSIONS
+        yield queries.VERDICTS
         status = self.status
         if status is not None:
             yield queries.signals(status.name, self.podium.clock, POINTS)
             yield queries.history(status.name)
 
     # What is shown
+
+    def _quarantined(self) -> frozenset[int]:
+        return quarantined_of(self.store.value("verdicts", {}))
 
     @property
     def table(self) -> Table[EnvironmentStatus]:
@@ -130,7 +134,7 @@ class EnvironmentsScreen(PodiumScreen):
         )
         fresh = not self.table.rows
         self.table.set_notice(*self.notice_for(snapshot, empty))
-        self.table.set_rows(environments)
+        self.table.set_rows(environments, self._quarantined())
         self.set_height(self.table, 3 + min(max(1, len(environments)), 4 if self.has_class("-low") else 8))
         if self._wanted and self.table.go_to(self._wanted):
             self._wanted = ""

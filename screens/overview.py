@@ -24,7 +24,7 @@ from ..tui.widgets.pane import Cell
 from ..tui.widgets.sparkline import sparkline
 from ..tui.widgets.table import Column, Table
 from .base import PodiumScreen, error_lines
-from .cells import health_cell, run_columns, run_text, serves_cell
+from .cells import health_cell, quarantined_of, run_columns, run_text, serves_cell
 from .changes import ChangeKeys
 from .container_rows import counts
 
@@ -115,7 +115,7 @@ class OverviewScreen(PodiumScreen):
 
         return (
             Column("environment", self._env_name, width=21, flex=1),
-            Column("serves", serves_cell, width=8),
+            Column("serves", self._serves, width=8),
             Column("state", lambda status: health_cell(self.glyphs, status), width=18, flex=3),
             Column("requests", self._requests, width=9, flex=3),
             Column("", last("requests", ""), width=7, align="right"),
@@ -182,7 +182,13 @@ class OverviewScreen(PodiumScreen):
         before = len(serving.rows)
         signals = tuple(self.store.get(f"glance:{status.name}").version for status in self._environments)
         serving.set_rows(
-            self._environments, (signals, self.store.get("snapshots").version, int(self.podium.clock() // 15))
+            self._environments,
+            (
+                quarantined_of(self.store.value("verdicts", {})),
+                signals,
+                self.store.get("snapshots").version,
+                int(self.podium.clock() // 15),
+            ),
         )
         serving.title("Environments", self._counted())
         if self._environments and len(self._environments) != before:
@@ -268,6 +274,9 @@ class OverviewScreen(PodiumScreen):
 
     def _env_name(self, status: EnvironmentStatus) -> Cell:
         return ((status.name, "text!"), (" protected" if status.protected else "", "protected"))
+
+    def _serves(self, status: EnvironmentStatus) -> Cell:
+        return serves_cell(status, quarantined_of(self.store.value("verdicts", {})))
 
     def _series(self, status: EnvironmentStatus, name: str):
         found: dict[str, Series] = self.store.value(f"glance:{status.name}", {})

@@ -14,6 +14,7 @@ from ...core.domain.format import size
 from ...core.domain.plans import Plan
 from ...core.domain.runs import RunDetail
 from ...core.domain.text import clean
+from ...core.domain.verdicts import last_word
 from ..interaction.apply import apply, without_a_run
 from ..options import AnyEnvironment, ChangeOptions, EnvironmentName, Output
 from ..text import diagnostics, output, shapes
@@ -32,6 +33,7 @@ _COLUMNS = (
     Column("IMAGE"),
     Column("ADDRESS", flexible=True),
     Column("ENVIRONMENT"),
+    Column("VERDICT", states=True),
 )
 _FRESH_SECONDS = 5.0  # an older measurement says nothing about now
 
@@ -58,7 +60,8 @@ def containers(cockpit: Cockpit, environment: AnyEnvironment = None, output_form
         away += [snapshot] if snapshot.message else []
         listed = (*snapshot.containers, *snapshot.gone(status.replicas))
         found += [(each, _replica(status, each), _used(cockpit, name, each)) for each in listed]
-    cells = [_cells(*each) for each in found]
+    verdicts = cockpit.models.verdicts() if found else {}
+    cells = [(*_cells(*each), last_word(verdicts.get(each[0].version or 0, ()), None)) for each in found]
     output.rows(output_format, _COLUMNS, cells, (shapes.container(one, row, used) for one, row, used in found))
     for snapshot in away:
         note(f"{clean(snapshot.environment)}: {clean(snapshot.message)}; this is its last known state", style="yellow")

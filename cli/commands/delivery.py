@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -13,6 +13,7 @@ from ...core.domain.attention import Need, Reason
 from ...core.domain.delivery import Condition, EnvironmentStatus, ReplicaState
 from ...core.domain.format import ago, duration, figure, short_commit
 from ...core.domain.text import clean
+from ...core.domain.verdicts import VersionVerdict, last_word, quarantine_of
 from ...core.errors import Problem, UsageError
 from ..options import AnyEnvironment, Model, Output
 from ..session import command
@@ -58,7 +59,8 @@ def status(cockpit: Cockpit, environment: AnyEnvironment = None, output_format: 
         }
         output.document(value)
         return code
-    output.rows(output_format, _STATUS, [_status_row(each) for each in environments], ())
+    verdicts = cockpit.models.verdicts()
+    output.rows(output_format, _STATUS, [_status_row(each, verdicts) for each in environments], ())
     if not environments:
         diagnostics.note("podium.yaml has no environments", style="dim")
     _print_needs(needs, problems)
@@ -91,7 +93,7 @@ def _need_line(need: Need) -> str:
     return f"{clean(need.subject)}: {clean(need.words)}{command}"
 
 
-def _status_row(status: EnvironmentStatus) -> tuple[str, ...]:
+def _status_row(status: EnvironmentStatus, verdicts: Mapping[int, Sequence[VersionVerdict]]) -> tuple[str, ...]:
     row = status.deployment
     return (
         status.name + (" (protected)" if status.protected else ""),
@@ -101,7 +103,7 @@ def _status_row(status: EnvironmentStatus) -> tuple[str, ...]:
         _replicas(status),
         _back(status),
         status.url,
-        "; ".join(_notes(status)),
+        "; ".join([*_notes(status), *_quarantined(status, verdicts)]),
     )
 
 
@@ -128,6 +130,14 @@ def _back(status: EnvironmentStatus) -> str:
     if status.rollback_to is None:
         return ""
     return f"v{status.rollback_to}" + (f" in {duration(status.rollback_seconds)}" if status.rollback_seconds else "")
+
+
+def _quarantined(status: EnvironmentStatus, verdicts: Mapping[int, Sequence[VersionVerdict]]) -> Iterator[str]:
+    """Yields what answers although nothing may deploy it."""
+    for version in status.answers:
+        quarantine = quarantine_of(verdicts.get(version, ()))
+        if quarantine is not None:
+            yield clean(quarantine.sentence)
 
 
 def _notes(status: EnvironmentStatus) -> Iterator[str]:
@@ -163,6 +173,7 @@ _HISTORY = (
     Column("TOOK", right=True),
     Column("WHO", flexible=True),
     Column("WHY", flexible=True),
+    Column("VERDICT", states=True),
 )
 
 
@@ -185,6 +196,7 @@ def history(
     found = sorted(
         (row for name in names for row in cockpit.environments.history(name, limit=limit)), key=lambda row: -row.id
     )
+    verdicts = cockpit.models.verdicts() if found else {}
     cells = [
         (
             shapes.moment(row.at) or "",
@@ -198,6 +210,7 @@ def history(
             duration(row.ended - row.at) if row.ended else "",
             row.who,
             row.message or row.why,
+            last_word(verdicts.get(row.to_version, ()) if row.model == project.mlflow.model else (), None),
         )
         for row in found
     ]

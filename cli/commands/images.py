@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from ...core.domain.format import ago, count, duration, size
 from ...core.domain.plans import Plan
 from ...core.domain.runs import RunDetail
 from ...core.domain.text import clean
+from ...core.domain.verdicts import VersionVerdict, last_word
 from ..interaction.apply import apply, refuses, show_plan
 from ..options import ChangeOptions, Model, Output
 from ..text import diagnostics, output, shapes
@@ -26,6 +28,7 @@ _IMAGES = (
     Column("TOOK", right=True),
     Column("PUSHED", flexible=True),
     Column("ENGINE", flexible=True),
+    Column("VERDICT", states=True),
 )
 _UNNEEDED = (
     Column("VERSION", right=True),
@@ -63,13 +66,14 @@ def images(
     if prune:
         return _prune(cockpit, newest, dry_run, yes, output_format)
     found = cockpit.containers.images(model)
-    output.rows(output_format, _IMAGES, [_row(each) for each in found], map(shapes.image, found))
+    verdicts = cockpit.models.verdicts(model) if found else {}
+    output.rows(output_format, _IMAGES, [_row(each, verdicts) for each in found], map(shapes.image, found))
     if not found:
         note("no images yet: a step with `uses: image` builds the first", style="dim")
     return diagnostics.DONE
 
 
-def _row(image: Image) -> tuple[str, ...]:
+def _row(image: Image, verdicts: Mapping[int, Sequence[VersionVerdict]]) -> tuple[str, ...]:
     pushed = image.reference if image.digest else ""
     return (
         str(image.version),
@@ -79,6 +83,7 @@ def _row(image: Image) -> tuple[str, ...]:
         duration(image.seconds),
         pushed,
         image.engine,
+        last_word(verdicts.get(image.version, ()), None),
     )
 
 

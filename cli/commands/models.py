@@ -167,7 +167,8 @@ def compare(
     chosen = [cockpit.models.resolve(text, model) for text in versions]
     comparison = cockpit.models.compare(chosen)
     if output_format is Format.JSON:
-        output.document(shapes.comparison(comparison))
+        verdicts = {each.version: cockpit.models.verdicts_of(each) for each in comparison.versions}
+        output.document(shapes.comparison(comparison, verdicts))
         return diagnostics.DONE
     columns = [
         Column("KIND"),

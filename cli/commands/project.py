@@ -66,6 +66,8 @@ def validate(
     """
     try:
         project = cockpit.project.reload()
+        if problems := cockpit.project.missing():
+            raise ConfigError(tuple(problems))
     except ConfigError as error:
         if output_format is not Format.JSON:
             raise

@@ -21,6 +21,7 @@ POLL_INTERVAL = 0.08  # seconds between two looks at the journal
 # The same while the run is young: one whose steps are all unchanged ends within a tenth of a second.
 FAST_POLL_INTERVAL = 0.012
 FAST_POLL_SECONDS = 0.4
+_MAX_NAMES = 3
 _MARKS = {
     StepState.SUCCEEDED: ("✓", "ok", "green"),
     StepState.FAILED: ("✗", "FAILED", "red"),
@@ -168,13 +169,26 @@ def ending(detail: RunDetail, *, interrupted: bool = False) -> int:
     told = any(step.message and step.message.splitlines()[0] in run.message for step in failed)
     because = f": {clean(run.message)}" if run.message and not told else ""
     note(f"{title(run)} {run.state.value}{took}{because}", style="red")
-    for step in failed:
-        for line in step.message.splitlines()[1:]:
-            diagnostics.hint(clean(line))
+    for line in _details(failed):
+        diagnostics.hint(clean(line))
     _advise(run, failed)
     if interrupted:
         return diagnostics.INTERRUPTED
     return _code(run, failed)
+
+
+def _details(failed: list[Step]) -> list[str]:
+    """Returns what else the failed steps said. Several are named; those that said the same say it once."""
+    said: dict[str, list[str]] = {}
+    for step in failed:
+        said.setdefault("\n".join(step.message.splitlines()[1:]), []).append(step.name)
+    lines: list[str] = []
+    for text, names in said.items():
+        more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+        who = f"{', '.join(names[:_MAX_NAMES])}{more}: " if len(failed) > 1 else ""
+        first, *rest = text.splitlines() or [""]
+        lines += [f"{who}{first}", *rest] if text else []
+    return lines
 
 
 def _advise(run: Run, failed: list[Step]) -> None:

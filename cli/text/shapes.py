@@ -137,9 +137,9 @@ def point(point: MetricPoint) -> dict[str, Any]:
     return {"step": point.step, "at": moment(point.at), "value": point.value}
 
 
-def comparison(comparison: Comparison) -> dict[str, Any]:
+def comparison(comparison: Comparison, verdicts: Mapping[int, Sequence[VersionVerdict]]) -> dict[str, Any]:
     return {
-        "versions": [version(each) for each in comparison.versions],
+        "versions": [version(each, verdicts.get(each.version, ())) for each in comparison.versions],
         "rows": [
             {"kind": row.kind, "name": row.name, "values": list(row.values), "differs": row.differs}
             for row in comparison.rows

@@ -46,10 +46,11 @@ class Environments:
         candidates = [name for name in names if carries(project, name)] or names
         if len(candidates) == 1:
             return candidates[0]
-        raise UsageError(
-            "more than one environment could be meant",
-            hint=f"name one with -e: {', '.join(candidates) or 'podium.yaml has none'}",
-        )
+        if not candidates:
+            raise UsageError(
+                "podium.yaml has no environments", hint="`environments: {production: {port: 5100}}` is one"
+            )
+        raise UsageError("more than one environment could be meant", hint=f"name one with -e: {', '.join(candidates)}")
 
     def history(self, environment: str, *, limit: int = 50) -> Sequence[Deployment]:
         """Returns the ledger of an environment, newest first."""

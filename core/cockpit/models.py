@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import NotFound
@@ -68,10 +69,14 @@ class Models:
         refresh_apart(self._opened.config, self._opened.journal)
 
     def compare(self, versions: Collection[Version]) -> Comparison:
-        """Returns the differences between versions."""
-        from ..registry.compare import compare
+        """Returns the differences between versions; the first row is the last word about each."""
+        from ..domain.verdicts import last_word
+        from ..registry.compare import compare, compared
 
-        return compare(tuple(versions))
+        chosen = tuple(versions)
+        words = tuple(last_word(self.verdicts_of(each), each.verdict) or None for each in chosen)
+        found = compare(chosen)
+        return replace(found, rows=(compared("verdict", "last word", words), *found.rows))
 
     def gate_reports(self, version: Version) -> Sequence[GateReport]:
         """Returns the gate reports about a version."""

@@ -40,6 +40,12 @@ class ProjectFiles:
         """Returns the project as podium.yaml describes it now. Raises ConfigError while it cannot be used."""
         return self._opened.current
 
+    def missing(self) -> Sequence[Problem]:
+        """Returns what podium.yaml names, is not there, and is written by nothing: what needs it can only fail."""
+        from ..config.presence import missing
+
+        return missing(self._opened.current)
+
     def removed(self) -> Mapping[str, int]:
         """Returns, by name, the replicas of each environment that podium.yaml has no more although it serves."""
         from ..attention import removed

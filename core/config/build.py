@@ -133,6 +133,7 @@ def _options(uses: str, record: Record) -> dict[str, Any]:
         "uses",
         "needs",
         "matrix",
+        "fail_fast",
         "env",
         "timeout",
         "retries",

@@ -22,6 +22,14 @@ METRIC_GOALS = {
     **dict.fromkeys(("log_loss", "brier", "rmse", "mae"), "minimize"),
 }
 
+# Metrics of a target that is a number (the others are of two classes), those that need more than labels, and the bounds
+# of their values.
+NUMBER_METRICS = ("rmse", "mae", "r2")
+PROBABILITY_METRICS = ("roc_auc", "log_loss", "brier")
+HIGHEST: dict[str, float] = dict.fromkeys(("roc_auc", "accuracy", "precision", "recall", "f1", "brier", "r2"), 1.0)
+LOWEST: dict[str, float] = dict.fromkeys((*HIGHEST, "log_loss", "rmse", "mae"), 0.0)
+del LOWEST["r2"]
+
 _name = Text(pattern=NAME, what="a name")
 _names = ListOf(_name, single=True)
 _reference = Text(pattern=rf"{NAME}|.*\$\{{\{{.*", what="a name", templated=True)
@@ -131,6 +139,7 @@ _STEP: tuple[Key, ...] = (
         ),
         "runs the step once for each combination of the values",
     ),
+    Key("fail_fast", Flag(), "beside a matrix: when one cell has failed, the others are stopped (true)"),
     Key("env", _env, "environment variables of the step"),
     Key("timeout", Duration(low=0.01), "ends the step, and every process it started, after this time"),
     Key("retries", Integer(0, 100), "how often a failed step is tried again (0)"),

@@ -64,8 +64,8 @@ class MetricPoint(Frozen):
 
 
 class ComparedRow(Frozen):
-    """One line of a comparison: `kind` is `metric`, `param` or `tag`; there is one value per compared version, None
-    if a version has none."""
+    """One line of a comparison: `kind` is `verdict`, `metric`, `param` or `tag`; there is one value per compared
+    version, None if a version has none."""
 
     kind: str
     name: str

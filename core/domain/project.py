@@ -122,6 +122,8 @@ class StepSpec(Frozen):
     """The name of a built-in step."""
     needs: tuple[str, ...] = ()
     matrix: Matrix | None = None
+    fail_fast: bool = True
+    """When a cell of its matrix has failed, the others are stopped."""
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict[str, str])

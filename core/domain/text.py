@@ -67,6 +67,22 @@ def one_line(text: str) -> str:
     return " ".join(clean(line) for line in _LINE_ENDS.split(text.rstrip("\r\n"))).replace("\t", " ")
 
 
+_TRACEBACK = "Traceback (most recent call last):"
+
+
+def telling_line(text: str) -> str:
+    """Returns the line of some output that says why it ended: of a Python traceback the one with the error, whatever
+    was printed after it, else the last one that is not empty; empty if there is none."""
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    begins = max((number for number, line in enumerate(lines) if line.strip() == _TRACEBACK), default=None)
+    if begins is not None:
+        margin = len(lines[begins]) - len(lines[begins].lstrip())
+        for line in lines[begins + 1 :]:
+            if len(line) - len(line.lstrip()) <= margin:
+                return line.strip()
+    return lines[-1].strip() if lines else ""
+
+
 def parse_sgr(text: str) -> tuple[str, list[Span]]:
     """(`clean(text)`, spans): each span is (start, end, style) of a stretch that is not plain, in order, without
     overlap."""

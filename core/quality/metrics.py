@@ -100,7 +100,7 @@ def check(metric: Metric, answers: ModelAnswers) -> None:
     if answers.rows == 0:
         raise Unmeasurable("there are no rows to measure on")
     if (metric.needs == "numbers") == answers.binary:
-        kind = "a classifier with two classes" if answers.binary else "a target that is a number"
+        kind = "a classifier with two classes" if answers.binary else _kind_of_target(answers.truth)
         raise Unmeasurable(f"{metric.name} cannot be measured on {kind}")
     if metric.needs == "labels" and answers.labels is None:
         raise Unmeasurable(f"{metric.name} needs labels or probabilities; the model answers with scores outside 0 … 1")
@@ -116,6 +116,17 @@ def check(metric: Metric, answers: ModelAnswers) -> None:
         raise Unmeasurable(f"{metric.name} needs both classes; all {answers.rows} rows are of one")
 
 
+def _kind_of_target(truth: Floats) -> str:
+    """Returns in words what a target is that does not have two values: a few whole numbers are classes, most likely."""
+    import numpy as np
+
+    values = np.unique(truth)
+    if len(values) <= _MAX_CLASSES and bool((values == np.round(values)).all()):
+        return f"a target with {len(values)} classes: a gate measures two classes or a number"
+    return "a target that is a number"
+
+
+_MAX_CLASSES = 20
 PROBABILITIES_HINT = "Log a scikit-learn model with pyfunc_predict_fn='predict_proba'."
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from ..domain.frozen import Frozen
+from ..domain.text import telling_line
 from ..preload.client import Process
 from ..preload.protocol import Child
 from .metrics import Unmeasurable
@@ -170,6 +171,5 @@ class ModelProcess:
         return f"its process was ended by the signal {name}{memory}{self._last_line()}"
 
     def _last_line(self) -> str:
-        lines = self._tail.decode("utf-8", "replace").strip().splitlines()
-        last = shortened(lines[-1]) if lines else ""
+        last = shortened(telling_line(self._tail.decode("utf-8", "replace")))
         return f": {last}" if last else ""

@@ -25,9 +25,13 @@ def _rows(kind: str, tables: Sequence[Mapping[str, float] | Mapping[str, str]]) 
     names = sorted({name for table in tables for name in table})
     rows: list[ComparedRow] = []
     for name in names:
-        values = tuple(table.get(name) for table in tables)
-        rows.append(ComparedRow(kind, name, values, differs=any(not _same(values[0], value) for value in values[1:])))
+        rows.append(compared(kind, name, tuple(table.get(name) for table in tables)))
     return rows
+
+
+def compared(kind: str, name: str, values: tuple[str | float | None, ...]) -> ComparedRow:
+    """Returns a row, which knows whether its values differ."""
+    return ComparedRow(kind, name, values, differs=any(not _same(values[0], value) for value in values[1:]))
 
 
 def _same(one: str | float | None, other: str | float | None) -> bool:

@@ -7,6 +7,7 @@ MLflow's own environment variables: by hand it writes to ./mlflow.db, or whereve
 from __future__ import annotations
 
 import argparse
+import logging
 from importlib.metadata import version
 from pathlib import Path
 
@@ -83,8 +84,10 @@ def main() -> None:
         model, metrics = fit(options.depth, options.rate, options.data)
         mlflow.log_metrics(metrics)
         # The encoder's code travels inside the model, so that a served version never depends on what features.py says
-        # by then.
+        # by then. Only a pickle can hold code; MLflow's recommended format, skops, cannot. That a pickle runs code when
+        # it is loaded is known here: who may write into the store may do so anyway, so its warning is left out.
         cloudpickle.register_pickle_by_value(features)
+        logging.getLogger("mlflow.sklearn").addFilter(lambda record: "pickle" not in record.getMessage())
         mlflow.sklearn.log_model(
             model,
             name="model",

@@ -90,3 +90,9 @@ def test_an_environment_that_is_removed_while_it_serves_is_told(tmp_path: Path) 
     found = cockpit.project.needs(cockpit.environments.list())
     assert [each.reason for each in found if each.environment == "b"] == [Reason.REMOVED]
     cockpit.close()
+
+
+def test_without_environments_none_could_be_meant(tmp_path: Path) -> None:
+    (tmp_path / "podium.yaml").write_text("project: p\n")
+    with pytest.raises(UsageError, match=r"podium\.yaml has no environments"):
+        Cockpit.open(tmp_path).environments.default()

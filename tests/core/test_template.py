@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -79,3 +80,23 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
         template.create(tmp_path / "x")
     with pytest.raises(UsageError):
         template.create(tmp_path / "x" / "y")
+
+
+def test_its_model_is_saved_without_a_pickle_and_without_a_warning(tmp_path: Path) -> None:
+    template.create(tmp_path)
+    environ = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
+    for words in (["data", "--rows", "100"], ["fit", "--depth", "2"]):
+        done = subprocess.run(
+            [sys.executable, "train.py", *words],
+            cwd=tmp_path,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=scaled(120),
+        )
+        assert done.returncode == 0, done.stderr
+        assert "pickle" not in done.stderr and "WARNING" not in done.stderr, done.stderr
+    (model,) = tmp_path.glob("mlruns/**/MLmodel")
+    assert sorted(path.name for path in model.parent.glob("model.*")) == ["model.skops"]
+    needs = (model.parent / "requirements.txt").read_text()
+    assert "skops==" in needs and "scikit-learn==" in needs

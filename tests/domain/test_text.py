@@ -8,7 +8,7 @@ import unicodedata
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from podium.core.domain.text import PLAIN, Style, clean, one_line, parse_sgr
+from podium.core.domain.text import PLAIN, Style, clean, one_line, parse_sgr, telling_line
 
 nasty = st.lists(
     st.one_of(
@@ -181,3 +181,20 @@ def test_one_line_is_made_of_cleaned_lines(text: str) -> None:
 )
 def test_one_line_keeps_what_can_be_read(text: str, line: str) -> None:
     assert one_line(text) == line
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("", ""),
+        ("\n \n", ""),
+        ("one\ntwo\n\n", "two"),
+        ("Traceback (most recent call last):\n  File x\n    y\nKeyError: 1\n", "KeyError: 1"),
+        ("Traceback (most recent call last):\n  File x\nA: 1\nTraceback (most recent call last):\n  F\nB: 2", "B: 2"),
+        ("Traceback (most recent call last):\n  File x\nValueError: a\nb\nwarning: leaked", "ValueError: a"),
+        ("  Traceback (most recent call last):\n    File x\n  OSError: full\nbye", "OSError: full"),
+        ("Traceback (most recent call last):\n  File x", "File x"),
+    ],
+)
+def test_the_line_that_says_why(said: str, line: str) -> None:
+    assert telling_line(said) == line

@@ -45,7 +45,7 @@ beside: {run: "true", needs: [other]}
 """)
     run, steps = lab.run()
     assert run.state is RunState.FAILED
-    assert run.message == "step bad: exit code 3"
+    assert run.message == "step bad: reason (exit code 3)"
     assert {name: str(step.state) for name, step in steps.items()} == {
         "bad": "failed",
         "after": "skipped",
@@ -370,3 +370,99 @@ def test_files_of_a_run_are_for_their_owner_only(lab: Lab) -> None:
     lab.run()
     for path in (lab.home / ".podium").rglob("*"):
         assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_a_cell_that_fails_stops_the_others(lab: Lab) -> None:
+    """The first one fails once the second is at work; the third would be next, the fourth waits for a person."""
+    lab.pipeline("""
+train:
+  matrix: {n: [1, 2, 3]}
+  run: "case ${{ matrix.n }} in 1) until test -e begun; do sleep 0.05; done; echo no such column >&2; exit 3;;
+    *) touch begun; sleep 600;; esac"
+other: {run: "true"}
+after: {run: "true", needs: [train]}
+""")
+    run, steps = lab.run(jobs=2)
+    assert run.state is RunState.FAILED
+    assert {name: str(step.state) for name, step in steps.items()} == {
+        "train[n=1]": "failed",
+        "train[n=2]": "cancelled",
+        "train[n=3]": "cancelled",
+        "other": "succeeded",
+        "after": "skipped",
+    }
+    assert steps["train[n=2]"].message == steps["train[n=3]"].message == "stopped because train[n=1] failed (fail_fast)"
+    assert steps["train[n=3]"].started is None
+    assert run.message == "step train[n=1]: no such column (exit code 3)"
+
+
+def test_fail_fast_stops_cells_that_wait_for_a_person_or_for_their_next_attempt(lab: Lab) -> None:
+    lab.pipeline("""
+train:
+  matrix: {n: [1, 2]}
+  run: "if test ${{ matrix.n }} = 1; then exit 3; fi; until test -e never; do sleep 0.05; done"
+asks:
+  approval: required
+  matrix: {n: [1, 2]}
+  needs: []
+  run: "exit 4"
+again:
+  matrix: {n: [1, 2]}
+  retries: 1
+  backoff: 1h
+  run: "if test ${{ matrix.n }} = 1; then exit 5; fi; until test -e never; do sleep 0.05; done"
+""")
+    started = lab.start(jobs=8)
+    wait_until(lambda: sum(step.state is StepState.WAITING for step in lab.journal.steps.of(started.id)) == 2)
+    approve(lab.journal, started.id, "asks[n=1]", who="anna")
+    wait_until(lambda: lab.steps(started.id)["asks[n=2]"].state is StepState.CANCELLED)
+    wait_until(lambda: "again in" in lab.steps(started.id)["again[n=1]"].message)
+    # It may succeed yet, so the other one goes on.
+    assert lab.steps(started.id)["again[n=2]"].state is StepState.RUNNING
+    cancel(lab.journal, started.id, who="anna")
+    lab.finish(started.id)
+
+
+@pytest.mark.parametrize("keys", ["fail_fast: false", "allow_failure: true"])
+def test_cells_run_to_their_end_where_nothing_else_is_wanted(lab: Lab, keys: str) -> None:
+    lab.pipeline(f"""
+train: {{matrix: {{n: [1, 2]}}, run: "if test ${{{{ matrix.n }}}} = 1; then touch ended; exit 3; fi; until test -e ended;
+  do sleep 0.05; done", {keys}}}
+""")
+    _, steps = lab.run(jobs=2)
+    assert {name: str(step.state) for name, step in steps.items()} == {
+        "train[n=1]": "failed",
+        "train[n=2]": "succeeded",
+    }
+
+
+def test_resume_starts_the_cells_that_were_stopped(lab: Lab) -> None:
+    lab.pipeline("""
+train: {matrix: {n: [1, 2]}, run: "test -e mended || exit 3; echo done"}
+""")
+    run, steps = lab.run(jobs=1)
+    assert [str(step.state) for step in steps.values()] == ["failed", "cancelled"]
+    (lab.home / "mended").touch()
+    resume(lab.project, lab.journal, run.id, who="anna")
+    run, steps = lab.finish(run.id)
+    assert run.state is RunState.SUCCEEDED and all(step.state is StepState.SUCCEEDED for step in steps.values())
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("echo reason >&2; exit 3", "reason (exit code 3)"),
+        ("echo one test failed; exit 1", "one test failed (exit code 1)"),
+        ("exit 3", "exit code 3"),
+        ("kill -9 $$", "ended by signal 9 (SIGKILL)"),
+        (
+            "printf 'Traceback (most recent call last):\\n  File x\\n    y\\nKeyError: 1\\n"
+            "/usr/lib/multiprocessing: leaked semaphores\\n' >&2; exit 1",
+            "KeyError: 1 (exit code 1)",
+        ),
+    ],
+)
+def test_a_runs_reason_is_the_line_that_says_why(lab: Lab, command: str, reason: str) -> None:
+    lab.pipeline(f"bad: {{run: {json.dumps(command)}}}")
+    run, _ = lab.run()
+    assert run.message == f"step bad: {reason}"

@@ -139,3 +139,12 @@ def test_targets_of_every_kind() -> None:
         answers_of(np.zeros((3, 3)), np.asarray([0.0, 1.0, 1.0]), (0, 1))
     with pytest.raises(Unmeasurable, match="none of the target's classes"):
         answers_of(np.asarray(["no", "maybe", "yes"]), truth, classes)
+
+
+def test_a_target_of_more_than_two_classes_is_called_that() -> None:
+    classes = ModelAnswers(np.array([0.0, 1.0, 2.0, 1.0]), np.zeros(4), None, binary=False)
+    with pytest.raises(Unmeasurable, match="a target with 3 classes: a gate measures two classes or a number"):
+        measure(named("accuracy"), classes)
+    numbers = ModelAnswers(np.array([0.1, 1.0, 2.0]), np.zeros(3), None, binary=False)
+    with pytest.raises(Unmeasurable, match="a target that is a number"):
+        measure(named("accuracy"), numbers)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from podium.core.domain.delivery import EnvironmentStatus, Stopped
 from podium.screens.environment_lines import status_lines
 from podium.tui.actions import BY_ID
@@ -184,3 +185,13 @@ def test_what_a_person_stopped_says_by_whom_since_when_and_what_can_be_done() ->
     serves = replace(status, stopped=None, proxy_alive=True)
     assert refusals(serves) == ("", "staging is not stopped")
     assert refusals(replace(serves, locked_by="bob")) == ("staging is being changed by bob",) * 2
+
+
+@pytest.mark.parametrize("screen", ["overview", "environments"])
+def test_a_quarantined_version_that_serves_looks_like_it(cockpit: SeededCockpit, screen: str) -> None:
+    cockpit.journal.quarantine.add(cockpit.project.config.mlflow.model, 3, "", "anna", "wrong on holidays")
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: "v3!" in text(pilot.app), "its mark")
+
+    drive(make_app(cockpit, screen=screen), script)

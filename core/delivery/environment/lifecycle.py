@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ...domain.delivery import Replica, ReplicaState
 from ...domain.models import TAG_DIRTY
-from ...domain.text import clean
+from ...domain.text import clean, telling_line
 from ...errors import RunFailed
 from .. import drivers
 from ..host.paths import private
@@ -192,10 +192,10 @@ class Lifecycle:
         runtime.driver.after_rollout()
 
     def failure_report(self, replica: Replica) -> str:
-        """Returns the end of its log, for an error message."""
+        """Returns the end of its log, for an error message. The first line is whole: lists show no more than that."""
         runtime = self._runtime
         text = runtime.driver.failure_report(replica, runtime.log(replica))
-        return f" Its log ends with:\n{text}" if text else " It wrote no log."
+        return f" It said: {telling_line(text)}\nIts log ends with:\n{text}" if text else " It wrote no log."
 
     def log_hint(self, replica: Replica) -> str:
         """Returns where its whole log is, for an error's hint."""

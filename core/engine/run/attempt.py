@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ...domain.text import telling_line
 from ...logs.writer import StepLog
 from ..executors import Execution
 
@@ -33,7 +34,7 @@ LINE_TIMEOUT = 1.0
 @dataclass(slots=True)
 class AttemptEnd:
     """How an attempt ended. `reason` is empty if the command ended by itself, otherwise it says why it was stopped.
-    `last` is its last line on stderr, unmasked."""
+    `last` is the line that says why, unmasked: of what it wrote last to stderr, or else to stdout."""
 
     code: int
     reason: str = ""
@@ -72,7 +73,7 @@ class Attempt:
         self._kill_at: float | None = None
         self._give_up_at: float | None = None
         self._reason = ""
-        self._tail = b""
+        self._tails = {"o": b"", "e": b""}
         self._heard_at = 0.0
         self.code: int | None = None
         for descriptor in self._streams:
@@ -101,8 +102,7 @@ class Attempt:
         if not data:
             self._close(descriptor)
             return False
-        if stream == "e":
-            self._tail = (self._tail + data)[-TAIL_BYTES:]
+        self._tails[stream] = (self._tails[stream] + data)[-TAIL_BYTES:]
         self._log.feed(stream, data)
         self._heard_at = time.monotonic()
         return True
@@ -170,7 +170,7 @@ class Attempt:
                     break
             self._close(descriptor)
         assert self.code is not None
-        return AttemptEnd(self.code, self._reason, _last_words(self._tail))
+        return AttemptEnd(self.code, self._reason, _last_words(self._tails["e"]) or _last_words(self._tails["o"]))
 
     def abandon(self) -> None:
         """Kills it without waiting, because the worker cannot continue (a full disk)."""
@@ -185,15 +185,14 @@ class Attempt:
 
 
 def _last_words(tail: bytes) -> str:
-    """Returns the last line. If it does not begin within the tail, it starts at its second word: the first may be
-    the end of a secret."""
+    """Returns the line that says why. If it does not begin within the tail, it starts at its second word: the first may
+    be the end of a secret."""
     text = tail.decode("utf-8", "replace")
-    lines = text.strip().splitlines()
-    if not lines:
-        return ""
     if len(tail) == TAIL_BYTES and len(text.lstrip().splitlines()) == 1:
-        return lines[0].partition(" ")[2].strip()
-    return lines[-1].strip()
+        return text.strip().partition(" ")[2].strip()
+    if len(tail) == TAIL_BYTES:  # the first line is the rest of one
+        text = text.partition("\n")[2]
+    return telling_line(text)
 
 
 def _signal_name(number: int) -> str:

@@ -73,10 +73,11 @@ class Attempts:
                     self._drop_end(copy)
                 yield name, ending
 
-    def stop(self, reason: str) -> None:
-        """Stops all of them."""
-        for attempt in self._attempts.values():
-            attempt.stop(reason)
+    def stop(self, reason: str, *, only: str | None = None) -> None:
+        """Stops all of them, or one."""
+        for name, attempt in self._attempts.items():
+            if only in (None, name):
+                attempt.stop(reason)
 
     def abandon(self) -> None:
         """Kills all of them without waiting, because the runner cannot continue."""

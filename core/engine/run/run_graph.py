@@ -138,6 +138,14 @@ class RunGraph:
                     following.extend(self.nodes[name].step.needs)
             level = following
 
+    def other_cells(self, node: StepNode) -> list[StepNode]:
+        """Returns the other cells of a step's matrix that have not finished."""
+        name = node.step.spec.name
+        if node.step.spec.matrix is None:
+            return []
+        cells = (each for each in self.nodes.values() if each.step.spec.name == name)
+        return [each for each in cells if each is not node and not each.state.finished]
+
     def failures(self) -> list[StepNode]:
         """Returns the steps whose failure makes the run fail."""
         return [

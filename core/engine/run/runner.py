@@ -67,6 +67,8 @@ class Runner:
         self._in_hand = ""
         self._blocked_by = ""
         self._cancelled: tuple[str, str] | None = None
+        # Cells that are being stopped because another one failed, with the words for that.
+        self._given_up: dict[str, str] = {}
         self._data_version = -1
 
     def run(self) -> tuple[RunState, str]:
@@ -220,6 +222,8 @@ class Runner:
         except StepFailed as problem:
             if self._cancelled:
                 self._settle(node, StepState.CANCELLED, self._cancelled_words(), exit_code=ending.code)
+            elif ending.reason and ending.reason == self._given_up.get(node.step.name):
+                self._settle(node, StepState.CANCELLED, ending.reason, exit_code=ending.code)
             elif node.attempt <= node.step.spec.retries:
                 self._retry_later(node, problem)
             else:
@@ -247,6 +251,23 @@ class Runner:
     def _fail(self, node: StepNode, problem: StepFailed, **fields: Any) -> None:
         message = f"{problem.message}\n{problem.hint}" if problem.hint else problem.message
         self._settle(node, StepState.FAILED, message, **fields)
+        if node.step.spec.fail_fast and not node.step.spec.allow_failure:
+            self._give_up_cells(node)
+
+    def _give_up_cells(self, failed: StepNode) -> None:
+        """Stops the other cells of the failed one's matrix, and starts none of them."""
+        words = f"stopped because {failed.step.name} failed (fail_fast)"
+        for node in self._graph.other_cells(failed):
+            name = node.step.name
+            if name in self._attempts:
+                self._given_up[name] = words
+                self._attempts.stop(words, only=name)
+                continue
+            self._backing_off.discard(name)
+            for waiting in (self._awaiting_approval, self._next):
+                if node in waiting:
+                    waiting.remove(node)
+            self._settle(node, StepState.CANCELLED, words)
 
     def _settle(self, node: StepNode, state: StepState, message: str = "", **fields: Any) -> None:
         incomplete = self._launcher.close_log(node)
@@ -322,6 +343,13 @@ class Runner:
         if not failures:
             return RunState.SUCCEEDED, ""
         first = failures[0]
-        reason = first.message.splitlines()[0] if first.message else "failed"
+        reason = _reason(first)
         more = f", and {len(failures) - 1} more" if len(failures) > 1 else ""
         return RunState.FAILED, f"step {first.step.name}: {reason}{more}"
+
+
+def _reason(node: StepNode) -> str:
+    """Returns in one line why a step failed. Of a command it is what it wrote last: its exit code says nothing."""
+    how, _, words = node.message.partition("\n")
+    said = words.partition("\n")[0]
+    return f"{said} ({how})" if said and node.step.command and how.startswith("exit code ") else how or "failed"

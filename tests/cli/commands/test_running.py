@@ -168,3 +168,36 @@ def test_hostile_output_reaches_no_terminal(shell: Call, home: Path) -> None:
     assert "\x1b" not in done.err
     assert "\x07" not in done.err
     assert "\x1b" not in shell("logs").out
+
+
+def test_several_failed_steps_say_who_said_what_and_the_same_once(shell: Call, home: Path) -> None:
+    (home / "podium.yaml").write_text("""\
+project: small
+pipelines:
+  bad:
+    steps:
+      train:
+        matrix: {n: [1, 2, 3, 4, 5]}
+        fail_fast: false
+        run: "echo no such column >&2; exit 3"
+      other: {run: "echo another reason >&2; exit 4"}
+""")
+    done = shell("run", "bad")
+    assert done.code == 1
+    tail = done.err[done.err.index("run 1 failed") :].splitlines()
+    assert tail[1] == "  train[n=1], train[n=2], train[n=3] and 2 more: no such column"
+    assert tail[2] == "  other: another reason"
+    assert (
+        shell("ps", "-o", "plain").out.rstrip("\n").split("\t")[-1].startswith("step train[n=1]: no such column (exit")
+    )
+
+
+def test_validate_refuses_what_can_only_fail_later(shell: Call, home: Path) -> None:
+    (home / "podium.yaml").write_text('project: p\npipelines: {a: {steps: {s: {run: "true", inputs: [gone.py]}}}}\n')
+    done = shell("validate")
+    assert done.code == 2 and "pipelines.a.steps.s.inputs[0]: `gone.py` does not exist" in done.err
+    found = json.loads(shell("validate", "-o", "json").out)
+    assert found["valid"] is False and found["problems"][0]["line"] == 2
+    assert shell("ps").code == 0 and shell("status").code == 0
+    (home / "gone.py").touch()
+    assert shell("validate").code == 0
