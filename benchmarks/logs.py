@@ -21,8 +21,8 @@ from podium.core.logs.reader import LogFile
 from podium.core.logs.writer import StepLog
 
 # Times the peer's.
-TAIL, INDEX, JUMP, SEARCH, BACKWARDS, STOPPED = 1.0, 6.0, 0.5, 2.0, 1.0, 0.05
-WRITE, WRITE_MASKED, LINE_BY_LINE, FOLLOW, FOLLOW_CPU, SCREEN, MEMORY = 3.0, 1.5, 60.0, 1.3, 12.0, 1.0, 2.0
+TAIL, INDEX, JUMP, SEARCH, BACKWARDS, STOPPED = 1.0, 5.0, 0.5, 2.0, 1.0, 0.05
+WRITE, WRITE_MASKED, LINE_BY_LINE, FOLLOW, FOLLOW_CPU, SCREEN, MEMORY = 1.0, 0.8, 15.0, 2.0, 10.0, 1.0, 1.5
 SECRETS = ["ghp_0123456789abcdefghijklmnopqrstuvwxyz", "correct horse battery staple", "AKIA0123456789ABCDEF"]
 STAMP = "s/^/2026-11-23T10:11:12.345Z o /"
 RATE = 100_000
