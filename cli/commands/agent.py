@@ -10,7 +10,7 @@ import typer
 from ...core.cockpit import Cockpit
 from ...core.domain.format import ago, local, moment, until
 from ...core.domain.text import clean
-from ...core.domain.watching import AgentStatus, ScheduleStatus
+from ...core.domain.watching import AgentStatus, ScheduleStatus, Service
 from ...core.errors import UsageError
 from ..options import Output
 from ..text import diagnostics, output, shapes
@@ -26,6 +26,10 @@ def watch(
     status: Annotated[
         bool, typer.Option("--status", help="Say whether it is running; the exit code is 3 if it is not.")
     ] = False,
+    install: Annotated[
+        bool, typer.Option("--install", help="Have systemd start it at boot; as root a unit of the system.")
+    ] = False,
+    uninstall: Annotated[bool, typer.Option("--uninstall", help="Remove that unit, and stop the agent.")] = False,
     output_format: Output = Format.TABLE,
 ) -> int:
     """Run the agent, one per project: it starts runs for pushes and schedules, heals deployed environments and measures
@@ -35,9 +39,12 @@ def watch(
     Example:
       podium watch --daemon
       podium watch --status -o json
+      podium watch --install
     """
-    if daemon + stop + status > 1:
-        raise UsageError("--daemon, --stop and --status exclude each other")
+    if daemon + stop + status + install + uninstall > 1:
+        raise UsageError("--daemon, --stop, --status, --install and --uninstall exclude each other")
+    if install or uninstall:
+        return _service(cockpit.agent.install() if install else cockpit.agent.uninstall(), output_format)
     if status:
         return _status(cockpit.agent.status(), output_format)
     if stop:
@@ -53,6 +60,16 @@ def watch(
             output.document(shapes.agent(started))
         return diagnostics.DONE
     cockpit.agent.run()
+    return diagnostics.DONE
+
+
+def _service(service: Service, output_format: Format) -> int:
+    if output_format is Format.JSON:
+        output.document(shapes.service(service))
+    for line in service.did:
+        diagnostics.note(clean(line), style="green")
+    for line in service.next:
+        diagnostics.hint(clean(line))
     return diagnostics.DONE
 
 

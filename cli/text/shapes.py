@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Pruned,
         Restored,
         ScheduleStatus,
+        Service,
     )
     from ...core.errors import Problem
 
@@ -193,6 +194,10 @@ def unneeded(image: UnneededImage) -> dict[str, Any]:
         "why": image.why,
         "engine": image.engine,
     }
+
+
+def service(one: Service) -> dict[str, Any]:
+    return {**asdict(one), "did": list(one.did), "next": list(one.next)}
 
 
 def backup(one: Backup) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .opened import OpenProject
 
 if TYPE_CHECKING:
-    from ..domain.watching import AgentStatus, ScheduleStatus
+    from ..domain.watching import AgentStatus, ScheduleStatus, Service
 
 
 class Agent:
@@ -52,3 +52,16 @@ class Agent:
 
         self._opened.require_own()
         return stop(self._opened.config, self._opened.journal)
+
+    def install(self) -> Service:
+        """Has systemd start the agent at boot. Raises Unreachable where there is no systemd."""
+        from ..triggers.service import install
+
+        self._opened.require_own()
+        return install(self._opened.config, self._opened.journal)
+
+    def uninstall(self) -> Service:
+        """Removes the agent's unit. Raises NotFound if there is none."""
+        from ..triggers.service import uninstall
+
+        return uninstall(self._opened.config)

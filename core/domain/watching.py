@@ -226,3 +226,14 @@ class Restored(Frozen):
     files: int
     next: tuple[str, ...]
     """What to do now, in order."""
+
+
+class Service(Frozen):
+    """The unit by which systemd starts the agent."""
+
+    unit: str
+    path: str
+    did: tuple[str, ...]
+    """What was done, in order."""
+    next: tuple[str, ...]
+    """What is left for a person to run."""

@@ -129,8 +129,10 @@ class Process:
         """Waits until there is something new, `seconds` at most."""
         import select
 
-        waiting = [] if self.wake is None else [self.wake]
-        select.select(waiting, [], [], seconds)
+        poll = select.poll()
+        if self.wake is not None:
+            poll.register(self.wake, select.POLLIN)
+        poll.poll(seconds * 1000)
 
     def _read(self) -> None:
         assert self._connection is not None

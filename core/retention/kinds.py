@@ -105,7 +105,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("alerts", "alerts", tables=("alerts",), kept="the latest 10,000"),
     Kind("journal", "the journal's file", ("journal.db*",), kept="as its rows"),
     Kind("own", "the project's own notes, the agent's log",
-         ("home.json", ".home.lock", "podium.yaml.good", "agent.log", "agent.wake", "preload/", "claimed/"),
+         ("home.json", ".home.lock", "podium.yaml.good", "agent.*", "preload/", "claimed/"),
          ("agent", "locks", "values"), kept="always", backed_up=BackedUp.SOME, backed_up_files=("home.json",)),
 )  # fmt: skip
 

@@ -174,6 +174,7 @@ class Retention:
                 return
         except Refused as error:
             self._say(f"retention: {error}; {error.hint}")
+            note(journal, "retention", error.message)
             return
         done, troubles = prune_nightly(project, journal, schedules.WHO, now)
         night.done(now)
@@ -182,3 +183,4 @@ class Retention:
         if troubles and troubles[0] != self._trouble:
             self._say(f"retention: {troubles[0]}")
         self._trouble = troubles[0] if troubles else ""
+        note(journal, "retention", self._trouble)

@@ -76,7 +76,7 @@ class Segments:
     def count_old(self, kind: str, before: float) -> int:
         """Returns how many rows are old enough; 0 while they are too few for a segment."""
         where, values = _old(kind, before)
-        row = self._database.one(f"SELECT count(*) FROM {_table(kind)} WHERE {where}", values)  # noqa: S608 - constant text
+        row = self._database.one(f"{_with(kind)}SELECT count(*) FROM {_table(kind)} WHERE {where}", values)  # noqa: S608 - constant text
         number = int(row[0]) if row else 0
         return number if number >= LEAST_ROWS else 0
 
@@ -122,7 +122,7 @@ class Segments:
         """Returns the rows to seal, with their digests; those of `ids` only, where they are given."""
         where, values = _old(kind, before)
         columns = ", ".join(f'"{name}"' for name in (AUDIT_COLUMNS if kind == AUDIT else LEDGER_COLUMNS))
-        sql = f"SELECT {columns} FROM {_table(kind)} WHERE {where} ORDER BY id LIMIT ?"  # noqa: S608 - constant text
+        sql = f"{_with(kind)}SELECT {columns} FROM {_table(kind)} WHERE {where} ORDER BY id LIMIT ?"  # noqa: S608 - constant text
         rows = self._database.all(sql, (*values, MOST_ROWS if ids is None else len(ids)))
         if kind == AUDIT:
             return rows  # they have their chain
@@ -172,14 +172,25 @@ def _table(kind: str) -> str:
     return "audit" if kind == AUDIT else "deployments"
 
 
+# For each environment: the oldest of the deployments that stay, and the one that serves. Read once for a statement.
+_OLDEST = """
+WITH names AS MATERIALIZED (SELECT DISTINCT environment FROM deployments), oldest AS MATERIALIZED (
+  SELECT environment, coalesce((SELECT id FROM deployments AS d WHERE d.environment = names.environment ORDER BY id DESC
+    LIMIT 1 OFFSET {offset}), 0) AS kept, coalesce((SELECT max(id) FROM deployments AS d
+    WHERE d.environment = names.environment AND d.state = 'succeeded'), 0) AS serving FROM names)
+"""
+
+
+def _with(kind: str) -> str:
+    return "" if kind == AUDIT else _OLDEST.format(offset=NEWEST_DEPLOYMENTS - 1)
+
+
 def _old(kind: str, before: float) -> tuple[str, tuple[float | int, ...]]:
     """Returns the condition for rows that may be sealed. Of the audit it is a beginning, up to the first entry that is
     younger, whatever clocks did; of the ledger what nothing looks at any more."""
     if kind == AUDIT:
         return "id < coalesce((SELECT min(id) FROM audit WHERE at >= ?), (SELECT max(id) FROM audit))", (before,)
     return (
-        "at < ? AND state <> 'running' AND id < coalesce((SELECT id FROM deployments AS newer WHERE"
-        " newer.environment = deployments.environment ORDER BY id DESC LIMIT 1 OFFSET ?), 0)"
-        " AND id <> coalesce((SELECT max(id) FROM deployments AS good WHERE good.environment ="
-        " deployments.environment AND good.state = 'succeeded'), 0)"
-    ), (before, NEWEST_DEPLOYMENTS - 1)
+        "at < ? AND state <> 'running' AND EXISTS (SELECT 1 FROM oldest WHERE oldest.environment ="
+        " deployments.environment AND deployments.id < oldest.kept AND deployments.id <> oldest.serving)"
+    ), (before,)

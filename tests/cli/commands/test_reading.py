@@ -41,6 +41,7 @@ from podium.core.domain.watching import (
     Pruned,
     Restored,
     ScheduleStatus,
+    Service,
 )
 from podium.core.errors import Problem
 from podium.core.journal import Journal
@@ -81,6 +82,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "replay": replay.shape(to_dict(ReplayReport("e", "m", 2, 1, Verdict.PASS, (), 0.0))),
     "image": shapes.image(Image("m", 1, "unix:///x", "sha256:1", "sha256:1", 0.0)),
     "unneeded": shapes.unneeded(UnneededImage("unix:///x", "sha256:1", "m:v1", 1, 0, "")),
+    "service": shapes.service(Service("u", "/u", (), ())),
     "backup": shapes.backup(Backup("/b", 1, 1, False, ())),
     "restored": shapes.restored(Restored("/h", "shop", 0.0, 1, ())),
     "pruned": shapes.pruned(Pruned("logs", 1, 0, "older than 180d")),

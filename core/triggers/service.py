@@ -1,0 +1,219 @@
+"""Has systemd start the agent at boot: writes a unit, and has systemd take it. As root it is a unit of the system that
+runs as the owner of the project, else one of the user's own, who then has to linger."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from ..domain.project import Project
+from ..domain.watching import Service
+from ..errors import NotFound, Unreachable
+from ..identity.home import home_id
+from ..journal import Journal
+from ..replacing import replace_file
+
+SYSTEM_UNITS = Path("/etc/systemd/system")
+ENVIRONMENT_FILE = "agent.env"
+_TIMEOUT = 30.0
+_UNFIT = re.compile(r"[^A-Za-z0-9_.-]+")
+# Of this process's environment, what the agent and what it starts need to find their programs and servers.
+_KEPT = ("PATH", "LANG", "LC_ALL", "DOCKER_HOST", "DOCKER_CERT_PATH", "PODIUM_PRELOAD")
+_NO_SYSTEMD = "start `podium watch` from what this machine runs at boot; in a crontab: @reboot {command}"
+# What a unit of the user's own does not need, or could not have.
+_SYSTEM_ONLY = ("After=network-online.target docker.service", "Wants=network-online.target")
+
+
+def install(project: Project, journal: Journal, *, units: Path | None = None) -> Service:
+    """Writes the unit, enables it, and starts it unless an agent is running. Unreachable where there is no systemd, or
+    it does not do what it is asked."""
+    system, name = os.geteuid() == 0, unit_name(project)
+    _ensure_systemd(project, system)
+    path = (units or _directory(system)) / name
+    text, did, after = unit(project, system), list[str](), list[str]()
+    if _read(path) == text:
+        did.append(f"{path} is as it should be")
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, text)
+        path.chmod(0o644)
+        did.append(f"wrote {path}")
+    _systemctl(system, "daemon-reload")
+    running = journal.agent.status()
+    mine = _active(system, name)
+    _systemctl(system, "enable", *(() if running.alive and not mine else ("--now",)), name)
+    did.append(f"enabled {name}: it starts at boot")
+    manager = "systemctl" if system else "systemctl --user"
+    if running.alive and not mine:
+        after.append(f"the agent that is running (process {running.pid}) is not systemd's:")
+        after.append(f"podium watch --stop && {manager} start {name}")
+    else:
+        did.append("started it")
+    if not system:
+        _linger(did, after)
+    variables = _variables(project)
+    if variables:
+        after.append(
+            f"write {', '.join(variables)} as NAME=VALUE into {project.state / ENVIRONMENT_FILE} (chmod 600):"
+            " systemd does not know this shell's variables"
+        )
+    after.append(f"{manager} status {name}")
+    return Service(name, str(path), tuple(did), tuple(after))
+
+
+def uninstall(project: Project, *, units: Path | None = None) -> Service:
+    """Stops the agent that systemd runs, and removes its unit; what is served goes on. NotFound if there is none."""
+    system, name = os.geteuid() == 0, unit_name(project)
+    path = (units or _directory(system)) / name
+    if not path.exists():
+        raise NotFound(f"there is no unit {path}", hint="`podium watch --install` writes one, as root for the system")
+    did: list[str] = []
+    if _has_systemd(system):
+        _systemctl(system, "disable", "--now", name)
+        did.append(f"stopped and disabled {name}; deployed versions go on serving")
+    path.unlink()
+    did.append(f"removed {path}")
+    if _has_systemd(system):
+        _systemctl(system, "daemon-reload")
+    return Service(name, str(path), tuple(did), ("podium watch --daemon starts an agent until the next boot",))
+
+
+def unit_name(project: Project) -> str:
+    """Returns the unit's name: a project keeps it when it is moved, and a copy has another one."""
+    return f"podium-{_UNFIT.sub('-', project.name)}-{home_id(project.home)}.service"
+
+
+def unit(project: Project, system: bool) -> str:
+    """Returns the unit's text. Only the agent itself is stopped with it: replicas, proxies and runs that it has started
+    go on, as they do with `podium watch --stop`."""
+    words = (sys.executable, "-m", "podium.core.triggers.agent", str(project.home))
+    command = " ".join(_quoted(word).replace("$", "$$") for word in words)
+    kept = [f"Environment={_quoted(f'{name}={os.environ[name]}')}" for name in _KEPT if os.environ.get(name)]
+    owner = pwd.getpwuid(project.home.stat().st_uid).pw_name if system else ""
+    lines = [
+        "# Written by `podium watch --install`.",
+        "[Unit]",
+        f"Description=Podium's agent of {_plain(project.name)}",
+        *(_SYSTEM_ONLY if system else ()),
+        f"RequiresMountsFor={_quoted(str(project.home))}",
+        "",
+        "[Service]",
+        f"ExecStart={command}",
+        *([f"User={owner}"] if owner not in ("", "root") else []),
+        "WorkingDirectory=/",
+        "UMask=0077",
+        *kept,
+        # Without quotes, in which systemd would look for them in the file's name.
+        f"EnvironmentFile=-{_specifiers(str(project.state / ENVIRONMENT_FILE))}",
+        f"StandardOutput=append:{_specifiers(str(project.state / 'agent.log'))}",
+        "StandardError=inherit",
+        "Restart=on-failure",
+        "RestartSec=10",
+        # Of the same tree: replicas and workers.
+        "KillMode=process",
+        "OOMPolicy=continue",
+        "TasksMax=infinity",
+        "",
+        "[Install]",
+        f"WantedBy={'multi-user' if system else 'default'}.target",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """Returns one word as systemd reads it."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{_specifiers(escaped)}"'
+
+
+def _specifiers(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def _plain(text: str) -> str:
+    return _specifiers(" ".join(text.split()))
+
+
+def _variables(project: Project) -> list[str]:
+    """Returns the variables that podium.yaml takes its values from, but for those that the unit has."""
+    found: set[str] = set()
+    with suppress(OSError, UnicodeError):
+        found = set(re.findall(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)", (project.home / "podium.yaml").read_text()))
+    return sorted(found - set(_KEPT))
+
+
+def _directory(system: bool) -> Path:
+    if system:
+        return SYSTEM_UNITS
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd/user"
+
+
+def _read(path: Path) -> str:
+    with suppress(OSError, UnicodeError):
+        return path.read_text()
+    return ""
+
+
+# -- systemd ---------------------------------------------------------------------------------------------------------
+
+
+def _call(*words: str) -> tuple[int, str]:
+    """Returns the exit code of a program and what it said; 127 where there is none."""
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
+    except FileNotFoundError:
+        return 127, f"{words[0]} is not installed"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return 126, str(error)
+    return done.returncode, (done.stderr.strip() or done.stdout.strip())
+
+
+def _manager(system: bool) -> tuple[str, ...]:
+    return ("systemctl",) if system else ("systemctl", "--user")
+
+
+def _has_systemd(system: bool) -> bool:
+    """Tells whether a systemd answers: also one that starts, or some of whose units failed."""
+    code, said = _call(*_manager(system), "is-system-running")
+    return code == 0 or said.splitlines()[-1:] in (["degraded"], ["starting"], ["initializing"], ["maintenance"])
+
+
+def _ensure_systemd(project: Project, system: bool) -> None:
+    if not _has_systemd(system):
+        command = f"{sys.executable} -m podium.core.triggers.agent {project.home}"
+        raise Unreachable(
+            "no systemd answers here: nothing was installed"
+            if system
+            else "no systemd of this user's answers here: nothing was installed",
+            hint=_NO_SYSTEMD.format(command=command),
+        )
+
+
+def _systemctl(system: bool, *words: str) -> None:
+    code, said = _call(*_manager(system), *words)
+    if code:
+        raise Unreachable(
+            f"`{' '.join((*_manager(system), *words))}` failed: {said or f'exit code {code}'}",
+            hint="correct that, and run the command again: it goes on where it stopped",
+        )
+
+
+def _active(system: bool, name: str) -> bool:
+    return _call(*_manager(system), "is-active", "--quiet", name)[0] == 0
+
+
+def _linger(did: list[str], after: list[str]) -> None:
+    """Has the user's systemd start at boot, and not end with the last login."""
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    if _call("loginctl", "show-user", user, "--property=Linger", "--value") == (0, "yes"):
+        return
+    code, _ = _call("loginctl", "enable-linger", user)
+    if code:
+        after.insert(0, f"sudo loginctl enable-linger {user} (without it the agent starts at your next login only)")
+    else:
+        did.append(f"{user} lingers now: the agent starts at boot, without a login")

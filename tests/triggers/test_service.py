@@ -1,0 +1,162 @@
+"""The unit by which systemd starts the agent, with a systemctl that notes what it is asked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from podium.core.config import load
+from podium.core.domain.project import Project
+from podium.core.errors import NotFound, Unreachable
+from podium.core.identity.processes import started_at
+from podium.core.journal import Journal
+from podium.core.triggers import service
+
+from tests.runner.scale import scaled
+
+
+class Systemd:
+    """Programs in PATH that stand for systemd's."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        directory.mkdir()
+        self.answer("systemctl", "case $* in *is-system-running) echo running;; *is-active*) exit 3;; esac")
+        self.answer("loginctl", "case $1 in show-user) echo no;; esac")
+
+    def answer(self, program: str, script: str) -> None:
+        file = self._directory / program
+        file.write_text(f'#!/bin/sh\necho "{program} $*" >> {self._directory}/calls\n{script}\n')
+        file.chmod(0o755)
+
+    @property
+    def calls(self) -> list[str]:
+        """What they were asked to change."""
+        lines = (self._directory / "calls").read_text().splitlines()
+        return [line for line in lines if not any(word in line for word in ("is-", "show-user"))]
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Systemd:
+    found = Systemd(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    return found
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    home = tmp_path / 'a "quoted" 100% $HOME\\shop'
+    home.mkdir()
+    (home / "podium.yaml").write_text("project: shop\nenv: {TOKEN: '${API_TOKEN}'}\n")
+    return load(home, environ={"API_TOKEN": "hunter2-and-more"})
+
+
+@pytest.fixture
+def journal(project: Project) -> Journal:
+    return Journal.open(project.state / "journal.db")
+
+
+@pytest.fixture(params=[0, 1000], ids=["root", "user"])
+def uid(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> int:
+    monkeypatch.setattr(os, "geteuid", lambda: request.param)
+    monkeypatch.setattr(service, "SYSTEM_UNITS", tmp_path / "config/systemd/system")
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: type("Account", (), {"pw_name": "anna"}))
+    return int(request.param)
+
+
+def test_it_is_written_enabled_and_started(
+    systemd: Systemd, project: Project, journal: Journal, uid: int, tmp_path: Path
+) -> None:
+    done = service.install(project, journal)
+    name = service.unit_name(project)
+    folder, user = ("user", "--user ") if uid else ("system", "")
+    assert done.path == str(tmp_path / "config/systemd" / folder / name) and done.unit == name
+    text = Path(done.path).read_text()
+    assert ("User=anna" in text) is (uid == 0) and "KillMode=process" in text and "OOMPolicy=continue" in text
+    assert f"WantedBy={'default' if uid else 'multi-user'}.target" in text
+    assert "hunter2" not in text and any("API_TOKEN" in line and "agent.env" in line for line in done.next)
+    lingering = ["loginctl enable-linger anna"] if uid else []
+    assert systemd.calls == [
+        f"systemctl {user}daemon-reload",
+        f"systemctl {user}enable --now {name}",
+        *lingering,
+    ]
+    again = service.install(project, journal)
+    assert again.did[0].endswith("is as it should be") and Path(done.path).read_text() == text
+
+
+def test_who_may_not_linger_is_told_what_to_run(
+    systemd: Systemd, project: Project, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: type("Account", (), {"pw_name": "anna"}))
+    systemd.answer("loginctl", "case $1 in show-user) echo no;; *) exit 1;; esac")
+    assert service.install(project, journal).next[0].startswith("sudo loginctl enable-linger anna")
+    systemd.answer("loginctl", "echo yes")
+    assert not any("enable-linger" in line for line in service.install(project, journal).next)
+
+
+def test_an_agent_that_is_running_is_not_doubled(
+    systemd: Systemd, project: Project, journal: Journal, uid: int
+) -> None:
+    journal.agent.claim(os.getpid(), started_at(os.getpid()) or 0.0, "anna")
+    done = service.install(project, journal)
+    assert not any("--now" in call for call in systemd.calls)
+    assert any("podium watch --stop && systemctl" in line for line in done.next)
+
+
+def test_it_is_taken_back(systemd: Systemd, project: Project, journal: Journal, uid: int) -> None:
+    with pytest.raises(NotFound):
+        service.uninstall(project)
+    path = Path(service.install(project, journal).path)
+    done = service.uninstall(project)
+    assert not path.exists() and any("go on serving" in line for line in done.did)
+    assert [call.split()[-3:] for call in systemd.calls][-2][:2] == ["disable", "--now"]
+    with pytest.raises(NotFound):
+        service.uninstall(project)
+
+
+@pytest.mark.parametrize("script", ["echo offline; exit 1", "echo 'Failed to connect to bus' >&2; exit 1", None])
+def test_without_systemd_nothing_is_installed_and_it_says_so(
+    systemd: Systemd,
+    project: Project,
+    journal: Journal,
+    uid: int,
+    script: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if script is None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+    else:
+        systemd.answer("systemctl", script)
+    with pytest.raises(Unreachable, match="no systemd") as caught:
+        service.install(project, journal)
+    assert caught.value.exit_code == 5 and "@reboot" in caught.value.hint
+    assert not list((tmp_path / "config").rglob("*.service"))
+
+
+def test_what_systemd_refuses_is_told_in_its_words(
+    systemd: Systemd, project: Project, journal: Journal, uid: int
+) -> None:
+    systemd.answer(
+        "systemctl", "case $* in *running) echo degraded; exit 1;; *enable*) echo 'Access denied' >&2; exit 4;; esac"
+    )
+    with pytest.raises(Unreachable, match="Access denied"):
+        service.install(project, journal)
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+@pytest.mark.parametrize("system", [True, False], ids=["system", "user"])
+def test_systemd_finds_nothing_wrong_with_the_unit(project: Project, tmp_path: Path, system: bool) -> None:
+    path = tmp_path / service.unit_name(project)
+    path.write_text(service.unit(project, system))
+    words = ["systemd-analyze", *([] if system else ["--user"]), "verify", "--man=no", str(path)]
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+    done = subprocess.run(words, capture_output=True, text=True, timeout=scaled(60), check=False, env=environment)
+    about = [line for line in done.stderr.splitlines() if path.name in line]
+    assert about == [], done.stderr
