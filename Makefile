@@ -1,5 +1,7 @@
 # Two commands do everything: `make demo` and `make test`. Both set up a virtual environment of their own first.
-VENV := .venv
+# Another interpreter (`make test PYTHON=python3.13`) gets a virtual environment of its own.
+PYTHON ?= python3
+VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])'))
 PY := $(VENV)/bin/python
 PEERS := .venv-bench
 UV := $(shell command -v uv 2>/dev/null)
@@ -14,10 +16,10 @@ setup: $(VENV)/.ready
 # Byte code is compiled at installation: without it the cockpit takes four times as long to start.
 $(VENV)/.ready: pyproject.toml setup.py
 ifdef UV
-	uv venv --quiet --allow-existing $(VENV)
+	uv venv --quiet --allow-existing --python $(PYTHON) $(VENV)
 	uv pip install --quiet --python $(PY) --compile-bytecode --editable ".[dev]"
 else
-	python3 -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	$(PY) -m compileall -q $(VENV)/lib || true
 endif
@@ -59,4 +61,4 @@ wheel: setup
 check: lint types test
 
 clean:
-	rm -rf $(VENV) $(PEERS) build dist *.egg-info
+	rm -rf .venv .venv-* build dist *.egg-info

@@ -1,12 +1,13 @@
 """A replica of ours beside `mlflow models serve`, each alone in turn, with a load generator in a process of its own.
 
-    python benchmarks/serving.py [--seconds 5] [--rounds 1] [--form matrix|table|both] [--json FILE] [--quick]
+    python benchmarks/serving.py [--seconds 5] [--rounds 1] [--form matrix|table|both|batches] [--json FILE] [--quick]
 
 Served: a logistic regression over four columns. Asked for one row, in two forms: `matrix` (`inputs`, no signature:
 the model itself takes a tenth of a millisecond, so the server is what is measured) and `table` (`dataframe_split`
 with a signature: scikit-learn alone takes half a millisecond to look at a DataFrame, for every server alike). MLflow
 is measured on asyncio + h11, which is what installing it gives, and on uvloop + httptools, which it uses where they
 happen to be installed; ours on both as well, with metrics and with capture at its default rate of 1 %.
+Last, tables at 32 connections with batches beside the same without.
 
 The generator is wrk where it is on PATH, else asyncio streams in Python, which is said, because it then takes much
 of one core itself. Memory is the resident memory of the whole process tree under load.
@@ -31,7 +32,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
-from _measuring import Report, free_port, mebibytes, parser, per_second
+from _measuring import Report, free_port, in_turns, mebibytes, parser, per_second
 
 COLUMNS = ["a", "b", "c", "d"]
 ROW = [5.1, 3.5, 1.4, 0.2]
@@ -43,6 +44,8 @@ LOOPS = {"asyncio": "h11", "uvloop": "httptools"}
 CONNECTIONS = (1, 8)
 # Ratios to MLflow's, of a matrix and of a table.
 RATE, RATE_ASYNCIO, P99, MEMORY = 2.5, 1.5, 0.1, 0.5
+# Tables at so many connections with `batch: {max: 64, wait: 2ms}`: requests/s, in multiples of those without.
+MANY, BATCH = 32, 3.0
 START = 300.0  # seconds that a server gets to load its model
 
 
@@ -138,7 +141,7 @@ def mlflow_server(model: Path, loop: str, log: Path) -> Server:
     return Server(command, port, log, {"UVICORN_LOOP": loop, "UVICORN_HTTP": LOOPS[loop], "PATH": path})
 
 
-def our_server(model: Path, loop: str, log: Path) -> Server:
+def our_server(model: Path, loop: str, log: Path, *more: str) -> Server:
     port = free_port()
     command = [
         sys.executable,
@@ -152,6 +155,7 @@ def our_server(model: Path, loop: str, log: Path) -> Server:
         loop,
         "--http",
         LOOPS[loop],
+        *more,
     ]
     return Server([*command, "--capture-dir", str(log.parent / "capture"), "--capture-rate", "0.01"], port, log, {})
 
@@ -291,11 +295,33 @@ def run(form: str, rounds: int, seconds: float, *, quick: bool) -> dict[str, dic
     return {name: middle(each) for name, each in found.items()}
 
 
+def batches(report: Report, rounds: int, seconds: float) -> None:
+    """Requests/s with and without batches, in turns."""
+    load = with_wrk if shutil.which("wrk") else with_python
+    errors = [0]
+    with tempfile.TemporaryDirectory() as scratch:
+        model = Path(scratch) / "model"
+        save(model, "table")
+
+        def rate(*more: str) -> float:
+            with our_server(model, "uvloop", Path(scratch) / "server.log", *more) as server:
+                load(server.url, BODIES["table"], MANY, 2.0)
+                found = load(server.url, BODIES["table"], MANY, seconds)
+            errors[0] += found.errors
+            return found.rate
+
+        calls = {"without": rate, "with": lambda: rate("--batch-max", "64", "--batch-wait", "0.002")}
+        found = in_turns(calls, rounds)
+    line = f"table, {MANY} connections, with batches"
+    report.compare(line, found["with"], "without", found["without"], least=BATCH, show=per_second("requests"))
+    report.count(f"table, {MANY} connections, errors", errors[0], 0)
+
+
 def main() -> int:
     options_of = parser(__doc__)
     options_of.add_argument("--seconds", type=float, default=5.0)
     options_of.add_argument("--rounds", type=int, default=1)
-    options_of.add_argument("--form", choices=(*BODIES, "both"), default="both")
+    options_of.add_argument("--form", choices=(*BODIES, "both", "batches"), default="both")
     options_of.add_argument("--json", type=Path)
     options_of.add_argument("--generate", nargs=4, help=argparse.SUPPRESS)
     options = options_of.parse_args()
@@ -305,7 +331,8 @@ def main() -> int:
         return 0
     report = Report()
     seconds = 1.0 if options.quick else options.seconds  # wrk takes whole seconds
-    forms = ("table",) if options.quick else tuple(BODIES) if options.form == "both" else (options.form,)
+    chosen = tuple(BODIES) if options.form == "both" else (options.form,)
+    forms = ("table",) if options.quick else tuple(form for form in chosen if form in BODIES)
     generator = "wrk" if shutil.which("wrk") else "Python (asyncio streams; wrk is not on PATH)"
     report.figure("load", f"from {generator}, {seconds:g} s each")
     kept: dict[str, object] = {}
@@ -313,6 +340,8 @@ def main() -> int:
         results = run(form, options.rounds, seconds, quick=options.quick)
         compare(report, form, results)
         kept[form] = {name: {str(n): asdict(m) for n, m in found.items()} for name, found in results.items()}
+    if options.form != "matrix":
+        batches(report, options.rounds, seconds)
     if options.json:
         options.json.write_text(json.dumps(kept, indent=1))
     return report.end()

@@ -83,7 +83,9 @@ class _Descriptor(io.RawIOBase):
             except BlockingIOError:  # another program has made the terminal or pipe so
                 import select
 
-                select.select([], [self._number], [])
+                poll = select.poll()
+                poll.register(self._number, select.POLLOUT)
+                poll.poll()
 
     def reader_is_gone(self) -> bool:
         """Tells whether nobody reads the pipe any more; without that, only the next line would find out."""

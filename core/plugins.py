@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from .domain.capabilities import DriverCapabilities, ExecutorCapabilities
+from .domain.capabilities import DriverCapabilities, ExecutorCapabilities, StepCapabilities
 from .domain.frozen import Frozen
 from .errors import MissingExtra, NotFound, PodiumError, UsageError
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 PluginKind = Literal["executors", "drivers", "steps", "planners", "checks", "hosts", "infra", "notifiers", "metrics"]
-Capabilities = DriverCapabilities | ExecutorCapabilities
+Capabilities = DriverCapabilities | ExecutorCapabilities | StepCapabilities
+_DELIVERS: Final = StepCapabilities(delivers=True)
 
 
 class Plugin(Frozen):
@@ -66,7 +67,9 @@ TABLE: dict[PluginKind, dict[str, Plugin]] = {
         "ray": Plugin(),
     },
     "drivers": {
-        "process": Plugin("podium.core.delivery.drivers.process:ProcessDriver", DriverCapabilities(keys=())),
+        "process": Plugin(
+            "podium.core.delivery.drivers.process:ProcessDriver", DriverCapabilities(keys=("cpus", "memory"))
+        ),
         "docker": Plugin(
             "podium.core.delivery.drivers.docker.driver:DockerDriver",
             DriverCapabilities(
@@ -81,12 +84,12 @@ TABLE: dict[PluginKind, dict[str, Plugin]] = {
         "register": Plugin("podium.core.registry.register_step:register"),
         "gate": Plugin("podium.core.quality.gate_step:gate"),
         "image": Plugin("podium.core.serving.image.image_step:image"),
-        "deploy": Plugin("podium.core.delivery.rollout.change_steps:deploy"),
-        "promote": Plugin("podium.core.delivery.rollout.change_steps:promote"),
-        "rollback": Plugin("podium.core.delivery.rollout.change_steps:rollback"),
-        "stop": Plugin("podium.core.delivery.rollout.stop:stop"),
-        "start": Plugin("podium.core.delivery.rollout.change_steps:start"),
-        "repair": Plugin("podium.core.delivery.repair.plan:repair"),
+        "deploy": Plugin("podium.core.delivery.rollout.change_steps:deploy", _DELIVERS),
+        "promote": Plugin("podium.core.delivery.rollout.change_steps:promote", _DELIVERS),
+        "rollback": Plugin("podium.core.delivery.rollout.change_steps:rollback", _DELIVERS),
+        "stop": Plugin("podium.core.delivery.rollout.stop:stop", _DELIVERS),
+        "start": Plugin("podium.core.delivery.rollout.change_steps:start", _DELIVERS),
+        "repair": Plugin("podium.core.delivery.repair.plan:repair", _DELIVERS),
         "replay": Plugin("podium.core.delivery.replay.replay_step:replay"),
         "prune": Plugin("podium.core.retention.prune:prune_step"),
     },
@@ -113,8 +116,6 @@ TABLE: dict[PluginKind, dict[str, Plugin]] = {
     "notifiers": {},
     "metrics": {},
 }  # fmt: skip
-
-_DEFAULTS: Mapping[PluginKind, Capabilities] = {"executors": ExecutorCapabilities(), "drivers": DriverCapabilities()}
 
 
 class EntryPoints:
@@ -200,6 +201,12 @@ def executor_capabilities(name: str) -> ExecutorCapabilities:
     """Returns what the executor can; that of a plain one where nothing brings it, or it cannot be loaded."""
     found = _capabilities("executors", name)
     return found if isinstance(found, ExecutorCapabilities) else ExecutorCapabilities()
+
+
+def step_capabilities(name: str) -> StepCapabilities:
+    """Returns what the built-in step can; that of a plain one where nothing brings it, or it cannot be loaded."""
+    found = _capabilities("steps", name)
+    return found if isinstance(found, StepCapabilities) else StepCapabilities()
 
 
 def register(kind: PluginKind, name: str, target: str, capabilities: Capabilities | None = None) -> Callable[[], None]:

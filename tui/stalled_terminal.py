@@ -85,7 +85,9 @@ class Line:
             left = (
                 _POLL_INTERVAL if self._until is None else min(_POLL_INTERVAL, max(0.0, self._until - time.monotonic()))
             )
-            if select.select([], [self._number], [], left)[1]:
+            poll = select.poll()
+            poll.register(self._number, select.POLLOUT)
+            if poll.poll(left * 1000):
                 return True
             if self._until is not None and time.monotonic() >= self._until:
                 return False

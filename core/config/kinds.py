@@ -193,6 +193,7 @@ class Duration:
     """Seconds, from `50ms`, `20m`, `1h30m`."""
 
     low: float = 0.0
+    high: float | None = None
 
     def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
         text = reader.text(node, key)
@@ -206,7 +207,7 @@ class Duration:
                 else "for example 50ms, 20s, 5m, 1h30m, 2d"
             )
             return reader.problem(node, key, f"{_shown(node, text)} is not a length of time", hint)
-        return _bounded(seconds, self.low, None, node, key, reader)
+        return _bounded(seconds, self.low, self.high, node, key, reader)
 
     def schema(self) -> Schema:
         return {

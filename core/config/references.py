@@ -256,11 +256,10 @@ class _Steps:
                 "a step has either `image` or `build`",
                 "take one of them out",
             )
-        for key in ("cpus", "memory", "network"):
-            if record.has(key) and step.container is None:
-                self.reader.problem(
-                    record.at(key), join(record.path, key), "only means something beside `image` or `build`"
-                )
+        if record.has("network") and step.container is None:
+            self.reader.problem(
+                record.at("network"), join(record.path, "network"), "only means something beside `image` or `build`"
+            )
         if step.container is not None:
             if record.has("executor") and not plugins.executor_capabilities(step.executor).image:
                 self.reader.problem(

@@ -170,8 +170,8 @@ _RUN: tuple[Key, ...] = (
         "image of the container that the command runs in",
     ),
     Key("build", _path, "directory with a Dockerfile: the container's image is built from it"),
-    Key("cpus", _cpus, "CPUs that the container may use (all)"),
-    Key("memory", Size(low=6 << 20), "memory that the container may use: 512m, 4g (all)"),
+    Key("cpus", _cpus, "CPUs that the command may use, and numeric libraries' threads (all)"),
+    Key("memory", Size(low=6 << 20), "memory that the command may use: 512m, 4g (all)"),
     Key("network", Flag(), "false: the container reaches no network (true)"),
 )
 
@@ -391,6 +391,14 @@ STRATEGY = Either(
     ),
 )
 
+BATCH = Section(
+    "batch",
+    (
+        Key("max", Integer(2, 64), "most requests that are predicted together (64)"),
+        Key("wait", Duration(high=1.0), "how long a request waits for others (2ms)"),
+    ),
+)
+
 ENVIRONMENT = Section(
     "environment",
     (
@@ -409,14 +417,15 @@ ENVIRONMENT = Section(
             "where HAProxy runs for driver docker: container, or host for a process beside Podium (container)",
         ),
         Key("proxy_image", Text(pattern=IMAGE, what="an image's name"), "image of HAProxy's container (haproxy:2.8)"),
-        Key("cpus", _cpus, "CPUs that one replica's container may use (all)"),
-        Key("memory", Size(low=6 << 20), "memory that one replica's container may use: 512m, 4g (all)"),
+        Key("cpus", _cpus, "CPUs that one replica may use (all)"),
+        Key("memory", Size(low=6 << 20), "memory that one replica may use: 512m, 4g (all)"),
         Key("replicas", Integer(1, 256), "copies of the model (1)"),
         Key("protected", Flag(), "changes have to be confirmed by typing its name (false)"),
         Key("keep", Integer(0, 50), "earlier versions that stay warm for a rollback (1)"),
         Key("keep_stopped", Integer(0, 50), "further earlier versions whose containers stay, stopped (3)"),
         Key("strategy", STRATEGY, "how a new version takes over: rolling, blue-green or canary (blue-green)"),
         Key("capture", Share(), "share of the requests whose inputs and predictions are kept (0.01)"),
+        Key("batch", BATCH, "requests of one form are predicted together (each alone)"),
         Key("health_timeout", Duration(low=0.1), "how long a replica may take to become healthy (60s)"),
     ),
 )
@@ -510,6 +519,11 @@ PROJECT = Section(
     (
         Key("project", _name, "the project's name", required=True),
         Key("env", MapOf(Text(empty=True), "variable", VARIABLE_NAME), "environment variables of all steps"),
+        Key(
+            "nice",
+            Integer(0, 19),
+            "how much lower the priority of steps is than that of what serves, as nice(1) counts; 0: the same (10)",
+        ),
         Key("git", GIT, "the repository (nothing acts on it yet)"),
         Key("mlflow", MLFLOW, "where models are tracked and registered"),
         Key("docker", DOCKER, "the engine for steps and images"),

@@ -1,5 +1,5 @@
-"""Capabilities of drivers and executors, declared beside their names in `core/plugins.py` (or by the class attribute
-`capabilities` of another package's class), so that no code has to compare names."""
+"""Capabilities of drivers, executors and built-in steps, declared beside their names in `core/plugins.py` (or by the
+attribute `capabilities` of another package's class or function), so that no code has to compare names."""
 
 from __future__ import annotations
 
@@ -36,3 +36,10 @@ class ExecutorCapabilities(Frozen):
 
     survives_worker: bool = False
     """A step goes on when its worker is killed, and the next worker takes it over instead of starting it again."""
+
+
+class StepCapabilities(Frozen):
+    """The capabilities of a built-in step; another package's function has them as its attribute `capabilities`."""
+
+    delivers: bool = False
+    """It changes what serves, and may start it: it is not slowed in favour of that, as other steps are."""

@@ -140,6 +140,10 @@ class StepSpec(Frozen):
     approval_timeout: float = 7 * 86400.0
     """How long the step waits for an approval, and how long one counts, in seconds."""
     executor: str = "process"
+    cpus: float | None = None
+    """The CPUs that it may use; None for all."""
+    memory: int | None = None
+    """The memory that it may use, in bytes; None for all."""
     container: ContainerSpec | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """The built-in's own keys (`metric`, `goal`, `gate`, `environment`, …), already checked against its table."""
@@ -225,6 +229,13 @@ class Strategy(Frozen):
     """Whether a version that its canary's analysis takes back is quarantined, as after a rollback."""
 
 
+class Batch(Frozen):
+    """Requests that are predicted together: `max` at most, gathered for `wait` seconds."""
+
+    max: int = 64
+    wait: float = 0.002
+
+
 class Environment(Frozen):
     """An environment: a place where versions are served."""
 
@@ -250,6 +261,8 @@ class Environment(Frozen):
     memory: int | None = None
     """The limit of each replica in bytes; None for no limit."""
     strategy: Strategy = Strategy()
+    batch: Batch | None = field(default=None, metadata={"section": Batch})
+    """Which requests its replicas predict together; None for each alone."""
     capture: float = 0.01
     health_timeout: float = 60.0
     """Seconds."""
@@ -347,6 +360,8 @@ class Project(Frozen):
     docker: Docker = field(default=Docker(), metadata={"section": Docker})
     retain: Retain = field(default=Retain(), metadata={"section": Retain})
     env: Mapping[str, str] = field(default_factory=dict[str, str])
+    nice: int = 10
+    """How much lower the priority of steps is than that of what serves, 0 to 19, as nice(1) counts."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
     idle: tuple[str, ...] = ()
     """Sentences about keys that have no effect yet."""

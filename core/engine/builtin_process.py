@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
-from .. import handover, plugins
+from .. import handover, plugins, priority
 from ..child import end_with_parent, tell
 from ..domain.runs import StepState
 from ..errors import Interrupted, PodiumError
@@ -110,8 +110,12 @@ def _carry_out(document: Mapping[str, Any]) -> Mapping[str, Any]:
         document["attempt"],
         journal,
     )
+    uses = document["uses"]
     try:
-        builtin: Builtin = plugins.load("steps", document["uses"])
+        if not plugins.step_capabilities(uses).delivers:
+            priority.lower(priority.below(project.nice))
+            priority.lower_session()
+        builtin: Builtin = plugins.load("steps", uses)
         return builtin(context) or {}
     finally:
         context.close()

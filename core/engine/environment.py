@@ -28,6 +28,7 @@ _KEPT_VARIABLES = (
     "LD_LIBRARY_PATH",
 )
 _KEPT_PREFIXES = ("LANG", "LC_", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "no_proxy", "all_proxy", "ftp_proxy"})
 
 
@@ -99,6 +100,16 @@ def for_step(shared: Mapping[str, str], run: Run, step: str, key: str, declared:
         "PODIUM_STEP_KEY": key,
         "MLFLOW_RUN_CONTEXT": json.dumps(tags),
     }
+
+
+def threads(cpus: float | None, *, local: bool) -> dict[str, str]:
+    """Returns how many threads numeric libraries start: as many as the step may use CPUs, rounded down, so that none of
+    them waits for its share of one. They would start one for each CPU of the machine."""
+    if cpus is None:
+        return {}
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    number = max(1, min(int(cpus), there) if local else int(cpus))
+    return dict.fromkeys(_THREADS, str(number))
 
 
 def for_builtin(project: Project) -> dict[str, str]:

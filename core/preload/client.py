@@ -17,8 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+from .. import priority
 from ..identity.processes import alive
-from .fingerprint import fingerprint, server_environment
+from .fingerprint import fingerprints, server_environment
 from .protocol import CANNOT_START, SEND_TIMEOUT, UNFIT, Child, address, ours, send
 
 # A server without children ends after so many seconds.
@@ -128,8 +129,10 @@ class Process:
         """Waits until there is something new, `seconds` at most."""
         import select
 
-        waiting = [] if self.wake is None else [self.wake]
-        select.select(waiting, [], [], seconds)
+        poll = select.poll()
+        if self.wake is not None:
+            poll.register(self.wake, select.POLLIN)
+        poll.poll(seconds * 1000)
 
     def _read(self) -> None:
         assert self._connection is not None
@@ -242,12 +245,18 @@ def _request(state: Path, child: Child, descriptors: Sequence[int]) -> socket.so
         return None
     try:
         connection.settimeout(SEND_TIMEOUT)
-        send(connection, replace(child, umask=_umask()), tuple(descriptors))
+        send(connection, replace(child, umask=_umask(), nice=priority.own()), tuple(descriptors))
         connection.setblocking(False)
     except OSError:
         connection.close()
         return None
     return connection
+
+
+def _first_of(directory: Path, names: Sequence[str], handle: int) -> socket.socket | None:
+    """Returns a connection to the first of these servers that is there."""
+    there = (name for name in names if (directory / f"{name}.sock").exists())
+    return next(filter(None, (_connect(address(directory, f"{name}.sock", handle)) for name in there)), None)
 
 
 def _umask() -> int:
@@ -262,7 +271,8 @@ def _connected(state: Path, env: Any) -> socket.socket | None:
     """Returns a connection to the right server, which is started if it is not there."""
     shared = os.environ.get(SWITCH, "")
     directory = Path(shared) if shared.startswith("/") else state / "preload"
-    name = fingerprint(env)
+    names = fingerprints(env)
+    name = names[0]
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -276,7 +286,7 @@ def _connected(state: Path, env: Any) -> socket.socket | None:
             return None
         at = address(directory, f"{name}.sock", handle)
         with _alone(handle):
-            found = _connect(at)
+            found = _connect(at) or _first_of(directory, names[1:], handle)
             if found is None and _servers(directory, handle) < _MAX_SERVERS:
                 _start_server(directory, f"{name}.sock", at, server_environment(env))
                 found = _connect(at)

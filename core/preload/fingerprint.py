@@ -27,18 +27,32 @@ _HARMLESS = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "VIRTUAL_ENV")
 
 def fingerprint(env: Mapping[str, str]) -> str:
     """Returns 16 hexadecimal digits: equal for two children that may come from the same server."""
-    facts = [
+    return fingerprints(env)[0]
+
+
+def fingerprints(env: Mapping[str, str]) -> list[str]:
+    """Returns the same for a child with the priority of this process, and then those of servers with a higher one,
+    whose child can lower its own."""
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    facts = _facts(env)
+    return [_hash([*facts, nice]) for nice in (own, *range(own))]
+
+
+def _hash(facts: list[object]) -> str:
+    return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()[:16]
+
+
+def _facts(env: Mapping[str, str]) -> list[object]:
+    return [
         sys.executable,
         sys.version,
         (os.getuid(), os.getgid(), sorted(os.getgroups())),
         sorted({**_SINGLE, **_read_at_start(env)}.items()),
         list(_packages()),
         [resource.getrlimit(kind) for kind in _limits()],
-        os.getpriority(os.PRIO_PROCESS, 0),
         sorted(os.sched_getaffinity(0)),
         _cgroup(),
     ]
-    return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()[:16]
 
 
 def server_environment(env: Mapping[str, str]) -> dict[str, str]:

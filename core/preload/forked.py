@@ -16,6 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
+from .. import priority
 from .protocol import Child
 
 
@@ -29,6 +30,9 @@ def take_over(child: Child, received: Sequence[int]) -> None:
     os.environ.clear()
     os.environ.update(child.env)
     os.umask(child.umask)
+    if child.nice > priority.own():
+        priority.lower(child.nice)
+        priority.lower_session()
     os.chdir(child.cwd)
     time.tzset()
     _renew_streams()

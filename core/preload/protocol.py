@@ -46,6 +46,8 @@ class Child:
     """For a detached child, a file for its pid and a shell's exit code once it has ended; empty for none."""
     umask: int = 0o077
     """The mask of the files that it creates."""
+    nice: int = 0
+    """Its nice value, if that of the server is smaller: that of whoever asked for it."""
 
     def command(self, program: str) -> list[str]:
         """Returns the command line of the same child as a new interpreter."""
@@ -117,6 +119,7 @@ def _child(document: Any) -> Child:
             str(found.mark),
             str(found.note),
             int(found.umask),
+            int(found.nice),
         )
     except (TypeError, AttributeError) as error:
         raise ValueError("no request") from error

@@ -71,7 +71,9 @@ class App:
         self.metrics = Metrics(self.lineage)
         told = "\0".join([options.version, options.digest, str(options.model)])
         self.predictor = Predictor(
-            options, Guard(options.guard, told, seconds=options.refuse_for, say=say), self.metrics
+            options,
+            Guard(options.guard, told, seconds=options.refuse_for, batches=options.batch_max > 1, say=say),
+            self.metrics,
         )
         self._prefix = binascii.hexlify(os.urandom(6)) + b"-"
         self._numbers = count(1)

@@ -87,6 +87,14 @@ def _converters() -> dict[str, tuple[Callable[[Sequence[Any]], Any], tuple[Any, 
     }
 
 
+def _joined(arrays: Sequence[Any]) -> Any:
+    import numpy as np
+
+    if all(type(each) is np.ndarray for each in arrays):
+        return np.concatenate(arrays, axis=-1)
+    return cast("Any", type(arrays[0]))._concat_same_type(arrays)
+
+
 class DataFrameReader:
     def __init__(
         self, names: Sequence[str], converters: Sequence[Callable[[Sequence[Any]], Any]], *, uniform: bool
@@ -136,15 +144,27 @@ class DataFrameReader:
 
     def make(self, form: str, payload: Any) -> Any:
         """Returns the DataFrame of one request. Raises NeedsMlflow if the request is not of the plain kind."""
+        return self.frame(self.parts(form, payload))
+
+    def parts(self, form: str, payload: Any) -> tuple[Any, ...]:
+        """Returns the converted cells of one request: an array for each column, or one block for all where they have
+        one type. Raises NeedsMlflow if the request is not of the plain kind."""
         columns = self._split(payload) if form == "dataframe_split" else self._records(payload)
         if self._uniform is not None:
             # One block laid out as MLflow's is, column by column: a model that sums along it rounds the same way.
-            block = self._uniform(list(chain.from_iterable(columns))).reshape(self.width, -1)
-            return self._frame(block.T, columns=self._index, copy=False)
-        made: dict[str, Any] = {}
-        for (name, convert), values in zip(self.converters, columns, strict=True):
-            made[name] = convert(values)
-        return self._frame(made, copy=False)
+            return (self._uniform(list(chain.from_iterable(columns))).reshape(self.width, -1),)
+        return tuple(convert(values) for (_, convert), values in zip(self.converters, columns, strict=True))
+
+    def frame(self, parts: tuple[Any, ...]) -> Any:
+        """Returns the DataFrame of converted cells."""
+        if self._uniform is not None:
+            return self._frame(parts[0].T, columns=self._index, copy=False)
+        return self._frame(dict(zip(self.names, parts, strict=True)), copy=False)
+
+    @staticmethod
+    def joined(many: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
+        """Returns the converted cells of several requests, the rows of one below those of the other."""
+        return tuple(map(_joined, zip(*many, strict=True)))
 
     def _split(self, payload: Any) -> Sequence[Sequence[Any]]:
         if type(payload) is not dict or len(cast("dict[str, Any]", payload)) != 2:

@@ -8,6 +8,10 @@ the number of processes that they ended.
 A process may also have been killed from outside. So one death is only a suspicion, and `Predictor` (predicting.py)
 tries the request again in a child; a second death within `seconds` is a proof.
 
+A batch (batching.py) may have ended its process by any of its requests, so all of their digests are noted, in a room of
+the process's own behind the table; its slot has a mark instead. If the process dies, each of them is a suspect, and is
+predicted alone: those that were only beside the one to blame are answered.
+
 The file is read and written with system calls, not mapped: whatever becomes of it (truncated, another one's, a full
 disk), a call fails where a mapped page would end the replica. Then it serves without a guard and says so once.
 """
@@ -21,7 +25,7 @@ import os
 import struct
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from pathlib import Path
 
 PROOF_DEATHS = 2
@@ -38,6 +42,10 @@ _SUSPECTS_AT = _SLOTS_AT + _PROCESSES * _SLOT_BYTES
 _DEATHS_AT = _SUSPECTS_AT + _SUSPECTS * _DIGEST_BYTES
 _DEATHS = struct.Struct("<Iid")  # number, unused, when the last one was
 _SIZE = _DEATHS_AT + _SUSPECTS * _DEATHS.size
+MAX_BATCH = 64  # requests, for which there are suspects enough
+_BATCH = b"a batch of many\0"  # instead of a digest
+_BATCH_BYTES = MAX_BATCH * _DIGEST_BYTES
+_SIZE_WITH_BATCHES = _SIZE + _PROCESSES * _BATCH_BYTES
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock of Linux, 64 bits: type, whence, start, length, pid
 _LOCK_TRIES, _LOCK_PAUSE = 20, 0.01
 
@@ -52,7 +60,13 @@ class Guard:
     harmless to another version. Without `path`, or when anything is wrong with the file, nobody is ever suspected."""
 
     def __init__(
-        self, path: Path | None, told: str, *, seconds: float = REFUSE_SECONDS, say: Callable[[str], object]
+        self,
+        path: Path | None,
+        told: str,
+        *,
+        seconds: float = REFUSE_SECONDS,
+        batches: bool = False,
+        say: Callable[[str], object],
     ) -> None:
         self.seconds = seconds
         self.say = say
@@ -62,7 +76,7 @@ class Guard:
         self._lock = threading.Lock()
         if path is not None:
             try:
-                self._file = _open(path)
+                self._file = _open(path, _SIZE_WITH_BATCHES if batches else _SIZE)
                 self._claim()
             except (OSError, ValueError) as error:
                 self._give_up(f"{path}: {error}")
@@ -78,20 +92,34 @@ class Guard:
 
     def deaths(self, digest: bytes) -> int:
         """Returns how many processes ended over this request within `seconds`."""
+        return self.suspected([digest]).get(digest, 0)
+
+    def suspected(self, digests: Collection[bytes]) -> dict[bytes, int]:
+        """Returns the same for those of several requests over which a process ended."""
         if self._file is None:
-            return 0
+            return {}
         try:
             table = os.pread(self._file, _DEATHS_AT, 0)
             if not table.startswith(_MAGIC) or len(table) < _DEATHS_AT:
                 raise ValueError("it is not a guard's file any more")
-            return self._judge(digest) if digest in table and self._matters(table, digest) else 0
+            if _BATCH in table and self._matters(table, _BATCH):
+                return {digest: deaths for digest in digests if (deaths := self._judge(digest))}
+            there = [digest for digest in digests if digest in table and self._matters(table, digest)]
+            return {digest: deaths for digest in there if (deaths := self._judge(digest))}
         except (OSError, ValueError) as error:
             self._give_up(str(error))
-            return 0
+            return {}
 
     def begin(self, digest: bytes, *, apart: bool = False) -> None:
         """Notes that the prediction begins, in this process or (`apart`) in a child of it."""
         self._write(self._mine + _DIGEST_BYTES * apart, digest)
+
+    def begin_batch(self, digests: Collection[bytes]) -> None:
+        """Notes that a batch of requests is predicted in this process; `end` ends it. At most MAX_BATCH, and only if
+        there is room for batches."""
+        room = _SIZE + (self._mine - _SLOTS_AT) // _SLOT_BYTES * _BATCH_BYTES
+        self._write(room, b"".join(digests).ljust(_BATCH_BYTES, b"\0"))
+        self._write(self._mine, _BATCH)
 
     def end(self, *, apart: bool = False) -> None:
         """Notes that it has ended, and this process has not."""
@@ -177,7 +205,7 @@ class Guard:
         self.say(f"no guard against requests that end the process: {reason}")
 
 
-def _open(path: Path) -> int:
+def _open(path: Path, size: int) -> int:
     """Returns the open file, made if it is missing, with all its room reserved: later writes need none, so a full disk
     does not matter. Raises OSError, or ValueError for a file of another kind."""
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -185,8 +213,8 @@ def _open(path: Path) -> int:
         found = os.pread(file, len(_MAGIC), 0)
         if found.strip(b"\0") not in (b"", _MAGIC):
             raise ValueError("it is not a guard's file")
-        if os.fstat(file).st_size < _SIZE:
-            os.posix_fallocate(file, 0, _SIZE)
+        if os.fstat(file).st_size < size:
+            os.posix_fallocate(file, 0, size)
         if found != _MAGIC:  # new; or zeros: the process that reserved the room has not come further, or has ended
             os.pwrite(file, _MAGIC, 0)
     except BaseException:
@@ -214,10 +242,19 @@ def _adopt(file: int, mine: int, seconds: float) -> None:
     table = os.pread(file, _SUSPECTS_AT, 0)
     pairs = {at: table[at : at + _SLOT_BYTES] for at in range(_SLOTS_AT, _SUSPECTS_AT, _SLOT_BYTES) if at != mine}
     dead = {at: pair for at, pair in pairs.items() if any(pair) and not _owned(file, at)}
-    for digest in {half for pair in dead.values() for half in (pair[:_DIGEST_BYTES], pair[_DIGEST_BYTES:])} - {_NONE}:
+    for digest in {each for at, pair in dead.items() for each in _noted(file, at, pair)} - {_NONE}:
         _count(file, digest, seconds)
     for at in dead:
         os.pwrite(file, _NONE * 2, at)
+
+
+def _noted(file: int, slot: int, pair: bytes) -> list[bytes]:
+    """Returns the digests that stand in a slot, or for the mark of a batch those of its requests."""
+    own, apart = pair[:_DIGEST_BYTES], pair[_DIGEST_BYTES:]
+    if own != _BATCH:
+        return [own, apart]
+    room = os.pread(file, _BATCH_BYTES, _SIZE + (slot - _SLOTS_AT) // _SLOT_BYTES * _BATCH_BYTES)
+    return [apart, *(room[at : at + _DIGEST_BYTES] for at in range(0, len(room), _DIGEST_BYTES))]
 
 
 def _find(file: int, digest: bytes) -> int | None:

@@ -15,6 +15,8 @@ from pathlib import Path
 BUCKETS = tuple(float(f"{0.0001 * 1.25**power:.3g}") for power in range(60))
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 _EVENTS = {
+    "batches": "Predictions of several requests together.",
+    "batched": "Requests that were predicted together with others.",
     "answered_apart": "Requests over which a process may have ended, answered by a child.",
     "died_apart": "Children that died over such a request.",
     "refused": "Requests refused because two processes ended over them.",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .guard import REFUSE_SECONDS
+from .guard import MAX_BATCH, REFUSE_SECONDS
 
 MEBIBYTE = 1024 * 1024
 # An image says this way what it holds; the command line has the last word.
@@ -53,6 +53,10 @@ class Options:
     """Seconds that requests in flight get after TERM."""
     inline: float = 0.005
     """Mean seconds below which predictions may run on the event loop (predicting.py); 0 sends all to a thread."""
+    batch_max: int = 0
+    """Most requests that are predicted together (batching.py); 0 predicts each alone."""
+    batch_wait: float = 0.002
+    """Seconds that a request waits for others."""
     fd: int | None = None
     """File descriptor of a socket that is bound already."""
     loop: str = "auto"
@@ -72,7 +76,7 @@ def parse(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = o
     """Parses the command line. argparse ends the process with 2 and a usage line if something is missing or wrong.
 
     What a replica reports may also be set in the environment: PODIUM_SERVING_VERSION for --version, and so on;
-    likewise --capture-dir, --capture-rate and --guard.
+    likewise --capture-dir, --capture-rate, --guard, --batch-max and --batch-wait.
     """
     parser = argparse.ArgumentParser(
         prog="python -m podium.core.serving.server", description="Serves one model version over HTTP (docs/serving.md)."
@@ -81,6 +85,7 @@ def parse(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = o
     _add_reported(parser.add_argument, environ)
     _add_captures(parser.add_argument, environ)
     _add_guard(parser.add_argument, environ)
+    _add_batches(parser.add_argument, environ)
     _add_limits(parser.add_argument)
     return Options(**vars(parser.parse_args(arguments)))
 
@@ -133,6 +138,27 @@ def _add_guard(add: Callable[..., object], environ: Mapping[str, str]) -> None:
         default=REFUSE_SECONDS,
         help="seconds for which a request that ended two processes is refused (default: %(default)s)",
     )
+
+
+def _add_batches(add: Callable[..., object], environ: Mapping[str, str]) -> None:
+    add(
+        "--batch-max",
+        type=_batch,
+        default=_set(environ, "--batch-max") or "0",
+        help=f"requests that may be predicted together, up to {MAX_BATCH}; 0: each alone (default)",
+    )
+    add(
+        "--batch-wait",
+        type=float,
+        default=_set(environ, "--batch-wait") or 0.002,
+        help="seconds that a request waits for others (default: 0.002)",
+    )
+
+
+def _batch(text: str) -> int:
+    if not text.isdecimal() or int(text) > MAX_BATCH:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to {MAX_BATCH}")
+    return int(text)
 
 
 def _add_limits(add: Callable[..., object]) -> None:

@@ -12,11 +12,13 @@ import asyncio
 import heapq
 import threading
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
 from . import apart
+from .batching import Answers, Batcher, Waiting, Work
 from .guard import PROOF_DEATHS, Guard
 from .metrics import Metrics
 from .options import Options
@@ -62,15 +64,62 @@ class Predictor:
         self._inline_since = 0.0  # when the prediction on the event loop began; 0 if there is none
         self._began = 0.0  # the same wherever in this process it is
         self._refusal_told = 0.0
+        self._batcher = Batcher(options, self)
 
     async def answer(self, scorer: Scorer, body: bytes, content_type: str | None, request_id: bytes) -> ScoringAnswer:
         deadline = time.monotonic() + self._options.timeout
         digest = self._guard.digest(body, content_type)
+        if self._batcher.on:
+            if self._batcher.waiting >= _MAX_WAITING:
+                return BUSY
+            together = await self._batcher.answer(scorer, body, content_type, digest, deadline)
+            if together is not None:
+                return together
         work = partial(self._timed, scorer, body, content_type, digest)
         found = await self._predict(work, len(body), deadline)
         if found is None:
             found = await self._apart(scorer, body, content_type, digest, request_id, deadline)
         return found if found is not None else await self._in_thread(partial(work, sure=True), deadline) or INTERNAL
+
+    async def run(self, work: Work, size: int, deadline: float) -> Answers | ScoringAnswer:
+        """Predicts a batch on the event loop or in the thread; a single answer is that to each of its requests."""
+        if self._fits_inline(size) and await self._idle():
+            self._inline_since = time.monotonic()
+            try:
+                return work()
+            finally:
+                self._inline_since = 0.0
+        return await self._in_thread(work, deadline)
+
+    def at_once(self, work: Callable[[Sequence[Waiting]], Answers], batch: Sequence[Waiting], size: int) -> Answers:
+        """Predicts a batch without the requests over which a process may have ended. Those, and all if it fails, have
+        no answer."""
+        guard = self._guard
+        suspects = guard.suspected({each.digest for each in batch})
+        fine = [each for each in batch if each.digest not in suspects]
+        if not fine:
+            return [None] * len(batch)
+        with self._turn:
+            started = self._began = time.monotonic()
+            guard.begin_batch({each.digest for each in fine})
+            try:
+                found = dict(zip(map(id, fine), work(fine), strict=True))
+            except (Exception, SystemExit):
+                found = {}
+            finally:
+                guard.end()
+                self._began = 0.0
+                self._learn(time.monotonic() - started, size)
+        return [found.get(id(each)) for each in batch]
+
+    def batched(self, requests: int) -> None:
+        """Counts a batch."""
+        self._metrics.events["batches"] += 1
+        self._metrics.events["batched"] += requests
+
+    def say(self, message: str) -> None:
+        """Tells the operator."""
+        self._guard.say(message)
 
     def blocked(self) -> float:
         """Returns for how many seconds the event loop has been waiting for a prediction."""
@@ -114,7 +163,7 @@ class Predictor:
             await asyncio.wait(list(self._pending.values()), timeout=_IDLE_SECONDS)
         return not self._pending
 
-    async def _in_thread(self, work: partial[ScoringAnswer | None], deadline: float) -> ScoringAnswer | None:
+    async def _in_thread(self, work: Callable[[], _T], deadline: float) -> _T | ScoringAnswer:
         if self.complaint():
             return self._unable()
         if len(self._pending) >= _MAX_WAITING:
@@ -197,7 +246,7 @@ class Predictor:
         deaths = self._guard.deaths(digest)
         if deaths >= PROOF_DEATHS:  # without waiting for the children of others
             return self._refuse(digest, name, deaths)
-        if len(self._suspected) >= _MAX_SUSPECTED:
+        if len(self._suspected) >= max(_MAX_SUSPECTED, 2 * self._options.batch_max):
             return BUSY
         future = self._children.submit(self._try, partial(scorer.answer, body, content_type), digest, name, deadline)
         # A child that is late is ended by the deadline: what follows from that is worth a moment.

@@ -12,7 +12,7 @@ import contextlib
 import inspect
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -37,6 +37,16 @@ class ScoringAnswer:
     media_type: bytes = JSON
     rows: int = 0
     kept: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request that can be predicted together with others of the same `form`: `data` is what a model is given, or what
+    a table is made of."""
+
+    form: Hashable
+    data: Any
+    rows: int
 
 
 def problem(status: int, code: str, message: str, *, kept: bool = True) -> ScoringAnswer:
@@ -99,6 +109,39 @@ class Scorer:
         """Tells whether this model has a fast path at all."""
         return self._predict is not None
 
+    def prepare(self, body: bytes, content_type: str | None) -> Prepared | None:
+        """Returns the request in the form in which it can be predicted together with others; None for one that has to
+        be predicted alone, because it is not of the plain kind or cannot be read."""
+        if self._predict is None or content_type not in _PLAIN_JSON:
+            return None
+        with contextlib.suppress(Exception):
+            form, payload = _only(json.loads(body))
+            if self.frames is None:
+                return _prepared(self._data(form, payload))
+            if form in FORMS:
+                parts = self.frames.parts(form, payload)
+                # Its types are those of the signature, whatever the request is.
+                return Prepared("table", parts, len(parts[0].T))
+        return None
+
+    def together(self, requests: Sequence[Prepared]) -> list[ScoringAnswer] | None:
+        """Returns the answers to requests of one form, predicted at once; None if what the model answers has not one
+        part for each row. Raises whatever the model raises."""
+        if self._predict is None:
+            return None
+        many = [each.data for each in requests]
+        data = _below(many) if self.frames is None else self.frames.frame(self.frames.joined(many))
+        found = self._jsonable(self._predict(data), pandas_orient="records")
+        if not isinstance(found, list) or len(cast("list[Any]", found)) != sum(each.rows for each in requests):
+            return None
+        rows, at = cast("list[Any]", found), 0
+        answers: list[ScoringAnswer] = []
+        for each in requests:
+            text = json.dumps({"predictions": rows[at : at + each.rows]}, cls=self._encoder)
+            answers.append(ScoringAnswer(200, text.encode(), JSON, each.rows))
+            at += each.rows
+        return answers
+
     def answer(self, body: bytes, content_type: str | None) -> ScoringAnswer:
         if self._predict is not None and content_type in _PLAIN_JSON:
             with contextlib.suppress(Exception):
@@ -107,10 +150,7 @@ class Scorer:
 
     def _short(self, body: bytes) -> ScoringAnswer:
         """Answers on the fast path. Any exception means: take the slow path."""
-        request = json.loads(body)
-        if type(request) is not dict or len(cast("dict[str, Any]", request)) != 1:
-            raise NeedsMlflow
-        form, payload = next(iter(cast("dict[str, Any]", request).items()))
+        form, payload = _only(json.loads(body))
         if self._predict is None:
             raise NeedsMlflow
         data = self._data(form, payload)
@@ -146,6 +186,54 @@ class Scorer:
         if media_type.startswith(b"text/"):
             media_type += b"; charset=utf-8"
         return ScoringAnswer(result.status, result.response.encode(), media_type, 1 if result.status == 200 else 0)
+
+
+def _only(request: Any) -> tuple[str, Any]:
+    """Returns the only key of a request, and its value."""
+    if type(request) is not dict or len(cast("dict[str, Any]", request)) != 1:
+        raise NeedsMlflow
+    return next(iter(cast("dict[str, Any]", request).items()))
+
+
+def _prepared(data: Any) -> Prepared | None:
+    """Returns arrays, or a table without a signature, with what has to be the same in others: all that a row below them
+    could change."""
+    import pandas as pd
+
+    if isinstance(data, dict):
+        arrays = cast("dict[str, Any]", data)
+        rows = {len(each) for each in arrays.values() if getattr(each, "ndim", 0)}
+        forms = tuple((name, _array_form(each)) for name, each in arrays.items())
+        plain = len(rows) == 1 and all(form for _, form in forms)
+        return Prepared(("arrays", forms), arrays, rows.pop()) if plain else None
+    if isinstance(data, pd.DataFrame):
+        table = cast("Any", data)
+        plain = type(table.index) is pd.RangeIndex and table.index.equals(pd.RangeIndex(len(table)))
+        form = ("frame", str(table.columns.dtype), tuple(table.columns), tuple(map(str, table.dtypes)))
+        return Prepared(form, table, len(table)) if plain and len(table) else None
+    form = _array_form(data)
+    return Prepared(form, data, len(data)) if form else None
+
+
+def _array_form(array: Any) -> tuple[Any, ...] | None:
+    import numpy as np
+
+    if type(array) is not np.ndarray:
+        return None
+    found = cast("Any", array)
+    return (found.dtype.str, found.shape[1:]) if found.ndim and len(found) and found.dtype.kind in "biufU" else None
+
+
+def _below(many: Sequence[Any]) -> Any:
+    """Returns the rows of all, which have one form."""
+    import numpy as np
+    import pandas as pd
+
+    if isinstance(many[0], dict):
+        return {name: np.concatenate([each[name] for each in many]) for name in cast("dict[str, Any]", many[0])}
+    if isinstance(many[0], pd.DataFrame):
+        return pd.concat(many, ignore_index=True)
+    return np.concatenate(many)
 
 
 def _unreadable(body: bytes, content_type: str) -> ScoringAnswer | None:

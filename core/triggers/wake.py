@@ -47,8 +47,9 @@ class Doorbell:
 
     def wait(self, seconds: float) -> bool:
         """Waits at most `seconds` for a wake-up; returns whether there was one."""
-        ready, _, _ = select.select([self._pipe], [], [], max(0.0, seconds))
-        if not ready:
+        poll = select.poll()  # `select` knows no more than 1,024 descriptors
+        poll.register(self._pipe, select.POLLIN)
+        if not poll.poll(max(0.0, seconds) * 1000):
             return False
         with suppress(BlockingIOError):
             os.read(self._pipe, 65536)

@@ -265,6 +265,21 @@ CASES = [
         "",
     ),
     (HEAD + "environments: {a: {port: 0}}\n", "2:26", "environments.a.port", "out of range", "from 1 to 65535"),
+    (HEAD + "nice: 20\n", "2:7", "nice", "out of range", "from 0 to 19"),
+    (
+        HEAD + "environments: {a: {batch: {max: 65}}}\n",
+        "2:33",
+        "environments.a.batch.max",
+        "out of range",
+        "from 2 to 64",
+    ),
+    (
+        HEAD + "environments: {a: {batch: {wait: 2s}}}\n",
+        "2:34",
+        "environments.a.batch.wait",
+        "is out of",
+        "from 0 to 1",
+    ),
     (HEAD + "environments: {a: {port: 70000}}\n", "2:26", "environments.a.port", "out of range", "65535"),
     (
         HEAD + "environments: {a: {port: 1}, b: {port: 1}}\n",

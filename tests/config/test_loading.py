@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from podium.core.config import find_root, load
 from podium.core.config.variables import looks_secret
-from podium.core.domain.project import AnalysisRule, Project
+from podium.core.domain.project import AnalysisRule, Batch, Project
 from podium.core.domain.watching import CANARY_SIGNALS
 from podium.core.errors import UsageError
 from podium.core.telemetry.windows import Window
@@ -357,3 +357,15 @@ def test_it_is_quick_and_loads_nothing_big(read: Read, tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=scaled(60))
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [("", None), ("batch: {}", Batch(64, 0.002)), ("batch: {max: 8, wait: 5ms}", Batch(8, 0.005))],
+)
+def test_batches_are_off_unless_they_are_written(tmp_path: Path, written: str, expected: Batch | None) -> None:
+    (tmp_path / "podium.yaml").write_text(
+        "project: p\npipelines: {m: {steps: {a: {run: 'true'}}}}\n"
+        f"environments:\n  e:\n    port: 5100\n    {written}\n"
+    )
+    assert load(tmp_path).environments["e"].batch == expected

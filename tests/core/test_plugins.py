@@ -110,7 +110,7 @@ def test_podium_yaml_is_held_against_what_drivers_and_executors_can(tmp_path: Pa
         "project: p\n"
         "pipelines: {p: {steps: {a: {run: x, image: python, executor: toy}, b: {run: x, executor: docker}}}}\n"
         "environments:\n"
-        "  one: {driver: process, memory: 1g, port: 5101}\n"
+        "  one: {driver: process, keep_stopped: 1, memory: 1g, port: 5101}\n"
         "  two: {driver: toy, memory: 1g, port: 5102}\n"
         "  three: {driver: nomad, port: 5103}\n"
     )
@@ -120,10 +120,10 @@ def test_podium_yaml_is_held_against_what_drivers_and_executors_can(tmp_path: Pa
     assert set(problems) == {
         "pipelines.p.steps.a.executor",
         "pipelines.p.steps.b.executor",
-        "environments.one.memory",
+        "environments.one.keep_stopped",
         "environments.three.driver",
     }
-    assert problems["environments.one.memory"].hint == "use driver: docker"
+    assert problems["environments.one.keep_stopped"].hint == "use driver: docker"
 
 
 def test_a_gate_measures_a_metric_of_another_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,13 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from podium.core import plugins
 from podium.core.delivery import drivers
+from podium.core.delivery.drivers.docker import create
+from podium.core.delivery.drivers.docker.create import EngineNames
+from podium.core.delivery.drivers.process import ProcessDriver
 from podium.core.delivery.host import paths, ports
 from podium.core.delivery.proxy import haproxy
 from podium.core.delivery.proxy.haproxy import BackendServer, ProxyLayout
 from podium.core.delivery.rollout import analysis, phases
 from podium.core.delivery.rollout.strategies import FULL_SHARE, split, stages
 from podium.core.demo.project import ReservedPorts
-from podium.core.domain.project import AnalysisRule, Strategy
+from podium.core.domain.project import AnalysisRule, Batch, Strategy
 from podium.core.domain.rollout import CLEAN_UP, MOVE_ALIASES, NOTE, SEQUENCE, SHIFT, WARM_UP
 from podium.core.domain.verdicts import Verdict, worst
 from podium.core.errors import MissingExtra, Refused, Unreachable, UsageError
@@ -247,3 +250,24 @@ def test_two_demonstrations_that_begin_together_take_different_ports(tmp_path: P
     assert both[1].notes == [f"port {wanted} is in use on this machine: port {other} takes its place"]
     for demonstration in both:
         demonstration.close()
+
+
+def replica_spec(directory: Path) -> drivers.ReplicaSpec:
+    return drivers.ReplicaSpec(
+        id="staging-1", environment="staging", model="tiny", version=1, port=1, files=directory, digest="", commit="",
+        capture_dir=directory, capture_rate=0.0, log=directory / "log", marker="m", slot="v1-1",
+    )  # fmt: skip
+
+
+def test_replicas_are_told_what_they_predict_together(world: World, tmp_path: Path) -> None:
+    spec, called = replica_spec(tmp_path), EngineNames(world.project, "staging")
+    asked: dict[bool, tuple[list[str], list[str]]] = {}
+    for batch in (None, Batch(32, 0.005)):
+        world.change(batch=batch)
+        options = ProcessDriver(world.runtime.driver.setting).command(spec)  # type: ignore[attr-defined]
+        recipe = create.replica(called, spec, "image", world.environment, network="n", capture="/c", local=True)
+        asked[batch is not None] = options, recipe.config["Env"]
+    assert not any("batch" in word.lower() for words in asked[False] for word in words)
+    options, variables = asked[True]
+    assert options[-4:] == ["--batch-max", "32", "--batch-wait", "0.005"]
+    assert {"PODIUM_SERVING_BATCH_MAX=32", "PODIUM_SERVING_BATCH_WAIT=0.005"} <= set(variables)

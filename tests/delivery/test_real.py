@@ -6,14 +6,17 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from podium.core import priority
 from podium.core.cockpit import Cockpit
 from podium.core.delivery.environment import healing
+from podium.core.delivery.host import daemon
 from podium.core.delivery.proxy import proxy
 from podium.core.delivery.rollout import aliases as labels
 from podium.core.delivery.rollout import recovery
@@ -140,6 +143,29 @@ def test_promote_promote_again_under_load_and_roll_back(cockpit: Cockpit) -> Non
     asked = cockpit.runs.get(deployment.run_id).run.created
     assert deployment.ended - asked > rolled["traffic_seconds"]
     assert "start_seconds" not in deployment.data, "what was warm had nothing to start"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only nice values elsewhere")
+def test_replicas_and_proxies_that_a_delivery_step_started_are_not_slowed_as_steps_are(cockpit: Cockpit) -> None:
+    assert cockpit.project.config.nice == 10
+    directory = str(cockpit.project.config.state / "environments" / "production")
+    serving = [row.pid for row in cockpit.environments.get("production").replicas if row.pid is not None]
+    proxies = _haproxies(directory)
+    assert serving and len(proxies) >= 2
+    for pid in [*serving, *proxies]:
+        assert os.getpriority(os.PRIO_PROCESS, pid) == os.getpriority(os.PRIO_PROCESS, 0), _command(pid)
+        assert priority.io_priority(pid) == priority.io_priority(), _command(pid)
+        group = Path(f"/proc/{pid}/autogroup")
+        assert not group.exists() or group.read_text().split()[-1] == "0", _command(pid)
+
+
+def _haproxies(directory: str) -> list[int]:
+    configurations = Path(directory).rglob("*.cfg")
+    return [pid for each in configurations for pid, _ in daemon.find_command("haproxy", str(each))]
+
+
+def _command(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
 
 
 def test_an_alias_that_somebody_moved_is_told_and_mended(cockpit: Cockpit) -> None:

@@ -326,7 +326,9 @@ def write_tree(root: Path, tree: dict[tuple[str, ...], bytes]) -> dict[str, byte
     return written
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], max_examples=60, deadline=None
+)
 @given(trees, trees)
 def test_any_tree_comes_back_over_any_other(
     tmp_path_factory: pytest.TempPathFactory, lab: Lab, kept: dict, other: dict

@@ -84,7 +84,9 @@ def test_what_is_kept_for_a_shorter_time_goes_earlier(journal: Journal, keep: fl
     assert journal.samples.rows() == rows
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(
     values=st.lists(st.tuples(st.integers(0, 5000), st.floats(-1e6, 1e6)), min_size=1, max_size=60),
     shift=st.integers(0, 30 * 86_400),

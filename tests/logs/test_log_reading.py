@@ -22,7 +22,9 @@ from podium.core.logs.writer import StepLog
 from tests.runner.scale import scaled
 from tests.support import wait_until
 
-relaxed = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+relaxed = settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 PREFIX = "2026-11-23T10:11:12.345Z o "
 
 

@@ -23,7 +23,9 @@ from podium.core.logs.writer import StepLog
 
 from tests.runner.scale import scaled
 
-relaxed = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+relaxed = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 
 
 def raw_lines(path: Path) -> dict[str, bytes]:

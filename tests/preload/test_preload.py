@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from podium.core import priority
 from podium.core.engine import orphans
 from podium.core.engine.executors.preloaded import PreloadedExecution
 from podium.core.identity.processes import bears, started_at
@@ -356,6 +357,25 @@ def test_other_limits_need_another_server() -> None:
         assert fingerprint({}) != here
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_child_has_the_priority_of_whoever_asked_for_it_and_its_server_keeps_its_own(state: Path) -> None:
+    found: list[tuple[int, str, Process]] = []
+
+    def ask(lowered: int) -> None:
+        priority.lower(priority.below(lowered))
+        _, out, _, process = finished(state, "tell")
+        found.append((priority.own(), out, process))
+
+    there: list[list[int]] = []
+    for lowered in (0, 6, 0):
+        thread = threading.Thread(target=ask, args=(lowered,))
+        thread.start()
+        thread.join()
+        there.append(sorted(servers(state / "preload")))
+    assert [json.loads(out)["nice"] for _, out, _ in found] == [nice for nice, _, _ in found]
+    assert all(process.preloaded for _, _, process in found)
+    assert there[0] == there[1] == there[2], "no other server was needed"
 
 
 def test_a_child_that_is_told_something_answers(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:

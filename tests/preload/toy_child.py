@@ -29,6 +29,7 @@ def tell() -> int:
         "mlflow": "mlflow.pyfunc" in sys.modules,
         "threads": len(os.listdir("/proc/self/task")),
         "line": Path("/proc/self/cmdline").read_text().replace("\0", " ").strip(),
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),
         "read": sys.stdin.read(),
     }
     print(json.dumps(facts))

@@ -42,6 +42,15 @@ def configure(config: pytest.Config) -> None:
     heed_signals()
     watch()
     config.stash[_FACTOR] = scale.settle()
+    _settle_hypothesis()
+
+
+def _settle_hypothesis() -> None:
+    """How long an example takes says nothing on a machine that does something else."""
+    from hypothesis import HealthCheck, settings
+
+    settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any machine")
 
 
 _FACTOR = pytest.StashKey[float]()

@@ -9,7 +9,8 @@ import ctypes, os, time
 import mlflow
 class Fatal(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input, params=None):
-        x = float(model_input["x"].iloc[0])
+        return [self.one(float(x)) for x in model_input["x"]]
+    def one(self, x):
         with open(PREDICTED, "a") as file:
             print(os.getpid(), x, file=file)
         if x == -1:
@@ -24,7 +25,7 @@ class Fatal(mlflow.pyfunc.PythonModel):
             os.kill(os.getpid(), 9)
         while x == -5 and not os.path.exists(PREDICTED + ".go"):
             time.sleep(0.01)
-        return [os.getpid()]
+        return os.getpid()
 mlflow.models.set_model(Fatal())
 """
 EXIT, SEGV, HANG, KILLED_ONCE, LONG, FINE = -1.0, -2.0, -3.0, -4.0, -5.0, 10.0

@@ -122,6 +122,28 @@ def test_a_request_that_ends_its_process_costs_one_replica_and_one_child(
     assert sum(each.metric("podium_died_apart_total") for each in alive) == 1
 
 
+def test_a_request_that_ends_a_batch_is_refused_and_those_beside_it_are_answered(served: Callable[..., Served]) -> None:
+    many = served("--batch-max", "16", "--batch-wait", "0.2").behind_a_proxy(3)
+    found: dict[float, int] = {}
+
+    def send(x: float) -> None:
+        found[x] = ask(many.port, x)[0]
+
+    beside = [FINE + number for number in range(12)]
+    threads = [threading.Thread(target=send, args=(x,)) for x in [*beside[:6], EXIT, *beside[6:]]]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert found == {EXIT: 500, **dict.fromkeys(beside, 200)}
+    assert many.ended() == [3], "the other process was a child"
+    assert len(predicted(many.model, EXIT)) == 2
+    assert [ask(many.port, x)[0] for x in (EXIT, *beside[:3])] == [500, 200, 200, 200]
+    assert len(predicted(many.model, EXIT)) == 2 and many.ended() == [3]
+    alive = [each for each in many.replicas if each.process.poll() is None]
+    assert sum(each.metric("podium_batched_total") for each in alive) > 0, "others were gathered meanwhile"
+
+
 def test_the_refusal_outlives_the_replicas_and_ends_with_its_time(served: Callable[..., Served]) -> None:
     many = served()
     first = many.start().ready()

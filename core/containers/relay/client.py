@@ -179,9 +179,11 @@ class _RelayExec:
         """Reads what has arrived. It waits without the lock and reads with it: a TLS connection must not be read and
         written at the same time."""
         buffered: Callable[[], int] = getattr(self._socket, "pending", int)
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
         while True:
             if not buffered():
-                select.select([self._socket], [], [])
+                poll.poll()
             with self._lock:
                 self._socket.settimeout(0.05)
                 try:

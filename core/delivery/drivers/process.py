@@ -10,7 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from ... import control_groups
 from ...domain.delivery import Replica
+from ...domain.project import Environment
 from ...identity.processes import alive
 from ..host import daemon
 from ..host.paths import private
@@ -35,6 +37,12 @@ _HOST = "127.0.0.1"
 _SERVER = "podium.core.serving.server"
 # In the environment's directory: what its replicas remember of requests that end processes (serving/guard.py).
 GUARD = "guard"
+_GROUPS = "replicas"
+
+
+def _batch_options(environment: Environment) -> list[str]:
+    batch = environment.batch
+    return ["--batch-max", str(batch.max), "--batch-wait", str(batch.wait)] if batch is not None else []
 
 
 class ProcessDriver:
@@ -43,6 +51,7 @@ class ProcessDriver:
     def __init__(self, setting: DriverContext) -> None:
         self.setting = setting
         self._kept_ports: dict[int, socket.socket] = {}
+        self._claims_told = False
 
     @cached_property
     def proxy(self) -> Proxy:
@@ -95,6 +104,7 @@ class ProcessDriver:
             str(spec.capture_rate),
             "--guard",
             str(self.setting.directory / GUARD),
+            *_batch_options(self.setting.environment),
         ]
 
     def start(self, spec: ReplicaSpec) -> StartedReplica:
@@ -121,7 +131,25 @@ class ProcessDriver:
         finally:
             if kept is not None:
                 kept.close()
+        self._limit(spec.id, pid)
         return StartedReplica(_HOST, pid, started)
+
+    def _limit(self, replica: str, pid: int) -> None:
+        """Limits what it may use, where that is possible; says once where it is not."""
+        environment, home = self.setting.environment, self.setting.project.home
+        cpus, memory = environment.cpus, environment.memory
+        if cpus is None and memory is None:
+            return
+        group = control_groups.make(_GROUPS, home, replica, cpus=cpus, memory=memory)
+        if group is not None:
+            group.add(pid)
+        words = control_groups.lacking(cpus, memory)
+        if words and not self._claims_told:
+            self._claims_told = True
+            self.setting.say(words)
+
+    def _group(self, replica: Replica) -> control_groups.ControlGroup | None:
+        return control_groups.of(_GROUPS, self.setting.project.home, replica.id)
 
     def _forked(self, spec: ReplicaSpec, env: Mapping[str, str], inherit: Sequence[int]) -> tuple[int, float] | None:
         """Starts the replica as a child of the preloading server; returns None if that is not to be had."""
@@ -150,6 +178,9 @@ class ProcessDriver:
     def stop(self, replica: Replica, *, grace: float) -> None:
         if replica.pid is not None and replica.pid_started is not None:
             daemon.stop(replica.pid, replica.pid_started, grace=grace)
+        group = self._group(replica)
+        if group is not None:
+            group.remove()
 
     def stop_keeping(self, replica: Replica, *, grace: float) -> bool:
         return False
@@ -179,7 +210,12 @@ class ProcessDriver:
         return daemon.tail(log)
 
     def ending(self, replica: Replica, log: Path) -> str:
-        return daemon.ending(log, replica.pid) if replica.pid is not None else ""
+        if replica.pid is None:
+            return ""
+        group = self._group(replica)
+        why = f"more memory than `environments.{self.setting.environment.name}.memory` allows"
+        killed = [why] if group is not None and group.out_of_memory() else []
+        return ", ".join(filter(None, [daemon.ending(log, replica.pid), *killed]))
 
     def stop_lost(self, marker: str) -> int:
         lost = daemon.find(marker)

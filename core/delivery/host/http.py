@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import http.client
 
 # As much as a relay forwards (core/containers/relay/client.py).
 MAX_BODY_BYTES = 8 << 20
@@ -14,6 +17,8 @@ def request(
 ) -> tuple[int, bytes]:
     """Returns (status, body). Raises OSError if the whole answer does not arrive in `timeout` seconds, is not HTTP,
     or has no end."""
+    import http.client  # late: whoever only asks the proxy's socket does without
+
     deadline = time.monotonic() + timeout
     connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
@@ -41,5 +46,7 @@ def _body(answer: http.client.HTTPResponse, deadline: float, timeout: float) -> 
         if time.monotonic() > deadline:
             raise TimeoutError(f"the answer was not complete within {timeout:g} s")
     if length is not None and len(body) < length:
-        raise http.client.IncompleteRead(bytes(body), length - len(body))
+        from http.client import IncompleteRead
+
+        raise IncompleteRead(bytes(body), length - len(body))
     return bytes(body)

@@ -50,6 +50,12 @@ class Task(Frozen):
     """The run's own directory."""
     log: Path | None = None
     """The step's log."""
+    cpus: float | None = None
+    """CPUs that a process may use; None for all, and for a step in a container, whose limits `container` has."""
+    memory: int | None = None
+    """Bytes of memory that it may use, likewise."""
+    nice: int = 0
+    """How much lower its priority is than that of what serves, as nice(1) counts."""
 
 
 class ExecutorContext(Frozen):

@@ -73,6 +73,8 @@ class SupervisedExecution(ProcessExecution):
     """The child of one step. Everything that it is asked goes to it alone: what it has started (an ssh) is what it
     reaches the step by."""
 
+    grouped = False  # what it looks after is elsewhere
+
     def __init__(self, task: Task, result: Path, learn: Callable[[Facts], None]) -> None:
         super().__init__(task)
         self._result = result

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ... import handover, plugins
+from ... import control_groups, handover, plugins
 from ...domain.project import Project
 from ...domain.runs import Run
 from ...errors import PodiumError
@@ -57,6 +57,7 @@ class Launcher:
         self._executions: dict[str, Execution] = {}
         self._shared: dict[bool, dict[str, str]] = {}
         self._builtin_environment: dict[str, str] | None = None
+        self._claims_told = False
 
     def begin(self, node: StepNode) -> Execution | None:
         """Returns the started execution; None if there is nothing to do because the outputs were restored.
@@ -133,6 +134,7 @@ class Launcher:
             if node.attempt == 1
             else f"attempt {node.attempt} of {step.spec.retries + 1}"
         )
+        self._tell_of_claims(node, log)
         execution = self._started(step.spec.executor).start(self._task(node, log))
         self._executions[step.name] = execution
         return execution
@@ -143,7 +145,9 @@ class Launcher:
         shared = self._shared.get(contained)
         if shared is None:
             shared = self._shared[contained] = environment.fixed(self._project, self._run, contained=contained)
-        env = environment.for_step(shared, self._run, step.name, node.key, step.env)
+        spec = step.spec
+        threads = environment.threads(spec.cpus, local=not contained)
+        env = environment.for_step({**threads, **shared}, self._run, step.name, node.key, step.env)
         return Task(
             self._run.id,
             step.name,
@@ -158,7 +162,20 @@ class Launcher:
             outputs=step.outputs,
             directory=self._directory,
             log=log.path,
+            cpus=None if contained else spec.cpus,
+            memory=None if contained else spec.memory,
+            nice=self._project.nice,
         )
+
+    def _tell_of_claims(self, node: StepNode, log: StepLog) -> None:
+        """Says once a run that what a step may use is no limit here."""
+        spec = node.step.spec
+        if self._claims_told or node.step.container is not None or (spec.cpus is None and spec.memory is None):
+            return
+        words = control_groups.lacking(spec.cpus, spec.memory)
+        if words and plugins.executor_capabilities(spec.executor).local:
+            self._claims_told = True
+            log.note(words)
 
     def _fingerprint(self, step: PlannedStep) -> str:
         executor = self._executor(step.spec.executor)

@@ -130,6 +130,7 @@ def replica(
         "PODIUM_SERVING_CAPTURE_RATE": str(spec.capture_rate),
         # Beside the captures: what all replicas of the environment have on any engine, and what goes with it.
         "PODIUM_SERVING_GUARD": f"{CAPTURE}/guard",
+        **_batch(environment),
         **spec.env,
     }
     host = {
@@ -217,6 +218,13 @@ def _limits(cpus: float | None, memory: int | None) -> dict[str, Any]:
     should be seen to be too large."""
     found: dict[str, Any] = {"NanoCpus": int(cpus * 1e9)} if cpus else {}
     return found | ({"Memory": memory, "MemorySwap": memory} if memory else {})
+
+
+def _batch(environment: Environment) -> dict[str, str]:
+    batch = environment.batch
+    if batch is None:
+        return {}
+    return {"PODIUM_SERVING_BATCH_MAX": str(batch.max), "PODIUM_SERVING_BATCH_WAIT": str(batch.wait)}
 
 
 def _word(text: str) -> str:

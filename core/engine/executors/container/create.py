@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .... import priority
 from ....containers.engine.labels import ATTEMPT, RUN, STEP, STEP_ROLE, Labels
 from ....domain.frozen import Frozen
 from .mounts import Mount, mounts, on_this_machine
@@ -28,6 +29,8 @@ _LOG_CONFIG = {"Type": "local", "Config": {"max-size": f"{LOG_BYTES >> 20}m", "m
 # Shared memory, of which the engine's 64 MB are too little for programs that hand arrays to their workers. It is used
 # only when it is filled.
 _SHARED_MEMORY_BYTES = 1 << 30
+# The kernel's weight for the disk of a container that has none of its own; the least is 10.
+_BLKIO_WEIGHT = 500
 
 
 class EngineFacts(Frozen):
@@ -151,7 +154,14 @@ def host(spec: ContainerStepSpec, around: EngineFacts) -> dict[str, Any]:
     if container.memory is not None:
         # No swap beyond it: a step that needs more is to end at its limit, not to crawl.
         found["Memory"] = found["MemorySwap"] = container.memory
-    return found
+    return {**found, **_weights(spec.nice)}
+
+
+def _weights(nice: int) -> dict[str, int]:
+    """Returns the container's weights for CPU and disk beside those of others (a replica has the ordinary ones, once it
+    is healthy): as the kernel weighs a process with that nice value. An engine ignores what its machine cannot do."""
+    share = priority.WEIGHTS[nice] / priority.WEIGHTS[0]
+    return {"CpuShares": priority.WEIGHTS[nice], "BlkioWeight": max(10, int(share * _BLKIO_WEIGHT))} if nice else {}
 
 
 def network(spec: ContainerStepSpec, around: EngineFacts) -> str:

@@ -91,6 +91,7 @@ class DockerExecutor:
             result=result,
             log=task.log,
             worker=os.getpid(),
+            nice=task.nice,
         )
 
         def learn(facts: Facts) -> None:

@@ -87,3 +87,6 @@ class ContainerStepSpec(Frozen):
 
     worker: int
     """The process that must be alive for this to go on."""
+
+    nice: int = 0
+    """How much lower its priority is than that of what serves."""

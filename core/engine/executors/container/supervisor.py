@@ -125,8 +125,9 @@ class ContainerStep:
             query={"stream": "1", "stdin": "1", "stdout": "1", "stderr": "1"},
         )
         try:
-            for warning in created.get("Warnings") or ():
-                say(str(warning))
+            for warning in map(str, created.get("Warnings") or ()):
+                if not _about_weights(warning):
+                    say(warning)
             say(f"container {self._container[:12]} of {image.words}")
             with engine.doing("starting the container"):
                 engine.api.start(self._container)
@@ -241,6 +242,11 @@ class ContainerStep:
 def say(text: str) -> None:
     """Writes a line to the step's log."""
     os.write(1, text.encode("utf-8", "replace") + b"\n")
+
+
+def _about_weights(warning: str) -> bool:
+    """Tells whether an engine only says that its machine has no such weights: they are never needed."""
+    return "discarded" in warning and ("weight" in warning or "shares" in warning)
 
 
 def _with_key(env: Mapping[str, str], key: str) -> dict[str, str]:
