@@ -67,9 +67,12 @@ def logs(
         )
     number = find_run(cockpit, run)
     detail = cockpit.runs.get(number)
+    names = [each.name for each in _chosen(detail, step)]
+    if gone := cockpit.runs.files_gone(number):
+        diagnostics.note(gone, style="dim")
+        return diagnostics.DONE
     if worker:
         return _worker(cockpit, number)
-    names = [each.name for each in _chosen(detail, step)]
     printer = _Printer(cockpit, number, options, several=len(names) > 1)
     for name in names:
         printer.show(name, tail=options.tail)

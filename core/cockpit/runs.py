@@ -154,6 +154,16 @@ class Runs:
 
         return worker_log(self._opened.state, run_id)
 
+    def files_gone(self, run_id: int) -> str:
+        """Returns why an ended run has no logs (any more): its files were removed. Empty while they are there."""
+        from ..domain.format import duration
+        from ..engine.paths import run_directory
+
+        if run_directory(self._opened.state, run_id).exists() or not self.get(run_id).run.state.finished:
+            return ""
+        age = duration(self._opened.config.retain.logs)
+        return f"the logs of run {run_id} were removed: podium.yaml keeps them for {age} (retain.logs)"
+
     def shell(self, run_id: int, step: str | None = None) -> LocalShell | ShellSession:
         """Opens a shell in a step's container (the running one, or a copy of the one that the failed step kept), or
         returns how to start one in the directory of a step that was a process. `step` None means the only one that

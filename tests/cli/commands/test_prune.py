@@ -46,6 +46,7 @@ def test_a_plan_then_the_run_that_removes(home: Path, capsys: pytest.CaptureFixt
     assert podium("prune", "--yes", "-o", "json") == 0
     assert [row["kind"] for row in json.loads(capsys.readouterr().out)] == ["logs", "runs"]
     assert sorted(os.listdir(home / ".podium/runs")) == ["2", "3"], "the third is the run that pruned"
+    assert podium("logs", "1") == 3, "its row has gone too"
     assert podium("prune") == 0
     assert "nothing to remove" in capsys.readouterr().err
 
@@ -85,3 +86,13 @@ def test_a_backup_and_back(home: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert len(json.loads(capsys.readouterr().out)) == 2
     file.write_bytes(file.read_bytes()[:500])
     assert podium("restore", str(file), "elsewhere") == 4
+
+
+def test_a_run_whose_logs_were_removed_says_so(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import shutil
+
+    assert podium("logs", "2") == 0
+    assert "were removed" not in capsys.readouterr().err
+    shutil.rmtree(home / ".podium/runs/2")
+    assert podium("logs", "2") == 0
+    assert "the logs of run 2 were removed" in capsys.readouterr().err
