@@ -20,8 +20,8 @@ ifdef UV
 	uv pip install --quiet --python $(PY) --compile-bytecode --editable ".[dev]"
 else
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
-	$(PY) -m compileall -q $(VENV)/lib || true
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile --editable ".[dev]"
+	$(PY) -m compileall -q -j 0 $(VENV)/lib || true
 endif
 	$(PY) -m compileall -q core cli tui screens
 	touch $@
