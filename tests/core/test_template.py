@@ -84,7 +84,9 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
 
 def test_its_model_is_saved_without_a_pickle_and_without_a_warning(tmp_path: Path) -> None:
     template.create(tmp_path)
-    environ = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
+    # Without what other tests of this process have MLflow note for its own children, such as an experiment's number.
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+    environ = {**inherited, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
     for words in (["data", "--rows", "100"], ["fit", "--depth", "2"]):
         done = subprocess.run(
             [sys.executable, "train.py", *words],

@@ -141,8 +141,10 @@ class Cache:
         try:
             for path in stale:
                 restorer.restore(path, kept.outputs[path])
-        except FileNotFoundError:  # the retention has removed a content in this moment: the step is done again
-            self._forget(kept.key)
+        except FileNotFoundError:
+            if all(self._objects.has(entry.digest) for entry in wanted):
+                raise
+            self._forget(kept.key)  # the retention has removed a content in this moment: the step is done again
             return None
         self._used.add(kept.key)
         return RestoreResult(restorer.files, restorer.moved)

@@ -74,6 +74,7 @@ class SupervisedExecution(ProcessExecution):
     reaches the step by."""
 
     grouped = False  # what it looks after is elsewhere
+    adds_lines = True  # of its own to the command's standard output
 
     def __init__(self, task: Task, result: Path, learn: Callable[[Facts], None]) -> None:
         super().__init__(task)

@@ -170,7 +170,10 @@ class Attempt:
                     break
             self._close(descriptor)
         assert self.code is not None
-        return AttemptEnd(self.code, self._reason, _last_words(self._tails["e"]) or _last_words(self._tails["o"]))
+        said = _last_words(self._tails["e"])
+        if not said and not getattr(self._execution, "adds_lines", False):
+            said = _last_words(self._tails["o"])
+        return AttemptEnd(self.code, self._reason, said)
 
     def abandon(self) -> None:
         """Kills it without waiting, because the worker cannot continue (a full disk)."""

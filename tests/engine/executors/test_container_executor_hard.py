@@ -311,7 +311,9 @@ def test_a_resumed_run_that_has_no_use_for_the_container_has_it_removed(lab: Ste
 
 def test_what_is_kept_has_bounds(lab: StepLab, shell_image: str) -> None:
     cells = ", ".join(map(str, range(orphans.MAX_KEPT + 2)))
-    lab.pipeline(f'a: {{image: "{shell_image}", network: false, matrix: {{n: [{cells}]}}, run: "exit 1"}}')
+    lab.pipeline(
+        f'a: {{image: "{shell_image}", network: false, matrix: {{n: [{cells}]}}, fail_fast: false, run: "exit 1"}}'
+    )
     run, _ = lab.run(jobs=4, timeout=60)
     assert run.state is RunState.FAILED
     assert len(lab.containers()) == orphans.MAX_KEPT
