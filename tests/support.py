@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import sys
 import threading
@@ -77,3 +78,20 @@ def bytes_read() -> int:
     """Returns how much this process has read so far, from files and whatever else there is."""
     lines = Path("/proc/self/io").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("rchar:"))
+
+
+def readable(*files: object, seconds: float | None = None) -> list[int]:
+    """The descriptors with something to read, or an end; `select` knows no more than 1,024 of them."""
+    return _ready(files, select.POLLIN, seconds)
+
+
+def writable(*files: object, seconds: float | None = None) -> list[int]:
+    """The descriptors that take something."""
+    return _ready(files, select.POLLOUT, seconds)
+
+
+def _ready(files: tuple[object, ...], what: int, seconds: float | None) -> list[int]:
+    poll = select.poll()
+    for file in files:
+        poll.register(file, what)  # type: ignore[arg-type]
+    return [number for number, _ in poll.poll(None if seconds is None else seconds * 1000)]

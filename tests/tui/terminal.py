@@ -6,7 +6,6 @@ import fcntl
 import os
 import pty
 import re
-import select
 import signal
 import struct
 import subprocess
@@ -17,7 +16,7 @@ import time
 from pathlib import Path
 
 from tests.runner.scale import scaled
-from tests.support import wait_until
+from tests.support import readable, wait_until
 
 _ESCAPES = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|\x1b[PX^_][^\x1b]*\x1b\\|\x1b.")
 
@@ -75,8 +74,7 @@ class Terminal:
 
     def _read(self) -> None:
         while not self._closing:
-            ready, _, _ = select.select([self.master], [], [], 0.05)
-            if not ready:
+            if not readable(self.master, seconds=0.05):
                 continue
             try:
                 data = os.read(self.master, 65_536)

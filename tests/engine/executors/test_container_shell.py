@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import pty
-import select
 import signal
 import struct
 import subprocess
@@ -28,7 +27,7 @@ from podium.tui.external_program import PODIUM
 
 from tests.engine.executors.step_lab import StepLab
 from tests.runner.scale import scaled
-from tests.support import wait_until
+from tests.support import readable, wait_until
 
 
 @pytest.fixture
@@ -65,7 +64,7 @@ class Terminal:
         """Everything up to and with `text`; what comes after stays for the next call."""
 
         def came() -> bool:
-            if select.select([self.main], [], [], 0.1)[0]:
+            if readable(self.main, seconds=0.1):
                 with suppress(OSError):
                     self.seen += os.read(self.main, 65536).decode("utf-8", "replace")
             return text in self.seen
