@@ -109,6 +109,28 @@ def replica(
     machine if the engine is local, else the name of a volume. On this machine a replica runs as the user of this
     process, so that the captures belong to that user; if that is root, and on other machines, it runs as the image's
     own user."""
+    host = {
+        **_hardened(),
+        "NetworkMode": network,
+        "Tmpfs": _TMPFS,
+        "Mounts": [mount(capture, CAPTURE)],
+        "PidsLimit": _MAX_PROCESSES,
+        "CpuShares": SHARES_AT_FIRST,
+        **_limits(environment.cpus, environment.memory),
+    }
+    config = {
+        "Image": image,
+        "Env": [f"{key}={value}" for key, value in _variables(spec, environment).items()],
+        "Labels": _labels(called, spec).all(),
+        "Hostname": re.sub(r"[^a-z0-9-]", "-", spec.slot.lower()),
+        "HostConfig": host,
+    }
+    if local and os.getuid() != 0:
+        config["User"] = f"{os.getuid()}:{os.getgid()}"
+    return ContainerRecipe(called.replica(spec), config)
+
+
+def _labels(called: EngineNames, spec: ReplicaSpec) -> Labels:
     role = names.SHADOW_ROLE if spec.shadow else names.REPLICA_ROLE
     more = {
         names.REPLICA: spec.id,
@@ -119,7 +141,12 @@ def replica(
         names.DIGEST: spec.digest,
         names.RUN: str(spec.run_id or ""),
     }
-    told = {
+    return called.labels(role, **more)
+
+
+def _variables(spec: ReplicaSpec, environment: Environment) -> dict[str, str]:
+    """Returns what the server in the container is told (serving/options.py)."""
+    return {
         "PODIUM_SERVING_ENVIRONMENT": spec.environment,
         "PODIUM_SERVING_VERSION": str(spec.version),
         "PODIUM_SERVING_MODEL_NAME": spec.model,
@@ -133,25 +160,6 @@ def replica(
         **_batch(environment),
         **spec.env,
     }
-    host = {
-        **_hardened(),
-        "NetworkMode": network,
-        "Tmpfs": _TMPFS,
-        "Mounts": [mount(capture, CAPTURE)],
-        "PidsLimit": _MAX_PROCESSES,
-        "CpuShares": SHARES_AT_FIRST,
-        **_limits(environment.cpus, environment.memory),
-    }
-    config = {
-        "Image": image,
-        "Env": [f"{key}={value}" for key, value in told.items()],
-        "Labels": called.labels(role, **more).all(),
-        "Hostname": re.sub(r"[^a-z0-9-]", "-", spec.slot.lower()),
-        "HostConfig": host,
-    }
-    if local and os.getuid() != 0:
-        config["User"] = f"{os.getuid()}:{os.getgid()}"
-    return ContainerRecipe(called.replica(spec), config)
 
 
 def proxy(
