@@ -14,6 +14,7 @@ import os
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -70,7 +71,7 @@ def lower_session(pid: int | None = None) -> None:
     for _ in range(_AUTOGROUP_TRIES):
         if _set_autogroup(pid, nice):
             return
-        threading.Event().wait(_AUTOGROUP_PAUSE)
+        time.sleep(_AUTOGROUP_PAUSE)
 
 
 class _Starter(threading.Thread):

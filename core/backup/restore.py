@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
 import shutil
 import tarfile
 import tempfile
@@ -16,14 +15,13 @@ from pathlib import Path, PurePosixPath
 
 from ..adoption.settling import look
 from ..beneath import Directory
+from ..config import variables
 from ..domain.format import moment, size
 from ..domain.watching import Restored
 from ..errors import PodiumError, Refused, RunFailed
 from ..identity.home import STATE, Standing
 from ..journal import Journal
 from .form import CHUNK_BYTES, DIGESTS, HEAD, MAX_LIST_BYTES, Head, read_digests, read_head
-
-_VARIABLE = re.compile(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)")
 
 
 def restore(file: Path, home: Path) -> Restored:
@@ -151,7 +149,7 @@ def _next_steps(home: Path, head: Head) -> Iterator[str]:
         yield f"bring podium.yaml and the code back: {home} has none (they are in git, not in the backup)"
     else:
         with suppress(OSError, UnicodeError):
-            missing = sorted({name for name in _VARIABLE.findall(yaml.read_text()) if name not in os.environ})
+            missing = [name for name in variables.names(yaml.read_text()) if name not in os.environ]
             if missing:
                 yield f"set the variables that podium.yaml uses: {', '.join(missing)} (no backup has secrets)"
     standing = look(home / STATE).standing

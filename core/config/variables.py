@@ -37,6 +37,11 @@ def looks_secret(name: str) -> bool:
     return _SECRET_NAME.search(_HARMLESS_NAME.sub("", name)) is not None
 
 
+def names(text: str) -> list[str]:
+    """Returns the names of the variables that a text uses, sorted."""
+    return sorted({match[1] for match in _REFERENCE.finditer(text) if match[1]})
+
+
 def expand(text: str, environ: Mapping[str, str]) -> Expanded:
     if "${" not in text:
         return Expanded(text)

@@ -67,8 +67,7 @@ class Kind(Frozen):
 # before what needs some.
 KINDS: tuple[Kind, ...] = (
     Kind("temporary", "what crashes left, crash reports",
-         ("crash-*.txt", "fetched-*", "mlflow.ready.*", ".home.json.*", ".podium.yaml.good.*", ".gone-*", ".restored-*",
-          "locks/"),
+         (*serving.LEFT_BEHIND, "locks/"),
          keys=("temporary",),
          find=(serving.temporary, partial(runs.half_removed, directory=runs.RUNS),
                partial(runs.half_removed, directory=runs.WORKTREES))),

@@ -18,7 +18,7 @@ from ..domain.watching import STATE, Pruned, read_pruned, written_pruned
 from ..errors import NotFound, PodiumError, Refused
 from ..journal import Journal
 from .kinds import KINDS, Kind, named
-from .scene import Item, Scene, clock_trouble
+from .scene import DAY, Item, Scene, clock_trouble, utc
 from .serving import needed
 
 if TYPE_CHECKING:
@@ -164,7 +164,6 @@ def note(journal: Journal, who: str, done: Sequence[Pruned]) -> None:
 # -- the agent -------------------------------------------------------------------------------------------------------
 
 _LAST, _LAST_SEEN = "retention last", "retention clock"
-DAY = 86_400.0
 _NIGHT_HOUR = 3
 _MOST_DRIFT, _MOST_BACK = 2 * DAY, 3600.0
 # After a clock that jumped, nothing is removed until it has been steady for so long.
@@ -191,7 +190,7 @@ class Nightly:
         if seen is not None and not -_MOST_BACK <= now - seen <= _MOST_DRIFT:
             self._journal.values.set(_LAST, repr(now + (_STEADY if self._interval >= DAY else 0.0)))
             raise Refused(
-                f"the clock said {_moment(seen)} when it was looked at last, and says {_moment(now)}: nothing is"
+                f"the clock said {utc(seen)} when it was looked at last, and says {utc(now)}: nothing is"
                 " removed until it has gone on as clocks do for a day",
                 hint="`podium prune --dry-run` shows what it makes old",
             )
@@ -219,7 +218,3 @@ def prune_nightly(project: Project, journal: Journal, who: str, now: float) -> t
     done, troubles = prune(Scene(project, journal, now), _chosen(()))
     note(journal, who, done)
     return done, troubles
-
-
-def _moment(at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(at))

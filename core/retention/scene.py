@@ -142,11 +142,12 @@ def clock_trouble(journal: Journal, now: float | None = None) -> str:
     now = time.time() if now is None else now
     last = max(journal.rows.newest_times(), default=now)
     if now < last - _HOUR:
-        return f"the clock says {_day(now)}, and something happened on {_day(last)} already"
+        return f"the clock says {utc(now)}, and something happened on {utc(last)} already"
     if now > last + _LONGEST_SILENCE:
-        return f"the clock says {_day(now)}, and the last thing that happened was on {_day(last)}"
+        return f"the clock says {utc(now)}, and the last thing that happened was on {utc(last)}"
     return ""
 
 
-def _day(at: float) -> str:
+def utc(at: float) -> str:
+    """Returns a moment in words of universal time: a clock that is wrong may stand in any zone."""
     return time.strftime("%Y-%m-%d %H:%M", time.gmtime(at)) + " UTC"

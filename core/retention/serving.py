@@ -14,7 +14,7 @@ from ..beneath import Directory
 from ..delivery.host.paths import safe
 from ..delivery.status.image_prune import needed as needed_versions
 from ..registry.files import directory as version_directory
-from .scene import Item, Scene, newest_change, remove_at, size_of, too_old
+from .scene import GONE, Item, Scene, newest_change, remove_at, size_of, too_old
 
 MODELS, ENVIRONMENTS = "models", "environments"
 _NEWEST_VERSIONS = 2
@@ -85,7 +85,7 @@ def _remove_version(scene: Scene, model: str, number: int, own: bool) -> int:
         if (own and number in needed(scene)) or not scene.old(_asked(versions, number), scene.project.retain.models):
             return 0
         for name in _parts(versions, number):
-            gone = f".gone-{name}-{os.getpid()}"
+            gone = f"{GONE}{name}-{os.getpid()}"
             versions.rename(name, gone)
             versions.remove(gone)
     return 1
@@ -178,10 +178,14 @@ def _keep_end(scene: Scene, path: str) -> int:
 
 # -- what crashes leave ----------------------------------------------------------------------------------------------
 
+# Directly below `.podium/`.
+LEFT_BEHIND = (
+    "crash-*.txt", "fetched-*", "mlflow.ready.*", ".home.json.*", ".podium.yaml.good.*", f"{GONE}*", ".restored-*",
+)  # fmt: skip
 _TEMPORARY = {
-    "": ("crash-*.txt", "fetched-*", "mlflow.ready.*", ".home.json.*", ".podium.yaml.good.*", ".gone-*", ".restored-*"),
-    "models": (".part-*", ".note-*", ".gone-*", "tmp*"),
-    "environments": (".captured-*", ".restarts.json.*", ".gone-*"),
+    "": LEFT_BEHIND,
+    "models": (".part-*", ".note-*", f"{GONE}*", "tmp*"),
+    "environments": (".captured-*", ".restarts.json.*", f"{GONE}*"),
     "sealed": (".*",),
     "sboms": (".*.part",),
 }

@@ -11,6 +11,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from ..config import FILE, variables
 from ..domain.project import Project
 from ..domain.watching import Service
 from ..errors import NotFound, Unreachable
@@ -56,10 +57,10 @@ def install(project: Project, journal: Journal, *, units: Path | None = None) ->
         did.append("started it")
     if not system:
         _linger(did, after)
-    variables = _variables(project)
-    if variables:
+    missing = _variables(project)
+    if missing:
         after.append(
-            f"write {', '.join(variables)} as NAME=VALUE into {project.state / ENVIRONMENT_FILE} (chmod 600):"
+            f"write {', '.join(missing)} as NAME=VALUE into {project.state / ENVIRONMENT_FILE} (chmod 600):"
             " systemd does not know this shell's variables"
         )
     after.append(f"{manager} status {name}")
@@ -73,12 +74,13 @@ def uninstall(project: Project, *, units: Path | None = None) -> Service:
     if not path.exists():
         raise NotFound(f"there is no unit {path}", hint="`podium watch --install` writes one, as root for the system")
     did: list[str] = []
-    if _has_systemd(system):
+    answers = _has_systemd(system)
+    if answers:
         _systemctl(system, "disable", "--now", name)
         did.append(f"stopped and disabled {name}; deployed versions go on serving")
     path.unlink()
     did.append(f"removed {path}")
-    if _has_systemd(system):
+    if answers:
         _systemctl(system, "daemon-reload")
     return Service(name, str(path), tuple(did), ("podium watch --daemon starts an agent until the next boot",))
 
@@ -141,10 +143,9 @@ def _plain(text: str) -> str:
 
 def _variables(project: Project) -> list[str]:
     """Returns the variables that podium.yaml takes its values from, but for those that the unit has."""
-    found: set[str] = set()
     with suppress(OSError, UnicodeError):
-        found = set(re.findall(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)", (project.home / "podium.yaml").read_text()))
-    return sorted(found - set(_KEPT))
+        return [name for name in variables.names((project.home / FILE).read_text()) if name not in _KEPT]
+    return []
 
 
 def _directory(system: bool) -> Path:
