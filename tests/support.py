@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,7 +20,8 @@ from podium.core.delivery.host.ports import kept_port
 from tests.runner.scale import scaled
 
 T = TypeVar("T")
-_held: list[socket.socket] = []
+_held: deque[socket.socket] = deque()
+_MAX_HELD = 100  # of a test process that has used hundreds; whoever needs an older one has long begun to listen on it
 
 
 def wait_until(predicate: Callable[[], T], timeout: float = 10.0, *, interval: float = 0.02, what: str = "") -> T:
@@ -37,9 +39,11 @@ def wait_until(predicate: Callable[[], T], timeout: float = 10.0, *, interval: f
 
 
 def free_port() -> int:
-    """One that nobody else who looks for one finds until this process ends: whoever it is for may come and go."""
+    """One that nobody else who looks for one finds for long enough: whoever it is for may come and go."""
     port, held = kept_port()
     _held.append(held)
+    if len(_held) > _MAX_HELD:
+        _held.popleft().close()
     return port
 
 

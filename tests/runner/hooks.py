@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import resource
 import secrets
 import signal
 import subprocess
@@ -42,7 +43,16 @@ def configure(config: pytest.Config) -> None:
     heed_signals()
     watch()
     config.stash[_FACTOR] = scale.settle()
+    _allow_descriptors()
     _settle_hypothesis()
+
+
+def _allow_descriptors() -> None:
+    """Many tests in one process have more files open than the 1,024 that most machines allow at first."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _settle_hypothesis() -> None:
@@ -54,6 +64,7 @@ def _settle_hypothesis() -> None:
 
 
 _FACTOR = pytest.StashKey[float]()
+DESCRIPTORS = 8192
 
 
 # Signals
