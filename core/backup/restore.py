@@ -18,17 +18,21 @@ from ..beneath import Directory
 from ..config import variables
 from ..domain.format import moment, size
 from ..domain.watching import Restored
-from ..errors import PodiumError, Refused, RunFailed
+from ..errors import NotFound, PodiumError, Refused, RunFailed, Unreachable
 from ..identity.home import STATE, Standing
 from ..journal import Journal
 from .form import CHUNK_BYTES, DIGESTS, HEAD, MAX_LIST_BYTES, Head, read_digests, read_head
 
 
 def restore(file: Path, home: Path) -> Restored:
-    """Restores a backup into the directory of a project that has no state yet. Refused if it has some, if the backup is
-    damaged or is none, and if a newer Podium wrote it; PodiumError if it cannot be written. Then nothing is changed."""
+    """Restores a backup into the directory of a project that has no state yet. NotFound if there is no such file;
+    Refused if the project has some state, if the backup is damaged or is none, and if a newer Podium wrote it;
+    Unreachable if it cannot be read or written. Then nothing is changed."""
     home = home.absolute()
+    if not file.exists():
+        raise NotFound(f"there is no file {file}", hint="`podium backup FILE` writes one")
     _ensure_free(home / STATE)
+    new = [each for each in (home, *home.parents) if not each.exists()]
     try:
         home.mkdir(parents=True, exist_ok=True)
         holder = Path(tempfile.mkdtemp(prefix=f"{STATE}.restoring-", dir=home))
@@ -44,6 +48,10 @@ def restore(file: Path, home: Path) -> Restored:
             shutil.rmtree(holder, ignore_errors=True)
     except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
         raise _problem(file, error) from error
+    finally:
+        for each in new:
+            with suppress(OSError):  # what holds the project now
+                each.rmdir()
     return Restored(str(home), head.project, head.created, len(names), tuple(_next_steps(home, head)))
 
 
@@ -56,7 +64,7 @@ def _problem(file: Path, error: Exception) -> PodiumError:
     if isinstance(error, OSError) and error.errno is not None:
         words = f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
         hint = "make room" if error.errno == errno.ENOSPC else "nothing was changed"
-        return PodiumError(f"{file} cannot be restored: {words}", hint=hint)
+        return Unreachable(f"{file} cannot be restored: {words}", hint=hint)
     return Refused(f"{file} is damaged, or no backup of Podium's: {error}", hint="nothing was changed; use another one")
 
 

@@ -21,7 +21,7 @@ from typing import BinaryIO
 from ..beneath import Directory, walk
 from ..domain.project import Project
 from ..domain.watching import Backup
-from ..errors import PodiumError, Refused
+from ..errors import Refused, Unreachable
 from ..identity.home import STATE
 from ..logs.masking import encoded
 from ..registry.store import sqlite_file
@@ -34,7 +34,7 @@ _BLOCK_BYTES = 1 << 20
 
 def write(project: Project, file: Path, *, captures: bool = False) -> Backup:
     """Writes a backup of the project's state to a new file that only its owner may read. Refused if there is a file of
-    that name; PodiumError if it cannot be written: then nothing is left behind."""
+    that name; Unreachable if it cannot be written: then nothing is left behind."""
     file = file.absolute()
     if file.exists() or file.is_symlink():
         raise Refused(f"{file} exists", hint="name another file, or move that one away")
@@ -47,7 +47,7 @@ def write(project: Project, file: Path, *, captures: bool = False) -> Backup:
         _put(fresh, file)
     except (OSError, sqlite3.Error) as error:
         words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise PodiumError(
+        raise Unreachable(
             f"the backup {file} cannot be written: {words}", hint="is there room for it, and may this user write there?"
         ) from error
     finally:

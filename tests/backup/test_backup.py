@@ -22,7 +22,7 @@ from podium.core.cockpit import Cockpit
 from podium.core.config import load
 from podium.core.domain.delivery import DeploymentState, How, Replica, ReplicaState
 from podium.core.domain.project import Project
-from podium.core.errors import JournalError, PodiumError, Refused
+from podium.core.errors import JournalError, NotFound, Refused, Unreachable
 from podium.core.identity.home import Home, Standing
 from podium.core.journal import Journal
 from podium.core.journal.aging import segments
@@ -108,7 +108,7 @@ def test_a_full_disk_leaves_nothing(project: Project, tmp_path: Path, monkeypatc
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tarfile.TarFile, "addfile", full)
-    with pytest.raises(PodiumError, match="No space left"):
+    with pytest.raises(Unreachable, match="No space left"):
         write(project, tmp_path / "b")
     assert os.listdir(tmp_path) == ["shop"]
 
@@ -241,7 +241,7 @@ def refused(file: Path, tmp_path: Path, words: str) -> None:
     there = tmp_path / "there"
     with pytest.raises((Refused, JournalError), match=words):
         restore(file, there)
-    assert os.listdir(there) == [], "nothing half restored stays"
+    assert not there.exists(), "nothing half restored stays"
 
 
 def test_a_changed_file_is_refused(backup: Path, tmp_path: Path) -> None:
@@ -262,6 +262,18 @@ def test_one_that_was_cut_off_is_refused(backup: Path, tmp_path: Path, keep: int
     bad = tmp_path / "bad"
     bad.write_bytes(backup.read_bytes()[:keep])
     refused(bad, tmp_path, "damaged|no backup|cut off")
+
+
+def test_what_is_not_restored_leaves_no_directory(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="there is no file"):
+        restore(tmp_path / "nothing.tar.gz", tmp_path / "far" / "away")
+    (tmp_path / "text.tar.gz").write_text("no backup")
+    with pytest.raises(Refused, match="is damaged, or no backup"):
+        restore(tmp_path / "text.tar.gz", tmp_path / "far" / "away")
+    (tmp_path / "there").mkdir()
+    with pytest.raises(Refused):
+        restore(tmp_path / "text.tar.gz", tmp_path / "there")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["text.tar.gz", "there"]
 
 
 def test_what_is_no_backup_is_refused(tmp_path: Path) -> None:
