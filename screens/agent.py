@@ -105,7 +105,7 @@ class AgentScreen(PodiumScreen):
             by = f", started by {agent.who} {fmt.ago(agent.started, self.podium.clock())}"
             lines: list[Line] = [((f"running on {agent.host}, process {agent.pid}{by}", "ok"),)]
         else:
-            lines = [((f"not running: {agent.message}; podium watch --daemon starts it", "warn"),)]
+            lines = [((f"not running: {agent.message}; podium watch --daemon starts one", "warn"),)]
         if agent.trouble:
             lines.append(((f"podium.yaml cannot be used: {agent.trouble}", "bad"),))
         for each in agent.troubles:

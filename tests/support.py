@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import select
+import shutil
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
@@ -45,6 +48,24 @@ def free_port() -> int:
     if len(_held) > _MAX_HELD:
         _held.popleft().close()
     return port
+
+
+@contextmanager
+def as_nobody() -> Iterator[Path]:
+    """A directory anyone may enter, and no rights beyond it: root would be allowed everything."""
+    directory = Path(tempfile.mkdtemp(prefix="podium-", dir="/tmp"))
+    directory.chmod(0o755)
+    root = os.geteuid() == 0
+    if root:
+        os.chown(directory, 65534, 65534)
+        os.seteuid(65534)
+    try:
+        yield directory
+    finally:
+        if root:
+            os.seteuid(0)
+        directory.chmod(0o700)
+        shutil.rmtree(directory)
 
 
 @contextmanager

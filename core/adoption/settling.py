@@ -45,9 +45,13 @@ def settle(home: Path) -> Settled:
         _note_new(home, judgement)
     elif judgement.standing is Standing.COPY:
         return _copy(home, judgement.original)
-    elif judgement.standing is Standing.MOVED and os.access(state, os.W_OK):
+    elif judgement.standing is Standing.MOVED and _may_write(state):
         return _follow(home)
     return Settled()
+
+
+def _may_write(state: Path) -> bool:
+    return os.access(state, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def look(state: Path) -> Judgement:

@@ -28,7 +28,7 @@ from podium.core.identity.home import Home, Standing, home_id, judge, workplaces
 from podium.core.identity.processes import started_at
 from podium.core.journal import Journal
 
-from tests.support import wait_until
+from tests.support import as_nobody, wait_until
 
 
 @pytest.fixture
@@ -228,12 +228,22 @@ def test_a_copy_within_one_repository_does_not_take_the_original_s_worktree(home
     assert git(home / ".podium/worktrees/1", "rev-parse", "--show-toplevel") == str(home / ".podium/worktrees/1")
 
 
-def test_a_reading_process_that_may_not_write_is_no_obstacle(home: Path) -> None:
-    moved = home.rename(home.with_name("moved"))
-    if os.geteuid() == 0:
-        pytest.skip("root may write everywhere")
-    (moved / ".podium").chmod(0o500)
-    assert Cockpit(moved).project.copy_of == ""
+def test_a_reading_process_that_may_not_write_is_no_obstacle() -> None:
+    with as_nobody() as directory:
+        home = directory / "shop"
+        home.mkdir()
+        (home / "podium.yaml").write_text("project: shop\n")
+        cockpit = Cockpit(home)
+        assert cockpit.runs.list() == []
+        cockpit.close()
+        moved = home.rename(directory / "moved")
+        (moved / ".podium").chmod(0o500)
+        try:
+            with pytest.raises(PermissionError):
+                (moved / ".podium" / "x").touch()
+            assert Cockpit(moved).project.copy_of == ""
+        finally:
+            (moved / ".podium").chmod(0o700)
 
 
 def test_a_proxy_that_runs_in_a_container_is_left_alone_when_its_project_is_moved(

@@ -4,14 +4,10 @@ be in the way."""
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -21,28 +17,11 @@ from podium.core.journal import Journal, schema
 from podium.core.journal.database import connect
 
 from tests.runner.scale import scaled
+from tests.support import as_nobody
 
 
 def add(journal: Journal, why: str = "") -> Run:
     return journal.runs.create(kind=PIPELINE, name="release", trigger=Trigger.PERSON, who="anna", why=why)
-
-
-@contextlib.contextmanager
-def as_nobody() -> Generator[Path]:
-    """A directory anyone may enter, and no rights beyond it: root would be allowed everything."""
-    directory = Path(tempfile.mkdtemp(prefix="podium-", dir="/tmp"))
-    directory.chmod(0o755)
-    root = os.geteuid() == 0
-    if root:
-        os.chown(directory, 65534, 65534)
-        os.seteuid(65534)
-    try:
-        yield directory
-    finally:
-        if root:
-            os.seteuid(0)
-        directory.chmod(0o700)
-        shutil.rmtree(directory)
 
 
 def test_files_are_private_wherever_they_lie(tmp_path: Path) -> None:
