@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shlex
 import signal
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from ...core.demo.story import Demo
 
 _IMAGES = DemoImages()
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Signals that come within so many seconds count as one interrupt.
+_ONE_INTERRUPT = 1.0
 _RESULTS = (
     Column("WHAT"),
     Column("OUTCOME"),
@@ -114,12 +118,18 @@ def _play(played: Demo, teller: _Teller, output_format: Format) -> None:
 @contextlib.contextmanager
 def _ends_on_signals() -> Iterator[None]:
     """Makes a lost terminal and a plain `kill` end the demonstration as Ctrl-C does: what it started must not outlive
-    it."""
+    it. Of several in a row (a terminal that goes sends more than one) the first counts: the others would strike while
+    it is being stopped."""
+    last = -math.inf
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        nonlocal last
+        now = time.monotonic()
+        if now - last > _ONE_INTERRUPT:
+            last = now
+            raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, interrupt) for number in _ENDING}
     try:
         yield
     finally:
@@ -129,8 +139,7 @@ def _ends_on_signals() -> Iterator[None]:
 
 def _stop(played: Demo, directory: Path) -> None:
     """Stops everything and ignores signals meanwhile: a second Ctrl-C would leave replicas behind."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in _ENDING}
     try:
         stopped = played.stop()
     except PodiumError as error:

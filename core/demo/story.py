@@ -4,6 +4,7 @@ rollback and back again. It uses the façade as any front end would, and reports
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import time
@@ -18,7 +19,7 @@ from ..domain.demo import DemoEvent, DemoResult, EventKind
 from ..domain.models import Version
 from ..domain.runs import Run, RunState, Step, StepState
 from ..domain.verdicts import GateReport, Verdict
-from ..errors import PodiumError, Refused, RunFailed
+from ..errors import Refused, RunFailed
 from ..preload.client import dismiss
 from .project import DemoRepository, make, possible
 from .traffic import DemoTraffic, TrafficCount
@@ -287,7 +288,7 @@ class Demo:
         """Stops the traffic, the agent, the runs and the environments; returns what was stopped, in words. An error
         in one does not prevent the others."""
         traffic, self._traffic = self._traffic, None
-        cockpit, self._cockpit = self._cockpit, None
+        cockpit = self._opened_anew()
         # The agent before the rest: it would start runs, and bring back what is stopped.
         jobs: list[Callable[[], Sequence[str]]] = [traffic.stop] if traffic else []
         if cockpit is not None:
@@ -297,11 +298,11 @@ class Demo:
                 cockpit.environments.stop,
             ]
         stopped: list[str] = []
-        errors: list[PodiumError] = []
+        errors: list[Exception] = []
         for job in jobs:
             try:
                 stopped += job()
-            except PodiumError as error:
+            except Exception as error:
                 errors.append(error)
         if cockpit is not None:
             cockpit.close()
@@ -311,6 +312,16 @@ class Demo:
         if errors:
             raise errors[0]
         return stopped
+
+    def _opened_anew(self) -> Facade | None:
+        """Returns the project opened once more, None if it never was: an interrupt may have struck in the middle of
+        anything that the one before was doing."""
+        before, self._cockpit = self._cockpit, None
+        if before is None:
+            return None
+        with contextlib.suppress(Exception):
+            before.close()
+        return self._opened(self.directory)
 
 
 def _end_agent(cockpit: Facade, starting: bool) -> list[str]:

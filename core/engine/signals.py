@@ -6,7 +6,8 @@ import signal
 import socket
 
 # Blocked while a worker starts, until it listens: the first one would end it otherwise, and its run would have no end.
-WORKER_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+# Whoever starts it goes on with its journal afterwards, which is closed in between: an interrupt waits, too.
+WORKER_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
 
 
 class Signals:

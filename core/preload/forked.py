@@ -26,7 +26,9 @@ def take_over(child: Child, received: Sequence[int]) -> None:
     if not child.detached:
         os.setsid()
     _default_signals()
-    _place(received, child.descriptors)
+    _take_numbers(received, child.descriptors)
+    # Whoever asked for a detached child hears of it once everything else is closed here: it bears its mark by then.
+    _close_all_but(child.descriptors, _show(child))
     os.environ.clear()
     os.environ.update(child.env)
     os.umask(child.umask)
@@ -38,7 +40,6 @@ def take_over(child: Child, received: Sequence[int]) -> None:
     _renew_streams()
     _renew_seeds()
     sys.argv = [child.module, *child.arguments]
-    _show(child)
 
 
 def note_end(pid: int, note: str) -> NoReturn:
@@ -47,7 +48,8 @@ def note_end(pid: int, note: str) -> NoReturn:
     if note:
         with contextlib.suppress(OSError):
             nothing = os.open(os.devnull, os.O_RDWR)
-            _place((nothing, nothing, nothing), (0, 1, 2))
+            _take_numbers((nothing, nothing, nothing), (0, 1, 2))
+            _close_all_but((0, 1, 2))
             os.chdir("/")
             with contextlib.suppress(ImportError):
                 from setproctitle import setproctitle
@@ -98,14 +100,17 @@ def _default_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _place(received: Sequence[int], wanted: Sequence[int]) -> None:
-    """Gives the received descriptors the wanted numbers and closes every other one."""
+def _take_numbers(received: Sequence[int], wanted: Sequence[int]) -> None:
+    """Gives the received descriptors the wanted numbers."""
     free = max([*wanted, 2]) + 1
     high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, free) for descriptor in received]
     for descriptor, number in zip(high, wanted, strict=True):
         os.dup2(descriptor, number)
+
+
+def _close_all_but(wanted: Sequence[int], mark: int | None = None) -> None:
     for entry in os.listdir("/proc/self/fd"):  # noqa: PTH208
-        if int(entry) not in wanted:
+        if int(entry) not in wanted and int(entry) != mark:
             with contextlib.suppress(OSError):
                 os.close(int(entry))
 
@@ -125,11 +130,10 @@ def _renew_seeds() -> None:
         numpy.random.seed()
 
 
-def _show(child: Child) -> None:
-    """Has `ps` show what the child is, and leaves the mark by which others find it."""
-    if child.mark:
-        os.set_inheritable(os.memfd_create(f"podium:{child.mark}"), False)
+def _show(child: Child) -> int | None:
+    """Has `ps` show what the child is; returns the descriptor of the mark by which others find it, None without one."""
     with contextlib.suppress(ImportError):
         from setproctitle import setproctitle
 
         setproctitle(" ".join(child.command(Path(sys.executable).name)))
+    return os.memfd_create(f"podium:{child.mark}") if child.mark else None

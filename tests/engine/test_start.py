@@ -37,6 +37,33 @@ STARTER = """
 """
 
 
+INTERRUPTED = """
+    import os, signal, sys
+    from pathlib import Path
+    from podium.core.config import load
+    from podium.core.engine.submit import submit_pipeline
+    from podium.core.journal import Journal
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    signal.signal(getattr(signal, sys.argv[2]), interrupt)
+    forked = os.fork
+
+    def fork():
+        os.kill(os.getpid(), getattr(signal, sys.argv[2]))
+        return forked()
+
+    os.fork = fork
+    home = Path(sys.argv[1])
+    journal = Journal.open(home / ".podium/journal.db")
+    try:
+        submit_pipeline(load(home), journal, "main", who="starter")
+    except KeyboardInterrupt:
+        journal.values.set("after", "yes")
+"""
+
+
 def start(lab: Lab, *words: str, **env: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", textwrap.dedent(STARTER), str(lab.home), *words]
     return subprocess.Popen(
@@ -72,6 +99,18 @@ def test_the_run_is_the_same_either_way(lab: Lab, words: tuple[str, ...], env: d
     assert run.state is RunState.SUCCEEDED
     assert len(lab.log(run.id, "a").splitlines()) == 3, "no descriptor of ours"
     assert lab.worker_log(run.id) == ""
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGHUP", "SIGTERM"])
+def test_an_interrupt_waits_until_a_worker_is_started(lab: Lab, number: str) -> None:
+    """The journal is closed for the fork; whoever was interrupted still has it to stop what it had started."""
+    lab.pipeline('a: {run: "true"}')
+    command = [sys.executable, "-c", textwrap.dedent(INTERRUPTED), str(lab.home), number]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=scaled(20), start_new_session=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert lab.journal.values.get("after") == "yes"
+    run, _ = lab.finish(lab.journal.runs.page()[0].id)
+    assert run.state is RunState.SUCCEEDED
 
 
 def test_a_forked_worker_survives_whoever_started_it(lab: Lab) -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from podium.core.cockpit import demonstration
 
 from tests.runner.scale import scaled
 from tests.support import wait_until
@@ -62,7 +63,23 @@ def test_a_window_that_is_closed_leaves_nothing_running(tmp_path: Path) -> None:
         )
         terminal.hang_up()
         terminal.wait_exit(30)
-    wait_until(lambda: not _mentioned(directory), 10, what="nothing is left of it")
+    try:
+        wait_until(lambda: not _mentioned(directory), 10, what="nothing is left of it")
+    except AssertionError as error:
+        error.add_note("left are: " + "; ".join(_mentioned(directory)))
+        error.add_note((directory / ".podium" / "agent.log").read_text()[-3000:])
+        raise
+
+
+def test_what_was_started_is_stopped_though_the_cockpit_is_broken(tmp_path: Path) -> None:
+    """An interrupt may have struck in the middle of anything."""
+    played = demonstration(tmp_path / "broken")
+    for event in played.play():
+        if event.text.startswith("the agent watches"):
+            break
+    played.cockpit.close()
+    assert played.stop() == ["the agent"]
+    wait_until(lambda: not _mentioned(tmp_path / "broken"), 10, what="nothing is left of it")
 
 
 def _mentioned(directory: Path) -> list[str]:

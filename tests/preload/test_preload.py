@@ -208,10 +208,10 @@ def test_a_detached_child_outlives_the_server_and_others_do_not(own: Path) -> No
     assert detached is not None
     pid, started = detached
     try:
-        wait_until(lambda: attached.poll() is None and attached.pid, 20.0)
-        assert bears(pid, "replica-7") and not bears(pid, "replica")
+        assert bears(pid, "replica-7") and not bears(pid, "replica"), "from the moment that it is told"
         assert os.getsid(pid) != os.getsid(0) and started_at(pid) == started
-        (server,) = servers(own / "preload")
+        wait_until(lambda: attached.poll() is None and attached.pid, 20.0)
+        (server,) = wait_until(lambda: len(found := servers(own / "preload")) == 1 and found, 20.0)
         os.kill(server, signal.SIGKILL)
         assert attached.wait(scaled(20)) == -signal.SIGTERM
         assert started_at(pid) == started
