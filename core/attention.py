@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import plugins
-from .domain import format as fmt
 from .domain.attention import Need, needs
 from .domain.containers import EngineSnapshot
 from .domain.delivery import EnvironmentStatus
 from .domain.models import CHALLENGER, Version
 from .domain.project import Project
+from .domain.text import format as fmt
 from .domain.verdicts import VersionVerdict
 from .domain.watching import AgentStatus, Trouble
 from .errors import Problem

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from . import plugins
-from .domain.format import count, duration, size
+from .domain.text.format import count, duration, size
 from .domain.watching import Finding, Health
 from .errors import ConfigError, PodiumError
 

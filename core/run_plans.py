@@ -18,11 +18,11 @@ from typing import Self
 from . import plugins
 from .delivery.rollout import plans as rollouts
 from .domain.delivery import How
-from .domain.format import ago
 from .domain.frozen import Frozen
 from .domain.plans import RESTS_ON_PREFIX, Change, Plan
 from .domain.project import Project
 from .domain.runs import Agreement, Approval, Run, Step, StepState
+from .domain.text.format import ago
 from .engine.graph import PlannedStep, build
 from .engine.plan import operation_step
 from .engine.run.checkout import is_isolated, load_project

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from textual.app import ComposeResult
 
-from ..core.domain import format as fmt
 from ..core.domain.runs import Run
+from ..core.domain.text import format as fmt
 from ..core.domain.watching import AgentStatus, AuditEntry, ScheduleStatus
 from ..tui import queries
 from ..tui.context import Context

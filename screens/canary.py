@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..core.domain import format as fmt
 from ..core.domain.delivery import CanaryState, CanaryStatus
+from ..core.domain.text import format as fmt
 from ..core.domain.verdicts import CheckResult
 from ..tui.glyphs import Glyphs
 from ..tui.widgets.pane import Span, fit

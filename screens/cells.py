@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from ..core.domain import format as fmt
 from ..core.domain.delivery import Condition, EnvironmentStatus
 from ..core.domain.models import CHALLENGER, CHAMPION, PREVIOUS, Version
 from ..core.domain.runs import Run
+from ..core.domain.text import format as fmt
 from ..core.domain.verdicts import Source, VersionVerdict, last_word, quarantine_of
 from ..tui.glyphs import Glyphs
 from ..tui.widgets.pane import Cell, Span

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 
-from ..core.domain import format as fmt
 from ..core.domain.models import ComparedRow, Comparison, Version
+from ..core.domain.text import format as fmt
 from ..tui.context import Context
 from ..tui.widgets.pane import Cell
 from ..tui.widgets.table import Column, Table

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..core.domain import format as fmt
 from ..core.domain.containers import REPLICA
+from ..core.domain.text import format as fmt
 from ..tui.glyphs import Glyphs
 from ..tui.widgets.pane import Cell
 from ..tui.widgets.sparkline import sparkline

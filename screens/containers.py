@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from textual.app import ComposeResult
 
 from ..core.cockpit import Cockpit
-from ..core.domain import format as fmt
 from ..core.domain.containers import GONE, REPLICA, Container, EngineSnapshot
 from ..core.domain.delivery import EnvironmentStatus
+from ..core.domain.text import format as fmt
 from ..core.domain.text import one_line
 from ..core.domain.watching import AgentStatus, Series
 from ..tui import queries

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from ..core.domain import format as fmt
 from ..core.domain.delivery import Deployment
+from ..core.domain.text import format as fmt
 from ..tui.glyphs import Glyphs
 from ..tui.widgets.pane import Cell
 from ..tui.widgets.table import Column

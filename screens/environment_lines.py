@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..core.domain import format as fmt
 from ..core.domain.delivery import Condition, Deployment, EnvironmentStatus, Replica
 from ..core.domain.models import Version
 from ..core.domain.repair import Severity
+from ..core.domain.text import format as fmt
 from ..core.domain.watching import SIGNALS, Series
 from ..tui.glyphs import Glyphs
 from ..tui.widgets.sparkline import sparkline

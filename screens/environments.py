@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from ..core.domain import format as fmt
 from ..core.domain.delivery import CanaryState, Deployment, EnvironmentStatus
 from ..core.domain.models import Version
+from ..core.domain.text import format as fmt
 from ..core.domain.watching import Series
 from ..tui import queries
 from ..tui.context import Context

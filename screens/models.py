@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 
 from textual.app import ComposeResult
 
-from ..core.domain import format as fmt
 from ..core.domain.delivery import EnvironmentStatus
 from ..core.domain.models import Model, Version
+from ..core.domain.text import format as fmt
 from ..core.domain.verdicts import GateReport, VersionVerdict, last_word
 from ..tui import queries
 from ..tui.context import Context

@@ -9,11 +9,11 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from ..core.domain import format as fmt
 from ..core.domain.attention import Need, Reason, needs
 from ..core.domain.containers import EngineSnapshot
 from ..core.domain.delivery import EnvironmentStatus
 from ..core.domain.runs import Run, RunState
+from ..core.domain.text import format as fmt
 from ..core.domain.watching import Series
 from ..core.errors import ConfigError
 from ..tui import queries

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from ..core.domain import format as fmt
 from ..core.domain.runs import Run, RunDetail, RunState, Step, StepState
+from ..core.domain.text import format as fmt
 from ..tui import queries
 from ..tui.context import Context
 from ..tui.external_program import PODIUM

@@ -269,7 +269,7 @@ OWN_LETTERS = {"tui/keymap.py"}
 
 
 def test_one_place_makes_text_harmless() -> None:
-    """`core/domain/text.py` does. A second place would forget what the first one knows."""
+    """`core/domain/text/` does. A second place would forget what the first one knows."""
     wrong = {
         f"{file}:{node.lineno}"
         for folder in ("cli", "tui", "screens")
@@ -278,7 +278,7 @@ def test_one_place_makes_text_harmless() -> None:
         for node in ast.walk(parsed(path))
         if cleans(node)
     }
-    assert wrong == set(), "call one_line() or clean() of core/domain/text.py"
+    assert wrong == set(), "call one_line() or clean() of core/domain/text/"
 
 
 def cleans(node: ast.AST) -> bool:

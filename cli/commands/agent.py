@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from ...core.cockpit import Cockpit
-from ...core.domain.format import ago, local, moment, until
 from ...core.domain.text import clean
+from ...core.domain.text.format import ago, local, moment, until
 from ...core.domain.watching import AgentStatus, ScheduleStatus, Service
 from ...core.errors import UsageError
 from ..options import Output

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from ...core.cockpit import Cockpit
-from ...core.domain.durations import parse_moment
-from ...core.domain.format import count, moment
 from ...core.domain.frozen import Frozen
 from ...core.domain.text import clean
+from ...core.domain.text.durations import parse_moment
+from ...core.domain.text.format import count, moment
 from ...core.domain.watching import AuditEntry, AuditFilter
 from ...core.errors import UsageError
 from ..completion import complete_version

@@ -6,8 +6,8 @@ import time
 
 from ...core.cockpit import Cockpit
 from ...core.domain.delivery import CanaryState, CanaryStatus
-from ...core.domain.format import duration
 from ...core.domain.text import clean
+from ...core.domain.text.format import duration
 from ..interaction.confirm import agree
 from ..options import ChangeOptions, EnvironmentName, Output, Why
 from ..text import diagnostics, output, shapes

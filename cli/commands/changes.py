@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from ...core.cockpit import Cockpit
-from ...core.domain.format import duration
 from ...core.domain.plans import Plan
 from ...core.domain.runs import RunDetail
 from ...core.domain.text import clean
+from ...core.domain.text.format import duration
 from ...core.errors import UsageError
 from ..interaction.apply import apply, show_plan, without_a_run
 from ..options import ChangeOptions, EnvironmentName, RolloutOptions, VersionName, environment_option

@@ -10,10 +10,10 @@ import typer
 from ...core.cockpit import Cockpit
 from ...core.domain.containers import Container, EngineSnapshot
 from ...core.domain.delivery import EnvironmentStatus, Replica
-from ...core.domain.format import size
 from ...core.domain.plans import Plan
 from ...core.domain.runs import RunDetail
 from ...core.domain.text import clean
+from ...core.domain.text.format import size
 from ...core.domain.verdicts import last_word
 from ..interaction.apply import apply, without_a_run
 from ..options import AnyEnvironment, ChangeOptions, EnvironmentName, Output

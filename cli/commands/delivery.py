@@ -11,8 +11,8 @@ import typer
 from ...core.cockpit import Cockpit
 from ...core.domain.attention import Need, Reason
 from ...core.domain.delivery import Condition, EnvironmentStatus, ReplicaState
-from ...core.domain.format import ago, duration, figure, short_commit
 from ...core.domain.text import clean
+from ...core.domain.text.format import ago, duration, figure, short_commit
 from ...core.domain.verdicts import VersionVerdict, last_word, quarantine_of
 from ...core.errors import Problem, UsageError
 from ..options import AnyEnvironment, Model, Output

@@ -18,8 +18,8 @@ import typer
 
 from ...core.cockpit import demonstration
 from ...core.domain.demo import DemoEvent, DemoImages, DemoResult, EventKind
-from ...core.domain.format import duration
 from ...core.domain.text import clean
+from ...core.domain.text.format import duration
 from ...core.errors import PodiumError, UsageError
 from ..options import Output
 from ..session import start

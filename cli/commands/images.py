@@ -9,10 +9,10 @@ import typer
 
 from ...core.cockpit import Cockpit
 from ...core.domain.containers import IMAGES, Image, UnneededImage, read_unneeded
-from ...core.domain.format import ago, count, duration, size
 from ...core.domain.plans import Plan
 from ...core.domain.runs import RunDetail
 from ...core.domain.text import clean
+from ...core.domain.text.format import ago, count, duration, size
 from ...core.domain.verdicts import VersionVerdict, last_word
 from ..interaction.apply import apply, refuses, show_plan
 from ..options import ChangeOptions, Model, Output

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from ...core.cockpit import Cockpit
-from ...core.domain.format import ago, figure, moment, short_commit
 from ...core.domain.models import Version
 from ...core.domain.text import clean
+from ...core.domain.text.format import ago, figure, moment, short_commit
 from ...core.domain.verdicts import VersionVerdict, last_word
 from ...core.errors import PodiumError, UsageError
 from ..completion import complete_version

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from ...core.cockpit import Cockpit, init_project, masked_document, schema
-from ...core.domain.format import count
 from ...core.domain.text import clean
+from ...core.domain.text.format import count
 from ...core.domain.watching import Health
 from ...core.errors import ConfigError
 from ..interaction.apply import without_a_run

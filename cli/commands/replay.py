@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from ...core.cockpit import Cockpit
-from ...core.domain.durations import parse_duration, parse_percent
-from ...core.domain.format import moment
 from ...core.domain.frozen import Frozen
 from ...core.domain.models import CHALLENGER
 from ...core.domain.replay import ReplayLimits
+from ...core.domain.text.durations import parse_duration, parse_percent
+from ...core.domain.text.format import moment
 from ...core.errors import UsageError
 from ..completion import complete_version
 from ..interaction.attend import attend, run_headline

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from ...core.cockpit import Cockpit
-from ...core.domain.format import ago, duration, moment, short_commit
 from ...core.domain.runs import Run, RunState, Step
+from ...core.domain.text.format import ago, duration, moment, short_commit
 from ...core.errors import NotFound, UsageError
 from ..options import Output, RunName
 from ..text import diagnostics, output, shapes

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from ...core.cockpit import Cockpit
-from ...core.domain.format import moment
 from ...core.domain.plans import Plan
 from ...core.domain.runs import Run
 from ...core.domain.text import clean
+from ...core.domain.text.format import moment
 from ...core.errors import UsageError
 from ..completion import complete_pipeline
 from ..interaction.attend import attend, run_headline

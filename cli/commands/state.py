@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from ...core.cockpit import Cockpit, restore_project
-from ...core.domain.format import count, moment, size
 from ...core.domain.plans import Plan
 from ...core.domain.runs import RunDetail
 from ...core.domain.text import clean
+from ...core.domain.text.format import count, moment, size
 from ...core.domain.watching import STATE, Pruned, read_pruned
 from ..interaction.apply import apply, refuses, show_plan
 from ..options import ChangeOptions, DryRun, Output

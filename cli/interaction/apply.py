@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 
 from ...core.cockpit import Cockpit
-from ...core.domain.format import duration
 from ...core.domain.plans import Plan
 from ...core.domain.runs import RunDetail
 from ...core.domain.text import clean
+from ...core.domain.text.format import duration
 from ..options import ChangeOptions
 from ..text import diagnostics, output
 from ..text.diagnostics import note

@@ -6,10 +6,10 @@ import contextlib
 from typing import Any
 
 from ...core.cockpit import Cockpit
-from ...core.domain.format import short_commit
 from ...core.domain.frozen import Frozen
 from ...core.domain.runs import Run, RunDetail, RunState, Step
 from ...core.domain.text import clean
+from ...core.domain.text.format import short_commit
 from ...core.errors import Refused
 from ..options import ChangeOptions, FollowOptions
 from ..text import output, shapes

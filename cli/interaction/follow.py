@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from types import FrameType
 
 from ...core.cockpit import Cockpit
-from ...core.domain.format import count, duration
 from ...core.domain.runs import Run, RunDetail, RunState, Step, StepState
 from ...core.domain.text import clean
+from ...core.domain.text.format import count, duration
 from ..text import diagnostics
 from ..text.diagnostics import glyph, note, paint
 from .step_lines import StepLines

@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 
 from ...core.cockpit import LogLine
-from ...core.domain.format import moment
 from ...core.domain.frozen import Frozen
 from ...core.domain.text import clean
+from ...core.domain.text.format import moment
 from . import output
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ...core.domain.format import duration, figure
 from ...core.domain.plans import Plan
 from ...core.domain.text import clean
+from ...core.domain.text.format import duration, figure
 from .diagnostics import glyph
 
 MAX_METRICS = 6

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ...core.domain.format import moment
+from ...core.domain.text.format import moment
 
 if TYPE_CHECKING:
     from ...core.domain.attention import Need

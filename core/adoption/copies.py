@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..config import load
-from ..domain.format import count
 from ..domain.plans import Change, Plan
+from ..domain.text.format import count
 from ..errors import PodiumError, Refused
 from ..identity.account import whoami
 from ..identity.home import STATE, Home, Standing, new_id

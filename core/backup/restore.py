@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from ..adoption.settling import look
 from ..beneath import Directory
 from ..config import variables
-from ..domain.format import moment, size
+from ..domain.text.format import moment, size
 from ..domain.watching import Restored
 from ..errors import NotFound, PodiumError, Refused, RunFailed, Unreachable
 from ..identity.home import STATE, Standing

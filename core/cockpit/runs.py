@@ -156,7 +156,7 @@ class Runs:
 
     def files_gone(self, run_id: int) -> str:
         """Returns why an ended run has no logs (any more): its files were removed. Empty while they are there."""
-        from ..domain.format import duration
+        from ..domain.text.format import duration
         from ..engine.paths import run_directory
 
         if run_directory(self._opened.state, run_id).exists() or not self.get(run_id).run.state.finished:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .. import plugins
-from ..domain.durations import parse_duration, parse_percent
 from ..domain.project import Scalar
+from ..domain.text.durations import parse_duration, parse_percent
 from .reader import INVALID, Reader, shorten
 from .source import YamlNode
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
-from . import format as fmt
 from .containers import EngineSnapshot
 from .delivery import CanaryState, Condition, EnvironmentStatus, How
 from .frozen import Frozen
 from .models import CHALLENGER, CHAMPION, Version
 from .runs import Run, RunState
+from .text import format as fmt
 from .verdicts import VersionVerdict, quarantine_of, taken_back
 from .watching import AgentStatus, Alert
 

@@ -7,8 +7,8 @@ from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from . import format as fmt
 from .frozen import Frozen
+from .text import format as fmt
 
 if TYPE_CHECKING:
     from .repair import Difference

@@ -13,7 +13,7 @@ from ..domain.watching import AgentStatus, Trouble
 from ..errors import Refused
 from ..identity.machine import Machine, ProcessLocation, here
 from ..identity.processes import alive
-from .database import Database, Row
+from .sqlite.database import Database, Row
 from .values import Values
 
 # Seconds without a heartbeat (the agent writes one a second) after which it counts as not answering.

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from ..domain.watching import AuditEntry, AuditFilter
 from ..errors import JournalError
-from .database import Database, Row
+from .sqlite.database import Database, Row
 
 if TYPE_CHECKING:
     from .aging.segments import Segments

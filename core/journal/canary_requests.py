@@ -7,7 +7,7 @@ import time
 
 from ..domain.delivery import CanaryRequest, RecordedRequest
 from .audit import Audit
-from .database import Database
+from .sqlite.database import Database
 
 
 class CanaryRequests:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ..domain.verdicts import CheckResult, GateReport, Verdict
-from .database import Database
+from .sqlite.database import Database
 
 
 def _written(report: GateReport) -> str:

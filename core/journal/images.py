@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..domain.containers import Image
-from .database import Database
+from .sqlite.database import Database
 
 _COLUMNS = (
     "model, version, engine, image_id, reference, built, digest, tag, base, model_layer, size, seconds, run_id, sbom"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ..closing import Closing
-from .database import Database, connect
+from .sqlite.database import Database, connect
 
 if TYPE_CHECKING:
     from ..errors import Refused

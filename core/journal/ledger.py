@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from ..domain.delivery import Deployment, DeploymentState, How
 from ..errors import NotFound
-from .database import Database, Row
+from .sqlite.database import Database, Row
 
 _COLUMNS = (
     'id, environment, how, state, model, to_version, from_version, at, who, why, run_id, "commit", digest, strategy,'

@@ -21,7 +21,7 @@ from ..errors import Refused
 from ..identity.machine import Machine, ProcessLocation, here
 from ..identity.processes import alive, started_at
 from .audit import Audit
-from .database import Database, Row
+from .sqlite.database import Database, Row
 
 _COLUMNS = "name, who, why, pid, pid_started, host, at, token, machine, boot, namespace, guarded"
 

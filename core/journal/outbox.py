@@ -18,7 +18,7 @@ from typing import Any
 
 from ..domain.outbox import Backlog, Message, MessageState
 from ..errors import Interrupted, NotFound, PodiumError, UsageError
-from .database import Database, Row
+from .sqlite.database import Database, Row
 
 # Seconds between attempts: the first pause, doubled each time up to the longest; half of each is drawn by lot, so that
 # several do not come back at once.

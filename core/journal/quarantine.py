@@ -7,7 +7,7 @@ import time
 from ..domain.delivery import Quarantined
 from ..errors import NotFound
 from .audit import Audit
-from .database import Database
+from .sqlite.database import Database
 
 _COLUMNS = 'model, version, "commit", at, who, why'
 

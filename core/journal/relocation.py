@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from .database import Database
+from .sqlite.database import Database
 
 _COPIED = "a copy of the project was adopted: the original goes on with this"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..domain.delivery import Replica, ReplicaState
-from .database import Database, Row
+from .sqlite.database import Database, Row
 
 _COLUMNS = (
     "id, environment, version, slot, port, state, pid, pid_started, weight, restarts, started, digest, message,"

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..domain.runs import Approval, Run, RunState, Trigger
 from ..errors import NotFound
-from .database import Database, Row
+from .sqlite.database import Database, Row
 
 _COLUMNS = (
     'id, kind, name, state, "trigger", who, created, why, "commit", branch, dirty, params, jobs, workspace, '

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from ..domain.containers import of_container
 from ..domain.watching import Alert, Sample, Series
-from .database import Database
+from .sqlite.database import Database
 
 # (seconds of a row, age in seconds up to which such rows are kept)
 LEVELS = ((1, 3600), (10, 86_400), (60, 14 * 86_400), (600, 90 * 86_400), (3600, 365 * 86_400))

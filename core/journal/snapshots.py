@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..domain.containers import Container, EngineSnapshot
-from .database import Database
+from .sqlite.database import Database
 
 
 class Snapshots:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..domain.runs import Step, StepState
 from ..errors import NotFound
-from .database import Database, Row
+from .sqlite.database import Database, Row
 
 _COLUMNS = (
     'run_id, name, position, state, needs, uses, command, attempt, cached, origin, "key", exit_code, started, ended,'

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from ..domain.delivery import Stopped
 from ..domain.runs import Agreement
-from .database import Database
+from .sqlite.database import Database
 
 
 class Values:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from ..domain.rollout import RolloutState
 from ..domain.verdicts import CANARY_ABORTED, CANARY_ENDS, Source, Verdict, VersionVerdict, in_order
-from .database import Database, Row
+from .sqlite.database import Database, Row
 
 # How many of the newest deployments, of all environments, are looked at.
 MAX_DEPLOYMENTS = 500

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ..domain.models import MetricPoint, Model, Version
 from ..domain.verdicts import Verdict
-from .database import Database, Row
+from .sqlite.database import Database, Row
 
 _COLUMNS = (
     'model, version, created, status, aliases, mlflow_run, source, "commit", run_id, digest, verdict, metrics, params,'

@@ -13,9 +13,9 @@ from enum import StrEnum
 from fnmatch import fnmatch
 from functools import partial
 
-from ..domain.format import duration, size
 from ..domain.frozen import Frozen
 from ..domain.project import Retain
+from ..domain.text.format import duration, size
 from . import cache, journal_rows, runs, serving
 from .scene import Item, Scene
 

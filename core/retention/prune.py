@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..delivery.status import image_prune_plan
 from ..domain.containers import IMAGES
-from ..domain.format import count, size
 from ..domain.plans import Change, Plan
 from ..domain.project import Project
+from ..domain.text.format import count, size
 from ..domain.watching import STATE, Pruned, read_pruned, written_pruned
 from ..errors import NotFound, PodiumError, Refused
 from ..journal import Journal

@@ -12,9 +12,9 @@ from functools import cached_property
 from pathlib import Path
 
 from ..beneath import Directory, walk
-from ..domain.format import duration
 from ..domain.frozen import Frozen
 from ..domain.project import Project
+from ..domain.text.format import duration
 from ..journal import Journal
 from ..journal.aging.rows import FinishedRun
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from podium.cli.commands import replay
-from podium.core.domain import format as fmt
-from podium.core.domain.durations import parse_duration
+from podium.core.domain.text import format as fmt
+from podium.core.domain.text.durations import parse_duration
 
 
 @pytest.mark.parametrize(

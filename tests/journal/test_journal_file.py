@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from podium.core.domain.runs import PIPELINE, Run, Trigger
 from podium.core.errors import JournalError
-from podium.core.journal import Journal, schema
-from podium.core.journal.database import connect
+from podium.core.journal import Journal
+from podium.core.journal.sqlite import schema
+from podium.core.journal.sqlite.database import connect
 
 from tests.runner.scale import scaled
 from tests.support import as_nobody

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from textual import events
 
-from ...core.domain import format as fmt
 from ...core.domain.frozen import Frozen
 from ...core.domain.runs import Run, Step, StepState
+from ...core.domain.text import format as fmt
 from ...core.domain.verdicts import Verdict
 from .pane import Cell, fit_both_ends
 from .table import Column, Table

@@ -6,7 +6,7 @@ from __future__ import annotations
 from textual import events
 from textual.strip import Strip
 
-from ...core.domain import format as fmt
+from ...core.domain.text import format as fmt
 from ...core.domain.text import one_line
 from ...core.domain.watching import AgentStatus
 from ..screens import BY_NAME, MAIN

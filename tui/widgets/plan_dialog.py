@@ -15,11 +15,11 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Input, Static
 
-from ...core.domain import format as fmt
 from ...core.domain.frozen import Frozen
 from ...core.domain.models import Version
 from ...core.domain.plans import Plan
 from ...core.domain.repair import Difference, Severity
+from ...core.domain.text import format as fmt
 from ...core.domain.text import one_line
 from .confirm import DIALOG_CSS, Dialog
 

@@ -6,10 +6,10 @@ import shlex
 from collections.abc import Callable
 
 from ...domain.delivery import CanaryRequest, CanaryState, CanaryStatus, no_canary
-from ...domain.format import when
 from ...domain.frozen import Frozen
 from ...domain.plans import Change, Plan
 from ...domain.project import Environment, Project
+from ...domain.text.format import when
 from ...domain.verdicts import Verdict
 from ...errors import Refused
 from ...journal import Journal

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...domain.delivery import How
-from ...domain.format import ago
 from ...domain.project import Project
+from ...domain.text.format import ago
 from ...domain.verdicts import Source, quarantine_of, taken_back
 from ...journal import Journal
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...domain.delivery import Replica, ReplicaState, Stopped
-from ...domain.format import count
 from ...domain.plans import Change, Plan
 from ...domain.project import Project
+from ...domain.text.format import count
 from ...journal import Journal
 from ..environment import history
 from ..environment.ending import end_all, runs

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from ...domain.containers import EngineSnapshot
 from ...domain.delivery import Deployment, Replica, ReplicaState
-from ...domain.format import count
 from ...domain.models import CHAMPION
 from ...domain.repair import Difference, DifferenceKind, Severity
+from ...domain.text.format import count
 from ..environment.history import EnvironmentHistory, carries
 from ..environment.lifecycle import noted
 from ..environment.registry_view import RegistryView

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ...domain.containers import IMAGES, UnneededImage, read_unneeded, written_unneeded
-from ...domain.format import count, size
 from ...domain.plans import Change, Plan
 from ...domain.project import Project
+from ...domain.text.format import count, size
 from ...errors import NotFound
 from ...journal import Journal
 from .image_prune import KEEP_NEWEST, find, needed, prune

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...domain.format import duration
 from ...domain.project import Project
 from ...domain.runs import Run, RunState, Step, StepState
+from ...domain.text.format import duration
 from ...errors import PodiumError
 from ...journal import Journal
 from ..graph import PlannedStep

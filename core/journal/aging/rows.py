@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...domain.frozen import Frozen
-from ..database import Database
+from ..sqlite.database import Database
 
 _FINISHED = "state IN ('succeeded', 'failed', 'cancelled', 'interrupted')"
 _MORE_REPORTS = 5

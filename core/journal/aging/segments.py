@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from ...domain.frozen import Frozen
-from ..database import Database, Row
+from ..sqlite.database import Database, Row
 from . import files
 
 AUDIT, LEDGER = "audit", "ledger"

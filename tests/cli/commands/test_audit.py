@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from podium.core.domain.durations import parse_moment
 from podium.core.domain.runs import Trigger
+from podium.core.domain.text.durations import parse_moment
 from podium.core.journal import Journal
 
 from ..conftest import Call

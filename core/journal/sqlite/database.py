@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ..errors import JournalError, Refused
+from ...errors import JournalError, Refused
 from . import schema
 from .problems import translate
 

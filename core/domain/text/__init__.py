@@ -11,7 +11,7 @@ import re
 from dataclasses import replace
 from functools import lru_cache
 
-from .frozen import Frozen
+from ..frozen import Frozen
 
 # One colour: a number of the 256-colour palette, or red, green, blue.
 Colour = int | tuple[int, int, int]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from ..errors import JournalError
+from ...errors import JournalError
 
 _HINTS: tuple[tuple[str, str, str], ...] = (
     (

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import JournalError
+from ...errors import JournalError
 
 if TYPE_CHECKING:
     from .database import Database
