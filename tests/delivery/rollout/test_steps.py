@@ -130,7 +130,9 @@ def test_a_plan_compares_with_what_serves_there_and_with_the_champion_only_where
     for number in (1, 2, 3):
         world.version(number)
     carriers = {1: ("champion",), 2: (), 3: ("challenger",)}
-    known = [Version("tiny", number, 1.0, aliases=each, metrics={"f1": number / 10}) for number, each in carriers.items()]
+    known = [
+        Version("tiny", number, 1.0, aliases=each, metrics={"f1": number / 10}) for number, each in carriers.items()
+    ]
     world.journal.versions.replace("tiny", known, "f")
 
     def baseline() -> int:
