@@ -63,7 +63,7 @@ def consistent(world: World, client: Client, engine: Engine) -> None:
 
 @pytest.mark.timeout(300)
 def test_live_containers_serve_on_while_the_engine_is_away(
-    docker_world: Callable[..., World], own_dockerd: Callable[..., Dockerd]
+    own_dockerd: Callable[..., Dockerd], docker_world: Callable[..., World]
 ) -> None:
     dockerd = own_dockerd(live_restore=True)
     with open_engine(parse(dockerd.address)) as engine:
@@ -92,7 +92,7 @@ def test_live_containers_serve_on_while_the_engine_is_away(
 
 @pytest.mark.timeout(300)
 def test_containers_that_end_with_their_engine_come_back_with_it(
-    docker_world: Callable[..., World], own_dockerd: Callable[..., Dockerd]
+    own_dockerd: Callable[..., Dockerd], docker_world: Callable[..., World]
 ) -> None:
     dockerd = own_dockerd()
     with open_engine(parse(dockerd.address)) as engine:
