@@ -90,7 +90,10 @@ class AgentScreen(PodiumScreen):
         troubles = len(agent.troubles) if agent is not None else 0
         state.title("Agent", fmt.count(troubles, "trouble") if troubles else "")
         schedules = self.query_one("#schedules", Table)
-        empty = (("No pipeline has a schedule.", "muted"), ('on: {schedule: "0 3 * * *"}    starts one', "muted"))
+        empty = (
+            ("No pipeline has a schedule.", "muted"),
+            ('on: {schedule: "0 3 * * *"}    in a pipeline starts it at 03:00 UTC', "muted"),
+        )
         schedules.set_notice(*self.notice_for(self.store.get("schedules"), empty))
         schedules.set_rows(self.store.value("schedules", ()), int(self.podium.clock() // 15))
         self._show_held()

@@ -31,8 +31,10 @@ _ROLES = {"requests": "run", "error_rate": "bad", "cpu": "wait", "memory": "wait
 _FLOORS = {"error_rate": 0.05, "cpu": 0.1}
 
 
-def status_lines(status: EnvironmentStatus, version: Version | None, glyphs: Glyphs, now: float) -> list[Line]:
-    """`version` is the one that serves, where the registry's snapshot has it."""
+def status_lines(
+    status: EnvironmentStatus, version: Version | None, glyphs: Glyphs, now: float, *, watched: bool = True
+) -> list[Line]:
+    """`version` is the one that serves, where the registry's snapshot has it; `watched` tells whether an agent runs."""
     lines = [
         _serving(status, version, glyphs),
         *_rollout(status),
@@ -45,7 +47,7 @@ def status_lines(status: EnvironmentStatus, version: Version | None, glyphs: Gly
         lines.append(((f"{glyphs['lock']} locked: {status.locked_by}", "warn"),))
     replicas = sorted(status.replicas, key=lambda replica: (-replica.weight, replica.id))
     lines += [_replica(replica, glyphs, now) for replica in replicas]
-    return [*lines, *_down(status, glyphs, now)]
+    return [*lines, *_down(status, glyphs, now, watched)]
 
 
 def _rollout(status: EnvironmentStatus) -> list[Line]:
@@ -60,7 +62,7 @@ def _serving(status: EnvironmentStatus, version: Version | None, glyphs: Glyphs)
     if status.serving is None:
         return (("Serves nothing yet: ", "text"), ("podium deploy puts a version here.", "muted"))
     if version is not None:
-        return lineage_line(version, [status.name], glyphs["arrow"])
+        return lineage_line(version, [status.name] if version.version in status.answers else [], glyphs["arrow"])
     return ((f"v{status.serving}", "ok!"), ("  the registry was not read yet", "faint"))
 
 
@@ -92,7 +94,7 @@ def _differences(status: EnvironmentStatus, glyphs: Glyphs) -> list[Line]:
 def _since(deployment: Deployment, now: float) -> Line:
     return (
         ("since ", "muted"),
-        (f"{deployment.how} by {deployment.who} {fmt.when(deployment.at, now)}", ""),
+        (f"{fmt.when(deployment.at, now)}: {deployment.how} by {deployment.who}", ""),
         (f"   {deployment.strategy}" if deployment.strategy else "", "muted"),
         (f"   {deployment.why}", "muted"),
     )
@@ -112,7 +114,7 @@ def _replica(replica: Replica, glyphs: Glyphs, now: float) -> Line:
     )
 
 
-def _down(status: EnvironmentStatus, glyphs: Glyphs, now: float) -> list[Line]:
+def _down(status: EnvironmentStatus, glyphs: Glyphs, now: float, watched: bool) -> list[Line]:
     """What to know while nothing answers for it."""
     if status.serving is None or status.proxy_alive:
         return []
@@ -121,7 +123,8 @@ def _down(status: EnvironmentStatus, glyphs: Glyphs, now: float) -> list[Line]:
         since = f" {fmt.when(by.at, now)}{f' ({by.why})' if by.why else ''}" if by else ""
         words = f"{status.health.words}{since}: start (in the palette) brings v{status.serving} back"
         return [((f"{glyphs['warn']} {words}", "warn"),)]
-    return [((f"{glyphs['bad']} the proxy is gone; the agent brings it back", "bad"),)]
+    healer = "the agent brings it back" if watched else "podium watch --daemon starts the agent, which brings it back"
+    return [((f"{glyphs['bad']} the proxy is gone; {healer}", "bad"),)]
 
 
 def signal_lines(series: Mapping[str, Series], width: int, glyphs: Glyphs) -> list[Line]:

@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from ..core.domain.delivery import CanaryState, Deployment, EnvironmentStatus
 from ..core.domain.models import Version
 from ..core.domain.text import format as fmt
-from ..core.domain.watching import Series
+from ..core.domain.watching import AgentStatus, Series
 from ..tui import queries
 from ..tui.context import Context
 from ..tui.queries import SIGNAL_SECONDS, Query
@@ -73,7 +73,7 @@ class EnvironmentsScreen(PodiumScreen):
             id="list",
         )
         with Vertical(id="detail", classes="group"):
-            yield TextPane("Serves", id="status")
+            yield TextPane("Serves", wrap=True, id="status")
             yield TextPane("Canary", id="canary")
             yield TextPane("Signals", id="signals")
             yield Table[Deployment](
@@ -162,7 +162,10 @@ class EnvironmentsScreen(PodiumScreen):
         pane.title(f"{status.name} · PROTECTED" if status.protected else status.name, status.url)
         versions: tuple[Version, ...] = self.store.value("versions", ())
         serving = next((version for version in versions if version.version == status.serving), None)
-        pane.set_lines(status_lines(status, serving, self.glyphs, self.podium.clock()))
+        agent: AgentStatus | None = self.store.value("agent")
+        pane.set_lines(
+            status_lines(status, serving, self.glyphs, self.podium.clock(), watched=agent is None or agent.alive)
+        )
         series: Mapping[str, Series] = self.store.value(f"signals:{status.name}", {})
         signals.set_notice(("reading …", "faint"))
         width = max(10, min(POINTS, signals.size.width - 37))

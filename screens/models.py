@@ -161,7 +161,7 @@ class ModelsScreen(PodiumScreen):
         environments: tuple[EnvironmentStatus, ...] = self.store.value("environments", ())
         ours = self.project is None or version.model == self.project.model
         known = Known(
-            tuple(each.name for each in environments if ours and each.serving == version.version),
+            tuple(each.name for each in environments if ours and version.version in each.answers),
             self.store.value(f"images:{version.model}", ()),
             reports,
             self.verdicts(version),

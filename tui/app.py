@@ -20,7 +20,7 @@ def run(home: Path | Cockpit, *, read_only: bool = False, screen: str | None = N
     """Open the cockpit on the project at `home` and stay until it is left; the exit code.
 
     The caller has checked the terminal (`terminal.check`). ConfigError where the person's keys.yaml cannot be used,
-    UsageError for an unknown screen or theme.
+    UsageError for an unknown screen or theme. An error that nobody foresaw ends the cockpit and is raised here.
     """
     for what, given, known in (("screen", screen, tuple(each.name for each in MAIN)), ("theme", theme, THEMES)):
         if given is not None and given not in known:
@@ -44,4 +44,6 @@ def run(home: Path | Cockpit, *, read_only: bool = False, screen: str | None = N
         gc.enable()
         for number, handler in before.items():
             signal.signal(number, handler)
+    if app.failure is not None:
+        raise app.failure
     return app.return_code or 0

@@ -8,6 +8,7 @@ from types import FrameType
 
 from textual.app import App
 from textual.driver import Driver
+from textual.worker import WorkerFailed
 
 from .stalled_terminal import LineDriver
 
@@ -33,6 +34,21 @@ class EndingApp(App[int]):
 
         for number in ENDING:
             signal.signal(number, signalled)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Ends at an error that nobody foresaw, and leaves it to whoever opened the cockpit. Textual would print its
+        traceback with the values of local variables: secrets, and text from outside."""
+        self._return_code = 1
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+        self._close_messages_no_wait()
+
+    @property
+    def failure(self) -> BaseException | None:
+        """The error that ended it, None where a person or a signal did."""
+        found = self._exception
+        return found.error if isinstance(found, WorkerFailed) else found
 
     def end_if_cut_off(self) -> bool:
         """Whether nobody is at the terminal any more; then this is the end."""

@@ -290,11 +290,11 @@ class EnvironmentStatus(Frozen):
 
     @property
     def answers(self) -> Mapping[int, float]:
-        """Returns `traffic`; before anything was seen of it, the version by the ledger with all of it. A stopped
-        environment gives no answers."""
-        if self.traffic or self.stopped is not None:
+        """Returns `traffic`; before anything was seen of it, the version by the ledger with all of it. An environment
+        that is stopped or down gives no answers."""
+        if self.traffic or self.serving is None:
             return self.traffic
-        return {} if self.serving is None else {self.serving: 1.0}
+        return {} if self.health.condition in (Condition.STOPPED, Condition.DOWN) else {self.serving: 1.0}
 
     @property
     def health(self) -> EnvironmentHealth:

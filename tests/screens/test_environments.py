@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from podium.core.domain.delivery import EnvironmentStatus, Stopped
+from podium.core.domain.delivery import EnvironmentStatus, Replica, ReplicaState, Stopped
+from podium.core.domain.models import Version
 from podium.screens.environment_lines import status_lines
 from podium.tui.actions import BY_ID
 from podium.tui.application import PodiumApp
@@ -186,6 +187,21 @@ def test_what_a_person_stopped_says_by_whom_since_when_and_what_can_be_done() ->
     serves = replace(status, stopped=None, proxy_alive=True)
     assert refusals(serves) == ("", "staging is not stopped")
     assert refusals(replace(serves, locked_by="bob")) == ("staging is being changed by bob",) * 2
+
+
+@pytest.mark.parametrize("running", [(), (ReplicaState.DEAD,)])
+def test_what_runs_no_more_is_not_said_to_serve(running: tuple[ReplicaState, ...]) -> None:
+    """It ended without a person's stop, as the demonstration does; or it crashed."""
+    replicas = tuple(Replica("v3-1", "staging", 3, "v3-1", 4711, state) for state in running)
+    status = EnvironmentStatus(
+        "staging", "process", "http://127.0.0.1:5101", False, "", "rolling", 3, 2, None, replicas, proxy_alive=False
+    )
+    assert not status.answers and replace(status, proxy_alive=bool(replicas)).answers == {}
+    lines = status_lines(status, Version("m", 3, 0.0), Glyphs(), 1_060.0, watched=False)
+    words = ["".join(text for text, _ in line) for line in lines]
+    assert any("serves nowhere" in line for line in words)
+    if running:
+        assert any("podium watch --daemon starts the agent, which brings it back" in line for line in words)
 
 
 @pytest.mark.parametrize("screen", ["overview", "environments"])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from podium.tui.application import PodiumApp
 from podium.tui.screens import MAIN
-from podium.tui.widgets.footer import Footer
+from podium.tui.widgets.footer import MAX_LINES, Footer
 from podium.tui.widgets.table import Column, Table
 from podium.tui.widgets.text_pane import TextPane, wrapped
 from textual.pilot import Pilot
@@ -101,6 +101,34 @@ def test_the_footer_fits_after_the_terminal_became_narrower(app: Callable[..., P
         assert "? help" in text(pilot.app)
 
     drive(app(screen="overview"), script, size=(120, 40))
+
+
+def test_a_message_that_is_longer_than_the_line_is_read_to_its_end(app: Callable[..., PodiumApp]) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        footer = pilot.app.podium_screen.query_one(Footer)  # type: ignore[attr-defined]
+        footer.say(f"promote: {LONG} END")
+        await pilot.pause()
+        words = text(pilot.app)
+        assert "promote: the difference" in words and "END" in words.splitlines()[-1]
+        footer.say("word " * 200)
+        await pilot.pause()
+        assert footer.size.height == MAX_LINES and text(pilot.app).endswith("…")
+        await pilot.press("j")
+        await pilot.pause()
+        assert footer.size.height == 1 and "help" in text(pilot.app).splitlines()[-1]
+
+    drive(app(), script, size=(80, 24))
+
+
+def test_names_of_screens_are_cut_only_where_there_is_no_room(app: Callable[..., PodiumApp]) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        await settled(pilot)
+        assert "1 Overview  2 Runs  3 Models  4 Environments  5 Containers" in text(pilot.app).splitlines()[0]
+        await pilot.press("1")
+        await settled(pilot)
+        assert "1 Overview  2 Runs  3 Mod  4 Env  5 Con   PRODUCTION" in text(pilot.app).splitlines()[0]
+
+    drive(app(screen="containers"), script, size=(80, 24))
 
 
 @pytest.mark.parametrize("plain", [False, True])

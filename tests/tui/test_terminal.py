@@ -50,6 +50,19 @@ print("the signals are as before", flush=True)
 """
 
 
+# A screen with a fault, in the hand of the command line.
+FAULTY = """
+import sys
+from podium.cli.main import main
+from podium.screens.runs import RunsScreen
+def show(self):
+    password = "hunter-of-secrets"
+    raise ValueError("never foreseen")
+RunsScreen.show = show
+sys.exit(main(["-C", sys.argv[1], "ui", *sys.argv[2:]]))
+"""
+
+
 # A shell that is a program of three lines; ctrl+c is for it and not for the cockpit.
 SHELL = """
 import sys
@@ -306,3 +319,21 @@ def test_in_tmux_at_80_by_24(home: Path, tmp_path: Path) -> None:
         wait_until(lambda: shows("ended with 0"), 30)
     finally:
         tmux("kill-server")
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_error_that_nobody_foresaw_is_a_sentence_and_tells_no_values(tmp_path: Path, at_once: bool) -> None:
+    seed(tmp_path)
+    first = ["--screen", "runs"] if at_once else []
+    with Terminal(["-c", FAULTY, str(tmp_path), *first], cwd=tmp_path) as terminal:
+        if not at_once:
+            terminal.wait_for("Overview")
+            terminal.press("2")
+        assert terminal.wait_exit(20) == 1
+        wait_until(lambda: "the traceback is in" in terminal.words())
+        said = terminal.words()
+        assert "podium: unexpected error: ValueError: never foreseen" in said
+        assert "hunter-of-secrets" not in said and "Traceback" not in said
+        assert terminal.restored()
+    (kept,) = (tmp_path / ".podium").glob("crash-*.txt")
+    assert "in show" in kept.read_text()

@@ -30,6 +30,9 @@ DIALOG_CSS = """
 """
 
 
+KEYS = "tab next  j k scroll  esc cancel"
+
+
 class Dialog(ModalScreen):
     """Keys that both dialogs share: tab and arrows move between answers, escape and q keep things as they are."""
 
@@ -84,6 +87,7 @@ class ConfirmDialog(Dialog):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
+            box.border_subtitle = KEYS
             box.border_title = Content(one_line(self._question)).markup
             with VerticalScroll(can_focus=False):
                 yield Static(Content("\n".join(one_line(line) for line in self._lines)))

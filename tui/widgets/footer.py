@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from textual.strip import Strip
 
+from ...core.domain.text import one_line
 from ..actions import footer_actions
 from ..context import Context
 from .pane import Pane, Span, fit
+from .text_pane import wrapped
+
+MAX_LINES = 3  # of a message
 
 
 class Footer(Pane, can_focus=False):
@@ -20,6 +24,7 @@ class Footer(Pane, can_focus=False):
         self._situation = Context()
         self._items: list[Span] = []
         self._message: Span | None = None
+        self._lines: list[str] = []
 
     def show(self, context: Context) -> None:
         self._situation = context
@@ -29,11 +34,20 @@ class Footer(Pane, can_focus=False):
             self.refresh()
 
     def say(self, text: str, role: str = "accent") -> None:
-        """A message in place of the keys, until the next key; empty: the keys again."""
+        """A message in place of the keys, until the next key; empty: the keys again. One that is longer than the line
+        takes as many lines as it needs, up to `MAX_LINES`."""
         message = (text, role) if text else None
         if message != self._message:
             self._message = message
+            self._wrap()
             self.refresh()
+
+    def _wrap(self) -> None:
+        line = () if self._message is None else ((self.glyphs.text(one_line(self._message[0])), ""),)
+        self._lines = ["".join(text for text, _ in part) for part in wrapped(line, max(8, self.size.width - 2))]
+        if len(self._lines) > MAX_LINES:
+            self._lines[MAX_LINES - 1 :] = [" ".join(each.strip() for each in self._lines[MAX_LINES - 1 :])]
+        self.styles.height = max(1, len(self._lines))
 
     @property
     def message(self) -> str:
@@ -41,6 +55,7 @@ class Footer(Pane, can_focus=False):
 
     def on_resize(self) -> None:
         self._items = self._build()
+        self._wrap()
         self.refresh()  # what was drawn for the width before would stay
 
     def _build(self) -> list[Span]:
@@ -71,6 +86,6 @@ class Footer(Pane, can_focus=False):
         width = self.size.width
         base = self.palette["bar"]
         if self._message is not None:
-            text, role = self._message
-            return self.strip([(" " + fit(self.glyphs.text(text), width - 2, self.glyphs), f"{role}!")], width, base)
+            text = self._lines[y] if y < len(self._lines) else ""
+            return self.strip([(" " + fit(text, width - 2, self.glyphs), f"{self._message[1]}!")], width, base)
         return self.strip(self._items or self._build(), width, base)

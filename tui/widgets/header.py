@@ -3,6 +3,8 @@ true."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from textual import events
 from textual.strip import Strip
 
@@ -13,6 +15,7 @@ from ..screens import BY_NAME, MAIN
 from .pane import Pane, Span, cells_of, fit, fit_both_ends
 
 _TITLES = (12, 3, 2, 0)  # letters of the other screens' names, from the widest way to show them on
+_READABLE = 3  # letters from which on a name that is cut may stand beside one that is not
 
 
 class Header(Pane, can_focus=False):
@@ -50,7 +53,9 @@ class Header(Pane, can_focus=False):
         # What is at stake is said before the screens' names are.
         for letters in _TITLES:
             left = self._left(letters)
-            if sum(cells_of(text) for text, _ in left) + needed <= width:
+            spare = width - needed - sum(cells_of(text) for text, _ in left)
+            if spare >= 0:
+                left = self._left(letters, self._whole(letters, spare))
                 break
         room = width - sum(cells_of(text) for text, _ in left)
         while right and (over := sum(cells_of(text) for text, _ in right) - room) > 0:
@@ -61,17 +66,30 @@ class Header(Pane, can_focus=False):
         gap = max(0, room - sum(cells_of(text) for text, _ in right))
         return self.strip([*left, (" " * gap, ""), *right], width, self.palette["bar"])
 
-    def _left(self, letters: int) -> list[Span]:
+    def _whole(self, letters: int, spare: int) -> set[str]:
+        """Returns the screens whose names can stand whole in `spare` cells, the shortest first."""
+        whole: set[str] = set()
+        for screen in sorted(MAIN, key=lambda each: len(each.title)) if letters >= _READABLE else ():
+            spare -= max(0, len(screen.title) - letters) if screen.name != self._here else 0
+            if spare >= 0:
+                whole.add(screen.name)
+        return whole
+
+    @property
+    def _here(self) -> str:
+        """The main screen that is shown, or above which one is shown."""
+        return BY_NAME[self._screen].above or self._screen if self._screen in BY_NAME else ""
+
+    def _left(self, letters: int, whole: Collection[str] = ()) -> list[Span]:
         name = one_line(self._project) or "podium"
         room = max(12, self.size.width // 4)  # a long name must not take the place of the screens' names
         name = name if cells_of(name) <= room else fit_both_ends(name, room, self.glyphs)
         spans: list[Span] = [(f" {name} ", "accent!"), (" ", "")]
         self._hits = []
         at = sum(cells_of(text) for text, _ in spans)
-        shown = BY_NAME[self._screen].above or self._screen if self._screen in BY_NAME else ""
         for screen in MAIN:
-            here = screen.name == shown
-            title = screen.title[: None if here else letters]
+            here = screen.name == self._here
+            title = screen.title[: None if here or screen.name in whole else letters]
             spans += [
                 (f" {screen.key} ", "accent" if here else "faint"),
                 (f"{title} " if title else "", "text!" if here else "muted"),

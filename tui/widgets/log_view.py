@@ -13,6 +13,7 @@ from rich.segment import Segment
 from textual.message import Message
 from textual.strip import Strip
 
+from ...core.domain.text import format as fmt
 from ...core.errors import PodiumError
 from ..pool import SLOW, Job
 from .log_draw import Look, names_width, shifted, wrapped
@@ -364,7 +365,7 @@ class LogView(Pane):
         if self._window is not None and self._window.note:
             state.append(self._window.note)
         if self._total:
-            state.append(f"{self._total:,} lines")
+            state.append(fmt.count(self._total, "line"))
             state.append("following" if self.follow else f"from line {self._top + 1:,}")
         self.title(self._label, "  ".join(part for part in state if part))
 

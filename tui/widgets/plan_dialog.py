@@ -21,7 +21,7 @@ from ...core.domain.plans import Plan
 from ...core.domain.repair import Difference, Severity
 from ...core.domain.text import format as fmt
 from ...core.domain.text import one_line
-from .confirm import DIALOG_CSS, Dialog
+from .confirm import DIALOG_CSS, KEYS, Dialog
 
 MAX_METRICS = 8
 
@@ -141,6 +141,7 @@ class PlanDialog(Dialog):
         plan = self.plan
         protected = bool(plan.type_to_confirm)
         with Vertical(classes="dialog -protected" if protected else "dialog") as box:
+            box.border_subtitle = KEYS
             box.border_title = Content(one_line(plan.title) + (" · PROTECTED" if protected else "")).markup
             with VerticalScroll(can_focus=False):
                 yield Static(plan_text(plan, arrow=self.app.glyphs["arrow"]))  # type: ignore[attr-defined]

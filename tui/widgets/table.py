@@ -18,12 +18,14 @@ from ...core.domain.text import one_line
 from .pane import Cell, Pane, Span, cells_of, fit, fit_both_ends, scrollbar
 
 Row = TypeVar("Row")
+_MEASURED = 30  # rows from the first on that say how wide the columns have to be
 
 
 class Column(Frozen, Generic[Row]):
-    """`width` cells, plus a share `flex` of what is left over. Not shown while the table is narrower than
-    `from_width`. `draw` takes the place of `cell` where what is shown depends on how many cells there are for it. With
-    `both_ends` what does not fit is cut in its middle, not at its end; so is the title."""
+    """`width` cells, plus a share `flex` of what is left over; what flexible columns do not need goes to those that
+    have too few. Not shown while the table is narrower than `from_width`. `draw` takes the place of `cell` where what
+    is shown depends on how many cells there are for it. With `both_ends` what does not fit is cut in its middle, not
+    at its end; so is the title."""
 
     title: str
     cell: Callable[[Row], Cell]
@@ -122,13 +124,15 @@ class Table(Pane, Generic[Row]):
         same = rows is self._rows or rows == self._rows
         self._rows = rows
         self._stamp = stamp
+        widths = self._widths_cache and self._widths_cache[2]
+        self._widths_cache = None
         if not same:
             self._arrange()
             # Whoever stands on the newest row wants the newest row, unless he has chosen another one by moving.
             if key is not None and not (at_top and self._sort is None and not self.has_focus):
                 self._seek(key)
         self._place(min(self._cursor, max(0, len(self._order) - 1)))
-        if before == (self._cursor, self._top, len(self._order)):
+        if before == (self._cursor, self._top, len(self._order)) and widths == self._columns(self.size.width):
             self._refresh_lines()
         else:
             self.refresh()
@@ -178,6 +182,7 @@ class Table(Pane, Generic[Row]):
             if sort is not None:
                 order = sorted(order, key=lambda index: _sortable(sort(rows[index])), reverse=self._sort[1])
         self._order = order
+        self._widths_cache = None
 
     # Verbs
 
@@ -323,8 +328,29 @@ class Table(Pane, Generic[Row]):
                     give = min(over, max(0, cells - 6))
                     widths[index] = (column, cells - give)
                     over -= give
+        self._widths_cache = (width, self.columns, widths)  # a cell may ask for the width of its own column
+        widths = list(zip(shown, shared([cells for _, cells in widths], self._needs(widths)), strict=True))
         self._widths_cache = (width, self.columns, widths)
         return widths
+
+    def _needs(self, widths: Sequence[tuple[Column[Row], int]]) -> list[tuple[int, bool]]:
+        """Returns for each column how many cells its title and the first rows take, and whether it may give away what
+        it has more. What is drawn to the width of its column takes what it has."""
+        rows = [self._rows[index] for index in self._order[:_MEASURED]]
+        needs: list[tuple[int, bool]] = []
+        for column, cells in widths:
+            if column.draw is not None:
+                needs.append((cells, False))
+                continue
+            title = cells_of(self._title_of(column)) if self.header else 0
+            needs.append((max([title, *(_cells(column.cell(row)) for row in rows)]), bool(column.flex)))
+        return needs
+
+    def _title_of(self, column: Column[Row]) -> str:
+        title = column.title
+        if self._sort is not None and self.columns[self._sort[0]] is column:
+            title += self.glyphs["down" if self._sort[1] else "up"]
+        return self.glyphs.text(title)
 
     def render_lines(self, crop: Region) -> list[Strip]:
         self._clamp()  # the size may have changed since the cursor moved
@@ -355,10 +381,7 @@ class Table(Pane, Generic[Row]):
     def _header_line(self, width: int) -> Strip:
         spans: list[Span] = [(" ", "")]
         for column, cells in self._columns(width):
-            title = column.title
-            if self._sort is not None and self.columns[self._sort[0]] is column:
-                title += self.glyphs["down" if self._sort[1] else "up"]
-            spans.append((self._fitted(self.glyphs.text(title), cells, column) + " ", "head"))
+            spans.append((self._fitted(self._title_of(column), cells, column) + " ", "head"))
         return self.strip(spans, width)
 
     def _row_spans(self, row: Row, width: int) -> list[Span]:
@@ -418,6 +441,23 @@ class Table(Pane, Generic[Row]):
                 self._sort_by((index, self._sort == (index, False)))
                 return
             left += cells + 1
+
+
+def shared(widths: Sequence[int], needs: Sequence[tuple[int, bool]]) -> list[int]:
+    """Returns the widths of columns after those that have more cells than they need, and may give, have given them to
+    those that have too few: first to the one that lacks the fewest, so that as many as possible are whole."""
+    cells = list(widths)
+    while True:
+        lacks = {index: need - cells[index] for index, (need, _) in enumerate(needs) if need > cells[index]}
+        gives = {index: cells[index] - need for index, (need, may) in enumerate(needs) if may and need < cells[index]}
+        if not lacks or not gives:
+            return cells
+        cells[min(lacks, key=lacks.__getitem__)] += 1
+        cells[max(gives, key=gives.__getitem__)] -= 1
+
+
+def _cells(cell: Cell) -> int:
+    return cells_of(one_line(cell if isinstance(cell, str) else "".join(text for text, _ in cell)))
 
 
 def _sortable(value: Any) -> tuple[bool, Any]:
