@@ -29,6 +29,9 @@ class ChangeKeys:
         version = self._screen.context().find(Version)
         self._roll_out("promote", version.version if version is not None else None)
 
+    def deploy(self) -> None:
+        self._roll_out("deploy", None)
+
     def rollback(self) -> None:
         self._roll_out("rollback", None)
 

@@ -246,6 +246,9 @@ class EnvironmentsScreen(PodiumScreen):
     def do_promote(self) -> None:
         self.changes.promote()
 
+    def do_deploy(self) -> None:
+        self.changes.deploy()
+
     def do_rollback(self) -> None:
         self.changes.rollback()
 

@@ -169,6 +169,11 @@ ACTIONS: tuple[Action, ...] = (
         danger=Danger.TRAFFIC, screens=_SERVING, footer=5, on={"models": Variant(refuse=when.promote_version)},
     ),
     Action(
+        id="deploy", keys=("D",), label="deploy",
+        help="Plan a deploy of the challenger, else of the champion, here; nothing changes until you confirm the plan",
+        group="Changes", refuse=when.promote, danger=Danger.TRAFFIC, screens=("environments",),
+    ),
+    Action(
         id="rollback", keys=("B",), label="roll back", help="Plan a rollback to the last good version",
         group="Changes", refuse=when.rollback, danger=Danger.TRAFFIC, screens=("overview", "environments"), footer=6,
     ),

@@ -212,3 +212,18 @@ def test_a_quarantined_version_that_serves_looks_like_it(cockpit: SeededCockpit,
         await until(pilot, lambda: "v3!" in text(pilot.app), "its mark")
 
     drive(make_app(cockpit, screen=screen), script)
+
+
+def test_there_is_a_key_to_deploy_to_what_carries_no_champion(cockpit: SeededCockpit) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        await pilot.press("k")
+        await until(pilot, lambda: "127.0.0.1:5101" in text(pilot.app), "staging")
+        await pilot.press("D")
+        await until(pilot, lambda: "Deploy flight-delay v4 to staging" in text(pilot.app), "the plan")
+        assert pilot.app.focused.id == "keep" and not cockpit.applied
+        await pilot.press("tab", "enter")
+        await until(pilot, lambda: cockpit.applied, "applied")
+        plan = cockpit.applied[0][0]
+        assert (plan.verb, plan.target, plan.versions.version) == ("deploy", "staging", 4)
+
+    drive(make_app(cockpit, screen="environments"), script)

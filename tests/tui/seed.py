@@ -255,13 +255,14 @@ class _Changes(Changes):
 
     def _rollout(self, verb: str, target: str, *, version: int | None = None, force: bool = False) -> Plan:
         versions = {v.version: v for v in self.seeded.models.versions()}
-        promotes = verb == "promote"
+        promotes = verb != "rollback"
         number = version or (4 if promotes else 2)
+        action = {"promote": "Promote", "deploy": "Deploy"}.get(verb, "Roll back")
         return Plan(
             target,
             verb,
-            f"Promote {MODEL} v{number} to {target}" if promotes else f"Roll back {target} to v{number}",
-            "Promote" if promotes else "Roll back",
+            f"{action} {MODEL} v{number} to {target}" if promotes else f"{action} {target} to v{number}",
+            action,
             f"podium {verb} v{number} -e {target}",
             changes=(
                 Change(f"traffic of {target}", "v3", f"v{number}"),

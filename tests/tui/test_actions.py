@@ -43,6 +43,7 @@ DESIGNED = {
     "timestamps": "t",
     "zoom": "plus",
     "promote": "P",
+    "deploy": "D",
     "rollback": "B",
     "again": "R",
     "cancel": "X",
