@@ -5,7 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from podium.core.domain.delivery import EnvironmentStatus, Replica, ReplicaState, Stopped
+from podium.core.domain.delivery import (
+    Deployment,
+    DeploymentState,
+    EnvironmentStatus,
+    How,
+    Replica,
+    ReplicaState,
+    Stopped,
+)
 from podium.core.domain.models import Version
 from podium.screens.environment_lines import status_lines
 from podium.tui.actions import BY_ID
@@ -196,9 +204,15 @@ def test_what_runs_no_more_is_not_said_to_serve(running: tuple[ReplicaState, ...
         "staging", "process", "http://127.0.0.1:5101", False, "", "rolling", 3, 2, None, replicas, proxy_alive=False
     )
     assert not status.answers and replace(status, proxy_alive=bool(replicas)).answers == {}
+    status = replace(
+        status,
+        deployment=Deployment(7, "staging", How.DEPLOY, DeploymentState.SUCCEEDED, "m", 3, 2, 1_000.0, "anna"),
+    )
     lines = status_lines(status, Version("m", 3, 0.0), Glyphs(), 1_060.0, watched=False)
     words = ["".join(text for text, _ in line) for line in lines]
     assert any("serves nowhere" in line for line in words)
+    assert any(line.startswith("last ") and line.endswith(": deploy by anna   ") for line in words)
+    assert "rollback not possible: there is no earlier version to go back to" in words
     if running:
         assert any("podium watch --daemon starts the agent, which brings it back" in line for line in words)
 

@@ -407,3 +407,16 @@ def test_a_run_that_starts_leaves_the_dialog_alone_that_is_open(cockpit: SeededC
         await until(pilot, lambda: "run 14 started" in text(app), "it was said")
 
     drive(make_app(cockpit, screen="overview"), script)
+
+
+def test_a_log_that_is_given_more_room_fills_it(cockpit: SeededCockpit) -> None:
+    write_log(cockpit.home / ".podium", 14, "train[depth=8,rate=0.05]", NOW - 60, StepState.RUNNING, rounds=10)
+
+    async def script(pilot: Pilot[Any]) -> None:
+        log = pilot.app.podium_screen.query_one(LogView)  # type: ignore[attr-defined]
+        await pilot.press("l", "G", "k")
+        await until(pilot, lambda: not log.follow and log._top > 0, "a line above the end")
+        await pilot.press("plus")
+        await until(pilot, lambda: "from line 1" in text(pilot.app), "all lines, now that there is room for them")
+
+    drive(make_app(cockpit, screen="runs"), script, size=(80, 24))
