@@ -2,7 +2,9 @@
 
 The floor is `python -c "import mlflow.pyfunc"`, measured in turns with the rest of the same run. Beside it, from a
 preloading server that is there: a child of a built-in step's kind to its end, and two replicas of a small scikit-learn
-model until both answer; and the same two replicas as new interpreters.
+model until both answer; and the same two replicas as new interpreters. Last, the memory of the server with two and
+with four replicas that have predicted, beside `mlflow models serve` that has: all that the processes really take, with
+what they share counted once (PSS).
 """
 
 from __future__ import annotations
@@ -13,17 +15,23 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from _measuring import Report, cost, free_port, in_turns, parser, timed, timing
+import psutil
+from _measuring import Report, cost, free_port, in_turns, mebibytes, parser, timed, timing
 from podium.core.preload.client import SWITCH, Process, dismiss, start_detached, start_plain
 from podium.core.preload.protocol import Child
 from podium.core.serving.health import healthy
-from serving import save
+from serving import BODIES, mlflow_server, save
 
 # Ratios to the import of mlflow.pyfunc.
 STEP_BOUND = 0.35
 REPLICAS_BOUND = 0.6
+# Ratios to the memory of one `mlflow models serve`.
+TWO_BOUND = 0.45
+FURTHER_BOUND = 0.1
 PATIENCE = 120.0
 FLOOR = "`import mlflow.pyfunc`"
 
@@ -40,9 +48,17 @@ def step(state: Path) -> None:
             raise SystemExit("the child did not come from the server")
 
 
-def replicas(state: Path, model: Path, *, preloaded: bool) -> float:
-    """Seconds from the start of two replicas until both answer /ping with 200."""
-    ports = [free_port(), free_port()]
+def replicas(
+    state: Path,
+    model: Path,
+    *,
+    preloaded: bool,
+    count: int = 2,
+    look: Callable[[list[int], list[int]], None] | None = None,
+) -> float:
+    """Seconds from the start of `count` replicas until all answer /ping with 200; `look` gets their ports and pids
+    then."""
+    ports = [free_port() for _ in range(count)]
     pids: list[int] = []
     plain: list[subprocess.Popen[bytes]] = []
     started = time.perf_counter()
@@ -65,13 +81,54 @@ def replicas(state: Path, model: Path, *, preloaded: bool) -> float:
             if time.perf_counter() - started > PATIENCE:
                 raise SystemExit("a replica does not answer")
             time.sleep(0.02)
-        return time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        if look is not None:
+            look(ports, pids)
+        return seconds
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
         for process in plain:
             process.kill()
             process.wait(PATIENCE)
+
+
+def real(pids: Iterable[int]) -> float:
+    """MiB that processes and their children take; what several share is counted once."""
+    found = {each.pid: each for pid in pids for each in (psutil.Process(pid), *psutil.Process(pid).children(True))}
+    return sum(each.memory_full_info().pss for each in found.values()) / 2**20
+
+
+def predict(url: str) -> None:
+    body = BODIES["matrix"].encode()
+    request = urllib.request.Request(f"{url}/invocations", body, {"Content-Type": "application/json"})
+    for _ in range(20):
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            answer.read()
+
+
+def memory(state: Path, model: Path, count: int) -> float:
+    """MiB of the preloading server and `count` of its replicas that have predicted."""
+    taken: list[float] = []
+
+    def look(ports: list[int], pids: list[int]) -> None:
+        for port in ports:
+            predict(f"http://127.0.0.1:{port}")
+        server = [
+            each.pid
+            for each in psutil.process_iter(["cmdline"])
+            if {"podium.core.preload.server", str(state / "preload")} <= {*(each.info["cmdline"] or ())}
+        ]
+        taken.append(real([*server, *pids]))
+
+    replicas(state, model, preloaded=True, count=count, look=look)
+    return taken[0]
+
+
+def memory_of_mlflow(model: Path, log: Path) -> float:
+    with mlflow_server(model, "asyncio", log) as server:
+        predict(server.url)
+        return real([server.process.pid])
 
 
 def main() -> int:
@@ -94,6 +151,8 @@ def main() -> int:
             if options.quick:
                 del calls["two new interpreters"]
             found = in_turns(calls, 1 if options.quick else options.rounds)
+            two, four = memory(state, model, 2), memory(state, model, 4)
+            theirs = memory_of_mlflow(model, Path(directory) / "mlflow.log")
         finally:
             dismiss(state)
     report.compare("the first child, server to be started", first, FLOOR, found[FLOOR])
@@ -101,6 +160,9 @@ def main() -> int:
         report.compare(name, found[name], FLOOR, found[FLOOR], most=most)
     if not options.quick:
         report.compare("two new interpreters", found["two new interpreters"], FLOOR, found[FLOOR])
+    peer = "`mlflow models serve`"
+    report.compare("memory of two replicas and their server", two, peer, theirs, most=TWO_BOUND, show=mebibytes)
+    report.compare("memory of each further replica", (four - two) / 2, peer, theirs, most=FURTHER_BOUND, show=mebibytes)
     return report.end()
 
 

@@ -39,6 +39,7 @@ def apply(
     word that it asks a person to type.
     """
     ensure_agreed(plan, confirmed=confirmed, why=why, force=force)
+    _ensure_still_open(project, plan)
     if plan.verb in set(CanaryRequest):
         from .delivery.rollout.canary import request
 
@@ -54,6 +55,19 @@ def apply(
     if force:
         params["force"] = why
     return submit_operation(project, journal, plan.step or plan.verb, plan.target, params=params, who=who, why=why)
+
+
+# What is not about an environment, or asks for no name in a protected one either. `run_plans.py` looks again itself.
+_NEVER_TYPED = RUN_VERBS | {CanaryRequest.PAUSE, CanaryRequest.RESUME, CanaryRequest.ABORT, "prune"}
+
+
+def _ensure_still_open(project: Project, plan: Plan) -> None:
+    """Raises Refused where podium.yaml protects the environment by now, and the plan that was shown knew nothing of
+    that."""
+    config = project.environments.get(plan.target)
+    if config is not None and config.protected and not plan.type_to_confirm and plan.verb not in _NEVER_TYPED:
+        hint = f"look at the plan again: {plan.command}"
+        raise Refused(f"{plan.target} is protected by now: its name has to be typed", hint=hint)
 
 
 def ensure_agreed(plan: Plan, *, confirmed: str = "", why: str = "", force: bool = False) -> None:

@@ -10,10 +10,11 @@ from dataclasses import field
 from ..core.domain.containers import GONE, REPLICA, Container, EngineSnapshot
 from ..core.domain.delivery import EnvironmentStatus, Replica, ReplicaState
 from ..core.domain.frozen import Frozen
-from ..core.domain.watching import Series
+from ..core.domain.watching import AgentStatus, Series
 
 # The second instance of a proxy, by the name that it was given.
 _SECOND = re.compile(r"-2(?=-[0-9a-f]{6}$)")
+_FRESH_SECONDS = 20.0  # seconds that a look of our own counts for, where no agent follows the engine
 
 
 class Row(Frozen):
@@ -65,6 +66,23 @@ class Row(Frozen):
     def last(self, signal: str) -> float | None:
         values = self.usage[signal].values if signal in self.usage else ()
         return next((value for value in reversed(values[-4:]) if value is not None), None)
+
+
+def newest(kept: Iterable[EngineSnapshot], looks: Iterable[EngineSnapshot]) -> tuple[EngineSnapshot, ...]:
+    """Returns of each environment the newer of what the agent wrote and what a person has looked at since."""
+    found = {each.environment: each for each in kept}
+    for look in looks:
+        before = found.get(look.environment)
+        # A look that had no answer is as old as what was known before it.
+        if before is None or (look.at, bool(look.message)) > (before.at, bool(before.message)):
+            found[look.environment] = look
+    return tuple(found.values())
+
+
+def is_stale(snapshot: EngineSnapshot, agent: AgentStatus | None, now: float) -> bool:
+    """Whether the engine may run something else by now. Until an agent is known of, it counts as followed."""
+    followed = agent is None or agent.follows(snapshot)
+    return bool(snapshot.message) or not (followed or snapshot.at >= now - _FRESH_SECONDS)
 
 
 def rows_of(

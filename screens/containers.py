@@ -27,10 +27,8 @@ from ..tui.widgets.text_pane import TextPane
 from .base import PodiumScreen
 from .changes import ChangeKeys
 from .container_columns import columns
-from .container_rows import Row, rows_of
+from .container_rows import Row, is_stale, newest, rows_of
 from .shells import ShellKeys
-
-_FRESH_SECONDS = 20.0  # seconds that a look of our own counts for, where no agent follows the engine
 
 
 class ContainersScreen(PodiumScreen):
@@ -96,10 +94,7 @@ class ContainersScreen(PodiumScreen):
     @property
     def _snapshots(self) -> tuple[EngineSnapshot, ...]:
         """As the agent wrote them, or as they were looked at with r since."""
-        kept: tuple[EngineSnapshot, ...] = self.store.value("snapshots", ())
-        newest = {each.environment: each for each in (*kept, *self.store.value("looks", ()))}
-        newest |= {each.environment: each for each in kept if each.at >= newest[each.environment].at}
-        return tuple(newest.values())
+        return newest(self.store.value("snapshots", ()), self.store.value("looks", ()))
 
     @property
     def _statuses(self) -> tuple[EnvironmentStatus, ...]:
@@ -148,10 +143,7 @@ class ContainersScreen(PodiumScreen):
             self._wanted = ""
 
     def _stale(self, snapshot: EngineSnapshot) -> bool:
-        """Whether it may have changed since. Until an agent is known of, it counts as followed."""
-        agent: AgentStatus | None = self.store.value("agent")
-        followed = agent is None or agent.follows(snapshot)
-        return bool(snapshot.message) or not (followed or snapshot.at >= self.podium.clock() - _FRESH_SECONDS)
+        return is_stale(snapshot, self.store.value("agent"), self.podium.clock())
 
     @property
     def _watched(self) -> bool:

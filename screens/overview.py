@@ -26,7 +26,7 @@ from ..tui.widgets.table import Column, Table
 from .base import PodiumScreen, error_lines
 from .cells import health_cell, quarantined_of, run_columns, run_text, serves_cell
 from .changes import ChangeKeys
-from .container_rows import counts
+from .container_rows import counts, is_stale, newest
 
 _POINTS = 30
 
@@ -146,7 +146,14 @@ class OverviewScreen(PodiumScreen):
 
     @property
     def _snapshots(self) -> dict[str, EngineSnapshot]:
-        return {snapshot.environment: snapshot for snapshot in self.store.value("snapshots", ())}
+        found = newest(self.store.value("snapshots", ()), self.store.value("looks", ()))
+        return {snapshot.environment: snapshot for snapshot in found}
+
+    @property
+    def _unseen(self) -> frozenset[str]:
+        """The environments of which nobody sees now what their engines run."""
+        agent, now = self.store.value("agent"), self.podium.clock()
+        return frozenset(name for name, each in self._snapshots.items() if is_stale(each, agent, now))
 
     def show(self) -> None:
         view: RunsView | None = self.store.value("runs")
@@ -187,6 +194,8 @@ class OverviewScreen(PodiumScreen):
                 quarantined_of(self.store.value("verdicts", {})),
                 signals,
                 self.store.get("snapshots").version,
+                self.store.get("looks").version,
+                self._unseen,
                 int(self.podium.clock() // 15),
             ),
         )
@@ -197,10 +206,10 @@ class OverviewScreen(PodiumScreen):
                 self.set_height(serving, 3 + min(5, len(self._environments)))
 
     def _counted(self) -> str:
-        """How many containers run, in all."""
-        statuses = {status.name: status for status in self._environments}
+        """How many containers run, in all that are seen."""
+        statuses, unseen = {status.name: status for status in self._environments}, self._unseen
         known = [
-            counts(snapshot, statuses.get(name)) for name, snapshot in self._snapshots.items() if not snapshot.message
+            counts(snapshot, statuses.get(name)) for name, snapshot in self._snapshots.items() if name not in unseen
         ]
         running, bad = sum(each for each, _ in known), sum(each for _, each in known)
         return fmt.count(running, "container") + (f", {bad} in trouble" if bad else "") if known else ""
@@ -301,7 +310,7 @@ class OverviewScreen(PodiumScreen):
         snapshot = self._snapshots.get(status.name)
         if snapshot is None:
             return ""
-        if snapshot.message:
+        if status.name in self._unseen:
             return (("not seen", "warn"),)
         running, bad = counts(snapshot, status)
         return ((f"{running} up", "muted"), (f" {bad} bad" if bad else "", "bad"))
@@ -341,9 +350,9 @@ class OverviewScreen(PodiumScreen):
             return current
         about = current.environment if isinstance(current, Need) else ""
         named = [status for status in self._environments if status.name == about]
-        protected = [] if isinstance(current, Run) else [status for status in self._environments if status.protected]
         carrying = [status for status in self._environments if status.carries]
-        return next(iter((*named, *protected, *carrying)), None)
+        protected = [] if isinstance(current, Run) else [status for status in self._environments if status.protected]
+        return next(iter((*named, *carrying, *protected)), None)
 
     def do_promote(self) -> None:
         self.changes.promote()

@@ -10,7 +10,7 @@ import typer
 
 from ...core.cockpit import Cockpit
 from ...core.domain.runs import Run, RunState, Step
-from ...core.domain.text.format import ago, duration, moment, short_commit
+from ...core.domain.text.format import ago, duration, figure, moment, short_commit
 from ...core.errors import NotFound, UsageError
 from ..options import Output, RunName
 from ..text import diagnostics, output, shapes
@@ -155,15 +155,27 @@ def _facts(cockpit: Cockpit, run: Run) -> list[tuple[str, str]]:
     ]
 
 
+# What a person looks for first, and what only programs compare: JSON has all of it.
+_FIRST = ("environment", "version", "verdict", "metric", "value")
+_LEFT_OUT = frozenset(("exit_code", "digest", "image_digest", "image_id", "model_layer"))
+_LONG_HEX = re.compile(r"(?<![0-9a-f])([0-9a-f]{12})[0-9a-f]{20,}(?![0-9a-f])")
+
+
+def _result(step: Step) -> str:
+    """Returns what a step reported, the most telling first; of a digest only as much as people quote."""
+    found = {
+        key: value
+        for key, value in step.results.items()
+        if isinstance(value, str | int | float) and value != "" and key not in _LEFT_OUT
+    }
+    order = [*(key for key in _FIRST if key in found), *(key for key in found if key not in _FIRST)]
+    return ", ".join(_LONG_HEX.sub(r"\1", f"{key}={figure(found[key])}") for key in order)
+
+
 def _step_row(step: Step) -> tuple[str, ...]:
     took = duration(step.ended - step.started) if step.started is not None and step.ended is not None else ""
-    result = ", ".join(
-        f"{key}={value}"
-        for key, value in step.results.items()
-        if isinstance(value, str | int | float) and key != "exit_code"
-    )
     came = f"from run {step.origin}" if step.cached and step.origin else "unchanged" if step.cached else ""
-    said = " ".join(filter(None, [came, step.message or result]))
+    said = " ".join(filter(None, [came, step.message or _result(step)]))
     return (
         step.name,
         step.state.value,

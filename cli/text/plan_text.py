@@ -42,10 +42,10 @@ def _metrics(plan: Plan) -> list[str]:
     compared = plan.versions.compared if plan.versions is not None else None
     if compared is None:
         return []
-    champion, candidate = compared
-    shared = [name for name in candidate.metrics if name in champion.metrics][:MAX_METRICS]
+    baseline, candidate = compared
+    shared = [name for name in candidate.metrics if name in baseline.metrics][:MAX_METRICS]
     return [
-        f"  {clean(name)}: {figure(champion.metrics[name])} {glyph('→', '->')} {figure(candidate.metrics[name])} "
-        f"({candidate.metrics[name] - champion.metrics[name]:+.4f})"
+        f"  {clean(name)}: {figure(baseline.metrics[name])} {glyph('→', '->')} {figure(candidate.metrics[name])} "
+        f"({candidate.metrics[name] - baseline.metrics[name]:+.4f})"
         for name in shared
     ]

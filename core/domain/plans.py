@@ -35,15 +35,16 @@ class VersionChange(Frozen):
     """The version that serves now; None for none."""
     candidate: Version | None = None
     """What the registry says of `version`; None where it does not know it (any more)."""
-    champion: Version | None = None
+    baseline: Version | None = None
+    """What the candidate is compared with: the version that serves the target, the champion where none does."""
 
     @property
     def compared(self) -> tuple[Version, Version] | None:
-        """Returns champion and candidate if both are known and differ."""
-        champion, candidate = self.champion, self.candidate
-        if champion is None or candidate is None or champion.version == candidate.version:
+        """Returns baseline and candidate if both are known and differ."""
+        baseline, candidate = self.baseline, self.candidate
+        if baseline is None or candidate is None or baseline.version == candidate.version:
             return None
-        return champion, candidate
+        return baseline, candidate
 
 
 class Plan(Frozen):

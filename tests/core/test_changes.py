@@ -190,3 +190,25 @@ def test_a_new_kind_of_change_is_one_planner_and_one_step_about_any_target(
     assert detail.run.state is RunState.SUCCEEDED, detail.run.message
     assert detail.steps[0].results == {"size": "3", "before": "1"}
     assert cockpit.changes.plan("resize", "stack network", size=4).changes[0].before == "3"
+
+
+def test_a_plan_from_before_the_environment_was_protected_is_not_applied(tmp_path: Path) -> None:
+    """A dialog may be open for hours, and podium.yaml is read again meanwhile."""
+    file = tmp_path / "podium.yaml"
+    protected = CONFIG.format(port=free_port())
+    file.write_text(protected.replace("protected: true", "protected: false"))
+    cockpit = Cockpit(tmp_path)
+    cockpit.journal.versions.update(Version("tiny", 1, time.time()))
+    plans = {verb: MADE[verb](cockpit) for verb in ("deploy", "repair")}
+    assert {plan.type_to_confirm for plan in plans.values()} == {""}
+    file.write_text(protected)
+    cockpit.changed()
+    for plan in plans.values():
+        with pytest.raises(Refused, match="production is protected by now") as caught:
+            cockpit.changes.apply(plan, why="it is right", force=True)
+        assert plan.command in caught.value.hint
+    assert cockpit.journal.runs.count() == 0
+    assert cockpit.changes.plan("deploy", "production", version=1).type_to_confirm == "production"
+    canary(cockpit)
+    assert cockpit.changes.apply(cockpit.changes.plan("abort", "production")) is None, "whoever stops, types nothing"
+    cockpit.close()

@@ -297,3 +297,16 @@ def test_a_run_of_many_steps_is_read_once(tmp_path: Path, monkeypatch: pytest.Mo
     )
     plan_resume(cockpit.project.config, cockpit.journal, str(run.id))
     assert read == [run.id]
+
+
+@pytest.mark.parametrize("verb", ["resume", "approve"])
+def test_what_was_agreed_to_before_the_environment_was_protected_is_asked_again(tmp_path: Path, verb: str) -> None:
+    more = ", version: 2" + (", approval: required" if verb == "approve" else "")
+    cockpit = opened(tmp_path, protected=False, more=more)
+    plan = plan_of(cockpit, verb)
+    file = tmp_path / "podium.yaml"
+    file.write_text(file.read_text().replace("protected: false", "protected: true"))
+    cockpit.changed()
+    with pytest.raises(Refused, match="production is protected by now"):
+        go(cockpit, verb, plan)
+    assert cockpit.journal.agreements.get(int(plan.target), "ship") is None

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from podium.core.domain.containers import EngineSnapshot
 from podium.core.domain.watching import AgentStatus
+from podium.screens.container_rows import newest
 from podium.tui.widgets.table import Table
 from textual.pilot import Pilot
 
@@ -323,3 +324,11 @@ def test_a_replica_that_comes_or_goes_does_not_begin_the_merged_log_anew(docked:
         assert "from line 1" in text(pilot.app), "where one was reading"
 
     drive(make_app(docked, screen="containers"), script)
+
+
+def test_a_look_that_had_no_answer_is_told_although_it_brings_nothing_new() -> None:
+    kept = EngineSnapshot("production", "ssh://serving-1", NOW - 600)
+    away = replace(kept, message="the line is cut")
+    assert newest([kept], [away]) == (away,) and newest([kept], []) == (kept,) and newest([], [kept]) == (kept,)
+    again = replace(kept, at=NOW)
+    assert newest([again], [away]) == (again,) and newest([kept], [again]) == (again,)

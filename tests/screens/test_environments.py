@@ -99,6 +99,7 @@ def test_a_refused_plan_says_why_and_a_reason_overrides_only_what_may_be(cockpit
         )
         yes = pilot.app.screen.query_one("#yes", Button)
         assert yes.disabled and "anyway" in str(yes.label)
+        assert '--force --why "…"' in text(pilot.app), "the same from a shell"
         typed, why = pilot.app.screen.query_one("#typed"), pilot.app.screen.query_one("#why")
         typed.value = "production"
         await pilot.pause()

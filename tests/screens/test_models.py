@@ -146,3 +146,19 @@ def test_the_details_have_every_verdict() -> None:
     lines = version_lines(Version("m", 1, 0.0), Known(verdicts=verdicts), Glyphs(plain=False), 0.0)
     shown = "".join(text for line in lines for text, _ in line)
     assert all(f"place-{number}." in shown for number in range(20))
+
+
+def test_a_quarantined_version_looks_like_it_in_the_list(cockpit: SeededCockpit) -> None:
+    with Journal.open(cockpit.home / ".podium" / "journal.db") as journal:
+        journal.quarantine.add(MODEL, 3, "", "anna", "wrong on holidays")
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: "quarantined" in _row(pilot, "v3"), "the row, not only the details")
+        assert "quarantined" not in _row(pilot, "v4")
+
+    drive(make_app(cockpit, screen="models"), script, size=(80, 24))
+
+
+def _row(pilot: Pilot[Any], name: str) -> str:
+    """The first line on screen that has it: the list stands above the details."""
+    return next((line for line in text(pilot.app).splitlines() if f" {name} " in line), "")

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from podium.core.domain.attention import Reason
+from podium.core.domain.containers import EngineSnapshot
+from podium.core.domain.watching import AgentStatus
 from podium.core.errors import Refused
 from podium.screens import overview
 from podium.tui.actions import BY_ID
@@ -15,7 +18,7 @@ from podium.tui.application import PodiumApp
 from textual.pilot import Pilot
 
 from tests.tui.driving import drive, make_app, settled, text, until
-from tests.tui.seed import SeededCockpit
+from tests.tui.seed import NOW, SeededCockpit
 
 
 def test_every_reason_has_its_mark_and_names_actions_and_screens_that_there_are() -> None:
@@ -110,3 +113,60 @@ def test_nothing_serves_since_a_stop(cockpit: SeededCockpit) -> None:
         assert not screen._since(replace(status, proxy_alive=False, replicas=()))[0][0]
 
     drive(make_app(cockpit), script)
+
+
+@pytest.mark.parametrize("also_protected", [False, True])
+def test_what_is_promoted_follows_no_cursor_of_another_pane(cockpit: SeededCockpit, also_protected: bool) -> None:
+    """The one that promotions are for, wherever the cursor was among the environments."""
+    if also_protected:
+        file = cockpit.home / "podium.yaml"
+        file.write_text(file.read_text().replace("{driver: process, port: 5101}", "{port: 5101, protected: true}"))
+    statuses = cockpit.environments.list()
+    named = [replace(each, carries="champion" if each.name == "production" else "") for each in statuses]
+    cockpit.environments.list = lambda: named  # type: ignore[method-assign]
+
+    async def script(pilot: Pilot[Any]) -> None:
+        serving = pilot.app.screen.query_one("#serving")
+        serving.focus()
+        await pilot.press("g")
+        assert serving.current.name == "staging"
+        await pilot.press("4", "k")
+        await settled(pilot)
+        await pilot.press("1")
+        for pane in ("#needs", "#recent"):
+            pilot.app.screen.query_one(pane).focus()
+            await pilot.press("P")
+            await until(pilot, lambda: "Promote flight-delay v4 to production" in text(pilot.app), pane)
+            await pilot.press("escape")
+        serving.focus()
+        await pilot.press("P")
+        await until(pilot, lambda: "Promote flight-delay v4 to staging" in text(pilot.app), "this cursor is seen")
+
+    drive(make_app(cockpit, screen="overview"), script)
+
+
+def test_containers_are_counted_as_the_containers_screen_counts_them(docked: SeededCockpit) -> None:
+    """Without an agent what was seen long ago counts for nothing, and a look of one's own counts on both screens."""
+    docked.agent_status = AgentStatus(False)
+    for name in ("staging", "production"):
+        snapshot = docked.journal.snapshots.get(name)
+        assert snapshot is not None
+        docked.journal.snapshots.put(replace(snapshot, at=NOW - 600))
+    looked = docked.containers.look
+
+    def fewer(environment: str) -> EngineSnapshot | None:
+        found = looked(environment)
+        return replace(found, containers=found.containers[:1]) if found is not None else None
+
+    docked.containers.look = fewer  # type: ignore[method-assign]
+
+    async def script(pilot: Pilot[Any]) -> None:
+        shown = text(pilot.app)
+        assert shown.count("not seen") == 2 and " up" not in shown and "containers" in shown
+        await pilot.press("5")
+        await until(pilot, lambda: "2 of " in text(pilot.app), "looked")
+        await pilot.press("1")
+        await until(pilot, lambda: "2 containers" in text(pilot.app), "the same here")
+        assert text(pilot.app).count("1 up") == 2
+
+    drive(make_app(docked, screen="overview"), script)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
 from podium.core.domain.runs import PIPELINE, Step, StepState, Trigger
 from podium.core.errors import NotFound
 from podium.core.journal import Journal
@@ -420,3 +421,64 @@ def test_a_log_that_is_given_more_room_fills_it(cockpit: SeededCockpit) -> None:
         await until(pilot, lambda: "from line 1" in text(pilot.app), "all lines, now that there is room for them")
 
     drive(make_app(cockpit, screen="runs"), script, size=(80, 24))
+
+
+def test_a_log_is_not_called_empty_before_it_was_read(cockpit: SeededCockpit, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[tuple[Any, ...]] = []
+
+    async def script(pilot: Pilot[Any]) -> None:
+        submit = pilot.app.pool.submit
+
+        def slow(key: str, *rest: Any, **more: Any) -> Any:
+            return held.append(rest) if key == "log" else submit(key, *rest, **more)
+
+        with monkeypatch.context() as disk:
+            disk.setattr(pilot.app.pool, "submit", slow)
+            await pilot.press("tab", "g")
+            await until(pilot, lambda: held, "the log is asked for")
+            await until(
+                pilot, lambda: "Log of unit" in text(pilot.app) and "reading …" in text(pilot.app), "it is read"
+            )
+            assert "written nothing" not in text(pilot.app)
+        submit("log", *held[-1])
+        await until(pilot, lambda: "19 passed" in text(pilot.app), "what it has")
+
+    drive(make_app(cockpit, screen="runs"), script)
+
+
+def test_an_empty_log_is_called_empty_once_it_was_read(cockpit: SeededCockpit) -> None:
+    cockpit.runs.log(14, "unit").write_text("")
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await pilot.press("tab", "g")
+        await until(pilot, lambda: "unit has written nothing." in text(pilot.app), "the words")
+
+    drive(make_app(cockpit, screen="runs"), script)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+def test_operations_and_cells_of_a_matrix_can_be_told_apart(cockpit: SeededCockpit, size: tuple[int, int]) -> None:
+    names = [f"train-with-a-rather-long-name-of-its-own[depth={depth},rate=0.05]" for depth in (4, 8, 12)]
+    with Journal.open(cockpit.home / ".podium" / "journal.db") as journal:
+        runs = [
+            journal.runs.create(
+                kind=kind,
+                name="production",
+                trigger=Trigger.PERSON,
+                who="anna",
+                params={"version": number},
+                created=NOW,
+            )
+            for kind, number in (("promote", "17"), ("rollback", "16"))
+        ]
+        run = journal.runs.create(kind=PIPELINE, name="release", trigger=Trigger.PERSON, who="anna", created=NOW)
+        journal.steps.add(run.id, [Step(run.id, name, 0, StepState.PENDING) for name in names])
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: "depth=12" in text(pilot.app), "the new run")
+        shown = text(pilot.app)
+        assert all(f"depth={depth}," in shown or f"depth={depth},rate=0.05]" in shown for depth in (4, 8, 12))
+        rows = [line for line in shown.splitlines() if f" {runs[0].id} " in line or f" {runs[1].id} " in line]
+        assert [("v17" in row, "v16" in row) for row in rows] == [(False, True), (True, False)], rows
+
+    drive(make_app(cockpit, screen="runs"), script, size=size)

@@ -87,7 +87,8 @@ class LogView(Pane):
         self._hit = None
         self._pattern = ""
         self.follow = True
-        self.set_notice(*empty)
+        # Until somebody has looked, nobody knows whether there is a line.
+        self.set_notice(*(empty if self._reader is None else (("reading …", "faint"),)))
         self._redraw()
         if self._reader is not None:
             reader, count = self._reader, max(20, self.size.height)

@@ -66,8 +66,9 @@ def plan_text(plan: Plan, *, arrow: str = "→") -> Content:
         parts.append((("\n" if len(parts) else "") + f"Steps{expected}\n", "bold $muted"))
         parts += [(f"  {number}. {one_line(step)}\n", "$foreground") for number, step in enumerate(plan.steps, 1)]
     if plan.command:
+        command = plan.command_that_forces if plan.refusal and plan.overridable else plan.command
         parts.append("\n" if plan.changes or plan.steps or plan.differences else "")
-        parts += [("The same from a shell\n", "bold $muted"), (f"  {one_line(plan.command)}", "$accent")]
+        parts += [("The same from a shell\n", "bold $muted"), (f"  {one_line(command)}", "$accent")]
     return Content.assemble(*parts)
 
 
@@ -84,20 +85,20 @@ def _differences(differences: Sequence[Difference], arrow: str) -> list[str | tu
     return parts
 
 
-def _metrics(champion: Version, candidate: Version) -> list[str | tuple[str, str]]:
+def _metrics(baseline: Version, candidate: Version) -> list[str | tuple[str, str]]:
     """Candidate beside what serves. Which way is better is the gate's to say, so differences have a sign and no
     colour."""
-    shared = [name for name in candidate.metrics if name in champion.metrics]
+    shared = [name for name in candidate.metrics if name in baseline.metrics]
     if not shared:
         return []
     parts: list[str | tuple[str, str]] = [
         (
-            f"\nMetrics{'':<16}{'v' + str(champion.version):>12}{'v' + str(candidate.version):>12}{'difference':>13}\n",
+            f"\nMetrics{'':<16}{'v' + str(baseline.version):>12}{'v' + str(candidate.version):>12}{'difference':>13}\n",
             "bold $muted",
         )
     ]
     for name in shared[:MAX_METRICS]:
-        old, new = champion.metrics[name], candidate.metrics[name]
+        old, new = baseline.metrics[name], candidate.metrics[name]
         parts.append((f"  {one_line(name)[:20]:<21}", "$foreground"))
         parts += [
             (f"{fmt.number(old):>12}", "$muted"),

@@ -70,10 +70,17 @@ def plan(
         overridable=overridable,
         type_to_confirm=environment if config.protected else "",
         expected_seconds=_expected(runtime, how, number, past),
-        versions=VersionChange(project.mlflow.model, number, past.answering, candidate, registry.carrier(CHAMPION)),
+        versions=VersionChange(
+            project.mlflow.model, number, past.answering, candidate, _baseline(registry, past.serving)
+        ),
         arguments={"version": str(number), "environment": environment},
         rests_on=rests_on(project, journal, how, environment, number),
     )
+
+
+def _baseline(registry: RegistryView, serving: int | None) -> Version | None:
+    """Returns what the registry says of the version that serves; the champion's where nothing does."""
+    return registry.version(serving) if serving is not None else registry.carrier(CHAMPION)
 
 
 def _candidate(runtime: EnvironmentRuntime, registry: RegistryView, number: int, how: How) -> Version | None:

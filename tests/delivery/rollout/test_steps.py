@@ -11,6 +11,7 @@ from podium.core.delivery.rollout import aliases, change_steps, plans
 from podium.core.delivery.rollout.carry_out import RolloutRequest, begin
 from podium.core.delivery.status import status
 from podium.core.domain.delivery import DeploymentState, How
+from podium.core.domain.models import Version
 from podium.core.domain.project import Pipeline, StepSpec, Strategy
 from podium.core.domain.runs import PIPELINE, Agreement, Run, RunState, Trigger
 from podium.core.domain.verdicts import GateReport, Verdict
@@ -123,3 +124,24 @@ def test_who_moves_aliases_takes_no_module_of_the_projects_and_the_project_as_th
     row = world.deploy(1)
     # Another environment is protected, so that this one carries no alias: there is nothing to move.
     assert aliases.AliasProcess(world.project).move(row) == []
+
+
+def test_a_plan_compares_with_what_serves_there_and_with_the_champion_only_where_nothing_does(world: World) -> None:
+    for number in (1, 2, 3):
+        world.version(number)
+    carriers = {1: ("champion",), 2: (), 3: ("challenger",)}
+    known = [
+        Version("tiny", number, 1.0, aliases=each, metrics={"f1": number / 10}) for number, each in carriers.items()
+    ]
+    world.journal.versions.replace("tiny", known, "f")
+
+    def baseline() -> int:
+        found = plans.plan(world.project, world.journal, How.DEPLOY, "staging", 3).versions
+        assert found is not None and found.compared is not None
+        return found.compared[0].version
+
+    assert baseline() == 1
+    world.deploy(2)
+    assert baseline() == 2, "as its traffic goes from version 2 to version 3"
+    status.stop(world.project, world.journal, world.environment)
+    assert baseline() == 2
