@@ -126,10 +126,9 @@ def _without_a_run(plan: Plan, options: ChangeOptions, *, force: bool = False) -
 
 
 def _named(cockpit: Cockpit, verb: str, version: str | None, environment: str | None) -> str:
-    if environment is None:
-        commands = [_spelled(verb, version, name) for name in cockpit.project.config.environments]
-        raise UsageError("which environment?", hint="\n".join(commands) or "podium.yaml has no environments")
-    return environment
+    if environment is None and (names := list(cockpit.project.config.environments)):
+        raise UsageError("which environment?", hint="\n".join(_spelled(verb, version, name) for name in names))
+    return environment or cockpit.environments.default()  # which says that podium.yaml has none, and shows one
 
 
 def _change(cockpit: Cockpit, verb: str, version: str | None, environment: str | None, options: RolloutOptions) -> int:

@@ -198,3 +198,33 @@ def test_one_line_keeps_what_can_be_read(text: str, line: str) -> None:
 )
 def test_the_line_that_says_why(said: str, line: str) -> None:
     assert telling_line(said) == line
+
+
+GROUP = """\
+  + Exception Group Traceback (most recent call last):
+  |   File "<string>", line 1, in <module>
+  | ExceptionGroup: many (1 sub-exception)
+  +-+---------------- 1 ----------------
+    | ValueError: 1
+    +------------------------------------
+"""
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        (GROUP, "ExceptionGroup: many (1 sub-exception)"),
+        ("Traceback (most recent call last):\n  File x\nKeyError: 1\n=====\n", "KeyError: 1"),
+        ("no such column\nmake: *** [Makefile:3: train] Error 1\n", "no such column"),
+        ("no such column\nmake[1]: *** [train] Error 2\nmake: *** [all] Error 2\n", "no such column"),
+        ("Error in fit(x) : no such column\nExecution halted\n", "Error in fit(x) : no such column"),
+        ("CUDA out of memory\n==========\n", "CUDA out of memory"),
+        ("データがありません\n----\n", "データがありません"),
+        ("=====\n", "====="),
+        ("Execution halted\n", "Execution halted"),
+        ("| table | of | columns |\n", "| table | of | columns |"),
+        (" \n\n", ""),
+    ],
+)
+def test_the_line_that_says_why_is_no_ruler_and_no_last_word_of_a_wrapper(output: str, told: str) -> None:
+    assert telling_line(output) == told

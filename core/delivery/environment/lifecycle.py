@@ -195,7 +195,8 @@ class Lifecycle:
         """Returns the end of its log, for an error message. The first line is whole: lists show no more than that."""
         runtime = self._runtime
         text = runtime.driver.failure_report(replica, runtime.log(replica))
-        return f" It said: {telling_line(text)}\nIts log ends with:\n{text}" if text else " It wrote no log."
+        said = telling_line(text)
+        return f" It said: {said}\nIts log ends with:\n{text}" if said else " It wrote no log."
 
     def log_hint(self, replica: Replica) -> str:
         """Returns where its whole log is, for an error's hint."""

@@ -68,19 +68,26 @@ def one_line(text: str) -> str:
 
 
 _TRACEBACK = "Traceback (most recent call last):"
+# That of an exception group has a margin: a plus where it begins, then bars.
+_GROUP = f"+ Exception Group {_TRACEBACK}"
+# Lines that come last and say only that something before them failed: rulers, and the last words of make and of R.
+_SAYS_NOTHING = re.compile(r"[\W_]*$|make(?:\[\d+\])?: \*\*\* .* Error \d+$|Execution halted$")
 
 
 def telling_line(text: str) -> str:
     """Returns the line of some output that says why it ended: of a Python traceback the one with the error, whatever
-    was printed after it, else the last one that is not empty; empty if there is none."""
+    was printed after it, else the last one that says something; empty if there is none."""
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-    begins = max((number for number, line in enumerate(lines) if line.strip() == _TRACEBACK), default=None)
+    begins = max((number for number, line in enumerate(lines) if line.strip() in (_TRACEBACK, _GROUP)), default=None)
     if begins is not None:
+        if lines[begins].strip() == _GROUP:
+            lines[begins:] = [line.replace("+ " if line.strip() == _GROUP else "| ", "", 1) for line in lines[begins:]]
         margin = len(lines[begins]) - len(lines[begins].lstrip())
         for line in lines[begins + 1 :]:
             if len(line) - len(line.lstrip()) <= margin:
                 return line.strip()
-    return lines[-1].strip() if lines else ""
+    telling = [line for line in lines if not _SAYS_NOTHING.match(line)] or lines
+    return telling[-1].strip() if telling else ""
 
 
 def parse_sgr(text: str) -> tuple[str, list[Span]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 from podium.core.domain.delivery import DeploymentState, How, Stopped
 from podium.core.journal import Journal
@@ -38,6 +39,16 @@ def test_an_environment_has_to_be_named(call: Call) -> None:
     for verb in ("stop", "start"):
         done = call(verb)
         assert done.code == 2 and "which environment?" in done.err and "staging" in done.err
+
+
+def test_where_there_are_no_environments_that_is_said_and_one_is_shown(call: Call, home: Path) -> None:
+    (home / "podium.yaml").write_text("project: small\n")
+    for words in ("rollback", "promote", "deploy 3", "stop", "start", "repair", "pause", "abort", "promote --full"):
+        done = call(*words.split())
+        assert (done.code, done.out) == (2, ""), words
+        assert done.err == (
+            "podium: podium.yaml has no environments\n  `environments: {production: {port: 5100}}` is one\n"
+        ), words
 
 
 def test_a_protected_one_is_not_stopped_without_its_name(call: Call, journal: Journal) -> None:

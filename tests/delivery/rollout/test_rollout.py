@@ -19,7 +19,7 @@ from podium.core.delivery.host import ports
 from podium.core.delivery.rollout import carry_out, phases, plans
 from podium.core.delivery.rollout.carry_out import RolloutRequest
 from podium.core.delivery.status import status as environments
-from podium.core.domain.delivery import DeploymentState, How, ReplicaState
+from podium.core.domain.delivery import DeploymentState, How, Replica, ReplicaState
 from podium.core.domain.project import AnalysisRule, Strategy
 from podium.core.domain.runs import Trigger
 from podium.core.errors import NotFound, Refused, RunFailed, UsageError
@@ -98,6 +98,24 @@ def test_rollback_to_a_version_that_is_not_warm_starts_it_first(world: World) ->
     assert status.rollback_note == "version 1 has to be started first"
     world.rollback(1)
     assert world.answers() == "1"
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        ("loading\nTraceback (most recent call last):\n  File x\nKeyError: 'lag'\nbye\n", " It said: KeyError: 'lag'"),
+        ("loading\nno such column\n\n", " It said: no such column"),
+        ("", " It wrote no log."),
+        ("\n  \n", " It wrote no log."),
+    ],
+)
+def test_the_first_line_of_a_failure_says_what_the_log_says(world: World, log: str, said: str) -> None:
+    """Lists show no more than that line."""
+    replica = Replica("staging-v1-1", "staging", 1, "v1-1", 20_000, ReplicaState.STARTING)
+    path = world.runtime.log(replica)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(log)
+    assert world.runtime.lifecycle.failure_report(replica).split("\n")[0] == said
 
 
 @pytest.mark.parametrize(
