@@ -12,6 +12,7 @@ from podium.core.domain.delivery import (
     How,
     Replica,
     ReplicaState,
+    RolloutUnderWay,
     Stopped,
 )
 from podium.core.domain.models import Version
@@ -195,6 +196,20 @@ def test_what_a_person_stopped_says_by_whom_since_when_and_what_can_be_done() ->
     serves = replace(status, stopped=None, proxy_alive=True)
     assert refusals(serves) == ("", "staging is not stopped")
     assert refusals(replace(serves, locked_by="bob")) == ("staging is being changed by bob",) * 2
+
+
+def test_what_is_started_after_a_stop_serves_nothing_until_it_answers() -> None:
+    replica = Replica("v3-1", "staging", 3, "v3-1", 4711, ReplicaState.STARTING)
+    status = EnvironmentStatus(
+        "staging", "process", "http://127.0.0.1:5101", False, "", "rolling", 3, 2, None, (replica,),
+        locked_by="anna since 2026-11-28 10:00:00 UTC (start)",
+        stopped=Stopped("staging", 7, "anna", 1_000.0),
+        rollout=RolloutUnderWay(8, How.START, 3, 3, "waiting until they are healthy", 3, 9),
+    )  # fmt: skip
+    assert status.answers == {} and status.health.words == "start v3: waiting until they are healthy"
+    words = ["".join(text for text, _ in line) for line in status_lines(status, Version("m", 3, 0.0), Glyphs(), 1.0)]
+    assert "rollout start of v3: waiting until they are healthy (phase 3 of 9)" in words
+    assert "traffic nothing answers yet" in words
 
 
 @pytest.mark.parametrize("running", [(), (ReplicaState.DEAD,)])
