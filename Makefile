@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])'))
 PY := $(VENV)/bin/python
 PEERS := .venv-bench
+MINUTES ?= 60
 UV := $(shell command -v uv 2>/dev/null)
 TESTS ?= tests
 # One process more than there are cores, eight at most: it uses the time in which tests wait.
@@ -51,9 +52,11 @@ lint: setup
 types: setup
 	$(VENV)/bin/pyright --pythonpath $(PY)
 
-# The tests that kill at random, for as long as it takes; needs a Docker engine for half of them.
+# The tests that kill at random, for as long as it takes, which need a Docker engine for half of them; then an hour of pushes, traffic,
+# kills and retention at once.
 soak: setup
 	PODIUM_CHAOS_ROUNDS=$${PODIUM_CHAOS_ROUNDS:-60} $(PY) -m pytest tests/chaos
+	$(PY) -m tests.soak --minutes $(MINUTES)
 
 # What is measured beside Podium and is no part of it, in an environment of its own. Without one of them `make bench` goes on,
 # says at the end what it could not measure, and is not green.

@@ -55,12 +55,13 @@ class Traffic:
 class Client:
     """The process that asks all the time; `look()` any time."""
 
-    def __init__(self, port: int, directory: Path, *, rate: float = 150.0) -> None:
+    def __init__(self, port: int, directory: Path, *, rate: float = 150.0, body: str = "") -> None:
         self._report = (
             directory.parent / f"client-of-{directory.name}.json"
         )  # not below it: what names the directory is taken for its own
         self._report.unlink(missing_ok=True)
         command = [sys.executable, str(CLIENT), str(port), str(self._report), "--rate", str(rate)]
+        command += ["--body", body] if body else []
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
     def look(self) -> Traffic:
