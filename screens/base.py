@@ -431,7 +431,7 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
             if done is not None:
                 done(value)
         elif isinstance(error, PodiumError):
-            self.podium.say(f"{what}: {error.message}" + (f"  {error.hint}" if error.hint else ""), "bad")
+            self.podium.say(f"{what}: {error.message}" + (f"; {error.hint}" if error.hint else ""), "bad")
         else:
             self.podium.say(f"{what}: {type(error).__name__}: {error}", "bad")
         self.ask(force=True)

@@ -60,7 +60,7 @@ class CompareScreen(PodiumScreen):
             return ""
 
         return (
-            Column("", lambda row: ((row.kind, "faint"),), width=6, sort=lambda row: row.kind),
+            Column("", lambda row: ((row.kind, "faint"),), width=7, sort=lambda row: row.kind),
             Column("", name, width=16, flex=1, sort=lambda row: row.name, both_ends=True),
             *(value(index) for index in range(len(self._comparison.versions))),
             Column(

@@ -42,7 +42,7 @@ def status_lines(
         *_differences(status, glyphs),
     ]
     if status.deployment is not None:
-        lines.append(_since(status.deployment, now))
+        lines.append(_since(status.deployment, now, "since" if status.answers else "last"))
     if status.locked_by:
         lines.append(((f"{glyphs['lock']} locked: {status.locked_by}", "warn"),))
     replicas = sorted(status.replicas, key=lambda replica: (-replica.weight, replica.id))
@@ -68,7 +68,8 @@ def _serving(status: EnvironmentStatus, version: Version | None, glyphs: Glyphs)
 
 def _rollback(status: EnvironmentStatus, glyphs: Glyphs) -> Line:
     if status.rollback_to is None:
-        return (("rollback ", "muted"), (status.rollback_note or "no earlier version to go back to", "faint"))
+        why = status.rollback_note or "there is no earlier version to go back to"
+        return (("rollback ", "muted"), (f"not possible: {why}", "faint"))
     expected = f" in about {fmt.duration(status.rollback_seconds)}" if status.rollback_seconds is not None else ""
     note = f"   {status.rollback_note}" if status.rollback_note else ""
     return (
@@ -91,9 +92,9 @@ def _differences(status: EnvironmentStatus, glyphs: Glyphs) -> list[Line]:
     ]
 
 
-def _since(deployment: Deployment, now: float) -> Line:
+def _since(deployment: Deployment, now: float, label: str) -> Line:
     return (
-        ("since ", "muted"),
+        (f"{label} ", "muted"),
         (f"{fmt.when(deployment.at, now)}: {deployment.how} by {deployment.who}", ""),
         (f"   {deployment.strategy}" if deployment.strategy else "", "muted"),
         (f"   {deployment.why}", "muted"),

@@ -316,7 +316,8 @@ class OverviewScreen(PodiumScreen):
         return ((f"{running} up", "muted"), (f" {bad} bad" if bad else "", "bad"))
 
     def _since(self, status: EnvironmentStatus) -> Cell:
-        return ((fmt.age(status.deployment.at, self.podium.clock()) if status.deployment else "", "muted"),)
+        since = status.deployment.at if status.deployment is not None and status.answers else None
+        return ((fmt.age(since, self.podium.clock()), "muted"),)
 
     def _ready(self, status: EnvironmentStatus) -> Cell:
         return (
@@ -390,6 +391,9 @@ class OverviewScreen(PodiumScreen):
                 screen = self.podium.go(target)
                 if current.environment and target in ("environments", "containers"):
                     screen.select(current.environment)
+            else:  # no screen says more: all of it is said here
+                said = f"{current.subject}: {current.words}"
+                self.podium.say(f"{said}; {current.command}" if current.command else said)
 
     def do_logs(self) -> None:
         run = self.context().find(Run)

@@ -91,6 +91,9 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         id="open", keys=("enter",), label="open", help="Open what is under the cursor", group="Here",
         refuse=when.openable, footer=1,
+        on={
+            "compare": Variant(label="only differences", help="Show only what differs, or everything again"),
+        },
     ),
     Action(
         id="mark", keys=("space",), label="mark", help="Mark the version under the cursor, for comparing",

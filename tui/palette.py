@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .protocol import CockpitApp, CockpitScreen
 
 MAX_ENTRIES = 100
+_NAMED = 1000  # added to the score of an action whose name has what was typed
 
 
 class ActionProvider(Provider):
@@ -55,5 +56,7 @@ class ActionProvider(Provider):
         matcher = self.matcher(query)
         for words, note, action_id in self._choices():
             score = matcher.match(f"{words} {note}")
+            if query.strip().lower() in words.lower():  # who types `start` means start, not the stop that mentions it
+                score += _NAMED
             if score > 0:
                 yield Hit(score, Content(words), partial(self._perform, action_id), text=words, help=note)

@@ -248,7 +248,7 @@ class Demo:
             yield DemoEvent(
                 told,
                 f"gate {report.gate}: {report.verdict.value} for v{report.version}{against}",
-                f"{report.rows} rows",
+                f"{report.rows:,} rows",
             )
             for check in report.checks:
                 if check.baseline is not None or check.verdict is not Verdict.PASS:

@@ -221,7 +221,7 @@ class RolloutUnderWay(Frozen):
     @property
     def headline(self) -> str:
         """Returns it with where it comes from and how far it is."""
-        left = "" if self.from_version is None else f" in place of v{self.from_version}"
+        left = "" if self.from_version in (None, self.version) else f" in place of v{self.from_version}"
         return f"{self.how} of v{self.version}{left}: {self.does} (phase {self.phase} of {self.phases})"
 
 
@@ -292,7 +292,7 @@ class EnvironmentStatus(Frozen):
     def answers(self) -> Mapping[int, float]:
         """Returns `traffic`; before anything was seen of it, the version by the ledger with all of it. An environment
         that is stopped or down gives no answers."""
-        if self.traffic or self.serving is None:
+        if self.traffic or self.serving is None or self.stopped is not None:
             return self.traffic
         return {} if self.health.condition in (Condition.STOPPED, Condition.DOWN) else {self.serving: 1.0}
 
@@ -315,6 +315,8 @@ class EnvironmentStatus(Frozen):
         return self._health_of_what_serves(ready)
 
     def _health_of_what_is_stopped(self, stopped: Stopped) -> EnvironmentHealth:
+        if self.rollout is not None:
+            return EnvironmentHealth(Condition.CHANGING, self.rollout.brief)
         if self.locked_by:
             return EnvironmentHealth(Condition.CHANGING, f"changing: {self.locked_by}")
         return EnvironmentHealth(Condition.STOPPED, stopped.words)

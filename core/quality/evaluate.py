@@ -88,7 +88,7 @@ def _bench(asked: _Asked, fetch: Fetch, running: ExitStack, log: Callable[[str],
     """Asks both models, each in a process of its own that ends with `running` at the latest."""
     gate = asked.gate
     data = read_data(asked.project, gate)
-    log(f"{gate.data}: {data.rows} rows")
+    log(f"{gate.data}: {data.rows:,} rows")
     mine = running.enter_context(start(asked.candidate, data, fetch))
     beside = _Champion(asked.opponent, data, fetch, running)
     if have_room_for_two(data):

@@ -91,7 +91,7 @@ def measure(metric: Metric, answers: ModelAnswers) -> float:
     assert metric.sums is not None and metric.combine is not None
     value = float(metric.combine(metric.sums(answers).sum(axis=0)))
     if not math.isfinite(value):
-        raise Unmeasurable(f"{metric.name} is not defined on these {answers.rows} rows")
+        raise Unmeasurable(f"{metric.name} is not defined on these {answers.rows:,} rows")
     return value
 
 
@@ -113,7 +113,7 @@ def check(metric: Metric, answers: ModelAnswers) -> None:
             f"{metric.name} needs probabilities; the model answers with scores outside 0 … 1", hint=PROBABILITIES_HINT
         )
     if answers.binary and metric.ranks and not 0 < float(answers.truth.sum()) < answers.rows:
-        raise Unmeasurable(f"{metric.name} needs both classes; all {answers.rows} rows are of one")
+        raise Unmeasurable(f"{metric.name} needs both classes; all {answers.rows:,} rows are of one")
 
 
 def _kind_of_target(truth: Floats) -> str:

@@ -31,7 +31,7 @@ def to_markdown(report: GateReport) -> str:
     lines = [
         f"# Gate {report.gate}: {report.verdict}",
         "",
-        f"{report.model} version {report.version} against {against}, {report.rows} rows of `{report.data}`, {when}.",
+        f"{report.model} version {report.version} against {against}, {report.rows:,} rows of `{report.data}`, {when}.",
         "",
         "| verdict | check | slice | what was found |",
         "|---|---|---|---|",

@@ -125,6 +125,7 @@ def test_a_good_first_version_passes_with_nobody_to_beat(gate: Callable[..., Gat
     assert report.verdict is Verdict.PASS
     assert report.checks[1].message == "no champion to compare with"
     assert (report.rows, report.champion, report.run_id) == (ROWS, None, 5)
+    assert report.checks[0].message.endswith(" on 3,000 rows")
     assert report.metrics["roc_auc"] > 0.7
     assert {"recall", "log_loss"} <= set(report.metrics)
 

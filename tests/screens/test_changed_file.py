@@ -52,6 +52,19 @@ def test_overview_says_what_is_wrong_with_the_file(cockpit: SeededCockpit) -> No
     drive(make_app(cockpit, screen="overview"), script, size=(160, 40))
 
 
+def test_enter_on_a_need_that_has_no_screen_says_all_of_it(cockpit: SeededCockpit) -> None:
+    file = cockpit.home / "podium.yaml"
+
+    async def script(pilot: Pilot[Any]) -> None:
+        file.write_text(file.read_text().rstrip("\n") + "\npipelnes: {}\n")
+        await until(pilot, lambda: "podium.yaml  " in text(pilot.app), "the need")
+        pilot.app.screen.query_one("#needs").focus()
+        await pilot.press("g", "enter")
+        await until(pilot, lambda: "stays in force; podium validate" in text(pilot.app), "the words and the command")
+
+    drive(make_app(cockpit, screen="overview"), script, size=(80, 24))
+
+
 def test_a_copy_is_told_on_screen(cockpit: SeededCockpit) -> None:
     assert cockpit.project.copy_of == ""
     other = cockpit.home.with_name("a-copy")

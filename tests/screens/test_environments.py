@@ -5,7 +5,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from podium.core.domain.delivery import EnvironmentStatus, Replica, ReplicaState, Stopped
+from podium.core.domain.delivery import (
+    Deployment,
+    DeploymentState,
+    EnvironmentStatus,
+    How,
+    Replica,
+    ReplicaState,
+    RolloutUnderWay,
+    Stopped,
+)
 from podium.core.domain.models import Version
 from podium.screens.environment_lines import status_lines
 from podium.tui.actions import BY_ID
@@ -189,6 +198,20 @@ def test_what_a_person_stopped_says_by_whom_since_when_and_what_can_be_done() ->
     assert refusals(replace(serves, locked_by="bob")) == ("staging is being changed by bob",) * 2
 
 
+def test_what_is_started_after_a_stop_serves_nothing_until_it_answers() -> None:
+    replica = Replica("v3-1", "staging", 3, "v3-1", 4711, ReplicaState.STARTING)
+    status = EnvironmentStatus(
+        "staging", "process", "http://127.0.0.1:5101", False, "", "rolling", 3, 2, None, (replica,),
+        locked_by="anna since 2026-11-28 10:00:00 UTC (start)",
+        stopped=Stopped("staging", 7, "anna", 1_000.0),
+        rollout=RolloutUnderWay(8, How.START, 3, 3, "waiting until they are healthy", 3, 9),
+    )  # fmt: skip
+    assert status.answers == {} and status.health.words == "start v3: waiting until they are healthy"
+    words = ["".join(text for text, _ in line) for line in status_lines(status, Version("m", 3, 0.0), Glyphs(), 1.0)]
+    assert "rollout start of v3: waiting until they are healthy (phase 3 of 9)" in words
+    assert "traffic nothing answers yet" in words
+
+
 @pytest.mark.parametrize("running", [(), (ReplicaState.DEAD,)])
 def test_what_runs_no_more_is_not_said_to_serve(running: tuple[ReplicaState, ...]) -> None:
     """It ended without a person's stop, as the demonstration does; or it crashed."""
@@ -197,9 +220,15 @@ def test_what_runs_no_more_is_not_said_to_serve(running: tuple[ReplicaState, ...
         "staging", "process", "http://127.0.0.1:5101", False, "", "rolling", 3, 2, None, replicas, proxy_alive=False
     )
     assert not status.answers and replace(status, proxy_alive=bool(replicas)).answers == {}
+    status = replace(
+        status,
+        deployment=Deployment(7, "staging", How.DEPLOY, DeploymentState.SUCCEEDED, "m", 3, 2, 1_000.0, "anna"),
+    )
     lines = status_lines(status, Version("m", 3, 0.0), Glyphs(), 1_060.0, watched=False)
     words = ["".join(text for text, _ in line) for line in lines]
     assert any("serves nowhere" in line for line in words)
+    assert any(line.startswith("last ") and line.endswith(": deploy by anna   ") for line in words)
+    assert "rollback not possible: there is no earlier version to go back to" in words
     if running:
         assert any("podium watch --daemon starts the agent, which brings it back" in line for line in words)
 

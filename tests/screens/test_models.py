@@ -43,6 +43,7 @@ def test_marked_versions_are_compared_side_by_side(app: App) -> None:
         await pilot.press("space", "space", "c")
         await until(pilot, lambda: "Compare v3, v4" in text(pilot.app), "the comparison")
         assert "+0.0065" in text(pilot.app) and "rounds" in text(pilot.app)
+        assert "verdict" in text(pilot.app) and "enter only differences" in text(pilot.app).splitlines()[-1]
         await pilot.press("enter")
         await until(pilot, lambda: "rounds" not in text(pilot.app), "only what differs")
         await pilot.press("q")

@@ -11,6 +11,7 @@ import pytest
 from podium.core.domain.attention import Reason
 from podium.core.domain.containers import EngineSnapshot
 from podium.core.domain.watching import AgentStatus
+from podium.core.errors import Refused
 from podium.screens import overview
 from podium.tui.actions import BY_ID
 from podium.tui.application import PodiumApp
@@ -85,6 +86,33 @@ def test_a_pane_that_was_clicked_before_the_data_came_keeps_the_focus(app: Calla
         assert screen.pane.id == "serving"
 
     drive(app(screen="overview"), script)
+
+
+def test_a_refusal_is_read_to_its_end_with_what_to_do(bare: SeededCockpit) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        def refuse(_: Any) -> None:
+            raise Refused(
+                "no version is challenger", hint="name a version: `podium versions` lists those there are, oldest last"
+            )
+
+        pilot.app.screen.carry_out("promote", refuse)  # type: ignore[attr-defined]
+        await until(pilot, lambda: "promote: no version is challenger; name a version" in text(pilot.app), "why not")
+        await until(pilot, lambda: "oldest last" in text(pilot.app), "what to do, on the next line")
+
+    drive(make_app(bare), script, size=(80, 24))
+
+
+def test_nothing_serves_since_a_stop(cockpit: SeededCockpit) -> None:
+    from podium.screens.overview import OverviewScreen
+
+    async def script(pilot: Pilot[Any]) -> None:
+        screen = pilot.app.screen
+        assert isinstance(screen, OverviewScreen)
+        status = screen._environments[-1]
+        assert screen._since(status)[0][0]
+        assert not screen._since(replace(status, proxy_alive=False, replicas=()))[0][0]
+
+    drive(make_app(cockpit), script)
 
 
 @pytest.mark.parametrize("also_protected", [False, True])

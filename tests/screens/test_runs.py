@@ -410,6 +410,19 @@ def test_a_run_that_starts_leaves_the_dialog_alone_that_is_open(cockpit: SeededC
     drive(make_app(cockpit, screen="overview"), script)
 
 
+def test_a_log_that_is_given_more_room_fills_it(cockpit: SeededCockpit) -> None:
+    write_log(cockpit.home / ".podium", 14, "train[depth=8,rate=0.05]", NOW - 60, StepState.RUNNING, rounds=10)
+
+    async def script(pilot: Pilot[Any]) -> None:
+        log = pilot.app.podium_screen.query_one(LogView)  # type: ignore[attr-defined]
+        await pilot.press("l", "G", "k")
+        await until(pilot, lambda: not log.follow and log._top > 0, "a line above the end")
+        await pilot.press("plus")
+        await until(pilot, lambda: "from line 1" in text(pilot.app), "all lines, now that there is room for them")
+
+    drive(make_app(cockpit, screen="runs"), script, size=(80, 24))
+
+
 def test_a_log_is_not_called_empty_before_it_was_read(cockpit: SeededCockpit, monkeypatch: pytest.MonkeyPatch) -> None:
     held: list[tuple[Any, ...]] = []
 
@@ -423,7 +436,9 @@ def test_a_log_is_not_called_empty_before_it_was_read(cockpit: SeededCockpit, mo
             disk.setattr(pilot.app.pool, "submit", slow)
             await pilot.press("tab", "g")
             await until(pilot, lambda: held, "the log is asked for")
-            await until(pilot, lambda: "Log of unit" in text(pilot.app) and "reading …" in text(pilot.app), "it is read")
+            await until(
+                pilot, lambda: "Log of unit" in text(pilot.app) and "reading …" in text(pilot.app), "it is read"
+            )
             assert "written nothing" not in text(pilot.app)
         submit("log", *held[-1])
         await until(pilot, lambda: "19 passed" in text(pilot.app), "what it has")
@@ -447,7 +462,12 @@ def test_operations_and_cells_of_a_matrix_can_be_told_apart(cockpit: SeededCockp
     with Journal.open(cockpit.home / ".podium" / "journal.db") as journal:
         runs = [
             journal.runs.create(
-                kind=kind, name="production", trigger=Trigger.PERSON, who="anna", params={"version": number}, created=NOW
+                kind=kind,
+                name="production",
+                trigger=Trigger.PERSON,
+                who="anna",
+                params={"version": number},
+                created=NOW,
             )
             for kind, number in (("promote", "17"), ("rollback", "16"))
         ]

@@ -1,7 +1,7 @@
-"""A long time of everything at once: `python -m tests.soak [--minutes 60] [--every 60] [--seed N] [--directory DIR]`.
+"""A long time of everything at once: `python -m tests.soak [--minutes 60] [--every 60] [--kill-every 20] [--seed N] [--directory DIR]`.
 
 A project whose agent delivers a push every so many seconds to two replicas, with traffic on them, while somebody kills a
-replica, a worker, a step or the agent every twenty seconds, and `retain:` is a minute or two. At the end no request may
+replica, a worker, a step or the agent every twenty seconds or so, and `retain:` is a minute or two. At the end no request may
 be lost, the processes may have no more memory than after the first third and `.podium/` not much more on the disk, and
 the journal, the audit and what serves are whole. Prints a line a minute; ends with 1 and says what was wrong.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -23,7 +24,6 @@ from .measuring import Minute, judge, look
 from .processes import Killer, leftovers
 from .project import Project
 
-KILL_EVERY = 20.0
 PRUNE_EVERY = 60.0
 
 
@@ -43,16 +43,16 @@ class Soak:
         self.project.podium("watch", "--daemon")
         self.client = Client(self.project.port, self.project.home, rate=40.0, body=self.project.body())
 
-    def go_on(self, seconds: float, every: float) -> None:
+    def go_on(self, seconds: float, every: float, kill_every: float) -> None:
         began = time.monotonic()
-        due = {"push": began, "kill": began + KILL_EVERY, "prune": began + PRUNE_EVERY, "look": began}
+        due = {"push": began, "kill": began + kill_every, "prune": began + PRUNE_EVERY, "look": began}
         while (now := time.monotonic()) - began < seconds:
             if now >= due["push"]:
                 due["push"] = now + every
                 self.project.push()
                 self.pushes += 1
             if now >= due["kill"]:
-                due["kill"] = now + KILL_EVERY
+                due["kill"] = now + kill_every
                 self.killed[self.killer.strike()] += 1
             if now >= due["prune"]:
                 due["prune"] = now + PRUNE_EVERY
@@ -83,16 +83,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="A long time of everything at once.")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--every", type=float, default=60.0, help="seconds between two pushes")
+    parser.add_argument(
+        "--kill-every", type=float, default=20.0, help="seconds between two kills; more where a release is slow"
+    )
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
     parser.add_argument("--directory", type=Path, help="kept, unlike a temporary one")
     options = parser.parse_args()
     scratch = options.directory or Path(tempfile.mkdtemp(prefix="podium-soak-"))
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     print(f"seed {options.seed}, {options.minutes:g} minutes in {scratch}", flush=True)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where whoever starts it ignores SIGINT
+        signal.signal(number, signal.default_int_handler)
     soak = Soak(scratch / "project", options.seed)
     soak.begin()
     try:
-        soak.go_on(60 * options.minutes, options.every)
+        soak.go_on(60 * options.minutes, options.every, options.kill_every)
     finally:
         problems = soak.end()
     for problem in problems:

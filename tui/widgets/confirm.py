@@ -30,7 +30,7 @@ DIALOG_CSS = """
 """
 
 
-KEYS = "tab next  j k scroll  esc cancel"
+KEYS = "tab next  j k scroll  esc close"
 
 
 class Dialog(ModalScreen):

@@ -345,7 +345,7 @@ class LogView(Pane):
     # Drawing
 
     def on_resize(self) -> None:
-        if self.follow:
+        if self.follow or (not self.wrap and self._top > self._last_top):  # no blank lines where there are others
             self._top = self._last_top
         self._redraw()
         if self._loaded:
