@@ -1,4 +1,5 @@
-"""Sends the head and the body of an answer with one write.
+"""What a replica's connections do otherwise than uvicorn's: the head and the body of an answer go with one write, and
+nothing is left of a connection that was reset.
 
 uvicorn writes them one after the other. A replica that is killed in between has sent the head only: the proxy has
 passed it on and can ask no other replica any more. It also saves a system call for each request.
@@ -43,7 +44,7 @@ class OneWrite:
 
 
 def protocol(name: str) -> type[asyncio.Protocol]:
-    """Returns uvicorn's protocol of that name (`httptools` or `h11`) with such a transport."""
+    """Returns uvicorn's protocol of that name (`httptools` or `h11`) with these changes."""
     if name == "httptools":
         from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as Base
     else:
@@ -53,5 +54,11 @@ def protocol(name: str) -> type[asyncio.Protocol]:
     class Protocol(base):
         def connection_made(self, transport: Any) -> None:
             base.connection_made(self, OneWrite(transport, self.loop))
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            # Where the other side reset the connection, uvicorn keeps its keep-alive timer, and with that all of it:
+            # with a time-out of an hour, proxies that reset idle connections would fill the memory.
+            base.connection_lost(self, exc)
+            self._unset_keepalive_if_required()
 
     return Protocol
