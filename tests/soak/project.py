@@ -94,9 +94,10 @@ class Project:
         return found
 
     def disk(self) -> int:
-        """Returns the bytes below `.podium/`."""
+        """Returns the bytes below `.podium/` but those of MLflow's store: nobody but its owner removes a version."""
         total = 0
-        for directory, _, names in os.walk(self.home / ".podium"):
+        for directory, folders, names in os.walk(self.home / ".podium"):
+            folders[:] = [name for name in folders if name != "artifacts"]
             for name in names:
                 try:
                     total += os.lstat(os.path.join(directory, name)).st_blocks * 512
