@@ -74,6 +74,8 @@ class Soak:
             problems.append(f"{seen.failed} of {seen.asked} requests were lost, the last: {seen.failures[-3:]}")
         problems += judge(self.project, self.minutes)
         self.project.podium("watch", "--stop", code=None)
+        for run in self.killer.active():
+            self.project.podium("cancel", str(run), code=None)
         self.project.podium("stop", "-e", "production", "--yes")
         problems += leftovers(self.project.home)
         return problems
@@ -98,6 +100,8 @@ def main() -> int:
     soak.begin()
     try:
         soak.go_on(60 * options.minutes, options.every, options.kill_every)
+    except KeyboardInterrupt:
+        print("interrupted; this is the end of it")
     finally:
         problems = soak.end()
     for problem in problems:

@@ -69,14 +69,17 @@ class Killer:
             self._project.podium("watch", "--daemon", code=None)
             assert time.monotonic() < deadline, "the agent cannot be started"
 
+    def active(self) -> list[int]:
+        """Returns the ids of the runs that are not over."""
+        rows = json.loads(self._project.podium("ps", "--all", "-o", "json"))
+        return [row["id"] for row in rows if row["ended"] is None]
+
     def settled(self) -> list[str]:
         """Waits until no run is active and what serves is healthy; returns what is wrong."""
         deadline = time.monotonic() + scaled(120)
         while True:
             status = self._project.status()
-            active = [
-                row for row in json.loads(self._project.podium("ps", "--all", "-o", "json")) if row["ended"] is None
-            ]
+            active = self.active()
             if not active and status["health"] == "healthy" and not status["differences"]:
                 return []
             if time.monotonic() > deadline:
