@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..domain.delivery import CanaryState, How
 from ..domain.demo import DemoEvent, DemoImages, DemoResult, EventKind
-from ..domain.runs import Run, RunState, StepState
+from ..domain.runs import Run
 from ..errors import RunFailed
 from . import engine
 from .project import DemoRepository, make, possible
@@ -116,9 +116,7 @@ class DockerDemo(Demo):
         serving = self.cockpit.environments.get(ENVIRONMENT).serving
         before = self._counted
         ended = yield from self._push("slow", failing="production")
-        refused = next((step for step in self.cockpit.runs.steps(ended.id) if step.name == "production"), None)
-        if ended.state is not RunState.FAILED or refused is None or refused.state is not StepState.FAILED:
-            raise RunFailed("the canary let the slow model through", hint=f"podium -C {self.directory} show {ended.id}")
+        refused = self._must_fail(ended, "production", "the canary let the slow model through")
         yield DemoEvent(EventKind.BAD, refused.message.partition("\n")[0])
         count = self._settled() - before
         if self.cockpit.environments.get(ENVIRONMENT).serving != serving:

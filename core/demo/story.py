@@ -139,9 +139,7 @@ class Demo:
         yield DemoEvent(EventKind.DONE, f"committed and pushed to main: {subject}", commit[:9])
         run = yield from self._noticed(commit)
         ended = yield from self._follow(run, failing="gate")
-        gate = next((step for step in self.cockpit.runs.steps(ended.id) if step.name == "gate"), None)
-        if ended.state is not RunState.FAILED or gate is None or gate.state is not StepState.FAILED:
-            raise RunFailed("the gate let the worse model through", hint=f"podium -C {self.directory} show {ended.id}")
+        self._must_fail(ended, "gate", "the gate let the worse model through")
         yield from self._verdicts(ended)
         count = self._settled() - before
         yield DemoEvent(EventKind.DONE, f"nothing changed: version {serving} serves on")
@@ -240,6 +238,15 @@ class Demo:
                 f"run {run.id} {run.state.value}{because}", hint=f"podium -C {self.directory} logs {run.id}{name}"
             )
 
+    def _must_fail(self, run: Run, name: str, otherwise: str) -> Step:
+        """Returns the step in which the run failed. Raises RunFailed with the words `otherwise` if it went through, and
+        with its own if it failed elsewhere."""
+        try:
+            return failed_in(run, self.cockpit.runs.steps(run.id), name, otherwise)
+        except RunFailed as error:
+            error.hint = f"podium -C {self.directory} show {run.id}"
+            raise
+
     def _verdicts(self, run: Run) -> Iterator[DemoEvent]:
         """Yields the gate's checks in this run, with their values."""
         for report in self._reports(run):
@@ -322,6 +329,17 @@ class Demo:
         with contextlib.suppress(Exception):
             before.close()
         return self._opened(self.directory)
+
+
+def failed_in(run: Run, steps: Sequence[Step], name: str, otherwise: str) -> Step:
+    """Returns the step of that name, in which the run failed. Raises RunFailed with the words `otherwise` if the step
+    or the run went through, and with the run's own if it ended before that step."""
+    found = next((step for step in steps if step.name == name), None)
+    if run.state is RunState.FAILED and found is not None and found.state is StepState.FAILED:
+        return found
+    through = run.state is RunState.SUCCEEDED or (found is not None and found.state is StepState.SUCCEEDED)
+    because = f": {run.message}" if run.message else ""
+    raise RunFailed(otherwise if through else f"run {run.id} {run.state.value} before {name}{because}")
 
 
 def _end_agent(cockpit: Facade, starting: bool) -> list[str]:

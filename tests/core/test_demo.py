@@ -16,8 +16,9 @@ import pytest
 from podium.core.cockpit import Cockpit
 from podium.core.config import load
 from podium.core.demo import project
+from podium.core.demo.story import failed_in
 from podium.core.demo.traffic import DemoTraffic, TrafficCount
-from podium.core.domain.runs import StepState
+from podium.core.domain.runs import Run, RunState, Step, StepState, Trigger
 from podium.core.errors import Refused, RunFailed
 
 from tests.runner.scale import scaled
@@ -162,3 +163,23 @@ def test_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
     assert not cockpit.runs.active()
     cockpit.close()
     wait_until(lambda: not left_behind(directory), timeout=15, what=f"processes: {left_behind(directory)}")
+
+
+@pytest.mark.parametrize(
+    ("ended", "gate", "words"),
+    [
+        (RunState.FAILED, StepState.FAILED, ""),
+        (RunState.SUCCEEDED, StepState.SUCCEEDED, "the gate let it through"),
+        (RunState.FAILED, StepState.SUCCEEDED, "the gate let it through"),
+        (RunState.FAILED, StepState.SKIPPED, "run 3 failed before gate: step train: exit code 1"),
+        (RunState.CANCELLED, StepState.CANCELLED, "run 3 cancelled before gate: step train: exit code 1"),
+    ],
+)
+def test_a_run_that_ends_elsewhere_than_expected_says_where(ended: RunState, gate: StepState, words: str) -> None:
+    run = Run(3, "pipeline", "release", ended, Trigger.PUSH, "podium watch", 0.0, message="step train: exit code 1")
+    steps = [Step(3, "train", 0, StepState.FAILED), Step(3, "gate", 1, gate)]
+    if not words:
+        assert failed_in(run, steps, "gate", "the gate let it through") is steps[1]
+        return
+    with pytest.raises(RunFailed, match=f"^{words}$"):
+        failed_in(run, steps, "gate", "the gate let it through")
