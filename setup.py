@@ -14,6 +14,7 @@ EXAMPLES = [
     "flights/*.yaml",
     "flights/*.md",
     "flights/*.txt",
+    "flights/*.ini",
     "flights/tests/*.py",
     "flights/container/*",
     "changes/*.patch",
