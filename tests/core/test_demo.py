@@ -183,3 +183,13 @@ def test_a_run_that_ends_elsewhere_than_expected_says_where(ended: RunState, gat
         return
     with pytest.raises(RunFailed, match=f"^{words}$"):
         failed_in(run, steps, "gate", "the gate let it through")
+
+
+def test_its_tests_are_its_own_whatever_lies_around_it(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.pytest.ini_options]\naddopts = "--no-such-option"\n')
+    project.make(tmp_path / "demo").ports.close()
+    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "tests"]
+    done = subprocess.run(
+        command, cwd=tmp_path / "demo", capture_output=True, text=True, timeout=scaled(60), stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
