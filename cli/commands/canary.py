@@ -54,7 +54,7 @@ def _unasked(why: str, output_format: Format) -> ChangeOptions:
 
 def request(cockpit: Cockpit, verb: str, environment: str | None, options: ChangeOptions) -> int:
     """Sends the request `verb` to the running canary and says what state it found it in."""
-    name = environment or cockpit.environments.default()
+    name = cockpit.environments.chosen(environment)
     plan = cockpit.changes.plan(verb, name)
     found = cockpit.environments.canary(name)
     typed = "" if plan.refusal else agree(plan, yes=options.yes, confirm=options.confirm)

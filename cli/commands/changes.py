@@ -126,16 +126,19 @@ def _without_a_run(plan: Plan, options: ChangeOptions, *, force: bool = False) -
 
 
 def _named(cockpit: Cockpit, verb: str, version: str | None, environment: str | None) -> str:
-    if environment is None and (names := list(cockpit.project.config.environments)):
-        raise UsageError("which environment?", hint="\n".join(_spelled(verb, version, name) for name in names))
-    return environment or cockpit.environments.default()  # which says that podium.yaml has none, and shows one
+    if environment is not None:
+        return environment
+    names = list(cockpit.project.config.environments)
+    if not names:
+        return cockpit.environments.default()  # which says so, and shows one
+    raise UsageError("which environment?", hint="\n".join(_spelled(verb, version, name) for name in names))
 
 
 def _change(cockpit: Cockpit, verb: str, version: str | None, environment: str | None, options: RolloutOptions) -> int:
     began = time.monotonic()
     if options.force and not options.why:
         raise UsageError("--force needs a reason", hint=f'{_spelled(verb, version, environment)} --force --why "…"')
-    name = cockpit.project.config.environment(environment or cockpit.environments.default()).name
+    name = cockpit.environments.chosen(environment)
     if verb != "rollback":  # a rollback needs only the ledger, and must not wait for the registry
         refresh(cockpit, offline=False)
     number = cockpit.models.resolve(version).version if version else None

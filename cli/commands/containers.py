@@ -123,7 +123,7 @@ def repair(
       podium repair -e production --yes --confirm production
       podium repair -e staging --restart staging-v3-1 --yes
     """
-    name = environment or cockpit.environments.default()
+    name = cockpit.environments.chosen(environment)
     changes = cockpit.changes
     plan = changes.plan("restart", name, replica=restart) if restart else changes.plan("repair", name)
     if (done := without_a_run(plan, shapes.repair(plan), options.output_format, dry_run=options.dry_run)) is not None:

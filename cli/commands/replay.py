@@ -146,7 +146,7 @@ def replay(
       podium replay -e production --version 4 --since 1h --max-differing 2% -o json
     """
     wanted = limits.limits()
-    name = cockpit.project.config.environment(environment or cockpit.environments.default()).name
+    name = cockpit.environments.chosen(environment)
     refresh(cockpit, offline=False)
     number = cockpit.models.resolve(version).version
     run = cockpit.environments.replay(name, number, wanted, why=options.why)

@@ -36,6 +36,11 @@ class Environments:
         project = self._opened.config
         return status(project, self._opened.journal, project.environment(name))
 
+    def chosen(self, name: str | None) -> str:
+        """Returns the environment that is meant by a name, or by none. An empty name is one: a script's variable that
+        was not set must not change the default environment. Raises NotFound and what `default` does."""
+        return self.default() if name is None else self._opened.config.environment(name).name
+
     def default(self) -> str:
         """Returns the environment to use if none is named: the one that carries `champion`. Raises UsageError if
         that is not exactly one."""

@@ -41,6 +41,16 @@ def test_an_environment_has_to_be_named(call: Call) -> None:
         assert done.code == 2 and "which environment?" in done.err and "staging" in done.err
 
 
+def test_an_empty_name_is_not_the_default_environment(call: Call, journal: Journal) -> None:
+    """`-e "$ENV"` in a script that forgot to set it."""
+    serve(journal, "production")
+    for words in ("rollback", "promote 3", "deploy 3", "stop", "start", "repair", "pause", "abort", "replay"):
+        done = call(*words.split(), "-e", "", "--confirm", "production", *(() if words == "replay" else ("--yes",)))
+        assert done.code in (2, 3), words
+        assert done.code == 2 or "there is no environment ''" in done.err, words
+    assert journal.runs.count() == 0
+
+
 def test_where_there_are_no_environments_that_is_said_and_one_is_shown(call: Call, home: Path) -> None:
     (home / "podium.yaml").write_text("project: small\n")
     for words in ("rollback", "promote", "deploy 3", "stop", "start", "repair", "pause", "abort", "promote --full"):
