@@ -18,6 +18,7 @@ from ..domain.delivery import How
 from ..domain.demo import DemoEvent, DemoResult, EventKind
 from ..domain.models import Version
 from ..domain.runs import Run, RunState, Step, StepState
+from ..domain.text import format as fmt
 from ..domain.verdicts import GateReport, Verdict
 from ..errors import Refused, RunFailed
 from ..preload.client import dismiss
@@ -241,11 +242,8 @@ class Demo:
     def _must_fail(self, run: Run, name: str, otherwise: str) -> Step:
         """Returns the step in which the run failed. Raises RunFailed with the words `otherwise` if it went through, and
         with its own if it failed elsewhere."""
-        try:
-            return failed_in(run, self.cockpit.runs.steps(run.id), name, otherwise)
-        except RunFailed as error:
-            error.hint = f"podium -C {self.directory} show {run.id}"
-            raise
+        hint = f"podium -C {self.directory} show {run.id}"
+        return failed_in(run, self.cockpit.runs.steps(run.id), name, otherwise, hint=hint)
 
     def _verdicts(self, run: Run) -> Iterator[DemoEvent]:
         """Yields the gate's checks in this run, with their values."""
@@ -255,7 +253,7 @@ class Demo:
             yield DemoEvent(
                 told,
                 f"gate {report.gate}: {report.verdict.value} for v{report.version}{against}",
-                f"{report.rows:,} rows",
+                fmt.count(report.rows, "row"),
             )
             for check in report.checks:
                 if check.baseline is not None or check.verdict is not Verdict.PASS:
@@ -295,23 +293,28 @@ class Demo:
         """Stops the traffic, the agent, the runs and the environments; returns what was stopped, in words. An error
         in one does not prevent the others."""
         traffic, self._traffic = self._traffic, None
-        cockpit = self._opened_anew()
-        # The agent before the rest: it would start runs, and bring back what is stopped.
-        jobs: list[Callable[[], Sequence[str]]] = [traffic.stop] if traffic else []
-        if cockpit is not None:
-            jobs += [
-                lambda: _end_agent(cockpit, self._agent_starting),
-                lambda: _end_runs(cockpit),
-                cockpit.environments.stop,
-            ]
         stopped: list[str] = []
         errors: list[Exception] = []
-        for job in jobs:
-            try:
-                stopped += job()
-            except Exception as error:
-                errors.append(error)
+
+        def end(*jobs: Callable[[], Sequence[str]]) -> None:
+            for job in jobs:
+                try:
+                    stopped.extend(job())
+                except Exception as error:
+                    errors.append(error)
+
+        if traffic is not None:
+            end(traffic.stop)
+        try:
+            cockpit = self._opened_anew()
+        except Exception as error:
+            errors.append(error)
+            cockpit = None
         if cockpit is not None:
+            # The agent before the rest: it would start runs, and bring back what is stopped.
+            end(
+                lambda: _end_agent(cockpit, self._agent_starting), lambda: _end_runs(cockpit), cockpit.environments.stop
+            )
             cockpit.close()
             dismiss(self.directory / ".podium")
         if self._changes is not None:
@@ -331,7 +334,7 @@ class Demo:
         return self._opened(self.directory)
 
 
-def failed_in(run: Run, steps: Sequence[Step], name: str, otherwise: str) -> Step:
+def failed_in(run: Run, steps: Sequence[Step], name: str, otherwise: str, *, hint: str = "") -> Step:
     """Returns the step of that name, in which the run failed. Raises RunFailed with the words `otherwise` if the step
     or the run went through, and with the run's own if it ended before that step."""
     found = next((step for step in steps if step.name == name), None)
@@ -339,7 +342,7 @@ def failed_in(run: Run, steps: Sequence[Step], name: str, otherwise: str) -> Ste
         return found
     through = run.state is RunState.SUCCEEDED or (found is not None and found.state is StepState.SUCCEEDED)
     because = f": {run.message}" if run.message else ""
-    raise RunFailed(otherwise if through else f"run {run.id} {run.state.value} before {name}{because}")
+    raise RunFailed(otherwise if through else f"run {run.id} {run.state.value} before {name}{because}", hint=hint)
 
 
 def _end_agent(cockpit: Facade, starting: bool) -> list[str]:

@@ -17,6 +17,7 @@ from ..domain.frozen import Frozen
 from ..errors import RunFailed
 
 _FIRST_ANSWER_TIMEOUT = 40.0  # reading a month of flights takes a few seconds, more while the machine trains
+_LAST_WORDS_TIMEOUT = 5.0  # for errors that are read only after the output has ended
 _COUNT_INTERVAL = 0.25  # seconds between two counts
 _MAX_SECONDS = 3600  # seconds after which the traffic ends by itself, should everything else have been killed
 
@@ -71,8 +72,9 @@ class DemoTraffic:
         self._count = TrafficCount()
         self._lines = 0
         self._errors = ""
-        for read in (self._read, self._read_errors):
-            threading.Thread(target=read, daemon=True).start()
+        self._reading_errors = threading.Thread(target=self._read_errors, daemon=True)
+        for thread in (self._reading_errors, threading.Thread(target=self._read, daemon=True)):
+            thread.start()
 
     def _read(self) -> None:
         for line in self._process.stdout or ():
@@ -84,6 +86,7 @@ class DemoTraffic:
                     )
                     self._lines += 1
                     self._told.notify_all()
+        self._reading_errors.join(_LAST_WORDS_TIMEOUT)  # they say why it ended
         with self._told:
             self._lines = -1
             self._told.notify_all()
