@@ -14,24 +14,24 @@ WORKERS ?= $(shell python3 -c 'import os; print(min(8, 1 + (os.cpu_count() or 1)
 
 setup: $(VENV)/.ready
 
-# uv, found or brought by pip, installs in half of pip's time; it is told what pip is configured with. Where it cannot, pip does it.
+# uv, found or brought by pip, installs in half of pip's time. Where it cannot (an index that only pip reaches), pip does it.
 # Byte code is compiled at installation: without it the cockpit takes four times as long to start.
 define install
-	$(if $(UV),$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV),$(PYTHON) -m venv $(VENV))
-	@$(if $(UV),,$(PIP) uv 2>/dev/null;) \
-	eval "$$($(if $(UV),true,$(PY) -m pip config list | sed -n $(PIP_TO_UV)))"; export UV_INDEX_STRATEGY=unsafe-best-match; \
-	echo "installing .[$(1)] into $(VENV)"; \
-	$(or $(UV),$(VENV)/bin/uv) pip install --quiet --python $(PY) --compile-bytecode --editable ".[$(1)]" || { \
+	$(if $(UV),$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV),$(PYTHON) -m venv $(VENV) && { $(PIP) $(UV_RANGE) 2>/dev/null || true; })
+	@echo "installing .[$(1)] into $(VENV)"
+	@$(if $(UV),,eval "$$($(PIP_SETTINGS))";) $(or $(UV),$(VENV)/bin/uv) pip install --quiet --python $(PY) --compile-bytecode --editable ".[$(1)]" || { \
 	  echo "uv cannot; pip does it, which takes longer" && $(PIP) --editable ".[$(1)]" && { $(PY) -m compileall -q -j 0 $(VENV)/lib || true; }; }
 	$(PY) -m compileall -q core cli tui screens
 	touch $@
 endef
 PIP = $(PY) -m pip install --quiet --disable-pip-version-check --no-compile
-# Lines of `pip config list`, such as global.index-url='…', as assignments of a shell.
-PIP_TO_UV = -e "s/^[^.]*\.index-url=/export UV_DEFAULT_INDEX=/p" -e "s/^[^.]*\.extra-index-url=/export UV_INDEX=/p" \
-  -e "s/^[^.]*\.find-links=/export UV_FIND_LINKS=/p" -e "s/^[^.]*\.no-index=/export UV_NO_INDEX=/p" \
-  -e "s/^[^.]*\.constraint=/export UV_CONSTRAINT=/p" -e "s/^[^.]*\.cert=/export SSL_CERT_FILE=/p" \
-  -e "s/^[^.]*\.trusted-host=/export UV_INSECURE_HOST=/p"
+UV_RANGE = "uv>=0.5,<1"
+# What pip is configured with, in uv's variables: lines such as global.index-url='…', of which those of the environment count most.
+PIP_SETTINGS = $(PY) -m pip config list | sed "s/^:env:/~env/" | LC_ALL=C sort | sed -n -e "s/^[^.]*\.index-url=/export UV_DEFAULT_INDEX=/p" \
+  -e "s/^[^.]*\.extra-index-url=/export UV_INDEX=/p" -e "s/^[^.]*\.find-links=/export UV_FIND_LINKS=/p" \
+  -e "s/^[^.]*\.no-index=/export UV_NO_INDEX=/p" -e "s/^[^.]*\.constraint=/export UV_CONSTRAINT=/p" \
+  -e "s/^[^.]*\.cert=/export SSL_CERT_FILE=/p" -e "s/^[^.]*\.trusted-host=/export UV_INSECURE_HOST=/p"; \
+  echo export UV_INDEX_STRATEGY=unsafe-best-match
 
 $(VENV)/.ready: pyproject.toml setup.py
 	$(call install,dev)

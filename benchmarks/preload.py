@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -48,55 +48,60 @@ def step(state: Path) -> None:
             raise SystemExit("the child did not come from the server")
 
 
-def replicas(
-    state: Path,
-    model: Path,
-    *,
-    preloaded: bool,
-    count: int = 2,
-    look: Callable[[list[int], list[int]], None] | None = None,
-) -> float:
-    """Seconds from the start of `count` replicas until all answer /ping with 200; `look` gets their ports and pids
-    then."""
-    ports = [free_port() for _ in range(count)]
-    pids: list[int] = []
-    plain: list[subprocess.Popen[bytes]] = []
-    started = time.perf_counter()
-    try:
-        with Path(os.devnull).open("r+b") as nothing:
-            for port in ports:
-                made = child(
-                    "podium.core.serving.server",
-                    *("--model", str(model), "--host", "127.0.0.1", "--port", str(port), "--model-name", "m"),
-                    detached=True,
-                )
-                streams = (nothing.fileno(),) * 3
-                if not preloaded:
-                    plain.append(start_plain(made, streams))
-                elif (found := start_detached(state, made, streams)) is not None:
-                    pids.append(found[0])
-                else:
-                    raise SystemExit("the replica did not come from the server")
-        while not all(healthy(port) for port in ports):
-            if time.perf_counter() - started > PATIENCE:
-                raise SystemExit("a replica does not answer")
-            time.sleep(0.02)
-        seconds = time.perf_counter() - started
-        if look is not None:
-            look(ports, pids)
-        return seconds
-    finally:
-        for pid in pids:
+class Replicas:
+    """`count` replicas of a model until the end of `with`; `seconds` passed until all answered /ping with 200."""
+
+    def __init__(self, state: Path, model: Path, count: int, *, preloaded: bool) -> None:
+        self.ports = [free_port() for _ in range(count)]
+        self.pids: list[int] = []
+        self._plain: list[subprocess.Popen[bytes]] = []
+        started = time.perf_counter()
+        try:
+            with Path(os.devnull).open("r+b") as nothing:
+                for port in self.ports:
+                    self._start(state, model, port, (nothing.fileno(),) * 3, preloaded=preloaded)
+            while not all(healthy(port) for port in self.ports):
+                if time.perf_counter() - started > PATIENCE:
+                    raise SystemExit("a replica does not answer")
+                time.sleep(0.02)
+        except BaseException:
+            self.__exit__()
+            raise
+        self.seconds = time.perf_counter() - started
+
+    def _start(self, state: Path, model: Path, port: int, streams: tuple[int, int, int], *, preloaded: bool) -> None:
+        made = child(
+            "podium.core.serving.server",
+            *("--model", str(model), "--host", "127.0.0.1", "--port", str(port), "--model-name", "m"),
+            detached=True,
+        )
+        if not preloaded:
+            self._plain.append(start_plain(made, streams))
+        elif (found := start_detached(state, made, streams)) is not None:
+            self.pids.append(found[0])
+        else:
+            raise SystemExit("the replica did not come from the server")
+
+    def __enter__(self) -> Replicas:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pid in self.pids:
             os.kill(pid, signal.SIGKILL)
-        for process in plain:
+        for process in self._plain:
             process.kill()
             process.wait(PATIENCE)
 
 
-def real(pids: Iterable[int]) -> float:
-    """MiB that processes and their children take; what several share is counted once."""
-    found = {each.pid: each for pid in pids for each in (psutil.Process(pid), *psutil.Process(pid).children(True))}
-    return sum(each.memory_full_info().pss for each in found.values()) / 2**20
+def replicas(state: Path, model: Path, *, preloaded: bool) -> float:
+    """Seconds from the start of two replicas until both answer."""
+    with Replicas(state, model, 2, preloaded=preloaded) as started:
+        return started.seconds
+
+
+def real(processes: Iterable[psutil.Process]) -> float:
+    """MiB that processes take; what several share is counted once."""
+    return sum(each.memory_full_info().pss for each in processes) / 2**20
 
 
 def predict(url: str) -> None:
@@ -109,26 +114,21 @@ def predict(url: str) -> None:
 
 def memory(state: Path, model: Path, count: int) -> float:
     """MiB of the preloading server and `count` of its replicas that have predicted."""
-    taken: list[float] = []
-
-    def look(ports: list[int], pids: list[int]) -> None:
-        for port in ports:
+    with Replicas(state, model, count, preloaded=True) as started:
+        for port in started.ports:
             predict(f"http://127.0.0.1:{port}")
         server = [
-            each.pid
+            each
             for each in psutil.process_iter(["cmdline"])
             if {"podium.core.preload.server", str(state / "preload")} <= {*(each.info["cmdline"] or ())}
         ]
-        taken.append(real([*server, *pids]))
-
-    replicas(state, model, preloaded=True, count=count, look=look)
-    return taken[0]
+        return real([*server, *map(psutil.Process, started.pids)])
 
 
 def memory_of_mlflow(model: Path, log: Path) -> float:
     with mlflow_server(model, "asyncio", log) as server:
         predict(server.url)
-        return real([server.process.pid])
+        return real(server.tree())
 
 
 def main() -> int:

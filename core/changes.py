@@ -39,7 +39,7 @@ def apply(
     word that it asks a person to type.
     """
     ensure_agreed(plan, confirmed=confirmed, why=why, force=force)
-    _ensure_still_open(project, plan)
+    _ensure_unprotected(project, plan)
     if plan.verb in set(CanaryRequest):
         from .delivery.rollout.canary import request
 
@@ -57,17 +57,12 @@ def apply(
     return submit_operation(project, journal, plan.step or plan.verb, plan.target, params=params, who=who, why=why)
 
 
-# What is not about an environment, or asks for no name in a protected one either. `run_plans.py` looks again itself.
-_NEVER_TYPED = RUN_VERBS | {CanaryRequest.PAUSE, CanaryRequest.RESUME, CanaryRequest.ABORT, "prune"}
-
-
-def _ensure_still_open(project: Project, plan: Plan) -> None:
-    """Raises Refused where podium.yaml protects the environment by now, and the plan that was shown knew nothing of
-    that."""
-    config = project.environments.get(plan.target)
-    if config is not None and config.protected and not plan.type_to_confirm and plan.verb not in _NEVER_TYPED:
-        hint = f"look at the plan again: {plan.command}"
-        raise Refused(f"{plan.target} is protected by now: its name has to be typed", hint=hint)
+def _ensure_unprotected(project: Project, plan: Plan) -> None:
+    """Raises Refused where the plan asked for no name, and podium.yaml protects its environment by now."""
+    config = project.environments.get(plan.target) if plan.guarded and not plan.type_to_confirm else None
+    if config is not None and config.protected:
+        message, hint = plan.protected_by_now(plan.target)
+        raise Refused(message, hint=hint)
 
 
 def ensure_agreed(plan: Plan, *, confirmed: str = "", why: str = "", force: bool = False) -> None:

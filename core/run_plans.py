@@ -153,8 +153,8 @@ def apply(project: Project, journal: Journal, plan: Plan, *, who: str, why: str 
     if again.refusal:
         raise Refused(again.refusal, hint=again.hint)
     if again.type_to_confirm not in ("", plan.type_to_confirm):
-        hint = f"look at the plan again: {plan.command}"
-        raise Refused(f"{again.type_to_confirm} is protected by now: its name has to be typed", hint=hint)
+        message, hint = plan.protected_by_now(again.type_to_confirm)
+        raise Refused(message, hint=hint)
     for key, before in {**again.rests_on, **plan.rests_on}.items():
         now = again.rests_on.get(key, "none")
         if now != plan.rests_on.get(key, "none"):

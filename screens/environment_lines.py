@@ -32,9 +32,10 @@ _FLOORS = {"error_rate": 0.05, "cpu": 0.1}
 
 
 def status_lines(
-    status: EnvironmentStatus, version: Version | None, glyphs: Glyphs, now: float, *, watched: bool = True
+    status: EnvironmentStatus, version: Version | None, glyphs: Glyphs, now: float, *, healer: str = ""
 ) -> list[Line]:
-    """`version` is the one that serves, where the registry's snapshot has it; `watched` tells whether an agent runs."""
+    """`version` is the one that serves, where the registry's snapshot has it; `healer` says who brings back what is
+    down, where that is known."""
     lines = [
         _serving(status, version, glyphs),
         *_rollout(status),
@@ -47,7 +48,7 @@ def status_lines(
         lines.append(((f"{glyphs['lock']} locked: {status.locked_by}", "warn"),))
     replicas = sorted(status.replicas, key=lambda replica: (-replica.weight, replica.id))
     lines += [_replica(replica, glyphs, now) for replica in replicas]
-    return [*lines, *_down(status, glyphs, now, watched)]
+    return [*lines, *_down(status, glyphs, now, healer)]
 
 
 def _rollout(status: EnvironmentStatus) -> list[Line]:
@@ -115,7 +116,7 @@ def _replica(replica: Replica, glyphs: Glyphs, now: float) -> Line:
     )
 
 
-def _down(status: EnvironmentStatus, glyphs: Glyphs, now: float, watched: bool) -> list[Line]:
+def _down(status: EnvironmentStatus, glyphs: Glyphs, now: float, healer: str) -> list[Line]:
     """What to know while nothing answers for it."""
     if status.serving is None or status.proxy_alive:
         return []
@@ -124,8 +125,7 @@ def _down(status: EnvironmentStatus, glyphs: Glyphs, now: float, watched: bool) 
         since = f" {fmt.when(by.at, now)}{f' ({by.why})' if by.why else ''}" if by else ""
         words = f"{status.health.words}{since}: start (in the palette) brings v{status.serving} back"
         return [((f"{glyphs['warn']} {words}", "warn"),)]
-    healer = "the agent brings it back" if watched else "podium watch --daemon starts the agent, which brings it back"
-    return [((f"{glyphs['bad']} the proxy is gone; {healer}", "bad"),)]
+    return [((f"{glyphs['bad']} the proxy is gone{f'; {healer}' if healer else ''}", "bad"),)]
 
 
 def signal_lines(series: Mapping[str, Series], width: int, glyphs: Glyphs) -> list[Line]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
+from ..core.domain.attention import who_heals
 from ..core.domain.delivery import CanaryState, Deployment, EnvironmentStatus
 from ..core.domain.models import Version
 from ..core.domain.text import format as fmt
@@ -163,9 +164,8 @@ class EnvironmentsScreen(PodiumScreen):
         versions: tuple[Version, ...] = self.store.value("versions", ())
         serving = next((version for version in versions if version.version == status.serving), None)
         agent: AgentStatus | None = self.store.value("agent")
-        pane.set_lines(
-            status_lines(status, serving, self.glyphs, self.podium.clock(), watched=agent is None or agent.alive)
-        )
+        healer = "" if agent is None else who_heals(agent)
+        pane.set_lines(status_lines(status, serving, self.glyphs, self.podium.clock(), healer=healer))
         series: Mapping[str, Series] = self.store.value(f"signals:{status.name}", {})
         signals.set_notice(("reading …", "faint"))
         width = max(10, min(POINTS, signals.size.width - 37))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
@@ -11,13 +12,14 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
+import psutil
 from podium.core.delivery.host.ports import kept_port
 
 from tests.runner.scale import scaled
@@ -120,3 +122,17 @@ def _ready(files: tuple[object, ...], what: int, seconds: float | None) -> list[
     for file in files:
         poll.register(file, what)  # type: ignore[arg-type]
     return [number for number, _ in poll.poll(None if seconds is None else seconds * 1000)]
+
+
+def processes_of(
+    home: Path, marked: Callable[[Mapping[str, str]], bool] = lambda environment: False
+) -> list[psutil.Process]:
+    """Returns everything that runs for a project, whoever started it: by its directory in the command line, or its mark
+    in the environment variables."""
+    found: list[psutil.Process] = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            belongs = any(str(home) in word for word in process.cmdline()) or marked(process.environ())
+            if belongs and process.status() != psutil.STATUS_ZOMBIE and process.pid != os.getpid():
+                found.append(process)
+    return found

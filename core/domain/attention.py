@@ -82,13 +82,18 @@ def needs(
     return sorted(found, key=lambda need: need.urgency)
 
 
+def who_heals(agent: AgentStatus | None) -> str:
+    """Returns, in words, who brings back what is down."""
+    return "the agent brings it back" if agent is not None and agent.alive else f"start the agent ({WATCH_COMMAND})"
+
+
 def _of_environment(status: EnvironmentStatus, agent: AgentStatus | None, now: float) -> Iterator[Need]:
     name, health = status.name, status.health
     if health.condition is Condition.UNREACHABLE:
         yield Need(0, Reason.ENGINE, name, health.words, environment=name)
     if health.condition is Condition.DOWN:
         watched = agent is not None and agent.alive
-        words = f"{health.words}; " + ("the agent brings it back" if watched else f"start the agent ({WATCH_COMMAND})")
+        words = f"{health.words}; {who_heals(agent)}"
         yield Need(0, Reason.DOWN, name, words, "" if watched else WATCH_COMMAND, environment=name)
     for difference in status.differences:
         yield Need(1, Reason.DIFFERENCE, name, difference.words, f"podium repair -e {name}", environment=name)

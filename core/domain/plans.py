@@ -79,6 +79,9 @@ class Plan(Frozen):
     """Why there is nothing to do; empty if there is something."""
     type_to_confirm: str = ""
     """The word that a person has to type; empty if agreeing is enough."""
+    guarded: bool = False
+    """Whether the target is an environment whose name has to be typed where podium.yaml protects it. It may do so only
+    after the plan was shown."""
     kept_in: str = "ledger"
     """Where the reason that a person gives is kept; empty if none is asked for."""
     expected_seconds: float | None = None
@@ -102,6 +105,11 @@ class Plan(Frozen):
             given = f"{confirmed!r} was given" if confirmed else "its name was not typed"
             return f"{self.type_to_confirm} is protected, and {given} to confirm", self.command_that_agrees
         return None
+
+    def protected_by_now(self, name: str) -> tuple[str, str]:
+        """Returns why a plan that asks for no name is refused where the environment `name` is protected by now, and
+        what to do about it."""
+        return f"{name} is protected by now: its name has to be typed", f"look at the plan again: {self.command}"
 
     @property
     def changes_environment(self) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..domain.frozen import Frozen
 from ..domain.project import Check
+from ..domain.text.format import count
 from ..domain.verdicts import CheckResult, Verdict
 from .bootstrap import MetricDifference, by_chance, differences, holm, smallest_class, spread_of
 from .metrics import Metric, Unmeasurable, measure, named
@@ -61,7 +62,7 @@ def bounds(check: Check, bench: CheckInputs) -> Sequence[CheckResult]:
     if not check.slices:
         value = measure(metric, bench.candidate.answers)
         broken, limit = _broken(check, value)
-        message = f"{value:.4f} is {broken}" if broken else f"{value:.4f} on {bench.data.rows:,} rows"
+        message = f"{value:.4f} is {broken}" if broken else f"{value:.4f} on {count(bench.data.rows, 'row')}"
         return (
             CheckResult(
                 name_of(check),
@@ -109,9 +110,9 @@ def _slice_bounds(check: Check, metric: Metric, bench: CheckInputs, slices: Sequ
         p_values.append(NormalDist().cdf(-distance / spread) if spread > 0 else by_chance(smallest_class(answers)))
     for (one, value, broken, limit), p in zip(judged, holm(p_values), strict=True):
         verdict = Verdict.PASS if not broken else Verdict.FAIL if p < 1 - check.confidence else Verdict.INCONCLUSIVE
-        message = f"{value:.4f} on {one.rows:,} rows" + (f" is {broken}" if broken else "")
+        message = f"{value:.4f} on {count(one.rows, 'row')}" + (f" is {broken}" if broken else "")
         if verdict is Verdict.INCONCLUSIVE:
-            message += f", which {one.rows:,} rows cannot tell from chance (p {p:.2g} after Holm)"
+            message += f", which {count(one.rows, 'row')} cannot tell from chance (p {p:.2g} after Holm)"
         results.append(
             CheckResult(name_of(check), verdict, message, value=value, limit=limit, rows=one.rows, slice=one.name)
         )
@@ -185,7 +186,7 @@ def _difference_words(
     text = f"{value:.4f} is {amount} than champion {bench.champion.version.version}'s {baseline:.4f}"
     text += (
         f" ({check.confidence:.0%} interval {difference.low:+.4f} … {difference.high:+.4f}, margin {check.margin:g},"
-        f" {difference.rows:,} rows)"
+        f" {count(difference.rows, 'row')})"
     )
     if verdict is Verdict.INCONCLUSIVE:
         text += f"; the smallest difference that these rows would show is {difference.detectable:.4f}"
@@ -231,13 +232,15 @@ def _sliced(
             small.append(one.name)
     if not slices:
         raise Unmeasurable(
-            f"no slice by {', '.join(check.slices)} has {check.min_rows:,} rows",
+            f"no slice by {', '.join(check.slices)} has {count(check.min_rows, 'row')}",
             hint="Lower min_rows, or give the gate more data.",
         )
     results = judge_all(slices)
     if small:
         shown = ", ".join(small[:5]) + (" …" if len(small) > 5 else "")
-        message = f"{len(slices)} slices judged; {len(small)} of fewer than {check.min_rows:,} rows were not: {shown}"
+        message = (
+            f"{len(slices)} slices judged; {len(small)} of fewer than {count(check.min_rows, 'row')} were not: {shown}"
+        )
         results.append(CheckResult(name_of(check), Verdict.PASS, message, slice="(small slices)"))
     return results
 

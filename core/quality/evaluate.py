@@ -15,6 +15,7 @@ from types import MappingProxyType
 from ..domain.frozen import Frozen
 from ..domain.models import Version
 from ..domain.project import Check, Gate, Project
+from ..domain.text.format import count
 from ..domain.verdicts import CheckResult, GateReport, Verdict, worst
 from .checks import CheckInputs, bounds, comparison, latency, name_of, schema
 from .metrics import METRICS, ModelAnswers, Unmeasurable, measure
@@ -88,7 +89,7 @@ def _bench(asked: _Asked, fetch: Fetch, running: ExitStack, log: Callable[[str],
     """Asks both models, each in a process of its own that ends with `running` at the latest."""
     gate = asked.gate
     data = read_data(asked.project, gate)
-    log(f"{gate.data}: {data.rows:,} rows")
+    log(f"{gate.data}: {count(data.rows, 'row')}")
     mine = running.enter_context(start(asked.candidate, data, fetch))
     beside = _Champion(asked.opponent, data, fetch, running)
     if have_room_for_two(data):

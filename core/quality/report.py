@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict
 from typing import Any, cast
 
+from ..domain.text.format import count
 from ..domain.verdicts import CheckResult, GateReport, Verdict
 
 
@@ -31,7 +32,8 @@ def to_markdown(report: GateReport) -> str:
     lines = [
         f"# Gate {report.gate}: {report.verdict}",
         "",
-        f"{report.model} version {report.version} against {against}, {report.rows:,} rows of `{report.data}`, {when}.",
+        f"{report.model} version {report.version} against {against}, {count(report.rows, 'row')} of `{report.data}`,"
+        f" {when}.",
         "",
         "| verdict | check | slice | what was found |",
         "|---|---|---|---|",

@@ -4,7 +4,6 @@ from outside that never stops."""
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -27,7 +26,7 @@ from podium.core.registry.files import bring, directory
 from tests.chaos.light import ROOT
 from tests.runner.scale import scaled
 from tests.servers.mlflow import MlflowServer
-from tests.support import free_port, wait_until
+from tests.support import free_port, processes_of, wait_until
 
 CLIENT = ROOT / "tests/servers/client.py"
 ENVIRONMENT = "production"
@@ -237,19 +236,8 @@ class World:
             raise AssertionError(f"not settled after {seconds:g} s: {last[0]}") from None
 
     def processes(self) -> list[psutil.Process]:
-        """Everything that runs for this project, whoever started it: by its directory in the command line, or its
-        mark in the environment."""
-        found: list[psutil.Process] = []
-        for process in psutil.process_iter():
-            try:
-                belongs = any(str(self.home) in word for word in process.cmdline()) or process.environ().get(
-                    "PODIUM_REPLICA", ""
-                ).startswith(f"{self.home}:")
-                if belongs and process.status() != psutil.STATUS_ZOMBIE and process.pid != os.getpid():
-                    found.append(process)
-            except (psutil.Error, OSError):
-                continue
-        return found
+        """Returns everything that runs for this project, its replicas by their mark too."""
+        return processes_of(self.home, lambda found: found.get("PODIUM_REPLICA", "").startswith(f"{self.home}:"))
 
     def evidence(self) -> str:
         """The journal's state and what runs: for the message of a failing test."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from podium.core.cockpit import demonstration
 
 from tests.runner.scale import scaled
-from tests.support import wait_until
+from tests.support import processes_of, wait_until
 from tests.tui.terminal import Terminal
 
 
@@ -83,13 +84,8 @@ def test_what_was_started_is_stopped_though_the_cockpit_is_broken(tmp_path: Path
 
 
 def _mentioned(directory: Path) -> list[str]:
-    found = []
-    for process in Path("/proc").iterdir():
-        if process.name.isdecimal() and int(process.name) != os.getpid():
-            try:
-                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue
-            if str(directory) in command:
-                found.append(command)
+    found: list[str] = []
+    for process in processes_of(directory):
+        with contextlib.suppress(psutil.Error):
+            found.append(" ".join(process.cmdline()))
     return found

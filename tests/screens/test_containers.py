@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 
 from tests.tui.driving import drive, make_app, settled, text, until
 from tests.tui.seed import NOW, SeededCockpit, empty
-from tests.tui.seed_containers import ON_DOCKER, seed_containers, trouble, unreachable
+from tests.tui.seed_containers import ON_DOCKER, seed_containers, seen_long_ago, trouble, unreachable
 
 
 def lines_of(app: Any, start: str) -> list[str]:
@@ -179,10 +179,7 @@ def test_an_engine_that_cannot_be_reached_says_since_when_and_what_is_old(docked
 def test_without_an_agent_it_says_as_of_when(docked: SeededCockpit) -> None:
     docked.looks = False
     docked.agent_status = AgentStatus(False, 4242, "build-1", "anna", NOW - 86_400, NOW - 400)
-    for name in ("staging", "production"):
-        snapshot = docked.journal.snapshots.get(name)
-        assert snapshot is not None
-        docked.journal.snapshots.put(replace(snapshot, at=NOW - 600))
+    seen_long_ago(docked)
 
     async def script(pilot: Pilot[Any]) -> None:
         assert "as of 10:03:20: no agent looks at the engines; podium watch --daemon starts one, r looks once" in text(
@@ -202,10 +199,7 @@ def test_without_an_agent_it_says_as_of_when(docked: SeededCockpit) -> None:
 
 def test_where_nobody_looks_coming_here_is_a_look(docked: SeededCockpit) -> None:
     docked.agent_status = AgentStatus(False)
-    for name in ("staging", "production"):
-        snapshot = docked.journal.snapshots.get(name)
-        assert snapshot is not None
-        docked.journal.snapshots.put(replace(snapshot, at=NOW - 600))
+    seen_long_ago(docked)
 
     async def script(pilot: Pilot[Any]) -> None:
         await pilot.press("5")

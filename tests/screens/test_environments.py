@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from podium.core.domain.attention import who_heals
 from podium.core.domain.delivery import (
     Deployment,
     DeploymentState,
@@ -224,13 +225,13 @@ def test_what_runs_no_more_is_not_said_to_serve(running: tuple[ReplicaState, ...
         status,
         deployment=Deployment(7, "staging", How.DEPLOY, DeploymentState.SUCCEEDED, "m", 3, 2, 1_000.0, "anna"),
     )
-    lines = status_lines(status, Version("m", 3, 0.0), Glyphs(), 1_060.0, watched=False)
+    lines = status_lines(status, Version("m", 3, 0.0), Glyphs(), 1_060.0, healer=who_heals(None))
     words = ["".join(text for text, _ in line) for line in lines]
     assert any("serves nowhere" in line for line in words)
     assert any(line.startswith("last ") and line.endswith(": deploy by anna   ") for line in words)
     assert "rollback not possible: there is no earlier version to go back to" in words
     if running:
-        assert any("podium watch --daemon starts the agent, which brings it back" in line for line in words)
+        assert any("the proxy is gone; start the agent (podium watch --daemon)" in line for line in words)
 
 
 @pytest.mark.parametrize("screen", ["overview", "environments"])

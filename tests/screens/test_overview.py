@@ -18,7 +18,8 @@ from podium.tui.application import PodiumApp
 from textual.pilot import Pilot
 
 from tests.tui.driving import drive, make_app, settled, text, until
-from tests.tui.seed import NOW, SeededCockpit
+from tests.tui.seed import SeededCockpit
+from tests.tui.seed_containers import seen_long_ago
 
 
 def test_every_reason_has_its_mark_and_names_actions_and_screens_that_there_are() -> None:
@@ -148,10 +149,7 @@ def test_what_is_promoted_follows_no_cursor_of_another_pane(cockpit: SeededCockp
 def test_containers_are_counted_as_the_containers_screen_counts_them(docked: SeededCockpit) -> None:
     """Without an agent what was seen long ago counts for nothing, and a look of one's own counts on both screens."""
     docked.agent_status = AgentStatus(False)
-    for name in ("staging", "production"):
-        snapshot = docked.journal.snapshots.get(name)
-        assert snapshot is not None
-        docked.journal.snapshots.put(replace(snapshot, at=NOW - 600))
+    seen_long_ago(docked)
     looked = docked.containers.look
 
     def fewer(environment: str) -> EngineSnapshot | None:

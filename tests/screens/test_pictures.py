@@ -3,7 +3,6 @@ was meant; look at them."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from podium.tui.application import PodiumApp
 
 from tests.tui.driving import make_app, settled, until
 from tests.tui.seed import NOW, SeededCockpit, empty
-from tests.tui.seed_containers import ON_DOCKER, canary, trouble, unreachable
+from tests.tui.seed_containers import ON_DOCKER, canary, seen_long_ago, trouble, unreachable
 
 SIZES = {"small": (80, 24), "middle": (120, 40), "large": (200, 50)}
 
@@ -76,10 +75,7 @@ def test_broken_project(snap_compare: Any, cockpit: SeededCockpit) -> None:
 def unwatched(cockpit: SeededCockpit) -> None:
     cockpit.looks = False
     cockpit.agent_status = AgentStatus(False, 4242, "build-1", "anna", NOW - 86_400, NOW - 400)
-    for name in ("staging", "production"):
-        snapshot = cockpit.journal.snapshots.get(name)
-        assert snapshot is not None
-        cockpit.journal.snapshots.put(replace(snapshot, at=NOW - 600))
+    seen_long_ago(cockpit)
 
 
 # Containers and canaries: every state, at the smallest size and at a common one.

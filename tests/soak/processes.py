@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import random
 import time
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from tests.runner.scale import scaled
+from tests.support import processes_of
 
 from .project import ENVIRONMENT, Project
 
@@ -20,16 +21,12 @@ KINDS = ("replica", "worker", "step", "agent")
 
 def of(home: Path) -> Iterator[tuple[str, psutil.Process]]:
     """Yields (what it is, process) for every process of the project."""
-    text = str(home)
-    for process in psutil.process_iter(["cmdline", "pid", "environ"]):
-        words = process.info["cmdline"] or []
-        line = " ".join(words)
-        mine = text in line or (process.info["environ"] or {}).get("PODIUM_HOME") == text
-        if mine and process.pid != os.getpid():
-            yield _kind(line, process), process
+    for process in processes_of(home, lambda found: found.get("PODIUM_HOME") == str(home)):
+        with contextlib.suppress(psutil.Error):
+            yield _kind(" ".join(process.cmdline())), process
 
 
-def _kind(line: str, process: psutil.Process) -> str:
+def _kind(line: str) -> str:
     for word, kind in (
         ("core.triggers.agent", "agent"),
         ("core.serving", "replica"),

@@ -272,3 +272,11 @@ def unreachable(cockpit: SeededCockpit, *, now: float = NOW) -> None:
     cockpit.journal.snapshots.put(
         replace(snapshot, at=now - 95, message="the line to serving-1 is cut: Connection timed out")
     )
+
+
+def seen_long_ago(cockpit: SeededCockpit, *, now: float = NOW) -> None:
+    """Nobody has looked at the engines for ten minutes."""
+    for name in ("staging", "production"):
+        snapshot = cockpit.journal.snapshots.get(name)
+        assert snapshot is not None
+        cockpit.journal.snapshots.put(replace(snapshot, at=now - 600))

@@ -55,7 +55,7 @@ def planned(environment: Environment, now: CanaryStatus, request: CanaryRequest)
     """Returns the plan for a canary that stands like this."""
     target, kind = environment.name, _KINDS[request]
     # Whoever sends a canary back must not be held up; whoever gives it all traffic unjudged must mean it.
-    typed = target if environment.protected and request is CanaryRequest.FULL else ""
+    guarded = request is CanaryRequest.FULL
     return Plan(
         target=target,
         verb=request.value,
@@ -66,7 +66,8 @@ def planned(environment: Environment, now: CanaryStatus, request: CanaryRequest)
         warnings=_warnings(now, request),
         refusal=now.why_not(request),
         hint=f"podium {'promote --full' if now.state is CanaryState.RUNNING else 'resume'} -e {shlex.quote(target)}",
-        type_to_confirm=typed,
+        type_to_confirm=target if guarded and environment.protected else "",
+        guarded=guarded,
         kept_in="audit",
     )
 

@@ -69,6 +69,7 @@ def plan(
         refusal=refusal,
         overridable=overridable,
         type_to_confirm=environment if config.protected else "",
+        guarded=True,
         expected_seconds=_expected(runtime, how, number, past),
         versions=VersionChange(
             project.mlflow.model, number, past.answering, candidate, _baseline(registry, past.serving)

@@ -54,6 +54,7 @@ def plan_stop(project: Project, journal: Journal, target: str) -> Plan:
         refusal=locked(journal, target),
         nothing_to_do=_nothing(runtime),
         type_to_confirm=target if environment.protected else "",
+        guarded=True,
         kept_in="journal",
         expected_seconds=_SECONDS,
         rests_on=ledger_state(journal, target),
