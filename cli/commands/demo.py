@@ -222,6 +222,7 @@ def _summary(results: list[DemoResult], output_format: Format) -> None:
             "seconds": None if each.seconds is None else round(each.seconds, 3),
             "requests": each.requests,
             "lost": each.lost,
+            "reasons": dict(each.reasons),
         }
         for each in results
     )

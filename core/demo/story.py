@@ -175,9 +175,7 @@ class Demo:
         self._must_succeed(ended)
         count = self._settled() - before
         yield _traffic_event(f"{verb} to version {version}: traffic moved", count, moved)
-        self.results.append(
-            DemoResult(f"{verb} to version {version}", f"v{version} serves", moved, count.sent, count.failed)
-        )
+        self.results.append(_counted(f"{verb} to version {version}", f"v{version} serves", moved, count))
 
     # What the chapters share
 
@@ -285,9 +283,7 @@ class Demo:
 
     def _result(self, what: str, outcome: str, run: Run, count: TrafficCount | None = None) -> None:
         seconds = run.ended - run.started if run.ended is not None and run.started is not None else None
-        self.results.append(
-            DemoResult(what, outcome, seconds, count.sent if count else None, count.failed if count else None)
-        )
+        self.results.append(_counted(what, outcome, seconds, count) if count else DemoResult(what, outcome, seconds))
 
     def stop(self) -> list[str]:
         """Stops the traffic, the agent, the runs and the environments; returns what was stopped, in words. An error
@@ -380,6 +376,10 @@ def _step_event(step: Step, failing: str) -> DemoEvent:
         return DemoEvent(EventKind.DONE, step.name, detail, seconds)
     detail = "as it should" if step.name == failing else step.message.partition("\n")[0]
     return DemoEvent(EventKind.BAD, f"{step.name} {step.state.value}", detail, seconds)
+
+
+def _counted(what: str, outcome: str, seconds: float | None, count: TrafficCount) -> DemoResult:
+    return DemoResult(what, outcome, seconds, count.sent, count.failed, count.failures)
 
 
 def _traffic_event(text: str, count: TrafficCount, seconds: float | None = None) -> DemoEvent:

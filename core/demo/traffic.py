@@ -19,6 +19,7 @@ from ..errors import RunFailed
 _FIRST_ANSWER_TIMEOUT = 40.0  # reading a month of flights takes a few seconds, more while the machine trains
 _LAST_WORDS_TIMEOUT = 5.0  # for errors that are read only after the output has ended
 _COUNT_INTERVAL = 0.25  # seconds between two counts
+_REQUEST_TIMEOUT = 30.0  # a slow answer is for the canary to judge, it is not a lost one
 _MAX_SECONDS = 3600  # seconds after which the traffic ends by itself, should everything else have been killed
 
 
@@ -56,6 +57,8 @@ class DemoTraffic:
             f"{rate:g}",
             "--seconds",
             str(_MAX_SECONDS),
+            "--timeout",
+            f"{_REQUEST_TIMEOUT:g}",
             "--progress",
             str(_COUNT_INTERVAL),
         ]

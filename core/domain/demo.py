@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import field
 from enum import StrEnum
 
 from .frozen import Frozen
@@ -26,14 +28,17 @@ class DemoEvent(Frozen):
 
 
 class DemoResult(Frozen):
-    """One line of the summary. `requests` is how many were answered meanwhile and `lost` how many were not, if
-    traffic was running."""
+    """One line of the summary."""
 
     what: str
     outcome: str
     seconds: float | None = None
     requests: int | None = None
+    """Requests that were sent meanwhile; None without traffic."""
     lost: int | None = None
+    """Those of them that had no answer but an error; None without traffic."""
+    reasons: Mapping[str, int] = field(default_factory=dict[str, int])
+    """The lost ones by what went wrong."""
 
 
 class DemoImages(Frozen):

@@ -54,7 +54,7 @@ class Traffic:
 class Client:
     """The process that asks all the time; `look()` any time."""
 
-    def __init__(self, port: int, directory: Path, *, rate: float = 150.0, body: str = "") -> None:
+    def __init__(self, port: int, directory: Path, *, rate: float = 60.0, body: str = "") -> None:
         self._report = (
             directory.parent / f"client-of-{directory.name}.json"
         )  # not below it: what names the directory is taken for its own
@@ -149,7 +149,7 @@ class World:
 
     # What is done
 
-    def client(self, *, rate: float = 150.0) -> Client:
+    def client(self, *, rate: float = 60.0) -> Client:
         """It asks until it is closed, or the world is."""
         self.clients.append(Client(self.port, self.home, rate=rate))
         return self.clients[-1]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from podium.core.beneath import LinkRefused
+from podium.core.beneath import Directory, LinkRefused
 from podium.core.domain.runs import RunState
 from podium.core.engine.cache import Cache
 from podium.core.engine.graph import PlannedStep, build
@@ -154,6 +154,37 @@ def test_nothing_is_restored_through_a_link(box: Box, path: str, target: str) ->
         with pytest.raises(LinkRefused, match=f"'{path}' is a link to"):
             box.restore()
     assert box.host_is_untouched()
+
+
+@pytest.mark.parametrize("path", ["out", "out/deeper"])
+def test_nothing_is_moved_aside_through_a_link(box: Box, path: str) -> None:
+    """One that a race has brought there, say."""
+    box.write("out/deeper/y")
+    box.keep()
+    box.write("out/deeper/y", "changed")
+    aside = box.host / "aside" / path
+    aside.parent.mkdir(parents=True)
+    aside.symlink_to(box.host / "home/.ssh")
+    with pytest.raises(LinkRefused, match=f"'{path}' is a link to"):
+        box.restore()
+    aside.unlink()
+    shutil.rmtree(box.host / "aside")
+    assert box.host_is_untouched() and (box.root / "out/deeper/y").read_text() == "changed"
+
+
+def test_a_link_that_took_a_files_place_is_not_moved_aside(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It came after the look that found a file of a person there."""
+    box.keep()
+    box.write("out/x", "changed")
+    parted = Directory.remove_empty
+
+    def swapped(directory: Directory, name: str) -> bool:
+        replace(box, "out/x", "{host}/home/.ssh")
+        return parted(directory, name)
+
+    monkeypatch.setattr(Directory, "remove_empty", swapped)
+    box.restore()
+    assert (box.root / "out/x").read_text() == "made" and not list((box.host / "aside").rglob("x"))
 
 
 def test_what_stands_in_the_way_inside_of_the_project_makes_way(box: Box) -> None:

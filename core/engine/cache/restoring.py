@@ -80,10 +80,16 @@ class Restorer:
                 self._move_aside(parent, name, place.in_project(inner))
 
     def _move_aside(self, parent: Directory, name: str, shown: str) -> None:
-        target = self.aside / shown
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with Directory.open(target.parent) as into:
-            move(parent, name, into, target.name)
+        """Moves what has that name aside. It may be a link by now: nobody's work, and a
+        way out for whatever would be moved below it later."""
+        self.aside.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with Directory.open(self.aside) as aside:
+            above, new = aside.parent(shown, make=True, links=False)
+            with above:
+                move(parent, name, above, new)
+                if stat.S_ISLNK(above.status(new).st_mode):
+                    above.remove(new)
+                    return
         self.moved += 1
 
     def _clear_parents(self, top: Directory, place: OutputLocation, inner: str) -> None:
