@@ -80,8 +80,8 @@ class Restorer:
                 self._move_aside(parent, name, place.in_project(inner))
 
     def _move_aside(self, parent: Directory, name: str, shown: str) -> None:
-        """Moves what has that name aside. It may be a link by now: nobody's work, and a
-        way out for whatever would be moved below it later."""
+        """Moves what has that name aside. It may be a link by now: nobody's work, and a way out for whatever would be
+        moved below it later."""
         self.aside.mkdir(mode=0o700, parents=True, exist_ok=True)
         with Directory.open(self.aside) as aside:
             above, new = aside.parent(shown, make=True, links=False)
