@@ -3,13 +3,14 @@ it finds."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 from ..domain.project import Project
-from ..errors import ConfigError, Problem, UsageError
+from ..errors import ConfigError, Problem
 from ..priority import LOWEST
 from . import build, source
 from .idle import idle
@@ -17,6 +18,8 @@ from .reader import MAX_PROBLEMS, Reader, Record, shorten
 from .references import check
 from .source import YamlNode
 from .table import PROJECT
+
+_NICE = re.compile(r"[0-9]{1,2}")
 
 
 def load_project(path: Path, root: Path, home: Path, environ: Mapping[str, str]) -> Project:
@@ -31,20 +34,23 @@ def from_text(text: str, name: str, root: Path, home: Path, environ: Mapping[str
     record = read(node, reader)
     found = build.project(record, root, home, tuple(dict.fromkeys(reader.secrets)))
     check(record, found, reader)
+    nice = _nice(reader, found.nice)
     if reader.problems:
         raise ConfigError(_in_order(reader.problems, name))
-    nice = _nice(environ, found.nice)
     return replace(found, nice=nice, idle=idle(record, found), digest=sha256(text.encode()).hexdigest())
 
 
-def _nice(environ: Mapping[str, str], written: int) -> int:
-    """Returns the nice value of steps: what the machine says that they run on (PODIUM_NICE) goes before the file."""
-    given = environ.get("PODIUM_NICE", "").strip()
+def _nice(reader: Reader, written: int) -> int:
+    """Returns the nice value of steps: what the machine says that they run on (PODIUM_NICE) goes before the file. A
+    problem of the reader where that is none, as with every other variable that cannot be used."""
+    given = reader.environ.get("PODIUM_NICE", "").strip()
     if not given:
         return written
-    if not (given.isascii() and given.isdecimal() and int(given) <= LOWEST):
-        raise UsageError(f"PODIUM_NICE is {shorten(given)!r}, not a number from 0 to {LOWEST}", hint="unset it")
-    return int(given)
+    if _NICE.fullmatch(given) and int(given) <= LOWEST:
+        return int(given)
+    message = f"the variable PODIUM_NICE is {shorten(given)!r}, not a number from 0 to {LOWEST}"
+    reader.problems.append(Problem(reader.file, 0, 0, "nice", message, "unset PODIUM_NICE"))
+    return written
 
 
 def read(node: YamlNode, reader: Reader) -> Record:

@@ -175,7 +175,7 @@ class Demo:
         self._must_succeed(ended)
         count = self._settled() - before
         yield _traffic_event(f"{verb} to version {version}: traffic moved", count, moved)
-        self.results.append(_counted(f"{verb} to version {version}", f"v{version} serves", moved, count))
+        self.results.append(_under_traffic(f"{verb} to version {version}", f"v{version} serves", moved, count))
 
     # What the chapters share
 
@@ -283,7 +283,9 @@ class Demo:
 
     def _result(self, what: str, outcome: str, run: Run, count: TrafficCount | None = None) -> None:
         seconds = run.ended - run.started if run.ended is not None and run.started is not None else None
-        self.results.append(_counted(what, outcome, seconds, count) if count else DemoResult(what, outcome, seconds))
+        self.results.append(
+            _under_traffic(what, outcome, seconds, count) if count else DemoResult(what, outcome, seconds)
+        )
 
     def stop(self) -> list[str]:
         """Stops the traffic, the agent, the runs and the environments; returns what was stopped, in words. An error
@@ -378,7 +380,7 @@ def _step_event(step: Step, failing: str) -> DemoEvent:
     return DemoEvent(EventKind.BAD, f"{step.name} {step.state.value}", detail, seconds)
 
 
-def _counted(what: str, outcome: str, seconds: float | None, count: TrafficCount) -> DemoResult:
+def _under_traffic(what: str, outcome: str, seconds: float | None, count: TrafficCount) -> DemoResult:
     return DemoResult(what, outcome, seconds, count.sent, count.failed, count.failures)
 
 

@@ -16,8 +16,10 @@ import pytest
 from podium.core.cockpit import Cockpit
 from podium.core.config import load
 from podium.core.demo import project
-from podium.core.demo.story import failed_in
+from podium.core.demo.docker_story import DockerDemo
+from podium.core.demo.story import Demo, failed_in
 from podium.core.demo.traffic import DemoTraffic, TrafficCount
+from podium.core.domain.demo import DemoImages
 from podium.core.domain.runs import Run, RunState, Step, StepState, Trigger
 from podium.core.errors import Refused, RunFailed
 
@@ -39,6 +41,18 @@ def test_the_project_is_committed_and_clean(made: project.DemoRepository) -> Non
     assert not [
         name for name in files if name.startswith(("mlruns", "data/", ".podium")) or name.endswith((".db", ".pyc"))
     ]
+
+
+@pytest.mark.parametrize("docker", [False, True])
+def test_its_steps_do_not_wait_for_what_else_a_machine_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, docker: bool
+) -> None:
+    monkeypatch.delenv("PODIUM_NICE", raising=False)
+    assert load(project.examples() / project.EXAMPLE).nice == 10, "the example's own"
+    demo = DockerDemo(tmp_path / "demo", Cockpit, DemoImages()) if docker else Demo(tmp_path / "demo", Cockpit)
+    made = demo._make()
+    made.ports.close()
+    assert load(made.directory).nice == 0
 
 
 @pytest.mark.parametrize("second", ["worse", "slow"])

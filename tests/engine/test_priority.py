@@ -19,7 +19,7 @@ from podium.core.domain.runs import RunState, StepState
 from podium.core.engine.executors.container.create import EngineFacts, host
 from podium.core.engine.executors.container.spec import ContainerStepSpec
 from podium.core.engine.executors.container.supervisor import _about_weights  # pyright: ignore[reportPrivateUsage]
-from podium.core.errors import UsageError
+from podium.core.errors import ConfigError
 from podium.core.preload.fingerprint import fingerprint, fingerprints
 
 from tests.engine.lab import Lab
@@ -89,9 +89,9 @@ def test_the_machine_goes_before_the_file(lab: Lab, monkeypatch: pytest.MonkeyPa
     for given, wanted in (("3", 3), ("19", 19), ("", 10), (" 0 ", 0)):
         monkeypatch.setenv("PODIUM_NICE", given)
         assert lab.project.nice == wanted
-    for given in ("20", "-1", "high", "1.5", "²"):
+    for given in ("20", "-1", "high", "1.5", "²", "9" * 5000):
         monkeypatch.setenv("PODIUM_NICE", given)
-        with pytest.raises(UsageError, match=r"PODIUM_NICE is '.*', not a number from 0 to 19"):
+        with pytest.raises(ConfigError, match=r"PODIUM_NICE is '.*', not a number from 0 to 19"):
             lab.project.nice  # noqa: B018 - reading it loads the file
 
 

@@ -16,8 +16,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tests.chaos.world import Client
@@ -78,26 +76,17 @@ class Soak:
         if seen.failed:
             problems.append(f"{seen.failed} of {seen.asked} requests were lost, the last: {seen.failures[-3:]}")
         problems += judge(self.project, self.minutes)
-        self.stop()
+        self.stop(code=0)
         return problems + leftovers(self.project.home)
 
-    def stop(self) -> None:
-        """Ends what was started, as far as that got."""
+    def stop(self, *, code: int | None = None) -> None:
+        """Ends what was started, as far as that got; with `code`, stopping the environment has to end with it."""
         if self.client is not None:
             self.client.close()
         self.project.podium("watch", "--stop", code=None)
         for run in self.killer.active():
             self.project.podium("cancel", str(run), code=None)
-        self.project.podium("stop", "-e", "production", "--yes", code=None)
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Lets an interrupt end what is done in it, and nothing more."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        print("interrupted; this is the end of it")
+        self.project.podium("stop", "-e", "production", "--yes", code=code)
 
 
 def main() -> int:
@@ -118,8 +107,10 @@ def main() -> int:
     soak = Soak(scratch / "project", options.seed)
     try:
         soak.begin()
-        with interruptible():
+        try:
             soak.go_on(60 * options.minutes, options.every, options.kill_every)
+        except KeyboardInterrupt:
+            print("interrupted; this is the end of it")
         problems = soak.end()
     except BaseException:
         soak.stop()

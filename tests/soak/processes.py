@@ -49,10 +49,10 @@ class Killer:
         self._dice = dice
 
     def strike(self) -> str:
-        """Returns what was killed; empty if nothing of the kind was there."""
+        """Returns what was killed; empty if nothing of the kind was there, or only the last replica that answers."""
         kind = self._dice.choice(KINDS)
         if kind == "replica" and not self._another_ready():
-            return ""  # the last one that answers: what it was asked would be lost to everybody
+            return ""  # what it was asked would be lost to everybody
         there = [process for found, process in of(self._project.home) if found == kind]
         if not there:
             return ""
