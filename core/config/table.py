@@ -72,6 +72,16 @@ DOCKER = Section(
     ),
 )
 
+TELL = Section(
+    "tell",
+    (
+        Key("statuses", Flag(), "statuses of commits: each pipeline and each gate (true)"),
+        Key("deployments", Flag(), "deployments of environments (true)"),
+        Key("comment", Flag(), "the comparison with the champion, as one comment of the pull request (true)"),
+        Key("releases", Flag(), "a release with notes for each promoted version; needs git.tags (false)"),
+    ),
+)
+
 HOST = Section(
     "host",
     (
@@ -79,6 +89,7 @@ HOST = Section(
         Key("repo", Text(), "owner/name on the host", required=True),
         Key("token", Text(), "access token; take it from the environment: ${GITHUB_TOKEN}"),
         Key("url", Text(pattern=r"https?://\S+", what="an http(s) address"), "address of a host of your own"),
+        Key("tell", TELL, "what the host is told"),
     ),
 )
 
@@ -87,6 +98,7 @@ GIT = Section(
     (
         Key("branch", _branch, "the branch that releases come from (main)"),
         Key("host", HOST, "where the repository is hosted"),
+        Key("tags", Flag(), "record versions and promotions as tags of the repository (false)"),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""What a Git host has: CI runs with their jobs and logs, pull requests, commit statuses, deployments. Every text in here
+"""What a Git host has: CI runs with their jobs and logs, pull requests, commit statuses, deployments. Every text here
 comes from outside, and is untrusted. The words are those of GitHub, whatever the host calls them: a pull request is
 GitLab's merge request, a CI run its pipeline."""
 
