@@ -98,6 +98,11 @@ class Credentials:
         return cls(origin_of(url), f"Bearer {token}")
 
     @classmethod
+    def token(cls, url: str, token: str) -> Credentials:
+        """Returns them as Gitea's own tokens are sent."""
+        return cls(origin_of(url), f"token {token}")
+
+    @classmethod
     def in_address(cls, url: str) -> Credentials | None:
         """Returns those that stand in the address itself (`https://anna:secret@host`); None where none do."""
         with suppress(ValueError):

@@ -113,9 +113,9 @@ TABLE: dict[PluginKind, dict[str, Plugin]] = {
     "checks": {"replay": Plugin("podium.core.delivery.replay.replay_step:gate_check")},
     "hosts": {
         "github": Plugin("podium.core.scm.hosts.github.host:GitHubHost"),
-        "gitlab": Plugin(),
-        "gitea": Plugin(),
-        "git": Plugin(),
+        "gitlab": Plugin("podium.core.scm.hosts.gitlab.host:GitLabHost"),
+        "gitea": Plugin("podium.core.scm.hosts.gitea.host:GiteaHost"),
+        "git": Plugin("podium.core.scm.hosts.plain:PlainHost"),
     },
     "infra": {},
     "notifiers": {},

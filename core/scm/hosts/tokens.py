@@ -10,10 +10,12 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -134,11 +136,23 @@ def _from_keyring(name: str) -> Token | None:
 def _printed(command: Sequence[str]) -> str:
     """Returns the token that a program prints; empty if it prints none in time."""
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROGRAM_TIMEOUT)
-    except (OSError, subprocess.TimeoutExpired):
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, process_group=0
+        )
+    except OSError:
         return ""
-    value = done.stdout[:MAX_TOKEN_BYTES].decode("utf-8", "replace").strip()
-    return value if done.returncode == 0 and _is_token(value) else ""
+    with process:
+        try:
+            out, _ = process.communicate(timeout=PROGRAM_TIMEOUT)
+        except BaseException as error:
+            # What it has started holds its output open, and goes with it.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                return ""
+            raise
+    value = out[:MAX_TOKEN_BYTES].decode("utf-8", "replace").strip()
+    return value if process.returncode == 0 and _is_token(value) else ""
 
 
 def read_secret(path: str, home: Path) -> str:

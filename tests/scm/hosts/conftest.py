@@ -121,3 +121,19 @@ def project(tmp_path: Path) -> Callable[..., Project]:
         return load(tmp_path)
 
     return make
+
+
+@pytest.fixture
+def forge(tmp_path: Path) -> Iterator[Callable[[str], Any]]:
+    """Starts a fake host of a kind, with a repository that has one commit."""
+    from podium.core.demo.forge import Forge
+
+    with contextlib.ExitStack() as stack:
+
+        def start(kind: str) -> Any:
+            made = stack.enter_context(Forge(kind, tmp_path / f"forge-{kind}"))
+            made.make_repo("acme/flight-delay")
+            made.sha = made.commit("acme/flight-delay", "First", {"podium.yaml": "project: x\n", "a/b c.txt": "text"})
+            return made
+
+        yield start

@@ -62,7 +62,8 @@ class AppProof:
 
     def _exchanged(self, path: str) -> dict[str, Any]:
         """Returns the answer to the claim, which is signed once more by the host's clock if ours was wrong."""
-        asking = Asking(self._api, "a token for the App", self.source, "the App's id, installation and key", _EXTRA)
+        host = self._api.partition("://")[2].partition("/")[0]
+        asking = Asking(host, "a token for the App", self.source, "the App's id, installation and key", _EXTRA)
         headers = {"Accept": "application/vnd.github+json", "User-Agent": f"podium/{VERSION}"}
         with HttpClient(self._api, subject="the Git host", limits=_LIMITS, headers=headers) as client:
             for last in (False, True):
