@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .. import plugins
 from ..domain.outbox import Message
 from ..domain.project import Host, Project
 from ..errors import NotFound, PodiumError, Refused, Unreachable
@@ -13,13 +12,14 @@ from ..journal import Journal
 from ..journal.outbox import Undeliverable, deliver
 from ..journal.telling import PREFIX, Subject
 from ..scm.hosts import GitHost
+from ..scm.hosts.opening import open_host
 from . import telling
 from .following import follow, subjects_of
 
 # After so many refusals one after the other it is the token, and not what is told: the others wait.
 MAX_REFUSALS = 3
 
-Open = Callable[[Project], GitHost]
+Open = Callable[[Project], GitHost | None]
 Tell = Callable[[GitHost, Project, Journal, Mapping[str, Any]], None]
 
 _TELL: Mapping[Subject, Tell] = {
@@ -30,17 +30,10 @@ _TELL: Mapping[Subject, Tell] = {
 }
 
 
-def opened(project: Project) -> GitHost:
-    """Opens the project's Git host. Raises MissingExtra if nothing that is installed talks to one of its kind."""
-    assert project.git.host is not None
-    host: GitHost = plugins.load("hosts", project.git.host.kind)(project, store=None)
-    return host
-
-
 class Sender:
     """Belongs to one thread. The host is opened for the first message, and again when podium.yaml names another one."""
 
-    def __init__(self, open: Open) -> None:
+    def __init__(self, open: Open = open_host) -> None:
         self._open = open
         self._host: GitHost | None = None
         self._opened: Host | None = None
@@ -58,6 +51,8 @@ class Sender:
         if self._host is None:
             self._host = self._open(project)
             self._opened = project.git.host
+        if self._host is None:
+            raise Undeliverable("podium.yaml names no Git host")
         return self._host
 
     def close(self) -> None:

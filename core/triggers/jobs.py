@@ -172,9 +172,9 @@ class Telling:
         if self._sender is None:
             if project.git.host is None and not journal.telling.active():
                 return
-            from ..hosting.sender import Sender, opened
+            from ..hosting.sender import Sender
 
-            self._sender = Sender(opened)
+            self._sender = Sender()
         self._sender(project, journal)
 
     def close(self) -> None:
