@@ -216,10 +216,23 @@ STEP = Chosen(
     kind="steps",
 )
 
+_commits = Choice(("newest", "every"))
+CONCURRENCY = Either(
+    _commits,
+    Section(
+        "concurrency",
+        (
+            Key("commits", _commits, "newest, or every one in its order (newest)"),
+            Key("cancel", Flag(), "a run that a newer commit has superseded is cancelled (false)"),
+        ),
+    ),
+)
+
 PIPELINE = Section(
     "pipeline",
     (
         Key("on", ON, "what starts it by itself"),
+        Key("concurrency", CONCURRENCY, "which of several new commits of a branch it runs: newest or every (newest)"),
         Key(
             "params",
             MapOf(Text(empty=True), "parameter", VARIABLE_NAME),

@@ -79,6 +79,15 @@ class On(Frozen):
     alerts: tuple[str, ...] = field(default=(), metadata={"key": "alert"})
 
 
+class Concurrency(Frozen):
+    """Which of several new commits of a branch a pipeline runs."""
+
+    commits: str = "newest"
+    """`newest`, or `every` one in its order."""
+    cancel: bool = False
+    """Whether the run of an earlier commit is cancelled; only with `newest`."""
+
+
 Scalar = str | int | float | bool
 
 
@@ -155,6 +164,7 @@ class Pipeline(Frozen):
     name: str
     steps: Mapping[str, StepSpec]
     on: On = On()
+    concurrency: Concurrency = Concurrency()
     params: Mapping[str, str] = field(default_factory=dict[str, str])
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     line: int = 0
