@@ -154,16 +154,6 @@ def _files(call: Call, old: str, new: str) -> Json:
     return {"stats": {"total": 0, "additions": 0, "deletions": 0}, "files": files}
 
 
-def pulls_of_commit(call: Call) -> Page:
-    from .reviews import pull
-
-    sha = call.commit_of(call.args["ref"])
-    return Page(
-        [each for each in call.repo.pulls.values() if each.sha == sha],
-        each(lambda found: pull(call.services, call.repo, found)),
-    )
-
-
 def compare(call: Call) -> Json:
     old, dots, new = call.args["basehead"].partition("...")
     if not dots:
@@ -329,7 +319,6 @@ ROUTES = (
     Route("GET", f"{_REPO}/branches/{{branch*}}", branch),
     Route("GET", f"{_REPO}/tags", tags),
     Route("GET", f"{_REPO}/commits", commits),
-    Route("GET", f"{_REPO}/commits/{{ref}}/pulls", pulls_of_commit),
     Route("GET", f"{_REPO}/compare/{{basehead*}}", compare),
     Route("GET", f"{_REPO}/git/commits/{{sha}}", object_commit),
     Route("GET", f"{_REPO}/git/ref/{{ref*}}", get_ref),

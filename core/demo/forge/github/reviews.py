@@ -10,6 +10,7 @@ from ..exchange import Answer, ApiError, Page, each
 from ..model import Comment, Pull, Repo
 from ..routing import Route
 from ..times import iso
+from .code import LETTERS
 from .render import Json, account, commit, node, repository
 
 MAX_BODY = 65_536  # letters of a comment
@@ -151,14 +152,18 @@ def pull_commits(call: Call) -> Page:
 
 
 def pull_files(call: Call) -> Page:
-    from .code import LETTERS
-
     found, bare = call.pull(), call.repo.bare
     changes = bare.changes(bare.branches().get(found.base, ""), found.sha)
     return Page(
         changes,
         each(lambda change: {"filename": change[1], "status": LETTERS.get(change[0], "modified"), "sha": found.sha}),
     )
+
+
+def pulls_of_commit(call: Call) -> Page:
+    sha = call.commit_of(call.args["ref"])
+    found = [one for one in call.repo.pulls.values() if one.sha == sha]
+    return Page(found, each(lambda one: pull(call.services, call.repo, one)))
 
 
 # -- comments
@@ -249,6 +254,7 @@ def issue(call: Call) -> Json:
 
 _REPO = "/repos/{owner}/{repo}"
 ROUTES = (
+    Route("GET", f"{_REPO}/commits/{{ref*}}/pulls", pulls_of_commit),
     Route("GET", f"{_REPO}/pulls", pulls),
     Route("POST", f"{_REPO}/pulls", create_pull, "issue"),
     Route("GET", f"{_REPO}/pulls/{{number}}", one_pull),
