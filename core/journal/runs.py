@@ -99,7 +99,7 @@ class Runs:
         row = self._database.one(sql, (name, str(trigger)))
         return self._shown(_run(row)) if row else None
 
-    def newest_at(self, run: Run) -> Run | None:
+    def newest_like(self, run: Run) -> Run | None:
         """Returns the newest run of the same pipeline at the same commit; None if the run says nothing of one."""
         if run.is_operation or not run.commit or run.dirty:
             return None
@@ -107,6 +107,7 @@ class Runs:
             ORDER BY id DESC LIMIT 1"""  # noqa: S608 - constant columns
         row = self._database.one(sql, (run.name, run.commit))
         return self._shown(_run(row)) if row else None
+
     def newest_at(self, commits: Collection[str]) -> dict[str, Run]:
         """Returns commit -> the newest run of a pipeline at it, of those commits that have one."""
         sql = f"""SELECT {_COLUMNS} FROM runs WHERE id IN (
