@@ -126,16 +126,20 @@ class Runs:
     def approve(
         self, run_id: int, step: str | None = None, *, plan: Plan | None = None, confirmed: str = "", why: str = ""
     ) -> Approval:
-        """Lets a waiting step continue, by the plan that a person has seen or else a new one. Raises Refused as
-        `resume` does."""
+        """Approves a waiting step, by the plan that a person has seen or else a new one. Raises Refused as `resume`
+        does, and where this person may not."""
         from ..changes import apply
 
         self._opened.require_own()
         plan = plan or self.plan_approve(run_id, step)
         apply(self._opened.current, self._opened.journal, plan, who=whoami(), confirmed=confirmed, why=why)
-        found = self._opened.journal.runs.approval(run_id, plan.arguments["step"])
-        assert found is not None
-        return found
+        return self._opened.journal.runs.approvals(run_id, plan.arguments["step"])[-1]
+
+    def approvals_missing(self, approval: Approval) -> int:
+        """Returns how many more people have to approve the step."""
+        from ..run_plans import approvals_missing
+
+        return approvals_missing(self._opened.current, self._opened.journal, approval.run_id, approval.step)
 
     def _plan(self, verb: str, run_id: int, **arguments: Any) -> Plan:
         from ..changes import plan

@@ -1,6 +1,6 @@
-"""What a Git host has: CI runs with their jobs and logs, pull requests, commit statuses, deployments. Every text in here
-comes from outside, and is untrusted. The words are those of GitHub, whatever the host calls them: a pull request is
-GitLab's merge request, a CI run its pipeline."""
+"""What a Git host has: CI runs with their jobs and logs, pull requests, commit statuses, deployments. Every text in
+here comes from outside, and is untrusted. The words are those of GitHub, whatever the host calls them: a pull request
+is GitLab's merge request, a CI run its pipeline."""
 
 from __future__ import annotations
 
