@@ -200,7 +200,7 @@ class Runs:
             f"SELECT {columns} FROM approvals WHERE run_id = ? AND step = ? ORDER BY at",  # noqa: S608 - constant columns
             (run_id, step),
         )
-        return [Approval(*row[:6], Proof(row[6])) for row in rows]
+        return [Approval(*row[:5], account=row[5], proof=Proof(row[6])) for row in rows]
 
     def _update(self, id: int, assignments: str, *values: Any) -> None:
         if not self._database.run(f"UPDATE runs SET {assignments} WHERE id = ?", (*values, id)):  # noqa: S608 - constant assignments
