@@ -26,7 +26,8 @@ from .domain.text.format import ago, count
 from .engine.approvals import Approver, counting, missing, why_not
 from .engine.graph import PlannedStep, build
 from .engine.plan import operation_step
-from .engine.run.checkout import is_isolated, load_project
+from .engine.run.checkout import is_isolated
+from .engine.run.trusted import judge
 from .engine.submit import approve, chosen_step, resume, stays
 from .errors import NotFound, Refused
 from .journal import Journal
@@ -67,7 +68,7 @@ class _RunNow(Frozen):
 
     @classmethod
     def read(cls, project: Project, journal: Journal, run: Run) -> Self:
-        own = _project_of(project, run)
+        own = _project_of(project, journal, run)
         rows = {row.name: row for row in journal.steps.of(run.id)}
         return cls(project, own, journal, run, _steps(own, run), rows)
 
@@ -183,12 +184,12 @@ def _run(journal: Journal, target: str) -> Run:
     return journal.runs.get(int(target))
 
 
-def _project_of(project: Project, run: Run) -> Project:
-    """Returns the project as the run has it: a pushed commit's is in its own directory."""
+def _project_of(project: Project, journal: Journal, run: Run) -> Project:
+    """Returns the project as the run has it: a pushed commit's is in its own directory, and trusted in part."""
     workspace = Path(run.workspace or project.home)
     if not is_isolated(run, project.home) or not (workspace / "podium.yaml").is_file():
         return project
-    return load_project(workspace, project.home)
+    return judge(project, journal, run, workspace).project
 
 
 def _steps(project: Project, run: Run) -> Sequence[PlannedStep]:

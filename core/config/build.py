@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 from ..domain.project import (
     Approvers,
     Check,
+    Concurrency,
     ContainerSpec,
     Environment,
     Gate,
@@ -109,7 +110,12 @@ def _pipeline(name: str, record: Record) -> Pipeline:
         name=name,
         steps={key: _step(key, each) for key, each in steps.items()},
         on=_made(On, record.get("on")),
+        concurrency=_concurrency(record.get("concurrency")),
     )
+
+
+def _concurrency(written: str | Record | None) -> Concurrency:
+    return Concurrency(written) if isinstance(written, str) else _made(Concurrency, written)
 
 
 def _step(name: str, record: Record) -> StepSpec:

@@ -22,12 +22,24 @@ if TYPE_CHECKING:
     from .replay import ReplayLimits
 
 
+class HostApp(Frozen):
+    """A GitHub App that asks instead of a person: its number, that of its installation, and a file with its key."""
+
+    id: str
+    installation: str
+    key_file: str
+
+
 class Host(Frozen):
-    """The Git host: `kind` is github, gitlab or gitea."""
+    """The Git host: `kind` is github, gitlab, gitea, or git for a repository without any of them."""
 
     kind: str
     repo: str
+    """`owner/name`; for git what it fetches from: an address or a path."""
     token: str = field(default="", repr=False)
+    token_file: str = ""
+    """A file of mode 600, relative to the project."""
+    app: HostApp | None = field(default=None, metadata={"section": HostApp})
     url: str = ""
 
 
@@ -78,6 +90,15 @@ class On(Frozen):
     push: tuple[str, ...] = ()
     schedule: str = ""
     alerts: tuple[str, ...] = field(default=(), metadata={"key": "alert"})
+
+
+class Concurrency(Frozen):
+    """Which of several new commits of a branch a pipeline runs."""
+
+    commits: str = "newest"
+    """`newest`, or `every` one in its order."""
+    cancel: bool = False
+    """Whether the run of an earlier commit is cancelled; only with `newest`."""
 
 
 Scalar = str | int | float | bool
@@ -179,6 +200,7 @@ class Pipeline(Frozen):
     name: str
     steps: Mapping[str, StepSpec]
     on: On = On()
+    concurrency: Concurrency = Concurrency()
     params: Mapping[str, str] = field(default_factory=dict[str, str])
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     line: int = 0

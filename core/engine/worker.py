@@ -65,6 +65,8 @@ class Worker:
         if message:
             tell(message)
         self._close(state, message)
+        if checkout.is_isolated(run, self._home):
+            checkout.release_commit(self._home, run.id)
         return state
 
     def _claim(self) -> Run:
@@ -97,7 +99,7 @@ class Worker:
         isolated = checkout.is_isolated(run, self._home)
         with self._noting_a_push(run):
             if isolated:
-                project = checkout.check_out(self._home, self._journal, run)
+                project = checkout.check_out(self._home, self._journal, run, handed)
             else:
                 project = checkout.present_project(handed, self._home)
                 run = checkout.note_commit(self._home, self._journal, run, resumed=self._resumed)

@@ -28,6 +28,11 @@ def push_trouble(pipeline: str, branch: str) -> str:
     return f"push to {branch} ({pipeline})"
 
 
+def first_commit(pipeline: str, branch: str) -> str:
+    """Returns under which key the commit is that a branch had when it was first looked at for a pipeline."""
+    return f"first push:{pipeline}:{branch}"
+
+
 class _AgentRow(Frozen):
     pid: int
     started: float

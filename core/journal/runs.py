@@ -98,6 +98,35 @@ class Runs:
         row = self._database.one(sql, (name, str(trigger)))
         return self._shown(_run(row)) if row else None
 
+    def delivered(self, name: str, branch: str, commit: str) -> Run | None:
+        """Returns the newest run of a pipeline that a trigger started for a commit of a branch; None if there is none,
+        or not any more."""
+        sql = f"""SELECT {_COLUMNS} FROM runs WHERE name = ? AND branch = ? AND "commit" = ? AND kind = 'pipeline'
+            AND "trigger" <> 'person' ORDER BY id DESC LIMIT 1"""  # noqa: S608 - constant columns
+        row = self._database.one(sql, (name, branch, commit))
+        return self._shown(_run(row)) if row else None
+
+    def earlier_commits(self, run: Run, limit: int) -> list[str]:
+        """Returns the other commits of its branch that triggers ran the pipeline for before this run, newest first."""
+        sql = """SELECT "commit" FROM runs WHERE name = ? AND branch = ? AND "commit" <> ? AND id < ?
+            AND kind = 'pipeline' AND "trigger" <> 'person' ORDER BY id DESC LIMIT ?"""
+        rows = self._database.all(sql, (run.name, run.branch, run.commit, run.id, limit))
+        return [str(row[0]) for row in rows]
+
+    def never_started(self) -> list[Run]:
+        """Returns the runs of pushed commits that no worker was ever started for, oldest first: the agent that wrote
+        them was killed before it could."""
+        sql = f"""SELECT {_COLUMNS} FROM runs WHERE state IN ('queued', 'interrupted') AND started IS NULL
+            AND worker_pid IS NULL AND "trigger" = 'push' AND kind = 'pipeline' ORDER BY id"""  # noqa: S608 - constant columns
+        return [self._shown(_run(row)) for row in self._database.all(sql)]
+
+    def offer_worker(self, id: int, pid: int, started: float | None) -> None:
+        """Notes the worker that was started for a run, unless one has claimed it already."""
+        self._database.run(
+            "UPDATE runs SET worker_pid = ?, worker_started = ?, heartbeat = ? WHERE id = ? AND worker_pid IS NULL",
+            (pid, started, time.time(), id),
+        )
+
     def active(self) -> list[Run]:
         """Returns runs that are queued, running or waiting, newest first."""
         return self.page(limit=-1, states=ACTIVE)

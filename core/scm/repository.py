@@ -193,6 +193,44 @@ class Repository(Frozen):
                     time.sleep(0.02)
             yield  # closing the file gives the lock up, and so does dying
 
+    def has(self, sha: str) -> bool:
+        """Tells whether the commit is in this repository."""
+        return bool(sha) and git(self.directory, "cat-file", "-e", f"{sha}^{{commit}}").code == 0
+
+    def contains(self, tip: str, sha: str) -> bool:
+        """Tells whether a commit is `tip` or before it."""
+        return git(self.directory, "merge-base", "--is-ancestor", sha, tip).code == 0
+
+    def new_commits(self, since: str, tip: str) -> list[str]:
+        """Returns the commits that a branch has got since it was at `since`, oldest first: its own (the first parents),
+        not those of a branch that was merged into it. Only `tip` when `since` is not in this repository."""
+        if not self.has(since):
+            return [tip]
+        answer = checked(self.directory, "rev-list", "--first-parent", "--reverse", tip, f"^{since}")
+        return answer.text.split()
+
+    def message(self, sha: str) -> str:
+        """Returns a commit's whole message, which is untrusted text. Raises PodiumError if there is no such commit."""
+        return checked(self.directory, "log", "-1", "--no-show-signature", "--format=%B", sha, "--").text
+
+    def file(self, sha: str, path: str) -> bytes | None:
+        """Returns a file of a commit; None if the commit has none there. `path` is relative to the top."""
+        answer = git(self.directory, "cat-file", "blob", f"{sha}:{path}")
+        return None if answer.code else answer.out
+
+    def refs(self, prefix: str) -> dict[str, str]:
+        """Returns ref -> hash of those below `prefix`, which ends with a slash."""
+        answer = checked(self.directory, "for-each-ref", "--format=%(refname) %(objectname)", prefix)
+        return {ref: sha for ref, _, sha in (line.rpartition(" ") for line in answer.text.splitlines())}
+
+    def set_ref(self, ref: str, sha: str) -> None:
+        """Makes a ref of Podium's own name a commit, so that git keeps it. Raises PodiumError if that fails."""
+        checked(self.directory, "update-ref", "--no-deref", ref, sha)
+
+    def remove_ref(self, ref: str) -> None:
+        """Removes a ref. Does nothing if it is gone already."""
+        git(self.directory, "update-ref", "--no-deref", "-d", ref)
+
     def install_hooks(self, wake_command: str) -> list[str]:
         """Makes git run a shell line after commits, merges and received pushes. Returns a sentence for each hook
         that was left alone (usually none).

@@ -203,6 +203,7 @@ def _jobs(settings: WatchedConfiguration, say: Say) -> list[Job]:
         Job("recovery", 2.0, jobs.Recovery(say)),
         Job("shadows", 5.0, jobs.ShadowCleanup(say)),
         Job("steps", 600.0, jobs.StepCleanup()),
+        Job("commits", 60.0, jobs.KeptCommits()),
         Job("health", 1.0, jobs.Healing(say)),
         Job("signals", 1.0, jobs.Sampling()),
         Job("containers", 1.0, containers, containers.close),

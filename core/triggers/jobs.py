@@ -46,6 +46,15 @@ class Recovery:
             self._say(line)
 
 
+class KeptCommits:
+    """Releases the commits of runs that are over: workers do that themselves, except those that were killed."""
+
+    def __call__(self, project: Project, journal: Journal) -> None:
+        from ..engine.run.checkout import release_ended
+
+        release_ended(project.home, journal)
+
+
 class StepCleanup:
     """Removes step containers that nothing needs any more, in a separate process."""
 

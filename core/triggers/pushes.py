@@ -1,8 +1,9 @@
-"""Pushes to the local repository: which pipelines the newest commit of a branch should start. The journal keeps the
-last handled commit per pipeline and branch, so nothing is started twice, and a push that arrived while the agent was
-not running is found when it starts. Several pushes during a run start one run, of the newest commit. Branch tips are
-checked every second without starting a git process every second: git is asked only when its ref files have changed,
-or after a hook's wake-up."""
+"""Pushes: which commits of a branch a pipeline should run. The journal keeps the last handled commit per pipeline and
+branch, so nothing is started twice, and a push that arrived while the agent was not running is found when it starts.
+By the pipeline's `concurrency`, several pushes during a run start one run, of the newest commit, or one of each. The
+run and the note that its commit is handled are one transaction: an agent that is killed at any moment leaves both or
+neither. Branch tips are checked every second without starting a git process every second: git is asked only when its
+ref files have changed, or after a hook's wake-up."""
 
 from __future__ import annotations
 
@@ -11,23 +12,33 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..domain.frozen import Frozen
-from ..domain.project import Project
-from ..domain.runs import Trigger
-from ..errors import PodiumError
+from ..domain.project import Pipeline, Project
+from ..domain.runs import Run, Trigger
+from ..domain.text import one_line
+from ..errors import PodiumError, Refused
 from ..journal import Journal
-from ..journal.agent import push_trouble
+from ..journal.agent import first_commit, push_trouble
 from ..scm import Repository
+from .skips import skip_words
 from .wake import hook_command
 
 WHO = "podium watch"
 # Refs can live in files that are not looked at (reftable, linked worktrees): git itself is asked at least this often.
 MAX_QUIET_SECONDS = 10.0  # seconds
 
+Say = Callable[[str], None]
+
 
 class Push(Frozen):
     pipeline: str
     branch: str
     commit: str
+    passed: tuple[str, ...] = ()
+    """The commits before it that are passed over, oldest first."""
+
+    @property
+    def words(self) -> str:
+        return f"push {self.commit[:9]} to {self.branch}"
 
 
 def cursor(pipeline: str, branch: str) -> str:
@@ -47,11 +58,13 @@ def mark_seen(project: Project, journal: Journal, tips: Mapping[str, str]) -> No
     for pipeline, branch in pairs:
         key = cursor(pipeline, branch)
         if journal.values.get(key) is None:
-            journal.values.set(key, tips.get(branch, ""))
+            with journal.transaction():
+                journal.values.set(key, tips.get(branch, ""))
+                journal.values.set(first_commit(pipeline, branch), tips.get(branch) or None)
 
 
-def pending(project: Project, journal: Journal, tips: Mapping[str, str]) -> list[Push]:
-    """Returns the branches whose tip has not been handled. A branch that does not exist has none."""
+def unhandled(project: Project, journal: Journal, tips: Mapping[str, str]) -> list[Push]:
+    """Returns the branches whose tip has not been handled, with that tip. A branch that does not exist has none."""
     found: list[Push] = []
     for pipeline, branch in watched(project):
         tip = tips.get(branch)
@@ -60,53 +73,20 @@ def pending(project: Project, journal: Journal, tips: Mapping[str, str]) -> list
     return found
 
 
-def start(project: Project, journal: Journal, push: Push, say: Callable[[str], None]) -> int | None:
-    """Starts the run of one push; returns its id. Returns None while a run of that pipeline is running (ask again
-    later) and if the commit must not run."""
-    if any(not run.is_operation and run.name == push.pipeline for run in journal.runs.active()):
-        return None
-    trouble = push_trouble(push.pipeline, push.branch)
-    journal.agent.over(trouble)  # before the run starts, because its worker may note another one
-    run_id, failed = _submit(project, journal, push, say)
-    with journal.transaction():
-        if failed:
-            journal.agent.note(trouble, failed, lasting=True)
-        journal.values.set(cursor(push.pipeline, push.branch), push.commit)
-    return run_id
-
-
-def _submit(project: Project, journal: Journal, push: Push, say: Callable[[str], None]) -> tuple[int | None, str]:
-    """Returns the id of the run, if one was started, and why that failed."""
-    from ..engine.submit import submit_pipeline
-
-    quarantined = journal.quarantine.find(project.mlflow.model, commit=push.commit)
-    if quarantined is not None:
-        journal.audit.add(WHO, "push skipped", push.commit, "the commit is quarantined")
-        say(f"push {push.commit[:9]} to {push.branch}: quarantined ({quarantined.why or 'no reason given'}), not run")
-        return None, ""
-    try:
-        run = submit_pipeline(
-            project,
-            journal,
-            push.pipeline,
-            trigger=Trigger.PUSH,
-            who=WHO,
-            why=f"push to {push.branch}",
-            commit=push.commit,
-            branch=push.branch,
-        )
-    except PodiumError as error:
-        say(f"push {push.commit[:9]} to {push.branch}: {error.message}")
-        journal.audit.add(WHO, "push failed", push.commit, error.message)
-        return None, f"commit {push.commit[:9]} started no run: {error.message}"
-    say(f"push {push.commit[:9]} to {push.branch}: run {run.id} of {push.pipeline}")
-    return run.id, ""
+def next_push(repository: Repository, journal: Journal, pipeline: Pipeline, push: Push) -> Push:
+    """Returns the commit that comes next on the way to the branch's tip: the tip itself, or the oldest that was not
+    handled."""
+    since = journal.values.get(cursor(push.pipeline, push.branch)) or ""
+    commits = repository.new_commits(since, push.commit) if since else []
+    if pipeline.concurrency.commits == "every" and commits:
+        return Push(push.pipeline, push.branch, commits[0])
+    return Push(push.pipeline, push.branch, push.commit, tuple(each for each in commits if each != push.commit))
 
 
 class Pushes:
     """Notices pushes and starts their runs."""
 
-    def __init__(self, journal: Journal, say: Callable[[str], None]) -> None:
+    def __init__(self, journal: Journal, say: Say) -> None:
         self._journal, self._say = journal, say
         self._signature: object = None
         self._asked = 0.0
@@ -126,12 +106,22 @@ class Pushes:
             return []
         self._signature, self._asked = signature, time.monotonic()
         self._install_hooks(project, repository)
+        self._start_lost(project)
         # Git is asked once. A push that comes after it changes a ref file, which the next look sees.
         tips = repository.branch_tips({branch for _, branch in pairs})
         mark_seen(project, self._journal, tips)
-        started = [start(project, self._journal, push, self._say) for push in pending(project, self._journal, tips)]
-        self._waiting = bool(started) and bool(pending(project, self._journal, tips))
-        return [run for run in started if run is not None]
+        handling = Handling(project, self._journal, repository, self._say)
+        started = [run for push in unhandled(project, self._journal, tips) for run in handling.follow(push)]
+        self._waiting = bool(unhandled(project, self._journal, tips))
+        return started
+
+    def _start_lost(self, project: Project) -> None:
+        """Starts the workers of runs that an agent wrote and was killed before it started them."""
+        from ..engine.submit import start_again
+
+        for run in self._journal.runs.never_started():
+            start_again(project, self._journal, run, WHO)
+            self._say(f"push {run.commit[:9]} to {run.branch}: run {run.id} had no worker yet; started")
 
     def _install_hooks(self, project: Project, repository: Repository) -> None:
         """Installs the git hooks once. If that fails, checking the branches is enough: a push is then noticed a
@@ -145,6 +135,112 @@ class Pushes:
             left = [error.message]
         for reason in left:
             self._say(f"no git hook wakes the agent, pushes are found by checking the branches: {reason}")
+
+
+class Handling:
+    """Handles commits one after the other, at one moment: each is run, or passed over, or left for later."""
+
+    def __init__(self, project: Project, journal: Journal, repository: Repository, say: Say) -> None:
+        self._project, self._journal, self._repository, self._say = project, journal, repository, say
+
+    def follow(self, tip: Push) -> list[int]:
+        """Handles what is new on a branch, up to the first commit that runs; returns the run's id in a list. Returns an
+        empty list while a run of that pipeline is running (ask again later) and if no commit may run."""
+        pipeline = self._project.pipelines[tip.pipeline]
+        running = self._running(tip.pipeline)
+        if running:
+            if pipeline.concurrency.cancel and not self._refusal(tip):
+                self._cancel_superseded(running, tip)
+            return []
+        push = next_push(self._repository, self._journal, pipeline, tip)
+        while True:
+            self._tell_passed(push)
+            refusal = self._refusal(push)
+            run = None if refusal else self._start(push)
+            if refusal:
+                self._skip(push, refusal)
+            if run is not None or push.commit == tip.commit:
+                return [run] if run is not None else []
+            if not refusal:
+                return []  # it could not be started, which is a trouble that a person should see before the next one
+            push = next_push(self._repository, self._journal, pipeline, tip)
+
+    def _running(self, pipeline: str) -> list[Run]:
+        return [run for run in self._journal.runs.active() if not run.is_operation and run.name == pipeline]
+
+    def _cancel_superseded(self, running: list[Run], push: Push) -> None:
+        from ..engine.submit import cancel
+
+        for run in running:
+            asked = self._journal.runs.cancel_request(run.id) is not None
+            if run.trigger is not Trigger.PUSH or run.branch != push.branch or run.commit == push.commit or asked:
+                continue
+            try:
+                cancel(self._journal, run.id, WHO, f"superseded by {push.commit[:9]}")
+            except Refused:
+                continue  # it has ended meanwhile
+            self._say(f"{push.words}: run {run.id} of {run.commit[:9]} is cancelled, it is superseded")
+
+    def _tell_passed(self, push: Push) -> None:
+        if not push.passed:
+            return
+        which = push.passed[0][:9] + (f" to {push.passed[-1][:9]}" if len(push.passed) > 1 else "")
+        count = "1 commit" if len(push.passed) == 1 else f"{len(push.passed)} commits"
+        why = f"{count} passed over for {push.commit[:9]}: {push.pipeline} runs the newest only"
+        self._journal.audit.add(WHO, "push passed over", f"{which} of {push.branch}", why)
+        self._say(f"{push.words}: {count} before it ({which}) passed over, {push.pipeline} runs the newest only")
+
+    def _refusal(self, push: Push) -> str:
+        """Returns why the commit must not run; empty if it may."""
+        quarantined = self._journal.quarantine.find(self._project.mlflow.model, commit=push.commit)
+        if quarantined is not None:
+            return f"quarantined ({quarantined.why or 'no reason given'}), not run"
+        words = skip_words(self._repository.message(push.commit))
+        if words:
+            return f"its message says {one_line(words)}, not run"
+        before = self._journal.runs.delivered(push.pipeline, push.branch, push.commit)
+        if before is not None:
+            again = f"`podium run {push.pipeline} --commit {push.commit[:9]}` runs it again"
+            return f"run {before.id} has delivered it already ({before.state}), not run; {again}"
+        return ""
+
+    def _skip(self, push: Push, why: str) -> None:
+        with self._journal.transaction():
+            self._journal.audit.add(WHO, "push skipped", push.commit, f"{push.pipeline}, {push.branch}: {why}")
+            self._handled(push)
+        self._say(f"{push.words}: {why}")
+
+    def _handled(self, push: Push) -> None:
+        self._journal.values.set(cursor(push.pipeline, push.branch), push.commit)
+
+    def _start(self, push: Push) -> int | None:
+        """Starts the run; returns its id, or None if that failed, which is noted."""
+        from ..engine.submit import submit_pipeline
+
+        trouble = push_trouble(push.pipeline, push.branch)
+        self._journal.agent.over(trouble)  # before the run starts, because its worker may note another one
+        try:
+            run = submit_pipeline(
+                self._project,
+                self._journal,
+                push.pipeline,
+                trigger=Trigger.PUSH,
+                who=WHO,
+                why=f"push to {push.branch}",
+                commit=push.commit,
+                branch=push.branch,
+                along=lambda _: self._handled(push),
+            )
+        except PodiumError as error:
+            self._say(f"{push.words}: {error.message}")
+            with self._journal.transaction():
+                self._journal.audit.add(WHO, "push failed", push.commit, error.message)
+                words = f"commit {push.commit[:9]} started no run: {error.message}"
+                self._journal.agent.note(trouble, words, lasting=True)
+                self._handled(push)
+            return None
+        self._say(f"{push.words}: run {run.id} of {push.pipeline}")
+        return run.id
 
 
 def ref_signature(home: Path, branches: set[str]) -> tuple[tuple[str, int, int], ...]:
