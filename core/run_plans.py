@@ -273,6 +273,14 @@ def _approver(login: str) -> Approver:
     return Approver(login, Proof.HOST) if login else Approver.here()
 
 
+def asks_host(project: Project, journal: Journal, run_id: int, step: str | None) -> bool:
+    """Tells whether the step that waits takes accounts of the Git host only."""
+    run = journal.runs.get(run_id)
+    name = chosen_step(journal, run, step)
+    seen = _RunNow.read(project, journal, run)
+    return any(each.name == name and each.spec.approvers.proof is Proof.HOST for each in seen.steps)
+
+
 def approvals_missing(project: Project, journal: Journal, run_id: int, step: str) -> int:
     """Returns how many more people have to approve a step of a run."""
     seen = _RunNow.read(project, journal, journal.runs.get(run_id))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..domain.runs import Approval, Run, RunDetail, RunState, Step, Trigger
 from ..errors import PodiumError
-from ..identity.account import whoami
+from ..identity.account import account, whoami
 from .opened import OpenProject
 
 if TYPE_CHECKING:
@@ -119,9 +119,16 @@ class Runs:
 
     def plan_approve(self, run_id: int, step: str | None = None) -> Plan:
         """Returns what the step that waits would do. Raises Refused if none does; `step` may be left out when only one
-        waits."""
+        waits. Where the step asks for accounts of the Git host, the host is asked whose token this person has."""
+        from ..run_plans import asks_host
+
         self.recover()
-        return self._plan("approve", run_id, step=step)
+        login = ""
+        if asks_host(self._opened.current, self._opened.journal, run_id, step):
+            from ..scm.hosts.person import prove
+
+            login = prove(self._opened.current).login
+        return self._plan("approve", run_id, step=step, login=login)
 
     def approve(
         self, run_id: int, step: str | None = None, *, plan: Plan | None = None, confirmed: str = "", why: str = ""
@@ -133,7 +140,9 @@ class Runs:
         self._opened.require_own()
         plan = plan or self.plan_approve(run_id, step)
         apply(self._opened.current, self._opened.journal, plan, who=whoami(), confirmed=confirmed, why=why)
-        return self._opened.journal.runs.approvals(run_id, plan.arguments["step"])[-1]
+        mine = plan.arguments.get("login") or account()
+        given = self._opened.journal.runs.approvals(run_id, plan.arguments["step"])
+        return next(each for each in given if each.account == mine)
 
     def approvals_missing(self, approval: Approval) -> int:
         """Returns how many more people have to approve the step."""
