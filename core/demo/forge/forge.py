@@ -34,6 +34,10 @@ def dialect_of(kind: str) -> Dialect:
         from .github import GitHub
 
         return GitHub()
+    if kind == "gitlab":
+        from .gitlab import GitLab
+
+        return GitLab()
     raise KeyError(kind)
 
 
