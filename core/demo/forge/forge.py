@@ -38,6 +38,10 @@ def dialect_of(kind: str) -> Dialect:
         from .gitlab import GitLab
 
         return GitLab()
+    if kind == "gitea":
+        from .gitea import Gitea
+
+        return Gitea()
     raise KeyError(kind)
 
 
