@@ -126,12 +126,15 @@ def project(tmp_path: Path) -> Callable[..., Project]:
 @pytest.fixture
 def forge(tmp_path: Path) -> Iterator[Callable[[str], Any]]:
     """Starts a fake host of a kind, with a repository that has one commit."""
-    from podium.core.demo.forge import Forge
+    forges = pytest.importorskip("podium.core.demo.forge")
 
     with contextlib.ExitStack() as stack:
 
         def start(kind: str) -> Any:
-            made = stack.enter_context(Forge(kind, tmp_path / f"forge-{kind}"))
+            try:
+                made = stack.enter_context(forges.Forge(kind, tmp_path / f"forge-{kind}"))
+            except KeyError:
+                pytest.skip(f"there is no fake {kind} yet")
             made.make_repo("acme/flight-delay")
             made.sha = made.commit("acme/flight-delay", "First", {"podium.yaml": "project: x\n", "a/b c.txt": "text"})
             return made

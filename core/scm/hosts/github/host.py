@@ -21,6 +21,7 @@ from ..answers import AnswerStore
 from ..base import below, short
 from ..reading import address, as_document, at, body, exact, line, moment, number, sha
 from ..tokens import host_setting
+from .app import AppProof
 from .ci import GitHubCi
 from .opening import opened
 from .rights import NEEDS_CHECKS, NEEDS_CONTENTS, NEEDS_DEPLOYMENTS, NEEDS_PULLS, NEEDS_STATUSES, examined
@@ -56,8 +57,8 @@ class GitHubHost(GitHubCi):
         self.app = app.id if app is not None else ""
 
     def account(self) -> HostAccount:
-        if self.app:  # an App is no user: it has no account of its own
-            return HostAccount(self.http.proof.source)
+        if isinstance(self.http.proof, AppProof):
+            return HostAccount(self.http.proof.login(), self.app)
         found = as_document(self.http.get("/user", "the token's account"))
         return HostAccount(exact(found, "login"), exact(found, "id"))
 

@@ -40,7 +40,7 @@ def _token(host: GitHubHost, may_write: bool) -> Iterator[Finding]:
         yield Finding(Health.WARNING, "host", message, SETTING)
         return
     if host.app:
-        yield Finding(Health.OK, "host", f"asks as {source}")
+        yield Finding(Health.OK, "host", f"asks as {host.account().login}, {source}")
         return
     login = host.account().login
     yield Finding(Health.OK, "host", f"the token from {source} is that of {login}")
