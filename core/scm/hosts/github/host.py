@@ -197,7 +197,6 @@ class GitHubHost(GitHubCi):
         self.need(HostFeature.CHECK_RUNS)
         told: dict[str, Any] = {
             "name": name,
-            "head_sha": sha,
             "details_url": status.url or None,
             "status": "in_progress" if status.state is StatusState.PENDING else "completed",
             "output": {"title": short(status.description) or name, "summary": short(summary, MAX_SUMMARY)},
@@ -209,7 +208,7 @@ class GitHubHost(GitHubCi):
         if known:
             self.http.send("PATCH", f"{path}{below(known)}", what, told, needs=NEEDS_CHECKS, repeat=True)
         else:
-            self.http.send("POST", path, what, told, needs=NEEDS_CHECKS)
+            self.http.send("POST", path, what, {**told, "head_sha": sha}, needs=NEEDS_CHECKS)
 
     def _check_run(self, sha: str, name: str) -> str:
         """Returns the id of the check run of that name that this App made; only its own may be changed."""
