@@ -175,6 +175,8 @@ class HostTransport(Closing):
             answer = self._elsewhere(answer, path, headers, asking)
         if not answer.good and answer.status != 416:
             raise problem(answer, asking)
+        if "html" in answer.headers.get("content-type", "").lower():
+            raise page(asking)
         return answer
 
     def header(self, path: str, what: str, name: str, *, needs: str = "") -> str:
@@ -204,7 +206,8 @@ class HostTransport(Closing):
 
     def _next(self, link: str) -> str:
         """Returns the address of the next page, if it is on this host."""
-        found = urljoin(f"{self.url}/", next_page(link)) if link else ""
+        address = next_page(link)
+        found = urljoin(f"{self.url}/", address) if address else ""
         return found if found and origin_of(found) == self._client.origin else ""
 
     def _read(self, address: str, what: str, needs: str) -> tuple[Any, str]:

@@ -29,8 +29,7 @@ def examined(host: GitHubHost) -> Sequence[Finding]:
     found = as_document(host.http.get(host.repository, f"the repository {host.name}", needs=NEEDS_CONTENTS))
     findings = [Finding(Health.OK, "host", f"{host.name} answers")]
     findings += _token(host, at(found, "permissions", "push") is True)
-    clock = host.clock()
-    return [*findings, clock] if clock is not None else findings
+    return [*findings, *host.findings()]
 
 
 def _token(host: GitHubHost, may_write: bool) -> Iterator[Finding]:
