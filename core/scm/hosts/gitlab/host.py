@@ -162,7 +162,8 @@ class GitLabHost(GitLabCi):
         return self._remembered(key, made or self._new_deployment(environment, sha))
 
     def _newest(self, environment: str, sha: str) -> str:
-        newest = next(iter(self._deployments(environment)), {})
+        found = self._deployments(environment)
+        newest = found[0] if found else dict[str, Any]()
         same = exact(newest, "sha") == sha and exact(newest, "status") in ("created", "running", "success")
         return exact(newest, "id") if same else ""
 
