@@ -30,8 +30,9 @@ from ...domain.watching import Finding
 
 
 class GitHost(Protocol):
-    """One repository on one host. Raises Unreachable when the host does not answer or is overloaded, Refused when it
-    says no (the token's rights, a conflict), NotFound for what is not there."""
+    """One repository on one host. Raises Unreachable when the host does not answer or is overloaded (HostBusy of
+    `politeness.py` says from when on it may be asked again, as `rate.not_before` does), Refused when it says no (the
+    token's rights, a conflict), NotFound for what is not there."""
 
     @property
     def name(self) -> str:

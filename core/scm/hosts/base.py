@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from ...closing import Closing
@@ -10,6 +10,7 @@ from ...domain.frozen import Frozen
 from ...domain.hosts import HostCall, HostFeature, RateLimit
 from ...domain.watching import Finding, Health
 from ...errors import Refused
+from ...http_client import origin_of
 from .transport import HostTransport, part
 
 MAX_DESCRIPTION = 140
@@ -80,8 +81,17 @@ class HostBase(Closing):
         """Remembers that this host turned out to be without it."""
         self._missing = {**self._missing, feature: why}
 
-    def clock(self) -> Finding | None:
-        """Returns what is to be said of the host's clock; None until it was asked once."""
+    def findings(self) -> Iterator[Finding]:
+        """Yields what `podium doctor` says of any host once it has answered: the way to it, and its clock."""
+        origin = origin_of(self.place.web)
+        if origin.scheme == "http" and not origin.loopback and self.http.proof.source:
+            message = f"the token is sent to {self.place.host} without encryption, for anybody on the way to read"
+            yield Finding(Health.WARNING, "host", message, "git.host.url: https://…")
+        clock = self._clock()
+        if clock is not None:
+            yield clock
+
+    def _clock(self) -> Finding | None:
         skew = self.http.skew
         if skew is None:
             return None

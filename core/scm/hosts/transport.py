@@ -135,12 +135,20 @@ class HostTransport(Closing):
         return list(self._entries(path, what, key, needs, min(limit, MAX_ELEMENTS), params))
 
     def send(
-        self, method: str, path: str, what: str, body: Any = None, *, needs: str = "", repeat: bool = False
+        self,
+        method: str,
+        path: str,
+        what: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        needs: str = "",
+        repeat: bool = False,
     ) -> dict[str, Any]:
-        """Changes something; returns the object that is answered, {} for none. `repeat` says that it may be sent
-        twice."""
+        """Changes something; returns the object that is answered, {} for none. Fields of `body` that are None are not
+        sent. `repeat` says that it may be sent twice."""
         asking = self._asking(what, needs)
-        answer = self._ask(method, path, asking, repeat=repeat, json=body)
+        given = None if body is None else {name: value for name, value in body.items() if value is not None}
+        answer = self._ask(method, path, asking, repeat=repeat, json=given)
         if not answer.good:
             raise problem(answer, asking)
         if is_page(answer):
@@ -167,6 +175,8 @@ class HostTransport(Closing):
             answer = self._elsewhere(answer, path, headers, asking)
         if not answer.good and answer.status != 416:
             raise problem(answer, asking)
+        if "html" in answer.headers.get("content-type", "").lower():
+            raise page(asking)
         return answer
 
     def header(self, path: str, what: str, name: str, *, needs: str = "") -> str:
@@ -196,7 +206,8 @@ class HostTransport(Closing):
 
     def _next(self, link: str) -> str:
         """Returns the address of the next page, if it is on this host."""
-        found = urljoin(f"{self.url}/", next_page(link)) if link else ""
+        address = next_page(link)
+        found = urljoin(f"{self.url}/", address) if address else ""
         return found if found and origin_of(found) == self._client.origin else ""
 
     def _read(self, address: str, what: str, needs: str) -> tuple[Any, str]:

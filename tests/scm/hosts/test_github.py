@@ -307,7 +307,7 @@ def app(tmp_path: Path) -> str:
 
 def test_an_app_makes_check_runs(opened, app) -> None:
     forge, host = opened(token="", more=app)
-    assert HostFeature.CHECK_RUNS not in host.missing and host.account().login == "the GitHub App 12345"
+    assert HostFeature.CHECK_RUNS not in host.missing and host.account().login == "podium[bot]"
     host.set_check_run(forge.sha, "gate", CommitStatus("gate", StatusState.PENDING, "running"), "")
     host.set_check_run(forge.sha, "gate", CommitStatus("gate", StatusState.FAILURE, "refused"), "# Report")
     assert (

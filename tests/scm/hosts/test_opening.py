@@ -52,3 +52,10 @@ def test_doctor_asks_the_host(forge, project) -> None:
 def test_doctor_says_nothing_where_there_is_no_host(tmp_path) -> None:
     (tmp_path / "podium.yaml").write_text("project: x\n")
     assert list(doctor._host(Opened(load(tmp_path)))) == []
+
+
+def test_doctor_warns_of_a_token_that_is_sent_in_the_open(project) -> None:
+    host = open_host(project("gitlab", "http://git.acme.org"))
+    assert any("without encryption" in each.message for each in host.findings())
+    for url in ("https://git.acme.org", "http://127.0.0.1:8080"):
+        assert not list(open_host(project("gitlab", url)).findings())

@@ -122,6 +122,12 @@ def test_pages_without_an_end_end(web, opened) -> None:
     assert len(opened(host).pages("/x", "x", limit=10_000)) == MAX_PAGES
 
 
+def test_the_last_page_is_the_last(web, opened) -> None:
+    host = web()
+    host.answers(said([{"n": 1}], Link=f'<{host.url}/x?page=1>; rel="first", <{host.url}/x?page=1>; rel="last"'))
+    assert opened(host).pages("/x", "x") == [{"n": 1}] and len(host.asked) == 1
+
+
 def test_a_next_page_elsewhere_is_not_asked_for(web, opened) -> None:
     host, other = web(), web()
     host.answers(said([{"n": 1}], Link=f'<{other.url}/x>; rel="next"'))

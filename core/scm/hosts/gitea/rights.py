@@ -24,8 +24,7 @@ def examined(host: GiteaHost) -> Sequence[Finding]:
     version = line(as_document(host.http.get("/version", "the host's version")), "version")
     found = as_document(host.http.get(host.repository, f"the repository {host.name}", needs=NEEDS_READ))
     findings = [Finding(Health.OK, "host", f"{host.name} answers (version {version})"), *_token(host, found)]
-    clock = host.clock()
-    return [*findings, clock] if clock is not None else findings
+    return [*findings, *host.findings()]
 
 
 def _token(host: GiteaHost, repository: dict[str, Any]) -> Iterator[Finding]:

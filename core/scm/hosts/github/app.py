@@ -50,9 +50,13 @@ class AppProof:
         self._tries += 1
         return again
 
+    def login(self) -> str:
+        """Asks for the name under which the App writes."""
+        return f"{exact(self._claimed('GET', '/app', 'the name of the App'), 'slug')}[bot]"
+
     def _renew(self) -> None:
         path = f"/app/installations/{self._app.installation}/access_tokens"
-        found = self._exchanged(path)
+        found = self._claimed("POST", path, "a token for the App")
         token = exact(found, "token")
         if not token:
             raise Unreachable("GitHub gave no token to the App", hint="look at git.host.app in podium.yaml")
@@ -60,15 +64,15 @@ class AppProof:
         self._ends = (moment(found, "expires_at") or self._clock() + self._skew + 3600.0) - self._skew
         self._tries = 0
 
-    def _exchanged(self, path: str) -> dict[str, Any]:
+    def _claimed(self, method: str, path: str, what: str) -> dict[str, Any]:
         """Returns the answer to the claim, which is signed once more by the host's clock if ours was wrong."""
         host = self._api.partition("://")[2].partition("/")[0]
-        asking = Asking(host, "a token for the App", self.source, "the App's id, installation and key", _EXTRA)
+        asking = Asking(host, what, self.source, "the App's id, installation and key", _EXTRA)
         headers = {"Accept": "application/vnd.github+json", "User-Agent": f"podium/{VERSION}"}
         with HttpClient(self._api, subject="the Git host", limits=_LIMITS, headers=headers) as client:
             for last in (False, True):
                 client.use(Credentials.bearer(self._api, self._claim()))
-                answer = client.ask("POST", path)
+                answer = client.ask(method, path)
                 if answer.good:
                     return as_document(answer.document())
                 if last or answer.status != 401 or not self._clock_was_wrong(answer.headers.get("date", "")):

@@ -21,6 +21,7 @@ from ..answers import AnswerStore
 from ..base import below, short
 from ..reading import address, as_document, at, body, exact, line, moment, number, sha
 from ..tokens import host_setting
+from .app import AppProof
 from .ci import GitHubCi
 from .opening import opened
 from .rights import NEEDS_CHECKS, NEEDS_CONTENTS, NEEDS_DEPLOYMENTS, NEEDS_PULLS, NEEDS_STATUSES, examined
@@ -56,8 +57,8 @@ class GitHubHost(GitHubCi):
         self.app = app.id if app is not None else ""
 
     def account(self) -> HostAccount:
-        if self.app:  # an App is no user: it has no account of its own
-            return HostAccount(self.http.proof.source)
+        if isinstance(self.http.proof, AppProof):
+            return HostAccount(self.http.proof.login(), self.app)
         found = as_document(self.http.get("/user", "the token's account"))
         return HostAccount(exact(found, "login"), exact(found, "id"))
 
@@ -196,7 +197,6 @@ class GitHubHost(GitHubCi):
         self.need(HostFeature.CHECK_RUNS)
         told: dict[str, Any] = {
             "name": name,
-            "head_sha": sha,
             "details_url": status.url or None,
             "status": "in_progress" if status.state is StatusState.PENDING else "completed",
             "output": {"title": short(status.description) or name, "summary": short(summary, MAX_SUMMARY)},
@@ -208,7 +208,7 @@ class GitHubHost(GitHubCi):
         if known:
             self.http.send("PATCH", f"{path}{below(known)}", what, told, needs=NEEDS_CHECKS, repeat=True)
         else:
-            self.http.send("POST", path, what, told, needs=NEEDS_CHECKS)
+            self.http.send("POST", path, what, {**told, "head_sha": sha}, needs=NEEDS_CHECKS)
 
     def _check_run(self, sha: str, name: str) -> str:
         """Returns the id of the check run of that name that this App made; only its own may be changed."""

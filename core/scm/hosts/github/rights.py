@@ -29,8 +29,7 @@ def examined(host: GitHubHost) -> Sequence[Finding]:
     found = as_document(host.http.get(host.repository, f"the repository {host.name}", needs=NEEDS_CONTENTS))
     findings = [Finding(Health.OK, "host", f"{host.name} answers")]
     findings += _token(host, at(found, "permissions", "push") is True)
-    clock = host.clock()
-    return [*findings, clock] if clock is not None else findings
+    return [*findings, *host.findings()]
 
 
 def _token(host: GitHubHost, may_write: bool) -> Iterator[Finding]:
@@ -40,7 +39,7 @@ def _token(host: GitHubHost, may_write: bool) -> Iterator[Finding]:
         yield Finding(Health.WARNING, "host", message, SETTING)
         return
     if host.app:
-        yield Finding(Health.OK, "host", f"asks as {source}")
+        yield Finding(Health.OK, "host", f"asks as {host.account().login}, {source}")
         return
     login = host.account().login
     yield Finding(Health.OK, "host", f"the token from {source} is that of {login}")

@@ -32,6 +32,7 @@ _TOLD = {
     StatusState.ERROR: "failed",
 }
 _READ = {"success": StatusState.SUCCESS, "failed": StatusState.FAILURE, "canceled": StatusState.ERROR}
+MAX_REMEMBERED = 1000
 _DEPLOYING = {**_TOLD, StatusState.PENDING: "running"}
 
 
@@ -48,6 +49,8 @@ class GitLabHost(GitLabCi):
         super().__init__(place, transport)
         self._branch = project.git.branch
         self._projects: dict[str, str] = {}
+        self._made: dict[str, str] = {}
+        """Key -> deployment, of the last ones."""
 
     def account(self) -> HostAccount:
         found = as_document(self.http.get("/user", "the token's account"))
@@ -152,11 +155,26 @@ class GitLabHost(GitLabCi):
         return self.http.pages(path, what, needs=NEEDS_READ, limit=30, params=chosen)
 
     def create_deployment(self, environment: str, sha: str, *, description: str = "", key: str = "") -> str:
-        """Makes a deployment that runs. GitLab has no field for a key: with one, a deployment of that commit which
-        still runs is the one that was made before."""
-        for each in self._deployments(environment) if key else []:
-            if exact(each, "sha") == sha and exact(each, "status") in ("created", "running"):
-                return exact(each, "id")
+        """Makes a deployment that runs. GitLab has no field for a key. With one, what was made before in this process
+        is remembered; else it is the newest deployment of the environment, if it is of this commit and has not failed.
+        """
+        made = self._made.get(key, "") or (self._newest(environment, sha) if key else "")
+        return self._remembered(key, made or self._new_deployment(environment, sha))
+
+    def _newest(self, environment: str, sha: str) -> str:
+        found = self._deployments(environment)
+        newest = found[0] if found else dict[str, Any]()
+        same = exact(newest, "sha") == sha and exact(newest, "status") in ("created", "running", "success")
+        return exact(newest, "id") if same else ""
+
+    def _remembered(self, key: str, deployment: str) -> str:
+        if key:
+            self._made[key] = deployment
+            while len(self._made) > MAX_REMEMBERED:
+                del self._made[next(iter(self._made))]
+        return deployment
+
+    def _new_deployment(self, environment: str, sha: str) -> str:
         wanted = {"environment": environment, "sha": sha, "ref": self._branch, "tag": False, "status": "running"}
         what = f"a deployment to {environment}"
         found = self.http.send("POST", f"{self.project}/deployments", what, wanted, needs=NEEDS_API)
@@ -165,7 +183,9 @@ class GitLabHost(GitLabCi):
     def set_deployment(self, deployment: str, state: StatusState, *, url: str = "", description: str = "") -> None:
         path, what = f"{self.project}/deployments{below(deployment)}", f"the state of deployment {deployment}"
         found = as_document(self.http.get(path, what, needs=NEEDS_API))
-        if exact(found, "status") != _DEPLOYING[state]:
+        status = exact(found, "status")
+        # What has succeeded once does not run again at GitLab.
+        if status != _DEPLOYING[state] and (status, state) != ("success", StatusState.PENDING):
             self.http.send("PUT", path, what, {"status": _DEPLOYING[state]}, needs=NEEDS_API, repeat=True)
         number = exact(found, "environment", "id")
         if url and number and exact(found, "environment", "external_url") != url:

@@ -24,8 +24,7 @@ def examined(host: GitLabHost) -> Sequence[Finding]:
     """Returns what is to be said of the host and the token. Raises as any call does."""
     found = as_document(host.http.get(host.project, f"the project {host.name}", needs=NEEDS_READ))
     findings = [Finding(Health.OK, "host", f"{host.name} answers"), *_token(host, found)]
-    clock = host.clock()
-    return [*findings, clock] if clock is not None else findings
+    return [*findings, *host.findings()]
 
 
 def _token(host: GitLabHost, project: dict[str, Any]) -> Iterator[Finding]:
