@@ -199,18 +199,18 @@ def _jobs(settings: WatchedConfiguration, say: Say) -> list[Job]:
     from .containers import EnvironmentWatchers
     from .inbox import Inbox
 
-    containers = EnvironmentWatchers(say)
     inbox = Inbox(_git_host)
+    containers = EnvironmentWatchers(say)
     return [
         Job("schedules", 1.0, jobs.Scheduling(say, settings.error)),
         Job("recovery", 2.0, jobs.Recovery(say)),
         Job("shadows", 5.0, jobs.ShadowCleanup(say)),
         Job("steps", 600.0, jobs.StepCleanup()),
         Job("commits", 60.0, jobs.KeptCommits()),
+        Job("ci", 2.0, inbox, inbox.close),
         Job("health", 1.0, jobs.Healing(say)),
         Job("signals", 1.0, jobs.Sampling()),
         Job("containers", 1.0, containers, containers.close),
-        Job("ci", 2.0, inbox, inbox.close),
         Job("registry", 2.0, jobs.RegistrySnapshots()),
         Job("compaction", 60.0, jobs.Compaction()),
         Job("retention", 60.0, jobs.Retention(say)),
