@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable
 from dataclasses import asdict
+from typing import Any
 
 from ..domain.hosts import CiApproval, CiRun, CiState, HostState, RateLimit
 from .sqlite.database import Database, Row
@@ -88,12 +89,13 @@ _WORST = (
 
 
 def _seen(row: Row) -> Seen:
-    body = json.loads(row[1])
-    run = CiRun(**{**body, "state": CiState(body["state"])})
+    body: dict[str, Any] = json.loads(row[1])
+    body["state"] = CiState(body["state"])
+    run = CiRun(**body)
     return (str(row[0]), run, tuple(CiApproval(**each) for each in json.loads(row[2])), float(row[3]))
 
 
 def _host(written: str) -> HostState:
-    body = json.loads(written)
-    rate = RateLimit(**body["rate"]) if body["rate"] else None
-    return HostState(**{**body, "rate": rate})
+    body: dict[str, Any] = json.loads(written)
+    body["rate"] = RateLimit(**body["rate"]) if body["rate"] else None
+    return HostState(**body)
