@@ -10,7 +10,7 @@ from __future__ import annotations
 from .. import plugins
 from ..domain.watching import CANARY_SIGNALS, SIGNALS
 from .kinds import Amount, Choice, Duration, Flag, Integer, Number, PluginName, Share, Size, Text, Value
-from .patterns import bad_branch, bad_local, bad_path, bad_reason, bad_schedule
+from .patterns import bad_branch, bad_local, bad_path, bad_reason, bad_remote, bad_schedule
 from .sections import NAME, VARIABLE_NAME, Chosen, Either, Key, ListOf, MapOf, Option, Plain, Section
 
 GOALS = ("maximize", "minimize")
@@ -87,6 +87,10 @@ GIT = Section(
     (
         Key("branch", _branch, "the branch that releases come from (main)"),
         Key("host", HOST, "where the repository is hosted"),
+        Key(
+            "remote", Text(check=bad_remote), "repository that pushes arrive at: a remote's name, an address or a path"
+        ),
+        Key("poll", Duration(low=1.0), "time between two looks at the host or remote (30s)"),
     ),
 )
 

@@ -33,6 +33,15 @@ class Host(Frozen):
 class Git(Frozen):
     branch: str = "main"
     host: Host | None = field(default=None, metadata={"section": Host})
+    remote: str = ""
+    """Where pushes arrive if there is no host: the name of a remote, an address or a path; empty for here."""
+    poll: float = 30.0
+    """The seconds between two looks there."""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Tells whether pushes arrive at another repository than this one."""
+        return self.host is not None or bool(self.remote)
 
 
 # The variable by which MLflow's own `server` hands its --default-artifact-root to the processes that it starts.

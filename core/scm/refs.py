@@ -14,7 +14,7 @@ HOST_REFS: Final = "refs/podium/host/"
 def release_tip(repository: Repository, git: Git) -> str | None:
     """Returns the newest commit of the branch that releases come from; None if there is no such branch. Where the
     repository has a host, what was fetched from there counts."""
-    if git.host is not None:
+    if git.elsewhere:
         fetched = repository.refs(f"{HOST_REFS}{git.branch}").get(f"{HOST_REFS}{git.branch}")
         if fetched is not None:
             return fetched

@@ -24,8 +24,9 @@ from ..errors import ConfigError, JournalError, PodiumError
 from ..identity.account import whoami
 from ..identity.processes import started_at
 from ..journal import Journal
+from .polling import Polling
 from .troubles import note
-from .wake import Doorbell
+from .wake import RUNG, Doorbell
 
 if TYPE_CHECKING:
     from .pushes import Pushes
@@ -110,9 +111,11 @@ def _watch(home: Path, narrate: Say) -> Path | None:
         closing.callback(bell.close)
         _end_on_signals(stop, home)
         narrate(f"watching {project.name} ({home})")
-        threads = [_thread(job, settings, stop, narrate) for job in _jobs(settings, narrate)]
+        polling = Polling(narrate)
+        jobs = (*_jobs(settings, narrate), Job("host", 0.0, polling))
+        threads = [_thread(job, settings, stop, narrate) for job in jobs]
         try:
-            _follow_pushes(settings, journal, bell, stop, place, narrate)
+            _follow_pushes(settings, journal, bell, stop, place, narrate, polling)
         finally:
             stop.set()
             for thread in threads:
@@ -155,7 +158,13 @@ class Place:
 
 
 def _follow_pushes(
-    settings: WatchedConfiguration, journal: Journal, bell: Doorbell, stop: threading.Event, place: Place, say: Say
+    settings: WatchedConfiguration,
+    journal: Journal,
+    bell: Doorbell,
+    stop: threading.Event,
+    place: Place,
+    say: Say,
+    polling: Polling,
 ) -> None:
     """Starts runs for pushes, in the main thread: it sleeps on the doorbell, so that a git hook starts a run
     immediately. Raises Refused when another agent has replaced this one, because two would start every run twice and
@@ -182,6 +191,8 @@ def _follow_pushes(
         if trouble and trouble != before:
             say(f"pushes: {trouble}")
         rung = bell.wait(TICK_SECONDS)
+        if RUNG in bell.heard:
+            polling.ring()
 
 
 def _look(pushes: Pushes, settings: WatchedConfiguration, rung: bool) -> str:

@@ -19,6 +19,10 @@ from ..errors import PodiumError, Refused
 from ..journal import Journal
 from ..journal.agent import first_commit, push_trouble
 from ..scm import Repository
+from ..scm.refs import HOST_REFS
+from ..scm.remote import remote_of
+from .lease import take
+from .polling import fetched_from
 from .skips import skip_words
 from .wake import hook_command
 
@@ -41,8 +45,9 @@ class Push(Frozen):
         return f"push {self.commit[:9]} to {self.branch}"
 
 
-def cursor(pipeline: str, branch: str) -> str:
-    return f"push:{pipeline}:{branch}"
+def cursor(pipeline: str, branch: str, *, elsewhere: bool = False) -> str:
+    """Returns the key of the last handled commit. What was handled of the local branch says nothing of the host's."""
+    return f"push:{pipeline}:{branch}" + (":host" if elsewhere else "")
 
 
 def watched(project: Project) -> list[tuple[str, str]]:
@@ -56,7 +61,7 @@ def mark_seen(project: Project, journal: Journal, tips: Mapping[str, str]) -> No
     pairs = watched(project)
     journal.agent.forget("push to ", {push_trouble(*pair) for pair in pairs})
     for pipeline, branch in pairs:
-        key = cursor(pipeline, branch)
+        key = cursor(pipeline, branch, elsewhere=project.git.elsewhere)
         if journal.values.get(key) is None:
             with journal.transaction():
                 journal.values.set(key, tips.get(branch, ""))
@@ -68,15 +73,14 @@ def unhandled(project: Project, journal: Journal, tips: Mapping[str, str]) -> li
     found: list[Push] = []
     for pipeline, branch in watched(project):
         tip = tips.get(branch)
-        if tip and tip != journal.values.get(cursor(pipeline, branch)):
+        if tip and tip != journal.values.get(cursor(pipeline, branch, elsewhere=project.git.elsewhere)):
             found.append(Push(pipeline, branch, tip))
     return found
 
 
-def next_push(repository: Repository, journal: Journal, pipeline: Pipeline, push: Push) -> Push:
-    """Returns the commit that comes next on the way to the branch's tip: the tip itself, or the oldest that was not
-    handled."""
-    since = journal.values.get(cursor(push.pipeline, push.branch)) or ""
+def next_push(repository: Repository, since: str, pipeline: Pipeline, push: Push) -> Push:
+    """Returns the commit that comes next on the way from `since`, the last that was handled, to the branch's tip: the
+    tip itself, or the oldest that was not handled."""
     commits = repository.new_commits(since, push.commit) if since else []
     if pipeline.concurrency.commits == "every" and commits:
         return Push(push.pipeline, push.branch, commits[0])
@@ -97,23 +101,36 @@ class Pushes:
         """Starts the runs that are due and returns their ids. A project outside any repository has no pushes. `rung`
         means that a hook reported one."""
         pairs = watched(project)
-        signature = (tuple(pairs), ref_signature(project.home, {branch for _, branch in pairs}))
+        elsewhere = project.git.elsewhere
+        signature = (tuple(pairs), ref_signature(project.home, {branch for _, branch in pairs}, elsewhere=elsewhere))
         recent = time.monotonic() - self._asked < MAX_QUIET_SECONDS
         if not pairs or (signature == self._signature and recent and not self._waiting and not rung):
             return []
         repository = Repository.find(project.home)
         if repository is None:
             return []
-        self._signature, self._asked = signature, time.monotonic()
+        self._signature, self._asked, self._waiting = signature, time.monotonic(), False
         self._install_hooks(project, repository)
         self._start_lost(project)
         # Git is asked once. A push that comes after it changes a ref file, which the next look sees.
-        tips = repository.branch_tips({branch for _, branch in pairs})
+        tips = self._tips(project, repository)
+        if tips is None:
+            return []
         mark_seen(project, self._journal, tips)
         handling = Handling(project, self._journal, repository, self._say)
         started = [run for push in unhandled(project, self._journal, tips) for run in handling.follow(push)]
         self._waiting = bool(unhandled(project, self._journal, tips))
         return started
+
+    def _tips(self, project: Project, repository: Repository) -> Mapping[str, str] | None:
+        """Returns branch -> newest commit: those of the host, where there is one. None before the first fetch from it:
+        what it has then is there already, and no push."""
+        if not project.git.elsewhere:
+            return repository.branch_tips({branch for _, branch in watched(project)})
+        remote = remote_of(project)
+        if remote is None or fetched_from(self._journal) != remote.shown:
+            return None
+        return {ref.removeprefix(HOST_REFS): sha for ref, sha in repository.refs(HOST_REFS).items()}
 
     def _start_lost(self, project: Project) -> None:
         """Starts the workers of runs that an agent wrote and was killed before it started them."""
@@ -152,10 +169,10 @@ class Handling:
             if pipeline.concurrency.cancel and not self._refusal(tip):
                 self._cancel_superseded(running, tip)
             return []
-        push = next_push(self._repository, self._journal, pipeline, tip)
+        push = next_push(self._repository, self._since(tip), pipeline, tip)
         while True:
             self._tell_passed(push)
-            refusal = self._refusal(push)
+            refusal = self._refusal(push) or self._taken(push)
             run = None if refusal else self._start(push)
             if refusal:
                 self._skip(push, refusal)
@@ -163,7 +180,7 @@ class Handling:
                 return [run] if run is not None else []
             if not refusal:
                 return []  # it could not be started, which is a trouble that a person should see before the next one
-            push = next_push(self._repository, self._journal, pipeline, tip)
+            push = next_push(self._repository, self._since(tip), pipeline, tip)
 
     def _running(self, pipeline: str) -> list[Run]:
         return [run for run in self._journal.runs.active() if not run.is_operation and run.name == pipeline]
@@ -204,6 +221,13 @@ class Handling:
             return f"run {before.id} has delivered it already ({before.state}), not run; {again}"
         return ""
 
+    def _taken(self, push: Push) -> str:
+        """Takes the commit for this agent; returns why it must not run if another one has it."""
+        if not self._project.git.elsewhere:
+            return ""
+        other = take(self._project, self._journal, self._repository, push.pipeline, push.branch, push.commit)
+        return f"{other}, not run here" if other else ""
+
     def _skip(self, push: Push, why: str) -> None:
         with self._journal.transaction():
             self._journal.audit.add(WHO, "push skipped", push.commit, f"{push.pipeline}, {push.branch}: {why}")
@@ -211,7 +235,13 @@ class Handling:
         self._say(f"{push.words}: {why}")
 
     def _handled(self, push: Push) -> None:
-        self._journal.values.set(cursor(push.pipeline, push.branch), push.commit)
+        self._journal.values.set(self._cursor(push), push.commit)
+
+    def _since(self, push: Push) -> str:
+        return self._journal.values.get(self._cursor(push)) or ""
+
+    def _cursor(self, push: Push) -> str:
+        return cursor(push.pipeline, push.branch, elsewhere=self._project.git.elsewhere)
 
     def _start(self, push: Push) -> int | None:
         """Starts the run; returns its id, or None if that failed, which is noted."""
@@ -243,11 +273,12 @@ class Handling:
         return run.id
 
 
-def ref_signature(home: Path, branches: set[str]) -> tuple[tuple[str, int, int], ...]:
+def ref_signature(home: Path, branches: set[str], *, elsewhere: bool) -> tuple[tuple[str, int, int], ...]:
     """Returns the modification time and size of the files that hold the branches' tips."""
     git = home / ".git"
     marks: list[tuple[str, int, int]] = []
-    for name in ("packed-refs", *(f"refs/heads/{branch}" for branch in sorted(branches))):
+    below = HOST_REFS if elsewhere else "refs/heads/"
+    for name in ("packed-refs", *(f"{below}{branch}" for branch in sorted(branches))):
         try:
             status = (git / name).stat()
             marks.append((name, status.st_mtime_ns, status.st_size))
