@@ -81,9 +81,12 @@ class Docker(Frozen):
 
 
 class On(Frozen):
-    """The triggers of a pipeline: pushes to the `push` branches, a cron line (UTC), alerts by name."""
+    """The triggers of a pipeline: pushes to the `push` branches, new tags that match a pattern, pull requests into the
+    branches that match one, a cron line (UTC), alerts by name."""
 
     push: tuple[str, ...] = ()
+    tag: tuple[str, ...] = ()
+    pull_request: tuple[str, ...] = ()
     schedule: str = ""
     alerts: tuple[str, ...] = field(default=(), metadata={"key": "alert"})
 
@@ -128,6 +131,8 @@ class ContainerSpec(Frozen):
     cpus: float | None = None
     memory: int | None = None
     network: bool = True
+    alone: bool = False
+    """Whether it gets the run's directory and nothing else: neither git's directory nor the MLflow store."""
 
 
 class StepSpec(Frozen):
@@ -157,6 +162,8 @@ class StepSpec(Frozen):
     approval: bool = False
     approval_timeout: float = 7 * 86400.0
     """How long the step waits for an approval, and how long one counts, in seconds."""
+    approval_reason: str = ""
+    """Why a person has to approve it, where that is not podium.yaml's wish."""
     executor: str = "process"
     cpus: float | None = None
     """The CPUs that it may use; None for all."""

@@ -9,6 +9,8 @@ from .repository import Repository
 
 HOST_REFS: Final = "refs/podium/host/"
 """Below it is each watched branch of the host or remote, as it was fetched last."""
+TAG_REFS: Final = "refs/podium/tags/"
+PULL_REFS: Final = "refs/podium/pull/"
 
 
 def release_tip(repository: Repository, git: Git) -> str | None:

@@ -7,17 +7,23 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
+from .. import plugins
+from ..domain.hosts import HostPullRequest
 from ..domain.project import Project
 from ..errors import PodiumError
 from ..journal import Journal
 from ..scm import Repository
-from ..scm.refs import HOST_REFS
+from ..scm.refs import HOST_REFS, PULL_REFS, TAG_REFS
 from ..scm.remote import Remote, advertised, fetch, remote_of
+from .arrivals import TAGS, keep_pulls
 from .troubles import note
 from .wake import FETCHED, wake
+
+if TYPE_CHECKING:
+    from ..scm.hosts import GitHost
 
 # However often it is rung: one look a second at most.
 MIN_INTERVAL: Final = 1.0
@@ -46,6 +52,8 @@ def look(project: Project, journal: Journal) -> bool:
         return False
     refs = {f"{_HEADS}{branch}": f"{HOST_REFS}{branch}" for branch in watched_branches(project)}
     changed = take(repository, remote, refs)
+    changed |= _take_tags(project, repository, remote)
+    changed |= _take_pulls(project, journal, repository, remote)
     if fetched_from(journal) != remote.shown:
         journal.values.set("fetched from", remote.shown)
         changed = True
@@ -66,6 +74,49 @@ def take(repository: Repository, remote: Remote, refs: Mapping[str, str]) -> boo
     for ref in gone:
         repository.remove_ref(ref)
     return bool(gone) or any(ours.get(own) != theirs.get(ref) for ref, own in refs.items())
+
+
+def _take_tags(project: Project, repository: Repository, remote: Remote) -> bool:
+    """Makes our tags theirs, of those that pipelines watch; returns whether any was another one."""
+    patterns = sorted({pattern for pipeline in project.pipelines.values() for pattern in pipeline.on.tag})
+    if not patterns:
+        return False
+    asked = [f"{TAGS}{pattern}" for pattern in patterns]
+    there = advertised(repository, remote, [*asked, *(f"{each}^{{}}" for each in asked)])
+    theirs = {f"{TAG_REFS}{ref.removeprefix(TAGS)}": sha for ref, sha in there.items() if ref.startswith(TAGS)}
+    ours = repository.refs(TAG_REFS)
+    moved = [own for own, sha in theirs.items() if ours.get(own) != sha]
+    fetch(repository, remote, {f"{TAGS}{own.removeprefix(TAG_REFS)}": own for own in moved})
+    gone = ours.keys() - theirs.keys()
+    for ref in gone:
+        repository.remove_ref(ref)
+    return bool(moved or gone)
+
+
+def _take_pulls(project: Project, journal: Journal, repository: Repository, remote: Remote) -> bool:
+    """Fetches the newest commits of the open pull requests; returns whether any was another one."""
+    host = project.git.host
+    if host is None or not any(pipeline.on.pull_request for pipeline in project.pipelines.values()):
+        return False
+    found = pull_requests(project)
+    ours = repository.refs(PULL_REFS)
+    theirs = "refs/merge-requests" if host.kind == "gitlab" else "refs/pull"
+    new = [each.number for each in found if ours.get(f"{PULL_REFS}{each.number}") != each.sha]
+    fetch(repository, remote, {f"{theirs}/{number}/head": f"{PULL_REFS}{number}" for number in new})
+    for ref in ours.keys() - {f"{PULL_REFS}{each.number}" for each in found}:
+        repository.remove_ref(ref)
+    return keep_pulls(journal, found) or bool(new)
+
+
+def pull_requests(project: Project) -> Sequence[HostPullRequest]:
+    """Asks the host for the open pull requests. Raises Unreachable or Refused as it says, and MissingExtra where there
+    is no client for it."""
+    assert project.git.host is not None
+    host: GitHost = plugins.load("hosts", project.git.host.kind)(project)
+    try:
+        return host.pull_requests()
+    finally:
+        host.close()
 
 
 class Polling:
