@@ -205,6 +205,19 @@ def _git(project: ExaminedProject) -> Iterator[Finding]:
     yield _ok("git", f"{repository.branch() or 'detached'} at {head.sha[:9]}")
 
 
+def _host(project: ExaminedProject) -> Iterator[Finding]:
+    """Asks the Git host, if podium.yaml names one: whether it answers, whose token this is, and if that is enough."""
+    from .scm.hosts.opening import open_host
+
+    host = open_host(project.config)
+    if host is None:
+        return
+    try:
+        yield from host.examine()
+    finally:
+        host.close()
+
+
 def _haproxy(project: ExaminedProject) -> Iterator[Finding]:
     drivers = {environment.driver for environment in project.config.environments.values()}
     if not any(plugins.driver_capabilities(driver).local_proxy for driver in drivers):
@@ -385,6 +398,6 @@ def _environments(project: ExaminedProject) -> Iterator[Finding]:
 
 
 _CHECKS: tuple[Callable[[ExaminedProject], Iterable[Finding]], ...] = (
-    _python, _plugins, _configuration, _state, _space, _room, _journal, _outbox, _git, _haproxy, _mlflow, _agent,
+    _python, _plugins, _configuration, _state, _space, _room, _journal, _outbox, _git, _host, _haproxy, _mlflow, _agent,
     _locks, _ports, _environments, _pushes,
 )  # fmt: skip

@@ -111,7 +111,12 @@ TABLE: dict[PluginKind, dict[str, Plugin]] = {
         "shell": Plugin("podium.core.delivery.environment.replica_shell:plan_shell"),
     },
     "checks": {"replay": Plugin("podium.core.delivery.replay.replay_step:gate_check")},
-    "hosts": {"github": Plugin(), "gitlab": Plugin(), "gitea": Plugin()},
+    "hosts": {
+        "github": Plugin("podium.core.scm.hosts.github.host:GitHubHost"),
+        "gitlab": Plugin("podium.core.scm.hosts.gitlab.host:GitLabHost"),
+        "gitea": Plugin("podium.core.scm.hosts.gitea.host:GiteaHost"),
+        "git": Plugin("podium.core.scm.hosts.plain:PlainHost"),
+    },
     "infra": {},
     "notifiers": {},
     "metrics": {},

@@ -73,12 +73,27 @@ DOCKER = Section(
     ),
 )
 
+_number = Text(pattern=r"[0-9A-Za-z.]{1,40}", what="a number")
+
 HOST = Section(
     "host",
     (
-        Key("kind", PluginName("hosts"), "github, gitlab or gitea", required=True),
-        Key("repo", Text(), "owner/name on the host", required=True),
+        Key("kind", PluginName("hosts"), "github, gitlab, gitea (Forgejo too), or git for none of them", required=True),
+        Key("repo", Text(), "owner/name on the host; for git: what it fetches from", required=True),
         Key("token", Text(), "access token; take it from the environment: ${GITHUB_TOKEN}"),
+        Key("token_file", Text(check=bad_local), "file with the token, which only you may read (mode 600)"),
+        Key(
+            "app",
+            Section(
+                "app",
+                (
+                    Key("id", _number, "the App's number, or its client id", required=True),
+                    Key("installation", _number, "number of its installation", required=True),
+                    Key("key_file", Text(check=bad_local), "file with its private key (mode 600)", required=True),
+                ),
+            ),
+            "GitHub App that asks instead of a person; check runs need one",
+        ),
         Key("url", Text(pattern=r"https?://\S+", what="an http(s) address"), "address of a host of your own"),
     ),
 )
@@ -548,7 +563,7 @@ PROJECT = Section(
             Integer(0, 19),
             "how much lower the priority of steps is than that of what serves, as nice(1) counts; 0: the same (10)",
         ),
-        Key("git", GIT, "the repository (nothing acts on it yet)"),
+        Key("git", GIT, "the repository, and the host that it is on"),
         Key("mlflow", MLFLOW, "where models are tracked and registered"),
         Key("docker", DOCKER, "the engine for steps and images"),
         Key("retain", RETAIN, "how long what grows below .podium is kept"),

@@ -139,6 +139,8 @@ class CiApproval(Frozen):
     """Whether the token's account may approve it."""
     why: str = ""
     """Why it may not."""
+    repo: str = ""
+    """`owner/name` of the run's repository, if it is not the project's own."""
 
 
 class Workflow(Frozen):
@@ -218,6 +220,8 @@ class RateLimit(Frozen):
     """When `remaining` is `limit` again, in seconds since the epoch."""
     not_before: float = 0.0
     """The host asked for silence until then."""
+    poll_interval: float = 0.0
+    """The seconds that it wants between two polls; 0.0 where it does not say."""
 
 
 class HostState(Frozen):

@@ -21,12 +21,24 @@ if TYPE_CHECKING:
     from .replay import ReplayLimits
 
 
+class HostApp(Frozen):
+    """A GitHub App that asks instead of a person: its number, that of its installation, and a file with its key."""
+
+    id: str
+    installation: str
+    key_file: str
+
+
 class Host(Frozen):
-    """The Git host: `kind` is github, gitlab or gitea."""
+    """The Git host: `kind` is github, gitlab, gitea, or git for a repository without any of them."""
 
     kind: str
     repo: str
+    """`owner/name`; for git what it fetches from: an address or a path."""
     token: str = field(default="", repr=False)
+    token_file: str = ""
+    """A file of mode 600, relative to the project."""
+    app: HostApp | None = field(default=None, metadata={"section": HostApp})
     url: str = ""
 
 

@@ -68,6 +68,8 @@ def unhandled(project: Project, journal: Journal, tips: Mapping[str, str]) -> li
 def next_push(repository: Repository, since: str, pipeline: Pipeline, push: Push) -> Push:
     """Returns the commit that comes next on the way from `since`, the last that was handled, to the branch's tip: the
     tip itself, or the oldest that was not handled."""
+    if push.trigger is not Trigger.PUSH:
+        return push  # of a tag there is one commit, and of a pull request the newest is what would be merged
     commits = repository.new_commits(since, push.commit) if since else []
     if pipeline.concurrency.commits == "every" and commits:
         return replace(push, commit=commits[0])

@@ -26,6 +26,7 @@ from ...domain.hosts import (
     StatusState,
     Workflow,
 )
+from ...domain.watching import Finding
 
 
 class GitHost(Protocol):
@@ -64,6 +65,11 @@ class GitHost(Protocol):
         ...
 
     def close(self) -> None: ...
+
+    def examine(self) -> Sequence[Finding]:
+        """Asks the host what `podium doctor` wants to know: whether it answers, whose token this is, whether it may
+        do what Podium does, and how far apart the clocks are."""
+        ...
 
     def account(self) -> HostAccount: ...
 
