@@ -6,20 +6,25 @@ from __future__ import annotations
 import base64
 import os
 import re
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import field
 from typing import Final
 from urllib.parse import urlsplit
 
 from ..domain.frozen import Frozen
-from ..domain.project import Project
+from ..domain.project import Host, Project
 from ..domain.text import one_line
 from ..errors import PodiumError, Refused, Unreachable
 from .git import GitResult, git
+from .hosts.plain import address_of
+from .hosts.tokens import find_token
 from .repository import Repository
 
 ASK_TIMEOUT = 30.0
 FETCH_TIMEOUT = 600.0
+# An App's token counts for an hour.
+TOKEN_LIFE = 300.0
 # More refs than anybody watches; a host that answers with more is cut off here.
 MAX_REFS = 10_000
 _SITES: Final = {"github": "https://github.com", "gitlab": "https://gitlab.com", "gitea": "https://gitea.com"}
@@ -71,9 +76,33 @@ def remote_of(project: Project) -> Remote | None:
     if host is None:
         return None
     if host.kind not in _SITES:
-        return Remote(host.repo)
+        return Remote(address_of(host.repo, project.home))
     site = (host.url or _SITES[host.kind]).rstrip("/")
-    return Remote(f"{site}/{host.repo}.git", host.token)
+    return Remote(f"{site}/{host.repo}.git", _token(host, site, project))
+
+
+_tokens: dict[tuple[Host, str], tuple[float, str]] = {}
+
+
+def _token(host: Host, site: str, project: Project) -> str:
+    """Returns the token that git uses, the same as the host's client. Looking for it may start a program, so it is kept
+    for a few minutes."""
+    key = (host, str(project.home))
+    found = _tokens.get(key)
+    if found is None or time.monotonic() - found[0] > TOKEN_LIFE:
+        found = _tokens[key] = (time.monotonic(), _looked_up(host, site, project))
+    return found[1]
+
+
+def _looked_up(host: Host, site: str, project: Project) -> str:
+    if host.app is not None:
+        from .hosts.github.app import AppProof
+        from .hosts.github.opening import api_url
+
+        credentials = AppProof(host.app, api_url(site), project.home).credentials()
+        return credentials.value.rpartition(" ")[2] if credentials is not None else ""
+    token = find_token(host, site, project.home)
+    return token.value if token is not None else ""
 
 
 def advertised(repository: Repository, remote: Remote, refs: Collection[str]) -> dict[str, str]:

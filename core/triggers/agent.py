@@ -112,7 +112,7 @@ def _watch(home: Path, narrate: Say) -> Path | None:
         _end_on_signals(stop, home)
         narrate(f"watching {project.name} ({home})")
         polling = Polling(narrate)
-        jobs = (*_jobs(settings, narrate), Job("host", 0.0, polling))
+        jobs = (*_jobs(settings, narrate), Job("host", 0.0, polling, polling.close))
         threads = [_thread(job, settings, stop, narrate) for job in jobs]
         try:
             _follow_pushes(settings, journal, bell, stop, place, narrate, polling)

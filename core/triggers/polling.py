@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from .. import plugins
 from ..domain.hosts import HostPullRequest
-from ..domain.project import Project
+from ..domain.project import Host, Project
 from ..errors import PodiumError
 from ..journal import Journal
 from ..scm import Repository
+from ..scm.hosts.opening import open_host
 from ..scm.refs import HOST_REFS, PULL_REFS, TAG_REFS
 from ..scm.remote import Remote, advertised, fetch, remote_of
 from .arrivals import TAGS, keep_pulls
@@ -45,19 +45,28 @@ def watched_branches(project: Project) -> set[str]:
     return {project.git.branch, *(branch for pipeline in project.pipelines.values() for branch in pipeline.on.push)}
 
 
-def look(project: Project, journal: Journal) -> bool:
-    """Fetches what is new; returns whether anything is. Raises Unreachable or Refused as the host says."""
+def look(project: Project, journal: Journal, host: GitHost | None = None) -> bool:
+    """Fetches what is new; returns whether anything is. Raises Unreachable or Refused as the host says. `host` is its
+    client, if one is kept open: asked first, it answers at no cost where nothing has changed."""
     remote, repository = remote_of(project), Repository.find(project.home)
     if remote is None or repository is None:
         return False
     refs = {f"{_HEADS}{branch}": f"{HOST_REFS}{branch}" for branch in watched_branches(project)}
-    changed = take(repository, remote, refs)
+    first = fetched_from(journal) != remote.shown
+    changed = (first or host is None or _moved(host, repository, refs)) and take(repository, remote, refs)
     changed |= _take_tags(project, repository, remote)
-    changed |= _take_pulls(project, journal, repository, remote)
-    if fetched_from(journal) != remote.shown:
+    changed |= _take_pulls(project, journal, repository, remote, host)
+    if first:
         journal.values.set("fetched from", remote.shown)
         changed = True
     return changed
+
+
+def _moved(host: GitHost, repository: Repository, refs: Mapping[str, str]) -> bool:
+    """Tells whether a branch is another one there than what was fetched of it."""
+    theirs = host.tips([ref.removeprefix(_HEADS) for ref in refs])
+    ours = repository.refs(HOST_REFS)
+    return any(ours.get(own) != theirs.get(ref.removeprefix(_HEADS)) for ref, own in refs.items())
 
 
 def take(repository: Repository, remote: Remote, refs: Mapping[str, str]) -> bool:
@@ -93,12 +102,14 @@ def _take_tags(project: Project, repository: Repository, remote: Remote) -> bool
     return bool(moved or gone)
 
 
-def _take_pulls(project: Project, journal: Journal, repository: Repository, remote: Remote) -> bool:
+def _take_pulls(
+    project: Project, journal: Journal, repository: Repository, remote: Remote, client: GitHost | None
+) -> bool:
     """Fetches the newest commits of the open pull requests; returns whether any was another one."""
     host = project.git.host
     if host is None or not any(pipeline.on.pull_request for pipeline in project.pipelines.values()):
         return False
-    found = pull_requests(project)
+    found = client.pull_requests() if client is not None else pull_requests(project)
     ours = repository.refs(PULL_REFS)
     theirs = "refs/merge-requests" if host.kind == "gitlab" else "refs/pull"
     new = [each.number for each in found if ours.get(f"{PULL_REFS}{each.number}") != each.sha]
@@ -111,12 +122,37 @@ def _take_pulls(project: Project, journal: Journal, repository: Repository, remo
 def pull_requests(project: Project) -> Sequence[HostPullRequest]:
     """Asks the host for the open pull requests. Raises Unreachable or Refused as it says, and MissingExtra where there
     is no client for it."""
-    assert project.git.host is not None
-    host: GitHost = plugins.load("hosts", project.git.host.kind)(project)
+    host = open_host(project)
     try:
-        return host.pull_requests()
+        return host.pull_requests() if host is not None else ()
     finally:
-        host.close()
+        if host is not None:
+            host.close()
+
+
+class _Client:
+    """The host's client, kept open from look to look: it remembers answers, so that what has not changed costs nothing
+    of the host's limit."""
+
+    def __init__(self) -> None:
+        self._setting: Host | None = None
+        self._host: GitHost | None = None
+
+    def of(self, project: Project) -> GitHost | None:
+        """Returns the client; None where git alone is asked: without a host that has an API, and without a token, for
+        what is asked by nobody in particular is limited to a few questions an hour."""
+        setting, remote = project.git.host, remote_of(project)
+        if setting != self._setting:
+            self.close()
+            if setting is not None and setting.kind != "git" and remote is not None and remote.token:
+                self._host = open_host(project)
+            self._setting = setting
+        return self._host
+
+    def close(self) -> None:
+        if self._host is not None:
+            self._host.close()
+        self._host = self._setting = None
 
 
 class Polling:
@@ -129,6 +165,7 @@ class Polling:
         self._pause = 0.0
         self._trouble = ""
         self._failures = 0
+        self._client = _Client()
 
     def ring(self) -> None:
         self._rung.set()
@@ -144,7 +181,7 @@ class Polling:
         self._rung.clear()
         self._asked = time.monotonic()
         try:
-            changed, words = look(project, journal), ""
+            changed, words = look(project, journal, self._client.of(project)), ""
         except PodiumError as error:
             changed, words = False, error.message
         self._failures = self._failures + 1 if words else 0
@@ -152,6 +189,9 @@ class Polling:
         self._tell(journal, words)
         if changed:
             wake(project.home, FETCHED)
+
+    def close(self) -> None:
+        self._client.close()
 
     def _tell(self, journal: Journal, words: str) -> None:
         """Says once what is wrong, and that it is over. The agent's troubles have it as long as it lasts."""
