@@ -96,6 +96,14 @@ class Runs:
         row = self._database.one(sql, (name, str(trigger)))
         return self._shown(_run(row)) if row else None
 
+    def newest_at(self, commits: Collection[str]) -> dict[str, Run]:
+        """Returns commit -> the newest run of a pipeline at it, of those commits that have one."""
+        sql = f"""SELECT {_COLUMNS} FROM runs WHERE id IN (
+            SELECT max(id) FROM runs WHERE "commit" IN (SELECT value FROM json_each(?)) AND kind = 'pipeline'
+            GROUP BY "commit")"""  # noqa: S608 - constant columns
+        found = (self._shown(_run(row)) for row in self._database.all(sql, (json.dumps(list(commits)),)))
+        return {run.commit: run for run in found}
+
     def delivered(self, name: str, branch: str, commit: str) -> Run | None:
         """Returns the newest run of a pipeline that a trigger started for a commit of a branch; None if there is none,
         or not any more."""
