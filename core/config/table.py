@@ -106,6 +106,7 @@ GIT = Section(
         Key(
             "remote", Text(check=bad_remote), "repository that pushes arrive at: a remote's name, an address or a path"
         ),
+        Key("webhook_secret", Text(), "secret of the host's webhook, for `podium watch --listen`: ${WEBHOOK_SECRET}"),
         Key("poll", Duration(low=1.0), "time between two looks at the host or remote (30s)"),
     ),
 )

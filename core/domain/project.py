@@ -49,6 +49,7 @@ class Git(Frozen):
     """Where pushes arrive if there is no host: the name of a remote, an address or a path; empty for here."""
     poll: float = 30.0
     """The seconds between two looks there."""
+    webhook_secret: str = field(default="", repr=False)
 
     @property
     def elsewhere(self) -> bool:
