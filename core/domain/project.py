@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from enum import StrEnum
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,6 +149,28 @@ class ContainerSpec(Frozen):
     """Whether it gets the run's directory and nothing else: neither git's directory nor the MLflow store."""
 
 
+class Proof(StrEnum):
+    """How it is proved who somebody is: by the system's ACCOUNT, or by the Git HOST."""
+
+    ACCOUNT = "account"
+    HOST = "host"
+
+
+class Approvers(Frozen):
+    """Who may approve a step, and how many of them have to."""
+
+    number: int = 1
+    """How many different accounts."""
+    among: tuple[str, ...] = ()
+    """Their names; everybody where there are none."""
+    group: str = ""
+    """A Unix group that they have to be in; none where it is empty."""
+    author: bool = True
+    """Whether the commit's author, and who started the run by hand, may be one."""
+    proof: Proof = Proof.ACCOUNT
+    """What counts as an account: with HOST only one that the Git host has proved."""
+
+
 class StepSpec(Frozen):
     """One step as written in podium.yaml. Exactly one of `run` and `uses` is set."""
 
@@ -177,6 +200,7 @@ class StepSpec(Frozen):
     """How long the step waits for an approval, and how long one counts, in seconds."""
     approval_reason: str = ""
     """Why a person has to approve it, where that is not podium.yaml's wish."""
+    approvers: Approvers = field(default_factory=Approvers)
     executor: str = "process"
     cpus: float | None = None
     """The CPUs that it may use; None for all."""

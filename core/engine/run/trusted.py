@@ -30,12 +30,12 @@ def judge(present: Project, journal: Journal, run: Run, root: Path, repository: 
     """Returns the project by the podium.yaml in `root`, a checkout of the run's commit, as far as it is trusted.
     `present` is the project by the podium.yaml of now. Raises ConfigError when the file, or the one that is trusted,
     cannot be used."""
-    repository = repository or Repository.open(present.home)
+    repository = repository or Repository.find(present.home)
+    tip = release_tip(repository, present.git) if repository is not None else None
     fork = journal.values.get(fork_of(run.id))
     if fork is not None:
         return _of_fork(present, run, root, repository, fork)
-    tip = release_tip(repository, present.git)
-    if tip is None:  # there is no such branch: what a person has here is what counts
+    if repository is None or tip is None:  # there is no such branch: what a person has here is what counts
         return of_release_branch(_own(root, present.home, os.environ), [present])
     if not repository.contains(tip, run.commit):
         text = _text(repository, tip)
@@ -55,11 +55,11 @@ def judge(present: Project, journal: Journal, run: Run, root: Path, repository: 
     )
 
 
-def _of_fork(present: Project, run: Run, root: Path, repository: Repository, fork: str) -> Judged:
+def _of_fork(present: Project, run: Run, root: Path, repository: Repository | None, fork: str) -> Judged:
     """Returns the project by the file of a fork's commit. As long as nobody has approved it, it gets none of the
     agent's variables."""
-    tip = release_tip(repository, present.git)
-    text = _text(repository, tip) if tip is not None else ""
+    tip = release_tip(repository, present.git) if repository is not None else None
+    text = _text(repository, tip) if repository is not None and tip is not None else ""
     trusted = _read(text, present.home, present.git.branch) if text else present
     written = (root / FILE).read_text(encoding="utf-8", errors="replace")
     nothing = dict.fromkeys(_VARIABLE.findall(written), "not-given")
