@@ -78,20 +78,7 @@ def remote_of(project: Project) -> Remote | None:
     if host.kind not in _SITES:
         return Remote(address_of(host.repo, project.home))
     site = (host.url or _SITES[host.kind]).rstrip("/")
-    return Remote(f"{site}/{host.repo}.git", _token(host, site, project))
-
-
-_tokens: dict[tuple[Host, str], tuple[float, str]] = {}
-
-
-def _token(host: Host, site: str, project: Project) -> str:
-    """Returns the token that git uses, the same as the host's client. Looking for it may start a program, so it is kept
-    for a few minutes."""
-    key = (host, str(project.home))
-    found = _tokens.get(key)
-    if found is None or time.monotonic() - found[0] > TOKEN_LIFE:
-        found = _tokens[key] = (time.monotonic(), _looked_up(host, site, project))
-    return found[1]
+    return Remote(f"{site}/{host.repo}.git", _tokens.of(host, site, project))
 
 
 def _looked_up(host: Host, site: str, project: Project) -> str:
@@ -103,6 +90,24 @@ def _looked_up(host: Host, site: str, project: Project) -> str:
         return credentials.value.rpartition(" ")[2] if credentials is not None else ""
     token = find_token(host, site, project.home)
     return token.value if token is not None else ""
+
+
+class _Tokens:
+    """Remembers the tokens that git uses, those of the hosts' clients: looking for one may start a program."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Host, str], tuple[float, str]] = {}
+
+    def of(self, host: Host, site: str, project: Project) -> str:
+        """Returns the token, looked for once in a few minutes; empty if there is none."""
+        key = (host, str(project.home))
+        found = self._found.get(key)
+        if found is None or time.monotonic() - found[0] > TOKEN_LIFE:
+            found = self._found[key] = (time.monotonic(), _looked_up(host, site, project))
+        return found[1]
+
+
+_tokens: Final = _Tokens()
 
 
 def advertised(repository: Repository, remote: Remote, refs: Collection[str]) -> dict[str, str]:

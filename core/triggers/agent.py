@@ -24,11 +24,11 @@ from ..errors import ConfigError, JournalError, PodiumError
 from ..identity.account import whoami
 from ..identity.processes import started_at
 from ..journal import Journal
-from .polling import Polling
 from .troubles import note
 from .wake import RUNG, Doorbell
 
 if TYPE_CHECKING:
+    from .polling import Polling
     from .pushes import Pushes
     from .webhooks import Receiver
 
@@ -115,6 +115,8 @@ def _watch(home: Path, narrate: Say, listen: str) -> Path | None:
         if listen:
             closing.enter_context(_receiver(settings, listen, narrate))
         narrate(f"watching {project.name} ({home})")
+        from .polling import Polling
+
         polling = Polling(narrate)
         jobs = (*_jobs(settings, narrate), Job("host", 0.0, polling, polling.close))
         threads = [_thread(job, settings, stop, narrate) for job in jobs]

@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from typing import Final
 
+from ... import plugins
 from ...domain.project import Pipeline, Project, StepSpec
 
 APPROVAL: Final = "fork"
@@ -57,7 +58,7 @@ def _why_not_alone(pipeline: Pipeline, trusted: Project) -> str:
         if step.container is not None and step.container.image
     }
     for step in pipeline.steps.values():
-        if step.container is None or step.executor != "docker":
+        if step.container is None or not plugins.executor_capabilities(step.executor).needs_image:
             return f"and {step.name} runs in no container"
         if step.container.build or "${{" in step.container.image or step.container.image not in known:
             return f"and the image of {step.name} is none that the trusted podium.yaml names"
