@@ -74,6 +74,16 @@ DOCKER = Section(
     ),
 )
 
+TELL = Section(
+    "tell",
+    (
+        Key("statuses", Flag(), "statuses of commits: each pipeline and each gate (true)"),
+        Key("deployments", Flag(), "deployments of environments (true)"),
+        Key("comment", Flag(), "the comparison with the champion, as one comment of the pull request (true)"),
+        Key("releases", Flag(), "a release with notes for each promoted version; needs git.tags (false)"),
+    ),
+)
+
 _number = Text(pattern=r"[0-9A-Za-z.]{1,40}", what="a number")
 
 HOST = Section(
@@ -96,6 +106,7 @@ HOST = Section(
             "GitHub App that asks instead of a person; check runs need one",
         ),
         Key("url", Text(pattern=r"https?://\S+", what="an http(s) address"), "address of a host of your own"),
+        Key("tell", TELL, "what the host is told"),
     ),
 )
 
@@ -109,6 +120,7 @@ GIT = Section(
         ),
         Key("webhook_secret", Text(), "secret of the host's webhook, for `podium watch --listen`: ${WEBHOOK_SECRET}"),
         Key("poll", Duration(low=1.0), "time between two looks at the host or remote (30s)"),
+        Key("tags", Flag(), "record versions and promotions as tags of the repository (false)"),
     ),
 )
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .samples import Alerts, Samples
     from .snapshots import Snapshots
     from .steps import Steps
+    from .telling import Telling
     from .values import Agreements, Stops, Values
     from .verdicts import Verdicts
     from .versions import Versions
@@ -160,6 +161,12 @@ class Journal(Closing):
         from .outbox import Outbox
 
         return Outbox(self._database)
+
+    @cached_property
+    def telling(self) -> Telling:
+        from .telling import Telling
+
+        return Telling(self._database)
 
     @cached_property
     def quarantine(self) -> Quarantine:
