@@ -279,6 +279,22 @@ def _agent(project: ExaminedProject) -> Iterator[Finding]:
         )
 
 
+def _pushes(project: ExaminedProject) -> Iterator[Finding]:
+    """Examines whether two agents could deliver the same commit."""
+    from .triggers.lease import unguarded
+
+    if not project.config.git.elsewhere:
+        return
+    found = unguarded(project.config, project.journal.values.all("lease:"))
+    for words in found:
+        hint = "let the token write refs below refs/podium/, or watch this repository on one machine only"
+        yield Finding(
+            Health.WARNING, "pushes", f"nothing keeps a second agent from running a commit too: {words}", hint
+        )
+    if not found:
+        yield _ok("pushes", "a commit that one agent has taken is not run by another one")
+
+
 def _locks(project: ExaminedProject) -> Iterator[Finding]:
     stuck = [
         run
@@ -383,5 +399,5 @@ def _environments(project: ExaminedProject) -> Iterator[Finding]:
 
 _CHECKS: tuple[Callable[[ExaminedProject], Iterable[Finding]], ...] = (
     _python, _plugins, _configuration, _state, _space, _room, _journal, _outbox, _git, _host, _haproxy, _mlflow, _agent,
-    _locks, _ports, _environments,
+    _locks, _ports, _environments, _pushes,
 )  # fmt: skip

@@ -109,9 +109,14 @@ def _pipeline(name: str, record: Record) -> Pipeline:
         record,
         name=name,
         steps={key: _step(key, each) for key, each in steps.items()},
-        on=_made(On, record.get("on")),
+        on=_on(record.get("on")),
         concurrency=_concurrency(record.get("concurrency")),
     )
+
+
+def _on(record: Record | None) -> On:
+    asked = record.get("pull_request", False) if record else False
+    return _made(On, record, pull_request=(("*",) if asked else ()) if isinstance(asked, bool) else asked)
 
 
 def _concurrency(written: str | Record | None) -> Concurrency:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from .. import plugins
 from ..domain.watching import CANARY_SIGNALS, SIGNALS
 from .kinds import Amount, Choice, Duration, Flag, Integer, Number, PluginName, Share, Size, Text, Value
-from .patterns import bad_branch, bad_local, bad_path, bad_reason, bad_schedule
+from .patterns import bad_branch, bad_local, bad_path, bad_pattern, bad_reason, bad_remote, bad_schedule
 from .sections import NAME, VARIABLE_NAME, Chosen, Either, Key, ListOf, MapOf, Option, Plain, Section
 
 GOALS = ("maximize", "minimize")
@@ -36,6 +36,7 @@ _reference = Text(pattern=rf"{NAME}|.*\$\{{\{{.*", what="a name", templated=True
 _path = Text(check=bad_path, templated=True)
 _paths = ListOf(_path, single=True)
 _branch = Text(check=bad_branch)
+_pattern = Text(check=bad_pattern)
 _env = MapOf(Text(empty=True, templated=True), "variable", VARIABLE_NAME)
 _version = Integer(low=1, templated=True)
 _reason = Text(check=bad_reason, templated=True)
@@ -114,6 +115,11 @@ GIT = Section(
     (
         Key("branch", _branch, "the branch that releases come from (main)"),
         Key("host", HOST, "where the repository is hosted"),
+        Key(
+            "remote", Text(check=bad_remote), "repository that pushes arrive at: a remote's name, an address or a path"
+        ),
+        Key("webhook_secret", Text(), "secret of the host's webhook, for `podium watch --listen`: ${WEBHOOK_SECRET}"),
+        Key("poll", Duration(low=1.0), "time between two looks at the host or remote (30s)"),
         Key("tags", Flag(), "record versions and promotions as tags of the repository (false)"),
     ),
 )
@@ -144,6 +150,12 @@ ON = Section(
     "on",
     (
         Key("push", ListOf(_branch, single=True), "branches whose new commits start the pipeline"),
+        Key("tag", ListOf(_pattern, single=True), "patterns of tags that start it when they are new, such as v*"),
+        Key(
+            "pull_request",
+            Either(Flag(), ListOf(_pattern)),
+            "pull requests of the Git host start it: true, or patterns of the branches that they go into",
+        ),
         Key("schedule", Text(check=bad_schedule), "cron line, in UTC"),
         Key("alert", _names, "alerts that start it (nothing acts on it yet)"),
     ),

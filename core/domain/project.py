@@ -68,8 +68,18 @@ class Host(Frozen):
 class Git(Frozen):
     branch: str = "main"
     host: Host | None = field(default=None, metadata={"section": Host})
+    remote: str = ""
+    """Where pushes arrive if there is no host: the name of a remote, an address or a path; empty for here."""
+    poll: float = 30.0
+    """The seconds between two looks there."""
+    webhook_secret: str = field(default="", repr=False)
     tags: bool = False
     """Whether versions and what is promoted are recorded as tags of the repository."""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Tells whether pushes arrive at another repository than this one."""
+        return self.host is not None or bool(self.remote)
 
 
 # The variable by which MLflow's own `server` hands its --default-artifact-root to the processes that it starts.
@@ -109,9 +119,12 @@ class Docker(Frozen):
 
 
 class On(Frozen):
-    """The triggers of a pipeline: pushes to the `push` branches, a cron line (UTC), alerts by name."""
+    """The triggers of a pipeline: pushes to the `push` branches, new tags that match a pattern, pull requests into the
+    branches that match one, a cron line (UTC), alerts by name."""
 
     push: tuple[str, ...] = ()
+    tag: tuple[str, ...] = ()
+    pull_request: tuple[str, ...] = ()
     schedule: str = ""
     alerts: tuple[str, ...] = field(default=(), metadata={"key": "alert"})
 
@@ -156,6 +169,8 @@ class ContainerSpec(Frozen):
     cpus: float | None = None
     memory: int | None = None
     network: bool = True
+    alone: bool = False
+    """Whether it gets the run's directory and nothing else: neither git's directory nor the MLflow store."""
 
 
 class Proof(StrEnum):
@@ -207,6 +222,8 @@ class StepSpec(Frozen):
     approval: bool = False
     approval_timeout: float = 7 * 86400.0
     """How long the step waits for an approval, and how long one counts, in seconds."""
+    approval_reason: str = ""
+    """Why a person has to approve it, where that is not podium.yaml's wish."""
     approvers: Approvers = field(default_factory=Approvers)
     executor: str = "process"
     cpus: float | None = None

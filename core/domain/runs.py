@@ -58,10 +58,16 @@ PIPELINE = "pipeline"
 
 class Trigger(StrEnum):
     PUSH = "push"
+    TAG = "tag"
+    PULL_REQUEST = "pull_request"
     SCHEDULE = "schedule"
     ALERT = "alert"
     WEBHOOK = "webhook"
     PERSON = "person"
+
+
+# What the agent starts for a commit that has arrived.
+ARRIVALS = frozenset({Trigger.PUSH, Trigger.TAG, Trigger.PULL_REQUEST})
 
 
 class Run(Frozen):

@@ -42,7 +42,7 @@ def missing(spec: StepSpec, counted: Sequence[Approval]) -> int:
 def waiting_words(spec: StepSpec, counted: Sequence[Approval]) -> str:
     """Says what the step waits for."""
     if spec.approvers.number == 1:
-        return "waits for approval"
+        return f"waits for approval: {spec.approval_reason}" if spec.approval_reason else "waits for approval"
     given = f": {', '.join(each.who for each in counted)} approved" if counted else ""
     return f"waits for {count(missing(spec, counted), 'more approval' if counted else 'approval')}{given}"
 

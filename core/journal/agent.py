@@ -33,6 +33,11 @@ def first_commit(pipeline: str, branch: str) -> str:
     return f"first push:{pipeline}:{branch}"
 
 
+def fork_of(run_id: int) -> str:
+    """Returns under which key it is which fork a run's commit comes from: it is set for code from a fork only."""
+    return f"fork:{run_id}"
+
+
 class _AgentRow(Frozen):
     pid: int
     started: float

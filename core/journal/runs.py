@@ -137,7 +137,7 @@ class Runs:
         """Returns the runs of pushed commits that no worker was ever started for, oldest first: the agent that wrote
         them was killed before it could."""
         sql = f"""SELECT {_COLUMNS} FROM runs WHERE state IN ('queued', 'interrupted') AND started IS NULL
-            AND worker_pid IS NULL AND "trigger" = 'push' AND kind = 'pipeline' ORDER BY id"""  # noqa: S608 - constant columns
+            AND worker_pid IS NULL AND "trigger" IN ('push', 'tag', 'pull_request') AND kind = 'pipeline' ORDER BY id"""  # noqa: S608 - constant columns
         return [self._shown(_run(row)) for row in self._database.all(sql)]
 
     def offer_worker(self, id: int, pid: int, started: float | None) -> None:

@@ -35,14 +35,20 @@ class GitResult(Frozen):
         return self.out.decode("utf-8", "replace").rstrip("\n")
 
 
-def git(directory: Path, *arguments: str, timeout: float = TIMEOUT, hooks: bool = False) -> GitResult:
+def git(
+    directory: Path,
+    *arguments: str,
+    timeout: float = TIMEOUT,
+    hooks: bool = False,
+    more: Mapping[str, str] | None = None,
+) -> GitResult:
     """Runs git and returns its answer, whatever the exit code. Raises MissingExtra without git, Unreachable after
     `timeout` seconds.
 
     `hooks` keeps the repository's hooks setting, which is otherwise overridden (it is needed to ask where the hooks
-    are).
+    are). `more` is added to the environment, such as a credential, which belongs in no argument.
     """
-    process = _start(directory, arguments, stderr=subprocess.PIPE, hooks=hooks)
+    process = _start(directory, arguments, stderr=subprocess.PIPE, hooks=hooks, extra=more)
     with process:
         try:
             out, err = process.communicate(timeout=timeout)

@@ -220,9 +220,9 @@ class Repository(Frozen):
         return None if answer.code else answer.out
 
     def refs(self, prefix: str) -> dict[str, str]:
-        """Returns ref -> hash of those below `prefix`, which ends with a slash."""
-        answer = checked(self.directory, "for-each-ref", "--format=%(refname) %(objectname)", prefix)
-        return {ref: sha for ref, _, sha in (line.rpartition(" ") for line in answer.text.splitlines())}
+        """Returns ref -> hash of those below `prefix`, which ends with a slash; of an annotated tag the commit's."""
+        answer = checked(self.directory, "for-each-ref", "--format=%(refname) %(objectname) %(*objectname)", prefix)
+        return {words[0]: words[-1] for line in answer.text.splitlines() if (words := line.split())}
 
     def set_ref(self, ref: str, sha: str) -> None:
         """Makes a ref of Podium's own name a commit, so that git keeps it. Raises PodiumError if that fails."""

@@ -20,7 +20,7 @@ START_TIMEOUT = 10.0
 STOP_TIMEOUT = 10.0
 
 
-def start(project: Project, journal: Journal) -> AgentStatus:
+def start(project: Project, journal: Journal, listen: str = "") -> AgentStatus:
     """Starts the agent in a session of its own and waits until it has reported. Raises Refused if one is running and
     RunFailed if it does not start."""
     status = journal.agent.status()
@@ -34,7 +34,7 @@ def start(project: Project, journal: Journal) -> AgentStatus:
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "podium.core.triggers.agent", str(project.home)],
+            [sys.executable, "-m", "podium.core.triggers.agent", str(project.home), listen],
             stdin=subprocess.DEVNULL,
             stdout=handle,
             stderr=handle,

@@ -9,40 +9,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from ..domain.frozen import Frozen
 from ..domain.project import Pipeline, Project
-from ..domain.runs import Run, Trigger
+from ..domain.runs import ARRIVALS, Run, RunState, Trigger
 from ..domain.text import one_line
 from ..errors import PodiumError, Refused
 from ..journal import Journal
-from ..journal.agent import first_commit, push_trouble
+from ..journal.agent import first_commit, fork_of, push_trouble
 from ..scm import Repository
+from ..scm.refs import HOST_REFS, TAG_REFS
+from ..scm.remote import remote_of
+from .arrivals import Push, cursor, pulls, tags
+from .lease import take
+from .polling import fetched_from
 from .skips import skip_words
 from .wake import hook_command
 
 WHO = "podium watch"
 # Refs can live in files that are not looked at (reftable, linked worktrees): git itself is asked at least this often.
 MAX_QUIET_SECONDS = 10.0  # seconds
+# Pull requests of a pipeline that run at the same time.
+MAX_PULLS = 2
 
 Say = Callable[[str], None]
-
-
-class Push(Frozen):
-    pipeline: str
-    branch: str
-    commit: str
-    passed: tuple[str, ...] = ()
-    """The commits before it that are passed over, oldest first."""
-
-    @property
-    def words(self) -> str:
-        return f"push {self.commit[:9]} to {self.branch}"
-
-
-def cursor(pipeline: str, branch: str) -> str:
-    return f"push:{pipeline}:{branch}"
 
 
 def watched(project: Project) -> list[tuple[str, str]]:
@@ -54,9 +45,10 @@ def mark_seen(project: Project, journal: Journal, tips: Mapping[str, str]) -> No
     """Marks the current commits as handled: an agent that starts for the first time in a project runs nothing for
     existing commits."""
     pairs = watched(project)
-    journal.agent.forget("push to ", {push_trouble(*pair) for pair in pairs})
+    others = {each.subject for each in journal.agent.status().troubles if each.subject.startswith("push to refs/")}
+    journal.agent.forget("push to ", {push_trouble(*pair) for pair in pairs} | others)
     for pipeline, branch in pairs:
-        key = cursor(pipeline, branch)
+        key = cursor(pipeline, branch, elsewhere=project.git.elsewhere)
         if journal.values.get(key) is None:
             with journal.transaction():
                 journal.values.set(key, tips.get(branch, ""))
@@ -68,19 +60,20 @@ def unhandled(project: Project, journal: Journal, tips: Mapping[str, str]) -> li
     found: list[Push] = []
     for pipeline, branch in watched(project):
         tip = tips.get(branch)
-        if tip and tip != journal.values.get(cursor(pipeline, branch)):
+        if tip and tip != journal.values.get(cursor(pipeline, branch, elsewhere=project.git.elsewhere)):
             found.append(Push(pipeline, branch, tip))
     return found
 
 
-def next_push(repository: Repository, journal: Journal, pipeline: Pipeline, push: Push) -> Push:
-    """Returns the commit that comes next on the way to the branch's tip: the tip itself, or the oldest that was not
-    handled."""
-    since = journal.values.get(cursor(push.pipeline, push.branch)) or ""
+def next_push(repository: Repository, since: str, pipeline: Pipeline, push: Push) -> Push:
+    """Returns the commit that comes next on the way from `since`, the last that was handled, to the branch's tip: the
+    tip itself, or the oldest that was not handled."""
+    if push.trigger is not Trigger.PUSH:
+        return push  # of a tag there is one commit, and of a pull request the newest is what would be merged
     commits = repository.new_commits(since, push.commit) if since else []
     if pipeline.concurrency.commits == "every" and commits:
-        return Push(push.pipeline, push.branch, commits[0])
-    return Push(push.pipeline, push.branch, push.commit, tuple(each for each in commits if each != push.commit))
+        return replace(push, commit=commits[0])
+    return replace(push, passed=tuple(each for each in commits if each != push.commit))
 
 
 class Pushes:
@@ -97,23 +90,44 @@ class Pushes:
         """Starts the runs that are due and returns their ids. A project outside any repository has no pushes. `rung`
         means that a hook reported one."""
         pairs = watched(project)
-        signature = (tuple(pairs), ref_signature(project.home, {branch for _, branch in pairs}))
+        watching = bool(pairs) or any(each.on.tag or each.on.pull_request for each in project.pipelines.values())
+        elsewhere = project.git.elsewhere
+        signature = (tuple(pairs), ref_signature(project.home, {branch for _, branch in pairs}, elsewhere=elsewhere))
         recent = time.monotonic() - self._asked < MAX_QUIET_SECONDS
-        if not pairs or (signature == self._signature and recent and not self._waiting and not rung):
+        if not watching or (signature == self._signature and recent and not self._waiting and not rung):
             return []
         repository = Repository.find(project.home)
         if repository is None:
             return []
-        self._signature, self._asked = signature, time.monotonic()
+        self._signature, self._asked, self._waiting = signature, time.monotonic(), False
         self._install_hooks(project, repository)
         self._start_lost(project)
         # Git is asked once. A push that comes after it changes a ref file, which the next look sees.
-        tips = repository.branch_tips({branch for _, branch in pairs})
+        tips = self._tips(project, repository)
+        if tips is None:
+            return []
         mark_seen(project, self._journal, tips)
         handling = Handling(project, self._journal, repository, self._say)
-        started = [run for push in unhandled(project, self._journal, tips) for run in handling.follow(push)]
-        self._waiting = bool(unhandled(project, self._journal, tips))
+        started = [run for push in self._arrived(project, repository, tips) for run in handling.follow(push)]
+        self._waiting = bool(self._arrived(project, repository, tips))
         return started
+
+    def _arrived(self, project: Project, repository: Repository, tips: Mapping[str, str]) -> list[Push]:
+        return [
+            *unhandled(project, self._journal, tips),
+            *tags(project, self._journal, repository),
+            *pulls(project, self._journal, repository),
+        ]
+
+    def _tips(self, project: Project, repository: Repository) -> Mapping[str, str] | None:
+        """Returns branch -> newest commit: those of the host, where there is one. None before the first fetch from it:
+        what it has then is there already, and no push."""
+        if not project.git.elsewhere:
+            return repository.branch_tips({branch for _, branch in watched(project)})
+        remote = remote_of(project)
+        if remote is None or fetched_from(self._journal) != remote.shown:
+            return None
+        return {ref.removeprefix(HOST_REFS): sha for ref, sha in repository.refs(HOST_REFS).items()}
 
     def _start_lost(self, project: Project) -> None:
         """Starts the workers of runs that an agent wrote and was killed before it started them."""
@@ -147,15 +161,16 @@ class Handling:
         """Handles what is new on a branch, up to the first commit that runs; returns the run's id in a list. Returns an
         empty list while a run of that pipeline is running (ask again later) and if no commit may run."""
         pipeline = self._project.pipelines[tip.pipeline]
-        running = self._running(tip.pipeline)
+        running = self._running(tip)
         if running:
-            if pipeline.concurrency.cancel and not self._refusal(tip):
+            replaces = pipeline.concurrency.cancel or tip.trigger is Trigger.PULL_REQUEST
+            if replaces and not self._refusal(tip):
                 self._cancel_superseded(running, tip)
             return []
-        push = next_push(self._repository, self._journal, pipeline, tip)
+        push = next_push(self._repository, self._since(tip), pipeline, tip)
         while True:
             self._tell_passed(push)
-            refusal = self._refusal(push)
+            refusal = self._refusal(push) or self._taken(push)
             run = None if refusal else self._start(push)
             if refusal:
                 self._skip(push, refusal)
@@ -163,17 +178,24 @@ class Handling:
                 return [run] if run is not None else []
             if not refusal:
                 return []  # it could not be started, which is a trouble that a person should see before the next one
-            push = next_push(self._repository, self._journal, pipeline, tip)
+            push = next_push(self._repository, self._since(tip), pipeline, tip)
 
-    def _running(self, pipeline: str) -> list[Run]:
-        return [run for run in self._journal.runs.active() if not run.is_operation and run.name == pipeline]
+    def _running(self, push: Push) -> list[Run]:
+        """Returns the runs that it has to wait for. Pull requests wait for their own, and for each other while more
+        than a few run; nothing else waits for them, least of all for one that waits for a person."""
+        active = [run for run in self._journal.runs.active() if not run.is_operation and run.name == push.pipeline]
+        pulls = [run for run in active if run.trigger is Trigger.PULL_REQUEST]
+        if push.trigger is not Trigger.PULL_REQUEST:
+            return [run for run in active if run not in pulls]
+        busy = [run for run in pulls if run.state is not RunState.WAITING]
+        return busy if len(busy) >= MAX_PULLS else [run for run in pulls if run.branch == push.branch]
 
     def _cancel_superseded(self, running: list[Run], push: Push) -> None:
         from ..engine.submit import cancel
 
         for run in running:
             asked = self._journal.runs.cancel_request(run.id) is not None
-            if run.trigger is not Trigger.PUSH or run.branch != push.branch or run.commit == push.commit or asked:
+            if run.trigger not in ARRIVALS or run.branch != push.branch or run.commit == push.commit or asked:
                 continue
             try:
                 cancel(self._journal, run.id, WHO, f"superseded by {push.commit[:9]}")
@@ -204,14 +226,32 @@ class Handling:
             return f"run {before.id} has delivered it already ({before.state}), not run; {again}"
         return ""
 
+    def _taken(self, push: Push) -> str:
+        """Takes the commit for this agent; returns why it must not run if another one has it."""
+        if not self._project.git.elsewhere:
+            return ""
+        other = take(self._project, self._journal, self._repository, push.pipeline, push.branch, push.commit)
+        return f"{other}, not run here" if other else ""
+
     def _skip(self, push: Push, why: str) -> None:
         with self._journal.transaction():
             self._journal.audit.add(WHO, "push skipped", push.commit, f"{push.pipeline}, {push.branch}: {why}")
             self._handled(push)
         self._say(f"{push.words}: {why}")
 
+    def _noted(self, push: Push, run: Run) -> None:
+        self._handled(push)
+        if push.fork:
+            self._journal.values.set(fork_of(run.id), push.fork)
+
     def _handled(self, push: Push) -> None:
-        self._journal.values.set(cursor(push.pipeline, push.branch), push.commit)
+        self._journal.values.set(self._cursor(push), push.commit)
+
+    def _since(self, push: Push) -> str:
+        return self._journal.values.get(self._cursor(push)) or ""
+
+    def _cursor(self, push: Push) -> str:
+        return cursor(push.pipeline, push.branch, elsewhere=self._project.git.elsewhere)
 
     def _start(self, push: Push) -> int | None:
         """Starts the run; returns its id, or None if that failed, which is noted."""
@@ -224,12 +264,12 @@ class Handling:
                 self._project,
                 self._journal,
                 push.pipeline,
-                trigger=Trigger.PUSH,
+                trigger=push.trigger,
                 who=WHO,
-                why=f"push to {push.branch}",
+                why=f"push to {push.where}" if push.trigger is Trigger.PUSH else push.where,
                 commit=push.commit,
                 branch=push.branch,
-                along=lambda _: self._handled(push),
+                along=lambda run: self._noted(push, run),
             )
         except PodiumError as error:
             self._say(f"{push.words}: {error.message}")
@@ -243,11 +283,16 @@ class Handling:
         return run.id
 
 
-def ref_signature(home: Path, branches: set[str]) -> tuple[tuple[str, int, int], ...]:
+def ref_signature(home: Path, branches: set[str], *, elsewhere: bool) -> tuple[tuple[str, int, int], ...]:
     """Returns the modification time and size of the files that hold the branches' tips."""
     git = home / ".git"
     marks: list[tuple[str, int, int]] = []
-    for name in ("packed-refs", *(f"refs/heads/{branch}" for branch in sorted(branches))):
+    below = HOST_REFS if elsewhere else "refs/heads/"
+    for name in (
+        "packed-refs",
+        TAG_REFS if elsewhere else "refs/tags",
+        *(f"{below}{branch}" for branch in sorted(branches)),
+    ):
         try:
             status = (git / name).stat()
             marks.append((name, status.st_mtime_ns, status.st_size))

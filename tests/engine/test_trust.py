@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from podium.core.config.loading import from_text
-from podium.core.domain.project import Project
+from podium.core.domain.project import Approvers, Project
 from podium.core.domain.runs import Run, RunState, StepState
 from podium.core.engine.run.trust import of_another_branch, of_release_branch
 from podium.core.triggers.pushes import Pushes
@@ -82,6 +82,17 @@ def test_a_commit_of_the_release_branch_weakens_nothing_for_itself(change: tuple
     assert (ship.approval, ship.approval_timeout) == (True, 3600.0)
     assert "force" not in ship.options
     assert 0.9 in [check.at_least for check in project.gates["quality"].checks]
+
+
+def test_who_approves_is_not_the_commits_to_say() -> None:
+    trusted = changed(("approval: required,", "approval: required, approvers: {number: 2, author: false},"))
+    judged = of_release_branch(TRUSTED, [trusted])
+    assert judged.weakened == ("step ship of release may be approved by others",)
+    assert judged.project.pipelines["release"].steps["ship"].approvers == Approvers(2, author=False)
+    stricter = of_release_branch(trusted, [TRUSTED])
+    assert stricter.weakened == () and stricter.project == trusted
+    without = of_release_branch(changed(NO_APPROVAL), [trusted]).project.pipelines["release"].steps["ship"]
+    assert without.approvers.number == 2
 
 
 def test_another_name_for_the_step_the_pipeline_or_the_place_is_no_way_around() -> None:

@@ -325,7 +325,9 @@ class Runner:
             self._record.change_run(RunState.QUEUED, self._blocked_by)
         elif self._awaiting_approval and not self._attempts and not self._backing_off and not self._next:
             names = ", ".join(node.step.name for node in self._awaiting_approval)
-            self._record.change_run(RunState.WAITING, f"waits for approval of {names}")
+            reason = next((node.step.spec.approval_reason for node in self._awaiting_approval), "")
+            words = f"waits for approval of {names}" + (f": {reason}" if reason else "")
+            self._record.change_run(RunState.WAITING, words)
             self._release_claims()
         else:
             self._record.change_run(RunState.RUNNING, "")

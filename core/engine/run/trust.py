@@ -8,12 +8,12 @@ pipelines and nothing else. Pure: no file, no git.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 
 from ... import plugins
 from ...domain.frozen import Frozen
-from ...domain.project import Check, Environment, Gate, Pipeline, Project, StepSpec
+from ...domain.project import Approvers, Check, Environment, Gate, Pipeline, Project, Proof, StepSpec
 
 # What a commit of another branch may say for itself.
 _OWN = frozenset({"name", "root", "home", "pipelines", "env", "secrets", "idle", "digest"})
@@ -100,8 +100,16 @@ class _Pipeline:
             if not own.approval:
                 self._words.append(f"step {name} of {self._own.name} needs no approval any more")
             timeout = min([each.approval_timeout for each in asked] + [own.approval_timeout] * own.approval)
-            return replace(own, approval=True, approval_timeout=timeout)
+            return replace(own, approval=True, approval_timeout=timeout, approvers=self._approvers(own, asked))
         return replace(own, approval=True) if unsure and self._reaches_protected(own) else own
+
+    def _approvers(self, own: StepSpec, asked: Sequence[StepSpec]) -> Approvers:
+        """Returns who has to approve: by the commit's file, where that is as strict as all that are trusted."""
+        weaker = next((each.approvers for each in asked if not _as_strict_as(own.approvers, each.approvers)), None)
+        if weaker is None or not own.approval:
+            return own.approvers if weaker is None else weaker
+        self._words.append(f"step {own.name} of {self._own.name} may be approved by others")
+        return weaker
 
     def _like(self, own: StepSpec) -> list[StepSpec]:
         """Returns the trusted steps that change the same environment, whatever they are called."""
@@ -149,6 +157,13 @@ class _Pipeline:
 def delivers(step: StepSpec) -> bool:
     """Tells whether a step changes what an environment serves."""
     return bool(step.uses) and plugins.step_capabilities(step.uses).delivers
+
+
+def _as_strict_as(own: Approvers, trusted: Approvers) -> bool:
+    among = not trusted.among or (bool(own.among) and set(own.among) <= set(trusted.among))
+    group = not trusted.group or own.group == trusted.group
+    proof = own.proof is trusted.proof or own.proof is Proof.HOST
+    return own.number >= trusted.number and among and group and proof and (trusted.author or not own.author)
 
 
 def _same_place(trusted: StepSpec, own: StepSpec) -> bool:

@@ -6,16 +6,19 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from ...config import FILE
 from ...domain.project import Project
 from ...domain.runs import Run, Trigger
+from ...domain.text import one_line
 from ...errors import ConfigError, NotFound, PodiumError
 from ...journal import Journal
-from ...journal.agent import first_commit
+from ...journal.agent import first_commit, fork_of
 from ...scm import Repository
 from ...scm.refs import release_tip
+from .forks import after_approval, of_fork
 from .trust import Judged, of_another_branch, of_release_branch
 
 # A commit whose file is broken says nothing about protection: the one before it is asked, so often.
@@ -29,6 +32,9 @@ def judge(present: Project, journal: Journal, run: Run, root: Path, repository: 
     cannot be used."""
     repository = repository or Repository.find(present.home)
     tip = release_tip(repository, present.git) if repository is not None else None
+    fork = journal.values.get(fork_of(run.id))
+    if fork is not None:
+        return _of_fork(present, run, root, repository, fork)
     if repository is None or tip is None:  # there is no such branch: what a person has here is what counts
         return of_release_branch(_own(root, present.home, os.environ), [present])
     if not repository.contains(tip, run.commit):
@@ -47,6 +53,22 @@ def judge(present: Project, journal: Journal, run: Run, root: Path, repository: 
             if each is not None
         ],
     )
+
+
+def _of_fork(present: Project, run: Run, root: Path, repository: Repository | None, fork: str) -> Judged:
+    """Returns the project by the file of a fork's commit. As long as nobody has approved it, it gets none of the
+    agent's variables."""
+    tip = release_tip(repository, present.git) if repository is not None else None
+    text = _text(repository, tip) if repository is not None and tip is not None else ""
+    trusted = _read(text, present.home, present.git.branch) if text else present
+    written = (root / FILE).read_text(encoding="utf-8", errors="replace")
+    nothing = dict.fromkeys(_VARIABLE.findall(written), "not-given")
+    judged = of_another_branch(_own(root, present.home, nothing), trusted)
+    project, reason = of_fork(judged.project, trusted, run.name)
+    if reason:  # then a person reads it first, and it is what another branch's is
+        judged = of_another_branch(_own(root, present.home, {**nothing, **_variables_of(text)}), trusted)
+        project = after_approval(judged.project, run.name, f"code of the fork {one_line(fork)[:100]}, {reason}")
+    return replace(judged, project=project)
 
 
 def _own(root: Path, home: Path, environ: Mapping[str, str]) -> Project:
