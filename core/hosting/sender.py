@@ -14,7 +14,8 @@ from ..journal.telling import PREFIX, Subject
 from ..scm.hosts import GitHost
 from ..scm.hosts.opening import open_host
 from . import telling
-from .following import follow, subjects_of
+from .following import follow, place_of, subjects_of
+from .tagging import tell_tags
 
 # After so many refusals one after the other it is the token, and not what is told: the others wait.
 MAX_REFUSALS = 3
@@ -44,7 +45,7 @@ class Sender:
         follow(project, journal)
         if self._opened != project.git.host:
             self.close()
-        if project.git.host is not None:
+        if subjects_of(project):
             Round(project, journal, lambda: self._connected(project)).deliver()
 
     def _connected(self, project: Project) -> GitHost:
@@ -68,7 +69,7 @@ class Round:
     def __init__(self, project: Project, journal: Journal, host: Callable[[], GitHost]) -> None:
         self._project, self._journal, self._host = project, journal, host
         self._subjects = subjects_of(project)
-        self._place = project.git.host.place if project.git.host is not None else ""
+        self._place = place_of(project)
         self._unreachable: Unreachable | None = None
         self._refusals: list[PodiumError] = []
 
@@ -86,12 +87,15 @@ class Round:
     def _send(self, message: Message) -> None:
         place = message.receiver.removeprefix(PREFIX).partition(" ")[0]
         if place != self._place:
-            raise Undeliverable(f"the Git host is {self._place} by now")
+            raise Undeliverable(f"what is told is told to {self._place} by now")
         subject = Subject(message.kind)
         if subject not in self._subjects:
             return  # it is not told any more
         try:
-            _TELL[subject](self._host(), self._project, self._journal, message.body)
+            if subject is Subject.TAGS:
+                tell_tags(self._host, self._project, self._journal)
+            else:
+                _TELL[subject](self._host(), self._project, self._journal, message.body)
         except Unreachable as error:
             self._unreachable = error
             raise

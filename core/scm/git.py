@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,12 +33,18 @@ class GitResult(Frozen):
         return self.out.decode("utf-8", "replace").rstrip("\n")
 
 
-def git(directory: Path, *arguments: str, timeout: float = TIMEOUT, hooks: bool = False) -> GitResult:
+def git(
+    directory: Path,
+    *arguments: str,
+    timeout: float = TIMEOUT,
+    hooks: bool = False,
+    more: Mapping[str, str] | None = None,
+) -> GitResult:
     """Runs git and returns its answer, whatever the exit code. Raises MissingExtra without git, Unreachable after
     `timeout` seconds.
 
     `hooks` keeps the repository's hooks setting, which is otherwise overridden (it is needed to ask where the hooks
-    are).
+    are). `more` is added to the environment, such as a credential, which belongs in no argument.
     """
     settings = [part for setting in _SETTINGS if not (hooks and "hooksPath" in setting) for part in ("-c", setting)]
     command = ["git", "--no-pager", *settings, *arguments]
@@ -46,7 +52,7 @@ def git(directory: Path, *arguments: str, timeout: float = TIMEOUT, hooks: bool 
         process = subprocess.Popen(
             command,
             cwd=directory,
-            env=_environment(),
+            env=_environment() | dict(more or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

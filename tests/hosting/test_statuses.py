@@ -255,7 +255,7 @@ def test_another_host_is_told_what_holds_and_not_what_waited_for_the_first(scene
     (scene.home / "podium.yaml").write_text((scene.home / "podium.yaml").read_text().replace("acme/", "other/"))
     scene.send()
     given_up = scene.journal.outbox.list(MessageState.FAILED)
-    assert [each.error for each in given_up] == ["the Git host is github.com/other/flight-delay by now"]
+    assert [each.error for each in given_up] == ["what is told is told to github.com/other/flight-delay by now"]
     assert scene.words()["podium/release"] == "pending"
 
 

@@ -310,7 +310,9 @@ def test_validate(call: Call, home: Path) -> None:
 
 def test_validate_says_what_nothing_acts_on_yet(call: Call, home: Path) -> None:
     with (home / "podium.yaml").open("a") as file:
-        file.write("git: {branch: main}\ninfra: {base: {terraform: infra}}\nmonitors: {errors: {environment: staging, signal: error_rate}}\n")
+        file.write(
+            "git: {branch: main}\ninfra: {base: {terraform: infra}}\nmonitors: {errors: {environment: staging, signal: error_rate}}\n"
+        )
     done = call("validate")
     assert (done.code, done.out) == (0, "")
     assert done.err.splitlines()[1:] == [
