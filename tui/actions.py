@@ -93,15 +93,30 @@ ACTIONS: tuple[Action, ...] = (
         refuse=when.openable, footer=1,
         on={
             "compare": Variant(label="only differences", help="Show only what differs, or everything again"),
+            "repository": Variant(help="Show the commits of a branch or tag; show what a commit changed"),
         },
     ),
     Action(
         id="mark", keys=("space",), label="mark", help="Mark the version under the cursor, for comparing",
-        group="Here", refuse=when.version, screens=("models",), footer=2,
+        group="Here", refuse=when.version, screens=("models", "repository"), footer=2,
+        on={
+            "repository": Variant(help="Mark the commit under the cursor: two have a diff", refuse=when.commit),
+        },
     ),
     Action(
         id="compare", keys=("c",), label="compare", help="Compare the marked versions side by side", group="Here",
         refuse=when.comparable, screens=("models",), footer=3,
+    ),
+    Action(
+        id="diff", keys=("d",), label="diff",
+        help="Show what differs between the commits behind the two marked versions", group="Here",
+        refuse=when.two_versions, screens=("models", "repository"), footer=4,
+        on={
+            "repository": Variant(
+                help="Show what the commit changed; with two marked ones what differs between them",
+                refuse=when.commit,
+            ),
+        },
     ),
     Action(
         id="logs", keys=("l",), label="logs", help="Show the log of what is under the cursor", group="Here",
@@ -141,9 +156,13 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="again", keys=("R",), label="run again", help="Run the pipeline again with the same parameters",
-        group="Changes", refuse=when.again, danger=Danger.CHANGE, screens=(*_RUNS, "containers"), footer=7,
-        confirm=confirmations.again,
+        group="Changes", refuse=when.again, danger=Danger.CHANGE,
+        screens=(*_RUNS, "containers", "repository"), footer=7, confirm=confirmations.again,
         on={
+            "repository": Variant(
+                label="run this commit", help="Run a pipeline on the commit under the cursor, in a worktree of its own",
+                refuse=when.runnable_commit,
+            ),
             "containers": Variant(
                 label="restart",
                 help="Restart the container under the cursor; its traffic goes to the others meanwhile",

@@ -9,8 +9,10 @@ from ..core.domain.containers import Container
 from ..core.domain.delivery import CanaryRequest, EnvironmentStatus
 from ..core.domain.models import Version
 from ..core.domain.runs import Run, Step
+from ..core.domain.scm import CommitRow
 from .context import Context
 
+NO_COMMIT = "no commit is under the cursor"
 NO_CONTAINER = "no container is under the cursor"
 NO_ENVIRONMENT = "no environment is under the cursor"
 NO_PROJECT = "podium.yaml cannot be used; see Overview"
@@ -52,6 +54,21 @@ def container(context: Context) -> str:
 
 def comparable(context: Context) -> str:
     return "" if context.marked >= 2 else f"mark two versions or more with space first ({context.marked} marked)"
+
+
+def two_versions(context: Context) -> str:
+    return "" if context.marked == 2 else f"mark two versions with space first ({context.marked} marked)"
+
+
+# Commits
+
+
+def commit(context: Context) -> str:
+    return "" if context.find(CommitRow) is not None else NO_COMMIT
+
+
+def runnable_commit(context: Context) -> str:
+    return commit(context) or ("" if context.project else NO_PROJECT)
 
 
 # Runs

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.domain.frozen import Frozen
 from ..core.domain.runs import Run
+from ..core.domain.scm import CommitRow
 from .context import Context
 
 if TYPE_CHECKING:
@@ -68,4 +69,24 @@ def again(context: Context) -> Confirmation:
             run.name, params=dict(run.params), jobs=run.jobs, why=why or f"run {run.id} again"
         ),
         f"podium run {shlex.quote(run.name)}{flags}",
+    )
+
+
+def run_commit(row: CommitRow, pipeline: str) -> Confirmation:
+    commit = row.commit
+    held = [f"v{each.version} of it is quarantined: {each.quarantined}" for each in row.versions if each.quarantined]
+    before = (f"Run {row.run.id} of {row.run.name} ran it: {row.run.state}.",) if row.run is not None else ()
+    return Confirmation(
+        f"Run {pipeline} on commit {commit.short}?",
+        (
+            f"{commit.subject} ({commit.author})",
+            "In a worktree of that commit, by the podium.yaml that it has; your working tree stays as it is.",
+            *before,
+            *held,
+        ),
+        "Run the commit",
+        "Do not",
+        f"run {pipeline} on {commit.short}",
+        lambda cockpit, why: cockpit.runs.start(pipeline, commit=commit.sha, why=why),
+        f"podium run {shlex.quote(pipeline)} --commit {commit.short}",
     )

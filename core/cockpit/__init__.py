@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .environments import Environments
     from .models import Models
     from .project import ProjectFiles
+    from .repository import ProjectRepository
     from .runs import Runs
 
 __all__ = [
@@ -134,6 +135,13 @@ class Cockpit:
         from .runs import Runs
 
         return Runs(self._opened)
+
+    @cached_property
+    def repository(self) -> ProjectRepository:
+        """Returns the namespace of the Git repository: branches, commits, diffs, and what Podium did with each."""
+        from .repository import ProjectRepository
+
+        return ProjectRepository(self._opened)
 
     @cached_property
     def models(self) -> Models:

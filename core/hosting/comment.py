@@ -47,7 +47,7 @@ def of_run(project: Project, journal: Journal, run_id: int) -> Comparison | None
         run = journal.runs.get(run_id)
     except NotFound:
         return None
-    newest = journal.runs.newest_at(run)
+    newest = journal.runs.newest_like(run)
     if newest is None or newest.id != run.id:
         return None
     reports = {report.gate: report for report in journal.gates.by_run(run.id)}

@@ -72,7 +72,7 @@ def of_run(project: Project, journal: Journal, number: int) -> RunStatuses | Non
     """Returns what the commit of a run has to show for its pipeline: the newest run of both counts. None if the run
     says nothing about a commit, or is not there any more."""
     try:
-        run = journal.runs.newest_at(journal.runs.get(number))
+        run = journal.runs.newest_like(journal.runs.get(number))
     except NotFound:
         return None
     if run is None:

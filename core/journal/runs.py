@@ -99,7 +99,7 @@ class Runs:
         row = self._database.one(sql, (name, str(trigger)))
         return self._shown(_run(row)) if row else None
 
-    def newest_at(self, run: Run) -> Run | None:
+    def newest_like(self, run: Run) -> Run | None:
         """Returns the newest run of the same pipeline at the same commit; None if the run says nothing of one."""
         if run.is_operation or not run.commit or run.dirty:
             return None
@@ -107,6 +107,14 @@ class Runs:
             ORDER BY id DESC LIMIT 1"""  # noqa: S608 - constant columns
         row = self._database.one(sql, (run.name, run.commit))
         return self._shown(_run(row)) if row else None
+
+    def newest_at(self, commits: Collection[str]) -> dict[str, Run]:
+        """Returns commit -> the newest run of a pipeline at it, of those commits that have one."""
+        sql = f"""SELECT {_COLUMNS} FROM runs WHERE id IN (
+            SELECT max(id) FROM runs WHERE "commit" IN (SELECT value FROM json_each(?)) AND kind = 'pipeline'
+            GROUP BY "commit")"""  # noqa: S608 - constant columns
+        found = (self._shown(_run(row)) for row in self._database.all(sql, (json.dumps(list(commits)),)))
+        return {run.commit: run for run in found}
 
     def delivered(self, name: str, branch: str, commit: str) -> Run | None:
         """Returns the newest run of a pipeline that a trigger started for a commit of a branch; None if there is none,

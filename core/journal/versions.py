@@ -142,6 +142,18 @@ class Versions:
         carrier = self.aliases(model).get(text)
         return self.some(model, numbers if carrier is None else numbers | {carrier})
 
+    def made_from(self, model: str, commits: Iterable[str]) -> dict[str, list[tuple[int, tuple[str, ...]]]]:
+        """Returns commit -> the versions that were made from it, newest first, each with its aliases."""
+        rows = self._database.all(
+            'SELECT "commit", version, aliases FROM versions WHERE model = ? AND "commit" IN (SELECT value FROM'
+            " json_each(?)) ORDER BY version DESC",
+            (model, json.dumps(list(commits))),
+        )
+        found: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
+        for commit, version, aliases in rows:
+            found.setdefault(commit, []).append((version, tuple(json.loads(aliases))))
+        return found
+
     def some(self, model: str, numbers: Iterable[int]) -> list[Version]:
         """Returns the versions of these numbers that the registry has, newest first."""
         found = (self.get(model, number) for number in sorted(numbers, reverse=True))

@@ -81,7 +81,7 @@ class Repository(Frozen):
                 f"there is no commit {rev!r} in {self.root}",
                 hint="`git log` shows those that are here; fetch those made elsewhere",
             )
-        return self._commits(answer.text, limit=1)[0]
+        return self.commits(answer.text, limit=1)[0]
 
     def log(self, limit: int = 50, branch: str = "") -> list[Commit]:
         """Returns the newest commits of a branch (default: of HEAD), newest first; an empty list if the branch has
@@ -89,7 +89,7 @@ class Repository(Frozen):
         tip = (
             self.branch_tip(branch) if branch else git(self.directory, "rev-parse", "--verify", "--quiet", "HEAD").text
         )
-        return self._commits(tip, limit=limit) if tip else []
+        return self.commits(tip, limit=limit) if tip else []
 
     def branch_tip(self, branch: str) -> str | None:
         """Returns the hash of a local branch's newest commit; None if there is no such branch."""
@@ -118,7 +118,8 @@ class Repository(Frozen):
         answer = checked(self.directory, "status", "--porcelain", "-z", "--untracked-files=normal", "--", *mine)
         return bool(answer.out)
 
-    def _commits(self, revisions: str, *, limit: int | None) -> list[Commit]:
+    def commits(self, revisions: str, *, limit: int | None) -> list[Commit]:
+        """Returns the newest commits of a hash or a range of hashes, newest first."""
         count = () if limit is None else (f"--max-count={limit}",)
         answer = checked(self.directory, "log", *count, f"--format={_FORMAT}", "--no-show-signature", revisions, "--")
         fields = answer.out.decode("utf-8", "replace").split("\0")
