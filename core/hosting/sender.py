@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -38,6 +39,7 @@ class Sender:
         self._open = open
         self._host: GitHost | None = None
         self._opened: Host | None = None
+        self._trouble: PodiumError | None = None
 
     def __call__(self, project: Project, journal: Journal) -> None:
         """Tells what is due. Raises what the host raised last if it does not answer or refuses one thing after the
@@ -45,8 +47,15 @@ class Sender:
         follow(project, journal)
         if self._opened != project.git.host:
             self.close()
-        if subjects_of(project):
-            Round(project, journal, lambda: self._connected(project)).deliver()
+        if self._trouble is not None and self._host is not None and self._host.rate.not_before > time.time():
+            raise self._trouble  # it wants to be left alone: what waits is not tried, and uses up no attempt
+        self._trouble = None
+        try:
+            if subjects_of(project):
+                Round(project, journal, lambda: self._connected(project)).deliver()
+        except PodiumError as error:
+            self._trouble = error
+            raise
 
     def _connected(self, project: Project) -> GitHost:
         if self._host is None:

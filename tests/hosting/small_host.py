@@ -18,6 +18,7 @@ from podium.core.domain.hosts import (
     HostDeployment,
     HostFeature,
     HostPullRequest,
+    RateLimit,
     StatusState,
 )
 from podium.core.errors import NotFound, Unreachable
@@ -43,6 +44,7 @@ class SmallHost:
         self.late: Callable[[], bool] = lambda: False
         self.commits: set[str] | None = None
         self.closed = False
+        self.rate = RateLimit()
 
     @contextmanager
     def _state(self, call: str) -> Generator[dict[str, Any]]:
