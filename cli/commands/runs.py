@@ -10,7 +10,7 @@ from ...core.cockpit import Cockpit
 from ...core.domain.plans import Plan
 from ...core.domain.runs import Run
 from ...core.domain.text import clean
-from ...core.domain.text.format import moment
+from ...core.domain.text.format import count, moment
 from ...core.errors import UsageError
 from ..completion import complete_pipeline
 from ..interaction.attend import attend, run_headline
@@ -174,5 +174,10 @@ def approve(
                 "why": approval.why,
             }
         )
-    diagnostics.note(f"{clean(approval.step)} of run {approval.run_id} continues", style="green")
+    more = cockpit.runs.approvals_missing(approval)
+    if more:
+        waits = f"waits for {count(more, 'more approval')}"
+        diagnostics.note(f"{clean(approval.step)} of run {approval.run_id} {waits}", style="yellow")
+    else:
+        diagnostics.note(f"{clean(approval.step)} of run {approval.run_id} continues", style="green")
     return diagnostics.DONE

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from ..domain.project import (
+    Approvers,
     Check,
     Concurrency,
     ContainerSpec,
@@ -23,6 +24,7 @@ from ..domain.project import (
     On,
     Pipeline,
     Project,
+    Proof,
     StepSpec,
     Strategy,
 )
@@ -127,11 +129,18 @@ def _step(name: str, record: Record) -> StepSpec:
         name=name,
         uses=uses,
         matrix=_matrix(matrix) if matrix else None,
-        approval=record.get("approval") == "required",
+        approval=record.get("approval", "required" if record.has("approvers") else "none") == "required",
+        approvers=_approvers(record.get("approvers")),
         options=_options(uses, record) if uses else {},
         container=_made(ContainerSpec, record) if contained else None,
         **given,
     )
+
+
+def _approvers(given: Record | str | None) -> Approvers:
+    if isinstance(given, str):
+        return Approvers(proof=Proof(given))
+    return _made(Approvers, given, proof=Proof(given.get("proof", "account"))) if given is not None else Approvers()
 
 
 def _options(uses: str, record: Record) -> dict[str, Any]:
@@ -147,6 +156,7 @@ def _options(uses: str, record: Record) -> dict[str, Any]:
         "when",
         "allow_failure",
         "approval",
+        "approvers",
         "approval_timeout",
     )
     names = (

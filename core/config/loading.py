@@ -9,10 +9,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from ..domain.project import Project
-from ..errors import ConfigError, Problem
+from ..errors import ConfigError, Problem, UsageError
+from ..priority import LOWEST
 from . import build, source
 from .idle import idle
-from .reader import MAX_PROBLEMS, Reader, Record
+from .reader import MAX_PROBLEMS, Reader, Record, shorten
 from .references import check
 from .source import YamlNode
 from .table import PROJECT
@@ -32,7 +33,18 @@ def from_text(text: str, name: str, root: Path, home: Path, environ: Mapping[str
     check(record, found, reader)
     if reader.problems:
         raise ConfigError(_in_order(reader.problems, name))
-    return replace(found, idle=idle(record, found), digest=sha256(text.encode()).hexdigest())
+    nice = _nice(environ, found.nice)
+    return replace(found, nice=nice, idle=idle(record, found), digest=sha256(text.encode()).hexdigest())
+
+
+def _nice(environ: Mapping[str, str], written: int) -> int:
+    """Returns the nice value of steps: what the machine says that they run on (PODIUM_NICE) goes before the file."""
+    given = environ.get("PODIUM_NICE", "").strip()
+    if not given:
+        return written
+    if not (given.isascii() and given.isdecimal() and int(given) <= LOWEST):
+        raise UsageError(f"PODIUM_NICE is {shorten(given)!r}, not a number from 0 to {LOWEST}", hint="unset it")
+    return int(given)
 
 
 def read(node: YamlNode, reader: Reader) -> Record:

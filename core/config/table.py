@@ -39,6 +39,7 @@ _branch = Text(check=bad_branch)
 _env = MapOf(Text(empty=True, templated=True), "variable", VARIABLE_NAME)
 _version = Integer(low=1, templated=True)
 _reason = Text(check=bad_reason, templated=True)
+ACCOUNT = r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}"
 IMAGE = r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,300}|.*\$\{\{.*"
 _cpus = Number(0.01, 1024)
 _host = Text(pattern=r"(ssh|tcp|unix)://\S+", what="an address such as ssh://user@machine")
@@ -148,6 +149,21 @@ ON = Section(
     ),
 )
 
+APPROVERS = Section(
+    "approvers",
+    (
+        Key("number", Integer(low=1, high=20), "how many different people have to approve (1)"),
+        Key("among", ListOf(Text(pattern=ACCOUNT, what="an account's name"), least=1), "the accounts that may (all)"),
+        Key("group", Text(pattern=ACCOUNT, what="a group's name"), "the Unix group whose members may (all)"),
+        Key("author", Flag(), "whether the commit's author and who started the run may approve (true)"),
+        Key(
+            "proof",
+            Choice(("account", "host")),
+            "what says who somebody is: the account on this machine, or the one on the Git host (account)",
+        ),
+    ),
+)
+
 _STEP: tuple[Key, ...] = (
     Key("needs", _names, "steps that have to succeed first"),
     Key(
@@ -174,6 +190,11 @@ _STEP: tuple[Key, ...] = (
     Key("when", Text(), "expression that says whether the step runs"),
     Key("allow_failure", Flag(), "a failure of this step does not fail the run (false)"),
     Key("approval", Choice(("required", "none")), "required: a person has to approve before the step starts"),
+    Key(
+        "approvers",
+        Either(Choice(("host",)), APPROVERS),
+        "who may approve, and how many have to; `host` is short for {proof: host}. Makes approval required",
+    ),
     Key(
         "approval_timeout", Duration(low=0.01), "how long the step waits for that, and how long an approval counts (7d)"
     ),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import field
+from enum import StrEnum
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,6 +158,28 @@ class ContainerSpec(Frozen):
     network: bool = True
 
 
+class Proof(StrEnum):
+    """How it is proved who somebody is: by the system's ACCOUNT, or by the Git HOST."""
+
+    ACCOUNT = "account"
+    HOST = "host"
+
+
+class Approvers(Frozen):
+    """Who may approve a step, and how many of them have to."""
+
+    number: int = 1
+    """How many different accounts."""
+    among: tuple[str, ...] = ()
+    """Their names; everybody where there are none."""
+    group: str = ""
+    """A Unix group that they have to be in; none where it is empty."""
+    author: bool = True
+    """Whether the commit's author, and who started the run by hand, may be one."""
+    proof: Proof = Proof.ACCOUNT
+    """What counts as an account: with HOST only one that the Git host has proved."""
+
+
 class StepSpec(Frozen):
     """One step as written in podium.yaml. Exactly one of `run` and `uses` is set."""
 
@@ -184,6 +207,7 @@ class StepSpec(Frozen):
     approval: bool = False
     approval_timeout: float = 7 * 86400.0
     """How long the step waits for an approval, and how long one counts, in seconds."""
+    approvers: Approvers = field(default_factory=Approvers)
     executor: str = "process"
     cpus: float | None = None
     """The CPUs that it may use; None for all."""

@@ -8,6 +8,13 @@ from .frozen import Frozen
 from .runs import Run
 
 
+class Person(Frozen):
+    """Who made a commit, as they say themselves: untrusted text."""
+
+    name: str
+    email: str
+
+
 class Commit(Frozen):
     """A commit. `at` is its time in seconds since the epoch; `author` is a name and `subject` the message's first
     line. Both are untrusted text."""

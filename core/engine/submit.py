@@ -11,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from .. import plugins
-from ..domain.project import Project
+from ..domain.project import Project, Proof
 from ..domain.runs import PIPELINE, Agreement, Approval, Run, RunState, Step, StepState, Trigger
 from ..errors import NotFound, PodiumError, Refused, RunFailed, UsageError
 from ..identity.processes import alive, started_at
 from ..journal import Journal
 from . import paths
+from .approvals import Approver
 from .graph import build
 from .orphans import end_orphans
 from .plan import describe_steps, operation_step, written_params
@@ -198,18 +199,26 @@ def approve(
     *,
     who: str,
     why: str = "",
+    approver: Approver | None = None,
     agreements: Iterable[Agreement] = (),
 ) -> Approval:
-    """Lets a waiting step continue; `step` may be omitted if only one is waiting. `agreements` are kept with the
-    approval. Raises Refused if it is not waiting."""
+    """Notes an approval of a waiting step, which continues once it has all that it needs; `step` may be omitted if only
+    one is waiting. `agreements` are kept with the approval; earlier approvals that agreed to something else are taken
+    back. Raises Refused if it is not waiting."""
+    approver = approver or Approver.here()
     recover(journal)
     with journal.transaction():
         run = journal.runs.get(run_id)
         name = chosen_step(journal, run, step)
         for agreement in agreements:
+            before = journal.agreements.get(run_id, agreement.step)
+            if before is not None and not before.same(agreement):
+                journal.runs.withdraw_approvals(run_id, agreement.step)
             journal.agreements.keep(agreement)
-        approval = journal.runs.approve(run_id, name, who, why)
-        journal.audit.add(who, "approve", f"run {run_id} {name}", why)
+        proof = approver.proof
+        approval = journal.runs.approve(run_id, name, who, why, account=approver.account, proof=proof)
+        words = f"as {approver.account}, proved by the Git host" if proof is Proof.HOST else ""
+        journal.audit.add(who, "approve", f"run {run_id} {name}", "; ".join(filter(None, (why, words))))
     _signal(run, signal.SIGUSR1)
     return approval
 

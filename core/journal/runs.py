@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ..domain.project import Proof
 from ..domain.runs import Approval, Run, RunState, Trigger
 from ..errors import NotFound
 from . import telling
@@ -227,23 +229,32 @@ class Runs:
     def clear_cancel(self, id: int) -> None:
         self._update(id, "cancel_who = NULL, cancel_why = NULL, cancel_at = NULL")
 
-    def approve(self, run_id: int, step: str, who: str, why: str = "") -> Approval:
-        """Lets a waiting step continue. Approving twice keeps the first approval."""
+    def approve(
+        self, run_id: int, step: str, who: str, why: str = "", *, account: str = "", proof: Proof = Proof.ACCOUNT
+    ) -> Approval:
+        """Notes that an account approves a step that waits. Approving twice keeps its first approval."""
         self.get(run_id)
-        self._database.run("INSERT OR IGNORE INTO approvals VALUES (?,?,?,?,?)", (run_id, step, who, time.time(), why))
-        found = self.approval(run_id, step)
-        assert found is not None
-        return found
+        row = (run_id, step, account or who, str(proof), who, time.time(), why)
+        self._database.run("INSERT OR IGNORE INTO approvals VALUES (?,?,?,?,?,?,?)", row)
+        given = self.approvals(run_id, step)
+        return next(each for each in given if (each.account, each.proof) == (account or who, proof))
 
-    def withdraw_approval(self, run_id: int, step: str) -> None:
-        """Takes an approval back: the step waits for another one."""
-        self._database.run("DELETE FROM approvals WHERE run_id = ? AND step = ?", (run_id, step))
+    def withdraw_approvals(self, run_id: int, step: str, *, before: float = math.inf) -> None:
+        """Takes back the approvals that were given before that time: the step waits for others."""
+        self._database.run("DELETE FROM approvals WHERE run_id = ? AND step = ? AND at < ?", (run_id, step, before))
 
     def approval(self, run_id: int, step: str) -> Approval | None:
-        row = self._database.one(
-            "SELECT run_id, step, who, at, why FROM approvals WHERE run_id = ? AND step = ?", (run_id, step)
+        """Returns the step's first approval; None where there is none."""
+        return next(iter(self.approvals(run_id, step)), None)
+
+    def approvals(self, run_id: int, step: str) -> list[Approval]:
+        """Returns the step's approvals, the first first."""
+        columns = "run_id, step, who, at, why, account, proof"
+        rows = self._database.all(
+            f"SELECT {columns} FROM approvals WHERE run_id = ? AND step = ? ORDER BY at",  # noqa: S608 - constant columns
+            (run_id, step),
         )
-        return Approval(*row) if row else None
+        return [Approval(*row[:5], account=row[5], proof=Proof(row[6])) for row in rows]
 
     def _update(self, id: int, assignments: str, *values: Any) -> None:
         if not self._database.run(f"UPDATE runs SET {assignments} WHERE id = ?", (*values, id)):  # noqa: S608 - constant assignments

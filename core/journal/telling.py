@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 from .sqlite.database import Database
 
@@ -39,7 +40,7 @@ class Followed:
     def __init__(self, database: Database) -> None:
         self._database = database
         row = database.one('SELECT value FROM "values" WHERE "key" = ?', (FOLLOWED,))
-        known = json.loads(row[0]) if row else {}
+        known: dict[str, Any] = json.loads(row[0]) if row else {}
         self.host = str(known.get("host", ""))
         self.subjects = frozenset(map(str, known.get("subjects", ())))
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..domain.frozen import Frozen
-from ..domain.scm import Commit
+from ..domain.scm import Commit, Person
 from ..errors import NotFound, PodiumError, Refused, UsageError
 from . import hooks
 from .git import checked, failure, git
@@ -82,6 +82,20 @@ class Repository(Frozen):
                 hint="`git log` shows those that are here; fetch those made elsewhere",
             )
         return self.commits(answer.text, limit=1)[0]
+
+    def people(self, commit: str) -> list[Person]:
+        """Returns a commit's author and committer; empty where there is no such commit."""
+        answer = git(
+            self.directory,
+            "show",
+            "--no-patch",
+            "--no-show-signature",
+            "--format=%an%x00%ae%x00%cn%x00%ce",
+            f"{commit}^{{commit}}",
+            "--",
+        )
+        fields = answer.out.decode("utf-8", "replace").strip("\n").split("\0")
+        return [Person(*fields[:2]), Person(*fields[2:])] if answer.code == 0 and len(fields) == 4 else []
 
     def log(self, limit: int = 50, branch: str = "") -> list[Commit]:
         """Returns the newest commits of a branch (default: of HEAD), newest first; an empty list if the branch has

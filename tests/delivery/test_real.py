@@ -45,6 +45,12 @@ QUESTION = json.dumps({"inputs": [[5.1, 3.5, 1.4, 0.2]]}).encode()
 def cockpit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cockpit]:
     home = tmp_path_factory.mktemp("iris")
     (home / "podium.yaml").write_text(PODIUM.format(port=free_port()))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("PODIUM_NICE", raising=False)
+        yield from _served(home)
+
+
+def _served(home: Path) -> Iterator[Cockpit]:
     made = Cockpit.open(home)
     _register(made)
     yield made

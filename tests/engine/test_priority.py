@@ -19,6 +19,7 @@ from podium.core.domain.runs import RunState, StepState
 from podium.core.engine.executors.container.create import EngineFacts, host
 from podium.core.engine.executors.container.spec import ContainerStepSpec
 from podium.core.engine.executors.container.supervisor import _about_weights  # pyright: ignore[reportPrivateUsage]
+from podium.core.errors import UsageError
 from podium.core.preload.fingerprint import fingerprint, fingerprints
 
 from tests.engine.lab import Lab
@@ -75,6 +76,23 @@ def expected(nice: int) -> tuple[str, str]:
 
 def autogroup(nice: str) -> str:
     return nice if Path("/proc/self/autogroup").exists() and priority.autogroups() else "0"
+
+
+@pytest.fixture(autouse=True)
+def _as_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests' own machine has a value of its own."""
+    monkeypatch.delenv("PODIUM_NICE", raising=False)
+
+
+def test_the_machine_goes_before_the_file(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.pipeline("one: {run: 'true'}")
+    for given, wanted in (("3", 3), ("19", 19), ("", 10), (" 0 ", 0)):
+        monkeypatch.setenv("PODIUM_NICE", given)
+        assert lab.project.nice == wanted
+    for given in ("20", "-1", "high", "1.5", "²"):
+        monkeypatch.setenv("PODIUM_NICE", given)
+        with pytest.raises(UsageError, match=r"PODIUM_NICE is '.*', not a number from 0 to 19"):
+            lab.project.nice  # noqa: B018 - reading it loads the file
 
 
 def said(lab: Lab, run: int, step: str) -> list[list[str]]:

@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.chaos.world import Client
@@ -36,6 +38,7 @@ class Soak:
         self.minutes: list[Minute] = []
         self.killed: Counter[str] = Counter()
         self.pushes = 1
+        self.client: Client | None = None
 
     def begin(self) -> None:
         """Releases the first version and starts the agent and the traffic."""
@@ -44,6 +47,7 @@ class Soak:
         self.client = Client(self.project.port, self.project.home, rate=40.0, body=self.project.body())
 
     def go_on(self, seconds: float, every: float, kill_every: float) -> None:
+        assert self.client is not None
         began = time.monotonic()
         due = {"push": began, "kill": began + kill_every, "prune": began + PRUNE_EVERY, "look": began}
         while (now := time.monotonic()) - began < seconds:
@@ -65,6 +69,7 @@ class Soak:
 
     def end(self) -> list[str]:
         """Lets what is under way come to its end, stops everything, and returns what was wrong."""
+        assert self.client is not None
         self.killer.agent_runs()
         problems = self.killer.settled()
         self.minutes.append(look(self.project, self.client.look()))
@@ -73,12 +78,26 @@ class Soak:
         if seen.failed:
             problems.append(f"{seen.failed} of {seen.asked} requests were lost, the last: {seen.failures[-3:]}")
         problems += judge(self.project, self.minutes)
+        self.stop()
+        return problems + leftovers(self.project.home)
+
+    def stop(self) -> None:
+        """Ends what was started, as far as that got."""
+        if self.client is not None:
+            self.client.close()
         self.project.podium("watch", "--stop", code=None)
         for run in self.killer.active():
             self.project.podium("cancel", str(run), code=None)
-        self.project.podium("stop", "-e", "production", "--yes")
-        problems += leftovers(self.project.home)
-        return problems
+        self.project.podium("stop", "-e", "production", "--yes", code=None)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Lets an interrupt end what is done in it, and nothing more."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("interrupted; this is the end of it")
 
 
 def main() -> int:
@@ -97,13 +116,14 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):  # also where whoever starts it ignores SIGINT
         signal.signal(number, signal.default_int_handler)
     soak = Soak(scratch / "project", options.seed)
-    soak.begin()
     try:
-        soak.go_on(60 * options.minutes, options.every, options.kill_every)
-    except KeyboardInterrupt:
-        print("interrupted; this is the end of it")
-    finally:
+        soak.begin()
+        with interruptible():
+            soak.go_on(60 * options.minutes, options.every, options.kill_every)
         problems = soak.end()
+    except BaseException:
+        soak.stop()
+        raise
     for problem in problems:
         print(f"wrong: {problem}")
     if not problems and options.directory is None:

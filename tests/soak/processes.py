@@ -51,6 +51,8 @@ class Killer:
     def strike(self) -> str:
         """Returns what was killed; empty if nothing of the kind was there."""
         kind = self._dice.choice(KINDS)
+        if kind == "replica" and not self._another_ready():
+            return ""  # the last one that answers: what it was asked would be lost to everybody
         there = [process for found, process in of(self._project.home) if found == kind]
         if not there:
             return ""
@@ -58,6 +60,9 @@ class Killer:
         if kind == "agent":
             self.agent_runs()
         return kind
+
+    def _another_ready(self) -> bool:
+        return sum(replica["state"] == "ready" for replica in self._project.status()["replicas"]) > 1
 
     def agent_runs(self) -> None:
         """Starts the agent where none is running, as its service would."""

@@ -63,7 +63,7 @@ class Project:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=scaled(120),
+            timeout=scaled(600),
             env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
         )
         assert code is None or done.returncode == code, f"podium {' '.join(words)}: {done.stdout}{done.stderr}"

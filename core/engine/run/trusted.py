@@ -27,9 +27,9 @@ def judge(present: Project, journal: Journal, run: Run, root: Path, repository: 
     """Returns the project by the podium.yaml in `root`, a checkout of the run's commit, as far as it is trusted.
     `present` is the project by the podium.yaml of now. Raises ConfigError when the file, or the one that is trusted,
     cannot be used."""
-    repository = repository or Repository.open(present.home)
-    tip = release_tip(repository, present.git)
-    if tip is None:  # there is no such branch: what a person has here is what counts
+    repository = repository or Repository.find(present.home)
+    tip = release_tip(repository, present.git) if repository is not None else None
+    if repository is None or tip is None:  # there is no such branch: what a person has here is what counts
         return of_release_branch(_own(root, present.home, os.environ), [present])
     if not repository.contains(tip, run.commit):
         text = _text(repository, tip)

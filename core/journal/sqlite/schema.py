@@ -141,12 +141,23 @@ CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit WHEN OLD.id > coalesce((SE
   BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
 """
 
+# Several people may approve one step. Who approved before is the account that the audit's words begin with.
+_APPROVERS = """
+ALTER TABLE approvals RENAME TO approvals_of_one;
+CREATE TABLE approvals (
+  run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, step TEXT NOT NULL, account TEXT NOT NULL, proof TEXT NOT NULL,
+  who TEXT NOT NULL, at REAL NOT NULL, why TEXT NOT NULL, PRIMARY KEY (run_id, step, account, proof)) WITHOUT ROWID;
+INSERT INTO approvals SELECT run_id, step, substr(who || ' ', 1, instr(who || ' ', ' ') - 1), 'account', who, at, why FROM approvals_of_one;
+DROP TABLE approvals_of_one;
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _RUNS + _DELIVERY + _REGISTRY + _WATCHING + _AUDIT,
     _CONTAINERS,
     _IDENTITY,
     _OUTBOX,
     _SEGMENTS,
+    _APPROVERS,
 )
 
 
