@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from podium.core.domain.outbox import MessageState
 from podium.core.errors import Refused, UsageError
-from podium.core.hosting import records
+from podium.core.hosting import records, tagging
+from podium.core.hosting.sender import Sender
 from podium.core.hosting.tagging import made_by_us
 from podium.core.scm import gto, tags
 
@@ -215,3 +217,47 @@ def test_any_model_has_a_name_that_is_read_back_or_none(model: str) -> None:
         found = gto.parse(name)
         assert found is not None
         assert found.artifact == artifact
+
+
+def test_the_agents_job_records_and_pushes_them_where_pushes_arrive(scene: Tagged) -> None:
+    text = (scene.home / "podium.yaml").read_text()
+    host = f"kind: git, repo: '{scene.bare}', tell: {{statuses: false, deployments: false, comment: false}}"
+    before = text[text.index("kind: github") : text.index("}}}") + 1]
+    (scene.home / "podium.yaml").write_text(text.replace(before, host))
+    sender = Sender()
+    sender(scene.project, scene.journal)
+    version = scene.version(7)
+    sender(scene.project, scene.journal)
+    assert scene.tags(scene.bare) == ["flights@v7.0.0"]
+    scene.promote(version)
+    sender(scene.project, scene.journal)
+    assert scene.tags(scene.bare) == ["flights#production#1", "flights@v7.0.0"]
+    assert scene.journal.outbox.list(MessageState.WAITING) == []
+
+
+def test_what_is_promoted_is_released_once_with_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tagging, "remote_of", lambda _: None)
+    scene = Tagged(tmp_path / "flights", tell="releases: true")
+    scene.promote(scene.version(7))
+    scene.judge(scene.run())
+    scene.send()
+    scene.promote(scene.version(8))
+    scene.send()
+    with scene.host._state("") as state:
+        releases = state["releases"]
+    assert list(releases) == ["flights@v7.0.0", "flights@v8.0.0"]
+    name, notes = releases["flights@v7.0.0"]
+    assert name == "flights version 7"
+    assert "promoted to `production` by `mia`" in notes
+    assert "`better @\u200bmia ¦ ˋxˋ`" in notes
+    assert "Gate `quality`" in notes
+    assert scene.host.asked.count("create_release") == 2
+
+
+def test_releases_are_off_unless_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tagging, "remote_of", lambda _: None)
+    scene = Tagged(tmp_path / "flights")
+    scene.promote(scene.version(7))
+    scene.send()
+    assert scene.tags() == ["flights#production#1", "flights@v7.0.0"]
+    assert "create_release" not in scene.host.asked

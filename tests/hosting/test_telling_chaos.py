@@ -128,7 +128,9 @@ def end(scene: Chaos, lot: random.Random, run: Run) -> None:
 
 
 def check(scene: Chaos, forge: Forge, runs: dict[str, Run], number: int) -> None:
-    assert {each.error for each in scene.journal.outbox.list(MessageState.FAILED)} <= {"of another host"}, "none given up"
+    assert {each.error for each in scene.journal.outbox.list(MessageState.FAILED)} <= {"of another host"}, (
+        "none given up"
+    )
     host = open_host(scene.project)
     assert host is not None
     for sha, run in runs.items():
