@@ -12,7 +12,7 @@ from ..errors import JournalError
 from ..journal import Journal
 from ..scm import gto, tags
 from ..scm.hosts import GitHost
-from ..scm.remote import push_over, remote_of
+from ..scm.remote import Remote, push_over, remote_of
 from ..scm.repository import Repository
 from . import records
 from .records import Doubt, Record
@@ -97,11 +97,20 @@ def _pushed(journal: Journal, push: Push, believed: Sequence[Record]) -> list[Do
 def tell(journal: Journal, doubts: tuple[Doubt, ...]) -> None:
     """Notes what is doubted, for whoever asks the agent; nothing: it is over."""
     with suppress(JournalError):
-        if doubts:
-            more = f", and {len(doubts) - 1} more" if len(doubts) > 1 else ""
-            journal.agent.note(_SUBJECT, f"the tag {doubts[0].tag} is not believed: {doubts[0].why}{more}")
-        else:
+        first = next(iter(doubts), None)
+        if first is None:
             journal.agent.over(_SUBJECT)
+        else:
+            more = f", and {len(doubts) - 1} more" if len(doubts) > 1 else ""
+            journal.agent.note(_SUBJECT, f"the tag {first.tag} is not believed: {first.why}{more}")
+
+
+def _push_to(repository: Repository, remote: Remote | None) -> Push | None:
+    def push(ref: str, sha: str) -> bool:
+        assert remote is not None
+        return push_over(repository, remote, ref, sha, "")
+
+    return None if remote is None else push
 
 
 def tell_tags(host: Callable[[], GitHost], project: Project, journal: Journal) -> None:
@@ -110,9 +119,7 @@ def tell_tags(host: Callable[[], GitHost], project: Project, journal: Journal) -
     repository = Repository.find(project.home)
     if repository is None:
         return
-    remote = remote_of(project)
-    push = None if remote is None else lambda ref, sha: push_over(repository, remote, ref, sha, "")
-    if record(project, journal, repository, push).more:
+    if record(project, journal, repository, _push_to(repository, remote_of(project))).more:
         journal.telling.versions()
     if project.git.host is not None and project.git.host.tell.releases:
         artifact = gto.artifact_of(project.mlflow.model)
