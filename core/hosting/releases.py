@@ -16,20 +16,25 @@ _RELEASED = "released "
 
 
 def tell_releases(host: GitHost, project: Project, journal: Journal, found: Records) -> None:
-    """Makes the releases that are missing, oldest first; the host leaves one alone that is there."""
-    if HostFeature.RELEASES in host.missing:
-        return
+    """Makes the releases that are missing, oldest first; the host leaves one alone that is there. A host that has not
+    got the tag yet would make one of that name of its own, at another commit: that release waits."""
+    missing = [] if HostFeature.RELEASES in host.missing else _missing(journal, found)
+    there = host.tags() if missing else {}
+    for version, record in missing:
+        if there.get(version.tag) == version.commit:
+            title = f"{record.model} version {record.version}"
+            url = host.create_release(version.tag, title, notes(project, journal, record))
+            journal.values.set(f"{_RELEASED}{version.tag}", url)
+
+
+def _missing(journal: Journal, found: Records) -> list[tuple[Record, Record]]:
+    """Returns (version, its promotion) of what was promoted and has no release."""
     versions = {each.version: each for each in found.believed if each.is_version}
-    for record in found.believed:
-        version = versions.get(record.version)
-        if record.is_version or version is None or record.data.get("how") != "promote":
-            continue
-        key = f"{_RELEASED}{version.tag}"
-        if journal.values.get(key) is None:
-            url = host.create_release(
-                version.tag, f"{record.model} version {record.version}", notes(project, journal, record)
-            )
-            journal.values.set(key, url)
+    promoted = {
+        each.version: each for each in found.believed if not each.is_version and each.data.get("how") == "promote"
+    }
+    pairs = [(versions[number], record) for number, record in promoted.items() if number in versions]
+    return [pair for pair in pairs if journal.values.get(f"{_RELEASED}{pair[0].tag}") is None]
 
 
 def notes(project: Project, journal: Journal, record: Record) -> str:
