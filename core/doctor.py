@@ -20,6 +20,7 @@ from .errors import ConfigError, PodiumError
 
 if TYPE_CHECKING:
     from .domain.delivery import EnvironmentStatus
+    from .domain.outbox import Backlog
     from .domain.project import Project
     from .journal import Journal
 
@@ -325,7 +326,7 @@ def _locks(project: ExaminedProject) -> Iterator[Finding]:
 
 def _outbox(project: ExaminedProject) -> Iterator[Finding]:
     """Names the receivers that were not told something; nothing is said while all were."""
-    for backlog in project.journal.outbox.backlogs():
+    for backlog in _by_server(project.journal.outbox.backlogs()):
         if backlog.failed:
             message = (
                 f"{backlog.failed} messages for {backlog.receiver} were given up; the last one: {backlog.given_up}"
@@ -335,6 +336,24 @@ def _outbox(project: ExaminedProject) -> Iterator[Finding]:
             tried = f"the first was tried {backlog.attempts} times: {backlog.error}"
             message = f"{backlog.waiting} messages wait for {backlog.receiver}; {tried}"
             yield Finding(Health.WARNING, "outbox", message, "they are sent when it answers")
+
+
+def _by_server(backlogs: Iterable[Backlog]) -> list[Backlog]:
+    """Returns one backlog for each server: what is told to a Git host waits apart for each of its commits."""
+    from .domain.outbox import Backlog
+    from .journal.telling import PREFIX
+
+    merged: dict[str, Backlog] = {}
+    for each in backlogs:
+        told_to_host = each.receiver.startswith(PREFIX)
+        server = each.receiver.removeprefix(PREFIX).partition(" ")[0] if told_to_host else each.receiver
+        known = merged.get(server, Backlog(server, 0, 0))
+        worse = each if each.attempts > known.attempts else known
+        merged[server] = Backlog(
+            server, known.waiting + each.waiting, known.failed + each.failed, worse.oldest, worse.attempts, worse.error,
+            each.given_up or known.given_up,
+        )  # fmt: skip
+    return list(merged.values())
 
 
 def _lives(pid: int, started: float | None) -> bool:

@@ -92,6 +92,7 @@ TABLE: dict[PluginKind, dict[str, Plugin]] = {
         "repair": Plugin("podium.core.delivery.repair.plan:repair", _DELIVERS),
         "replay": Plugin("podium.core.delivery.replay.replay_step:replay"),
         "prune": Plugin("podium.core.retention.prune:prune_step"),
+        "rebuild": Plugin("podium.core.hosting.rebuild:rebuild"),
     },
     "planners": {
         "deploy": Plugin("podium.core.delivery.rollout.plans:plan_deploy"),
@@ -108,6 +109,7 @@ TABLE: dict[PluginKind, dict[str, Plugin]] = {
         "repair": Plugin("podium.core.delivery.repair.plan:plan"),
         "restart": Plugin("podium.core.delivery.repair.plan:plan_restart"),
         "prune": Plugin("podium.core.retention.prune:plan_prune"),
+        "rebuild": Plugin("podium.core.hosting.rebuild:plan_rebuild"),
         "shell": Plugin("podium.core.delivery.environment.replica_shell:plan_shell"),
     },
     "checks": {"replay": Plugin("podium.core.delivery.replay.replay_step:gate_check")},

@@ -62,7 +62,7 @@ def written(comparison: Comparison) -> str:
     lines = [label(comparison.project, run.name), f"### Podium: {code(run.name)} {_outcome(comparison)}"]
     lines += ["", f"Run {run.id} of commit {code(short_commit(run.commit))}."]
     for report in comparison.reports:
-        lines += _gate(report, comparison.secrets)
+        lines += gate_lines(report, comparison.secrets)
     lines += _images(comparison.images)
     lines += ["", f"More: `podium show {run.id}`"]
     if run.message and run.state.finished and run.state is not RunState.SUCCEEDED:
@@ -84,7 +84,7 @@ def _outside(text: str, secrets: Sequence[str]) -> str:
     return code(masked(text, secrets))
 
 
-def _gate(report: GateReport, secrets: Sequence[str]) -> list[str]:
+def gate_lines(report: GateReport, secrets: Sequence[str]) -> list[str]:
     """Returns the part of one gate: metrics, slices, latency, checks of the data."""
     against = f"champion {report.champion}" if report.champion is not None else "no champion"
     head = f"#### {_MARKS[report.verdict]} Gate {code(report.gate)}: {report.verdict}"

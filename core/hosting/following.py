@@ -9,26 +9,31 @@ from ..journal.telling import Subject
 
 
 def subjects_of(project: Project) -> frozenset[Subject]:
-    """Returns what the host of a project is told."""
+    """Returns what the host of a project is told, and whether its repository gets tags."""
     host = project.git.host
+    tags = frozenset({Subject.TAGS}) if project.git.tags else frozenset[Subject]()
     if host is None:
-        return frozenset()
+        return tags
     wanted = {
         Subject.STATUS: host.tell.statuses,
         Subject.QUARANTINE: host.tell.statuses,
         Subject.COMMENT: host.tell.comment,
         Subject.DEPLOYMENT: host.tell.deployments,
     }
-    return frozenset(subject for subject, told in wanted.items() if told)
+    return tags | {subject for subject, told in wanted.items() if told}
+
+
+def place_of(project: Project) -> str:
+    """Returns whom messages are for, as one word."""
+    return project.git.host.place if project.git.host is not None else "repository"
 
 
 def follow(project: Project, journal: Journal) -> None:
     """Has the journal note what this project's host is told. What it was not told before is how things stand now: the
-    newest run of each pipeline, what each environment serves, and what is quarantined."""
+    newest run of each pipeline, what each environment serves, what is quarantined, and all that tags record."""
     subjects = subjects_of(project)
-    place = project.git.host.place if project.git.host is not None else ""
     with journal.transaction():
-        if not journal.telling.follow(place, subjects) or not subjects:
+        if not journal.telling.follow(place_of(project), subjects) or not subjects:
             return
         for name in project.pipelines:
             for run in journal.runs.page(name=name, kind=PIPELINE, limit=1):
@@ -36,5 +41,6 @@ def follow(project: Project, journal: Journal) -> None:
         for name in project.environments:
             if (serves := journal.ledger.current(name)) is not None:
                 journal.telling.deployment(serves.id)
+        journal.telling.versions()
         for entry in journal.quarantine.all():
             journal.telling.commit(entry.model, entry.version, entry.commit)

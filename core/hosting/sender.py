@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,7 +15,8 @@ from ..journal.telling import PREFIX, Subject
 from ..scm.hosts import GitHost
 from ..scm.hosts.opening import open_host
 from . import telling
-from .following import follow, subjects_of
+from .following import follow, place_of, subjects_of
+from .tagging import tell_tags
 
 # After so many refusals one after the other it is the token, and not what is told: the others wait.
 MAX_REFUSALS = 3
@@ -37,6 +39,7 @@ class Sender:
         self._open = open
         self._host: GitHost | None = None
         self._opened: Host | None = None
+        self._trouble: PodiumError | None = None
 
     def __call__(self, project: Project, journal: Journal) -> None:
         """Tells what is due. Raises what the host raised last if it does not answer or refuses one thing after the
@@ -44,8 +47,15 @@ class Sender:
         follow(project, journal)
         if self._opened != project.git.host:
             self.close()
-        if project.git.host is not None:
-            Round(project, journal, lambda: self._connected(project)).deliver()
+        if self._trouble is not None and self._host is not None and self._host.rate.not_before > time.time():
+            raise self._trouble  # it wants to be left alone: what waits is not tried, and uses up no attempt
+        self._trouble = None
+        try:
+            if subjects_of(project):
+                Round(project, journal, lambda: self._connected(project)).deliver()
+        except PodiumError as error:
+            self._trouble = error
+            raise
 
     def _connected(self, project: Project) -> GitHost:
         if self._host is None:
@@ -68,7 +78,7 @@ class Round:
     def __init__(self, project: Project, journal: Journal, host: Callable[[], GitHost]) -> None:
         self._project, self._journal, self._host = project, journal, host
         self._subjects = subjects_of(project)
-        self._place = project.git.host.place if project.git.host is not None else ""
+        self._place = place_of(project)
         self._unreachable: Unreachable | None = None
         self._refusals: list[PodiumError] = []
 
@@ -86,12 +96,15 @@ class Round:
     def _send(self, message: Message) -> None:
         place = message.receiver.removeprefix(PREFIX).partition(" ")[0]
         if place != self._place:
-            raise Undeliverable(f"the Git host is {self._place} by now")
+            raise Undeliverable(f"what is told is told to {self._place} by now")
         subject = Subject(message.kind)
         if subject not in self._subjects:
             return  # it is not told any more
         try:
-            _TELL[subject](self._host(), self._project, self._journal, message.body)
+            if subject is Subject.TAGS:
+                tell_tags(self._host, self._project, self._journal)
+            else:
+                _TELL[subject](self._host(), self._project, self._journal, message.body)
         except Unreachable as error:
             self._unreachable = error
             raise

@@ -90,6 +90,9 @@ class Telling:
     def deployment(self, number: int) -> None:
         about_deployment(self._database, number)
 
+    def versions(self) -> None:
+        about_versions(self._database)
+
     def commit(self, model: str, version: int, commit: str) -> None:
         about_commit(self._database, model, version, commit)
 

@@ -240,7 +240,7 @@ def _jobs(settings: WatchedConfiguration, say: Say) -> list[Job]:
         Job("signals", 1.0, jobs.Sampling()),
         Job("containers", 1.0, containers, containers.close),
         Job("registry", 2.0, jobs.RegistrySnapshots()),
-        Job("host", 1.0, telling, telling.close),
+        Job("telling", 1.0, telling, telling.close),
         Job("compaction", 60.0, jobs.Compaction()),
         Job("retention", 60.0, jobs.Retention(say)),
     ]

@@ -36,6 +36,8 @@ SHA = "0123456789abcdef0123456789abcdef01234567"
 class Scene:
     """`now` is the outbox's clock, which stands until it is moved."""
 
+    model = "flights"
+
     def __init__(self, home: Path, *, tell: str = "", bind: str = "127.0.0.1") -> None:
         home.mkdir(parents=True, exist_ok=True)
         (home / "podium.yaml").write_text(YAML.format(tell=tell, bind=bind))
@@ -109,7 +111,7 @@ class Scene:
         self, version: int, sha: str = SHA, state: DeploymentState | None = DeploymentState.SUCCEEDED
     ) -> Deployment:
         made = self.journal.ledger.begin(
-            environment="production", how=How.PROMOTE, model="flights", to_version=version, from_version=None, who="mia",
+            environment="production", how=How.PROMOTE, model=self.model, to_version=version, from_version=None, who="mia",
             commit=sha,
         )  # fmt: skip
         if state is not None:

@@ -18,6 +18,7 @@ from podium.core.domain.hosts import (
     HostDeployment,
     HostFeature,
     HostPullRequest,
+    RateLimit,
     StatusState,
 )
 from podium.core.errors import NotFound, Unreachable
@@ -43,6 +44,8 @@ class SmallHost:
         self.late: Callable[[], bool] = lambda: False
         self.commits: set[str] | None = None
         self.closed = False
+        self.rate = RateLimit()
+        self.has_tags: dict[str, str] = {}
 
     @contextmanager
     def _state(self, call: str) -> Generator[dict[str, Any]]:
@@ -144,6 +147,9 @@ class SmallHost:
         with self._state("set_deployment") as found:
             found["deployments"][int(deployment)].update(state=str(state), url=url)
             found.setdefault("last", {})[found["deployments"][int(deployment)]["environment"]] = int(deployment)
+
+    def tags(self) -> Mapping[str, str]:
+        return self.has_tags
 
     def create_release(self, tag: str, name: str, notes: str) -> str:
         with self._state("create_release") as state:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from podium.core.domain.hosts import CommitStatus, HostFeature, StatusState
+from podium.core.domain.hosts import CommitStatus, HostFeature, RateLimit, StatusState
 from podium.core.domain.outbox import MessageState
 from podium.core.domain.runs import RunState, StepState, Trigger
 from podium.core.domain.verdicts import Verdict
@@ -185,6 +185,24 @@ def test_a_host_that_is_down_is_asked_once_a_round_and_told_later(scene: Scene) 
     assert all(scene.words(run.commit)["podium/release"] == "success" for run in runs)
 
 
+def test_a_host_that_wants_to_be_left_alone_is(scene: Scene) -> None:
+    scene.run()
+    scene.host.failing = lambda _: True
+    with pytest.raises(Unreachable):
+        scene.send()
+    scene.host.rate = RateLimit(not_before=4e9)
+    (message,) = scene.journal.outbox.list()
+    for _ in range(3):
+        scene.later()
+        with pytest.raises(Unreachable):
+            scene.send()
+    assert len(scene.host.asked) == 1
+    assert scene.journal.outbox.get(message.id).attempts == 1, "nothing was tried"
+    scene.host.rate, scene.host.failing = RateLimit(), lambda _: False
+    scene.send()
+    assert scene.words()["podium/release"] == "pending"
+
+
 def test_a_commit_that_nobody_has_pushed_holds_nobody_up(scene: Scene) -> None:
     scene.host.commits = {OTHER}
     scene.run(SHA)
@@ -255,7 +273,7 @@ def test_another_host_is_told_what_holds_and_not_what_waited_for_the_first(scene
     (scene.home / "podium.yaml").write_text((scene.home / "podium.yaml").read_text().replace("acme/", "other/"))
     scene.send()
     given_up = scene.journal.outbox.list(MessageState.FAILED)
-    assert [each.error for each in given_up] == ["the Git host is github.com/other/flight-delay by now"]
+    assert [each.error for each in given_up] == ["what is told is told to github.com/other/flight-delay by now"]
     assert scene.words()["podium/release"] == "pending"
 
 
