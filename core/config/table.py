@@ -73,6 +73,16 @@ DOCKER = Section(
     ),
 )
 
+TELL = Section(
+    "tell",
+    (
+        Key("statuses", Flag(), "statuses of commits: each pipeline and each gate (true)"),
+        Key("deployments", Flag(), "deployments of environments (true)"),
+        Key("comment", Flag(), "the comparison with the champion, as one comment of the pull request (true)"),
+        Key("releases", Flag(), "a release with notes for each promoted version; needs git.tags (false)"),
+    ),
+)
+
 _number = Text(pattern=r"[0-9A-Za-z.]{1,40}", what="a number")
 
 HOST = Section(
@@ -95,6 +105,7 @@ HOST = Section(
             "GitHub App that asks instead of a person; check runs need one",
         ),
         Key("url", Text(pattern=r"https?://\S+", what="an http(s) address"), "address of a host of your own"),
+        Key("tell", TELL, "what the host is told"),
     ),
 )
 
@@ -103,6 +114,7 @@ GIT = Section(
     (
         Key("branch", _branch, "the branch that releases come from (main)"),
         Key("host", HOST, "where the repository is hosted"),
+        Key("tags", Flag(), "record versions and promotions as tags of the repository (false)"),
     ),
 )
 
@@ -556,6 +568,7 @@ RETAIN = Section(
         Key("replica_logs", _age, "logs of replicas that are gone (30d)"),
         Key("reports", _age, "gate reports beyond the newest five of a version, and requests to canaries (365d)"),
         Key("messages", _age, "messages that were sent or given up (30d)"),
+        Key("ci", _age, "CI runs of the Git host, as last seen (30d)"),
         Key("temporary", _age, "what a crash left behind, and its reports (7d)"),
         Key("audit", _age, "audit entries in the journal; older ones are sealed, never removed (180d)"),
         Key("ledger", _age, "deployments in the journal; older ones are sealed, never removed (365d)"),

@@ -8,6 +8,7 @@ named ones. A new section is a dataclass here, its keys in core/config/table.py,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
@@ -20,6 +21,18 @@ from .frozen import Frozen
 
 if TYPE_CHECKING:
     from .replay import ReplayLimits
+
+
+class Tell(Frozen):
+    """What the Git host is told."""
+
+    statuses: bool = True
+    """How runs and their gates stand, as statuses of their commits."""
+    deployments: bool = True
+    comment: bool = True
+    """The comparison of candidate and champion, as one comment of the pull request."""
+    releases: bool = False
+    """A release for each version that is promoted; needs `git.tags`."""
 
 
 class HostApp(Frozen):
@@ -41,11 +54,22 @@ class Host(Frozen):
     """A file of mode 600, relative to the project."""
     app: HostApp | None = field(default=None, metadata={"section": HostApp})
     url: str = ""
+    tell: Tell = field(default=Tell(), metadata={"section": Tell})
+
+    @property
+    def place(self) -> str:
+        """Returns where the repository is, such as `github.com/acme/flight-delay`, by the file alone, as one word and
+        without a credential."""
+        where = self.url.partition("://")[2].rstrip("/") or ("" if self.kind == "git" else f"{self.kind}.com")
+        named = f"{where}/{self.repo}" if where else self.repo
+        return re.sub(r"[^/@\s]*@(?=[^/])", "", named, count=1).replace(" ", "%20")
 
 
 class Git(Frozen):
     branch: str = "main"
     host: Host | None = field(default=None, metadata={"section": Host})
+    tags: bool = False
+    """Whether versions and what is promoted are recorded as tags of the repository."""
 
 
 # The variable by which MLflow's own `server` hands its --default-artifact-root to the processes that it starts.
@@ -379,6 +403,8 @@ class Retain(Frozen):
     """Logs of replicas that are gone."""
     reports: float = 365 * _DAY
     messages: float = 30 * _DAY
+    ci: float = 30 * _DAY
+    """CI runs of the Git host, as last seen."""
     temporary: float = 7 * _DAY
     audit: float = 180 * _DAY
     """How long entries stay in the journal before they are sealed."""

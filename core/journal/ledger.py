@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from ..domain.delivery import Deployment, DeploymentState, How
 from ..errors import NotFound
+from . import telling
 from .sqlite.database import Database, Row
 
 _COLUMNS = (
@@ -54,26 +55,28 @@ class Ledger:
         forced: bool = False,
     ) -> Deployment:
         """Adds a deployment in state running."""
-        number = self._database.insert(
-            "INSERT INTO deployments (environment, how, state, model, to_version, from_version, at, who, why, run_id,"
-            ' "commit", digest, strategy, forced) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)',
-            (
-                environment,
-                str(how),
-                "running",
-                model,
-                to_version,
-                from_version,
-                time.time(),
-                who,
-                why,
-                run_id,
-                commit,
-                digest,
-                strategy,
-                int(forced),
-            ),
-        )
+        with self._database.transaction():
+            number = self._database.insert(
+                "INSERT INTO deployments (environment, how, state, model, to_version, from_version, at, who, why,"
+                ' run_id, "commit", digest, strategy, forced) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)',
+                (
+                    environment,
+                    str(how),
+                    "running",
+                    model,
+                    to_version,
+                    from_version,
+                    time.time(),
+                    who,
+                    why,
+                    run_id,
+                    commit,
+                    digest,
+                    strategy,
+                    int(forced),
+                ),
+            )
+            telling.about_deployment(self._database, number)
         return self.get(number)
 
     def phase(self, id: int, phase: str, data: Mapping[str, object]) -> None:
@@ -85,9 +88,14 @@ class Ledger:
 
     def finish(self, id: int, state: DeploymentState, message: str = "") -> None:
         ended = time.time() if DeploymentState(state) is not DeploymentState.RUNNING else None
-        if not self._database.run(
-            "UPDATE deployments SET state = ?, message = ?, ended = ? WHERE id = ?", (str(state), message, ended, id)
-        ):
+        with self._database.transaction():
+            changed = self._database.run(
+                "UPDATE deployments SET state = ?, message = ?, ended = ? WHERE id = ?",
+                (str(state), message, ended, id),
+            )
+            if changed:
+                telling.about_deployment(self._database, id)
+        if not changed:
             self.get(id)
 
     def get(self, id: int) -> Deployment:

@@ -12,6 +12,7 @@ from typing import Any
 from ..domain.project import Proof
 from ..domain.runs import Approval, Run, RunState, Trigger
 from ..errors import NotFound
+from . import telling
 from .sqlite.database import Database, Row
 
 _COLUMNS = (
@@ -59,11 +60,13 @@ class Runs:
         at = time.time() if created is None else created
         given, state = dict(params or {}), RunState.QUEUED
         run = Run(0, kind, name, state, trigger, who, at, why, commit, branch, dirty, given, jobs, workspace)
-        number = self._database.insert(
-            'INSERT INTO runs (kind, name, state, "trigger", who, created, why, "commit", branch, dirty, params, jobs,'
-            " workspace) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            _written(run),
-        )
+        with self._database.transaction():
+            number = self._database.insert(
+                'INSERT INTO runs (kind, name, state, "trigger", who, created, why, "commit", branch, dirty, params,'
+                " jobs, workspace) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                _written(run),
+            )
+            telling.about_run(self._database, number)
         return replace(run, id=number)
 
     def get(self, id: int) -> Run:
@@ -96,6 +99,15 @@ class Runs:
         sql = f"""SELECT {_COLUMNS} FROM runs WHERE name = ? AND "trigger" = ? AND kind = 'pipeline'
             ORDER BY id DESC LIMIT 1"""  # noqa: S608 - constant columns
         row = self._database.one(sql, (name, str(trigger)))
+        return self._shown(_run(row)) if row else None
+
+    def newest_like(self, run: Run) -> Run | None:
+        """Returns the newest run of the same pipeline at the same commit; None if the run says nothing of one."""
+        if run.is_operation or not run.commit or run.dirty:
+            return None
+        sql = f"""SELECT {_COLUMNS} FROM runs WHERE name = ? AND "commit" = ? AND kind = 'pipeline' AND dirty = 0
+            ORDER BY id DESC LIMIT 1"""  # noqa: S608 - constant columns
+        row = self._database.one(sql, (run.name, run.commit))
         return self._shown(_run(row)) if row else None
 
     def newest_at(self, commits: Collection[str]) -> dict[str, Run]:
@@ -168,10 +180,13 @@ class Runs:
         if only_from:
             sql += f" AND state IN ({','.join('?' * len(only_from))})"
             values += [str(one) for one in only_from]
-        if self._database.run(sql, values):
-            return True
-        self.get(id)
-        return False
+        with self._database.transaction():
+            changed = self._database.run(sql, values)
+            if changed:
+                telling.about_run(self._database, id)
+        if not changed:
+            self.get(id)
+        return bool(changed)
 
     def set_worker(self, id: int, pid: int | None, started: float | None) -> None:
         self._update(
@@ -189,7 +204,9 @@ class Runs:
         self._update(id, "workspace = ?", str(path))
 
     def set_commit(self, id: int, commit: str, *, branch: str = "", dirty: bool = False) -> None:
-        self._update(id, '"commit" = ?, branch = ?, dirty = ?', commit, branch, int(dirty))
+        with self._database.transaction():
+            self._update(id, '"commit" = ?, branch = ?, dirty = ?', commit, branch, int(dirty))
+            telling.about_run(self._database, id)
 
     def request_cancel(self, id: int, who: str, why: str = "") -> None:
         """Asks the run's worker to stop. The first request stays on record."""
