@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..domain.hosts import HostFeature
 from ..domain.project import Project
 from ..domain.text.format import when
@@ -19,7 +21,7 @@ def tell_releases(host: GitHost, project: Project, journal: Journal, found: Reco
     """Makes the releases that are missing, oldest first; the host leaves one alone that is there. A host that has not
     got the tag yet would make one of that name of its own, at another commit: that release waits."""
     missing = [] if HostFeature.RELEASES in host.missing else _missing(journal, found)
-    there = host.tags() if missing else {}
+    there: Mapping[str, str] = host.tags() if missing else {}
     for version, record in missing:
         if there.get(version.tag) == version.commit:
             title = f"{record.model} version {record.version}"

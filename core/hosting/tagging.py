@@ -12,6 +12,7 @@ from ..errors import JournalError
 from ..journal import Journal
 from ..scm import gto, tags
 from ..scm.hosts import GitHost
+from ..scm.remote import Remote, push_over, remote_of
 from ..scm.repository import Repository
 from . import records
 from .records import Doubt, Record
@@ -104,13 +105,21 @@ def tell(journal: Journal, doubts: tuple[Doubt, ...]) -> None:
             journal.agent.note(_SUBJECT, f"the tag {first.tag} is not believed: {first.why}{more}")
 
 
+def _push_to(repository: Repository, remote: Remote | None) -> Push | None:
+    def push(ref: str, sha: str) -> bool:
+        assert remote is not None
+        return push_over(repository, remote, ref, sha, "")
+
+    return None if remote is None else push
+
+
 def tell_tags(host: Callable[[], GitHost], project: Project, journal: Journal) -> None:
-    """Records what has happened as tags, and makes releases of what was promoted where podium.yaml asks for them. A
-    project without a repository has no tags."""
+    """Records what has happened as tags, pushes them where pushes arrive, and makes releases of what was promoted where
+    podium.yaml asks for them. A project without a repository has no tags."""
     repository = Repository.find(project.home)
     if repository is None:
         return
-    if record(project, journal, repository).more:
+    if record(project, journal, repository, _push_to(repository, remote_of(project))).more:
         journal.telling.versions()
     if project.git.host is not None and project.git.host.tell.releases:
         artifact = gto.artifact_of(project.mlflow.model)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from fnmatch import fnmatchcase
@@ -15,6 +14,7 @@ from ..domain.project import Project
 from ..domain.runs import Trigger
 from ..journal import Journal
 from ..scm import Repository
+from ..scm.gto import is_record
 from ..scm.refs import PULL_REFS, TAG_REFS
 
 TAGS: Final = "refs/tags/"
@@ -61,13 +61,12 @@ def tags(project: Project, journal: Journal, repository: Repository) -> list[Pus
         return []
     prefix = TAG_REFS if project.git.elsewhere else TAGS
     there = {ref.removeprefix(prefix): sha for ref, sha in repository.refs(prefix).items()}
-    own = re.compile(rf"(?:{re.escape(project.name)}|{re.escape(project.mlflow.model)})[@#]")
     found: list[Push] = []
     for pipeline in project.pipelines.values():
         matching = [
             Push(pipeline.name, f"{TAGS}{tag}", sha, trigger=Trigger.TAG)
             for tag, sha in sorted(there.items())
-            if any(fnmatchcase(tag, pattern) for pattern in pipeline.on.tag) and not own.match(tag)
+            if any(fnmatchcase(tag, pattern) for pattern in pipeline.on.tag) and not is_record(tag, project.mlflow.model)
         ]
         found += _new(project, journal, f"tags:{pipeline.name}", pipeline.on.tag, matching)
     return found

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from podium.core.domain.outbox import MessageState
 from podium.core.errors import Refused, UsageError
-from podium.core.hosting import records
+from podium.core.hosting import records, tagging
 from podium.core.hosting.sender import Sender
 from podium.core.hosting.tagging import made_by_us
 from podium.core.scm import gto, tags
@@ -219,6 +219,22 @@ def test_any_model_has_a_name_that_is_read_back_or_none(model: str) -> None:
         assert found.artifact == artifact
 
 
+def test_the_agents_job_records_and_pushes_them_where_pushes_arrive(scene: Tagged) -> None:
+    text = (scene.home / "podium.yaml").read_text()
+    host = f"kind: git, repo: '{scene.bare}', tell: {{statuses: false, deployments: false, comment: false}}"
+    before = text[text.index("kind: github") : text.index("}}}") + 1]
+    (scene.home / "podium.yaml").write_text(text.replace(before, host))
+    sender = Sender()
+    sender(scene.project, scene.journal)
+    version = scene.version(7)
+    sender(scene.project, scene.journal)
+    assert scene.tags(scene.bare) == ["flights@v7.0.0"]
+    scene.promote(version)
+    sender(scene.project, scene.journal)
+    assert scene.tags(scene.bare) == ["flights#production#1", "flights@v7.0.0"]
+    assert scene.journal.outbox.list(MessageState.WAITING) == []
+
+
 def test_the_agents_job_records_them_without_a_host_too(scene: Tagged) -> None:
     text = (scene.home / "podium.yaml").read_text()
     (scene.home / "podium.yaml").write_text(text.replace(text[text.index(", host:") : text.index("}}}") + 2], ""))
@@ -233,7 +249,8 @@ def test_the_agents_job_records_them_without_a_host_too(scene: Tagged) -> None:
     assert scene.journal.outbox.list(MessageState.WAITING) == []
 
 
-def test_what_is_promoted_is_released_once_with_notes(tmp_path: Path) -> None:
+def test_what_is_promoted_is_released_once_with_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tagging, "remote_of", lambda _: None)
     scene = Tagged(tmp_path / "flights", tell="releases: true")
     one = scene.version(7)
     scene.promote(one)
@@ -257,7 +274,8 @@ def test_what_is_promoted_is_released_once_with_notes(tmp_path: Path) -> None:
     assert scene.host.asked.count("create_release") == 2
 
 
-def test_releases_are_off_unless_asked_for(tmp_path: Path) -> None:
+def test_releases_are_off_unless_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tagging, "remote_of", lambda _: None)
     scene = Tagged(tmp_path / "flights")
     scene.promote(scene.version(7))
     scene.send()

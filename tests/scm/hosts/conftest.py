@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from podium.core.config import load
+from podium.core.demo.forge import Forge
 from podium.core.domain.project import Project
 
 TOKEN = "ghp_" + "s3cr3t" * 6
@@ -127,15 +128,10 @@ def project(tmp_path: Path) -> Callable[..., Project]:
 @pytest.fixture
 def forge(tmp_path: Path) -> Iterator[Callable[[str], Any]]:
     """Starts a fake host of a kind, with a repository that has one commit."""
-    forges = pytest.importorskip("podium.core.demo.forge")
-
     with contextlib.ExitStack() as stack:
 
         def start(kind: str) -> Any:
-            try:
-                made = stack.enter_context(forges.Forge(kind, tmp_path / f"forge-{kind}"))
-            except KeyError:
-                pytest.skip(f"there is no fake {kind} yet")
+            made = stack.enter_context(Forge(kind, tmp_path / f"forge-{kind}"))
             made.make_repo("acme/flight-delay")
             made.sha = made.commit("acme/flight-delay", "First", {"podium.yaml": "project: x\n", "a/b c.txt": "text"})
             return made
