@@ -65,7 +65,7 @@ def run(
       podium run release --param until=2013-04 --jobs 2
       podium run -d | xargs podium logs -f
     """
-    name = pipeline or _only_pipeline(cockpit)
+    name = pipeline or only_pipeline(cockpit)
     given = parameters(param or [])
     started = cockpit.runs.start(name, params=given, jobs=jobs, why=options.why, commit=commit, fresh=fresh)
     return follow_run(cockpit, started, options)
@@ -77,7 +77,8 @@ def follow_run(cockpit: Cockpit, run: Run, options: FollowOptions) -> int:
     return diagnostics.DONE if attended is None else attended.ending()
 
 
-def _only_pipeline(cockpit: Cockpit) -> str:
+def only_pipeline(cockpit: Cockpit) -> str:
+    """Returns the name of the only pipeline. Raises UsageError if there are several, or none."""
     names = list(cockpit.project.config.pipelines)
     if len(names) == 1:
         return names[0]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..domain.watching import Restored
     from .agent import Agent
     from .changes import Changes
+    from .ci import Ci
     from .containers import Containers
     from .environments import Environments
     from .models import Models
@@ -112,7 +113,9 @@ class Cockpit:
         return self._opened.journal
 
     def close(self) -> None:
-        """Closes this thread's connection; those of other threads end with their threads."""
+        """Closes this thread's connections; those of other threads end with their threads."""
+        if "ci" in self.__dict__:
+            self.ci.close()
         self._opened.close()
 
     def changed(self) -> int:
@@ -142,6 +145,13 @@ class Cockpit:
         from .repository import ProjectRepository
 
         return ProjectRepository(self._opened)
+
+    @cached_property
+    def ci(self) -> Ci:
+        """Returns the namespace of the Git host's CI runs: the inbox, jobs, logs, and what can be asked of them."""
+        from .ci import Ci
+
+        return Ci(self._opened)
 
     @cached_property
     def models(self) -> Models:

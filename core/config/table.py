@@ -580,6 +580,7 @@ RETAIN = Section(
         Key("replica_logs", _age, "logs of replicas that are gone (30d)"),
         Key("reports", _age, "gate reports beyond the newest five of a version, and requests to canaries (365d)"),
         Key("messages", _age, "messages that were sent or given up (30d)"),
+        Key("ci", _age, "CI runs of the Git host, as last seen (30d)"),
         Key("temporary", _age, "what a crash left behind, and its reports (7d)"),
         Key("audit", _age, "audit entries in the journal; older ones are sealed, never removed (180d)"),
         Key("ledger", _age, "deployments in the journal; older ones are sealed, never removed (365d)"),

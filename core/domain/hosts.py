@@ -4,9 +4,14 @@ is GitLab's merge request, a CI run its pipeline."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import field
 from enum import StrEnum
+from pathlib import Path
 
 from .frozen import Frozen
+from .runs import Run
+from .scm import CommitVersion
 
 
 class CiState(StrEnum):
@@ -151,6 +156,11 @@ class Workflow(Frozen):
     path: str = ""
     inputs: tuple[str, ...] = ()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Returns what a person may call it."""
+        return (self.id, self.name, self.path, self.path.split("/")[-1])
+
 
 class HostPullRequest(Frozen):
     """A pull request, GitLab's merge request."""
@@ -238,3 +248,76 @@ class HostState(Frozen):
     asked: float = 0.0
     """When it was asked last."""
     rate: RateLimit | None = None
+
+
+class CiAttention(StrEnum):
+    """Why a CI run is where it is in the inbox; in this order."""
+
+    FAILED = "failed"
+    """It failed, and nothing newer of the same workflow and branch has come since."""
+    WAITING = "waiting for me"
+    """Somebody has to approve an environment, and this account may."""
+    RUNNING = "running"
+    """It runs, or waits for a machine or for somebody else."""
+    OVER = ""
+
+
+class CiRow(Frozen):
+    """A row of the inbox: a CI run as it was last seen, and what Podium did with its commit."""
+
+    host: str
+    """Such as `github.com/acme/flight-delay`."""
+    run: CiRun
+    attention: CiAttention
+    approvals: tuple[CiApproval, ...] = ()
+    seen: float = 0.0
+    """When the host was asked, in seconds since the epoch."""
+    podium: Run | None = None
+    """The newest run of a pipeline of Podium's at the commit."""
+    versions: tuple[CommitVersion, ...] = ()
+
+    # Why something cannot be asked of it now, empty where it can.
+
+    def why_not_rerun(self) -> str:
+        if self.run.state in (CiState.FAILED, CiState.CANCELLED):
+            return ""
+        return f"CI run {self.run.id} is {self.run.state}; what failed or was cancelled is run again"
+
+    def why_not_cancel(self) -> str:
+        return f"CI run {self.run.id} is over: {self.run.state}" if self.run.state.finished else ""
+
+    def why_not_approve(self) -> str:
+        if not self.approvals:
+            return f"CI run {self.run.id} waits for nobody"
+        others = next((f"{each.environment}: {each.why}" for each in self.approvals if not each.may), "")
+        return "" if any(each.may for each in self.approvals) else others
+
+
+class CiInbox(Frozen):
+    """The inbox, and what is known of its host."""
+
+    rows: tuple[CiRow, ...] = ()
+    host: HostState | None = None
+    """None if podium.yaml names no host, or it was never asked."""
+
+
+class HostLimits(Frozen):
+    """What a host cannot do, and why; `configured` tells whether podium.yaml names one."""
+
+    configured: bool = False
+    missing: Mapping[HostFeature, str] = field(default_factory=dict[HostFeature, str])
+
+    def why_not(self, feature: HostFeature) -> str:
+        """Returns why the host cannot do it; empty if it can."""
+        return self.missing.get(feature) or self.missing.get(HostFeature.CI, "")
+
+
+class CiLogFile(Frozen):
+    """A job's log, as far as it was fetched into a file of this machine."""
+
+    path: Path
+    complete: bool
+    note: str = ""
+    """Why there is nothing (more) yet."""
+    retry_after: float = 0.0
+    """Seconds until the next look is worth while."""

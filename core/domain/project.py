@@ -420,6 +420,8 @@ class Retain(Frozen):
     """Logs of replicas that are gone."""
     reports: float = 365 * _DAY
     messages: float = 30 * _DAY
+    ci: float = 30 * _DAY
+    """CI runs of the Git host, as last seen."""
     temporary: float = 7 * _DAY
     audit: float = 180 * _DAY
     """How long entries stay in the journal before they are sealed."""

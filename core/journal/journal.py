@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .audit import Audit
     from .canary_requests import CanaryRequests
     from .gates import Gates
+    from .host_runs import HostRuns
     from .images import Images
     from .ledger import Ledger
     from .locks import Locks
@@ -107,6 +108,12 @@ class Journal(Closing):
         from .audit import Audit
 
         return Audit(self._database)
+
+    @cached_property
+    def host_runs(self) -> HostRuns:
+        from .host_runs import HostRuns
+
+        return HostRuns(self._database)
 
     @cached_property
     def runs(self) -> Runs:

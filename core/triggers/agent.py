@@ -28,6 +28,7 @@ from .troubles import note
 from .wake import RUNG, Doorbell
 
 if TYPE_CHECKING:
+    from ..scm.hosts import GitHost
     from .polling import Polling
     from .pushes import Pushes
     from .webhooks import Receiver
@@ -223,7 +224,9 @@ def _look(pushes: Pushes, settings: WatchedConfiguration, rung: bool) -> str:
 def _jobs(settings: WatchedConfiguration, say: Say) -> list[Job]:
     from . import jobs
     from .containers import EnvironmentWatchers
+    from .inbox import Inbox
 
+    inbox = Inbox(_git_host)
     containers = EnvironmentWatchers(say)
     telling = jobs.Telling()
     return [
@@ -232,6 +235,7 @@ def _jobs(settings: WatchedConfiguration, say: Say) -> list[Job]:
         Job("shadows", 5.0, jobs.ShadowCleanup(say)),
         Job("steps", 600.0, jobs.StepCleanup()),
         Job("commits", 60.0, jobs.KeptCommits()),
+        Job("ci", 2.0, inbox, inbox.close),
         Job("health", 1.0, jobs.Healing(say)),
         Job("signals", 1.0, jobs.Sampling()),
         Job("containers", 1.0, containers, containers.close),
@@ -240,6 +244,15 @@ def _jobs(settings: WatchedConfiguration, say: Say) -> list[Job]:
         Job("compaction", 60.0, jobs.Compaction()),
         Job("retention", 60.0, jobs.Retention(say)),
     ]
+
+
+def _git_host(project: Project) -> GitHost | None:
+    """Returns the client of the project's Git host, which is loaded where there is one only."""
+    if project.git.host is None:
+        return None
+    from ..scm.hosts.opening import open_host
+
+    return open_host(project)
 
 
 def _thread(job: Job, settings: WatchedConfiguration, stop: threading.Event, say: Say) -> threading.Thread:

@@ -147,6 +147,12 @@ class Ci:
             job.manual = False
             self._move(job, CiState.QUEUED)
 
+    def hold(self, job: Job) -> None:
+        """Makes a job wait until somebody starts it by hand (GitLab)."""
+        with self._state.lock:
+            job.manual = True
+            self._settle(job.run)
+
     def find_job(self, repo: Repo, number: int) -> Job | None:
         for run in repo.runs.values():
             for job in run.jobs:

@@ -34,6 +34,14 @@ def dialect_of(kind: str) -> Dialect:
         from .github import GitHub
 
         return GitHub()
+    if kind == "gitlab":
+        from .gitlab import GitLab
+
+        return GitLab()
+    if kind == "gitea":
+        from .gitea import Gitea
+
+        return Gitea()
     raise KeyError(kind)
 
 

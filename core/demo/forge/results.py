@@ -35,6 +35,13 @@ def add_mark(
         return mark
 
 
+def change_mark(state: State, repo: Repo, by: User, mark: Mark, word: str, *, description: str, url: str) -> None:
+    """Gives a commit status that has not ended another state (GitLab)."""
+    with state.lock:
+        mark.state, mark.description, mark.url, mark.updated = word, description, url, state.now()
+        state.emit(Event("mark", repo, "updated", mark, by))
+
+
 def newest_marks(repo: Repo, sha: str) -> list[Mark]:
     """Returns the newest status of each context, the newest first."""
     newest: dict[str, Mark] = {}

@@ -151,6 +151,17 @@ INSERT INTO approvals SELECT run_id, step, substr(who || ' ', 1, instr(who || ' 
 DROP TABLE approvals_of_one;
 """
 
+# CI runs of Git hosts as they were last seen, so that the inbox is painted without asking. A run is its own text
+# (`body`), and the columns are what it is found by.
+_HOST_CI = """
+CREATE TABLE host_runs (
+  host TEXT NOT NULL, repo TEXT NOT NULL, id TEXT NOT NULL, sha TEXT NOT NULL, state TEXT NOT NULL, at REAL NOT NULL,
+  seen REAL NOT NULL, body TEXT NOT NULL, approvals TEXT NOT NULL, PRIMARY KEY (host, repo, id)) WITHOUT ROWID;
+CREATE INDEX host_runs_by_time ON host_runs(at);
+CREATE INDEX host_runs_by_sha ON host_runs(sha);
+CREATE INDEX runs_by_commit ON runs("commit", id);
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _RUNS + _DELIVERY + _REGISTRY + _WATCHING + _AUDIT,
     _CONTAINERS,
@@ -158,6 +169,7 @@ MIGRATIONS: tuple[str, ...] = (
     _OUTBOX,
     _SEGMENTS,
     _APPROVERS,
+    _HOST_CI,
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from ....domain.hosts import CiState
+from ..actions import stamped, status_of
 from ..approvals import may_approve
 from ..ci import current
 from ..dialect import Call, Services
@@ -15,19 +16,6 @@ from ..times import iso, seconds
 from .code import LAST_ROUTES
 from .render import Json, account, node, repository
 from .results import deployment
-
-_STATUS = {CiState.QUEUED: "queued", CiState.RUNNING: "in_progress", CiState.WAITING: "waiting"}
-_CONCLUSION = {
-    CiState.SUCCEEDED: "success",
-    CiState.FAILED: "failure",
-    CiState.CANCELLED: "cancelled",
-    CiState.SKIPPED: "skipped",
-}
-
-
-def status_of(state: CiState) -> tuple[str, str | None]:
-    """Returns (status, conclusion), as GitHub and Gitea say."""
-    return _STATUS.get(state, "completed"), _CONCLUSION.get(state)
 
 
 def _url(services: Services, repo: Repo) -> str:
@@ -195,13 +183,6 @@ def job_logs(call: Call) -> Answer:
     if not found.state.finished:
         raise ApiError(404, "Not Found")
     return Answer(302, headers={"Location": call.links.ticket(stamped(found))})
-
-
-def stamped(found: Job) -> bytes:
-    """Returns a log with a time before each line, as GitHub and Gitea have it."""
-    time = (iso(found.started or found.created) or "").replace("Z", ".0000000Z ")
-    lines = bytes(found.log).splitlines(keepends=True)
-    return b"".join(time.encode() + line for line in lines)
 
 
 def run_logs(call: Call) -> Answer:
