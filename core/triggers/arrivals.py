@@ -61,12 +61,13 @@ def tags(project: Project, journal: Journal, repository: Repository) -> list[Pus
         return []
     prefix = TAG_REFS if project.git.elsewhere else TAGS
     there = {ref.removeprefix(prefix): sha for ref, sha in repository.refs(prefix).items()}
+    others = sorted((tag, sha) for tag, sha in there.items() if not is_record(tag, project.mlflow.model))
     found: list[Push] = []
     for pipeline in project.pipelines.values():
         matching = [
             Push(pipeline.name, f"{TAGS}{tag}", sha, trigger=Trigger.TAG)
-            for tag, sha in sorted(there.items())
-            if any(fnmatchcase(tag, pattern) for pattern in pipeline.on.tag) and not is_record(tag, project.mlflow.model)
+            for tag, sha in others
+            if any(fnmatchcase(tag, pattern) for pattern in pipeline.on.tag)
         ]
         found += _new(project, journal, f"tags:{pipeline.name}", pipeline.on.tag, matching)
     return found
