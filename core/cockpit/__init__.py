@@ -77,13 +77,17 @@ def restore_project(file: Path, directory: Path) -> Restored:
     return restore(file, directory)
 
 
-def demonstration(directory: Path, *, docker: DemoImages | None = None) -> Demo:
-    """Returns the demonstration that will be played in `directory`, in Docker if its images are given; nothing is
-    started yet."""
+def demonstration(directory: Path, *, docker: DemoImages | None = None, host: bool = False) -> Demo:
+    """Returns the demonstration that will be played in `directory`, in Docker if its images are given, with a Git host
+    of its own where `host` asks for one; nothing is started yet."""
     if docker is not None:
         from ..demo.docker_story import DockerDemo
 
         return DockerDemo(directory, Cockpit, docker)
+    if host:
+        from ..demo.host_story import HostDemo
+
+        return HostDemo(directory, Cockpit)
     from ..demo.story import Demo
 
     return Demo(directory, Cockpit)
