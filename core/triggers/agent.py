@@ -119,7 +119,7 @@ def _watch(home: Path, narrate: Say, listen: str) -> Path | None:
         from .polling import Polling
 
         polling = Polling(narrate)
-        jobs = (*_jobs(settings, narrate), Job("host", 0.0, polling, polling.close))
+        jobs = (*_jobs(settings, narrate), Job("fetching", 0.0, polling, polling.close))
         threads = [_thread(job, settings, stop, narrate) for job in jobs]
         try:
             _follow_pushes(settings, journal, bell, stop, place, narrate, polling)

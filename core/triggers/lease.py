@@ -5,7 +5,6 @@ one takes a commit. An agent that may not write there goes on without; nothing g
 from __future__ import annotations
 
 import json
-import socket
 import time
 from collections.abc import Mapping
 from typing import Any, Final, cast
@@ -15,6 +14,7 @@ from ..domain.project import Project
 from ..domain.text import one_line
 from ..errors import PodiumError, Refused
 from ..identity.home import home_id
+from ..identity.machine import hostname
 from ..journal import Journal
 from ..scm import Repository
 from ..scm.git import checked, git
@@ -62,7 +62,7 @@ def take(project: Project, journal: Journal, repository: Repository, pipeline: s
         return ""
     lease = _Lease(repository, remote, pipeline)
     mine = home_id(project.home)
-    new = Taken(f"{project.name}/{repository.prefix}", branch, commit, mine, socket.gethostname(), time.time())
+    new = Taken(f"{project.name}/{repository.prefix}", branch, commit, mine, hostname(), time.time())
     try:
         other = lease.take(new)
     except Refused as error:

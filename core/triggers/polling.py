@@ -196,11 +196,11 @@ class Polling:
     def _tell(self, journal: Journal, words: str) -> None:
         """Says once what is wrong, and that it is over. The agent's troubles have it as long as it lasts."""
         if words and words != self._trouble:
-            self._say(f"host: {words}; asked again later")
+            self._say(f"fetching: {words}; asked again later")
         if self._trouble and not words:
-            self._say("host: it answers again")
+            self._say("fetching: the host answers again")
         self._trouble = words
-        note(journal, "host", words)
+        note(journal, "fetching", words)
 
     def _next(self, seconds: float) -> float:
         return seconds * random.uniform(1.0 - JITTER, 1.0 + JITTER)

@@ -121,7 +121,7 @@ def test_what_has_not_changed_is_asked_at_no_cost_and_trouble_is_told(
     assert asked and {(each.server, each.status) for each in asked} == {("api", 304)}, asked
     hosted.forge.state.tokens.clear()
     ask()
-    trouble = next(line for line in hosted.said if line.startswith("host: "))
+    trouble = next(line for line in hosted.said if line.startswith("fetching: "))
     assert hosted.token not in trouble
 
 

@@ -131,7 +131,7 @@ def test_the_agent_polls_and_a_ring_makes_it_look_at_once(elsewhere: Elsewhere) 
     wait_until(lambda: not lab.journal.runs.active(), 30)
     os.rename(elsewhere.bare, elsewhere.bare.with_suffix(".gone"))
     wake(lab.home)
-    wait_until(lambda: [t.subject for t in lab.journal.agent.status().troubles] == ["host"], 30, what="it is told")
+    wait_until(lambda: [t.subject for t in lab.journal.agent.status().troubles] == ["fetching"], 30, what="it is told")
     os.rename(elsewhere.bare.with_suffix(".gone"), elsewhere.bare)
     wait_until(lambda: not lab.journal.agent.status().troubles, 60, what="it is over")
 
