@@ -48,11 +48,11 @@ class Agent:
         return start(self._opened.config, self._opened.journal, listen)
 
     def stop(self) -> bool:
-        """Stops the agent; returns whether there was one."""
+        """Stops the agent; returns whether there was one. It needs no podium.yaml that can be used."""
         from ..triggers.daemon import stop
 
         self._opened.require_own()
-        return stop(self._opened.config, self._opened.journal)
+        return stop(self._opened.journal)
 
     def install(self) -> Service:
         """Has systemd start the agent at boot. Raises Unreachable where there is no systemd."""

@@ -58,7 +58,7 @@ def start(project: Project, journal: Journal, listen: str = "") -> AgentStatus:
     raise RunFailed(f"the agent did not report within {START_TIMEOUT:.0f} s", hint=f"read its log: {log}")
 
 
-def stop(project: Project, journal: Journal) -> bool:
+def stop(journal: Journal) -> bool:
     """Stops the agent with SIGTERM, and after ten seconds with SIGKILL, even if it hangs; returns whether there was
     one. Raises Refused if it is running on another host, or as a user whose processes this one may not end."""
     status = journal.agent.status()

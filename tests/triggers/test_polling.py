@@ -60,7 +60,7 @@ class Elsewhere:
 def elsewhere(tmp_path: Path) -> Iterator[Elsewhere]:
     found = Elsewhere(tmp_path)
     yield found
-    daemon.stop(found.lab.project, found.lab.journal)
+    daemon.stop(found.lab.journal)
     found.lab.close()
 
 
