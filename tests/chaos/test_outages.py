@@ -98,9 +98,9 @@ def test_a_killed_instance_of_the_proxy_costs_no_more_than_it_was_answering(
     moments = [at for at, _ in seen.failures]
     print(f"{world.driver}: {seen.failed} of {seen.asked} requests failed when one instance of the proxy was killed")
     assert problems == [], f"{problems}\n{told(world, docker)}"
-    # `at` is when a request was begun. A connection has one request underway at most, and there are eight, half of them
-    # the other one's.
-    assert all(killed - scaled(1.5) < at <= killed + 0.05 for at in moments) and seen.failed <= 4, (
+    # `at` is when a request was begun. Each of the eight connections has one request underway at most; which of the two
+    # instances has which is the kernel's lot.
+    assert all(killed - scaled(1.5) < at <= killed + 0.05 for at in moments) and seen.failed <= 8, (
         f"{killed}: {seen.failures}\n{told(world, docker)}"
     )
 
