@@ -20,6 +20,7 @@ from .errors import ConfigError, PodiumError
 
 if TYPE_CHECKING:
     from .domain.delivery import EnvironmentStatus
+    from .domain.outbox import Backlog
     from .domain.project import Project
     from .journal import Journal
 
@@ -205,6 +206,19 @@ def _git(project: ExaminedProject) -> Iterator[Finding]:
     yield _ok("git", f"{repository.branch() or 'detached'} at {head.sha[:9]}")
 
 
+def _host(project: ExaminedProject) -> Iterator[Finding]:
+    """Asks the Git host, if podium.yaml names one: whether it answers, whose token this is, and if that is enough."""
+    from .scm.hosts.opening import open_host
+
+    host = open_host(project.config)
+    if host is None:
+        return
+    try:
+        yield from host.examine()
+    finally:
+        host.close()
+
+
 def _haproxy(project: ExaminedProject) -> Iterator[Finding]:
     drivers = {environment.driver for environment in project.config.environments.values()}
     if not any(plugins.driver_capabilities(driver).local_proxy for driver in drivers):
@@ -266,6 +280,22 @@ def _agent(project: ExaminedProject) -> Iterator[Finding]:
         )
 
 
+def _pushes(project: ExaminedProject) -> Iterator[Finding]:
+    """Examines whether two agents could deliver the same commit."""
+    from .triggers.lease import unguarded
+
+    if not project.config.git.elsewhere:
+        return
+    found = unguarded(project.config, project.journal.values.all("lease:"))
+    for words in found:
+        hint = "let the token write refs below refs/podium/, or watch this repository on one machine only"
+        yield Finding(
+            Health.WARNING, "pushes", f"nothing keeps a second agent from running a commit too: {words}", hint
+        )
+    if not found:
+        yield _ok("pushes", "a commit that one agent has taken is not run by another one")
+
+
 def _locks(project: ExaminedProject) -> Iterator[Finding]:
     stuck = [
         run
@@ -296,7 +326,7 @@ def _locks(project: ExaminedProject) -> Iterator[Finding]:
 
 def _outbox(project: ExaminedProject) -> Iterator[Finding]:
     """Names the receivers that were not told something; nothing is said while all were."""
-    for backlog in project.journal.outbox.backlogs():
+    for backlog in _by_server(project.journal.outbox.backlogs()):
         if backlog.failed:
             message = (
                 f"{backlog.failed} messages for {backlog.receiver} were given up; the last one: {backlog.given_up}"
@@ -306,6 +336,24 @@ def _outbox(project: ExaminedProject) -> Iterator[Finding]:
             tried = f"the first was tried {backlog.attempts} times: {backlog.error}"
             message = f"{backlog.waiting} messages wait for {backlog.receiver}; {tried}"
             yield Finding(Health.WARNING, "outbox", message, "they are sent when it answers")
+
+
+def _by_server(backlogs: Iterable[Backlog]) -> list[Backlog]:
+    """Returns one backlog for each server: what is told to a Git host waits apart for each of its commits."""
+    from .domain.outbox import Backlog
+    from .journal.telling import PREFIX
+
+    merged: dict[str, Backlog] = {}
+    for each in backlogs:
+        told_to_host = each.receiver.startswith(PREFIX)
+        server = each.receiver.removeprefix(PREFIX).partition(" ")[0] if told_to_host else each.receiver
+        known = merged.get(server, Backlog(server, 0, 0))
+        worse = each if each.attempts > known.attempts else known
+        merged[server] = Backlog(
+            server, known.waiting + each.waiting, known.failed + each.failed, worse.oldest, worse.attempts, worse.error,
+            each.given_up or known.given_up,
+        )  # fmt: skip
+    return list(merged.values())
 
 
 def _lives(pid: int, started: float | None) -> bool:
@@ -369,6 +417,6 @@ def _environments(project: ExaminedProject) -> Iterator[Finding]:
 
 
 _CHECKS: tuple[Callable[[ExaminedProject], Iterable[Finding]], ...] = (
-    _python, _plugins, _configuration, _state, _space, _room, _journal, _outbox, _git, _haproxy, _mlflow, _agent,
-    _locks, _ports, _environments,
+    _python, _plugins, _configuration, _state, _space, _room, _journal, _outbox, _git, _host, _haproxy, _mlflow, _agent,
+    _locks, _ports, _environments, _pushes,
 )  # fmt: skip

@@ -63,6 +63,8 @@ class Limits:
     """Seconds before each repetition of a call that may be repeated."""
     redirects: int = 0
     """Followed at most, within one origin and for GET and HEAD alone."""
+    repeated: frozenset[int] = _RETRIED
+    """The answers after which a call that may be repeated is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,11 @@ class Credentials:
     @classmethod
     def bearer(cls, url: str, token: str) -> Credentials:
         return cls(origin_of(url), f"Bearer {token}")
+
+    @classmethod
+    def token(cls, url: str, token: str) -> Credentials:
+        """Returns them as Gitea's own tokens are sent."""
+        return cls(origin_of(url), f"token {token}")
 
     @classmethod
     def in_address(cls, url: str) -> Credentials | None:
@@ -173,6 +180,10 @@ class HttpClient(Closing):
             self._client = None
         self._streams.clear()
 
+    def use(self, credentials: Credentials | None) -> None:
+        """Sends these from now on, where others have run out."""
+        self._credentials = credentials
+
     def ask(self, method: str, path: str, *, repeat: bool | None = None, **options: Any) -> HttpResponse:
         """Returns the whole answer, whatever its status. `repeat` says that the call may be carried out twice (GET
         and HEAD always may); `options` are httpx's (`params`, `json`, `content`, `headers`). Unreachable when there
@@ -181,7 +192,7 @@ class HttpClient(Closing):
         while True:
             try:
                 answer = self._followed(method, path, options)
-                pause = next(pauses, None) if answer.status in _RETRIED else None
+                pause = next(pauses, None) if answer.status in self.limits.repeated else None
                 if pause is None:
                     return answer
                 pause = _asked_pause(answer, pause)

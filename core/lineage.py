@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from .delivery.environment.registry_view import RegistryView
@@ -11,6 +11,7 @@ from .domain.delivery import Replica, ReplicaState
 from .domain.models import Lineage, Version
 from .domain.project import Project
 from .domain.runs import Run
+from .domain.scm import CommitVersion, Served
 from .errors import NotFound
 from .journal import Journal
 from .journal.versions import MIN_COMMIT_LENGTH
@@ -43,6 +44,41 @@ def rows(journal: Journal, project: Project, of: str) -> list[Lineage]:
         f"nothing is known of {of!r}",
         hint="name a version (3, v3), an alias, a commit (7 characters or more), run:12 or an environment",
     )
+
+
+def made_from(journal: Journal, project: Project | None, commits: Collection[str]) -> dict[str, list[CommitVersion]]:
+    """Returns commit -> the versions that were made from it, newest first, and where each serves. Without a project
+    nothing is known of versions."""
+    if project is None:
+        return {}
+    model = project.mlflow.model
+    made = journal.versions.made_from(model, commits)
+    if not made:
+        return {}
+    replicas = {name: journal.replicas.of(name) for name in project.environments}
+    kept = {each.version: each.why or "quarantined" for each in journal.quarantine.all() if each.model == model}
+    return {
+        commit: [
+            CommitVersion(version, aliases, _served(replicas, version), kept.get(version, ""))
+            for version, aliases in versions
+        ]
+        for commit, versions in made.items()
+    }
+
+
+def _served(replicas: Mapping[str, Sequence[Replica]], version: int) -> tuple[Served, ...]:
+    return tuple(
+        Served(name, _share(each, version))
+        for name, each in replicas.items()
+        if any(replica.version == version for replica in each)
+    )
+
+
+def _share(replicas: Sequence[Replica], version: int) -> float:
+    """Returns the version's share of an environment's traffic, from 0 to 1."""
+    taking = [replica for replica in replicas if replica.state is ReplicaState.READY]
+    total = sum(replica.weight for replica in taking)
+    return sum(replica.weight for replica in taking if replica.version == version) / total if total else 0.0
 
 
 def _named(journal: Journal, model: str, text: str) -> list[Version]:
@@ -128,9 +164,6 @@ def _image(version: Version, own: Sequence[Replica], images: Sequence[Image]) ->
 
 def _row(version: Version, environment: str, replicas: Sequence[Replica], images: Sequence[Image]) -> Lineage:
     own = [replica for replica in replicas if replica.version == version.version]
-    taking = [replica for replica in replicas if replica.state is ReplicaState.READY]
-    total = sum(replica.weight for replica in taking)
-    share = sum(replica.weight for replica in taking if replica.version == version.version) / total if total else 0.0
     digest = version.digest or next((replica.digest for replica in own if replica.digest), "")
     return Lineage(
         commit=version.commit,
@@ -141,7 +174,7 @@ def _row(version: Version, environment: str, replicas: Sequence[Replica], images
         digest=digest,
         environment=environment,
         replicas=tuple(replica.id for replica in own),
-        share=share,
+        share=_share(replicas, version.version),
         aliases=version.aliases,
         verdict=version.verdict,
         image=_image(version, own, images),

@@ -20,12 +20,14 @@ from .delivery.rollout import plans as rollouts
 from .domain.delivery import How
 from .domain.frozen import Frozen
 from .domain.plans import RESTS_ON_PREFIX, Change, Plan
-from .domain.project import Project
+from .domain.project import Project, Proof, StepSpec
 from .domain.runs import Agreement, Approval, Run, Step, StepState
-from .domain.text.format import ago
+from .domain.text.format import ago, count
+from .engine.approvals import Approver, counting, missing, why_not
 from .engine.graph import PlannedStep, build
 from .engine.plan import operation_step
-from .engine.run.checkout import is_isolated, load_project
+from .engine.run.checkout import is_isolated
+from .engine.run.trusted import judge
 from .engine.submit import approve, chosen_step, resume, stays
 from .errors import NotFound, Refused
 from .journal import Journal
@@ -66,7 +68,7 @@ class _RunNow(Frozen):
 
     @classmethod
     def read(cls, project: Project, journal: Journal, run: Run) -> Self:
-        own = _project_of(project, run)
+        own = _project_of(project, journal, run)
         rows = {row.name: row for row in journal.steps.of(run.id)}
         return cls(project, own, journal, run, _steps(own, run), rows)
 
@@ -116,9 +118,10 @@ def plan_resume(project: Project, journal: Journal, target: str) -> Plan:
     return _with_changes(plan, now)
 
 
-def plan_approve(project: Project, journal: Journal, target: str, *, step: str | None = None) -> Plan:
-    """Returns what the step that waits would do. `step` may be left out where only one waits. Refused where none
-    does."""
+def plan_approve(project: Project, journal: Journal, target: str, *, step: str | None = None, login: str = "") -> Plan:
+    """Returns what the step that waits would do. `step` may be left out where only one waits. `login` is the account
+    that the Git host has proved; without it the approval is that of this process's account. Refused where no step
+    waits; a refusal of the plan where this person may not approve it."""
     run = _run(journal, target)
     name = chosen_step(journal, run, step)
     seen = _RunNow.read(project, journal, run)
@@ -134,8 +137,9 @@ def plan_approve(project: Project, journal: Journal, target: str, *, step: str |
         command=f"podium approve {run.id} {shlex.quote(name)}",
         steps=(_named(found),),
         kept_in="audit",
-        arguments={"step": name},
-        refusal=change.plan.refusal if change is not None and change.plan is not None and not _forced(change) else "",
+        arguments={"step": name, "login": login},
+        refusal=_why_not_approve(seen, found.spec, change, _approver(login)),
+        warnings=_more_approvals(seen, found, _approver(login)),
         hint=f"podium cancel {run.id} gives the run up",
     )
     return _with_changes(plan, [change] if change is not None else [])
@@ -148,7 +152,7 @@ def apply(project: Project, journal: Journal, plan: Plan, *, who: str, why: str 
     again = (
         plan_resume(project, journal, plan.target)
         if plan.verb == RESUME
-        else plan_approve(project, journal, plan.target, step=step)
+        else plan_approve(project, journal, plan.target, step=step, login=plan.arguments.get("login") or "")
     )
     if again.refusal:
         raise Refused(again.refusal, hint=again.hint)
@@ -164,7 +168,8 @@ def apply(project: Project, journal: Journal, plan: Plan, *, who: str, why: str 
             )
     agreements = tuple(_agreements(again, run_id, who, why))
     if plan.verb == APPROVE:
-        approve(journal, run_id, step, who=who, why=why, agreements=agreements)
+        approver = _approver(plan.arguments.get("login") or "")
+        approve(journal, run_id, step, who=who, why=why, approver=approver, agreements=agreements)
         return None
     _withdraw(project, journal, journal.runs.get(run_id))
     return resume(project, journal, run_id, who, agreements=agreements)
@@ -179,12 +184,12 @@ def _run(journal: Journal, target: str) -> Run:
     return journal.runs.get(int(target))
 
 
-def _project_of(project: Project, run: Run) -> Project:
-    """Returns the project as the run has it: a pushed commit's is in its own directory."""
+def _project_of(project: Project, journal: Journal, run: Run) -> Project:
+    """Returns the project as the run has it: a pushed commit's is in its own directory, and trusted in part."""
     workspace = Path(run.workspace or project.home)
     if not is_isolated(run, project.home) or not (workspace / "podium.yaml").is_file():
         return project
-    return load_project(workspace, project.home)
+    return judge(project, journal, run, workspace).project
 
 
 def _steps(project: Project, run: Run) -> Sequence[PlannedStep]:
@@ -253,14 +258,55 @@ def _forced(change: _StepChange) -> bool:
 
 
 def _standing(journal: Journal, run: Run, change: _StepChange) -> Approval | None:
-    """Returns the approval of the step that still counts: it has not expired, and what it was about is the same."""
-    approval = journal.runs.approval(run.id, change.step.name)
+    """Returns the last of the step's approvals, if all that it needs still count: they have not expired, and what they
+    were about is the same."""
+    counted = counting(change.step.spec, journal.runs.approvals(run.id, change.step.name), time.time())
     agreement = journal.agreements.get(run.id, change.step.name)
-    if approval is None or time.time() - approval.at > change.step.spec.approval_timeout:
+    if missing(change.step.spec, counted):
         return None
     if agreement is not None and change.plan is not None and not agreement.fits(change.plan):
         return None
-    return approval
+    return counted[-1]
+
+
+def _approver(login: str) -> Approver:
+    return Approver(login, Proof.HOST) if login else Approver.here()
+
+
+def asks_host(project: Project, journal: Journal, run_id: int, step: str | None) -> bool:
+    """Tells whether the step that waits takes accounts of the Git host only."""
+    run = journal.runs.get(run_id)
+    name = chosen_step(journal, run, step)
+    seen = _RunNow.read(project, journal, run)
+    return any(each.name == name and each.spec.approvers.proof is Proof.HOST for each in seen.steps)
+
+
+def approvals_missing(project: Project, journal: Journal, run_id: int, step: str) -> int:
+    """Returns how many more people have to approve a step of a run."""
+    seen = _RunNow.read(project, journal, journal.runs.get(run_id))
+    spec = next((each.spec for each in seen.steps if each.name == step), None)
+    given = journal.runs.approvals(run_id, step)
+    return missing(spec, counting(spec, given, time.time())) if spec is not None else 0
+
+
+def _why_not_approve(seen: _RunNow, spec: StepSpec, change: _StepChange | None, approver: Approver) -> str:
+    refusal = change.plan.refusal if change is not None and change.plan is not None and not _forced(change) else ""
+    return refusal or why_not(spec.approvers, approver, seen.run, seen.project.home)
+
+
+def _more_approvals(seen: _RunNow, step: PlannedStep, approver: Approver) -> tuple[str, ...]:
+    """Says how many more people have to approve once this one has."""
+    given = seen.journal.runs.approvals(seen.run.id, step.name)
+    counted = counting(step.spec, given, time.time())
+    mine = (approver.account, approver.proof)
+    others = [each for each in counted if (each.account, each.proof) != mine]
+    own = Approval(
+        seen.run.id, step.name, approver.account, time.time(), account=approver.account, proof=approver.proof
+    )
+    left = missing(step.spec, [*others, own])
+    if not left:
+        return ()
+    return (f"{count(left, 'more person has', 'more people have')} to approve it before the step starts",)
 
 
 def _withdraw(project: Project, journal: Journal, run: Run) -> None:
@@ -269,7 +315,7 @@ def _withdraw(project: Project, journal: Journal, run: Run) -> None:
     for step in seen.steps:
         change = _change_of(seen, step)
         if change is not None and change.waits:
-            journal.runs.withdraw_approval(run.id, step.name)
+            journal.runs.withdraw_approvals(run.id, step.name)
 
 
 def _waiting(journal: Journal, run: Run, changes: Sequence[_StepChange]) -> Iterator[str]:

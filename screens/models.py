@@ -216,6 +216,11 @@ class ModelsScreen(PodiumScreen):
             lambda comparison: self.app.push_screen(CompareScreen(comparison)),
         )
 
+    def do_diff(self) -> None:
+        old, new = sorted(version.version for version in self.marked)
+        model = self.model
+        self.podium.go("repository").show_versions(old, new, model)
+
     def leave(self, *, quit_at_root: bool) -> None:
         pane = self.pane
         if pane is not None and pane.id == "detail":

@@ -50,6 +50,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("infra", "retention"),
     ("run_plans",),
     ("changes", "adoption"),
+    ("hosting",),
     ("triggers", "backup"),
     ("lineage", "template", "doctor", "demo", "attention"),
     ("cockpit",),

@@ -93,20 +93,36 @@ ACTIONS: tuple[Action, ...] = (
         refuse=when.openable, footer=1,
         on={
             "compare": Variant(label="only differences", help="Show only what differs, or everything again"),
+            "repository": Variant(help="Show the commits of a branch or tag; show what a commit changed"),
         },
     ),
     Action(
         id="mark", keys=("space",), label="mark", help="Mark the version under the cursor, for comparing",
-        group="Here", refuse=when.version, screens=("models",), footer=2,
+        group="Here", refuse=when.version, screens=("models", "repository"), footer=2,
+        on={
+            "repository": Variant(help="Mark the commit under the cursor: two have a diff", refuse=when.commit),
+        },
     ),
     Action(
         id="compare", keys=("c",), label="compare", help="Compare the marked versions side by side", group="Here",
         refuse=when.comparable, screens=("models",), footer=3,
     ),
     Action(
-        id="logs", keys=("l",), label="logs", help="Show the log of what is under the cursor", group="Here",
-        refuse=when.run, screens=("runs", "overview", "containers"), footer=4,
+        id="diff", keys=("d",), label="diff",
+        help="Show what differs between the commits behind the two marked versions", group="Here",
+        refuse=when.two_versions, screens=("models", "repository"), footer=4,
         on={
+            "repository": Variant(
+                help="Show what the commit changed; with two marked ones what differs between them",
+                refuse=when.commit,
+            ),
+        },
+    ),
+    Action(
+        id="logs", keys=("l",), label="logs", help="Show the log of what is under the cursor", group="Here",
+        refuse=when.run, screens=("runs", "overview", "containers", "ci"), footer=4,
+        on={
+            "ci": Variant(help="Show the log of the job under the cursor", refuse=when.ci_run),
             "containers": Variant(refuse=when.container),
         },
     ),
@@ -127,12 +143,16 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="approve", keys=("A",), label="approve", help="Let a waiting step continue", group="Changes",
-        refuse=when.approve, danger=Danger.CHANGE, screens=_RUNS, footer=5,
+        refuse=when.approve, danger=Danger.CHANGE, screens=(*_RUNS, "ci"), footer=5,
+        on={
+            "ci": Variant(help="Approve the environment that the CI run waits for", refuse=when.ci_approve),
+        },
     ),
     Action(
         id="cancel", keys=("X",), label="cancel", help="Cancel the run", group="Changes", refuse=when.cancel,
-        danger=Danger.CHANGE, screens=(*_RUNS, "environments"), footer=6, confirm=confirmations.cancel,
+        danger=Danger.CHANGE, screens=(*_RUNS, "environments", "ci"), footer=6, confirm=confirmations.cancel,
         on={
+            "ci": Variant(help="Cancel the CI run", refuse=when.ci_cancel),
             "environments": Variant(
                 label="abort", help="Abort the canary: all traffic goes back to the previous version",
                 refuse=when.canary,
@@ -141,9 +161,16 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="again", keys=("R",), label="run again", help="Run the pipeline again with the same parameters",
-        group="Changes", refuse=when.again, danger=Danger.CHANGE, screens=(*_RUNS, "containers"), footer=7,
-        confirm=confirmations.again,
+        group="Changes", refuse=when.again, danger=Danger.CHANGE,
+        screens=(*_RUNS, "containers", "repository", "ci"), footer=7, confirm=confirmations.again,
         on={
+            "ci": Variant(
+                label="re-run failed", help="Have the host run again what failed in the CI run", refuse=when.ci_rerun
+            ),
+            "repository": Variant(
+                label="run this commit", help="Run a pipeline on the commit under the cursor, in a worktree of its own",
+                refuse=when.runnable_commit,
+            ),
             "containers": Variant(
                 label="restart",
                 help="Restart the container under the cursor; its traffic goes to the others meanwhile",
@@ -191,7 +218,12 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="start", keys=(), label="start", help="Plan the start of a stopped environment, with what it served",
-        group="Changes", refuse=when.start, danger=Danger.TRAFFIC, screens=("overview", "environments"),
+        group="Changes", refuse=when.start, danger=Danger.TRAFFIC, screens=("overview", "environments", "ci"),
+        on={
+            "ci": Variant(
+                label="start a workflow", help="Have the host start a workflow, with inputs", refuse=when.ci_start
+            ),
+        },
     ),
     Action(
         id="search", keys=("slash",), label="search", help="Search; the lines around a match stay visible",

@@ -232,11 +232,13 @@ class PodiumApp(EndingApp):
 
     def open_address(self, address: str) -> None:
         """Over SSH, or with no display, a browser here is of no use to anybody: show the address and copy it."""
-        if over_ssh() or not (
-            os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin"
-        ):
+        if not address.startswith(("http://", "https://")):
+            self.say("only an http(s) address is opened", "warn")
+            return
+        why = "over SSH no browser of yours is here" if over_ssh() else "" if _has_display() else "there is no display"
+        if why:
             self.copy(address)
-            self.say(f"copied {address}")
+            self.say(f"{why}: copied {address}")
             return
         self.open_url(address)
         self.say(f"opened {address}")
@@ -372,6 +374,10 @@ class PodiumApp(EndingApp):
         if self._poll_asked is not None and time.monotonic() - self._poll_asked > _STALE_SECONDS:
             return "the journal does not answer", self._polled
         return "", self._polled
+
+
+def _has_display() -> bool:
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin")
 
 
 def as_podium_error(error: BaseException) -> PodiumError:

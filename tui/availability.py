@@ -7,10 +7,14 @@ from collections.abc import Callable
 
 from ..core.domain.containers import Container
 from ..core.domain.delivery import CanaryRequest, EnvironmentStatus
+from ..core.domain.hosts import CiRow, HostFeature, HostLimits
 from ..core.domain.models import Version
 from ..core.domain.runs import Run, Step
+from ..core.domain.scm import CommitRow
 from .context import Context
 
+NO_CI_RUN = "no CI run is under the cursor"
+NO_COMMIT = "no commit is under the cursor"
 NO_CONTAINER = "no container is under the cursor"
 NO_ENVIRONMENT = "no environment is under the cursor"
 NO_PROJECT = "podium.yaml cannot be used; see Overview"
@@ -52,6 +56,48 @@ def container(context: Context) -> str:
 
 def comparable(context: Context) -> str:
     return "" if context.marked >= 2 else f"mark two versions or more with space first ({context.marked} marked)"
+
+
+def two_versions(context: Context) -> str:
+    return "" if context.marked == 2 else f"mark two versions with space first ({context.marked} marked)"
+
+
+# Commits
+
+
+def commit(context: Context) -> str:
+    return "" if context.find(CommitRow) is not None else NO_COMMIT
+
+
+def runnable_commit(context: Context) -> str:
+    return commit(context) or ("" if context.project else NO_PROJECT)
+
+
+# CI runs of the Git host
+
+
+def ci_run(context: Context) -> str:
+    return "" if context.find(CiRow) is not None else NO_CI_RUN
+
+
+def _ci(feature: HostFeature, why_not: Callable[[CiRow], str]) -> Callable[[Context], str]:
+    """What the host cannot do comes first: it is so for every run."""
+
+    def refuse(context: Context) -> str:
+        row, limits = context.find(CiRow), context.find(HostLimits) or HostLimits()
+        return NO_CI_RUN if row is None else limits.why_not(feature) or why_not(row)
+
+    return refuse
+
+
+ci_rerun = _ci(HostFeature.RERUN_FAILED, CiRow.why_not_rerun)
+ci_cancel = _ci(HostFeature.CANCEL, CiRow.why_not_cancel)
+ci_approve = _ci(HostFeature.APPROVE, CiRow.why_not_approve)
+
+
+def ci_start(context: Context) -> str:
+    limits = context.find(HostLimits) or HostLimits()
+    return limits.why_not(HostFeature.START) if limits.configured else "podium.yaml names no Git host"
 
 
 # Runs

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..core.domain.frozen import Frozen
+from ..core.domain.hosts import CiApproval, CiRow, Workflow
 from ..core.domain.runs import Run
+from ..core.domain.scm import CommitRow
+from ..core.errors import PodiumError
 from .context import Context
 
 if TYPE_CHECKING:
@@ -69,3 +73,92 @@ def again(context: Context) -> Confirmation:
         ),
         f"podium run {shlex.quote(run.name)}{flags}",
     )
+
+
+def run_commit(row: CommitRow, pipeline: str) -> Confirmation:
+    commit = row.commit
+    held = [f"v{each.version} of it is quarantined: {each.quarantined}" for each in row.versions if each.quarantined]
+    before = (f"Run {row.run.id} of {row.run.name} ran it: {row.run.state}.",) if row.run is not None else ()
+    return Confirmation(
+        f"Run {pipeline} on commit {commit.short}?",
+        (
+            f"{commit.subject} ({commit.author})",
+            "In a worktree of that commit, by the podium.yaml that it has; your working tree stays as it is.",
+            *before,
+            *held,
+        ),
+        "Run the commit",
+        "Do not",
+        f"run {pipeline} on {commit.short}",
+        lambda cockpit, why: cockpit.runs.start(pipeline, commit=commit.sha, why=why),
+        f"podium run {shlex.quote(pipeline)} --commit {commit.short}",
+    )
+
+
+def ci_rerun(row: CiRow) -> Confirmation:
+    run = row.run
+    held = [
+        f"v{each.version} of its commit is quarantined: {each.quarantined}" for each in row.versions if each.quarantined
+    ]
+    return Confirmation(
+        f"Run again what failed in {run.name} {run.id}?",
+        (f"{run.title} ({run.branch}, {run.sha[:9]})", f"On {row.host}; what succeeded is not run again.", *held),
+        "Run again",
+        "Do not",
+        f"re-run CI run {run.id}",
+        lambda cockpit, why: _asked(cockpit, lambda: cockpit.ci.rerun(run.id, why=why, repo=run.repo)),
+        f"podium ci rerun {run.id}",
+        f"CI run {run.id} runs again",
+    )
+
+
+def ci_cancel(row: CiRow) -> Confirmation:
+    run = row.run
+    return Confirmation(
+        f"Cancel CI run {run.id}, {run.name}?",
+        (f"{run.title} ({run.branch}, {run.sha[:9]})", f"On {row.host}."),
+        "Cancel the CI run",
+        "Let it run",
+        f"cancel CI run {run.id}",
+        lambda cockpit, why: _asked(cockpit, lambda: cockpit.ci.cancel(run.id, why=why, repo=run.repo)),
+        f"podium ci cancel {run.id}",
+        f"CI run {run.id} was asked to stop",
+    )
+
+
+def ci_approve(row: CiRow, approval: CiApproval) -> Confirmation:
+    run, name = row.run, approval.environment
+    held = [
+        f"v{each.version} of its commit is quarantined: {each.quarantined}" for each in row.versions if each.quarantined
+    ]
+    return Confirmation(
+        f"Let CI run {run.id} go on to {name}?",
+        (f"{run.name}: {run.title} ({run.branch}, {run.sha[:9]})", f"As your account on {row.host}.", *held),
+        f"Approve {name}",
+        "Do not",
+        f"approve {name}",
+        lambda cockpit, why: _asked(cockpit, lambda: cockpit.ci.approve(run.id, name, why=why, repo=run.repo)),
+        f"podium ci approve {run.id} {shlex.quote(name)}",
+        f"CI run {run.id} goes on to {name}",
+    )
+
+
+def ci_start(workflow: Workflow, inputs: Mapping[str, str]) -> Confirmation:
+    flags = "".join(f" -p {shlex.quote(f'{name}={value}')}" for name, value in inputs.items())
+    return Confirmation(
+        f"Start the workflow {workflow.name}?",
+        ("At the branch that releases come from.", *(f"{name} = {value}" for name, value in inputs.items())),
+        "Start it",
+        "Do not",
+        f"start {workflow.name}",
+        lambda cockpit, why: _asked(cockpit, lambda: cockpit.ci.start(workflow.id, inputs=inputs, why=why)),
+        f"podium ci start {shlex.quote(workflow.name)}{flags}",
+        f"{workflow.name} was started",
+    )
+
+
+def _asked(cockpit: Cockpit, act: Callable[[], object]) -> None:
+    """Asks the host for something, and then how things stand; that may fail, for the agent asks again."""
+    act()
+    with suppress(PodiumError):
+        cockpit.ci.refresh()

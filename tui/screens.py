@@ -36,12 +36,14 @@ SCREENS: tuple[Screen, ...] = (
     Screen("models",       "Models",       "3", "screens.models:ModelsScreen"),
     Screen("environments", "Environments", "4", "screens.environments:EnvironmentsScreen"),
     Screen("containers",   "Containers",   "5", "screens.containers:ContainersScreen"),
+    Screen("repository",   "Repository",   "6", "screens.repository:RepositoryScreen"),
+    Screen("ci",           "CI",           "7", "screens.ci:CiScreen"),
     Screen("agent",        "Agent",        "",  "screens.agent:AgentScreen", above="overview"),
     Screen("compare",      "Compare",      "",  "screens.compare:CompareScreen", above="models"),
 )
 # Kept for screens to come: no action and no keymap of a person takes them meanwhile. They do nothing until then.
 RESERVED: Mapping[str, str] = {
-    "6": "Repository", "7": "CI", "8": "Monitors", "9": "Infrastructure", "0": "Cluster",
+    "8": "Monitors", "9": "Infrastructure", "0": "Cluster",
 }
 # fmt: on
 

@@ -30,6 +30,15 @@ def watch(
         bool, typer.Option("--install", help="Have systemd start it at boot; as root a unit of the system.")
     ] = False,
     uninstall: Annotated[bool, typer.Option("--uninstall", help="Remove that unit, and stop the agent.")] = False,
+    listen: Annotated[
+        str,
+        typer.Option(
+            "--listen",
+            metavar="[ADDRESS:]PORT",
+            help="Receive the Git host's webhooks there; a port alone is on this machine only.",
+            show_default=False,
+        ),
+    ] = "",
     output_format: Output = Format.TABLE,
 ) -> int:
     """Run the agent, one per project: it starts runs for pushes and schedules, heals deployed environments and measures
@@ -43,6 +52,8 @@ def watch(
     """
     if daemon + stop + status + install + uninstall > 1:
         raise UsageError("--daemon, --stop, --status, --install and --uninstall exclude each other")
+    if listen and (stop or status or install or uninstall):
+        raise UsageError("--listen is for an agent that is being started")
     if install or uninstall:
         return _service(cockpit.agent.install() if install else cockpit.agent.uninstall(), output_format)
     if status:
@@ -54,12 +65,12 @@ def watch(
         )
         return diagnostics.DONE
     if daemon:
-        started = cockpit.agent.start()
+        started = cockpit.agent.start(listen=listen)
         diagnostics.note(f"the agent is running (pid {started.pid})", style="green")
         if output_format is Format.JSON:
             output.document(shapes.agent(started))
         return diagnostics.DONE
-    cockpit.agent.run()
+    cockpit.agent.run(listen=listen)
     return diagnostics.DONE
 
 

@@ -15,7 +15,8 @@ from ...core.domain.text import clean
 from ...core.domain.text.format import ago, duration, figure, short_commit
 from ...core.domain.verdicts import VersionVerdict, last_word, quarantine_of
 from ...core.errors import Problem, UsageError
-from ..options import AnyEnvironment, Model, Output
+from ..interaction.apply import apply, without_a_run
+from ..options import AnyEnvironment, ChangeOptions, Model, Output
 from ..session import command
 from ..text import diagnostics, output, shapes
 from ..text.output import Column, Format
@@ -183,6 +184,13 @@ def history(
     limit: Annotated[
         int, typer.Option("--limit", "-n", metavar="N", min=1, help="At most N of each environment, newest first.")
     ] = 50,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Bring a lost ledger back from the repository's tags: show, ask, do it.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --rebuild: show what would come back, and change nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --rebuild: do not ask.")] = False,
     output_format: Output = Format.TABLE,
 ) -> int:
     """Show the ledger: which version was deployed where, when, by whom and why.
@@ -190,7 +198,10 @@ def history(
     \b
     Example:
       podium history -e production -n 5
+      podium history --rebuild --dry-run
     """
+    if rebuild:
+        return _rebuild(cockpit, dry_run, yes, output_format)
     project = cockpit.project.config
     names = [project.environment(environment).name] if environment else list(project.environments)
     found = sorted(
@@ -218,6 +229,20 @@ def history(
     if not found:
         diagnostics.note("nothing has been deployed yet", style="dim")
     return diagnostics.DONE
+
+
+def _rebuild(cockpit: Cockpit, dry_run: bool, yes: bool, output_format: Format) -> int:
+    plan = cockpit.changes.plan("rebuild", "ledger")
+    done = without_a_run(plan, shapes.plan(plan), output_format, dry_run=dry_run)
+    if done is not None:
+        return done
+    return apply(
+        cockpit,
+        plan,
+        ChangeOptions(yes=yes, output_format=output_format),
+        on_cancel="",
+        finished=lambda _: "the ledger is back: podium history",
+    )
 
 
 quarantine = typer.Typer(

@@ -64,6 +64,7 @@ ProxyImage = Annotated[
         show_default=False,
     ),
 ]
+Host = Annotated[bool, typer.Option("--host", help="With pushes to a Git host on this machine, and results told back.")]
 NoUi = Annotated[bool, typer.Option("--no-ui", help="Exit when it is done, instead of opening the cockpit.")]
 
 
@@ -72,6 +73,7 @@ def demo(
     docker: Docker = False,
     base: Base = None,
     proxy_image: ProxyImage = None,
+    host: Host = False,
     no_ui: NoUi = False,
     output_format: Output = Format.TABLE,
 ) -> int:
@@ -86,13 +88,16 @@ def demo(
       podium demo
       podium demo /tmp/flights --no-ui
       podium demo --docker --no-ui
+      podium demo --host --no-ui
     """
     if not docker and (base or proxy_image):
         raise UsageError("--base and --proxy-image name images for Docker", hint="add --docker, or omit them")
+    if docker and host:
+        raise UsageError("--docker and --host are two demonstrations", hint="choose one")
     directory = start() / where
     images = DemoImages(base or _IMAGES.base, proxy_image or _IMAGES.proxy) if docker else None
     with _ends_on_signals():
-        played = demonstration(directory, docker=images)
+        played = demonstration(directory, docker=images, host=host)
         teller = _Teller()
         try:
             _play(played, teller, output_format)

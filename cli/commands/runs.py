@@ -10,7 +10,7 @@ from ...core.cockpit import Cockpit
 from ...core.domain.plans import Plan
 from ...core.domain.runs import Run
 from ...core.domain.text import clean
-from ...core.domain.text.format import moment
+from ...core.domain.text.format import count, moment
 from ...core.errors import UsageError
 from ..completion import complete_pipeline
 from ..interaction.attend import attend, run_headline
@@ -65,7 +65,7 @@ def run(
       podium run release --param until=2013-04 --jobs 2
       podium run -d | xargs podium logs -f
     """
-    name = pipeline or _only_pipeline(cockpit)
+    name = pipeline or only_pipeline(cockpit)
     given = parameters(param or [])
     started = cockpit.runs.start(name, params=given, jobs=jobs, why=options.why, commit=commit, fresh=fresh)
     return follow_run(cockpit, started, options)
@@ -77,7 +77,8 @@ def follow_run(cockpit: Cockpit, run: Run, options: FollowOptions) -> int:
     return diagnostics.DONE if attended is None else attended.ending()
 
 
-def _only_pipeline(cockpit: Cockpit) -> str:
+def only_pipeline(cockpit: Cockpit) -> str:
+    """Returns the name of the only pipeline. Raises UsageError if there are several, or none."""
     names = list(cockpit.project.config.pipelines)
     if len(names) == 1:
         return names[0]
@@ -174,5 +175,10 @@ def approve(
                 "why": approval.why,
             }
         )
-    diagnostics.note(f"{clean(approval.step)} of run {approval.run_id} continues", style="green")
+    more = cockpit.runs.approvals_missing(approval)
+    if more:
+        waits = f"waits for {count(more, 'more approval')}"
+        diagnostics.note(f"{clean(approval.step)} of run {approval.run_id} {waits}", style="yellow")
+    else:
+        diagnostics.note(f"{clean(approval.step)} of run {approval.run_id} continues", style="green")
     return diagnostics.DONE

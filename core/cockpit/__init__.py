@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from ..domain.watching import Restored
     from .agent import Agent
     from .changes import Changes
+    from .ci import Ci
     from .containers import Containers
     from .environments import Environments
     from .models import Models
     from .project import ProjectFiles
+    from .repository import ProjectRepository
     from .runs import Runs
 
 __all__ = [
@@ -75,13 +77,17 @@ def restore_project(file: Path, directory: Path) -> Restored:
     return restore(file, directory)
 
 
-def demonstration(directory: Path, *, docker: DemoImages | None = None) -> Demo:
-    """Returns the demonstration that will be played in `directory`, in Docker if its images are given; nothing is
-    started yet."""
+def demonstration(directory: Path, *, docker: DemoImages | None = None, host: bool = False) -> Demo:
+    """Returns the demonstration that will be played in `directory`, in Docker if its images are given, with a Git host
+    of its own where `host` asks for one; nothing is started yet."""
     if docker is not None:
         from ..demo.docker_story import DockerDemo
 
         return DockerDemo(directory, Cockpit, docker)
+    if host:
+        from ..demo.host_story import HostDemo
+
+        return HostDemo(directory, Cockpit)
     from ..demo.story import Demo
 
     return Demo(directory, Cockpit)
@@ -111,7 +117,9 @@ class Cockpit:
         return self._opened.journal
 
     def close(self) -> None:
-        """Closes this thread's connection; those of other threads end with their threads."""
+        """Closes this thread's connections; those of other threads end with their threads."""
+        if "ci" in self.__dict__:
+            self.ci.close()
         self._opened.close()
 
     def changed(self) -> int:
@@ -134,6 +142,20 @@ class Cockpit:
         from .runs import Runs
 
         return Runs(self._opened)
+
+    @cached_property
+    def repository(self) -> ProjectRepository:
+        """Returns the namespace of the Git repository: branches, commits, diffs, and what Podium did with each."""
+        from .repository import ProjectRepository
+
+        return ProjectRepository(self._opened)
+
+    @cached_property
+    def ci(self) -> Ci:
+        """Returns the namespace of the Git host's CI runs: the inbox, jobs, logs, and what can be asked of them."""
+        from .ci import Ci
+
+        return Ci(self._opened)
 
     @cached_property
     def models(self) -> Models:

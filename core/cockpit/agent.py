@@ -33,25 +33,26 @@ class Agent:
         broken = opened.latest.error() is not None
         return statuses(opened.config, opened.journal, time.time(), broken=broken)
 
-    def run(self) -> None:
-        """Runs the agent in this process until it is stopped. Raises Refused if another one is running."""
+    def run(self, *, listen: str = "") -> None:
+        """Runs the agent in this process until it is stopped. `listen` is where it receives webhooks. Raises Refused if
+        another one is running."""
         from ..triggers.agent import run
 
-        run(self._opened.home)
+        run(self._opened.home, listen=listen)
 
-    def start(self) -> AgentStatus:
+    def start(self, *, listen: str = "") -> AgentStatus:
         """Starts the agent in the background and waits until it is running."""
         from ..triggers.daemon import start
 
         self._opened.require_own()
-        return start(self._opened.config, self._opened.journal)
+        return start(self._opened.config, self._opened.journal, listen)
 
     def stop(self) -> bool:
-        """Stops the agent; returns whether there was one."""
+        """Stops the agent; returns whether there was one. It needs no podium.yaml that can be used."""
         from ..triggers.daemon import stop
 
         self._opened.require_own()
-        return stop(self._opened.config, self._opened.journal)
+        return stop(self._opened.journal)
 
     def install(self) -> Service:
         """Has systemd start the agent at boot. Raises Unreachable where there is no systemd."""

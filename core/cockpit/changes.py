@@ -22,8 +22,8 @@ class Changes:
         """Returns the plan of a change: `plan("promote", "production", version=3)`.
 
         deploy, promote, rollback: `version` (None: the challenger, for a rollback the last good one) and `force`;
-        restart: `replica`; shell: `name`; prune: `newest` of `images`, `kinds` of `state`. Raises NotFound for
-        an unknown verb or target.
+        restart: `replica`; shell: `name`; prune: `newest` of `images`, `kinds` of `state`; rebuild: of `ledger`. Raises
+        NotFound for an unknown verb or target.
         """
         from ..changes import plan
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..domain.runs import Approval, Run, RunDetail, RunState, Step, Trigger
 from ..errors import PodiumError
-from ..identity.account import whoami
+from ..identity.account import account, whoami
 from .opened import OpenProject
 
 if TYPE_CHECKING:
@@ -119,23 +119,36 @@ class Runs:
 
     def plan_approve(self, run_id: int, step: str | None = None) -> Plan:
         """Returns what the step that waits would do. Raises Refused if none does; `step` may be left out when only one
-        waits."""
+        waits. Where the step asks for accounts of the Git host, the host is asked whose token this person has."""
+        from ..run_plans import asks_host
+
         self.recover()
-        return self._plan("approve", run_id, step=step)
+        login = ""
+        if asks_host(self._opened.current, self._opened.journal, run_id, step):
+            from ..scm.hosts.person import prove
+
+            login = prove(self._opened.current).login
+        return self._plan("approve", run_id, step=step, login=login)
 
     def approve(
         self, run_id: int, step: str | None = None, *, plan: Plan | None = None, confirmed: str = "", why: str = ""
     ) -> Approval:
-        """Lets a waiting step continue, by the plan that a person has seen or else a new one. Raises Refused as
-        `resume` does."""
+        """Approves a waiting step, by the plan that a person has seen or else a new one. Raises Refused as `resume`
+        does, and where this person may not."""
         from ..changes import apply
 
         self._opened.require_own()
         plan = plan or self.plan_approve(run_id, step)
         apply(self._opened.current, self._opened.journal, plan, who=whoami(), confirmed=confirmed, why=why)
-        found = self._opened.journal.runs.approval(run_id, plan.arguments["step"])
-        assert found is not None
-        return found
+        mine = plan.arguments.get("login") or account()
+        given = self._opened.journal.runs.approvals(run_id, plan.arguments["step"])
+        return next(each for each in given if each.account == mine)
+
+    def approvals_missing(self, approval: Approval) -> int:
+        """Returns how many more people have to approve the step."""
+        from ..run_plans import approvals_missing
+
+        return approvals_missing(self._opened.current, self._opened.journal, approval.run_id, approval.step)
 
     def _plan(self, verb: str, run_id: int, **arguments: Any) -> Plan:
         from ..changes import plan

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from ..domain.project import (
+    Approvers,
     Check,
+    Concurrency,
     ContainerSpec,
     Environment,
     Gate,
@@ -22,6 +24,7 @@ from ..domain.project import (
     On,
     Pipeline,
     Project,
+    Proof,
     StepSpec,
     Strategy,
 )
@@ -106,8 +109,18 @@ def _pipeline(name: str, record: Record) -> Pipeline:
         record,
         name=name,
         steps={key: _step(key, each) for key, each in steps.items()},
-        on=_made(On, record.get("on")),
+        on=_on(record.get("on")),
+        concurrency=_concurrency(record.get("concurrency")),
     )
+
+
+def _on(record: Record | None) -> On:
+    asked = record.get("pull_request", False) if record else False
+    return _made(On, record, pull_request=(("*",) if asked else ()) if isinstance(asked, bool) else asked)
+
+
+def _concurrency(written: str | Record | None) -> Concurrency:
+    return Concurrency(written) if isinstance(written, str) else _made(Concurrency, written)
 
 
 def _step(name: str, record: Record) -> StepSpec:
@@ -121,11 +134,18 @@ def _step(name: str, record: Record) -> StepSpec:
         name=name,
         uses=uses,
         matrix=_matrix(matrix) if matrix else None,
-        approval=record.get("approval") == "required",
+        approval=record.get("approval", "required" if record.has("approvers") else "none") == "required",
+        approvers=_approvers(record.get("approvers")),
         options=_options(uses, record) if uses else {},
         container=_made(ContainerSpec, record) if contained else None,
         **given,
     )
+
+
+def _approvers(given: Record | str | None) -> Approvers:
+    if isinstance(given, str):
+        return Approvers(proof=Proof(given))
+    return _made(Approvers, given, proof=Proof(given.get("proof", "account"))) if given is not None else Approvers()
 
 
 def _options(uses: str, record: Record) -> dict[str, Any]:
@@ -141,6 +161,7 @@ def _options(uses: str, record: Record) -> dict[str, Any]:
         "when",
         "allow_failure",
         "approval",
+        "approvers",
         "approval_timeout",
     )
     names = (

@@ -30,6 +30,21 @@ def bad_branch(text: str) -> str:
     return "cannot be the name of a branch (patterns are not read here)" if _BRANCH.search(text) else ""
 
 
+def bad_pattern(text: str) -> str:
+    """Checks a pattern of names of branches or tags, in which `*` and `?` stand for anything."""
+    plain = text.replace("*", "x").replace("?", "x")
+    return "cannot be the pattern of a branch or tag (`*` and `?` stand for anything)" if _BRANCH.search(plain) else ""
+
+
+def bad_remote(text: str) -> str:
+    """Checks an address that git is given. A credential in it would be seen by everybody who lists processes."""
+    if text.startswith("-") or any(char in text for char in "\0\n\r") or "::" in text.split("/")[0]:
+        return "is not the name of a remote, an address or a path"
+    if re.match(r"https?://[^/]*@", text):
+        return "holds a credential: name the host as `git.host`, with its `token`"
+    return ""
+
+
 def bad_reason(text: str) -> str:
     """Checks a reason that people read later: `true` says that there is a reason, but not which."""
     if text.strip().lower() in ("true", "false", "yes", "no", "on", "off") or not any(char.isalpha() for char in text):

@@ -20,6 +20,8 @@ from .table import HIGHEST, LOWEST, METRIC_GOALS, NUMBER_METRICS, PROBABILITY_ME
 
 def check(record: Record, project: Project, reader: Reader) -> None:
     for name, each in _records(record, "pipelines").items():
+        _concurrency(each, project.pipelines[name], reader)
+        _pull_requests(each, project, reader)
         _Steps(each, project.pipelines[name], project, reader).check()
     for each in _records(record, "gates").values():
         _gate(each, project, reader)
@@ -33,6 +35,24 @@ def check(record: Record, project: Project, reader: Reader) -> None:
                 each.node, each.path, "has neither `above` nor `below`", "an alert fires above or below a value"
             )
     _store(record, project, reader)
+
+
+def _concurrency(record: Record, pipeline: Pipeline, reader: Reader) -> None:
+    written: Record | str | None = record.get("concurrency")
+    if isinstance(written, Record) and pipeline.concurrency.cancel and pipeline.concurrency.commits == "every":
+        reader.problem(
+            written.at("cancel"),
+            join(written.path, "cancel"),
+            "contradicts `commits: every`: no commit is superseded",
+            "take one of the two away",
+        )
+
+
+def _pull_requests(record: Record, project: Project, reader: Reader) -> None:
+    on: Record | None = record.get("on")
+    if on is not None and on.get("pull_request") and project.git.host is None:
+        place = join(on.path, "pull_request")
+        reader.problem(on.at("pull_request"), place, "needs a Git host to ask", "say which: `git: {host: …}`")
 
 
 def _records(record: Record, key: str) -> Mapping[str, Record]:

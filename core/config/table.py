@@ -10,7 +10,7 @@ from __future__ import annotations
 from .. import plugins
 from ..domain.watching import CANARY_SIGNALS, SIGNALS
 from .kinds import Amount, Choice, Duration, Flag, Integer, Number, PluginName, Share, Size, Text, Value
-from .patterns import bad_branch, bad_local, bad_path, bad_reason, bad_schedule
+from .patterns import bad_branch, bad_local, bad_path, bad_pattern, bad_reason, bad_remote, bad_schedule
 from .sections import NAME, VARIABLE_NAME, Chosen, Either, Key, ListOf, MapOf, Option, Plain, Section
 
 GOALS = ("maximize", "minimize")
@@ -36,9 +36,11 @@ _reference = Text(pattern=rf"{NAME}|.*\$\{{\{{.*", what="a name", templated=True
 _path = Text(check=bad_path, templated=True)
 _paths = ListOf(_path, single=True)
 _branch = Text(check=bad_branch)
+_pattern = Text(check=bad_pattern)
 _env = MapOf(Text(empty=True, templated=True), "variable", VARIABLE_NAME)
 _version = Integer(low=1, templated=True)
 _reason = Text(check=bad_reason, templated=True)
+ACCOUNT = r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}"
 IMAGE = r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,300}|.*\$\{\{.*"
 _cpus = Number(0.01, 1024)
 _host = Text(pattern=r"(ssh|tcp|unix)://\S+", what="an address such as ssh://user@machine")
@@ -72,13 +74,39 @@ DOCKER = Section(
     ),
 )
 
+TELL = Section(
+    "tell",
+    (
+        Key("statuses", Flag(), "statuses of commits: each pipeline and each gate (true)"),
+        Key("deployments", Flag(), "deployments of environments (true)"),
+        Key("comment", Flag(), "the comparison with the champion, as one comment of the pull request (true)"),
+        Key("releases", Flag(), "a release with notes for each promoted version; needs git.tags (false)"),
+    ),
+)
+
+_number = Text(pattern=r"[0-9A-Za-z.]{1,40}", what="a number")
+
 HOST = Section(
     "host",
     (
-        Key("kind", PluginName("hosts"), "github, gitlab or gitea", required=True),
-        Key("repo", Text(), "owner/name on the host", required=True),
+        Key("kind", PluginName("hosts"), "github, gitlab, gitea (Forgejo too), or git for none of them", required=True),
+        Key("repo", Text(), "owner/name on the host; for git: what it fetches from", required=True),
         Key("token", Text(), "access token; take it from the environment: ${GITHUB_TOKEN}"),
+        Key("token_file", Text(check=bad_local), "file with the token, which only you may read (mode 600)"),
+        Key(
+            "app",
+            Section(
+                "app",
+                (
+                    Key("id", _number, "the App's number, or its client id", required=True),
+                    Key("installation", _number, "number of its installation", required=True),
+                    Key("key_file", Text(check=bad_local), "file with its private key (mode 600)", required=True),
+                ),
+            ),
+            "GitHub App that asks instead of a person; check runs need one",
+        ),
         Key("url", Text(pattern=r"https?://\S+", what="an http(s) address"), "address of a host of your own"),
+        Key("tell", TELL, "what the host is told"),
     ),
 )
 
@@ -87,6 +115,12 @@ GIT = Section(
     (
         Key("branch", _branch, "the branch that releases come from (main)"),
         Key("host", HOST, "where the repository is hosted"),
+        Key(
+            "remote", Text(check=bad_remote), "repository that pushes arrive at: a remote's name, an address or a path"
+        ),
+        Key("webhook_secret", Text(), "secret of the host's webhook, for `podium watch --listen`: ${WEBHOOK_SECRET}"),
+        Key("poll", Duration(low=1.0), "time between two looks at the host or remote (30s)"),
+        Key("tags", Flag(), "record versions and promotions as tags of the repository (false)"),
     ),
 )
 
@@ -116,8 +150,29 @@ ON = Section(
     "on",
     (
         Key("push", ListOf(_branch, single=True), "branches whose new commits start the pipeline"),
+        Key("tag", ListOf(_pattern, single=True), "patterns of tags that start it when they are new, such as v*"),
+        Key(
+            "pull_request",
+            Either(Flag(), ListOf(_pattern)),
+            "pull requests of the Git host start it: true, or patterns of the branches that they go into",
+        ),
         Key("schedule", Text(check=bad_schedule), "cron line, in UTC"),
         Key("alert", _names, "alerts that start it (nothing acts on it yet)"),
+    ),
+)
+
+APPROVERS = Section(
+    "approvers",
+    (
+        Key("number", Integer(low=1, high=20), "how many different people have to approve (1)"),
+        Key("among", ListOf(Text(pattern=ACCOUNT, what="an account's name"), least=1), "the accounts that may (all)"),
+        Key("group", Text(pattern=ACCOUNT, what="a group's name"), "the Unix group whose members may (all)"),
+        Key("author", Flag(), "whether the commit's author and who started the run may approve (true)"),
+        Key(
+            "proof",
+            Choice(("account", "host")),
+            "what says who somebody is: the account on this machine, or the one on the Git host (account)",
+        ),
     ),
 )
 
@@ -147,6 +202,11 @@ _STEP: tuple[Key, ...] = (
     Key("when", Text(), "expression that says whether the step runs"),
     Key("allow_failure", Flag(), "a failure of this step does not fail the run (false)"),
     Key("approval", Choice(("required", "none")), "required: a person has to approve before the step starts"),
+    Key(
+        "approvers",
+        Either(Choice(("host",)), APPROVERS),
+        "who may approve, and how many have to; `host` is short for {proof: host}. Makes approval required",
+    ),
     Key(
         "approval_timeout", Duration(low=0.01), "how long the step waits for that, and how long an approval counts (7d)"
     ),
@@ -216,10 +276,23 @@ STEP = Chosen(
     kind="steps",
 )
 
+_commits = Choice(("newest", "every"))
+CONCURRENCY = Either(
+    _commits,
+    Section(
+        "concurrency",
+        (
+            Key("commits", _commits, "newest, or every one in its order (newest)"),
+            Key("cancel", Flag(), "a run that a newer commit has superseded is cancelled (false)"),
+        ),
+    ),
+)
+
 PIPELINE = Section(
     "pipeline",
     (
         Key("on", ON, "what starts it by itself"),
+        Key("concurrency", CONCURRENCY, "which of several new commits of a branch it runs: newest or every (newest)"),
         Key(
             "params",
             MapOf(Text(empty=True), "parameter", VARIABLE_NAME),
@@ -507,6 +580,7 @@ RETAIN = Section(
         Key("replica_logs", _age, "logs of replicas that are gone (30d)"),
         Key("reports", _age, "gate reports beyond the newest five of a version, and requests to canaries (365d)"),
         Key("messages", _age, "messages that were sent or given up (30d)"),
+        Key("ci", _age, "CI runs of the Git host, as last seen (30d)"),
         Key("temporary", _age, "what a crash left behind, and its reports (7d)"),
         Key("audit", _age, "audit entries in the journal; older ones are sealed, never removed (180d)"),
         Key("ledger", _age, "deployments in the journal; older ones are sealed, never removed (365d)"),
@@ -524,7 +598,7 @@ PROJECT = Section(
             Integer(0, 19),
             "how much lower the priority of steps is than that of what serves, as nice(1) counts; 0: the same (10)",
         ),
-        Key("git", GIT, "the repository (nothing acts on it yet)"),
+        Key("git", GIT, "the repository, and the host that it is on"),
         Key("mlflow", MLFLOW, "where models are tracked and registered"),
         Key("docker", DOCKER, "the engine for steps and images"),
         Key("retain", RETAIN, "how long what grows below .podium is kept"),

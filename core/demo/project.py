@@ -68,15 +68,25 @@ class ReservedPorts:
 
 class DemoRepository:
     """The repository of the demonstration, and the changes waiting to be committed to it. `ports.notes` lists the
-    ports that were replaced."""
+    ports that were replaced. `committed` is called after each change, with its name."""
 
-    def __init__(self, directory: Path, patches: Path, ports: ReservedPorts) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        patches: Path,
+        ports: ReservedPorts,
+        committed: Callable[[DemoRepository, str], None] | None = None,
+    ) -> None:
         self.directory = directory
         self.patches = patches
         self.ports = ports
+        self._committed = committed
 
     def head(self) -> str:
         return git(self.directory, "rev-parse", "HEAD")
+
+    def subject(self) -> str:
+        return git(self.directory, "log", "-1", "--format=%s")
 
     def apply(self, name: str) -> tuple[str, str]:
         """Commits the change `name` (examples/changes/NAME.patch) to main; returns (commit, subject)."""
@@ -84,12 +94,19 @@ class DemoRepository:
         message = patch.read_text(encoding="utf-8").partition("\n---\n")[0].strip()
         git(self.directory, "apply", str(patch))
         git(self.directory, "commit", "--quiet", "--all", "--message", message)
+        if self._committed is not None:
+            self._committed(self, name)
         return self.head(), message.partition("\n")[0]
 
 
-def make(directory: Path, *, adapt: Callable[[Path], None] | None = None) -> DemoRepository:
-    """Copies the example to `directory`, has `adapt` change it, and commits it there. Raises the errors of
-    `possible`."""
+def make(
+    directory: Path,
+    *,
+    adapt: Callable[[Path], None] | None = None,
+    committed: Callable[[DemoRepository, str], None] | None = None,
+) -> DemoRepository:
+    """Copies the example to `directory`, has `adapt` change it, and commits it there. `committed` is called after each
+    later change. Raises the errors of `possible`."""
     possible(directory)
     source = examples()
     ports = ReservedPorts()
@@ -108,7 +125,7 @@ def make(directory: Path, *, adapt: Callable[[Path], None] | None = None) -> Dem
         git(directory, "config", key, value)
     git(directory, "add", ".")
     git(directory, "commit", "--quiet", "--message", "Predict late arrivals from the schedule")
-    return DemoRepository(directory, source / "changes", ports)
+    return DemoRepository(directory, source / "changes", ports, committed)
 
 
 def possible(directory: Path, command: str = "podium demo") -> None:

@@ -8,8 +8,10 @@ named ones. A new section is a dataclass here, its keys in core/config/table.py,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import field
+from enum import StrEnum
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,18 +23,63 @@ if TYPE_CHECKING:
     from .replay import ReplayLimits
 
 
+class Tell(Frozen):
+    """What the Git host is told."""
+
+    statuses: bool = True
+    """How runs and their gates stand, as statuses of their commits."""
+    deployments: bool = True
+    comment: bool = True
+    """The comparison of candidate and champion, as one comment of the pull request."""
+    releases: bool = False
+    """A release for each version that is promoted; needs `git.tags`."""
+
+
+class HostApp(Frozen):
+    """A GitHub App that asks instead of a person: its number, that of its installation, and a file with its key."""
+
+    id: str
+    installation: str
+    key_file: str
+
+
 class Host(Frozen):
-    """The Git host: `kind` is github, gitlab or gitea."""
+    """The Git host: `kind` is github, gitlab, gitea, or git for a repository without any of them."""
 
     kind: str
     repo: str
+    """`owner/name`; for git what it fetches from: an address or a path."""
     token: str = field(default="", repr=False)
+    token_file: str = ""
+    """A file of mode 600, relative to the project."""
+    app: HostApp | None = field(default=None, metadata={"section": HostApp})
     url: str = ""
+    tell: Tell = field(default=Tell(), metadata={"section": Tell})
+
+    @property
+    def place(self) -> str:
+        """Returns where the repository is, such as `github.com/acme/flight-delay`, by the file alone, as one word and
+        without a credential."""
+        where = self.url.partition("://")[2].rstrip("/") or ("" if self.kind == "git" else f"{self.kind}.com")
+        named = f"{where}/{self.repo}" if where else self.repo
+        return re.sub(r"[^/@\s]*@(?=[^/])", "", named, count=1).replace(" ", "%20")
 
 
 class Git(Frozen):
     branch: str = "main"
     host: Host | None = field(default=None, metadata={"section": Host})
+    remote: str = ""
+    """Where pushes arrive if there is no host: the name of a remote, an address or a path; empty for here."""
+    poll: float = 30.0
+    """The seconds between two looks there."""
+    webhook_secret: str = field(default="", repr=False)
+    tags: bool = False
+    """Whether versions and what is promoted are recorded as tags of the repository."""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Tells whether pushes arrive at another repository than this one."""
+        return self.host is not None or bool(self.remote)
 
 
 # The variable by which MLflow's own `server` hands its --default-artifact-root to the processes that it starts.
@@ -72,11 +119,23 @@ class Docker(Frozen):
 
 
 class On(Frozen):
-    """The triggers of a pipeline: pushes to the `push` branches, a cron line (UTC), alerts by name."""
+    """The triggers of a pipeline: pushes to the `push` branches, new tags that match a pattern, pull requests into the
+    branches that match one, a cron line (UTC), alerts by name."""
 
     push: tuple[str, ...] = ()
+    tag: tuple[str, ...] = ()
+    pull_request: tuple[str, ...] = ()
     schedule: str = ""
     alerts: tuple[str, ...] = field(default=(), metadata={"key": "alert"})
+
+
+class Concurrency(Frozen):
+    """Which of several new commits of a branch a pipeline runs."""
+
+    commits: str = "newest"
+    """`newest`, or `every` one in its order."""
+    cancel: bool = False
+    """Whether the run of an earlier commit is cancelled; only with `newest`."""
 
 
 Scalar = str | int | float | bool
@@ -110,6 +169,30 @@ class ContainerSpec(Frozen):
     cpus: float | None = None
     memory: int | None = None
     network: bool = True
+    alone: bool = False
+    """Whether it gets the run's directory and nothing else: neither git's directory nor the MLflow store."""
+
+
+class Proof(StrEnum):
+    """How it is proved who somebody is: by the system's ACCOUNT, or by the Git HOST."""
+
+    ACCOUNT = "account"
+    HOST = "host"
+
+
+class Approvers(Frozen):
+    """Who may approve a step, and how many of them have to."""
+
+    number: int = 1
+    """How many different accounts."""
+    among: tuple[str, ...] = ()
+    """Their names; everybody where there are none."""
+    group: str = ""
+    """A Unix group that they have to be in; none where it is empty."""
+    author: bool = True
+    """Whether the commit's author, and who started the run by hand, may be one."""
+    proof: Proof = Proof.ACCOUNT
+    """What counts as an account: with HOST only one that the Git host has proved."""
 
 
 class StepSpec(Frozen):
@@ -139,6 +222,9 @@ class StepSpec(Frozen):
     approval: bool = False
     approval_timeout: float = 7 * 86400.0
     """How long the step waits for an approval, and how long one counts, in seconds."""
+    approval_reason: str = ""
+    """Why a person has to approve it, where that is not podium.yaml's wish."""
+    approvers: Approvers = field(default_factory=Approvers)
     executor: str = "process"
     cpus: float | None = None
     """The CPUs that it may use; None for all."""
@@ -155,6 +241,7 @@ class Pipeline(Frozen):
     name: str
     steps: Mapping[str, StepSpec]
     on: On = On()
+    concurrency: Concurrency = Concurrency()
     params: Mapping[str, str] = field(default_factory=dict[str, str])
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     line: int = 0
@@ -333,6 +420,8 @@ class Retain(Frozen):
     """Logs of replicas that are gone."""
     reports: float = 365 * _DAY
     messages: float = 30 * _DAY
+    ci: float = 30 * _DAY
+    """CI runs of the Git host, as last seen."""
     temporary: float = 7 * _DAY
     audit: float = 180 * _DAY
     """How long entries stay in the journal before they are sealed."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from .frozen import Frozen
+from .project import Proof
 
 if TYPE_CHECKING:
     from .plans import Plan
@@ -57,10 +58,16 @@ PIPELINE = "pipeline"
 
 class Trigger(StrEnum):
     PUSH = "push"
+    TAG = "tag"
+    PULL_REQUEST = "pull_request"
     SCHEDULE = "schedule"
     ALERT = "alert"
     WEBHOOK = "webhook"
     PERSON = "person"
+
+
+# What the agent starts for a commit that has arrived.
+ARRIVALS = frozenset({Trigger.PUSH, Trigger.TAG, Trigger.PULL_REQUEST})
 
 
 class Run(Frozen):
@@ -197,10 +204,23 @@ class Agreement(Frozen):
         now = {key: value for key, value in plan.rests_on.items() if key in self.rests_on}
         return (self.environment, self.version, dict(self.rests_on)) == (plan.target, version, now)
 
+    def same(self, other: Agreement) -> bool:
+        """Tells whether both are about the same version, environment and state."""
+        mine = (self.environment, self.version, dict(self.rests_on))
+        return mine == (other.environment, other.version, dict(other.rests_on))
+
 
 class Approval(Frozen):
+    """One person's approval of a step that waits."""
+
     run_id: int
     step: str
     who: str
+    """In the words of the audit: an account and where it came from."""
     at: float
+    """Seconds since the epoch."""
     why: str = ""
+    account: str = ""
+    """The account that it counts for; the same one counts once."""
+    proof: Proof = Proof.ACCOUNT
+    """What says that it was this account."""

@@ -5,22 +5,24 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from .. import plugins
-from ..domain.project import Project
+from ..domain.project import Project, Proof
 from ..domain.runs import PIPELINE, Agreement, Approval, Run, RunState, Step, StepState, Trigger
 from ..errors import NotFound, PodiumError, Refused, RunFailed, UsageError
 from ..identity.processes import alive, started_at
 from ..journal import Journal
 from . import paths
+from .approvals import Approver
 from .graph import build
 from .orphans import end_orphans
 from .plan import describe_steps, operation_step, written_params
 from .recovery import recover
+from .run.checkout import is_isolated, keep_commit
 from .start import start_worker
 
 DEFAULT_JOBS = 2
@@ -39,9 +41,11 @@ def submit_pipeline(
     commit: str | None = None,
     branch: str = "",
     fresh: bool = False,
+    along: Callable[[Run], None] = lambda _: None,
 ) -> Run:
     """Writes a run of the pipeline and starts its worker. With `commit` it runs that commit in its own worktree,
-    otherwise the working tree. `fresh` ignores the cache. Raises NotFound for an unknown pipeline or commit,
+    otherwise the working tree. `fresh` ignores the cache; `along` is called in the transaction that writes the run, so
+    that what it writes is there if and only if the run is. Raises NotFound for an unknown pipeline or commit,
     UsageError for an unknown parameter."""
     pipeline = project.pipelines.get(name)
     if pipeline is None and commit is None:
@@ -53,7 +57,7 @@ def submit_pipeline(
     given = dict(params or {})
     sha, workspace = "", project.home
     if commit is not None:
-        sha = _resolve(project, commit)
+        sha, branch = _resolve(project, commit, branch)
     steps = build(pipeline, given) if pipeline is not None and commit is None else ()
     written = written_params(pipeline, given, project.secrets) if pipeline is not None and commit is None else given
     with journal.transaction():
@@ -74,6 +78,7 @@ def submit_pipeline(
             journal.runs.set_workspace(run.id, run.workspace)
         journal.steps.add(run.id, describe_steps(run.id, steps, project.secrets))
         journal.audit.add(who, "run", f"run {run.id} of {name}", why)
+        along(run)
     return _launch(project, journal, run, fresh=fresh)
 
 
@@ -194,18 +199,26 @@ def approve(
     *,
     who: str,
     why: str = "",
+    approver: Approver | None = None,
     agreements: Iterable[Agreement] = (),
 ) -> Approval:
-    """Lets a waiting step continue; `step` may be omitted if only one is waiting. `agreements` are kept with the
-    approval. Raises Refused if it is not waiting."""
+    """Notes an approval of a waiting step, which continues once it has all that it needs; `step` may be omitted if only
+    one is waiting. `agreements` are kept with the approval; earlier approvals that agreed to something else are taken
+    back. Raises Refused if it is not waiting."""
+    approver = approver or Approver.here()
     recover(journal)
     with journal.transaction():
         run = journal.runs.get(run_id)
         name = chosen_step(journal, run, step)
         for agreement in agreements:
+            before = journal.agreements.get(run_id, agreement.step)
+            if before is not None and not before.same(agreement):
+                journal.runs.withdraw_approvals(run_id, agreement.step)
             journal.agreements.keep(agreement)
-        approval = journal.runs.approve(run_id, name, who, why)
-        journal.audit.add(who, "approve", f"run {run_id} {name}", why)
+        proof = approver.proof
+        approval = journal.runs.approve(run_id, name, who, why, account=approver.account, proof=proof)
+        words = f"as {approver.account}, proved by the Git host" if proof is Proof.HOST else ""
+        journal.audit.add(who, "approve", f"run {run_id} {name}", "; ".join(filter(None, (why, words))))
     _signal(run, signal.SIGUSR1)
     return approval
 
@@ -233,10 +246,16 @@ def _signal(run: Run, number: signal.Signals) -> None:
             os.kill(run.worker_pid, number)
 
 
-def _resolve(project: Project, commit: str) -> str:
+def _resolve(project: Project, commit: str, branch: str) -> tuple[str, str]:
+    """Returns the commit's hash, and its branch: the one that releases come from, where no other is named and the
+    commit is on it."""
     from ..scm import Repository
+    from ..scm.refs import release_tip
 
-    return Repository.open(project.home).resolve(commit).sha
+    repository = Repository.open(project.home)
+    sha = repository.resolve(commit).sha
+    tip = None if branch else release_tip(repository, project.git)
+    return sha, project.git.branch if tip is not None and repository.contains(tip, sha) else branch
 
 
 def _launch(project: Project, journal: Journal, run: Run, *, fresh: bool = False) -> Run:
@@ -245,6 +264,8 @@ def _launch(project: Project, journal: Journal, run: Run, *, fresh: bool = False
         paths.prepare_directory(project.state, run.id)
         if fresh:
             paths.fresh_marker(project.state, run.id).touch(mode=0o600)
+        if run.commit and is_isolated(run, project.home):
+            keep_commit(project.home, run)
         pid = start_worker(project, journal, run.id)
     except OSError as error:
         message = f"its worker cannot be started: {error.strerror or error}: {error.filename or ''}".rstrip(": ")
@@ -252,5 +273,14 @@ def _launch(project: Project, journal: Journal, run: Run, *, fresh: bool = False
             journal.runs.set_state(run.id, RunState.FAILED, message=message)
         raise RunFailed(f"run {run.id}: {message}", hint="is the disk full, or .podium/ not writable?") from error
     # Said here and not only by the worker itself: one that dies before it can say anything is found out at once.
-    journal.runs.set_worker(run.id, pid, started_at(pid))
+    journal.runs.offer_worker(run.id, pid, started_at(pid))
     return run
+
+
+def start_again(project: Project, journal: Journal, run: Run, who: str) -> None:
+    """Starts the worker of a run that never got one, because whoever wrote the run was killed. If it got one at the
+    last moment, the second to come finds the run claimed and ends."""
+    if run.state is RunState.INTERRUPTED:
+        resume(project, journal, run.id, who)
+    else:
+        _launch(project, journal, run)

@@ -17,12 +17,13 @@ from pathlib import Path
 from .. import handover
 from ..child import tell
 from ..domain.project import Project
-from ..domain.runs import Run, RunState, StepState, Trigger
+from ..domain.runs import ARRIVALS, Run, RunState, StepState
 from ..errors import JournalError, PodiumError, Refused
 from ..identity.processes import alive, started_at
 from ..journal import Journal
 from . import paths
 from .run import checkout, planning
+from .run.forks import forget_credentials, is_alone
 from .run.mlflow_store import prepare_store
 from .run.runner import Runner
 from .signals import Signals
@@ -65,6 +66,8 @@ class Worker:
         if message:
             tell(message)
         self._close(state, message)
+        if checkout.is_isolated(run, self._home):
+            checkout.release_commit(self._home, run.id)
         return state
 
     def _claim(self) -> Run:
@@ -97,11 +100,13 @@ class Worker:
         isolated = checkout.is_isolated(run, self._home)
         with self._noting_a_push(run):
             if isolated:
-                project = checkout.check_out(self._home, self._journal, run)
+                project = checkout.check_out(self._home, self._journal, run, handed)
             else:
                 project = checkout.present_project(handed, self._home)
                 run = checkout.note_commit(self._home, self._journal, run, resumed=self._resumed)
             steps = planning.plan_steps(self._journal, project, run)
+        if is_alone(project, run.name):
+            forget_credentials()
         prepare_store(project, self._journal, run, steps, cancelled=self._told_to_end)
         runner = Runner(
             project,
@@ -129,7 +134,7 @@ class Worker:
         try:
             yield
         except PodiumError as error:
-            if run.trigger is Trigger.PUSH:
+            if run.trigger in ARRIVALS:
                 from ..journal.agent import push_trouble
 
                 words = f"commit {run.commit[:9]} cannot run: {error.message}"

@@ -8,7 +8,7 @@ import os
 def whoami() -> str:
     """`anna`, `anna from 10.0.0.7` over SSH, `root (anna by sudo)`. The account is the system's, never an
     environment variable's say-so."""
-    name = _account()
+    name = account()
     sudo = _plain(os.environ.get("SUDO_USER", ""))
     if sudo and os.getuid() == 0 and sudo != name:
         name = f"{name} ({sudo} by sudo)"
@@ -18,7 +18,8 @@ def whoami() -> str:
     return f"{name} from {_plain(client[0])}" if client else name
 
 
-def _account() -> str:
+def account() -> str:
+    """Returns the name of this process's account."""
     try:
         import pwd
 

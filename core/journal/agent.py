@@ -28,6 +28,16 @@ def push_trouble(pipeline: str, branch: str) -> str:
     return f"push to {branch} ({pipeline})"
 
 
+def first_commit(pipeline: str, branch: str) -> str:
+    """Returns under which key the commit is that a branch had when it was first looked at for a pipeline."""
+    return f"first push:{pipeline}:{branch}"
+
+
+def fork_of(run_id: int) -> str:
+    """Returns under which key it is which fork a run's commit comes from: it is set for code from a fork only."""
+    return f"fork:{run_id}"
+
+
 class _AgentRow(Frozen):
     pid: int
     started: float

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from ..domain.verdicts import CheckResult, GateReport, Verdict
+from . import telling
 from .sqlite.database import Database
 
 
@@ -28,10 +29,20 @@ class Gates:
         self._database = database
 
     def add(self, report: GateReport) -> None:
-        self._database.insert(
-            "INSERT INTO gates (gate, model, version, at, report) VALUES (?,?,?,?,?)",
-            (report.gate, report.model, report.version, report.at, _written(report)),
+        with self._database.transaction():
+            self._database.insert(
+                "INSERT INTO gates (gate, model, version, at, report) VALUES (?,?,?,?,?)",
+                (report.gate, report.model, report.version, report.at, _written(report)),
+            )
+            if report.run_id is not None:
+                telling.about_run(self._database, report.run_id, report=True)
+
+    def by_run(self, run_id: int) -> list[GateReport]:
+        """Returns the reports that a run made, the oldest first."""
+        rows = self._database.all(
+            "SELECT report FROM gates WHERE json_extract(report, '$.run_id') = ? ORDER BY id", (run_id,)
         )
+        return [_report(row[0]) for row in rows]
 
     def latest(self, model: str, version: int, gate: str | None = None) -> GateReport | None:
         """Returns the last report about a version, of one gate or of any."""

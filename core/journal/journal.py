@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .audit import Audit
     from .canary_requests import CanaryRequests
     from .gates import Gates
+    from .host_runs import HostRuns
     from .images import Images
     from .ledger import Ledger
     from .locks import Locks
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from .samples import Alerts, Samples
     from .snapshots import Snapshots
     from .steps import Steps
+    from .telling import Telling
     from .values import Agreements, Stops, Values
     from .verdicts import Verdicts
     from .versions import Versions
@@ -108,6 +110,12 @@ class Journal(Closing):
         return Audit(self._database)
 
     @cached_property
+    def host_runs(self) -> HostRuns:
+        from .host_runs import HostRuns
+
+        return HostRuns(self._database)
+
+    @cached_property
     def runs(self) -> Runs:
         from .runs import Runs
 
@@ -160,6 +168,12 @@ class Journal(Closing):
         from .outbox import Outbox
 
         return Outbox(self._database)
+
+    @cached_property
+    def telling(self) -> Telling:
+        from .telling import Telling
+
+        return Telling(self._database)
 
     @cached_property
     def quarantine(self) -> Quarantine:

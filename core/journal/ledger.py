@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..domain.delivery import Deployment, DeploymentState, How
 from ..errors import NotFound
+from . import telling
 from .sqlite.database import Database, Row
 
 _COLUMNS = (
@@ -54,26 +55,28 @@ class Ledger:
         forced: bool = False,
     ) -> Deployment:
         """Adds a deployment in state running."""
-        number = self._database.insert(
-            "INSERT INTO deployments (environment, how, state, model, to_version, from_version, at, who, why, run_id,"
-            ' "commit", digest, strategy, forced) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)',
-            (
-                environment,
-                str(how),
-                "running",
-                model,
-                to_version,
-                from_version,
-                time.time(),
-                who,
-                why,
-                run_id,
-                commit,
-                digest,
-                strategy,
-                int(forced),
-            ),
-        )
+        with self._database.transaction():
+            number = self._database.insert(
+                "INSERT INTO deployments (environment, how, state, model, to_version, from_version, at, who, why,"
+                ' run_id, "commit", digest, strategy, forced) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)',
+                (
+                    environment,
+                    str(how),
+                    "running",
+                    model,
+                    to_version,
+                    from_version,
+                    time.time(),
+                    who,
+                    why,
+                    run_id,
+                    commit,
+                    digest,
+                    strategy,
+                    int(forced),
+                ),
+            )
+            telling.about_deployment(self._database, number)
         return self.get(number)
 
     def phase(self, id: int, phase: str, data: Mapping[str, object]) -> None:
@@ -85,9 +88,14 @@ class Ledger:
 
     def finish(self, id: int, state: DeploymentState, message: str = "") -> None:
         ended = time.time() if DeploymentState(state) is not DeploymentState.RUNNING else None
-        if not self._database.run(
-            "UPDATE deployments SET state = ?, message = ?, ended = ? WHERE id = ?", (str(state), message, ended, id)
-        ):
+        with self._database.transaction():
+            changed = self._database.run(
+                "UPDATE deployments SET state = ?, message = ?, ended = ? WHERE id = ?",
+                (str(state), message, ended, id),
+            )
+            if changed:
+                telling.about_deployment(self._database, id)
+        if not changed:
             self.get(id)
 
     def get(self, id: int) -> Deployment:
@@ -95,6 +103,25 @@ class Ledger:
         if row is None:
             raise NotFound(f"there is no deployment {id}", hint="`podium history` lists the deployments.")
         return _deployment(row)
+
+    def bring_back(self, rows: Iterable[Deployment]) -> None:
+        """Adds finished rows as they were, numbered anew in their order. Nobody is told of them: they are old."""
+        with self._database.transaction():
+            for row in rows:
+                self._database.run(
+                    "INSERT INTO deployments (environment, how, state, model, to_version, from_version, at, who, why,"
+                    ' "commit", digest, strategy, forced, ended, message) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)',
+                    (
+                        *(row.environment, str(row.how), str(row.state), row.model, row.to_version, row.from_version),
+                        *(row.at, row.who, row.why, row.commit, row.digest, row.strategy, int(row.forced), row.ended),
+                        row.message,
+                    ),
+                )
+
+    def count(self) -> int:
+        """Returns how many rows the ledger has."""
+        row = self._database.one("SELECT count(*) FROM deployments")
+        return int(row[0]) if row else 0
 
     def history(self, environment: str, limit: int = 50) -> list[Deployment]:
         """Returns the deployments of an environment, newest first."""

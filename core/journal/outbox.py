@@ -94,22 +94,24 @@ class Outbox:
 
     # -- sending ---------------------------------------------------------------------------------------------------
 
-    def claim(self, *, leave: frozenset[str] = frozenset()) -> Message | None:
+    def claim(self, *, leave: frozenset[str] = frozenset(), prefix: str = "") -> Message | None:
         """Takes up the message that is to be sent next, and keeps it from every other process for LEASE_SECONDS;
-        None when nothing is due. `leave` are receivers that are left alone."""
-        if self._next(leave) is None:  # most of the time; no lock for that
+        None when nothing is due. `leave` are receivers that are left alone, as are those whose names do not begin
+        with `prefix`."""
+        if self._next(leave, prefix) is None:  # most of the time; no lock for that
             return None
         with self._database.transaction():
-            number = self._next(leave)
+            number = self._next(leave, prefix)
             if number is None:
                 return None
             leased = self._clock() + LEASE_SECONDS
             self._database.run("UPDATE outbox SET attempts = attempts + 1, leased = ? WHERE id = ?", (leased, number))
             return self.get(number)
 
-    def _next(self, leave: frozenset[str]) -> int | None:
+    def _next(self, leave: frozenset[str], prefix: str) -> int | None:
         now = self._clock()
-        heads = (head for head in self._heads() if head[1] not in leave and self._is_due(head[2], head[3], now))
+        mine = (head for head in self._heads() if head[1].startswith(prefix) and head[1] not in leave)
+        heads = (head for head in mine if self._is_due(head[2], head[3], now))
         return next((int(head[0]) for head in heads), None)
 
     def _heads(self) -> list[Row]:
@@ -216,14 +218,17 @@ class Outbox:
         return _message(row) if row else None
 
 
-def deliver(outbox: Outbox, send: Callable[[Message], None], *, stop: Callable[[], bool] = lambda: False) -> int:
-    """Sends what is due, each receiver's in order, until nothing more is; how many were sent. `send` raises
-    Undeliverable for a message that its receiver will never take, and anything else for one that is worth another
-    attempt. A receiver whose message failed is left alone for this time; the others do not wait for it."""
+def deliver(
+    outbox: Outbox, send: Callable[[Message], None], *, stop: Callable[[], bool] = lambda: False, prefix: str = ""
+) -> int:
+    """Sends what is due to receivers whose names begin with `prefix`, each receiver's in order, until nothing more is;
+    how many were sent. `send` raises Undeliverable for a message that its receiver will never take, and anything else
+    for one that is worth another attempt. A receiver whose message failed is left alone for this time; the others do
+    not wait for it."""
     count = 0
     failing: set[str] = set()
     while not stop():
-        message = outbox.claim(leave=frozenset(failing))
+        message = outbox.claim(leave=frozenset(failing), prefix=prefix)
         if message is None:
             break
         try:

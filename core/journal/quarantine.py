@@ -6,6 +6,7 @@ import time
 
 from ..domain.delivery import Quarantined
 from ..errors import NotFound
+from . import telling
 from .audit import Audit
 from .sqlite.database import Database
 
@@ -25,16 +26,19 @@ class Quarantine:
                 (model, version, commit, entry.at, who, why),
             )
             self._audit.add(who, "quarantine", f"{model} {version}", why)
+            telling.about_commit(self._database, model, version, commit)
         return entry
 
     def lift(self, model: str, version: int, who: str, why: str = "") -> None:
         with self._database.transaction():
+            known = self.find(model, version)
             if not self._database.run("DELETE FROM quarantine WHERE model = ? AND version = ?", (model, version)):
                 raise NotFound(
                     f"version {version} of {model} is not in quarantine",
                     hint="`podium quarantine list` shows which are.",
                 )
             self._audit.add(who, "quarantine lift", f"{model} {version}", why)
+            telling.about_commit(self._database, model, version, known.commit if known is not None else "")
 
     def all(self) -> list[Quarantined]:
         return [Quarantined(*row) for row in self._database.all(f"SELECT {_COLUMNS} FROM quarantine ORDER BY at DESC")]  # noqa: S608

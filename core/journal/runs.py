@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ..domain.project import Proof
 from ..domain.runs import Approval, Run, RunState, Trigger
 from ..errors import NotFound
+from . import telling
 from .sqlite.database import Database, Row
 
 _COLUMNS = (
@@ -57,11 +60,13 @@ class Runs:
         at = time.time() if created is None else created
         given, state = dict(params or {}), RunState.QUEUED
         run = Run(0, kind, name, state, trigger, who, at, why, commit, branch, dirty, given, jobs, workspace)
-        number = self._database.insert(
-            'INSERT INTO runs (kind, name, state, "trigger", who, created, why, "commit", branch, dirty, params, jobs,'
-            " workspace) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            _written(run),
-        )
+        with self._database.transaction():
+            number = self._database.insert(
+                'INSERT INTO runs (kind, name, state, "trigger", who, created, why, "commit", branch, dirty, params,'
+                " jobs, workspace) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                _written(run),
+            )
+            telling.about_run(self._database, number)
         return replace(run, id=number)
 
     def get(self, id: int) -> Run:
@@ -96,6 +101,52 @@ class Runs:
         row = self._database.one(sql, (name, str(trigger)))
         return self._shown(_run(row)) if row else None
 
+    def newest_like(self, run: Run) -> Run | None:
+        """Returns the newest run of the same pipeline at the same commit; None if the run says nothing of one."""
+        if run.is_operation or not run.commit or run.dirty:
+            return None
+        sql = f"""SELECT {_COLUMNS} FROM runs WHERE name = ? AND "commit" = ? AND kind = 'pipeline' AND dirty = 0
+            ORDER BY id DESC LIMIT 1"""  # noqa: S608 - constant columns
+        row = self._database.one(sql, (run.name, run.commit))
+        return self._shown(_run(row)) if row else None
+
+    def newest_at(self, commits: Collection[str]) -> dict[str, Run]:
+        """Returns commit -> the newest run of a pipeline at it, of those commits that have one."""
+        sql = f"""SELECT {_COLUMNS} FROM runs WHERE id IN (
+            SELECT max(id) FROM runs WHERE "commit" IN (SELECT value FROM json_each(?)) AND kind = 'pipeline'
+            GROUP BY "commit")"""  # noqa: S608 - constant columns
+        found = (self._shown(_run(row)) for row in self._database.all(sql, (json.dumps(list(commits)),)))
+        return {run.commit: run for run in found}
+
+    def delivered(self, name: str, branch: str, commit: str) -> Run | None:
+        """Returns the newest run of a pipeline that a trigger started for a commit of a branch; None if there is none,
+        or not any more."""
+        sql = f"""SELECT {_COLUMNS} FROM runs WHERE name = ? AND branch = ? AND "commit" = ? AND kind = 'pipeline'
+            AND "trigger" <> 'person' ORDER BY id DESC LIMIT 1"""  # noqa: S608 - constant columns
+        row = self._database.one(sql, (name, branch, commit))
+        return self._shown(_run(row)) if row else None
+
+    def earlier_commits(self, run: Run, limit: int) -> list[str]:
+        """Returns the other commits of its branch that triggers ran the pipeline for before this run, newest first."""
+        sql = """SELECT "commit" FROM runs WHERE name = ? AND branch = ? AND "commit" <> ? AND id < ?
+            AND kind = 'pipeline' AND "trigger" <> 'person' ORDER BY id DESC LIMIT ?"""
+        rows = self._database.all(sql, (run.name, run.branch, run.commit, run.id, limit))
+        return [str(row[0]) for row in rows]
+
+    def never_started(self) -> list[Run]:
+        """Returns the runs of pushed commits that no worker was ever started for, oldest first: the agent that wrote
+        them was killed before it could."""
+        sql = f"""SELECT {_COLUMNS} FROM runs WHERE state IN ('queued', 'interrupted') AND started IS NULL
+            AND worker_pid IS NULL AND "trigger" IN ('push', 'tag', 'pull_request') AND kind = 'pipeline' ORDER BY id"""  # noqa: S608 - constant columns
+        return [self._shown(_run(row)) for row in self._database.all(sql)]
+
+    def offer_worker(self, id: int, pid: int, started: float | None) -> None:
+        """Notes the worker that was started for a run, unless one has claimed it already."""
+        self._database.run(
+            "UPDATE runs SET worker_pid = ?, worker_started = ?, heartbeat = ? WHERE id = ? AND worker_pid IS NULL",
+            (pid, started, time.time(), id),
+        )
+
     def active(self) -> list[Run]:
         """Returns runs that are queued, running or waiting, newest first."""
         return self.page(limit=-1, states=ACTIVE)
@@ -129,10 +180,13 @@ class Runs:
         if only_from:
             sql += f" AND state IN ({','.join('?' * len(only_from))})"
             values += [str(one) for one in only_from]
-        if self._database.run(sql, values):
-            return True
-        self.get(id)
-        return False
+        with self._database.transaction():
+            changed = self._database.run(sql, values)
+            if changed:
+                telling.about_run(self._database, id)
+        if not changed:
+            self.get(id)
+        return bool(changed)
 
     def set_worker(self, id: int, pid: int | None, started: float | None) -> None:
         self._update(
@@ -150,7 +204,9 @@ class Runs:
         self._update(id, "workspace = ?", str(path))
 
     def set_commit(self, id: int, commit: str, *, branch: str = "", dirty: bool = False) -> None:
-        self._update(id, '"commit" = ?, branch = ?, dirty = ?', commit, branch, int(dirty))
+        with self._database.transaction():
+            self._update(id, '"commit" = ?, branch = ?, dirty = ?', commit, branch, int(dirty))
+            telling.about_run(self._database, id)
 
     def request_cancel(self, id: int, who: str, why: str = "") -> None:
         """Asks the run's worker to stop. The first request stays on record."""
@@ -173,23 +229,32 @@ class Runs:
     def clear_cancel(self, id: int) -> None:
         self._update(id, "cancel_who = NULL, cancel_why = NULL, cancel_at = NULL")
 
-    def approve(self, run_id: int, step: str, who: str, why: str = "") -> Approval:
-        """Lets a waiting step continue. Approving twice keeps the first approval."""
+    def approve(
+        self, run_id: int, step: str, who: str, why: str = "", *, account: str = "", proof: Proof = Proof.ACCOUNT
+    ) -> Approval:
+        """Notes that an account approves a step that waits. Approving twice keeps its first approval."""
         self.get(run_id)
-        self._database.run("INSERT OR IGNORE INTO approvals VALUES (?,?,?,?,?)", (run_id, step, who, time.time(), why))
-        found = self.approval(run_id, step)
-        assert found is not None
-        return found
+        row = (run_id, step, account or who, str(proof), who, time.time(), why)
+        self._database.run("INSERT OR IGNORE INTO approvals VALUES (?,?,?,?,?,?,?)", row)
+        given = self.approvals(run_id, step)
+        return next(each for each in given if (each.account, each.proof) == (account or who, proof))
 
-    def withdraw_approval(self, run_id: int, step: str) -> None:
-        """Takes an approval back: the step waits for another one."""
-        self._database.run("DELETE FROM approvals WHERE run_id = ? AND step = ?", (run_id, step))
+    def withdraw_approvals(self, run_id: int, step: str, *, before: float = math.inf) -> None:
+        """Takes back the approvals that were given before that time: the step waits for others."""
+        self._database.run("DELETE FROM approvals WHERE run_id = ? AND step = ? AND at < ?", (run_id, step, before))
 
     def approval(self, run_id: int, step: str) -> Approval | None:
-        row = self._database.one(
-            "SELECT run_id, step, who, at, why FROM approvals WHERE run_id = ? AND step = ?", (run_id, step)
+        """Returns the step's first approval; None where there is none."""
+        return next(iter(self.approvals(run_id, step)), None)
+
+    def approvals(self, run_id: int, step: str) -> list[Approval]:
+        """Returns the step's approvals, the first first."""
+        columns = "run_id, step, who, at, why, account, proof"
+        rows = self._database.all(
+            f"SELECT {columns} FROM approvals WHERE run_id = ? AND step = ? ORDER BY at",  # noqa: S608 - constant columns
+            (run_id, step),
         )
-        return Approval(*row) if row else None
+        return [Approval(*row[:5], account=row[5], proof=Proof(row[6])) for row in rows]
 
     def _update(self, id: int, assignments: str, *values: Any) -> None:
         if not self._database.run(f"UPDATE runs SET {assignments} WHERE id = ?", (*values, id)):  # noqa: S608 - constant assignments

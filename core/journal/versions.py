@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from ..domain.models import MetricPoint, Model, Version
 from ..domain.verdicts import Verdict
+from . import telling
 from .sqlite.database import Database, Row
 
 _COLUMNS = (
@@ -57,6 +58,7 @@ class Versions:
     def replace(self, model: str, versions: Sequence[Version], fingerprint: str) -> None:
         """The whole truth about a model, as of the registry's state that `fingerprint` stands for."""
         with self._database.transaction():
+            self._tell_of_new(versions)
             self._database.run("DELETE FROM versions WHERE model = ?", (model,))
             self._insert(versions)
             self._database.run("INSERT OR REPLACE INTO models VALUES (?,?,?)", (model, fingerprint, time.time()))
@@ -65,12 +67,19 @@ class Versions:
         """One version as it is now. An alias that it carries is taken from the versions that had it: an alias names
         one version only."""
         with self._database.transaction():
+            self._tell_of_new([version])
             self._database.run("INSERT OR IGNORE INTO models VALUES (?,'',?)", (version.model, time.time()))
             for other in self._with_aliases(version.model) if version.aliases else ():
                 kept = tuple(alias for alias in other.aliases if alias not in version.aliases)
                 if other.version != version.version and kept != other.aliases:
                     self._insert([replace(other, aliases=kept)])
             self._insert([version])
+
+    def _tell_of_new(self, versions: Sequence[Version]) -> None:
+        """Notes for the Git host that there is a version which was not here before."""
+        newest = max(versions, key=lambda each: each.version, default=None)
+        if newest is not None and self.get(newest.model, newest.version) is None:
+            telling.about_versions(self._database)
 
     def seen(self, model: str, fingerprint: str) -> None:
         """The snapshot of a model also shows this state of the registry."""
@@ -132,6 +141,18 @@ class Versions:
         numbers = {int(row[0]) for row in rows}
         carrier = self.aliases(model).get(text)
         return self.some(model, numbers if carrier is None else numbers | {carrier})
+
+    def made_from(self, model: str, commits: Iterable[str]) -> dict[str, list[tuple[int, tuple[str, ...]]]]:
+        """Returns commit -> the versions that were made from it, newest first, each with its aliases."""
+        rows = self._database.all(
+            'SELECT "commit", version, aliases FROM versions WHERE model = ? AND "commit" IN (SELECT value FROM'
+            " json_each(?)) ORDER BY version DESC",
+            (model, json.dumps(list(commits))),
+        )
+        found: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
+        for commit, version, aliases in rows:
+            found.setdefault(commit, []).append((version, tuple(json.loads(aliases))))
+        return found
 
     def some(self, model: str, numbers: Iterable[int]) -> list[Version]:
         """Returns the versions of these numbers that the registry has, newest first."""

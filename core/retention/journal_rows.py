@@ -23,6 +23,13 @@ def messages(scene: Scene) -> Iterator[Item]:
     yield from _batch("messages", rows.old_messages(before), age, lambda: rows.remove_messages(before))
 
 
+def ci_runs(scene: Scene) -> Iterator[Item]:
+    """Yields CI runs of Git hosts that did not change for long."""
+    age = scene.project.retain.ci
+    rows, before = scene.journal.rows, scene.now - age
+    yield from _batch("CI runs", rows.old_host_runs(before), age, lambda: rows.remove_host_runs(before))
+
+
 def audit(scene: Scene) -> Iterator[Item]:
     """Yields the old entries that are sealed."""
     return _sealed(scene, AUDIT, scene.project.retain.audit)

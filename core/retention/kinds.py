@@ -88,6 +88,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("reports", "gate reports, requests to canaries", tables=("gates", "orders"), keys=("reports",),
          find=(journal_rows.reports,)),
     Kind("messages", "what others were told", tables=("outbox",), keys=("messages",), find=(journal_rows.messages,)),
+    Kind("ci", "CI runs of the Git host, as last seen", tables=("host_runs",), keys=("ci",),
+         find=(journal_rows.ci_runs,)),
     Kind("samples", "live signals", tables=("samples", "sample_series"), keys=("samples",)),
     Kind("audit", "who did what", ("sealed/audit-*",), ("audit", "audit_head"), ("audit",), (journal_rows.audit,),
          backed_up=BackedUp.YES),

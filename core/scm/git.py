@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from ..domain.frozen import Frozen
 from ..errors import MissingExtra, PodiumError, Unreachable
@@ -33,23 +35,85 @@ class GitResult(Frozen):
         return self.out.decode("utf-8", "replace").rstrip("\n")
 
 
-def git(directory: Path, *arguments: str, timeout: float = TIMEOUT, hooks: bool = False) -> GitResult:
+def git(
+    directory: Path,
+    *arguments: str,
+    timeout: float = TIMEOUT,
+    hooks: bool = False,
+    more: Mapping[str, str] | None = None,
+) -> GitResult:
     """Runs git and returns its answer, whatever the exit code. Raises MissingExtra without git, Unreachable after
     `timeout` seconds.
 
     `hooks` keeps the repository's hooks setting, which is otherwise overridden (it is needed to ask where the hooks
-    are).
+    are). `more` is added to the environment, such as a credential, which belongs in no argument.
     """
+    process = _start(directory, arguments, stderr=subprocess.PIPE, hooks=hooks, extra=more)
+    with process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except BaseException as error:
+            _kill(process)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise _timed_out(directory, arguments, timeout) from None
+            raise
+    return GitResult(process.returncode, out, err.decode("utf-8", "replace").strip())
+
+
+def first_bytes(directory: Path, *arguments: str, limit: int, timeout: float = TIMEOUT) -> tuple[bytes, bool]:
+    """Runs git and returns the first `limit` bytes of what it writes, and whether there is more; git is ended then.
+    Nothing is fetched for it, from a clone that has not everything. Raises what `checked` does."""
+    import tempfile
+
+    with tempfile.TemporaryFile() as errors:
+        process = _start(directory, arguments, stderr=errors, extra={"GIT_NO_LAZY_FETCH": "1"})
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            _kill(process)
+
+        timer = threading.Timer(timeout, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            with process:
+                assert process.stdout is not None
+                out = process.stdout.read(limit + 1)
+                if len(out) > limit:
+                    _kill(process)
+        except BaseException:
+            _kill(process)
+            raise
+        finally:
+            timer.cancel()
+        if late.is_set():
+            raise _timed_out(directory, arguments, timeout)
+        if process.returncode and len(out) <= limit:
+            errors.seek(0)
+            words = errors.read(10_000).decode("utf-8", "replace").strip()
+            raise failure(GitResult(process.returncode, b"", words), arguments)
+    return out[:limit], len(out) > limit
+
+
+def _start(
+    directory: Path,
+    arguments: Sequence[str],
+    *,
+    stderr: Any,
+    hooks: bool = False,
+    extra: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
     settings = [part for setting in _SETTINGS if not (hooks and "hooksPath" in setting) for part in ("-c", setting)]
     command = ["git", "--no-pager", *settings, *arguments]
     try:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command,
             cwd=directory,
-            env=_environment(),
+            env=_environment() | dict(extra or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             process_group=0,
         )
     except FileNotFoundError as error:
@@ -60,19 +124,16 @@ def git(directory: Path, *arguments: str, timeout: float = TIMEOUT, hooks: bool 
         ) from error
     except OSError as error:
         raise PodiumError(f"git cannot be started in {directory}: {error.strerror}") from error
-    with process:
-        try:
-            out, err = process.communicate(timeout=timeout)
-        except BaseException as error:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            if isinstance(error, subprocess.TimeoutExpired):
-                hint = "is the disk or the network file system slow? try the command by hand"
-                raise Unreachable(
-                    f"`git {arguments[0]}` did not end within {timeout:g} s in {directory}", hint=hint
-                ) from None
-            raise
-    return GitResult(process.returncode, out, err.decode("utf-8", "replace").strip())
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _timed_out(directory: Path, arguments: Sequence[str], timeout: float) -> Unreachable:
+    hint = "is the disk or the network file system slow? try the command by hand"
+    return Unreachable(f"`git {arguments[0]}` did not end within {timeout:g} s in {directory}", hint=hint)
 
 
 def checked(directory: Path, *arguments: str, timeout: float = TIMEOUT) -> GitResult:

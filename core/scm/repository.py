@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..domain.frozen import Frozen
-from ..domain.scm import Commit
+from ..domain.scm import Commit, Person
 from ..errors import NotFound, PodiumError, Refused, UsageError
 from . import hooks
 from .git import checked, failure, git
@@ -81,7 +81,21 @@ class Repository(Frozen):
                 f"there is no commit {rev!r} in {self.root}",
                 hint="`git log` shows those that are here; fetch those made elsewhere",
             )
-        return self._commits(answer.text, limit=1)[0]
+        return self.commits(answer.text, limit=1)[0]
+
+    def people(self, commit: str) -> list[Person]:
+        """Returns a commit's author and committer; empty where there is no such commit."""
+        answer = git(
+            self.directory,
+            "show",
+            "--no-patch",
+            "--no-show-signature",
+            "--format=%an%x00%ae%x00%cn%x00%ce",
+            f"{commit}^{{commit}}",
+            "--",
+        )
+        fields = answer.out.decode("utf-8", "replace").strip("\n").split("\0")
+        return [Person(*fields[:2]), Person(*fields[2:])] if answer.code == 0 and len(fields) == 4 else []
 
     def log(self, limit: int = 50, branch: str = "") -> list[Commit]:
         """Returns the newest commits of a branch (default: of HEAD), newest first; an empty list if the branch has
@@ -89,7 +103,7 @@ class Repository(Frozen):
         tip = (
             self.branch_tip(branch) if branch else git(self.directory, "rev-parse", "--verify", "--quiet", "HEAD").text
         )
-        return self._commits(tip, limit=limit) if tip else []
+        return self.commits(tip, limit=limit) if tip else []
 
     def branch_tip(self, branch: str) -> str | None:
         """Returns the hash of a local branch's newest commit; None if there is no such branch."""
@@ -118,7 +132,8 @@ class Repository(Frozen):
         answer = checked(self.directory, "status", "--porcelain", "-z", "--untracked-files=normal", "--", *mine)
         return bool(answer.out)
 
-    def _commits(self, revisions: str, *, limit: int | None) -> list[Commit]:
+    def commits(self, revisions: str, *, limit: int | None) -> list[Commit]:
+        """Returns the newest commits of a hash or a range of hashes, newest first."""
         count = () if limit is None else (f"--max-count={limit}",)
         answer = checked(self.directory, "log", *count, f"--format={_FORMAT}", "--no-show-signature", revisions, "--")
         fields = answer.out.decode("utf-8", "replace").split("\0")
@@ -178,6 +193,44 @@ class Repository(Frozen):
                         ) from None
                     time.sleep(0.02)
             yield  # closing the file gives the lock up, and so does dying
+
+    def has(self, sha: str) -> bool:
+        """Tells whether the commit is in this repository."""
+        return bool(sha) and git(self.directory, "cat-file", "-e", f"{sha}^{{commit}}").code == 0
+
+    def contains(self, tip: str, sha: str) -> bool:
+        """Tells whether a commit is `tip` or before it."""
+        return git(self.directory, "merge-base", "--is-ancestor", sha, tip).code == 0
+
+    def new_commits(self, since: str, tip: str) -> list[str]:
+        """Returns the commits that a branch has got since it was at `since`, oldest first: its own (the first parents),
+        not those of a branch that was merged into it. Only `tip` when `since` is not in this repository."""
+        if not self.has(since):
+            return [tip]
+        answer = checked(self.directory, "rev-list", "--first-parent", "--reverse", tip, f"^{since}")
+        return answer.text.split()
+
+    def message(self, sha: str) -> str:
+        """Returns a commit's whole message, which is untrusted text. Raises PodiumError if there is no such commit."""
+        return checked(self.directory, "log", "-1", "--no-show-signature", "--format=%B", sha, "--").text
+
+    def file(self, sha: str, path: str) -> bytes | None:
+        """Returns a file of a commit; None if the commit has none there. `path` is relative to the top."""
+        answer = git(self.directory, "cat-file", "blob", f"{sha}:{path}")
+        return None if answer.code else answer.out
+
+    def refs(self, prefix: str) -> dict[str, str]:
+        """Returns ref -> hash of those below `prefix`, which ends with a slash; of an annotated tag the commit's."""
+        answer = checked(self.directory, "for-each-ref", "--format=%(refname) %(objectname) %(*objectname)", prefix)
+        return {words[0]: words[-1] for line in answer.text.splitlines() if (words := line.split())}
+
+    def set_ref(self, ref: str, sha: str) -> None:
+        """Makes a ref of Podium's own name a commit, so that git keeps it. Raises PodiumError if that fails."""
+        checked(self.directory, "update-ref", "--no-deref", ref, sha)
+
+    def remove_ref(self, ref: str) -> None:
+        """Removes a ref. Does nothing if it is gone already."""
+        git(self.directory, "update-ref", "--no-deref", "-d", ref)
 
     def install_hooks(self, wake_command: str) -> list[str]:
         """Makes git run a shell line after commits, merges and received pushes. Returns a sentence for each hook

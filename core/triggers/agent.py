@@ -25,10 +25,13 @@ from ..identity.account import whoami
 from ..identity.processes import started_at
 from ..journal import Journal
 from .troubles import note
-from .wake import Doorbell
+from .wake import RUNG, Doorbell
 
 if TYPE_CHECKING:
+    from ..scm.hosts import GitHost
+    from .polling import Polling
     from .pushes import Pushes
+    from .webhooks import Receiver
 
 TICK_SECONDS = 1.0
 MAX_RETRY_INTERVAL = 30.0
@@ -78,8 +81,9 @@ class WatchedConfiguration:
             self._say(f"podium.yaml has changed but cannot be used, the last good one stays in force: {error}")
 
 
-def run(home: Path, *, say: Say | None = None) -> None:
-    """Runs the agent in this process until SIGTERM, SIGINT or SIGHUP. Raises Refused if another agent of this
+def run(home: Path, *, say: Say | None = None, listen: str = "") -> None:
+    """Runs the agent in this process until SIGTERM, SIGINT or SIGHUP. `listen` is where it receives webhooks. Raises
+    Refused if another agent of this
     project is running or has replaced this one, and ConfigError if podium.yaml cannot be used."""
     narrate = say or _print
     settled = settle(home)
@@ -87,14 +91,14 @@ def run(home: Path, *, say: Say | None = None) -> None:
         raise settled.refusal
     for line in settled.notes:
         narrate(line)
-    elsewhere = _watch(home, narrate)
+    elsewhere = _watch(home, narrate, listen)
     if elsewhere is not None:
         narrate(f"the project was moved to {elsewhere}: going on there")
         os.chdir("/")
-        os.execv(sys.executable, [sys.executable, "-m", "podium.core.triggers.agent", str(elsewhere)])  # noqa: S606
+        os.execv(sys.executable, [sys.executable, "-m", "podium.core.triggers.agent", str(elsewhere), listen])  # noqa: S606
 
 
-def _watch(home: Path, narrate: Say) -> Path | None:
+def _watch(home: Path, narrate: Say, listen: str) -> Path | None:
     """Does the agent's work until it is told to end; returns where the project was moved to, if that is why it ends."""
     stop = threading.Event()
     settings = WatchedConfiguration(home, narrate)
@@ -109,10 +113,16 @@ def _watch(home: Path, narrate: Say) -> Path | None:
         bell = Doorbell(project.state)
         closing.callback(bell.close)
         _end_on_signals(stop, home)
+        if listen:
+            closing.enter_context(_receiver(settings, listen, narrate))
         narrate(f"watching {project.name} ({home})")
-        threads = [_thread(job, settings, stop, narrate) for job in _jobs(settings, narrate)]
+        from .polling import Polling
+
+        polling = Polling(narrate)
+        jobs = (*_jobs(settings, narrate), Job("fetching", 0.0, polling, polling.close))
+        threads = [_thread(job, settings, stop, narrate) for job in jobs]
         try:
-            _follow_pushes(settings, journal, bell, stop, place, narrate)
+            _follow_pushes(settings, journal, bell, stop, place, narrate, polling)
         finally:
             stop.set()
             for thread in threads:
@@ -123,6 +133,16 @@ def _watch(home: Path, narrate: Say) -> Path | None:
             narrate(f"{project.state} was removed")
         narrate("stopped; what is deployed goes on serving")
     return None
+
+
+def _receiver(settings: WatchedConfiguration, listen: str, say: Say) -> Receiver:
+    from .webhooks import Receiver
+
+    def secret() -> tuple[str, str]:
+        git = settings.project().git
+        return git.webhook_secret, git.host.kind if git.host is not None else ""
+
+    return Receiver(settings.project().home, listen, secret, say)
 
 
 class Place:
@@ -155,7 +175,13 @@ class Place:
 
 
 def _follow_pushes(
-    settings: WatchedConfiguration, journal: Journal, bell: Doorbell, stop: threading.Event, place: Place, say: Say
+    settings: WatchedConfiguration,
+    journal: Journal,
+    bell: Doorbell,
+    stop: threading.Event,
+    place: Place,
+    say: Say,
+    polling: Polling,
 ) -> None:
     """Starts runs for pushes, in the main thread: it sleeps on the doorbell, so that a git hook starts a run
     immediately. Raises Refused when another agent has replaced this one, because two would start every run twice and
@@ -182,6 +208,8 @@ def _follow_pushes(
         if trouble and trouble != before:
             say(f"pushes: {trouble}")
         rung = bell.wait(TICK_SECONDS)
+        if RUNG in bell.heard:
+            polling.ring()
 
 
 def _look(pushes: Pushes, settings: WatchedConfiguration, rung: bool) -> str:
@@ -196,20 +224,35 @@ def _look(pushes: Pushes, settings: WatchedConfiguration, rung: bool) -> str:
 def _jobs(settings: WatchedConfiguration, say: Say) -> list[Job]:
     from . import jobs
     from .containers import EnvironmentWatchers
+    from .inbox import Inbox
 
+    inbox = Inbox(_git_host)
     containers = EnvironmentWatchers(say)
+    telling = jobs.Telling()
     return [
         Job("schedules", 1.0, jobs.Scheduling(say, settings.error)),
         Job("recovery", 2.0, jobs.Recovery(say)),
         Job("shadows", 5.0, jobs.ShadowCleanup(say)),
         Job("steps", 600.0, jobs.StepCleanup()),
+        Job("commits", 60.0, jobs.KeptCommits()),
+        Job("ci", 2.0, inbox, inbox.close),
         Job("health", 1.0, jobs.Healing(say)),
         Job("signals", 1.0, jobs.Sampling()),
         Job("containers", 1.0, containers, containers.close),
         Job("registry", 2.0, jobs.RegistrySnapshots()),
+        Job("telling", 1.0, telling, telling.close),
         Job("compaction", 60.0, jobs.Compaction()),
         Job("retention", 60.0, jobs.Retention(say)),
     ]
+
+
+def _git_host(project: Project) -> GitHost | None:
+    """Returns the client of the project's Git host, which is loaded where there is one only."""
+    if project.git.host is None:
+        return None
+    from ..scm.hosts.opening import open_host
+
+    return open_host(project)
 
 
 def _thread(job: Job, settings: WatchedConfiguration, stop: threading.Event, say: Say) -> threading.Thread:
@@ -259,4 +302,4 @@ def _print(text: str) -> None:
 if __name__ == "__main__":
     from ..child import run_main
 
-    sys.exit(run_main(lambda: run(Path(sys.argv[1]))))
+    sys.exit(run_main(lambda: run(Path(sys.argv[1]), listen=sys.argv[2] if len(sys.argv) > 2 else "")))

@@ -20,7 +20,7 @@ START_TIMEOUT = 10.0
 STOP_TIMEOUT = 10.0
 
 
-def start(project: Project, journal: Journal) -> AgentStatus:
+def start(project: Project, journal: Journal, listen: str = "") -> AgentStatus:
     """Starts the agent in a session of its own and waits until it has reported. Raises Refused if one is running and
     RunFailed if it does not start."""
     status = journal.agent.status()
@@ -34,7 +34,7 @@ def start(project: Project, journal: Journal) -> AgentStatus:
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "podium.core.triggers.agent", str(project.home)],
+            [sys.executable, "-m", "podium.core.triggers.agent", str(project.home), listen],
             stdin=subprocess.DEVNULL,
             stdout=handle,
             stderr=handle,
@@ -58,7 +58,7 @@ def start(project: Project, journal: Journal) -> AgentStatus:
     raise RunFailed(f"the agent did not report within {START_TIMEOUT:.0f} s", hint=f"read its log: {log}")
 
 
-def stop(project: Project, journal: Journal) -> bool:
+def stop(journal: Journal) -> bool:
     """Stops the agent with SIGTERM, and after ten seconds with SIGKILL, even if it hangs; returns whether there was
     one. Raises Refused if it is running on another host, or as a user whose processes this one may not end."""
     status = journal.agent.status()

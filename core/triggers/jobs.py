@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ..domain.project import Project
 from ..domain.watching import Sample
@@ -12,6 +13,9 @@ from ..journal import Journal
 from ..monitoring.signals import Sampler
 from . import schedules
 from .troubles import note
+
+if TYPE_CHECKING:
+    from ..hosting.sender import Sender
 
 Say = Callable[[str], None]
 
@@ -44,6 +48,15 @@ class Recovery:
             self._say(f"run {run}: its worker is gone; marked interrupted, continue it with `podium resume {run}`")
         for line in recover_rollouts(project, journal):
             self._say(line)
+
+
+class KeptCommits:
+    """Releases the commits of runs that are over: workers do that themselves, except those that were killed."""
+
+    def __call__(self, project: Project, journal: Journal) -> None:
+        from ..engine.run.checkout import release_ended
+
+        release_ended(project.home, journal)
 
 
 class StepCleanup:
@@ -147,6 +160,27 @@ class RegistrySnapshots:
             self._last = found
             return
         refresh_apart(project, journal)
+
+
+class Telling:
+    """Tells the Git host what has changed. What tells is loaded when a host is named, and not before."""
+
+    def __init__(self) -> None:
+        self._sender: Sender | None = None
+
+    def __call__(self, project: Project, journal: Journal) -> None:
+        if self._sender is None:
+            if project.git.host is None and not journal.telling.active():
+                return
+            from ..hosting.sender import Sender
+
+            self._sender = Sender()
+        self._sender(project, journal)
+
+    def close(self) -> None:
+        """Ends the connection to the host."""
+        if self._sender is not None:
+            self._sender.close()
 
 
 class Compaction:

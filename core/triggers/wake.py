@@ -10,16 +10,20 @@ from contextlib import suppress
 from pathlib import Path
 
 PIPE_NAME = "agent.wake"
+RUNG = b"x"
+"""There may be something new: a hook, a webhook."""
+FETCHED = b"f"
+"""Something new was fetched from the host."""
 
 
-def wake(home: Path) -> bool:
+def wake(home: Path, why: bytes = RUNG) -> bool:
     """Wakes the agent of the project at `home`; returns whether one was listening."""
     try:
         pipe = os.open(home / ".podium" / PIPE_NAME, os.O_WRONLY | os.O_NONBLOCK)
     except OSError:
         return False
     try:
-        os.write(pipe, b"x")
+        os.write(pipe, why)
     except OSError:
         return False
     finally:
@@ -44,15 +48,18 @@ class Doorbell:
                 self.path.unlink()
             os.mkfifo(self.path, 0o600)
         self._pipe = os.open(self.path, os.O_RDWR | os.O_NONBLOCK)
+        self.heard = b""
+        """What was rung at the last wake-up."""
 
     def wait(self, seconds: float) -> bool:
         """Waits at most `seconds` for a wake-up; returns whether there was one."""
+        self.heard = b""
         poll = select.poll()  # `select` knows no more than 1,024 descriptors
         poll.register(self._pipe, select.POLLIN)
         if not poll.poll(max(0.0, seconds) * 1000):
             return False
         with suppress(BlockingIOError):
-            os.read(self._pipe, 65536)
+            self.heard = os.read(self._pipe, 65536)
         return True
 
     def close(self) -> None:

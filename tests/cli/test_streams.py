@@ -35,7 +35,7 @@ READING = (
 SILENT = {"lineage staging -o json", "compare 1 2", "show 99", "ps --state odd"}
 CHANGING = {
     "init", "demo", "run", "shell", "cancel", "resume", "approve", "deploy", "promote", "rollback", "stop", "start",
-    "pause", "abort", "ui", "replay", "prune", "backup", "restore",
+    "pause", "abort", "ui", "replay", "prune", "backup", "restore", "ci",
 }  # fmt: skip
 # What is given as standard output, and what as standard error.
 WAYS = {

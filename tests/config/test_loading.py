@@ -270,13 +270,13 @@ def test_what_nothing_acts_on_yet_is_told(read: Read, tmp_path: Path, monkeypatc
         "accepted, but no installed package implements it, so",
     )
     assert project.idle == (
-        *(f"{key}: {nothing}" for key in ("git", "monitors", "alerts", "infra", "pipelines.release.on.alert")),
+        *(f"{key}: {nothing}" for key in ("monitors", "alerts", "infra", "pipelines.release.on.alert")),
         f"pipelines.release.steps.unit.executor: ray: {nobody} the step will fail",
         f"environments.staging.driver: swarm: {nobody} a change there will fail",
     )
     package(tmp_path / "site", {"executors": {"ray": "far:Ray"}, "drivers": {"swarm": "far:Swarm"}})
     monkeypatch.syspath_prepend(tmp_path / "site")
-    assert len(read(text, GITHUB_TOKEN="x").idle) == 5, "a package that brings it acts on it"
+    assert len(read(text, GITHUB_TOKEN="x").idle) == 4, "a package that brings it acts on it"
 
 
 def test_anchors_and_merges(read: Read) -> None:

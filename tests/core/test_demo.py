@@ -17,6 +17,7 @@ from podium.core.cockpit import Cockpit
 from podium.core.config import load
 from podium.core.demo import project
 from podium.core.demo.docker_story import DockerDemo
+from podium.core.demo.host_story import REPO, TOKEN_FILE, HostDemo
 from podium.core.demo.story import Demo, failed_in
 from podium.core.demo.traffic import DemoTraffic, TrafficCount
 from podium.core.domain.demo import DemoImages
@@ -207,3 +208,25 @@ def test_its_tests_are_its_own_whatever_lies_around_it(tmp_path: Path) -> None:
         command, cwd=tmp_path / "demo", capture_output=True, text=True, timeout=scaled(60), stdin=subprocess.DEVNULL
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_demonstrations_host_has_the_project_and_goes_with_it(tmp_path: Path) -> None:
+    demo = HostDemo(tmp_path / "demo", Cockpit)
+    storage = Path(demo._storage or tmp_path)
+    try:
+        made = demo._make()
+        storage = Path(demo._storage)
+        forge = demo._forge
+        assert forge is not None
+        branches = forge.state.repo(REPO).bare.branches
+        assert branches() == {"main": made.head()}
+        assert forge.url in (tmp_path / "demo/podium.yaml").read_text()
+        assert forge.token not in project.git(made.directory, "log", "-p")
+        assert (tmp_path / "demo" / TOKEN_FILE).stat().st_mode & 0o777 == 0o600
+        before = made.head()
+        made.apply("better")
+        assert branches() == {"main": made.head(), "better": made.head()} and made.head() != before
+        assert storage.is_dir()
+    finally:
+        demo.stop()
+    assert not storage.exists()

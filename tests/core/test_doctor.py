@@ -160,3 +160,14 @@ def test_a_receiver_that_was_not_told_is_named(cockpit: Cockpit) -> None:
     given_up, waiting = found(cockpit, "outbox")
     assert "1 messages for hub were given up; the last one: 401" in given_up.message and given_up.hint
     assert "2 messages wait for hub" in waiting.message and "hub does not answer" in waiting.message and waiting.hint
+
+
+def test_what_a_git_host_was_not_told_of_many_commits_is_one_line(cockpit: Cockpit) -> None:
+    box = cockpit.journal.outbox
+    for number in range(3):
+        box.add(f"git:github.com/acme/flights commit {number:040x}", "status", {"run": number})
+    first = box.claim()
+    assert first is not None
+    box.failed(first, "502")
+    (waiting,) = found(cockpit, "outbox")
+    assert "3 messages wait for github.com/acme/flights; the first was tried 1 times: 502" in waiting.message

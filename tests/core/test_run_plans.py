@@ -16,10 +16,12 @@ from podium.core.delivery.rollout.carry_out import RolloutRequest, check
 from podium.core.domain.delivery import How, Stopped
 from podium.core.domain.models import Version
 from podium.core.domain.plans import Plan
+from podium.core.domain.project import Proof
 from podium.core.domain.runs import PIPELINE, Agreement, Run, RunState, Step, StepState, Trigger
 from podium.core.domain.verdicts import Verdict
 from podium.core.engine import submit
 from podium.core.errors import Refused
+from podium.core.identity.account import account
 from podium.core.identity.processes import started_at
 from podium.core.journal import Journal
 from podium.core.run_plans import plan_resume
@@ -187,6 +189,23 @@ def test_an_approval_has_an_end_and_counts_only_for_what_it_was_about(tmp_path: 
     assert plan.type_to_confirm == "" and "does not count any more" in plan.warnings[0]
     cockpit.runs.resume(run.id, plan=plan)
     assert cockpit.journal.runs.approval(run.id, "ship") is None, "the step waits for another one"
+
+
+def test_who_may_approve_is_checked_when_it_is_planned_and_when_it_is_applied(tmp_path: Path) -> None:
+    cockpit = opened(tmp_path, more=", version: 2, approvers: {number: 2}")
+    run = run_of(cockpit, RunState.WAITING, StepState.WAITING)
+    plan = cockpit.runs.plan_approve(run.id)
+    assert plan.refusal == "" and "1 more person has to approve it" in plan.warnings[0]
+    text = (tmp_path / "podium.yaml").read_text()
+    (tmp_path / "podium.yaml").write_text(text.replace("{number: 2}", "{number: 2, among: [nobody-here]}"))
+    assert "not among those who may approve it: nobody-here" in cockpit.runs.plan_approve(run.id).refusal
+    with pytest.raises(Refused, match="not among those"):
+        cockpit.runs.approve(run.id, plan=plan, confirmed="production")
+    assert cockpit.journal.runs.approvals(run.id, "ship") == []
+    (tmp_path / "podium.yaml").write_text(text)
+    approval = cockpit.runs.approve(run.id, plan=plan, confirmed="production")
+    assert (approval.account, approval.proof) == (account(), Proof.ACCOUNT)
+    assert cockpit.runs.approvals_missing(approval) == 1
 
 
 def test_an_operation_is_asked_about_again_when_it_is_resumed(tmp_path: Path) -> None:

@@ -229,8 +229,8 @@ def test_a_step_that_nobody_approves_in_time_fails(lab: Lab) -> None:
 def test_an_approval_that_has_expired_does_not_count(lab: Lab) -> None:
     lab.pipeline(APPROVED)
     run = lab.start()
-    old = (run.id, "ship", "anna", run.created - 8 * 86400, "")
-    lab.journal._database.run("INSERT INTO approvals VALUES (?,?,?,?,?)", old)
+    lab.journal.runs.approve(run.id, "ship", "anna")
+    lab.journal._database.run("UPDATE approvals SET at = ?", (run.created - 8 * 86400,))
     lab.transport(run.id, RunState.WAITING)
     wait_until(lambda: lab.journal.runs.approval(run.id, "ship") is None, what="it is taken back")
     lab.journal.runs.approve(run.id, "ship", "ben")

@@ -20,7 +20,8 @@ from tests.tui.terminal import Terminal
 @pytest.mark.timeout(600)
 def test_the_whole_demonstration(tmp_path: Path) -> None:
     directory = tmp_path / "flights demo"
-    command = [sys.executable, "-m", "podium.cli", "demo", str(directory), "--no-ui", "-o", "json"]
+    # With a Git host: what it shows without one is shown too, and its pushes are those of the one in Docker.
+    command = [sys.executable, "-m", "podium.cli", "demo", str(directory), "--host", "--no-ui", "-o", "json"]
     done = subprocess.run(
         command, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=scaled(540)
     )
@@ -35,6 +36,9 @@ def test_the_whole_demonstration(tmp_path: Path) -> None:
         assert part["lost"] == 0, part
     assert back["seconds"] < better["seconds"], "what is warm needs nothing started before the traffic moves"
     assert "fail" in done.stderr
+    for told in ("podium/release success", "podium/release/quality success", "podium/release failure"):
+        assert f"told to the host: {told}" in done.stderr
+    assert "the comparison is a comment of pull request 1" in done.stderr
     assert "stopped:" in done.stderr
     assert not _mentioned(directory)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from podium.core.domain.delivery import DeploymentState, How, Replica, ReplicaState
 from podium.core.domain.models import MetricPoint, Version
+from podium.core.domain.project import Proof
 from podium.core.domain.runs import PIPELINE, Run, RunState, Step, StepState, Trigger
 from podium.core.domain.verdicts import CheckResult, GateReport, Verdict
 from podium.core.errors import NotFound, Refused
@@ -132,7 +133,11 @@ def test_cancel_and_approval(journal: Journal) -> None:
     assert journal.runs.cancel_request(made.id) is None
     assert journal.runs.approval(made.id, "production") is None
     assert journal.runs.approve(made.id, "production", "anna", "looks good").who == "anna"
-    assert journal.runs.approve(made.id, "production", "ben", "").who == "anna"
+    again = journal.runs.approve(made.id, "production", "anna from 10.0.0.7", "once more", account="anna")
+    assert (again.who, again.why) == ("anna", "looks good"), "its first approval stays"
+    assert journal.runs.approve(made.id, "production", "ben").who == "ben"
+    assert journal.runs.approve(made.id, "production", "ben", account="anna", proof=Proof.HOST).proof is Proof.HOST
+    assert [each.who for each in journal.runs.approvals(made.id, "production")] == ["anna", "ben", "ben"]
 
 
 def test_what_is_not_there_is_named(journal: Journal) -> None:

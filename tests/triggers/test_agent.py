@@ -35,7 +35,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     lab.git("init", "-q", "-b", "main")
     lab.commit("first")
     yield lab
-    daemon.stop(lab.project, lab.journal)
+    daemon.stop(lab.journal)
     lab.close()
 
 
@@ -100,7 +100,7 @@ def test_below_the_top_of_a_repository_a_commit_is_noticed_at_once(tmp_path: Pat
             what="noticed long before the ten seconds of a look",
         )
     finally:
-        daemon.stop(lab.project, lab.journal)
+        daemon.stop(lab.journal)
         lab.close()
 
 
@@ -240,19 +240,19 @@ def test_it_ends_when_another_one_has_taken_its_place(lab: Lab, other: tuple[int
 def test_one_on_another_host_is_not_ended_by_its_number(lab: Lab, other: tuple[int, float]) -> None:
     lab.journal.agent.claim(*other, "ben", machine=Machine("elsewhere", "another", "boot"))
     with pytest.raises(Refused, match="is running on elsewhere") as caught:
-        daemon.stop(lab.project, lab.journal)
+        daemon.stop(lab.journal)
     assert "there" in caught.value.hint and running(other[0])
     lab.journal._database.run("UPDATE agent SET heartbeat = heartbeat - 60")
-    assert not daemon.stop(lab.project, lab.journal) and running(other[0])
+    assert not daemon.stop(lab.journal) and running(other[0])
 
 
 def test_one_that_hangs_is_ended_and_a_process_with_its_number_is_not(lab: Lab, other: tuple[int, float]) -> None:
     pid, started = other
     lab.journal.agent.claim(pid, started - 60.3, "ben")
-    assert not daemon.stop(lab.project, lab.journal) and running(pid)
+    assert not daemon.stop(lab.journal) and running(pid)
     lab.journal.agent.claim(pid, started, "ben")
     lab.journal._database.run("UPDATE agent SET heartbeat = heartbeat - 60")
-    assert daemon.stop(lab.project, lab.journal) and not running(pid)
+    assert daemon.stop(lab.journal) and not running(pid)
 
 
 @contextmanager
@@ -267,10 +267,9 @@ def nobody() -> Generator[None]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else for a moment")
 def test_one_of_another_user_is_told(lab: Lab, other: tuple[int, float]) -> None:
-    project = lab.project
     lab.journal.agent.claim(*other, "ben")
     with nobody(), pytest.raises(Refused, match="started by ben, and this user may not stop it"):
-        daemon.stop(project, lab.journal)
+        daemon.stop(lab.journal)
     assert running(other[0])
 
 
@@ -282,7 +281,7 @@ def test_it_ends_when_told_and_leaves_its_place(lab: Lab, number: signal.Signals
     assert not lab.journal.agent.status().alive
     assert said(lab).rstrip().endswith("stopped; what is deployed goes on serving")
     assert not (lab.home / ".podium" / "agent.wake").exists()
-    assert not daemon.stop(lab.project, lab.journal)
+    assert not daemon.stop(lab.journal)
 
 
 def test_one_that_cannot_start_says_why(lab: Lab, wrecked: Callable[[], None]) -> None:

@@ -16,6 +16,7 @@ from .pane import Pane, Span, cells_of, fit, fit_both_ends
 
 _TITLES = (12, 3, 2, 0)  # letters of the other screens' names, from the widest way to show them on
 _READABLE = 3  # letters from which on a name that is cut may stand beside one that is not
+_WIDE = 100  # columns from which on the state of the agent is said in full
 
 
 class Header(Pane, can_focus=False):
@@ -113,7 +114,8 @@ class Header(Pane, can_focus=False):
 
     def _agent_spans(self, agent: AgentStatus) -> list[Span]:
         if agent.alive and agent.troubles:
-            return [(f"{self.glyphs['warn']} agent: trouble ", "warn!")]
+            words = "agent: trouble" if self.size.width >= _WIDE else "trouble"  # rather than nothing of it
+            return [(f"{self.glyphs['warn']} {words} ", "warn!")]
         if agent.alive:
             return [(f"{self.glyphs['run']} agent ", "ok")]
         if agent.pid:

@@ -60,6 +60,17 @@ def clean(text: str) -> str:
     return _last_state(_plain(_ESCAPES.sub("", text)))
 
 
+def visible(text: str) -> str:
+    """Returns one line in which everything that a terminal would obey or hide is written out (`^[`, `^M`, `<U+202E>`):
+    for texts that are read to be judged, such as a diff, where nothing may be missing. Tabs stay."""
+    return _INTERESTING.sub(_written_out, text)
+
+
+def _written_out(found: re.Match[str]) -> str:
+    number = ord(found.group())
+    return f"^{chr(number ^ 0x40)}" if number < 0x20 or number == 0x7F else f"<U+{number:04X}>"
+
+
 def one_line(text: str) -> str:
     """Returns a text of any number of lines as one line: every line cleaned, breaks and tabs as one space each."""
     if text.isprintable():

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from ...child import tell
 from ...domain.project import Project
-from ...domain.runs import Run
+from ...domain.runs import Run, RunState
 from ...errors import NotFound, PodiumError
 from ...journal import Journal
 from .. import paths
+from .trusted import judge
+
+RUN_REFS = "refs/podium/runs/"
 
 
 def is_isolated(run: Run, home: Path) -> bool:
@@ -19,8 +23,9 @@ def is_isolated(run: Run, home: Path) -> bool:
     return not run.is_operation and bool(run.workspace) and Path(run.workspace) != home
 
 
-def check_out(home: Path, journal: Journal, run: Run) -> Project:
-    """Creates the run's worktree of its commit if it is missing; returns the project as it is in there."""
+def check_out(home: Path, journal: Journal, run: Run, present: Project | None = None) -> Project:
+    """Creates the run's worktree of its commit if it is missing; returns the project as it is in there, as far as that
+    is trusted (`trusted.py`). `present` is the project by the podium.yaml of now."""
     from ...scm import Repository
 
     top = paths.worktree(home / ".podium", run.id)
@@ -35,7 +40,71 @@ def check_out(home: Path, journal: Journal, run: Run) -> Project:
     journal.runs.set_workspace(run.id, root)
     if not (root / "podium.yaml").is_file():
         raise NotFound(f"commit {run.commit[:9]} has no podium.yaml", hint="commit it: `git add podium.yaml`")
-    return load_project(root, home)
+    judged = judge(present or _present(home), journal, run, root, repository)
+    _say_weakened(journal, run, judged.weakened)
+    return judged.project
+
+
+def _present(home: Path) -> Project:
+    from ...config.latest import Latest
+
+    return Latest(home).project()
+
+
+def _say_weakened(journal: Journal, run: Run, weakened: Sequence[str]) -> None:
+    """Tells a person that a commit would have weakened what protects, and notes it until the next commit."""
+    subject = f"protection in {run.name}" + (f" ({run.branch})" if run.branch else "")
+    if not weakened:
+        journal.agent.over(subject)
+        return
+    words = f"commit {run.commit[:9]} weakens what protects, which has no effect on its own run: {'; '.join(weakened)}"
+    tell(words)
+    journal.audit.add(run.who, "protection kept", f"run {run.id}", words)
+    journal.agent.note(subject, words, lasting=True)
+
+
+def _run_refs(home: Path) -> str:
+    """Returns where the refs of the project's runs are. Projects that share a repository have places of their own."""
+    from ...identity.home import home_id
+
+    return RUN_REFS if (home / ".git").is_dir() else f"{RUN_REFS}{home_id(home)}/"
+
+
+def keep_commit(home: Path, run: Run) -> None:
+    """Keeps the commit of a run from git's garbage collection, whatever becomes of its branch. If that fails, the
+    checkout tells why."""
+    from ...scm import Repository
+
+    with suppress(PodiumError):
+        Repository.open(home).set_ref(f"{_run_refs(home)}{run.id}", run.commit)
+
+
+def release_commit(home: Path, run_id: int) -> None:
+    """Ends that."""
+    from ...scm import Repository
+
+    with suppress(PodiumError):
+        Repository.open(home).remove_ref(f"{_run_refs(home)}{run_id}")
+
+
+def release_ended(home: Path, journal: Journal) -> None:
+    """Releases the commits of runs that are over, or that the journal does not have any more. An interrupted run may
+    go on, and needs its commit."""
+    from ...scm import Repository
+
+    repository, prefix = Repository.find(home), _run_refs(home)
+    for ref in repository.refs(prefix) if repository is not None else ():
+        number = ref.removeprefix(prefix)
+        if repository is not None and number.isdecimal() and _is_over(journal, int(number)):
+            repository.remove_ref(ref)
+
+
+def _is_over(journal: Journal, run_id: int) -> bool:
+    try:
+        state = journal.runs.get(run_id).state
+    except NotFound:
+        return True
+    return state.finished and state is not RunState.INTERRUPTED
 
 
 def load_project(root: Path, home: Path) -> Project:

@@ -16,6 +16,7 @@ from ...domain.runs import Run, RunState, Step, StepState
 from ...domain.text.format import duration
 from ...errors import PodiumError
 from ...journal import Journal
+from ..approvals import counting, missing, waiting_words
 from ..graph import PlannedStep
 from .attempt import STOP_GRACE, AttemptEnd
 from .attempts import Attempts
@@ -129,17 +130,19 @@ class Runner:
         return True
 
     def _approved(self, node: StepNode) -> bool:
-        """Tells whether the step has an approval that still counts; one that does not is taken back."""
-        approval = self._journal.runs.approval(self._run.id, node.step.name)
-        if approval is not None and time.time() - approval.at > node.step.spec.approval_timeout:
-            self._journal.runs.withdraw_approval(self._run.id, node.step.name)
-            return False
-        return approval is not None
+        """Tells whether the step has all approvals that it needs; those that do not count any more are taken back."""
+        runs, spec, now = self._journal.runs, node.step.spec, time.time()
+        given = runs.approvals(self._run.id, node.step.name)
+        counted = counting(spec, given, now)
+        if any(now - each.at > spec.approval_timeout for each in given):
+            runs.withdraw_approvals(self._run.id, node.step.name, before=now - spec.approval_timeout)
+        node.message = waiting_words(spec, counted)
+        return missing(spec, counted) == 0
 
     def _await_approval(self, node: StepNode) -> None:
         node.state = StepState.WAITING
         self._awaiting_approval.append(node)
-        self._change(node, message="waits for approval")
+        self._change(node, message=node.message)
         seconds = node.step.spec.approval_timeout
 
         def give_up() -> None:
@@ -294,9 +297,12 @@ class Runner:
         if not self._cancelled and (request := self._journal.runs.cancel_request(self._run.id)):
             self._cancel(request)
         for node in list(self._awaiting_approval):
-            if self._journal.runs.approval(self._run.id, node.step.name):
+            before = node.message
+            if self._approved(node):
                 self._awaiting_approval.remove(node)
                 self._next.append(node)
+            elif node.message != before:
+                self._change(node, message=node.message)
 
     def _cancel(self, request: tuple[str, str]) -> None:
         self._cancelled = request
@@ -319,7 +325,9 @@ class Runner:
             self._record.change_run(RunState.QUEUED, self._blocked_by)
         elif self._awaiting_approval and not self._attempts and not self._backing_off and not self._next:
             names = ", ".join(node.step.name for node in self._awaiting_approval)
-            self._record.change_run(RunState.WAITING, f"waits for approval of {names}")
+            reason = next((node.step.spec.approval_reason for node in self._awaiting_approval), "")
+            words = f"waits for approval of {names}" + (f": {reason}" if reason else "")
+            self._record.change_run(RunState.WAITING, words)
             self._release_claims()
         else:
             self._record.change_run(RunState.RUNNING, "")

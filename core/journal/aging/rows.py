@@ -94,6 +94,13 @@ class Rows:
         """Removes messages that were sent or given up."""
         return self._database.run(f"DELETE FROM outbox WHERE {_OLD_MESSAGES}", (before,))  # noqa: S608
 
+    def old_host_runs(self, before: float) -> int:
+        return self._count("host_runs", "at < ?", before)
+
+    def remove_host_runs(self, before: float) -> int:
+        """Removes CI runs of Git hosts as they were last seen; the host has them."""
+        return self._database.run("DELETE FROM host_runs WHERE at < ?", (before,))
+
     def old_requests(self, before: float) -> int:
         return self._count("orders", _OLD_REQUESTS, before)
 

@@ -141,12 +141,35 @@ CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit WHEN OLD.id > coalesce((SE
   BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
 """
 
+# Several people may approve one step. Who approved before is the account that the audit's words begin with.
+_APPROVERS = """
+ALTER TABLE approvals RENAME TO approvals_of_one;
+CREATE TABLE approvals (
+  run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, step TEXT NOT NULL, account TEXT NOT NULL, proof TEXT NOT NULL,
+  who TEXT NOT NULL, at REAL NOT NULL, why TEXT NOT NULL, PRIMARY KEY (run_id, step, account, proof)) WITHOUT ROWID;
+INSERT INTO approvals SELECT run_id, step, substr(who || ' ', 1, instr(who || ' ', ' ') - 1), 'account', who, at, why FROM approvals_of_one;
+DROP TABLE approvals_of_one;
+"""
+
+# CI runs of Git hosts as they were last seen, so that the inbox is painted without asking. A run is its own text
+# (`body`), and the columns are what it is found by.
+_HOST_CI = """
+CREATE TABLE host_runs (
+  host TEXT NOT NULL, repo TEXT NOT NULL, id TEXT NOT NULL, sha TEXT NOT NULL, state TEXT NOT NULL, at REAL NOT NULL,
+  seen REAL NOT NULL, body TEXT NOT NULL, approvals TEXT NOT NULL, PRIMARY KEY (host, repo, id)) WITHOUT ROWID;
+CREATE INDEX host_runs_by_time ON host_runs(at);
+CREATE INDEX host_runs_by_sha ON host_runs(sha);
+CREATE INDEX runs_by_commit ON runs("commit", id);
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _RUNS + _DELIVERY + _REGISTRY + _WATCHING + _AUDIT,
     _CONTAINERS,
     _IDENTITY,
     _OUTBOX,
     _SEGMENTS,
+    _APPROVERS,
+    _HOST_CI,
 )
 
 

@@ -72,3 +72,11 @@ def test_the_agents_troubles_are_in_its_status_and_in_status(scheduled: Journal,
     assert "commit 0123 cannot run" in call("status").err
     needs = json.loads(call("status", "-o", "json").out)["needs"]
     assert [need["reason"] for need in needs] == ["trouble", "failed"]
+
+
+def test_an_agent_is_stopped_whatever_podium_yaml_says(home: Path, call: Call) -> None:
+    assert call("watch", "--daemon").code == 0
+    (home / "podium.yaml").write_text("project: small\ngit: {host: {kind: github, repo: a/b, token: '${NOT_SET}'}}\n")
+    done = call("watch", "--stop")
+    assert done.code == 0 and "the agent was stopped" in done.err
+    assert "not running" in call("watch", "--stop").err

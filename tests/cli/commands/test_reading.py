@@ -25,6 +25,7 @@ from podium.core.domain.delivery import (
     Replica,
     ReplicaState,
 )
+from podium.core.domain.hosts import CiAttention, CiJob, CiRow, CiRun, CiState, Workflow
 from podium.core.domain.models import Lineage, Model, Version
 from podium.core.domain.plans import Change, Plan, VersionChange
 from podium.core.domain.repair import Difference, DifferenceKind
@@ -96,6 +97,9 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "audit_check": shapes.audit_check(AuditCheck(0, "", ())),
     "schedule": shapes.schedule(ScheduleStatus("nightly", "0 3 * * *", 0.0)),
     "finding": shapes.finding(Finding(Health.OK, "", "")),
+    "ci_run": shapes.ci_run(CiRow("h", CiRun("1", "o/n", "test", CiState.RUNNING), CiAttention.RUNNING)),
+    "ci_job": shapes.ci_job(CiJob("1", "1", "unit", CiState.RUNNING)),
+    "ci_workflow": shapes.ci_workflow(Workflow("1", "nightly")),
     "problem": shapes.problem(Problem("f", 1, 1, "", "")),
 }
 
@@ -310,12 +314,14 @@ def test_validate(call: Call, home: Path) -> None:
 
 def test_validate_says_what_nothing_acts_on_yet(call: Call, home: Path) -> None:
     with (home / "podium.yaml").open("a") as file:
-        file.write("git: {branch: main}\nmonitors: {errors: {environment: staging, signal: error_rate}}\n")
+        file.write(
+            "git: {branch: main}\ninfra: {base: {terraform: infra}}\nmonitors: {errors: {environment: staging, signal: error_rate}}\n"
+        )
     done = call("validate")
     assert (done.code, done.out) == (0, "")
     assert done.err.splitlines()[1:] == [
-        "git: accepted but not implemented yet",
         "monitors: accepted but not implemented yet",
+        "infra: accepted but not implemented yet",
     ]
     assert json.loads(call("validate", "-o", "json").out) == {"valid": True, "problems": []}
     assert "idle" not in json.loads(call("config", "show").out)
@@ -333,14 +339,15 @@ def test_help_of_every_command_shows_an_example(call: Call) -> None:
     for name in COMMANDS:
         done = call(name, "--help")
         assert done.code == 0
-        assert "-C" in done.out or name in ("config", "quarantine")
-        assert "Example:" in done.out or name in ("config", "quarantine"), name
+        assert "-C" in done.out or name in ("ci", "config", "quarantine")
+        assert "Example:" in done.out or name in ("ci", "config", "quarantine"), name
     for words in (
         ["config", "schema"],
         ["config", "show"],
         ["quarantine", "list"],
         ["quarantine", "lift"],
         ["quarantine", "add"],
+        *(["ci", each] for each in ("ls", "show", "logs", "rerun", "cancel", "approve", "start", "run")),
     ):
         assert "Example:" in call(*words, "--help").out
     assert "Exit codes:" in call("--help").out

@@ -143,7 +143,7 @@ def host(spec: ContainerStepSpec, around: EngineFacts) -> dict[str, Any]:
         "LogConfig": _LOG_CONFIG,
         "Mounts": []
         if around.copies
-        else [_mount(mount) for mount in mounts(spec.root, spec.state, spec.tracking_uri)],
+        else [_mount(mount) for mount in mounts(spec.root, spec.state, spec.tracking_uri, alone=spec.container.alone)],
     }
     if not around.copies and not around.rootless:
         found["GroupAdd"] = [str(group) for group in os.getgroups() if group != os.getgid()]

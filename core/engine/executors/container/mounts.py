@@ -16,10 +16,12 @@ class Mount(Frozen):
     writable: bool
 
 
-def mounts(root: Path, state: Path, tracking_uri: str) -> list[Mount]:
+def mounts(root: Path, state: Path, tracking_uri: str, *, alone: bool = False) -> list[Mount]:
     """Returns the mounts: the run's directory; the rest of its checkout and git's own directory, read-only; the
-    directory of an embedded MLflow store."""
+    directory of an embedded MLflow store. With `alone` the run's directory only."""
     found = [Mount(root, True)]
+    if alone:
+        return found
     top = next((one for one in (root, *root.parents) if (one / ".git").exists()), None)
     if top is not None:
         if top != root:

@@ -1,0 +1,349 @@
+"""ci: the CI runs of the Git host, and pipelines inside its jobs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from ...core.cockpit import Cockpit
+from ...core.domain.hosts import CiAttention, CiInbox, CiJob, CiRow, CiState
+from ...core.domain.text import clean
+from ...core.domain.text.format import ago, duration, short_commit
+from ...core.errors import NotFound, PodiumError, UsageError
+from ..options import Output, Why
+from ..session import command
+from ..text import diagnostics, output, shapes
+from ..text.output import Column, Format
+from .ci_run import ci_run
+
+# Without an agent nobody has asked the host for a while: then a command does, if it is asked for what is there.
+_STALE_SECONDS = 120.0
+_POLL_INTERVAL = 2.0
+
+ci = typer.Typer(
+    help="List, read and steer the CI runs of the Git host; run a pipeline inside one of its jobs.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+_RUNS = (
+    Column("RUN", right=True),
+    Column("STATE", states=True),
+    Column("WHAT", flexible=True),
+    Column("BRANCH"),
+    Column("COMMIT"),
+    Column("PODIUM"),
+    Column("VERSION"),
+    Column("SERVES", flexible=True),
+    Column("CHANGED"),
+    Column("TITLE", flexible=True),
+)
+_JOBS = (
+    Column("JOB", right=True),
+    Column("STATE", states=True),
+    Column("NAME"),
+    Column("TOOK", right=True),
+    Column("REASON", flexible=True),
+)
+CiRunName = Annotated[
+    str, typer.Argument(metavar="RUN", help="The host's number of the CI run, or `last`.", show_default=False)
+]
+Repo = Annotated[
+    str,
+    typer.Option(
+        "--repo", metavar="OWNER/NAME", help="The repository, for a child pipeline in another one.", show_default=False
+    ),
+]
+
+
+def ls(
+    cockpit: Cockpit,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="List at most N.")] = 30,
+    failed: Annotated[bool, typer.Option("--failed", help="Only what failed last.")] = False,
+    waiting: Annotated[bool, typer.Option("--waiting", help="Only what waits for you.")] = False,
+    running: Annotated[bool, typer.Option("--running", help="Only what is not over.")] = False,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Ask the host first, even if that was done lately.")
+    ] = False,
+    output_format: Output = Format.TABLE,
+) -> int:
+    """List CI runs: those that failed, that wait for you, that run, then the rest; each the newest first.
+
+    \b
+    Example:
+      podium ci ls --failed -o json
+    """
+    flags = ((failed, CiAttention.FAILED), (waiting, CiAttention.WAITING), (running, CiAttention.RUNNING))
+    wanted = {attention for flag, attention in flags if flag}
+    inbox = _inbox(cockpit, wanted, refresh)
+    rows = inbox.rows[:limit]
+    output.rows(output_format, _RUNS, [_row(row) for row in rows], map(shapes.ci_run, rows))
+    if not rows:
+        diagnostics.note("no CI run needs that" if wanted else "no CI runs", style="dim")
+    return diagnostics.DONE
+
+
+def _inbox(cockpit: Cockpit, wanted: set[CiAttention], refresh: bool) -> CiInbox:
+    inbox = cockpit.ci.inbox(attention=wanted)
+    asked = inbox.host.asked if inbox.host is not None else 0.0
+    if not refresh and time.time() - asked < _STALE_SECONDS:
+        return inbox
+    try:
+        cockpit.ci.refresh()
+    except PodiumError as error:
+        if inbox.host is None or refresh:
+            raise
+        diagnostics.note(f"{clean(error.message)}; as it was {ago(asked)}", style="yellow")
+        return inbox
+    return cockpit.ci.inbox(attention=wanted)
+
+
+def _row(row: CiRow) -> tuple[str, ...]:
+    run = row.run
+    state = "waiting for me" if row.attention is CiAttention.WAITING else run.state.value
+    serves = ", ".join(
+        f"{each.environment} {each.share:.0%}" for version in row.versions for each in version.served if each.share
+    )
+    return (
+        run.id,
+        state,
+        run.name,
+        run.branch,
+        short_commit(run.sha),
+        f"{row.podium.id} {row.podium.state.value}" if row.podium is not None else "",
+        " ".join(f"v{each.version}" for each in row.versions),
+        serves,
+        ago(run.updated or run.created or None),
+        run.title,
+    )
+
+
+def show(cockpit: Cockpit, run: CiRunName = "last", repo: Repo = "", output_format: Output = Format.TABLE) -> int:
+    """Show one CI run, its jobs and what it waits for. Asks the host.
+
+    \b
+    Example:
+      podium ci show 4711
+    """
+    row = _found(cockpit, run, repo)
+    jobs = cockpit.ci.jobs(row.run.id, row.run.repo)
+    if output_format is Format.JSON:
+        output.document({**shapes.ci_run(row), "jobs": [shapes.ci_job(job) for job in jobs]})
+        return diagnostics.DONE
+    if output_format is Format.TABLE:
+        output.pairs(_facts(row))
+        output.line()
+    output.rows(output_format, _JOBS, [_job(job) for job in jobs], ())
+    return diagnostics.DONE
+
+
+def _facts(row: CiRow) -> list[tuple[str, str]]:
+    run = row.run
+    waits = ", ".join(each.environment + ("" if each.may else f" (not for you: {each.why})") for each in row.approvals)
+    return [
+        ("run", f"{run.id} {run.name} of {run.repo}"),
+        ("state", run.state.value),
+        ("waits for", waits),
+        ("commit", f"{short_commit(run.sha)} {run.title}"),
+        ("branch", run.branch),
+        ("event", f"{run.event} by {run.actor}" if run.actor else run.event),
+        ("podium", f"run {row.podium.id}, {row.podium.state.value}" if row.podium is not None else ""),
+        ("versions", " ".join(f"v{each.version}" for each in row.versions)),
+        ("page", run.url),
+    ]
+
+
+def _job(job: CiJob) -> tuple[str, ...]:
+    took = duration(job.ended - job.started) if job.started and job.ended else ""
+    reason = job.reason or (f"started {job.child.repo} {job.child.id}" if job.child is not None else "")
+    return (job.id, job.state.value, job.name, took, reason)
+
+
+def logs(
+    cockpit: Cockpit,
+    run: CiRunName = "last",
+    job: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[JOB]", help="A job, by name or number. Default: those that failed, else all.", show_default=False
+        ),
+    ] = None,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Print new lines until the job has ended.")] = False,
+    repo: Repo = "",
+) -> int:
+    """Print the logs of a CI run's jobs. GitLab's are there while a job runs, GitHub's after it; it says so.
+
+    \b
+    Example:
+      podium ci logs last
+      podium ci logs 4711 test -f
+    """
+    row = _found(cockpit, run, repo)
+    chosen = _chosen(cockpit.ci.jobs(row.run.id, row.run.repo), job, row.run.id)
+    for each in chosen:
+        if len(chosen) > 1:
+            diagnostics.note(f"{clean(each.name)}: {each.state.value}", style="bold")
+        _print_log(cockpit, each, row.run.repo, follow)
+    return diagnostics.DONE
+
+
+def _chosen(jobs: Sequence[CiJob], job: str | None, run: str) -> list[CiJob]:
+    own = [each for each in jobs if each.child is None]
+    if job is None:
+        return [each for each in own if each.state is CiState.FAILED] or own
+    found = [each for each in own if job in (each.name, each.id)]
+    if not found:
+        names = ", ".join(clean(each.name) for each in own)
+        raise NotFound(f"CI run {run} has no job {job!r}", hint=f"it has: {names or 'none'}")
+    return found
+
+
+def _print_log(cockpit: Cockpit, job: CiJob, repo: str, follow: bool) -> None:
+    """Prints a job's log from its beginning; with `follow` until nothing more will come."""
+    offset, rest, said = 0, "", ""
+    while True:
+        piece = cockpit.ci.log(job.id, offset=offset, repo=repo)
+        *lines, rest = (rest + piece.text).split("\n")
+        for line in lines:
+            output.line(clean(line))
+        moved, offset = piece.next != offset, piece.next
+        if piece.note and piece.note != said:
+            said = piece.note
+            wait = f"; the next look is in {duration(piece.retry_after)}" if follow and piece.retry_after else ""
+            diagnostics.note(f"{clean(piece.note)}{wait}", style="dim")
+        if piece.complete or (not follow and not moved):
+            break
+        if not moved:
+            output.flush()
+            time.sleep(max(piece.retry_after, _POLL_INTERVAL))
+    if rest:
+        output.line(clean(rest))
+
+
+def rerun(
+    cockpit: Cockpit,
+    run: CiRunName,
+    all_: Annotated[bool, typer.Option("--all", help="Run every job again, not only what failed.")] = False,
+    why: Why = "",
+    repo: Repo = "",
+) -> int:
+    """Run what failed in a CI run again.
+
+    \b
+    Example:
+      podium ci rerun last --why "the runner was full"
+    """
+    number, where = _named(cockpit, run, repo)
+    cockpit.ci.rerun(number, failed=not all_, why=why, repo=where)
+    diagnostics.note(f"CI run {clean(number)} runs again", style="green")
+    return diagnostics.DONE
+
+
+def cancel(cockpit: Cockpit, run: CiRunName, why: Why = "", repo: Repo = "") -> int:
+    """Cancel a CI run.
+
+    \b
+    Example:
+      podium ci cancel 4711 --why "superseded"
+    """
+    number, where = _named(cockpit, run, repo)
+    cockpit.ci.cancel(number, why=why, repo=where)
+    diagnostics.note(f"CI run {clean(number)} was asked to stop")
+    return diagnostics.DONE
+
+
+def approve(
+    cockpit: Cockpit,
+    run: CiRunName,
+    environment: Annotated[
+        str,
+        typer.Argument(metavar="[ENVIRONMENT]", help="What it waits for. Default: the only one.", show_default=False),
+    ] = "",
+    why: Why = "",
+    repo: Repo = "",
+) -> int:
+    """Let a CI run go on to an environment that it waits for, as the account of the token.
+
+    \b
+    Example:
+      podium ci approve 4711 production --why "checked by hand"
+    """
+    number, where = _named(cockpit, run, repo)
+    done = cockpit.ci.approve(number, environment, why=why, repo=where)
+    diagnostics.note(f"CI run {clean(number)} goes on to {clean(done.environment)}", style="green")
+    return diagnostics.DONE
+
+
+def start(
+    cockpit: Cockpit,
+    workflow: Annotated[
+        str,
+        typer.Argument(metavar="[WORKFLOW]", help="Its number, name or file. Without: list them.", show_default=False),
+    ] = "",
+    ref: Annotated[
+        str,
+        typer.Option("--ref", metavar="REF", help="A branch or tag. Default: git.branch.", show_default=False),
+    ] = "",
+    inputs: Annotated[
+        list[str] | None, typer.Option("--input", "-p", metavar="NAME=VALUE", help="An input; may be repeated.")
+    ] = None,
+    why: Why = "",
+    output_format: Output = Format.TABLE,
+) -> int:
+    """Start a workflow of the host, or list those that can be started.
+
+    \b
+    Example:
+      podium ci start
+      podium ci start nightly.yml --ref main -p rounds=60
+    """
+    known = cockpit.ci.workflows()
+    if not workflow:
+        cells = [(each.id, each.name, each.path, " ".join(each.inputs)) for each in known]
+        columns = (Column("ID", right=True), Column("NAME"), Column("FILE"), Column("INPUTS", flexible=True))
+        output.rows(output_format, columns, cells, map(shapes.ci_workflow, known))
+        return diagnostics.DONE
+    given: dict[str, str] = {}
+    for text in inputs or []:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--input {text}: not of the form NAME=VALUE")
+        given[name] = value
+    named = next(
+        (each for each in known if workflow in (each.id, each.name, each.path, each.path.split("/")[-1])), None
+    )
+    if named is None:
+        raise NotFound(f"there is no workflow {workflow!r}", hint="`podium ci start` lists those that can be started")
+    cockpit.ci.start(named.id, ref, given, why=why)
+    diagnostics.note(f"{clean(named.name)} was started; `podium ci ls --running` shows it", style="green")
+    return diagnostics.DONE
+
+
+def _named(cockpit: Cockpit, run: str, repo: str) -> tuple[str, str]:
+    """Returns the number of a CI run and its repository."""
+    row = _found(cockpit, run, repo)
+    return row.run.id, repo or row.run.repo
+
+
+def _found(cockpit: Cockpit, run: str, repo: str) -> CiRow:
+    if run not in ("last", "latest"):
+        return cockpit.ci.get(run.removeprefix("#"), repo)
+    rows = _inbox(cockpit, set(), False).rows
+    if not rows:
+        raise NotFound("there are no CI runs")
+    return max(rows, key=lambda row: row.run.created)
+
+
+for _name, _function in (
+    ("ls", ls),
+    ("show", show),
+    ("logs", logs),
+    ("rerun", rerun),
+    ("cancel", cancel),
+    ("approve", approve),
+    ("start", start),
+    ("run", ci_run),
+):
+    ci.command(_name)(command(_function))

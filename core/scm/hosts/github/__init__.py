@@ -1,0 +1,1 @@
+"""GitHub, on github.com and of one's own (Enterprise Server)."""

@@ -1,0 +1,51 @@
+"""Where GitHub's API is, and who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from ....domain.hosts import HostFeature
+from ....domain.project import Host, Project
+from ....http_client import Credentials
+from ..answers import AnswerStore
+from ..base import Place
+from ..tokens import StaticProof, find_token, host_setting
+from ..transport import Dialect, HostTransport, Proof
+from .app import AppProof
+
+PUBLIC = "https://github.com"
+SETTING = "set GITHUB_TOKEN, log in with `gh auth login`, or name a token_file: in git.host of podium.yaml"
+_NO_APP = "GitHub accepts check runs from a GitHub App alone (git.host.app in podium.yaml), not from a person's token"
+
+
+DIALECT = Dialect(
+    {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}, ("per_page", 100), SETTING
+)
+
+
+def opened(project: Project, store: AnswerStore | None) -> tuple[Place, HostTransport, Mapping[HostFeature, str]]:
+    """Returns where the repository is, what talks to the host, and what cannot be done there."""
+    host = host_setting(project)
+    web = (host.url or PUBLIC).rstrip("/")
+    api = api_url(web)
+    proof: Proof = AppProof(host.app, api, project.home) if host.app is not None else _person(host, web, api, project)
+    lacks = {} if host.app is not None else {HostFeature.CHECK_RUNS: _NO_APP}
+    place = Place(web, host.repo)
+    return place, HostTransport(api, host=place.host, dialect=DIALECT, proof=proof, store=store), lacks
+
+
+def api_url(web: str) -> str:
+    """Returns the address of the API of the GitHub at `web`."""
+    parts = urlsplit(web)
+    name = (parts.hostname or "").lower()
+    if name in ("github.com", "www.github.com"):
+        return "https://api.github.com"
+    if name.endswith(".ghe.com"):  # data residency
+        return f"{parts.scheme}://api.{name}"
+    return f"{web}/api/v3"
+
+
+def _person(host: Host, web: str, api: str, project: Project) -> StaticProof:
+    token = find_token(host, web, project.home)
+    return StaticProof(None if token is None else Credentials.bearer(api, token.value), token.source if token else "")

@@ -1,0 +1,1 @@
+"""GitLab, on gitlab.com and of one's own, also below a path."""

@@ -1,0 +1,173 @@
+"""The repository that pushes arrive at: the Git host's, or a bare one that `git.remote` names. Git itself asks, fetches
+and pushes. Its credential is in git's environment alone: in no argument, in no file, in no message."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import field
+from typing import Final
+from urllib.parse import urlsplit
+
+from ..domain.frozen import Frozen
+from ..domain.project import Host, Project
+from ..domain.text import one_line
+from ..errors import PodiumError, Refused, Unreachable
+from .git import GitResult, git
+from .hosts.plain import address_of
+from .hosts.tokens import find_token
+from .repository import Repository
+
+ASK_TIMEOUT = 30.0
+FETCH_TIMEOUT = 600.0
+# An App's token counts for an hour.
+TOKEN_LIFE = 300.0
+# More refs than anybody watches; a host that answers with more is cut off here.
+MAX_REFS = 10_000
+_SITES: Final = {"github": "https://github.com", "gitlab": "https://gitlab.com", "gitea": "https://gitea.com"}
+_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_USERINFO = re.compile(r"//[^/@\s]+@")
+# What a person's own git may use to reach a host over ssh or with a helper.
+_KEPT: Final = ("GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_ASKPASS", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH")
+
+
+class Remote(Frozen):
+    """A repository elsewhere."""
+
+    address: str
+    """What git is told: a URL, a path, or the name of a remote."""
+    token: str = field(default="", repr=False)
+
+    @property
+    def shown(self) -> str:
+        """Returns the address without a credential that somebody has put into it."""
+        return _USERINFO.sub("//", self.address)
+
+    def environment(self) -> Mapping[str, str]:
+        """Returns what git's environment needs: the token as a header for this site only, which no redirect carries to
+        another one."""
+        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        if not self.token:
+            return kept
+        site = urlsplit(self.address)
+        secret = base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
+        given = (
+            (f"http.{site.scheme}://{site.netloc}/.extraHeader", f"Authorization: Basic {secret}"),
+            ("http.followRedirects", "false"),
+            ("credential.helper", ""),
+        )
+        first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+        numbered = {
+            f"GIT_CONFIG_{part}_{index}": word
+            for index, pair in enumerate(given, first)
+            for part, word in zip(("KEY", "VALUE"), pair, strict=True)
+        }
+        return {**kept, **numbered, "GIT_CONFIG_COUNT": str(first + len(given))}
+
+
+def remote_of(project: Project) -> Remote | None:
+    """Returns the repository that the project's pushes arrive at; None where that is the local one."""
+    host = project.git.host
+    if project.git.remote:
+        return Remote(project.git.remote)
+    if host is None:
+        return None
+    if host.kind not in _SITES:
+        return Remote(address_of(host.repo, project.home))
+    site = (host.url or _SITES[host.kind]).rstrip("/")
+    return Remote(f"{site}/{host.repo}.git", _tokens.of(host, site, project))
+
+
+def _looked_up(host: Host, site: str, project: Project) -> str:
+    if host.app is not None:
+        from .hosts.github.app import AppProof
+        from .hosts.github.opening import api_url
+
+        credentials = AppProof(host.app, api_url(site), project.home).credentials()
+        return credentials.value.rpartition(" ")[2] if credentials is not None else ""
+    token = find_token(host, site, project.home)
+    return token.value if token is not None else ""
+
+
+class _Tokens:
+    """Remembers the tokens that git uses, those of the hosts' clients: looking for one may start a program."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Host, str], tuple[float, str]] = {}
+
+    def of(self, host: Host, site: str, project: Project) -> str:
+        """Returns the token, looked for once in a few minutes; empty if there is none."""
+        key = (host, str(project.home))
+        found = self._found.get(key)
+        if found is None or time.monotonic() - found[0] > TOKEN_LIFE:
+            found = self._found[key] = (time.monotonic(), _looked_up(host, site, project))
+        return found[1]
+
+
+_tokens: Final = _Tokens()
+
+
+def advertised(repository: Repository, remote: Remote, refs: Collection[str]) -> dict[str, str]:
+    """Returns ref -> hash of those of the asked refs (names, or patterns with `*`) that exist there; of an annotated
+    tag the commit's."""
+    answer = _asked(repository, remote, "ls-remote", "--quiet", "--", remote.address, *sorted(refs))
+    found: dict[str, str] = {}
+    for line in answer.text.splitlines()[:MAX_REFS]:
+        sha, _, ref = line.partition("\t")
+        if _SHA.fullmatch(sha) and not ref.startswith("-"):
+            found[ref.removesuffix("^{}")] = sha  # the peeled line of a tag comes after its own
+    return found
+
+
+def fetch(repository: Repository, remote: Remote, wanted: Mapping[str, str]) -> None:
+    """Fetches refs into refs of Podium's own (theirs -> ours), wherever they have moved."""
+    if wanted:
+        pairs = [f"+{theirs}:{ours}" for theirs, ours in sorted(wanted.items())]
+        options = (
+            "--quiet",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-recurse-submodules",
+            "--refmap=",
+            "--no-auto-gc",
+        )
+        _asked(repository, remote, "fetch", *options, "--", remote.address, *pairs, timeout=FETCH_TIMEOUT)
+
+
+def push_over(repository: Repository, remote: Remote, ref: str, new: str, old: str) -> bool:
+    """Moves a ref there from `old` (empty: it does not exist yet) to `new`. Returns False if it is another one by now.
+    Raises Refused if it may not be written."""
+    lease = f"--force-with-lease={ref}:{old}"
+    arguments = ("push", "--quiet", "--no-verify", "--porcelain", lease, "--", remote.address, f"{new}:{ref}")
+    answer = git(repository.directory, *arguments, timeout=ASK_TIMEOUT, more=remote.environment())
+    if not answer.code:
+        return True
+    said = f"{answer.text}\n{answer.err}"
+    if any(words in said for words in ("stale info", "cannot lock ref", "reference already exists", "fetch first")):
+        return False
+    raise Refused(f"{remote.shown}: {ref} cannot be written: {_words(answer)}", hint="may the token write?")
+
+
+def _asked(repository: Repository, remote: Remote, *arguments: str, timeout: float = ASK_TIMEOUT) -> GitResult:
+    answer = git(repository.directory, *arguments, timeout=timeout, more=remote.environment())
+    if answer.code:
+        raise _failure(remote, answer)
+    return answer
+
+
+def _failure(remote: Remote, answer: GitResult) -> PodiumError:
+    words = f"{remote.shown}: {_words(answer)}"
+    if any(
+        each in answer.err for each in ("Authentication failed", "could not read Username", "403", "Permission denied")
+    ):
+        return Refused(words, hint="check the token or the key, and that it may read the repository")
+    return Unreachable(words, hint="it is asked again; `git ls-remote` shows what git says")
+
+
+def _words(answer: GitResult) -> str:
+    lines = [line for line in answer.err.splitlines() if line.strip()] or answer.text.splitlines() or ["no answer"]
+    said = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1])
+    return one_line(_USERINFO.sub("//", said.removeprefix("fatal: ")))[:300]

@@ -1,0 +1,206 @@
+"""Receives webhooks of the Git host. All that one does is ring the agent's bell: the host is asked then, so a forged or
+a lost one costs a look and no more. Nothing in its body is read; it is signed, small, new, and comes in time, or it is
+refused."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import socket
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Final, Self
+
+from ..errors import Refused, UsageError
+from .wake import wake
+
+MAX_BODY: Final = 1 << 20
+MAX_CONNECTIONS: Final = 16
+# A request has so long, in all: one byte now and then keeps nobody out.
+REQUEST_TIMEOUT: Final = 15.0
+# How old a signature with a time may be, or how far ahead.
+MAX_AGE: Final = 300.0
+REMEMBERED: Final = 2000
+_IDS: Final = ("x-github-delivery", "x-gitea-delivery", "x-forgejo-delivery", "webhook-id", "x-gitlab-event-uuid")
+
+
+def listening(text: str) -> tuple[str, int]:
+    """Returns (address, port) of `PORT`, which is on this machine only, or `ADDRESS:PORT`. Raises UsageError."""
+    address, colon, port = text.rpartition(":")
+    if not port.isdecimal() or not 0 <= int(port) < 1 << 16 or (colon and not address):
+        raise UsageError(f"--listen {text}: not of the form PORT or ADDRESS:PORT", hint="--listen 127.0.0.1:8140")
+    return address.strip("[]") or "127.0.0.1", int(port)
+
+
+def signed(secret: str, kind: str, headers: Mapping[str, str], body: bytes, now: float) -> bool:
+    """Tells whether a request was made by who knows the secret. `headers` have names in lower case; `kind` is the
+    host's, empty for any. Compares in constant time."""
+    key = secret.encode()
+    mac = hmac.new(key, body, hashlib.sha256).hexdigest()
+    if "x-hub-signature-256" in headers and kind != "gitlab":
+        return _same(headers["x-hub-signature-256"], f"sha256={mac}")
+    for name in ("x-gitea-signature", "x-forgejo-signature"):
+        if name in headers and kind in ("", "git", "gitea"):
+            return _same(headers[name], mac)
+    if kind not in ("", "git", "gitlab"):
+        return False
+    if "webhook-signature" in headers:
+        return _signed_with_time(secret, headers, body, now)
+    return "x-gitlab-token" in headers and _same(headers["x-gitlab-token"], secret)
+
+
+def _signed_with_time(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> bool:
+    """Checks GitLab's newer form: `v1,` and the base64 of an HMAC over id, time and body. Its key is what follows
+    `whsec_`, in base64."""
+    identity, at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+    if not identity or not at.isdecimal() or len(at) > 12 or abs(now - int(at)) > MAX_AGE:
+        return False
+    key = secret.encode()
+    if secret.startswith("whsec_"):
+        try:
+            key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+        except (binascii.Error, ValueError):
+            return False
+    mac = hmac.new(key, f"{identity}.{at}.".encode() + body, hashlib.sha256).digest()
+    wanted = f"v1,{base64.b64encode(mac).decode()}"
+    return any(_same(each, wanted) for each in headers["webhook-signature"].split(" ")[:8])
+
+
+def _same(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), wanted.encode())
+
+
+class Remembered:
+    """The deliveries that came last, by what names them and by their bodies: each counts once."""
+
+    def __init__(self, limit: int = REMEMBERED) -> None:
+        self._limit, self._seen = limit, OrderedDict[str, None]()
+        self._lock = threading.Lock()
+
+    def is_new(self, headers: Mapping[str, str], body: bytes) -> bool:
+        names = {f"{name} {headers[name][:200]}" for name in _IDS if name in headers}
+        names.add(hashlib.sha256(body).hexdigest())
+        with self._lock:
+            known = any(name in self._seen for name in names)
+            self._seen.update(dict.fromkeys(names))
+            while len(self._seen) > self._limit:
+                self._seen.popitem(last=False)
+        return not known
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads, block_on_close, request_queue_size = True, False, 32
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        super().__init__(address, handler)
+
+    def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
+        if not self._places.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)  # type: ignore[arg-type]
+
+    def process_request_thread(
+        self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
+    ) -> None:
+        assert isinstance(request, socket.socket)
+        end = threading.Timer(REQUEST_TIMEOUT, _cut, (request,))
+        end.daemon = True
+        end.start()
+        try:
+            super().process_request_thread(request, client_address)  # type: ignore[arg-type]
+        finally:
+            end.cancel()
+            self._places.release()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Says nothing: a client that goes away is none of our troubles."""
+
+
+def _cut(request: socket.socket) -> None:
+    with suppress(OSError):
+        request.shutdown(socket.SHUT_RDWR)
+
+
+class Receiver:
+    """Listens until it is closed."""
+
+    def __init__(
+        self, home: Path, where: str, secret: Callable[[], tuple[str, str]], say: Callable[[str], None]
+    ) -> None:
+        """`secret` returns the secret and the host's kind as podium.yaml has them now. Raises Refused without a secret,
+        and where nobody can listen there."""
+        if not secret()[0]:
+            hint = "add git.webhook_secret: ${WEBHOOK_SECRET} to podium.yaml, and the same to the host's webhook"
+            raise Refused("a webhook without a secret could be anybody's", hint=hint)
+        address = listening(where)
+        remembered = Remembered()
+
+        class Handler(_Handler):
+            def verdict(self, headers: Mapping[str, str], body: bytes) -> int:
+                wanted, kind = secret()
+                if not wanted or not signed(wanted, kind, headers, body, time.time()):
+                    return 401
+                if not remembered.is_new(headers, body):
+                    return 409
+                wake(home)
+                return 204
+
+        try:
+            self._server = _Server(address, Handler)
+        except OSError as error:
+            raise Refused(f"--listen {where}: {error.strerror or error}", hint="is another program there?") from None
+        self.port = int(self._server.server_address[1])
+        say(f"webhooks are received at http://{where if ':' in where else f'{address[0]}:{where}'}/")
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.2,), name="webhooks", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(5.0)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    timeout = REQUEST_TIMEOUT
+    server_version, sys_version = "podium", ""
+
+    def verdict(self, headers: Mapping[str, str], body: bytes) -> int:
+        raise NotImplementedError
+
+    def do_POST(self) -> None:
+        length = self.headers.get("Content-Length", "")
+        if not length.isdecimal() or self.headers.get("Transfer-Encoding"):
+            self._answer(411)
+            return
+        if len(length) > 9 or int(length) > MAX_BODY:
+            self._answer(413)
+            return
+        body = self.rfile.read(int(length))
+        if len(body) == int(length):
+            self._answer(self.verdict({name.lower(): value for name, value in self.headers.items()}, body))
+
+    def _answer(self, status: int) -> None:
+        self.close_connection = True
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.send_header("Connection", "close")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Writes nothing: what strangers send does not belong in the agent's log."""

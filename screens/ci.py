@@ -1,0 +1,342 @@
+"""CI: the inbox of the Git host's CI runs, the jobs and steps of one of them, and a job's log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from ..core.domain.hosts import CiInbox, CiLogFile, CiRow, CiState, HostLimits
+from ..core.domain.text import format as fmt
+from ..core.errors import PodiumError
+from ..tui import confirmations
+from ..tui.context import Context
+from ..tui.pool import SLOW
+from ..tui.queries import Query
+from ..tui.widgets.log_view import LogView
+from ..tui.widgets.prompt import Prompt
+from ..tui.widgets.table import Table
+from ..tui.widgets.text_pane import TextPane
+from .base import PodiumScreen
+from .ci_cells import JobLine, ci_columns, ci_lines, ci_text, job_columns, job_lines
+
+INBOX = Query("ci", lambda cockpit: cockpit.ci.inbox(), every=0.5)
+LIMITS = Query("ci-limits", lambda cockpit: cockpit.ci.limits(), every=30.0, lane=SLOW)
+# The host is asked for jobs and logs of what is open and goes on, and of nothing else.
+_JOBS_SECONDS = 5.0
+_LOG_SECONDS = 2.0
+
+
+def jobs_of(run: str, repo: str) -> Query:
+    return Query(
+        f"ci-jobs:{repo}:{run}", lambda cockpit: tuple(cockpit.ci.jobs(run, repo)), every=_JOBS_SECONDS, lane=SLOW
+    )
+
+
+def log_of(job: str, repo: str, every: float = _LOG_SECONDS) -> Query:
+    return Query(f"ci-log:{repo}:{job}", lambda cockpit: cockpit.ci.fetch_log(job, repo=repo), every=every, lane=SLOW)
+
+
+class CiScreen(PodiumScreen):
+    title_id = "ci"
+    first_pane = "inbox"
+    DEFAULT_CSS = """
+    CiScreen #body { layout: vertical; }
+    CiScreen #inbox { height: 1fr; }
+    CiScreen #facts { height: 8; }
+    CiScreen #opened { height: 2fr; layout: vertical; display: none; }
+    CiScreen.-opened #opened { display: block; }
+    CiScreen.-opened #facts { display: none; }
+    CiScreen #jobs { height: 7; }
+    CiScreen #log { height: 1fr; }
+    CiScreen.-tall #facts { height: 12; }
+    CiScreen.-tall #jobs { height: 12; }
+    CiScreen.-huge #body { layout: horizontal; }
+    CiScreen.-huge #inbox { width: 3fr; }
+    CiScreen.-huge #facts { width: 2fr; height: 1fr; }
+    CiScreen.-huge #opened { width: 3fr; height: 1fr; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._opened_run: CiRow | None = None
+        self._log_job: JobLine | None = None
+        self._starting = False
+
+    def body(self) -> ComposeResult:
+        yield Table[CiRow](
+            "CI",
+            ci_columns(lambda: self.glyphs, self.podium.clock),
+            key=lambda row: (row.host, row.run.repo, row.run.id),
+            text=ci_text,
+            id="inbox",
+        )
+        yield TextPane("CI run", wrap=True, id="facts")
+        with Vertical(id="opened", classes="group"):
+            yield Table[JobLine](
+                "Jobs",
+                job_columns(lambda: self.glyphs, self.podium.clock),
+                key=lambda line: (line.job.id, line.step.number if line.step else 0),
+                text=lambda line: f"{line.job.name} {line.step.name if line.step else ''} {line.job.state}",
+                header=False,
+                id="jobs",
+            )
+            yield LogView(id="log")
+
+    def queries(self) -> Iterable[Query]:
+        yield INBOX
+        yield LIMITS
+        if self._opened_run is not None:
+            yield jobs_of(self._opened_run.run.id, self._opened_run.run.repo)
+        if self._log_job is not None and self._opened_run is not None:
+            yield log_of(self._log_job.job.id, self._opened_run.run.repo)
+
+    def tick(self) -> None:
+        super().tick()
+        row = self.opened
+        if row is None:
+            return
+        if not row.run.state.finished:
+            self.podium.read([jobs_of(row.run.id, row.run.repo)])
+        log = self._log
+        if self._log_job is not None and log is not None and not log.complete:
+            every = max(_LOG_SECONDS, log.retry_after)
+            self.podium.read([log_of(self._log_job.job.id, row.run.repo, every)])
+
+    # What is shown
+
+    @property
+    def table(self) -> Table[CiRow]:
+        return self.query_one("#inbox", Table)
+
+    @property
+    def jobs(self) -> Table[JobLine]:
+        return self.query_one("#jobs", Table)
+
+    @property
+    def opened(self) -> CiRow | None:
+        """The run whose jobs are shown, as it is now."""
+        was = self._opened_run
+        if was is None:
+            return None
+        inbox: CiInbox = self.store.value("ci", CiInbox())
+        same = (
+            row for row in inbox.rows if (row.host, row.run.repo, row.run.id) == (was.host, was.run.repo, was.run.id)
+        )
+        return next(same, was)
+
+    @property
+    def row(self) -> CiRow | None:
+        if not self.ready:
+            return None
+        pane = self.pane
+        return self.opened if pane is not None and pane.id in ("jobs", "log") else self.table.current
+
+    @property
+    def _log(self) -> CiLogFile | None:
+        if self._log_job is None or self._opened_run is None:
+            return None
+        value: CiLogFile | None = self.store.value(f"ci-log:{self._opened_run.run.repo}:{self._log_job.job.id}")
+        return value
+
+    @property
+    def limits(self) -> HostLimits:
+        limits: HostLimits = self.store.value("ci-limits", HostLimits())
+        return limits
+
+    def show(self) -> None:
+        snapshot = self.store.get("ci")
+        inbox: CiInbox = snapshot.value or CiInbox()
+        self.table.set_notice(*self.notice_for(snapshot, self._empty(inbox)))
+        self.table.set_rows(inbox.rows, int(self.podium.clock() // 15))
+        if not self.table.filter_text:
+            self.table.title(f"CI of {inbox.host.name}" if inbox.host is not None else "CI", self._asked_words(inbox))
+        self.set_class(self._opened_run is not None, "-opened")
+        row = self.table.current
+        facts = self.query_one("#facts", TextPane)
+        facts.title(f"CI run {row.run.id}" if row is not None else "CI run", "enter shows its jobs")
+        facts.set_lines(ci_lines(row, self.limits, self.glyphs, self.podium.clock()) if row is not None else ())
+        facts.set_notice(("What is known of a CI run stands here.", "faint"))
+        if self._opened_run is not None:
+            self._show_jobs()
+
+    def _empty(self, inbox: CiInbox) -> tuple[tuple[str, str], ...]:
+        if not self.limits.configured:
+            return (
+                ("podium.yaml names no Git host.", "text"),
+                ("", ""),
+                ("git: {host: {kind: github, repo: owner/name}}    makes this the inbox of its CI runs", "muted"),
+            )
+        if inbox.host is None:
+            return (
+                ("The host was not asked yet.", "muted"),
+                ("r asks it; podium watch --daemon does by itself", "muted"),
+            )
+        return ((inbox.host.error or "No CI run yet.", "bad" if inbox.host.error else "muted"),)
+
+    def _asked_words(self, inbox: CiInbox) -> str:
+        host = inbox.host
+        if host is None:
+            return ""
+        asked = f"asked {fmt.ago(host.asked, self.podium.clock())}"
+        if host.error:
+            return f"{host.error}; {asked}"
+        left = host.rate.remaining if host.rate is not None else None
+        return asked + (f", {left:,} calls left" if left is not None else "")
+
+    def _show_jobs(self) -> None:
+        row = self.opened
+        if row is None:
+            return
+        snapshot = self.store.get(f"ci-jobs:{row.run.repo}:{row.run.id}")
+        self.jobs.set_notice(*self.notice_for(snapshot, (("The host lists no job of it.", "muted"),)))
+        self.jobs.set_rows(job_lines(snapshot.value or ()), int(self.podium.clock()))
+        if not self.jobs.filter_text:
+            self.jobs.title(f"Jobs of {row.run.name} {row.run.id}: {row.run.state}", "enter shows a log; q closes")
+        self._show_log(row)
+
+    def _show_log(self, row: CiRow) -> None:
+        view = self.query_one("#log", LogView)
+        if self._log_job is None:
+            view.open(None, "Log", ("The log of a job stands here.", "faint"))
+            return
+        job, log = self._log_job.job, self._log
+        error = self.store.get(f"ci-log:{row.run.repo}:{job.id}").error
+        name = f"Log of {job.name}"
+        if error is not None and log is None:
+            view.open(None, name, (error.message, "bad"), (error.hint, "muted"))
+        elif log is None:
+            view.open(None, name, ("asking the host …", "faint"))
+        else:
+            wait = f" The next look is in {fmt.duration(log.retry_after)}." if log.retry_after else ""
+            note = f"{log.note}.{wait}" if log.note else "It has written nothing."
+            view.open(log.path, name + ("" if log.complete else ", going on"), (note, "muted"))
+
+    def pass_time(self) -> None:
+        self.show()
+
+    @property
+    def ticking(self) -> bool:
+        row = self.opened
+        return row is not None and row.run.state is CiState.RUNNING
+
+    # Actions
+
+    def context(self) -> Context:
+        if not self.ready:
+            return Context(screen="ci")
+        return self.make_context(self.row, self.limits)
+
+    def on_table_moved(self, message: Table.Moved) -> None:
+        message.stop()
+        if message.table.id == "inbox":
+            self.show()
+        self.show_footer()
+
+    def on_table_opened(self, message: Table.Opened) -> None:
+        message.stop()
+        self.do_open()
+
+    def do_open(self) -> None:
+        pane = self.pane
+        if pane is not None and pane.id == "inbox" and self.table.current is not None:
+            self._opened_run, self._log_job = self.table.current, None
+            self.podium.read(self.queries(), force=True)
+            self.update()
+            self.focus_pane(self.jobs)
+        elif pane is not None and pane.id == "jobs":
+            self.do_logs()
+
+    def do_logs(self) -> None:
+        if self._opened_run is None:
+            self.do_open()
+            return
+        line = self.jobs.current
+        if line is None:
+            self.podium.say("no job is under the cursor", "warn")
+            return
+        self._log_job = line
+        self.podium.read([log_of(line.job.id, self._opened_run.run.repo)], force=True)
+        self.update()
+        self.focus_pane(self.query_one("#log", LogView))
+
+    def leave(self, *, quit_at_root: bool) -> None:
+        """Back goes from the log to the jobs, closes them, and only then goes to Overview."""
+        pane = self.pane
+        if pane is not None and pane.id == "log":
+            self.focus_pane(self.jobs)
+        elif self._opened_run is not None:
+            self._opened_run = self._log_job = None
+            self.update()
+            self.focus_pane(self.table)
+        elif pane is not None and pane.id != "inbox":
+            self.focus_pane(self.table)
+        else:
+            super().leave(quit_at_root=quit_at_root)
+
+    def do_again(self) -> None:
+        if self.row is not None:
+            self.confirm(confirmations.ci_rerun(self.row))
+
+    def do_cancel(self) -> None:
+        if self.row is not None:
+            self.confirm(confirmations.ci_cancel(self.row))
+
+    def do_approve(self) -> None:
+        row = self.row
+        mine = [each for each in row.approvals if each.may] if row is not None else []
+        if row is None:
+            return
+        if len(mine) == 1:
+            self.confirm(confirmations.ci_approve(row, mine[0]))
+        else:
+            names = ", ".join(each.environment for each in mine)
+            self.podium.say(f"it waits for {names}: podium ci approve {row.run.id} ENVIRONMENT chooses one", "warn")
+
+    def do_refresh(self) -> None:
+        self.carry_out(
+            "ask the host", lambda cockpit: cockpit.ci.refresh(), lambda _: self.podium.say("asked just now")
+        )
+
+    def do_browser(self) -> None:
+        row = self.row
+        if row is None:
+            self.podium.say("no CI run is under the cursor", "warn")
+            return
+        try:
+            self.podium.open_address(self.podium.cockpit.ci.page(row))
+        except PodiumError as error:
+            self.podium.say(f"browser: {error.message}", "warn")
+
+    # Starting a workflow
+
+    def do_start(self) -> None:
+        self.carry_out("list workflows", lambda cockpit: tuple(cockpit.ci.workflows()), self._ask_workflow)
+
+    def _ask_workflow(self, workflows: Any) -> None:
+        if not workflows:
+            self.podium.say("the host has no workflow that can be started by hand", "warn")
+            return
+        self._workflows = workflows
+        names = ", ".join(each.name for each in workflows[:8])
+        self.podium.say(f"workflows: {names}; then NAME=VALUE for inputs")
+        self.query_one(Prompt).ask("start", workflows[0].path.split("/")[-1] or workflows[0].name)
+
+    def on_prompt_answered(self, message: Prompt.Answered) -> None:
+        if message.purpose != "start":
+            super().on_prompt_answered(message)
+            return
+        message.stop()
+        self.query_one(Prompt).close()
+        self.focus_pane(self.table)
+        words = (message.text or "").split()
+        if not words:
+            return
+        found = next((each for each in self._workflows if words[0] in each.names), None)
+        pairs = [word.partition("=") for word in words[1:]]
+        if found is None or not all(equals and name for name, equals, _ in pairs):
+            self.podium.say(f"{words[0]}: no such workflow, or an input is not NAME=VALUE", "warn")
+            return
+        self.confirm(confirmations.ci_start(found, {name: value for name, _, value in pairs}))

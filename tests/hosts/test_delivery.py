@@ -1,0 +1,142 @@
+"""From a push to a host to a run: the three hosts, over HTTP, with tokens."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from podium.core.demo.forge import Forge
+from podium.core.domain.runs import Run, RunState
+from podium.core.errors import Refused, Unreachable
+from podium.core.triggers.polling import Polling, look
+from podium.core.triggers.pushes import Pushes
+
+from tests.engine.lab import Lab
+from tests.support import wait_until
+
+FILE = """
+project: lab
+git:
+  host: {{kind: {kind}, repo: acme/lab, url: '{url}', token: '{token}'}}
+  poll: 1s
+pipelines:
+  main:
+    on: {{push: main, pull_request: true}}
+    concurrency: every
+    steps:
+      show: {{run: "cat word.txt"}}
+"""
+KINDS = ["github"]
+
+
+class Hosted:
+    def __init__(self, kind: str, directory: Path, forge: Forge) -> None:
+        self.forge, self.kind = forge, kind
+        forge.make_repo("acme/lab")
+        self.token = forge.add_token("anna").value
+        self.text = FILE.format(kind=kind, url=forge.url, token=self.token)
+        self.files = {".gitignore": ".podium/\n", "podium.yaml": self.text, "word.txt": "first"}
+        self.first = forge.commit("acme/lab", "first", self.files)
+        self.lab = Lab(directory / "project")
+        for name, text in self.files.items():
+            self.lab.write(name, text)
+        self.lab.git("init", "-q", "-b", "main")
+        self.lab.commit("a clone of another history is as good")
+        self.said: list[str] = []
+        self.pushes = Pushes(self.lab.journal, self.said.append)
+        self.polling = Polling(self.said.append)
+
+    def push(self, word: str, branch: str = "main", repo: str = "acme/lab") -> str:
+        return self.forge.commit(repo, word, {**self.files, "word.txt": word}, branch=branch)
+
+    def drain(self) -> None:
+        def quiet() -> bool:
+            look(self.lab.project, self.lab.journal)
+            return not self.pushes.look(self.lab.project, rung=True) and not self.lab.journal.runs.active()
+
+        wait_until(lambda: quiet() and quiet(), 60, what="everything is delivered")
+
+    def runs(self) -> list[Run]:
+        return list(reversed(self.lab.journal.runs.page(limit=-1)))
+
+
+@pytest.fixture(params=KINDS)
+def hosted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hosted]:
+    with Forge(request.param, tmp_path / "forge") as forge:
+        found = Hosted(request.param, tmp_path, forge)
+        yield found
+        found.polling.close()
+        found.lab.close()
+
+
+def test_each_push_is_delivered_once_and_the_token_is_in_no_process_list(
+    hosted: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+    start = subprocess.Popen.__init__
+
+    def noting(self: object, command: list[str], *args: object, **more: object) -> None:
+        seen.append(list(command))
+        start(self, command, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", noting)
+    hosted.drain()
+    commits = [hosted.push(word) for word in ("one", "two")]
+    hosted.drain()
+    assert [run.commit for run in hosted.runs()] == commits
+    assert {run.state for run in hosted.runs()} == {RunState.SUCCEEDED}
+    assert any("ls-remote" in command for command in seen)
+    assert not any(hosted.token in word for command in seen for word in command)
+    assert "refs/podium/lease/main" in hosted.forge.state.repo("acme/lab").bare.refs()
+
+
+def test_a_pull_request_of_a_fork_waits_for_a_person(hosted: Hosted) -> None:
+    hosted.drain()
+    hosted.forge.make_fork("acme/lab", "eve")
+    sha = hosted.push("theirs", "topic", "eve/lab")
+    pull = hosted.forge.open_pull_request("acme/lab", "topic", fork="eve")
+    look(hosted.lab.project, hosted.lab.journal)
+    [run] = hosted.pushes.look(hosted.lab.project, rung=True)
+    waiting = hosted.lab.transport(run, RunState.WAITING)
+    assert (waiting.commit, waiting.branch) == (sha, f"refs/pull/{pull.number}")
+    assert "code of the fork eve/lab" in waiting.message
+
+
+def test_what_has_not_changed_is_asked_at_no_cost_and_trouble_is_told(
+    hosted: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("podium.core.triggers.polling.MIN_INTERVAL", 0.0)
+
+    def ask() -> None:
+        hosted.polling.ring()
+        hosted.polling(hosted.lab.project, hosted.lab.journal)
+
+    for _ in range(3):
+        ask()
+    before = len(hosted.forge.requests)
+    ask()
+    asked = list(hosted.forge.requests)[before:]
+    assert asked and {(each.server, each.status) for each in asked} == {("api", 304)}, asked
+    hosted.forge.state.tokens.clear()
+    ask()
+    trouble = next(line for line in hosted.said if line.startswith("fetching: "))
+    assert hosted.token not in trouble
+
+
+def test_a_wrong_token_is_refused_without_showing_it(hosted: Hosted) -> None:
+    hosted.lab.write("podium.yaml", hosted.text.replace(hosted.token, "wrong-secret"))
+    with pytest.raises((Refused, Unreachable)) as caught:
+        look(hosted.lab.project, hosted.lab.journal)
+    assert "wrong-secret" not in str(caught.value)
+
+
+def test_a_host_that_is_down_is_asked_again(hosted: Hosted) -> None:
+    hosted.drain()
+    sha = hosted.push("one")
+    hosted.forge.faults.add(path="git-upload-pack", status=503)
+    with pytest.raises((Unreachable, Refused)):
+        look(hosted.lab.project, hosted.lab.journal)
+    hosted.drain()
+    assert [run.commit for run in hosted.runs()] == [sha]

@@ -1,0 +1,171 @@
+"""Webhooks: who may ring, how often, and that nothing else comes of it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import http.client
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from podium.core.demo.forge import Forge
+from podium.core.errors import Refused, UsageError
+from podium.core.triggers import webhooks
+from podium.core.triggers.wake import RUNG, Doorbell
+from podium.core.triggers.webhooks import MAX_BODY, Receiver, Remembered, listening, signed
+
+from tests.runner.scale import scaled
+
+SECRET, BODY, NOW = "s3cret", b'{"ref": "refs/heads/main"}', 1_700_000_000.0
+MAC = hmac.new(SECRET.encode(), BODY, hashlib.sha256).hexdigest()
+
+
+def timed(secret: str, at: int, body: bytes = BODY) -> dict[str, str]:
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    mac = base64.b64encode(hmac.new(key, f"id-1.{at}.".encode() + body, hashlib.sha256).digest()).decode()
+    return {"webhook-id": "id-1", "webhook-timestamp": str(at), "webhook-signature": f"v1,AAAA v1,{mac}"}
+
+
+WHSEC = "whsec_" + base64.b64encode(b"k" * 32).decode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "headers"),
+    [
+        ("github", {"x-hub-signature-256": f"sha256={MAC}"}),
+        ("gitea", {"x-gitea-signature": MAC}),
+        ("gitea", {"x-hub-signature-256": f"sha256={MAC}"}),
+        ("gitlab", {"x-gitlab-token": SECRET}),
+        ("", {"x-gitea-signature": MAC}),
+    ],
+)
+def test_the_forms_of_the_hosts(kind: str, headers: dict[str, str]) -> None:
+    assert signed(SECRET, kind, headers, BODY, NOW)
+    assert not signed(SECRET + "x", kind, headers, BODY, NOW)
+    if "x-gitlab-token" not in headers:
+        assert not signed(SECRET, kind, headers, BODY + b" ", NOW)
+    assert not signed(SECRET, kind, {name: value + "0" for name, value in headers.items()}, BODY, NOW)
+    assert not signed(SECRET, kind, dict.fromkeys(headers, ""), BODY, NOW)
+    assert not signed(SECRET, kind, dict.fromkeys(headers, "é\udcff"), BODY, NOW)
+
+
+def test_gitlabs_newer_form_has_a_time() -> None:
+    assert signed(WHSEC, "gitlab", timed(WHSEC, int(NOW)), BODY, NOW)
+    assert not signed(WHSEC, "gitlab", timed(WHSEC, int(NOW) - 301), BODY, NOW)
+    assert not signed(WHSEC, "gitlab", timed(WHSEC, int(NOW) + 301), BODY, NOW)
+    assert not signed(WHSEC, "gitlab", timed(WHSEC, int(NOW)) | {"webhook-id": "id-2"}, BODY, NOW)
+    assert not signed(WHSEC, "gitlab", timed(WHSEC, int(NOW)) | {"webhook-timestamp": "now"}, BODY, NOW)
+    # A wrong signature is not made good by another header.
+    both = timed(WHSEC, int(NOW), b"other") | {"x-gitlab-token": WHSEC}
+    assert not signed(WHSEC, "gitlab", both, BODY, NOW)
+
+
+def test_one_host_does_not_sign_as_another_and_nothing_at_all_is_no_signature() -> None:
+    assert not signed(SECRET, "github", {"x-gitlab-token": SECRET}, BODY, NOW)
+    assert not signed(SECRET, "gitea", {"x-gitlab-token": SECRET}, BODY, NOW)
+    assert not signed(SECRET, "gitlab", {"x-hub-signature-256": f"sha256={MAC}"}, BODY, NOW)
+    assert not signed(SECRET, "", {}, BODY, NOW)
+
+
+def test_what_was_seen_is_remembered_and_bounded() -> None:
+    seen = Remembered(4)
+    assert seen.is_new({"x-github-delivery": "1"}, b"a")
+    assert not seen.is_new({"x-github-delivery": "1"}, b"b"), "the same delivery"
+    assert not seen.is_new({"x-github-delivery": "2"}, b"a"), "the same body under another name"
+    for number in range(10):
+        seen.is_new({}, str(number).encode())
+    assert seen.is_new({"x-github-delivery": "1"}, b"a")
+
+
+def test_where_it_listens() -> None:
+    assert listening("8140") == ("127.0.0.1", 8140)
+    assert listening("0.0.0.0:80") == ("0.0.0.0", 80)
+    assert listening("[::1]:80") == ("::1", 80)
+    for wrong in ("", "x", ":80", "a:b", "1.2.3.4:99999"):
+        with pytest.raises(UsageError):
+            listening(wrong)
+
+
+class Bench:
+    def __init__(self, home: Path) -> None:
+        (home / ".podium").mkdir()
+        self.said: list[str] = []
+        self.bell = Doorbell(home / ".podium")
+        self.receiver = Receiver(home, "0", lambda: (SECRET, "github"), self.said.append)
+
+    def post(self, body: bytes = BODY, **headers: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", self.receiver.port, timeout=scaled(10))
+        try:
+            connection.request("POST", "/", body, {name.replace("_", "-"): value for name, value in headers.items()})
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    def rang(self) -> bool:
+        return self.bell.wait(0.0) and RUNG in self.bell.heard
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    found = Bench(tmp_path)
+    yield found
+    found.receiver.close()
+    found.bell.close()
+
+
+def signature(body: bytes) -> str:
+    return "sha256=" + hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+
+
+def test_a_signed_one_rings_once_and_everything_else_is_refused(bench: Bench) -> None:
+    assert bench.post() == 401 and not bench.rang()
+    assert bench.post(X_Hub_Signature_256="sha256=" + "0" * 64) == 401 and not bench.rang()
+    given = {"X_Hub_Signature_256": signature(BODY), "X_GitHub_Delivery": "d-1"}
+    assert bench.post(**given) == 204 and bench.rang()
+    assert bench.post(**given) == 409 and not bench.rang(), "a replay"
+    assert bench.post(**given | {"X_GitHub_Delivery": "d-2"}) == 409 and not bench.rang()
+    large = b"x" * (MAX_BODY + 1)
+    connection = socket.create_connection(("127.0.0.1", bench.receiver.port), timeout=scaled(10))
+    connection.sendall(f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {len(large)}\r\n\r\n".encode())
+    assert b" 413 " in connection.recv(100), "before any of it is read"
+    connection.close()
+    connection = socket.create_connection(("127.0.0.1", bench.receiver.port), timeout=scaled(10))
+    connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    assert b" 411 " in connection.recv(100)
+    connection.close()
+    assert SECRET not in "".join(bench.said)
+
+
+def test_clients_that_send_nothing_are_few_and_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "REQUEST_TIMEOUT", 0.5)
+    bench = Bench(tmp_path)
+    try:
+        slow = [socket.create_connection(("127.0.0.1", bench.receiver.port), scaled(20)) for _ in range(40)]
+        for each in slow:
+            each.sendall(b"P")
+        for each in slow:
+            assert each.recv(100) == b"", "it is cut off"
+            each.close()
+        assert bench.post(X_Hub_Signature_256=signature(BODY)) == 204 and bench.rang()
+    finally:
+        bench.receiver.close()
+        bench.bell.close()
+
+
+def test_without_a_secret_or_a_free_place_nothing_listens(bench: Bench, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="could be anybody's"):
+        Receiver(tmp_path, "0", lambda: ("", ""), lambda _: None)
+    with pytest.raises(Refused, match="--listen"):
+        Receiver(tmp_path, str(bench.receiver.port), lambda: (SECRET, ""), lambda _: None)
+
+
+def test_a_push_to_a_host_rings(bench: Bench, tmp_path: Path) -> None:
+    with Forge("github", tmp_path / "forge") as forge:
+        forge.make_repo("acme/lab")
+        forge.commit("acme/lab", "first", {"a": "a"})
+        forge.add_hook("acme/lab", f"http://127.0.0.1:{bench.receiver.port}/", SECRET)
+        forge.commit("acme/lab", "second", {"a": "b"})
+        assert bench.bell.wait(scaled(20)) and bench.bell.heard == RUNG
