@@ -145,7 +145,9 @@ def test_what_is_not_there_cannot_be_planned(cockpit: Cockpit) -> None:
         given = {"restart": {"replica": "x"}, "shell": {"name": "x"}}.get(verb, {})
         what = "run" if verb in RUN_VERBS else "environment"
         # Kinds of data are pruned, and the ledger is rebuilt, not environments.
-        words = {"prune": "is called 'nowhere'", "rebuild": "is not in a git repository"}.get(verb, f"no {what} 'nowhere'")
+        words = {"prune": "is called 'nowhere'", "rebuild": "is not in a git repository"}.get(
+            verb, f"no {what} 'nowhere'"
+        )
         with pytest.raises(NotFound, match=words):
             cockpit.changes.plan(verb, "nowhere", **given)
 
