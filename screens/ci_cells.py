@@ -42,7 +42,7 @@ def ci_columns(
         glyph, role = glyphs().state(row.podium.state)
         return ((f"{glyph} {row.podium.id}", role),)
 
-    project = Column[CiRow](
+    project: Column[CiRow] = Column(
         "project",
         lambda row: ((row.project, "accent"),),
         width=9,

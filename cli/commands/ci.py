@@ -113,7 +113,8 @@ def _inbox(cockpit: Cockpit, wanted: set[CiAttention], refresh: bool, project: s
     inbox = cockpit.inbox.read(attention=wanted, project=project)
     if inbox.projects:
         failed = cockpit.inbox.refresh(before=0.0 if refresh else time.time() - _STALE_SECONDS)
-        for label, error in failed:
+        left_out = {each.label for each in inbox.projects if each.missing}
+        for label, error in ((label, error) for label, error in failed if label not in left_out):
             diagnostics.note(clean(f"{label}: {error.message}; as it was last seen"), style="yellow")
         return cockpit.inbox.read(attention=wanted, project=project)
     asked = inbox.host.asked if inbox.host is not None else 0.0

@@ -92,7 +92,7 @@ def test_the_runs_of_all_in_one_order_and_each_action_goes_to_its_own(scene: Sce
     assert [entry.action for entry in cockpit.project.audit(limit=5)] == ["ci approve"]
     other.close()
     for forge in (flights, trains):
-        assert {call.token for call in forge.requests} == {True}, "no token of another's"
+        assert {call.token for call in forge.requests if call.server == "api"} == {True}, "no token of another's"
     with pytest.raises(UsageError, match="no project 'ships'"):
         cockpit.inbox.of("ships")
 
@@ -110,7 +110,7 @@ def test_what_the_shell_has_is_not_sent_to_anothers_host(
     monkeypatch.setenv("GH_TOKEN", "ghp_of-the-shell")
     trains = scene.forges["trains"]
     cockpit.inbox.refresh()
-    assert {call.token for call in trains.requests} == {None}, "it was asked, without a token"
+    assert {call.token for call in trains.requests if call.server == "api"} == {None}, "it was asked, without a token"
 
 
 def test_one_that_is_gone_and_one_that_does_not_answer_are_said(
@@ -126,8 +126,9 @@ def test_one_that_is_gone_and_one_that_does_not_answer_are_said(
     assert main(["ci", "ls", "-o", "json"]) == 0
     printed = capsys.readouterr()
     assert [row["project"] for row in json.loads(printed.out)] == ["flights"]
-    assert "trains is left out: there is no" in printed.err
+    assert printed.err.count("there is no") == 1 and "trains is left out: there is no" in printed.err
     with projects.editing():
         projects.put([scene.homes["flights"]])
+    monkeypatch.setenv("HOST_TOKEN", scene.forges["flights"].token)
     assert main(["ci", "ls"]) == 0
     assert capsys.readouterr().out.split()[0] == "RUN", "with one project it is as it was"
