@@ -55,8 +55,8 @@ class Agent:
         return stop(self._opened.journal)
 
     def install(self, *, listen: str = "") -> Service:
-        """Has systemd start the agent at boot; `listen` is where it receives webhooks. Raises Unreachable where there is
-        no systemd, and Refused for webhooks without a secret."""
+        """Has systemd start the agent at boot; `listen` is where it receives webhooks. Raises Unreachable where there
+        is no systemd, and Refused for webhooks without a secret."""
         from ..triggers.service import install
 
         self._opened.require_own()

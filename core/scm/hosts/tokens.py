@@ -115,8 +115,8 @@ def _from_environment(kind: _Kind, web: str, environ: Mapping[str, str]) -> Toke
 
 
 def _meant(kind: _Kind, web: str, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Returns the variables whose token is for the host at `web`. Where another host than the public one is named, and
-    no variable has a token for hosts of one's own, what the others have is for that host, and not for the public one."""
+    """Returns the variables whose token is for the host at `web`. Where another host than the public one is named,
+    and no variable has a token for hosts of one's own, what the others have is for it, and not for the public one."""
     named = [environ.get(variable, "").strip() for variable in kind.named]
     public, own = f"https://{kind.public}", any(environ.get(variable, "").strip() for variable in kind.own)
     if _is_at(kind.public, web):

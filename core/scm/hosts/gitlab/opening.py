@@ -11,8 +11,8 @@ from ..tokens import StaticProof, find_token, host_setting
 from ..transport import Dialect, HostTransport
 
 SETTING = (
-    "set GITLAB_TOKEN (and GITLAB_HOST, for a host of your own), log in with `glab auth login`, or name a token_file: in"
-    " git.host of podium.yaml"
+    "set GITLAB_TOKEN (and GITLAB_HOST, for a host of your own), log in with `glab auth login`, or name a token_file:"
+    " in git.host of podium.yaml"
 )
 DIALECT = Dialect({}, ("per_page", 100), SETTING)
 
