@@ -73,6 +73,10 @@ class HostRuns:
         written = self._values.get(_STATE + name)
         return _host(written) if written else None
 
+    def of_repo(self, repo: str) -> HostState | None:
+        """Returns what is known of the host that has a repository (`owner/name`)."""
+        return next((state for state in self.hosts() if state.name.endswith(f"/{repo}")), None)
+
     def hosts(self) -> list[HostState]:
         return [_host(written) for written in self._values.all(_STATE).values()]
 
