@@ -65,7 +65,7 @@ def commit_columns(
             "author",
             lambda row: ((row.commit.author, "muted"),),
             width=12,
-            from_width=84,
+            from_width=84 if ci is None else 92,  # where it serves is not cut for who made it
             sort=lambda row: row.commit.author.lower(),
         ),
         Column(
