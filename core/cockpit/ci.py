@@ -100,7 +100,7 @@ class Ci:
         project = self._project()
         if project is None or project.git.host is None:
             return None
-        return self._opened.journal.host_runs.of_repo(project.git.host.repo)
+        return self._opened.journal.host_runs.host(project.git.host.place)
 
     # Asking the host
 

@@ -57,7 +57,12 @@ def test_a_commit_has_the_state_that_the_hosts_ci_gave_it(cockpit: SeededCockpit
     config = cockpit.home / "podium.yaml"
     config.write_text(config.read_text() + HOST % ("github", "https://github.com"))
     cockpit.changed()
-    assert cockpit.repository.commits().ci == CiLook("acme/flight-delay"), "never asked"
+    assert cockpit.repository.commits().ci == CiLook("github.com/acme/flight-delay"), "never asked"
+    before = FakeHost([replace(run, sha=made[4]) for run in RUNS])
+    before.name = "gitlab.com/acme/flight-delay"
+    collect(cockpit.journal, before, NOW - 60)  # type: ignore[arg-type]
+    assert cockpit.repository.commits().rows[0].ci is None, "of the host that the project was on before"
+    assert cockpit.ci.inbox().host is None
     seed_ci(cockpit, FakeHost([replace(run, sha=at[run.sha]) for run in RUNS if run.sha]), configured=True)
     page = cockpit.repository.commits()
     assert page.ci == CiLook("github.com/acme/flight-delay", NOW)
