@@ -14,6 +14,8 @@ from ..scm.hosts import GitHost
 
 # After a refusal: what the token may not is told when there is something to tell.
 REFUSED_PAUSE = 600.0
+SHARE = 0.1
+"""Of the host's limit."""
 _SEEN = "told:requests "
 
 
@@ -30,11 +32,19 @@ class Requests:
         now = self._clock()
         if now < self._due or HostFeature.PULL_REQUESTS in host.missing:
             return
-        self._due = now + max(project.git.poll, host.rate.poll_interval)
+        self._due = now + _pause(host, project)
         try:
             note_new(host, journal)
+            self._due = now + _pause(host, project)  # by what the host has just said of its limits
         except (Refused, NotFound):
             self._due = now + REFUSED_PAUSE
+
+
+def _pause(host: GitHost, project: Project) -> float:
+    """Returns the seconds until the next look: it takes no more than its share of what the host answers in an hour,
+    which is little where there is no token."""
+    limit = host.rate.limit or 0
+    return max(project.git.poll, host.rate.poll_interval, 3600.0 / (limit * SHARE) if limit > 0 else 0.0)
 
 
 def note_new(host: GitHost, journal: Journal) -> None:

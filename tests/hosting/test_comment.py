@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from podium.core.domain.containers import Image
-from podium.core.domain.hosts import HostFeature
+from podium.core.domain.hosts import HostFeature, RateLimit
 from podium.core.domain.runs import RunState
 from podium.core.domain.verdicts import CheckResult, Verdict
 from podium.core.errors import Refused, Unreachable
@@ -178,6 +178,14 @@ def test_requests_are_asked_for_as_often_as_the_host_is(scene: Scene) -> None:
     scene.later(scene.project.git.poll)
     scene.send()
     assert scene.host.asked.count("pull_requests") == 2
+
+
+def test_a_host_that_answers_little_is_asked_less_often(scene: Scene) -> None:
+    scene.host.rate = RateLimit(limit=60)
+    for _ in range(11):
+        scene.send()
+        scene.later(61)
+    assert scene.host.asked.count("pull_requests") == 2, "once in ten minutes, without a token"
 
 
 def test_who_may_not_see_requests_is_left_alone_for_a_while(scene: Scene) -> None:
