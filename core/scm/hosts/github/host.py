@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -222,7 +222,7 @@ class GitHubHost(GitHubCi):
         return self.http.pages(path, what, key="check_runs", needs=NEEDS_CHECKS, params={"app_id": self.app})
 
     @contextmanager
-    def _checking(self) -> Iterator[None]:
+    def _checking(self) -> Generator[None]:
         """Remembers that the App may make no check runs, where the host says so."""
         try:
             yield
