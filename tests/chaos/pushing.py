@@ -25,7 +25,7 @@ from tests.runner.scale import scaled
 from tests.support import free_port, processes_of, wait_until
 
 REPO = "acme/lab"
-SECRET = "a-secret-of-the-webhook"  # noqa: S105 - the test's own
+SECRET = "a-secret-of-the-webhook"
 FILE = """
 project: lab
 git:
