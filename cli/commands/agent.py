@@ -48,14 +48,14 @@ def watch(
     Example:
       podium watch --daemon
       podium watch --status -o json
-      podium watch --install
+      podium watch --install --listen 8140
     """
     if daemon + stop + status + install + uninstall > 1:
         raise UsageError("--daemon, --stop, --status, --install and --uninstall exclude each other")
-    if listen and (stop or status or install or uninstall):
+    if listen and (stop or status or uninstall):
         raise UsageError("--listen is for an agent that is being started")
     if install or uninstall:
-        return _service(cockpit.agent.install() if install else cockpit.agent.uninstall(), output_format)
+        return _service(cockpit.agent.install(listen=listen) if install else cockpit.agent.uninstall(), output_format)
     if status:
         return _status(cockpit.agent.status(), output_format)
     if stop:

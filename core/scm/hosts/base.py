@@ -11,6 +11,7 @@ from ...domain.hosts import HostCall, HostFeature, RateLimit
 from ...domain.watching import Finding, Health
 from ...errors import Refused
 from ...http_client import origin_of
+from .addresses import commit_below
 from .transport import HostTransport, part
 
 MAX_DESCRIPTION = 140
@@ -59,6 +60,9 @@ class HostBase(Closing):
     @property
     def clone_url(self) -> str:
         return f"{self.url}.git"
+
+    def commit_url(self, sha: str) -> str:
+        return commit_below(self.kind, self.url, sha)
 
     @property
     def missing(self) -> Mapping[HostFeature, str]:

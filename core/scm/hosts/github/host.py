@@ -62,9 +62,6 @@ class GitHubHost(GitHubCi):
         found = as_document(self.http.get("/user", "the token's account"))
         return HostAccount(exact(found, "login"), exact(found, "id"))
 
-    def commit_url(self, sha: str) -> str:
-        return f"{self.url}/commit/{sha}"
-
     def examine(self) -> Sequence[Finding]:
         return examined(self)
 
