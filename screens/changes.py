@@ -26,11 +26,10 @@ class ChangeKeys:
         self._screen = screen
 
     def promote(self) -> None:
-        version = self._screen.context().find(Version)
-        self._roll_out("promote", version.version if version is not None else None)
+        self._roll_out("promote", self._version())
 
     def deploy(self) -> None:
-        self._roll_out("deploy", None)
+        self._roll_out("deploy", self._version())
 
     def rollback(self) -> None:
         self._roll_out("rollback", None)
@@ -75,6 +74,11 @@ class ChangeKeys:
 
     def abort(self) -> None:
         self._about_environment("abort")
+
+    def _version(self) -> int | None:
+        """Returns the version under the cursor; None on screens that list none, where the core chooses one."""
+        found = self._screen.context().find(Version)
+        return found.version if found is not None else None
 
     def _roll_out(self, verb: str, version: int | None) -> None:
         status = self._screen.context().find(EnvironmentStatus)

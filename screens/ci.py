@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from ..core.domain.hosts import CiInbox, CiLogFile, CiRow, CiState, HostLimits, HostState
+from ..core.domain.hosts import CiAttention, CiInbox, CiLogFile, CiRow, CiRun, CiState, HostLimits, HostState
 from ..core.domain.text import format as fmt
 from ..core.errors import PodiumError
 from ..tui import confirmations
@@ -22,6 +22,9 @@ from ..tui.widgets.table import Table
 from ..tui.widgets.text_pane import TextPane
 from .base import PodiumScreen
 from .ci_cells import JobLine, ci_columns, ci_lines, ci_text, job_columns, job_lines
+
+if TYPE_CHECKING:
+    from ..core.cockpit import Cockpit
 
 INBOX = Query("ci", lambda cockpit: cockpit.inbox.read(), every=0.5)
 # The journals of other projects do not ring here.
@@ -39,6 +42,16 @@ def jobs_of(row: CiRow) -> Query:
         every=_JOBS_SECONDS,
         lane=SLOW,
     )
+
+
+def run_of(row: CiRow) -> Query:
+    """Returns the query of a pipeline that another one started: the inbox does not list it."""
+    project, run, repo = row.project, row.run.id, row.run.repo
+
+    def read(cockpit: Cockpit) -> CiRow:
+        return replace(cockpit.inbox.of(project).get(run, repo), project=project)
+
+    return Query(f"ci-run:{project}:{repo}:{run}", read, every=_JOBS_SECONDS, lane=SLOW)
 
 
 def log_of(row: CiRow, job: str, every: float = _LOG_SECONDS) -> Query:
@@ -87,6 +100,8 @@ class CiScreen(PodiumScreen):
     def __init__(self) -> None:
         super().__init__()
         self._opened_run: CiRow | None = None
+        self._above: tuple[CiRow, ...] = ()
+        """The runs that were gone through to the one that is opened, the outermost first."""
         self._log_job: JobLine | None = None
         self._start_in = ""
         self._with_projects = False
@@ -116,6 +131,8 @@ class CiScreen(PodiumScreen):
         yield limits_of("")
         if self._opened_run is not None:
             yield jobs_of(self._opened_run)
+            if self._above:
+                yield run_of(self._opened_run)
         if self._log_job is not None and self._opened_run is not None:
             yield log_of(self._opened_run, self._log_job.job.id)
 
@@ -128,6 +145,8 @@ class CiScreen(PodiumScreen):
             return
         if not row.run.state.finished:
             self.podium.read([jobs_of(row)])
+            if self._above:
+                self.podium.read([run_of(row)])
         log = self._log
         if self._log_job is not None and log is not None and not log.complete:
             every = max(_LOG_SECONDS, log.retry_after)
@@ -150,7 +169,8 @@ class CiScreen(PodiumScreen):
         if was is None:
             return None
         inbox: CiInbox = self.store.value("ci", CiInbox())
-        return next((row for row in inbox.rows if _key(row) == _key(was)), was)
+        asked: CiRow | None = self.store.value(run_of(was).key) if self._above else None
+        return next((row for row in inbox.rows if _key(row) == _key(was)), asked or was)
 
     @property
     def row(self) -> CiRow | None:
@@ -244,7 +264,10 @@ class CiScreen(PodiumScreen):
         self.jobs.set_notice(*self.notice_for(snapshot, (("The host lists no job of it.", "muted"),)))
         self.jobs.set_rows(job_lines(snapshot.value or ()), int(self.podium.clock()))
         if not self.jobs.filter_text:
-            self.jobs.title(f"Jobs of {row.run.name} {row.run.id}: {row.run.state}", "enter shows a log; q closes")
+            back = f"q goes back to {self._above[-1].run.id}" if self._above else "q closes"
+            where = f" in {row.run.repo}" if self._above and row.run.repo != self._above[0].run.repo else ""
+            title = f"Jobs of {row.run.name} {row.run.id}{where}: {row.run.state}"
+            self.jobs.title(title, f"enter shows a log; {back}")
         self._show_log(row)
 
     def _show_log(self, row: CiRow) -> None:
@@ -292,12 +315,40 @@ class CiScreen(PodiumScreen):
     def do_open(self) -> None:
         pane = self.pane
         if pane is not None and pane.id == "inbox" and self.table.current is not None:
-            self._opened_run, self._log_job = self.table.current, None
-            self.podium.read(self.queries(), force=True)
-            self.update()
-            self.focus_pane(self.jobs)
+            self._open(self.table.current, ())
         elif pane is not None and pane.id == "jobs":
-            self.do_logs()
+            line = self.jobs.current
+            if line is not None and line.job.child is not None:
+                self._open_child(line.job.child)
+            else:
+                self.do_logs()
+
+    def _open(self, row: CiRow, above: tuple[CiRow, ...]) -> None:
+        self._opened_run, self._above, self._log_job = row, above, None
+        self.podium.read(self.queries(), force=True)
+        self.update()
+        self.focus_pane(self.jobs)
+
+    def _open_child(self, child: CiRun) -> None:
+        """Shows the jobs of a pipeline that a job of the opened one started."""
+        parent = self.opened
+        if parent is not None:
+            attention = CiAttention.OVER if child.state.finished else CiAttention.RUNNING
+            row = CiRow(parent.host, child, attention, project=parent.project)
+            self._open(row, (*self._above, parent))
+
+    def _close_run(self) -> None:
+        """Goes back to the pipeline that started the opened one, if one did, else to the inbox."""
+        if self._above:
+            child, (*above, parent) = self._opened_run, self._above
+            self._open(parent, tuple(above))
+            line = next((each for each in self.jobs.rows if _started(each, child)), None)
+            if line is not None:
+                self.jobs.go_to((line.job.id, 0))
+            return
+        self._opened_run = self._log_job = None
+        self.update()
+        self.focus_pane(self.table)
 
     def do_logs(self) -> None:
         if self._opened_run is None:
@@ -307,20 +358,22 @@ class CiScreen(PodiumScreen):
         if line is None:
             self.podium.say("no job is under the cursor", "warn")
             return
+        if line.job.child is not None:
+            self.podium.say(f"{line.job.name} starts a pipeline and has no log: enter shows that one's jobs", "warn")
+            return
         self._log_job = line
         self.podium.read([log_of(self._opened_run, line.job.id)], force=True)
         self.update()
         self.focus_pane(self.query_one("#log", LogView))
 
     def leave(self, *, quit_at_root: bool) -> None:
-        """Back goes from the log to the jobs, closes them, and only then goes to Overview."""
+        """Back goes from the log to the jobs, from those of a child pipeline to its parent's, closes them, and only
+        then goes to Overview."""
         pane = self.pane
         if pane is not None and pane.id == "log":
             self.focus_pane(self.jobs)
         elif self._opened_run is not None:
-            self._opened_run = self._log_job = None
-            self.update()
-            self.focus_pane(self.table)
+            self._close_run()
         elif pane is not None and pane.id != "inbox":
             self.focus_pane(self.table)
         else:
@@ -399,3 +452,8 @@ class CiScreen(PodiumScreen):
             self.podium.say(f"{words[0]}: no such workflow, or an input is not NAME=VALUE", "warn")
             return
         self.confirm(confirmations.ci_start(found, {name: value for name, _, value in pairs}, self._start_in))
+
+
+def _started(line: JobLine, child: CiRow | None) -> bool:
+    found = line.job.child
+    return found is not None and child is not None and (found.repo, found.id) == (child.run.repo, child.run.id)

@@ -182,6 +182,9 @@ class ModelsScreen(PodiumScreen):
     def do_promote(self) -> None:
         self.changes.promote()
 
+    def do_deploy(self) -> None:
+        self.changes.deploy()
+
     def do_open(self) -> None:
         pane = self.pane
         if pane is not None and pane.id == "models":

@@ -19,7 +19,7 @@ from podium.core.containers import Engine, open_engine
 from podium.core.containers.engine.address import LOCAL_SOCKET, parse
 from podium.core.errors import PodiumError
 
-from .runner import hooks, scale
+from .runner import hooks, scale, turns
 from .servers import dockerd, images, registry, sshd, tls
 from .support import free_port
 
@@ -46,7 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
     hooks.configure(config)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    turns.choose(config, items)
     items.sort(
         key=lambda item: next(
             (place for place, name in enumerate(LONG) if item.path.as_posix().endswith(name)), len(LONG)
@@ -58,6 +59,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return hooks.scheduler(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    turns.remember(node.config, getattr(node, "workeroutput", {}).get(turns.MARKER, 0))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -83,8 +89,10 @@ def required(missing: str) -> None:
         pytest.skip(missing)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One line: what was not tested here, and for want of what."""
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """One line each: what was not drawn, and what was not tested here, and for want of what."""
+    if line := turns.told(config):
+        terminalreporter.write_line(line)
     skipped = [
         report.longrepr for report in terminalreporter.stats.get("skipped", []) if isinstance(report.longrepr, tuple)
     ]

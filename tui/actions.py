@@ -201,7 +201,13 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         id="deploy", keys=("D",), label="deploy",
         help="Plan a deploy of the challenger, else of the champion, here; nothing changes until you confirm the plan",
-        group="Changes", refuse=when.promote, danger=Danger.TRAFFIC, screens=("environments",),
+        group="Changes", refuse=when.promote, danger=Danger.TRAFFIC, screens=("environments", "models"),
+        on={
+            "models": Variant(
+                help="Plan a deploy of the version under the cursor; nothing changes until you confirm the plan",
+                refuse=when.promote_version,
+            ),
+        },
     ),
     Action(
         id="rollback", keys=("B",), label="roll back", help="Plan a rollback to the last good version",

@@ -60,12 +60,12 @@ def watch(
     Example:
       podium watch --daemon
       podium watch --status -o json
-      podium watch --install
+      podium watch --install --listen 8140
       podium watch --daemon flights trains
     """
     if daemon + stop + status + install + uninstall > 1:
         raise UsageError("--daemon, --stop, --status, --install and --uninstall exclude each other")
-    if listen and (stop or status or install or uninstall):
+    if listen and (stop or status or uninstall):
         raise UsageError("--listen is for an agent that is being started")
     homes = _several(directories or (), stop or status)
     if not homes:
@@ -78,6 +78,11 @@ def watch(
         return together.status(homes, output_format)
     if stop:
         return together.stop(homes)
+    if install and listen:
+        raise UsageError(
+            "--install of several has no one port for their webhooks",
+            hint="`podium watch --install --listen PORT` in each, with a port of its own",
+        )
     if install or uninstall:
         done = several.install(homes) if install else several.uninstall(homes)
         return together.services(done, output_format)
@@ -109,7 +114,8 @@ def _several(directories: Sequence[Path], any_: bool) -> Sequence[Path]:
 def _one(cockpit: Cockpit, chosen: tuple[bool, ...], listen: str, output_format: Format) -> int:
     daemon, stop, status, install, uninstall = chosen
     if install or uninstall:
-        return together.services((cockpit.agent.install() if install else cockpit.agent.uninstall(),), output_format)
+        done = cockpit.agent.install(listen=listen) if install else cockpit.agent.uninstall()
+        return together.services((done,), output_format)
     if status:
         code = _status(cockpit.agent.status(), output_format)
         if output_format is Format.TABLE and cockpit.home in several.listed():

@@ -57,12 +57,13 @@ class Agent:
         left = leave((self._opened.home,))
         return stop(self._opened.journal) or bool(left)
 
-    def install(self) -> Service:
-        """Has systemd start the agent at boot. Raises Unreachable where there is no systemd."""
+    def install(self, *, listen: str = "") -> Service:
+        """Has systemd start the agent at boot; `listen` is where it receives webhooks. Raises Unreachable where there
+        is no systemd, and Refused for webhooks without a secret."""
         from ..triggers.service import install
 
         self._opened.require_own()
-        return install(self._opened.config, self._opened.journal)
+        return install(self._opened.config, self._opened.journal, listen=listen)
 
     def uninstall(self) -> Service:
         """Removes the agent's unit. Raises NotFound if there is none."""

@@ -180,7 +180,8 @@ def _keep_end(scene: Scene, path: str) -> int:
 
 # Directly below `.podium/`.
 LEFT_BEHIND = (
-    "crash-*.txt", "fetched-*", "mlflow.ready.*", ".home.json.*", ".podium.yaml.good.*", f"{GONE}*", ".restored-*",
+    "crash-*.txt", "fetched-*", "mlflow.ready.*", ".home.json.*", ".podium.yaml.good.*", ".agent.deliveries.*",
+    f"{GONE}*", ".restored-*",
 )  # fmt: skip
 _TEMPORARY = {
     "": LEFT_BEHIND,

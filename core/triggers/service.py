@@ -19,6 +19,7 @@ from ..errors import NotFound, Unreachable
 from ..identity.home import home_id
 from ..journal import Journal
 from ..replacing import replace_file
+from .webhooks import may_listen
 
 SYSTEM_UNITS = Path("/etc/systemd/system")
 _TIMEOUT = 30.0
@@ -30,14 +31,17 @@ _NO_SYSTEMD = "start `podium watch` from what this machine runs at boot; in a cr
 _SYSTEM_ONLY = ("After=network-online.target docker.service", "Wants=network-online.target")
 
 
-def install(project: Project, journal: Journal, *, units: Path | None = None) -> Service:
-    """Writes the unit, enables it, and starts it unless an agent is running. Unreachable where there is no systemd, or
-    it does not do what it is asked."""
+def install(project: Project, journal: Journal, *, listen: str = "", units: Path | None = None) -> Service:
+    """Writes the unit, enables it, and starts it unless an agent is running; `listen` is where that receives webhooks.
+    Refused for webhooks without a secret; Unreachable where there is no systemd, or it does not do what it is asked."""
     system, name = os.geteuid() == 0, unit_name(project)
+    if listen:
+        may_listen(listen, project.git.webhook_secret)
     _ensure_systemd(project, system)
     path = (units or _directory(system)) / name
-    text, did, after = unit(project, system), list[str](), list[str]()
-    if _read(path) == text:
+    text, did, after = unit(project, system, listen), list[str](), list[str]()
+    same = _read(path) == text
+    if same:
         did.append(f"{path} is as it should be")
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,6 +57,9 @@ def install(project: Project, journal: Journal, *, units: Path | None = None) ->
     if running.alive and not mine:
         after.append(f"the agent that is running (process {running.pid}) is not systemd's:")
         after.append(f"podium watch --stop && {manager} start {name}")
+    elif mine and not same:
+        _systemctl(system, "restart", name)
+        did.append("restarted it, as the unit says now; what is deployed went on serving")
     else:
         did.append("started it")
     if not system:
@@ -90,10 +97,10 @@ def unit_name(project: Project) -> str:
     return f"podium-{_UNFIT.sub('-', project.name)}-{home_id(project.home)}.service"
 
 
-def unit(project: Project, system: bool) -> str:
+def unit(project: Project, system: bool, listen: str = "") -> str:
     """Returns the unit's text. Only the agent itself is stopped with it: replicas, proxies and runs that it has started
     go on, as they do with `podium watch --stop`."""
-    words = (sys.executable, "-m", "podium.core.triggers.agent", str(project.home))
+    words = (sys.executable, "-m", "podium.core.triggers.agent", str(project.home), *([listen] if listen else []))
     command = " ".join(_quoted(word).replace("$", "$$") for word in words)
     kept = [f"Environment={_quoted(f'{name}={os.environ[name]}')}" for name in _KEPT if os.environ.get(name)]
     owner = pwd.getpwuid(project.home.stat().st_uid).pw_name if system else ""

@@ -8,10 +8,11 @@ import base64
 import binascii
 import hashlib
 import hmac
+import os
 import socket
 import threading
 import time
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +22,7 @@ from typing import Final, Self
 from ..domain.frozen import Frozen
 from ..domain.project import Project
 from ..errors import Refused, UsageError
+from ..replacing import replace_file
 from .wake import wake
 
 MAX_BODY: Final = 1 << 20
@@ -30,6 +32,8 @@ REQUEST_TIMEOUT: Final = 15.0
 # How old a signature with a time may be, or how far ahead.
 MAX_AGE: Final = 300.0
 REMEMBERED: Final = 2000
+KEPT: Final = "agent.deliveries"
+_HASH_LENGTH: Final = 32
 _IDS: Final = ("x-github-delivery", "x-gitea-delivery", "x-forgejo-delivery", "webhook-id", "x-gitlab-event-uuid")
 
 
@@ -39,6 +43,14 @@ def listening(text: str) -> tuple[str, int]:
     if not port.isdecimal() or not 0 <= int(port) < 1 << 16 or (colon and not address):
         raise UsageError(f"--listen {text}: not of the form PORT or ADDRESS:PORT", hint="--listen 127.0.0.1:8140")
     return address.strip("[]") or "127.0.0.1", int(port)
+
+
+def may_listen(where: str, secret: str) -> tuple[str, int]:
+    """Returns what `listening` does. Raises Refused without a secret, too."""
+    if not secret:
+        hint = "add git.webhook_secret: ${WEBHOOK_SECRET} to podium.yaml, and the same to the host's webhook"
+        raise Refused("a webhook without a secret could be anybody's", hint=hint)
+    return listening(where)
 
 
 def signed(secret: str, kind: str, headers: Mapping[str, str], body: bytes, now: float) -> bool:
@@ -80,21 +92,46 @@ def _same(given: str, wanted: str) -> bool:
 
 
 class Remembered:
-    """The deliveries that came last, by what names them and by their bodies: each counts once."""
+    """The deliveries that came last, by what names them and by their bodies: each counts once, for the next agent of
+    the project too. The file has a hash a line, and is written anew when it has twice as many as count."""
 
-    def __init__(self, limit: int = REMEMBERED) -> None:
-        self._limit, self._seen = limit, OrderedDict[str, None]()
+    def __init__(self, file: Path, limit: int = REMEMBERED) -> None:
+        self._file, self._limit, self._seen = file, limit, OrderedDict[str, None]()
         self._lock = threading.Lock()
+        with suppress(OSError):
+            lines = file.read_text("ascii", "replace").splitlines()
+            self._seen.update(dict.fromkeys(line for line in lines if len(line) == _HASH_LENGTH))
+            self._forget()
+        self._written = 2 * limit  # what a crash or another version has left of the file is written anew first
 
     def is_new(self, headers: Mapping[str, str], body: bytes) -> bool:
         names = {f"{name} {headers[name][:200]}" for name in _IDS if name in headers}
-        names.add(hashlib.sha256(body).hexdigest())
+        hashes = {_hash(body), *(_hash(name.encode("utf-8", "surrogateescape")) for name in names)}
         with self._lock:
-            known = any(name in self._seen for name in names)
-            self._seen.update(dict.fromkeys(names))
-            while len(self._seen) > self._limit:
-                self._seen.popitem(last=False)
-        return not known
+            new = hashes - self._seen.keys()
+            self._seen.update(dict.fromkeys(new))
+            self._forget()
+            with suppress(OSError):  # on a full disk one that comes again after a restart costs a look, and no more
+                self._keep(new)
+        return new == hashes
+
+    def _forget(self) -> None:
+        while len(self._seen) > self._limit:
+            self._seen.popitem(last=False)
+
+    def _keep(self, new: set[str]) -> None:
+        if self._written + len(new) > 2 * self._limit:
+            replace_file(self._file, "".join(f"{each}\n" for each in self._seen))
+            self._written = len(self._seen)
+            return
+        handle = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write("".join(f"{each}\n" for each in new))
+        self._written += len(new)
+
+
+def _hash(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()[:_HASH_LENGTH]
 
 
 class _Server(ThreadingHTTPServer):
@@ -153,11 +190,13 @@ class Receiver:
     def __init__(self, bells: Callable[[], Sequence[Bell]], where: str, say: Callable[[str], None]) -> None:
         """`bells` returns those there are now: a webhook rings each whose secret it is signed with. Raises Refused if
         none has a secret, and where nobody can listen there."""
-        if not any(bell.secret for bell in bells()):
-            hint = "add git.webhook_secret: ${WEBHOOK_SECRET} to podium.yaml, and the same to the host's webhook"
-            raise Refused("a webhook without a secret could be anybody's", hint=hint)
-        address = listening(where)
-        seen: defaultdict[Path, Remembered] = defaultdict(Remembered)
+        address = may_listen(where, next((bell.secret for bell in bells() if bell.secret), ""))
+        seen: dict[Path, Remembered] = {}
+
+        def is_new(home: Path, headers: Mapping[str, str], body: bytes) -> bool:
+            if home not in seen:
+                seen[home] = Remembered(home / ".podium" / KEPT)
+            return seen[home].is_new(headers, body)
 
         class Handler(_Handler):
             def verdict(self, headers: Mapping[str, str], body: bytes) -> int:
@@ -167,7 +206,7 @@ class Receiver:
                 ]
                 if not rung:
                     return 401
-                new = [home for home in rung if seen[home].is_new(headers, body)]
+                new = [home for home in rung if is_new(home, headers, body)]
                 for home in new:
                     wake(home)
                 return 204 if new else 409

@@ -13,7 +13,7 @@ from tests.chaos import invariants, kills
 from tests.chaos.engine import evidence
 from tests.chaos.world import ENVIRONMENT, Client, World
 
-# PODIUM_CHAOS_SEED repeats a sequence, PODIUM_CHAOS_ROUNDS says how long it is; CI takes 12.
+# PODIUM_CHAOS_SEED repeats a sequence, PODIUM_CHAOS_ROUNDS says how long it is; CI takes 8.
 ROUNDS = int(os.environ.get("PODIUM_CHAOS_ROUNDS", "6"))
 
 

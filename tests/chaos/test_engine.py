@@ -28,6 +28,8 @@ from tests.servers.dockerd import Dockerd
 from tests.servers.sshd import Sshd
 from tests.support import wait_until
 
+pytestmark = pytest.mark.in_turn(2)
+
 AWAY = 2.0  # seconds
 
 

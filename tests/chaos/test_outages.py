@@ -22,6 +22,8 @@ from tests.engine.lab import running
 from tests.runner.scale import scaled
 from tests.support import wait_until
 
+pytestmark = pytest.mark.in_turn(4)
+
 
 @pytest.fixture(params=["light", "docker"])
 def scene(request: pytest.FixtureRequest, make_world: Callable[..., World]) -> tuple[World, Engine | None]:

@@ -20,6 +20,7 @@ def test_killed_at_random_points_of_promotions(make_world: Callable[..., World])
     fire(make_world("light"), None)
 
 
+@pytest.mark.in_turn(1)
 @pytest.mark.parametrize("victim", [Victim.WORKER, Victim.BOTH])
 def test_a_canary_whose_process_is_killed_goes_back(make_world: Callable[..., World], victim: Victim) -> None:
     world = make_world("light")

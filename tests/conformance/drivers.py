@@ -14,10 +14,12 @@ from urllib.parse import urlsplit
 import pytest
 from podium.core import plugins
 from podium.core.delivery.drivers import Driver
+from podium.core.delivery.environment.late import end_late
 from podium.core.delivery.environment.runtime import EnvironmentRuntime
 from podium.core.delivery.host.paths import INSTANCES
 from podium.core.domain.capabilities import DriverCapabilities
-from podium.core.domain.delivery import Replica
+from podium.core.domain.delivery import DeploymentState, How, Replica
+from podium.core.domain.rollout import NOTE
 
 from tests.delivery.light import World
 from tests.support import wait_until
@@ -164,6 +166,23 @@ class DriverConformance:
         bench.gone(lost)
         assert other.driver.stop_lost(other.marker(lost.id)) == 0
         assert other.driver.alive(noted)
+
+    def test_one_that_came_after_its_rollout_was_undone_is_ended(self, bench: DriverBench) -> None:
+        """Its engine was asked for it by a worker that was killed, and had it ready after the undo."""
+        came, wanted = bench.healthy(1, 1), bench.healthy(1, 2)
+        other, ledger = bench.another(), bench.runtime.journal.ledger
+        other.journal.replicas.remove(other.name, came.id)
+        row = ledger.begin(
+            environment=other.name, how=How.PROMOTE, model="m", to_version=1, from_version=None, who="anna"
+        )
+        ledger.phase(row.id, NOTE, {"new": [came.id, wanted.id]})
+        assert end_late(other) == [] and other.driver.alive(came), "its rollout is under way"
+        ledger.finish(row.id, DeploymentState.UNDONE, "told to end")
+        [told] = end_late(other)
+        assert came.id in told
+        bench.gone(came)
+        assert other.driver.alive(wanted), "what has a row is no business of this"
+        assert end_late(other) == []
 
     def test_an_environment_answers_through_its_proxy(self, bench: DriverBench) -> None:
         bench.world.version(1)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import chain, count
 from pathlib import Path
 
 import pytest
@@ -43,14 +44,16 @@ Pytest = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def run_pytest(tmp_path: Path) -> Pytest:
-    """Starts pytest on a file of its own, with our hooks; `tmp_path / "temporary"` is where its tests have theirs."""
+    """Starts pytest on a file of its own, with our hooks; `tmp_path / "temporary"` is where its tests have theirs (those of
+    a second one elsewhere: what still works there is ended after the first)."""
+    places = chain(["temporary"], (f"temporary{number}" for number in count(2)))
 
     def start(code: str, *words: str, seconds: float = 1.0, shell: str = "") -> subprocess.Popen[str]:
         (tmp_path / "conftest.py").write_text(CONFTEST)
         (tmp_path / "test_it.py").write_text(DAEMONS + code)
         command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", str(tmp_path), *words]
         command += ["-p", "no:cacheprovider", f"--timeout={seconds / scale.factor()}"]
-        command += [f"--basetemp={tmp_path / 'temporary'}", str(tmp_path / "test_it.py")]
+        command += [f"--basetemp={tmp_path / next(places)}", str(tmp_path / "test_it.py")]
         if shell:
             command = ["sh", "-c", f'{shell}; exec "$@"', "sh", *command]
         environ = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -4,6 +4,7 @@
 - Whatever the tests start ends when this process does, however that comes about (`reaper.py`).
 - One failure stays one: a fixture of a whole file or session whose set-up failed is tried again by the next test that wants
   it, and a process that hangs beyond its test's time-out ends, so that another one goes on with the rest of its files.
+- Of tests that repeat one long story, each run draws a few (`turns.py`).
 - It does not matter who ignored which signal when the tests were started.
 """
 
@@ -23,7 +24,7 @@ from typing import Any
 
 import pytest
 
-from . import reaper, scale
+from . import reaper, scale, turns
 from .sweep import LABEL
 
 IGNORED = "PODIUM_TEST_IGNORED"
@@ -45,6 +46,7 @@ def configure(config: pytest.Config) -> None:
     config.stash[_FACTOR] = scale.settle()
     _allow_descriptors()
     _settle_hypothesis()
+    turns.settle(config)
     # Beside whatever else a machine does, the steps of tests would get a tenth of what each of that gets.
     os.environ.setdefault("PODIUM_NICE", "0")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from podium.core.identity.processes import alive, started_at
 
-from tests.runner import scale
+from tests.runner import scale, turns
 from tests.runner.conftest import Pytest
 from tests.runner.scale import scaled
 from tests.support import wait_until
@@ -179,3 +179,37 @@ def test_we_go_on_ignoring():
 @pytest.mark.parametrize("workers", ["0", "1"])
 def test_whoever_ignores_signals_does_not_do_so_for_what_tests_start(run_pytest: Pytest, workers: str) -> None:
     assert outcome(run_pytest(SIGNALS, "-n", workers, seconds=60, shell="trap '' INT HUP")) == {"passed": 2}
+
+
+TURNS = """
+import pytest
+@pytest.mark.in_turn(2)
+@pytest.mark.parametrize("number", range(7))
+def test_long(number): pass
+@pytest.mark.in_turn(1)
+@pytest.mark.parametrize("letter", "ab")
+def test_other(letter): pass
+def test_short(): pass
+"""
+
+
+def test_of_tests_that_take_turns_a_few_are_drawn_and_a_seed_repeats_them(
+    run_pytest: Pytest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drawn(how: str, seed: int) -> list[str]:
+        monkeypatch.setenv(turns.WHICH, how)
+        monkeypatch.setenv(turns.SEED, str(seed))
+        out, _ = run_pytest(TURNS, "-vv", "-n", "0").communicate(timeout=scaled(100))
+        return re.findall(r"(test_\w+)(\[\w+\])? PASSED", out)
+
+    draws = [drawn("few", seed) for seed in (1, 1, 2)]
+    for names in draws:
+        assert sorted(name for name, _ in names) == ["test_long", "test_long", "test_other", "test_short"]
+    assert draws[0] == draws[1] != draws[2]
+    assert len(drawn("all", 1)) == 10
+
+
+def test_every_process_draws_the_same_tests(run_pytest: Pytest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(turns.WHICH, "few")
+    monkeypatch.delenv(turns.SEED, raising=False)
+    assert outcome(run_pytest(TURNS, "-n", "2", "--dist", "loadfile")) == {"passed": 4}

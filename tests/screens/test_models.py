@@ -60,6 +60,14 @@ def test_promote_plans_the_version_under_the_cursor(cockpit: SeededCockpit) -> N
     drive(make_app(cockpit, screen="models"), script)
 
 
+def test_deploy_plans_the_version_under_the_cursor(cockpit: SeededCockpit) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        await pilot.press("j", "j", "D")
+        await until(pilot, lambda: "Deploy flight-delay v2 to production" in text(pilot.app), "the plan")
+
+    drive(make_app(cockpit, screen="models"), script)
+
+
 def test_several_models_can_be_chosen_between(cockpit: SeededCockpit) -> None:
     with Journal.open(cockpit.home / ".podium" / "journal.db") as journal:
         version = replace(journal.versions.of(MODEL)[0], model="fraud", version=9, aliases=())

@@ -99,6 +99,7 @@ def served(tmp_path: Path, model: Path) -> Iterator[Callable[..., Served]]:
         each.close()
 
 
+@pytest.mark.in_turn(1)
 @pytest.mark.parametrize(("x", "how", "code"), [(EXIT, "exit code 3", 3), (SEGV, "SIGSEGV", -signal.SIGSEGV)])
 def test_a_request_that_ends_its_process_costs_one_replica_and_one_child(
     served: Callable[..., Served], x: float, how: str, code: int
@@ -192,6 +193,7 @@ def test_kills_under_load_lose_nothing(served: Callable[..., Served]) -> None:
     assert load.failures == []
 
 
+@pytest.mark.in_turn(2)
 @pytest.mark.parametrize("harm", ["missing", "directory", "other", "short", "gone bad"])
 def test_nothing_fails_because_of_the_guard(served: Callable[..., Served], tmp_path: Path, harm: str) -> None:
     guard = tmp_path / "guard"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from podium.core.config import load
 from podium.core.domain.project import Project
-from podium.core.errors import NotFound, Unreachable
+from podium.core.errors import NotFound, Refused, Unreachable, UsageError
 from podium.core.identity.processes import started_at
 from podium.core.journal import Journal
 from podium.core.triggers import service
@@ -87,6 +87,46 @@ def test_it_is_written_enabled_and_started(
     ]
     again = service.install(project, journal)
     assert again.did[0].endswith("is as it should be") and Path(done.path).read_text() == text
+
+
+def with_secret(project: Project) -> Project:
+    from dataclasses import replace
+
+    return replace(project, git=replace(project.git, webhook_secret="s3cret-of-the-hook"))
+
+
+def test_webhooks_are_listened_for_after_a_boot_too(
+    systemd: Systemd, project: Project, journal: Journal, uid: int
+) -> None:
+    done = service.install(with_secret(project), journal, listen="127.0.0.1:8140")
+    text = Path(done.path).read_text()
+    (start,) = (line for line in text.splitlines() if line.startswith("ExecStart="))
+    assert start.endswith(' "127.0.0.1:8140"') and "s3cret" not in text
+    service.install(with_secret(project), journal)
+    assert "8140" not in Path(done.path).read_text(), "a unit says what the last command said"
+
+
+def test_a_unit_that_could_not_listen_is_not_written(
+    systemd: Systemd, project: Project, journal: Journal, uid: int, tmp_path: Path
+) -> None:
+    with pytest.raises(Refused, match="could be anybody's"):
+        service.install(project, journal, listen="8140")
+    with pytest.raises(UsageError, match="not of the form"):
+        service.install(with_secret(project), journal, listen="here")
+    assert not list((tmp_path / "config").rglob("*.service"))
+
+
+def test_an_agent_of_systemds_is_restarted_when_its_unit_has_changed(
+    systemd: Systemd, project: Project, journal: Journal, uid: int
+) -> None:
+    systemd.answer("systemctl", "case $* in *is-system-running) echo running;; esac")
+    name = service.install(project, journal).unit
+    before = len(systemd.calls)
+    assert not any("restart" in line for line in service.install(project, journal).did)
+    assert not any("restart" in call for call in systemd.calls[before:])
+    done = service.install(with_secret(project), journal, listen="8140")
+    assert systemd.calls[-1 if uid == 0 else -2].endswith(f"restart {name}")
+    assert any(line.startswith("restarted it") for line in done.did)
 
 
 def test_who_may_not_linger_is_told_what_to_run(

@@ -70,14 +70,39 @@ def test_one_host_does_not_sign_as_another_and_nothing_at_all_is_no_signature() 
     assert not signed(SECRET, "", {}, BODY, NOW)
 
 
-def test_what_was_seen_is_remembered_and_bounded() -> None:
-    seen = Remembered(4)
+def test_what_was_seen_is_remembered_and_bounded(tmp_path: Path) -> None:
+    seen = Remembered(tmp_path / "seen", 4)
     assert seen.is_new({"x-github-delivery": "1"}, b"a")
     assert not seen.is_new({"x-github-delivery": "1"}, b"b"), "the same delivery"
     assert not seen.is_new({"x-github-delivery": "2"}, b"a"), "the same body under another name"
     for number in range(10):
         seen.is_new({}, str(number).encode())
     assert seen.is_new({"x-github-delivery": "1"}, b"a")
+
+
+def test_the_next_agent_knows_what_this_one_has_seen(tmp_path: Path) -> None:
+    file = tmp_path / "seen"
+    assert Remembered(file).is_new({"x-github-delivery": "1"}, b"a")
+    again = Remembered(file)
+    assert not again.is_new({"x-github-delivery": "1"}, b"another body")
+    assert not Remembered(file).is_new({"x-github-delivery": "2"}, b"another body"), "added to what was there"
+    assert file.stat().st_mode & 0o777 == 0o600 and b"delivery" not in file.read_bytes()
+
+
+def test_the_file_of_deliveries_is_bounded_and_may_be_anything(tmp_path: Path) -> None:
+    file = tmp_path / "seen"
+    file.write_bytes(b"\xff\x00 half a line" * 50 + b"\n\n")
+    seen = Remembered(file, 4)
+    for number in range(50):
+        assert seen.is_new({}, str(number).encode())
+        assert len(file.read_bytes().splitlines()) <= 8
+    after = Remembered(file, 4)
+    assert [after.is_new({}, str(number).encode()) for number in (49, 48, 47, 46, 0)] == [False] * 4 + [True]
+
+
+def test_a_disk_that_takes_nothing_refuses_no_delivery(tmp_path: Path) -> None:
+    seen = Remembered(tmp_path / "gone" / "seen")
+    assert seen.is_new({}, b"a") and not seen.is_new({}, b"a")
 
 
 def test_where_it_listens() -> None:
@@ -102,8 +127,15 @@ class Bench:
     def __init__(self, home: Path) -> None:
         (home / ".podium").mkdir()
         self.said: list[str] = []
-        self.bell = Doorbell(home / ".podium")
-        self.receiver = Receiver(lambda: (Bell(home, SECRET, "github"),), "0", self.said.append)
+        self.home, self.bell = home, Doorbell(home / ".podium")
+        self.receiver = self._listening()
+
+    def restart(self) -> None:
+        self.receiver.close()
+        self.receiver = self._listening()
+
+    def _listening(self) -> Receiver:
+        return Receiver(lambda: (Bell(self.home, SECRET, "github"),), "0", self.said.append)
 
     def post(self, body: bytes = BODY, **headers: str) -> int:
         return post(self.receiver.port, body, **headers)
@@ -141,6 +173,15 @@ def test_a_signed_one_rings_once_and_everything_else_is_refused(bench: Bench) ->
     assert b" 411 " in connection.recv(100)
     connection.close()
     assert SECRET not in "".join(bench.said)
+
+
+def test_a_replay_is_refused_after_a_restart(bench: Bench) -> None:
+    given = {"X_Hub_Signature_256": signature(BODY), "X_GitHub_Delivery": "d-1"}
+    assert bench.post(**given) == 204 and bench.rang()
+    bench.restart()
+    assert bench.post(**given) == 409 and not bench.rang()
+    other = BODY + b" "
+    assert bench.post(other, X_Hub_Signature_256=signature(other), X_GitHub_Delivery="d-2") == 204 and bench.rang()
 
 
 def test_clients_that_send_nothing_are_few_and_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from ...domain.delivery import Replica, ReplicaState
 from ...domain.project import Environment, Project
 from ...journal import Journal
-from . import restarts
+from . import late, restarts
 from .history import stopped
 from .lifecycle import noted
 from .lock import healing
@@ -26,12 +26,15 @@ START_GRACE = 1.0
 
 def heal_environment(project: Project, journal: Journal, environment: Environment) -> list[str]:
     """Heals an environment unless an operation changes it or a person stopped it; returns what was done, in words."""
-    if not journal.replicas.of(environment.name):
+    if not journal.replicas.of(environment.name) and not late.unwanted(journal, environment.name):
         return []
     runtime = EnvironmentRuntime(project, journal, environment)
     with healing(journal, runtime.directory, environment.name) as allowed:
+        if not allowed:
+            return []
+        done = late.end_late(runtime)
         # Asked while it is held: a stop that was carried out a moment ago is seen.
-        return heal(runtime) if allowed and stopped(journal, environment.name) is None else []
+        return done if stopped(journal, environment.name) is not None else [*done, *heal(runtime)]
 
 
 def heal(runtime: EnvironmentRuntime, *, skip: Collection[str] = ()) -> list[str]:

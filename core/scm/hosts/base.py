@@ -7,10 +7,11 @@ from typing import ClassVar
 
 from ...closing import Closing
 from ...domain.frozen import Frozen
-from ...domain.hosts import HostCall, HostFeature, RateLimit
+from ...domain.hosts import CommitStatus, HostCall, HostFeature, RateLimit
 from ...domain.watching import Finding, Health
 from ...errors import Refused
 from ...http_client import origin_of
+from .addresses import commit_below
 from .transport import HostTransport, part
 
 MAX_DESCRIPTION = 140
@@ -60,6 +61,9 @@ class HostBase(Closing):
     def clone_url(self) -> str:
         return f"{self.url}.git"
 
+    def commit_url(self, sha: str) -> str:
+        return commit_below(self.kind, self.url, sha)
+
     @property
     def missing(self) -> Mapping[HostFeature, str]:
         return self._missing
@@ -76,6 +80,10 @@ class HostBase(Closing):
         """Raises Refused with the reason if the host cannot do it."""
         if feature in self._missing:
             raise Refused(self._missing[feature], hint=f"open {self.url}")
+
+    def check_runs(self, sha: str) -> Sequence[CommitStatus]:
+        self.need(HostFeature.CHECK_RUNS)
+        return ()
 
     def learn(self, feature: HostFeature, why: str) -> None:
         """Remembers that this host turned out to be without it."""

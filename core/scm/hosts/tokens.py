@@ -2,7 +2,8 @@
 
 In this order: podium.yaml (`token`, `token_file`), the environment, the host's own program (`gh`, `glab`), the system's
 keyring. A variable of the environment belongs to one host, whoever's podium.yaml is open: GITHUB_TOKEN is sent to
-github.com, and to another host only if the environment says that it is for that one (GH_HOST, GITHUB_SERVER_URL).
+github.com, and to another host, one on this machine too, only if the environment says that it is for that one (GH_HOST,
+GITHUB_SERVER_URL). A program of the host's does not get these variables: it would print them for any host.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from urllib.parse import urlsplit
 from ...domain.frozen import Frozen
 from ...domain.project import Host, Project
 from ...errors import Refused, UsageError
-from ...http_client import Credentials, is_loopback
+from ...http_client import Credentials
 from ...identity.private import check_private
 
 PROGRAM_TIMEOUT = 5.0
@@ -49,6 +50,8 @@ class _Kind(Frozen):
     """Variables that name that host, as an address or a name."""
     program: tuple[str, ...]
     """What prints a token for the host that is added to it."""
+    hidden: tuple[str, ...] = ()
+    """Other variables whose token that program would print."""
 
 
 _KINDS: Mapping[str, _Kind] = {
@@ -65,6 +68,7 @@ _KINDS: Mapping[str, _Kind] = {
         (),
         ("GITLAB_HOST", "GITLAB_URI", "CI_SERVER_URL"),
         ("glab", "config", "get", "token", "--host"),
+        ("GITLAB_ACCESS_TOKEN", "OAUTH_TOKEN"),
     ),
     "gitea": _Kind("gitea.com", ("GITEA_TOKEN",), (), ("GITEA_HOST", "GITEA_SERVER_URL"), ()),
 }
@@ -112,27 +116,47 @@ def find_token(host: Host, web: str, home: Path, environ: Mapping[str, str] | No
     name = (urlsplit(web).hostname or "").lower()
     if kind is None or not name:
         return None
-    return _from_environment(kind, name, environ) or _from_program(kind, web) or _from_keyring(name)
+    return _from_environment(kind, web, environ) or _from_program(kind, web) or _from_keyring(name)
 
 
-def _from_environment(kind: _Kind, name: str, environ: Mapping[str, str]) -> Token | None:
-    public = name == kind.public or is_loopback(name) or name in _named(kind, environ)
-    for variable in (*(kind.variables if public else ()), *(() if name == kind.public else kind.own)):
+def _from_environment(kind: _Kind, web: str, environ: Mapping[str, str]) -> Token | None:
+    for variable in _meant(kind, web, environ):
         if value := environ.get(variable, "").strip():
             return Token(_checked(value, variable), f"the variable {variable}")
     return None
 
 
-def _named(kind: _Kind, environ: Mapping[str, str]) -> set[str]:
-    """Returns the hosts that the environment's token is said to be for."""
-    values = [environ.get(variable, "").strip().lower() for variable in kind.named]
-    return {urlsplit(value if "://" in value else f"https://{value}").hostname or "" for value in values if value}
+def _meant(kind: _Kind, web: str, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Returns the variables whose token is for the host at `web`. Where another host than the public one is named,
+    and no variable has a token for hosts of one's own, what the others have is for it, and not for the public one."""
+    named = [environ.get(variable, "").strip() for variable in kind.named]
+    public, own = f"https://{kind.public}", any(environ.get(variable, "").strip() for variable in kind.own)
+    if _is_at(kind.public, web):
+        others = [each for each in named if each and not _is_at(each, public)]
+        return () if others and not own and not any(_is_at(each, public) for each in named) else kind.variables
+    if not any(_is_at(each, web) for each in named):
+        return ()
+    return kind.own if own else kind.variables
+
+
+def _is_at(named: str, web: str) -> bool:
+    """Tells whether a host that is named by its address or its name, with a port or without, is the one at `web`."""
+    try:
+        wanted, there = urlsplit(named if "://" in named else f"https://{named}"), urlsplit(web)
+        ports = (wanted.port, there.port or {"http": 80, "https": 443}.get(there.scheme))
+    except ValueError:
+        return False
+    if not wanted.hostname or wanted.hostname != there.hostname:
+        return False
+    return ports[0] is None or ports[0] == ports[1]
 
 
 def _from_program(kind: _Kind, web: str) -> Token | None:
     if not kind.program or shutil.which(kind.program[0]) is None:
         return None
-    value = _printed((*kind.program, urlsplit(web).netloc.rpartition("@")[2]))
+    hidden = {*kind.variables, *kind.own, *kind.hidden}
+    environ = {name: value for name, value in (_environ.get() or os.environ).items() if name not in hidden}
+    value = _printed((*kind.program, urlsplit(web).netloc.rpartition("@")[2]), environ)
     return Token(value, f"`{' '.join(kind.program[:3])}`") if value else None
 
 
@@ -145,7 +169,7 @@ def _from_keyring(name: str) -> Token | None:
     return Token(value, "the system's keyring") if value else None
 
 
-def _printed(command: Sequence[str]) -> str:
+def _printed(command: Sequence[str], environ: Mapping[str, str] | None = None) -> str:
     """Returns the token that a program prints; empty if it prints none in time."""
     try:
         process = subprocess.Popen(
@@ -154,7 +178,7 @@ def _printed(command: Sequence[str]) -> str:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             process_group=0,
-            env=_environ.get(),  # `gh` prints the GH_TOKEN of its environment
+            env=_environ.get() if environ is None else environ,
         )
     except OSError:
         return ""

@@ -152,6 +152,7 @@ def test_nothing_listens_for_orders(docked: Docked) -> None:
         assert f"stats socket /run/podium/proxy/proxy{ending}.sock mode 600" in config and config.count("bind ") == 1
 
 
+@pytest.mark.in_turn(1)
 @pytest.mark.parametrize("moment", ["started", "healthy", "shifted"])
 def test_the_line_is_cut_in_the_middle_of_a_deploy(
     docked: Docked, sshd: servers.Sshd, moment: str, monkeypatch: pytest.MonkeyPatch

@@ -83,6 +83,7 @@ def repaired(docked: Docked, remove: list[str] | None = None) -> None:
     assert {row.state for row in docked.runtime.replicas(1)} == {ReplicaState.READY}
 
 
+@pytest.mark.in_turn(2)
 @pytest.mark.parametrize("how", ["kill", "stop", "pause", "remove"])
 def test_a_replica_that_somebody_ended_is_noticed_shown_and_mended(watched: Docked, how: str) -> None:
     first, second = watched.runtime.replicas()

@@ -29,6 +29,7 @@ def docked(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> I
     made.close()
 
 
+@pytest.mark.in_turn(3)
 @pytest.mark.parametrize(
     ("when", "phase"),
     [

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from podium.core.delivery.environment import healing, restarts
+from podium.core.delivery.environment import healing, late, restarts
 from podium.core.delivery.rollout import phases
+from podium.core.domain.delivery import DeploymentState, How
+from podium.core.domain.rollout import NOTE
 
 from tests.delivery.light import World
 from tests.support import wait_until
@@ -50,6 +52,26 @@ def test_a_replica_that_lives_and_cannot_predict_is_replaced_and_the_reason_is_t
     assert told[0].endswith("; started it again (2 times in the last hour)")
     monkeypatch.setattr(restarts, "WINDOW_SECONDS", 0.0)
     wait_until(lambda: heal(world) == [] and world.runtime.replicas()[0].message == "", 20)
+
+
+def test_what_came_after_a_first_deploy_was_undone_is_ended_for_a_while_also_when_nothing_serves(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker was killed while the engine made a container: that was ready after the undo had looked."""
+    world.version(1)
+    row = world.runtime.lifecycle.start(1, 1, "sha256:1")
+    world.journal.replicas.remove(world.runtime.name, row.id)
+    first = world.journal.ledger.begin(
+        environment=world.runtime.name, how=How.DEPLOY, model="m", to_version=1, from_version=None, who="anna"
+    )
+    world.journal.ledger.phase(first.id, NOTE, {"new": [row.id]})
+    assert heal(world) == [] and world.runtime.driver.alive(row)
+    world.journal.ledger.finish(first.id, DeploymentState.UNDONE, "told to end")
+    monkeypatch.setattr(late, "LATE_SECONDS", 0.0)
+    assert heal(world) == [], "long after nothing comes any more, and nothing is looked for"
+    monkeypatch.setattr(late, "LATE_SECONDS", 3600.0)
+    assert heal(world) == [f"staging: {row.id} came after its rollout was undone; ended it"]
+    assert not world.runtime.driver.alive(row) and heal(world) == []
 
 
 def test_restarts_are_counted_over_an_hour_and_a_file_that_cannot_be_read_or_written_stops_nothing(

@@ -44,6 +44,7 @@ def settled(world: World) -> None:
     ]
 
 
+@pytest.mark.in_turn(8)
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("phase", SEQUENCE)
 def test_deploy_killed_at_any_phase_is_undone_or_finished(world: World, phase: str, when: str) -> None:

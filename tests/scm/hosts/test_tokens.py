@@ -13,7 +13,7 @@ from podium.core.scm.hosts import tokens
 from podium.core.scm.hosts.tokens import Token, find_token, read_secret
 
 SECRET = "ghp_0123456789abcdef"
-GITHUB, OWN = "https://github.com", "https://git.acme.org"
+GITHUB, OWN, HERE = "https://github.com", "https://git.acme.org", "http://127.0.0.1:8080"
 
 
 @pytest.fixture(autouse=True)
@@ -48,10 +48,27 @@ def test_podium_yaml_comes_first(tmp_path: Path) -> None:
         ("github", OWN, {"GITHUB_TOKEN": SECRET, "GH_HOST": "git.acme.org"}, "the variable GITHUB_TOKEN"),
         ("github", OWN, {"GITHUB_TOKEN": SECRET, "GITHUB_SERVER_URL": OWN}, "the variable GITHUB_TOKEN"),
         ("github", OWN, {"GITHUB_TOKEN": SECRET, "GH_HOST": "git.acme.org.evil.example"}, ""),
-        ("github", OWN, {"GH_ENTERPRISE_TOKEN": SECRET}, "the variable GH_ENTERPRISE_TOKEN"),
+        ("github", OWN, {"GH_ENTERPRISE_TOKEN": SECRET, "GH_HOST": "git.acme.org"}, "the variable GH_ENTERPRISE_TOKEN"),
+        ("github", OWN, {"GH_ENTERPRISE_TOKEN": SECRET}, ""),
+        ("github", OWN, {"GH_ENTERPRISE_TOKEN": SECRET, "GH_HOST": "git.other.org"}, ""),
         ("github", GITHUB, {"GH_ENTERPRISE_TOKEN": SECRET}, ""),
         ("github", "https://github.com.evil.example", {"GITHUB_TOKEN": SECRET}, ""),
-        ("github", "http://127.0.0.1:8080", {"GITHUB_TOKEN": SECRET}, "the variable GITHUB_TOKEN"),
+        ("github", HERE, {"GITHUB_TOKEN": SECRET, "GH_TOKEN": SECRET, "GH_ENTERPRISE_TOKEN": SECRET}, ""),
+        ("github", "http://localhost:8080", {"GITHUB_TOKEN": SECRET}, ""),
+        ("github", "http://[::1]:8080", {"GITHUB_TOKEN": SECRET}, ""),
+        ("github", HERE, {"GITHUB_TOKEN": SECRET, "GH_HOST": "127.0.0.1"}, "the variable GITHUB_TOKEN"),
+        ("github", HERE, {"GITHUB_TOKEN": SECRET, "GH_HOST": "127.0.0.1:8080"}, "the variable GITHUB_TOKEN"),
+        ("github", HERE, {"GITHUB_TOKEN": SECRET, "GH_HOST": "127.0.0.1:8081"}, ""),
+        ("github", OWN, {"GITHUB_TOKEN": SECRET, "GITHUB_SERVER_URL": f"{OWN}:443"}, "the variable GITHUB_TOKEN"),
+        ("github", HERE, {"GITHUB_TOKEN": SECRET, "GH_HOST": "[nonsense:x"}, ""),
+        # What is said to be for another host is not for the public one.
+        ("github", GITHUB, {"GITHUB_TOKEN": SECRET, "GITHUB_SERVER_URL": OWN}, ""),
+        ("github", GITHUB, {"GITHUB_TOKEN": SECRET, "GITHUB_SERVER_URL": GITHUB}, "the variable GITHUB_TOKEN"),
+        ("gitlab", "https://gitlab.com", {"GITLAB_TOKEN": SECRET, "CI_SERVER_URL": OWN}, ""),
+        ("gitlab", HERE, {"GITLAB_TOKEN": SECRET}, ""),
+        ("gitlab", HERE, {"GITLAB_TOKEN": SECRET, "CI_SERVER_URL": HERE}, "the variable GITLAB_TOKEN"),
+        ("gitea", HERE, {"GITEA_TOKEN": SECRET}, ""),
+        ("gitea", HERE, {"GITEA_TOKEN": SECRET, "GITEA_SERVER_URL": HERE}, "the variable GITEA_TOKEN"),
         ("github", GITHUB, {"GITLAB_TOKEN": SECRET, "GITEA_TOKEN": SECRET}, ""),
         ("gitlab", "https://gitlab.com", {"GITLAB_TOKEN": SECRET}, "the variable GITLAB_TOKEN"),
         ("gitlab", OWN + "/git", {"GITLAB_TOKEN": SECRET}, ""),
@@ -66,6 +83,29 @@ def test_a_variable_is_for_its_own_host(
 ) -> None:
     token = found(kind, web, tmp_path, environ)
     assert (token.source if token else "") == source
+
+
+def test_each_token_goes_to_its_own_host(tmp_path: Path) -> None:
+    environ = {"GITHUB_TOKEN": SECRET, "GH_ENTERPRISE_TOKEN": "another", "GH_HOST": "git.acme.org"}
+    assert found("github", GITHUB, tmp_path, environ) == Token(SECRET, "the variable GITHUB_TOKEN")
+    assert found("github", OWN, tmp_path, environ) == Token("another", "the variable GH_ENTERPRISE_TOKEN")
+    assert found("github", HERE, tmp_path, environ) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "variables"),
+    [
+        ("github", "gh", ("GITHUB_TOKEN", "GH_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")),
+        ("gitlab", "glab", ("GITLAB_TOKEN", "GITLAB_ACCESS_TOKEN", "OAUTH_TOKEN")),
+    ],
+)
+def test_a_program_does_not_print_the_environments_token_for_any_host(
+    kind: str, name: str, variables: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(tmp_path, name, "echo " + "".join(f"${each}" for each in variables))
+    for each in variables:
+        monkeypatch.setenv(each, SECRET)
+    assert found(kind, OWN, tmp_path) is None
 
 
 def test_the_hosts_own_program_is_asked(tmp_path: Path) -> None:

@@ -73,9 +73,6 @@ class GiteaHost(HostBase):
         found = as_document(self.http.get("/user", "the token's account", needs=NEEDS_USER))
         return HostAccount(exact(found, "login"), exact(found, "id"))
 
-    def commit_url(self, sha: str) -> str:
-        return f"{self.url}/commit/{sha}"
-
     def examine(self) -> Sequence[Finding]:
         return examined(self)
 

@@ -8,14 +8,17 @@ from urllib.parse import urlsplit
 from ....domain.hosts import HostFeature
 from ....domain.project import Host, Project
 from ....http_client import Credentials
+from ..addresses import PUBLIC
 from ..answers import AnswerStore
 from ..base import Place
 from ..tokens import StaticProof, find_token, host_setting
 from ..transport import Dialect, HostTransport, Proof
 from .app import AppProof
 
-PUBLIC = "https://github.com"
-SETTING = "set GITHUB_TOKEN, log in with `gh auth login`, or name a token_file: in git.host of podium.yaml"
+SETTING = (
+    "set GITHUB_TOKEN (for a host of your own GH_ENTERPRISE_TOKEN, and GH_HOST, which names it), log in with `gh auth"
+    " login`, or name a token_file: in git.host of podium.yaml"
+)
 _NO_APP = "GitHub accepts check runs from a GitHub App alone (git.host.app in podium.yaml), not from a person's token"
 
 
@@ -27,7 +30,7 @@ DIALECT = Dialect(
 def opened(project: Project, store: AnswerStore | None) -> tuple[Place, HostTransport, Mapping[HostFeature, str]]:
     """Returns where the repository is, what talks to the host, and what cannot be done there."""
     host = host_setting(project)
-    web = (host.url or PUBLIC).rstrip("/")
+    web = (host.url or PUBLIC["github"]).rstrip("/")
     api = api_url(web)
     proof: Proof = AppProof(host.app, api, project.home) if host.app is not None else _person(host, web, api, project)
     lacks = {} if host.app is not None else {HostFeature.CHECK_RUNS: _NO_APP}

@@ -56,9 +56,6 @@ class GitLabHost(GitLabCi):
         found = as_document(self.http.get("/user", "the token's account"))
         return HostAccount(exact(found, "username"), exact(found, "id"))
 
-    def commit_url(self, sha: str) -> str:
-        return f"{self.url}/-/commit/{sha}"
-
     def examine(self) -> Sequence[Finding]:
         return examined(self)
 

@@ -1,0 +1,81 @@
+"""Tests that take turns: of those that repeat one long story with other details, each run draws a few, with a new seed.
+
+`@pytest.mark.in_turn(2)` on a parametrised test, or `pytestmark` of a file, says how many of its tests one run takes.
+`PODIUM_TEST_SEED=…` repeats a draw, `PODIUM_TEST_TURNS=all` takes all of them, as `make soak` does, and so does a run in
+which somebody names a file or a test (`pytest tests/chaos/test_engine.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+from collections import defaultdict
+
+import pytest
+
+MARKER = "in_turn"
+SEED = "PODIUM_TEST_SEED"
+WHICH = "PODIUM_TEST_TURNS"
+
+
+def settle(config: pytest.Config) -> None:
+    """Draws the seed, unless a person or the session around this process has set it: each process draws the same tests."""
+    config.addinivalue_line("markers", f"{MARKER}(count): so many of these tests are drawn in one run")
+    os.environ.setdefault(SEED, str(secrets.randbelow(1_000_000)))
+    if any(".py" in str(argument) for argument in config.args):
+        os.environ.setdefault(WHICH, "all")
+
+
+def draw(items: list[pytest.Item], seed: str) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """Returns the tests whose turn it is, in their order, and the others."""
+    groups: dict[str, list[pytest.Item]] = defaultdict(list)
+    counts: dict[str, int] = {}
+    for item in items:
+        for node, marker in item.iter_markers_with_node(MARKER):
+            group = item.nodeid.partition("[")[0] if node is item else node.nodeid
+            groups[group].append(item)
+            counts[group] = marker.args[0]
+            break
+    left = {
+        item.nodeid
+        for group, members in groups.items()
+        for item in left_out(members, counts[group], random.Random(f"{seed} {group}"))
+    }
+    return [item for item in items if item.nodeid not in left], [item for item in items if item.nodeid in left]
+
+
+def left_out(members: list[pytest.Item], count: int, dice: random.Random) -> list[pytest.Item]:
+    ordered = sorted(members, key=lambda item: item.nodeid)
+    return dice.sample(ordered, max(0, len(ordered) - count))
+
+
+def choose(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves the tests whose turn it is."""
+    if os.environ.get(WHICH) == "all":
+        return
+    taken, left = draw(items, os.environ[SEED])
+    items[:] = taken
+    config.hook.pytest_deselected(items=left)
+    remember(config, len(left))
+
+
+def remember(config: pytest.Config, left: int) -> None:
+    """Keeps how many tests were left, in a process of xdist for the one that reports."""
+    config.stash[LEFT] = left
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[MARKER] = left
+
+
+LEFT = pytest.StashKey[int]()
+
+
+def told(config: pytest.Config) -> str:
+    """Returns one line on what was not drawn; empty if all tests were run."""
+    left = config.stash.get(LEFT, 0)
+    if not left:
+        return ""
+    seed = os.environ[SEED]
+    return (
+        f"{left} long tests were not drawn this time ({SEED}={seed} draws the same ones again, {WHICH}=all takes all)"
+    )
