@@ -100,7 +100,12 @@ def reported() -> WatchedTogether | None:
     """Returns what the agent of several projects reports; None if none is running."""
     with suppress(OSError, ValueError, TypeError, KeyError):
         body: dict[str, Any] = json.loads(place("now").read_text(encoding="utf-8"))
-        projects = tuple(WatchedProject(**{**each, "state": WatchState(each["state"])}) for each in body["projects"])
-        found = WatchedTogether(**{**body, "projects": projects})
+        body["projects"] = tuple(_project(each) for each in body["projects"])
+        found = WatchedTogether(**body)
         return found if alive(found.pid, found.started) else None
     return None
+
+
+def _project(written: dict[str, Any]) -> WatchedProject:
+    written["state"] = WatchState(written["state"])
+    return WatchedProject(**written)
