@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -42,7 +42,7 @@ def listed() -> tuple[Path, ...]:
 
 
 @contextmanager
-def editing() -> Iterator[None]:
+def editing() -> Generator[None]:
     """Keeps other commands from changing the list at the same time."""
     with _opened("lock") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -68,7 +68,7 @@ def forget(homes: Sequence[Path]) -> bool:
 
 
 @contextmanager
-def claimed() -> Iterator[bool]:
+def claimed() -> Generator[bool]:
     """Makes this process the one that watches the list, as long as it runs; tells whether it is."""
     with _opened("agent") as file:
         try:

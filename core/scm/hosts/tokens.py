@@ -14,7 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import field
@@ -95,7 +95,7 @@ def host_setting(project: Project) -> Host:
 
 
 @contextmanager
-def reading(environ: Mapping[str, str] | None) -> Iterator[None]:
+def reading(environ: Mapping[str, str] | None) -> Generator[None]:
     """Has `find_token` read these variables instead of this process's, and the programs that it asks too: those of a
     project that is one of several."""
     token = _environ.set(environ)
