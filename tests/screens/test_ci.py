@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from podium.core.cockpit.ci import Ci
 from podium.core.domain.hosts import CiJob, CiLog, CiRun, CiState, HostFeature
 from podium.core.errors import Unreachable
+from podium.core.triggers import projects
 from textual.pilot import Pilot
 
 from tests.tui.driving import drive, make_app, text, until
-from tests.tui.seed import SeededCockpit
-from tests.tui.seed_ci import REPO, FakeHost, seed_ci
+from tests.tui.seed import SeededCockpit, seed
+from tests.tui.seed_ci import REPO, RUNS, FakeHost, seed_ci
 
 from .test_pictures import SIZES, picture
 
@@ -187,3 +190,27 @@ def test_picture(snap_compare: Any, cockpit: SeededCockpit, host: FakeHost, size
 def test_picture_of_a_log(snap_compare: Any, cockpit: SeededCockpit, host: FakeHost) -> None:
     app = make_app(cockpit, screen="ci", interval=0)
     picture(snap_compare, app, SIZES["middle"], "enter", "j", "enter", shows="Log of unit")
+
+
+def test_the_inbox_of_several_projects(
+    cockpit: SeededCockpit, host: FakeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    other = seed(tmp_path / "trains")
+    theirs = seed_ci(other, FakeHost([replace(RUNS[0], id="900", name="nightly", state=CiState.FAILED)]))
+    with projects.editing():
+        projects.put([cockpit.home, other.home])
+    hosts = {cockpit.home: host, other.home: theirs}
+    monkeypatch.setattr(Ci, "_open", lambda _ci, project: hosts[project.home])
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: "nightly" in text(pilot.app), "what the other project's agent has seen")
+        lines = text(pilot.app).splitlines()
+        assert "CI of 2 projects" in lines[1] and "project" in lines[2] and "nightly" in lines[3]
+        await pilot.press("R")
+        await until(pilot, lambda: "podium ci rerun 900 --project" in text(pilot.app), "whose it is")
+        await pilot.press("tab", "enter")
+        await until(pilot, lambda: theirs.asked == [("rerun", "900", True)], "asked of its own host")
+        assert host.asked == [] and other.project.audit(limit=1)[0].action == "ci rerun"
+
+    drive(make_app(cockpit, screen="ci"), script)
