@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from podium.cli.main import main
 from podium.core.cockpit import Cockpit, several
 from podium.core.config.own import own_environment, own_variables
 from podium.core.domain.watching import WatchedProject, WatchedTogether, WatchState
@@ -218,3 +220,27 @@ def test_a_file_that_others_may_read_or_a_link_is_refused(tmp_path: Path) -> Non
     file.symlink_to(tmp_path / "real")
     with pytest.raises(UsageError, match="cannot be read"):
         own_variables(tmp_path)
+
+
+def test_from_a_shell(
+    make: Callable[[str, str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    flights, trains = make("flights", "trains"), make("trains", "flights")
+    give(flights, "FLIGHTS_TOKEN=f\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["watch", "--daemon", "flights", "trains"]) == 0
+    assert "variable TRAINS_TOKEN is not set" in capsys.readouterr().err
+    assert main(["watch", "--status", "-o", "json"]) == 3, (
+        "outside of a project it is about all, and one is not watched"
+    )
+    document = json.loads(capsys.readouterr().out)
+    assert document["projects"][0]["agent"]["alive"] and document["projects"][1]["agent"] is None
+    assert main(["watch", "--install", "--listen", "8140", "flights", "trains"]) == 2
+    assert main(["-C", "flights", "watch", "--status"]) == 0
+    printed = capsys.readouterr().out
+    assert "alive" in printed and "retrying" in printed and str(trains) in printed, "and what is beside it"
+    assert main(["watch", "--stop", "flights"]) == 0 and several.listed() == (trains,)
+    assert main(["watch", "--stop"]) == 0 and several.listed() == () and projects.reported() is None
