@@ -52,11 +52,11 @@ lint: setup
 types: setup
 	$(VENV)/bin/pyright --pythonpath $(PY)
 
-# The tests that kill at random, for as long as it takes, which need a Docker engine for half of them; all of the tests that take
-# turns; then an hour of pushes, traffic, kills and retention at once.
+# The tests that kill at random, for as long as it takes, which need a Docker engine for half of them, among them 200 pushes to a
+# Git host that fails; all of the tests that take turns; then an hour of pushes, traffic, kills and retention at once.
 soak: export PODIUM_TEST_TURNS = all
 soak: setup
-	PODIUM_CHAOS_ROUNDS=$${PODIUM_CHAOS_ROUNDS:-60} $(PY) -m pytest tests/chaos
+	PODIUM_CHAOS_ROUNDS=$${PODIUM_CHAOS_ROUNDS:-60} PODIUM_CHAOS_PUSHES=$${PODIUM_CHAOS_PUSHES:-200} $(PY) -m pytest tests/chaos
 	$(PY) -m pytest -m in_turn --ignore tests/chaos tests
 	$(PY) -m tests.soak --minutes $(MINUTES)
 

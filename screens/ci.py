@@ -8,7 +8,7 @@ from typing import Any
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from ..core.domain.hosts import CiInbox, CiLogFile, CiRow, CiState, HostLimits
+from ..core.domain.hosts import CiAttention, CiInbox, CiLogFile, CiRow, CiRun, CiState, HostLimits
 from ..core.domain.text import format as fmt
 from ..core.errors import PodiumError
 from ..tui import confirmations
@@ -33,6 +33,11 @@ def jobs_of(run: str, repo: str) -> Query:
     return Query(
         f"ci-jobs:{repo}:{run}", lambda cockpit: tuple(cockpit.ci.jobs(run, repo)), every=_JOBS_SECONDS, lane=SLOW
     )
+
+
+def run_of(run: str, repo: str) -> Query:
+    """Returns the query of a pipeline that another one started: the inbox does not list it."""
+    return Query(f"ci-run:{repo}:{run}", lambda cockpit: cockpit.ci.get(run, repo), every=_JOBS_SECONDS, lane=SLOW)
 
 
 def log_of(job: str, repo: str, every: float = _LOG_SECONDS) -> Query:
@@ -62,6 +67,8 @@ class CiScreen(PodiumScreen):
     def __init__(self) -> None:
         super().__init__()
         self._opened_run: CiRow | None = None
+        self._above: tuple[CiRow, ...] = ()
+        """The runs that were gone through to the one that is opened, the outermost first."""
         self._log_job: JobLine | None = None
         self._starting = False
 
@@ -90,6 +97,8 @@ class CiScreen(PodiumScreen):
         yield LIMITS
         if self._opened_run is not None:
             yield jobs_of(self._opened_run.run.id, self._opened_run.run.repo)
+            if self._above:
+                yield run_of(self._opened_run.run.id, self._opened_run.run.repo)
         if self._log_job is not None and self._opened_run is not None:
             yield log_of(self._log_job.job.id, self._opened_run.run.repo)
 
@@ -100,6 +109,8 @@ class CiScreen(PodiumScreen):
             return
         if not row.run.state.finished:
             self.podium.read([jobs_of(row.run.id, row.run.repo)])
+            if self._above:
+                self.podium.read([run_of(row.run.id, row.run.repo)])
         log = self._log
         if self._log_job is not None and log is not None and not log.complete:
             every = max(_LOG_SECONDS, log.retry_after)
@@ -125,7 +136,8 @@ class CiScreen(PodiumScreen):
         same = (
             row for row in inbox.rows if (row.host, row.run.repo, row.run.id) == (was.host, was.run.repo, was.run.id)
         )
-        return next(same, was)
+        asked: CiRow | None = self.store.value(f"ci-run:{was.run.repo}:{was.run.id}") if self._above else None
+        return next(same, asked or was)
 
     @property
     def row(self) -> CiRow | None:
@@ -194,7 +206,10 @@ class CiScreen(PodiumScreen):
         self.jobs.set_notice(*self.notice_for(snapshot, (("The host lists no job of it.", "muted"),)))
         self.jobs.set_rows(job_lines(snapshot.value or ()), int(self.podium.clock()))
         if not self.jobs.filter_text:
-            self.jobs.title(f"Jobs of {row.run.name} {row.run.id}: {row.run.state}", "enter shows a log; q closes")
+            back = f"q goes back to {self._above[-1].run.id}" if self._above else "q closes"
+            where = f" in {row.run.repo}" if self._above and row.run.repo != self._above[0].run.repo else ""
+            title = f"Jobs of {row.run.name} {row.run.id}{where}: {row.run.state}"
+            self.jobs.title(title, f"enter shows a log; {back}")
         self._show_log(row)
 
     def _show_log(self, row: CiRow) -> None:
@@ -242,12 +257,39 @@ class CiScreen(PodiumScreen):
     def do_open(self) -> None:
         pane = self.pane
         if pane is not None and pane.id == "inbox" and self.table.current is not None:
-            self._opened_run, self._log_job = self.table.current, None
-            self.podium.read(self.queries(), force=True)
-            self.update()
-            self.focus_pane(self.jobs)
+            self._open(self.table.current, ())
         elif pane is not None and pane.id == "jobs":
-            self.do_logs()
+            line = self.jobs.current
+            if line is not None and line.job.child is not None:
+                self._open_child(line.job.child)
+            else:
+                self.do_logs()
+
+    def _open(self, row: CiRow, above: tuple[CiRow, ...]) -> None:
+        self._opened_run, self._above, self._log_job = row, above, None
+        self.podium.read(self.queries(), force=True)
+        self.update()
+        self.focus_pane(self.jobs)
+
+    def _open_child(self, child: CiRun) -> None:
+        """Shows the jobs of a pipeline that a job of the opened one started."""
+        parent = self.opened
+        if parent is not None:
+            row = CiRow(parent.host, child, CiAttention.OVER if child.state.finished else CiAttention.RUNNING)
+            self._open(row, (*self._above, parent))
+
+    def _close_run(self) -> None:
+        """Goes back to the pipeline that started the opened one, if one did, else to the inbox."""
+        if self._above:
+            child, (*above, parent) = self._opened_run, self._above
+            self._open(parent, tuple(above))
+            line = next((each for each in self.jobs.rows if _started(each, child)), None)
+            if line is not None:
+                self.jobs.go_to((line.job.id, 0))
+            return
+        self._opened_run = self._log_job = None
+        self.update()
+        self.focus_pane(self.table)
 
     def do_logs(self) -> None:
         if self._opened_run is None:
@@ -257,20 +299,22 @@ class CiScreen(PodiumScreen):
         if line is None:
             self.podium.say("no job is under the cursor", "warn")
             return
+        if line.job.child is not None:
+            self.podium.say(f"{line.job.name} starts a pipeline and has no log: enter shows that one's jobs", "warn")
+            return
         self._log_job = line
         self.podium.read([log_of(line.job.id, self._opened_run.run.repo)], force=True)
         self.update()
         self.focus_pane(self.query_one("#log", LogView))
 
     def leave(self, *, quit_at_root: bool) -> None:
-        """Back goes from the log to the jobs, closes them, and only then goes to Overview."""
+        """Back goes from the log to the jobs, from those of a child pipeline to its parent's, closes them, and only
+        then goes to Overview."""
         pane = self.pane
         if pane is not None and pane.id == "log":
             self.focus_pane(self.jobs)
         elif self._opened_run is not None:
-            self._opened_run = self._log_job = None
-            self.update()
-            self.focus_pane(self.table)
+            self._close_run()
         elif pane is not None and pane.id != "inbox":
             self.focus_pane(self.table)
         else:
@@ -340,3 +384,8 @@ class CiScreen(PodiumScreen):
             self.podium.say(f"{words[0]}: no such workflow, or an input is not NAME=VALUE", "warn")
             return
         self.confirm(confirmations.ci_start(found, {name: value for name, _, value in pairs}))
+
+
+def _started(line: JobLine, child: CiRow | None) -> bool:
+    found = line.job.child
+    return found is not None and child is not None and (found.repo, found.id) == (child.run.repo, child.run.id)

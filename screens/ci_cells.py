@@ -43,7 +43,7 @@ def ci_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> tupl
         Column("what", lambda row: ((row.run.name, "text!"),), width=10, flex=1, sort=lambda row: row.run.name),
         Column("title", lambda row: ((row.run.title, ""),), width=10, flex=3),
         Column("branch", lambda row: ((row.run.branch, "muted"),), width=8, from_width=84, both_ends=True),
-        Column("commit", lambda row: ((row.run.sha[:7], "muted"),), width=7, from_width=70),
+        Column("commit", lambda row: ((row.run.sha[:7], "muted"),), width=7, from_width=84),
         Column("run", podium, width=6),
         Column("version", _versions, width=7),
         Column("serves", lambda row: ((served_words(row), "ok!"),), width=10, flex=1, from_width=76),

@@ -95,6 +95,11 @@ def run_commit(row: CommitRow, pipeline: str) -> Confirmation:
     )
 
 
+def _in_repo(row: CiRow) -> str:
+    """Returns the option that names the repository of a CI run, where that is not the project's own."""
+    return "" if row.host.endswith(f"/{row.run.repo}") else f" --repo {shlex.quote(row.run.repo)}"
+
+
 def ci_rerun(row: CiRow) -> Confirmation:
     run = row.run
     held = [
@@ -107,7 +112,7 @@ def ci_rerun(row: CiRow) -> Confirmation:
         "Do not",
         f"re-run CI run {run.id}",
         lambda cockpit, why: _asked(cockpit, lambda: cockpit.ci.rerun(run.id, why=why, repo=run.repo)),
-        f"podium ci rerun {run.id}",
+        f"podium ci rerun {run.id}{_in_repo(row)}",
         f"CI run {run.id} runs again",
     )
 
@@ -121,7 +126,7 @@ def ci_cancel(row: CiRow) -> Confirmation:
         "Let it run",
         f"cancel CI run {run.id}",
         lambda cockpit, why: _asked(cockpit, lambda: cockpit.ci.cancel(run.id, why=why, repo=run.repo)),
-        f"podium ci cancel {run.id}",
+        f"podium ci cancel {run.id}{_in_repo(row)}",
         f"CI run {run.id} was asked to stop",
     )
 
@@ -138,7 +143,7 @@ def ci_approve(row: CiRow, approval: CiApproval) -> Confirmation:
         "Do not",
         f"approve {name}",
         lambda cockpit, why: _asked(cockpit, lambda: cockpit.ci.approve(run.id, name, why=why, repo=run.repo)),
-        f"podium ci approve {run.id} {shlex.quote(name)}",
+        f"podium ci approve {run.id} {shlex.quote(name)}{_in_repo(row)}",
         f"CI run {run.id} goes on to {name}",
     )
 

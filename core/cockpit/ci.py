@@ -60,7 +60,7 @@ class Ci:
         if found is not None:
             return found
         host = self._host()
-        return self._row(host.name, host.ci_run(run, repo), (), time.time(), frozenset())
+        return self._with_lineage([self._row(host.name, host.ci_run(run, repo), (), time.time(), frozenset())])[0]
 
     def _rows(self, limit: int) -> list[CiRow]:
         seen = self._opened.journal.host_runs.newest(limit=limit)
@@ -97,12 +97,10 @@ class Ci:
         ]
 
     def _state(self) -> HostState | None:
-        states = self._opened.journal.host_runs.hosts()
         project = self._project()
         if project is None or project.git.host is None:
             return None
-        wanted = f"/{project.git.host.repo}"
-        return next((state for state in states if state.name.endswith(wanted)), None)
+        return self._opened.journal.host_runs.host(project.git.host.place)
 
     # Asking the host
 

@@ -11,23 +11,7 @@ from pathlib import Path
 
 from .frozen import Frozen
 from .runs import Run
-from .scm import CommitVersion
-
-
-class CiState(StrEnum):
-    """WAITING waits for a person's approval; QUEUED for a machine."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    WAITING = "waiting"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    SKIPPED = "skipped"
-
-    @property
-    def finished(self) -> bool:
-        return self in (CiState.SUCCEEDED, CiState.FAILED, CiState.CANCELLED, CiState.SKIPPED)
+from .scm import CiState, CommitVersion
 
 
 class StatusState(StrEnum):

@@ -1,15 +1,23 @@
-"""From a push to a host to a run: the three hosts, over HTTP, with tokens."""
+"""From a push to a host to a run, and back to the host: the three hosts, over HTTP, with tokens."""
 
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from podium.core.demo.forge import Forge
+from podium.core.domain.delivery import Deployment, DeploymentState, How
+from podium.core.domain.hosts import HostFeature, StatusState
+from podium.core.domain.outbox import MessageState
 from podium.core.domain.runs import Run, RunState
+from podium.core.domain.verdicts import CheckResult, GateReport, Verdict
 from podium.core.errors import Refused, Unreachable
+from podium.core.hosting.sender import Sender
+from podium.core.scm.hosts import GitHost
+from podium.core.scm.hosts.opening import open_host
 from podium.core.triggers.polling import Polling, look
 from podium.core.triggers.pushes import Pushes
 
@@ -28,7 +36,7 @@ pipelines:
     steps:
       show: {{run: "cat word.txt"}}
 """
-KINDS = ["github"]
+KINDS = ["github", "gitlab", "gitea"]
 
 
 class Hosted:
@@ -47,6 +55,7 @@ class Hosted:
         self.said: list[str] = []
         self.pushes = Pushes(self.lab.journal, self.said.append)
         self.polling = Polling(self.said.append)
+        self.sender = Sender()
 
     def push(self, word: str, branch: str = "main", repo: str = "acme/lab") -> str:
         return self.forge.commit(repo, word, {**self.files, "word.txt": word}, branch=branch)
@@ -61,14 +70,43 @@ class Hosted:
     def runs(self) -> list[Run]:
         return list(reversed(self.lab.journal.runs.page(limit=-1)))
 
+    def tell(self) -> None:
+        """Tells the host what there is to tell."""
+        self.sender(self.lab.project, self.lab.journal)
+        assert not self.lab.journal.outbox.list(MessageState.WAITING)
+        assert not self.lab.journal.outbox.list(MessageState.FAILED)
+
+    def judge(self, run: Run, verdict: Verdict) -> None:
+        """Has a gate found something in a run: a model would take too long to train."""
+        checks = (CheckResult("roc_auc", verdict, "what was found", 0.71, 0.70, -0.002, 0.02, rows=1000),)
+        self.lab.journal.gates.add(GateReport("quality", "lab", 2, 1, verdict, checks, time.time(), run.id))
+
+    def deploy(self, commit: str) -> Deployment:
+        return self.lab.journal.ledger.begin(
+            environment="production", how=How.PROMOTE, model="lab", to_version=2, from_version=1, who="mia", commit=commit
+        )  # fmt: skip
+
+    def close(self) -> None:
+        self.polling.close()
+        self.sender.close()
+        self.lab.close()
+
 
 @pytest.fixture(params=KINDS)
 def hosted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hosted]:
     with Forge(request.param, tmp_path / "forge") as forge:
         found = Hosted(request.param, tmp_path, forge)
         yield found
-        found.polling.close()
-        found.lab.close()
+        found.close()
+
+
+@pytest.fixture
+def client(hosted: Hosted) -> Iterator[GitHost]:
+    """The host as somebody else reads it."""
+    found = open_host(hosted.lab.project)
+    assert found is not None
+    yield found
+    found.close()
 
 
 def test_each_push_is_delivered_once_and_the_token_is_in_no_process_list(
@@ -118,7 +156,9 @@ def test_what_has_not_changed_is_asked_at_no_cost_and_trouble_is_told(
     before = len(hosted.forge.requests)
     ask()
     asked = list(hosted.forge.requests)[before:]
-    assert asked and {(each.server, each.status) for each in asked} == {("api", 304)}, asked
+    # Gitea answers no condition, and counts no questions: there the API is asked, and git is not.
+    status = 200 if hosted.kind == "gitea" else 304
+    assert asked and {(each.server, each.status) for each in asked} == {("api", status)}, asked
     hosted.forge.state.tokens.clear()
     ask()
     trouble = next(line for line in hosted.said if line.startswith("fetching: "))
@@ -140,3 +180,37 @@ def test_a_host_that_is_down_is_asked_again(hosted: Hosted) -> None:
         look(hosted.lab.project, hosted.lab.journal)
     hosted.drain()
     assert [run.commit for run in hosted.runs()] == [sha]
+
+
+def test_what_became_of_a_commit_is_told_back_once(hosted: Hosted, client: GitHost) -> None:
+    hosted.tell()
+    hosted.drain()
+    sha = hosted.push("theirs", "topic")
+    number = hosted.forge.open_pull_request("acme/lab", "topic").number
+    hosted.drain()
+    [run] = hosted.runs()
+    assert (run.commit, run.state) == (sha, RunState.SUCCEEDED)
+    for verdict in (Verdict.FAIL, Verdict.PASS):
+        hosted.judge(run, verdict)
+        hosted.tell()
+        (comment,) = client.comments(number)
+        assert f"### Podium: `main` {'✅' if verdict is Verdict.PASS else '❌'} {verdict}" in comment.body
+    (status,) = client.statuses(sha)
+    words = f"1 step succeeded · podium show {run.id}"
+    assert (status.context, status.state, status.description) == ("podium/main", StatusState.SUCCESS, words)
+
+
+def test_a_deployment_is_told_where_the_host_has_them(hosted: Hosted, client: GitHost) -> None:
+    hosted.tell()
+    deployments = [hosted.deploy(hosted.first)]
+    hosted.tell()
+    hosted.lab.journal.ledger.finish(deployments[0].id, DeploymentState.SUCCEEDED)
+    deployments.append(hosted.deploy(hosted.push("two")))
+    hosted.tell()
+    hosted.lab.journal.ledger.finish(deployments[1].id, DeploymentState.UNDONE)
+    hosted.tell()
+    if HostFeature.DEPLOYMENTS in client.missing:
+        assert hosted.kind == "gitea"
+        return
+    told = {each.sha: each.state for each in client.deployments("production")}
+    assert told == {deployments[0].commit: StatusState.SUCCESS, deployments[1].commit: StatusState.FAILURE}
