@@ -37,6 +37,11 @@ class Ci:
         self._lock = threading.Lock()
         self._logs: dict[tuple[str, str], JobLog] = {}
 
+    @property
+    def opened(self) -> OpenProject:
+        """Returns the project. Not for front ends."""
+        return self._opened
+
     @cached_property
     def _directory(self) -> Path:
         """Returns the directory of fetched logs, which goes with this object."""
@@ -69,9 +74,7 @@ class Ci:
             newest.setdefault((host, run.repo, run.name, run.branch), run.id)
         last = frozenset((host, repo, id) for (host, repo, _, _), id in newest.items())
         rows = [self._row(host, run, approvals, at, last) for host, run, approvals, at in seen]
-        rows = self._with_lineage(rows)
-        order = list(CiAttention)
-        return sorted(rows, key=lambda row: (order.index(row.attention), -(row.run.updated or row.run.created)))
+        return in_order(self._with_lineage(rows))
 
     def _row(
         self,
@@ -103,6 +106,11 @@ class Ci:
         return self._opened.journal.host_runs.host(project.git.host.place)
 
     # Asking the host
+
+    def asks_a_host(self) -> bool:
+        """Tells whether podium.yaml names a Git host."""
+        project = self._project()
+        return project is not None and project.git.host is not None
 
     def refresh(self) -> None:
         """Asks the host now, and stores its answer. Raises Unreachable if it does not answer."""
@@ -218,7 +226,7 @@ class Ci:
     def _open(self, project: Project) -> GitHost | None:
         from ..scm.hosts.opening import open_host
 
-        return open_host(project)
+        return open_host(project, environ=self._opened.environ)
 
     def close(self) -> None:
         """Closes this thread's client."""
@@ -231,6 +239,12 @@ class Ci:
             return self._opened.config
         except ConfigError:
             return None
+
+
+def in_order(rows: Sequence[CiRow]) -> list[CiRow]:
+    """Returns rows in the order of the inbox."""
+    order = list(CiAttention)
+    return sorted(rows, key=lambda row: (order.index(row.attention), -(row.run.updated or row.run.created)))
 
 
 class JobLog:
