@@ -26,7 +26,11 @@ def job_lines(jobs: Sequence[CiJob]) -> tuple[JobLine, ...]:
     return tuple(line for job in jobs for line in (JobLine(job), *(JobLine(job, step) for step in job.steps)))
 
 
-def ci_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> tuple[Column[CiRow], ...]:
+def ci_columns(
+    glyphs: Callable[[], Glyphs], clock: Callable[[], float], several: bool = False
+) -> tuple[Column[CiRow], ...]:
+    """Returns the columns of the inbox; with `several`, one of them names the project."""
+
     def state(row: CiRow) -> Cell:
         glyph, role = glyphs().state(row.run.state)
         mine = row.attention is CiAttention.WAITING
@@ -38,12 +42,21 @@ def ci_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> tupl
         glyph, role = glyphs().state(row.podium.state)
         return ((f"{glyph} {row.podium.id}", role),)
 
+    project: Column[CiRow] = Column(
+        "project",
+        lambda row: ((row.project, "accent"),),
+        width=9,
+        flex=1,
+        sort=lambda row: row.project,
+        both_ends=True,
+    )
     return (
         Column("state", state, width=11, sort=lambda row: row.run.state),
+        *((project,) if several else ()),
         Column("what", lambda row: ((row.run.name, "text!"),), width=10, flex=1, sort=lambda row: row.run.name),
         Column("title", lambda row: ((row.run.title, ""),), width=10, flex=3),
         Column("branch", lambda row: ((row.run.branch, "muted"),), width=8, from_width=84, both_ends=True),
-        Column("commit", lambda row: ((row.run.sha[:7], "muted"),), width=7, from_width=70),
+        Column("commit", lambda row: ((row.run.sha[:7], "muted"),), width=7, from_width=84),
         Column("run", podium, width=6),
         Column("version", _versions, width=7),
         Column("serves", lambda row: ((served_words(row), "ok!"),), width=10, flex=1, from_width=76),
@@ -74,7 +87,7 @@ def ci_text(row: CiRow) -> str:
     run = row.run
     versions = " ".join(f"v{each.version}" for each in row.versions)
     words = f"{run.id} {run.state} {row.attention} {run.name} {run.repo} {run.branch} {run.sha} {run.title} {run.actor}"
-    return f"{words} {versions} {served_words(row)}"
+    return f"{words} {row.project} {versions} {served_words(row)}"
 
 
 def job_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> tuple[Column[JobLine], ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..core.domain.scm import CommitRow, Diff, DiffKind, Ref, RefKind
+from ..core.domain.scm import CiLook, CommitRow, CommitVersion, Diff, DiffKind, Ref, RefKind
 from ..core.domain.text import format as fmt
 from ..tui.glyphs import Glyphs
 from ..tui.widgets.pane import Cell, Span
@@ -12,6 +12,8 @@ from ..tui.widgets.table import Column
 from ..tui.widgets.text_pane import Line
 from .cells import number_span
 
+# What the host said longer ago than that, of something that went on, is shown as what it was.
+STALE_SECONDS = 600.0
 _REF_ROLES = {RefKind.BRANCH: "ok", RefKind.TAG: "warn", RefKind.REMOTE: "muted"}
 _DIFF_ROLES = {
     DiffKind.NOTE: "muted",
@@ -37,7 +39,11 @@ def ref_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> tup
     )
 
 
-def commit_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> tuple[Column[CommitRow], ...]:
+def commit_columns(
+    glyphs: Callable[[], Glyphs], clock: Callable[[], float], ci: CiLook | None = None
+) -> tuple[Column[CommitRow], ...]:
+    """Returns the columns; those of the host's CI where there is a host."""
+
     def run(row: CommitRow) -> Cell:
         if row.run is None:
             return ""
@@ -52,13 +58,14 @@ def commit_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> 
         Column("commit", lambda row: ((row.commit.short, "accent"),), width=9),
         Column("subject", subject, width=16, flex=4),
         Column("run", run, width=6, sort=lambda row: -row.run.id if row.run else 0),
+        *(_ci_columns(glyphs, clock, ci) if ci is not None else ()),
         Column("version", _versions, width=8, sort=lambda row: -row.versions[0].version if row.versions else 0),
         Column("serves", _serves, width=14, flex=1, from_width=66),
         Column(
             "author",
             lambda row: ((row.commit.author, "muted"),),
             width=12,
-            from_width=84,
+            from_width=84 if ci is None else 92,  # where it serves is not cut for who made it
             sort=lambda row: row.commit.author.lower(),
         ),
         Column(
@@ -69,6 +76,44 @@ def commit_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> 
             sort=lambda row: -row.commit.at,
         ),
     )
+
+
+def _ci_columns(
+    glyphs: Callable[[], Glyphs], clock: Callable[[], float], look: CiLook
+) -> tuple[Column[CommitRow], ...]:
+    """Returns a mark, and a word beside it where there is room."""
+
+    def mark(row: CommitRow) -> Cell:
+        if row.ci is None:
+            return (("-", "faint"),)
+        glyph, role = glyphs().state(row.ci)
+        return ((glyph, "muted" if was(row, look, clock()) else role),)
+
+    def word(row: CommitRow) -> Cell:
+        if row.ci is None:
+            return (("not seen", "faint"),)
+        return ((f"was {row.ci}", "muted"),) if was(row, look, clock()) else ((row.ci, glyphs().state(row.ci)[1]),)
+
+    def order(row: CommitRow) -> str:
+        return row.ci or "~"
+
+    return Column("ci", mark, width=2, sort=order), Column("", word, width=13, from_width=110, sort=order)
+
+
+def was(row: CommitRow, look: CiLook, now: float) -> bool:
+    """Tells whether a CI state may be another one by now: it was not over, and nobody has heard of it for a while."""
+    return row.ci is not None and not row.ci.finished and (bool(look.error) or now - look.asked > STALE_SECONDS)
+
+
+def _ci_line(row: CommitRow, look: CiLook, glyphs: Glyphs, now: float) -> Line:
+    asked = f"the host was asked {fmt.ago(look.asked, now)}" if look.asked else f"{look.host} was not asked yet"
+    said = f"  {asked}{f': {look.error}' if look.error else ''}"
+    if row.ci is None:
+        return (("ci       ", "muted"), ("no CI run of it was seen", "faint"), (said, "muted"))
+    glyph, role = glyphs.state(row.ci)
+    old = was(row, look, now)
+    words = f"{glyph} {'was ' if old else ''}{row.ci}"
+    return (("ci       ", "muted"), (words, "muted" if old else role), (said, "muted"))
 
 
 def _versions(row: CommitRow) -> Cell:
@@ -97,10 +142,11 @@ def commit_text(row: CommitRow) -> str:
     names = " ".join(ref.name for ref in row.refs)
     run = f"run {row.run.id} {row.run.state} {row.run.title}" if row.run is not None else ""
     versions = " ".join(f"v{each.version}" for each in row.versions)
-    return f"{commit.sha} {names} {commit.subject} {commit.author} {run} {versions} {served_words(row)}"
+    ci = f"ci {row.ci}" if row.ci is not None else ""
+    return f"{commit.sha} {names} {commit.subject} {commit.author} {run} {ci} {versions} {served_words(row)}"
 
 
-def commit_lines(row: CommitRow, glyphs: Glyphs, now: float) -> list[Line]:
+def commit_lines(row: CommitRow, glyphs: Glyphs, now: float, ci: CiLook | None = None) -> list[Line]:
     """Returns what is known of a commit, without its diff."""
     commit = row.commit
     lines: list[Line] = [
@@ -117,18 +163,19 @@ def commit_lines(row: CommitRow, glyphs: Glyphs, now: float) -> list[Line]:
         glyph, role = glyphs.state(row.run.state)
         words = f"{glyph} {row.run.id} {row.run.title}: {row.run.state}"
         lines.append((("run      ", "muted"), (words, role), (f"  {row.run.message}", "muted")))
-    for version in row.versions:
-        serves = ", ".join(f"{each.environment} {each.share:.0%}" for each in version.served)
-        lines.append(
-            (
-                ("version  ", "muted"),
-                (f"v{version.version} ", "accent!"),
-                (" ".join(version.aliases), "ok"),
-                (f"  serves {serves}" if serves else "  serves nowhere", "ok!" if serves else "faint"),
-                (f"  quarantined: {version.quarantined}" if version.quarantined else "", "bad"),
-            )
-        )
-    return lines
+    lines += [_version_line(version) for version in row.versions]
+    return lines if ci is None else [*lines, _ci_line(row, ci, glyphs, now)]
+
+
+def _version_line(version: CommitVersion) -> Line:
+    serves = ", ".join(f"{each.environment} {each.share:.0%}" for each in version.served)
+    return (
+        ("version  ", "muted"),
+        (f"v{version.version} ", "accent!"),
+        (" ".join(version.aliases), "ok"),
+        (f"  serves {serves}" if serves else "  serves nowhere", "ok!" if serves else "faint"),
+        (f"  quarantined: {version.quarantined}" if version.quarantined else "", "bad"),
+    )
 
 
 def diff_lines(diff: Diff) -> list[Line]:

@@ -11,7 +11,7 @@ from textual.containers import Vertical
 
 from ..core.cockpit import Cockpit
 from ..core.domain.frozen import Frozen
-from ..core.domain.scm import CommitPage, CommitRow, Diff, Ref, RefKind
+from ..core.domain.scm import CiLook, CommitPage, CommitRow, Diff, Ref, RefKind
 from ..core.errors import PodiumError
 from ..tui import confirmations
 from ..tui.context import Context
@@ -71,6 +71,7 @@ class RepositoryScreen(PodiumScreen):
         self._shown: _Shown | None = None
         self._refs_version = 0
         self._to_run: CommitRow | None = None
+        self._ci: CiLook | None = None
 
     def body(self) -> ComposeResult:
         yield Table[Ref](
@@ -130,7 +131,10 @@ class RepositoryScreen(PodiumScreen):
         page: CommitPage | None = snapshot.value
         self.table.set_notice(*self.notice_for(snapshot, (("No commits.", "muted"),)))
         self.table.marks = self._marks
-        self.table.set_rows(page.rows if page is not None else (), (minute, self._marks))
+        if page is not None and page.ci != self._ci:
+            self._ci = page.ci
+            self.table.set_columns(commit_columns(lambda: self.glyphs, self.podium.clock, page.ci))
+        self.table.set_rows(page.rows if page is not None else (), (minute, self._marks, self._ci))
         if page is not None and not self.table.filter_text:
             number = f"newest {len(page.rows):,}" if page.more else f"{len(page.rows):,}"
             self.table.title(f"Commits of {self.listed}", number)
@@ -154,7 +158,7 @@ class RepositoryScreen(PodiumScreen):
             return
         self.detail.title(f"Commit {row.commit.short}" if row is not None else "Commit", "enter shows its diff")
         self.detail.set_notice(("What is known of a commit stands here.", "faint"))
-        self.detail.set_lines(commit_lines(row, self.glyphs, self.podium.clock()) if row is not None else ())
+        self.detail.set_lines(commit_lines(row, self.glyphs, self.podium.clock(), self._ci) if row is not None else ())
 
     # Actions
 

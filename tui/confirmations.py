@@ -16,6 +16,7 @@ from .context import Context
 
 if TYPE_CHECKING:
     from ..core.cockpit import Cockpit
+    from ..core.cockpit.ci import Ci
 
 
 class Confirmation(Frozen):
@@ -95,6 +96,11 @@ def run_commit(row: CommitRow, pipeline: str) -> Confirmation:
     )
 
 
+def _in_repo(row: CiRow) -> str:
+    """Returns the option that names the repository of a CI run, where that is not the project's own."""
+    return "" if row.host.endswith(f"/{row.run.repo}") else f" --repo {shlex.quote(row.run.repo)}"
+
+
 def ci_rerun(row: CiRow) -> Confirmation:
     run = row.run
     held = [
@@ -106,8 +112,8 @@ def ci_rerun(row: CiRow) -> Confirmation:
         "Run again",
         "Do not",
         f"re-run CI run {run.id}",
-        lambda cockpit, why: _asked(cockpit, lambda: cockpit.ci.rerun(run.id, why=why, repo=run.repo)),
-        f"podium ci rerun {run.id}",
+        lambda cockpit, why: _asked(cockpit, row.project, lambda ci: ci.rerun(run.id, why=why, repo=run.repo)),
+        f"podium ci rerun {run.id}{_in_repo(row)}{in_project(row)}",
         f"CI run {run.id} runs again",
     )
 
@@ -120,8 +126,8 @@ def ci_cancel(row: CiRow) -> Confirmation:
         "Cancel the CI run",
         "Let it run",
         f"cancel CI run {run.id}",
-        lambda cockpit, why: _asked(cockpit, lambda: cockpit.ci.cancel(run.id, why=why, repo=run.repo)),
-        f"podium ci cancel {run.id}",
+        lambda cockpit, why: _asked(cockpit, row.project, lambda ci: ci.cancel(run.id, why=why, repo=run.repo)),
+        f"podium ci cancel {run.id}{_in_repo(row)}{in_project(row)}",
         f"CI run {run.id} was asked to stop",
     )
 
@@ -137,28 +143,37 @@ def ci_approve(row: CiRow, approval: CiApproval) -> Confirmation:
         f"Approve {name}",
         "Do not",
         f"approve {name}",
-        lambda cockpit, why: _asked(cockpit, lambda: cockpit.ci.approve(run.id, name, why=why, repo=run.repo)),
-        f"podium ci approve {run.id} {shlex.quote(name)}",
+        lambda cockpit, why: _asked(cockpit, row.project, lambda ci: ci.approve(run.id, name, why=why, repo=run.repo)),
+        f"podium ci approve {run.id} {shlex.quote(name)}{_in_repo(row)}{in_project(row)}",
         f"CI run {run.id} goes on to {name}",
     )
 
 
-def ci_start(workflow: Workflow, inputs: Mapping[str, str]) -> Confirmation:
+def ci_start(workflow: Workflow, inputs: Mapping[str, str], project: str = "") -> Confirmation:
     flags = "".join(f" -p {shlex.quote(f'{name}={value}')}" for name, value in inputs.items())
     return Confirmation(
         f"Start the workflow {workflow.name}?",
-        ("At the branch that releases come from.", *(f"{name} = {value}" for name, value in inputs.items())),
+        (
+            f"At the branch that releases come from{f', in {project}' if project else ''}.",
+            *(f"{name} = {value}" for name, value in inputs.items()),
+        ),
         "Start it",
         "Do not",
         f"start {workflow.name}",
-        lambda cockpit, why: _asked(cockpit, lambda: cockpit.ci.start(workflow.id, inputs=inputs, why=why)),
-        f"podium ci start {shlex.quote(workflow.name)}{flags}",
+        lambda cockpit, why: _asked(cockpit, project, lambda ci: ci.start(workflow.id, inputs=inputs, why=why)),
+        f"podium ci start {shlex.quote(workflow.name)}{flags}{f' --project {shlex.quote(project)}' if project else ''}",
         f"{workflow.name} was started",
     )
 
 
-def _asked(cockpit: Cockpit, act: Callable[[], object]) -> None:
+def _asked(cockpit: Cockpit, project: str, act: Callable[[Ci], object]) -> None:
     """Asks the host for something, and then how things stand; that may fail, for the agent asks again."""
-    act()
+    ci = cockpit.inbox.of(project)
+    act(ci)
     with suppress(PodiumError):
-        cockpit.ci.refresh()
+        ci.refresh()
+
+
+def in_project(row: CiRow) -> str:
+    """Returns the words of a command that name the project of a CI run; none where there is one project."""
+    return f" --project {shlex.quote(row.project)}" if row.project else ""

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ...core.cockpit import Cockpit
+from ...core.cockpit import Cockpit, find_project, several
 from ...core.domain.text import clean
 from ...core.domain.text.format import ago, local, moment, until
-from ...core.domain.watching import AgentStatus, ScheduleStatus, Service
+from ...core.domain.watching import AgentStatus, ScheduleStatus
 from ...core.errors import UsageError
+from .. import session
 from ..options import Output
 from ..text import diagnostics, output, shapes
 from ..text.output import Column, Format
+from . import together
 
 
 def watch(
-    cockpit: Cockpit,
+    directories: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[DIR]...",
+            help="The projects. Default: this one. Several are watched together, each by an agent of its own below one"
+            " process.",
+            show_default=False,
+        ),
+    ] = None,
     daemon: Annotated[
         bool, typer.Option("--daemon", help="Start it in the background, and return when it is running.")
     ] = False,
@@ -42,22 +54,73 @@ def watch(
     output_format: Output = Format.TABLE,
 ) -> int:
     """Run the agent, one per project: it starts runs for pushes and schedules, heals deployed environments and measures
-    them.
+    them. With several directories, one process watches them all.
 
     \b
     Example:
       podium watch --daemon
       podium watch --status -o json
       podium watch --install --listen 8140
+      podium watch --daemon flights trains
     """
     if daemon + stop + status + install + uninstall > 1:
         raise UsageError("--daemon, --stop, --status, --install and --uninstall exclude each other")
     if listen and (stop or status or uninstall):
         raise UsageError("--listen is for an agent that is being started")
-    if install or uninstall:
-        return _service(cockpit.agent.install(listen=listen) if install else cockpit.agent.uninstall(), output_format)
+    homes = _several(directories or (), stop or status)
+    if not homes:
+        cockpit = session.opened()
+        try:
+            return _one(cockpit, (daemon, stop, status, install, uninstall), listen, output_format)
+        finally:
+            cockpit.close()
     if status:
-        return _status(cockpit.agent.status(), output_format)
+        return together.status(homes, output_format)
+    if stop:
+        return together.stop(homes)
+    if install and listen:
+        raise UsageError(
+            "--install of several has no one port for their webhooks",
+            hint="`podium watch --install --listen PORT` in each, with a port of its own",
+        )
+    if install or uninstall:
+        done = several.install(homes) if install else several.uninstall(homes)
+        return together.services(done, output_format)
+    if daemon:
+        return together.start(homes, listen, output_format)
+    several.run(homes, listen=listen)
+    return diagnostics.DONE
+
+
+def _several(directories: Sequence[Path], any_: bool) -> Sequence[Path]:
+    """Returns the projects of the call if they are several; none if it is about one. With `any_`, a call outside of a
+    project is about those that are watched together."""
+    known = several.listed()
+    here = session.start()
+    homes = several.resolved(directories, here)
+    if len(homes) > 1 or (homes and homes[0] in known and not homes[0].is_dir()):
+        return homes
+    if homes:
+        session.directory.set(homes[0])
+        return ()
+    if any_ and known:
+        try:
+            find_project(here)
+        except UsageError:
+            return known
+    return ()
+
+
+def _one(cockpit: Cockpit, chosen: tuple[bool, ...], listen: str, output_format: Format) -> int:
+    daemon, stop, status, install, uninstall = chosen
+    if install or uninstall:
+        done = cockpit.agent.install(listen=listen) if install else cockpit.agent.uninstall()
+        return together.services((done,), output_format)
+    if status:
+        code = _status(cockpit.agent.status(), output_format)
+        if output_format is Format.TABLE and cockpit.home in several.listed():
+            together.beside(cockpit.home)
+        return code
     if stop:
         stopped = cockpit.agent.stop()
         diagnostics.note(
@@ -71,16 +134,6 @@ def watch(
             output.document(shapes.agent(started))
         return diagnostics.DONE
     cockpit.agent.run(listen=listen)
-    return diagnostics.DONE
-
-
-def _service(service: Service, output_format: Format) -> int:
-    if output_format is Format.JSON:
-        output.document(shapes.service(service))
-    for line in service.did:
-        diagnostics.note(clean(line), style="green")
-    for line in service.next:
-        diagnostics.hint(clean(line))
     return diagnostics.DONE
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,9 @@ from ..session import command
 from ..text import diagnostics, output, shapes
 from ..text.output import Column, Format
 from .ci_run import ci_run
+
+if TYPE_CHECKING:
+    from ...core.cockpit.ci import Ci
 
 # Without an agent nobody has asked the host for a while: then a command does, if it is asked for what is there.
 _STALE_SECONDS = 120.0
@@ -40,6 +43,7 @@ _RUNS = (
     Column("CHANGED"),
     Column("TITLE", flexible=True),
 )
+_PROJECT = Column("PROJECT")
 _JOBS = (
     Column("JOB", right=True),
     Column("STATE", states=True),
@@ -56,6 +60,15 @@ Repo = Annotated[
         "--repo", metavar="OWNER/NAME", help="The repository, for a child pipeline in another one.", show_default=False
     ),
 ]
+InProject = Annotated[
+    str,
+    typer.Option(
+        "--project",
+        metavar="NAME",
+        help="Of several that are watched together: the one whose run it is. Default: this one.",
+        show_default=False,
+    ),
+]
 
 
 def ls(
@@ -67,9 +80,14 @@ def ls(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Ask the host first, even if that was done lately.")
     ] = False,
+    project: Annotated[
+        str,
+        typer.Option("--project", metavar="NAME", help="Of several: this one's runs only.", show_default=False),
+    ] = "",
     output_format: Output = Format.TABLE,
 ) -> int:
-    """List CI runs: those that failed, that wait for you, that run, then the rest; each the newest first.
+    """List CI runs: those that failed, that wait for you, that run, then the rest; each the newest first. Those of all
+    projects that one agent watches together with this one.
 
     \b
     Example:
@@ -77,27 +95,36 @@ def ls(
     """
     flags = ((failed, CiAttention.FAILED), (waiting, CiAttention.WAITING), (running, CiAttention.RUNNING))
     wanted = {attention for flag, attention in flags if flag}
-    inbox = _inbox(cockpit, wanted, refresh)
+    inbox = _inbox(cockpit, wanted, refresh, project)
     rows = inbox.rows[:limit]
-    output.rows(output_format, _RUNS, [_row(row) for row in rows], map(shapes.ci_run, rows))
+    several = len(inbox.projects) > 1
+    columns = (_PROJECT, *_RUNS) if several else _RUNS
+    cells = [((row.project,) if several else ()) + _row(row) for row in rows]
+    output.rows(output_format, columns, cells, map(shapes.ci_run, rows))
+    for each in inbox.projects:
+        if each.missing:
+            diagnostics.note(clean(f"{each.label} is left out: {each.missing}"), style="yellow")
     if not rows:
         diagnostics.note("no CI run needs that" if wanted else "no CI runs", style="dim")
     return diagnostics.DONE
 
 
-def _inbox(cockpit: Cockpit, wanted: set[CiAttention], refresh: bool) -> CiInbox:
-    inbox = cockpit.ci.inbox(attention=wanted)
+def _inbox(cockpit: Cockpit, wanted: set[CiAttention], refresh: bool, project: str = "") -> CiInbox:
+    inbox = cockpit.inbox.read(attention=wanted, project=project)
+    if inbox.projects:
+        failed = cockpit.inbox.refresh(before=0.0 if refresh else time.time() - _STALE_SECONDS)
+        left_out = {each.label for each in inbox.projects if each.missing}
+        for label, error in ((label, error) for label, error in failed if label not in left_out):
+            diagnostics.note(clean(f"{label}: {error.message}; as it was last seen"), style="yellow")
+        return cockpit.inbox.read(attention=wanted, project=project)
     asked = inbox.host.asked if inbox.host is not None else 0.0
     if not refresh and time.time() - asked < _STALE_SECONDS:
         return inbox
-    try:
-        cockpit.ci.refresh()
-    except PodiumError as error:
-        if inbox.host is None or refresh:
-            raise
-        diagnostics.note(f"{clean(error.message)}; as it was {ago(asked)}", style="yellow")
-        return inbox
-    return cockpit.ci.inbox(attention=wanted)
+    if refresh:
+        cockpit.inbox.refresh()
+    else:
+        _refresh(cockpit.inbox.of(project), inbox)
+    return cockpit.inbox.read(attention=wanted, project=project)
 
 
 def _row(row: CiRow) -> tuple[str, ...]:
@@ -120,15 +147,22 @@ def _row(row: CiRow) -> tuple[str, ...]:
     )
 
 
-def show(cockpit: Cockpit, run: CiRunName = "last", repo: Repo = "", output_format: Output = Format.TABLE) -> int:
+def show(
+    cockpit: Cockpit,
+    run: CiRunName = "last",
+    repo: Repo = "",
+    project: InProject = "",
+    output_format: Output = Format.TABLE,
+) -> int:
     """Show one CI run, its jobs and what it waits for. Asks the host.
 
     \b
     Example:
       podium ci show 4711
     """
-    row = _found(cockpit, run, repo)
-    jobs = cockpit.ci.jobs(row.run.id, row.run.repo)
+    ci = cockpit.inbox.of(project)
+    row = _found(ci, run, repo)
+    jobs = ci.jobs(row.run.id, row.run.repo)
     if output_format is Format.JSON:
         output.document({**shapes.ci_run(row), "jobs": [shapes.ci_job(job) for job in jobs]})
         return diagnostics.DONE
@@ -172,6 +206,7 @@ def logs(
     ] = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Print new lines until the job has ended.")] = False,
     repo: Repo = "",
+    project: InProject = "",
 ) -> int:
     """Print the logs of a CI run's jobs. GitLab's are there while a job runs, GitHub's after it; it says so.
 
@@ -180,12 +215,13 @@ def logs(
       podium ci logs last
       podium ci logs 4711 test -f
     """
-    row = _found(cockpit, run, repo)
-    chosen = _chosen(cockpit.ci.jobs(row.run.id, row.run.repo), job, row.run.id)
+    ci = cockpit.inbox.of(project)
+    row = _found(ci, run, repo)
+    chosen = _chosen(ci.jobs(row.run.id, row.run.repo), job, row.run.id)
     for each in chosen:
         if len(chosen) > 1:
             diagnostics.note(f"{clean(each.name)}: {each.state.value}", style="bold")
-        _print_log(cockpit, each, row.run.repo, follow)
+        _print_log(ci, each, row.run.repo, follow)
     return diagnostics.DONE
 
 
@@ -200,11 +236,11 @@ def _chosen(jobs: Sequence[CiJob], job: str | None, run: str) -> list[CiJob]:
     return found
 
 
-def _print_log(cockpit: Cockpit, job: CiJob, repo: str, follow: bool) -> None:
+def _print_log(ci: Ci, job: CiJob, repo: str, follow: bool) -> None:
     """Prints a job's log from its beginning; with `follow` until nothing more will come."""
     offset, rest, said = 0, "", ""
     while True:
-        piece = cockpit.ci.log(job.id, offset=offset, repo=repo)
+        piece = ci.log(job.id, offset=offset, repo=repo)
         *lines, rest = (rest + piece.text).split("\n")
         for line in lines:
             output.line(clean(line))
@@ -228,6 +264,7 @@ def rerun(
     all_: Annotated[bool, typer.Option("--all", help="Run every job again, not only what failed.")] = False,
     why: Why = "",
     repo: Repo = "",
+    project: InProject = "",
 ) -> int:
     """Run what failed in a CI run again.
 
@@ -235,21 +272,23 @@ def rerun(
     Example:
       podium ci rerun last --why "the runner was full"
     """
-    number, where = _named(cockpit, run, repo)
-    cockpit.ci.rerun(number, failed=not all_, why=why, repo=where)
+    ci = cockpit.inbox.of(project)
+    number, where = _named(ci, run, repo)
+    ci.rerun(number, failed=not all_, why=why, repo=where)
     diagnostics.note(f"CI run {clean(number)} runs again", style="green")
     return diagnostics.DONE
 
 
-def cancel(cockpit: Cockpit, run: CiRunName, why: Why = "", repo: Repo = "") -> int:
+def cancel(cockpit: Cockpit, run: CiRunName, why: Why = "", repo: Repo = "", project: InProject = "") -> int:
     """Cancel a CI run.
 
     \b
     Example:
       podium ci cancel 4711 --why "superseded"
     """
-    number, where = _named(cockpit, run, repo)
-    cockpit.ci.cancel(number, why=why, repo=where)
+    ci = cockpit.inbox.of(project)
+    number, where = _named(ci, run, repo)
+    ci.cancel(number, why=why, repo=where)
     diagnostics.note(f"CI run {clean(number)} was asked to stop")
     return diagnostics.DONE
 
@@ -263,6 +302,7 @@ def approve(
     ] = "",
     why: Why = "",
     repo: Repo = "",
+    project: InProject = "",
 ) -> int:
     """Let a CI run go on to an environment that it waits for, as the account of the token.
 
@@ -270,8 +310,9 @@ def approve(
     Example:
       podium ci approve 4711 production --why "checked by hand"
     """
-    number, where = _named(cockpit, run, repo)
-    done = cockpit.ci.approve(number, environment, why=why, repo=where)
+    ci = cockpit.inbox.of(project)
+    number, where = _named(ci, run, repo)
+    done = ci.approve(number, environment, why=why, repo=where)
     diagnostics.note(f"CI run {clean(number)} goes on to {clean(done.environment)}", style="green")
     return diagnostics.DONE
 
@@ -290,6 +331,7 @@ def start(
         list[str] | None, typer.Option("--input", "-p", metavar="NAME=VALUE", help="An input; may be repeated.")
     ] = None,
     why: Why = "",
+    project: InProject = "",
     output_format: Output = Format.TABLE,
 ) -> int:
     """Start a workflow of the host, or list those that can be started.
@@ -299,7 +341,8 @@ def start(
       podium ci start
       podium ci start nightly.yml --ref main -p rounds=60
     """
-    known = cockpit.ci.workflows()
+    ci = cockpit.inbox.of(project)
+    known = ci.workflows()
     if not workflow:
         cells = [(each.id, each.name, each.path, " ".join(each.inputs)) for each in known]
         columns = (Column("ID", right=True), Column("NAME"), Column("FILE"), Column("INPUTS", flexible=True))
@@ -316,24 +359,37 @@ def start(
     )
     if named is None:
         raise NotFound(f"there is no workflow {workflow!r}", hint="`podium ci start` lists those that can be started")
-    cockpit.ci.start(named.id, ref, given, why=why)
+    ci.start(named.id, ref, given, why=why)
     diagnostics.note(f"{clean(named.name)} was started; `podium ci ls --running` shows it", style="green")
     return diagnostics.DONE
 
 
-def _named(cockpit: Cockpit, run: str, repo: str) -> tuple[str, str]:
+def _named(ci: Ci, run: str, repo: str) -> tuple[str, str]:
     """Returns the number of a CI run and its repository."""
-    row = _found(cockpit, run, repo)
+    row = _found(ci, run, repo)
     return row.run.id, repo or row.run.repo
 
 
-def _found(cockpit: Cockpit, run: str, repo: str) -> CiRow:
+def _found(ci: Ci, run: str, repo: str) -> CiRow:
     if run not in ("last", "latest"):
-        return cockpit.ci.get(run.removeprefix("#"), repo)
-    rows = _inbox(cockpit, set(), False).rows
-    if not rows:
+        return ci.get(run.removeprefix("#"), repo)
+    inbox = ci.inbox()
+    if inbox.host is None or time.time() - inbox.host.asked > _STALE_SECONDS:
+        _refresh(ci, inbox)
+        inbox = ci.inbox()
+    if not inbox.rows:
         raise NotFound("there are no CI runs")
-    return max(rows, key=lambda row: row.run.created)
+    return max(inbox.rows, key=lambda row: row.run.created)
+
+
+def _refresh(ci: Ci, inbox: CiInbox) -> None:
+    """Asks the host; one that was asked before may not answer now."""
+    try:
+        ci.refresh()
+    except PodiumError as error:
+        if inbox.host is None:
+            raise
+        diagnostics.note(f"{clean(error.message)}; as it was {ago(inbox.host.asked)}", style="yellow")
 
 
 for _name, _function in (

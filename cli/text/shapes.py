@@ -37,6 +37,8 @@ if TYPE_CHECKING:
         Restored,
         ScheduleStatus,
         Service,
+        WatchedProject,
+        WatchedTogether,
     )
     from ...core.errors import Problem
 
@@ -446,6 +448,29 @@ def agent(status: AgentStatus) -> dict[str, Any]:
     }
 
 
+def together(found: WatchedTogether, agents: Mapping[str, AgentStatus | None]) -> dict[str, Any]:
+    return {
+        "pid": found.pid,
+        "started": moment(found.started),
+        "who": found.who,
+        "listen": found.listen,
+        "projects": [watched_project(each, agents.get(each.home)) for each in found.projects],
+    }
+
+
+def watched_project(project: WatchedProject, status: AgentStatus | None) -> dict[str, Any]:
+    return {
+        "home": project.home,
+        "state": project.state.value,
+        "words": project.words,
+        "pid": project.pid,
+        "starts": project.starts,
+        "since": moment(project.since),
+        "retry": moment(project.retry),
+        "agent": agent(status) if status is not None else None,
+    }
+
+
 def finding(finding: Finding) -> dict[str, Any]:
     return {
         "health": finding.health.value,
@@ -494,6 +519,7 @@ def problem(problem: Problem) -> dict[str, Any]:
 def ci_run(row: CiRow) -> dict[str, Any]:
     run = row.run
     return {
+        "project": row.project,
         "host": row.host,
         "repo": run.repo,
         "id": run.id,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .ci import Ci
     from .containers import Containers
     from .environments import Environments
+    from .inbox import Inbox
     from .models import Models
     from .project import ProjectFiles
     from .repository import ProjectRepository
@@ -120,6 +121,8 @@ class Cockpit:
         """Closes this thread's connections; those of other threads end with their threads."""
         if "ci" in self.__dict__:
             self.ci.close()
+        if "inbox" in self.__dict__:
+            self.inbox.close()
         self._opened.close()
 
     def changed(self) -> int:
@@ -156,6 +159,13 @@ class Cockpit:
         from .ci import Ci
 
         return Ci(self._opened)
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        """Returns the namespace of the CI runs of all projects that one agent watches together with this one."""
+        from .inbox import Inbox
+
+        return Inbox(self._opened, self.ci)
 
     @cached_property
     def models(self) -> Models:

@@ -48,11 +48,14 @@ class Agent:
         return start(self._opened.config, self._opened.journal, listen)
 
     def stop(self) -> bool:
-        """Stops the agent; returns whether there was one. It needs no podium.yaml that can be used."""
+        """Stops the agent; returns whether there was one. The agent of several that watches the project watches it no
+        longer, and goes on with the others. It needs no podium.yaml that can be used."""
         from ..triggers.daemon import stop
+        from ..triggers.several import leave
 
         self._opened.require_own()
-        return stop(self._opened.journal)
+        left = leave((self._opened.home,))
+        return stop(self._opened.journal) or bool(left)
 
     def install(self, *, listen: str = "") -> Service:
         """Has systemd start the agent at boot; `listen` is where it receives webhooks. Raises Unreachable where there

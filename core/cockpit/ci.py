@@ -37,6 +37,11 @@ class Ci:
         self._lock = threading.Lock()
         self._logs: dict[tuple[str, str], JobLog] = {}
 
+    @property
+    def opened(self) -> OpenProject:
+        """Returns the project. Not for front ends."""
+        return self._opened
+
     @cached_property
     def _directory(self) -> Path:
         """Returns the directory of fetched logs, which goes with this object."""
@@ -60,7 +65,7 @@ class Ci:
         if found is not None:
             return found
         host = self._host()
-        return self._row(host.name, host.ci_run(run, repo), (), time.time(), frozenset())
+        return self._with_lineage([self._row(host.name, host.ci_run(run, repo), (), time.time(), frozenset())])[0]
 
     def _rows(self, limit: int) -> list[CiRow]:
         seen = self._opened.journal.host_runs.newest(limit=limit)
@@ -69,9 +74,7 @@ class Ci:
             newest.setdefault((host, run.repo, run.name, run.branch), run.id)
         last = frozenset((host, repo, id) for (host, repo, _, _), id in newest.items())
         rows = [self._row(host, run, approvals, at, last) for host, run, approvals, at in seen]
-        rows = self._with_lineage(rows)
-        order = list(CiAttention)
-        return sorted(rows, key=lambda row: (order.index(row.attention), -(row.run.updated or row.run.created)))
+        return in_order(self._with_lineage(rows))
 
     def _row(
         self,
@@ -97,14 +100,17 @@ class Ci:
         ]
 
     def _state(self) -> HostState | None:
-        states = self._opened.journal.host_runs.hosts()
         project = self._project()
         if project is None or project.git.host is None:
             return None
-        wanted = f"/{project.git.host.repo}"
-        return next((state for state in states if state.name.endswith(wanted)), None)
+        return self._opened.journal.host_runs.host(project.git.host.place)
 
     # Asking the host
+
+    def asks_a_host(self) -> bool:
+        """Tells whether podium.yaml names a Git host."""
+        project = self._project()
+        return project is not None and project.git.host is not None
 
     def refresh(self) -> None:
         """Asks the host now, and stores its answer. Raises Unreachable if it does not answer."""
@@ -220,7 +226,7 @@ class Ci:
     def _open(self, project: Project) -> GitHost | None:
         from ..scm.hosts.opening import open_host
 
-        return open_host(project)
+        return open_host(project, environ=self._opened.environ)
 
     def close(self) -> None:
         """Closes this thread's client."""
@@ -233,6 +239,12 @@ class Ci:
             return self._opened.config
         except ConfigError:
             return None
+
+
+def in_order(rows: Sequence[CiRow]) -> list[CiRow]:
+    """Returns rows in the order of the inbox."""
+    order = list(CiAttention)
+    return sorted(rows, key=lambda row: (order.index(row.attention), -(row.run.updated or row.run.created)))
 
 
 class JobLog:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +25,10 @@ def quiet(_: str) -> None:
 class OpenProject:
     """The directory, the configuration (read again when it changes) and a journal connection for each thread."""
 
-    def __init__(self, home: Path, say: Say = quiet) -> None:
+    def __init__(self, home: Path, say: Say = quiet, environ: Mapping[str, str] | None = None) -> None:
+        """`environ` has the variables that podium.yaml and tokens are read from (default: this process's)."""
         self.home = home.resolve()
+        self.environ = environ
         self._local = threading.local()
         self._say = say
         self._settling = threading.Lock()
@@ -40,7 +42,7 @@ class OpenProject:
             if self._latest is None:
                 from ..config.latest import Latest
 
-                self._latest = Latest(self.home)
+                self._latest = Latest(self.home, self.environ)
             return self._latest
 
     @property

@@ -1,5 +1,5 @@
 """`cockpit.repository`: the Git repository of the project, and what Podium did with each commit. It asks the local Git
-alone; a Git host is needed for nothing here."""
+alone; what the Git host's CI says of a commit is what the agent has seen of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..domain.scm import CommitPage, CommitRow, Ref
+from ..domain.scm import CiLook, CommitPage, CommitRow, Ref
 from ..errors import ConfigError, NotFound, Refused
 from .opened import OpenProject
 
@@ -46,11 +46,12 @@ class ProjectRepository:
         repository = self._open()
         tip = repository.resolve(of).sha
         found = self._newest(repository, tip, limit + 1)
-        return CommitPage(of, tuple(self._rows(found[:limit])), len(found) > limit)
+        look = self._look()
+        return CommitPage(of, tuple(self._rows(found[:limit], look)), len(found) > limit, look)
 
     def commit(self, rev: str) -> CommitRow:
         """Returns one commit, with what Podium did with it. Raises NotFound if there is none."""
-        return self._rows([self._open().resolve(rev)])[0]
+        return self._rows([self._open().resolve(rev)], self._look())[0]
 
     def diff(self, rev: str, *, since: str = "") -> Diff:
         """Returns what a commit changed of its first parent; with `since` what differs from that commit to this one.
@@ -89,7 +90,7 @@ class ProjectRepository:
                 self._commits = known
         return known[2][:limit]
 
-    def _rows(self, commits: Sequence[Commit]) -> list[CommitRow]:
+    def _rows(self, commits: Sequence[Commit], look: CiLook | None) -> list[CommitRow]:
         from ..lineage import made_from
 
         journal = self._opened.journal
@@ -99,12 +100,26 @@ class ProjectRepository:
             names.setdefault(ref.sha, []).append(ref)
         runs = journal.runs.newest_at(shas)
         versions = made_from(journal, self._project(), shas)
+        # What another host said before the project moved says nothing of this one.
+        states = journal.host_runs.states(shas, look.host) if look is not None else {}
         return [
             CommitRow(
-                commit, tuple(names.get(commit.sha, ())), runs.get(commit.sha), tuple(versions.get(commit.sha, ()))
+                commit,
+                tuple(names.get(commit.sha, ())),
+                runs.get(commit.sha),
+                tuple(versions.get(commit.sha, ())),
+                states.get(commit.sha),
             )
             for commit in commits
         ]
+
+    def _look(self) -> CiLook | None:
+        project = self._project()
+        host = project.git.host if project is not None else None
+        if host is None:
+            return None
+        known = self._opened.journal.host_runs.host(host.place)
+        return CiLook(host.place) if known is None else CiLook(known.name, known.asked, known.error)
 
     def _project(self) -> Project | None:
         """Returns podium.yaml's content; None while it cannot be used and never could."""

@@ -11,6 +11,7 @@ import hashlib
 import os
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,8 +41,10 @@ class _Content(Frozen):
 class Latest:
     """May be used from several threads. `generation` grows whenever the content or what is wrong with it changes."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, environ: Mapping[str, str] | None = None) -> None:
+        """`environ` provides the values of `${NAME}` (default: this process's environment)."""
         self._home = home
+        self._environ = os.environ if environ is None else environ
         self._lock = threading.Lock()
         self._seen: _Content | None = None
         self._good: Project | None = None
@@ -103,7 +106,7 @@ class Latest:
         if content.error is not None:
             return None, content.error
         try:
-            return from_text(content.text, FILE, self._home, self._home, os.environ), None
+            return from_text(content.text, FILE, self._home, self._home, self._environ), None
         except ConfigError as error:
             return None, error
 
@@ -118,7 +121,7 @@ class Latest:
     def _kept(self) -> Project | None:
         with suppress(OSError, UnicodeError, ConfigError):
             text = (self._home / ".podium" / LAST_GOOD).read_text(encoding="utf-8")
-            return from_text(text, FILE, self._home, self._home, os.environ)
+            return from_text(text, FILE, self._home, self._home, self._environ)
         return None
 
 

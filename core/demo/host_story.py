@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .forge import Forge
 
 REPO = "acme/flight-delay"
+WORKFLOW = "tests"
 KIND = "github"
 TOKEN_FILE = ".git/podium-demo-token"  # noqa: S105 - where it is
 TOLD_TIMEOUT = 60.0  # seconds until the host has been told everything
@@ -78,6 +79,15 @@ class HostDemo(Demo):
             self._push_to(f"refs/heads/{change}", made.head())
             self._pull = self._forge.open_pull_request(REPO, change, title=made.subject()).number
         self._push_to("refs/heads/main", made.head())
+        self._run_workflow(made.head())
+
+    def _run_workflow(self, sha: str) -> None:
+        """Has the host have a CI run of its own at a commit, as most repositories do. Nothing is run for it."""
+        assert self._forge is not None
+        steps = {"name": "unit", "steps": ["check out", "pytest"]}
+        run = self._forge.ci.start(REPO, name=WORKFLOW, sha=sha, branch="main", jobs=[steps])
+        self._forge.ci.append_log(run.jobs[0], "This host stands in for GitHub, and runs nothing.\n")
+        self._forge.ci.finish(run)
 
     def _push_to(self, ref: str, sha: str) -> None:
         from ..config import load
@@ -123,6 +133,13 @@ class HostDemo(Demo):
                 lines = len(comments[0].body.splitlines())
                 words = f"the comparison is a comment of pull request {self._pull}"
                 yield DemoEvent(EventKind.DONE, words, f"{lines} lines of Markdown")
+        yield from self._listed()
+
+    def _listed(self) -> Iterator[DemoEvent]:
+        """Has the journal have the host's CI runs as they are now: the cockpit shows them when the host has gone."""
+        self.cockpit.ci.refresh()
+        words = f"the host's own CI runs ({WORKFLOW}) stand beside what Podium did"
+        yield DemoEvent(EventKind.DONE, words, "in the cockpit: 6 Repository, 7 CI")
 
     def _settled_statuses(self, host: GitHost, commit: str, wanted: StatusState) -> Sequence[CommitStatus]:
         """Waits until no status is pending and one is as `wanted`, and the comment is there. Raises RunFailed if that

@@ -11,23 +11,7 @@ from pathlib import Path
 
 from .frozen import Frozen
 from .runs import Run
-from .scm import CommitVersion
-
-
-class CiState(StrEnum):
-    """WAITING waits for a person's approval; QUEUED for a machine."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    WAITING = "waiting"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    SKIPPED = "skipped"
-
-    @property
-    def finished(self) -> bool:
-        return self in (CiState.SUCCEEDED, CiState.FAILED, CiState.CANCELLED, CiState.SKIPPED)
+from .scm import CiState, CommitVersion
 
 
 class StatusState(StrEnum):
@@ -275,6 +259,8 @@ class CiRow(Frozen):
     podium: Run | None = None
     """The newest run of a pipeline of Podium's at the commit."""
     versions: tuple[CommitVersion, ...] = ()
+    project: str = ""
+    """What names the project among those that are watched together (`InboxProject.label`); empty if there is one."""
 
     # Why something cannot be asked of it now, empty where it can.
 
@@ -293,12 +279,26 @@ class CiRow(Frozen):
         return "" if any(each.may for each in self.approvals) else others
 
 
+class InboxProject(Frozen):
+    """A project whose CI runs are in an inbox of several."""
+
+    label: str
+    """Its name, or its directory where two have one name."""
+    home: str
+    host: HostState | None = None
+    """None if podium.yaml names no host, or it was never asked."""
+    missing: str = ""
+    """Why its CI runs are not in the inbox; empty if they are."""
+
+
 class CiInbox(Frozen):
     """The inbox, and what is known of its host."""
 
     rows: tuple[CiRow, ...] = ()
     host: HostState | None = None
     """None if podium.yaml names no host, or it was never asked."""
+    projects: tuple[InboxProject, ...] = ()
+    """Those whose runs are in it, if it is one of several projects."""
 
 
 class HostLimits(Frozen):

@@ -60,6 +60,34 @@ class CommitVersion(Frozen):
     """Why no trigger may deploy it; empty if one may."""
 
 
+class CiState(StrEnum):
+    """How a CI run of the Git host stands, or the worst of a commit's. WAITING waits for a person's approval;
+    QUEUED for a machine."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+    @property
+    def finished(self) -> bool:
+        return self in (CiState.SUCCEEDED, CiState.FAILED, CiState.CANCELLED, CiState.SKIPPED)
+
+
+class CiLook(Frozen):
+    """What is known of the Git host that the CI states of commits are from."""
+
+    host: str
+    """Such as `github.com/acme/flight-delay`."""
+    asked: float = 0.0
+    """When it was asked last; 0.0 if it never was."""
+    error: str = ""
+    """Why it did not answer then, or what it cannot do."""
+
+
 class CommitRow(Frozen):
     """The lineage row, seen from Git: a commit, and what Podium did with it."""
 
@@ -70,6 +98,9 @@ class CommitRow(Frozen):
     """The newest run of a pipeline at this commit."""
     versions: tuple[CommitVersion, ...] = ()
     """The newest first."""
+    ci: CiState | None = None
+    """The worst that the newest run of each of the host's workflows says of it, as it was last seen; None if no CI run
+    of it was."""
 
 
 class CommitPage(Frozen):
@@ -78,6 +109,8 @@ class CommitPage(Frozen):
     of: str
     rows: tuple[CommitRow, ...]
     more: bool
+    ci: CiLook | None = None
+    """None if podium.yaml names no Git host."""
 
 
 class DiffKind(StrEnum):

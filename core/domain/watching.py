@@ -82,6 +82,48 @@ class AgentStatus(Frozen):
         return self.alive and snapshot is not None and self.started is not None and snapshot.at >= self.started
 
 
+class WatchState(StrEnum):
+    """How the agent of one project among several is."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    RETRYING = "retrying"
+    """Its agent ended or could not start, and is started again after a pause."""
+    ELSEWHERE = "another agent"
+    """It is watched by an agent that was started by itself, which is left alone."""
+    GONE = "gone"
+    """There is no podium.yaml where it was."""
+    NOT_RUNNING = "not running"
+
+
+class WatchedProject(Frozen):
+    """A project that is one of several which one agent watches."""
+
+    home: str
+    state: WatchState
+    words: str = ""
+    """Why it is not watched, or is watched by another agent."""
+    pid: int | None = None
+    starts: int = 0
+    """How often its agent was started."""
+    since: float | None = None
+    """When the state began, in seconds since the epoch."""
+    retry: float | None = None
+    """When it is tried again, in seconds since the epoch."""
+
+
+class WatchedTogether(Frozen):
+    """The agent of several projects, and each of them. Without a process nobody watches them."""
+
+    projects: tuple[WatchedProject, ...] = ()
+    pid: int | None = None
+    started: float | None = None
+    """Its process's start time, as `identity.processes` counts it."""
+    who: str = ""
+    listen: str = ""
+    """Where it receives webhooks; empty if it does not."""
+
+
 class ScheduleStatus(Frozen):
     """The schedule of a pipeline."""
 

@@ -16,6 +16,7 @@ from ..scm.hosts import GitHost
 from ..scm.hosts.opening import open_host
 from . import telling
 from .following import follow, place_of, subjects_of
+from .requests import Requests
 from .tagging import tell_tags
 
 # After so many refusals one after the other it is the token, and not what is told: the others wait.
@@ -35,8 +36,9 @@ _TELL: Mapping[Subject, Tell] = {
 class Sender:
     """Belongs to one thread. The host is opened for the first message, and again when podium.yaml names another one."""
 
-    def __init__(self, open: Open = open_host) -> None:
+    def __init__(self, open: Open = open_host, *, clock: Callable[[], float] = time.time) -> None:
         self._open = open
+        self._requests = Requests(clock)
         self._host: GitHost | None = None
         self._opened: Host | None = None
         self._trouble: PodiumError | None = None
@@ -50,9 +52,12 @@ class Sender:
         if self._trouble is not None and self._host is not None and self._host.rate.not_before > time.time():
             raise self._trouble  # it wants to be left alone: what waits is not tried, and uses up no attempt
         self._trouble = None
+        subjects = subjects_of(project)
         try:
-            if subjects_of(project):
+            if subjects:
                 Round(project, journal, lambda: self._connected(project)).deliver()
+            if Subject.COMMENT in subjects and project.gates:
+                self._requests.look(self._connected(project), project, journal)
         except PodiumError as error:
             self._trouble = error
             raise

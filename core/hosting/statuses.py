@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import field
 
 from ..domain.frozen import Frozen
 from ..domain.hosts import CommitStatus, StatusState
@@ -14,9 +15,12 @@ from ..domain.verdicts import CheckResult, GateReport, Verdict
 from ..errors import NotFound
 from ..journal import Journal
 from ..logs.masking import masked
+from .comment import gate_lines
 from .markdown import shortened
 
 MAX_DESCRIPTION = 140
+MAX_SUMMARY = 60_000
+"""Letters; GitHub takes 65,535."""
 ROOT = "podium"
 QUARANTINE = f"{ROOT}/quarantine"
 
@@ -47,18 +51,26 @@ class RunStatuses(Frozen):
     """The context of the pipeline; those of its gates begin with it and a slash."""
     finished: bool
     wanted: Mapping[str, CommitStatus]
+    summaries: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Context -> what the page of a gate's check run says, in Markdown."""
 
-    def changes(self, there: Iterable[CommitStatus]) -> list[CommitStatus]:
+    @property
+    def gates(self) -> frozenset[str]:
+        """Returns the contexts of its gates."""
+        return frozenset(each for each in self.wanted if self._is_gate(each))
+
+    def changes(self, there: Iterable[CommitStatus], of: Container[str] | None = None) -> list[CommitStatus]:
         """Returns what has to be set, given what the host has: what differs, and a gate that would wait for ever,
-        because the run ended without it."""
+        because the run ended without it. With `of` only of these contexts."""
         known = {each.context: each for each in there}
+        wanted = [each for each in self.wanted.values() if of is None or each.context in of]
         left = [
             CommitStatus(each.context, StatusState.ERROR, "the run ended without it")
             for each in known.values()
             if self.finished and self._is_gate(each.context) and each.state is StatusState.PENDING
         ]
         stale = [each for each in left if each.context not in self.wanted]
-        return [each for each in self.wanted.values() if not _same(each, known.get(each.context))] + stale
+        return [each for each in wanted if not _same(each, known.get(each.context))] + stale
 
     def _is_gate(self, context: str) -> bool:
         return context.startswith(f"{self.pipeline}/")
@@ -80,8 +92,22 @@ def of_run(project: Project, journal: Journal, number: int) -> RunStatuses | Non
     context = f"{ROOT}/{run.name}"
     steps = journal.steps.of(run.id)
     found = [CommitStatus(context, _STATES[run.state], described(_words(run, steps), _more(run), project.secrets))]
-    found += _gates(project, run, steps, journal.gates.by_run(run.id))
-    return RunStatuses(run.commit, context, run.state.finished, {each.context: each for each in found})
+    reports = journal.gates.by_run(run.id)
+    found += _gates(project, run, steps, reports)
+    summaries = {f"{context}/{report.gate}": summary(report, run.id, project.secrets) for report in reports}
+    return RunStatuses(run.commit, context, run.state.finished, {each.context: each for each in found}, summaries)
+
+
+def summary(report: GateReport, run_id: int, secrets: Sequence[str]) -> str:
+    """Returns a gate's report as the page of a check run: whole lines, as many as a host takes."""
+    more, lines, left = f"More: `podium show {run_id}`", list[str](), MAX_SUMMARY
+    for each in gate_lines(report, secrets):
+        left -= len(each) + 1
+        if left < 0:
+            lines += ["", *(["</details>"] if lines.count("<details>") > lines.count("</details>") else ()), "", "…"]
+            break
+        lines.append(each)
+    return "\n".join([*lines, "", more]).strip() + "\n"
 
 
 def of_quarantine(project: Project, journal: Journal, model: str, version: int, commit: str) -> CommitStatus:

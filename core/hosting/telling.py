@@ -4,14 +4,16 @@ differs. Telling the same twice changes nothing."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from ..domain.delivery import Deployment, DeploymentState
 from ..domain.hosts import HostComment, HostFeature, StatusState
 from ..domain.project import Project
-from ..errors import NotFound, Refused
+from ..errors import JournalError, NotFound, Refused
 from ..journal import Journal
 from ..scm.hosts import GitHost
+from ..scm.hosts.words import NotAllowed
 from . import comment, statuses
 
 _DEPLOYMENT_STATES = {
@@ -20,6 +22,7 @@ _DEPLOYMENT_STATES = {
     DeploymentState.FAILED: StatusState.FAILURE,
     DeploymentState.UNDONE: StatusState.FAILURE,
 }
+_CHECKS = "check runs"
 _LOCAL = ("127.", "localhost", "0.0.0.0", "::", "[")  # noqa: S104 - compared with, not bound to
 
 
@@ -30,9 +33,39 @@ def tell_statuses(host: GitHost, project: Project, journal: Journal, body: Mappi
         return
     before = None
     while (wanted := statuses.of_run(project, journal, int(body["run"]))) is not None and wanted != before:
-        for status in wanted.changes(host.statuses(wanted.commit)):
-            host.set_status(wanted.commit, status)
+        _tell_run(host, journal, wanted)
         before = wanted
+
+
+def _tell_run(host: GitHost, journal: Journal, wanted: statuses.RunStatuses) -> None:
+    """Tells of the pipeline with a status, and of its gates with check runs where the host takes them. A gate that has
+    a status already keeps it, as it is now: nobody takes one away."""
+    checked = _tell_checks(host, journal, wanted)
+    there = host.statuses(wanted.commit)
+    of = {wanted.pipeline, *(each.context for each in there)} if checked else None
+    for status in wanted.changes(there, of):
+        host.set_status(wanted.commit, status)
+
+
+def _tell_checks(host: GitHost, journal: Journal, wanted: statuses.RunStatuses) -> bool:
+    """Returns whether the gates are told with check runs, whose pages are their reports. A refusal is noted for
+    `watch --status`, once: the client knows it from then on."""
+    if HostFeature.CHECK_RUNS in host.missing:
+        return False
+    try:
+        changes = wanted.changes(host.check_runs(wanted.commit), wanted.gates)
+        for status in changes:
+            page = wanted.summaries.get(status.context) or status.description
+            host.set_check_run(wanted.commit, status.context, status, page)
+    except NotAllowed as error:
+        with suppress(JournalError):
+            words = f"{error.message}; gates are told with statuses until the agent is started again"
+            journal.agent.note(_CHECKS, words + (f" ({error.hint})" if error.hint else ""))
+        return False
+    if changes:
+        with suppress(JournalError):
+            journal.agent.over(_CHECKS)
+    return True
 
 
 def tell_quarantine(host: GitHost, project: Project, journal: Journal, body: Mapping[str, Any]) -> None:

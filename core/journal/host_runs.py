@@ -51,11 +51,12 @@ class HostRuns:
         row = self._database.one(f"{_ROW} WHERE id = ?1 AND (?2 = '' OR repo = ?2) ORDER BY at DESC", (id, repo))
         return _seen(row) if row else None
 
-    def states(self, commits: Collection[str]) -> dict[str, CiState]:
-        """Returns commit -> the worst of what the newest run of each workflow says of it."""
+    def states(self, commits: Collection[str], host: str = "") -> dict[str, CiState]:
+        """Returns commit -> the worst of what the newest run of each workflow says of it, on any host or one."""
         rows = self._database.all(
-            "SELECT sha, state, body FROM host_runs WHERE sha IN (SELECT value FROM json_each(?)) ORDER BY at DESC",
-            (json.dumps(list(commits)),),
+            "SELECT sha, state, body FROM host_runs WHERE sha IN (SELECT value FROM json_each(?1))"
+            " AND (?2 = '' OR host = ?2) ORDER BY at DESC",
+            (json.dumps(list(commits)), host),
         )
         newest: dict[tuple[str, str], CiState] = {}
         for sha, state, body in rows:

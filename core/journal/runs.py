@@ -110,6 +110,13 @@ class Runs:
         row = self._database.one(sql, (run.name, run.commit))
         return self._shown(_run(row)) if row else None
 
+    def newest_of_each(self, commit: str) -> list[Run]:
+        """Returns the newest run of each pipeline at a commit, but for those of files that differ from it."""
+        sql = f"""SELECT {_COLUMNS} FROM runs WHERE id IN (
+            SELECT max(id) FROM runs WHERE "commit" = ? AND kind = 'pipeline' AND dirty = 0
+            GROUP BY name) ORDER BY id"""  # noqa: S608 - constant columns
+        return [self._shown(_run(row)) for row in self._database.all(sql, (commit,))] if commit else []
+
     def newest_at(self, commits: Collection[str]) -> dict[str, Run]:
         """Returns commit -> the newest run of a pipeline at it, of those commits that have one."""
         sql = f"""SELECT {_COLUMNS} FROM runs WHERE id IN (

@@ -87,6 +87,9 @@ class Telling:
     def run(self, number: int) -> None:
         about_run(self._database, number, report=True)
 
+    def comment(self, number: int) -> None:
+        about_comment(self._database, number)
+
     def deployment(self, number: int) -> None:
         about_deployment(self._database, number)
 
@@ -108,7 +111,14 @@ def about_run(database: Database, run_id: int, *, report: bool = False) -> None:
         return
     followed.note(Subject.STATUS, f"commit {row[1]}", {"run": run_id})
     if report or row[3] is not None:
-        followed.note(Subject.COMMENT, f"pull request of {row[1]}", {"run": run_id})
+        about_comment(database, run_id)
+
+
+def about_comment(database: Database, run_id: int) -> None:
+    """Notes a run of a pipeline at a commit for the pull request."""
+    row = database.one('SELECT "commit" FROM runs WHERE id = ?', (run_id,))
+    if row is not None and row[0]:
+        Followed(database).note(Subject.COMMENT, f"pull request of {row[0]}", {"run": run_id})
 
 
 def about_commit(database: Database, model: str, version: int, commit: str) -> None:

@@ -17,6 +17,7 @@ from ..domain.project import Host, Project
 from ..domain.text import one_line
 from ..errors import PodiumError, Refused, Unreachable
 from .git import GitResult, git
+from .hosts.addresses import PUBLIC
 from .hosts.plain import address_of
 from .hosts.tokens import find_token
 from .repository import Repository
@@ -27,7 +28,7 @@ FETCH_TIMEOUT = 600.0
 TOKEN_LIFE = 300.0
 # More refs than anybody watches; a host that answers with more is cut off here.
 MAX_REFS = 10_000
-_SITES: Final = {"github": "https://github.com", "gitlab": "https://gitlab.com", "gitea": "https://gitea.com"}
+_SITES: Final = {**PUBLIC, "gitea": "https://gitea.com"}
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _USERINFO = re.compile(r"//[^/@\s]+@")
 # What a person's own git may use to reach a host over ssh or with a helper.

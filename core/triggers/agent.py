@@ -136,13 +136,9 @@ def _watch(home: Path, narrate: Say, listen: str) -> Path | None:
 
 
 def _receiver(settings: WatchedConfiguration, listen: str, say: Say) -> Receiver:
-    from .webhooks import Receiver
+    from .webhooks import Receiver, bell
 
-    def secret() -> tuple[str, str]:
-        git = settings.project().git
-        return git.webhook_secret, git.host.kind if git.host is not None else ""
-
-    return Receiver(settings.project().home, listen, secret, say)
+    return Receiver(lambda: (bell(settings.project()),), listen, say)
 
 
 class Place:
@@ -156,6 +152,9 @@ class Place:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         os.close(self._descriptor)
 
     def left(self) -> bool:

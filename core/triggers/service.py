@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..config import FILE, variables
+from ..config.own import ENVIRONMENT_FILE
 from ..domain.project import Project
 from ..domain.watching import Service
 from ..errors import NotFound, Unreachable
@@ -21,7 +22,6 @@ from ..replacing import replace_file
 from .webhooks import may_listen
 
 SYSTEM_UNITS = Path("/etc/systemd/system")
-ENVIRONMENT_FILE = "agent.env"
 _TIMEOUT = 30.0
 _UNFIT = re.compile(r"[^A-Za-z0-9_.-]+")
 # Of this process's environment, what the agent and what it starts need to find their programs and servers.

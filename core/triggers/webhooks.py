@@ -13,12 +13,14 @@ import socket
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final, Self
 
+from ..domain.frozen import Frozen
+from ..domain.project import Project
 from ..errors import Refused, UsageError
 from ..replacing import replace_file
 from .wake import wake
@@ -168,26 +170,46 @@ def _cut(request: socket.socket) -> None:
         request.shutdown(socket.SHUT_RDWR)
 
 
+class Bell(Frozen):
+    """What a webhook rings: a project's agent, with the secret and the kind of host that its podium.yaml has now."""
+
+    home: Path
+    secret: str
+    kind: str = ""
+
+
+def bell(project: Project) -> Bell:
+    """Returns the project's bell."""
+    git = project.git
+    return Bell(project.home, git.webhook_secret, git.host.kind if git.host is not None else "")
+
+
 class Receiver:
     """Listens until it is closed."""
 
-    def __init__(
-        self, home: Path, where: str, secret: Callable[[], tuple[str, str]], say: Callable[[str], None]
-    ) -> None:
-        """`secret` returns the secret and the host's kind as podium.yaml has them now. Raises Refused without a secret,
-        and where nobody can listen there."""
-        address = may_listen(where, secret()[0])
-        remembered = Remembered(home / ".podium" / KEPT)
+    def __init__(self, bells: Callable[[], Sequence[Bell]], where: str, say: Callable[[str], None]) -> None:
+        """`bells` returns those there are now: a webhook rings each whose secret it is signed with. Raises Refused if
+        none has a secret, and where nobody can listen there."""
+        address = may_listen(where, next((bell.secret for bell in bells() if bell.secret), ""))
+        seen: dict[Path, Remembered] = {}
+
+        def is_new(home: Path, headers: Mapping[str, str], body: bytes) -> bool:
+            if home not in seen:
+                seen[home] = Remembered(home / ".podium" / KEPT)
+            return seen[home].is_new(headers, body)
 
         class Handler(_Handler):
             def verdict(self, headers: Mapping[str, str], body: bytes) -> int:
-                wanted, kind = secret()
-                if not wanted or not signed(wanted, kind, headers, body, time.time()):
+                now = time.time()
+                rung = [
+                    bell.home for bell in bells() if bell.secret and signed(bell.secret, bell.kind, headers, body, now)
+                ]
+                if not rung:
                     return 401
-                if not remembered.is_new(headers, body):
-                    return 409
-                wake(home)
-                return 204
+                new = [home for home in rung if is_new(home, headers, body)]
+                for home in new:
+                    wake(home)
+                return 204 if new else 409
 
         try:
             self._server = _Server(address, Handler)

@@ -21,6 +21,7 @@ from podium.core.demo.host_story import REPO, TOKEN_FILE, HostDemo
 from podium.core.demo.story import Demo, failed_in
 from podium.core.demo.traffic import DemoTraffic, TrafficCount
 from podium.core.domain.demo import DemoImages
+from podium.core.domain.hosts import CiState
 from podium.core.domain.runs import Run, RunState, Step, StepState, Trigger
 from podium.core.errors import Refused, RunFailed
 
@@ -227,6 +228,11 @@ def test_the_demonstrations_host_has_the_project_and_goes_with_it(tmp_path: Path
         made.apply("better")
         assert branches() == {"main": made.head(), "better": made.head()} and made.head() != before
         assert storage.is_dir()
+        demo._cockpit = cockpit = Cockpit(tmp_path / "demo")
+        list(demo._listed())
+        rows = cockpit.repository.commits().rows
+        assert [row.ci for row in rows] == [CiState.SUCCEEDED] * 2, "Repository has something to show"
+        assert [row.run.sha for row in cockpit.ci.inbox().rows] == [made.head(), before], "and so has CI"
     finally:
         demo.stop()
     assert not storage.exists()

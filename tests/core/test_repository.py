@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from podium.core.domain.runs import RunState
-from podium.core.domain.scm import DiffKind
-from podium.core.errors import NotFound, Refused
+from podium.core.domain.scm import CiLook, CiState, DiffKind
+from podium.core.errors import NotFound, Refused, Unreachable
+from podium.core.triggers.inbox import collect
 
-from tests.tui.seed import MODEL, SeededCockpit, seed
+from tests.tui.seed import COMMITS, MODEL, NOW, SeededCockpit, seed
+from tests.tui.seed_ci import RUNS, FakeHost, seed_ci
 from tests.tui.seed_repository import seed_repository
 
 HOST = "\ngit: {host: {kind: %s, repo: acme/flight-delay, url: '%s'}}\n"
@@ -45,6 +48,31 @@ def test_the_newest_run_counts_and_a_quarantine_is_said(cockpit: SeededCockpit) 
     row = cockpit.repository.commit(made[3])
     assert row.versions[0].quarantined == "too many false alarms"
     assert row.run is not None and row.run.state in set(RunState)
+
+
+def test_a_commit_has_the_state_that_the_hosts_ci_gave_it(cockpit: SeededCockpit) -> None:
+    made = seed_repository(cockpit)
+    at = {COMMITS[number]: sha for number, sha in enumerate(made[:-1])}
+    assert cockpit.repository.commits().ci is None and cockpit.repository.commits().rows[0].ci is None, "no host"
+    config = cockpit.home / "podium.yaml"
+    config.write_text(config.read_text() + HOST % ("github", "https://github.com"))
+    cockpit.changed()
+    assert cockpit.repository.commits().ci == CiLook("github.com/acme/flight-delay"), "never asked"
+    before = FakeHost([replace(run, sha=made[4]) for run in RUNS])
+    before.name = "gitlab.com/acme/flight-delay"
+    collect(cockpit.journal, before, NOW - 60)  # type: ignore[arg-type]
+    assert cockpit.repository.commits().rows[0].ci is None, "of the host that the project was on before"
+    assert cockpit.ci.inbox().host is None
+    seed_ci(cockpit, FakeHost([replace(run, sha=at[run.sha]) for run in RUNS if run.sha]), configured=True)
+    page = cockpit.repository.commits()
+    assert page.ci == CiLook("github.com/acme/flight-delay", NOW)
+    assert [row.ci for row in page.rows] == [None, CiState.FAILED, CiState.SUCCEEDED, CiState.FAILED, None]
+    host = FakeHost()
+    host.failing = Unreachable("it does not answer")
+    with pytest.raises(Unreachable):
+        collect(cockpit.journal, host, NOW + 60)  # type: ignore[arg-type]
+    assert cockpit.repository.commits().ci == CiLook("github.com/acme/flight-delay", NOW + 60, "it does not answer")
+    assert cockpit.repository.commit(made[3]).ci is CiState.FAILED, "as it was last seen"
 
 
 def test_pages_are_read_as_they_are_asked_for(cockpit: SeededCockpit) -> None:

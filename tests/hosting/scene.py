@@ -47,7 +47,7 @@ class Scene:
         self.now = 1_000_000.0
         self.journal.outbox = Outbox(self.journal._database, clock=lambda: self.now, lot=lambda: 1.0)
         self.host = SmallHost(home / "host.json")
-        self.sender = Sender(lambda _: self.host)  # type: ignore[arg-type,return-value]
+        self.sender = Sender(lambda _: self.host, clock=lambda: self.now)  # type: ignore[arg-type,return-value]
         follow(self.project, self.journal)
 
     @property

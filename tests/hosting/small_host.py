@@ -38,7 +38,7 @@ class SmallHost:
     def __init__(self, path: Path, *, login: str = "podium-bot") -> None:
         self._path = path
         self._login = login
-        self.missing: Mapping[HostFeature, str] = {}
+        self.missing = {}
         self.asked: list[str] = []
         self.failing: Callable[[str], bool] = lambda _: False
         self.late: Callable[[], bool] = lambda: False
@@ -46,6 +46,15 @@ class SmallHost:
         self.closed = False
         self.rate = RateLimit()
         self.has_tags: dict[str, str] = {}
+
+    @property
+    def missing(self) -> Mapping[HostFeature, str]:
+        """What it cannot do; a person's token makes no check runs."""
+        return {HostFeature.CHECK_RUNS: "an App only", **self._missing}
+
+    @missing.setter
+    def missing(self, missing: Mapping[HostFeature, str]) -> None:
+        self._missing = missing
 
     @contextmanager
     def _state(self, call: str) -> Generator[dict[str, Any]]:

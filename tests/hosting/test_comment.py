@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from podium.core.domain.containers import Image
-from podium.core.domain.hosts import HostFeature
+from podium.core.domain.hosts import HostFeature, RateLimit
 from podium.core.domain.runs import RunState
 from podium.core.domain.verdicts import CheckResult, Verdict
 from podium.core.errors import Refused, Unreachable
@@ -147,6 +147,60 @@ def test_only_the_request_whose_newest_commit_was_run_gets_it(scene: Scene) -> N
     scene.judge(scene.run(), Verdict.FAIL)
     scene.send()
     assert bodies(scene) == old, "the request has moved on since"
+
+
+def test_a_request_that_is_opened_after_the_run_gets_the_comment_once(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    run = scene.run()
+    scene.judge(run)
+    scene.state(run, RunState.SUCCEEDED)
+    scene.send()
+    scene.host.open_request(12, SHA)
+    for _ in range(3):
+        scene.later()
+        scene.send()
+    (body,) = bodies(scene)
+    assert "✅ pass" in body and scene.host.asked.count("create_comment") == 1
+    before = scene.host.asked.count("comments")
+    scene.later()
+    scene.send()
+    assert scene.host.asked.count("comments") == before, "one that was seen is not looked at again"
+    scene.judge(scene.run(), Verdict.FAIL)
+    scene.send()
+    (body,) = bodies(scene)
+    assert "❌ fail" in body, "and then it is kept up to date as any other"
+
+
+def test_requests_are_asked_for_as_often_as_the_host_is(scene: Scene) -> None:
+    for _ in range(5):
+        scene.send()
+    assert scene.host.asked.count("pull_requests") == 1
+    scene.later(scene.project.git.poll)
+    scene.send()
+    assert scene.host.asked.count("pull_requests") == 2
+
+
+def test_a_host_that_answers_little_is_asked_less_often(scene: Scene) -> None:
+    scene.host.rate = RateLimit(limit=60)
+    for _ in range(11):
+        scene.send()
+        scene.later(61)
+    assert scene.host.asked.count("pull_requests") == 2, "once in ten minutes, without a token"
+
+
+def test_who_may_not_see_requests_is_left_alone_for_a_while(scene: Scene) -> None:
+    def refused() -> None:
+        raise Refused("Pull requests: read is missing")
+
+    scene.host.pull_requests = refused  # type: ignore[method-assign,assignment]
+    scene.send()
+    del scene.host.pull_requests  # type: ignore[method-assign]
+    scene.later(60)
+    scene.send()
+    assert "pull_requests" not in scene.host.asked
+    scene.later(600)
+    scene.send()
+    assert "pull_requests" in scene.host.asked
 
 
 def test_a_host_without_pull_requests_is_not_asked(scene: Scene) -> None:

@@ -278,7 +278,10 @@ def test_another_host_is_told_what_holds_and_not_what_waited_for_the_first(scene
 
 
 def test_what_a_host_cannot_is_left_out(scene: Scene) -> None:
-    scene.host.missing = {HostFeature.STATUSES: "this host has no commit statuses"}
+    scene.host.missing = {
+        HostFeature.STATUSES: "this host has no commit statuses",
+        HostFeature.PULL_REQUESTS: "nor these",
+    }
     scene.run()
     scene.send()
     assert scene.host.asked == []

@@ -39,6 +39,7 @@ def test_the_whole_demonstration(tmp_path: Path) -> None:
     for told in ("podium/release success", "podium/release/quality success", "podium/release failure"):
         assert f"told to the host: {told}" in done.stderr
     assert "the comparison is a comment of pull request 1" in done.stderr
+    assert "the host's own CI runs (tests) stand beside" in done.stderr
     assert "stopped:" in done.stderr
     assert not _mentioned(directory)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from podium.core.domain.hosts import CiLog, HostFeature
+from podium.core.domain.hosts import CiJob, CiLog, CiRun, CiState, HostFeature
 from podium.core.errors import Unreachable
 from textual.pilot import Pilot
 
 from tests.tui.driving import drive, make_app, text, until
 from tests.tui.seed import SeededCockpit
-from tests.tui.seed_ci import FakeHost, seed_ci
+from tests.tui.seed_ci import REPO, FakeHost, seed_ci
 
 from .test_pictures import SIZES, picture
 
@@ -100,6 +102,63 @@ def test_what_the_host_cannot_do_is_said_with_its_reason(cockpit: SeededCockpit,
         await until(pilot, lambda: "re-run of what failed: Gitea has no API for it" in text(pilot.app), "on the screen")
         await pilot.press("R")
         await until(pilot, lambda: "re-run failed: Gitea has no API for it" in text(pilot.app), "and when asked for")
+
+    drive(make_app(cockpit, screen="ci"), script)
+
+
+NEAR = CiRun("201", REPO, "train", CiState.RUNNING, branch="main", parent="108")
+FAR = CiRun("301", "acme/models", "publish", CiState.FAILED, branch="main", parent="201")
+
+
+class Bridges(FakeHost):
+    """Its run 108 starts another pipeline, which starts one in another repository. `near` is how the first stands."""
+
+    near = CiState.RUNNING
+
+    def ci_run(self, run: str, repo: str = "") -> CiRun:
+        found = {"201": replace(NEAR, state=self.near), "301": FAR}
+        return found[run] if run in found else super().ci_run(run, repo)
+
+    def ci_jobs(self, run: str, repo: str = "") -> Sequence[CiJob]:
+        jobs = {
+            ("108", REPO): [
+                CiJob("1", "108", "lint", CiState.SUCCEEDED),
+                CiJob("2", "108", "start-train", CiState.RUNNING, child=NEAR),
+            ],
+            ("201", REPO): [CiJob("3", "201", "start-publish", CiState.FAILED, child=FAR)],
+            ("301", "acme/models"): [CiJob("4", "301", "upload", CiState.FAILED, reason="script failure")],
+        }
+        return jobs[run, repo]
+
+
+def test_enter_goes_down_to_child_pipelines_and_back_up(cockpit: SeededCockpit) -> None:
+    host = seed_ci(cockpit, Bridges())
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await pilot.press("enter")
+        await until(pilot, lambda: "start-train" in text(pilot.app), "the jobs of the parent")
+        await pilot.press("j", "l")
+        await until(pilot, lambda: "starts a pipeline and has no log" in text(pilot.app), "what enter does")
+        await pilot.press("enter")
+        await until(pilot, lambda: "Jobs of train 201: running" in text(pilot.app), "the child")
+        assert "q goes back to 108" in text(pilot.app)
+        await until(pilot, lambda: "start-publish" in text(pilot.app), "its jobs")
+        await pilot.press("enter")
+        title = "Jobs of publish 301 in acme/models: failed"
+        await until(pilot, lambda: title in text(pilot.app) and "script failure" in text(pilot.app), "the grandchild")
+        await pilot.press("R")
+        await until(pilot, lambda: "podium ci rerun 301 --repo acme/models" in text(pilot.app), "where it is run again")
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: "Jobs of train 201" in text(pilot.app), "one up")
+        host.near = CiState.SUCCEEDED
+        await until(pilot, lambda: "Jobs of train 201: succeeded" in text(pilot.app), "as it is now")
+        await pilot.press("q")
+        await until(pilot, lambda: "Jobs of test 108" in text(pilot.app), "at the top")
+        screen: Any = pilot.app.podium_screen  # type: ignore[attr-defined]
+        assert screen.jobs.current.job.name == "start-train", "where it was left"
+        await pilot.press("q")
+        await until(pilot, lambda: "Jobs of" not in text(pilot.app), "closed")
+        assert screen.title_id == "ci"
 
     drive(make_app(cockpit, screen="ci"), script)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from podium.core.domain.hosts import CiRun, CiState
 from podium.core.domain.runs import Run
 from podium.core.errors import PodiumError
 from textual.pilot import Pilot
 
 from tests.tui.driving import drive, make_app, text, until
-from tests.tui.seed import SeededCockpit
+from tests.tui.seed import COMMITS, NOW, SeededCockpit
+from tests.tui.seed_ci import REPO, RUNS, FakeHost, seed_ci
 from tests.tui.seed_repository import seed_repository
 
 from .test_pictures import SIZES, picture
@@ -35,6 +38,39 @@ def test_the_lineage_of_each_commit_is_in_its_row(cockpit: SeededCockpit, commit
         await pilot.press("j", "j")
         await until(pilot, lambda: commits[2] in text(pilot.app), "the whole hash")
         assert "serves" in text(pilot.app) and "champion" in text(pilot.app)
+
+    drive(make_app(cockpit, screen="repository"), script)
+
+
+def test_the_hosts_ci_of_each_commit_is_a_mark_and_a_word(cockpit: SeededCockpit, commits: list[str]) -> None:
+    seed_host(cockpit, commits)
+
+    async def script(pilot: Pilot[Any]) -> None:
+        def row(sha: str) -> str:
+            return next((line for line in text(pilot.app).splitlines() if f"│ {sha[:9]} " in line), "")
+
+        await until(pilot, lambda: "✗" in row(commits[3]), "the mark")
+        assert "✓" in row(commits[2]) and "production 100% " in row(commits[2])
+        await until(pilot, lambda: "no CI run of it was seen" in text(pilot.app), "the newest is not known")
+        await pilot.press("j")
+        await until(pilot, lambda: "✗ failed  the host was asked" in text(pilot.app), "in words")
+
+    drive(make_app(cockpit, screen="repository"), script)
+
+
+def test_what_went_on_when_the_host_was_asked_is_told_as_what_was(cockpit: SeededCockpit, commits: list[str]) -> None:
+    """The row has it in words where there is room: here when the pane has the whole screen."""
+    going = CiRun("120", REPO, "test", CiState.RUNNING, sha=commits[4], created=NOW - 9000)
+    seed_ci(cockpit, FakeHost([going]), at=NOW - 7200)
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: "was running  the host was asked 2h ago" in text(pilot.app), "as it was")
+        await pilot.press("+")
+        await until(
+            pilot,
+            lambda: any("was running" in each and "Anna" in each for each in text(pilot.app).splitlines()),
+            "in the row",
+        )
 
     drive(make_app(cockpit, screen="repository"), script)
 
@@ -181,6 +217,19 @@ def test_a_diff_that_fails_is_told(cockpit: SeededCockpit, commits: list[str], m
         assert "git fsck" in text(pilot.app)
 
     drive(make_app(cockpit, screen="repository"), script)
+
+
+def seed_host(cockpit: SeededCockpit, commits: list[str]) -> None:
+    at = dict(zip(COMMITS, commits, strict=False))
+    seed_ci(cockpit, FakeHost([replace(run, sha=at[run.sha]) for run in RUNS if run.sha]))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_picture_with_a_host(snap_compare: Any, cockpit: SeededCockpit, commits: list[str], size: str) -> None:
+    seed_host(cockpit, commits)
+    picture(
+        snap_compare, make_app(cockpit, screen="repository", interval=0), SIZES[size], "j", shows="Try a higher rate"
+    )
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -15,7 +15,7 @@ from podium.core.demo.forge import Forge
 from podium.core.errors import Refused, UsageError
 from podium.core.triggers import webhooks
 from podium.core.triggers.wake import RUNG, Doorbell
-from podium.core.triggers.webhooks import MAX_BODY, Receiver, Remembered, listening, signed
+from podium.core.triggers.webhooks import MAX_BODY, Bell, Receiver, Remembered, listening, signed
 
 from tests.runner.scale import scaled
 
@@ -114,24 +114,31 @@ def test_where_it_listens() -> None:
             listening(wrong)
 
 
+def post(port: int, body: bytes = BODY, **headers: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=scaled(10))
+    try:
+        connection.request("POST", "/", body, {name.replace("_", "-"): value for name, value in headers.items()})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
 class Bench:
     def __init__(self, home: Path) -> None:
         (home / ".podium").mkdir()
         self.said: list[str] = []
         self.home, self.bell = home, Doorbell(home / ".podium")
-        self.receiver = Receiver(home, "0", lambda: (SECRET, "github"), self.said.append)
+        self.receiver = self._listening()
 
     def restart(self) -> None:
         self.receiver.close()
-        self.receiver = Receiver(self.home, "0", lambda: (SECRET, "github"), self.said.append)
+        self.receiver = self._listening()
+
+    def _listening(self) -> Receiver:
+        return Receiver(lambda: (Bell(self.home, SECRET, "github"),), "0", self.said.append)
 
     def post(self, body: bytes = BODY, **headers: str) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", self.receiver.port, timeout=scaled(10))
-        try:
-            connection.request("POST", "/", body, {name.replace("_", "-"): value for name, value in headers.items()})
-            return connection.getresponse().status
-        finally:
-            connection.close()
+        return post(self.receiver.port, body, **headers)
 
     def rang(self) -> bool:
         return self.bell.wait(0.0) and RUNG in self.bell.heard
@@ -195,9 +202,9 @@ def test_clients_that_send_nothing_are_few_and_cut_off(tmp_path: Path, monkeypat
 
 def test_without_a_secret_or_a_free_place_nothing_listens(bench: Bench, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="could be anybody's"):
-        Receiver(tmp_path, "0", lambda: ("", ""), lambda _: None)
+        Receiver(lambda: (Bell(tmp_path, ""),), "0", lambda _: None)
     with pytest.raises(Refused, match="--listen"):
-        Receiver(tmp_path, str(bench.receiver.port), lambda: (SECRET, ""), lambda _: None)
+        Receiver(lambda: (Bell(tmp_path, SECRET),), str(bench.receiver.port), lambda _: None)
 
 
 def test_a_push_to_a_host_rings(bench: Bench, tmp_path: Path) -> None:
@@ -207,3 +214,27 @@ def test_a_push_to_a_host_rings(bench: Bench, tmp_path: Path) -> None:
         forge.add_hook("acme/lab", f"http://127.0.0.1:{bench.receiver.port}/", SECRET)
         forge.commit("acme/lab", "second", {"a": "b"})
         assert bench.bell.wait(scaled(20)) and bench.bell.heard == RUNG
+
+
+def test_one_port_for_several_rings_whose_secret_signed(tmp_path: Path) -> None:
+    homes = [tmp_path / name for name in ("flights", "trains", "ships")]
+    for home in homes:
+        (home / ".podium").mkdir(parents=True)
+    bells = [Doorbell(home / ".podium") for home in homes]
+    secrets = (SECRET, "another", "")
+    known = [Bell(home, secret, "github") for home, secret in zip(homes, secrets, strict=True)]
+    receiver = Receiver(lambda: known, "0", lambda _: None)
+    try:
+        assert post(receiver.port, X_Hub_Signature_256=signature(BODY)) == 204
+        assert [bell.wait(0.0) for bell in bells] == [True, False, False]
+        other = "sha256=" + hmac.new(b"another", BODY, hashlib.sha256).hexdigest()
+        assert post(receiver.port, X_Hub_Signature_256=other) == 204, "the same body is new to this one"
+        assert [bell.wait(0.0) for bell in bells] == [False, True, False]
+        assert post(receiver.port, X_Hub_Signature_256=other) == 409
+        nobody = "sha256=" + hmac.new(b"", BODY, hashlib.sha256).hexdigest()
+        assert post(receiver.port, X_Hub_Signature_256=nobody) == 401, "no secret is none to sign with"
+        assert not any(bell.wait(0.0) for bell in bells)
+    finally:
+        receiver.close()
+        for bell in bells:
+            bell.close()

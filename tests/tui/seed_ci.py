@@ -124,14 +124,17 @@ class FakeHost:
         self._ask("start", workflow, ref, dict(inputs))
 
 
-def seed_ci(cockpit: SeededCockpit, host: FakeHost | None = None) -> FakeHost:
-    """Gives the project a host that was asked just now; returns it."""
+def seed_ci(
+    cockpit: SeededCockpit, host: FakeHost | None = None, *, configured: bool = False, at: float = NOW
+) -> FakeHost:
+    """Gives the project a host that was asked just now, unless podium.yaml has one; returns it."""
     from podium.core.triggers.inbox import collect
 
     host = host or FakeHost()
-    config = cockpit.home / "podium.yaml"
-    config.write_text(config.read_text() + CONFIG)
-    cockpit.changed()
+    if not configured:
+        config = cockpit.home / "podium.yaml"
+        config.write_text(config.read_text() + CONFIG)
+        cockpit.changed()
     cockpit.ci._open = lambda _project: host  # type: ignore[assignment,return-value]
-    collect(cockpit.journal, host, NOW)  # type: ignore[arg-type]
+    collect(cockpit.journal, host, at)  # type: ignore[arg-type]
     return host

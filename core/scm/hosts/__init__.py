@@ -155,5 +155,10 @@ class GitHost(Protocol):
         ...
 
     def set_check_run(self, sha: str, name: str, status: CommitStatus, summary: str) -> None:
-        """Makes a check run whose page is `summary`, in Markdown."""
+        """Makes a check run whose page is `summary`, in Markdown, or changes the one of that name. Raises NotAllowed of
+        `words.py` if the token may not; from then on it is in `missing`, too."""
+        ...
+
+    def check_runs(self, sha: str) -> Sequence[CommitStatus]:
+        """Returns the newest of each name that the same App made, as statuses. Raises as `set_check_run` does."""
         ...

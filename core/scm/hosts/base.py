@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from ...closing import Closing
 from ...domain.frozen import Frozen
-from ...domain.hosts import HostCall, HostFeature, RateLimit
+from ...domain.hosts import CommitStatus, HostCall, HostFeature, RateLimit
 from ...domain.watching import Finding, Health
 from ...errors import Refused
 from ...http_client import origin_of
@@ -80,6 +80,10 @@ class HostBase(Closing):
         """Raises Refused with the reason if the host cannot do it."""
         if feature in self._missing:
             raise Refused(self._missing[feature], hint=f"open {self.url}")
+
+    def check_runs(self, sha: str) -> Sequence[CommitStatus]:
+        self.need(HostFeature.CHECK_RUNS)
+        return ()
 
     def learn(self, feature: HostFeature, why: str) -> None:
         """Remembers that this host turned out to be without it."""

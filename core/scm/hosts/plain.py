@@ -195,6 +195,9 @@ class PlainHost:
     def set_check_run(self, sha: str, name: str, status: CommitStatus, summary: str) -> None:
         raise self._no("check runs")
 
+    def check_runs(self, sha: str) -> Sequence[CommitStatus]:
+        raise self._no("check runs")
+
 
 def address_of(repo: str, home: Path) -> str:
     """Returns what git fetches from; a path is relative to the project. UsageError for one of git's addresses that run

@@ -12,11 +12,11 @@ import importlib.util
 import os
 import shutil
 import signal
-import stat
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -25,10 +25,11 @@ from ...domain.frozen import Frozen
 from ...domain.project import Host, Project
 from ...errors import Refused, UsageError
 from ...http_client import Credentials
+from ...identity.private import check_private
 
 PROGRAM_TIMEOUT = 5.0
 MAX_TOKEN_BYTES = 16 << 10
-_OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_environ: ContextVar[Mapping[str, str] | None] = ContextVar("environ", default=None)
 
 
 class Token(Frozen):
@@ -93,9 +94,20 @@ def host_setting(project: Project) -> Host:
     return project.git.host
 
 
+@contextmanager
+def reading(environ: Mapping[str, str] | None) -> Generator[None]:
+    """Has `find_token` read these variables instead of this process's, and the programs that it asks too: those of a
+    project that is one of several."""
+    token = _environ.set(environ)
+    try:
+        yield
+    finally:
+        _environ.reset(token)
+
+
 def find_token(host: Host, web: str, home: Path, environ: Mapping[str, str] | None = None) -> Token | None:
     """Returns the token for the host at `web`; None where there is none. Refused for a file that others may read."""
-    environ = os.environ if environ is None else environ
+    environ = environ if environ is not None else _environ.get() or os.environ
     if host.token:
         return Token(_checked(host.token, "git.host.token"), "git.host.token of podium.yaml")
     if host.token_file:
@@ -143,7 +155,7 @@ def _from_program(kind: _Kind, web: str) -> Token | None:
     if not kind.program or shutil.which(kind.program[0]) is None:
         return None
     hidden = {*kind.variables, *kind.own, *kind.hidden}
-    environ = {name: value for name, value in os.environ.items() if name not in hidden}
+    environ = {name: value for name, value in (_environ.get() or os.environ).items() if name not in hidden}
     value = _printed((*kind.program, urlsplit(web).netloc.rpartition("@")[2]), environ)
     return Token(value, f"`{' '.join(kind.program[:3])}`") if value else None
 
@@ -166,7 +178,7 @@ def _printed(command: Sequence[str], environ: Mapping[str, str] | None = None) -
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             process_group=0,
-            env=environ,
+            env=_environ.get() if environ is None else environ,
         )
     except OSError:
         return ""
@@ -194,22 +206,13 @@ def read_secret(path: str, home: Path) -> str:
     try:
         descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as opened:
-            _check_owner(os.fstat(opened.fileno()), path)
+            check_private(os.fstat(opened.fileno()), path)
             content = opened.read(MAX_TOKEN_BYTES + 1)
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read: {error.strerror}", hint="write the secret into it, or correct git.host"
         ) from None
     return _checked(content.decode("utf-8", "replace").strip(), path, lines=True)
-
-
-def _check_owner(found: os.stat_result, path: str) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        raise Refused(f"{path} is not a file", hint="name a file that holds nothing but the secret")
-    if found.st_mode & _OPEN_TO_OTHERS:
-        raise Refused(f"{path} may be read by other users of this machine", hint=f"chmod 600 {path}")
-    if found.st_uid not in (os.getuid(), 0):
-        raise Refused(f"{path} belongs to another user", hint="keep the secret in a file of your own")
 
 
 def _checked(value: str, where: str, *, lines: bool = False) -> str:

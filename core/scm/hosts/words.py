@@ -19,6 +19,10 @@ _TOO_MANY = re.compile(r"rate limit|abuse detection|too many requests", re.IGNOR
 _TOKENS = re.compile(r"\b(?:gh[a-z]_|github_pat_|gl[a-z]{2,6}-|Bearer\s+|token\s+)[A-Za-z0-9_.-]{12,}", re.IGNORECASE)
 
 
+class NotAllowed(Refused):
+    """The token may not do it (403)."""
+
+
 class Asking(Frozen):
     """Who asks whom for what: the parts of an error's sentence."""
 
@@ -56,7 +60,7 @@ def problem(answer: HttpResponse, asking: Asking) -> PodiumError:
     because = f": {words}" if words else ""
     if answer.status == 403:
         hint = f"{_sign_on(answer) or _needed(answer, asking)}"
-        return Refused(f"{asking.host} refuses {asking.what} (403){because}", hint=hint)
+        return NotAllowed(f"{asking.host} refuses {asking.what} (403){because}", hint=hint)
     if answer.status in (404, 410):
         return NotFound(f"{asking.host} has not got {asking.what} (or does not show it){because}", hint=_unseen(asking))
     if 300 <= answer.status < 400:

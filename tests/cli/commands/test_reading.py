@@ -43,6 +43,9 @@ from podium.core.domain.watching import (
     Restored,
     ScheduleStatus,
     Service,
+    WatchedProject,
+    WatchedTogether,
+    WatchState,
 )
 from podium.core.errors import Problem
 from podium.core.journal import Journal
@@ -93,6 +96,8 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "container": shapes.container(Container("1", "a", "e", "replica", "running", 0.0), REPLICA, {}),
     "quarantined": shapes.quarantined(Quarantined("m", 1, "", 0.0, "anna")),
     "agent": shapes.agent(AgentStatus(False)),
+    "watched": shapes.together(WatchedTogether(), {}),
+    "watched_project": shapes.watched_project(WatchedProject("/h", WatchState.RUNNING), None),
     "audit": shapes.audit_entry(AuditEntry(1, 0.0, "anna", "run", "run 1", "", "")),
     "audit_check": shapes.audit_check(AuditCheck(0, "", ())),
     "schedule": shapes.schedule(ScheduleStatus("nightly", "0 3 * * *", 0.0)),

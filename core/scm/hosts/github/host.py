@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from ....domain.hosts import (
@@ -21,6 +22,7 @@ from ..answers import AnswerStore
 from ..base import below, short
 from ..reading import address, as_document, at, body, exact, line, moment, number, sha
 from ..tokens import host_setting
+from ..words import NotAllowed
 from .app import AppProof
 from .ci import GitHubCi
 from .opening import opened
@@ -201,18 +203,39 @@ class GitHubHost(GitHubCi):
         if status.state in _CONCLUSIONS:
             told["conclusion"] = _CONCLUSIONS[status.state]
         path, what = f"{self.repository}/check-runs", f"the check run {name} of {sha[:9]}"
-        known = self._check_run(sha, name)
-        if known:
-            self.http.send("PATCH", f"{path}{below(known)}", what, told, needs=NEEDS_CHECKS, repeat=True)
-        else:
-            self.http.send("POST", path, what, {**told, "head_sha": sha}, needs=NEEDS_CHECKS)
+        with self._checking():
+            known = next((exact(each, "id") for each in self._checks(sha) if exact(each, "name") == name), "")
+            if known:
+                self.http.send("PATCH", f"{path}{below(known)}", what, told, needs=NEEDS_CHECKS, repeat=True)
+            else:
+                self.http.send("POST", path, what, {**told, "head_sha": sha}, needs=NEEDS_CHECKS)
 
-    def _check_run(self, sha: str, name: str) -> str:
-        """Returns the id of the check run of that name that this App made; only its own may be changed."""
+    def check_runs(self, sha: str) -> Sequence[CommitStatus]:
+        self.need(HostFeature.CHECK_RUNS)
+        with self._checking():
+            found = self._checks(sha)
+        return [CommitStatus(exact(each, "name"), _concluded(each), line(each, "output", "title")) for each in found]
+
+    def _checks(self, sha: str) -> Sequence[dict[str, Any]]:
+        """Returns the check runs that this App made; only its own may be changed."""
         path, what = f"{self.repository}/commits{below(sha)}/check-runs", f"the check runs of {sha[:9]}"
-        only = {"check_name": name, "app_id": self.app}
-        found = self.http.pages(path, what, key="check_runs", needs=NEEDS_CHECKS, params=only)
-        return next((exact(each, "id") for each in found if exact(each, "name") == name), "")
+        return self.http.pages(path, what, key="check_runs", needs=NEEDS_CHECKS, params={"app_id": self.app})
+
+    @contextmanager
+    def _checking(self) -> Generator[None]:
+        """Remembers that the App may make no check runs, where the host says so."""
+        try:
+            yield
+        except NotAllowed as error:
+            self.learn(HostFeature.CHECK_RUNS, error.message)
+            raise
+
+
+def _concluded(found: dict[str, Any]) -> StatusState:
+    if exact(found, "status") != "completed":
+        return StatusState.PENDING
+    known = {word: state for state, word in _CONCLUSIONS.items()}
+    return known.get(exact(found, "conclusion"), StatusState.ERROR)
 
 
 def pull_request(found: dict[str, Any], own: str) -> HostPullRequest:
