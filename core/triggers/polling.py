@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from ..domain.frozen import Frozen
 from ..domain.hosts import HostPullRequest
 from ..domain.project import Host, Project
 from ..errors import PodiumError
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 # However often it is rung: one look a second at most.
 MIN_INTERVAL: Final = 1.0
 MAX_BACKOFF: Final = 600.0
+# For so many seconds it is believed that what was fetched is still there: after that our own refs are looked at again.
+TRUST: Final = 300.0
 # Agents that were started together do not stay together.
 JITTER: Final = 0.1
 _HEADS: Final = "refs/heads/"
@@ -45,28 +48,76 @@ def watched_branches(project: Project) -> set[str]:
     return {project.git.branch, *(branch for pipeline in project.pipelines.values() for branch in pipeline.on.push)}
 
 
-def look(project: Project, journal: Journal, host: GitHost | None = None) -> bool:
+class Told(Frozen):
+    """What a host has said of what pushes can change."""
+
+    address: str
+    tips: Mapping[str, str]
+    """Branch -> hash, of the branches that are watched."""
+    pulls: Sequence[HostPullRequest] | None
+    """None where nothing watches pull requests."""
+
+
+class Fetched:
+    """What the host had when all of it was here. While it says the same, git need not be asked: an agent that idles
+    would start several processes a look."""
+
+    def __init__(self) -> None:
+        self._told: Told | None = None
+        self._at = 0.0
+
+    def has(self, told: Told) -> bool:
+        return told == self._told and time.monotonic() - self._at < TRUST
+
+    def note(self, told: Told | None) -> None:
+        self._told, self._at = told, time.monotonic()
+
+
+def look(project: Project, journal: Journal, host: GitHost | None = None, fetched: Fetched | None = None) -> bool:
     """Fetches what is new; returns whether anything is. Raises Unreachable or Refused as the host says. `host` is its
-    client, if one is kept open: asked first, it answers at no cost where nothing has changed."""
-    remote, repository = remote_of(project), Repository.find(project.home)
-    if remote is None or repository is None:
+    client, if one is kept open: asked first, it answers at no cost where nothing has changed. `fetched` is kept from
+    look to look with it."""
+    remote = remote_of(project)
+    if remote is None:
         return False
-    refs = {f"{_HEADS}{branch}": f"{HOST_REFS}{branch}" for branch in watched_branches(project)}
     first = fetched_from(journal) != remote.shown
-    changed = (first or host is None or _moved(host, repository, refs)) and take(repository, remote, refs)
+    told = _told(project, remote, host) if host is not None else None
+    if told is not None and fetched is not None and not first and not _tag_patterns(project) and fetched.has(told):
+        return False
+    repository = Repository.find(project.home)
+    if repository is None:
+        return False
+    if fetched is not None:
+        fetched.note(None)  # until it is here
+    refs = {f"{_HEADS}{branch}": f"{HOST_REFS}{branch}" for branch in watched_branches(project)}
+    changed = (first or told is None or _moved(told, repository, refs)) and take(repository, remote, refs)
     changed |= _take_tags(project, repository, remote)
-    changed |= _take_pulls(project, journal, repository, remote, host)
+    changed |= _take_pulls(project, journal, repository, remote, told.pulls if told is not None else None)
     if first:
         journal.values.set("fetched from", remote.shown)
         changed = True
+    if fetched is not None and not changed:
+        fetched.note(told)
     return changed
 
 
-def _moved(host: GitHost, repository: Repository, refs: Mapping[str, str]) -> bool:
+def _told(project: Project, remote: Remote, host: GitHost) -> Told:
+    tips = dict(host.tips(sorted(watched_branches(project))))
+    return Told(remote.shown, tips, tuple(host.pull_requests()) if _watches_pulls(project) else None)
+
+
+def _watches_pulls(project: Project) -> bool:
+    return project.git.host is not None and any(pipeline.on.pull_request for pipeline in project.pipelines.values())
+
+
+def _tag_patterns(project: Project) -> list[str]:
+    return sorted({pattern for pipeline in project.pipelines.values() for pattern in pipeline.on.tag})
+
+
+def _moved(told: Told, repository: Repository, refs: Mapping[str, str]) -> bool:
     """Tells whether a branch is another one there than what was fetched of it."""
-    theirs = host.tips([ref.removeprefix(_HEADS) for ref in refs])
     ours = repository.refs(HOST_REFS)
-    return any(ours.get(own) != theirs.get(ref.removeprefix(_HEADS)) for ref, own in refs.items())
+    return any(ours.get(own) != told.tips.get(ref.removeprefix(_HEADS)) for ref, own in refs.items())
 
 
 def take(repository: Repository, remote: Remote, refs: Mapping[str, str]) -> bool:
@@ -87,7 +138,7 @@ def take(repository: Repository, remote: Remote, refs: Mapping[str, str]) -> boo
 
 def _take_tags(project: Project, repository: Repository, remote: Remote) -> bool:
     """Makes our tags theirs, of those that pipelines watch; returns whether any was another one."""
-    patterns = sorted({pattern for pipeline in project.pipelines.values() for pattern in pipeline.on.tag})
+    patterns = _tag_patterns(project)
     if not patterns:
         return False
     asked = [f"{TAGS}{pattern}" for pattern in patterns]
@@ -103,13 +154,17 @@ def _take_tags(project: Project, repository: Repository, remote: Remote) -> bool
 
 
 def _take_pulls(
-    project: Project, journal: Journal, repository: Repository, remote: Remote, client: GitHost | None
+    project: Project,
+    journal: Journal,
+    repository: Repository,
+    remote: Remote,
+    told: Sequence[HostPullRequest] | None,
 ) -> bool:
     """Fetches the newest commits of the open pull requests; returns whether any was another one."""
     host = project.git.host
-    if host is None or not any(pipeline.on.pull_request for pipeline in project.pipelines.values()):
+    if host is None or not _watches_pulls(project):
         return False
-    found = client.pull_requests() if client is not None else pull_requests(project)
+    found = told if told is not None else pull_requests(project)
     ours = repository.refs(PULL_REFS)
     theirs = "refs/merge-requests" if host.kind == "gitlab" else "refs/pull"
     new = [each.number for each in found if ours.get(f"{PULL_REFS}{each.number}") != each.sha]
@@ -166,6 +221,7 @@ class Polling:
         self._trouble = ""
         self._failures = 0
         self._client = _Client()
+        self._fetched = Fetched()
 
     def ring(self) -> None:
         self._rung.set()
@@ -181,7 +237,7 @@ class Polling:
         self._rung.clear()
         self._asked = time.monotonic()
         try:
-            changed, words = look(project, journal, self._client.of(project)), ""
+            changed, words = look(project, journal, self._client.of(project), self._fetched), ""
         except PodiumError as error:
             changed, words = False, error.message
         self._failures = self._failures + 1 if words else 0

@@ -13,7 +13,7 @@ from typing import Any
 
 from podium.core.config import load
 from podium.core.demo.forge import Forge
-from podium.core.domain.hosts import CommitStatus
+from podium.core.domain.hosts import CommitStatus, StatusState
 from podium.core.domain.outbox import MessageState
 from podium.core.domain.project import Project
 from podium.core.domain.runs import Run, Trigger
@@ -194,8 +194,10 @@ class Pushing:
         self.journal.close()
 
 
-def shown(status: CommitStatus) -> tuple[str, str]:
-    return str(status.state), status.description
+def shown(kind: str, status: CommitStatus) -> tuple[str, str]:
+    """Returns a status as a host of this kind has it: GitLab knows no error beside failure."""
+    state = StatusState.FAILURE if kind == "gitlab" and status.state is StatusState.ERROR else status.state
+    return str(state), status.description
 
 
 def moments(dice: random.Random, pushes: int) -> list[int]:

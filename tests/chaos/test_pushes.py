@@ -108,8 +108,8 @@ def check(pushing: Pushing) -> None:
     for run in (*runs, *reviews):
         wanted = of_run(pushing.project, pushing.journal, run.id)
         assert wanted is not None
-        there = {each.context: shown(each) for each in host.statuses(run.commit)}
-        assert there == {context: shown(each) for context, each in wanted.wanted.items()}, run
+        there = {each.context: shown(host.kind, each) for each in host.statuses(run.commit)}
+        assert there == {context: shown(host.kind, each) for context, each in wanted.wanted.items()}, run
     for number, sha in pushing.pulls.items():
         (comment,) = [each for each in host.comments(number) if "podium-comparison" in each.body]
         (newest,) = [run for run in reviews if run.commit == sha]

@@ -153,8 +153,14 @@ def test_what_has_not_changed_is_asked_at_no_cost_and_trouble_is_told(
 
     for _ in range(3):
         ask()
+    started: list[object] = []
+    start = subprocess.Popen.__init__
+    monkeypatch.setattr(
+        subprocess.Popen, "__init__", lambda self, *a, **more: (started.append(a), start(self, *a, **more))[1]
+    )
     before = len(hosted.forge.requests)
     ask()
+    assert not started, "no git is started to find out that nothing has changed"
     asked = list(hosted.forge.requests)[before:]
     # Gitea answers no condition, and counts no questions: there the API is asked, and git is not.
     status = 200 if hosted.kind == "gitea" else 304

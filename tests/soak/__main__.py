@@ -19,6 +19,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.chaos.world import Client
+from tests.runner import scale
 
 from .measuring import Minute, judge, look
 from .processes import Killer, leftovers
@@ -99,6 +100,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
     parser.add_argument("--directory", type=Path, help="kept, unlike a temporary one")
     options = parser.parse_args()
+    scale.settle()
     scratch = options.directory or Path(tempfile.mkdtemp(prefix="podium-soak-"))
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     print(f"seed {options.seed}, {options.minutes:g} minutes in {scratch}", flush=True)

@@ -78,7 +78,8 @@ class Killer:
 
     def settled(self) -> list[str]:
         """Waits until no run is active and what serves is healthy; returns what is wrong."""
-        deadline = time.monotonic() + scaled(120)
+        # The last push may be a release that has just begun, on a busy machine.
+        deadline = time.monotonic() + scaled(300)
         while True:
             status = self._project.status()
             active = self.active()
