@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..domain.hosts import CiAttention, CiInbox, HostState, InboxProject
-from ..errors import ConfigError, NotFound, PodiumError, UsageError
+from ..errors import NotFound, PodiumError, UsageError
 from .ci import LIMIT, Ci, in_order
 from .opened import OpenProject
 
@@ -28,7 +28,6 @@ class Inbox:
         self._opened, self._ci = opened, ci
         self._lock = threading.Lock()
         self._kept: dict[Path, tuple[Mapping[str, str], Ci]] = {}
-        self._labels: dict[Path, str] = {}
 
     def homes(self) -> tuple[Path, ...]:
         """Returns the directories of the projects whose runs are here; none if it is this project alone."""
@@ -121,13 +120,12 @@ class Inbox:
         """Returns what names each project: its name, or the directory where that is another one's name too."""
         names = {home: self._name(home) for home in homes}
         many = Counter(names.values())
-        self._labels = {home: name if many[name] == 1 else str(home) for home, name in names.items()}
-        return self._labels
+        return {home: name if many[name] == 1 else str(home) for home, name in names.items()}
 
     def _name(self, home: Path) -> str:
         try:
             return self._asked(home).opened.config.name
-        except (ConfigError, PodiumError, OSError):
+        except (PodiumError, OSError):
             return home.name
 
     def _named(self, project: str) -> Path:

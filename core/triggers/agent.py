@@ -85,7 +85,7 @@ def run(home: Path, *, say: Say | None = None, listen: str = "") -> None:
     """Runs the agent in this process until SIGTERM, SIGINT or SIGHUP. `listen` is where it receives webhooks. Raises
     Refused if another agent of this
     project is running or has replaced this one, and ConfigError if podium.yaml cannot be used."""
-    narrate = say or _print
+    narrate = say or print_line
     settled = settle(home)
     if settled.refusal is not None:
         raise settled.refusal
@@ -292,7 +292,8 @@ def _end_on_signals(stop: threading.Event, home: Path) -> None:
         signal.signal(number, end)
 
 
-def _print(text: str) -> None:
+def print_line(text: str) -> None:
+    """Writes a line of the agent's log, with its time."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     with suppress(OSError):
         print(f"{stamp} {text}", flush=True)

@@ -20,6 +20,22 @@ START_TIMEOUT = 10.0
 STOP_TIMEOUT = 10.0
 
 
+def spawn(log: Path, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """Starts a module in a session of its own, which outlives this process and writes to `log`."""
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=handle,
+            stderr=handle,
+            start_new_session=True,
+            cwd="/",
+        )
+    finally:
+        os.close(handle)
+
+
 def start(project: Project, journal: Journal, listen: str = "") -> AgentStatus:
     """Starts the agent in a session of its own and waits until it has reported. Raises Refused if one is running and
     RunFailed if it does not start."""
@@ -31,18 +47,7 @@ def start(project: Project, journal: Journal, listen: str = "") -> AgentStatus:
         )
     project.state.mkdir(mode=0o700, exist_ok=True)
     log = project.state / "agent.log"
-    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "podium.core.triggers.agent", str(project.home), listen],
-            stdin=subprocess.DEVNULL,
-            stdout=handle,
-            stderr=handle,
-            start_new_session=True,
-            cwd="/",
-        )
-    finally:
-        os.close(handle)
+    process = spawn(log, "podium.core.triggers.agent", str(project.home), listen)
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
         status = journal.agent.status()

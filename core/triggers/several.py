@@ -22,6 +22,8 @@ from ..errors import PodiumError, Refused, RunFailed
 from ..identity.account import whoami
 from ..identity.processes import started_at
 from . import projects
+from .agent import print_line
+from .daemon import spawn
 from .watched import Watched, last_words
 from .webhooks import Bell, Receiver, bell
 
@@ -35,7 +37,7 @@ Say = Callable[[str], None]
 def run(homes: Sequence[Path] = (), *, say: Say | None = None, listen: str = "") -> None:
     """Watches projects in this process until SIGTERM, SIGINT or SIGHUP: `homes`, which become the list, or else those
     of the list. Raises Refused if that is done already, and if webhooks cannot be received."""
-    narrate = say or _print
+    narrate = say or print_line
     with ExitStack() as closing:
         if not closing.enter_context(projects.claimed()):
             raise Refused(
@@ -145,12 +147,6 @@ def _end_on_signals(stop: threading.Event) -> None:
         signal.signal(number, end)
 
 
-def _print(text: str) -> None:
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    with suppress(OSError):
-        print(f"{stamp} {text}", flush=True)
-
-
 # From outside
 
 
@@ -167,22 +163,7 @@ def start(homes: Sequence[Path], listen: str = "") -> WatchedTogether:
         projects.put((*(projects.listed() if running is not None else ()), *homes))
     log = projects.place("log")
     begin = log.stat().st_size if log.exists() else 0
-    return _wait(homes, None if running is not None else _spawn(log, listen), log, begin)
-
-
-def _spawn(log: Path, listen: str) -> subprocess.Popen[bytes]:
-    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        return subprocess.Popen(
-            [sys.executable, "-m", "podium.core.triggers.several", listen],
-            stdin=subprocess.DEVNULL,
-            stdout=handle,
-            stderr=handle,
-            start_new_session=True,
-            cwd="/",
-        )
-    finally:
-        os.close(handle)
+    return _wait(homes, None if running is not None else spawn(log, "podium.core.triggers.several", listen), log, begin)
 
 
 def _wait(homes: Sequence[Path], process: subprocess.Popen[bytes] | None, log: Path, begin: int) -> WatchedTogether:
