@@ -94,6 +94,12 @@ def host_setting(project: Project) -> Host:
     return project.git.host
 
 
+def _variables() -> Mapping[str, str]:
+    """Returns what `reading` has read; a project without any variable has none, and not this process's."""
+    own = _environ.get()
+    return os.environ if own is None else own
+
+
 @contextmanager
 def reading(environ: Mapping[str, str] | None) -> Generator[None]:
     """Has `find_token` read these variables instead of this process's, and the programs that it asks too: those of a
@@ -107,7 +113,7 @@ def reading(environ: Mapping[str, str] | None) -> Generator[None]:
 
 def find_token(host: Host, web: str, home: Path, environ: Mapping[str, str] | None = None) -> Token | None:
     """Returns the token for the host at `web`; None where there is none. Refused for a file that others may read."""
-    environ = environ if environ is not None else _environ.get() or os.environ
+    environ = environ if environ is not None else _variables()
     if host.token:
         return Token(_checked(host.token, "git.host.token"), "git.host.token of podium.yaml")
     if host.token_file:
@@ -155,7 +161,7 @@ def _from_program(kind: _Kind, web: str) -> Token | None:
     if not kind.program or shutil.which(kind.program[0]) is None:
         return None
     hidden = {*kind.variables, *kind.own, *kind.hidden}
-    environ = {name: value for name, value in (_environ.get() or os.environ).items() if name not in hidden}
+    environ = {name: value for name, value in _variables().items() if name not in hidden}
     value = _printed((*kind.program, urlsplit(web).netloc.rpartition("@")[2]), environ)
     return Token(value, f"`{' '.join(kind.program[:3])}`") if value else None
 
