@@ -74,6 +74,11 @@ def watch(
             return _one(cockpit, (daemon, stop, status, install, uninstall), listen, output_format)
         finally:
             cockpit.close()
+    return _together(homes, (daemon, stop, status, install, uninstall), listen, output_format)
+
+
+def _together(homes: Sequence[Path], chosen: tuple[bool, ...], listen: str, output_format: Format) -> int:
+    daemon, stop, status, install, uninstall = chosen
     if status:
         return together.status(homes, output_format)
     if stop:
