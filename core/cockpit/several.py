@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,19 +40,13 @@ def start(homes: Sequence[Path], *, listen: str = "") -> WatchedTogether:
 
 def status(homes: Sequence[Path] = ()) -> WatchedTogether:
     """Returns how the projects are, by default all that are watched together."""
+    from ..domain.watching import WatchedTogether
     from ..triggers import projects
 
-    found = projects.reported()
-    wanted = tuple(homes) or projects.listed()
-    states = {each.home: each for each in found.projects} if found is not None else {}
-    seen = tuple(states.get(str(home)) or _alone(home) for home in wanted)
-    from ..domain.watching import WatchedTogether
-
-    return (
-        WatchedTogether(seen)
-        if found is None
-        else WatchedTogether(seen, found.pid, found.started, found.who, found.listen)
-    )
+    found = projects.reported() or WatchedTogether()
+    states = {each.home: each for each in found.projects}
+    seen = tuple(states.get(str(home)) or _alone(home) for home in tuple(homes) or projects.listed())
+    return replace(found, projects=seen)
 
 
 def _alone(home: Path) -> WatchedProject:
