@@ -13,7 +13,7 @@ from ...core.domain.frozen import Frozen
 from ...core.domain.models import CHALLENGER
 from ...core.domain.replay import ReplayLimits
 from ...core.domain.text.durations import parse_duration, parse_percent
-from ...core.domain.text.format import moment
+from ...core.domain.text.format import milliseconds, moment
 from ...core.errors import UsageError
 from ..completion import complete_version
 from ..interaction.attend import attend, run_headline
@@ -183,7 +183,7 @@ def shape(report: Mapping[str, Any]) -> dict[str, Any]:
 def _figures(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     classes = report["changed_labels"] is not None
     latency = [
-        f"{name} {_ms(value)} (v{report['champion']}: {_ms(report['champion_latency'][name])})"
+        f"{name} {milliseconds(value)} (v{report['champion']}: {milliseconds(report['champion_latency'][name])})"
         for name, value in report["latency"].items()
     ]
     sizes = [f"{name} {value:.3g}" for name, value in report["sizes"].items()]
@@ -203,7 +203,3 @@ def _figures(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
         ("latency", ", ".join(latency)),
     ]
-
-
-def _ms(value: float) -> str:
-    return f"{value * 1000:.3g} ms"

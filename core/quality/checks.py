@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..domain.frozen import Frozen
 from ..domain.project import Check
-from ..domain.text.format import count
+from ..domain.text.format import count, milliseconds
 from ..domain.verdicts import CheckResult, Verdict
 from .bootstrap import MetricDifference, by_chance, differences, holm, smallest_class, spread_of
 from .metrics import Metric, Unmeasurable, measure, named
@@ -44,7 +44,7 @@ def name_of(check: Check) -> str:
     if check.kind == "schema":
         return "schema unchanged"
     if check.kind == "latency":
-        return f"latency {check.percentile} ≤ {_ms(check.at_most or 0.0)}"
+        return f"latency {check.percentile} ≤ {milliseconds(check.at_most or 0.0)}"
     if check.compare:
         return f"{check.metric} against {check.compare}"
     limits = [f"≥ {check.at_least:g}"] if check.at_least is not None else []
@@ -274,7 +274,8 @@ def latency(check: Check, bench: CheckInputs) -> Sequence[CheckResult]:
     limit = check.at_most if check.at_most is not None else float("inf")
     verdict = Verdict.PASS if value <= limit else Verdict.FAIL
     words = "within" if verdict is Verdict.PASS else "above"
-    message = f"{check.percentile} {_ms(value)} of {len(taken)} single-row predictions is {words} {_ms(limit)}"
+    message = f"{check.percentile} {milliseconds(value)} of {len(taken)} single-row predictions"
+    message += f" is {words} {milliseconds(limit)}"
     return (CheckResult(name_of(check), verdict, message, value=value, limit=limit, rows=len(taken)),)
 
 
@@ -323,7 +324,3 @@ def _type(entry: dict[str, Any]) -> str:
     else:  # of arrays, objects and maps also what they are made of
         text = str(entry.get("type", "?")) + (f" {json.dumps(inner, sort_keys=True)}" if inner else "")
     return text if entry.get("required", True) else f"optional {text}"
-
-
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:.3g} ms"

@@ -122,3 +122,18 @@ def test_an_option_takes_a_share_either_way(text: str | float, value: float) -> 
 def test_an_option_refuses_what_is_no_share(text: str) -> None:
     with pytest.raises(ValueError):
         replay.share(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [
+        (0.0000123, "0.0123 ms"),
+        (0.0008, "0.8 ms"),
+        (0.0559, "55.9 ms"),
+        (0.9994, "999 ms"),
+        (1.0, "1,000 ms"),
+        (12.5, "12,500 ms"),
+    ],
+)
+def test_milliseconds(seconds: float, written: str) -> None:
+    assert fmt.milliseconds(seconds) == written

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...domain.frozen import Frozen
 from ...domain.replay import ReplayLimits
+from ...domain.text.format import milliseconds
 from ...domain.verdicts import CheckResult, Verdict
 from .sending import CANDIDATE, CHAMPION, AnswerPair, ReplayAnswers
 
@@ -218,7 +219,8 @@ def _slow(found: Figures, limits: ReplayLimits) -> CheckResult:
         )
     mine, theirs = (times["p95"] for times in (found.latency, found.champion_latency))
     faster = slow.value < 0
-    what = f"p95 {_ms(mine)} against {_ms(theirs)}: {_percent(abs(slow.value))} % {'faster' if faster else 'slower'}"
+    what = f"p95 {milliseconds(mine)} against {milliseconds(theirs)}"
+    what += f": {_percent(abs(slow.value))} % {'faster' if faster else 'slower'}"
     what += f" (95 % interval {100 * slow.low:+.3g} … {100 * slow.high:+.3g} %, {slow.times} pairs)"
     verdict = Verdict.PASS
     if slow.times < MIN_TIMES:
@@ -236,7 +238,3 @@ def _slow(found: Figures, limits: ReplayLimits) -> CheckResult:
 
 def _percent(share: float) -> str:
     return f"{float(f'{100 * share:.3g}'):g}"
-
-
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:.3g} ms"

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ...domain.replay import ReplayReport
+from ...domain.text.format import milliseconds
 from ...domain.verdicts import GateReport, Verdict
 from ...journal.verdicts import REPLAY_PREFIX
 
@@ -111,4 +112,4 @@ def _cell(text: str) -> str:
 
 
 def _ms(seconds: float | None) -> str:
-    return "" if seconds is None else f"{seconds * 1000:.3g} ms"
+    return "" if seconds is None else milliseconds(seconds)

@@ -98,6 +98,12 @@ def number(value: float | None) -> str:
     return f"{value:.4f}" if abs(value) < 10 and abs(value) >= 0.001 else f"{value:.4g}"
 
 
+def milliseconds(seconds: float) -> str:
+    """Returns a time as `0.8 ms`, `55.9 ms`, `1,000 ms`: three significant figures, and all before the point."""
+    value = seconds * 1000
+    return f"{value:.3g} ms" if value < 999.5 else f"{value:,.0f} ms"
+
+
 def figure(value: object) -> str:
     """Returns a metric or parameter of any type: a float as `number` formats it, empty for None."""
     if value is None:
