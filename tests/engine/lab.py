@@ -111,9 +111,11 @@ class Lab:
 
 
 def running(pid: int | None) -> bool:
-    """Whether the process is there and not merely waiting to be reaped."""
+    """Whether the process is there and not merely waiting to be reaped. One whose first thread has ended waits to be
+    reaped too, but has its sockets until its last thread ends, which takes a while where others compute."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        return state != "Z" or len(os.listdir(f"/proc/{pid}/task")) > 1
     except (FileNotFoundError, ProcessLookupError):
         return False
 

@@ -73,6 +73,8 @@ def abort(rollout: Rollout, error: BaseException) -> None:
 
     Raises Interrupted when a signal arrives meanwhile: then the row stays open, for recovery."""
     reason = str(error) or type(error).__name__
+    # A signal may have come when a phase was written and not yet noted here: what the ledger says is finished.
+    rollout.reread_phase()
     match decide(rollout.deployment.how, rollout.deployment.phase, error):
         case AbortDecision.UNDO:
             if isinstance(error, CanaryFailed):

@@ -111,8 +111,11 @@ class Rollout:
         self.update(aliases_before=self.state.aliases_before if aliases is None else aliases)
         finished = phase or self.deployment.phase
         self.runtime.journal.ledger.phase(self.deployment.id, finished, self.state.to_json())
-        # Only after it is written: a signal that arrives in between must not count the phase as finished.
         self.deployment = replace(self.deployment, phase=finished)
+
+    def reread_phase(self) -> None:
+        """Takes the last finished phase from the ledger."""
+        self.deployment = replace(self.deployment, phase=self.runtime.journal.ledger.get(self.deployment.id).phase)
 
     def give_up(self, reason: str) -> None:
         """Notes why the rollout failed and leaves its row open: recovery undoes it when the engine is there again."""

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from podium.core.delivery.environment import healing, history
@@ -86,6 +87,25 @@ def test_a_verified_version_serves_on_when_the_old_one_is_slow_to_end(world: Wor
     row = world.journal.ledger.history("staging")[0]
     assert (row.state, row.message) == (DeploymentState.SUCCEEDED, "told to end when traffic had moved")
     assert {row.version for row in world.runtime.replicas()} == {2}, "the old one was put away all the same"
+
+
+def test_told_to_end_when_a_phase_has_just_been_written_it_counts(
+    serving: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving.version(2)
+    write = serving.journal.ledger.phase
+
+    def interrupted_after(number: int, phase: str, data: Any) -> None:
+        write(number, phase, data)
+        if phase == VERIFY:
+            monkeypatch.undo()
+            raise Interrupted("told to end")
+
+    monkeypatch.setattr(serving.journal.ledger, "phase", interrupted_after)
+    with pytest.raises(Interrupted):
+        serving.deploy(2)
+    row = serving.journal.ledger.history("staging")[0]
+    assert (row.to_version, row.state) == (2, DeploymentState.SUCCEEDED) and serving.answers() == "2"
 
 
 def test_told_to_end_twice_it_is_the_agent_that_puts_the_old_version_away(world: World) -> None:
