@@ -162,6 +162,24 @@ CREATE INDEX host_runs_by_sha ON host_runs(sha);
 CREATE INDEX runs_by_commit ON runs("commit", id);
 """
 
+# What monitors measured (`body` is a Measurement), how alerts stand, and what the feedback loop did. An alert that fires is
+# an episode: the id of the row of `alerts` that says so.
+_MONITORING = """
+CREATE TABLE measurements (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, monitor TEXT NOT NULL, environment TEXT NOT NULL, at REAL NOT NULL, value REAL,
+  body TEXT NOT NULL);
+CREATE INDEX measurements_by_monitor ON measurements(monitor, at);
+CREATE INDEX measurements_by_time ON measurements(at);
+CREATE TABLE alert_states (name TEXT PRIMARY KEY, state TEXT NOT NULL, since REAL NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE silences (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL, at REAL NOT NULL,
+  until REAL NOT NULL, ended REAL);
+CREATE TABLE loops (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, alert TEXT NOT NULL, environment TEXT NOT NULL, pipeline TEXT NOT NULL, episode INTEGER NOT NULL,
+  at REAL NOT NULL, state TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (episode, pipeline));
+CREATE INDEX loops_by_state ON loops(state);
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _RUNS + _DELIVERY + _REGISTRY + _WATCHING + _AUDIT,
     _CONTAINERS,
@@ -170,6 +188,7 @@ MIGRATIONS: tuple[str, ...] = (
     _SEGMENTS,
     _APPROVERS,
     _HOST_CI,
+    _MONITORING,
 )
 
 
