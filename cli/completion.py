@@ -32,6 +32,10 @@ def complete_environment(incomplete: str) -> list[str]:
     return _offered(lambda cockpit: cockpit.project.config.environments, incomplete)
 
 
+def complete_alert(incomplete: str) -> list[str]:
+    return _offered(lambda cockpit: cockpit.project.config.alerts, incomplete)
+
+
 def complete_run(incomplete: str) -> list[str]:
     return _offered(lambda cockpit: ["last", *(str(run.id) for run in cockpit.runs.list(limit=50))], incomplete)
 

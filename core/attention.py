@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import plugins
+from .alerts.standing import statuses
 from .domain.attention import Need, needs
 from .domain.containers import EngineSnapshot
 from .domain.delivery import EnvironmentStatus
@@ -23,7 +24,6 @@ from .journal import Journal
 
 MAX_RUNS = 50
 """How many of the newest runs are looked at; older ones that are not over are looked at as well."""
-MAX_ALERTS = 20
 MIN_SPACE_BYTES = 100_000_000
 """Less than this and the journal, a log or a model may not be written any more."""
 MIN_FILES = 100
@@ -38,16 +38,17 @@ def gather(
 ) -> list[Need]:
     """Returns what a person should know or do about the project, the worst first. `problems` are those of
     podium.yaml."""
+    now = time.time()
     runs = {run.id: run for run in (*journal.runs.page(limit=MAX_RUNS), *journal.runs.active())}
     challenger = journal.versions.named(project.mlflow.model, CHALLENGER)
     return needs(
         runs=sorted(runs.values(), key=lambda run: -run.id),
         environments=environments,
-        alerts=journal.alerts.recent(MAX_ALERTS),
+        alerts=statuses(project, journal, now),
         agent=agent_status(project.state, journal),
         versions=() if challenger is None else (challenger,),
         verdicts={} if challenger is None else _verdicts(journal, challenger),
-        now=time.time(),
+        now=now,
         snapshots=snapshots(project, journal),
         problems=[str(each) for each in problems],
         removed=removed(project, journal),

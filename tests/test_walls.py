@@ -47,6 +47,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("quality", "serving", "telemetry"),
     ("delivery",),
     ("monitoring",),
+    ("alerts",),
     ("infra", "retention"),
     ("run_plans",),
     ("changes", "adoption"),

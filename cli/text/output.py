@@ -40,12 +40,14 @@ _STYLES = {
     "ready": "green",
     "ok": "green",
     "alive": "green",
+    "resolved": "green",
     "failed": "red",
     "fail": "red",
     "quarantined": "red",
     "rolled": "red",
     "error": "red",
     "problem": "red",
+    "firing": "red",
     "dead": "red",
     "undone": "red",
     "running": "cyan",
@@ -55,6 +57,8 @@ _STYLES = {
     "interrupted": "yellow",
     "cancelled": "yellow",
     "inconclusive": "yellow",
+    "pending": "yellow",
+    "no": "yellow",  # no data
     "warning": "yellow",
     "draining": "yellow",
 }

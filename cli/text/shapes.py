@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from ...core.domain.hosts import CiJob, CiRow, Workflow
     from ...core.domain.models import Comparison, Lineage, MetricPoint, Model, Version
+    from ...core.domain.monitoring import AlertEvent, AlertStatus, Silence
     from ...core.domain.plans import Plan
     from ...core.domain.repair import Difference
     from ...core.domain.runs import Run, Step
@@ -332,6 +333,59 @@ def environment(status: EnvironmentStatus) -> dict[str, Any]:
 
 def stopped(one: Stopped) -> dict[str, Any]:
     return {"who": one.who, "at": moment(one.at), "why": one.why, "run": one.run_id}
+
+
+def alert(status: AlertStatus) -> dict[str, Any]:
+    return {
+        "name": status.name,
+        "environment": status.environment,
+        "monitor": status.monitor,
+        "state": status.state.value,
+        "since": moment(status.since),
+        "severity": status.severity,
+        "value": status.value,
+        "threshold": status.threshold,
+        "measured": moment(status.measured),
+        "absent": status.absent,
+        "episode": status.episode or None,
+        "acknowledged": status.acknowledged,
+        "silenced": status.silenced,
+        "muted_until": moment(status.muted_until),
+        "labels": dict(status.labels),
+        "annotations": dict(status.annotations),
+        "message": status.message,
+    }
+
+
+def alert_event(event: AlertEvent) -> dict[str, Any]:
+    return {
+        "id": event.id,
+        "name": event.name,
+        "environment": event.environment,
+        "monitor": event.monitor,
+        "state": event.state,
+        "at": moment(event.at),
+        "value": event.value,
+        "threshold": event.threshold,
+        "severity": event.severity,
+        "episode": event.episode or None,
+        "started": moment(event.started),
+        "labels": dict(event.labels),
+        "annotations": dict(event.annotations),
+        "message": event.message,
+    }
+
+
+def silence(one: Silence) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "subject": one.subject,
+        "who": one.who,
+        "why": one.why,
+        "at": moment(one.at),
+        "until": moment(one.until),
+        "ended": moment(one.ended),
+    }
 
 
 def need(each: Need) -> dict[str, Any]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..domain.demo import DemoImages
     from ..domain.watching import Restored
     from .agent import Agent
+    from .alerts import Alerts
     from .changes import Changes
     from .ci import Ci
     from .containers import Containers
@@ -180,6 +181,13 @@ class Cockpit:
         from .environments import Environments
 
         return Environments(self._opened)
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        """Returns the namespace of alerts: how they stand, what changed, silences."""
+        from .alerts import Alerts
+
+        return Alerts(self._opened)
 
     @cached_property
     def changes(self) -> Changes:

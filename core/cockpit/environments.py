@@ -13,7 +13,7 @@ from .opened import OpenProject
 if TYPE_CHECKING:
     from ..domain.delivery import CanaryStatus, Deployment, EnvironmentStatus
     from ..domain.replay import ReplayLimits
-    from ..domain.watching import Alert, Series
+    from ..domain.watching import Series
 
 
 class Environments:
@@ -64,10 +64,6 @@ class Environments:
     def series(self, environment: str, signal: str, *, start: float, end: float, points: int) -> Series:
         """Returns one live signal of an environment over time."""
         return self._opened.journal.samples.series(environment, signal, start=start, end=end, points=points)
-
-    def alerts(self, *, limit: int = 50) -> Sequence[Alert]:
-        """Returns the newest alerts of all environments."""
-        return self._opened.journal.alerts.recent(limit)
 
     def stop(self) -> Sequence[str]:
         """Stops every proxy and replica of this project; returns what was stopped, in words."""

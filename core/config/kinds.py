@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .. import plugins
-from ..domain.project import Scalar
+from ..domain.project import Hold, Scalar
 from ..domain.text.durations import parse_duration, parse_percent
 from .reader import INVALID, Reader, shorten
 from .source import YamlNode
@@ -255,6 +255,54 @@ class Amount:
 
     def schema(self) -> Schema:
         return {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^[0-9.]+ ?(%|ms|s|m|h)$"}, _VARIABLE]}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Holding:
+    """How long an alert waits: a number of measurements in a row (`3`), or a length of time (`10m`)."""
+
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
+        text = reader.text(node, key)
+        if text is INVALID:
+            return INVALID
+        if _INTEGER.fullmatch(text):
+            count = _bounded(int(text), 1, 10_000, node, key, reader)
+            return count if count is INVALID else Hold(count)
+        seconds = parse_duration(text)
+        if seconds is None:
+            message = f"{_shown(node, text)} is neither a number of measurements nor a length of time"
+            return reader.problem(node, key, message, "write 3, or 10m")
+        return Hold(seconds=seconds)
+
+    def schema(self) -> Schema:
+        time: Schema = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$"}
+        return {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 10_000}, time, _VARIABLE]}
+
+
+_RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?/ ?(day|week|month|year)", re.ASCII)
+_PERIOD_DAYS = {"day": 1.0, "week": 7.0, "month": 30.0, "year": 365.0}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Rate:
+    """How often something may happen, in times a day: `1/month` is a thirtieth, for a month has 30 days."""
+
+    high: float = 24.0
+
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
+        text = reader.text(node, key)
+        if text is INVALID:
+            return INVALID
+        match = _RATE.fullmatch(text)
+        if match is None:
+            return reader.problem(node, key, f"{_shown(node, text)} is not a rate", "write 1/month, 2/week or 1/day")
+        rate = float(match[1]) / _PERIOD_DAYS[match[2]]
+        if not 0 < rate <= self.high:
+            return reader.problem(node, key, f"{_shown(node, text)} is out of range", f"up to {self.high:g} a day")
+        return rate
+
+    def schema(self) -> Schema:
+        return {"anyOf": [{"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?/ ?(day|week|month|year)$"}, _VARIABLE]}
 
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kmgt])i?b?", re.ASCII | re.IGNORECASE)

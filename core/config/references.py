@@ -10,6 +10,7 @@ from .. import plugins
 from ..domain.graphs import find_cycle, reaches
 from ..domain.project import MAX_CELLS, Pipeline, Project, StepSpec
 from ..errors import UsageError
+from .alert_references import check_alert
 from .build import BUILTINS
 from .kinds import has_placeholder
 from .reader import Reader, Record
@@ -30,10 +31,7 @@ def check(record: Record, project: Project, reader: Reader) -> None:
         _known(each, "environment", project.environments, "environment", reader)
     for each in _records(record, "alerts").values():
         _known(each, "monitor", project.monitors, "monitor", reader)
-        if not each.has("above") and not each.has("below"):
-            reader.problem(
-                each.node, each.path, "has neither `above` nor `below`", "an alert fires above or below a value"
-            )
+        check_alert(each, reader)
     _store(record, project, reader)
 
 

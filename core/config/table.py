@@ -8,8 +8,9 @@ config.example.yaml.
 from __future__ import annotations
 
 from .. import plugins
+from ..domain.monitoring import SEVERITIES
 from ..domain.watching import CANARY_SIGNALS, SIGNALS
-from .kinds import Amount, Choice, Duration, Flag, Integer, Number, PluginName, Share, Size, Text, Value
+from .kinds import Amount, Choice, Duration, Flag, Holding, Integer, Number, PluginName, Rate, Share, Size, Text, Value
 from .patterns import bad_branch, bad_local, bad_path, bad_pattern, bad_reason, bad_remote, bad_schedule
 from .sections import NAME, VARIABLE_NAME, Chosen, Either, Key, ListOf, MapOf, Option, Plain, Section
 
@@ -545,8 +546,17 @@ ALERT = Section(
         Key("monitor", _name, "monitor whose value it checks", required=True),
         Key("above", Amount(), "fires above this value"),
         Key("below", Amount(), "fires below this value"),
-        Key("for", Integer(1, 10000), "measurements in a row (1)"),
-        Key("cooldown", Duration(), "time before it fires again (1h)"),
+        Key("false_alarms", Rate(), "how often it may fire without any change: 1/month; the monitor finds the value"),
+        Key("for", Holding(), "measurements in a row, or a time, that it lasts before it fires (1)"),
+        Key("keep_firing_for", Duration(), "how long the value has to be back before it is over (0s)"),
+        Key("cooldown", Duration(), "time from one firing to the next, at least (1h)"),
+        Key("severity", Choice(SEVERITIES), "critical, warning or info (warning)"),
+        Key("labels", MapOf(Text(empty=True), "label", VARIABLE_NAME), "labels for who is told"),
+        Key(
+            "annotations",
+            MapOf(Text(templated=True), "annotation", VARIABLE_NAME),
+            "texts for people, with ${{ alert.value }} and others: summary, description, runbook_url",
+        ),
     ),
 )
 
@@ -606,7 +616,7 @@ PROJECT = Section(
         Key("gates", MapOf(GATE, "gate"), "checks that a version has to pass"),
         Key("environments", MapOf(ENVIRONMENT, "environment"), "where versions are served"),
         Key("monitors", MapOf(MONITOR, "monitor"), "signals that are measured (nothing acts on it yet)"),
-        Key("alerts", MapOf(ALERT, "alert"), "rules over monitors (nothing acts on it yet)"),
+        Key("alerts", MapOf(ALERT, "alert"), "rules over what monitors measure"),
         Key(
             "infra", MapOf(INFRA, "infrastructure"), "infrastructure described by other tools (nothing acts on it yet)"
         ),

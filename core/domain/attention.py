@@ -9,10 +9,11 @@ from .containers import EngineSnapshot
 from .delivery import CanaryState, Condition, EnvironmentStatus, How
 from .frozen import Frozen
 from .models import CHALLENGER, CHAMPION, Version
+from .monitoring import AlertStatus
 from .runs import Run, RunState
 from .text import format as fmt
 from .verdicts import VersionVerdict, quarantine_of, taken_back
-from .watching import AgentStatus, Alert
+from .watching import AgentStatus
 
 RECENT_SECONDS = 6 * 3600.0
 """Seconds after which a run that failed is history."""
@@ -57,7 +58,7 @@ def needs(
     *,
     runs: Iterable[Run],
     environments: Iterable[EnvironmentStatus],
-    alerts: Iterable[Alert],
+    alerts: Iterable[AlertStatus],
     agent: AgentStatus | None,
     versions: Iterable[Version],
     verdicts: Mapping[int, Sequence[VersionVerdict]] | None = None,
@@ -75,7 +76,7 @@ def needs(
         found += _of_environment(status, agent, now)
     found += _of_engines(snapshots)
     found += _of_runs(runs, now)
-    found += _of_alerts(alerts)
+    found += _of_alerts(alerts, now)
     found += _of_agent(agent, now)
     found += _of_troubles(agent, {need.environment for need in found if need.reason in (Reason.ENGINE, Reason.DOWN)})
     found += _of_versions(versions, verdicts or {}, _under_way(runs, environments))
@@ -141,11 +142,20 @@ def _of_runs(runs: Iterable[Run], now: float) -> Iterator[Need]:
             yield Need(3, Reason.INTERRUPTED, subject, words, f"podium resume {run.id}", run_id=run.id)
 
 
-def _of_alerts(alerts: Iterable[Alert]) -> Iterator[Need]:
+_ALERT_URGENCY = {"critical": 0, "warning": 1, "info": 3}
+
+
+def _of_alerts(alerts: Iterable[AlertStatus], now: float) -> Iterator[Need]:
+    """Yields what fires. What somebody has acknowledged comes last, and what is silenced not at all."""
     for alert in alerts:
-        if alert.state == "firing":
-            words = alert.message or f"fires on {alert.environment}"
-            yield Need(1, Reason.ALERT, alert.name, words, environment=alert.environment)
+        if not alert.firing or alert.silenced:
+            continue
+        urgency = _ALERT_URGENCY.get(alert.severity, 1)
+        words = alert.words(now)
+        if alert.acknowledged:
+            urgency, words = 4, f"{words}; acknowledged {alert.acknowledged}"
+        command = "" if alert.acknowledged else f"podium alerts ack {alert.name} --why …"
+        yield Need(urgency, Reason.ALERT, alert.name, words, command, environment=alert.environment)
 
 
 def _of_agent(agent: AgentStatus | None, now: float) -> Iterator[Need]:

@@ -7,6 +7,7 @@ from dataclasses import field
 from enum import StrEnum
 
 from .frozen import Frozen
+from .text import format as fmt
 
 
 class MonitorKind(StrEnum):
@@ -106,6 +107,25 @@ class MonitorStatus(Frozen):
     """The worst state of its alerts; None without alerts."""
 
 
+SEVERITIES = ("critical", "warning", "info")
+# Labels that say which alert it is: a rule cannot have labels of these names.
+OWN_LABELS = ("alertname", "environment", "monitor", "severity", "project")
+# What `${{ alert.… }}` may name, in the annotations of a rule and in a pipeline that the alert starts.
+ALERT_VALUES = (
+    "name",
+    "environment",
+    "monitor",
+    "severity",
+    "value",
+    "threshold",
+    "version",
+    "rows",
+    "start",
+    "end",
+    "at",
+)
+
+
 class AlertState(StrEnum):
     """The state of an alert, as Prometheus names them, and one for the absence of data."""
 
@@ -114,7 +134,8 @@ class AlertState(StrEnum):
     """The value is beyond its threshold, not yet for long enough."""
     FIRING = "firing"
     NO_DATA = "no data"
-    """There was no measurement, and the alert did not fire before. One that fires goes on firing."""
+    """There is nothing to judge by. Only an inactive alert becomes this: one that fires goes on firing, and one that is
+    pending goes on waiting, because no data says nothing."""
 
 
 class AlertStatus(Frozen):
@@ -145,6 +166,58 @@ class AlertStatus(Frozen):
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
     message: str = ""
+
+    @property
+    def firing(self) -> bool:
+        return self.state is AlertState.FIRING
+
+    def words(self, now: float) -> str:
+        """Returns what is the matter: `0.31 is above 0.2 for 3h, on production`, or the summary that podium.yaml gives
+        it."""
+        since = fmt.age(self.since, now)
+        lasts = f" for {since}" if since not in ("", "now") else ""
+        found = self.annotations.get("summary") or (
+            f"{self.value:.4g} is {self.threshold}" if self.value is not None else f"{self.state} ({self.threshold})"
+        )
+        return f"{found}{lasts}, on {self.environment}{'; no data now' if self.absent else ''}"
+
+
+class Standing(Frozen):
+    """What is kept of an alert between two measurements."""
+
+    status: AlertStatus
+    count: int = 0
+    """Measurements in a row that were beyond the threshold."""
+    back: float | None = None
+    """Since when the value has been back while the alert goes on firing, in seconds since the epoch."""
+    seen: int = 0
+    """The id of the last measurement."""
+    values: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What `${{ alert.… }}` named when the episode began (`ALERT_VALUES`)."""
+    untold: bool = False
+    """Nobody was told of this episode, because the alert was silenced."""
+
+
+class AlertEvent(Frozen):
+    """A change of an alert."""
+
+    id: int
+    name: str
+    environment: str
+    monitor: str
+    state: str
+    """`pending`, `firing`, `resolved`, `inactive` or `no data`."""
+    at: float
+    value: float | None = None
+    message: str = ""
+    severity: str = ""
+    threshold: str = ""
+    episode: int = 0
+    """The event that made it fire: its own id for that one, 0 for an alert that does not fire."""
+    started: float | None = None
+    """When the episode began, in seconds since the epoch."""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    annotations: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Silence(Frozen):

@@ -376,14 +376,33 @@ class MonitorSpec(Frozen):
     line: int = 0
 
 
+class Hold(Frozen):
+    """How long a value has to be beyond its threshold before an alert fires: so many measurements in a row, and so many
+    seconds."""
+
+    measurements: int = 1
+    seconds: float = 0.0
+
+
 class AlertRule(Frozen):
+    """When an alert fires; exactly one of `above`, `below` and `false_alarms` is set."""
+
     name: str
     monitor: str
     above: float | None = None
     below: float | None = None
-    for_: int = field(default=1, metadata={"key": "for"})
+    false_alarms: float | None = None
+    """How often it may fire without any change, in times a day: then the monitor says what is too much."""
+    for_: Hold = field(default=Hold(), metadata={"key": "for"})
+    keep_firing_for: float = 0.0
+    """The seconds that the value has to be back before it is over."""
     cooldown: float = 3600.0
-    """Seconds."""
+    """The seconds from one firing to the next, at least."""
+    severity: str = "warning"
+    """`critical`, `warning` or `info`."""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Texts for people (`summary`, `description`, `runbook_url`), with `${{ alert.… }}`."""
     line: int = 0
 
 

@@ -1,4 +1,4 @@
-"""Monitoring data: signals, alerts, the agent's status, findings of doctor, the audit, and what the state
+"""Monitoring data: signals, the agent's status, findings of doctor, the audit, and what the state
 directory keeps."""
 
 from __future__ import annotations
@@ -138,17 +138,6 @@ class ScheduleStatus(Frozen):
     """The last run that the schedule started."""
     held: tuple[str, ...] = ()
     """What keeps the next run from starting, in words; empty if nothing does."""
-
-
-class Alert(Frozen):
-    id: int
-    name: str
-    environment: str
-    monitor: str
-    state: str
-    at: float
-    value: float | None = None
-    message: str = ""
 
 
 class Health(StrEnum):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .agent import Agent
     from .aging.rows import Rows
     from .aging.segments import Segments
+    from .alerts import Alerts, AlertStates, Silences
     from .audit import Audit
     from .canary_requests import CanaryRequests
     from .gates import Gates
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
     from .images import Images
     from .ledger import Ledger
     from .locks import Locks
+    from .measurements import Measurements
     from .outbox import Outbox
     from .quarantine import Quarantine
     from .relocation import Relocation
     from .replicas import Replicas
     from .runs import Runs
-    from .samples import Alerts, Samples
+    from .samples import Samples
     from .snapshots import Snapshots
     from .steps import Steps
     from .telling import Telling
@@ -213,9 +215,27 @@ class Journal(Closing):
 
     @cached_property
     def alerts(self) -> Alerts:
-        from .samples import Alerts
+        from .alerts import Alerts
 
         return Alerts(self._database)
+
+    @cached_property
+    def alert_states(self) -> AlertStates:
+        from .alerts import AlertStates
+
+        return AlertStates(self._database)
+
+    @cached_property
+    def silences(self) -> Silences:
+        from .alerts import Silences
+
+        return Silences(self._database, self.audit)
+
+    @cached_property
+    def measurements(self) -> Measurements:
+        from .measurements import Measurements
+
+        return Measurements(self._database)
 
     @cached_property
     def agent(self) -> Agent:

@@ -1,4 +1,4 @@
-"""Live signals, and the alerts that they caused. Signals are kept at 1 Hz for an hour, then every 10 s for a day, every
+"""Live signals. They are kept at 1 Hz for an hour, then every 10 s for a day, every
 minute for two weeks, every ten minutes for 90 days and every hour for a year.
 
 That bounds each signal of an environment to 3,600 + 8,280 + 18,720 + 10,944 + 6,600 rows of about 30 bytes: 1.5 MB, or
@@ -9,13 +9,12 @@ day: 0.4 MB each. The table as a whole is bounded too, whatever the number of en
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import TypeAlias
 
 from ..domain.containers import of_container
-from ..domain.watching import Alert, Sample, Series
+from ..domain.watching import Sample, Series
 from .sqlite.database import Database
 
 # (seconds of a row, age in seconds up to which such rows are kept)
@@ -24,7 +23,6 @@ LEVELS = ((1, 3600), (10, 86_400), (60, 14 * 86_400), (600, 90 * 86_400), (3600,
 CONTAINER_LEVELS = LEVELS[:2]
 Levels: TypeAlias = tuple[tuple[int, float], ...]
 MAX_ROWS = 2_000_000
-MAX_ALERTS = 10_000
 _DAY = 86_400
 
 
@@ -149,36 +147,3 @@ class Samples:
         return self._database.insert(
             "INSERT INTO sample_series (environment, signal) VALUES (?,?)", (environment, signal)
         )
-
-
-class Alerts:
-    """Stores alerts that fired and resolved."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def add(
-        self,
-        name: str,
-        *,
-        environment: str,
-        monitor: str,
-        state: str,
-        value: float | None = None,
-        message: str = "",
-        at: float | None = None,
-    ) -> Alert:
-        """Stores the alert; beyond 10,000 the oldest are removed."""
-        when = time.time() if at is None else at
-        with self._database.transaction():
-            number = self._database.insert(
-                "INSERT INTO alerts (name, environment, monitor, state, at, value, message) VALUES (?,?,?,?,?,?,?)",
-                (name, environment, monitor, state, when, value, message),
-            )
-            self._database.run("DELETE FROM alerts WHERE id <= ?", (number - MAX_ALERTS,))
-        return Alert(number, name, environment, monitor, state, when, value, message)
-
-    def recent(self, limit: int = 50) -> list[Alert]:
-        """Returns the newest alerts, newest first."""
-        sql = "SELECT id, name, environment, monitor, state, at, value, message FROM alerts ORDER BY id DESC LIMIT ?"
-        return [Alert(*row) for row in self._database.all(sql, (limit,))]

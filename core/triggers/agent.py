@@ -237,6 +237,7 @@ def _jobs(settings: WatchedConfiguration, say: Say) -> list[Job]:
         Job("ci", 2.0, inbox, inbox.close),
         Job("health", 1.0, jobs.Healing(say)),
         Job("signals", 1.0, jobs.Sampling()),
+        Job("alerts", 1.0, jobs.Alerting(say)),
         Job("containers", 1.0, containers, containers.close),
         Job("registry", 2.0, jobs.RegistrySnapshots()),
         Job("telling", 1.0, telling, telling.close),

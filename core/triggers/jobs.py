@@ -183,6 +183,21 @@ class Telling:
             self._sender.close()
 
 
+class Alerting:
+    """Brings the alerts up to date with what was measured."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+
+    def __call__(self, project: Project, journal: Journal) -> None:
+        from ..alerts.evaluate import evaluate
+
+        for event in evaluate(project, journal, time.time()):
+            if event.state in ("firing", "resolved"):
+                value = "" if event.value is None else f": {event.value:.4g}, fires {event.threshold}"
+                self._say(f"alert {event.name} on {event.environment} {event.state}{value}")
+
+
 class Compaction:
     """Thins out old samples, so that the journal's size is bounded."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from podium.core.config import find_root, load
 from podium.core.config.variables import looks_secret
-from podium.core.domain.project import AnalysisRule, Batch, Project
+from podium.core.domain.project import AnalysisRule, Batch, Hold, Project
 from podium.core.domain.watching import CANARY_SIGNALS
 from podium.core.errors import UsageError
 from podium.core.telemetry.windows import Window
@@ -113,7 +113,7 @@ def test_the_whole_of_the_design(read: Read, tmp_path: Path) -> None:
     )
     assert production.strategy.analysis[1] == AnalysisRule("latency_p95", compare="champion", margin=0.2)
     assert project.environments["staging"].strategy.kind == "blue-green"
-    assert (project.alerts["input-drift"].for_, project.alerts["input-drift"].cooldown) == (2, 21600.0)
+    assert (project.alerts["input-drift"].for_, project.alerts["input-drift"].cooldown) == (Hold(2), 21600.0)
     assert (project.infra["serving"].kind, project.infra["serving"].path) == ("terraform", "infra/")
 
 
@@ -270,13 +270,13 @@ def test_what_nothing_acts_on_yet_is_told(read: Read, tmp_path: Path, monkeypatc
         "accepted, but no installed package implements it, so",
     )
     assert project.idle == (
-        *(f"{key}: {nothing}" for key in ("monitors", "alerts", "infra", "pipelines.release.on.alert")),
+        *(f"{key}: {nothing}" for key in ("monitors", "infra", "pipelines.release.on.alert")),
         f"pipelines.release.steps.unit.executor: ray: {nobody} the step will fail",
         f"environments.staging.driver: swarm: {nobody} a change there will fail",
     )
     package(tmp_path / "site", {"executors": {"ray": "far:Ray"}, "drivers": {"swarm": "far:Swarm"}})
     monkeypatch.syspath_prepend(tmp_path / "site")
-    assert len(read(text, GITHUB_TOKEN="x").idle) == 4, "a package that brings it acts on it"
+    assert len(read(text, GITHUB_TOKEN="x").idle) == 3, "a package that brings it acts on it"
 
 
 def test_anchors_and_merges(read: Read) -> None:

@@ -18,10 +18,11 @@ from podium.core.domain.delivery import (
     ReplicaState,
 )
 from podium.core.domain.models import Version
+from podium.core.domain.monitoring import AlertState, AlertStatus
 from podium.core.domain.repair import Difference, DifferenceKind
 from podium.core.domain.runs import PIPELINE, Run, RunState, Trigger
 from podium.core.domain.verdicts import Source, Verdict, VersionVerdict
-from podium.core.domain.watching import AgentStatus, Alert
+from podium.core.domain.watching import AgentStatus
 
 NOW = 1_000_000.0
 REPLICA = Replica("production-v3-1", "production", 3, "v3-1", 20001, ReplicaState.READY, weight=100)
@@ -30,6 +31,9 @@ SERVES = EnvironmentStatus(
 )
 RUN = Run(1, PIPELINE, "release", RunState.SUCCEEDED, Trigger.PUSH, "anna", created=NOW - 60)
 ALIVE = AgentStatus(True, 7)
+DRIFT = AlertStatus(
+    "drift", "production", "input-drift", AlertState.FIRING, NOW - 3600, value=0.31, threshold="above 0.2"
+)
 
 
 def asked(**what: Any) -> list[Need]:
@@ -85,14 +89,30 @@ def test_the_worst_comes_first() -> None:
             replace(SERVES, name="staging", proxy_alive=False),
         ],
         alerts=[
-            Alert(1, "drift", "production", "input-drift", "firing", NOW),
-            Alert(2, "old", "production", "x", "resolved", NOW),
+            DRIFT,
+            replace(DRIFT, name="old", state=AlertState.INACTIVE),
         ],
         agent=AgentStatus(False, 7, heartbeat=NOW - 120),
         versions=[version],
     )
     assert [need.subject for need in found] == ["staging", "production", "drift", "agent", "run 1", "v4"]
     assert "last seen 2m" in found[3].words
+
+
+def test_alerts_by_their_severity_and_what_people_said_of_them() -> None:
+    (need,) = asked(alerts=[DRIFT])
+    assert (need.urgency, need.words) == (1, "0.31 is above 0.2 for 1h, on production")
+    assert need.command == "podium alerts ack drift --why …"
+    assert asked(alerts=[replace(DRIFT, severity="critical")])[0].urgency == 0
+    (known,) = asked(alerts=[replace(DRIFT, acknowledged="by anna: mine", absent=True)])
+    assert (known.urgency, known.command) == (4, "")
+    assert known.words.endswith("; no data now; acknowledged by anna: mine")
+    for quiet in (
+        replace(DRIFT, silenced="by anna until tomorrow: load test"),
+        replace(DRIFT, state=AlertState.PENDING),
+        replace(DRIFT, state=AlertState.NO_DATA),
+    ):
+        assert asked(alerts=[quiet]) == []
 
 
 @pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR, None])

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from podium.core.domain.delivery import DeploymentState, How, Replica, ReplicaState
 from podium.core.domain.models import MetricPoint, Version
+from podium.core.domain.monitoring import AlertEvent
 from podium.core.domain.project import Proof
 from podium.core.domain.runs import PIPELINE, Run, RunState, Step, StepState, Trigger
 from podium.core.domain.verdicts import CheckResult, GateReport, Verdict
@@ -306,9 +307,11 @@ def test_gate_reports(journal: Journal) -> None:
 
 
 def test_alerts_and_values(journal: Journal) -> None:
-    journal.alerts.add("drift", environment="production", monitor="psi", state="firing", value=0.3, at=1.0)
-    journal.alerts.add("drift", environment="production", monitor="psi", state="resolved", at=2.0)
-    assert [one.state for one in journal.alerts.recent(5)] == ["resolved", "firing"]
+    fired = journal.alerts.add(AlertEvent(0, "drift", "production", "psi", "firing", 1.0, 0.3, labels={"team": "x"}))
+    over = journal.alerts.add(AlertEvent(0, "drift", "production", "psi", "resolved", 2.0, episode=fired.id))
+    assert journal.alerts.recent(5) == [over, fired] and (fired.episode, over.episode) == (fired.id, fired.id)
+    assert journal.alerts.after(fired.id, "production") == [over] and journal.alerts.recent(name="x") == []
+    assert (journal.alerts.newest(), fired.labels) == (over.id, {"team": "x"})
     journal.values.set("seen:main", "abc")
     journal.values.set("seen:main", "def")
     assert journal.values.get("seen:main") == "def" and journal.values.all("seen:") == {"seen:main": "def"}

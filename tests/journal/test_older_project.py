@@ -126,7 +126,7 @@ def test_every_table_is_read(old: Cockpit, unpacked: Path) -> None:
             if journal.samples.series(name, "memory", **measured).values != (None,) * 3
         ],
         "samples": [value for value in old.environments.series("production", "memory", **measured).values if value],
-        "alerts": old.environments.alerts(),
+        "alerts": old.alerts.history(),
         "agent": [journal.agent.status().pid],
         "values": journal.values.all("push:"),
         "audit": old.project.audit(limit=100),
@@ -232,7 +232,7 @@ def test_history_quarantine_alerts_and_the_audit(old: Cockpit) -> None:
     assert {row.state for row in history} == {DeploymentState.SUCCEEDED} and history[2].why == "too slow"
     [quarantined] = old.models.quarantined()
     assert (quarantined.version, quarantined.why) == (2, "too slow")
-    [alert] = old.environments.alerts()
+    [alert] = old.alerts.history()
     assert (alert.name, alert.state, alert.value) == ("input-drift", "firing", 0.31)
     assert old.journal.audit.verify() == []
     entries = old.project.audit(limit=100)

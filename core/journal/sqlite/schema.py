@@ -180,6 +180,11 @@ CREATE TABLE loops (
 CREATE INDEX loops_by_state ON loops(state);
 """
 
+# What is told of a change of an alert is what held then.
+_ALERT_EVENTS = """
+ALTER TABLE alerts ADD COLUMN body TEXT NOT NULL DEFAULT '{}';
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _RUNS + _DELIVERY + _REGISTRY + _WATCHING + _AUDIT,
     _CONTAINERS,
@@ -189,6 +194,7 @@ MIGRATIONS: tuple[str, ...] = (
     _APPROVERS,
     _HOST_CI,
     _MONITORING,
+    _ALERT_EVENTS,
 )
 
 

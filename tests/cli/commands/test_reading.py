@@ -27,6 +27,7 @@ from podium.core.domain.delivery import (
 )
 from podium.core.domain.hosts import CiAttention, CiJob, CiRow, CiRun, CiState, Workflow
 from podium.core.domain.models import Lineage, Model, Version
+from podium.core.domain.monitoring import AlertEvent, AlertState, AlertStatus, Silence
 from podium.core.domain.plans import Change, Plan, VersionChange
 from podium.core.domain.repair import Difference, DifferenceKind
 from podium.core.domain.replay import ReplayReport
@@ -105,6 +106,9 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "ci_run": shapes.ci_run(CiRow("h", CiRun("1", "o/n", "test", CiState.RUNNING), CiAttention.RUNNING)),
     "ci_job": shapes.ci_job(CiJob("1", "1", "unit", CiState.RUNNING)),
     "ci_workflow": shapes.ci_workflow(Workflow("1", "nightly")),
+    "alert": shapes.alert(AlertStatus("a", "e", "m", AlertState.FIRING, 0.0)),
+    "alert_event": shapes.alert_event(AlertEvent(1, "a", "e", "m", "firing", 0.0)),
+    "silence": shapes.silence(Silence(1, "a", "anna", "", 0.0, 1.0)),
     "problem": shapes.problem(Problem("f", 1, 1, "", "")),
 }
 

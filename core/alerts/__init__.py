@@ -1,0 +1,1 @@
+"""Alerts: how they stand after each measurement, and who is told."""

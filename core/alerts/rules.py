@@ -1,0 +1,172 @@
+"""How an alert goes on after a measurement: a pure function of the rule, how it stood, and what was measured.
+
+    inactive ──beyond──▶ pending ──`for`──▶ firing ──back for `keep_firing_for`──▶ inactive
+
+No data changes neither pending nor firing: it says nothing. An inactive alert becomes one of no data, because inactive
+would say that all is well.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ..config.expressions import render
+from ..domain.monitoring import AlertState, AlertStatus, Measurement, Standing
+from ..domain.project import AlertRule
+from ..domain.text.format import moment
+
+MAX_TEXT = 2_000
+"""Letters of an annotation that are kept once its values are filled in."""
+
+
+def begin(rule: AlertRule, environment: str, at: float) -> Standing:
+    """Returns how an alert stands that was never judged; `at` is now, in seconds since the epoch."""
+    status = AlertStatus(
+        rule.name,
+        environment,
+        rule.monitor,
+        AlertState.NO_DATA,
+        at,
+        absent=True,
+        threshold=words(rule, None),
+        message="not measured yet",
+    )
+    return Standing(described(rule, status))
+
+
+def described(rule: AlertRule, status: AlertStatus) -> AlertStatus:
+    """Returns the status with what podium.yaml says of the alert now. While it fires this stays as it was when the episode
+    began: who was told of an alert by its labels has to be told of its end by the same ones."""
+    if status.firing:
+        return status
+    return replace(status, severity=rule.severity, labels=dict(rule.labels), annotations=dict(rule.annotations))
+
+
+def step(rule: AlertRule, before: Standing, number: int, measured: Measurement) -> Standing:
+    """Returns how the alert stands after measurement `number`. One that was judged already changes nothing."""
+    if number <= before.seen:
+        return before
+    beyond = is_beyond(rule, measured)
+    known = replace(before, status=described(rule, before.status), seen=number)
+    if beyond is None:
+        return _absent(known, measured, rule)
+    status = replace(
+        known.status,
+        value=measured.value,
+        measured=measured.at,
+        absent=False,
+        threshold=words(rule, measured.critical),
+        message=measured.message,
+        muted_until=_muted_until(known.status.muted_until, rule.cooldown, measured.at),
+    )
+    known = replace(known, status=status)
+    return _beyond(rule, known, measured) if beyond else _back(rule, known, measured)
+
+
+def is_beyond(rule: AlertRule, measured: Measurement) -> bool | None:
+    """Tells whether a measurement is beyond the alert's threshold; None where that cannot be told. A value that is no
+    number is none, and one without a critical value cannot be judged by a rate of false alarms."""
+    value, threshold = measured.value, limit(rule, measured.critical)
+    if value is None or threshold is None or math.isnan(value) or math.isnan(threshold):
+        return None
+    return value < threshold if rule.below is not None else value > threshold
+
+
+def limit(rule: AlertRule, critical: float | None) -> float | None:
+    """Returns the value that the alert fires beyond; `critical` is the measurement's own, for a rate of false
+    alarms."""
+    if rule.false_alarms is not None:
+        return critical
+    return rule.above if rule.below is None else rule.below
+
+
+def words(rule: AlertRule, critical: float | None) -> str:
+    """Returns what a value is compared with: `above 0.2`, `above 0.31 (at most 1 false alarm in 30 days)`."""
+    if rule.below is not None:
+        return f"below {rule.below:g}"
+    if rule.above is not None:
+        return f"above {rule.above:g}"
+    rate = rate_words(rule.false_alarms or 0.0)
+    return f"above {critical:.4g} ({rate})" if critical is not None else rate
+
+
+def rate_words(rate: float) -> str:
+    """Returns a rate of false alarms, in times a day, in words."""
+    return f"{rate:.3g} false alarms a day" if rate >= 1 else f"a false alarm in {1 / rate:.3g} days" if rate else ""
+
+
+def _absent(known: Standing, measured: Measurement, rule: AlertRule) -> Standing:
+    status = replace(known.status, absent=True, message=measured.message or _why_absent(rule, measured))
+    if status.state is AlertState.INACTIVE:
+        status = replace(status, state=AlertState.NO_DATA, since=measured.at)
+    return replace(known, status=status)
+
+
+def _why_absent(rule: AlertRule, measured: Measurement) -> str:
+    if rule.false_alarms is not None and measured.value is not None:
+        return "the measurement has no critical value"
+    return "no data"
+
+
+def _beyond(rule: AlertRule, known: Standing, measured: Measurement) -> Standing:
+    status, count = known.status, known.count + 1
+    if status.firing:
+        return replace(known, count=count, back=None)
+    pending = status.state is AlertState.PENDING
+    # A clock that was put back begins anew, or the alert would wait for as long as the clock was wrong.
+    since = min(status.since, measured.at) if pending else measured.at
+    lasted = count >= rule.for_.measurements and measured.at - since >= rule.for_.seconds
+    if not lasted or status.muted_until is not None:
+        state = replace(status, state=AlertState.PENDING, since=since)
+        return replace(known, status=state, count=count, back=None)
+    values = values_of(rule, status, measured)
+    status = replace(
+        status,
+        state=AlertState.FIRING,
+        since=measured.at,
+        muted_until=measured.at + rule.cooldown if rule.cooldown else None,
+        annotations={name: fill(text, values) for name, text in rule.annotations.items()},
+    )
+    return replace(known, status=status, count=count, back=None, values=values)
+
+
+def _back(rule: AlertRule, known: Standing, measured: Measurement) -> Standing:
+    status = known.status
+    if status.firing:
+        back = measured.at if known.back is None else min(known.back, measured.at)
+        if measured.at - back < rule.keep_firing_for:
+            return replace(known, count=0, back=back)
+    elif status.state is AlertState.INACTIVE:
+        return replace(known, count=0)
+    over = replace(status, state=AlertState.INACTIVE, since=measured.at, episode=0, acknowledged="")
+    return replace(known, status=described(rule, over), count=0, back=None)
+
+
+def _muted_until(until: float | None, cooldown: float, now: float) -> float | None:
+    """Returns the end of the cooldown; None if it is over. No end is further away than the cooldown is long: that would
+    be a clock which was put back."""
+    return min(until, now + cooldown) if until is not None and now < until and cooldown else None
+
+
+def values_of(rule: AlertRule, status: AlertStatus, measured: Measurement) -> dict[str, str]:
+    """Returns what `${{ alert.… }}` names. Whatever they hold is text, and nothing reads it as anything else."""
+    return {
+        "name": rule.name,
+        "environment": status.environment,
+        "monitor": rule.monitor,
+        "severity": rule.severity,
+        "value": "" if measured.value is None else f"{measured.value:g}",
+        "threshold": status.threshold,
+        "version": "" if measured.version is None else str(measured.version),
+        "rows": str(measured.rows),
+        "start": moment(measured.start) or "",
+        "end": moment(measured.end) or "",
+        "at": moment(measured.at) or "",
+    }
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """Returns an annotation with its values filled in, once: a value that looks like a placeholder stays as it is."""
+    return render(template, {"alert": values}, quote=False)[:MAX_TEXT]

@@ -1,0 +1,173 @@
+"""Measurements become states and events, each exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from podium.core.alerts.asked import acknowledge, silence, unsilence
+from podium.core.alerts.evaluate import SEEN, evaluate
+from podium.core.alerts.standing import statuses
+from podium.core.domain.monitoring import AlertState
+from podium.core.errors import NotFound, Refused, UsageError
+from podium.core.journal import Journal
+
+from .scene import NOW, RULE, measured, project
+
+TWO = RULE + "  slow: {monitor: latency, above: 1s, for: 2, cooldown: 0, labels: {team: web}}\n"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "shop"
+
+
+@pytest.fixture
+def journal(home: Path) -> Iterator[Journal]:
+    project(home)
+    with Journal.open(home / ".podium" / "journal.db") as journal:
+        yield journal
+
+
+def told(journal: Journal) -> list[tuple[str, str]]:
+    return [(each.name, each.state) for each in reversed(journal.alerts.recent())]
+
+
+def test_each_alert_follows_its_monitor(home: Path, journal: Journal) -> None:
+    config = project(home, TWO)
+    assert evaluate(config, journal, NOW) == []
+    for each in (measured(0.5, 1), measured(2.0, 2, monitor="latency"), measured(2.0, 3, monitor="latency")):
+        journal.measurements.add(each)
+    evaluate(config, journal, NOW + 4)
+    assert told(journal) == [("errors-high", "firing"), ("slow", "pending"), ("slow", "firing")]
+    first, second = statuses(config, journal, NOW + 5)
+    assert (first.name, first.state, first.value, first.since) == ("errors-high", AlertState.FIRING, 0.5, NOW + 1)
+    fired = {each.name: each for each in journal.alerts.recent() if each.state == "firing"}
+    assert (first.episode, second.episode) == (fired["errors-high"].id, fired["slow"].id)
+    assert second.labels == {"team": "web"} == fired["slow"].labels
+    journal.measurements.add(measured(0.0, 60))
+    (resolved,) = evaluate(config, journal, NOW + 61)
+    assert (resolved.state, resolved.episode, resolved.started) == ("resolved", fired["errors-high"].id, NOW + 1)
+    assert journal.alert_states.all()["errors-high"].status.episode == 0
+
+
+def test_nothing_new_writes_nothing(home: Path, journal: Journal) -> None:
+    config = project(home)
+    journal.measurements.add(measured(0.5, 1))
+    evaluate(config, journal, NOW)
+    before = journal.data_version()
+    assert evaluate(config, journal, NOW + 100) == []
+    assert journal.data_version() == before
+
+
+def test_an_alert_that_is_new_is_judged_by_what_was_measured_last(home: Path, journal: Journal) -> None:
+    for at in range(5):
+        journal.measurements.add(measured(0.5, at))
+    config = project(home, "  errors-high: {monitor: errors, above: 0.1, for: 2}\n")
+    evaluate(config, journal, NOW)
+    assert told(journal) == [("errors-high", "pending")], "and not by all that ever was"
+    journal.measurements.add(measured(0.5, 6))
+    evaluate(config, journal, NOW)
+    assert told(journal)[-1] == ("errors-high", "firing")
+
+
+def test_an_alert_that_podium_yaml_has_no_more_is_over(home: Path, journal: Journal) -> None:
+    journal.measurements.add(measured(0.5))
+    evaluate(project(home), journal, NOW)
+    (over,) = evaluate(project(home, ""), journal, NOW + 1)
+    assert (over.state, over.message) == ("resolved", "podium.yaml has no such alert any more")
+    assert not journal.alert_states.all() and evaluate(project(home, ""), journal, NOW + 2) == []
+
+
+def test_an_alert_of_another_monitor_begins_anew(home: Path, journal: Journal) -> None:
+    journal.measurements.add(measured(0.5))
+    evaluate(project(home), journal, NOW)
+    config = project(home, "  errors-high: {monitor: latency, above: 0.1}\n")
+    evaluate(config, journal, NOW + 1)
+    assert told(journal) == [("errors-high", "firing"), ("errors-high", "resolved")]
+    assert journal.alert_states.all()["errors-high"].status.environment == "staging"
+
+
+def test_a_rule_that_changed_judges_the_next_measurement(home: Path, journal: Journal) -> None:
+    journal.measurements.add(measured(0.5))
+    evaluate(project(home), journal, NOW)
+    config = project(home, RULE.replace("0.1", "0.9, severity: critical"))
+    assert evaluate(config, journal, NOW + 1) == []
+    assert statuses(config, journal, NOW)[0].severity == "warning", "an episode ends as what it began"
+    journal.measurements.add(measured(0.5, 2))
+    (over,) = evaluate(config, journal, NOW + 2)
+    assert (over.state, over.severity) == ("resolved", "warning")
+    evaluate(config, journal, NOW + 3)
+    assert statuses(config, journal, NOW)[0].severity == "critical"
+
+
+def test_many_measurements_are_judged_in_parts(
+    home: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("podium.core.alerts.evaluate.MAX_MEASUREMENTS", 3)
+    config = project(home)
+    evaluate(config, journal, NOW)
+    for at in range(7):
+        journal.measurements.add(measured(at % 2, at))
+    while evaluate(config, journal, NOW):
+        pass
+    assert len(told(journal)) == 7
+    assert journal.values.get(SEEN) == "7"
+
+
+def test_a_crash_in_the_middle_leaves_nothing_half_done(
+    home: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = project(home)
+    evaluate(config, journal, NOW)
+    journal.measurements.add(measured(0.5))
+    with monkeypatch.context() as broken:
+        broken.setattr(journal.values, "set", lambda *_: (_ for _ in ()).throw(OSError("no room")))
+        with pytest.raises(OSError, match="no room"):
+            evaluate(config, journal, NOW)
+    assert told(journal) == [("errors-high", "inactive")] or told(journal) == []
+    assert [each.state for each in evaluate(config, journal, NOW)] == ["firing"]
+
+
+def test_acknowledged_until_it_is_over(home: Path, journal: Journal) -> None:
+    config = project(home)
+    with pytest.raises(Refused, match="does not fire"):
+        acknowledge(config, journal, "errors-high", who="anna", why="mine")
+    journal.measurements.add(measured(0.5))
+    evaluate(config, journal, NOW)
+    with pytest.raises(NotFound):
+        acknowledge(config, journal, "nope", who="anna", why="mine")
+    with pytest.raises(UsageError):
+        acknowledge(config, journal, "errors-high", who="anna", why=" ")
+    assert acknowledge(config, journal, "errors-high", who="anna", why="mine").acknowledged == "by anna: mine"
+    journal.measurements.add(measured(0.6, 1))
+    evaluate(config, journal, NOW)
+    assert statuses(config, journal, NOW)[0].acknowledged == "by anna: mine"
+    journal.measurements.add(measured(0.0, 2))
+    evaluate(config, journal, NOW)
+    assert statuses(config, journal, NOW)[0].acknowledged == ""
+    assert [(each.action, each.who) for each in journal.audit.page(1)] == [("acknowledge alert", "anna")]
+
+
+def test_silenced_alone_and_with_its_environment(home: Path, journal: Journal) -> None:
+    config = project(home, TWO)
+    silence(config, journal, "slow", environment=False, seconds=60.0, who="anna", why="load test")
+    made = silence(config, journal, "production", environment=True, seconds=120.0, who="ben", why="moving")
+    found = {each.name: each.silenced for each in statuses(config, journal, made.at + 1)}
+    assert found["slow"].startswith("by anna until ") and found["errors-high"].endswith(": moving")
+    later = {each.name: each.silenced for each in statuses(config, journal, made.at + 90)}
+    assert later["slow"] == "" and later["errors-high"]
+    unsilence(journal, "production", environment=True, who="carl", why="moved")
+    assert not any(each.silenced for each in statuses(config, journal, made.at + 90))
+    with pytest.raises(NotFound):
+        unsilence(journal, "production", environment=True, who="carl", why="")
+    for seconds in (0.0, -5.0, 91 * 86_400.0):
+        with pytest.raises(UsageError):
+            silence(config, journal, "slow", environment=False, seconds=seconds, who="anna", why="x")
+    actions = [(each.action, each.subject, each.who) for each in reversed(journal.audit.page(3))]
+    assert actions == [
+        ("silence alert", "slow", "anna"),
+        ("silence alert", "environment:production", "ben"),
+        ("end silence", "environment:production", "carl"),
+    ]

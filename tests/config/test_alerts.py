@@ -1,0 +1,68 @@
+"""What podium.yaml may say of alerts, and what it is told where it does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from podium.core.config.loading import from_text
+from podium.core.domain.project import AlertRule, Hold, Project
+from podium.core.errors import ConfigError
+
+WATCHED = """\
+project: p
+environments: {e: {}}
+monitors: {m: {environment: e, signal: error_rate}}
+"""
+
+
+def read(text: str, **environ: str) -> Project:
+    return from_text(WATCHED + text, "podium.yaml", Path("/p"), Path("/p"), environ)
+
+
+def alert(keys: str) -> AlertRule:
+    return read(f"alerts: {{a: {{monitor: m, {keys}}}}}\n").alerts["a"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "message"),
+    [
+        ("for: 2", "", "has none of `above`, `below` and `false_alarms`"),
+        ("above: 1, below: 0", ".below", "has both `above` and `below`"),
+        ("above: 1, false_alarms: 1/month", ".false_alarms", "has both `above` and `false_alarms`"),
+        ("false_alarms: often", ".false_alarms", "`often` is not a rate"),
+        ("false_alarms: 0/day", ".false_alarms", "`0/day` is out of range"),
+        ("false_alarms: 99/day", ".false_alarms", "`99/day` is out of range"),
+        ("above: 1, for: 0", ".for", "`0` is out of range"),
+        ("above: 1, for: soon", ".for", "`soon` is neither a number of measurements nor a length of time"),
+        ("above: 1, severity: bad", ".severity", "`bad` is not known"),
+        ("above: 1, labels: {severity: x}", ".labels.severity", "is Podium's own label"),
+        ("above: 1, labels: {a-b: x}", ".labels.a-b", "cannot be the name"),
+        ("above: 1, annotations: {a: '${{ alert.nope }}'}", ".annotations.a", "unknown value `${{ alert.nope }}`"),
+        ("above: 1, annotations: {a: '${{ params.x }}'}", ".annotations.a", "unknown value `${{ params.x }}`"),
+        ("above: 1, annotations: {a: '${{ alert'}", ".annotations.a", "`${{` is not closed"),
+    ],
+)
+def test_what_no_alert_may_say(keys: str, key: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        alert(keys)
+    (problem,) = caught.value.problems
+    assert problem.key == f"alerts.a{key}" and message in problem.message
+
+
+def test_how_long_it_lasts() -> None:
+    assert alert("above: 1").for_ == Hold(1, 0.0)
+    assert alert("above: 1, for: 3").for_ == Hold(3, 0.0)
+    assert alert("above: 1, for: 1h30m").for_ == Hold(1, 5400.0)
+
+
+@pytest.mark.parametrize(("text", "rate"), [("1/month", 1 / 30), ("2/week", 2 / 7), ("0.5 / day", 0.5), ("1/year", 1 / 365)])
+def test_rates(text: str, rate: float) -> None:
+    found = alert(f"false_alarms: {text}")
+    assert (found.false_alarms, found.above, found.below) == (pytest.approx(rate), None, None)
+
+
+def test_everything_else() -> None:
+    found = alert("below: 20%, keep_firing_for: 5m, severity: critical, labels: {team: x}, annotations: {summary: '${{ alert.value }}'}")
+    assert (found.below, found.keep_firing_for, found.severity, found.cooldown) == (0.2, 300.0, "critical", 3600.0)
+    assert (found.labels, found.annotations) == ({"team": "x"}, {"summary": "${{ alert.value }}"})
