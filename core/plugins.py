@@ -53,7 +53,8 @@ KINDS: Mapping[PluginKind, _About] = {
     "checks": _About("gate check", open=False),
     "hosts": _About("Git host"),
     "infra": _About("infrastructure tool"),
-    "notifiers": _About("notifier"),
+    # As with checks, what a sink may say is in config/table.py, by its key.
+    "notifiers": _About("notifier", open=False),
     "metrics": _About("metric"),
 }
 
@@ -120,7 +121,12 @@ TABLE: dict[PluginKind, dict[str, Plugin]] = {
         "git": Plugin("podium.core.scm.hosts.plain:PlainHost"),
     },
     "infra": {},
-    "notifiers": {},
+    "notifiers": {
+        "apprise": Plugin("podium.core.alerts.sinks.apprise:send"),
+        "webhook": Plugin("podium.core.alerts.sinks.webhook:send"),
+        "alertmanager": Plugin("podium.core.alerts.sinks.alertmanager:send"),
+        "command": Plugin("podium.core.alerts.sinks.command:send"),
+    },
     "metrics": {},
 }  # fmt: skip
 

@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from podium.core.containers.engine.address import LOCAL_SOCKET, parse
 from podium.core.errors import PodiumError
 
 from .runner import hooks, scale, turns
-from .servers import dockerd, images, registry, sshd, tls
+from .servers import dockerd, images, prometheus, registry, sshd, tls
 from .support import free_port
 
 # The libraries that tests load are a million objects that stay: to look through them for garbage every 700 new ones is
@@ -163,6 +164,22 @@ def private_registry() -> Iterator[registry.Registry]:
     required(registry.missing())
     with registry.Registry("anna", "a-password-of-tests") as made:
         yield made
+
+
+@pytest.fixture
+def alertmanager() -> Iterator[prometheus.Alertmanager]:
+    """An Alertmanager of the test's own, which may be stopped and started again."""
+    required(prometheus.missing_alertmanager())
+    with prometheus.Alertmanager() as made:
+        yield made
+
+
+@pytest.fixture
+def scraping() -> Iterator[Callable[..., prometheus.Prometheus]]:
+    """Makes a Prometheus that scrapes a target (`scraping("127.0.0.1:9101", token="…")`), ended after the test."""
+    required(prometheus.missing_prometheus())
+    with ExitStack() as made:
+        yield lambda target, token="": made.enter_context(prometheus.Prometheus(target, token))
 
 
 @pytest.fixture(scope="session")

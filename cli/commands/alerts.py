@@ -47,6 +47,16 @@ _SILENCES = (
     Column("WHY", flexible=True),
 )
 
+_SINKS = (
+    Column("SINK"),
+    Column("KIND"),
+    Column("STATE", states=True),
+    Column("WAITING", right=True),
+    Column("GIVEN UP", right=True),
+    Column("LAST SENT"),
+    Column("NOTE", flexible=True),
+)
+
 Alert = Annotated[
     str,
     typer.Argument(metavar="ALERT", help="The alert's name.", autocompletion=complete_alert, show_default=False),
@@ -222,6 +232,47 @@ def silences(cockpit: Cockpit, output_format: Output = Format.TABLE) -> int:
     return diagnostics.DONE
 
 
+def sinks(cockpit: Cockpit, output_format: Output = Format.TABLE) -> int:
+    """List who is told of alerts, and what waits for each.
+
+    \b
+    Example:
+      podium alerts sinks -o json
+    """
+    found = cockpit.alerts.sinks()
+    cells = [
+        (
+            each.name,
+            each.kind,
+            "failing" if each.waiting and each.attempts and each.error else "ok",
+            str(each.waiting),
+            str(each.failed),
+            ago(each.last),
+            each.error,
+        )
+        for each in found
+    ]
+    output.rows(output_format, _SINKS, cells, map(shapes.sink, found))
+    if not found:
+        diagnostics.note("podium.yaml has no sinks (`notify: {sinks: …}`)", style="dim")
+    return diagnostics.DONE
+
+
+def test(
+    cockpit: Cockpit,
+    name: Annotated[str, typer.Argument(metavar="SINK", help="The sink's name.", show_default=False)],
+) -> int:
+    """Send a sink a message that says it is a test, now and once.
+
+    \b
+    Example:
+      podium alerts test on-call
+    """
+    cockpit.alerts.test(name)
+    diagnostics.note(f"{name} has taken a test message", style="green")
+    return diagnostics.DONE
+
+
 def _one_of(name: str | None, environment: str | None) -> str:
     if (name is None) == (environment is None):
         raise UsageError("name one alert, or one environment with -e", hint="podium alerts silence errors --for 2h …")
@@ -234,5 +285,7 @@ for _name, _function in {
     "silence": silence,
     "unsilence": unsilence,
     "silences": silences,
+    "sinks": sinks,
+    "test": test,
 }.items():
     alerts.command(_name)(command(_function))

@@ -48,6 +48,7 @@ _STYLES = {
     "error": "red",
     "problem": "red",
     "firing": "red",
+    "failing": "red",
     "dead": "red",
     "undone": "red",
     "running": "cyan",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
     from ...core.domain.hosts import CiJob, CiRow, Workflow
     from ...core.domain.models import Comparison, Lineage, MetricPoint, Model, Version
-    from ...core.domain.monitoring import AlertEvent, AlertStatus, Silence
+    from ...core.domain.monitoring import AlertEvent, AlertStatus, Silence, SinkStatus
     from ...core.domain.plans import Plan
     from ...core.domain.repair import Difference
     from ...core.domain.runs import Run, Step
@@ -385,6 +385,19 @@ def silence(one: Silence) -> dict[str, Any]:
         "at": moment(one.at),
         "until": moment(one.until),
         "ended": moment(one.ended),
+    }
+
+
+def sink(status: SinkStatus) -> dict[str, Any]:
+    return {
+        "name": status.name,
+        "kind": status.kind,
+        "waiting": status.waiting,
+        "failed": status.failed,
+        "oldest": moment(status.oldest),
+        "attempts": status.attempts,
+        "error": status.error,
+        "last": moment(status.last),
     }
 
 

@@ -37,8 +37,8 @@ def begin(rule: AlertRule, environment: str, at: float) -> Standing:
 
 
 def described(rule: AlertRule, status: AlertStatus) -> AlertStatus:
-    """Returns the status with what podium.yaml says of the alert now. While it fires this stays as it was when the episode
-    began: who was told of an alert by its labels has to be told of its end by the same ones."""
+    """Returns the status with what podium.yaml says of the alert now. While it fires this stays as it was when the
+    episode began: who was told of an alert by its labels has to be told of its end by the same ones."""
     if status.firing:
         return status
     return replace(status, severity=rule.severity, labels=dict(rule.labels), annotations=dict(rule.annotations))

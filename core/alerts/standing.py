@@ -16,8 +16,8 @@ _OF_AN_ENVIRONMENT = "environment:"
 
 
 def statuses(project: Project, journal: Journal, now: float) -> list[AlertStatus]:
-    """Returns every alert of podium.yaml as it stands, the worst first; `now` is in seconds since the epoch. One that no
-    agent has judged yet has no data."""
+    """Returns every alert of podium.yaml as it stands, the worst first; `now` is in seconds since the epoch. One that
+    no agent has judged yet has no data."""
     known, silences = journal.alert_states.all(), journal.silences.active(now)
     found = [
         known.get(rule.name) or begin(rule, project.monitors[rule.monitor].environment, now)

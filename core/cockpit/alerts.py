@@ -10,7 +10,7 @@ from ..identity.account import whoami
 from .opened import OpenProject
 
 if TYPE_CHECKING:
-    from ..domain.monitoring import AlertEvent, AlertStatus, Silence
+    from ..domain.monitoring import AlertEvent, AlertStatus, Ring, Silence, SinkStatus
 
 
 class Alerts:
@@ -41,8 +41,8 @@ class Alerts:
         return acknowledge(self._opened.config, self._opened.journal, name, who=whoami(), why=why)
 
     def silence(self, name: str, *, seconds: float, why: str, environment: bool = False) -> Silence:
-        """Has nobody told of an alert for so many seconds, or of all alerts of the environment `name`. The alert's state
-        goes on."""
+        """Has nobody told of an alert for so many seconds, or of all alerts of the environment `name`. The alert's
+        state goes on."""
         from ..alerts.asked import silence
 
         self._opened.require_own()
@@ -55,3 +55,24 @@ class Alerts:
 
         self._opened.require_own()
         return unsilence(self._opened.journal, name, environment=environment, who=whoami(), why=why)
+
+    def sinks(self) -> Sequence[SinkStatus]:
+        """Returns who is told of alerts, and what waits for each."""
+        from ..alerts.sender import sinks
+
+        return sinks(self._opened.config, self._opened.journal)
+
+    def test(self, name: str) -> None:
+        """Sends a sink a message that says it is a test, now and once. Raises NotFound for an unknown one, and what
+        keeps it from being sent."""
+        from ..alerts.sender import send_test
+
+        self._opened.require_own()
+        send_test(self._opened.config, name)
+
+    def rings(self, after: int | None) -> tuple[int, Sequence[Ring]]:
+        """Returns what an open cockpit rings for since event `after`, and the event to ask after next time. With None,
+        for one that has just been opened, nothing rings."""
+        from ..alerts.rings import rings
+
+        return rings(self._opened.config, self._opened.journal, after, time.time())

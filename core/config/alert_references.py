@@ -11,8 +11,8 @@ _CONDITIONS = ("above", "below", "false_alarms")
 
 
 def check_alert(record: Record, reader: Reader) -> None:
-    """Notes an alert that does not say exactly one thing that makes it fire, labels that say something else than what it
-    is, and annotations that name no value of it."""
+    """Notes an alert that does not say exactly one thing that makes it fire, labels that say something else than what
+    it is, and annotations that name no value of it."""
     written = [key for key in _CONDITIONS if record.has(key)]
     if not written:
         message, hint = "has none of `above`, `below` and `false_alarms`", "say what makes it fire"

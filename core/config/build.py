@@ -25,6 +25,7 @@ from ..domain.project import (
     Pipeline,
     Project,
     Proof,
+    Sink,
     StepSpec,
     Strategy,
 )
@@ -217,10 +218,22 @@ def _infra(name: str, record: Record) -> Infra:
     return Infra(name, kind, record.get(kind, ""), line=record.node.line)
 
 
+_SINKS = ("apprise", "webhook", "alertmanager", "command", "terminal")
+
+
+def _sink(name: str, record: Record) -> Sink:
+    kind = next((word for word in _SINKS if record.has(word)), "")
+    value = record.get(kind)
+    where = {"command": "command", "terminal": "rings"}.get(kind, "address")
+    given: dict[str, Any] = {"address": "", "rings": "", "command": (), where: value}
+    return _made(Sink, record, name=name, kind=kind, **given)
+
+
 # Named sections that are more than a copy of their keys.
 _MAKERS: dict[type, Callable[[str, Record], object]] = {
     Pipeline: _pipeline,
     Gate: _gate,
     Environment: _environment,
     Infra: _infra,
+    Sink: _sink,
 }

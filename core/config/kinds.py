@@ -305,6 +305,34 @@ class Rate:
         return {"anyOf": [{"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?/ ?(day|week|month|year)$"}, _VARIABLE]}
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Secret:
+    """A text that nobody may see: it has to come from a variable, whatever that is called, and is masked everywhere."""
+
+    pattern: str = ""
+    what: str = ""
+    empty: bool = False
+    plain: Callable[[str], str] | None = None
+    """Returns why a text that is written out may not be, or ""; None where none may be."""
+
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
+        text = Text(pattern=self.pattern, what=self.what, empty=self.empty).read(node, key, reader)
+        if text is INVALID:
+            return INVALID
+        if node.text != text and text:
+            reader.secrets.append(text)
+            return text
+        wrong = "would stand in the file" if self.plain is None else self.plain(text)
+        if wrong:
+            return reader.problem(node, key, f"it {wrong}", "take it from the environment: ${NAME}")
+        return text
+
+    def schema(self) -> Schema:
+        if self.plain is None:
+            return _VARIABLE
+        return Text(pattern=self.pattern, empty=self.empty).schema()
+
+
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kmgt])i?b?", re.ASCII | re.IGNORECASE)
 _SIZE_UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 

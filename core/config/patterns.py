@@ -66,3 +66,13 @@ def bad_schedule(text: str) -> str:
     except (CronSimError, ValueError) as error:
         return f"is not a cron line: {error}" if str(error) else "is not a cron line"
     return ""
+
+
+def bad_shown_address(text: str) -> str:
+    """Checks an address that stands in the file: whatever has a name, a password or a query may hold a secret."""
+    return "holds what may be a secret" if "@" in text or "?" in text else ""
+
+
+def bad_argument(text: str) -> str:
+    """Checks an argument of a command: everybody who lists processes sees it."""
+    return "is not filled in: everybody would see it in the list of processes; use `env`" if "${" in text else ""

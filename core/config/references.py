@@ -31,6 +31,7 @@ def check(record: Record, project: Project, reader: Reader) -> None:
         _known(each, "environment", project.environments, "environment", reader)
     for each in _records(record, "alerts").values():
         _known(each, "monitor", project.monitors, "monitor", reader)
+        _known(each, "notify", project.notify.sinks, "sink", reader)
         check_alert(each, reader)
     _store(record, project, reader)
 

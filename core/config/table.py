@@ -10,8 +10,33 @@ from __future__ import annotations
 from .. import plugins
 from ..domain.monitoring import SEVERITIES
 from ..domain.watching import CANARY_SIGNALS, SIGNALS
-from .kinds import Amount, Choice, Duration, Flag, Holding, Integer, Number, PluginName, Rate, Share, Size, Text, Value
-from .patterns import bad_branch, bad_local, bad_path, bad_pattern, bad_reason, bad_remote, bad_schedule
+from .kinds import (
+    Amount,
+    Choice,
+    Duration,
+    Flag,
+    Holding,
+    Integer,
+    Number,
+    PluginName,
+    Rate,
+    Secret,
+    Share,
+    Size,
+    Text,
+    Value,
+)
+from .patterns import (
+    bad_argument,
+    bad_branch,
+    bad_local,
+    bad_path,
+    bad_pattern,
+    bad_reason,
+    bad_remote,
+    bad_schedule,
+    bad_shown_address,
+)
 from .sections import NAME, VARIABLE_NAME, Chosen, Either, Key, ListOf, MapOf, Option, Plain, Section
 
 GOALS = ("maximize", "minimize")
@@ -557,6 +582,88 @@ ALERT = Section(
             MapOf(Text(templated=True), "annotation", VARIABLE_NAME),
             "texts for people, with ${{ alert.value }} and others: summary, description, runbook_url",
         ),
+        Key("notify", _names, "sinks that are told (all)"),
+    ),
+)
+
+_address = Secret(pattern=r"https?://\S+", what="an http(s) address", plain=bad_shown_address)
+_SINK = (
+    Key("timeout", Duration(low=1.0, high=60.0), "how long one message may take (20s)"),
+    Key("resolved", Flag(), "tell that an alert is over, too (true)"),
+)
+SINK = Chosen(
+    "sink",
+    (
+        Option(
+            "apprise",
+            Section(
+                "sink",
+                (Key("apprise", Secret(), "address as apprise takes it: ${SLACK_URL}", required=True), *_SINK),
+            ),
+        ),
+        Option(
+            "webhook",
+            Section(
+                "sink",
+                (
+                    Key("webhook", _address, "address that alerts are sent to", required=True),
+                    Key("key", Secret(), "what they are signed with: ${WEBHOOK_KEY} (unsigned)"),
+                    *_SINK,
+                ),
+            ),
+        ),
+        Option(
+            "alertmanager",
+            Section(
+                "sink",
+                (
+                    Key("alertmanager", _address, "address of an Alertmanager", required=True),
+                    Key("token", Secret(), "bearer token for it: ${ALERTMANAGER_TOKEN} (none)"),
+                    *_SINK,
+                ),
+            ),
+        ),
+        Option(
+            "command",
+            Section(
+                "sink",
+                (
+                    Key(
+                        "command",
+                        ListOf(Text(variables=False, check=bad_argument), least=1),
+                        "program and arguments; the alerts are on its standard input",
+                        required=True,
+                    ),
+                    Key(
+                        "env",
+                        MapOf(Secret(empty=True, plain=lambda _: ""), "variable", VARIABLE_NAME),
+                        "its variables, besides PATH, HOME, LANG and TZ",
+                    ),
+                    *_SINK,
+                ),
+            ),
+        ),
+        Option(
+            "terminal",
+            Section(
+                "sink.terminal",
+                (
+                    Key(
+                        "terminal",
+                        Choice(("bell", "osc9")),
+                        "what the terminal of an open cockpit does: ring, or show a notification",
+                        required=True,
+                    ),
+                ),
+            ),
+        ),
+    ),
+)
+NOTIFY = Section(
+    "notify",
+    (
+        Key("wait", Duration(high=3600.0), "changes of one environment's alerts in this time are one message (10s)"),
+        Key("sinks", MapOf(SINK, "sink"), "who is told, by name"),
     ),
 )
 
@@ -617,6 +724,7 @@ PROJECT = Section(
         Key("environments", MapOf(ENVIRONMENT, "environment"), "where versions are served"),
         Key("monitors", MapOf(MONITOR, "monitor"), "signals that are measured (nothing acts on it yet)"),
         Key("alerts", MapOf(ALERT, "alert"), "rules over what monitors measure"),
+        Key("notify", NOTIFY, "who is told of alerts"),
         Key(
             "infra", MapOf(INFRA, "infrastructure"), "infrastructure described by other tools (nothing acts on it yet)"
         ),

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from .frozen import Frozen
 from .text import format as fmt
+from .text import one_line
 
 
 class MonitorKind(StrEnum):
@@ -232,6 +233,42 @@ class Silence(Frozen):
     until: float
     ended: float | None = None
     """When somebody ended it before its time, in seconds since the epoch."""
+
+
+class SinkStatus(Frozen):
+    """How one that is told of alerts is."""
+
+    name: str
+    kind: str
+    """`apprise`, `webhook`, `alertmanager`, `command` or `terminal`."""
+    waiting: int = 0
+    """Messages that wait to be sent."""
+    failed: int = 0
+    """Messages that were given up."""
+    oldest: float | None = None
+    """When the first that waits was added, in seconds since the epoch."""
+    attempts: int = 0
+    """How often the first that waits was tried."""
+    error: str = ""
+    """Why that failed, or why the last one was given up."""
+    last: float | None = None
+    """When a message was sent last, in seconds since the epoch."""
+
+
+class Ring(Frozen):
+    """What a terminal is told: `how` is `bell` or `osc9`."""
+
+    how: str
+    text: str
+
+    @property
+    def sequence(self) -> str:
+        """Returns what is written to the terminal. A multiplexer passes the bell on and drops a notification that it
+        does not know, so a notification has a bell too; the text can hold nothing that steers a terminal."""
+        if self.how != "osc9":
+            return "\a"
+        text = one_line(self.text)[:200]
+        return f"\x1b]9;{text}\x1b\\\a"
 
 
 class LoopState(StrEnum):

@@ -403,7 +403,41 @@ class AlertRule(Frozen):
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
     """Texts for people (`summary`, `description`, `runbook_url`), with `${{ alert.… }}`."""
+    notify: tuple[str, ...] = ()
+    """The sinks that are told; empty for all."""
     line: int = 0
+
+
+class Sink(Frozen):
+    """Who is told of alerts, and how."""
+
+    name: str
+    kind: str
+    """`apprise`, `webhook`, `alertmanager`, `command` or `terminal`."""
+    address: str = field(default="", repr=False)
+    """Of a webhook, an Alertmanager, or what apprise takes for one."""
+    key: str = field(default="", repr=False)
+    """What a webhook is signed with; empty for unsigned."""
+    token: str = field(default="", repr=False)
+    """What an Alertmanager is asked with; empty for none."""
+    command: tuple[str, ...] = ()
+    """A program and its arguments."""
+    env: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Variables of the command."""
+    rings: str = ""
+    """How an open cockpit's terminal tells it: `bell` or `osc9`."""
+    timeout: float = 20.0
+    """The seconds that one message may take."""
+    resolved: bool = True
+    """Whether it is told that an alert is over."""
+    line: int = 0
+
+
+class Notify(Frozen):
+    """Who is told of alerts. Those of one environment that change within `wait` seconds are one message."""
+
+    wait: float = 10.0
+    sinks: Mapping[str, Sink] = field(default_factory=dict[str, Sink], metadata={"sections": Sink})
 
 
 class Infra(Frozen):
@@ -466,6 +500,7 @@ class Project(Frozen):
     alerts: Mapping[str, AlertRule] = field(metadata={"sections": AlertRule})
     infra: Mapping[str, Infra] = field(metadata={"sections": Infra})
     docker: Docker = field(default=Docker(), metadata={"section": Docker})
+    notify: Notify = field(default=Notify(), metadata={"section": Notify})
     retain: Retain = field(default=Retain(), metadata={"section": Retain})
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     nice: int = 10

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from .agent import Agent
     from .aging.rows import Rows
     from .aging.segments import Segments
-    from .alerts import Alerts, AlertStates, Silences
+    from .alerts.events import Alerts
+    from .alerts.silences import Silences
+    from .alerts.states import AlertStates
     from .audit import Audit
     from .canary_requests import CanaryRequests
     from .gates import Gates
@@ -215,19 +217,19 @@ class Journal(Closing):
 
     @cached_property
     def alerts(self) -> Alerts:
-        from .alerts import Alerts
+        from .alerts.events import Alerts
 
         return Alerts(self._database)
 
     @cached_property
     def alert_states(self) -> AlertStates:
-        from .alerts import AlertStates
+        from .alerts.states import AlertStates
 
         return AlertStates(self._database)
 
     @cached_property
     def silences(self) -> Silences:
-        from .alerts import Silences
+        from .alerts.silences import Silences
 
         return Silences(self._database, self.audit)
 

@@ -128,6 +128,15 @@ class Outbox:
         held = leased is not None and now < leased <= now + LEASE_SECONDS
         return not waits and not held
 
+    def release(self, prefix: str) -> None:
+        """Lets what another process took up for receivers whose names begin with `prefix` be taken up at once: for the
+        one process that sends to them, when it starts, because the one before it is gone."""
+        self._database.run(
+            "UPDATE outbox SET leased = NULL"
+            " WHERE state = 'waiting' AND leased IS NOT NULL AND substr(receiver, 1, ?) = ?",
+            (len(prefix), prefix),
+        )
+
     def sent(self, message: Message) -> None:
         """Notes that the receiver has it."""
         self._end(message.id, MessageState.SENT, "")

@@ -238,6 +238,7 @@ def _jobs(settings: WatchedConfiguration, say: Say) -> list[Job]:
         Job("health", 1.0, jobs.Healing(say)),
         Job("signals", 1.0, jobs.Sampling()),
         Job("alerts", 1.0, jobs.Alerting(say)),
+        Job("sinks", 1.0, jobs.Notifying()),
         Job("containers", 1.0, containers, containers.close),
         Job("registry", 2.0, jobs.RegistrySnapshots()),
         Job("telling", 1.0, telling, telling.close),

@@ -15,6 +15,7 @@ from . import schedules
 from .troubles import note
 
 if TYPE_CHECKING:
+    from ..alerts.sender import Sender as Notifier
     from ..hosting.sender import Sender
 
 Say = Callable[[str], None]
@@ -184,18 +185,36 @@ class Telling:
 
 
 class Alerting:
-    """Brings the alerts up to date with what was measured."""
+    """Brings the alerts up to date with what was measured, and notes who has to be told."""
 
     def __init__(self, say: Say) -> None:
         self._say = say
 
     def __call__(self, project: Project, journal: Journal) -> None:
         from ..alerts.evaluate import evaluate
+        from ..alerts.telling import tell
 
         for event in evaluate(project, journal, time.time()):
             if event.state in ("firing", "resolved"):
                 value = "" if event.value is None else f": {event.value:.4g}, fires {event.threshold}"
                 self._say(f"alert {event.name} on {event.environment} {event.state}{value}")
+        tell(project, journal, time.time())
+
+
+class Notifying:
+    """Sends messages about alerts to the sinks. What sends is loaded when there is one, and not before."""
+
+    def __init__(self) -> None:
+        self._sender: Notifier | None = None
+
+    def __call__(self, project: Project, journal: Journal) -> None:
+        if self._sender is None:
+            if not project.notify.sinks:
+                return
+            from ..alerts.sender import Sender
+
+            self._sender = Sender()
+        self._sender(project, journal)
 
 
 class Compaction:

@@ -34,4 +34,6 @@ def measured(
 ) -> Measurement:
     """Returns a measurement that was made `at` seconds after NOW."""
     environment = "production" if monitor == "errors" else "staging"
-    return Measurement(monitor, environment, MonitorKind.SIGNAL, NOW + at, value, rows=200, critical=critical, version=3)
+    return Measurement(
+        monitor, environment, MonitorKind.SIGNAL, NOW + at, value, rows=200, critical=critical, version=3
+    )

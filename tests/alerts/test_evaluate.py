@@ -102,9 +102,7 @@ def test_a_rule_that_changed_judges_the_next_measurement(home: Path, journal: Jo
     assert statuses(config, journal, NOW)[0].severity == "critical"
 
 
-def test_many_measurements_are_judged_in_parts(
-    home: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_measurements_are_judged_in_parts(home: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("podium.core.alerts.evaluate.MAX_MEASUREMENTS", 3)
     config = project(home)
     evaluate(config, journal, NOW)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from podium.core.config.loading import from_text
-from podium.core.domain.project import AlertRule, Hold, Project
+from podium.core.domain.project import AlertRule, Hold, Notify, Project, Sink
 from podium.core.errors import ConfigError
 
 WATCHED = """\
@@ -56,13 +56,65 @@ def test_how_long_it_lasts() -> None:
     assert alert("above: 1, for: 1h30m").for_ == Hold(1, 5400.0)
 
 
-@pytest.mark.parametrize(("text", "rate"), [("1/month", 1 / 30), ("2/week", 2 / 7), ("0.5 / day", 0.5), ("1/year", 1 / 365)])
+@pytest.mark.parametrize(
+    ("text", "rate"), [("1/month", 1 / 30), ("2/week", 2 / 7), ("0.5 / day", 0.5), ("1/year", 1 / 365)]
+)
 def test_rates(text: str, rate: float) -> None:
     found = alert(f"false_alarms: {text}")
     assert (found.false_alarms, found.above, found.below) == (pytest.approx(rate), None, None)
 
 
 def test_everything_else() -> None:
-    found = alert("below: 20%, keep_firing_for: 5m, severity: critical, labels: {team: x}, annotations: {summary: '${{ alert.value }}'}")
+    found = alert(
+        "below: 20%, keep_firing_for: 5m, severity: critical, labels: {team: x}, annotations: {summary: '${{ alert.value }}'}"
+    )
     assert (found.below, found.keep_firing_for, found.severity, found.cooldown) == (0.2, 300.0, "critical", 3600.0)
     assert (found.labels, found.annotations) == ({"team": "x"}, {"summary": "${{ alert.value }}"})
+
+
+def sink(text: str, **environ: str) -> Sink:
+    return read(f"notify: {{sinks: {{s: {text}}}}}\n", **environ).notify.sinks["s"]
+
+
+def test_sinks() -> None:
+    assert read("").notify == Notify()
+    assert sink("{webhook: 'http://127.0.0.1:1/'}") == Sink("s", "webhook", "http://127.0.0.1:1/", line=4)
+    found = sink("{command: [./page.sh, --loud], env: {A: b}, timeout: 5s, resolved: false}")
+    assert (found.kind, found.command, found.env) == ("command", ("./page.sh", "--loud"), {"A": "b"})
+    assert (found.timeout, found.resolved) == (5.0, False)
+    assert sink("{terminal: osc9}").rings == "osc9"
+    assert sink("{apprise: '${CHAT}'}", CHAT="json://x").address == "json://x"
+
+
+def test_what_comes_from_a_variable_is_a_secret_whatever_its_name() -> None:
+    text = "notify: {sinks: {s: {webhook: '${WHERE}', key: '${WITH}'}, t: {command: [x], env: {A: '${B}'}}}}\n"
+    found = read(text, WHERE="http://host/path-of-tests", WITH="a-key-of-tests", B="a-value")
+    assert set(found.secrets) == {"http://host/path-of-tests", "a-key-of-tests", "a-value"}
+    assert "path-of-tests" not in repr(found) and "a-key" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "message"),
+    [
+        ("{}", "", "needs one of the keys"),
+        ("{apprise: 'json://x'}", ".apprise", "would stand in the file"),
+        ("{webhook: 'http://a:b@x/'}", ".webhook", "holds what may be a secret"),
+        ("{webhook: 'http://x/?token=b'}", ".webhook", "holds what may be a secret"),
+        ("{webhook: 'ftp://x/'}", ".webhook", "is not an http(s) address"),
+        ("{webhook: 'http://x/', key: abc}", ".key", "would stand in the file"),
+        ("{alertmanager: 'http://x/', token: abc}", ".token", "would stand in the file"),
+        ("{command: []}", ".command", ""),
+        ("{command: [page, '${TOKEN}']}", ".command[1]", "everybody would see it"),
+        ("{terminal: gong}", ".terminal", "`gong` is not known"),
+        ("{webhook: 'http://x/', timeout: 2m}", ".timeout", "out of range"),
+    ],
+)
+def test_what_no_sink_may_say(text: str, key: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        sink(text, TOKEN="x")
+    assert (f"notify.sinks.s{key}", True) in [(each.key, message in each.message) for each in caught.value.problems]
+
+
+def test_an_alert_names_sinks_that_there_are() -> None:
+    with pytest.raises(ConfigError, match="unknown sink `nope`"):
+        alert("above: 1, notify: nope")

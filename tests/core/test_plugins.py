@@ -23,7 +23,7 @@ MODULES = {
 PLUGINS = {
     "executors": {"toy": "toys_good:Executor", "broken": "toys_broken:Executor", "nothing": "toys_good:Nothing"},
     "drivers": {"toy": "toys_good:Driver", "process": "toys_good:Driver"},
-    "notifiers": {"bell": "toys_wrong:Bell"},
+    "infra": {"cloud": "toys_wrong:Cloud"},
     "checks": {"toy": "toys_good:Driver"},
 }
 
@@ -41,7 +41,7 @@ def test_names_are_ours_and_those_of_packages_and_import_nothing(toys: None) -> 
     assert plugins.names("executors")[:2] == ("process", "docker")
     assert set(plugins.names("executors")) >= {"toy", "broken", "nothing"}
     assert plugins.names("drivers").count("process") == 1
-    assert set(plugins.added("notifiers")) == {"bell"}
+    assert set(plugins.added("infra")) == {"cloud"}
     assert plugins.names("checks") == ("replay",), "nobody else can add a check: podium.yaml would not know its keys"
     assert not MODULES.keys() & sys.modules.keys()
     assert plugins.known("drivers", "toy") and not plugins.known("drivers", "nomad")
@@ -66,8 +66,10 @@ def test_a_broken_one_says_what_is_missing_and_how_to_install_it(toys: None) -> 
     with pytest.raises(MissingExtra, match="there is no toys_good:Nothing") as caught:
         plugins.load("executors", "nothing")
     assert "install another version of podium-toys" in caught.value.hint
-    with pytest.raises(MissingExtra, match=r"the notifier 'bell' of the package podium-toys .*ZeroDivisionError"):
-        plugins.load("notifiers", "bell")
+    with pytest.raises(
+        MissingExtra, match=r"the infrastructure tool 'cloud' of the package podium-toys .*ZeroDivisionError"
+    ):
+        plugins.load("infra", "cloud")
 
 
 def test_an_unknown_one_names_those_that_there_are(toys: None) -> None:

@@ -27,7 +27,7 @@ from podium.core.domain.delivery import (
 )
 from podium.core.domain.hosts import CiAttention, CiJob, CiRow, CiRun, CiState, Workflow
 from podium.core.domain.models import Lineage, Model, Version
-from podium.core.domain.monitoring import AlertEvent, AlertState, AlertStatus, Silence
+from podium.core.domain.monitoring import AlertEvent, AlertState, AlertStatus, Silence, SinkStatus
 from podium.core.domain.plans import Change, Plan, VersionChange
 from podium.core.domain.repair import Difference, DifferenceKind
 from podium.core.domain.replay import ReplayReport
@@ -109,6 +109,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "alert": shapes.alert(AlertStatus("a", "e", "m", AlertState.FIRING, 0.0)),
     "alert_event": shapes.alert_event(AlertEvent(1, "a", "e", "m", "firing", 0.0)),
     "silence": shapes.silence(Silence(1, "a", "anna", "", 0.0, 1.0)),
+    "sink": shapes.sink(SinkStatus("a", "webhook")),
     "problem": shapes.problem(Problem("f", 1, 1, "", "")),
 }
 
@@ -348,8 +349,8 @@ def test_help_of_every_command_shows_an_example(call: Call) -> None:
     for name in COMMANDS:
         done = call(name, "--help")
         assert done.code == 0
-        assert "-C" in done.out or name in ("ci", "config", "quarantine")
-        assert "Example:" in done.out or name in ("ci", "config", "quarantine"), name
+        assert "-C" in done.out or name in ("alerts", "ci", "config", "quarantine")
+        assert "Example:" in done.out or name in ("alerts", "ci", "config", "quarantine"), name
     for words in (
         ["config", "schema"],
         ["config", "show"],
