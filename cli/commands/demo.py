@@ -158,7 +158,7 @@ def _stop(played: Demo, directory: Path) -> None:
         shown = shlex.quote(os.path.relpath(directory))
         diagnostics.hint(f"see everything that happened:  podium -C {shown} ui")
         diagnostics.hint(
-            f"serve the champion again:      podium -C {shown} deploy champion -e production --yes --confirm production"
+            f"serve the champion again:      podium -C {shown} start -e production --yes --confirm production"
         )
 
 

@@ -3,8 +3,10 @@ load from outside."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -16,11 +18,12 @@ import pytest
 from podium.core import priority
 from podium.core.cockpit import Cockpit
 from podium.core.delivery.environment import healing
+from podium.core.delivery.environment.runtime import EnvironmentRuntime
 from podium.core.delivery.host import daemon
 from podium.core.delivery.proxy import proxy
 from podium.core.delivery.rollout import aliases as labels
 from podium.core.delivery.rollout import recovery
-from podium.core.domain.delivery import DeploymentState, How
+from podium.core.domain.delivery import DeploymentState, How, ReplicaState
 from podium.core.domain.repair import DifferenceKind
 from podium.core.domain.runs import RunState
 from podium.core.domain.verdicts import CheckResult, GateReport, Verdict
@@ -28,6 +31,7 @@ from podium.core.errors import Refused
 from podium.core.registry.snapshot import refresh
 
 from tests.delivery.light import Load, get
+from tests.engine.lab import running
 from tests.support import free_port, wait_until
 
 PODIUM = """\
@@ -38,26 +42,111 @@ gates: {{quality: {{data: test.csv, target: y, checks: [{{metric: accuracy, at_l
 environments:
   production: {{driver: process, port: {port}, replicas: 1, protected: true, strategy: {{blue-green: {{drain: 5s}}}}}}
 """
+# The process that has MLflow loaded goes on from one test to the next.
+PRELOADING = "preload"
 QUESTION = json.dumps({"inputs": [[5.1, 3.5, 1.4, 0.2]]}).encode()
 
 
 @pytest.fixture(scope="module")
-def cockpit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cockpit]:
+def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project with two versions, which serves nothing yet."""
     home = tmp_path_factory.mktemp("iris")
     (home / "podium.yaml").write_text(PODIUM.format(port=free_port()))
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("PODIUM_NICE", raising=False)
-        yield from _served(home)
+        made = Cockpit.open(home)
+        try:
+            _register(made)
+        finally:
+            made.close()
+        _keep(home, "registered")
+        yield home
 
 
-def _served(home: Path) -> Iterator[Cockpit]:
+@pytest.fixture(scope="module")
+def rolled_back(registered: Path) -> Path:
+    """Version 2 was promoted and rolled back."""
+    for made in _opened(registered, "registered"):
+        passed(made, 1)
+        carry_out(made, How.PROMOTE)
+        carry_out(made, How.PROMOTE, 2, force=True, why="the data was wrong")
+        carry_out(made, How.ROLLBACK, why="wrong after all")
+        _end(made)
+        _keep(registered, "rolled back")
+    return registered
+
+
+@pytest.fixture
+def fresh(registered: Path) -> Iterator[Cockpit]:
+    yield from _opened(registered, "registered")
+
+
+@pytest.fixture
+def cockpit(rolled_back: Path) -> Iterator[Cockpit]:
+    """Version 1 serves, version 2 is warm and quarantined."""
+    for made in _opened(rolled_back, "rolled back"):
+        _bring_back(made)
+        yield made
+
+
+def _bring_back(cockpit: Cockpit) -> None:
+    project, journal = cockpit.project.config, cockpit.journal
+    environment = project.environments["production"]
+
+    def back() -> bool:
+        healing.heal_environment(project, journal, environment)
+        status = cockpit.environments.get("production")
+        states = {row.state for row in status.replicas}
+        return not status.differences and states == {ReplicaState.READY, ReplicaState.WARM}
+
+    wait_until(back, 60, what="version 1 serves and version 2 is warm")
+
+
+def _keep(home: Path, name: str) -> None:
+    shutil.copytree(home / ".podium", home.with_name(f"{home.name}, {name}"), symlinks=True, ignore=_not_kept)
+
+
+def _not_kept(directory: str, names: list[str]) -> list[str]:
+    return [name for name in names if name == PRELOADING or (Path(directory) / name).is_socket()]
+
+
+def _opened(home: Path, kept: str) -> Iterator[Cockpit]:
+    """Opens the project as it was when its state was kept, in the directory that it had: whatever a test did to it is
+    gone."""
+    state = home / ".podium"
+    for each in state.iterdir():
+        if each.name != PRELOADING:
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+    shutil.copytree(home.with_name(f"{home.name}, {kept}"), state, symlinks=True, dirs_exist_ok=True)
     made = Cockpit.open(home)
-    _register(made)
-    yield made
+    _forget_connections(made)
     try:
-        made.environments.stop()
+        yield made
     finally:
-        made.close()
+        try:
+            _end(made)
+        finally:
+            made.close()
+
+
+def _forget_connections(cockpit: Cockpit) -> None:
+    """MLflow keeps its connections in this process: to the database that was here before."""
+    import mlflow
+
+    client = mlflow.MlflowClient(cockpit.project.config.mlflow.tracking_uri)
+    client._get_registry_client().store.engine.dispose()
+    client._tracking_client.store.engine.dispose()
+
+
+def _end(cockpit: Cockpit) -> None:
+    """Ends what serves as a machine that goes down would: its rows stay, and it can be brought back."""
+    rows = cockpit.journal.replicas.of("production")
+    pids = [row.pid for row in rows if row.pid is not None]
+    pids += _haproxies(str(cockpit.project.config.state / "environments" / "production"))
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not any(running(pid) for pid in pids))
 
 
 def _register(cockpit: Cockpit) -> None:
@@ -113,7 +202,8 @@ def aliases(cockpit: Cockpit) -> dict[str, int]:
     return believed
 
 
-def test_promote_promote_again_under_load_and_roll_back(cockpit: Cockpit) -> None:
+def test_promote_promote_again_under_load_and_roll_back(fresh: Cockpit) -> None:
+    cockpit = fresh
     port = cockpit.project.config.environments["production"].port
     plan = cockpit.changes.plan(How.PROMOTE, "production")
     assert plan.versions.version == 1 and plan.type_to_confirm == "production" and plan.overridable
@@ -226,8 +316,6 @@ def test_step_killed_after_traffic_moved_is_finished_with_its_aliases_without_ml
         who="anna",
         digest=before[-1].digest,
     )
-    from podium.core.delivery.environment.runtime import EnvironmentRuntime
-
     runtime = EnvironmentRuntime(project, journal, project.environments["production"])
     journal.ledger.phase(
         deployment.id, "shifted", {"new": [], "weights": {row.id: row.weight for row in before}, "proxy": True}
@@ -243,12 +331,21 @@ def test_step_killed_after_traffic_moved_is_finished_with_its_aliases_without_ml
     labels.finish(project, journal, journal.ledger.get(deployment.id))
 
 
-def test_deleted_version_that_still_serves_is_told(cockpit: Cockpit) -> None:
+def serve_second(cockpit: Cockpit) -> None:
+    cockpit.journal.quarantine.lift("iris", 2, "anna")
+    carry_out(cockpit, How.PROMOTE, 2, force=True, why="it was right")
+
+
+def _delete_second(cockpit: Cockpit) -> None:
     import mlflow
 
-    client = mlflow.MlflowClient(cockpit.project.config.mlflow.tracking_uri)
-    client.delete_model_version("iris", "2")
+    mlflow.MlflowClient(cockpit.project.config.mlflow.tracking_uri).delete_model_version("iris", "2")
     refresh(cockpit.project.config, cockpit.journal)
+
+
+def test_deleted_version_that_still_serves_is_told(cockpit: Cockpit) -> None:
+    serve_second(cockpit)
+    _delete_second(cockpit)
     differences = [each.words for each in cockpit.environments.get("production").differences]
     assert "version 2 serves but was deleted from the registry" in differences
     assert "the alias champion is not set, and version 2 serves" in differences
@@ -262,6 +359,9 @@ def test_rollback_stands_when_the_registry_does_not_answer(cockpit: Cockpit, tmp
     """Version 2's files are still here though the registry has forgotten it: back to it, with MLflow's store out of
     reach."""
     project, journal = cockpit.project.config, cockpit.journal
+    serve_second(cockpit)
+    carry_out(cockpit, How.ROLLBACK, 1, why="wrong after all")
+    _delete_second(cockpit)
     journal.quarantine.lift("iris", 2, "anna")
     store = project.state / "mlflow.db"
     kept = store.rename(tmp_path / "kept.db")
@@ -313,6 +413,8 @@ def test_stopped_on_purpose_it_stays_so_until_it_is_started(cockpit: Cockpit) ->
     """Version 2 is not in the registry any more: what served is brought back all the same."""
     project, journal = cockpit.project.config, cockpit.journal
     environment = project.environments["production"]
+    serve_second(cockpit)
+    _delete_second(cockpit)
     rows, served = journal.replicas.of("production"), cockpit.environments.get("production").serving
     with pytest.raises(Refused, match="its name was not typed"):
         cockpit.changes.apply(cockpit.changes.plan("stop", "production"))

@@ -6,9 +6,10 @@ does not answer is reported, not raised.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
-from ...domain.delivery import EnvironmentStatus, Replica, ReplicaState
+from ...domain.delivery import EnvironmentStatus, Replica, ReplicaState, Stopped
 from ...domain.frozen import Frozen
 from ...domain.project import Environment, Project
 from ...domain.repair import Difference
@@ -102,11 +103,13 @@ def stop(project: Project, journal: Journal, environment: Environment, *, say: S
     """Stops the proxy and every replica of an environment and removes their rows, for the end of a demonstration or a
     test; returns what was stopped, in words. Raises Refused while an operation changes it.
 
-    The ledger keeps what was served: the next deploy or promote starts it again. A person's stop is an operation
-    (`rollout/stop.py`), and noted.
+    Like a person's stop, which is an operation (`rollout/stop.py`), it is noted, and holds until something is deployed.
     """
     runtime = EnvironmentRuntime(project, journal, environment, say=say)
     with operation(journal, runtime.directory, environment.name, who=whoami(), why="stop"):
+        current = journal.ledger.current(environment.name)
+        if current is not None:
+            journal.stops.put(Stopped(environment.name, current.id, whoami(), time.time()))
         stopped = end_all(runtime)
         if stopped:
             journal.audit.add(whoami(), "stop", environment.name, ", ".join(stopped))

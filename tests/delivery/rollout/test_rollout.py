@@ -417,9 +417,12 @@ def test_stop_ends_everything_and_the_next_deploy_starts_it_again(world: World) 
     assert not any(world.runtime.driver.alive(r) for r in rows) and not world.runtime.proxy.alive()
     assert healing.heal_environment(world.project, world.journal, world.environment) == []
     status = environments.status(world.project, world.journal, world.environment)
-    assert "0 of 2 replicas of version 1 serve" in map(str, status.differences)
+    assert status.stopped is not None and status.differences == () and status.answers == {}
+    plan = plans.plan(world.project, world.journal, How.DEPLOY, "staging", 1)
+    assert not any("already serves" in warning for warning in plan.warnings)
     world.deploy(1)
-    assert world.answers() == "1"
+    status = environments.status(world.project, world.journal, world.environment)
+    assert world.answers() == "1" and status.stopped is None
 
 
 def test_only_as_many_earlier_versions_stay_warm_as_are_asked_for(world: World) -> None:

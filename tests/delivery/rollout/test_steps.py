@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from podium.core.delivery.environment import ending
 from podium.core.delivery.rollout import aliases, change_steps, plans
 from podium.core.delivery.rollout.carry_out import RolloutRequest, begin
 from podium.core.delivery.status import status
@@ -107,7 +108,7 @@ def test_a_plan_announces_no_canary_where_nobody_has_traffic(world: World) -> No
     assert "give version 2 5 %, 25 %" in " ".join(
         plans.plan(world.project, world.journal, How.DEPLOY, "staging", 2).steps
     )
-    status.stop(world.project, world.journal, world.environment)
+    ending.end_all(world.runtime)
     plan = plans.plan(world.project, world.journal, How.DEPLOY, "staging", 2)
     assert "give version 2 all traffic at once" in plan.steps
     assert any("a canary has nothing to be compared with" in warning for warning in plan.warnings)
