@@ -101,6 +101,9 @@ def _troubles(agent: AgentStatus | None) -> list[str]:
 
 
 def _say(found: WatchedTogether) -> None:
+    if found.pid is None and found.projects and all(each.state is WatchState.ELSEWHERE for each in found.projects):
+        diagnostics.note("each has an agent of its own, and no agent of several is running", style="dim")
+        return
     if found.pid is None:
         diagnostics.note("no agent of several projects is running")
         diagnostics.hint("`podium watch --daemon DIR…` starts it")

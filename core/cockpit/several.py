@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import PodiumError, UsageError
+from ..errors import ConfigError, PodiumError, UsageError
 from .opened import OpenProject
 
 if TYPE_CHECKING:
+    from ..config.latest import Latest
+    from ..domain.project import Project
     from ..domain.watching import AgentStatus, Service, WatchedProject, WatchedTogether
 
 
@@ -96,33 +99,43 @@ def stop(homes: Sequence[Path]) -> tuple[Path, ...]:
 
 
 def install(homes: Sequence[Path]) -> tuple[Service, ...]:
-    """Has systemd start the agent of each project at boot: it is the process above them then. Raises Unreachable where
-    there is no systemd."""
+    """Has systemd start the agent of each project at boot: it is the process above them then. Nothing is installed if
+    one of them cannot be used. Raises Unreachable where there is no systemd."""
     from ..config.latest import Latest
     from ..config.own import own_environment
     from ..triggers import projects, service
 
-    done: list[Service] = []
-    for home in homes:
-        opened = OpenProject(home)
-        opened.require_own()
-        try:
-            done.append(service.install(Latest(home, own_environment(home)).current(), opened.journal))
-        finally:
-            opened.close()
+    with ExitStack() as stack:
+        opened = [stack.enter_context(closing(OpenProject(home))) for home in homes]
+        for each in opened:
+            each.require_own()
+        wanted = [_own(home, Latest(home, own_environment(home))) for home in homes]
+        done = [service.install(project, each.journal) for project, each in zip(wanted, opened, strict=True)]
     if projects.reported() is None:
         with projects.editing():
-            projects.put(homes)
+            projects.put((*projects.listed(), *homes))
     return tuple(done)
 
 
+def _own(home: Path, latest: Latest) -> Project:
+    """Returns what a project's podium.yaml says with its own variables."""
+    try:
+        return latest.current()
+    except ConfigError as error:
+        hint = f"{home} has the variables of its own .podium/agent.env, and none of this shell"
+        raise UsageError(f"{home}: {error.message}", hint=hint) from error
+
+
 def uninstall(homes: Sequence[Path]) -> tuple[Service, ...]:
-    """Removes the units of the projects' agents. Raises NotFound if there is none."""
+    """Removes the units of the projects' agents. Raises NotFound, before any is removed, if one has none."""
     from ..config.latest import Latest
     from ..config.own import own_environment
     from ..triggers import projects, service
 
-    done = tuple(service.uninstall(Latest(home, own_environment(home)).project()) for home in homes)
+    wanted = [Latest(home, own_environment(home)).project() for home in homes]
+    for project in wanted:
+        service.installed(project)
+    done = tuple(map(service.uninstall, wanted))
     projects.forget(homes)
     return done
 

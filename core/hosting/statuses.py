@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import field
 
 from ..domain.frozen import Frozen
@@ -59,9 +59,16 @@ class RunStatuses(Frozen):
         """Returns the contexts of its gates."""
         return frozenset(each for each in self.wanted if self._is_gate(each))
 
-    def changes(self, there: Iterable[CommitStatus], of: Container[str] | None = None) -> list[CommitStatus]:
+    def changes(
+        self,
+        there: Iterable[CommitStatus],
+        of: Container[str] | None = None,
+        *,
+        shown: Callable[[StatusState], StatusState] = lambda state: state,
+    ) -> list[CommitStatus]:
         """Returns what has to be set, given what the host has: what differs, and a gate that would wait for ever,
-        because the run ended without it. With `of` only of these contexts."""
+        because the run ended without it. With `of` only of these contexts. `shown` says as what the host gives a state
+        back."""
         known = {each.context: each for each in there}
         wanted = [each for each in self.wanted.values() if of is None or each.context in of]
         left = [
@@ -70,14 +77,15 @@ class RunStatuses(Frozen):
             if self.finished and self._is_gate(each.context) and each.state is StatusState.PENDING
         ]
         stale = [each for each in left if each.context not in self.wanted]
-        return [each for each in wanted if not _same(each, known.get(each.context))] + stale
+        return [each for each in wanted if not same(each, known.get(each.context), shown)] + stale
 
     def _is_gate(self, context: str) -> bool:
         return context.startswith(f"{self.pipeline}/")
 
 
-def _same(wanted: CommitStatus, there: CommitStatus | None) -> bool:
-    return there is not None and (there.state, there.description) == (wanted.state, wanted.description)
+def same(wanted: CommitStatus, there: CommitStatus | None, shown: Callable[[StatusState], StatusState]) -> bool:
+    """Tells whether the host has what it was to be told, as far as it has words for it."""
+    return there is not None and (there.state, there.description) == (shown(wanted.state), wanted.description)
 
 
 def of_run(project: Project, journal: Journal, number: int) -> RunStatuses | None:

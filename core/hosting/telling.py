@@ -43,13 +43,13 @@ def _tell_run(host: GitHost, journal: Journal, wanted: statuses.RunStatuses) -> 
     checked = _tell_checks(host, journal, wanted)
     there = host.statuses(wanted.commit)
     of = {wanted.pipeline, *(each.context for each in there)} if checked else None
-    for status in wanted.changes(there, of):
+    for status in wanted.changes(there, of, shown=host.shown):
         host.set_status(wanted.commit, status)
 
 
 def _tell_checks(host: GitHost, journal: Journal, wanted: statuses.RunStatuses) -> bool:
     """Returns whether the gates are told with check runs, whose pages are their reports. A refusal is noted for
-    `watch --status`, once: the client knows it from then on."""
+    `watch --status`, once: the client knows it for an hour, or until its token is another one."""
     if HostFeature.CHECK_RUNS in host.missing:
         return False
     try:
@@ -59,7 +59,7 @@ def _tell_checks(host: GitHost, journal: Journal, wanted: statuses.RunStatuses) 
             host.set_check_run(wanted.commit, status.context, status, page)
     except NotAllowed as error:
         with suppress(JournalError):
-            words = f"{error.message}; gates are told with statuses until the agent is started again"
+            words = f"{error.message}; gates are told with statuses, and check runs are tried again in an hour"
             journal.agent.note(_CHECKS, words + (f" ({error.hint})" if error.hint else ""))
         return False
     if changes:
@@ -74,8 +74,8 @@ def tell_quarantine(host: GitHost, project: Project, journal: Journal, body: Map
         return
     commit = str(body["commit"])
     wanted = statuses.of_quarantine(project, journal, str(body["model"]), int(body["version"]), commit)
-    there = [each for each in host.statuses(commit) if each.context == statuses.QUARANTINE]
-    if [(each.state, each.description) for each in there] != [(wanted.state, wanted.description)]:
+    there = next((each for each in host.statuses(commit) if each.context == statuses.QUARANTINE), None)
+    if not statuses.same(wanted, there, host.shown):
         host.set_status(commit, wanted)
 
 

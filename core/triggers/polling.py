@@ -5,6 +5,7 @@ else."""
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +35,8 @@ TRUST: Final = 300.0
 # Agents that were started together do not stay together.
 JITTER: Final = 0.1
 _HEADS: Final = "refs/heads/"
+# What a pattern may have that is no name.
+_WILD: Final = re.compile(r"[*?\[]")
 
 Say = Callable[[str], None]
 
@@ -56,6 +59,10 @@ class Told(Frozen):
     """Branch -> hash, of the branches that are watched."""
     pulls: Sequence[HostPullRequest] | None
     """None where nothing watches pull requests."""
+    patterns: Sequence[str]
+    """Which tags are watched."""
+    tags: Mapping[str, str] | None
+    """Tag -> hash, of those that begin as the patterns do; None where they are too many to be told."""
 
 
 class Fetched:
@@ -65,9 +72,12 @@ class Fetched:
     def __init__(self) -> None:
         self._told: Told | None = None
         self._at = 0.0
+        self.many: Sequence[str] = ()
+        """The patterns of which the host has too many tags to tell them."""
 
     def has(self, told: Told) -> bool:
-        return told == self._told and time.monotonic() - self._at < TRUST
+        whole = told.tags is not None  # else git knows of tags that the host has not told
+        return whole and told == self._told and time.monotonic() - self._at < TRUST
 
     def note(self, told: Told | None) -> None:
         self._told, self._at = told, time.monotonic()
@@ -81,8 +91,8 @@ def look(project: Project, journal: Journal, host: GitHost | None = None, fetche
     if remote is None:
         return False
     first = fetched_from(journal) != remote.shown
-    told = _told(project, remote, host) if host is not None else None
-    if told is not None and fetched is not None and not first and not _tag_patterns(project) and fetched.has(told):
+    told = _told(project, remote, host, fetched or Fetched()) if host is not None else None
+    if told is not None and fetched is not None and not first and fetched.has(told):
         return False
     repository = Repository.find(project.home)
     if repository is None:
@@ -101,9 +111,23 @@ def look(project: Project, journal: Journal, host: GitHost | None = None, fetche
     return changed
 
 
-def _told(project: Project, remote: Remote, host: GitHost) -> Told:
+def _told(project: Project, remote: Remote, host: GitHost, fetched: Fetched) -> Told:
     tips = dict(host.tips(sorted(watched_branches(project))))
-    return Told(remote.shown, tips, tuple(host.pull_requests()) if _watches_pulls(project) else None)
+    pulls = tuple(host.pull_requests()) if _watches_pulls(project) else None
+    patterns = tuple(_tag_patterns(project))
+    tags = None if patterns and patterns == fetched.many else _told_tags(host, patterns)
+    fetched.many = patterns if tags is None else ()
+    return Told(remote.shown, tips, pulls, patterns, tags)
+
+
+def _told_tags(host: GitHost, patterns: Sequence[str]) -> Mapping[str, str] | None:
+    found: dict[str, str] = {}
+    for beginning in sorted({_WILD.split(pattern, maxsplit=1)[0] for pattern in patterns}):
+        tags = host.matching_tags(beginning)
+        if tags is None:
+            return None
+        found.update(tags)
+    return found
 
 
 def _watches_pulls(project: Project) -> bool:

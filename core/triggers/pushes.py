@@ -23,7 +23,7 @@ from ..scm.refs import HOST_REFS, TAG_REFS
 from ..scm.remote import remote_of
 from .arrivals import Push, cursor, pulls, tags
 from .lease import take
-from .polling import fetched_from
+from .polling import TRUST, fetched_from
 from .skips import skip_words
 from .wake import hook_command
 
@@ -83,6 +83,7 @@ class Pushes:
         self._journal, self._say = journal, say
         self._signature: object = None
         self._asked = 0.0
+        self._quiet = MAX_QUIET_SECONDS
         self._waiting = False
         self._hooked = False
 
@@ -90,16 +91,19 @@ class Pushes:
         """Starts the runs that are due and returns their ids. A project outside any repository has no pushes. `rung`
         means that a hook reported one."""
         pairs = watched(project)
-        watching = bool(pairs) or any(each.on.tag or each.on.pull_request for each in project.pipelines.values())
+        arriving = [(each.name, each.on.tag, each.on.pull_request) for each in project.pipelines.values()]
+        watching = bool(pairs) or any(tag or pull for _, tag, pull in arriving)
         elsewhere = project.git.elsewhere
-        signature = (tuple(pairs), ref_signature(project.home, {branch for _, branch in pairs}, elsewhere=elsewhere))
-        recent = time.monotonic() - self._asked < MAX_QUIET_SECONDS
+        refs = ref_signature(project.home, {branch for _, branch in pairs}, elsewhere=elsewhere)
+        signature = (pairs, arriving, refs)
+        recent = time.monotonic() - self._asked < self._quiet
         if not watching or (signature == self._signature and recent and not self._waiting and not rung):
             return []
         repository = Repository.find(project.home)
         if repository is None:
             return []
         self._signature, self._asked, self._waiting = signature, time.monotonic(), False
+        self._quiet = MAX_QUIET_SECONDS  # also if this look fails
         self._install_hooks(project, repository)
         self._start_lost(project)
         # Git is asked once. A push that comes after it changes a ref file, which the next look sees.
@@ -110,6 +114,8 @@ class Pushes:
         handling = Handling(project, self._journal, repository, self._say)
         started = [run for push in self._arrived(project, repository, tips) for run in handling.follow(push)]
         self._waiting = bool(self._arrived(project, repository, tips))
+        # What is fetched from a host rings: refs that change otherwise are of no interest there.
+        self._quiet = TRUST if elsewhere else MAX_QUIET_SECONDS
         return started
 
     def _arrived(self, project: Project, repository: Repository, tips: Mapping[str, str]) -> list[Push]:

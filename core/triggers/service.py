@@ -74,12 +74,18 @@ def install(project: Project, journal: Journal, *, listen: str = "", units: Path
     return Service(name, str(path), tuple(did), tuple(after))
 
 
+def installed(project: Project, *, units: Path | None = None) -> Path:
+    """Returns where the unit is. NotFound if there is none."""
+    path = (units or _directory(os.geteuid() == 0)) / unit_name(project)
+    if not path.exists():
+        raise NotFound(f"there is no unit {path}", hint="`podium watch --install` writes one, as root for the system")
+    return path
+
+
 def uninstall(project: Project, *, units: Path | None = None) -> Service:
     """Stops the agent that systemd runs, and removes its unit; what is served goes on. NotFound if there is none."""
     system, name = os.geteuid() == 0, unit_name(project)
-    path = (units or _directory(system)) / name
-    if not path.exists():
-        raise NotFound(f"there is no unit {path}", hint="`podium watch --install` writes one, as root for the system")
+    path = installed(project, units=units)
     did: list[str] = []
     answers = _has_systemd(system)
     if answers:

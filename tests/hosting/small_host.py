@@ -109,6 +109,9 @@ class SmallHost:
             }
         return list(found.values())
 
+    def shown(self, state: StatusState) -> StatusState:
+        return state
+
     def set_status(self, sha: str, status: CommitStatus) -> None:
         self._known(sha)
         assert len(status.description) <= 140

@@ -15,6 +15,7 @@ from podium.core.domain.verdicts import CheckResult, GateReport, Verdict
 from podium.core.hosting import statuses
 from podium.core.hosting.sender import Sender
 from podium.core.journal import Journal
+from podium.core.scm.hosts import base
 from podium.core.scm.hosts.opening import open_host
 
 from tests.hosting.scene import Scene
@@ -122,6 +123,31 @@ def test_where_the_host_refuses_the_gate_has_a_status_and_it_is_said_once(scene:
     scene.send()
     assert checks(forge, sha)[GATE].conclusion == "failure" and contexts(forge, sha)[GATE] == "failure"
     assert troubles(scene.journal) == {}
+
+
+@pytest.mark.parametrize("why", ["an hour has passed", "the token is another one"])
+def test_check_runs_are_tried_again(
+    scene: Scene, forge: Forge, sha: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forge.faults.add(method="POST", path="/check-runs", status=403, body={"message": "Not accessible"}, count=None)
+    run = scene.run(sha)
+    scene.send()
+    forge.faults.clear()
+    scene.judge(run)
+    scene.send()
+    assert checks(forge, sha) == {} and "tried again in an hour" in troubles(scene.journal)["check runs"]
+    if why == "an hour has passed":
+        now = base.clock()
+        monkeypatch.setattr(base, "clock", lambda: now + base.AGAIN_AFTER)
+    else:  # as when the App was given the right: a token keeps those that it was made with
+        for token in [each for each in forge.state.tokens.values() if each.app]:
+            del forge.state.tokens[token.value]
+    scene.state(run, RunState.SUCCEEDED)
+    scene.send()
+    if why != "an hour has passed":  # the refused token was found out by this message, and the next has the new one
+        scene.journal.telling.run(run.id)
+        scene.send()
+    assert checks(forge, sha)[GATE].conclusion == "success" and troubles(scene.journal) == {}
 
 
 def test_a_page_is_cut_at_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from podium.core.demo.forge import Forge
 from podium.core.domain.delivery import Deployment, DeploymentState, How
 from podium.core.domain.hosts import HostFeature, StatusState
 from podium.core.domain.outbox import MessageState
-from podium.core.domain.runs import Run, RunState
+from podium.core.domain.runs import Run, RunState, Trigger
 from podium.core.domain.verdicts import CheckResult, GateReport, Verdict
 from podium.core.errors import Refused, Unreachable
 from podium.core.hosting.sender import Sender
@@ -171,6 +171,53 @@ def test_what_has_not_changed_is_asked_at_no_cost_and_trouble_is_told(
     assert hosted.token not in trouble
 
 
+def test_tags_that_have_not_changed_start_no_git(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("podium.core.triggers.polling.MIN_INTERVAL", 0.0)
+    text = hosted.text.replace("push: main", "push: main, tag: ['v*', 'release/?']")
+    hosted.files["podium.yaml"] = text
+    hosted.lab.write("podium.yaml", text)
+    hosted.push("watching")
+    bare = hosted.forge.state.repo("acme/lab").bare
+    bare.set_ref("refs/tags/v0", hosted.first)
+    started: list[object] = []
+    start = subprocess.Popen.__init__
+
+    def noting(self: object, command: object, *args: object, **more: object) -> None:
+        if not str(more.get("cwd")).startswith(str(hosted.forge.state.directory)):  # those of the stand-in
+            started.append(command)
+        start(self, command, *args, **more)  # type: ignore[arg-type]
+
+    def asked() -> int:
+        """Returns how many processes a look of an idle agent starts: of both parts of it, the second of which may be
+        a look of its own."""
+        before = len(started)
+        hosted.polling.ring()
+        hosted.polling(hosted.lab.project, hosted.lab.journal)
+        hosted.pushes.look(hosted.lab.project)
+        return len(started) - before
+
+    hosted.drain()
+    asked(), asked(), asked()
+    monkeypatch.setattr(subprocess.Popen, "__init__", noting)
+    monkeypatch.setattr("podium.core.triggers.pushes.MAX_QUIET_SECONDS", 0.0)
+    assert [asked(), asked()] == [0, 0], started
+    for name in ("v1", "release/1", "flight-delay@v7.0.0"):
+        bare.set_ref(f"refs/tags/{name}", hosted.first)
+    assert asked() > 0, "new ones are fetched"
+    hosted.drain()
+    assert sorted(run.branch for run in hosted.runs()) == ["refs/tags/release/1", "refs/tags/v1"]
+    asked(), asked()
+    assert asked() == 0
+    bare.set_ref("refs/tags/v1", hosted.push("moved"))
+    hosted.drain()
+    assert [run.branch for run in hosted.runs()].count("refs/tags/v1") == 2, "and one that was moved"
+    # A host that has more than it tells is asked by git.
+    monkeypatch.setattr("podium.core.scm.hosts.reading.MAX_TAGS", 1)
+    asked(), asked()
+    before = len(hosted.forge.requests.matching("GET", "tags"))
+    assert asked() > 0 and len(hosted.forge.requests.matching("GET", "tags")) == before
+
+
 def test_a_wrong_token_is_refused_without_showing_it(hosted: Hosted) -> None:
     hosted.lab.write("podium.yaml", hosted.text.replace(hosted.token, "wrong-secret"))
     with pytest.raises((Refused, Unreachable)) as caught:
@@ -204,6 +251,25 @@ def test_what_became_of_a_commit_is_told_back_once(hosted: Hosted, client: GitHo
     (status,) = client.statuses(sha)
     words = f"1 step succeeded · podium show {run.id}"
     assert (status.context, status.state, status.description) == ("podium/main", StatusState.SUCCESS, words)
+
+
+def test_a_state_that_the_host_has_no_word_for_is_told_once(hosted: Hosted, client: GitHost) -> None:
+    """GitLab has one word for an error and a failure."""
+    hosted.tell()
+    journal = hosted.lab.journal
+    run = journal.runs.create(
+        kind="pipeline", name="main", trigger=Trigger.PUSH, who="podium watch", commit=hosted.first
+    )
+    journal.runs.set_state(run.id, RunState.CANCELLED, message="by anna")
+    hosted.tell()
+    (status,) = client.statuses(hosted.first)
+    assert status.state is client.shown(StatusState.ERROR)
+    assert (status.state is StatusState.FAILURE) is (hosted.kind == "gitlab")
+    told = len(hosted.forge.requests.matching("POST", "/statuses/"))
+    for _ in range(2):
+        journal.telling.run(run.id)
+        hosted.tell()
+    assert len(hosted.forge.requests.matching("POST", "/statuses/")) == told == 1
 
 
 def test_a_deployment_is_told_where_the_host_has_them(hosted: Hosted, client: GitHost) -> None:

@@ -83,7 +83,12 @@ class GitHost(Protocol):
         ...
 
     def tags(self) -> Mapping[str, str]:
-        """Returns tag -> commit, the newest hundred."""
+        """Returns tag -> commit, at most MAX_TAGS of `reading.py`."""
+        ...
+
+    def matching_tags(self, beginning: str) -> Mapping[str, str] | None:
+        """Returns tag -> hash (of the commit; of an annotated tag its own) of those whose name begins so; None if they
+        are more than MAX_TAGS of `reading.py`."""
         ...
 
     def pull_requests(self) -> Sequence[HostPullRequest]:
@@ -128,6 +133,10 @@ class GitHost(Protocol):
 
     def statuses(self, sha: str) -> Sequence[CommitStatus]:
         """Returns the newest of each context."""
+        ...
+
+    def shown(self, state: StatusState) -> StatusState:
+        """Returns as what a status of this state is read back: a host may have no word for each."""
         ...
 
     def set_status(self, sha: str, status: CommitStatus) -> None: ...

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from ...closing import Closing
 from ...domain.frozen import Frozen
-from ...domain.hosts import CommitStatus, HostCall, HostFeature, RateLimit
+from ...domain.hosts import CommitStatus, HostCall, HostFeature, RateLimit, StatusState
 from ...domain.watching import Finding, Health
 from ...errors import Refused
 from ...http_client import origin_of
@@ -17,6 +18,9 @@ from .transport import HostTransport, part
 MAX_DESCRIPTION = 140
 # More than that between two clocks, and signatures and limits go wrong.
 MAX_SKEW = 60.0
+# What a host turned out to be without is tried again after so many seconds: somebody may have given the right.
+AGAIN_AFTER = 3600.0
+clock = time.monotonic
 
 
 class Place(Frozen):
@@ -34,6 +38,16 @@ class Place(Frozen):
         return f"{self.web}/{self.repo}"
 
 
+class Learned(Frozen):
+    """What a host turned out to be without."""
+
+    why: str
+    until: float
+    """In seconds of the monotonic clock."""
+    mark: int
+    """That of the token which it was refused to."""
+
+
 class HostBase(Closing):
     """Knows one repository on one host, and its transport."""
 
@@ -45,6 +59,7 @@ class HostBase(Closing):
         """`lacks` adds what this token or project cannot do."""
         self.place, self.http = place, transport
         self._missing = {**self.unable, **(lacks or {})}
+        self._learned: dict[HostFeature, Learned] = {}
 
     def close(self) -> None:
         self.http.close()
@@ -66,7 +81,11 @@ class HostBase(Closing):
 
     @property
     def missing(self) -> Mapping[HostFeature, str]:
-        return self._missing
+        now, mark = clock(), self.http.proof.mark
+        learned = {
+            feature: found.why for feature, found in self._learned.items() if found.mark == mark and now < found.until
+        }
+        return {**self._missing, **learned}
 
     @property
     def rate(self) -> RateLimit:
@@ -78,16 +97,21 @@ class HostBase(Closing):
 
     def need(self, feature: HostFeature) -> None:
         """Raises Refused with the reason if the host cannot do it."""
-        if feature in self._missing:
-            raise Refused(self._missing[feature], hint=f"open {self.url}")
+        why = self.missing.get(feature)
+        if why is not None:
+            raise Refused(why, hint=f"open {self.url}")
 
     def check_runs(self, sha: str) -> Sequence[CommitStatus]:
         self.need(HostFeature.CHECK_RUNS)
         return ()
 
+    def shown(self, state: StatusState) -> StatusState:
+        """Returns as what a status of this state is read back."""
+        return state
+
     def learn(self, feature: HostFeature, why: str) -> None:
-        """Remembers that this host turned out to be without it."""
-        self._missing = {**self._missing, feature: why}
+        """Remembers that this host turned out to be without it, for an hour or until the token is another one."""
+        self._learned[feature] = Learned(why, clock() + AGAIN_AFTER, self.http.proof.mark)
 
     def findings(self) -> Iterator[Finding]:
         """Yields what `podium doctor` says of any host once it has answered: the way to it, and its clock."""

@@ -7,7 +7,7 @@ it is, since a cleaned name may be that of something else; it is cleaned where i
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -19,6 +19,9 @@ from ...http_client import HttpResponse
 MAX_TITLE = 300
 MAX_NAME = 1000
 MAX_BODY = 300_000
+# Tags of one beginning; where there are more, git is the cheaper one to ask.
+MAX_TAGS = 1000
+TAGS = "refs/tags/"
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
 
 Document = Mapping[str, Any]
@@ -93,6 +96,16 @@ def objects(document: Document, *keys: str) -> list[dict[str, Any]]:
 
 def as_document(found: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def tags_of(refs: Iterable[Document], beginning: str) -> Mapping[str, str] | None:
+    """Returns tag -> hash, of refs as GitHub and Gitea write them; None if they are too many."""
+    return tags_with(beginning, {exact(each, "ref").removeprefix(TAGS): sha(each, "object", "sha") for each in refs})
+
+
+def tags_with(beginning: str, tags: Mapping[str, str]) -> Mapping[str, str] | None:
+    """Returns those that begin so; None if they are too many: one more than MAX_TAGS was asked for."""
+    return None if len(tags) > MAX_TAGS else {tag: sha for tag, sha in tags.items() if tag.startswith(beginning)}
 
 
 class Piece(Frozen):

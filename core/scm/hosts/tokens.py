@@ -77,6 +77,8 @@ _KINDS: Mapping[str, _Kind] = {
 class StaticProof:
     """Is a token that stays as it is."""
 
+    mark = 0
+
     def __init__(self, credentials: Credentials | None, source: str) -> None:
         self._credentials, self.source = credentials, source
 

@@ -57,6 +57,11 @@ class Proof(Protocol):
         """Where the token is from, in words; empty if there is none. Never the token."""
         ...
 
+    @property
+    def mark(self) -> int:
+        """Returns another number once the token is another one."""
+        ...
+
     def credentials(self) -> Credentials | None:
         """Returns what proves it now; may ask the host for a new one."""
         ...

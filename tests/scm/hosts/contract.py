@@ -20,7 +20,7 @@ Schema = dict[str, Any]
 # Hosts read these with every list, whether its description says so or not.
 PAGING = {"page", "limit", "per_page"}
 # What the last part of a path may have slashes in.
-_WHOLE = ("{filepath}", "{branch}", "matching-refs/{ref}", "{path}", "tags/{tag}")
+_WHOLE = ("{filepath}", "{branch}", "refs/{ref}", "{path}", "tags/{tag}")
 _TYPES = {"string": str, "integer": int, "boolean": bool, "object": dict, "array": list, "number": int | float}
 
 

@@ -35,7 +35,8 @@ def opened(project, web) -> Iterator[Opened]:
 def everything(host: Any) -> None:
     """Asks for all that each of these hosts can do."""
     host.examine(), host.account()
-    host.tips(["feature/a"]), host.tags(), host.pull_requests(), host.file("a/b.txt", "main")
+    host.tips(["feature/a"]), host.tags(), host.matching_tags("release/v")
+    host.pull_requests(), host.file("a/b.txt", "main")
     host.ci_runs(limit=5, sha=SHA, branch="main"), host.ci_run("7"), host.ci_jobs("7"), host.ci_log("7")
     host.workflows(), host.ci_start("ci.yml", "main", {"reason": "x"})
     host.statuses(SHA)

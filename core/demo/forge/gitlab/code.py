@@ -271,7 +271,15 @@ def _tag(call: Call, pair: tuple[str, str]) -> Json:
 
 
 def tags(call: Call) -> Page:
-    return Page(sorted(call.repo.bare.tags().items(), reverse=True), each(partial(_tag, call)))
+    """`search` is a part of the name, or its beginning after a `^`."""
+    wanted = call.query.get("search", "")
+    beginning = wanted.removeprefix("^")
+    found = [
+        pair
+        for pair in call.repo.bare.tags().items()
+        if (pair[0].startswith(beginning) if wanted != beginning else wanted in pair[0])
+    ]
+    return Page(sorted(found, reverse=True), each(partial(_tag, call)))
 
 
 def one_tag(call: Call) -> Json:

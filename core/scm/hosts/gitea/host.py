@@ -29,7 +29,7 @@ from ..base import HostBase, Place, below, in_repo, short
 from ..github.ci import actions_job, actions_run
 from ..github.dispatch import inputs_of
 from ..github.host import commit_status, pull_request
-from ..reading import address, as_document, body, exact, line, log_piece, sha
+from ..reading import MAX_TAGS, address, as_document, body, exact, line, log_piece, sha, tags_of
 from ..tokens import StaticProof, find_token, host_setting
 from ..transport import Dialect, HostTransport
 from .rights import NEEDS_ISSUES, NEEDS_ISSUES_READ, NEEDS_READ, NEEDS_USER, NEEDS_WRITE, SETTING, examined
@@ -92,8 +92,16 @@ class GiteaHost(HostBase):
             return ""
 
     def tags(self) -> Mapping[str, str]:
-        found = self.http.pages(f"{self.repository}/tags", f"the tags of {self.name}", needs=NEEDS_READ)
+        found = self.http.pages(f"{self.repository}/tags", f"the tags of {self.name}", needs=NEEDS_READ, limit=MAX_TAGS)
         return {exact(each, "name"): sha(each, "commit", "sha") for each in found}
+
+    def matching_tags(self, beginning: str) -> Mapping[str, str] | None:
+        path = f"{self.repository}/git/refs/tags{below(*beginning.split('/'))}"
+        try:
+            found = self.http.pages(path, f"the tags of {self.name}", needs=NEEDS_READ, limit=MAX_TAGS + 1)
+        except NotFound:  # none that begins so
+            return {}
+        return tags_of(found, beginning)
 
     def pull_requests(self) -> Sequence[HostPullRequest]:
         order = {"state": "open", "sort": "recentupdate"}

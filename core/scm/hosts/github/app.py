@@ -36,6 +36,7 @@ class AppProof:
         self._ends = 0.0
         self._skew = 0.0
         self._tries = 0
+        self.mark = 0
 
     def credentials(self) -> Credentials | None:
         if self._token is None or self._clock() > self._ends - RENEW_BEFORE:
@@ -63,6 +64,7 @@ class AppProof:
         self._token = Credentials.bearer(self._api, token)
         self._ends = (moment(found, "expires_at") or self._clock() + self._skew + 3600.0) - self._skew
         self._tries = 0
+        self.mark += 1
 
     def _claimed(self, method: str, path: str, what: str) -> dict[str, Any]:
         """Returns the answer to the claim, which is signed once more by the host's clock if ours was wrong."""

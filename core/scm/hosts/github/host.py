@@ -20,7 +20,7 @@ from ....domain.watching import Finding
 from ....errors import NotFound, Refused
 from ..answers import AnswerStore
 from ..base import below, short
-from ..reading import address, as_document, at, body, exact, line, moment, number, sha
+from ..reading import MAX_TAGS, address, as_document, at, body, exact, line, moment, number, sha, tags_of
 from ..tokens import host_setting
 from ..words import NotAllowed
 from .app import AppProof
@@ -77,17 +77,26 @@ class GitHubHost(GitHubCi):
         """Returns the newest commit of a branch; empty if there is none. Asked by the beginning of its name, since
         the answer is then no error where the branch does not exist."""
         path = f"{self.repository}/git/matching-refs/heads/{below(*branch.split('/'))[1:]}"
-        try:
-            found = self.http.pages(path, f"the branch {branch} of {self.name}", needs=NEEDS_CONTENTS)
-        except Refused as error:
-            if "(409)" in error.message:  # an empty repository
-                return ""
-            raise
+        found = self._refs(path, f"the branch {branch} of {self.name}")
         wanted = f"refs/heads/{branch}"
         return next((sha(each, "object", "sha") for each in found if exact(each, "ref") == wanted), "")
 
+    def _refs(self, path: str, what: str, limit: int = 100) -> list[dict[str, Any]]:
+        try:
+            return self.http.pages(path, what, needs=NEEDS_CONTENTS, limit=limit)
+        except Refused as error:
+            if "(409)" in error.message:  # an empty repository
+                return []
+            raise
+
+    def matching_tags(self, beginning: str) -> Mapping[str, str] | None:
+        path = f"{self.repository}/git/matching-refs/tags{below(*beginning.split('/'))}"
+        return tags_of(self._refs(path, f"the tags of {self.name}", MAX_TAGS + 1), beginning)
+
     def tags(self) -> Mapping[str, str]:
-        found = self.http.pages(f"{self.repository}/tags", f"the tags of {self.name}", needs=NEEDS_CONTENTS)
+        found = self.http.pages(
+            f"{self.repository}/tags", f"the tags of {self.name}", needs=NEEDS_CONTENTS, limit=MAX_TAGS
+        )
         return {exact(each, "name"): sha(each, "commit", "sha") for each in found}
 
     def pull_requests(self) -> Sequence[HostPullRequest]:

@@ -19,7 +19,7 @@ from ....domain.watching import Finding
 from ....errors import NotFound, Refused
 from ..answers import AnswerStore
 from ..base import below, short
-from ..reading import address, as_document, at, body, exact, line, moment, number, sha
+from ..reading import MAX_TAGS, address, as_document, at, body, exact, line, moment, number, sha, tags_with
 from .ci import GitLabCi
 from .opening import opened
 from .rights import NEEDS_API, NEEDS_READ, NEEDS_RELEASE, examined
@@ -76,8 +76,14 @@ class GitLabHost(GitLabCi):
 
     def tags(self) -> Mapping[str, str]:
         path, order = f"{self.project}/repository/tags", {"order_by": "updated", "sort": "desc"}
-        found = self.http.pages(path, f"the tags of {self.name}", needs=NEEDS_READ, params=order)
+        found = self.http.pages(path, f"the tags of {self.name}", needs=NEEDS_READ, limit=MAX_TAGS, params=order)
         return {exact(each, "name"): sha(each, "commit", "id") for each in found}
+
+    def matching_tags(self, beginning: str) -> Mapping[str, str] | None:
+        path, what = f"{self.project}/repository/tags", f"the tags of {self.name}"
+        chosen = {"search": f"^{beginning}"} if beginning else {}
+        found = self.http.pages(path, what, needs=NEEDS_READ, limit=MAX_TAGS + 1, params=chosen)
+        return tags_with(beginning, {exact(each, "name"): sha(each, "target") for each in found})
 
     def pull_requests(self) -> Sequence[HostPullRequest]:
         order = {"state": "opened", "order_by": "updated_at", "sort": "desc"}
@@ -139,8 +145,11 @@ class GitLabHost(GitLabCi):
             if "Cannot transition" not in error.message or not self._has(sha, status):
                 raise
 
+    def shown(self, state: StatusState) -> StatusState:
+        return _READ.get(_TOLD[state], StatusState.PENDING)
+
     def _has(self, sha: str, status: CommitStatus) -> bool:
-        state = _READ.get(_TOLD[status.state], StatusState.PENDING)
+        state = self.shown(status.state)
         return any(each.context == status.context and each.state is state for each in self.statuses(sha))
 
     def deployments(self, environment: str = "") -> Sequence[HostDeployment]:
