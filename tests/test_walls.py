@@ -45,6 +45,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("registry", "containers"),
     ("engine",),
     ("quality", "serving", "telemetry"),
+    ("labels",),
     ("delivery",),
     ("monitoring",),
     ("alerts",),

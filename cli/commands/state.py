@@ -92,7 +92,7 @@ def backup(
     cockpit: Cockpit,
     file: File,
     captures: Annotated[
-        bool, typer.Option("--captures", help="With captured requests and feedback, which are users' data.")
+        bool, typer.Option("--captures", help="With captured requests, feedback and labels, which are users' data.")
     ] = False,
     output_format: Output = Format.TABLE,
 ) -> int:

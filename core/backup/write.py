@@ -105,7 +105,8 @@ class _Writer:
     # -- databases -------------------------------------------------------------------------------------------------
 
     def _databases(self) -> dict[str, Path]:
-        """Copies the journal, and after it the embedded store; returns name in the backup -> copy."""
+        """Copies the journal, and after it the embedded store and what else is a database; returns name in the backup
+        -> copy."""
         found = {f"{STATE}/journal.db": self._project.state / "journal.db"}
         mlflow = self._project.mlflow
         store = sqlite_file(mlflow.tracking_uri) if mlflow.embedded else None
@@ -116,6 +117,9 @@ class _Writer:
                 self.warnings.append(f"the MLflow store {store} is not in the project, and not in the backup")
         elif not mlflow.embedded:
             self.warnings.append("models are on the tracking server, and not in the backup")
+        if self._captures:
+            labels = sorted((self._project.state / "labels").glob("*.db"))
+            found |= {f"{STATE}/labels/{path.name}": path for path in labels if not path.is_symlink()}
         copies: dict[str, Path] = {}
         for number, (name, path) in enumerate(found.items()):
             copies[name] = self._scratch / str(number)
@@ -185,6 +189,8 @@ def _wanted(path: str, *, captures: bool) -> bool:
     kind = kind_of(path)
     if kind is None or kind.backed_up is BackedUp.NO:
         return False
+    if kind.backed_up is BackedUp.CAPTURED:
+        return captures and ".db" not in path
     if kind.backed_up is BackedUp.CAPTURES:
         return captures and "/shadow/" not in path
     if kind.backed_up is BackedUp.STORE:

@@ -693,6 +693,8 @@ RETAIN = Section(
         Key("worktrees", _age, "worktrees of runs that did not succeed (14d)"),
         Key("samples", _age, "live signals, coarser the older they are (365d)"),
         Key("captures", _age, "captured requests and feedback (30d)"),
+        Key("labels", _age, "requests with predictions, labels and captured inputs (90d)"),
+        Key("labels_rows", Integer(low=1), "the most of them in one environment (1000000)"),
         Key("models", _age, "fetched files of versions that nothing needs (30d)"),
         Key("replica_logs", _age, "logs of replicas that are gone (30d)"),
         Key("reports", _age, "gate reports beyond the newest five of a version, and requests to canaries (365d)"),

@@ -451,8 +451,8 @@ _DAY = 86400.0
 
 
 class Retain(Frozen):
-    """How long what grows is kept, in seconds, and how large it may become, in bytes. core/retention/kinds.py says what
-    each is about."""
+    """How long what grows is kept, in seconds, and how large it may become, in bytes or rows.
+    core/retention/kinds.py says what each is about."""
 
     runs: float = 365 * _DAY
     """Ended runs in the journal, since their end."""
@@ -467,6 +467,10 @@ class Retain(Frozen):
     samples: float = 365 * _DAY
     captures: float = 30 * _DAY
     """Captured requests and feedback."""
+    labels: float = 90 * _DAY
+    """Requests with their predictions and labels, and the inputs of those that were captured."""
+    labels_rows: int = 1_000_000
+    """The most of them in one environment."""
     models: float = 30 * _DAY
     """Fetched files of versions that nothing needs."""
     replica_logs: float = 30 * _DAY

@@ -16,7 +16,7 @@ from functools import partial
 from ..domain.frozen import Frozen
 from ..domain.project import Retain
 from ..domain.text.format import duration, size
-from . import cache, journal_rows, runs, serving
+from . import cache, journal_rows, labels, runs, serving
 from .scene import Item, Scene
 
 Find = Callable[[Scene], Iterator[Item]]
@@ -33,6 +33,8 @@ class BackedUp(StrEnum):
     """All but the database, which is copied as a database."""
     CAPTURES = "captures"
     """Only when it was asked for."""
+    CAPTURED = "captured databases"
+    """Only when it was asked for; databases are copied as such."""
 
 
 class Kind(Frozen):
@@ -60,7 +62,13 @@ class Kind(Frozen):
         if not self.keys:
             return self.kept
         values = [(key, getattr(retain, key)) for key in self.keys]
-        return ", ".join(size(value) if key.endswith("_size") else duration(value) for key, value in values)
+        return ", ".join(_words(key, value) for key, value in values)
+
+
+def _words(key: str, value: float) -> str:
+    if key.endswith("_rows"):
+        return f"{value:,.0f}"
+    return size(int(value)) if key.endswith("_size") else duration(value)
 
 
 # What needs another kind to be gone comes after it: rows of runs after their files. What frees room on the disk comes
@@ -78,6 +86,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("captures", "captured requests and feedback",
          ("environments/*/capture/", "environments/*/captured/", "environments/*/shadow/"), keys=("captures",),
          find=(serving.captures,), backed_up=BackedUp.CAPTURES),
+    Kind("labels", "requests, with labels and captured inputs", ("labels/",), keys=("labels", "labels_rows"),
+         find=(labels.requests,), backed_up=BackedUp.CAPTURED),
     Kind("replica_logs", "logs of replicas", ("environments/*/*.log*", "environments/*/*.ended"),
          keys=("replica_logs",), find=(serving.replica_logs,), backed_up=BackedUp.YES),
     Kind("images", "serving images; `podium images --prune`", ("sboms/", "models/*/*.spdx.json"), ("images",),

@@ -177,7 +177,7 @@ class Nightly:
     def __init__(self, project: Project, journal: Journal) -> None:
         self._journal = journal
         retain = asdict(project.retain)
-        shortest = min(value for key, value in retain.items() if not key.endswith("_size"))
+        shortest = min(value for key, value in retain.items() if not key.endswith(("_size", "_rows")))
         self._interval = min(DAY, max(60.0, shortest))
 
     def due(self, now: float) -> bool:

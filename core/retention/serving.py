@@ -20,7 +20,7 @@ MODELS, ENVIRONMENTS = "models", "environments"
 _NEWEST_VERSIONS = 2
 _VERSION = re.compile(r"([0-9]+)(\.digest|\.spdx\.json)?")
 _CAPTURE_DIRECTORIES = ("capture", "captured", "shadow")
-_CAPTURES = ("capture-*.jsonl", "feedback-*.jsonl")
+_CAPTURES = ("capture-*.jsonl", "feedback-*.jsonl", "requests-*.tsv")
 # A log of a replica that runs is cut to its end beyond this size.
 _MAX_LIVE_LOG = 80 << 20  # more than the 64 MiB at which the collector of containers' logs begins a new file
 _KEPT_TAIL = 4 << 20

@@ -29,6 +29,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+# The query of a request that Podium itself sends before there is traffic: nobody's, so it is not kept.
+WARM_UP = b"warm-up"
 _MAX_FEEDBACK_BODY = 1024 * 1024
 _FEEDBACK = (
     'Expected {"request_id": "…", "truth": …}, with "at" (seconds since the epoch) where it is known, or a list of'
@@ -146,8 +148,8 @@ class App:
             await reply(send, answer, headers)
             seconds = time.perf_counter() - started
             metrics.observe(answer.status, seconds, answer.rows)
-            if answer.kept and self.recorder is not None and self.recorder.wanted():
-                self._capture(self.recorder, request_id, content_type, body, answer, seconds)
+            if self.recorder is not None and scope["query_string"] != WARM_UP:
+                self._keep(self.recorder, request_id, content_type, body, answer, seconds)
         finally:
             metrics.in_flight -= 1
 
@@ -190,9 +192,26 @@ class App:
         except TimeoutError:
             return problem(408, "DEADLINE_EXCEEDED", f"The request did not arrive within {self.options.timeout:g} s.")
 
+    def _keep(
+        self,
+        recorder: Recorder,
+        request_id: bytes,
+        content_type: str | None,
+        body: bytes,
+        answer: ScoringAnswer,
+        seconds: float,
+    ) -> None:
+        """Keeps that there was this request, and all of it if it is in the sample."""
+        at = round(time.time(), 3)
+        if recorder.requests is not None:
+            recorder.requests.add(at, request_id, answer.status, answer.body)
+        if answer.kept and recorder.wanted():
+            self._capture(recorder, at, request_id, content_type, body, answer, seconds)
+
     def _capture(
         self,
         recorder: Recorder,
+        at: float,
         request_id: bytes,
         content_type: str | None,
         body: bytes,
@@ -205,7 +224,7 @@ class App:
             recorder.drop()  # it could not be sent again as it was
             return
         record = {
-            "at": round(time.time(), 3),
+            "at": at,
             "request_id": request_id.decode("ascii"),
             "version": self.options.version,
             "status": answer.status,

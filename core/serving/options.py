@@ -41,6 +41,8 @@ class Options:
     """Share 0..1 of requests to capture."""
     capture_bytes: int = 64 * MEBIBYTE
     """Most bytes of each kind of capture file."""
+    keep_requests: bool = False
+    """Whether id, time and prediction of every request are kept there (requests.py)."""
     max_body: int = 64 * MEBIBYTE
     """Most bytes of a request."""
     timeout: float = 60.0
@@ -76,7 +78,7 @@ def parse(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = o
     """Parses the command line. argparse ends the process with 2 and a usage line if something is missing or wrong.
 
     What a replica reports may also be set in the environment: PODIUM_SERVING_VERSION for --version, and so on;
-    likewise --capture-dir, --capture-rate, --guard, --batch-max and --batch-wait.
+    likewise --capture-dir, --capture-rate, --keep-requests (true), --guard, --batch-max and --batch-wait.
     """
     parser = argparse.ArgumentParser(
         prog="python -m podium.core.serving.server", description="Serves one model version over HTTP (docs/serving.md)."
@@ -121,6 +123,12 @@ def _add_captures(add: Callable[..., object], environ: Mapping[str, str]) -> Non
         type=_share,
         default=_set(environ, "--capture-rate") or 0.0,
         help="share of requests kept, 0 to 1",
+    )
+    add(
+        "--keep-requests",
+        action=argparse.BooleanOptionalAction,
+        default=_set(environ, "--keep-requests") == "true",
+        help="keep id, time, status and prediction of every request there (default: no)",
     )
     add("--capture-bytes", type=int, default=64 * MEBIBYTE, help="most that one replica keeps (default: %(default)s)")
 

@@ -1,4 +1,5 @@
-"""Writes sampled requests with their predictions, and feedback, as lines of JSON in files of bounded size.
+"""Writes sampled requests with their predictions, and feedback, as lines of JSON in files of bounded size; and one
+line for every request (requests.py).
 
 The event loop only appends to a queue; a separate thread writes. When the queue is full, captures are dropped and
 counted: serving comes first.
@@ -6,7 +7,6 @@ counted: serving comes first.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
@@ -14,47 +14,15 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Mapping
-from io import FileIO
 from pathlib import Path
 from typing import Any
 
-MAX_FILES = 4  # the current one and three older ones
+from .requests import RequestLog
+from .rotated import Rotated
+
 MAX_PENDING = 2_000  # records
 MAX_PENDING_BYTES = 16 * 1024 * 1024
 WRITE_INTERVAL = 0.25  # seconds between writes
-
-
-class Rotated:
-    """`name.jsonl`, and `name.1.jsonl` (newer) to `name.3.jsonl` (older), together at most `limit` bytes and one
-    record."""
-
-    def __init__(self, directory: Path, name: str, limit: int) -> None:
-        self.directory, self.name, self.limit = directory, name, max(limit // MAX_FILES, 1)
-
-    def path(self, age: int) -> Path:
-        return self.directory / (f"{self.name}.{age}.jsonl" if age else f"{self.name}.jsonl")
-
-    def write(self, lines: list[bytes]) -> None:
-        """Writes lines, each completely or not at all. Raises OSError if one does not fit on the disk; its written
-        part is removed."""
-        rest = deque(lines)
-        while rest:
-            with open(self.path(0), "ab+", buffering=0, opener=_private) as file:
-                size = _end_torn_line(file)
-                while rest and (not size or size + len(rest[0]) <= self.limit):
-                    size += _append(file, size, rest[0])
-                    rest.popleft()
-            if rest:
-                self.rotate()
-
-    def rotate(self) -> None:
-        for age in range(MAX_FILES - 2, -1, -1):
-            if self.path(age).exists():
-                self.path(age).replace(self.path(age + 1))
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _by_descriptor(directory: Path) -> Path:
@@ -64,37 +32,22 @@ def _by_descriptor(directory: Path) -> Path:
     return link / str(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) if link.is_dir() else directory
 
 
-def _end_torn_line(file: FileIO) -> int:
-    """Ends a line that a killed replica left unfinished, so that the next one stays readable. Returns the file's
-    size."""
-    size = file.seek(0, os.SEEK_END)
-    if size and os.pread(file.fileno(), 1, size - 1) != b"\n":
-        size += file.write(b"\n")
-    return size
-
-
-def _append(file: FileIO, size: int, line: bytes) -> int:
-    written = 0
-    try:
-        while written < len(line):
-            written += file.write(line[written:])
-    except OSError:
-        with contextlib.suppress(OSError):
-            file.truncate(size)
-        raise
-    return written
-
-
 class Recorder:
     """Queues captures and feedback. `wanted()` tells whether a request is in the sample. A capture without room is
     dropped and counted; feedback without room is refused."""
 
-    def __init__(self, directory: Path, *, name: str, rate: float, limit: int) -> None:
+    def __init__(
+        self, directory: Path, *, name: str, rate: float, limit: int, requests: bool = False, version: str = ""
+    ) -> None:
+        """Begins to write into `directory`, made if it is missing. `rate` is the share of requests to capture, `limit`
+        the most bytes of each kind of file; with `requests` every request of `version` gets a line."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         directory = _by_descriptor(directory)
         self.rate = rate
         self.counts = {"captured": 0, "capture_dropped": 0, "feedback": 0}
         self._files = {kind: Rotated(directory, f"{kind}-{name}", limit) for kind in ("capture", "feedback")}
+        files = Rotated(directory, f"requests-{name}", limit, "tsv")
+        self.requests = RequestLog(files, version, self.counts) if requests else None
         self._queue: deque[tuple[str, Mapping[str, Any], int]] = deque()
         self._bytes = 0
         self._lock = threading.Lock()
@@ -138,8 +91,10 @@ class Recorder:
             self.flush()
 
     def flush(self) -> None:
+        """Writes what is queued: requests first, so that who reads a capture finds its request."""
         with self._lock:
             batch, self._queue, self._bytes = self._queue, deque(), 0
+        self._flush_requests()
         lines: dict[str, list[bytes]] = {}
         for kind, record, _ in batch:
             line = json.dumps(record).encode() + b"\n"
@@ -153,6 +108,13 @@ class Recorder:
                 self._failed = ""
             except OSError as error:
                 self._complain(f"{kind}: {len(encoded)} records lost: {error}")
+
+    def _flush_requests(self) -> None:
+        if self.requests is not None:
+            try:
+                self.requests.flush()
+            except OSError as error:
+                self._complain(f"requests: lost: {error}")
 
     def _complain(self, message: str) -> None:
         """Logs each kind of trouble once, not four times a second while the disk is full."""

@@ -159,7 +159,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.capture_dir is not None:
         # Containers all listen on the same port and may share the directory: they are told apart by name.
         name = os.environ.get("PODIUM_SERVING_REPLICA") or str(port)
-        recorder = Recorder(options.capture_dir, name=name, rate=options.capture_rate, limit=options.capture_bytes)
+        recorder = Recorder(
+            options.capture_dir,
+            name=name,
+            rate=options.capture_rate,
+            limit=options.capture_bytes,
+            requests=options.keep_requests,
+            version=options.version,
+        )
     app = App(options, recorder)
     server = ReplicaServer(configure(app, options))
     codes: list[int] = []

@@ -224,6 +224,7 @@ def _jobs(settings: WatchedConfiguration, say: Say) -> list[Job]:
     from . import jobs
     from .containers import EnvironmentWatchers
     from .inbox import Inbox
+    from .labels import LabelCollection
 
     inbox = Inbox(_git_host)
     containers = EnvironmentWatchers(say)
@@ -240,6 +241,7 @@ def _jobs(settings: WatchedConfiguration, say: Say) -> list[Job]:
         Job("alerts", 1.0, jobs.Alerting(say)),
         Job("sinks", 1.0, jobs.Notifying()),
         Job("containers", 1.0, containers, containers.close),
+        Job("labels", 2.0, LabelCollection()),
         Job("registry", 2.0, jobs.RegistrySnapshots()),
         Job("telling", 1.0, telling, telling.close),
         Job("compaction", 60.0, jobs.Compaction()),

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from podium.core.serving import recorder
-from podium.core.serving.recorder import Recorder, Rotated
+from podium.core.serving.recorder import Recorder
+from podium.core.serving.rotated import MAX_FILES, Rotated
 
 
 def test_the_newest_records_survive_within_the_limit(tmp_path: Path) -> None:
@@ -17,7 +18,7 @@ def test_the_newest_records_survive_within_the_limit(tmp_path: Path) -> None:
     for number in range(500):
         files.write([b'{"n": %04d}\n' % number])
     kept = sorted(tmp_path.iterdir())
-    assert len(kept) == recorder.MAX_FILES
+    assert len(kept) == MAX_FILES
     assert sum(path.stat().st_size for path in kept) <= 4_000
     assert files.path(0).read_bytes().endswith(b'{"n": 0499}\n')
     numbers = [int(line[6:10]) for age in range(3, -1, -1) for line in files.path(age).read_text().splitlines()]

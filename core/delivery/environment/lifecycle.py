@@ -101,6 +101,7 @@ class Lifecycle:
             dirty=known.tags.get(TAG_DIRTY) == "true",
             mlflow_run=known.mlflow_run,
             run_id=known.run_id,
+            env={"PODIUM_SERVING_KEEP_REQUESTS": "true"},
         )
 
     def healthy(self, replica: Replica, *, timeout: float = PING_TIMEOUT) -> bool:

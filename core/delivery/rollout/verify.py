@@ -6,13 +6,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ... import plugins
 from ...domain.delivery import Replica
 from ...domain.frozen import Frozen
 from ...domain.text import clean
 from ...errors import PodiumError, RunFailed
 from ...serving import captures
 from ...telemetry.windows import Reading, window
+from ..environment.elsewhere import elsewhere
 from ..environment.runtime import EnvironmentRuntime
 from ..proxy.transport import get_json
 from . import analysis
@@ -21,6 +21,8 @@ from . import analysis
 INPUT_EXAMPLE = "serving_input_example.json"
 WARM_UP_ROUNDS = 3
 FIRST_ANSWER_TIMEOUT = 30.0
+# A replica keeps nothing of what has this query (core/serving/app.py).
+_WARM_UP_PATH = "/invocations?warm-up"
 _NOTHING = "the model has no input example, and no request was captured"
 # A new version that answers more than this share of at least so many live requests with errors is undone.
 MIN_REQUESTS, MAX_ERROR_SHARE = 20, 0.5
@@ -52,7 +54,7 @@ def question(runtime: EnvironmentRuntime, files: Path) -> Question | None:
     body = example(files)
     if body is not None:
         return Question(body, "its own input example", own=True)
-    if _elsewhere(runtime):
+    if elsewhere(runtime.project, runtime.environment):
         return None  # all that was captured would be copied here, gigabytes, in every rollout
     try:
         captured = captures.last(runtime.driver.captures())
@@ -60,15 +62,6 @@ def question(runtime: EnvironmentRuntime, files: Path) -> Question | None:
         runtime.say(f"warm-up: captured requests cannot be read: {error}")
         return None
     return Question(captured.body, "the last captured request", own=False) if captured is not None else None
-
-
-def _elsewhere(runtime: EnvironmentRuntime) -> bool:
-    """Tells whether the replicas run on another machine's engine."""
-    from ...containers.engine.address import of_environment
-
-    if not plugins.driver_capabilities(runtime.environment.driver).engine:
-        return False
-    return not of_environment(runtime.project, runtime.environment).local
 
 
 def warm_up(runtime: EnvironmentRuntime, replicas: Sequence[Replica], files: Path) -> str:
@@ -79,7 +72,7 @@ def warm_up(runtime: EnvironmentRuntime, replicas: Sequence[Replica], files: Pat
     """
     asked = question(runtime, files)
     if asked is None:
-        where = " on this machine" if _elsewhere(runtime) else ""
+        where = " on this machine" if elsewhere(runtime.project, runtime.environment) else ""
         return f"nothing to predict with: {_NOTHING}{where}: only /ping was asked"
     for replica in replicas:
         for _ in range(WARM_UP_ROUNDS):
@@ -90,7 +83,7 @@ def warm_up(runtime: EnvironmentRuntime, replicas: Sequence[Replica], files: Pat
 def _ask(runtime: EnvironmentRuntime, replica: Replica, asked: Question) -> None:
     try:
         status, answer = runtime.transport.http(
-            replica.address, replica.port, "POST", "/invocations", body=asked.body, timeout=FIRST_ANSWER_TIMEOUT
+            replica.address, replica.port, "POST", _WARM_UP_PATH, body=asked.body, timeout=FIRST_ANSWER_TIMEOUT
         )
     except OSError as error:
         report = runtime.lifecycle.failure_report(replica)

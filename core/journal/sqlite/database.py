@@ -30,9 +30,11 @@ class Database:
     """A connection for one thread. Every method raises JournalError if SQLite fails; nothing half-done is left
     behind."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, subject: str = "the journal") -> None:
+        """`subject` is what its errors call the file."""
         self.connection = connection
         self.path = path
+        self.subject = subject
         self._depth = 0
         self.borrowed: Refused | None = None
 
@@ -46,7 +48,7 @@ class Database:
         try:
             self.connection.close()
         except sqlite3.Error as error:
-            raise translate(error, self.path) from error
+            raise translate(error, self.path, self.subject) from error
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Executes one statement and returns the number of rows it changed."""
@@ -142,7 +144,7 @@ class Database:
         if self.borrowed is not None and getattr(error, "sqlite_errorname", "").startswith("SQLITE_READONLY"):
             return Refused(self.borrowed.message, hint=self.borrowed.hint)
         # A wrong call (closed journal, another thread, a bad number of values) is our defect and stays what it is.
-        return error if isinstance(error, sqlite3.ProgrammingError) else translate(error, self.path)
+        return error if isinstance(error, sqlite3.ProgrammingError) else translate(error, self.path, self.subject)
 
 
 def connect(path: Path, *, create: bool, read_only: bool, timeout: float) -> Database:

@@ -76,13 +76,13 @@ _HINTS: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def translate(error: sqlite3.Error, path: Path) -> JournalError:
-    """Returns the JournalError that explains SQLite's code for the file at `path`."""
+def translate(error: sqlite3.Error, path: Path, subject: str = "the journal") -> JournalError:
+    """Returns the JournalError that explains SQLite's code for the file at `path`, which `subject` names."""
     name = str(getattr(error, "sqlite_errorname", "") or "")
     for prefix, words, hint in _HINTS:
         if name.startswith(prefix):
-            return JournalError(f"the journal {path} {words}", hint=hint)
+            return JournalError(f"{subject} {path} {words}", hint=hint)
     return JournalError(
-        f"the journal {path} refused: {error}",
+        f"{subject} {path} refused: {error}",
         hint="Run `podium doctor`; if it finds nothing, please report this as a defect.",
     )

@@ -149,6 +149,6 @@ def test_captures_of_another_machine_are_brought_and_answered_there(away: Docked
     assert (report.requests, report.differing) == (110, 110), report.checks
     assert 0 < report.latency["p50"] < 0.05, "measured there: the way is not in it"
     brought = away.runtime.directory / "captured"
-    assert [path.name for path in brought.iterdir()] == ["capture-v1-1.jsonl"]
+    assert sorted(path.name for path in brought.iterdir()) == ["capture-v1-1.jsonl", "feedback-v1-1.jsonl"]
     assert brought.stat().st_mode & 0o777 == 0o700 and (brought / "capture-v1-1.jsonl").stat().st_mode & 0o777 == 0o600
     alone(away)

@@ -22,7 +22,7 @@ from .create import CAPTURE
 from .place import EngineObjects
 
 _DOING = "bringing captured requests"
-_NAME = re.compile(r"capture-[A-Za-z0-9._-]{1,200}\.jsonl")
+_NAME = re.compile(r"(?:capture|feedback|requests)-[A-Za-z0-9._-]{1,200}\.(?:jsonl|tsv)")
 # Far more than replicas keep (capture_bytes each); anything larger is a mistake.
 _MAX_BYTES = 8 << 30
 

@@ -1,0 +1,15 @@
+"""Whether an environment's replicas run on this machine."""
+
+from __future__ import annotations
+
+from ... import plugins
+from ...domain.project import Environment, Project
+
+
+def elsewhere(project: Project, environment: Environment) -> bool:
+    """Tells whether the replicas run on another machine's engine."""
+    if not plugins.driver_capabilities(environment.driver).engine:
+        return False
+    from ...containers.engine.address import of_environment
+
+    return not of_environment(project, environment).local
