@@ -6,11 +6,14 @@ A `git push` with the way to the first line of the run's step, woken by the host
 hook (which may be there before git has ended): beside the same push, a loop of httpx that asks for the branch as fast
 as it can, and then the same git commands and a shell. What an idle agent that polls many repositories needs of a core,
 beside a loop of httpx with the same conditional requests; what it uses of the host's limit; commits listed, beside
-`git log`; and the inbox painted from the journal, beside a loop of httpx that asks all repositories for their CI runs.
+`git log`; the inbox painted from one journal, and from those of as many projects, beside a loop of httpx that asks all
+repositories for their CI runs; and `podium ci ls` over these projects, beside a program with typer that reads as many
+databases.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -21,7 +24,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
-from _measuring import Report, free_port, in_turns, parser, share, timed
+from _measuring import Report, cost, free_port, in_turns, parser, share, timed
 from cockpit import appeared
 from podium.core.cockpit import Cockpit
 from podium.core.config import load
@@ -29,12 +32,13 @@ from podium.core.demo.forge import Forge
 from podium.core.engine.paths import step_log
 from podium.core.journal import Journal
 from podium.core.scm.hosts.opening import open_host
+from podium.core.triggers import projects
 from podium.core.triggers.inbox import collect
 
 from tests.tui.terminal import Terminal
 
 # Times the floor.
-WEBHOOK, HOOK, IDLE, COMMITS, INBOX = 8.0, 10.0, 5.0, 3.0, 0.5
+WEBHOOK, HOOK, IDLE, COMMITS, INBOX, LISTED = 8.0, 10.0, 5.0, 3.0, 0.5, 8.0
 SECRET, WORKFLOW = "a-secret", "nightly-sweep"
 HOST = """git:
   poll: {poll}s
@@ -91,6 +95,15 @@ while time.monotonic() < began + seconds:
         assert client.get(url, headers={"If-None-Match": tag}).status_code == 304
     time.sleep(poll)
 print((sum(os.times()[:4]) - used) / (time.monotonic() - began), flush=True)
+"""
+# The least that lists what as many journals have.
+READS = """
+import sqlite3, sys
+import typer
+for path in sys.argv[1:]:
+    journal = sqlite3.connect(path)
+    assert journal.execute("select * from host_runs").fetchall()
+    journal.close()
 """
 
 
@@ -257,17 +270,48 @@ def commits(report: Report, directory: Path, count: int, rounds: int) -> None:
 
 
 def inbox(report: Report, forge: Forge, ways: list[Way], runs: int, rounds: int) -> None:
-    """Opens the inbox in a cockpit that runs; what it shows was stored before."""
+    """Opens the inbox in a cockpit that runs; what it shows was stored before, in those of all and then in one."""
     for way in ways:
         for _ in range(runs):
             run = forge.ci.start(f"acme/{way.home.name}", name=WORKFLOW, jobs=["one"])
             forge.ci.finish(run.jobs[0])
-    with Journal.open(ways[0].home / ".podium" / "journal.db") as journal:
+    homes = [way.home for way in ways]
+    for way in ways:
+        gather([way], way)
+        own = way.home / ".podium" / "agent.env"
+        own.touch(mode=0o600)
+        own.write_text(f"FORGE_TOKEN={forge.token}\n")
+    with projects.editing():
+        projects.put(homes)
+    listed(report, ways, runs, rounds)
+    opened(report, forge, ways, f"the inbox of {len(ways)} projects, key to paint", rounds)
+    projects.forget(homes)
+    gather(ways, ways[0])
+    opened(report, forge, ways, f"the inbox of {len(ways)} repositories, key to paint", rounds)
+
+
+def gather(ways: list[Way], into: Way) -> None:
+    with Journal.open(into.home / ".podium" / "journal.db") as journal:
         for way in ways:
             host = open_host(load(way.home))
             assert host is not None
             collect(journal, host, time.time())
             host.close()
+
+
+def listed(report: Report, ways: list[Way], runs: int, rounds: int) -> None:
+    home, most = ways[1].home, runs * len(ways)
+    command = [sys.executable, "-m", "podium.cli", "-C", str(home), "ci", "ls", "-o", "json", "-n", str(most)]
+    found = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=120).stdout)
+    if len(found) != most:
+        raise SystemExit(f"{len(found)} of {most} CI runs were listed")
+    smallest = [sys.executable, "-c", READS, *(str(way.home / ".podium" / "journal.db") for way in ways)]
+    both = in_turns({"ours": lambda: cost(command).seconds, "floor": lambda: cost(smallest).seconds}, rounds)
+    what = f"podium ci ls, {most:,} CI runs of {len(ways)} projects"
+    report.compare(what, both["ours"], "typer and SQLite", both["floor"], most=LISTED)
+
+
+def opened(report: Report, forge: Forge, ways: list[Way], what: str, rounds: int) -> None:
     urls = [f"{forge.api_url}/repos/acme/{way.home.name}/actions/runs?per_page=50" for way in ways]
 
     def asked() -> None:
@@ -282,7 +326,6 @@ def inbox(report: Report, forge: Forge, ways: list[Way], runs: int, rounds: int)
         found = in_turns({"ours": lambda: painted(terminal), "floor": lambda: timed(asked)}, rounds)
         terminal.press("q")
         terminal.wait_exit(30)
-    what = f"the inbox of {len(ways)} repositories, key to paint"
     report.compare(what, found["ours"], "httpx", found["floor"], most=INBOX)
 
 
@@ -307,6 +350,7 @@ def main() -> int:
     report = Report()
     with tempfile.TemporaryDirectory(prefix="podium-bench-") as place, Forge("github", Path(place) / "forge") as forge:
         os.environ["FORGE_TOKEN"] = forge.token
+        os.environ["XDG_STATE_HOME"] = str(Path(place) / "state")
         directory, rounds = Path(place), 1 if small else options.rounds
         poll, seconds = (1.0, 2.0) if small else (options.poll, options.seconds)
         ways = [Way(directory, f"r{number}", forge, poll) for number in range(3 if small else options.repositories)]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Without an agent nobody has asked the host for a while: then a command does, if it is asked for what is there.
 _STALE_SECONDS = 120.0
+# The newest CI runs, among which those are that need something.
+_LOOKED_THROUGH = 100
 _POLL_INTERVAL = 2.0
 
 ci = typer.Typer(
@@ -95,7 +97,7 @@ def ls(
     """
     flags = ((failed, CiAttention.FAILED), (waiting, CiAttention.WAITING), (running, CiAttention.RUNNING))
     wanted = {attention for flag, attention in flags if flag}
-    inbox = _inbox(cockpit, wanted, refresh, project)
+    inbox = _inbox(cockpit, wanted, refresh, project, max(limit, _LOOKED_THROUGH))
     rows = inbox.rows[:limit]
     several = len(inbox.projects) > 1
     columns = (_PROJECT, *_RUNS) if several else _RUNS
@@ -109,14 +111,18 @@ def ls(
     return diagnostics.DONE
 
 
-def _inbox(cockpit: Cockpit, wanted: set[CiAttention], refresh: bool, project: str = "") -> CiInbox:
-    inbox = cockpit.inbox.read(attention=wanted, project=project)
+def _inbox(cockpit: Cockpit, wanted: set[CiAttention], refresh: bool, project: str, limit: int) -> CiInbox:
+    inbox = cockpit.inbox.read(limit=limit, attention=wanted, project=project)
     if inbox.projects:
-        failed = cockpit.inbox.refresh(before=0.0 if refresh else time.time() - _STALE_SECONDS)
+        before = time.time() - _STALE_SECONDS
+        fresh = (each.missing or (each.host is not None and each.host.asked > before) for each in inbox.projects)
+        if not refresh and all(fresh):
+            return inbox
+        failed = cockpit.inbox.refresh(before=0.0 if refresh else before)
         left_out = {each.label for each in inbox.projects if each.missing}
         for label, error in ((label, error) for label, error in failed if label not in left_out):
             diagnostics.note(clean(f"{label}: {error.message}; as it was last seen"), style="yellow")
-        return cockpit.inbox.read(attention=wanted, project=project)
+        return cockpit.inbox.read(limit=limit, attention=wanted, project=project)
     asked = inbox.host.asked if inbox.host is not None else 0.0
     if not refresh and time.time() - asked < _STALE_SECONDS:
         return inbox
@@ -124,7 +130,7 @@ def _inbox(cockpit: Cockpit, wanted: set[CiAttention], refresh: bool, project: s
         cockpit.inbox.refresh()
     else:
         _refresh(cockpit.inbox.of(project), inbox)
-    return cockpit.inbox.read(attention=wanted, project=project)
+    return cockpit.inbox.read(limit=limit, attention=wanted, project=project)
 
 
 def _row(row: CiRow) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import pytest
 from podium.cli.main import main
 from podium.core.cockpit import Cockpit
 from podium.core.demo.forge import Forge
-from podium.core.domain.hosts import CiAttention, CiState
+from podium.core.domain.hosts import CiAttention, CiRun, CiState
 from podium.core.errors import UsageError
 from podium.core.triggers import projects
 
@@ -132,3 +132,22 @@ def test_one_that_is_gone_and_one_that_does_not_answer_are_said(
     monkeypatch.setenv("HOST_TOKEN", scene.forges["flights"].token)
     assert main(["ci", "ls"]) == 0
     assert capsys.readouterr().out.split()[0] == "RUN", "with one project it is as it was"
+
+
+def test_as_many_as_are_asked_for_and_no_host_that_was_asked_lately(
+    scene: Scene, cockpit: Cockpit, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(scene.homes["flights"])
+    cockpit.inbox.refresh()
+    for name, home in scene.homes.items():
+        other = Cockpit(home)
+        runs = [(CiRun(str(number), f"acme/{name}", "test", CiState.SUCCEEDED), ()) for number in range(80)]
+        other.journal.host_runs.put(f"{scene.forges[name].url.removeprefix('http://')}/acme/{name}", runs, 1e9)
+        other.close()
+    asked = [len(forge.requests) for forge in scene.forges.values()]
+    assert main(["ci", "ls", "-n", "150", "-o", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(found) == 150 and {row["project"] for row in found} == {"flights", "trains"}
+    assert [len(forge.requests) for forge in scene.forges.values()] == asked
+    assert main(["ci", "ls", "--refresh", "-o", "json"]) == 0
+    assert all(len(forge.requests) > before for forge, before in zip(scene.forges.values(), asked, strict=True))

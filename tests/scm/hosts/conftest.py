@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +16,9 @@ import pytest
 from podium.core.config import load
 from podium.core.demo.forge import Forge
 from podium.core.domain.project import Project
+
+from tests.conftest import required
+from tests.servers import node
 
 TOKEN = "ghp_" + "s3cr3t" * 6
 Answer = tuple[int, dict[str, str], bytes]
@@ -107,6 +111,19 @@ def web() -> Iterator[Callable[[], Web]]:
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """What npm installs: programs by others that know GitHub's API. A machine without npm does without them, wherever
+    servers are required, too."""
+    if without := node.missing():
+        pytest.skip(without)
+    try:
+        return node.modules()
+    except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
+        required(f"npm's packages: {error}")
+        raise
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ def test_those_that_begin_so_on_all_pages(opened: tuple[Any, Any], monkeypatch: 
     assert host.matching_tags("v") == many and host.matching_tags("") == {**many, **others}
     assert host.matching_tags("release/") == {"release/v1": forge.sha} and host.matching_tags("w") == {}
     assert host.tags() == {**many, **others}
+    assert not forge.requests.matching(path="/$"), "an empty name is none: GitHub's description has no such path"
     # Of an annotated tag it is the tag's own hash: it is another one whenever the tag is.
     checked(bare.path, "-c", "user.name=a", "-c", "user.email=a@b", "tag", "-a", "-m", "x", "w1", forge.sha)
     (found,) = host.matching_tags("w").values()

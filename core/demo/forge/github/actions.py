@@ -70,6 +70,7 @@ def run(services: Services, found: Run) -> Json:
         "conclusion": conclusion,
         "workflow_id": found.workflow.id,
         "check_suite_id": found.id,
+        "check_suite_url": f"{services.links.api}/repos/{repo.full_name}/check-suites/{found.id}",
         "url": url,
         "html_url": f"{services.links.repo(repo.full_name)}/actions/runs/{found.id}",
         "pull_requests": [],

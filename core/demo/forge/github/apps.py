@@ -13,11 +13,10 @@ from ..exchange import Answer, ApiError
 from ..model import Token
 from ..routing import Route
 from ..times import iso
-from .render import Json, account
+from .render import PERMISSIONS, Json, account, app
 
 INSTALLATION = 4711
 _LIFE = 3600.0  # seconds of a token
-_PERMISSIONS = {"checks": "write", "contents": "read", "statuses": "write", "deployments": "write", "actions": "write"}
 
 
 def _app(call: Call) -> Json:
@@ -43,7 +42,7 @@ def _part(text: str) -> Json:
 
 def this_app(call: Call) -> Json:
     claims = _app(call)
-    return {"id": claims["iss"], "slug": "podium", "name": "Podium", "permissions": _PERMISSIONS}
+    return app(call.links, next(iter(call.state.users.values())), int(claims["iss"]))
 
 
 def _installation(call: Call) -> Json:
@@ -52,7 +51,7 @@ def _installation(call: Call) -> Json:
         "id": INSTALLATION,
         "account": account(call.links, owner),
         "access_tokens_url": f"{call.links.api}/app/installations/{INSTALLATION}/access_tokens",
-        "permissions": _PERMISSIONS,
+        "permissions": PERMISSIONS,
         "repository_selection": "all",
     }
 
@@ -79,7 +78,7 @@ def create_token(call: Call) -> Answer:
     document = {
         "token": token.value,
         "expires_at": iso(until),
-        "permissions": _PERMISSIONS,
+        "permissions": PERMISSIONS,
         "repository_selection": "all",
     }
     return Answer(201, document)

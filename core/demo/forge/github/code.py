@@ -27,6 +27,12 @@ def me(call: Call) -> Json:
         **account(call.links, user),
         "name": user.name,
         "email": user.email,
+        **dict.fromkeys(("company", "location", "hireable", "bio")),
+        "blog": "",
+        **dict.fromkeys(("public_repos", "public_gists", "followers", "following"), 0),
+        **dict.fromkeys(("private_gists", "total_private_repos", "owned_private_repos", "disk_usage"), 0),
+        "collaborators": 0,
+        "two_factor_authentication": False,
         "created_at": iso(1e9),
         "updated_at": iso(1e9),
     }

@@ -12,6 +12,63 @@ from ..times import iso
 
 Json = dict[str, Any]
 
+# What an account and a repository link to, below their own addresses: GitHub's answers have all of them.
+_OF_ACCOUNT = {
+    "followers": "followers",
+    "following": "following{/other_user}",
+    "gists": "gists{/gist_id}",
+    "starred": "starred{/owner}{/repo}",
+    "subscriptions": "subscriptions",
+    "organizations": "orgs",
+    "repos": "repos",
+    "events": "events{/privacy}",
+    "received_events": "received_events",
+}
+_OF_REPOSITORY = {
+    "archive": "{archive_format}{/ref}",
+    "assignees": "assignees{/user}",
+    "blobs": "git/blobs{/sha}",
+    "branches": "branches{/branch}",
+    "collaborators": "collaborators{/collaborator}",
+    "comments": "comments{/number}",
+    "commits": "commits{/sha}",
+    "compare": "compare/{base}...{head}",
+    "contents": "contents/{+path}",
+    "contributors": "contributors",
+    "deployments": "deployments",
+    "downloads": "downloads",
+    "events": "events",
+    "forks": "forks",
+    "git_commits": "git/commits{/sha}",
+    "git_refs": "git/refs{/sha}",
+    "git_tags": "git/tags{/sha}",
+    "hooks": "hooks",
+    "issue_comment": "issues/comments{/number}",
+    "issue_events": "issues/events{/number}",
+    "issues": "issues{/number}",
+    "keys": "keys{/key_id}",
+    "labels": "labels{/name}",
+    "languages": "languages",
+    "merges": "merges",
+    "milestones": "milestones{/number}",
+    "notifications": "notifications{?since,all,participating}",
+    "pulls": "pulls{/number}",
+    "releases": "releases{/id}",
+    "stargazers": "stargazers",
+    "statuses": "statuses/{sha}",
+    "subscribers": "subscribers",
+    "subscription": "subscription",
+    "tags": "tags",
+    "teams": "teams",
+    "trees": "git/trees{/sha}",
+}
+PERMISSIONS = {"checks": "write", "contents": "read", "statuses": "write", "deployments": "write", "actions": "write"}
+"""What the App may do."""
+_NOTHING_YET = (
+    *("forks", "forks_count", "stargazers_count", "watchers", "watchers_count", "open_issues", "open_issues_count"),
+    *("size", "network_count", "subscribers_count"),
+)
+
 
 def account(links: Links, user: User) -> Json:
     url = f"{links.api}/users/{user.login}"
@@ -22,9 +79,28 @@ def account(links: Links, user: User) -> Json:
         "avatar_url": f"{links.web}/avatars/{user.id}",
         "url": url,
         "html_url": f"{links.web}/{user.login}",
-        "repos_url": f"{url}/repos",
+        "gravatar_id": "",
+        **{f"{name}_url": f"{url}/{below}" for name, below in _OF_ACCOUNT.items()},
         "type": "User",
         "site_admin": False,
+    }
+
+
+def app(links: Links, owner: User, number: int) -> Json:
+    """Returns the one App that there is."""
+    return {
+        "id": number,
+        "node_id": node("App", number),
+        "slug": "podium",
+        "name": "Podium",
+        "owner": account(links, owner),
+        "description": "",
+        "external_url": links.web,
+        "html_url": f"{links.web}/apps/podium",
+        "created_at": iso(1e9),
+        "updated_at": iso(1e9),
+        "permissions": PERMISSIONS,
+        "events": [],
     }
 
 
@@ -49,20 +125,17 @@ def repository(services: Services, repo: Repo, writes: bool = True) -> Json:
         "description": None,
         "fork": repo.fork_of is not None,
         "url": url,
-        **{f"{name}_url": f"{url}/{name}" for name in ("deployments", "events", "forks", "hooks", "tags")},
-        **{f"{name}_url": f"{url}/{name}{{/sha}}" for name in ("commits", "statuses")},
-        "branches_url": f"{url}/branches{{/branch}}",
-        "pulls_url": f"{url}/pulls{{/number}}",
-        "releases_url": f"{url}/releases{{/id}}",
-        "issues_url": f"{url}/issues{{/number}}",
-        "contents_url": f"{url}/contents/{{+path}}",
-        "git_refs_url": f"{url}/git/refs{{/sha}}",
+        **{f"{name}_url": f"{url}/{below}" for name, below in _OF_REPOSITORY.items()},
         "clone_url": f"{page}.git",
         "ssh_url": f"git@127.0.0.1:{repo.full_name}.git",
         "git_url": f"git://127.0.0.1/{repo.full_name}.git",
+        "svn_url": page,
+        **dict.fromkeys(("mirror_url", "homepage", "language", "license")),
+        **dict.fromkeys(_NOTHING_YET, 0),
         "default_branch": repo.default_branch,
-        "archived": False,
-        "disabled": False,
+        **dict.fromkeys(
+            ("archived", "disabled", "has_projects", "has_wiki", "has_pages", "has_discussions", "has_downloads"), False
+        ),
         "has_issues": True,
         "created_at": iso(repo.created),
         "updated_at": iso(repo.pushed or repo.created),

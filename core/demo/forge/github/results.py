@@ -11,7 +11,7 @@ from ..exchange import Answer, ApiError, Page, each
 from ..model import STATUS_STATES, CheckRun, Deployment, DeploymentMark, Mark, Release, Repo
 from ..routing import Route
 from ..times import iso
-from .render import Json, account, node, repository
+from .render import Json, account, app, node, repository
 
 _DEPLOYMENT_STATES = ("error", "failure", "inactive", "in_progress", "queued", "pending", "success")
 _CONCLUSIONS = ("action_required", "cancelled", "failure", "neutral", "success", "skipped", "stale", "timed_out")
@@ -41,6 +41,7 @@ def status(services: Services, repo: Repo, mark: Mark) -> Json:
         "created_at": iso(mark.created),
         "updated_at": iso(mark.updated),
         "creator": account(services.links, mark.by),
+        "avatar_url": account(services.links, mark.by)["avatar_url"],
     }
 
 
@@ -131,12 +132,7 @@ def check(services: Services, repo: Repo, found: CheckRun) -> Json:
             "annotations_url": f"{url}/check-runs/{found.id}/annotations",
         },
         "check_suite": {"id": found.id},
-        "app": {
-            "id": 1,
-            "slug": "podium",
-            "name": "Podium",
-            "owner": account(services.links, services.state.user(repo.owner)),
-        },
+        "app": app(services.links, services.state.user(repo.owner), 1),
         "pull_requests": [],
     }
 

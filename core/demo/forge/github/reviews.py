@@ -30,6 +30,12 @@ def pull(services: Services, repo: Repo, found: Pull) -> Json:
         "comments_url": f"{url}/issues/{found.number}/comments",
         "commits_url": f"{url}/pulls/{found.number}/commits",
         "statuses_url": f"{url}/statuses/{found.sha}",
+        "review_comments_url": f"{url}/pulls/{found.number}/comments",
+        "review_comment_url": f"{url}/pulls/comments{{/number}}",
+        "diff_url": f"{links.repo(repo.full_name)}/pull/{found.number}.diff",
+        "patch_url": f"{links.repo(repo.full_name)}/pull/{found.number}.patch",
+        "_links": _pull_links(url, found),
+        **dict.fromkeys(("assignee", "milestone", "auto_merge")),
         "state": "open" if found.state == "open" else "closed",
         "locked": False,
         "draft": found.draft,
@@ -50,6 +56,21 @@ def pull(services: Services, repo: Repo, found: Pull) -> Json:
         "requested_reviewers": [],
         "author_association": "CONTRIBUTOR" if found.source is not repo else "MEMBER",
     }
+
+
+def _pull_links(url: str, found: Pull) -> Json:
+    own, issue = f"{url}/pulls/{found.number}", f"{url}/issues/{found.number}"
+    links = {
+        "self": own,
+        "html": own,
+        "issue": issue,
+        "comments": f"{issue}/comments",
+        "review_comments": f"{own}/comments",
+        "review_comment": f"{url}/pulls/comments{{/number}}",
+        "commits": f"{own}/commits",
+        "statuses": f"{url}/statuses/{found.sha}",
+    }
+    return {name: {"href": link} for name, link in links.items()}
 
 
 def _side(services: Services, repo: Repo | None, owner: str, branch: str, sha: str) -> Json:

@@ -96,7 +96,7 @@ class GiteaHost(HostBase):
         return {exact(each, "name"): sha(each, "commit", "sha") for each in found}
 
     def matching_tags(self, beginning: str) -> Mapping[str, str] | None:
-        path = f"{self.repository}/git/refs/tags{below(*beginning.split('/'))}"
+        path = f"{self.repository}/git/refs/tags{below(*filter(None, beginning.split('/')))}"
         try:
             found = self.http.pages(path, f"the tags of {self.name}", needs=NEEDS_READ, limit=MAX_TAGS + 1)
         except NotFound:  # none that begins so

@@ -90,7 +90,7 @@ class GitHubHost(GitHubCi):
             raise
 
     def matching_tags(self, beginning: str) -> Mapping[str, str] | None:
-        path = f"{self.repository}/git/matching-refs/tags{below(*beginning.split('/'))}"
+        path = f"{self.repository}/git/matching-refs/tags{below(*filter(None, beginning.split('/')))}"
         return tags_of(self._refs(path, f"the tags of {self.name}", MAX_TAGS + 1), beginning)
 
     def tags(self) -> Mapping[str, str]:
