@@ -84,6 +84,7 @@ TABLE: dict[PluginKind, dict[str, Plugin]] = {
     "steps": {
         "register": Plugin("podium.core.registry.register_step:register"),
         "gate": Plugin("podium.core.quality.gate_step:gate"),
+        "data-check": Plugin("podium.core.quality.data_checks.step:data_check"),
         "image": Plugin("podium.core.serving.image.image_step:image"),
         "deploy": Plugin("podium.core.delivery.rollout.change_steps:deploy", _DELIVERS),
         "promote": Plugin("podium.core.delivery.rollout.change_steps:promote", _DELIVERS),
@@ -113,7 +114,12 @@ TABLE: dict[PluginKind, dict[str, Plugin]] = {
         "rebuild": Plugin("podium.core.hosting.rebuild:plan_rebuild"),
         "shell": Plugin("podium.core.delivery.environment.replica_shell:plan_shell"),
     },
-    "checks": {"replay": Plugin("podium.core.delivery.replay.replay_step:gate_check")},
+    "checks": {
+        "replay": Plugin("podium.core.delivery.replay.replay_step:gate_check"),
+        "load": Plugin("podium.core.delivery.load.load_step:gate_check"),
+        "run": Plugin("podium.core.quality.outside.command:gate_check"),
+        "logged": Plugin("podium.core.quality.outside.logged:gate_check"),
+    },
     "hosts": {
         "github": Plugin("podium.core.scm.hosts.github.host:GitHubHost"),
         "gitlab": Plugin("podium.core.scm.hosts.gitlab.host:GitLabHost"),

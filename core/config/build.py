@@ -30,6 +30,7 @@ from ..domain.project import (
     Strategy,
 )
 from ..domain.replay import ReplayLimits
+from .checks.values import CHECK_KINDS, SPECS
 from .reader import Record
 from .table import BUILTINS, METRIC_GOALS
 
@@ -187,7 +188,9 @@ def _gate(name: str, record: Record) -> Gate:
 
 
 def _check(record: Record) -> Check:
-    kind = next((name for name in ("metric", "latency", "schema", "replay") if record.has(name)), "metric")
+    kind = next((name for name in CHECK_KINDS if record.has(name)), "metric")
+    if kind in SPECS:
+        return Check(kind, **SPECS[kind](record), line=record.node.line)
     if kind == "replay":
         limits = _made(ReplayLimits, record)
         return Check(kind, environment=record.get("replay", ""), replay=limits, line=record.node.line)

@@ -333,6 +333,30 @@ class Secret:
         return Text(pattern=self.pattern, empty=self.empty).schema()
 
 
+_THROUGHPUT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?/ ?(s|m|h)", re.ASCII)
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Throughput:
+    """Requests a second, from `200/s`, `30/m`. The unit is required."""
+
+    low: float
+    high: float
+
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
+        text = reader.text(node, key)
+        if text is INVALID:
+            return INVALID
+        match = _THROUGHPUT.fullmatch(text)
+        if match is None:
+            return reader.problem(node, key, f"{_shown(node, text)} is not a rate", "write 200/s or 30/m")
+        return _bounded(float(match[1]) / _SECONDS[match[2]], self.low, self.high, node, key, reader)
+
+    def schema(self) -> Schema:
+        return {"anyOf": [{"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?/ ?(s|m|h)$"}, _VARIABLE]}
+
+
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kmgt])i?b?", re.ASCII | re.IGNORECASE)
 _SIZE_UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 

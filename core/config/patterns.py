@@ -21,6 +21,21 @@ def bad_path(text: str) -> str:
     return "is more than one line" if "\n" in text else ""
 
 
+def bad_table(text: str) -> str:
+    """Checks the name of a table: a path of the project, or `dataset:NAME`."""
+    if not text.startswith("dataset:"):
+        return bad_path(text)
+    return "" if text.removeprefix("dataset:").strip() else "names no dataset: write dataset:NAME"
+
+
+def bad_schema_file(text: str) -> str:
+    """Checks a place in a Python file of the project: `FILE.py:NAME`."""
+    file, colon, name = text.rpartition(":")
+    if not colon or not file.endswith(".py") or not name.isidentifier():
+        return "is not FILE.py:NAME"
+    return bad_path(file)
+
+
 def bad_local(text: str) -> str:
     """Checks a path on this machine, inside the project or not (keys and certificates do not belong in a project)."""
     return "is more than one line" if "\n" in text else ""

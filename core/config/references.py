@@ -12,6 +12,7 @@ from ..domain.project import MAX_CELLS, Pipeline, Project, StepSpec
 from ..errors import UsageError
 from .alert_references import check_alert
 from .build import BUILTINS
+from .checks import problems as gate_checks
 from .kinds import has_placeholder
 from .reader import Reader, Record
 from .sections import join
@@ -88,6 +89,7 @@ def _store(record: Record, project: Project, reader: Reader) -> None:
 def _gate(record: Record, project: Project, reader: Reader) -> None:
     checks: Sequence[Record] = record.get("checks", ())
     for each in checks:
+        gate_checks.check(each, project, reader)
         if each.has("metric"):
             _metric_check(each, reader)
             _kind_of_metric(each, record, reader)
@@ -297,6 +299,8 @@ class _Steps:
     def _builtin(self, record: Record, step: StepSpec) -> None:
         if step.uses == "gate":
             _known(record, "gate", self.project.gates, "gate", self.reader)
+        if step.uses == "data-check":
+            gate_checks.data_keys(record, "checks", self.reader)
         if step.uses in BUILTINS:
             _known(record, "environment", self.project.environments, "environment", self.reader)
         metric = step.options.get("metric")

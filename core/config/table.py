@@ -10,6 +10,7 @@ from __future__ import annotations
 from .. import plugins
 from ..domain.monitoring import SEVERITIES
 from ..domain.watching import CANARY_SIGNALS, SIGNALS
+from .checks.keys import DATA_STEP, MORE_CHECKS
 from .kinds import (
     Amount,
     Choice,
@@ -36,6 +37,7 @@ from .patterns import (
     bad_remote,
     bad_schedule,
     bad_shown_address,
+    bad_table,
 )
 from .sections import NAME, VARIABLE_NAME, Chosen, Either, Key, ListOf, MapOf, Option, Plain, Section
 
@@ -273,6 +275,7 @@ BUILTINS: dict[str, tuple[Key, ...]] = {
         _VERSION,
     ),
     "gate": (Key("gate", _reference, "gate to check the version with", required=True), _VERSION),
+    "data-check": DATA_STEP,
     "deploy": (_ENVIRONMENT, _VERSION),
     "promote": (
         _ENVIRONMENT,
@@ -409,13 +412,19 @@ CHECK = Chosen(
                 ),
             ),
         ),
+        *MORE_CHECKS,
     ),
 )
 
 GATE = Section(
     "gate",
     (
-        Key("data", Text(check=bad_path), "table of rows to evaluate on: .parquet or .csv", required=True),
+        Key(
+            "data",
+            Text(check=bad_table),
+            "table of rows to evaluate on: a file, a directory of .parquet files, or dataset:NAME",
+            required=True,
+        ),
         Key("target", Text(), "column that holds the truth", required=True),
         Key("answers", Choice(ANSWERS), "what the model answers, where that cannot be told from its answers"),
         Key("checks", ListOf(CHECK, least=1), "all of them have to pass", required=True),

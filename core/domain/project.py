@@ -20,6 +20,7 @@ from ..errors import NotFound
 from .frozen import Frozen
 
 if TYPE_CHECKING:
+    from .gates.checks import CommandCheck, DataCheck, LoadCheck
     from .replay import ReplayLimits
 
 
@@ -255,7 +256,8 @@ class Check(Frozen):
     """
 
     kind: str
-    """`metric`, `latency`, `schema` or `replay`."""
+    """The key that says what is checked: `metric`, `latency`, `schema`, `replay`, `run`, `logged`, `data`,
+    `fairness`, `load`."""
     metric: str = ""
     at_least: float | None = None
     at_most: float | None = None
@@ -276,6 +278,14 @@ class Check(Frozen):
     """The environment whose captured requests are replayed."""
     replay: ReplayLimits | None = None
     """The limits for those requests."""
+    command: CommandCheck | None = None
+    """What `run` runs."""
+    data: DataCheck | None = None
+    """What `data` checks of the gate's rows."""
+    fairness: str = ""
+    """What `fairness` measures between the slices: one of FAIRNESS (domain/gates/checks.py)."""
+    load: LoadCheck | None = None
+    """What is sent by `load`, and what has to hold."""
     line: int = 0
 
 

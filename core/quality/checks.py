@@ -45,6 +45,10 @@ def name_of(check: Check) -> str:
         return "schema unchanged"
     if check.kind == "latency":
         return f"latency {check.percentile} ≤ {milliseconds(check.at_most or 0.0)}"
+    if check.data is not None:
+        return f"data {', '.join(check.data.kinds)}"
+    if check.fairness:
+        return f"{check.fairness} by {', '.join(check.slices)}"
     if check.compare:
         return f"{check.metric} against {check.compare}"
     limits = [f"≥ {check.at_least:g}"] if check.at_least is not None else []

@@ -18,11 +18,18 @@ from ..domain.project import Check, Gate, Project
 from ..domain.text.format import count
 from ..domain.verdicts import CheckResult, GateReport, Verdict, worst
 from .checks import CheckInputs, bounds, comparison, latency, name_of, schema
+from .data_checks import judge as data_checks
+from .fairness import fairness
 from .metrics import METRICS, ModelAnswers, Unmeasurable, measure
 from .model_process import ModelProcess
-from .subjects import Fetch, GateData, JudgedModel, answered, have_room_for_two, read_data, start
+from .subjects import Fetch, GateData, JudgedModel, Locate, answered, have_room_for_two, read_data, start
 
-_KINDS: Mapping[str, Callable[[Check, CheckInputs], Sequence[CheckResult]]] = {"latency": latency, "schema": schema}
+_KINDS: Mapping[str, Callable[[Check, CheckInputs], Sequence[CheckResult]]] = {
+    "latency": latency,
+    "schema": schema,
+    "data": data_checks.of_gate,
+    "fairness": fairness,
+}
 # A check that does not look at the gate's rows, but at something that only the caller can reach.
 Outside = Callable[[Check], Sequence[CheckResult]]
 
@@ -37,6 +44,7 @@ def evaluate(
     run_id: int | None = None,
     champion_problem: str = "",
     outside: Mapping[str, Outside] = MappingProxyType({}),
+    locate: Locate | None = None,
     log: Callable[[str], None] = lambda _: None,
 ) -> GateReport:
     """Judges `candidate` by `gate`.
@@ -44,12 +52,13 @@ def evaluate(
     `fetch` downloads a version's files and returns their directory. `champion` None means that there is none to
     compare with, which passes; `champion_problem` says that there should be one but it cannot be loaded (an alias
     on a version that is gone), which does not pass. `outside` has the judges for kinds of checks that are not about the
-    gate's rows.
+    gate's rows. `locate` finds tables that podium.yaml names otherwise than by a path of the project.
     """
     started = time.time()
     with ExitStack() as running:
         try:
-            bench = _bench(_Asked(project, gate, candidate, champion, champion_problem), fetch, running, log)
+            asked = _Asked(project, gate, candidate, champion, champion_problem, locate)
+            bench = _bench(asked, fetch, running, log)
         except Unmeasurable as error:
             message = f"{error.message}. {error.hint}".rstrip(". ") + "."
             failed = CheckResult("measurement", Verdict.ERROR, message)
@@ -69,10 +78,17 @@ class _Asked(Frozen):
     """What `evaluate` was asked."""
 
     project: Project
+    """The project, whose directory paths are relative to."""
     gate: Gate
+    """The gate."""
     candidate: Version
+    """The version to judge."""
     champion: Version | None
+    """The one that it is compared with."""
     problem: str
+    """Why there is no champion although there should be one."""
+    locate: Locate | None
+    """Finds tables that podium.yaml names."""
 
     @property
     def opponent(self) -> Version | None:
@@ -88,7 +104,7 @@ class _Asked(Frozen):
 def _bench(asked: _Asked, fetch: Fetch, running: ExitStack, log: Callable[[str], None]) -> CheckInputs:
     """Asks both models, each in a process of its own that ends with `running` at the latest."""
     gate = asked.gate
-    data = read_data(asked.project, gate)
+    data = read_data(asked.project, gate, asked.locate)
     log(f"{gate.data}: {count(data.rows, 'row')}")
     mine = running.enter_context(start(asked.candidate, data, fetch))
     beside = _Champion(asked.opponent, data, fetch, running)

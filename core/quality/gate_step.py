@@ -15,6 +15,7 @@ from ..errors import NotFound, RunFailed, UsageError
 from ..registry import Registry, files, open_registry
 from ..registry.snapshot import refresh_here
 from .evaluate import Outside, evaluate
+from .outside.datasets import locator
 from .report import sentence, to_json, to_markdown
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def gate(context: StepContext) -> Mapping[str, Any]:
             run_id=context.run.id,
             champion_problem=problem,
             outside={kind: _outside(kind, context, candidate) for kind in plugins.names("checks")},
+            locate=locator(registry, context.project.root, context.project.home, candidate, champion),
             log=context.log,
         )
         _keep(context, registry, report, candidate)

@@ -61,12 +61,23 @@ def _predict(request: Mapping[str, Any]) -> tuple[_Loaded, dict[str, Any], bytes
     model: Any = _within("failed to load", lambda: _load(request["directory"]))
     schema = model.metadata.get_input_schema()
     types = _types(schema)
+    _ensure_not_told(types, request["target"])
     table = _within("cannot be asked", lambda: read_for(Path(request["path"]), request["shown"], types))
     columns = _columns(schema, [str(name) for name in table.columns if name != request["target"]])
     table = table[columns]
     returned = _within("failed to predict", lambda: model.predict(table))
     output, payload = encode(_within("gives no usable answers", lambda: Output.of(returned)))
     return _Loaded(model, table), {"output": output, "signature": _signature(model)}, payload
+
+
+def _ensure_not_told(inputs: Mapping[str, str], target: str) -> None:
+    """Raises _Failed if the target is an input of the model: it would be told what it has to find."""
+    if target in inputs:
+        raise _Failed(
+            "cannot be asked",
+            f"the target {target!r} is also an input in its signature",
+            f"Train it without {target!r}, or correct gates.*.target.",
+        )
 
 
 def _types(schema: Any) -> dict[str, str]:

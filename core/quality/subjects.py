@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Fetch = Callable[[Version], Path]
+# Finds the table that podium.yaml names: a path of the project, or `dataset:NAME`.
+Locate = Callable[[str], Path]
 # Seconds for loading a model and predicting all rows. A gate with a time-out of its own in podium.yaml ends earlier.
 PREDICT_TIMEOUT = 3600.0
 # How much longer than the time for its calls a measurement of latencies may take: one call may be slow.
@@ -44,6 +46,8 @@ class GateData(Frozen):
     """The path as podium.yaml has it."""
     stamp: tuple[int, int, int]
     """Inode, size and time of the file when it was read: the models' processes have to read the same."""
+    locate: Locate
+    """Finds other tables, such as the training data; raises Unmeasurable where there is none."""
     state: Path | None = None
     """The project's state directory."""
 
@@ -62,10 +66,11 @@ class JudgedModel(Frozen):
     process: ModelProcess
 
 
-def read_data(project: Project, gate: Gate) -> GateData:
+def read_data(project: Project, gate: Gate, locate: Locate | None = None) -> GateData:
     """Reads the gate's file. Raises Unmeasurable if it is missing, cannot be read, is empty or lacks the target."""
-    path = project.root / gate.data
-    if not path.is_file():
+    locate = locate or project.root.joinpath
+    path = locate(gate.data)
+    if not path.exists():
         raise Unmeasurable(
             f"the gate's data {gate.data} does not exist",
             hint="Let a step before the gate make it, or correct gates.*.data.",
@@ -78,15 +83,20 @@ def read_data(project: Project, gate: Gate) -> GateData:
     if not len(frame):
         raise Unmeasurable(f"{gate.data} has no rows")
     truth, classes = truth_of(frame[gate.target], gate.target)
-    return GateData(frame, gate.target, truth, classes, path, gate.data, stamp, project.state)
+    return GateData(frame, gate.target, truth, classes, path, gate.data, stamp, locate, project.state)
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:
+    """Returns inode, size and time of a file; of a directory the number of its files, their size and the newest
+    time."""
     try:
         found = path.stat()
+        if not path.is_dir():
+            return found.st_ino, found.st_size, found.st_mtime_ns
+        files = [each.stat() for each in path.rglob("*")]
     except OSError:
         return (0, 0, 0)
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return len(files), sum(each.st_size for each in files), max((each.st_mtime_ns for each in files), default=0)
 
 
 def have_room_for_two(data: GateData) -> bool:

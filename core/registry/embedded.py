@@ -19,7 +19,7 @@ from ..errors import MissingExtra, NotFound, PodiumError, Unreachable, UsageErro
 from ..http_client import printable, shown
 from . import files, records
 from .records import VersionRecord
-from .store import TrackedRun, sqlite_file
+from .store import TAG_CONTEXT, LoggedDataset, TrackedRun, sqlite_file
 
 PAGE_SIZE = 1000
 
@@ -348,4 +348,13 @@ def _run(item: Any) -> TrackedRun:
         tags={str(key): str(value) for key, value in item.data.tags.items()},
         artifact_uri=str(item.info.artifact_uri or ""),
         models=tuple(str(output.model_id) for output in outputs),
+        datasets=tuple(_dataset(entry) for entry in (item.inputs.dataset_inputs if item.inputs else ())),
+    )
+
+
+def _dataset(entry: Any) -> LoggedDataset:
+    found = entry.dataset
+    context = next((str(tag.value) for tag in entry.tags or () if tag.key == TAG_CONTEXT), "")
+    return LoggedDataset(
+        str(found.name or ""), context, str(found.digest or ""), str(found.source_type or ""), str(found.source or "")
     )

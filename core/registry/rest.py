@@ -16,7 +16,7 @@ from ..http_client import escaped, printable
 from . import files, records
 from .http import TrackingServer, artifact_path
 from .records import VersionRecord
-from .store import TrackedRun
+from .store import TAG_CONTEXT, LoggedDataset, TrackedRun
 
 API = "/api/2.0/mlflow"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
@@ -336,4 +336,11 @@ def _run(item: Mapping[str, Any]) -> TrackedRun:
         tags=_tags(data.get("tags")),
         artifact_uri=str(info.get("artifact_uri", "")),
         models=tuple(str(output["model_id"]) for output in outputs if output.get("model_id")),
+        datasets=tuple(map(_dataset, item.get("inputs", {}).get("dataset_inputs", []))),
     )
+
+
+def _dataset(entry: Mapping[str, Any]) -> LoggedDataset:
+    found, tags = entry.get("dataset", {}), _tags(entry.get("tags"))
+    words = (str(found.get(key, "")) for key in ("digest", "source_type", "source"))
+    return LoggedDataset(str(found.get("name", "")), tags.get(TAG_CONTEXT, ""), *words)

@@ -11,6 +11,20 @@ from typing import Protocol
 from ..domain.frozen import Frozen
 from ..domain.models import MetricPoint, Model, Version
 
+# MLflow's tag of a logged dataset that says what it was for, such as training.
+TAG_CONTEXT = "mlflow.data.context"
+
+
+class LoggedDataset(Frozen):
+    """A dataset that a run logged as its input. `source` is MLflow's JSON, such as `{"uri": "data/train.parquet"}` for
+    the `kind` local."""
+
+    name: str
+    context: str
+    digest: str
+    kind: str
+    source: str
+
 
 class TrackedRun(Frozen):
     """One MLflow run. Times are seconds since the epoch."""
@@ -35,6 +49,8 @@ class TrackedRun(Frozen):
     """Where the run's own artifacts are."""
     models: tuple[str, ...] = ()
     """The ids (`m-…`) of the models that it logged, the last one last."""
+    datasets: tuple[LoggedDataset, ...] = ()
+    """The datasets that it logged as inputs."""
 
 
 class Registry(Protocol):

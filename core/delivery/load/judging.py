@@ -1,0 +1,155 @@
+"""Turns what became of a load's requests into figures, and figures and limits into verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from ...domain.frozen import Frozen
+from ...domain.gates.checks import LoadCheck
+from ...domain.text.format import count, milliseconds
+from ...domain.verdicts import CheckResult, Verdict
+from .generator import Answers
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+_JUDGED = 0.95
+_RESAMPLES = 1000
+_SEED = 20130101
+_OK = 200
+# Neighbouring requests wait for the same things: whole stretches of time are resampled, not single requests.
+_BLOCKS = 40
+# The generator may be late by so much, in seconds or as a share of the latency that it measures.
+_LATE, _LATE_SHARE = 0.005, 0.1
+# The share of the rate that has to be achieved.
+_KEPT = 0.98
+
+
+class LoadFigures(Frozen):
+    """The figures of one load. Times are seconds."""
+
+    requests: int
+    """How many were sent."""
+    errors: int
+    """How many were not answered with 200; `unanswered` of them not at all."""
+    unanswered: int
+    latency: dict[str, float]
+    """Quantiles of the time from when a request was due, those without an answer included."""
+    rate: float
+    """How many requests a second were sent, by when they were sent."""
+    lag: float
+    """The 95th percentile of how late the generator itself was."""
+    times: tuple[float, ...]
+    """All latencies, in the order in which the requests were due."""
+
+
+def figures(answers: Answers, rate: float) -> LoadFigures:
+    """Returns the figures of a load of `rate` requests a second."""
+    import numpy as np
+
+    times, lag = np.asarray(answers.latency), np.asarray(answers.lag)
+    number = len(times)
+    spent = (number - 1) / rate + float(lag[-1]) if number > 1 else 0.0
+    return LoadFigures(
+        requests=number,
+        errors=sum(status != _OK for status in answers.status),
+        unanswered=sum(not status for status in answers.status),
+        latency={name: _quantile(times, share) for name, share in QUANTILES.items()},
+        rate=(number - 1) / spent if spent else rate,
+        lag=_quantile(lag, _JUDGED),
+        times=tuple(times.tolist()),
+    )
+
+
+def _quantile(times: NDArray[Any], share: float) -> float:
+    import numpy as np
+
+    return float(np.quantile(times, share, method="inverted_cdf"))
+
+
+def too_slow(found: LoadFigures, rate: float) -> str:
+    """Returns why the generator did not send the load that was asked for; empty if it did."""
+    if found.rate >= _KEPT * rate:
+        return ""
+    return (
+        f"the generator could not keep {rate:g}/s: it sent {found.rate:.4g}/s, which is not the load that was asked for"
+    )
+
+
+def late(found: LoadFigures, slowest: float = 0.0) -> str:
+    """Returns why a limit that is broken may be the generator's fault: it was late itself by more than a tenth of the
+    95th percentile (of `slowest`, if that is larger). That makes latencies longer, so that a limit that is kept is
+    kept. Empty if it is not."""
+    if found.lag <= max(_LATE, _LATE_SHARE * max(slowest, found.latency["p95"])):
+        return ""
+    return (
+        f"the generator itself sent one request in twenty {milliseconds(found.lag)} late or later, of a 95th percentile"
+        f" of {milliseconds(found.latency['p95'])}: that a limit is broken may be its fault"
+    )
+
+
+def limits(name: str, found: LoadFigures, check: LoadCheck) -> list[CheckResult]:
+    """Judges the limits of latency and errors; what has no limit is told with the first result."""
+    results: list[CheckResult] = []
+    for quantile in QUANTILES:
+        limit = getattr(check, quantile)
+        if limit is not None:
+            value = found.latency[quantile]
+            verdict = Verdict.PASS if value <= limit else Verdict.FAIL
+            words = f"{milliseconds(value)} is {'within' if verdict is Verdict.PASS else 'above'} {milliseconds(limit)}"
+            title = f"{name}: {quantile} ≤ {milliseconds(limit)}"
+            results.append(CheckResult(title, verdict, words, value=value, limit=limit, rows=found.requests))
+    if check.errors is not None:
+        share = found.errors / found.requests
+        verdict = Verdict.PASS if share <= check.errors else Verdict.FAIL
+        words = f"{count(found.errors, 'request')} of {found.requests:,} ({share:.2%}) had no good answer"
+        words += f", {found.unanswered} of them none at all" if found.unanswered else ""
+        title = f"{name}: errors ≤ {check.errors:.2%}"
+        results.append(CheckResult(title, verdict, words, value=share, limit=check.errors, rows=found.requests))
+    return results
+
+
+def memory(name: str, peak: float, replicas: int, limit: int) -> CheckResult:
+    """Judges the memory of the replica that took most. Unknown is an error."""
+    title = f"{name}: memory ≤ {limit / (1 << 20):g} MiB"
+    if not peak:
+        return CheckResult(title, Verdict.ERROR, "the memory of the replicas could not be read", limit=float(limit))
+    verdict = Verdict.PASS if peak <= limit else Verdict.FAIL
+    words = f"at most {peak / (1 << 20):.0f} MiB resident, of {count(replicas, 'replica')} the one that took most"
+    return CheckResult(title, verdict, words, value=float(peak), limit=float(limit))
+
+
+def slowdown(
+    name: str, mine: Sequence[LoadFigures], theirs: Sequence[LoadFigures], champion: int, limit: float
+) -> CheckResult:
+    """Judges how much slower the candidate's 95th percentile is than the champion's under the same load, with a 95 %
+    interval."""
+    import numpy as np
+
+    first, second = (cast("Any", np).asarray([time for each in side for time in each.times]) for side in (mine, theirs))
+    value = _ratio(first, second)
+    random = np.random.default_rng(_SEED)
+    drawn = [_ratio(_resampled(first, random), _resampled(second, random)) for _ in range(_RESAMPLES)]
+    low, high = (float(bound) for bound in np.quantile(np.asarray(drawn), [0.025, 0.975]))
+    verdict = Verdict.PASS if value <= limit else Verdict.FAIL if low > limit else Verdict.INCONCLUSIVE
+    words = f"p95 {milliseconds(_quantile(first, _JUDGED))} against champion {champion}'s"
+    words += f" {milliseconds(_quantile(second, _JUDGED))}: {value:+.0%} (95 % interval {low:+.0%} … {high:+.0%},"
+    words += f" {count(len(first), 'request')} to a replica of each)"
+    if verdict is Verdict.INCONCLUSIVE:
+        words += "; that may be chance: send for longer"
+    title = f"{name}: slowdown ≤ {limit:.0%}"
+    return CheckResult(title, verdict, words, value=value, low=low, high=high, limit=limit, rows=len(first))
+
+
+def _ratio(mine: NDArray[Any], theirs: NDArray[Any]) -> float:
+    return _quantile(mine, _JUDGED) / max(_quantile(theirs, _JUDGED), 1e-9) - 1.0
+
+
+def _resampled(times: NDArray[Any], random: Any) -> NDArray[Any]:
+    import numpy
+
+    np: Any = numpy  # its stubs know no list of arrays
+    blocks = np.array_split(times, min(_BLOCKS, len(times)))
+    return np.concatenate([blocks[at] for at in random.integers(0, len(blocks), len(blocks))])

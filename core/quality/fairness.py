@@ -1,0 +1,224 @@
+"""Fairness between slices: gaps of the rates at which groups of rows are chosen, and the group that fares worst.
+
+The definitions are fairlearn's: the difference of a rate is that between the highest and the lowest group's, and
+equalized odds are the larger one of two such differences. A group without a row that a rate is about has no such rate
+and is left out, where fairlearn would call the rate 0.
+
+The interval holds for all pairs of groups at the same time (the maximum of the studentised differences, resampled
+within each group): the largest of many differences is large by chance, and a percentile interval of it would not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
+
+from ..domain.frozen import Frozen
+from ..domain.project import Check
+from ..domain.text import one_line
+from ..domain.text.format import count
+from ..domain.verdicts import CheckResult, Verdict
+from .bootstrap import RESAMPLES, SEED, spread_of
+from .checks import MAX_SLICES, CheckInputs
+from .limits import limit_words
+from .metrics import MAXIMIZE, ModelAnswers, Unmeasurable, measure, named
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+WORST_GROUP = "worst_group"
+# Each difference, and the rates that it is of: who is chosen of all rows, of the positive ones, of the negative ones.
+_RATES = {
+    "demographic_parity_difference": ("selection rate",),
+    "equal_opportunity_difference": ("true positive rate",),
+    "equalized_odds_difference": ("true positive rate", "false positive rate"),
+}
+
+
+class _Group(Frozen):
+    name: str
+    mask: NDArray[Any]
+    rows: int
+
+
+class _Rate(Frozen):
+    """One rate of every group that has it."""
+
+    what: str
+    groups: tuple[_Group, ...]
+    hits: NDArray[Any]
+    """Rows that were chosen, by group; `of` so many."""
+    of: NDArray[Any]
+
+    @property
+    def values(self) -> NDArray[Any]:
+        return self.hits / self.of
+
+
+class _Gap(Frozen):
+    """The largest difference, with its interval, and between whom it is."""
+
+    value: float
+    low: float
+    high: float
+    words: str
+
+
+def fairness(check: Check, bench: CheckInputs) -> Sequence[CheckResult]:
+    """Judges one result for each column of `by`. The whole interval has to keep the limit to pass, and to break it to
+    fail."""
+    return [_judged(check, bench, column) for column in check.slices]
+
+
+def _judged(check: Check, bench: CheckInputs, column: str) -> CheckResult:
+    try:
+        return _by(check, bench, column)
+    except Unmeasurable as error:
+        words = f"{error.message}. {error.hint}".rstrip(". ") + "."
+        return CheckResult(f"{check.fairness} by {column}", Verdict.ERROR, words)
+
+
+def _by(check: Check, bench: CheckInputs, column: str) -> CheckResult:
+    groups, small = _groups(check, bench, column)
+    name = f"{check.fairness} of {check.metric}" if check.fairness == WORST_GROUP else check.fairness
+    gap = _worst(check, bench, groups) if check.fairness == WORST_GROUP else _difference(check, bench, groups)
+    message = f"{gap.value:.4f} {gap.words} ({check.confidence:.0%} interval {gap.low:.4f} … {gap.high:.4f},"
+    message += f" {count(len(groups), 'group')})"
+    if small:
+        message += (
+            f"; {len(small)} of fewer than {count(check.min_rows, 'row')} were not judged: {', '.join(small[:5])}"
+        )
+    verdict = _verdict(check, gap)
+    if verdict is Verdict.INCONCLUSIVE:
+        message += "; these rows cannot tell which side of the limit it is on"
+    limit = check.at_most if check.at_most is not None else check.at_least
+    return CheckResult(
+        f"{name} by {column} {limit_words(check)}",
+        verdict,
+        message,
+        value=gap.value,
+        low=gap.low,
+        high=gap.high,
+        limit=limit,
+        rows=sum(each.rows for each in groups),
+    )
+
+
+def _verdict(check: Check, gap: _Gap) -> Verdict:
+    lowest, highest = check.at_least, check.at_most
+    if (highest is None or gap.high <= highest) and (lowest is None or gap.low >= lowest):
+        return Verdict.PASS
+    broken = (highest is not None and gap.low > highest) or (lowest is not None and gap.high < lowest)
+    return Verdict.FAIL if broken else Verdict.INCONCLUSIVE
+
+
+def _groups(check: Check, bench: CheckInputs, column: str) -> tuple[list[_Group], list[str]]:
+    """Returns the groups with enough rows, and the names of the others. A row without a value is of a group of its
+    own."""
+    frame = bench.data.frame
+    if column not in frame.columns:
+        raise Unmeasurable(f"the gate's data has no column {column!r} to group by")
+    values = frame[column].astype("string").fillna("(missing)")
+    counts = values.value_counts()
+    large = sorted(str(value) for value, rows in counts.items() if rows >= check.min_rows)
+    if len(large) > MAX_SLICES:
+        hint = "Raise min_rows, or group by another column."
+        raise Unmeasurable(f"{column!r} has {len(counts)} values; groups are for columns with few", hint=hint)
+    if len(large) < 2:
+        words = f"{column!r} has {count(len(large), 'group')} of at least {count(check.min_rows, 'row')}"
+        raise Unmeasurable(f"{words}: there is nothing to compare", hint="Lower min_rows, or give the gate more data.")
+    small = [one_line(str(value))[:60] for value, rows in counts.items() if rows < check.min_rows]
+    return [
+        _Group(f"{column}={one_line(value)[:60]}", (values == value).to_numpy(dtype=bool), int(counts[value]))
+        for value in large
+    ], small
+
+
+# -- differences of rates
+# --------------------------------------------------------------------------------------------------------------------
+
+
+def _difference(check: Check, bench: CheckInputs, groups: Sequence[_Group]) -> _Gap:
+    answers = bench.candidate.answers
+    if not answers.binary or answers.labels is None:
+        raise Unmeasurable(
+            f"{check.fairness} needs labels or probabilities of two classes", hint="worst_group takes any metric."
+        )
+    rates = [_rate(what, answers, groups) for what in _RATES[check.fairness]]
+    widest = max(rates, key=lambda rate: float(rate.values.max() - rate.values.min()))
+    values = widest.values
+    low, high = _interval(rates, check.confidence)
+    first, last = (
+        f"{widest.groups[int(at)].name} ({values[int(at)]:.4f})" for at in (values.argmax(), values.argmin())
+    )
+    return _Gap(float(values.max() - values.min()), low, high, f"between the {widest.what}s of {first} and {last}")
+
+
+def _rate(what: str, answers: ModelAnswers, groups: Sequence[_Group]) -> _Rate:
+    import numpy as np
+
+    assert answers.labels is not None
+    about = {"true positive rate": answers.truth == 1, "false positive rate": answers.truth == 0}
+    rows = about.get(what, np.ones(answers.rows, dtype=bool))
+    found = [
+        (group, float(answers.labels[group.mask & rows].sum()), int((group.mask & rows).sum())) for group in groups
+    ]
+    found = [each for each in found if each[2]]
+    if len(found) < 2:
+        raise Unmeasurable(f"fewer than two groups have a {what}", hint="Give the gate more data, or raise min_rows.")
+    return _Rate(
+        what,
+        tuple(group for group, _, _ in found),
+        np.asarray([hits for _, hits, _ in found]),
+        np.asarray([of for _, _, of in found]),
+    )
+
+
+def _interval(rates: Sequence[_Rate], confidence: float) -> tuple[float, float]:
+    """Returns bounds of the largest difference. Rows within a group are resampled: a rate is a share of independent
+    rows, so that is a binomial draw. A share of 0 or 1 has a spread too: it is drawn from (hits + 1) / (rows + 2)."""
+    import numpy as np
+
+    random = np.random.default_rng(SEED)
+    largest = np.zeros(RESAMPLES)
+    pairs: list[tuple[NDArray[Any], NDArray[Any]]] = []
+    for rate in rates:
+        share = (rate.hits + 1) / (rate.of + 2)
+        moved = random.binomial(rate.of, share, size=(RESAMPLES, len(share))) / rate.of - share
+        variance = share * (1 - share) / rate.of
+        for place in range(len(share) - 1):
+            error = np.sqrt(variance[place] + variance[place + 1 :])
+            drawn = np.abs(moved[:, [place]] - moved[:, place + 1 :]) / error
+            largest = np.maximum(largest, drawn.max(axis=1))
+            pairs.append((np.abs(rate.values[place] - rate.values[place + 1 :]), error))
+    factor = float(np.quantile(largest, confidence))
+    low = max(float((gap - factor * error).max()) for gap, error in pairs)
+    high = max(float((gap + factor * error).max()) for gap, error in pairs)
+    return max(0.0, low), min(1.0, high)
+
+
+# -- the worst group
+# --------------------------------------------------------------------------------------------------------------------
+
+
+def _worst(check: Check, bench: CheckInputs, groups: Sequence[_Group]) -> _Gap:
+    """Returns the metric of the group that fares worst. Its bounds hold for all groups at the same time (Bonferroni's
+    correction of normal intervals), so that they hold for the worst one."""
+    metric = named(check.metric, check.goal)
+    best_last = 1.0 if metric.goal == MAXIMIZE else -1.0
+    z = NormalDist().inv_cdf(1 - (1 - check.confidence) / (2 * len(groups)))
+    values: list[float] = []
+    lows: list[float] = []
+    highs: list[float] = []
+    for group in groups:
+        answers = bench.candidate.answers.only(group.mask)
+        value = measure(metric, answers)
+        # Rows that are all alike have no spread when they are resampled, which is not certainty.
+        error = spread_of(metric, answers, resamples=500) or 1 / (group.rows + 2)
+        values.append(best_last * value)
+        lows.append(best_last * value - z * error)
+        highs.append(best_last * value + z * error)
+    at = values.index(min(values))
+    low, high = sorted((best_last * min(lows), best_last * min(highs)))
+    return _Gap(best_last * values[at], low, high, f"of {groups[at].name}")
