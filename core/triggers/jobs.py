@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..domain.project import Project
+from ..domain.runs import RunState
 from ..domain.watching import Sample
 from ..errors import PodiumError, Refused
 from ..journal import Journal
@@ -52,12 +53,19 @@ class Recovery:
 
 
 class KeptCommits:
-    """Releases the commits of runs that are over: workers do that themselves, except those that were killed."""
+    """Releases the commits of runs that are over: workers do that themselves, except those that were killed. While no
+    run becomes another one, git is not asked."""
+
+    def __init__(self) -> None:
+        self._seen: list[tuple[int, RunState]] | None = None
 
     def __call__(self, project: Project, journal: Journal) -> None:
         from ..engine.run.checkout import release_ended
 
-        release_ended(project.home, journal)
+        seen = [(run.id, run.state) for run in journal.runs.page(limit=100)]
+        if seen != self._seen:
+            release_ended(project.home, journal)
+            self._seen = seen
 
 
 class StepCleanup:

@@ -18,6 +18,7 @@ from podium.core.errors import Refused, Unreachable
 from podium.core.hosting.sender import Sender
 from podium.core.scm.hosts import GitHost
 from podium.core.scm.hosts.opening import open_host
+from podium.core.triggers.jobs import KeptCommits
 from podium.core.triggers.polling import Polling, look
 from podium.core.triggers.pushes import Pushes
 
@@ -180,7 +181,7 @@ def test_tags_that_have_not_changed_start_no_git(hosted: Hosted, monkeypatch: py
     bare = hosted.forge.state.repo("acme/lab").bare
     bare.set_ref("refs/tags/v0", hosted.first)
     started: list[object] = []
-    start = subprocess.Popen.__init__
+    start, kept = subprocess.Popen.__init__, KeptCommits()
 
     def noting(self: object, command: object, *args: object, **more: object) -> None:
         if not str(more.get("cwd")).startswith(str(hosted.forge.state.directory)):  # those of the stand-in
@@ -188,12 +189,12 @@ def test_tags_that_have_not_changed_start_no_git(hosted: Hosted, monkeypatch: py
         start(self, command, *args, **more)  # type: ignore[arg-type]
 
     def asked() -> int:
-        """Returns how many processes a look of an idle agent starts: of both parts of it, the second of which may be
-        a look of its own."""
+        """Returns how many processes an idle agent starts: by all of its jobs that ask git."""
         before = len(started)
         hosted.polling.ring()
         hosted.polling(hosted.lab.project, hosted.lab.journal)
         hosted.pushes.look(hosted.lab.project)
+        kept(hosted.lab.project, hosted.lab.journal)
         return len(started) - before
 
     hosted.drain()
