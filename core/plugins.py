@@ -85,6 +85,8 @@ TABLE: dict[PluginKind, dict[str, Plugin]] = {
         "register": Plugin("podium.core.registry.register_step:register"),
         "gate": Plugin("podium.core.quality.gate_step:gate"),
         "data-check": Plugin("podium.core.quality.data_checks.step:data_check"),
+        "labels": Plugin("podium.core.labels.steps:labels"),
+        "dataset": Plugin("podium.core.labels.steps:dataset"),
         "image": Plugin("podium.core.serving.image.image_step:image"),
         "deploy": Plugin("podium.core.delivery.rollout.change_steps:deploy", _DELIVERS),
         "promote": Plugin("podium.core.delivery.rollout.change_steps:promote", _DELIVERS),

@@ -3,6 +3,7 @@ the two. Fields are only ever added."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         Stopped,
     )
     from ...core.domain.hosts import CiJob, CiRow, Workflow
+    from ...core.domain.labels import AddedLabels, Dispute, KeptRequest, LabelStatus
     from ...core.domain.models import Comparison, Lineage, MetricPoint, Model, Version
     from ...core.domain.monitoring import AlertEvent, AlertStatus, Silence, SinkStatus
     from ...core.domain.plans import Plan
@@ -642,3 +644,43 @@ def ci_workflow(workflow: Workflow) -> dict[str, Any]:
         "path": workflow.path,
         "inputs": list(workflow.inputs),
     }
+
+
+def added_labels(added: AddedLabels) -> dict[str, int]:
+    return asdict(added)
+
+
+def label_status(status: LabelStatus) -> dict[str, Any]:
+    return {
+        "environment": status.environment,
+        **asdict(status.counts),
+        "proved": status.proved,
+        "taken": status.taken,
+        "clients": [{"name": each.name, **asdict(each.added), "last": moment(each.last)} for each in status.clients],
+    }
+
+
+def kept_request(request: KeptRequest) -> dict[str, Any]:
+    inputs = [dict(zip(request.columns, row, strict=True)) for row in request.inputs]
+    return {
+        "id": request.id,
+        "at": moment(request.at),
+        "version": request.version,
+        "status": request.status,
+        "predictions": _finite(list(request.predictions)),
+        "labels": list(request.labels),
+        "inputs": _finite(inputs) or None,
+    }
+
+
+def _finite(value: Any) -> Any:
+    """Returns the value without numbers that JSON has not, which models answer all the same."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return {name: _finite(each) for name, each in value.items()} if isinstance(value, dict) else value
+
+
+def dispute(dispute: Dispute) -> dict[str, Any]:
+    return {**asdict(dispute), "at": moment(dispute.at)}

@@ -190,7 +190,7 @@ def _wanted(path: str, *, captures: bool) -> bool:
     if kind is None or kind.backed_up is BackedUp.NO:
         return False
     if kind.backed_up is BackedUp.CAPTURED:
-        return captures and ".db" not in path
+        return captures and not path.endswith((".db", ".db-wal", ".db-shm"))
     if kind.backed_up is BackedUp.CAPTURES:
         return captures and "/shadow/" not in path
     if kind.backed_up is BackedUp.STORE:

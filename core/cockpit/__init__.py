@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .containers import Containers
     from .environments import Environments
     from .inbox import Inbox
+    from .labels import Labels
     from .models import Models
     from .project import ProjectFiles
     from .repository import ProjectRepository
@@ -160,6 +161,13 @@ class Cockpit:
         from .ci import Ci
 
         return Ci(self._opened)
+
+    @cached_property
+    def labels(self) -> Labels:
+        """Returns the namespace of requests and their labels."""
+        from .labels import Labels
+
+        return Labels(self._opened)
 
     @cached_property
     def inbox(self) -> Inbox:

@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import plugins
 from ..domain.graphs import find_cycle, reaches
-from ..domain.project import MAX_CELLS, Pipeline, Project, StepSpec
+from ..domain.project import LEAST_TOKEN, MAX_CELLS, Feedback, Pipeline, Project, StepSpec
 from ..errors import UsageError
 from .alert_references import check_alert
 from .build import BUILTINS
@@ -174,8 +174,25 @@ def _environments(record: Record, project: Project, reader: Reader) -> None:
                 "give each its own",
             )
         others.append((name, found.bind))
+        _tokens(each, found.feedback, reader)
         _driver_keys(each, found.driver, found.host or project.docker.host, reader)
         _canary(each, reader)
+
+
+def _tokens(record: Record, feedback: Feedback, reader: Reader) -> None:
+    """Notes tokens that can be guessed, and two clients with one token. No token is repeated in a message."""
+    written: Record | None = record.get("feedback")
+    if written is None:
+        return
+    seen: set[str] = set()
+    for name, token in feedback.tokens.items():
+        place = join(join(written.path, "tokens"), name)
+        if len(token) < LEAST_TOKEN:
+            words = f"is shorter than {LEAST_TOKEN} characters: it can be guessed"
+            reader.problem(written.at("tokens"), place, words, "make one: openssl rand -hex 32")
+        elif token in seen:
+            reader.problem(written.at("tokens"), place, "is the token of another client, too", "give each its own")
+        seen.add(token)
 
 
 # Keys that only some drivers act on; which, they say in their capabilities.

@@ -283,6 +283,27 @@ BUILTINS: dict[str, tuple[Key, ...]] = {
         Key("force", _reason, "why it is promoted without a passed gate; kept in the ledger (not promoted)"),
     ),
     "rollback": (_ENVIRONMENT,),
+    "labels": (
+        _ENVIRONMENT,
+        Key("file", _path, "table of labels that an earlier step wrote: .csv or .parquet", required=True),
+        Key("label", Text(templated=True), "column of labels", required=True),
+        Key("id", Text(templated=True), "column of request ids (request_id)"),
+        Key("key", Text(templated=True), "column with the environment's key, instead of ids"),
+        Key("at", Text(templated=True), "column with the time at which the truth was known"),
+        Key("row", Text(templated=True), "column with the row of the request, from 0"),
+    ),
+    "dataset": (
+        _ENVIRONMENT,
+        Key("output", _path, "Parquet file of captured and labelled requests to learn from", required=True),
+        Key("target", Text(templated=True), "what its column of labels is called (label)"),
+        Key("since", Text(templated=True), "only requests since: 30d, or 2013-09-01 (all)"),
+        Key("until", Text(templated=True), "only requests until: 1d, or 2013-12-01 (now)"),
+        Key("last", Integer(low=1, templated=True), "only the newest so many rows"),
+        Key("test", _path, "Parquet file for the newest rows, which are not in `output`"),
+        Key("test_share", Share(), "share of the rows that go there (20%)"),
+        Key("add_to", _path, "Parquet file of the project's own rows, which stand before them in `output`"),
+        Key("at_least", Integer(low=1, templated=True), "fewer rows fail the step (1)"),
+    ),
     "image": (
         Key("base", Text(templated=True), "image to build on"),
         Key("push", Text(templated=True), "registry to push to"),
@@ -507,6 +528,19 @@ BATCH = Section(
     ),
 )
 
+FEEDBACK = Section(
+    "feedback",
+    (
+        Key(
+            "tokens",
+            MapOf(Text(), "client", NAME, least=1),
+            "clients that may send labels, each with its token; take it from the environment: {crm: ${CRM_TOKEN}}",
+        ),
+        Key("token_file", Text(check=bad_local), "file with a name and a token on each line (mode 600)"),
+        Key("rate", Number(0.1, 100_000), "labels that one client may send to one replica in a second (200)"),
+    ),
+)
+
 ENVIRONMENT = Section(
     "environment",
     (
@@ -533,6 +567,9 @@ ENVIRONMENT = Section(
         Key("keep_stopped", Integer(0, 50), "further earlier versions whose containers stay, stopped (3)"),
         Key("strategy", STRATEGY, "how a new version takes over: rolling, blue-green or canary (blue-green)"),
         Key("capture", Share(), "share of the requests whose inputs and predictions are kept (0.01)"),
+        Key("redact", ListOf(Text(), single=True), "columns of requests that are never kept"),
+        Key("key", Text(), "column by which labels may name a request, beside its id"),
+        Key("feedback", FEEDBACK, "who may send labels (anybody, where it is reached from this machine only)"),
         Key("batch", BATCH, "requests of one form are predicted together (each alone)"),
         Key("health_timeout", Duration(low=0.1), "how long a replica may take to become healthy (60s)"),
     ),

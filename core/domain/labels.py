@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .frozen import Frozen
+from .monitoring import LabelCounts
 
 
 class KeptRequest(Frozen):
@@ -98,3 +99,30 @@ class Dispute(Frozen):
     said_by: str
     at: float
     """When the second one was received, in seconds since the epoch."""
+
+
+class LabelTable(Frozen):
+    """Where a table of labels has what. Exactly one of `id` and `key` is set."""
+
+    label: str
+    """The column of labels."""
+    id: str = ""
+    """The column of request ids."""
+    key: str = ""
+    """The column whose values are those of the environment's `key`."""
+    at: str = ""
+    """The column with the time at which the truth was known; empty for none."""
+    row: str = ""
+    """The column with the row of the request, from 0; empty for none."""
+
+
+class LabelStatus(Frozen):
+    """The labels of an environment."""
+
+    environment: str
+    counts: LabelCounts
+    clients: tuple[LabelClient, ...]
+    proved: bool
+    """Whether clients have to prove who they are."""
+    taken: bool
+    """Whether its replicas take labels: not from everybody where others can reach them."""

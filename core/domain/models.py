@@ -23,6 +23,7 @@ TAG_KEY = "podium.key"
 TAG_DIRTY = "podium.dirty"
 TAG_VERDICT = "podium.verdict"
 TAG_DIGEST = "podium.digest"
+TAG_DATASET = "podium.dataset"
 # What the version's container is started from: repository@digest where it was pushed, else the engine's id of the
 # image.
 TAG_IMAGE = "podium.image"

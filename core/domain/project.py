@@ -333,6 +333,26 @@ class Batch(Frozen):
     wait: float = 0.002
 
 
+# Characters of a token that clients send with labels.
+LEAST_TOKEN = 16
+
+
+class Feedback(Frozen):
+    """Who may send labels to an environment."""
+
+    tokens: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Name of each client -> its token."""
+    token_file: str = ""
+    """A file of mode 600 with a name and a token on each line, relative to the project."""
+    rate: float = 200.0
+    """Labels that one client may send to one replica in a second."""
+
+    @property
+    def proved(self) -> bool:
+        """Tells whether clients have to prove who they are."""
+        return bool(self.tokens or self.token_file)
+
+
 class Environment(Frozen):
     """An environment: a place where versions are served."""
 
@@ -361,6 +381,11 @@ class Environment(Frozen):
     batch: Batch | None = field(default=None, metadata={"section": Batch})
     """Which requests its replicas predict together; None for each alone."""
     capture: float = 0.01
+    redact: tuple[str, ...] = ()
+    """Columns of requests that are never kept."""
+    key: str = ""
+    """The column by which labels may name a request; empty for none."""
+    feedback: Feedback = field(default=Feedback(), metadata={"section": Feedback})
     health_timeout: float = 60.0
     """Seconds."""
     line: int = 0

@@ -15,7 +15,7 @@ from .store import LabelStore
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-ABOUT = ("request_id", "row", "at", "version", "status", "prediction", "label")
+ABOUT = ("number", "request_id", "row", "at", "version", "status", "prediction", "label")
 # Before the name of an input that is called like one of these.
 INPUT = "input:"
 
@@ -27,8 +27,8 @@ class RequestFrame:
     inputs: DataFrame
     """A column for each input; without columns where nothing was captured."""
     about: DataFrame
-    """The columns of ABOUT. `prediction` and `label` are numbers or text where all are, else objects; a label that is
-    not known is missing. `at` is in seconds since the epoch."""
+    """The columns of ABOUT; `number` is that of the request in the store, `at` is in seconds since the epoch.
+    `prediction` and `label` are numbers or text where all are, else objects; a label that is not known is missing."""
 
     def joined(self) -> DataFrame:
         """Returns one table of both. An input that is called like a column of ABOUT gets INPUT before its name."""
@@ -63,12 +63,14 @@ def of(requests: Iterable[KeptRequest], *, labelled: bool = False, captured: boo
             label = request.labels[row]
             if (labelled and label is None) or (captured and not request.columns):
                 continue
-            about.append((request.id, row, request.at, request.version, request.status, prediction, label))
+            about.append(
+                (request.number, request.id, row, request.at, request.version, request.status, prediction, label)
+            )
             inputs.append((request.columns, request.inputs[row] if request.columns else ()))
     frame = cast("Any", pd).DataFrame.from_records(about, columns=list(ABOUT))
     for name in ("prediction", "label"):
         frame[name] = _typed([row[ABOUT.index(name)] for row in about])
-    frame = frame.astype({"row": "int64", "at": "float64", "version": "Int64", "status": "int64"})
+    frame = frame.astype({"number": "int64", "row": "int64", "at": "float64", "version": "Int64", "status": "int64"})
     return RequestFrame(_inputs(inputs), frame)
 
 

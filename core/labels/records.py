@@ -100,7 +100,7 @@ def feedback_line(line: bytes) -> FeedbackLine | None:
     name, row = fields.get("request_id"), fields.get("row")
     if not isinstance(name, str):
         return None
-    which = row if isinstance(row, int) and not isinstance(row, bool) else None
+    which = row if row is None or (isinstance(row, int) and not isinstance(row, bool)) else -1
     label = NewLabel(fields.get("truth"), id=plain(name), row=which, at=time_of(fields.get("at")))
     return FeedbackLine(plain(client), received, label)
 

@@ -78,9 +78,12 @@ class LabelStore(Closing):
         until: float | None = None,
         limit: int | None = None,
         version: int | None = None,
+        *,
+        labelled: bool = False,
     ) -> list[KeptRequest]:
-        """Returns requests answered in (after, until], the newest `limit`, oldest first; of all versions, or of one."""
-        return list(self.each(after, until, limit, version))
+        """Returns requests answered in (after, until], the newest `limit`, oldest first; of all versions, or of one.
+        With `labelled` only those of which at least one row has a label."""
+        return list(self.each(after, until, limit, version, labelled=labelled))
 
     def labelled(
         self,
@@ -89,7 +92,7 @@ class LabelStore(Closing):
         limit: int | None = None,
         version: int | None = None,
     ) -> list[KeptRequest]:
-        """Returns the same, of requests of which at least one row has a label."""
+        """Returns the same of labelled requests."""
         return list(self.each(after, until, limit, version, labelled=True))
 
     def each(
@@ -130,6 +133,14 @@ class LabelStore(Closing):
             )
             if row is not None:
                 found[name] = self._request(row)
+        return found
+
+    def keys(self, numbers: Iterable[int]) -> dict[tuple[int, int], str]:
+        """Returns (number of the request, row) -> its key, of those that have one."""
+        found: dict[tuple[int, int], str] = {}
+        for number in dict.fromkeys(numbers):
+            for row, key in self._database.all("SELECT row, key FROM keys WHERE request = ?", (number,)):
+                found[number, row] = key
         return found
 
     def _request(self, row: Row) -> KeptRequest:

@@ -6,7 +6,17 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..domain.models import CHALLENGER, CHAMPION, TAG_COMMIT, TAG_DIGEST, TAG_DIRTY, TAG_KEY, TAG_RUN, TAG_STEP
+from ..domain.models import (
+    CHALLENGER,
+    CHAMPION,
+    TAG_COMMIT,
+    TAG_DATASET,
+    TAG_DIGEST,
+    TAG_DIRTY,
+    TAG_KEY,
+    TAG_RUN,
+    TAG_STEP,
+)
 from ..errors import RunFailed
 from . import Registry, TrackedRun, files, open_registry
 from .aliases import move_alias
@@ -102,6 +112,8 @@ def _lineage(context: StepContext, run: TrackedRun) -> dict[str, str]:
         TAG_RUN: run.tags.get(TAG_RUN) or str(context.run.id),
         TAG_STEP: run.tags.get(TAG_STEP, ""),
         TAG_KEY: run.tags.get(TAG_KEY, ""),
+        # What of requests it learned from, where a step `dataset` came before.
+        TAG_DATASET: str(context.upstream_result("dataset", "")),
         TAG_DIRTY: run.tags.get(TAG_DIRTY) or ("true" if context.run.dirty else ""),
     }
     return {key: value for key, value in tags.items() if value}

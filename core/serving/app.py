@@ -22,7 +22,9 @@ from .metrics import CONTENT_TYPE, Metrics
 from .options import Options
 from .predicting import Predictor
 from .recorder import Recorder
+from .redaction import Keys, Redaction
 from .scoring import Scorer, ScoringAnswer, problem
+from .senders import STRANGER, Senders
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -33,9 +35,15 @@ _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 WARM_UP = b"warm-up"
 _MAX_FEEDBACK_BODY = 1024 * 1024
 _FEEDBACK = (
-    'Expected {"request_id": "…", "truth": …}, with "at" (seconds since the epoch) where it is known, or a list of'
-    " these."
+    'Expected {"request_id": "…", "truth": …}, with "at" (seconds since the epoch) and "row" (from 0) where they are'
+    " known, or a list of these."
 )
+
+_NO_TOKENS = (
+    "This environment can be reached from other machines and knows no clients: its `feedback` in podium.yaml names them"
+    " with their tokens."
+)
+_OK, _UNAUTHORIZED = 200, 401
 
 LOADING = ScoringAnswer(
     503, b'{"error_code": "TEMPORARILY_UNAVAILABLE", "message": "The model is still being loaded."}'
@@ -51,8 +59,12 @@ def _is_feedback(entry: Any) -> bool:
     return (
         isinstance(fields.get("request_id"), str)
         and "truth" in fields
-        and not set(fields) - {"request_id", "truth", "at"}
+        and not set(fields) - {"request_id", "truth", "at", "row"}
     )
+
+
+def _taken(number: int, of: int) -> str:
+    return f"{number} of {of} records were taken; send the rest again later."
 
 
 def say(message: str) -> None:
@@ -68,6 +80,9 @@ class App:
         self.options = options
         self.scorer: Scorer | None = None
         self.recorder = recorder
+        self._redaction = Redaction(options.redact) if options.redact else None
+        self._keys = Keys(options.key, options.key_salt) if options.key else None
+        self._senders = Senders(options.feedback, options.feedback_rate)
         self.lineage = {name: getattr(options, name) for name in ("version", "environment", "digest", "commit")}
         self.lineage = {"model": options.model_name, **self.lineage}
         self.metrics = Metrics(self.lineage)
@@ -203,10 +218,12 @@ class App:
     ) -> None:
         """Keeps that there was this request, and all of it if it is in the sample."""
         at = round(time.time(), 3)
+        output = answer.body if self._redaction is None else self._redaction.answer(answer.body)
         if recorder.requests is not None:
-            recorder.requests.add(at, request_id, answer.status, answer.body)
+            keys = self._keys.of(body, content_type) if self._keys is not None and answer.status == _OK else b""
+            recorder.requests.add(at, request_id, answer.status, output, keys)
         if answer.kept and recorder.wanted():
-            self._capture(recorder, at, request_id, content_type, body, answer, seconds)
+            self._capture(recorder, at, request_id, content_type, body, answer.status, output, seconds)
 
     def _capture(
         self,
@@ -215,36 +232,63 @@ class App:
         request_id: bytes,
         content_type: str | None,
         body: bytes,
-        answer: ScoringAnswer,
+        status: int,
+        output: bytes,
         seconds: float,
     ) -> None:
+        more: dict[str, Any] = {}
         try:
             shown = body.decode()
         except UnicodeDecodeError:
             recorder.drop()  # it could not be sent again as it was
             return
+        if self._redaction is not None:
+            redacted = self._redaction.request(body, content_type)
+            if redacted is None:
+                recorder.drop()  # nobody can tell where in it is what must not be kept
+                return
+            shown = redacted.body
+            more = {"redacted": redacted.columns} if redacted.columns else {}
+            output = output if status == _OK else b""  # an error's words may repeat what was sent
         record = {
             "at": at,
             "request_id": request_id.decode("ascii"),
             "version": self.options.version,
-            "status": answer.status,
+            "status": status,
             "seconds": round(seconds, 6),
             "content_type": content_type,
             "input": shown,
-            "output": answer.body.decode("utf-8", "replace"),
+            "output": output.decode("utf-8", "replace"),
+            **more,
         }
-        recorder.capture(record, len(body) + len(answer.body) + 512)
+        recorder.capture(record, len(body) + len(output) + 512)
 
     async def feedback(self, scope: Scope, receive: Receive, send: Send) -> None:
         _, _, length = self._headers(scope["headers"])
+        client = self._sender(scope["headers"])
+        if isinstance(client, ScoringAnswer):
+            await reply(send, client, [(b"www-authenticate", b"Bearer")] if client.status == _UNAUTHORIZED else ())
+            return
         body = await self._body(receive, length, _MAX_FEEDBACK_BODY)
-        await reply(send, body if isinstance(body, ScoringAnswer) else self._feedback(body))
+        await reply(send, body if isinstance(body, ScoringAnswer) else self._feedback(body, client))
 
-    def _feedback(self, body: bytes) -> ScoringAnswer:
+    def _sender(self, headers: Iterable[tuple[bytes, bytes]]) -> str | ScoringAnswer:
+        """Returns the name of who sends feedback, empty for anybody; or the answer to who may not."""
         if self.recorder is None:
             return problem(
                 404, "FEATURE_DISABLED", "This replica keeps no feedback: it was started without --capture-dir."
             )
+        if self._senders.closed:
+            return problem(403, "PERMISSION_DENIED", _NO_TOKENS)
+        client = self._senders.name(next((value for name, value in headers if name == b"authorization"), b""))
+        if client is None:
+            self.recorder.refuse(STRANGER, 1)
+            return problem(_UNAUTHORIZED, "UNAUTHENTICATED", "Send a token for labels: Authorization: Bearer TOKEN.")
+        return client
+
+    def _feedback(self, body: bytes, client: str) -> ScoringAnswer:
+        recorder = self.recorder
+        assert recorder is not None
         try:
             given = json.loads(body)
         except (ValueError, RecursionError):
@@ -252,14 +296,15 @@ class App:
         entries = cast("list[Any]", given if isinstance(given, list) else [given])
         if not all(map(_is_feedback, entries)):
             return problem(400, "BAD_REQUEST", _FEEDBACK)
-        for number, entry in enumerate(entries):
-            record = {"received": round(time.time(), 3), "version": self.options.version, **entry}
-            if not self.recorder.feedback(record, len(body) // len(entries) + 128):
-                return problem(
-                    503,
-                    "TEMPORARILY_UNAVAILABLE",
-                    f"{number} of {len(entries)} records were taken; send the rest again.",
-                )
+        allowed = self._senders.take(client, len(entries))
+        more = {"client": client} if client else {}
+        for number, entry in enumerate(entries[:allowed]):
+            record = {"received": round(time.time(), 3), "version": self.options.version, **more, **entry}
+            if not recorder.feedback(record, len(body) // len(entries) + 128):
+                return problem(503, "TEMPORARILY_UNAVAILABLE", _taken(number, len(entries)))
+        if allowed < len(entries):
+            recorder.refuse(client, len(entries) - allowed)
+            return problem(429, "RESOURCE_EXHAUSTED", _taken(allowed, len(entries)))
         return ScoringAnswer(202, b'{"accepted": %d}' % len(entries))
 
     def close(self) -> None:

@@ -97,11 +97,23 @@ def _csv(text: str) -> RequestRows | None:
 
 
 def _cell(text: str) -> Any:
-    """Returns what a cell of a CSV means by itself: a number, nothing, or its text."""
-    for kind in (int, float):
-        with suppress(ValueError):
-            return kind(text)
+    """Returns what a cell of a CSV means by itself: a number, nothing, or its text. `007` is no number."""
+    with suppress(ValueError):
+        if str(whole := int(text)) == text:
+            return whole
+    with suppress(ValueError):
+        if not (text[:1] == "0" and text[1:2].isdigit()):
+            return float(text)
     return text or None
+
+
+def key_text(value: Any) -> str:
+    """Returns the value of a key column as text, whatever its type was; empty for none. A whole number has no point."""
+    if value is None or isinstance(value, list | dict):
+        return ""
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else "" if value != value else repr(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def predictions_of(answer: bytes | str) -> list[Any]:

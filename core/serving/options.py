@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
+from . import senders
 from .guard import MAX_BATCH, REFUSE_SECONDS
+from .senders import OPEN
 
 MEBIBYTE = 1024 * 1024
 # An image says this way what it holds; the command line has the last word.
@@ -43,6 +47,16 @@ class Options:
     """Most bytes of each kind of capture file."""
     keep_requests: bool = False
     """Whether id, time and prediction of every request are kept there (requests.py)."""
+    redact: tuple[str, ...] = ()
+    """Columns of requests that are never kept (redaction.py)."""
+    key: str = ""
+    """Column whose values are kept with each request, so that labels can name it; empty for none."""
+    key_salt: str = field(default="", repr=False)
+    """Salt of the digests that are kept instead of keys; empty for the keys themselves."""
+    feedback: str = OPEN
+    """Who may send feedback: `open`, `closed`, or clients with digests of their tokens (senders.py)."""
+    feedback_rate: float = 200.0
+    """Labels that one client may send in a second."""
     max_body: int = 64 * MEBIBYTE
     """Most bytes of a request."""
     timeout: float = 60.0
@@ -78,7 +92,8 @@ def parse(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = o
     """Parses the command line. argparse ends the process with 2 and a usage line if something is missing or wrong.
 
     What a replica reports may also be set in the environment: PODIUM_SERVING_VERSION for --version, and so on;
-    likewise --capture-dir, --capture-rate, --keep-requests (true), --guard, --batch-max and --batch-wait.
+    likewise --capture-dir, --capture-rate, --keep-requests (true), --redact, --key,
+    --feedback, --feedback-rate, --guard, --batch-max and --batch-wait.
     """
     parser = argparse.ArgumentParser(
         prog="python -m podium.core.serving.server", description="Serves one model version over HTTP (docs/serving.md)."
@@ -86,10 +101,12 @@ def parse(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = o
     _add_serving(parser.add_argument)
     _add_reported(parser.add_argument, environ)
     _add_captures(parser.add_argument, environ)
+    _add_labels(parser.add_argument, environ)
     _add_guard(parser.add_argument, environ)
     _add_batches(parser.add_argument, environ)
     _add_limits(parser.add_argument)
-    return Options(**vars(parser.parse_args(arguments)))
+    # A salt is no option: other users of the machine see a process's words, not its variables.
+    return Options(**vars(parser.parse_args(arguments)), key_salt=_set(environ, "--key-salt"))
 
 
 def _set(environ: Mapping[str, str], option: str) -> str:
@@ -131,6 +148,46 @@ def _add_captures(add: Callable[..., object], environ: Mapping[str, str]) -> Non
         help="keep id, time, status and prediction of every request there (default: no)",
     )
     add("--capture-bytes", type=int, default=64 * MEBIBYTE, help="most that one replica keeps (default: %(default)s)")
+
+
+def _add_labels(add: Callable[..., object], environ: Mapping[str, str]) -> None:
+    add(
+        "--redact",
+        type=_columns,
+        default=_set(environ, "--redact") or "[]",
+        help="columns of requests that are never kept, as a JSON list",
+    )
+    add("--key", default=_set(environ, "--key"), help="column by which labels may name a request")
+    add(
+        "--feedback",
+        type=_feedback,
+        default=_set(environ, "--feedback") or OPEN,
+        help="who may send feedback: open (default), closed, or NAME=SHA256 of a token, separated by commas",
+    )
+    add(
+        "--feedback-rate",
+        type=float,
+        default=_set(environ, "--feedback-rate") or 200.0,
+        help="labels that one client may send in a second (default: 200)",
+    )
+
+
+def _columns(text: str) -> tuple[str, ...]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in cast("list[object]", found)):
+        raise argparse.ArgumentTypeError(f"{text} is not a JSON list of names")
+    return tuple(cast("list[str]", found))
+
+
+def _feedback(text: str) -> str:
+    try:
+        senders.read(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
 
 
 def _add_guard(add: Callable[..., object], environ: Mapping[str, str]) -> None:

@@ -12,7 +12,8 @@ import os
 import random
 import sys
 import threading
-from collections import deque
+import time
+from collections import Counter, deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,8 @@ class Recorder:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         directory = _by_descriptor(directory)
         self.rate = rate
-        self.counts = {"captured": 0, "capture_dropped": 0, "feedback": 0}
+        self.counts = {"captured": 0, "capture_dropped": 0, "feedback": 0, "feedback_refused": 0}
+        self._refused: Counter[str] = Counter()
         self._files = {kind: Rotated(directory, f"{kind}-{name}", limit) for kind in ("capture", "feedback")}
         files = Rotated(directory, f"requests-{name}", limit, "tsv")
         self.requests = RequestLog(files, version, self.counts) if requests else None
@@ -78,6 +80,12 @@ class Recorder:
         self.counts["feedback"] += taken
         return taken
 
+    def refuse(self, client: str, number: int) -> None:
+        """Counts labels of a client that were not taken; their number is written beside its feedback."""
+        with self._lock:
+            self._refused[client] += number
+            self.counts["feedback_refused"] += number
+
     def _put(self, kind: str, record: Mapping[str, Any], size: int) -> bool:
         with self._lock:
             if len(self._queue) >= MAX_PENDING or (self._queue and self._bytes + size > MAX_PENDING_BYTES):
@@ -94,6 +102,7 @@ class Recorder:
         """Writes what is queued: requests first, so that who reads a capture finds its request."""
         with self._lock:
             batch, self._queue, self._bytes = self._queue, deque(), 0
+            refused, self._refused = self._refused, Counter()
         self._flush_requests()
         lines: dict[str, list[bytes]] = {}
         for kind, record, _ in batch:
@@ -102,6 +111,9 @@ class Recorder:
                 self.drop()
             else:
                 lines.setdefault(kind, []).append(line)
+        for client, number in refused.items():
+            record = {"received": round(time.time(), 3), "client": client, "refused": number}
+            lines.setdefault("feedback", []).append(json.dumps(record).encode() + b"\n")
         for kind, encoded in lines.items():
             try:
                 self._files[kind].write(encoded)

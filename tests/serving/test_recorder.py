@@ -38,7 +38,7 @@ def test_what_there_is_no_room_for_is_dropped_and_counted(tmp_path: Path, monkey
     for number in range(5):
         kept.capture({"n": number}, 10)
     assert not kept.feedback({"request_id": "a", "truth": 1}, 10)
-    assert kept.counts == {"captured": 3, "capture_dropped": 2, "feedback": 0}
+    assert kept.counts == {"captured": 3, "capture_dropped": 2, "feedback": 0, "feedback_refused": 0}
     kept.close()
     assert [json.loads(line)["n"] for line in (tmp_path / "capture-1.jsonl").read_text().splitlines()] == [0, 1, 2]
 
@@ -85,5 +85,5 @@ def test_a_record_that_would_fill_a_file_is_dropped_and_counted(tmp_path: Path) 
     kept.capture({"input": "x" * 2_000}, 2_000)
     kept.capture({"input": "y"}, 10)
     kept.close()
-    assert kept.counts == {"captured": 1, "capture_dropped": 1, "feedback": 0}
+    assert kept.counts == {"captured": 1, "capture_dropped": 1, "feedback": 0, "feedback_refused": 0}
     assert [json.loads(line)["input"] for line in (tmp_path / "capture-1.jsonl").read_text().splitlines()] == ["y"]

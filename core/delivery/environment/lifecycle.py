@@ -81,6 +81,8 @@ class Lifecycle:
         return row
 
     def _spec(self, row: Replica) -> drivers.ReplicaSpec:
+        from . import keeping  # late: whoever asks for a status starts nothing
+
         runtime = self._runtime
         known = runtime.version(row.version)
         return drivers.ReplicaSpec(
@@ -101,7 +103,7 @@ class Lifecycle:
             dirty=known.tags.get(TAG_DIRTY) == "true",
             mlflow_run=known.mlflow_run,
             run_id=known.run_id,
-            env={"PODIUM_SERVING_KEEP_REQUESTS": "true"},
+            env=keeping.variables(runtime.project, runtime.environment),
         )
 
     def healthy(self, replica: Replica, *, timeout: float = PING_TIMEOUT) -> bool:

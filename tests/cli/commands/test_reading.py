@@ -26,8 +26,9 @@ from podium.core.domain.delivery import (
     ReplicaState,
 )
 from podium.core.domain.hosts import CiAttention, CiJob, CiRow, CiRun, CiState, Workflow
+from podium.core.domain.labels import AddedLabels, Dispute, KeptRequest, LabelStatus
 from podium.core.domain.models import Lineage, Model, Version
-from podium.core.domain.monitoring import AlertEvent, AlertState, AlertStatus, Silence, SinkStatus
+from podium.core.domain.monitoring import AlertEvent, AlertState, AlertStatus, LabelCounts, Silence, SinkStatus
 from podium.core.domain.plans import Change, Plan, VersionChange
 from podium.core.domain.repair import Difference, DifferenceKind
 from podium.core.domain.replay import ReplayReport
@@ -85,6 +86,10 @@ SAMPLES: dict[str, dict[str, Any]] = {
         Plan("e", "deploy", "", "", "", changes=(Change("a", "b", "c"),), versions=VersionChange("m", 1, None))
     ),
     "replay": replay.shape(to_dict(ReplayReport("e", "m", 2, 1, Verdict.PASS, (), 0.0))),
+    "labels": shapes.label_status(LabelStatus("e", LabelCounts(0, 0, 0, 0, 0, 0, 0), (), False, True)),
+    "kept_request": shapes.kept_request(KeptRequest(1, "a", 0.0, 1, 200)),
+    "dispute": shapes.dispute(Dispute("a", 0, 1, "crm", 0, "other", 0.0)),
+    "added_labels": shapes.added_labels(AddedLabels()),
     "image": shapes.image(Image("m", 1, "unix:///x", "sha256:1", "sha256:1", 0.0)),
     "unneeded": shapes.unneeded(UnneededImage("unix:///x", "sha256:1", "m:v1", 1, 0, "")),
     "service": shapes.service(Service("u", "/u", (), ())),
@@ -349,7 +354,7 @@ def test_help_of_every_command_shows_an_example(call: Call) -> None:
     for name in COMMANDS:
         done = call(name, "--help")
         assert done.code == 0
-        assert "-C" in done.out or name in ("alerts", "ci", "config", "quarantine")
+        assert "-C" in done.out or name in ("alerts", "ci", "config", "labels", "quarantine")
         assert "Example:" in done.out or name in ("alerts", "ci", "config", "quarantine"), name
     for words in (
         ["config", "schema"],
@@ -357,6 +362,7 @@ def test_help_of_every_command_shows_an_example(call: Call) -> None:
         ["quarantine", "list"],
         ["quarantine", "lift"],
         ["quarantine", "add"],
+        *(["labels", each] for each in ("ls", "disputes", "import")),
         *(["ci", each] for each in ("ls", "show", "logs", "rerun", "cancel", "approve", "start", "run")),
     ):
         assert "Example:" in call(*words, "--help").out

@@ -1,0 +1,61 @@
+"""The clients that may send labels, from podium.yaml and a file; of each only the digest of its token goes on."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ..domain.project import LEAST_TOKEN, Environment, Feedback
+from ..errors import UsageError
+from ..identity.private import check_private
+from ..serving.senders import digest_of
+
+_MAX_BYTES = 64 * 1024
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
+
+
+def digests(feedback: Feedback, home: Path) -> dict[str, str]:
+    """Returns name -> digest of each client. Refused if others may read the file; UsageError if it cannot be read, or
+    if a line is not `NAME TOKEN`. No message has a token in it."""
+    tokens: Mapping[str, str] = feedback.tokens
+    if feedback.token_file:
+        tokens = {**dict(_read(feedback.token_file, home)), **tokens}
+    return {name: digest_of(token) for name, token in tokens.items()}
+
+
+def taken(environment: Environment) -> bool:
+    """Tells whether an environment's replicas take labels: from everybody only where this machine alone reaches
+    them."""
+    return environment.feedback.proved or is_loopback(environment.bind)
+
+
+def is_loopback(address: str) -> bool:
+    """Tells whether an address is reached from its own machine only."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
+def _read(path: str, home: Path) -> Iterator[tuple[str, str]]:
+    try:
+        descriptor = os.open(home / Path(path).expanduser(), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            check_private(os.fstat(file.fileno()), path)
+            text = file.read(_MAX_BYTES).decode("utf-8", "replace")
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror}", hint="write a name and a token on each line, mode 600"
+        ) from error
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            name, _, token = line.strip().partition(" ")
+            if not _NAME.fullmatch(name) or len(token.strip()) < LEAST_TOKEN:
+                raise UsageError(
+                    f"line {number} of {path} is not a name and a token of at least {LEAST_TOKEN} characters",
+                    hint="make one: openssl rand -hex 32",
+                )
+            yield name, token.strip()

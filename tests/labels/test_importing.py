@@ -1,0 +1,96 @@
+"""Labels from files."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+from podium.core.domain.labels import LabelTable, NewLabel
+from podium.core.errors import UsageError
+from podium.core.labels.importing import read
+
+Write = Callable[..., Path]
+BY_ID = LabelTable("truth", id="request_id")
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> Write:
+    def write(text: str) -> Path:
+        path = tmp_path / "truth.csv"
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Write:
+    def write(**columns: Any) -> Path:
+        parquet.write_table(pa.table(columns), tmp_path / "truth.parquet")
+        return tmp_path / "truth.parquet"
+
+    return write
+
+
+def test_ids_stay_text_and_labels_get_their_type(csv: Write) -> None:
+    file = csv("request_id,truth,other\n007,1,x\nä b,0,y\n1e3,,z\n")
+    assert list(read(file, BY_ID)) == [NewLabel(1, "007"), NewLabel(0, "ä b")]
+    words = csv("request_id,truth\na,NA\nb,late\n")
+    assert [each.value for each in read(words, BY_ID)] == ["NA", "late"]
+
+
+def test_types_of_parquet_are_those_of_json(table: Write) -> None:
+    when = datetime.datetime(2013, 9, 1, 12, tzinfo=datetime.UTC)
+    for given, value in (
+        ([Decimal("1.50")], 1.5),
+        ([Decimal("3.00")], 3),
+        ([when], "2013-09-01T12:00:00+00:00"),
+        ([True], True),
+        ([["a", "b"]], ["a", "b"]),
+        ([b"late"], "late"),
+    ):
+        assert [each.value for each in read(table(request_id=[7], truth=given), BY_ID)] == [value]
+    gaps = table(request_id=["a", "b", "c"], truth=[1.0, float("nan"), None])
+    assert list(read(gaps, BY_ID)) == [NewLabel(1.0, "a")]
+
+
+def test_keys_rows_and_times(csv: Write) -> None:
+    file = csv("flight,truth,landed,line\nUA 7,1,2013-09-01T12:00:00Z,0\nUA 8,0,,2\n")
+    first, second = read(file, LabelTable("truth", key="flight", at="landed", row="line"))
+    assert (first.key, first.id, first.row, first.at) == ("UA 7", None, 0, 1378036800.0)
+    assert (second.row, second.at) == (2, None)
+    (hidden, _) = read(file, LabelTable("truth", key="flight"), "salt")
+    assert hidden.key and "UA" not in hidden.key
+    numbers = csv("flight,truth,landed\nUA 7,1,1378036800.5\n")
+    assert [each.at for each in read(numbers, LabelTable("truth", key="flight", at="landed"))] == [1378036800.5]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "cannot be read"),
+        ("a,b\n1,2\n", "no column 'truth'"),
+        ("request_id,truth,truth\n1,2,3\n", "several columns 'truth'"),
+        ("request_id,truth\n1,2,3\n", "cannot be read"),
+    ],
+)
+def test_what_is_no_table_of_labels_is_said(csv: Write, text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        list(read(csv(text), BY_ID))
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "truth.parquet").write_bytes(b"PAR1 no")
+    for name, words in (
+        ("truth.parquet", "cannot be read"),
+        ("truth.xlsx", "no table"),
+        ("gone.csv", "cannot be read"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            list(read(tmp_path / name, BY_ID))
