@@ -1,13 +1,14 @@
 """A replica of ours beside `mlflow models serve`, each alone in turn, with a load generator in a process of its own.
 
-    python benchmarks/serving.py [--seconds 5] [--rounds 1] [--form matrix|table|both|batches] [--json FILE] [--quick]
+    python benchmarks/serving.py [--seconds 5] [--rounds 1] [--form both|matrix|table|batches|requests] [--json FILE]
 
 Served: a logistic regression over four columns. Asked for one row, in two forms: `matrix` (`inputs`, no signature:
 the model itself takes a tenth of a millisecond, so the server is what is measured) and `table` (`dataframe_split`
 with a signature: scikit-learn alone takes half a millisecond to look at a DataFrame, for every server alike). MLflow
 is measured on asyncio + h11, which is what installing it gives, and on uvloop + httptools, which it uses where they
 happen to be installed; ours on both as well, with metrics and with capture at its default rate of 1 %.
-Last, tables at 32 connections with batches beside the same without.
+Last, tables at 32 connections with batches beside the same without, and the matrix with a line kept of every request
+beside the same without.
 
 The generator is wrk where it is on PATH, else asyncio streams in Python, which is said, because it then takes much
 of one core itself. Memory is the resident memory of the whole process tree under load.
@@ -46,6 +47,8 @@ CONNECTIONS = (1, 8)
 RATE, RATE_ASYNCIO, P99, MEMORY = 2.5, 1.5, 0.1, 0.5
 # Tables at so many connections with `batch: {max: 64, wait: 2ms}`: requests/s, in multiples of those without.
 MANY, BATCH = 32, 3.0
+# Requests/s with a line of every request, in multiples of those without; measured in so many turns at least.
+KEPT, KEPT_ROUNDS = 0.98, 9
 START = 300.0  # seconds that a server gets to load its model
 
 
@@ -117,6 +120,10 @@ class Server:
             return [root, *root.children(recursive=True)]
         except psutil.NoSuchProcess:
             return []
+
+    def cpu(self) -> float:
+        """Returns the seconds of CPU that it has used."""
+        return sum(used.user + used.system for used in (process.cpu_times() for process in self.tree()))
 
     def memory(self) -> float:
         return sum(process.memory_info().rss for process in self.tree()) / 2**20
@@ -317,11 +324,38 @@ def batches(report: Report, rounds: int, seconds: float) -> None:
     report.count(f"table, {MANY} connections, errors", errors[0], 0)
 
 
+def requests(report: Report, rounds: int, seconds: float) -> None:
+    """Requests in a second of the replica's CPU, of the matrix, which takes the model the least, with and without a
+    line of every request. A busy replica answers as many in a second; what else the machine does is not in it."""
+    load = with_wrk if shutil.which("wrk") else with_python
+    errors = [0]
+    with tempfile.TemporaryDirectory() as scratch:
+        model = Path(scratch) / "model"
+        save(model, "matrix")
+
+        def rate(server: Server) -> float:
+            before = server.cpu()
+            found = load(server.url, BODIES["matrix"], 8, seconds)
+            errors[0] += found.errors
+            return found.rate * seconds / (server.cpu() - before)
+
+        # Both run all the time, so that they are as warm as each other: an idle one takes nothing.
+        plain = our_server(model, "uvloop", Path(scratch) / "plain.log")
+        kept = our_server(model, "uvloop", Path(scratch) / "kept.log", "--keep-requests")
+        with plain, kept:
+            for server in (plain, kept):
+                load(server.url, BODIES["matrix"], 8, 1.0)
+            found = in_turns({"without": lambda: rate(plain), "with": lambda: rate(kept)}, max(rounds, KEPT_ROUNDS))
+    line = "matrix, 8 connections, with every request kept"
+    report.compare(line, found["with"], "without", found["without"], least=KEPT, show=per_second("requests"))
+    report.count("matrix, 8 connections, errors", errors[0], 0)
+
+
 def main() -> int:
     options_of = parser(__doc__)
     options_of.add_argument("--seconds", type=float, default=5.0)
     options_of.add_argument("--rounds", type=int, default=1)
-    options_of.add_argument("--form", choices=(*BODIES, "both", "batches"), default="both")
+    options_of.add_argument("--form", choices=(*BODIES, "both", "batches", "requests"), default="both")
     options_of.add_argument("--json", type=Path)
     options_of.add_argument("--generate", nargs=4, help=argparse.SUPPRESS)
     options = options_of.parse_args()
@@ -340,7 +374,9 @@ def main() -> int:
         results = run(form, options.rounds, seconds, quick=options.quick)
         compare(report, form, results)
         kept[form] = {name: {str(n): asdict(m) for n, m in found.items()} for name, found in results.items()}
-    if options.form != "matrix":
+    if options.form in ("matrix", "both", "requests"):
+        requests(report, options.rounds, seconds)
+    if options.form in ("table", "both", "batches"):
         batches(report, options.rounds, seconds)
     if options.json:
         options.json.write_text(json.dumps(kept, indent=1))
