@@ -38,6 +38,10 @@ class Captured:
     """The request's body."""
     output: str
     """The answer's body."""
+    request_id: str = ""
+    """Empty for a capture of an earlier version of Podium."""
+    redacted: tuple[str, ...] = ()
+    """Columns that it had, and that were not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,4 +127,10 @@ def _read(line: bytes) -> Captured | None:
         content_type if isinstance(content_type, str) else None,
         body.encode("utf-8", "surrogatepass"),
         str(fields.get("output", "")),
+        str(fields.get("request_id", "")),
+        _names(fields.get("redacted")),
     )
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return tuple(map(str, cast("list[Any]", value))) if isinstance(value, list) else ()

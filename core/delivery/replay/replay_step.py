@@ -137,6 +137,7 @@ def carry_out(
             measured = _measure(runtime, champion, version, found, limits, who)
         except RunFailed as error:
             problem = error.message
+    problem = problem or _lacking(found, measured)
     checks = (CheckResult("replay", Verdict.ERROR, problem),) if problem else judge(measured, limits)
     return _report(runtime, version, champion, found, checks, measured, began, run_id)
 
@@ -152,6 +153,17 @@ def _impossible(runtime: EnvironmentRuntime, champion: int | None, found: Captur
     return (
         f"no request to {runtime.name} was captured{recent} (environments.{runtime.name}.capture is"
         f" {runtime.environment.capture:g})"
+    )
+
+
+def _lacking(found: Captures, measured: Figures) -> str:
+    """Returns why nothing could be compared, if that is what is never kept."""
+    columns = sorted({name for each in found.chosen for name in each.redacted})
+    if measured.rows or not columns:
+        return ""
+    return (
+        f"no captured request was answered by both: they lack {', '.join(columns)}, which `redact` never keeps, so"
+        " versions that need it cannot be replayed"
     )
 
 

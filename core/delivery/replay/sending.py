@@ -227,7 +227,7 @@ class Sender:
         )
         told = "" if candidate.good else candidate.problem or words(candidate.status, candidate.body, capture.body)
         steady = True
-        if champion.good and capture.status == _OK and capture.version == version:
+        if champion.good and capture.status == _OK and capture.version == version and not capture.redacted:
             then = compare(capture.output.encode("utf-8", "surrogatepass"), champion.body, tolerance=self._tolerance)
             steady = then.differing == 0
         return AnswerPair(
