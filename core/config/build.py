@@ -184,7 +184,9 @@ def _matrix(record: Record) -> Matrix:
 
 def _gate(name: str, record: Record) -> Gate:
     checks: tuple[Record, ...] = record.get("checks", ())
-    return _made(Gate, record, name=name, checks=tuple(map(_check, checks)))
+    columns: tuple[str, ...] = record.get("target", ("",))
+    target, several = columns[0], columns if len(columns) > 1 else ()
+    return _made(Gate, record, name=name, target=target, targets=several, checks=tuple(map(_check, checks)))
 
 
 def _check(record: Record) -> Check:

@@ -67,6 +67,16 @@ def bad_reason(text: str) -> str:
     return ""
 
 
+def bad_metric(text: str) -> str:
+    """Checks a metric's name. One with a colon is a function of the project: a path, and the function's name."""
+    path, colon, function = text.rpartition(":")
+    if not colon:
+        return ""
+    if not path.endswith(".py") or not function.isidentifier():
+        return "is neither a metric's name nor a function such as `metrics.py:profit`"
+    return bad_path(path)
+
+
 def bad_schedule(text: str) -> str:
     from datetime import UTC, datetime
 

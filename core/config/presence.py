@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..domain.project import Pipeline, Project, StepSpec
+from ..domain.metrics import is_function
+from ..domain.project import Gate, Pipeline, Project, StepSpec
 from ..errors import Problem
 from .kinds import has_placeholder
 from .table import BUILTINS
@@ -38,9 +39,19 @@ def _missing(project: Project, pipeline: Pipeline, step: StepSpec) -> Iterator[P
     if build and not has_placeholder(build) and not (project.root / build).is_dir():
         yield Problem(_FILE, step.line, 1, f"{at}.build", f"there is no directory `{build}`", "put a Dockerfile there")
     gate = project.gates.get(str(step.options.get("gate", ""))) if step.uses == "gate" else None
-    if gate is not None and not (project.root / gate.data).exists():
-        words = f"`{gate.data}`, the data of gate `{gate.name}`, does not exist, and no step before writes it"
-        yield Problem(_FILE, step.line, 1, f"{at}.gate", words)
+    for path, what in _of_gate(gate) if gate is not None else ():
+        if not (project.root / path).exists():
+            words = f"`{path}`, {what} of gate `{step.options['gate']}`, does not exist, and no step before writes it"
+            yield Problem(_FILE, step.line, 1, f"{at}.gate", words)
+
+
+def _of_gate(gate: Gate) -> Iterator[tuple[str, str]]:
+    """Yields the files that a gate reads, each with what it is."""
+    yield gate.data, "the data"
+    if gate.series is not None and gate.series.history:
+        yield gate.series.history, "the history"
+    for path in dict.fromkeys(check.metric.rpartition(":")[0] for check in gate.checks if is_function(check.metric)):
+        yield path, "a metric"
 
 
 def _after_a_command(pipeline: Pipeline, step: StepSpec) -> bool:

@@ -10,6 +10,7 @@ from .. import plugins
 from ..domain.graphs import find_cycle, reaches
 from ..domain.project import LEAST_TOKEN, MAX_CELLS, Feedback, Pipeline, Project, StepSpec
 from ..errors import UsageError
+from . import gates
 from .alert_references import check_alert
 from .build import BUILTINS
 from .checks import problems as gate_checks
@@ -17,7 +18,6 @@ from .kinds import has_placeholder
 from .reader import Reader, Record
 from .sections import join
 from .source import YamlNode
-from .table import HIGHEST, LOWEST, METRIC_GOALS, NUMBER_METRICS, PROBABILITY_METRICS
 
 
 def check(record: Record, project: Project, reader: Reader) -> None:
@@ -87,73 +87,15 @@ def _store(record: Record, project: Project, reader: Reader) -> None:
 
 
 def _gate(record: Record, project: Project, reader: Reader) -> None:
+    gates.check(record, reader)
     checks: Sequence[Record] = record.get("checks", ())
     for each in checks:
         gate_checks.check(each, project, reader)
-        if each.has("metric"):
-            _metric_check(each, reader)
-            _kind_of_metric(each, record, reader)
         if each.has("replay"):
             _known(each, "replay", project.environments, "environment", reader)
             least, most = each.get("at_least"), each.get("limit")
             if least is not None and most is not None and least > most:
                 reader.problem(each.at("at_least"), join(each.path, "at_least"), "is above `limit`: nothing can pass")
-
-
-def _metric_check(record: Record, reader: Reader) -> None:
-    metric: str | None = record.get("metric")
-    if not any(record.has(key) for key in ("at_least", "at_most", "compare")):
-        reader.problem(record.node, record.path, "checks nothing", "add at_least, at_most or compare")
-    for key in ("margin", "confidence"):
-        if record.has(key) and not record.has("compare"):
-            reader.problem(
-                record.at(key), join(record.path, key), "only means something beside `compare`", "add compare: champion"
-            )
-    if metric is not None:
-        _known_metric(record, metric, reader)
-    low, high = record.get("at_least"), record.get("at_most")
-    if low is not None and high is not None and low > high:
-        reader.problem(record.at("at_least"), join(record.path, "at_least"), "is above `at_most`: nothing can pass")
-        return
-    most, least = HIGHEST.get(metric or ""), LOWEST.get(metric or "")
-    if low is not None and most is not None and low > most:
-        words = f"`{metric}` is never above {most:g}: nothing can pass"
-        reader.problem(record.at("at_least"), join(record.path, "at_least"), words)
-    if high is not None and least is not None and high < least:
-        words = f"`{metric}` is never below {least:g}: nothing can pass"
-        reader.problem(record.at("at_most"), join(record.path, "at_most"), words)
-
-
-def _known_metric(record: Record, metric: str, reader: Reader) -> None:
-    """Notes a metric that no gate can compute, and a goal that is not the metric's."""
-    path, goal = join(record.path, "metric"), METRIC_GOALS.get(metric)
-    if goal is not None:
-        if record.get("goal", goal) != goal:
-            words = f"`{metric}` has the goal {goal}"
-            reader.problem(record.at("goal"), join(record.path, "goal"), words, "leave the key out")
-        return
-    known = (*METRIC_GOALS, *plugins.added("metrics"))
-    if metric not in known:
-        hint = reader.suggest(metric, known) or f"a gate knows {', '.join(known)}"
-        reader.problem(record.at("metric"), path, f"no gate can compute `{metric}`", hint)
-    elif record.has("compare") and not record.has("goal"):
-        words = f"it is not known whether more `{metric}` is better"
-        reader.problem(record.at("metric"), path, words, "add goal: maximize or goal: minimize")
-
-
-def _kind_of_metric(record: Record, gate: Record, reader: Reader) -> None:
-    """Notes a metric that cannot be measured beside the others, or on the answers that the gate expects."""
-    metric: str | None = record.get("metric")
-    if metric not in METRIC_GOALS:
-        return
-    checks: Sequence[Record] = gate.get("checks", ())
-    first = next((each.get("metric") for each in checks if each.get("metric") in METRIC_GOALS), metric)
-    path = join(record.path, "metric")
-    if (metric in NUMBER_METRICS) != (first in NUMBER_METRICS):
-        words = f"`{metric}` cannot be measured beside `{first}`: one is of numbers, the other of two classes"
-        reader.problem(record.at("metric"), path, words, "make two gates of it")
-    elif metric in PROBABILITY_METRICS and gate.get("answers") == "label":
-        reader.problem(record.at("metric"), path, f"`{metric}` needs probabilities, and `answers` says label")
 
 
 def _environments(record: Record, project: Project, reader: Reader) -> None:

@@ -8,6 +8,7 @@ config.example.yaml.
 from __future__ import annotations
 
 from .. import plugins
+from ..domain.metrics import AVERAGES, FACTS, TASKS
 from ..domain.monitoring import SEVERITIES
 from ..domain.watching import CANARY_SIGNALS, SIGNALS
 from .checks.keys import DATA_STEP, MORE_CHECKS
@@ -31,6 +32,7 @@ from .patterns import (
     bad_argument,
     bad_branch,
     bad_local,
+    bad_metric,
     bad_path,
     bad_pattern,
     bad_reason,
@@ -45,21 +47,11 @@ GOALS = ("maximize", "minimize")
 ANSWERS = ("label", "probability")
 PERCENTILES = ("p50", "p95", "p99")
 # Metrics whose direction is known; core/quality computes them.
-METRIC_GOALS = {
-    **dict.fromkeys(("roc_auc", "accuracy", "precision", "recall", "f1", "r2"), "maximize"),
-    **dict.fromkeys(("log_loss", "brier", "rmse", "mae"), "minimize"),
-}
-
-# Metrics of a target that is a number (the others are of two classes), those that need more than labels, and the bounds
-# of their values.
-NUMBER_METRICS = ("rmse", "mae", "r2")
-PROBABILITY_METRICS = ("roc_auc", "log_loss", "brier")
-HIGHEST: dict[str, float] = dict.fromkeys(("roc_auc", "accuracy", "precision", "recall", "f1", "brier", "r2"), 1.0)
-LOWEST: dict[str, float] = dict.fromkeys((*HIGHEST, "log_loss", "rmse", "mae"), 0.0)
-del LOWEST["r2"]
+METRIC_GOALS = {name: facts.goal for name, facts in FACTS.items() if facts.goal}
 
 _name = Text(pattern=NAME, what="a name")
 _names = ListOf(_name, single=True)
+_columns = ListOf(Text(), single=True, least=1)
 _reference = Text(pattern=rf"{NAME}|.*\$\{{\{{.*", what="a name", templated=True)
 _path = Text(check=bad_path, templated=True)
 _paths = ListOf(_path, single=True)
@@ -363,12 +355,23 @@ CHECK = Chosen(
             Section(
                 "check",
                 (
-                    Key("metric", Text(), "metric of the version on the gate's data", required=True),
+                    Key(
+                        "metric",
+                        Text(check=bad_metric),
+                        "metric of the version on the gate's data, or a function of your own: metrics.py:profit",
+                        required=True,
+                    ),
+                    Key("average", Choice(AVERAGES), "over the classes, of more than two (of roc_auc: macro)"),
+                    Key("class", Value(), "one class that is measured against the rest (of two: the positive one)"),
+                    Key("k", Integer(1, 100_000), "first rows of a query that count, of ndcg and map (all)"),
+                    Key("quantile", Number(0.0001, 0.9999), "quantile that is forecast, of pinball"),
+                    Key("horizon", Integer(low=1), "measures only rows that look so far ahead (all)"),
+                    Key("prediction", _columns, "column of the answer that is meant (that of the gate)"),
                     Key("at_least", Number(), "lowest value that passes"),
                     Key("at_most", Number(), "highest value that passes"),
                     Key("compare", Choice(("champion",)), "compare with the champion on the same rows"),
                     Key("margin", Number(low=0.0), "how much worse than the champion it may be, absolute (0)"),
-                    Key("confidence", Number(0.5, 0.9999), "of the interval of the difference (0.95)"),
+                    Key("confidence", Number(0.5, 0.9999), "of the interval (0.95)"),
                     _GOAL,
                     Key(
                         "slices",
@@ -437,6 +440,17 @@ CHECK = Chosen(
     ),
 )
 
+SERIES = Section(
+    "series",
+    (
+        Key("by", Text(), "column that says which series a row is of (one series)"),
+        Key("time", Text(), "column with the time that is forecast; neighbouring times are drawn together"),
+        Key("horizon", Text(), "column that says how far ahead a row looks, in steps"),
+        Key("history", Text(check=bad_path), "table of the series before these rows, for mase: .parquet or .csv"),
+        Key("season", Integer(1, 100_000), "steps after which a season repeats, for mase (1)"),
+    ),
+)
+
 GATE = Section(
     "gate",
     (
@@ -446,8 +460,15 @@ GATE = Section(
             "table of rows to evaluate on: a file, a directory of .parquet files, or dataset:NAME",
             required=True,
         ),
-        Key("target", Text(), "column that holds the truth", required=True),
+        Key("target", _columns, "column that holds the truth; several of 0 and 1 for several labels", required=True),
+        Key("task", Choice(TASKS), "kind of the model, where target and metrics do not tell"),
+        Key(
+            "classes", ListOf(Value(), least=2), "the target's classes in order, of two the positive one last (sorted)"
+        ),
+        Key("prediction", _columns, "columns of the answer that are meant, in the order of the classes (all)"),
         Key("answers", Choice(ANSWERS), "what the model answers, where that cannot be told from its answers"),
+        Key("group", Text(), "column of rows that belong together, such as the query of a ranking (none)"),
+        Key("series", SERIES, "what the rows of a forecast are"),
         Key("checks", ListOf(CHECK, least=1), "all of them have to pass", required=True),
     ),
 )

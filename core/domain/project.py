@@ -251,8 +251,8 @@ class Pipeline(Frozen):
 class Check(Frozen):
     """One check of a gate.
 
-    A metric check has `metric` and either bounds (`at_least`, `at_most`) or `compare: champion` with a margin and a
-    confidence.
+    A metric check has `metric` (a known one, or a function such as `metrics.py:profit`) and either bounds (`at_least`,
+    `at_most`) or `compare: champion` with a margin and a confidence.
     """
 
     kind: str
@@ -268,6 +268,18 @@ class Check(Frozen):
     confidence: float = 0.95
     goal: str = ""
     """maximize or minimize: taken from the metric if it is a known one, required otherwise."""
+    average: str = ""
+    """Over classes: macro, micro or weighted."""
+    of_class: str | int | float | None = field(default=None, metadata={"key": "class"})
+    """The class that is measured against the rest."""
+    k: int | None = None
+    """How many rows of a query count."""
+    quantile: float | None = None
+    """The quantile that is forecast, of `pinball`."""
+    horizon: int | None = None
+    """How far ahead the rows look that are measured."""
+    prediction: tuple[str, ...] = ()
+    """The answer's columns that are measured; empty for those of the gate."""
     slices: tuple[str, ...] = ()
     """Columns; the check is repeated for each of their values."""
     min_rows: int = 1
@@ -289,13 +301,38 @@ class Check(Frozen):
     line: int = 0
 
 
+class Series(Frozen):
+    """What the rows of a forecast's gate are: the columns that hold the series, the time and how far ahead a row looks;
+    the table of the series before these rows; and the number of times after which a season repeats."""
+
+    by: str = ""
+    time: str = ""
+    horizon: str = ""
+    history: str = ""
+    season: int = 1
+
+
 class Gate(Frozen):
+    """What a candidate has to pass, and what its data and the models' answers mean."""
+
     name: str
     data: str
     target: str
+    """The column that holds the truth; of several the first."""
     checks: tuple[Check, ...]
     answers: str = ""
-    """What the model answers for two classes: `label` or `probability`; empty where its answers tell."""
+    """What the model answers for classes: `label` or `probability`; empty where its answers tell."""
+    targets: tuple[str, ...] = ()
+    """All columns of the truth of several labels; empty for one column."""
+    task: str = ""
+    """One of `metrics.TASKS`; empty where data and metrics tell."""
+    classes: tuple[str | int | float, ...] = ()
+    """The target's classes in order, of two the positive one last; empty for their natural order."""
+    prediction: tuple[str, ...] = ()
+    """The columns of the answer that are meant, in the order of the classes; empty where its columns tell."""
+    group: str = ""
+    """The column of what belongs together, such as the query of a ranking; empty if rows are independent."""
+    series: Series | None = field(default=None, metadata={"section": Series})
     line: int = 0
 
 

@@ -49,6 +49,10 @@ class CheckResult(Frozen):
     """How many rows the check read."""
     slice: str = ""
     """The slice of the data that was checked; empty for all rows."""
+    value_low: float | None = None
+    """The lower bound of the interval of `value` itself, where it was judged by a limit."""
+    value_high: float | None = None
+    """The upper bound of the same interval."""
 
 
 class GateReport(Frozen):

@@ -130,9 +130,16 @@ def _numbers(check: CheckResult) -> tuple[str, str, str, str]:
 
 def _difference(check: CheckResult) -> str:
     if check.low is None or check.high is None:
-        return f"limit {number(check.limit)}" if check.limit is not None else ""
+        limit = f"limit {number(check.limit)}" if check.limit is not None else ""
+        if check.value_low is None or check.value_high is None:
+            return limit
+        return f"{limit}, value {_value(check.value_low)} … {_value(check.value_high)}".removeprefix(", ")
     middle = f"{(check.value - check.baseline):+.4g} " if None not in (check.value, check.baseline) else ""  # type: ignore[operator]
     return f"{middle}[{_bound(check.low)}, {_bound(check.high)}]"
+
+
+def _value(value: float) -> str:
+    return number(value) if _finite(value) else _bound(value)
 
 
 def _bound(value: float) -> str:

@@ -1,33 +1,30 @@
-"""Paired, stratified bootstrap of the difference between candidate and champion.
+"""Paired bootstrap of the difference between candidate and champion, and of one model's value.
 
-Both models are measured on the same resampled rows, so that rows that are hard for both cancel out. Classes keep
-their share in every resample, so the interval holds for data with this class balance. A percentile interval is
-reported.
-
-Above MAX_RESAMPLED_ROWS rows each resample draws only so many of them, and the deviations from the point estimate
-are scaled by sqrt(drawn / rows): the m-out-of-n bootstrap, which is consistent for all metrics here and bounds the
-cost of a gate.
+Both models are measured on the same resampled rows (`resampling.py`), so that rows that are hard for both cancel out.
+The interval is the expanded percentile interval (Hesterberg 2015, "What Teachers Should Know About the Bootstrap"):
+with few units a plain percentile interval is too narrow, by the factor sqrt((n - 1) / n) and by the quantile of the
+normal distribution in place of Student's. From some hundred units on there is no difference.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..domain.frozen import Frozen
-from .metrics import Metric, ModelAnswers, area_of_counts, check, measure
+from .metrics import Metric, ModelAnswers, Statistic, Unmeasurable, check, measure
+from .resampling import Draw, draws, least_units, units_of
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.random import Generator
     from numpy.typing import NDArray
 
 RESAMPLES = 2000
-MAX_RESAMPLED_ROWS = 25_000
 SEED = 20130101
-# Distinct scores told apart while resampling; the point estimate tells apart all of them.
-_MAX_GROUPS = 4096
+# Seconds after which a metric whose resamples are costly gets no more of them, and how few are no interval.
+MAX_SECONDS = 120.0
+_LEAST_RESAMPLES = 40
 # The quantile of the normal distribution behind "would be seen four times out of five".
 _POWER_Z = 0.8416
 
@@ -48,46 +45,88 @@ class MetricDifference(Frozen):
     """Smallest true difference that this number of rows would detect in four cases out of five."""
     rows: int
     least: int = 1
-    """Number of rows of the smallest class."""
+    """Number of units (rows, groups or blocks) of the smallest class."""
+    slack: float = 0.0
+    """How much of the upper bound is for a bias of the metric."""
 
     def p_below(self, bound: float) -> float:
         """Returns the p-value of the hypothesis that the true difference is at least `bound`: small means
         significantly below."""
+        value = self.value + self.slack
         if self.error == 0:
-            return by_chance(self.least) if self.value < bound else 1.0
-        return 0.5 * math.erfc((bound - self.value) / self.error / math.sqrt(2))
+            return by_chance(self.least) if value < bound else 1.0
+        return 0.5 * math.erfc((bound - value) / self.error / math.sqrt(2))
 
 
-def differences(
-    metrics: Sequence[Metric],
+class MetricInterval(Frozen):
+    """The interval of one model's value."""
+
+    low: float
+    high: float
+    error: float
+    """Standard error of the value."""
+
+
+def difference(
+    metric: Metric,
     candidate: ModelAnswers,
     champion: ModelAnswers,
     *,
     confidence: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = SEED,
-) -> Mapping[str, MetricDifference]:
-    """Returns one MetricDifference per metric, all from the same resamples. Raises Unmeasurable if one of them cannot
-    be computed for either model."""
+) -> MetricDifference:
+    """Returns the difference with its interval. Raises Unmeasurable if the metric cannot be computed for either model,
+    or its resamples took too long."""
+    point = metric.merit(measure(metric, candidate)) - metric.merit(measure(metric, champion))
+    mine, theirs = _Centred(metric, candidate), _Centred(metric, champion)
+
+    def value(draw: Draw) -> float:
+        return metric.merit(mine.moved(draw)) - metric.merit(theirs.moved(draw))
+
+    drawn = _drawn(metric, candidate, value, resamples, seed)
+    rows, least = candidate.rows, least_units(candidate)
+    if drawn.size == 0:
+        return MetricDifference(point, -math.inf, math.inf, math.inf, math.inf, rows, least)
+    down, up = metric.bias(champion), metric.bias(candidate)
+    low, high = expanded(_unbiased(metric, drawn, point), confidence, units_of(candidate))
+    error = float(drawn.std())
+    least_seen = (_z(1.0 - (1.0 - confidence) / 2) + _POWER_Z) * error + up
+    return MetricDifference(point, low - down, high + up, error, least_seen, rows, least, up)
+
+
+def interval(
+    metric: Metric, answers: ModelAnswers, *, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = SEED
+) -> MetricInterval:
+    """Returns the interval of one model's metric on these rows. Raises Unmeasurable as `difference` does."""
+    check(metric, answers)
+    drawn = _drawn(metric, answers, _Centred(metric, answers).moved, resamples, seed)
+    if drawn.size == 0:
+        return MetricInterval(-math.inf, math.inf, math.inf)
+    drawn = _unbiased(metric, drawn, measure(metric, answers))
+    low, high = expanded(drawn, confidence, units_of(answers))
+    return MetricInterval(low - metric.bias(answers), high, float(drawn.std()))
+
+
+def _unbiased(metric: Metric, drawn: NDArray[Any], point: float) -> NDArray[Any]:
+    """Returns resampled values without the bias that resampling adds to a metric that is biased itself. Its own bias is
+    not known, only how large it may be (`Metric.bias`), which the bounds allow for."""
+    return drawn if metric.floor is None else drawn - drawn.mean() + point
+
+
+def expanded(drawn: NDArray[Any], confidence: float, units: int) -> tuple[float, float]:
+    """Returns the bounds of the expanded percentile interval of resampled values; infinite for a single unit."""
     import numpy as np
+    from scipy import stats
 
-    points = [metric.sign * (measure(metric, candidate) - measure(metric, champion)) for metric in metrics]
-    for metric in metrics:
-        check(metric, champion)
-    spread = np.asarray(_resampled(metrics, candidate, champion, resamples, seed))
-    found: dict[str, MetricDifference] = {}
-    for metric, point, drawn in zip(metrics, points, spread.T, strict=True):
-        found[metric.name] = _summary(point, drawn[np.isfinite(drawn)], candidate, confidence)
-    return found
-
-
-def spread_of(metric: Metric, answers: ModelAnswers, *, resamples: int = RESAMPLES, seed: int = SEED) -> float:
-    """Returns the standard error of one model's metric on these rows."""
-    import numpy as np
-
-    drawn = np.asarray([values[0] for values in _one(metric, answers, resamples, seed)])
-    drawn = drawn[np.isfinite(drawn)]
-    return float(drawn.std()) if drawn.size else math.inf
+    if units < 2:
+        return -math.inf, math.inf
+    tail = (1.0 - confidence) / 2
+    student: Any = stats.t
+    wider = math.sqrt(units / (units - 1)) * float(student.ppf(tail, units - 1))
+    tail = 0.5 * math.erfc(-wider / math.sqrt(2))
+    low, high = np.quantile(drawn, [tail, 1.0 - tail])
+    return float(low), float(high)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -102,30 +141,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def smallest_class(answers: ModelAnswers) -> int:
-    """Returns the number of rows of the rarest class that occurs; all rows if the target is not a class."""
-    if not answers.binary:
-        return answers.rows
-    positive = int((answers.truth == 1).sum())
-    return min(count for count in (positive, answers.rows - positive, answers.rows) if count)
-
-
-def by_chance(rows: int) -> float:
-    """Returns the p-value that `rows` rows have the same outcome by chance (a sign test). Resampling rows that are
+def by_chance(units: int) -> float:
+    """Returns the p-value that `units` units have the same outcome by chance (a sign test). Resampling rows that are
     all equal has no spread, which is not certainty."""
-    return 0.5**rows
-
-
-def _summary(point: float, drawn: NDArray[Any], answers: ModelAnswers, confidence: float) -> MetricDifference:
-    import numpy as np
-
-    rows, least = answers.rows, smallest_class(answers)
-    if drawn.size == 0:
-        return MetricDifference(point, -math.inf, math.inf, math.inf, math.inf, rows, least)
-    tail = (1.0 - confidence) / 2
-    low, high = (float(bound) for bound in np.quantile(drawn, [tail, 1.0 - tail]))
-    error = float(drawn.std())
-    return MetricDifference(point, low, high, error, (_z(1.0 - tail) + _POWER_Z) * error, rows, least)
+    return 0.5**units
 
 
 def _z(share: float) -> float:
@@ -134,83 +153,37 @@ def _z(share: float) -> float:
     return NormalDist().inv_cdf(share)
 
 
-def _resampled(
-    metrics: Sequence[Metric], one: ModelAnswers, other: ModelAnswers, resamples: int, seed: int
-) -> list[list[float]]:
-    pairs = [(_Resampler(metric, one), _Resampler(metric, other), metric.sign) for metric in metrics]
-    values: list[list[float]] = []
-    for rows, shrink in _draws(one, resamples, seed):
-        values.append([first.shrunk(rows, shrink, second, sign) for first, second, sign in pairs])
-    return values
-
-
-def _one(metric: Metric, answers: ModelAnswers, resamples: int, seed: int) -> Iterator[list[float]]:
-    resampler = _Resampler(metric, answers)
-    for rows, shrink in _draws(answers, resamples, seed):
-        yield [resampler.point + shrink * (resampler.value(rows) - resampler.whole)]
-
-
-def _draws(answers: ModelAnswers, resamples: int, seed: int) -> Iterator[tuple[NDArray[np.intp], float]]:
-    """Returns row numbers drawn with replacement, class by class, and the factor that scales their deviation."""
+def _drawn(
+    metric: Metric, answers: ModelAnswers, value: Callable[[Draw], float], resamples: int, seed: int
+) -> NDArray[Any]:
+    """Returns the finite ones of the values on resamples. Costly ones end after MAX_SECONDS."""
     import numpy as np
 
-    generator: Generator = np.random.default_rng(seed)
-    strata = (
-        [np.flatnonzero(answers.truth == value) for value in (0, 1)] if answers.binary else [np.arange(answers.rows)]
-    )
-    strata = [stratum for stratum in strata if stratum.size]
-    share = min(1.0, MAX_RESAMPLED_ROWS / answers.rows)
-    sizes = [max(1, round(stratum.size * share)) for stratum in strata]
-    for _ in range(resamples):
-        yield (
-            np.concatenate(
-                [
-                    stratum[generator.integers(0, stratum.size, size)]
-                    for stratum, size in zip(strata, sizes, strict=True)
-                ]
-            ),
-            share**0.5,
-        )
+    wanted = min(resamples, metric.resamples or resamples)
+    end = time.monotonic() + MAX_SECONDS if metric.resamples is not None else math.inf
+    found: list[float] = []
+    for draw in draws(answers, wanted, seed):
+        found.append(value(draw))
+        if time.monotonic() > end:
+            break
+    if len(found) < min(wanted, _LEAST_RESAMPLES):
+        words = f"{metric.label} is too slow for an interval: {len(found)} resamples took {MAX_SECONDS:g} s"
+        raise Unmeasurable(words, hint="Return one value per row, or give the gate fewer rows.")
+    values = np.asarray(found, dtype=float)
+    return values[np.isfinite(values)]
 
 
-class _Resampler:
-    """One metric of one model on resampled rows. `point` is its exact value; `whole` is its value on all rows as the
+class _Centred:
+    """One metric of one model on resampled rows, centred on its exact value: `whole` is the value on all rows as the
     resamples see them, with close scores grouped."""
 
     def __init__(self, metric: Metric, answers: ModelAnswers) -> None:
         import numpy as np
 
-        self._metric = metric
-        self.point = measure(metric, answers)
-        self.whole = self.point
-        self._terms: NDArray[Any] | None = None
-        if not metric.ranks:
-            assert metric.sums is not None
-            self._terms = metric.sums(answers)
-            return
-        assert answers.scores is not None
-        _, groups = np.unique(answers.scores, return_inverse=True)
-        distinct = int(groups.max()) + 1
-        if distinct > _MAX_GROUPS:
-            groups = groups * _MAX_GROUPS // distinct
-        # One number says both the score's group and the class, so that one count of the drawn rows answers for both.
-        self._keys: NDArray[np.intp] = groups * 2 + answers.truth.astype(np.intp)
-        self._length = 2 * (int(groups.max()) + 1)
-        self.whole = self._area(self._keys)
+        self._point = measure(metric, answers)
+        self._statistic: Statistic = metric.statistic(answers, metric.options)
+        self._whole = self._statistic.value(np.arange(answers.rows))
 
-    def value(self, rows: NDArray[np.intp]) -> float:
-        if self._terms is None:
-            return self._area(self._keys[rows])
-        assert self._metric.combine is not None
-        return float(self._metric.combine(self._terms[rows].sum(axis=0)))
-
-    def shrunk(self, rows: NDArray[np.intp], shrink: float, other: _Resampler, sign: float) -> float:
-        """Returns the resampled difference to `other`, centred on the exact one."""
-        moved = (self.value(rows) - self.whole) - (other.value(rows) - other.whole)
-        return sign * (self.point - other.point + shrink * moved)
-
-    def _area(self, keys: NDArray[np.intp]) -> float:
-        import numpy as np
-
-        counts = np.bincount(keys, minlength=self._length).astype(float)
-        return area_of_counts(counts[1::2], counts[0::2])
+    def moved(self, draw: Draw) -> float:
+        """Returns the value on drawn rows."""
+        return self._point + draw.shrink * (self._statistic.value(draw.rows) - self._whole)

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from types import MappingProxyType
 
 from ..domain.frozen import Frozen
+from ..domain.metrics import is_function
 from ..domain.models import Version
 from ..domain.project import Check, Gate, Project
 from ..domain.text.format import count
 from ..domain.verdicts import CheckResult, GateReport, Verdict, worst
-from .checks import CheckInputs, bounds, comparison, latency, name_of, schema
+from .checks import CheckInputs, latency, name_of, schema
 from .data_checks import judge as data_checks
 from .fairness import fairness
-from .metrics import METRICS, ModelAnswers, Unmeasurable, measure
+from .metric_checks import bounds, comparison
+from .metrics import Unmeasurable, measure, usual
 from .model_process import ModelProcess
+from .own.functions import Functions
 from .subjects import Fetch, GateData, JudgedModel, Locate, answered, have_room_for_two, read_data, start
 
 _KINDS: Mapping[str, Callable[[Check, CheckInputs], Sequence[CheckResult]]] = {
@@ -97,6 +100,19 @@ class _Asked(Frozen):
         return self.champion if needed and not self.problem and not self.itself else None
 
     @property
+    def predictions(self) -> list[tuple[str, ...]]:
+        """The columns of the answer that the checks of metrics look at, each choice of them once."""
+        metrics = [check for check in self.gate.checks if check.kind in ("metric", "fairness")]
+        asked = [each.prediction or self.gate.prediction for each in metrics if not is_function(each.metric)]
+        return list(dict.fromkeys(asked)) if metrics else [self.gate.prediction]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the answer that are needed; none if a check may need all."""
+        everything = not all(self.predictions) or any(is_function(check.metric) for check in self.gate.checks)
+        return () if everything else tuple(dict.fromkeys(name for each in self.predictions for name in each))
+
+    @property
     def itself(self) -> bool:
         return self.champion is not None and self.champion.version == self.candidate.version
 
@@ -106,23 +122,27 @@ def _bench(asked: _Asked, fetch: Fetch, running: ExitStack, log: Callable[[str],
     gate = asked.gate
     data = read_data(asked.project, gate, asked.locate)
     log(f"{gate.data}: {count(data.rows, 'row')}")
-    mine = running.enter_context(start(asked.candidate, data, fetch))
-    beside = _Champion(asked.opponent, data, fetch, running)
+    mine = running.enter_context(start(asked.candidate, data, fetch, asked.columns))
+    beside = _Champion(asked, data, fetch, running)
     if have_room_for_two(data):
         beside.start()
-    subject = answered(asked.candidate, mine, data, gate.answers)
+    subject = answered(asked.candidate, mine, data, gate, 0)
+    for prediction in asked.predictions:
+        subject.answers(prediction)
     if not any(check.kind == "latency" for check in gate.checks):
         mine.close()
-    other, problem = beside.answered(gate.answers)
-    return CheckInputs(data, subject, other, asked.problem or problem, itself=asked.itself)
+    other, problem = beside.answered()
+    functions = Functions(asked.project, data, running)
+    return CheckInputs(data, subject, other, functions, asked.problem or problem, itself=asked.itself)
 
 
 class _Champion:
     """The champion's process, which may be started beside the candidate's. What goes wrong with it is no error of the
     candidate, but of the comparison."""
 
-    def __init__(self, version: Version | None, data: GateData, fetch: Fetch, running: ExitStack) -> None:
-        self._version, self._data, self._fetch, self._running = version, data, fetch, running
+    def __init__(self, asked: _Asked, data: GateData, fetch: Fetch, running: ExitStack) -> None:
+        self._asked, self._version = asked, asked.opponent
+        self._data, self._fetch, self._running = data, fetch, running
         self._process: ModelProcess | None = None
         self._problem = ""
 
@@ -130,18 +150,22 @@ class _Champion:
         if self._version is None or self._process is not None or self._problem:
             return
         try:
-            self._process = self._running.enter_context(start(self._version, self._data, self._fetch))
+            process = start(self._version, self._data, self._fetch, self._asked.columns)
+            self._process = self._running.enter_context(process)
         except Unmeasurable as error:
             self._note(error)
 
-    def answered(self, said: str) -> tuple[JudgedModel | None, str]:
+    def answered(self) -> tuple[JudgedModel | None, str]:
         """Returns (the champion with its answers, ""), (None, why there are none), or (None, "") without a champion.
         Its process has ended then: nothing runs beside what is measured of the candidate."""
         self.start()
         if self._version is None or self._process is None:
             return None, self._problem
         try:
-            return answered(self._version, self._process, self._data, said), ""
+            found = answered(self._version, self._process, self._data, self._asked.gate, 1)
+            for prediction in self._asked.predictions:
+                found.answers(prediction)
+            return found, ""
         except Unmeasurable as error:
             self._note(error)
             return None, self._problem
@@ -185,18 +209,18 @@ def _report(
         run_id=run_id,
         data=gate.data,
         rows=bench.data.rows if bench else 0,
-        metrics=_all_metrics(bench.candidate.answers) if bench else {},
+        metrics=_all_metrics(bench.candidate) if bench else {},
     )
 
 
-def _all_metrics(answers: ModelAnswers) -> dict[str, float]:
-    """Returns every metric that these answers allow, whether or not a check asked for it."""
+def _all_metrics(candidate: JudgedModel) -> dict[str, float]:
+    """Returns every metric that the answers allow, whether or not a check asked for it."""
     found: dict[str, float] = {}
-    for name, metric in METRICS.items():
-        try:
-            found[name] = measure(metric, answers)
-        except Unmeasurable:
-            continue
+    with suppress(Unmeasurable):
+        answers = candidate.answers()
+        for metric in usual(answers):
+            with suppress(Unmeasurable):
+                found[metric.label] = measure(metric, answers)
     return found
 
 

@@ -15,14 +15,16 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 from ..domain.frozen import Frozen
+from ..domain.metrics import BINARY, MAXIMIZE
 from ..domain.project import Check
 from ..domain.text import one_line
 from ..domain.text.format import count
 from ..domain.verdicts import CheckResult, Verdict
-from .bootstrap import RESAMPLES, SEED, spread_of
-from .checks import MAX_SLICES, CheckInputs
+from .bootstrap import RESAMPLES, SEED, interval
+from .checks import CheckInputs
 from .limits import limit_words
-from .metrics import MAXIMIZE, ModelAnswers, Unmeasurable, measure, named
+from .metrics import ModelAnswers, Unmeasurable, asked, measure
+from .slices import MAX_SLICES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -140,8 +142,8 @@ def _groups(check: Check, bench: CheckInputs, column: str) -> tuple[list[_Group]
 
 
 def _difference(check: Check, bench: CheckInputs, groups: Sequence[_Group]) -> _Gap:
-    answers = bench.candidate.answers
-    if not answers.binary or answers.labels is None:
+    answers = bench.candidate.answers(check.prediction)
+    if answers.task != BINARY or answers.labels is None:
         raise Unmeasurable(
             f"{check.fairness} needs labels or probabilities of two classes", hint="worst_group takes any metric."
         )
@@ -205,17 +207,17 @@ def _interval(rates: Sequence[_Rate], confidence: float) -> tuple[float, float]:
 def _worst(check: Check, bench: CheckInputs, groups: Sequence[_Group]) -> _Gap:
     """Returns the metric of the group that fares worst. Its bounds hold for all groups at the same time (Bonferroni's
     correction of normal intervals), so that they hold for the worst one."""
-    metric = named(check.metric, check.goal)
+    metric = asked(check)
     best_last = 1.0 if metric.goal == MAXIMIZE else -1.0
     z = NormalDist().inv_cdf(1 - (1 - check.confidence) / (2 * len(groups)))
     values: list[float] = []
     lows: list[float] = []
     highs: list[float] = []
     for group in groups:
-        answers = bench.candidate.answers.only(group.mask)
+        answers = metric.part(bench.candidate.answers(check.prediction).only(group.mask))
         value = measure(metric, answers)
         # Rows that are all alike have no spread when they are resampled, which is not certainty.
-        error = spread_of(metric, answers, resamples=500) or 1 / (group.rows + 2)
+        error = interval(metric, answers, resamples=500).error or 1 / (group.rows + 2)
         values.append(best_last * value)
         lows.append(best_last * value - z * error)
         highs.append(best_last * value + z * error)

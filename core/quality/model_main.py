@@ -7,30 +7,16 @@ model gets neither: its standard input is empty and what it prints is thrown awa
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 import time
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 
-from ..child import end_with_parent
 from ..domain.frozen import Frozen
-from .metrics import Unmeasurable
-from .model_process import HEAD
+from .contained import Failed, begin, serve, within
 from .outputs import Output, encode
-from .reasons import reason
 from .tables import read_for
-
-
-class _Failed(Exception):
-    """Raised when the model's own code failed. `stage` is what it was doing, in words."""
-
-    def __init__(self, stage: str, error: str, hint: str = "") -> None:
-        super().__init__(error)
-        self.stage, self.hint = stage, hint
 
 
 class _Loaded(Frozen):
@@ -38,16 +24,6 @@ class _Loaded(Frozen):
 
     model: Any
     table: Any
-
-
-def _within(stage: str, call: Callable[[], Any]) -> Any:
-    """Runs a model's code and contains whatever it raises, an attempt to exit among it."""
-    try:
-        return call()
-    except Unmeasurable as error:
-        raise _Failed(stage, error.message, error.hint) from error
-    except BaseException as error:
-        raise _Failed(stage, f"{type(error).__name__}: {reason(error)}") from error
 
 
 def _load(directory: str) -> Any:
@@ -58,22 +34,23 @@ def _load(directory: str) -> Any:
 
 def _predict(request: Mapping[str, Any]) -> tuple[_Loaded, dict[str, Any], bytes]:
     """Loads the model and lets it predict every row, once."""
-    model: Any = _within("failed to load", lambda: _load(request["directory"]))
+    model: Any = within("failed to load", lambda: _load(request["directory"]))
     schema = model.metadata.get_input_schema()
     types = _types(schema)
-    _ensure_not_told(types, request["target"])
-    table = _within("cannot be asked", lambda: read_for(Path(request["path"]), request["shown"], types))
-    columns = _columns(schema, [str(name) for name in table.columns if name != request["target"]])
+    _ensure_not_told(types, request["targets"])
+    table = within("cannot be asked", lambda: read_for(Path(request["path"]), request["shown"], types))
+    columns = _columns(schema, [str(name) for name in table.columns if name not in request["targets"]])
     table = table[columns]
-    returned = _within("failed to predict", lambda: model.predict(table))
-    output, payload = encode(_within("gives no usable answers", lambda: Output.of(returned)))
+    returned = within("failed to predict", lambda: model.predict(table))
+    output, payload = encode(within("gives no usable answers", lambda: Output.of(returned, request["wanted"])))
     return _Loaded(model, table), {"output": output, "signature": _signature(model)}, payload
 
 
-def _ensure_not_told(inputs: Mapping[str, str], target: str) -> None:
-    """Raises _Failed if the target is an input of the model: it would be told what it has to find."""
-    if target in inputs:
-        raise _Failed(
+def _ensure_not_told(inputs: Mapping[str, str], targets: Sequence[str]) -> None:
+    """Raises Failed if a target is an input of the model: it would be told what it has to find."""
+    target = next((each for each in targets if each in inputs), None)
+    if target is not None:
+        raise Failed(
             "cannot be asked",
             f"the target {target!r} is also an input in its signature",
             f"Train it without {target!r}, or correct gates.*.target.",
@@ -121,47 +98,26 @@ def _latencies(loaded: _Loaded, request: Mapping[str, Any]) -> list[float]:
     return taken
 
 
-def _answer(answers: IO[bytes], document: Mapping[str, Any], payload: bytes = b"") -> None:
-    written = json.dumps(document).encode()
-    answers.write(HEAD.pack(len(written), len(payload)))
-    answers.write(written)
-    answers.write(payload)
-    answers.flush()
+class _Asked:
+    """Answers requests about one model."""
 
+    def __init__(self) -> None:
+        self._loaded: _Loaded | None = None
 
-def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    loaded: _Loaded | None = None
-    for line in requests:
-        request: dict[str, Any] = json.loads(line)
-        try:
-            if request["do"] == "predict":
-                loaded, document, payload = _predict(request)
-                _answer(answers, document, payload)
-            else:
-                assert loaded is not None
-                asked = loaded
-                taken = _within("failed on a single row", lambda: _latencies(asked, request))  # noqa: B023
-                _answer(answers, {"seconds": taken})
-        except _Failed as error:
-            _answer(answers, {"stage": error.stage, "error": str(error), "hint": error.hint})
+    def __call__(self, request: Mapping[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
+        if request["do"] == "predict":
+            self._loaded, document, found = _predict(request)
+            return document, found
+        loaded = self._loaded
+        assert loaded is not None
+        return {"seconds": within("failed on a single row", lambda: _latencies(loaded, request))}, b""
 
 
 def main(arguments: Sequence[str]) -> NoReturn:
     """Answers requests until there are no more."""
-    requests, answering = os.fdopen(os.dup(0), "rb"), os.dup(1)
-    with Path(os.devnull).open("r+b") as nothing:
-        os.dup2(nothing.fileno(), 0)
-        os.dup2(nothing.fileno(), 1)
-    warnings.simplefilter("ignore")
-    with requests, os.fdopen(answering, "wb") as answers:
-        _serve(requests, answers)
-    # What a model left running in threads, or registered for the end, is not waited for.
-    os._exit(0)
+    serve(_Asked())
 
 
 if __name__ == "__main__":
-    # A child of the preloading server is ended by that.
-    end_with_parent(signal.SIGKILL)
-    if os.getppid() != int(sys.argv[1]):
-        os._exit(1)
+    begin(sys.argv[1])
     main(sys.argv[1:])

@@ -1,11 +1,13 @@
-"""The process in which one version's model is loaded and asked (`model_main.py`), from outside.
+"""The process in which one version's model is loaded and asked (`model_main.py`), or a project's own metric is called
+(`own/function_main.py`), from outside.
 
 Each version has a process of its own: two versions that ship a module of one name would otherwise be asked through
 the code of the one that was loaded first. It comes from the preloading server, which has MLflow loaded but no model,
 or is a new interpreter where there is no such server.
 
-The process gets lines of JSON on its standard input and answers on what was its standard output, which the model does
-not see, so that whatever it prints does no harm: two lengths, a JSON document, and bytes. Neither is ever unpickled.
+The process gets lines of JSON on its standard input, each followed by the bytes that it announces, and answers on what
+was its standard output, which the model does not see, so that whatever it prints does no harm: two lengths, a JSON
+document, and bytes. Neither is ever unpickled.
 """
 
 from __future__ import annotations
@@ -50,17 +52,22 @@ class Reply(Frozen):
 class ModelProcess:
     """A running process; `who` names its version in errors. To be closed, which ends it and what it started."""
 
-    def __init__(self, who: str, state: Path | None = None) -> None:
-        """`state` is the project's state directory, where the preloading server is."""
+    def __init__(
+        self, who: str, state: Path | None = None, *, module: str = MODULE, cwd: Path | None = None, hint: str = _HINT
+    ) -> None:
+        """`state` is the project's state directory, where the preloading server is. `hint` is what errors advise."""
         self.who = who
+        self._hint = hint
+        self._pending = bytearray()
         self._received = bytearray()
         self._tail = b""
         self._answers, answering = os.pipe()
         self._errors, error = os.pipe()
         reading, self._requests = os.pipe()
+        os.set_blocking(self._requests, False)
         # As many threads as a replica has: a measured latency is then that of what will serve.
         env = {"MLFLOW_DISABLE_TELEMETRY": "true", **dict.fromkeys(THREADS, "1"), **os.environ}
-        child = Child(MODULE, (str(os.getpid()),), env, str(Path.cwd()), (0, 1, 2))
+        child = Child(module, (str(os.getpid()),), env, str(cwd or Path.cwd()), (0, 1, 2))
         try:
             self._process = Process(state, child, (reading, answering, error))
         except BaseException:
@@ -76,10 +83,22 @@ class ModelProcess:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def send(self, request: Mapping[str, Any]) -> None:
-        """Sends a request. That the process has ended is told by `reply`."""
-        with suppress(BrokenPipeError):
-            os.write(self._requests, json.dumps(request).encode() + b"\n")
+    def send(self, request: Mapping[str, Any], payload: bytes = b"") -> None:
+        """Sends a request, with bytes that it announces. What the process does not take at once is sent while `reply`
+        waits, which also tells that it has ended."""
+        told = {**request, "bytes": len(payload)} if payload else request
+        self._pending += json.dumps(told).encode() + b"\n" + payload
+        self._write()
+
+    def _write(self) -> None:
+        """Writes as much of what is pending as the pipe takes."""
+        try:
+            while self._pending:
+                del self._pending[: os.write(self._requests, self._pending[:_CHUNK_BYTES])]
+        except BlockingIOError:
+            pass
+        except BrokenPipeError:
+            self._pending.clear()
 
     def reply(self, what: str, timeout: float) -> Reply:
         """Returns the reply to the request sent last. Raises Unmeasurable, beginning with the version and `what` (such
@@ -90,17 +109,22 @@ class ModelProcess:
             for descriptor in (self._answers, self._errors):
                 selector.register(descriptor, selectors.EVENT_READ)
             while (reply := self._taken()) is None:
+                if self._pending:
+                    selector.register(self._requests, selectors.EVENT_WRITE)
                 ended = self._process.poll() is not None
                 # What was written before the end is still in the pipes; a process that it left may hold them open.
                 events = selector.select(0 if ended else _POLL_INTERVAL)
+                if self._requests in selector.get_map():
+                    selector.unregister(self._requests)
+                    self._write()
                 for key, _ in events:
-                    if not self._read(key.fd):
+                    if key.fd != self._requests and not self._read(key.fd):
                         selector.unregister(key.fd)
                 if ended and self._answers not in [key.fd for key, _ in events]:
-                    raise Unmeasurable(f"{self.who} {what}: {self._ending()}", hint=_HINT)
+                    raise Unmeasurable(f"{self.who} {what}: {self._ending()}", hint=self._hint)
                 if time.monotonic() > deadline:
                     raise Unmeasurable(
-                        f"{self.who} {what}: no answer within {timeout:g} s{self._last_line()}", hint=_HINT
+                        f"{self.who} {what}: no answer within {timeout:g} s{self._last_line()}", hint=self._hint
                     )
         return self._judged(reply, what)
 
@@ -150,13 +174,13 @@ class ModelProcess:
         return reply
 
     def _improper(self) -> Unmeasurable:
-        return Unmeasurable(f"{self.who}: its process gave no proper answer", hint=_HINT)
+        return Unmeasurable(f"{self.who}: its process gave no proper answer", hint=self._hint)
 
     def _judged(self, reply: Reply, what: str) -> Reply:
         if "error" not in reply.document:
             return reply
         stage, told = shortened(str(reply.document.get("stage", ""))), shortened(str(reply.document["error"]))
-        hint = shortened(str(reply.document.get("hint", ""))) or _HINT
+        hint = shortened(str(reply.document.get("hint", ""))) or self._hint
         raise Unmeasurable(f"{self.who} {stage or what}: {told}", hint=hint)
 
     def _ending(self) -> str:

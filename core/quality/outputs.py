@@ -7,7 +7,8 @@ likes, and the gate's process can act.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from ..domain.frozen import Frozen
@@ -16,13 +17,10 @@ from .metrics import Unmeasurable
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# A gate needs one column, or the probabilities of two classes. Of a wider table only the names are told.
-MAX_COLUMNS = 2
-_MAX_NAMES = 20
-# More different words than this are no classes; and the message stays small.
-_MAX_WORDS = 10_000
+# A column for each class, label or quantile. Of a wider table only names are told.
+MAX_COLUMNS = 1000
 _SHOWN = 40
-_PLAIN = (str, bool, int, float)
+_PLAIN = str | bool | int | float
 
 
 class Column(Frozen):
@@ -35,37 +33,42 @@ class Column(Frozen):
 
 
 class Output(Frozen):
-    """All answers. `width` is the number of columns, also where they are too many to be told."""
+    """All answers. `width` is the number of columns, also where they are too many to be told. `kind` is the type that
+    `predict` returned, in words for an error."""
 
     rows: int
     width: int
     names: tuple[str, ...]
     columns: tuple[Column, ...]
+    kind: str = ""
 
     @classmethod
-    def of(cls, returned: Any) -> Output:
+    def of(cls, returned: Any, wanted: Collection[str] = ()) -> Output:
         """Makes it of whatever `predict` returned: a table, a column, an array, a list, a dict of arrays, a list of
-        dicts."""
+        dicts. Of a table with columns of the `wanted` names it takes these alone."""
+        kind = type(returned).__name__
         table = _table(returned)
         if table is not None:
             names = tuple(str(name) for name in table.columns)
-            columns = [(name, table.iloc[:, place].to_numpy()) for place, name in enumerate(names[:MAX_COLUMNS])]
-            return cls._of(len(table), names, columns)
+            places = [place for place, name in enumerate(names) if name in wanted] or range(len(names))
+            chosen = list(places)[: MAX_COLUMNS + 1]
+            columns = [(names[place], table.iloc[:, place].to_numpy()) for place in chosen]
+            return cls._of(len(table), names, columns, kind)
         values = _array(returned)
         if values.ndim == 0:
-            return cls(1, 0, (), ())
+            return cls(1, 0, (), (), kind)
         if values.ndim == 1:
-            return cls._of(len(values), (str(getattr(returned, "name", None) or ""),), [("", values)])
+            name = getattr(returned, "name", None)
+            return cls._of(len(values), (str(name) if name is not None else "",), [("", values)], kind)
         flat = values.reshape(len(values), -1) if len(values) else values.reshape(0, 1)
-        return cls._of(
-            len(flat), ("",) * flat.shape[1], [("", flat[:, place]) for place in range(flat.shape[1])[:MAX_COLUMNS]]
-        )
+        columns = [("", flat[:, place]) for place in range(flat.shape[1])[: MAX_COLUMNS + 1]]
+        return cls._of(len(flat), ("",) * flat.shape[1], columns, kind)
 
     @classmethod
-    def _of(cls, rows: int, names: tuple[str, ...], columns: Sequence[tuple[str, Any]]) -> Output:
-        told: Sequence[tuple[str, Any]] = () if len(names) > MAX_COLUMNS else columns
+    def _of(cls, rows: int, names: tuple[str, ...], columns: Sequence[tuple[str, Any]], kind: str) -> Output:
+        told: Sequence[tuple[str, Any]] = () if len(columns) > MAX_COLUMNS else columns
         made = tuple(_column(name or names[place], values) for place, (name, values) in enumerate(told))
-        return cls(rows, len(names), names[:_MAX_NAMES], made)
+        return cls(rows, len(names), names[:MAX_COLUMNS], made, kind)
 
 
 def encode(output: Output) -> tuple[dict[str, Any], bytes]:
@@ -80,12 +83,20 @@ def encode(output: Output) -> tuple[dict[str, Any], bytes]:
         if values.dtype.kind == "O":
             words: dict[Any, int] = {}
             codes = [words.setdefault((type(value).__name__, value), len(words)) for value in values.tolist()]
-            described["words"] = [value for _, value in words]
+            spelled = json.dumps([value for _, value in words]).encode()
+            described["words"] = len(spelled)
+            payload.append(spelled)
             values = np.asarray(codes, dtype="<i4")
         values = values.astype(values.dtype.newbyteorder("<"))
         payload.append(values.tobytes())
         columns.append({**described, "dtype": values.dtype.str, "size": int(values.size)})
-    document = {"rows": output.rows, "width": output.width, "names": list(output.names), "columns": columns}
+    document: dict[str, Any] = {
+        "rows": output.rows,
+        "width": output.width,
+        "names": list(output.names),
+        "columns": columns,
+    }
+    document["kind"] = output.kind
     return document, b"".join(payload)
 
 
@@ -99,19 +110,32 @@ def decode(document: Mapping[str, Any], payload: bytes) -> Output:
         kind = np.dtype(str(described["dtype"]))
         if kind.kind not in "fiub":
             raise ValueError(f"a column of {kind}")
+        words, start = _words(described, payload, start)
         end = start + int(described["size"]) * kind.itemsize
         if not start <= end <= len(payload):
             raise ValueError(f"{described['size']} values in {len(payload)} bytes")
         values: NDArray[Any] = np.frombuffer(payload[start:end], dtype=kind)
         start = end
-        if "words" in described:
-            words = np.empty(len(described["words"]), dtype=object)
-            words[:] = list(described["words"])
-            values = words[values]
+        if words is not None:
+            values = _objects(words)[values]
         if len(values) != document["rows"] and not described["strange"]:
             raise ValueError(f"{len(values)} values for {document['rows']} rows")
         columns.append(Column(str(described["name"]), values, str(described["strange"])))
-    return Output(int(document["rows"]), int(document["width"]), tuple(map(str, document["names"])), tuple(columns))
+    names = tuple(map(str, document["names"]))
+    return Output(int(document["rows"]), int(document["width"]), names, tuple(columns), str(document.get("kind", "")))
+
+
+def _words(described: Mapping[str, Any], payload: bytes, start: int) -> tuple[list[Any] | None, int]:
+    """Returns the different words of a column, None for one of numbers, and where its values begin."""
+    if "words" not in described:
+        return None, start
+    end = start + int(described["words"])
+    if not start <= end <= len(payload):
+        raise ValueError(f"{described['words']} bytes of words in {len(payload)} bytes")
+    found = json.loads(payload[start:end])
+    if not isinstance(found, list) or any(not isinstance(each, _PLAIN | None) for each in cast("list[Any]", found)):
+        raise ValueError("words that are none")
+    return cast("list[Any]", found), end
 
 
 def _table(returned: Any) -> Any:
@@ -120,6 +144,8 @@ def _table(returned: Any) -> Any:
 
     if isinstance(returned, pandas.DataFrame):
         return returned
+    if hasattr(returned, "to_pandas") and hasattr(returned, "columns"):  # polars, pyarrow
+        return _table(returned.to_pandas())
     first: Any = cast("list[Any]", returned)[0] if isinstance(returned, list) and returned else None
     if not isinstance(returned, dict) and not isinstance(first, dict):
         return None
@@ -152,9 +178,8 @@ def _column(name: str, values: Any) -> Column:
         return Column(name, found if found.dtype.itemsize <= np.dtype(float).itemsize else found.astype(float))
     plain = [_plain(value) for value in found.tolist()]
     strange = next((value for value in plain if value is not None and not isinstance(value, _PLAIN)), None)
-    if strange is not None or (len(set(map(repr, plain))) > _MAX_WORDS and not all(map(_number, plain))):
-        shown = strange if strange is not None else plain[0]
-        return Column(name, np.zeros(0), strange=str(shown)[:_SHOWN])
+    if strange is not None:
+        return Column(name, np.zeros(0), strange=str(strange)[:_SHOWN])
     if any(isinstance(value, str) for value in plain):
         return Column(name, _objects(plain))
     if all(isinstance(value, bool) for value in plain):
@@ -175,10 +200,6 @@ def _plain(value: Any) -> Any:
     if value is None or value is pandas.NA or value is pandas.NaT:
         return None
     return None if isinstance(value, float) and value != value else value
-
-
-def _number(value: Any) -> bool:
-    return value is None or isinstance(value, bool | int | float)
 
 
 def _objects(values: Sequence[Any]) -> NDArray[Any]:

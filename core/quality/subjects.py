@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..domain.frozen import Frozen
 from ..domain.models import Version
 from ..domain.project import Gate, Project
 from ..errors import PodiumError
-from .answers import answers_of, declared_by, truth_of
+from .answers import answers_of, declared_by
 from .memory import available
-from .metrics import ModelAnswers, Unmeasurable
+from .metrics import ModelAnswers, Unmeasurable, listed
 from .model_process import ModelProcess
-from .outputs import decode
+from .outputs import Output, decode
 from .tables import read
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from .target.belonging import scale_of, steps_of, units_of
+from .target.truths import Truth, truth_of
 
 Fetch = Callable[[Version], Path]
 # Finds the table that podium.yaml names: a path of the project, or `dataset:NAME`.
@@ -37,10 +37,9 @@ class GateData(Frozen):
 
     frame: Any
     """The table including the target."""
-    target: str
-    truth: NDArray[Any]
-    classes: tuple[Any, ...]
-    """Empty if the target is a quantity."""
+    targets: tuple[str, ...]
+    """The target's column, or its columns if it has several labels."""
+    truth: Truth
     path: Path
     shown: str
     """The path as podium.yaml has it."""
@@ -53,17 +52,40 @@ class GateData(Frozen):
 
     @property
     def rows(self) -> int:
-        return len(self.truth)
+        return len(self.frame)
 
 
 class JudgedModel(Frozen):
-    """A version under judgement. `signature` is the model's own (inputs, outputs), None if it has none. `process`
-    answers as long as it is not closed."""
+    """A version under judgement, with what it returned for every row."""
 
     version: Version
-    answers: ModelAnswers
+    output: Output
+    truth: Truth
+    gate: Gate
+    """Says what the answers mean."""
     signature: tuple[str, str] | None
+    """The model's own (inputs, outputs), None if it has none."""
     process: ModelProcess
+    """Answers as long as it is not closed."""
+    number: int = 0
+    """0 for the candidate, 1 for the champion."""
+
+    def answers(self, prediction: tuple[str, ...] = ()) -> ModelAnswers:
+        """Returns its answers: what the columns say that `prediction` names, or those that the gate names. Raises
+        Unmeasurable, naming the version, if they cannot be interpreted."""
+        declared = declared_by(self.signature[1]) if self.signature else ""
+        try:
+            meant = prediction or self.gate.prediction
+            return answers_of(self.output, self.truth, said=self.gate.answers, declared=declared, prediction=meant)
+        except Unmeasurable as error:
+            raise Unmeasurable(f"{self.process.who}: {error.message}", hint=error.hint) from error
+
+    def unread(self) -> ModelAnswers:
+        """Returns its answers as they are, for a metric of the project's own."""
+        truth = self.truth
+        return ModelAnswers(
+            truth.values, None, None, truth.task, truth.classes, False, truth.units, truth.steps, source=self.number
+        )
 
 
 def read_data(project: Project, gate: Gate, locate: Locate | None = None) -> GateData:
@@ -77,13 +99,32 @@ def read_data(project: Project, gate: Gate, locate: Locate | None = None) -> Gat
         )
     stamp = _stamp(path)
     frame = read(path, gate.data)
-    if gate.target not in frame.columns:
-        named = ", ".join(map(str, list(frame.columns)[:20]))
-        raise Unmeasurable(f"{gate.data} has no column {gate.target!r}", hint=f"It has: {named}.")
+    targets = gate.targets or (gate.target,)
+    for target in targets:
+        if target not in frame.columns:
+            raise Unmeasurable(f"{gate.data} has no column {target!r}", hint=f"It has: {listed(frame.columns)}.")
     if not len(frame):
         raise Unmeasurable(f"{gate.data} has no rows")
-    truth, classes = truth_of(frame[gate.target], gate.target)
-    return GateData(frame, gate.target, truth, classes, path, gate.data, stamp, locate, project.state)
+    truth = whole_truth(gate, frame, locate)
+    return GateData(frame, targets, truth, path, gate.data, stamp, locate, project.state)
+
+
+def whole_truth(gate: Gate, frame: Any, locate: Locate) -> Truth:
+    """Returns the truth of a table with a gate's columns, and how its rows belong together. Raises Unmeasurable if they
+    do not say it. `locate` finds the history of its series."""
+    return replace(
+        truth_of(gate, frame),
+        units=units_of(gate, frame),
+        steps=steps_of(gate, frame),
+        scale=scale_of(gate, frame, lambda shown: _history(locate, shown)),
+    )
+
+
+def _history(locate: Locate, shown: str) -> Any:
+    path = locate(shown)
+    if not path.exists():
+        raise Unmeasurable(f"the gate's history {shown} does not exist", hint="Correct gates.*.series.history.")
+    return read(path, shown)
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:
@@ -105,9 +146,9 @@ def have_room_for_two(data: GateData) -> bool:
     return available() > _TWO_MODELS_BYTES + _TABLE_COPIES * int(data.frame.memory_usage(deep=False).sum())
 
 
-def start(version: Version, data: GateData, fetch: Fetch) -> ModelProcess:
-    """Fetches the version's files and starts a process that loads its model and predicts every row. Raises
-    Unmeasurable if the files cannot be fetched."""
+def start(version: Version, data: GateData, fetch: Fetch, wanted: tuple[str, ...] = ()) -> ModelProcess:
+    """Fetches the version's files and starts a process that loads its model and predicts every row. `wanted` are the
+    columns of its answers that are needed, if there are more. Raises Unmeasurable if the files cannot be fetched."""
     who = f"version {version.version}"
     try:
         directory = fetch(version)
@@ -120,29 +161,26 @@ def start(version: Version, data: GateData, fetch: Fetch) -> ModelProcess:
             "directory": str(directory),
             "path": str(data.path),
             "shown": data.shown,
-            "target": data.target,
+            "targets": list(data.targets),
+            "wanted": list(wanted),
         }
     )
     return process
 
 
-def answered(version: Version, process: ModelProcess, data: GateData, said: str) -> JudgedModel:
-    """Waits for the answers of the process that `start` returned. `said` is the gate's `answers`. Raises
-    Unmeasurable, naming the version, if the model failed or its answers cannot be interpreted."""
+def answered(version: Version, process: ModelProcess, data: GateData, gate: Gate, number: int) -> JudgedModel:
+    """Waits for the answers of the process that `start` returned. Raises Unmeasurable, naming the version, if the model
+    failed."""
     reply = process.reply("failed to load or predict", PREDICT_TIMEOUT)
     if _stamp(data.path) != data.stamp:
         raise Unmeasurable(f"{data.shown} was changed while the gate read it", hint="Run the gate again.")
     try:
         output = decode(reply.document["output"], reply.payload)
         signature = _signature(reply.document["signature"])
-        declared = declared_by(signature[1]) if signature else ""
+        declared_by(signature[1] if signature else "")
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
         raise Unmeasurable(f"{process.who}: its process gave no proper answer") from error
-    try:
-        answers = answers_of(output, data.truth, data.classes, said=said, declared=declared)
-    except Unmeasurable as error:
-        raise Unmeasurable(f"{process.who}: {error.message}", hint=error.hint) from error
-    return JudgedModel(version, answers, signature, process)
+    return JudgedModel(version, output, data.truth, gate, signature, process, number)
 
 
 def _signature(written: Any) -> tuple[str, str] | None:

@@ -84,10 +84,10 @@ CASES = [
     (step("{uses: regster, metric: auc}"), "7:17", "pipelines.p.steps.s.uses", "`regster` is not known", "register"),
     (step("{uses: register}"), "7:10", "pipelines.p.steps.s.metric", "is missing", ""),
     (
-        step("{uses: register, metric: mape}"),
+        step("{uses: register, metric: luck}"),
         "7:35",
         "pipelines.p.steps.s.metric",
-        "whether more `mape` is better",
+        "whether more `luck` is better",
         "goal",
     ),
     (step("{uses: gate, gate: g}"), "7:29", "pipelines.p.steps.s.gate", "unknown gate `g`", "no gate"),

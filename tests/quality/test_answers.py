@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,11 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
-from podium.core.quality.answers import LABEL, PROBABILITY, answers_of, declared_by, truth_of
+from podium.core.quality.answers import LABEL, PROBABILITY, answers_of, declared_by
 from podium.core.quality.metrics import ModelAnswers, Unmeasurable
-from podium.core.quality.outputs import Output, decode, encode
+from podium.core.quality.outputs import Output, decode
+
+from tests.quality import reading
 
 TRUTH = np.asarray([0.0, 1.0, 1.0, 0.0])
 HARD = np.asarray([0.0, 1.0, 1.0, 0.0])
@@ -24,9 +25,7 @@ BOTH = "answers: label or answers: probability"
 
 def read(returned: Any, said: str = "", declared: str = "", classes: tuple[Any, ...] = (0, 1)) -> ModelAnswers:
     """Interprets the answers after their way between the processes."""
-    document, payload = encode(Output.of(returned))
-    output = decode(json.loads(json.dumps(document)), payload)
-    return answers_of(output, TRUTH, classes, said=said, declared=declared)
+    return reading.read(returned, reading.of_two(TRUTH, classes), said, declared)
 
 
 def refused(returned: Any, said: str = "", classes: tuple[Any, ...] = (0, 1)) -> str:
@@ -138,7 +137,8 @@ def test_a_column_that_is_called_a_probability_is_one() -> None:
     [
         ([{"label": "yes", "score": 0.9}] * 4, "'yes'"),
         ([[{"label": "yes"}]] * 4, "no label"),
-        (None, "1 answers for 4 rows"),
+        (None, "1 answers for 4 rows: one NoneType"),
+        ("a,b,c,d", "one str"),
         (7, "1 answers"),
         (np.zeros((4, 3)), "3 numbers a row"),
         (pandas.DataFrame(np.zeros((4, 3)), columns=["a", "b", "c"]), "a, b, c"),
@@ -155,11 +155,11 @@ def test_what_cannot_be_interpreted_is_an_error_and_nothing_else(returned: Any, 
 
 
 def test_a_number_needs_one_column_and_no_key() -> None:
-    truth, classes = truth_of(pandas.Series([1.5, 2.5, 3.5, 4.5]), "y")
+    truth = reading.read_truth([1.5, 2.5, 3.5, 4.5])
     with pytest.raises(Unmeasurable, match="needs one"):
-        answers_of(Output.of(PAIR), truth, classes)
+        answers_of(Output.of(PAIR), truth)
     with pytest.raises(Unmeasurable, match="more than two values"):
-        answers_of(Output.of(SOFT), truth, classes, said=LABEL)
+        answers_of(Output.of(SOFT), truth, said=LABEL)
 
 
 @pytest.mark.parametrize(

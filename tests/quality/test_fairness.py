@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas
 import pytest
 from podium.core.domain.gates.checks import FAIRNESS_ROWS
+from podium.core.domain.metrics import REGRESSION
 from podium.core.domain.models import Version
-from podium.core.domain.project import Check
+from podium.core.domain.project import Check, Gate
 from podium.core.domain.verdicts import CheckResult, Verdict
 from podium.core.quality import fairness as judging
 from podium.core.quality.checks import CheckInputs
 from podium.core.quality.fairness import fairness
-from podium.core.quality.metrics import ModelAnswers
+from podium.core.quality.outputs import Output
 from podium.core.quality.subjects import GateData, JudgedModel
+from podium.core.quality.target.truths import truth_of
 
 PARITY, OPPORTUNITY, ODDS = (
     "demographic_parity_difference",
@@ -47,11 +49,11 @@ def flights() -> pandas.DataFrame:
 
 
 def bench(table: pandas.DataFrame, *, binary: bool = True) -> CheckInputs:
-    truth, label = (table[name].to_numpy(dtype=float) for name in ("truth", "label"))
-    answers = ModelAnswers(truth, label, label if binary else None, binary)
-    data = GateData(table, "truth", truth, (0, 1), Path("t"), "t", (0, 0, 0), Path)
-    process: Any = None
-    return CheckInputs(data, JudgedModel(Version("m", 2, 0.0), answers, None, process), None)
+    gate = Gate("g", "t", "truth", (), answers="label" if binary else "", task="" if binary else REGRESSION)
+    truth, process, functions = truth_of(gate, table), cast("Any", None), cast("Any", None)
+    data = GateData(table, ("truth",), truth, Path("t"), "t", (0, 0, 0), Path)
+    candidate = JudgedModel(Version("m", 2, 0.0), Output.of(table["label"]), truth, gate, None, process)
+    return CheckInputs(data, candidate, None, functions)
 
 
 def judge(table: pandas.DataFrame, measure: str, by: str, **limits: Any) -> CheckResult:

@@ -14,13 +14,14 @@ from podium.core.domain.models import Version
 from podium.core.domain.project import Check, Gate, Git, Mlflow, Project
 from podium.core.domain.verdicts import GateReport, Verdict
 from podium.core.errors import NotFound
-from podium.core.quality.answers import answers_of, truth_of
-from podium.core.quality.bootstrap import differences, smallest_class
-from podium.core.quality.checks import judge
+from podium.core.quality.bootstrap import difference
 from podium.core.quality.evaluate import evaluate
+from podium.core.quality.metric_checks import judge
 from podium.core.quality.metrics import ModelAnswers, named
-from podium.core.quality.outputs import Output
 from podium.core.quality.report import sentence, to_json, to_markdown
+from podium.core.quality.resampling import least_units
+
+from tests.quality.reading import read, read_truth
 
 ROWS = 3000
 
@@ -263,15 +264,15 @@ def test_a_limit_beside_a_comparison_counts_too(gate: Callable[..., GateReport])
 )
 def test_a_few_rows_that_came_out_alike_prove_nothing(size: int, verdict: Verdict) -> None:
     """A resampling of them has no width, and no width is no certainty."""
-    assert smallest_class(answers([1] * size, [0.1] * size)) == size
+    assert least_units(answers([1] * size, [0.1] * size)) == size
     bad, good = answers([1, 0] * size, [0.1, 0.9] * size), answers([1, 0] * size, [0.9, 0.1] * size)
-    difference = differences([named("roc_auc", "")], bad, good, resamples=50)["roc_auc"]
-    assert difference.error == 0 and difference.value == -1.0
-    assert judge(difference, 0.01, difference.p_below(-0.01) < 0.05) is verdict
+    found = difference(named("roc_auc", ""), bad, good, resamples=50)
+    assert found.error == 0 and found.value == -1.0
+    assert judge(found, 0.01, found.p_below(-0.01) < 0.05) is verdict
 
 
 def answers(truth: list[int], scores: list[float]) -> ModelAnswers:
-    return answers_of(Output.of(np.asarray(scores)), *truth_of(pandas.Series(truth), "late"))
+    return read(np.asarray(scores), read_truth(truth))
 
 
 def test_a_slice_barely_below_its_limit_is_inconclusive(gate: Callable[..., GateReport]) -> None:

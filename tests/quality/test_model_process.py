@@ -215,7 +215,7 @@ def test_the_model_ends_with_the_process_that_asked_it(models: Path, hanging: Pa
 from podium.core.quality.model_process import ModelProcess
 process = ModelProcess("version 1")
 process.send({{"do": "predict", "directory": {str(models / "hangs")!r}, "path": {str(tmp_path / "d.csv")!r},
-              "shown": "d.csv", "target": "y"}})
+              "shown": "d.csv", "targets": ["y"], "wanted": []}})
 process.reply("failed", 600)
 """
     asking = subprocess.Popen([sys.executable, "-c", code])

@@ -60,7 +60,7 @@ def _rows(path: Path, gate: Gate, files: Path) -> Sequence[LoadRequest]:
             hint="send the environment requests first (environments.*.capture), or give the gate a file",
         )
     types = _inputs(files)
-    table: Any = read_for(path, gate.data, types).drop(columns=[gate.target], errors="ignore")
+    table: Any = read_for(path, gate.data, types).drop(columns=list(gate.targets or (gate.target,)), errors="ignore")
     if types:
         table = table[[name for name in types if name in table.columns]]
     if len(table) > MOST:

@@ -37,7 +37,8 @@ def of_gate(check: Check, bench: CheckInputs) -> Sequence[CheckResult]:
     """Judges the rows of a gate."""
     assert check.data is not None
     data = bench.data
-    return judge(check.data, data.frame, target=data.target, shown=data.shown, locate=data.locate)
+    frame = data.frame.drop(columns=list(data.targets[1:]))  # other labels are no features
+    return judge(check.data, frame, target=data.targets[0], shown=data.shown, locate=data.locate)
 
 
 def judge(spec: DataCheck, frame: Any, *, target: str, shown: str, locate: Locate) -> Sequence[CheckResult]:

@@ -9,13 +9,14 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ...domain.metrics import MINIMIZE
 from ...domain.models import CHAMPION, MetricPoint, Version
 from ...domain.project import Check
 from ...domain.verdicts import CheckResult, Verdict
 from ...errors import PodiumError
 from ...registry import Registry, open_registry
 from ..limits import broken_limit, limit_words
-from ..metrics import MINIMIZE, Unmeasurable
+from ..metrics import Unmeasurable
 
 if TYPE_CHECKING:
     from ...engine.context import StepContext

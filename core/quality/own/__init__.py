@@ -1,0 +1,1 @@
+"""Metrics of the project's own: functions in its files, called in processes of their own."""
