@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 _JUDGED = 0.95
-_RESAMPLES = 1000
-_SEED = 20130101
 _OK = 200
-# Neighbouring requests wait for the same things: whole stretches of time are resampled, not single requests.
-_BLOCKS = 40
+# A 95th percentile of fewer requests is hardly more than the slowest of them.
+_LEAST_REQUESTS = 20
+# No latency is shorter, in seconds.
+_TINY = 1e-6
 # The generator may be late by so much, in seconds or as a share of the latency that it measures.
 _LATE, _LATE_SHARE = 0.005, 0.1
 # The share of the rate that has to be achieved.
@@ -41,8 +41,6 @@ class LoadFigures(Frozen):
     """How many requests a second were sent, by when they were sent."""
     lag: float
     """The 95th percentile of how late the generator itself was."""
-    times: tuple[float, ...]
-    """All latencies, in the order in which the requests were due."""
 
 
 def figures(answers: Answers, rate: float) -> LoadFigures:
@@ -59,7 +57,6 @@ def figures(answers: Answers, rate: float) -> LoadFigures:
         latency={name: _quantile(times, share) for name, share in QUANTILES.items()},
         rate=(number - 1) / spent if spent else rate,
         lag=_quantile(lag, _JUDGED),
-        times=tuple(times.tolist()),
     )
 
 
@@ -121,35 +118,29 @@ def memory(name: str, peak: float, replicas: int, limit: int) -> CheckResult:
     return CheckResult(title, verdict, words, value=float(peak), limit=float(limit))
 
 
-def slowdown(
-    name: str, mine: Sequence[LoadFigures], theirs: Sequence[LoadFigures], champion: int, limit: float
-) -> CheckResult:
-    """Judges how much slower the candidate's 95th percentile is than the champion's under the same load, with a 95 %
-    interval."""
-    import numpy as np
+def slowdown(name: str, pairs: Sequence[tuple[LoadFigures, LoadFigures]], champion: int, limit: float) -> CheckResult:
+    """Judges how much slower the 95th percentile of the first of each pair is than that of the second, which was
+    measured directly before or after it. The interval is Student's, of the mean of the logarithms of their ratios:
+    what a machine does for a while moves both of a pair, and what moves one of them shows as a wide interval."""
+    import math
+    import statistics
 
-    first, second = (cast("Any", np).asarray([time for each in side for time in each.times]) for side in (mine, theirs))
-    value = _ratio(first, second)
-    random = np.random.default_rng(_SEED)
-    drawn = [_ratio(_resampled(first, random), _resampled(second, random)) for _ in range(_RESAMPLES)]
-    low, high = (float(bound) for bound in np.quantile(np.asarray(drawn), [0.025, 0.975]))
+    from scipy import stats
+
+    logs = [math.log(max(mine.latency["p95"], _TINY) / max(theirs.latency["p95"], _TINY)) for mine, theirs in pairs]
+    middle, error = statistics.fmean(logs), statistics.stdev(logs) / math.sqrt(len(logs))
+    spread = error * float(cast("Any", stats).t.ppf(0.975, len(logs) - 1))
+    value, low, high = (math.exp(each) - 1.0 for each in (middle, middle - spread, middle + spread))
+    fewest = min(each.requests for pair in pairs for each in pair)
     verdict = Verdict.PASS if value <= limit else Verdict.FAIL if low > limit else Verdict.INCONCLUSIVE
-    words = f"p95 {milliseconds(_quantile(first, _JUDGED))} against champion {champion}'s"
-    words += f" {milliseconds(_quantile(second, _JUDGED))}: {value:+.0%} (95 % interval {low:+.0%} … {high:+.0%},"
-    words += f" {count(len(first), 'request')} to a replica of each)"
-    if verdict is Verdict.INCONCLUSIVE:
+    mine, theirs = (statistics.median(pair[side].latency["p95"] for pair in pairs) for side in (0, 1))
+    words = f"p95 {milliseconds(mine)} against champion {champion}'s {milliseconds(theirs)}: {value:+.0%}"
+    words += f" (95 % interval {low:+.0%} … {high:+.0%}, {len(pairs)} pairs of {count(fewest, 'request')})"
+    if fewest < _LEAST_REQUESTS:
+        verdict = Verdict.INCONCLUSIVE
+        words += f"; fewer than {_LEAST_REQUESTS} at a time are too few for a 95th percentile: send for longer"
+    elif verdict is Verdict.INCONCLUSIVE:
         words += "; that may be chance: send for longer"
     title = f"{name}: slowdown ≤ {limit:.0%}"
-    return CheckResult(title, verdict, words, value=value, low=low, high=high, limit=limit, rows=len(first))
-
-
-def _ratio(mine: NDArray[Any], theirs: NDArray[Any]) -> float:
-    return _quantile(mine, _JUDGED) / max(_quantile(theirs, _JUDGED), 1e-9) - 1.0
-
-
-def _resampled(times: NDArray[Any], random: Any) -> NDArray[Any]:
-    import numpy
-
-    np: Any = numpy  # its stubs know no list of arrays
-    blocks = np.array_split(times, min(_BLOCKS, len(times)))
-    return np.concatenate([blocks[at] for at in random.integers(0, len(blocks), len(blocks))])
+    rows = sum(pair[0].requests for pair in pairs)
+    return CheckResult(title, verdict, words, value=value, low=low, high=high, limit=limit, rows=rows)

@@ -26,6 +26,9 @@ from .requests import requests_for
 if TYPE_CHECKING:
     from ...engine.context import StepContext
 
+# How often candidate and champion are measured beside each other, and how long both are used to the load before.
+_PAIRS = 6
+_SETTLE_SECONDS = 2.0
 # Requests have to be sent to this machine: a line to another one would be measured too.
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 
@@ -115,15 +118,15 @@ class _LoadTest:
     # -- compared with the champion
 
     def _beside_the_champion(self, requests: Sequence[LoadRequest]) -> Sequence[CheckResult]:
-        """Sends the same load, as much as one replica of the environment gets, to one replica of each: first to the
-        one, twice to the other, and to the first again, so that a machine that becomes slower is nobody's fault."""
+        """Sends the same load, as much as one replica of the environment gets, to one replica of each, in turns of
+        which either begins half: what the machine does meanwhile moves both of a pair."""
         runtime, check, name = self._runtime, self._check, f"{self._name} against {CHAMPION}"
         number = self._champion()
         if number is None:
             return (CheckResult(name, Verdict.PASS, "no champion to compare with"),)
         if number == self._candidate.version:
             return (CheckResult(name, Verdict.PASS, "the candidate is the champion"),)
-        rate, half = check.rate / runtime.environment.replicas, check.seconds / 2
+        rate = check.rate / runtime.environment.replicas
         digests = {each: fetch(runtime, each) for each in (number, self._candidate.version)}
         with Shadows(runtime, who=self._context.run.who, why=f"load of version {self._candidate.version}") as shadows:
             theirs, mine = (
@@ -133,21 +136,27 @@ class _LoadTest:
             shadows.wait()
             for row in (theirs, mine):
                 verify.warm_up(runtime, [row], runtime.files.directory(row.version))
-            found: dict[int, list[LoadFigures]] = {theirs.version: [], mine.version: []}
-            for row in (mine, theirs, theirs, mine):
-                found[row.version].append(self._of_replica(row, requests, rate, half))
-        mine_found, theirs_found = found[mine.version], found[theirs.version]
-        slowest = max(each.latency["p95"] for each in (*mine_found, *theirs_found))
-        for each in (*mine_found, *theirs_found):
-            _refuse(late(each, slowest), each)
-        errors = sum(each.errors for each in mine_found), sum(each.errors for each in theirs_found)
-        compared = slowdown(self._name, mine_found, theirs_found, number, check.max_slowdown)
+            for row in (theirs, mine):  # what a replica does for the first time under load is not measured
+                send(Load(row.address, row.port, requests, rate, _SETTLE_SECONDS))
+            pairs = [self._pair(mine, theirs, requests, rate, first=place % 2 == 0) for place in range(_PAIRS)]
+        compared = slowdown(self._name, pairs, number, check.max_slowdown)
+        if compared.verdict is not Verdict.PASS:
+            slowest = max(each.latency["p95"] for pair in pairs for each in pair)
+            for each in (each for pair in pairs for each in pair):
+                _refuse(late(each, slowest), each)
+        errors = (sum(pair[side].errors for pair in pairs) for side in (0, 1))
         return (compared, _more_errors(name, *errors))
 
-    def _of_replica(self, row: Replica, requests: Sequence[LoadRequest], rate: float, seconds: float) -> LoadFigures:
-        found = self._measured(row.address, row.port, requests, rate, seconds)
-        self._runtime.say(f"version {row.version}: {_words(found)}")
-        return found
+    def _pair(
+        self, mine: Replica, theirs: Replica, requests: Sequence[LoadRequest], rate: float, *, first: bool
+    ) -> tuple[LoadFigures, LoadFigures]:
+        """Measures both, directly after each other; `first` tells whether the candidate begins."""
+        found: dict[int, LoadFigures] = {}
+        for row in (mine, theirs) if first else (theirs, mine):
+            seconds = self._check.seconds / _PAIRS
+            found[row.version] = self._measured(row.address, row.port, requests, rate, seconds)
+            self._runtime.say(f"version {row.version}: {_words(found[row.version])}")
+        return found[mine.version], found[theirs.version]
 
     def _champion(self) -> int | None:
         from ...registry import open_registry
