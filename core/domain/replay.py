@@ -37,6 +37,23 @@ class ReplayLimits(Frozen):
 DEFAULT_TOLERANCE = 1e-6
 
 
+class LabelledMetric(Frozen):
+    """A gate's metric of both sides on the same labelled requests."""
+
+    gate: str
+    metric: str
+    rows: int = 0
+    candidate: float | None = None
+    """None where it could not be measured; then `message` says why."""
+    champion: float | None = None
+    difference: float | None = None
+    """Candidate − champion, positive if the candidate is better, whatever the metric."""
+    low: float | None = None
+    """Lower bound of the difference's 95 % interval; also `high`."""
+    high: float | None = None
+    message: str = ""
+
+
 class ReplayReport(Frozen):
     """The result of a replay. Times are seconds, shares 0..1."""
 
@@ -87,3 +104,5 @@ class ReplayReport(Frozen):
     """Requests that the champion now answers differently than when they were captured."""
     seconds: float = 0.0
     """How long the replay took."""
+    labelled: tuple[LabelledMetric, ...] = ()
+    """Metrics of the project's gates where labels are known. They inform; the gates themselves judge."""

@@ -9,7 +9,7 @@ from dataclasses import field
 from typing import Any
 
 from ...domain.frozen import Frozen
-from ...domain.replay import ReplayLimits
+from ...domain.replay import LabelledMetric, ReplayLimits
 from ...domain.text.format import milliseconds
 from ...domain.verdicts import CheckResult, Verdict
 from .sending import CANDIDATE, CHAMPION, AnswerPair, ReplayAnswers
@@ -69,6 +69,8 @@ class Figures(Frozen):
     """The comparison of latencies; None if nothing was measured."""
     unsteady: int = 0
     """Requests that the champion now answers differently from its captured answer."""
+    labelled: tuple[LabelledMetric, ...] = ()
+    """What the project's gates measure, on labelled requests."""
     hopeless: frozenset[int] = frozenset()
     """The sides that were given up: 0 the champion, 1 the candidate."""
 

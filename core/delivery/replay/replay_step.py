@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from ...domain.models import Version
@@ -20,6 +20,7 @@ from ..environment.runtime import EnvironmentRuntime
 from ..proxy.transport import DirectTransport
 from ..rollout import verify
 from ..rollout.carry_out import fetch
+from . import labelled
 from .judging import Figures, figures, judge
 from .report import sentence, to_dict, to_gate, to_json, to_markdown
 from .sending import Endpoint, Sender, TimedTransport
@@ -111,8 +112,6 @@ def gate_check(context: StepContext, check: Check, candidate: Version) -> Sequen
 
 
 def _renamed(check: CheckResult, name: str) -> CheckResult:
-    from dataclasses import replace
-
     return replace(check, name=f"{name}: {check.name}")
 
 
@@ -139,6 +138,8 @@ def carry_out(
             problem = error.message
     problem = problem or _lacking(found, measured)
     checks = (CheckResult("replay", Verdict.ERROR, problem),) if problem else judge(measured, limits)
+    for line in labelled.sentences(measured.labelled):
+        runtime.say(line)
     return _report(runtime, version, champion, found, checks, measured, began, run_id)
 
 
@@ -191,8 +192,12 @@ def _measure(
             verify.warm_up(runtime, [row], runtime.files.directory(row.version))
         through = None if isinstance(runtime.transport, DirectTransport) else cast("TimedTransport", runtime.transport)
         first, second = (Endpoint(row.address, row.port, through) for row in rows)
-        sender = Sender((first, second), tolerance=limits.tolerance, concurrency=limits.concurrency)
-        return figures(sender.send(found.chosen, str(champion), runtime.say))
+        labels = labelled.labels_of(runtime.project, runtime.name, found.chosen)
+        sender = Sender(
+            (first, second), tolerance=limits.tolerance, concurrency=limits.concurrency, labelled=labels.keys()
+        )
+        sent = sender.send(found.chosen, str(champion), runtime.say)
+        return replace(figures(sent), labelled=labelled.metrics(runtime.project, found.chosen, labels, sent.pairs))
 
 
 def _report(
@@ -234,6 +239,7 @@ def _report(
         slowdown_high=slow.high if slow else None,
         unsteady=measured.unsteady,
         seconds=round(time.time() - began, 3),
+        labelled=measured.labelled,
     )
 
 

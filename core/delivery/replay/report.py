@@ -7,7 +7,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from ...domain.replay import ReplayReport
+from ...domain.replay import LabelledMetric, ReplayReport
 from ...domain.text.format import milliseconds
 from ...domain.verdicts import GateReport, Verdict
 from ...journal.verdicts import REPLAY_PREFIX
@@ -79,6 +79,13 @@ def to_markdown(report: ReplayReport) -> str:
         "|---|---|",
         *(f"| {name} | {value} |" for name, value in _predictions(report)),
     ]
+    if report.labelled:
+        lines += [
+            "",
+            "| on labelled requests | candidate | champion | better by | 95 % interval | rows |",
+            "|---|---|---|---|---|---|",
+            *map(_labelled, report.labelled),
+        ]
     if report.error_words:
         lines += [
             "",
@@ -87,6 +94,16 @@ def to_markdown(report: ReplayReport) -> str:
             *(f"| {_cell(word)} | {count} |" for word, count in report.error_words.items()),
         ]
     return "\n".join(lines) + "\n"
+
+
+def _labelled(each: LabelledMetric) -> str:
+    name = f"{_cell(each.metric)} ({_cell(each.gate)})"
+    if each.candidate is None:
+        return f"| {name} | {_cell(each.message)} | | | | {each.rows} |"
+    interval = f"{each.low:+.4g} … {each.high:+.4g}"
+    return (
+        f"| {name} | {each.candidate:.4g} | {each.champion:.4g} | {each.difference:+.4g} | {interval} | {each.rows} |"
+    )
 
 
 def _predictions(report: ReplayReport) -> list[tuple[str, object]]:

@@ -7,13 +7,13 @@ from __future__ import annotations
 import http.client
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from ...domain.frozen import Frozen
 from ...serving.captures import Captured
-from .comparing import AnswerComparison, compare, words
+from .comparing import AnswerComparison, compare, predictions, words
 
 CHAMPION, CANDIDATE = 0, 1
 TIMEOUT = 30.0  # seconds for one answer
@@ -70,6 +70,10 @@ class AnswerPair(Frozen):
     """The comparison of both answers; None unless both were good."""
     words: str = ""
     """How the candidate failed; empty if it did not."""
+    answers: tuple[tuple[Any, ...], tuple[Any, ...]] | None = None
+    """The champion's and the candidate's predictions, of a request whose labels are known, both answers being good."""
+    number: int = 0
+    """Which of the captures it was."""
     steady: bool = True
     """False if the champion's answer differs from the captured one."""
 
@@ -150,7 +154,10 @@ class Sender:
         tolerance: float | None,
         concurrency: int = 1,
         timeout: float = TIMEOUT,
+        labelled: Collection[int] = (),
     ) -> None:
+        """`labelled` are the places of captures whose answers are kept."""
+        self._labelled = frozenset(labelled)
         self._sides, self._tolerance, self._timeout = sides, tolerance, timeout
         self._concurrency = concurrency
         self._lock = threading.Lock()
@@ -199,7 +206,7 @@ class Sender:
                 capture = captures[number]
                 order = (CHAMPION, CANDIDATE) if number % 2 else (CANDIDATE, CHAMPION)
                 answers = {side: connections[side].ask(capture) for side in order}
-                self._note(self._pair(capture, answers[CHAMPION], answers[CANDIDATE], version))
+                self._note(self._pair(number, capture, answers[CHAMPION], answers[CANDIDATE], version))
         finally:
             for connection in connections:
                 connection.close()
@@ -219,7 +226,9 @@ class Sender:
                 if self._silent[side] >= MAX_FAILURES_AT_START:
                     self._sent.hopeless.add(side)
 
-    def _pair(self, capture: Captured, champion: ReplayAnswer, candidate: ReplayAnswer, version: str) -> AnswerPair:
+    def _pair(
+        self, number: int, capture: Captured, champion: ReplayAnswer, candidate: ReplayAnswer, version: str
+    ) -> AnswerPair:
         compared = (
             compare(champion.body, candidate.body, tolerance=self._tolerance)
             if champion.good and candidate.good
@@ -230,6 +239,17 @@ class Sender:
         if champion.good and capture.status == _OK and capture.version == version and not capture.redacted:
             then = compare(capture.output.encode("utf-8", "surrogatepass"), champion.body, tolerance=self._tolerance)
             steady = then.differing == 0
+        answers = None
+        if number in self._labelled and champion.good and candidate.good:
+            answers = (tuple(predictions(champion.body)), tuple(predictions(candidate.body)))
         return AnswerPair(
-            champion.status, candidate.status, champion.seconds, candidate.seconds, compared, told, steady
+            champion.status,
+            candidate.status,
+            champion.seconds,
+            candidate.seconds,
+            compared,
+            told,
+            answers,
+            number,
+            steady,
         )
