@@ -48,6 +48,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "history": ("delivery", "history", "Show which version was served where and when."),
     "repair": ("containers", "repair", "Make an environment match the ledger."),
     "containers": ("containers", "containers", "List the containers of environments and their usage."),
+    "monitors": ("monitoring.monitors", "monitors", "List what is measured of what serves."),
+    "drift": ("monitoring.monitors", "drift", "Compare the latest requests with a monitor's reference now."),
     "labels": ("monitoring.labels", "labels", "Show which requests have a label; add labels from a file."),
     "replay": ("replay", "replay", "Compare a version without traffic on captured requests."),
     "quarantine": ("delivery", "quarantine", "List, add and lift versions that no trigger may deploy."),

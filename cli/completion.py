@@ -36,6 +36,10 @@ def complete_alert(incomplete: str) -> list[str]:
     return _offered(lambda cockpit: cockpit.project.config.alerts, incomplete)
 
 
+def complete_monitor(incomplete: str) -> list[str]:
+    return _offered(lambda cockpit: cockpit.project.config.monitors, incomplete)
+
+
 def complete_run(incomplete: str) -> list[str]:
     return _offered(lambda cockpit: ["last", *(str(run.id) for run in cockpit.runs.list(limit=50))], incomplete)
 

@@ -71,13 +71,17 @@ def line(text: str = "") -> None:
 
 
 def document(value: Any) -> None:
-    """Writes one JSON document. A list has one element per line: small differences stay small, and long lists are
+    """Writes one JSON document."""
+    line(as_text(value))
+
+
+def as_text(value: Any) -> str:
+    """Returns one JSON document. A list has one element per line: small differences stay small, and long lists are
     written fast."""
     if isinstance(value, list):
         rows = ",\n".join(_json(row) for row in value)
-        line(f"[\n{rows}\n]" if rows else "[]")
-    else:
-        line(_json(value, indent=2))
+        return f"[\n{rows}\n]" if rows else "[]"
+    return _json(value, indent=2)
 
 
 def json_line(value: Any) -> None:

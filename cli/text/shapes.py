@@ -25,7 +25,15 @@ if TYPE_CHECKING:
     from ...core.domain.hosts import CiJob, CiRow, Workflow
     from ...core.domain.labels import AddedLabels, Dispute, KeptRequest, LabelStatus
     from ...core.domain.models import Comparison, Lineage, MetricPoint, Model, Version
-    from ...core.domain.monitoring import AlertEvent, AlertStatus, Silence, SinkStatus
+    from ...core.domain.monitoring import (
+        AlertEvent,
+        AlertStatus,
+        ColumnMeasurement,
+        Measurement,
+        MonitorStatus,
+        Silence,
+        SinkStatus,
+    )
     from ...core.domain.plans import Plan
     from ...core.domain.repair import Difference
     from ...core.domain.runs import Run, Step
@@ -684,3 +692,65 @@ def _finite(value: Any) -> Any:
 
 def dispute(dispute: Dispute) -> dict[str, Any]:
     return {**asdict(dispute), "at": moment(dispute.at)}
+
+
+def monitor(status: MonitorStatus) -> dict[str, Any]:
+    last = status.last
+    return {
+        "name": status.name,
+        "environment": status.environment,
+        "kind": status.kind.value,
+        "measure": status.measure,
+        "what": status.what,
+        "value": last.value if last is not None else None,
+        "low": last.low if last is not None else None,
+        "high": last.high if last is not None else None,
+        "critical": last.critical if last is not None else None,
+        "message": last.message if last is not None else "",
+        "at": moment(last.at) if last is not None else None,
+        "next": moment(status.next),
+        "thresholds": list(status.thresholds),
+        "alerts": list(status.alerts),
+        "state": status.state.value if status.state is not None else None,
+    }
+
+
+def measurement(found: Measurement) -> dict[str, Any]:
+    return {
+        "monitor": found.monitor,
+        "environment": found.environment,
+        "kind": found.kind.value,
+        "at": moment(found.at),
+        "value": found.value,
+        "start": moment(found.start),
+        "end": moment(found.end),
+        "rows": found.rows,
+        "low": found.low,
+        "high": found.high,
+        "critical": found.critical,
+        "p_value": found.p_value,
+        "baseline": found.baseline,
+        "version": found.version,
+        "columns": [measured_column(each) for each in found.columns],
+        "warnings": list(found.warnings),
+        "message": found.message,
+    }
+
+
+def measured_column(column: ColumnMeasurement) -> dict[str, Any]:
+    drawn = column.histogram
+    return {
+        "column": column.column,
+        "value": column.value,
+        "critical": column.critical,
+        "p_value": column.p_value,
+        "message": column.message,
+        "histogram": None
+        if drawn is None
+        else {
+            "reference": list(drawn.reference),
+            "current": list(drawn.current),
+            "edges": list(drawn.edges),
+            "names": list(drawn.names),
+        },
+    }

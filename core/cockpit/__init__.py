@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .inbox import Inbox
     from .labels import Labels
     from .models import Models
+    from .monitors import Monitors
     from .project import ProjectFiles
     from .repository import ProjectRepository
     from .runs import Runs
@@ -182,6 +183,13 @@ class Cockpit:
         from .models import Models
 
         return Models(self._opened)
+
+    @cached_property
+    def monitors(self) -> Monitors:
+        """Returns the namespace of monitors and what they measured."""
+        from .monitors import Monitors
+
+        return Monitors(self._opened)
 
     @cached_property
     def environments(self) -> Environments:

@@ -11,6 +11,7 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from ..domain.monitoring import MonitorKind
 from ..domain.project import (
     Approvers,
     Check,
@@ -21,10 +22,12 @@ from ..domain.project import (
     Infra,
     Matrix,
     Mlflow,
+    MonitorSpec,
     On,
     Pipeline,
     Project,
     Proof,
+    ReferenceSpec,
     Sink,
     StepSpec,
     Strategy,
@@ -37,6 +40,8 @@ from .table import BUILTINS, METRIC_GOALS
 T = TypeVar("T")
 
 DEFAULT_WEIGHTS = (5, 25, 50)
+# The latest requests that a monitor looks at where its window says nothing.
+DEFAULT_ROWS = 1000
 
 
 def project(record: Record, root: Path, home: Path, secrets: tuple[str, ...]) -> Project:
@@ -218,6 +223,28 @@ def _strategy(written: str | Record | None) -> Strategy:
     return _made(Strategy, inner, kind=kind, **given)
 
 
+def _monitor(name: str, record: Record) -> MonitorSpec:
+    """Returns a monitor: the key that says its kind holds its measure."""
+    kind = next((each for each in MonitorKind if record.has(each.value)), MonitorKind.SIGNAL)
+    window = record.get("window", 60.0 if kind is MonitorKind.SIGNAL else DEFAULT_ROWS)
+    rows = window if isinstance(window, int) else None
+    return _made(
+        MonitorSpec,
+        record,
+        name=name,
+        kind=kind,
+        measure=record.get(kind.value, ""),
+        rows=rows,
+        window=window if rows is None else None,
+        every=record.get("every", 60.0 if kind is MonitorKind.SIGNAL else 3600.0),
+        reference=_monitor_reference(record.get("reference")),
+    )
+
+
+def _monitor_reference(written: str | Record | None) -> ReferenceSpec:
+    return ReferenceSpec(file=written) if isinstance(written, str) else _made(ReferenceSpec, written)
+
+
 def _infra(name: str, record: Record) -> Infra:
     kind = next((word for word in ("terraform", "cloudformation") if record.has(word)), "")
     return Infra(name, kind, record.get(kind, ""), line=record.node.line)
@@ -239,6 +266,7 @@ _MAKERS: dict[type, Callable[[str, Record], object]] = {
     Pipeline: _pipeline,
     Gate: _gate,
     Environment: _environment,
+    MonitorSpec: _monitor,
     Infra: _infra,
     Sink: _sink,
 }

@@ -6,7 +6,7 @@ from .. import plugins
 from ..domain.project import Project
 from .reader import Record
 
-_SECTIONS = ("monitors", "infra")
+_SECTIONS = ("infra",)
 _NOT_IMPLEMENTED = "accepted but not implemented yet"
 _NO_PACKAGE = "accepted, but no installed package implements it"
 

@@ -357,6 +357,30 @@ class Throughput:
         return {"anyOf": [{"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?/ ?(s|m|h)$"}, _VARIABLE]}
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class RowsOrTime:
+    """What a window is measured by: a number of rows (an int), or a length of time (a float, of seconds)."""
+
+    low: int
+    high: int
+
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
+        text = reader.text(node, key)
+        if text is INVALID:
+            return INVALID
+        if _INTEGER.fullmatch(text):
+            return _bounded(int(text), self.low, self.high, node, key, reader)
+        seconds = parse_duration(text)
+        if seconds is None:
+            message = f"{_shown(node, text)} is neither a number of rows nor a length of time"
+            return reader.problem(node, key, message, "write 1000, or 24h")
+        return _bounded(float(seconds), 1.0, None, node, key, reader)
+
+    def schema(self) -> Schema:
+        rows: Schema = {"type": "integer", **_bounds(self.low, self.high)}
+        return {"anyOf": [rows, {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$"}, _VARIABLE]}
+
+
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kmgt])i?b?", re.ASCII | re.IGNORECASE)
 _SIZE_UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 

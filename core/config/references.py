@@ -30,11 +30,18 @@ def check(record: Record, project: Project, reader: Reader) -> None:
     _environments(record, project, reader)
     for each in _records(record, "monitors").values():
         _known(each, "environment", project.environments, "environment", reader)
+        _monitor(each, project, reader)
     for each in _records(record, "alerts").values():
         _known(each, "monitor", project.monitors, "monitor", reader)
         _known(each, "notify", project.notify.sinks, "sink", reader)
         check_alert(each, reader)
     _store(record, project, reader)
+
+
+def _monitor(record: Record, project: Project, reader: Reader) -> None:
+    reference: Record | str | None = record.get("reference")
+    if isinstance(reference, Record):
+        _known(reference, "gate", project.gates, "gate", reader)
 
 
 def _concurrency(record: Record, pipeline: Pipeline, reader: Reader) -> None:

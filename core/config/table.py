@@ -10,7 +10,7 @@ from __future__ import annotations
 from .. import plugins
 from ..domain.metrics import AVERAGES, FACTS, TASKS
 from ..domain.monitoring import SEVERITIES
-from ..domain.watching import CANARY_SIGNALS, SIGNALS
+from ..domain.watching import CANARY_SIGNALS
 from .checks.keys import DATA_STEP, MORE_CHECKS
 from .kinds import (
     Amount,
@@ -28,6 +28,7 @@ from .kinds import (
     Text,
     Value,
 )
+from .monitor_keys import MONITOR
 from .patterns import (
     bad_argument,
     bad_branch,
@@ -596,42 +597,6 @@ ENVIRONMENT = Section(
     ),
 )
 
-_MONITORED = Key("environment", _name, "environment that it watches", required=True)
-MONITOR = Chosen(
-    "monitor",
-    (
-        Option(
-            "drift",
-            Section(
-                "monitor",
-                (
-                    _MONITORED,
-                    Key(
-                        "drift",
-                        Choice(("psi", "js", "wasserstein", "ks", "chi2")),
-                        "measure of the distance of two distributions",
-                        required=True,
-                    ),
-                    Key("reference", Text(check=bad_path), "table of rows to compare with", required=True),
-                    Key("window", Integer(low=10), "latest captured requests that are compared (1000)"),
-                    Key("columns", _slices, "columns to compare (all)"),
-                ),
-            ),
-        ),
-        Option(
-            "signal",
-            Section(
-                "monitor.signal",
-                (
-                    _MONITORED,
-                    Key("signal", Choice(SIGNALS), "signal to watch", required=True),
-                    Key("window", Duration(low=1.0), "time that one value is taken over (60s)"),
-                ),
-            ),
-        ),
-    ),
-)
-
 ALERT = Section(
     "alert",
     (
@@ -759,6 +724,7 @@ RETAIN = Section(
         Key("cache_size", Size(), "the whole cache; beyond it what was used longest ago goes (20g)"),
         Key("worktrees", _age, "worktrees of runs that did not succeed (14d)"),
         Key("samples", _age, "live signals, coarser the older they are (365d)"),
+        Key("measurements", _age, "what monitors measured, and what they keep of their references (90d)"),
         Key("captures", _age, "captured requests and feedback (30d)"),
         Key("labels", _age, "requests with predictions, labels and captured inputs (90d)"),
         Key("labels_rows", Integer(low=1), "the most of them in one environment (1000000)"),
@@ -791,7 +757,7 @@ PROJECT = Section(
         Key("pipelines", MapOf(PIPELINE, "pipeline"), "named graphs of steps"),
         Key("gates", MapOf(GATE, "gate"), "checks that a version has to pass"),
         Key("environments", MapOf(ENVIRONMENT, "environment"), "where versions are served"),
-        Key("monitors", MapOf(MONITOR, "monitor"), "signals that are measured (nothing acts on it yet)"),
+        Key("monitors", MapOf(MONITOR, "monitor"), "what is measured of what serves"),
         Key("alerts", MapOf(ALERT, "alert"), "rules over what monitors measure"),
         Key("notify", NOTIFY, "who is told of alerts"),
         Key(

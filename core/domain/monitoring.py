@@ -106,6 +106,8 @@ class MonitorStatus(Frozen):
     """Names of its alerts."""
     state: AlertState | None = None
     """The worst state of its alerts; None without alerts."""
+    measure: str = ""
+    """What it measures, as podium.yaml calls it: `psi`, `error_rate`, `model`."""
 
 
 SEVERITIES = ("critical", "warning", "info")

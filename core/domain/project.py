@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFound
 from .frozen import Frozen
+from .monitoring import MonitorKind
 
 if TYPE_CHECKING:
     from .gates.checks import CommandCheck, DataCheck, LoadCheck
@@ -428,23 +429,46 @@ class Environment(Frozen):
     line: int = 0
 
 
+class ReferenceSpec(Frozen):
+    """The rows that a monitor compares with; exactly one of the fields is set."""
+
+    file: str = ""
+    """A table of the project, such as the training data."""
+    gate: str = ""
+    """The gate whose data it is."""
+    first: int = 0
+    """So many of the first requests to the version that serves."""
+    same: str = ""
+    """`weekday`: earlier requests of the same day of the week; `month`: those of the same month of earlier years."""
+
+
 class MonitorSpec(Frozen):
-    """A signal or a drift of an environment that is measured; exactly one of `drift` and `signal` is set."""
+    """What is measured of an environment."""
 
     name: str
+    kind: MonitorKind
     environment: str
     """The environment that it watches."""
-    drift: str = ""
-    """How the distance of two distributions is measured: psi, js, wasserstein, ks or chi2."""
-    signal: str = ""
-    """One of SIGNALS (domain/watching.py)."""
-    reference: str = ""
-    """For a drift: the table of rows that captured requests are compared with."""
-    columns: tuple[str, ...] = ()
-    """For a drift: the columns that are compared, empty for all."""
+    measure: str = ""
+    """What is measured: a signal, a distance, a violation, a metric, `model` or `data`, `share` or `delay`."""
+    every: float = 3600.0
+    """The seconds from one evaluation to the next."""
+    rows: int | None = None
+    """How many of the latest requests are looked at, None where `window` says it."""
     window: float | None = None
-    """For a drift how many of the latest requests are compared (None: 1000), for a signal the seconds that one value
-    is taken over (None: 60)."""
+    """The seconds that are looked at, None where `rows` says it."""
+    of: str = "inputs"
+    """What a drift is of: `inputs` or `predictions`."""
+    reference: ReferenceSpec = ReferenceSpec()
+    """For drift, data and estimate: what requests are compared with."""
+    columns: tuple[str, ...] = ()
+    """For drift and data: the columns that are compared, empty for all."""
+    gate: str = ""
+    """For quality and estimate: the gate that says what truth and answers mean."""
+    path: str = ""
+    """For the age of data: the file, or the directory with the files."""
+    column: str = ""
+    """For the age of data: the column whose latest time counts; empty for the file's own time."""
     line: int = 0
 
 
@@ -537,6 +561,8 @@ class Retain(Frozen):
     worktrees: float = 14 * _DAY
     """Worktrees of runs that did not succeed."""
     samples: float = 365 * _DAY
+    measurements: float = 90 * _DAY
+    """What monitors measured, and what they keep of their references."""
     captures: float = 30 * _DAY
     """Captured requests and feedback."""
     labels: float = 90 * _DAY

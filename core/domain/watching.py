@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SIGNALS = ("requests", "error_rate", "latency_p50", "latency_p95", "latency_p99", "cpu", "memory")
 # Those that a canary measures of each version by itself, and so may analyse.
 CANARY_SIGNALS = ("error_rate", "latency_p50", "latency_p95", "latency_p99")
+# What a monitor can watch besides: restarts of replicas, and the seconds since the last request.
+MONITOR_SIGNALS = (*SIGNALS, "restarts", "no_traffic")
 # The target of a plan that prunes the state directory.
 STATE = "state"
 

@@ -216,6 +216,12 @@ class Journal(Closing):
         return Samples(self._database)
 
     @cached_property
+    def measurements(self) -> Measurements:
+        from .measurements import Measurements
+
+        return Measurements(self._database)
+
+    @cached_property
     def alerts(self) -> Alerts:
         from .alerts.events import Alerts
 
@@ -232,12 +238,6 @@ class Journal(Closing):
         from .alerts.silences import Silences
 
         return Silences(self._database, self.audit)
-
-    @cached_property
-    def measurements(self) -> Measurements:
-        from .measurements import Measurements
-
-        return Measurements(self._database)
 
     @cached_property
     def agent(self) -> Agent:

@@ -30,6 +30,13 @@ def ci_runs(scene: Scene) -> Iterator[Item]:
     yield from _batch("CI runs", rows.old_host_runs(before), age, lambda: rows.remove_host_runs(before))
 
 
+def measurements(scene: Scene) -> Iterator[Item]:
+    """Yields what monitors measured long ago."""
+    age = scene.project.retain.measurements
+    rows, before = scene.journal.rows, scene.now - age
+    yield from _batch("measurements", rows.old_measurements(before), age, lambda: rows.remove_measurements(before))
+
+
 def audit(scene: Scene) -> Iterator[Item]:
     """Yields the old entries that are sealed."""
     return _sealed(scene, AUDIT, scene.project.retain.audit)

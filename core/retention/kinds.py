@@ -16,7 +16,7 @@ from functools import partial
 from ..domain.frozen import Frozen
 from ..domain.project import Retain
 from ..domain.text.format import duration, size
-from . import cache, journal_rows, labels, runs, serving
+from . import cache, journal_rows, labels, monitors, runs, serving
 from .scene import Item, Scene
 
 Find = Callable[[Scene], Iterator[Item]]
@@ -115,7 +115,8 @@ KINDS: tuple[Kind, ...] = (
          kept="as long as it runs"),
     Kind("alerts", "how alerts stand, and their changes", tables=("alerts", "alert_states", "silences", "loops"),
          kept="the latest 10,000 changes"),
-    Kind("measurements", "what monitors measured", tables=("measurements",), kept="for now: nothing measures yet"),
+    Kind("measurements", "what monitors measured and keep of references", ("monitors/",), ("measurements",),
+         ("measurements",), (journal_rows.measurements, monitors.references)),
     Kind("journal", "the journal's file", ("journal.db*",), kept="as its rows"),
     Kind("own", "the project's own notes, the agent's log",
          ("home.json", ".home.lock", "podium.yaml.good", "agent.*", "preload/", "claimed/"),

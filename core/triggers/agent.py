@@ -238,6 +238,8 @@ def _jobs(settings: WatchedConfiguration, say: Say) -> list[Job]:
         Job("ci", 2.0, inbox, inbox.close),
         Job("health", 1.0, jobs.Healing(say)),
         Job("signals", 1.0, jobs.Sampling()),
+        Job("monitors", 2.0, jobs.Monitoring(say, light=True)),
+        Job("monitors of rows", 5.0, jobs.Monitoring(say, light=False)),
         Job("alerts", 1.0, jobs.Alerting(say)),
         Job("sinks", 1.0, jobs.Notifying()),
         Job("containers", 1.0, containers, containers.close),

@@ -147,6 +147,20 @@ class Sampling:
             journal.samples.add(samples)
 
 
+class Monitoring:
+    """Evaluates the monitors whose time has come: those that read no rows (`light`), or those that do, of which one may
+    take minutes."""
+
+    def __init__(self, say: Say, *, light: bool) -> None:
+        self._say, self._light = say, light
+
+    def __call__(self, project: Project, journal: Journal) -> None:
+        if project.monitors:
+            from ..monitoring.evaluate import evaluate_due
+
+            evaluate_due(project, journal, self._say, light=self._light)
+
+
 class RegistrySnapshots:
     """Keeps the journal's snapshot of the registry up to date, in a separate process if MLflow would have to be
     loaded.
@@ -226,10 +240,11 @@ class Notifying:
 
 
 class Compaction:
-    """Thins out old samples, so that the journal's size is bounded."""
+    """Thins out old samples and measurements, so that the journal's size is bounded."""
 
     def __call__(self, project: Project, journal: Journal) -> None:
         journal.samples.compact(time.time(), project.retain.samples)
+        journal.measurements.thin_out(time.time())
 
 
 class Retention:

@@ -20,6 +20,7 @@ from .test_loading import FLIGHTS
 Problems = Callable[..., tuple[Problem, ...]]
 
 HEAD = "project: p\n"
+MONITORED = "environments: {e: {port: 5100}}\n"
 
 
 def step(body: str) -> str:
@@ -324,6 +325,27 @@ CASES = [
         "2:29",
         "monitors.m.environment",
         "unknown environment",
+        "",
+    ),
+    (
+        HEAD + MONITORED + "monitors: {m: {environment: e, drift: psi, reference: {gate: nope}}}\n",
+        "3:62",
+        "monitors.m.reference.gate",
+        "unknown gate `nope`",
+        "",
+    ),
+    (
+        HEAD + MONITORED + "monitors: {m: {environment: e, drift: psi, reference: r, window: ten}}\n",
+        "3:66",
+        "monitors.m.window",
+        "`ten` is neither a number of rows nor a length of time",
+        "write 1000, or 24h",
+    ),
+    (
+        HEAD + MONITORED + "monitors: {m: {environment: e, freshness: data}}\n",
+        "3:15",
+        "monitors.m.path",
+        "is missing",
         "",
     ),
     (HEAD + "alerts: {a: {monitor: m, above: 1}}\n", "2:23", "alerts.a.monitor", "unknown monitor", ""),

@@ -84,6 +84,7 @@ def test_the_example_has_every_key(tmp_path: Path) -> None:
         if option.word
     }
     used = {step.uses for pipeline in project.pipelines.values() for step in pipeline.steps.values()}
+    used |= {monitor.measure for monitor in project.monitors.values()}
     assert words and words <= used
 
 

@@ -113,6 +113,9 @@ def test_the_whole_of_the_design(read: Read, tmp_path: Path) -> None:
     )
     assert production.strategy.analysis[1] == AnalysisRule("latency_p95", compare="champion", margin=0.2)
     assert project.environments["staging"].strategy.kind == "blue-green"
+    drift = project.monitors["input-drift"]
+    assert (drift.kind, drift.measure, drift.rows, drift.window, drift.every) == ("drift", "psi", 1000, None, 3600.0)
+    assert (drift.reference.file, drift.of) == ("data/train.parquet", "inputs")
     assert (project.alerts["input-drift"].for_, project.alerts["input-drift"].cooldown) == (Hold(2), 21600.0)
     assert (project.infra["serving"].kind, project.infra["serving"].path) == ("terraform", "infra/")
 
@@ -270,13 +273,36 @@ def test_what_nothing_acts_on_yet_is_told(read: Read, tmp_path: Path, monkeypatc
         "accepted, but no installed package implements it, so",
     )
     assert project.idle == (
-        *(f"{key}: {nothing}" for key in ("monitors", "infra", "pipelines.release.on.alert")),
+        *(f"{key}: {nothing}" for key in ("infra", "pipelines.release.on.alert")),
         f"pipelines.release.steps.unit.executor: ray: {nobody} the step will fail",
         f"environments.staging.driver: swarm: {nobody} a change there will fail",
     )
     package(tmp_path / "site", {"executors": {"ray": "far:Ray"}, "drivers": {"swarm": "far:Swarm"}})
     monkeypatch.syspath_prepend(tmp_path / "site")
-    assert len(read(text, GITHUB_TOKEN="x").idle) == 3, "a package that brings it acts on it"
+    assert len(read(text, GITHUB_TOKEN="x").idle) == 2, "a package that brings it acts on it"
+
+
+def test_a_monitor_knows_its_kind_its_window_and_its_reference(read: Read) -> None:
+    monitors = read("""
+        project: p
+        gates: {g: {data: a.csv, target: y, checks: [{metric: f1, at_least: 0.5}]}}
+        environments: {e: {port: 5101}}
+        monitors:
+          errors: {environment: e, signal: error_rate}
+          slow: {environment: e, signal: latency_p95, window: 5m, every: 30s}
+          age: {environment: e, freshness: data, path: data}
+          first: {environment: e, drift: ks, of: predictions, reference: {first: 500}, window: 24h}
+          gate: {environment: e, drift: js, reference: {gate: g}}
+          season: {environment: e, drift: js, reference: {same: weekday}}
+          rows: {environment: e, data: unseen, reference: a.csv, columns: x}
+    """).monitors
+    assert [each.kind for each in monitors.values()] == ["signal", "signal", "freshness", *["drift"] * 3, "data"]
+    assert (monitors["errors"].window, monitors["errors"].every) == (60.0, 60.0)
+    assert (monitors["slow"].measure, monitors["slow"].window, monitors["slow"].every) == ("latency_p95", 300.0, 30.0)
+    assert (monitors["age"].measure, monitors["age"].path, monitors["age"].every) == ("data", "data", 3600.0)
+    assert (monitors["first"].reference.first, monitors["first"].rows, monitors["first"].window) == (500, None, 86400.0)
+    assert (monitors["rows"].measure, monitors["rows"].columns) == ("unseen", ("x",))
+    assert (monitors["gate"].reference.gate, monitors["season"].reference.same) == ("g", "weekday")
 
 
 def test_anchors_and_merges(read: Read) -> None:

@@ -16,6 +16,7 @@ import pytest
 from podium.core.changes import plan
 from podium.core.domain.delivery import DeploymentState, How
 from podium.core.domain.models import Version
+from podium.core.domain.monitoring import Measurement, MonitorKind
 from podium.core.domain.project import Project, Retain
 from podium.core.domain.runs import RunState, Step, StepState
 from podium.core.domain.watching import read_pruned
@@ -351,6 +352,22 @@ def test_rows_of_the_journal(project: Project, journal: Journal) -> None:
 
 
 # -- plans -----------------------------------------------------------------------------------------------------------
+
+
+def test_old_measurements_go(project: Project, journal: Journal) -> None:
+    now = time.time()
+    for days in (91, 89):
+        journal.measurements.add(Measurement("m", "production", MonitorKind.SIGNAL, now - days * DAY, 1.0))
+    assert pruned(project, journal) == {"measurements": 1}
+    assert len(journal.measurements.series("m", 0.0, now)) == 1
+
+
+def test_what_monitors_keep_of_references_goes_when_it_is_not_used(
+    project: Project, journal: Journal, file: File
+) -> None:
+    old, young = file("monitors/m.psi.990.json", days=91), file("monitors/m.psi.1000.json")
+    assert pruned(project, journal) == {"measurements": 1}
+    assert not old.exists() and young.exists()
 
 
 def test_the_plan_says_how_many_and_how_much_and_removes_nothing(project: Project, journal: Journal, run: Make) -> None:

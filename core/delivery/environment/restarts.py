@@ -26,6 +26,12 @@ def note(directory: Path, replica: str) -> int:
     return len(times)
 
 
+def number(directory: Path, since: float, now: float) -> int:
+    """Returns how many restarts there were from `since` to `now`, of all replicas; what is older than an hour is not
+    known."""
+    return sum(since <= at <= now for times in _read(directory).values() for at in times)
+
+
 def _read(directory: Path) -> dict[str, list[float]]:
     try:
         value = json.loads((directory / _FILE).read_text())

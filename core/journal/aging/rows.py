@@ -101,6 +101,13 @@ class Rows:
         """Removes CI runs of Git hosts as they were last seen; the host has them."""
         return self._database.run("DELETE FROM host_runs WHERE at < ?", (before,))
 
+    def old_measurements(self, before: float) -> int:
+        return self._count("measurements", "at < ?", before)
+
+    def remove_measurements(self, before: float) -> int:
+        """Removes what monitors measured."""
+        return self._database.run("DELETE FROM measurements WHERE at < ?", (before,))
+
     def old_requests(self, before: float) -> int:
         return self._count("orders", _OLD_REQUESTS, before)
 

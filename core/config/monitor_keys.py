@@ -1,0 +1,113 @@
+"""The keys of monitors in podium.yaml, a section for each kind; `table.py` has them as `monitors`."""
+
+from __future__ import annotations
+
+from ..domain.watching import MONITOR_SIGNALS
+from .kinds import Choice, Duration, Integer, RowsOrTime, Text
+from .patterns import bad_path
+from .sections import NAME, Chosen, Either, Key, ListOf, Option, Section
+
+VIOLATIONS = ("missing", "type", "range", "unseen")
+DISTANCES = ("psi", "js", "wasserstein", "ks", "chi2")
+# The least rows that are compared: fewer say nothing.
+LEAST_ROWS = 10
+
+_name = Text(pattern=NAME, what="a name")
+_ENVIRONMENT = Key("environment", _name, "environment that it watches", required=True)
+_WORD = Choice(("model", "data"))
+_WINDOW = Key("window", RowsOrTime(LEAST_ROWS, 1_000_000), "latest requests that are looked at: 1000, or 24h (1000)")
+_EVERY = Key("every", Duration(low=10.0), "time between two evaluations (1h)")
+_COLUMNS = Key("columns", ListOf(Text(), single=True), "columns that are looked at (all)")
+_REFERENCE = Key(
+    "reference",
+    Either(
+        Text(check=bad_path),
+        Chosen(
+            "reference",
+            (
+                Option("gate", Section("reference", (Key("gate", _name, "the gate whose data it is", required=True),))),
+                Option(
+                    "first",
+                    Section(
+                        "reference.first",
+                        (
+                            Key(
+                                "first",
+                                Integer(LEAST_ROWS, 1_000_000),
+                                "so many of the first requests to the version that serves",
+                                required=True,
+                            ),
+                        ),
+                    ),
+                ),
+                Option(
+                    "same",
+                    Section(
+                        "reference.same",
+                        (
+                            Key(
+                                "same",
+                                Choice(("weekday", "month")),
+                                "earlier requests of the same weekday, or of the same month of earlier years",
+                                required=True,
+                            ),
+                        ),
+                    ),
+                ),
+            ),
+        ),
+    ),
+    "rows to compare with: a table, or {gate: NAME}, {first: N}, {same: weekday}",
+    required=True,
+)
+
+
+def _option(kind: str, *keys: Key, word: str = "") -> Option:
+    name = ".".join(filter(None, ("monitor", "" if kind == "drift" else kind, word)))
+    return Option(kind, Section(name, (_ENVIRONMENT, *keys)), word)
+
+
+MONITOR = Chosen(
+    "monitor",
+    (
+        _option(
+            "drift",
+            Key(
+                "drift",
+                Choice(DISTANCES),
+                "measure of the distance of two distributions",
+                required=True,
+            ),
+            Key("of", Choice(("inputs", "predictions")), "what is compared: inputs or predictions (inputs)"),
+            _REFERENCE,
+            _WINDOW,
+            _EVERY,
+            _COLUMNS,
+        ),
+        _option(
+            "data",
+            Key("data", Choice(("any", *VIOLATIONS)), "what requests have that the reference never had", required=True),
+            _REFERENCE,
+            _WINDOW,
+            _EVERY,
+            _COLUMNS,
+        ),
+        _option(
+            "signal",
+            Key("signal", Choice(MONITOR_SIGNALS), "signal to watch", required=True),
+            Key("window", Duration(low=1.0), "time that one value is taken over (60s)"),
+            Key("every", Duration(low=10.0), "time between two evaluations (1m)"),
+        ),
+        _option(
+            "freshness", Key("freshness", _WORD, "whose age it is: model or data", required=True), _EVERY, word="model"
+        ),
+        _option(
+            "freshness",
+            Key("freshness", _WORD, "whose age it is: model or data", required=True),
+            Key("path", Text(check=bad_path), "the file, or the directory with the files", required=True),
+            Key("column", Text(), "the column whose latest time counts (the file's own time)"),
+            _EVERY,
+            word="data",
+        ),
+    ),
+)

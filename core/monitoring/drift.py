@@ -1,0 +1,92 @@
+"""Monitors of drift: how far the latest inputs or predictions are from the reference. Runs in a child process
+(apart.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..domain.monitoring import ColumnMeasurement, Measurement
+from ..domain.project import MonitorSpec
+from ..labels.store import LabelStore
+from . import reference as references
+from . import window as windows
+from .columns import Column, column, columns
+from .comparison import Compared, compare, fit
+from .moment import Moment, NoData
+from .nulls import nulls
+from .rates import chance
+from .reference import Reference
+from .window import Window
+
+
+def measure(moment: Moment) -> Measurement:
+    """Returns the distance of the latest requests from the reference, by column and of the whole. Raises NoData if
+    there is nothing to compare."""
+    moment.require_service()
+    reference, window = sides(moment)
+    before = columns(reference.table, moment.monitor.columns)
+    now = alike(before, window)
+    found = _compared(moment, before, now)
+    if found.value is None:
+        why = found.columns[0].message if found.columns else "the reference has none of these columns"
+        raise NoData(f"no column can be compared: {why}")
+    return moment.measured(
+        found.value,
+        start=window.start,
+        end=window.end,
+        rows=window.rows,
+        version=window.version,
+        critical=found.critical,
+        p_value=found.p_value,
+        columns=(*found.columns, *_absent(moment.monitor, before)),
+        warnings=(*reference.warnings, *warnings_of(moment.monitor, reference, window)),
+        message=f"{found.column} is the farthest from {reference.words}",
+    )
+
+
+def sides(moment: Moment) -> tuple[Reference, Window]:
+    """Returns what is compared: the reference, and the window of requests after it."""
+    with LabelStore.open(moment.project.state, moment.monitor.environment) as store:
+        store.collect()
+        reference = references.load(moment, store)
+        return reference, windows.latest(moment, store, after=reference.until)
+
+
+def alike(before: Mapping[str, Column], window: Window) -> dict[str, Column]:
+    """Returns the window's columns as the types of the reference's."""
+    table: Any = window.table
+    return {name: column(name, table[name], like) for name, like in before.items() if name in table}
+
+
+def _compared(moment: Moment, before: Mapping[str, Column], now: Mapping[str, Column]) -> Compared:
+    measured, stated = moment.monitor.measure, chance(moment.project, moment.monitor)
+    if stated is None:
+        return compare(measured, before, now)
+    usable = fit(measured, before, now)
+    sizes = {name: len(now[name].cells) for name in usable}
+    known = nulls(moment.project.state, moment.monitor.name, measured, usable, sizes)
+    return compare(measured, before, now, nulls=known, chance=stated)
+
+
+def _absent(monitor: MonitorSpec, before: Mapping[str, Column]) -> list[ColumnMeasurement]:
+    return [
+        ColumnMeasurement(name, None, message="the reference does not have it")
+        for name in monitor.columns
+        if name not in before
+    ]
+
+
+def warnings_of(monitor: MonitorSpec, reference: Reference, window: Window) -> tuple[str, ...]:
+    """Returns why the value may not hold, in words."""
+    found: list[str] = []
+    if len(reference.table) < window.rows:
+        found.append(f"the reference has fewer rows ({len(reference.table):,}) than the window ({window.rows:,})")
+    if monitor.rows is not None and window.rows < monitor.rows:
+        found.append(f"{window.rows:,} of {monitor.rows:,} rows so far")
+    if len(window.table) < window.rows:
+        found.append(f"{len(window.table):,} of {window.rows:,} rows, evenly spaced, were compared")
+    if len(window.versions) > 1:
+        served = ", ".join(f"v{each}" for each in window.versions)
+        found.append(f"several versions answered in the window: {served}")
+    return tuple(found)

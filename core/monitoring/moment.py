@@ -1,0 +1,79 @@
+"""What every evaluation of a monitor begins with: the project, the environment as it is now, and one moment."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ..delivery.environment.history import serving, stopped
+from ..domain.monitoring import Measurement
+from ..domain.project import MonitorSpec, Project
+from ..domain.text.format import moment
+from ..errors import PodiumError
+from ..journal import Journal
+
+
+class NoData(PodiumError):
+    """Raised when there is nothing to measure; its message says why."""
+
+
+@dataclass
+class Moment:
+    """One evaluation of one monitor."""
+
+    project: Project
+    journal: Journal
+    monitor: MonitorSpec
+    now: float = field(default_factory=time.time)
+    """Seconds since the epoch."""
+
+    @property
+    def start(self) -> float:
+        """When the window begins, in seconds since the epoch; for a window of rows the beginning of time."""
+        return self.now - self.monitor.window if self.monitor.window is not None else 0.0
+
+    @cached_property
+    def version(self) -> int | None:
+        """The version that serves by the ledger."""
+        return serving(self.journal, self.monitor.environment)
+
+    def require_service(self) -> None:
+        """Raises NoData if nothing serves: nothing is deployed, or a person stopped it."""
+        name = self.monitor.environment
+        halted = stopped(self.journal, name)
+        if halted is not None:
+            raise NoData(f"{name} was stopped by {halted.who} at {moment(halted.at)}")
+        if self.version is None:
+            raise NoData(f"nothing is deployed to {name}")
+
+    def measured(self, value: float | None, **more: Any) -> Measurement:
+        """Returns a measurement of this moment. A value that is no finite number is none, and the message says so."""
+        if value is not None and not math.isfinite(value):
+            value, more["message"] = None, "it cannot be computed on these rows"
+        more.setdefault("version", self.version)
+        return Measurement(
+            monitor=self.monitor.name,
+            environment=self.monitor.environment,
+            kind=self.monitor.kind,
+            at=self.now,
+            value=value,
+            **more,
+        )
+
+    def nothing(self, why: str) -> Measurement:
+        """Returns a measurement without a value."""
+        return self.measured(None, message=why)
+
+
+def measured(moment: Moment, measure: Callable[[Moment], Measurement]) -> Measurement:
+    """Returns what `measure` finds, or a measurement without a value that says why there is none."""
+    try:
+        return measure(moment)
+    except PodiumError as error:
+        return moment.nothing(f"{error.message}: {error.hint}" if error.hint else error.message)
+    except OSError as error:
+        return moment.nothing(f"{error.filename}: {error.strerror}" if error.filename else str(error))

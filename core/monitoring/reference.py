@@ -1,0 +1,153 @@
+"""The rows that a window is compared with: a file, a gate's data, the first requests of a version, or earlier ones of
+the same season. Of a file it keeps a sample that is drawn while it is read, and the same one each time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from ..domain.frozen import Frozen
+from ..errors import PodiumError
+from ..labels import frames
+from ..labels.store import LabelStore
+from ..quality import tables
+from ..quality.reasons import reason
+from .moment import Moment, NoData
+from .window import MAX_REFERENCE_ROWS, PREDICTIONS, predicted, thinned, window_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_CHUNK_ROWS = 50_000
+_SEED = 20_240_229
+# How many earlier weeks, and how many earlier years.
+_WEEKS, _YEARS = 12, 3
+
+
+class Reference(Frozen):
+    """Rows to compare with."""
+
+    table: DataFrame
+    words: str
+    """What they are, for a person."""
+    until: float = 0.0
+    """Requests up to this moment belong to it, and to no window; in seconds since the epoch."""
+    warnings: tuple[str, ...] = ()
+
+
+def load(moment: Moment, store: LabelStore) -> Reference:
+    """Returns a monitor's reference. Raises NoData, and what reading a file raises, if there is none."""
+    wanted = moment.monitor.reference
+    if wanted.first:
+        return _first(moment, store)
+    if wanted.same:
+        return _season(moment, store)
+    if wanted.gate:
+        gate = moment.project.gates[wanted.gate]
+        table = _sampled(moment.project.root / gate.data, gate.data)
+        return Reference(table.drop(columns=[gate.target], errors="ignore"), f"the data of gate {gate.name}")
+    table = _sampled(moment.project.root / wanted.file, wanted.file)
+    if moment.monitor.of == PREDICTIONS:
+        names = [name for name in table.columns if str(name).partition("[")[0].partition(".")[0] == "prediction"]
+        if not names:
+            hint = "add one, or compare with {first: N} or {same: weekday}"
+            raise NoData(f"{wanted.file} has no column `prediction`", hint=hint)
+        table = predicted(table[names[0]].tolist()) if names == ["prediction"] else table[names]
+    return Reference(table, wanted.file)
+
+
+def _first(moment: Moment, store: LabelStore) -> Reference:
+    number, version = moment.monitor.reference.first, moment.version
+    captured = moment.monitor.of != PREDICTIONS
+    requests = [*islice(store.each(version=version, captured=captured), number)]
+    found = window_of(frames.of(requests, captured=captured), predictions=not captured)
+    if len(requests) < number:
+        raise NoData(f"{len(requests):,} of the first {number:,} requests to version {version} are kept so far")
+    words = f"the first {number:,} requests to version {version}"
+    return Reference(thinned(found.table, MAX_REFERENCE_ROWS), words, found.end or 0.0)
+
+
+def _season(moment: Moment, store: LabelStore) -> Reference:
+    import pandas as pd
+
+    captured = moment.monitor.of != PREDICTIONS
+    parts: list[Any] = []
+    for start, end in _days(moment):
+        found = frames.load(store, start, end, MAX_REFERENCE_ROWS, captured=captured)
+        parts.append(window_of(found, predictions=not captured).table)
+    parts = [part for part in parts if len(part)]
+    today = datetime.fromtimestamp(moment.now, UTC)
+    words = f"earlier requests of a {today:%A}" if moment.monitor.reference.same == "weekday" else f"{today:%B} before"
+    if not parts:
+        raise NoData(f"there are no {words}: `retain: labels` says how long requests are kept")
+    return Reference(thinned(cast("Any", pd).concat(parts, ignore_index=True), MAX_REFERENCE_ROWS), words)
+
+
+def _days(moment: Moment) -> Iterator[tuple[float, float]]:
+    """Yields (start, end) of earlier days of this weekday, or of this month in earlier years, in UTC."""
+    today = datetime.fromtimestamp(moment.now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if moment.monitor.reference.same == "weekday":
+        for week in range(_WEEKS, 0, -1):
+            start = (today - timedelta(weeks=week)).timestamp()
+            yield start, min(start + 86_400.0, moment.start or start + 86_400.0)
+        return
+    first = today.replace(day=1)
+    following = (first + timedelta(days=32)).replace(day=1)
+    for year in range(_YEARS, 0, -1):
+        yield _year_before(first, year), _year_before(following, year)
+
+
+def _year_before(day: datetime, years: int) -> float:
+    return day.replace(year=day.year - years).timestamp()
+
+
+def _sampled(path: Path, shown: str) -> Any:
+    """Returns a sample of a table, drawn while it is read: each row has a random number, and the least of them stay."""
+    import numpy as np
+    import pandas as pd
+
+    generator = np.random.default_rng(_SEED)
+    kept: Any = pd.DataFrame()
+    keys = np.empty(0)
+    for part in parts(path, shown):
+        kept = cast("Any", pd).concat([kept, part], ignore_index=True) if len(keys) else part
+        keys = np.append(keys, generator.random(len(part)))
+        if len(keys) > MAX_REFERENCE_ROWS:
+            chosen = np.sort(np.argpartition(keys, MAX_REFERENCE_ROWS)[:MAX_REFERENCE_ROWS])
+            kept, keys = kept.iloc[chosen], keys[chosen]
+    return kept
+
+
+def parts(path: Path, shown: str) -> Iterator[Any]:
+    """Yields a table a part at a time, where its form allows that. Raises NoData if it is not there or cannot be
+    read."""
+    if not path.exists():
+        raise NoData(f"{shown} is not there", hint="it is a file of the project's directory")
+    try:
+        yield from _parts(path, shown)
+    except (OSError, MemoryError, PodiumError):
+        raise
+    except Exception as error:  # pandas and pyarrow raise a dozen kinds
+        raise NoData(f"{shown} cannot be read: {reason(error)}", hint="make it again; was it cut short?") from error
+
+
+def _parts(path: Path, shown: str) -> Iterator[Any]:
+    import pandas as pd
+
+    if path.suffix == ".csv" or path.suffixes[-2:] == [".csv", ".gz"]:
+        yield from cast("Any", pd).read_csv(path, chunksize=_CHUNK_ROWS)
+    elif path.suffix == ".parquet" and path.is_file():
+        yield from _batches(path)
+    else:
+        yield tables.read(path, shown)
+
+
+def _batches(path: Path) -> Iterator[Any]:
+    from pyarrow.parquet import ParquetFile
+
+    with cast("Any", ParquetFile)(path) as file:
+        for batch in file.iter_batches(batch_size=_CHUNK_ROWS):
+            yield batch.to_pandas()

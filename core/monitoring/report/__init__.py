@@ -1,0 +1,1 @@
+"""A measurement as a page of HTML that a person can send on: it loads nothing, runs nothing, and can be printed."""

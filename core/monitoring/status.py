@@ -1,0 +1,73 @@
+"""How monitors are, for people: what each measures, its last measurement, when the next one comes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..domain.monitoring import AlertState, MonitorKind, MonitorStatus
+from ..domain.project import AlertRule, MonitorSpec, Project
+from ..domain.text.format import duration, number
+from ..journal import Journal
+from .evaluate import next_time
+from .rates import words as rate_words
+
+_WORST_FIRST = (AlertState.FIRING, AlertState.PENDING, AlertState.NO_DATA, AlertState.INACTIVE)
+
+
+def status(project: Project, journal: Journal, monitor: MonitorSpec, *, watched: bool) -> MonitorStatus:
+    """Returns how a monitor is; `watched` says whether an agent runs that will evaluate it again."""
+    rules = [each for each in project.alerts.values() if each.monitor == monitor.name]
+    return MonitorStatus(
+        name=monitor.name,
+        environment=monitor.environment,
+        kind=monitor.kind,
+        what=what(monitor),
+        measure=monitor.measure,
+        last=journal.measurements.latest(monitor.name),
+        next=next_time(journal, monitor) if watched else None,
+        thresholds=tuple(map(threshold, rules)),
+        alerts=tuple(each.name for each in rules),
+        state=_state(journal, rules),
+    )
+
+
+def _state(journal: Journal, rules: Sequence[AlertRule]) -> AlertState | None:
+    """Returns the worst state of alerts, as they were judged last; None without alerts."""
+    if not rules:
+        return None
+    standing = [journal.alert_states.get(each.name) for each in rules]
+    states = [each.status.state for each in standing if each is not None]
+    return min(states, key=_WORST_FIRST.index, default=AlertState.NO_DATA)
+
+
+def what(monitor: MonitorSpec) -> str:
+    """Returns in words what a monitor measures."""
+    if monitor.kind is MonitorKind.SIGNAL:
+        return f"{monitor.measure} over {duration(monitor.window)}"
+    if monitor.kind is MonitorKind.DRIFT:
+        return f"{monitor.measure} of {monitor.of} from {reference(monitor)}"
+    if monitor.kind is MonitorKind.DATA:
+        kind = "any violation" if monitor.measure == "any" else monitor.measure
+        return f"{kind} beside {reference(monitor)}"
+    if monitor.kind is MonitorKind.FRESHNESS:
+        return "age of the model" if monitor.measure == "model" else f"age of {monitor.path}"
+    return monitor.measure
+
+
+def reference(monitor: MonitorSpec) -> str:
+    """Returns in words what a monitor compares with."""
+    wanted = monitor.reference
+    if wanted.first:
+        return f"the first {wanted.first:,} requests"
+    if wanted.same:
+        return f"the same {wanted.same}"
+    return f"gate {wanted.gate}" if wanted.gate else wanted.file
+
+
+def threshold(rule: AlertRule) -> str:
+    """Returns in words what an alert compares its monitor's value with."""
+    if rule.false_alarms is not None:
+        return f"false alarms {rate_words(rule.false_alarms)}"
+    if rule.above is not None:
+        return f"above {number(rule.above)}"
+    return f"below {number(rule.below)}"

@@ -1,0 +1,271 @@
+"""Monitors that read rows, on captured requests as replicas write them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from podium.core.domain.monitoring import Measurement
+from podium.core.domain.project import Project
+from podium.core.errors import PodiumError
+from podium.core.journal import Journal
+from podium.core.monitoring import apart, data, data_age, drift, nulls
+from podium.core.monitoring.moment import Moment, measured
+from podium.core.monitoring.rates import chance, words
+from podium.core.monitoring.statistics import resampling
+
+from .conftest import Write
+
+Row = Mapping[str, Any]
+DRIFT = "environment: production, drift: {}, reference: {}"
+
+
+@pytest.fixture(autouse=True)
+def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resampling, "RESAMPLES", 400)
+    real = resampling.null
+    monkeypatch.setattr(resampling, "null", lambda *given, **more: real(*given, **{"resamples": 400, **more}))
+
+
+def monitors(text: str, alert: str = "") -> str:
+    alerts = f"alerts: {{a: {{monitor: m, {alert}}}}}\n" if alert else ""
+    return f"monitors: {{m: {{{text}}}}}\n{alerts}"
+
+
+def capture(
+    home: Path, rows: Sequence[Row], *, version: int = 3, ago: float = 10.0, answers: Sequence[Any] = ()
+) -> None:
+    """Writes requests as a replica captures them, one row each, a millisecond apart, the last one `ago` seconds ago."""
+    directory = home / ".podium" / "environments" / "production" / "capture"
+    directory.mkdir(parents=True, exist_ok=True)
+    end = time.time() - ago
+    with (directory / f"capture-{version}.jsonl").open("a") as file:
+        for place, row in enumerate(rows):
+            record = {
+                "at": end - (len(rows) - place) * 1e-3,
+                "request_id": f"r{version}-{end}-{place}",
+                "version": str(version),
+                "status": 200,
+                "seconds": 0.001,
+                "content_type": "application/json",
+                "input": json.dumps({"dataframe_records": [row]}),
+                "output": json.dumps({"predictions": [answers[place] if answers else 0.5]}),
+            }
+            file.write(json.dumps(record) + "\n")
+
+
+def rows(number: int, shift: float = 0.0, seed: int = 1) -> list[Row]:
+    rng = np.random.default_rng(seed)
+    return [
+        {"hour": round(float(rng.normal(shift, 1)), 3), "origin": str(rng.choice(["JFK", "LGA", "EWR"]))}
+        for _ in range(number)
+    ]
+
+
+def train(home: Path, number: int = 1000, name: str = "train.csv") -> pd.DataFrame:
+    table = pd.DataFrame(rows(number, seed=2))
+    table.to_csv(home / name, index=False) if name.endswith("csv") else table.to_parquet(home / name)
+    return table
+
+
+def measure(project: Project, journal: Journal, kind: Callable[[Moment], Measurement] = drift.measure) -> Measurement:
+    return measured(Moment(project, journal, project.monitors["m"]), kind)
+
+
+@pytest.mark.parametrize("name", ["train.csv", "train.parquet"])
+def test_a_shift_is_beyond_what_the_reference_shows_by_chance_and_the_same_rows_are_not(
+    write: Write, journal: Journal, tmp_path: Path, name: str
+) -> None:
+    train(tmp_path, name=name)
+    project = write(monitors(DRIFT.format("psi", name), "false_alarms: 1/month"))
+    capture(tmp_path, rows(300))
+    calm = measure(project, journal)
+    assert calm.value is not None and calm.critical is not None and calm.value < calm.critical, calm
+    assert (calm.rows, calm.version) == (300, 3) and calm.warnings == ("300 of 1,000 rows so far",)
+    capture(tmp_path, rows(700, shift=0.8, seed=3), ago=1.0)
+    wild = measure(project, journal)
+    assert wild.value is not None and wild.critical is not None and wild.value > wild.critical
+    assert wild.p_value is not None and wild.p_value < 1e-4 and wild.message.startswith("hour is the farthest")
+    (hour, origin) = wild.columns
+    assert hour.critical == wild.critical and origin.value is not None and origin.critical is not None
+    assert origin.value < origin.critical
+    assert origin.histogram is not None and set(origin.histogram.names) == {"JFK", "LGA", "EWR"}
+
+
+def test_what_was_resampled_is_kept_and_found_again(
+    write: Write, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(tmp_path)
+    project = write(monitors(DRIFT.format("psi", "train.csv"), "false_alarms: 1/month"))
+    capture(tmp_path, rows(300))
+    first = measure(project, journal)
+    (kept,) = (project.state / nulls.DIRECTORY).iterdir()
+    assert kept.name == "m.psi.300.json" and kept.stat().st_mode & 0o077 == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(resampling, "null", lambda *_, **__: pytest.fail("resampled again"))
+        assert measure(project, journal).critical == first.critical
+    kept.write_text('{"form": 1')
+    assert measure(project, journal).critical == first.critical, "a damaged file is made again"
+    train(tmp_path, 900)
+    assert measure(project, journal).critical != first.critical, "another reference has another value"
+
+
+def test_without_a_rate_the_farthest_column_counts_and_nothing_is_resampled(
+    write: Write, journal: Journal, tmp_path: Path
+) -> None:
+    train(tmp_path)
+    project = write(monitors(DRIFT.format("js", "train.csv"), "above: 0.1"))
+    capture(tmp_path, rows(200, shift=2.0))
+    found = measure(project, journal)
+    assert found.value == max(each.value or 0.0 for each in found.columns)
+    assert (found.critical, found.p_value) == (None, None) and not (project.state / nulls.DIRECTORY).exists()
+
+
+def test_what_cannot_be_compared_says_why(write: Write, journal: Journal, tmp_path: Path) -> None:
+    project = write(monitors(DRIFT.format("psi", "train.csv")))
+    assert "train.csv is not there" in measure(project, journal).message
+    train(tmp_path)
+    assert measure(project, journal).message == "no request to production was captured yet"
+    table = train(tmp_path).assign(
+        id=[f"N{n}" for n in range(1000)], gone=1.0, empty=None, when=pd.Timestamp("2026-01-01"), code=range(1000)
+    )
+    table.to_parquet(tmp_path / "train.parquet")
+    capture(tmp_path, [{**each, "id": "x", "when": "2026-01-01", "code": "007", "empty": 1} for each in rows(30)])
+    project = write(
+        monitors(DRIFT.format("ks", "train.parquet") + ", columns: [hour, origin, id, gone, empty, when, code, no]")
+    )
+    found = {each.column: each.message for each in measure(project, journal).columns}
+    assert found.pop("hour") == ""
+    assert found == {
+        "origin": "ks compares numbers, and this column has categories",
+        "id": "it has more than 500 different words",
+        "gone": "no request has it",
+        "empty": "the reference has 0 values; at least 10 are needed",
+        "when": "it has times",
+        "code": "30 of 30 values are no numbers, as the reference has them",
+        "no": "the reference does not have it",
+    }
+    (tmp_path / "train.csv").write_bytes(b'a,b\n1,"2\n')
+    broken = measure(write(monitors(DRIFT.format("psi", "train.csv"))), journal)
+    assert broken.value is None and "train.csv cannot be read" in broken.message
+
+
+def test_the_first_requests_of_a_version_are_a_reference_and_no_window(
+    write: Write, journal: Journal, tmp_path: Path
+) -> None:
+    project = write(monitors("environment: production, drift: ks, of: predictions, reference: {first: 100}"))
+    capture(tmp_path, rows(80), ago=30.0, answers=[0.1] * 80)
+    assert measure(project, journal).message == "80 of the first 100 requests to version 3 are kept so far"
+    capture(tmp_path, rows(20, seed=5), ago=20.0, answers=[0.2] * 20)
+    assert "no request to production was answered" in measure(project, journal).message
+    capture(tmp_path, rows(40, seed=6), answers=[0.2] * 40)
+    found = measure(project, journal)
+    assert found.value == pytest.approx(0.8) and found.rows == 40 and found.columns[0].column == "prediction"
+
+
+def test_the_same_weekday_is_another_reference(write: Write, journal: Journal, tmp_path: Path) -> None:
+    project = write(monitors("environment: production, drift: ks, reference: {same: weekday}, window: 1h"))
+    capture(tmp_path, rows(50))
+    assert "there are no earlier requests of a" in measure(project, journal).message
+    capture(tmp_path, rows(60, shift=5.0, seed=8), version=2, ago=7 * 86_400.0)
+    found = measure(project, journal)
+    assert found.value is not None and found.value > 0.9 and found.rows == 50
+
+
+def test_several_versions_in_a_window_are_said(write: Write, journal: Journal, tmp_path: Path) -> None:
+    train(tmp_path)
+    capture(tmp_path, rows(30), version=2, ago=60.0)
+    capture(tmp_path, rows(30, seed=4))
+    found = measure(write(monitors(DRIFT.format("psi", "train.csv"))), journal)
+    assert found.version is None and "several versions answered in the window: v2, v3" in found.warnings
+
+
+def test_violations_are_counted_by_what_the_reference_never_had(write: Write, journal: Journal, tmp_path: Path) -> None:
+    train(tmp_path)
+    good = rows(90)
+    bad: list[Row] = [
+        *({"hour": None, "origin": "JFK"} for _ in range(2)),
+        *({"hour": 0.1, "origin": "a secret <b>"} for _ in range(3)),
+        *({"hour": 99.0, "origin": "LGA"} for _ in range(4)),
+        {"hour": "soon", "origin": 7},
+    ]
+    capture(tmp_path, [*good, *bad])
+    text = "environment: production, data: {}, reference: train.csv"
+    found = measure(write(monitors(text.format("any"))), journal, data.measure)
+    assert found.value == pytest.approx(0.1) and found.low is not None and found.low < 0.1 < (found.high or 0)
+    assert {each.column: each.message for each in found.columns} == {
+        "hour": "2 missing, 1 type, 4 range",
+        "origin": "1 type, 3 unseen",
+    }
+    assert "secret" not in str(found)
+    assert measure(write(monitors(text.format("unseen"))), journal, data.measure).value == pytest.approx(0.03)
+
+
+def test_the_age_of_data_is_that_of_the_latest_time_in_a_column(write: Write, journal: Journal, tmp_path: Path) -> None:
+    project = write(monitors("environment: production, freshness: data, path: flights.csv, column: at"))
+    at = pd.Timestamp.now("UTC") - pd.Timedelta(hours=2)
+    pd.DataFrame({"at": [str(at - pd.Timedelta(days=9)), str(at), "never"]}).to_csv(tmp_path / "flights.csv")
+    assert measure(project, journal, data_age.measure).value == pytest.approx(7200.0, abs=60.0)
+    pd.DataFrame({"when": []}).to_csv(tmp_path / "flights.csv")
+    assert "has no column 'at'" in measure(project, journal, data_age.measure).message
+
+
+def test_a_rate_becomes_a_chance_for_one_evaluation(write: Write) -> None:
+    project = write(monitors(DRIFT.format("psi", "t.csv") + ", every: 6h", "false_alarms: 1/month"))
+    assert chance(project, project.monitors["m"]) == pytest.approx(1 / 120)
+    assert chance(write(monitors(DRIFT.format("psi", "t.csv"))), project.monitors["m"]) is None
+    assert [words(rate) for rate in (1 / 30, 2 / 7, 3.0, 1 / 365, 0.01)] == [
+        "1/month",
+        "2/week",
+        "3/day",
+        "1/year",
+        "0.3/month",
+    ]
+
+
+# -- in a process of its own -----------------------------------------------------------------------------------------
+
+
+def test_a_child_process_measures_and_stores(write: Write, journal: Journal, tmp_path: Path) -> None:
+    train(tmp_path)
+    capture(tmp_path, rows(50))
+    project = write(monitors(DRIFT.format("psi", "train.csv")))
+    found = apart.measure_apart(project, journal, project.monitors["m"])
+    assert found.value is not None and found.columns and journal.measurements.latest("m") == found
+    assert len(journal.measurements.series("m", 0, time.time() + 1)) == 1
+
+
+def test_a_child_that_takes_too_long_or_ends_without_a_word_is_told_once(
+    write: Write, journal: Journal, tmp_path: Path
+) -> None:
+    project = write(monitors(DRIFT.format("psi", "train.csv")))
+    found = apart.measure_apart(project, journal, project.monitors["m"], timeout=0.01)
+    assert found.value is None and "took more than 0.01 s" in found.message
+    (tmp_path / "podium.yaml").write_text("project: [")
+    (project.state / "podium.yaml.good").unlink(missing_ok=True)
+    found = apart.measure_apart(project, journal, project.monitors["m"])
+    assert found.value is None and "its process ended with" in found.message
+    assert len(journal.measurements.series("m", 0, time.time() + 1)) == 2
+
+
+def test_what_fails_in_the_child_is_a_measurement(
+    write: Write, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = write(monitors(DRIFT.format("psi", "train.csv")))
+    moment = Moment(project, journal, project.monitors["m"])
+
+    def failing(error: BaseException) -> Callable[[Moment], Measurement]:
+        def fail(_: Moment) -> Measurement:
+            raise error
+
+        return fail
+
+    for error, words_of in ((MemoryError(), "more memory"), (KeyError("x"), "it failed: "), (PodiumError("no"), "no")):
+        monkeypatch.setattr(apart, "_KINDS", {moment.monitor.kind: failing(error)})
+        assert words_of in apart._measured(moment).message
