@@ -40,7 +40,8 @@ from .table import BUILTINS, METRIC_GOALS
 T = TypeVar("T")
 
 DEFAULT_WEIGHTS = (5, 25, 50)
-# The latest requests that a monitor looks at where its window says nothing.
+# What a monitor looks at where its window says nothing: so many seconds, or the latest rows.
+DEFAULT_WINDOWS = {MonitorKind.SIGNAL: 60.0, MonitorKind.LABELS: 7 * 86_400.0}
 DEFAULT_ROWS = 1000
 
 
@@ -226,7 +227,7 @@ def _strategy(written: str | Record | None) -> Strategy:
 def _monitor(name: str, record: Record) -> MonitorSpec:
     """Returns a monitor: the key that says its kind holds its measure."""
     kind = next((each for each in MonitorKind if record.has(each.value)), MonitorKind.SIGNAL)
-    window = record.get("window", 60.0 if kind is MonitorKind.SIGNAL else DEFAULT_ROWS)
+    window = record.get("window", DEFAULT_WINDOWS.get(kind, DEFAULT_ROWS))
     rows = window if isinstance(window, int) else None
     return _made(
         MonitorSpec,

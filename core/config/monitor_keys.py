@@ -99,6 +99,12 @@ MONITOR = Chosen(
             Key("every", Duration(low=10.0), "time between two evaluations (1m)"),
         ),
         _option(
+            "labels",
+            Key("labels", Choice(("share", "delay")), "of requests that have one, or until they have", required=True),
+            Key("window", Duration(low=1.0), "requests of this time are looked at (7d)"),
+            _EVERY,
+        ),
+        _option(
             "freshness", Key("freshness", _WORD, "whose age it is: model or data", required=True), _EVERY, word="model"
         ),
         _option(

@@ -15,6 +15,7 @@ from .alert_references import check_alert
 from .build import BUILTINS
 from .checks import problems as gate_checks
 from .kinds import has_placeholder
+from .monitor_references import check_monitor, check_rate
 from .reader import Reader, Record
 from .sections import join
 from .source import YamlNode
@@ -30,18 +31,15 @@ def check(record: Record, project: Project, reader: Reader) -> None:
     _environments(record, project, reader)
     for each in _records(record, "monitors").values():
         _known(each, "environment", project.environments, "environment", reader)
-        _monitor(each, project, reader)
+        if isinstance(reference := each.get("reference"), Record):
+            _known(reference, "gate", project.gates, "gate", reader)
+        check_monitor(each, reader)
     for each in _records(record, "alerts").values():
         _known(each, "monitor", project.monitors, "monitor", reader)
         _known(each, "notify", project.notify.sinks, "sink", reader)
         check_alert(each, reader)
+        check_rate(each, project, reader)
     _store(record, project, reader)
-
-
-def _monitor(record: Record, project: Project, reader: Reader) -> None:
-    reference: Record | str | None = record.get("reference")
-    if isinstance(reference, Record):
-        _known(reference, "gate", project.gates, "gate", reader)
 
 
 def _concurrency(record: Record, pipeline: Pipeline, reader: Reader) -> None:

@@ -17,7 +17,7 @@ from .moment import Moment, NoData
 from .nulls import nulls
 from .rates import chance
 from .reference import Reference
-from .window import Window
+from .window import MAX_REQUESTS, Window
 
 
 def measure(moment: Moment) -> Measurement:
@@ -84,6 +84,8 @@ def warnings_of(monitor: MonitorSpec, reference: Reference, window: Window) -> t
         found.append(f"the reference has fewer rows ({len(reference.table):,}) than the window ({window.rows:,})")
     if monitor.rows is not None and window.rows < monitor.rows:
         found.append(f"{window.rows:,} of {monitor.rows:,} rows so far")
+    if monitor.rows is None and window.rows >= MAX_REQUESTS:
+        found.append(f"the window has more: the newest {window.rows:,} rows were looked at")
     if len(window.table) < window.rows:
         found.append(f"{len(window.table):,} of {window.rows:,} rows, evenly spaced, were compared")
     if len(window.versions) > 1:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ..domain.monitoring import Measurement, MonitorKind
 from ..domain.project import MonitorSpec, Project
 from ..journal import Journal
-from . import freshness, live
+from . import freshness, labels, live
 from .apart import measure_apart
 from .moment import Moment, measured
 
@@ -22,6 +22,7 @@ Say = Callable[[str], None]
 _LIGHT: Mapping[MonitorKind, Callable[[Moment], Measurement]] = {
     MonitorKind.SIGNAL: live.measure,
     MonitorKind.FRESHNESS: freshness.measure,
+    MonitorKind.LABELS: labels.measure,
 }
 
 

@@ -10,18 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ..domain.frozen import Frozen
-from ..errors import PodiumError
 from ..labels import frames
 from ..labels.store import LabelStore
 from ..quality import tables
-from ..quality.reasons import reason
 from .moment import Moment, NoData
 from .window import MAX_REFERENCE_ROWS, PREDICTIONS, predicted, thinned, window_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_CHUNK_ROWS = 50_000
 _SEED = 20_240_229
 # How many earlier weeks, and how many earlier years.
 _WEEKS, _YEARS = 12, 3
@@ -122,32 +119,7 @@ def _sampled(path: Path, shown: str) -> Any:
 
 
 def parts(path: Path, shown: str) -> Iterator[Any]:
-    """Yields a table a part at a time, where its form allows that. Raises NoData if it is not there or cannot be
-    read."""
+    """Yields a table a part at a time. Raises NoData if it is not there, and Unmeasurable if it cannot be read."""
     if not path.exists():
         raise NoData(f"{shown} is not there", hint="it is a file of the project's directory")
-    try:
-        yield from _parts(path, shown)
-    except (OSError, MemoryError, PodiumError):
-        raise
-    except Exception as error:  # pandas and pyarrow raise a dozen kinds
-        raise NoData(f"{shown} cannot be read: {reason(error)}", hint="make it again; was it cut short?") from error
-
-
-def _parts(path: Path, shown: str) -> Iterator[Any]:
-    import pandas as pd
-
-    if path.suffix == ".csv" or path.suffixes[-2:] == [".csv", ".gz"]:
-        yield from cast("Any", pd).read_csv(path, chunksize=_CHUNK_ROWS)
-    elif path.suffix == ".parquet" and path.is_file():
-        yield from _batches(path)
-    else:
-        yield tables.read(path, shown)
-
-
-def _batches(path: Path) -> Iterator[Any]:
-    from pyarrow.parquet import ParquetFile
-
-    with cast("Any", ParquetFile)(path) as file:
-        for batch in file.iter_batches(batch_size=_CHUNK_ROWS):
-            yield batch.to_pandas()
+    yield from tables.batches(path, shown)

@@ -49,6 +49,9 @@ def what(monitor: MonitorSpec) -> str:
     if monitor.kind is MonitorKind.DATA:
         kind = "any violation" if monitor.measure == "any" else monitor.measure
         return f"{kind} beside {reference(monitor)}"
+    if monitor.kind is MonitorKind.LABELS:
+        told = "share of requests with a label" if monitor.measure == "share" else "time from a request to its label"
+        return f"{told}, over {duration(monitor.window)}"
     if monitor.kind is MonitorKind.FRESHNESS:
         return "age of the model" if monitor.measure == "model" else f"age of {monitor.path}"
     return monitor.measure

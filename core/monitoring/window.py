@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 # More rows of a window than this are thinned out evenly; of the reference, more than that.
 MAX_ROWS = 10_000
 MAX_REFERENCE_ROWS = 20_000
+# Of a window of more requests, the newest are looked at.
+MAX_REQUESTS = 20_000
 PREDICTIONS = "predictions"
-# A request that was answered a moment ago may not have been collected yet.
 _PREDICTION = "prediction"
 _MAX_PARTS = 100
 
@@ -42,7 +43,8 @@ def latest(moment: Moment, store: LabelStore, after: float = 0.0) -> Window:
     """Returns the window of a monitor, of requests later than `after`. Raises NoData if it has no rows."""
     monitor = moment.monitor
     captured = monitor.of != PREDICTIONS
-    found = frames.load(store, max(after, moment.start), None, monitor.rows, captured=captured)
+    limit = min(MAX_REQUESTS, monitor.rows or MAX_REQUESTS)
+    found = frames.load(store, max(after, moment.start), None, limit, captured=captured)
     window = window_of(found, predictions=not captured, rows=monitor.rows)
     if not window.rows:
         raise NoData(_why_none(moment, captured))

@@ -328,6 +328,25 @@ CASES = [
         "",
     ),
     (
+        HEAD
+        + MONITORED
+        + "monitors: {m: {environment: e, signal: cpu}}\nalerts: {a: {monitor: m, false_alarms: 1/month}}\n",
+        "4:40",
+        "alerts.a.false_alarms",
+        "only a monitor of drift finds its own critical value",
+        "",
+    ),
+    (
+        HEAD
+        + MONITORED
+        + "monitors: {m: {environment: e, drift: ks, reference: {first: 99}, every: 7d}}\n"
+        + "alerts: {a: {monitor: m, false_alarms: 1/week}}\n",
+        "4:40",
+        "alerts.a.false_alarms",
+        "is more often than every second evaluation of `m`",
+        "",
+    ),
+    (
         HEAD + MONITORED + "monitors: {m: {environment: e, drift: psi, reference: {gate: nope}}}\n",
         "3:62",
         "monitors.m.reference.gate",

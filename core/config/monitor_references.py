@@ -1,0 +1,33 @@
+"""Checks of a monitor's keys, and of an alert's rate, that need more than one of them."""
+
+from __future__ import annotations
+
+from ..domain.monitoring import MonitorKind
+from ..domain.project import Project
+from .reader import Reader, Record
+from .sections import join
+
+_DAY = 86_400.0
+# Of all evaluations: what rings more often is no alarm.
+_MOST = 0.5
+
+
+def check_monitor(record: Record, reader: Reader) -> None:
+    """Notes predictions where there are none."""
+    reference: Record | str | None = record.get("reference")
+    if isinstance(reference, Record) and reference.has("gate") and record.get("of") == "predictions":
+        words = "a gate's data has no predictions"
+        reader.problem(reference.node, join(record.path, "reference"), words, "compare with {first: 1000}")
+
+
+def check_rate(record: Record, project: Project, reader: Reader) -> None:
+    """Notes a rate of false alarms of what has none, and one that half of all evaluations would keep."""
+    rate, monitor = record.get("false_alarms"), project.monitors.get(record.get("monitor", ""))
+    if not isinstance(rate, float) or monitor is None:
+        return
+    node, path = record.at("false_alarms"), join(record.path, "false_alarms")
+    if monitor.kind is not MonitorKind.DRIFT:
+        reader.problem(node, path, "only a monitor of drift finds its own critical value", "say above or below")
+    elif rate * monitor.every / _DAY > _MOST:
+        words = f"is more often than every second evaluation of `{monitor.name}`"
+        reader.problem(node, path, words, "lower the rate, or `every` of the monitor")
