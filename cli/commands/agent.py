@@ -51,6 +51,15 @@ def watch(
             show_default=False,
         ),
     ] = "",
+    metrics: Annotated[
+        str,
+        typer.Option(
+            "--metrics",
+            metavar="[ADDRESS:]PORT",
+            help="Show /metrics there, for a Prometheus; another machine needs the token of podium.yaml's `metrics`.",
+            show_default=False,
+        ),
+    ] = "",
     output_format: Output = Format.TABLE,
 ) -> int:
     """Run the agent, one per project: it starts runs for pushes and schedules, heals deployed environments and measures
@@ -67,13 +76,17 @@ def watch(
         raise UsageError("--daemon, --stop, --status, --install and --uninstall exclude each other")
     if listen and (stop or status or uninstall):
         raise UsageError("--listen is for an agent that is being started")
+    if metrics and (stop or status or install or uninstall):
+        raise UsageError("--metrics is for an agent that is being started", hint="podium.yaml: `metrics: {listen: …}`")
     homes = _several(directories or (), stop or status)
     if not homes:
         cockpit = session.opened()
         try:
-            return _one(cockpit, (daemon, stop, status, install, uninstall), listen, output_format)
+            return _one(cockpit, (daemon, stop, status, install, uninstall), listen, metrics, output_format)
         finally:
             cockpit.close()
+    if metrics:
+        raise UsageError("several have no one port for /metrics", hint="podium.yaml of each: `metrics: {listen: …}`")
     return _together(homes, (daemon, stop, status, install, uninstall), listen, output_format)
 
 
@@ -116,7 +129,7 @@ def _several(directories: Sequence[Path], any_: bool) -> Sequence[Path]:
     return ()
 
 
-def _one(cockpit: Cockpit, chosen: tuple[bool, ...], listen: str, output_format: Format) -> int:
+def _one(cockpit: Cockpit, chosen: tuple[bool, ...], listen: str, metrics: str, output_format: Format) -> int:
     daemon, stop, status, install, uninstall = chosen
     if install or uninstall:
         done = cockpit.agent.install(listen=listen) if install else cockpit.agent.uninstall()
@@ -133,12 +146,12 @@ def _one(cockpit: Cockpit, chosen: tuple[bool, ...], listen: str, output_format:
         )
         return diagnostics.DONE
     if daemon:
-        started = cockpit.agent.start(listen=listen)
+        started = cockpit.agent.start(listen=listen, metrics=metrics)
         diagnostics.note(f"the agent is running (pid {started.pid})", style="green")
         if output_format is Format.JSON:
             output.document(shapes.agent(started))
         return diagnostics.DONE
-    cockpit.agent.run(listen=listen)
+    cockpit.agent.run(listen=listen, metrics=metrics)
     return diagnostics.DONE
 
 

@@ -33,19 +33,19 @@ class Agent:
         broken = opened.latest.error() is not None
         return statuses(opened.config, opened.journal, time.time(), broken=broken)
 
-    def run(self, *, listen: str = "") -> None:
-        """Runs the agent in this process until it is stopped. `listen` is where it receives webhooks. Raises Refused if
-        another one is running."""
+    def run(self, *, listen: str = "", metrics: str = "") -> None:
+        """Runs the agent in this process until it is stopped. `listen` is where it receives webhooks, `metrics` where
+        it shows /metrics. Raises Refused if another one is running."""
         from ..triggers.agent import run
 
-        run(self._opened.home, listen=listen)
+        run(self._opened.home, listen=listen, metrics=metrics)
 
-    def start(self, *, listen: str = "") -> AgentStatus:
+    def start(self, *, listen: str = "", metrics: str = "") -> AgentStatus:
         """Starts the agent in the background and waits until it is running."""
         from ..triggers.daemon import start
 
         self._opened.require_own()
-        return start(self._opened.config, self._opened.journal, listen)
+        return start(self._opened.config, self._opened.journal, listen, metrics)
 
     def stop(self) -> bool:
         """Stops the agent; returns whether there was one. The agent of several that watches the project watches it no

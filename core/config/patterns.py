@@ -98,6 +98,13 @@ def bad_shown_address(text: str) -> str:
     return "holds what may be a secret" if "@" in text or "?" in text else ""
 
 
+def bad_listening(text: str) -> str:
+    """Checks where something listens."""
+    address, colon, port = text.rpartition(":")
+    known = port.isascii() and port.isdecimal() and int(port) < 1 << 16 and (bool(address) or not colon)
+    return "" if known else "is neither a port nor ADDRESS:PORT"
+
+
 def bad_argument(text: str) -> str:
     """Checks an argument of a command: everybody who lists processes sees it."""
     return "is not filled in: everybody would see it in the list of processes; use `env`" if "${" in text else ""

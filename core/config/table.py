@@ -32,6 +32,7 @@ from .monitor_keys import MONITOR
 from .patterns import (
     bad_argument,
     bad_branch,
+    bad_listening,
     bad_local,
     bad_metric,
     bad_path,
@@ -699,6 +700,14 @@ NOTIFY = Section(
     ),
 )
 
+METRICS = Section(
+    "metrics",
+    (
+        Key("listen", Text(check=bad_listening), "port, or ADDRESS:PORT, where the agent shows /metrics (nowhere)"),
+        Key("token", Secret(), "bearer token that is asked for there: ${METRICS_TOKEN} (none, on this machine alone)"),
+    ),
+)
+
 INFRA = Chosen(
     "infra",
     (
@@ -760,6 +769,7 @@ PROJECT = Section(
         Key("monitors", MapOf(MONITOR, "monitor"), "what is measured of what serves"),
         Key("alerts", MapOf(ALERT, "alert"), "rules over what monitors measure"),
         Key("notify", NOTIFY, "who is told of alerts"),
+        Key("metrics", METRICS, "what the agent shows an existing Prometheus"),
         Key(
             "infra", MapOf(INFRA, "infrastructure"), "infrastructure described by other tools (nothing acts on it yet)"
         ),

@@ -536,6 +536,15 @@ class Notify(Frozen):
     sinks: Mapping[str, Sink] = field(default_factory=dict[str, Sink], metadata={"sections": Sink})
 
 
+class Metrics(Frozen):
+    """What the agent shows an existing Prometheus: where, and to whom."""
+
+    listen: str = ""
+    """`PORT` of this machine, or `ADDRESS:PORT`; empty for nowhere."""
+    token: str = field(default="", repr=False)
+    """The bearer token that is asked for; empty for none."""
+
+
 class Infra(Frozen):
     name: str
     kind: str
@@ -603,6 +612,7 @@ class Project(Frozen):
     infra: Mapping[str, Infra] = field(metadata={"sections": Infra})
     docker: Docker = field(default=Docker(), metadata={"section": Docker})
     notify: Notify = field(default=Notify(), metadata={"section": Notify})
+    metrics: Metrics = field(default=Metrics(), metadata={"section": Metrics})
     retain: Retain = field(default=Retain(), metadata={"section": Retain})
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     nice: int = 10

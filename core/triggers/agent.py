@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .pushes import Pushes
     from .webhooks import Receiver
 
+_MAIN = ("-m", "podium.core.triggers.agent")
 TICK_SECONDS = 1.0
 MAX_RETRY_INTERVAL = 30.0
 
@@ -81,28 +82,32 @@ class WatchedConfiguration:
             self._say(f"podium.yaml has changed but cannot be used, the last good one stays in force: {error}")
 
 
-def run(home: Path, *, say: Say | None = None, listen: str = "") -> None:
-    """Runs the agent in this process until SIGTERM, SIGINT or SIGHUP. `listen` is where it receives webhooks. Raises
-    Refused if another agent of this
-    project is running or has replaced this one, and ConfigError if podium.yaml cannot be used."""
+def run(home: Path, *, say: Say | None = None, listen: str = "", metrics: str = "") -> None:
+    """Runs the agent in this process until SIGTERM, SIGINT or SIGHUP. `listen` is where it receives webhooks, `metrics`
+    where it shows /metrics (default: where podium.yaml says). Raises Refused if another agent of this project is
+    running or has replaced this one, and ConfigError if podium.yaml cannot be used."""
     narrate = say or print_line
     settled = settle(home)
     if settled.refusal is not None:
         raise settled.refusal
     for line in settled.notes:
         narrate(line)
-    elsewhere = _watch(home, narrate, listen)
+    elsewhere = _watch(home, narrate, listen, metrics)
     if elsewhere is not None:
         narrate(f"the project was moved to {elsewhere}: going on there")
         os.chdir("/")
-        os.execv(sys.executable, [sys.executable, "-m", "podium.core.triggers.agent", str(elsewhere), listen])  # noqa: S606
+        os.execv(sys.executable, [sys.executable, *_MAIN, str(elsewhere), listen, metrics])  # noqa: S606
 
 
-def _watch(home: Path, narrate: Say, listen: str) -> Path | None:
+def _watch(home: Path, narrate: Say, listen: str, metrics: str) -> Path | None:
     """Does the agent's work until it is told to end; returns where the project was moved to, if that is why it ends."""
     stop = threading.Event()
     settings = WatchedConfiguration(home, narrate)
     project = settings.project()
+    if metrics:
+        from .metrics import may_show
+
+        may_show(metrics, project.metrics.token)
     project.state.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as closing:
         place = closing.enter_context(Place(project.state))
@@ -116,10 +121,16 @@ def _watch(home: Path, narrate: Say, listen: str) -> Path | None:
         if listen:
             closing.enter_context(_receiver(settings, listen, narrate))
         narrate(f"watching {project.name} ({home})")
+        from .metrics import Metrics
         from .polling import Polling
 
         polling = Polling(narrate)
-        jobs = (*_jobs(settings, narrate), Job("fetching", 0.0, polling, polling.close))
+        shown = Metrics(settings.project, metrics)
+        jobs = (
+            *_jobs(settings, narrate),
+            Job("metrics", 2.0, shown, shown.close),
+            Job("fetching", 0.0, polling, polling.close),
+        )
         threads = [_thread(job, settings, stop, narrate) for job in jobs]
         try:
             _follow_pushes(settings, journal, bell, stop, place, narrate, polling)
@@ -308,4 +319,4 @@ def print_line(text: str) -> None:
 if __name__ == "__main__":
     from ..child import run_main
 
-    sys.exit(run_main(lambda: run(Path(sys.argv[1]), listen=sys.argv[2] if len(sys.argv) > 2 else "")))
+    sys.exit(run_main(lambda: run(Path(sys.argv[1]), **dict(zip(("listen", "metrics"), sys.argv[2:], strict=False)))))

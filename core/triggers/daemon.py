@@ -36,7 +36,7 @@ def spawn(log: Path, module: str, *arguments: str) -> subprocess.Popen[bytes]:
         os.close(handle)
 
 
-def start(project: Project, journal: Journal, listen: str = "") -> AgentStatus:
+def start(project: Project, journal: Journal, listen: str = "", metrics: str = "") -> AgentStatus:
     """Starts the agent in a session of its own and waits until it has reported. Raises Refused if one is running and
     RunFailed if it does not start."""
     status = journal.agent.status()
@@ -47,7 +47,7 @@ def start(project: Project, journal: Journal, listen: str = "") -> AgentStatus:
         )
     project.state.mkdir(mode=0o700, exist_ok=True)
     log = project.state / "agent.log"
-    process = spawn(log, "podium.core.triggers.agent", str(project.home), listen)
+    process = spawn(log, "podium.core.triggers.agent", str(project.home), listen, metrics)
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
         status = journal.agent.status()

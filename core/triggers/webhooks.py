@@ -37,11 +37,12 @@ _HASH_LENGTH: Final = 32
 _IDS: Final = ("x-github-delivery", "x-gitea-delivery", "x-forgejo-delivery", "webhook-id", "x-gitlab-event-uuid")
 
 
-def listening(text: str) -> tuple[str, int]:
-    """Returns (address, port) of `PORT`, which is on this machine only, or `ADDRESS:PORT`. Raises UsageError."""
+def listening(text: str, option: str = "--listen") -> tuple[str, int]:
+    """Returns (address, port) of `PORT`, which is on this machine only, or `ADDRESS:PORT`. Raises UsageError, which
+    names the option."""
     address, colon, port = text.rpartition(":")
     if not port.isdecimal() or not 0 <= int(port) < 1 << 16 or (colon and not address):
-        raise UsageError(f"--listen {text}: not of the form PORT or ADDRESS:PORT", hint="--listen 127.0.0.1:8140")
+        raise UsageError(f"{option} {text}: not of the form PORT or ADDRESS:PORT", hint=f"{option} 127.0.0.1:8140")
     return address.strip("[]") or "127.0.0.1", int(port)
 
 
@@ -134,7 +135,9 @@ def _hash(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()[:_HASH_LENGTH]
 
 
-class _Server(ThreadingHTTPServer):
+class SmallServer(ThreadingHTTPServer):
+    """A server of a few connections, each of which has a bounded time."""
+
     daemon_threads, block_on_close, request_queue_size = True, False, 32
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
@@ -212,7 +215,7 @@ class Receiver:
                 return 204 if new else 409
 
         try:
-            self._server = _Server(address, Handler)
+            self._server = SmallServer(address, Handler)
         except OSError as error:
             raise Refused(f"--listen {where}: {error.strerror or error}", hint="is another program there?") from None
         self.port = int(self._server.server_address[1])
